@@ -1,0 +1,60 @@
+"""What several test files say in the same words."""
+
+import operator
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+
+ARITHMETIC = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "**": operator.pow,
+}
+COMPARISONS = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def over(table: dict[str, Any], argument: str) -> Any:
+    """Parametrize a test over the values of `table`, called by their keys."""
+    return pytest.mark.parametrize(argument, table.values(), ids=table)
+
+
+def leaf(x: Any, dtype: Any = None) -> tn.Tensor:
+    return tn.tensor(x, dtype, requires_grad=True)
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    """Assert equality of shape, dtype and every bit."""
+    found, expected = np.asarray(found), np.asarray(expected)
+    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+    np.testing.assert_array_equal(found, expected)
+
+
+def assert_close(found: Any, expected: Any, rtol: float = 1e-12, atol: float = 1e-12) -> None:
+    """Assert equality of shape, and of the numbers up to a tolerance; NaN is unequal."""
+    found, expected = np.asarray(found), np.asarray(expected)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol, atol, equal_nan=False)
+
+
+@contextmanager
+def refused(error: type[Exception], *words: str) -> Iterator[None]:
+    """Expect just this type of error, and these words in its message."""
+    with pytest.raises((ValueError, TypeError, IndexError)) as caught:
+        yield
+    assert type(caught.value) is error
+    message = str(caught.value)
+    assert not [word for word in words if word not in message], message

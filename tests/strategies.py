@@ -1,0 +1,114 @@
+"""What the tests draw: a primitive's inputs, from its own cases; memory layouts; dtypes."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from tinynet.engine.primitives import REGISTRY, Case
+from tinynet.engine.tensor import Primitive, Tensor, bind, wrap
+
+Shapes = Sequence[tuple[int, ...]]
+
+CASES = [(primitive, case) for primitive in REGISTRY.values() for case in primitive.cases]
+
+DTYPES = st.sampled_from(["float16", "float32", "float64"])
+
+# Odd tenths: 0.1 from 0 and from every whole number, 0.2 from each other.
+APART = np.arange(-19, 20, 2) / 10
+
+LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "C": lambda x: np.array(x, order="C"),
+    "Fortran": lambda x: np.array(x, order="F"),
+    "every other number": lambda x: np.stack([x, np.full_like(x, np.nan)], -1)[..., 0],
+    "backwards": lambda x: np.flip(np.flip(x).copy()),
+    "read-only": lambda x: np.frombuffer(x.tobytes(), x.dtype).reshape(x.shape),
+    "zero strides": lambda x: np.broadcast_to(x[:1], x.shape) if x.ndim else x,  # repeats numbers
+}
+
+
+def over(pairs: Sequence[tuple[Primitive, Case]]) -> Any:
+    """Parametrize a test over pairs of a primitive and one of its cases."""
+    ids = [f"{primitive.name}-{primitive.cases.index(case)}" for primitive, case in pairs]
+    return pytest.mark.parametrize(("primitive", "case"), pairs, ids=ids)
+
+
+def free_positions(case: Case, count: int) -> list[int]:
+    """Return which of `count` inputs the case leaves to be drawn."""
+    return [i for i in range(count) if i not in case.given]
+
+
+def with_given(case: Case, free: Sequence[Any]) -> list[Any]:
+    """Return all inputs: those that the case gives, as arrays, and `free` in the places between."""
+    rest = iter(free)
+    count = len(free) + len(case.given)
+    return [np.array(case.given[i]) if i in case.given else next(rest) for i in range(count)]
+
+
+def as_function(primitive: Primitive, case: Case) -> Callable[..., Tensor]:
+    """Return the primitive as a function of those tensors alone that the case leaves free."""
+
+    def function(*free: Tensor) -> Tensor:
+        inputs = (x if isinstance(x, Tensor) else wrap(x) for x in with_given(case, free))
+        return bind(primitive, *inputs, **case.params)
+
+    return function
+
+
+def fill(case: Case, shapes: Shapes, units: np.ndarray) -> list[np.ndarray]:
+    """Return the free inputs, of these shapes, with numbers of the case chosen by `units`.
+
+    These are numbers from 0 to 1, at least `units_needed` of them.
+    """
+    positions = free_positions(case, len(shapes) + len(case.given))
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    numbers = APART[np.argsort(units[: len(APART)], kind="stable")] if case.apart else units
+    parts = np.split(numbers[: ends[-1]], ends[:-1])
+    arrays = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+    if case.apart:
+        return arrays
+    bounds = [case.domains[min(i, len(case.domains) - 1)] for i in positions]
+    return [low + (high - low) * x for (low, high), x in zip(bounds, arrays, strict=True)]
+
+
+def units_needed(shapes: Shapes) -> int:
+    return max(len(APART), sum(math.prod(shape) for shape in shapes))
+
+
+def shapes_of(case: Case, broadcasting: Shapes) -> Shapes:
+    """Return the shapes of the free inputs: the case's own or, where it leaves them open, those."""
+    if isinstance(case.shapes, int):
+        return broadcasting[: case.shapes]
+    return [case.shapes[i] for i in free_positions(case, len(case.shapes))]
+
+
+def typical(case: Case, seed: int = 0) -> list[np.ndarray]:
+    """Return free inputs of the case without anything special about them."""
+    shapes = shapes_of(case, ((2, 1), (1, 3)))
+    return fill(case, shapes, np.random.default_rng(seed).random(units_needed(shapes)))
+
+
+BROADCASTABLE = hnp.mutually_broadcastable_shapes(
+    num_shapes=2, min_dims=0, max_dims=2, min_side=0, max_side=3
+).map(lambda drawn: drawn.input_shapes)
+
+# The middle is 0 in an interval around 0.
+UNITS = st.sampled_from([0.0, 0.5, 1.0]) | st.floats(0, 1)
+
+
+@st.composite
+def inputs(draw: Any, case: Case, dtypes: Any = st.just("float64")) -> list[np.ndarray]:
+    """Draw free inputs of the case: shapes, numbers, dtypes, memory layouts."""
+    shapes = shapes_of(case, draw(BROADCASTABLE))
+    units = draw(hnp.arrays("float64", units_needed(shapes), elements=UNITS))
+    layouts = [name for name in LAYOUTS if not (case.apart and name == "zero strides")]
+    arrays = (np.asarray(x, draw(dtypes)) for x in fill(case, shapes, units))
+    # NumPy makes scalars of arrays without axes; they shall stay arrays.
+    return [np.asarray(LAYOUTS[draw(st.sampled_from(layouts))](x)) for x in arrays]
+
+
+SEEDS = st.integers(0, 2**16)

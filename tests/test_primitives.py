@@ -1,0 +1,279 @@
+"""The laws that every primitive obeys, over the registry and its cases: no test names a primitive.
+
+A law is one test. What it is tested on stands in the primitive's own stanza; Hypothesis draws the
+numbers, shapes and memory layouts from there.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import (
+    CASES,
+    DTYPES,
+    SEEDS,
+    as_function,
+    inputs,
+    over,
+    typical,
+    with_given,
+)
+
+import tinynet as tn
+from tinynet.engine import primitives
+from tinynet.engine.primitives import REGISTRY, Case
+from tinynet.engine.tensor import Primitive, Tensor, bind, wrap
+
+FLOATING = [
+    (primitive, case)
+    for primitive, case in CASES
+    if as_function(primitive, case)(*map(wrap, typical(case))).dtype.kind == "f"
+]
+LINEAR = [(primitive, case) for primitive, case in CASES if primitive.linear]
+every_primitive = pytest.mark.parametrize("primitive", REGISTRY.values(), ids=REGISTRY)
+
+
+def direction(seed: int, shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-1.0, 1.0, shape)
+
+
+# -- law 1: a pullback is the transpose of the Jacobian ---------------------------------------
+
+
+def jvp(f: Callable[..., Tensor], xs: Sequence[Tensor], i: int, v: np.ndarray) -> np.ndarray:
+    """Return J v for the Jacobian J in argument i by central differences.
+
+    Two of them, such that the error goes with the fourth power of the step.
+    """
+    step = 1e-3
+
+    def difference(h: float) -> np.ndarray:
+        ends = ([*xs[:i], wrap(xs[i].data + by * v), *xs[i + 1 :]] for by in (h, -h))
+        with tn.no_grad():
+            ahead, behind = (f(*end).data for end in ends)
+        return (ahead - behind) / (2 * h)
+
+    return (4 * difference(step) - difference(2 * step)) / 3
+
+
+def assert_equal_products(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray, tol: float):
+    """Assert <a, b> == <c, d> up to `tol`, relative to the size of their terms; NaN is unequal."""
+    left, right = a * b, c * d
+    scale = np.abs(left).sum() + np.abs(right).sum() + 1e-3
+    assert abs(left.sum() - right.sum()) <= tol * scale < math.inf
+
+
+def assert_transpose(f: Callable[..., Tensor], xs: Sequence[Tensor], seed: int, order: int) -> None:
+    y, pullback = tn.vjp(f, *xs)
+    ct = direction(seed, y.shape)
+    for i, (x, found) in enumerate(zip(xs, pullback(ct), strict=True)):
+        v = direction(seed + i + 1, x.shape)
+        assert_equal_products(ct, jvp(f, xs, i, v), found.data, v, tol=1e-7)
+    for i in range(len(xs) if order > 1 else 0):
+        assert_transpose(
+            lambda *xs_ct, i=i: tn.vjp(f, *xs_ct[:-1])[1](xs_ct[-1])[i],
+            (*xs, wrap(ct)),
+            seed + i + 1,
+            order - 1,
+        )
+
+
+@over(FLOATING)
+@given(st.data(), SEEDS)
+def test_the_pullback_is_the_transpose_of_the_jacobian(primitive, case, data, seed):
+    xs = [wrap(x) for x in data.draw(inputs(case))]
+    assert_transpose(as_function(primitive, case), xs, seed, order=2)
+
+
+@over([(primitive, case) for primitive, case in CASES if (primitive, case) not in FLOATING])
+@given(st.data())
+def test_a_result_of_integers_or_bools_is_a_constant(primitive, case, data):
+    f = as_function(primitive, case)
+    xs = [tn.tensor(x, requires_grad=True) for x in data.draw(inputs(case))]
+    assert not f(*xs).requires_grad
+
+
+@over(FLOATING)
+@given(st.data(), SEEDS)
+def test_float32_gradients_agree_with_those_in_float64(primitive, case, data, seed):
+    single = data.draw(inputs(case, st.just("float32")))
+    f = as_function(primitive, case)
+    y, pullback = tn.vjp(f, *map(wrap, single))
+    _, exact = tn.vjp(f, *(wrap(x.astype("float64")) for x in single))
+    ct = direction(seed, y.shape).astype("float32")
+    for found, expected in zip(pullback(ct), exact(ct), strict=True):
+        scale = 1 + np.abs(expected.data).max(initial=0.0)
+        assert (np.abs(found.data - expected.data) <= 1e-5 * scale).all()
+
+
+# -- law 2: a cotangent is of its primal's kind, and nothing is changed or shared -------------
+
+
+@over(FLOATING)
+@given(st.data())
+def test_a_cotangent_has_the_shape_and_dtype_of_its_primal(primitive, case, data):
+    xs = data.draw(inputs(case, DTYPES))
+    y, pullback = tn.vjp(as_function(primitive, case), *xs)
+    found = pullback(np.ones(y.shape))
+    assert [(ct.shape, ct.dtype) for ct in found] == [(x.shape, x.dtype) for x in xs]
+    assert {type(t.data) for t in (y, *found)} == {np.ndarray}
+
+
+@over(CASES)
+@given(st.data(), SEEDS)
+def test_nothing_is_mutated(primitive, case, data, seed):
+    arrays = data.draw(inputs(case))
+    f = as_function(primitive, case)
+    y, pullback = tn.vjp(f, *map(wrap, arrays))  # the tensors work on these very arrays
+    arrays.append(direction(seed, y.shape).astype(y.dtype))
+    kept, value = [x.copy() for x in arrays], y.data.copy()
+    first, again = (pullback(wrap(arrays[-1])) for _ in range(2))
+    for before, after in zip((*kept, value), (*arrays, y.data), strict=True):
+        np.testing.assert_array_equal(after, before)
+    for before, after in zip(first, again, strict=True):
+        np.testing.assert_array_equal(after.data, before.data)
+
+
+@over(CASES)
+@given(st.data(), SEEDS)
+def test_no_result_shares_memory_with_a_users_array(primitive, case, data, seed):
+    arrays = data.draw(inputs(case))
+    writeable = [x.flags.writeable for x in arrays]
+    y, pullback = tn.vjp(as_function(primitive, case), *arrays)
+    ct = direction(seed, y.shape).astype(y.dtype)
+    for result in (y, *pullback(ct)):
+        assert not any(np.shares_memory(result.data, array) for array in (*arrays, ct))
+    assert [x.flags.writeable for x in arrays] == writeable
+
+
+# -- law 3: linear is what is called linear ---------------------------------------------------
+
+
+@over(LINEAR)
+@given(st.data(), SEEDS)
+def test_a_linear_primitive_is_its_own_derivative_exactly(primitive, case, data, seed):
+    f = as_function(primitive, case)
+    xs = data.draw(inputs(case))
+    vs = [direction(seed + i, x.shape) for i, x in enumerate(xs)]
+    y, pullback = tn.vjp(f, *xs)
+    ct = direction(seed + len(xs), y.shape)
+    flat = [np.concatenate([np.ravel(x) for x in parts]) for parts in (pullback(ct), vs)]
+    assert_equal_products(ct, f(*map(wrap, vs)).data, *flat, tol=1e-14)
+
+
+@pytest.mark.parametrize("primitive", [p for p in REGISTRY.values() if not p.linear], ids=repr)
+@np.errstate(all="ignore")
+def test_a_primitive_not_called_linear_is_not(primitive):
+    def is_additive(f: Callable[..., Tensor], xs: Any, zs: Any) -> bool:
+        at = (xs, zs, [x + z for x, z in zip(xs, zs, strict=True)])
+        fx, fz, f_sum = (f(*map(wrap, point)).data.astype("float64") for point in at)
+        return np.allclose(f_sum, fx + fz)
+
+    def is_linear(case: Case) -> bool:
+        f = as_function(primitive, case)
+        xs, zs = typical(case, seed=1), typical(case, seed=2)
+        zeros = [np.zeros_like(x) for x in xs]
+        return is_additive(f, xs, zs) and is_additive(f, zeros, zeros)
+
+    assert not all(is_linear(case) for case in primitive.cases)
+
+
+# -- law 4: the value is NumPy's --------------------------------------------------------------
+
+
+def numpy_index(index: tuple[Any, ...], arrays: tuple[np.ndarray, ...]) -> tuple[Any, ...]:
+    rest = iter(arrays)
+    return tuple(
+        next(rest) if isinstance(i, str) else slice(*i) if isinstance(i, tuple) else i
+        for i in index
+    )
+
+
+def scattered(ct: np.ndarray, *arrays: np.ndarray, index: Any, shape: Any) -> np.ndarray:
+    places = np.arange(math.prod(shape)).reshape(shape)[numpy_index(index, arrays)]
+    return np.bincount(places.ravel(), ct.ravel(), math.prod(shape)).reshape(shape)
+
+
+# Where NumPy has no function of the same name that takes the same arguments.
+REFERENCES: dict[str, Callable[..., Any]] = {
+    "sigmoid": lambda x: (1 / (1 + np.exp(-x.astype("longdouble")))).astype("float64"),
+    "relu": lambda x: (x + np.abs(x)) / 2,
+    "cast": np.array,
+    "alias": np.array,
+    "reshape": lambda x, newshape: np.array(x.ravel().tolist()).reshape(newshape),
+    "concatenate": lambda *xs, axis: np.concatenate(xs, axis),
+    "getitem": lambda x, *arrays, index: x[numpy_index(index, arrays)],
+    "scatter": scattered,
+}
+
+
+@over(CASES)
+@given(st.data())
+def test_the_value_is_numpys(primitive, case, data):
+    free = data.draw(inputs(case))
+    reference = REFERENCES.get(primitive.name) or getattr(np, primitive.name)
+    expected = np.asarray(reference(*with_given(case, free), **case.params))
+    found = as_function(primitive, case)(*map(wrap, free)).data
+    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+    np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-15)
+
+
+@over([(p, case) for p, case in CASES if not case.params and hasattr(tn.ops, p.name)])
+def test_the_public_function_of_its_name_runs_the_primitive(primitive, case):
+    xs = [tn.tensor(x, requires_grad=x.dtype.kind == "f") for x in with_given(case, typical(case))]
+    found, expected = getattr(tn.ops, primitive.name)(*xs), bind(primitive, *xs)
+    np.testing.assert_array_equal(found.data, expected.data)
+    assert found.equation == expected.equation
+
+
+# -- law 5: compiled equals eager: see test_compiler.py ---------------------------------------
+
+# -- law 6: nothing is left out ---------------------------------------------------------------
+
+
+@every_primitive
+def test_every_rule_is_executed_by_a_case(primitive):
+    executed = set()
+
+    def watched(position: int) -> Any:
+        rule = primitive.rule(position)
+
+        def spy(*args: Any, **params: Any) -> Any:
+            executed.add(position)
+            return rule(*args, **params)
+
+        return rule and spy
+
+    for case in primitive.cases:
+        xs = typical(case)
+        y, pullback = tn.vjp(as_function(replace(primitive, vjps=watched), case), *xs)
+        pullback(np.ones(y.shape))
+    longest = max(len(with_given(case, typical(case))) for case in primitive.cases)
+    inputs_in_all = longest if callable(primitive.vjps) else max(longest, len(primitive.vjps))
+    assert executed == {i for i in range(inputs_in_all) if primitive.rule(i) is not None}
+
+
+@every_primitive
+def test_every_primitive_has_a_case(primitive):
+    assert primitive.cases
+
+
+PUBLIC = [
+    name
+    for name, function in vars(primitives).items()
+    if name in REGISTRY and inspect.isfunction(function)
+]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_function_of_a_primitive_is_in_ops_and_documented(name):
+    function = getattr(tn.ops, name)
+    assert function is getattr(primitives, name)
+    assert function.__name__ == name
+    assert inspect.getdoc(function)

@@ -1,0 +1,934 @@
+"""What a tensor promises: whose memory, which dtype, which gradient, which numbers, which errors."""
+
+import copy
+import operator
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import ARITHMETIC, COMPARISONS, assert_close, assert_same, leaf, over, refused
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from strategies import BROADCASTABLE, DTYPES, LAYOUTS
+
+import tinynet as tn
+from tinynet.engine.tensor import floatx, set_floatx
+from tinynet.engine.variable import stateless
+
+FLOATS = ("float16", "float32", "float64")
+WHOLE = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+MATRIX = np.array([[1.0, 2.0], [3.0, 4.0]])
+
+every_float = pytest.mark.parametrize("dtype", FLOATS)
+every_whole = pytest.mark.parametrize("dtype", WHOLE)
+
+
+def numbers(shape: Any, dtype: str = "float64", low: float = -2.0, high: float = 2.0) -> Any:
+    width = np.dtype(dtype).itemsize * 8
+    return hnp.arrays(dtype, shape, elements=st.floats(low, high, width=width))
+
+
+SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)
+
+
+# -- memory -----------------------------------------------------------------------------------
+
+
+@over(LAYOUTS, "layout")
+@given(a=numbers(SHAPES))
+def test_a_tensor_owns_its_numbers(layout, a):
+    given_array, expected = layout(a.copy()), a.copy()
+    could_write = given_array.flags.writeable
+    t = tn.tensor(given_array)
+    assert given_array.flags.writeable == could_write
+    assert not np.shares_memory(t.numpy(), given_array)
+    if could_write:
+        given_array[...] = 7.0
+    assert_same(t, expected)
+
+
+@pytest.mark.parametrize("show", [tn.Tensor.numpy, np.asarray], ids=["numpy", "asarray"])
+@pytest.mark.parametrize("make", [tn.tensor, tn.Variable])
+def test_its_numbers_are_shown_without_a_copy_but_cannot_be_written(show, make):
+    t = make(MATRIX)
+    view = t.numpy() if show is tn.Tensor.numpy else show(t)
+    assert np.shares_memory(view, t.numpy())
+    with pytest.raises(ValueError, match="read-only"):
+        view[0, 0] = 9.0
+    assert_same(t.numpy(), MATRIX)
+
+
+def test_an_array_made_from_a_tensor_is_the_users_own():
+    t = tn.tensor(MATRIX)
+    for mine in (np.array(t), tn.ops.convert_to_numpy(t), np.asarray(t, "float32")):
+        mine[...] = 0.0
+    assert_same(t, MATRIX)
+    with pytest.raises(ValueError, match="float64"):
+        t.__array__("float32", copy=False)
+
+
+def test_views_of_a_tensor_are_read_only_too():
+    t = tn.tensor(MATRIX)
+    for view in (t.T, t[0], t.reshape(4), tn.ops.broadcast_to(t, (3, 2, 2)), t.detach()):
+        assert not view.numpy().flags.writeable
+
+
+def assigned(a: np.ndarray) -> tn.Variable:
+    return tn.Variable(np.zeros_like(a)).assign(a)
+
+
+USES = {
+    **{f"t {name} a": lambda t, a, f=f: f(t, a) for name, f in ARITHMETIC.items()},
+    **{f"a {name} t": lambda t, a, f=f: f(a, t) for name, f in ARITHMETIC.items()},
+    "t @ a": lambda t, a: t @ a,
+    "a @ t": lambda t, a: a @ t,
+    "np.maximum": lambda t, a: np.maximum(a, t) * t,
+    "tensor": lambda t, a: tn.tensor(a) * t,
+    "variable": lambda t, a: tn.Variable(a) * t,
+    "assign": lambda t, a: assigned(a) * t,
+    "concatenate": lambda t, a: tn.ops.concatenate([t, a], axis=0) @ t,
+    "stack": lambda t, a: tn.ops.stack([t, a]) @ t,
+    "where": lambda t, a: tn.ops.where(a, t * t, t),
+    "clip": lambda t, a: tn.ops.clip(t * t, 0.5, a),
+    "index": lambda t, a: t[a.astype(int) % 2] if a.dtype.kind == "f" else t[a],
+}
+OPERANDS = {"floats": MATRIX, "whole": np.array([[1, 0], [1, 1]]), "mask": MATRIX > 1.5}
+
+
+def gradient_beside(use: Any, a: np.ndarray, spoil: bool) -> Any:
+    t = leaf([[0.5, 1.5], [2.5, 3.5]], "float64")
+    before = a.copy()
+    y = use(t, a).sum()
+    assert a.flags.writeable
+    assert_same(a, before)
+    if spoil:
+        a[...] = 0
+    y.backward()
+    return t.grad
+
+
+@over(USES, "use")
+@over(OPERANDS, "operand")
+def test_an_array_may_be_changed_after_it_stood_beside_a_tensor(use, operand):
+    expected = gradient_beside(use, operand.copy(), spoil=False)
+    assert_same(gradient_beside(use, operand.copy(), spoil=True), expected)
+
+
+def test_a_cotangent_may_be_changed_after_it_was_passed():
+    t, ct = leaf(MATRIX), np.ones((2, 2))
+    t.backward(ct)
+    y, pullback = tn.vjp(lambda x: x, t)
+    (found,) = pullback(ct)
+    ct[...] = 5.0
+    assert_same(t.grad, np.ones((2, 2)))
+    assert_same(found, np.ones((2, 2)))
+
+
+SHARING = {
+    "a + b": lambda a, b: a + b,
+    "a - b": lambda a, b: a - b,
+    "sums": lambda a, b: a.sum() + b.sum(),
+    "a root": lambda a, b: a,
+    "shapes": lambda a, b: a.reshape(4).reshape(2, 2) + b.T,
+    "joined": lambda a, b: tn.ops.concatenate([a, b]).reshape(2, 2, 2)[0] + a + b,
+}
+
+
+@over(SHARING, "f")
+def test_every_gradient_is_an_array_of_its_own_which_the_user_may_change(f):
+    a, b, ct = leaf(MATRIX), leaf(MATRIX), tn.tensor(MATRIX)
+    y = f(a, b)
+    start = ct if y.shape == ct.shape else tn.tensor(1.0)
+    y.backward(start)
+    once = {t: t.grad.copy() for t in (a, b) if t.grad is not None}
+    others = [ct.numpy(), start.numpy(), y.numpy(), a.numpy(), b.numpy()]
+    for t in once:
+        others_grads = [u.grad for u in once if u is not t]
+        assert not any(np.shares_memory(t.grad, x) for x in others + others_grads)
+    for t in once:
+        t.grad[...] = np.nan  # writable, and nobody else's
+    for t in once:
+        t.zero_grad()
+    y.backward(start)
+    for t, expected in once.items():
+        assert_same(t.grad, expected)
+
+
+def test_an_accumulated_gradient_does_not_change_the_array_handed_out_before():
+    t = leaf(MATRIX)
+    (t * t).sum().backward()
+    handed_out = t.grad
+    (t * t).sum().backward()
+    assert_same(handed_out, 2 * MATRIX)
+    assert_same(t.grad, 4 * MATRIX)
+
+
+# -- dtypes -----------------------------------------------------------------------------------
+
+
+@every_float
+@pytest.mark.parametrize("data", [2, 2.5, -3, [1, 2], [1.5], (1, 2.5), [[1], [2]], [], [True, 2.5]])
+def test_python_numbers_and_lists_become_floatx(data, dtype):
+    set_floatx(dtype)
+    try:
+        assert_same(tn.tensor(data), np.array(data, dtype))
+        assert floatx() == tn.ops.zeros(2).dtype == tn.ops.ones(()).dtype == dtype
+        assert tn.ops.mean(np.arange(3)).dtype == tn.ops.exp(np.arange(3)).dtype == dtype
+    finally:
+        set_floatx("float32")
+
+
+@pytest.mark.parametrize("data", [True, [True, False], [[False]]])
+def test_python_bools_stay_bools(data):
+    assert_same(tn.tensor(data), np.array(data))
+
+
+@pytest.mark.parametrize("order", ["<", ">", "="])
+@pytest.mark.parametrize("dtype", [*FLOATS, *WHOLE])
+def test_an_array_keeps_its_dtype_in_the_machines_byte_order(dtype, order):
+    a = np.arange(3).astype(np.dtype(dtype).newbyteorder(order))
+    for t in (tn.tensor(a), tn.tensor(np.arange(3), dtype=a.dtype), tn.Variable(a).value):
+        assert t.dtype.isnative
+        assert_same(t, a.astype(dtype))
+
+
+@given(dtype=st.sampled_from([*FLOATS, *WHOLE]), a=numbers((3,), "float32", 0, 100))
+def test_a_dtype_asked_for_is_the_dtype_given(dtype, a):
+    expected = a.astype(dtype)
+    for t in (tn.tensor(a, dtype), tn.tensor(a.tolist(), dtype=dtype), tn.tensor(a).astype(dtype)):
+        assert_same(t, expected)
+
+
+SCALARS = [2, 2.0, True, *(np.dtype(name).type(1) for name in (*FLOATS, *WHOLE))]
+
+
+@every_float
+@over(ARITHMETIC | COMPARISONS, "op")
+@pytest.mark.parametrize("scalar", SCALARS, ids=lambda s: f"{type(s).__name__}")
+@pytest.mark.parametrize("flip", [False, True], ids=["right", "left"])
+def test_a_scalar_takes_the_dtype_of_the_floating_tensor_beside_it(op, scalar, flip, dtype):
+    a = np.array([0.5, 1.0, 3.0], dtype)
+    for x in (leaf(a), tn.Variable(a)):
+        y = op(scalar, x) if flip else op(x, scalar)
+        same = np.dtype(dtype).type(scalar)
+        expected = np.asarray(op(same, a) if flip else op(a, same))
+        assert (y.dtype, y.shape) == (expected.dtype, expected.shape)
+        assert_close(y, expected, rtol=2 * np.finfo(dtype).eps, atol=0)
+        if y.requires_grad:
+            y.sum().backward()
+            assert (x.grad.dtype, x.grad.shape) == (a.dtype, a.shape)
+
+
+@every_float
+@pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide", "maximum", "power"])
+def test_a_scalar_is_weak_beside_an_array_too(name, dtype):
+    a = np.array([0.5, 1.5], dtype)
+    f, of_numpy = getattr(tn.ops, name), getattr(np, name)
+    scalar = a.dtype.type(0.1)  # as a float32 it would be another number beside float64
+    assert_same(f(a, 0.1), of_numpy(a, scalar))
+    assert_same(f(0.1, a), of_numpy(scalar, a))
+
+
+@pytest.mark.parametrize("dtype", WHOLE[1:])
+@pytest.mark.parametrize("scalar", [3, np.int64(3), np.uint8(3), True])
+def test_a_whole_scalar_takes_the_dtype_of_the_whole_tensor_beside_it(dtype, scalar):
+    a = np.array([0, 1, 5], dtype)
+    same = a.dtype.type(scalar)
+    assert_same(tn.tensor(a) * scalar, a * same)
+    assert_same(scalar + tn.tensor(a), a + same)
+
+
+@every_whole
+@pytest.mark.parametrize("scalar", [0.5, 2.0, np.float64(0.5), np.float16(2)])
+@pytest.mark.parametrize("op", [operator.add, operator.mul, operator.truediv, operator.pow])
+def test_a_float_beside_a_whole_tensor_makes_floatx(dtype, scalar, op):
+    a = np.array([0, 1, 1], dtype)
+    assert_same(op(tn.tensor(a), scalar), op(a.astype("float32"), np.float32(scalar)))
+
+
+@given(a=hnp.arrays("uint8", (3,)), n=st.integers(-1000, 1000))
+def test_a_whole_number_that_does_not_fit_is_not_wrapped(a, n):
+    t = tn.tensor(a)
+    assert_same(t < n, a.astype(int) < n)
+    if not 0 <= n < 256:
+        assert_same(t + n, a.astype(int) + n)
+
+
+@every_float
+@pytest.mark.parametrize("whole", WHOLE)
+@over(ARITHMETIC, "op")
+def test_a_whole_tensor_beside_a_floating_one_becomes_that(op, whole, dtype):
+    n, a = np.array([1, 0, 1], whole), np.array([0.5, 1.0, 2.0], dtype)
+    assert_same(op(tn.tensor(n), tn.tensor(a)), op(n.astype(dtype), a))
+    t = leaf(a)
+    op(t, n + n.dtype.type(1)).sum().backward()
+    assert t.grad.dtype == dtype
+
+
+@every_float
+def test_whole_and_floating_tensors_are_joined_as_floating_ones(dtype):
+    n, t = tn.tensor(np.arange(2)), tn.tensor(np.ones(2, dtype))
+    for joined in (tn.ops.concatenate([n, t]), tn.ops.stack([t, n]), tn.ops.where(n > 0, t, n)):
+        assert joined.dtype == dtype
+
+
+@given(BROADCASTABLE, st.tuples(DTYPES, DTYPES), st.sampled_from([*ARITHMETIC.values()]))
+def test_every_gradient_has_the_dtype_and_shape_of_its_tensor(shapes, dtypes, op):
+    a, b = (leaf(np.ones(s, d)) for s, d in zip(shapes, dtypes, strict=True))
+    y = op(a, b)
+    assert y.dtype == np.result_type(*dtypes)
+    y.sum().backward()
+    for t, shape, dtype in zip((a, b), shapes, dtypes, strict=True):
+        assert type(t.grad) is np.ndarray
+        assert (t.grad.shape, t.grad.dtype) == (shape, dtype)
+
+
+@every_whole
+def test_whole_tensors_are_constants(dtype):
+    a = np.array([1, 0, 1], dtype)
+    for make in (lambda: leaf(a), lambda: setattr(tn.tensor(a), "requires_grad", True)):
+        with refused(ValueError, "requires_grad", "floating", dtype):
+            make()
+    assert not tn.Variable(a).value.requires_grad
+
+
+CONSTANTS = {
+    "comparison": lambda t: t > 0,
+    "equality": lambda t: t == t,
+    "logic": lambda t: ~t,
+    "argmax": tn.ops.argmax,
+    "floor": tn.ops.floor,
+    "sign": tn.ops.sign,
+    "isfinite": tn.ops.isfinite,
+    "detach": lambda t: t.detach(),
+    "stop_gradient": tn.ops.stop_gradient,
+    "ones_like": tn.ops.ones_like,
+    **{f"as {dtype}": lambda t, d=dtype: t.astype(d) for dtype in WHOLE},
+}
+
+
+@over(CONSTANTS, "f")
+def test_what_is_counted_compared_or_cut_off_has_no_gradient(f):
+    t = leaf([1.75, 0.5])
+    assert not f(t).requires_grad
+    (t * f(t)).sum().backward()  # as if f(t) were just numbers
+    assert_close(t.grad, np.asarray(f(t), "float32"))
+
+
+def test_a_cast_passes_the_gradient_on_in_the_dtype_of_its_input():
+    t = leaf([1.0, 2.0], "float32")
+    (t.astype("float64") * 3.0).astype("float16").sum().backward()
+    assert_same(t.grad, np.array([3.0, 3.0], "float32"))
+
+
+# -- gradients --------------------------------------------------------------------------------
+
+
+@given(numbers(SHAPES, "float32"), DTYPES, st.integers(1, 3))
+def test_two_backward_calls_on_one_graph_give_exactly_twice(a, dtype, repeats):
+    t = leaf(a, dtype)
+    y = (tn.ops.tanh(t) * t).sum()
+    y.backward()
+    expected = t.grad.copy()
+    for _ in range(repeats):
+        before = t.grad.copy()
+        y.backward()
+        assert_same(t.grad, np.asarray(before + expected))
+        assert type(t.grad) is np.ndarray
+
+
+@given(numbers((3,)))
+def test_gradients_add_up_over_graphs_until_they_are_forgotten(a):
+    t = leaf(a)
+    (t * t).sum().backward()
+    (5.0 * t).sum().backward()
+    assert_close(t.grad, 2 * a + 5)
+    t.zero_grad()
+    assert t.grad is None
+    (t * t).sum().backward()
+    assert_close(t.grad, 2 * a)
+
+
+def test_only_leaves_that_require_a_gradient_get_one():
+    t, constant = leaf(2.0), tn.tensor(3.0)
+    inner = t * constant
+    y = inner * inner
+    y.backward()
+    assert t.grad == 2 * 6.0 * 3.0
+    assert [x.grad for x in (constant, inner, y)] == [None] * 3
+    assert [x.requires_grad for x in (t, constant, inner, y)] == [True, False, True, True]
+
+
+def test_a_leaf_used_twice_gets_both_gradients_and_one_unreached_none():
+    t, unreached = leaf(3.0), leaf(1.0)
+    (t * t + t + unreached.detach()).backward()
+    assert t.grad == 2 * 3 + 1
+    assert unreached.grad is None
+
+
+def test_backward_from_a_tensor_of_several_elements_takes_a_cotangent():
+    t = leaf(MATRIX)
+    (t * t).backward(MATRIX)
+    assert_same(t.grad, 2 * MATRIX * MATRIX)
+
+
+def test_backward_from_a_leaf_leaves_the_cotangent_there():
+    t = leaf([1.0, 2.0])
+    t.backward([3.0, 4.0])
+    assert_same(t.grad, np.array([3.0, 4.0], "float32"))
+
+
+def test_a_leaf_can_be_frozen_and_thawed():
+    t, other = leaf([1.0, 2.0]), leaf(1.0)
+    t.requires_grad = False
+    (t * other).sum().backward()
+    assert t.grad is None and other.grad == 3.0
+    t.requires_grad = True
+    (t * other).sum().backward()
+    assert_same(t.grad, np.ones(2, "float32"))
+
+
+def test_a_result_cannot_be_frozen():
+    y = leaf(1.0) * 2.0
+    with refused(ValueError, "requires_grad", "multiply", "detach"):
+        y.requires_grad = False
+    assert y.requires_grad
+
+
+def test_a_detached_tensor_has_the_numbers_without_the_past():
+    t = leaf([1.0, 2.0])
+    cut = (t * t).detach()
+    assert_same(cut, np.array([1.0, 4.0], "float32"))
+    assert not cut.requires_grad
+    (cut * t).sum().backward()
+    assert_same(t.grad, cut.numpy())  # as if cut were a constant
+
+
+# -- conversions ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [tn.tensor, tn.Variable])
+@given(x=st.floats(-100, 100, width=32), shape=st.sampled_from([(), (1,), (1, 1)]))
+def test_a_single_number_becomes_a_python_number(make, x, shape):
+    t = make(np.full(shape, x, "float32"))
+    assert (float(t), int(t), bool(t)) == (x, int(x), bool(x))
+    assert type(float(t)) is float and type(int(t)) is int
+
+
+@pytest.mark.parametrize(("data", "kind"), [(2.5, float), (True, bool), (np.int32(7), int)])
+def test_item_is_a_python_number_of_the_kind_of_the_dtype(data, kind):
+    item = tn.tensor(data).item()
+    assert item == data and type(item) is kind
+
+
+@pytest.mark.parametrize("make", [tn.tensor, tn.Variable])
+def test_a_tensor_has_the_length_and_rows_of_its_first_axis(make):
+    t = make(MATRIX)
+    assert len(t) == 2
+    for row, expected in zip(t, MATRIX, strict=True):
+        assert_same(row, expected)
+
+
+def test_the_rows_of_a_tensor_carry_gradients():
+    t = leaf(MATRIX)
+    first, second = t
+    (first * second).sum().backward()
+    assert_same(t.grad, MATRIX[::-1])
+
+
+def test_membership_compares_elements():
+    t = tn.tensor([1.0, 2.0])
+    assert 2.0 in t and 3.0 not in t
+
+
+def test_tensors_are_told_apart_by_identity_in_sets_and_dicts():
+    a, b = tn.tensor(1.0), tn.tensor(1.0)
+    assert len({a, b, a}) == 2 and {a: "a", b: "b"}[b] == "b"
+
+
+def test_format_applies_to_a_single_number():
+    assert f"{tn.tensor(3.14159):.2f}" == "3.14"
+    assert f"{tn.tensor([1.0])}" == repr(tn.tensor([1.0]))
+
+
+@given(
+    hnp.arrays(DTYPES, hnp.array_shapes(min_dims=0, max_dims=3, max_side=3), elements={"width": 16})
+    | hnp.arrays(st.sampled_from(WHOLE), hnp.array_shapes(min_dims=0, max_dims=2, max_side=3)),
+    st.booleans(),
+)
+def test_what_is_printed_can_be_read_back(a, tracked):
+    t = tn.tensor(a, requires_grad=tracked and a.dtype.kind == "f")
+    names = {name: name for name in (*FLOATS, *WHOLE)} | {"nan": np.nan, "inf": np.inf}
+    again = eval(repr(t), names | {"tensor": tn.tensor})
+    assert (again.dtype, again.requires_grad) == (t.dtype, t.requires_grad)
+    np.testing.assert_allclose(again.numpy(), a, rtol=1e-7, atol=1e-8)
+
+
+COPIES = {
+    "deepcopy": copy.deepcopy,
+    "copy": copy.copy,
+    **{
+        f"pickle {protocol}": lambda x, p=protocol: pickle.loads(pickle.dumps(x, p))
+        for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1)
+    },
+}
+
+
+@over(COPIES, "duplicate")
+@given(a=hnp.arrays(st.sampled_from([*FLOATS, *WHOLE]), SHAPES), tracked=st.booleans())
+def test_a_copy_is_a_leaf_with_the_same_numbers(duplicate, a, tracked):
+    t = tn.tensor(a, requires_grad=tracked and a.dtype.kind == "f")
+    for original in (t, t.reshape(-1)):
+        again = duplicate(original)
+        assert_same(again, original)
+        assert again.requires_grad == original.requires_grad
+        assert not np.shares_memory(again.numpy(), original.numpy())
+        again.requires_grad = False  # only a leaf can be frozen
+    assert t.requires_grad == (tracked and a.dtype.kind == "f")
+
+
+@over({name: f for name, f in COPIES.items() if name != "copy"}, "duplicate")
+def test_a_copy_of_a_variable_is_another_variable(duplicate):
+    v = tn.Variable([1.0, 2.0], trainable=False, name="kernel", path="dense/kernel")
+    again = duplicate(v)
+    assert (again.name, again.path, again.trainable) == (v.name, v.path, False)
+    again.assign([3.0, 4.0])
+    assert_same(v.numpy(), np.array([1.0, 2.0], "float32"))
+    assert_same(again.numpy(), np.array([3.0, 4.0], "float32"))
+
+
+# -- operators and methods --------------------------------------------------------------------
+
+OPERATORS = ARITHMETIC | COMPARISONS
+
+
+@over(OPERATORS, "op")
+@given(shapes=BROADCASTABLE, data=st.data())
+def test_operators_compute_what_numpy_computes(op, shapes, data):
+    a, b = (data.draw(numbers(shape, "float64", 0.5, 4.0)) for shape in shapes)
+    expected = np.asarray(op(a, b))
+    pairs = [(tn.tensor(a), tn.tensor(b)), (tn.tensor(a), b), (a, tn.tensor(b))]
+    pairs += [(tn.Variable(a), b), (a, tn.Variable(b)), (tn.Variable(a), tn.tensor(b))]
+    for x, y in pairs:
+        found = op(x, y)
+        assert isinstance(found, tn.Tensor)
+        assert_same(found, expected)
+
+
+@over(OPERATORS, "op")
+def test_a_list_stands_in_expressions_as_a_tensor_would(op):
+    t, data = tn.tensor([1.0, 2.0]), [3.0, 4.0]
+    assert_same(op(t, data), op(t, tn.tensor(data)).numpy())
+    assert_same(op(data, t), op(tn.tensor(data), t).numpy())
+
+
+MATMUL_SHAPES = [((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((4, 2, 3), (3, 2)), ((0, 3), (3,))]
+
+
+@pytest.mark.parametrize("shapes", MATMUL_SHAPES, ids=str)
+def test_matrix_products_compute_what_numpy_computes(shapes):
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal(shape) for shape in shapes)
+    for x, y in ((tn.tensor(a), tn.tensor(b)), (tn.tensor(a), b), (a, tn.tensor(b))):
+        assert_same(x @ y, a @ b)
+
+
+@given(hnp.arrays(bool, (2, 3)), hnp.arrays(bool, (3,)))
+def test_logical_operators_compute_what_numpy_computes(a, b):
+    assert_same(tn.tensor(a) & tn.tensor(b), a & b)
+    assert_same(tn.tensor(a) | tn.tensor(b), a | b)
+    assert_same(~tn.tensor(a), ~a)
+
+
+@given(numbers(SHAPES))
+def test_signs_compute_what_numpy_computes(a):
+    assert_same(-tn.tensor(a), -a)
+    assert_same(abs(tn.tensor(a)), abs(a))
+
+
+@over(ARITHMETIC, "op")
+def test_augmented_assignment_makes_another_tensor(op):
+    in_place = getattr(operator, f"i{op.__name__}")
+    t = leaf([1.0, 2.0])
+    y = in_place(t, 2.0)
+    assert y is not t
+    assert_same(t, np.array([1.0, 2.0], "float32"))
+    y.sum().backward()
+    assert t.grad is not None
+
+
+def test_a_power_of_two_keeps_the_rules_of_other_powers():
+    a = np.array([-2, 0, 3])
+    for two in (2, 2.0, np.float64(2), np.int64(2)):
+        found, third = tn.tensor(a) ** two, tn.tensor(a) ** (two + 1)
+        assert found.dtype == third.dtype
+        assert_same(found, (a**2).astype(found.dtype))
+
+
+REDUCTIONS = {name: getattr(np, name) for name in ("sum", "mean", "max", "min")}
+
+
+@over(REDUCTIONS, "of_numpy")
+@given(
+    a=numbers(hnp.array_shapes(max_dims=3, max_side=3)),
+    keepdims=st.booleans(),
+    data=st.data(),
+)
+def test_reductions_compute_what_numpy_computes(of_numpy, a, keepdims, data):
+    axes = st.integers(-a.ndim, a.ndim - 1)
+    axis = data.draw(st.none() | axes | hnp.valid_tuple_axes(a.ndim))
+    expected = np.asarray(of_numpy(a, axis, keepdims=keepdims))
+    found = getattr(tn.tensor(a), of_numpy.__name__)(axis, keepdims)
+    assert_close(found, expected, rtol=1e-14, atol=1e-14)
+
+
+@every_whole
+def test_reductions_of_whole_numbers_compute_what_numpy_computes(dtype):
+    a = np.array([[3, 0], [255, 1]]).astype(dtype)
+    t = tn.tensor(a)
+    for axis in (None, 0, 1):
+        assert_same(t.max(axis), a.max(axis))
+        assert_same(t.min(axis), a.min(axis))
+        assert_same(t.sum(axis), a.sum(axis))
+        assert_close(t.mean(axis), a.mean(axis), rtol=1e-6)
+
+
+@given(numbers(hnp.array_shapes(max_dims=3, max_side=3)), st.data())
+def test_shapes_change_as_numpys_do(a, data):
+    t = tn.tensor(a)
+    axes = data.draw(st.permutations(range(a.ndim)))
+    assert_same(t.transpose(axes), a.transpose(axes))
+    assert_same(t.transpose(*axes), a.transpose(axes))
+    assert_same(t.transpose(), a.T)
+    assert_same(t.T, a.T)
+    for shape in ((-1,), (a.shape[-1], -1), (*a.shape, 1), a.shape[::-1]):
+        assert_same(t.reshape(shape), a.reshape(shape))
+        assert_same(t.reshape(*shape), a.reshape(shape))
+    assert (t.shape, t.ndim, t.size, t.dtype) == (a.shape, a.ndim, a.size, a.dtype)
+
+
+# -- indexing ---------------------------------------------------------------------------------
+
+
+@st.composite
+def any_index(draw: Any, shape: tuple[int, ...]) -> Any:
+    """Draw an index of any kind; some fit `shape`, some do not."""
+    ends = st.none() | st.integers(-4, 4)
+    parts = st.one_of(
+        st.integers(-4, 3),
+        st.integers(-2, 1).map(np.int64),
+        st.builds(slice, ends, ends, st.sampled_from([None, 1, 2, -1, -2])),
+        st.just(None),
+        st.just(Ellipsis),
+        hnp.arrays(st.sampled_from(["int64", "int8"]), (2,), elements=st.integers(-2, 1)),
+        hnp.arrays(int, st.sampled_from([(), (1,), (2, 1), (0,)]), elements=st.integers(-2, 1)),
+        st.lists(st.integers(-2, 1), max_size=2),
+        st.sampled_from(shape).flatmap(lambda n: hnp.arrays(bool, (n,))),
+        hnp.arrays(bool, shape[:2]),
+    )
+    fitting = [
+        hnp.basic_indices(shape, max_dims=5, allow_newaxis=True),
+        hnp.integer_array_indices(shape),
+        hnp.arrays(bool, shape),
+    ]
+    return draw(st.one_of(*fitting, parts, st.lists(parts, max_size=4).map(tuple)))
+
+
+@given(st.data())
+def test_indexing_is_numpys_in_value_gradient_and_refusal(data):
+    shape = data.draw(hnp.array_shapes(max_dims=3, max_side=4))
+    a, index = np.arange(float(np.prod(shape))).reshape(shape), data.draw(any_index(shape))
+    t = leaf(a)
+    try:
+        expected = np.asarray(a[index])
+    except IndexError:
+        with refused(IndexError, "getitem", str(shape)):
+            t[index]
+        return
+    y = t[index]
+    assert_same(y, expected)
+    ct = np.random.default_rng(0).standard_normal(y.shape)
+    y.backward(ct)
+    taken = expected.astype(int).ravel()  # for each number holds its own position
+    assert_close(t.grad.ravel(), np.bincount(taken, ct.ravel(), minlength=a.size))
+
+
+def test_what_indexes_an_array_may_be_a_tensor():
+    a = np.arange(12.0).reshape(4, 3)
+    for index in (np.array([2, 0, 2]), a[:, 0] > 2, np.array(1), a > 5):
+        assert_same(tn.tensor(a)[tn.tensor(index)], a[index])
+        assert_same(tn.tensor(a)[tn.Variable(index)], a[index])
+    rows, columns = np.array([3, 1]), np.array([0, 2])
+    assert_same(tn.tensor(a)[tn.tensor(rows), columns], a[rows, columns])
+
+
+def test_the_ends_of_a_slice_may_be_numpys_numbers():
+    t = tn.tensor([1.0, 2.0, 3.0, 4.0])
+    assert_same(t[np.int64(1) : np.array(3)], np.array([2.0, 3.0], "float32"))
+
+
+def test_a_tensor_cannot_be_assigned_to():
+    t = tn.tensor(MATRIX)
+    with pytest.raises(TypeError, match="assignment"):
+        t[0] = 1.0
+    assert_same(t, MATRIX)
+
+
+# -- errors -----------------------------------------------------------------------------------
+
+REFUSED = {
+    # name: (call of a leaf of shape (3,), error, words of its message)
+    "shapes of +": (lambda t: t + np.ones(4), ValueError, ["add", "(3,)", "(4,)"]),
+    "shapes of *": (lambda t: np.ones((2, 2)) * t, ValueError, ["multiply", "(3,)", "(2, 2)"]),
+    "shapes of <": (lambda t: t < [1.0, 2.0], ValueError, ["less", "(3,)", "(2,)"]),
+    "shapes of @": (lambda t: t @ np.ones(4), ValueError, ["matmul", "(3,)", "(4,)"]),
+    "@ of a number": (lambda t: t @ 2.0, ValueError, ["matmul", "(3,)", "()"]),
+    "dot": (lambda t: tn.ops.dot(t, np.ones((1, 3, 1))), ValueError, ["dot", "(3,)", "(1, 3, 1)"]),
+    "where": (lambda t: tn.ops.where([True, False], t, t), ValueError, ["where", "(2,)", "(3,)"]),
+    "axis too large": (lambda t: t.sum(1), ValueError, ["axis", "(3,)", "1"]),
+    "axis too small": (lambda t: t.max(-2), ValueError, ["axis", "(3,)", "-2"]),
+    "axis twice": (lambda t: t.mean((0, -1)), ValueError, ["axis", "different", "(0, -1)"]),
+    "axis of text": (lambda t: t.min("rows"), TypeError, ["axis", "integers", "rows"]),
+    "axis of float": (lambda t: t.sum(0.0), TypeError, ["axis", "integers", "0.0"]),
+    "axes of argmax": (lambda t: tn.ops.argmax(t, (0, 0)), ValueError, ["axis", "(0, 0)"]),
+    "axis of expand_dims": (lambda t: tn.ops.expand_dims(t, 2), ValueError, ["axis", "2", "(3,)"]),
+    "below expand_dims": (lambda t: tn.ops.expand_dims(t, -3), ValueError, ["axis", "-3", "(3,)"]),
+    "text in expand_dims": (lambda t: tn.ops.expand_dims(t, "a"), TypeError, ["axis", "'a'"]),
+    "axes of squeeze": (lambda t: tn.ops.squeeze(t, 0), ValueError, ["squeeze", "0", "(3,)"]),
+    "axes of swapaxes": (lambda t: tn.ops.swapaxes(t, 0, 1), ValueError, ["axis2", "(3,)", "1"]),
+    "no swapaxes": (lambda t: tn.ops.swapaxes(t, None, 0), ValueError, ["axis1", "None"]),
+    "softmax": (lambda t: tn.ops.softmax(t, 1), ValueError, ["axis", "(3,)", "1"]),
+    "reshape": (lambda t: t.reshape(2, 2), ValueError, ["reshape", "(3,)", "(2, 2)"]),
+    "reshape to -1": (lambda t: t.reshape(-1, 2), ValueError, ["reshape", "(3,)", "(-1, 2)"]),
+    "reshape to -1 -1": (lambda t: t.reshape(-1, -1), ValueError, ["reshape", "(3,)", "(-1, -1)"]),
+    "reshape to float": (lambda t: t.reshape(1.5), TypeError, ["newshape", "integers", "1.5"]),
+    "transpose": (lambda t: t.transpose(1, 0), ValueError, ["axes", "(3,)", "(1, 0)"]),
+    "transpose too few": (lambda t: t.transpose(()), ValueError, ["transpose", "(3,)", "()"]),
+    "broadcast_to": (lambda t: tn.ops.broadcast_to(t, 2), ValueError, ["broadcast_to", "(2,)"]),
+    "no concatenate": (lambda t: tn.ops.concatenate([]), ValueError, ["concatenate", "none"]),
+    "ranks of concatenate": (
+        lambda t: tn.ops.concatenate([t, [[1.0]]]),
+        ValueError,
+        ["concatenate", "(3,)", "(1, 1)"],
+    ),
+    "axis of concatenate": (lambda t: tn.ops.concatenate([t, t], 1), ValueError, ["axis", "1"]),
+    "no axis": (lambda t: tn.ops.concatenate([t, t], None), ValueError, ["axis", "None"]),
+    "stack": (lambda t: tn.ops.stack([t, t[:2]]), ValueError, ["(1, 3)", "(1, 2)"]),
+    "max of nothing": (lambda t: t[:0].max(), ValueError, ["max", "(0,)"]),
+    "index too large": (lambda t: t[3], IndexError, ["getitem", "(3,)", "3"]),
+    "too many indices": (lambda t: t[0, 1], IndexError, ["getitem", "(3,)", "(0, 1)"]),
+    "index of text": (lambda t: t["a"], IndexError, ["getitem", "integer"]),
+    "index of float": (lambda t: t[1.0], IndexError, ["getitem", "integer"]),
+    "index of bool": (lambda t: t[True], IndexError, ["getitem", "True", "expected"]),
+    "index array too large": (lambda t: t[[0, 5]], IndexError, ["getitem", "(3,)", "5"]),
+    "short mask": (lambda t: t[[True, False]], IndexError, ["getitem", "(3,)", "2"]),
+    "long mask": (lambda t: t[[True] + [False] * 3], IndexError, ["getitem", "(3,)", "4"]),
+    "slice of float": (lambda t: t[:1.5], TypeError, ["slice", "integers", "1.5"]),
+    "+ text": (lambda t: t + "a", ValueError, ["Invalid dtype: str", "expected numbers"]),
+    "+ None": (lambda t: t + None, ValueError, ["object", "expected numbers", "NoneType"]),
+    "+ complex": (lambda t: 1j * t, ValueError, ["complex128", "expected numbers"]),
+    "- of bools": (lambda t: -(t > 0), TypeError, ["negative", "(3,)"]),
+    "dtype": (lambda t: t.astype("float31"), ValueError, ["float31", "Expected floats"]),
+    "complex dtype": (lambda t: t.astype("complex64"), ValueError, ["complex64", "Expected"]),
+    "no dtype": (lambda t: t.astype(None), ValueError, ["None", "Expected floats"]),
+    "item": (lambda t: t.item(), ValueError, ["item", "one element", "(3,)"]),
+    "float": (float, ValueError, ["one element", "(3,)"]),
+    "int": (int, ValueError, ["one element", "(3,)"]),
+    "bool": (bool, ValueError, ["one element", "(3,)"]),
+    "format": (lambda t: f"{t:.2f}", ValueError, ["one element", "(3,)"]),
+    "len": (lambda t: len(t[0]), TypeError, ["len()", "()"]),
+    "iter": (lambda t: iter(t[0]), TypeError, ["()"]),
+    "backward of several": (lambda t: (t * t).backward(), ValueError, ["scalar", "(3,)", "sum"]),
+    "backward untracked": (
+        lambda t: t.detach().sum().backward(),
+        ValueError,
+        ["backward", "requires_grad"],
+    ),
+    "ct": (lambda t: (t * t).backward(np.ones(2)), ValueError, ["ct", "(3,)", "(2,)"]),
+    "ct of text": (lambda t: (t * t).backward("a"), ValueError, ["Invalid dtype: str"]),
+    "shape below 0": (lambda t: tn.ops.zeros((2, -1)), ValueError, ["shape", "-1"]),
+    "shape of text": (lambda t: tn.ops.ones("a"), TypeError, ["shape", "integers", "'a'"]),
+    "dtype of zeros": (lambda t: tn.ops.zeros(2, "complex64"), ValueError, ["complex64"]),
+    "floatx": (lambda t: set_floatx("int32"), ValueError, ["set_floatx", "float32", "int32"]),
+}
+
+
+@over(REFUSED, "case")
+def test_a_refusal_says_what_was_received_and_changes_nothing(case):
+    call, error, words = case
+    t = leaf([1.0, 2.0, 3.0])
+    (t * t).sum().backward()
+    gradient = t.grad
+    with refused(error, *words):
+        call(t)
+    assert t.grad is gradient
+    assert_same(t, np.array([1.0, 2.0, 3.0], "float32"))
+    assert_same(gradient, np.array([2.0, 4.0, 6.0], "float32"))
+    assert t.requires_grad and tn.tensor(1).dtype == "float32"
+
+
+NO_DATA = {
+    "text": ("abc", ["str", "expected numbers"]),
+    "texts": (np.array(["a", "b"]), ["str", "expected numbers"]),
+    "bytes": (b"abc", ["bytes", "expected numbers"]),
+    "None": (None, ["object", "NoneType"]),
+    "an object": (object(), ["object", "expected numbers"]),
+    "a dict": ({"a": 1}, ["object", "dict"]),
+    "a set": ({1, 2}, ["object", "set"]),
+    "a generator": ((i for i in range(3)), ["object", "generator"]),
+    "complex": (1j, ["complex128", "expected numbers"]),
+    "dates": (np.array(["2020-01-01"], "M8[D]"), ["datetime64", "expected numbers"]),
+    "a ragged list": ([[1.0], [1.0, 2.0]], ["data", "regular shape"]),
+    "a list with None": ([1.0, None], ["object", "expected numbers"]),
+    "records": (np.zeros(2, [("a", float)]), ["void", "expected numbers"]),
+}
+
+
+@over(NO_DATA, "case")
+@pytest.mark.parametrize("make", [tn.tensor, tn.Variable, tn.ops.exp, tn.ops.convert_to_tensor])
+def test_what_is_no_array_of_numbers_is_refused(make, case):
+    data, words = case
+    with refused(ValueError, *words):
+        make(data)
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "float31", "O", "S3", "M8[D]", object, 3])
+@pytest.mark.parametrize("make", [tn.tensor, tn.Variable])
+def test_what_is_no_dtype_of_numbers_is_refused(make, dtype):
+    with refused(ValueError, f"Invalid dtype: {dtype}", "Expected floats"):
+        make([1.0], dtype)
+
+
+# -- variables --------------------------------------------------------------------------------
+
+
+def test_a_graph_keeps_the_numbers_it_was_built_from():
+    v = tn.Variable([1.0, 2.0])
+    held, y = v.value, (v * v * v).sum()
+    v.assign([10.0, 20.0])
+    assert y.item() == 1 + 8
+    y.backward()
+    assert_same(held.grad, np.array([3.0, 12.0], "float32"))  # 3 v^2 at the old numbers
+    assert v.grad is None
+    (v * v * v).sum().backward()
+    assert_same(v.grad, np.array([300.0, 1200.0], "float32"))
+
+
+VALUES = {
+    "list": [3, 4],
+    "array": np.array([3.0, 4.0]),
+    "whole array": np.array([3, 4]),
+    "tensor": tn.tensor([3.0, 4.0]),
+    "float64 tensor": tn.tensor(np.array([3.0, 4.0])),
+    "tracked tensor": leaf([3.0, 4.0]),
+    "variable": tn.Variable([3.0, 4.0]),
+}
+
+
+@over(VALUES, "value")
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int32"])
+def test_a_variable_takes_a_value_in_its_own_dtype(value, dtype):
+    v = tn.Variable([1, 2], dtype=dtype)
+    assert v.assign(value) is v
+    assert_same(v.numpy(), np.array([3, 4], dtype))
+    assert v.dtype == dtype
+
+
+def test_an_assigned_tensor_is_not_tied_to_the_variable():
+    value, v = leaf([3.0, 4.0]), tn.Variable([1.0, 2.0])
+    v.assign(value * 1.0)
+    (v * v).sum().backward()
+    assert value.grad is None
+    assert_same(v.grad, np.array([6.0, 8.0], "float32"))
+    v.assign(value).trainable = False
+    assert value.requires_grad
+
+
+@pytest.mark.parametrize("value", [1.0, [1.0], [[1.0, 2.0]], [1.0, 2.0, 3.0], "text", None])
+def test_a_variable_refuses_a_value_that_does_not_fit_and_keeps_its_own(value):
+    v = tn.Variable([1.0, 2.0], path="dense/kernel")
+    (v * v).sum().backward()
+    held, gradient = v.value, v.grad
+    words = [] if value in ("text", None) else ["dense/kernel", "(2,)", str(np.shape(value))]
+    with refused(ValueError, *words):
+        v.assign(value)
+    assert v.value is held and v.grad is gradient
+    assert_same(v.numpy(), np.array([1.0, 2.0], "float32"))
+
+
+def test_a_variable_forgets_its_gradient_when_it_is_assigned_and_when_told():
+    v = tn.Variable(2.0)
+    for forget in (lambda: v.assign(3.0), lambda: v.assign(v.value), v.zero_grad):
+        (v * v).backward()
+        assert v.grad is not None
+        forget()
+        assert v.grad is None
+
+
+def test_a_variable_that_is_not_trainable_is_a_constant_until_it_is():
+    v, t = tn.Variable(2.0, trainable=False), leaf(5.0)
+    for trainable in (False, True, False):
+        v.trainable = trainable
+        assert (v * 1.0).requires_grad == v.trainable == trainable
+        (v * t).backward()
+        assert (v.grad is not None) == trainable
+        assert v.numpy() == 2.0
+    assert t.grad == 3 * 2.0
+
+
+def test_a_graph_built_before_a_variable_was_frozen_still_has_its_gradient():
+    v = tn.Variable(3.0)
+    held, y = v.value, v * v
+    v.trainable = False
+    y.backward()
+    assert held.grad == 6.0 and v.grad is None
+
+
+@every_whole
+def test_a_whole_variable_counts_and_has_no_gradient(dtype):
+    v = tn.Variable(1, dtype)
+    assert v.assign(v.value | (v.value > 0)).numpy() == 1
+    assert not v.value.requires_grad and v.dtype == dtype
+    v.trainable = True
+    assert not v.value.requires_grad
+
+
+def test_a_variable_has_a_name_a_path_and_the_shape_of_its_value():
+    v = tn.Variable(np.ones((2, 3)), name="kernel", path="dense/kernel")
+    assert (v.name, v.path, v.shape, v.ndim, v.size) == ("kernel", "dense/kernel", (2, 3), 2, 6)
+    assert tn.Variable(1.0, name="bias").path == "bias"
+    assert all(word in repr(v) for word in ("dense/kernel", "(2, 3)", "float64"))
+
+
+def test_tensors_stand_in_for_variables_within_stateless_alone():
+    v, other, stand_in = tn.Variable(2.0), tn.Variable(7.0), leaf(5.0)
+    with stateless({v: stand_in}):
+        assert v.value is stand_in and other.numpy() == 7.0
+        (v * v * other).backward()
+        assert v.numpy() == float(v) == 5.0
+    assert v.numpy() == 2.0
+    assert stand_in.grad == 2 * 5 * 7 and other.grad == 25.0 and v.grad is None
+
+
+def test_stateless_nests_and_is_undone_by_an_exception():
+    v, w = tn.Variable(1.0), tn.Variable(2.0)
+    with stateless({v: tn.tensor(10.0)}):
+        with pytest.raises(ZeroDivisionError), stateless({v: tn.tensor(20.0), w: tn.tensor(30.0)}):
+            assert (float(v), float(w)) == (20.0, 30.0)
+            raise ZeroDivisionError
+        assert (float(v), float(w)) == (10.0, 2.0)
+    assert (float(v), float(w)) == (1.0, 2.0)
+
+
+@given(numbers((2,)))
+def test_a_network_is_a_function_of_its_variables(a):
+    v = tn.Variable([1.0, 2.0])
+
+    def loss(value):
+        with stateless({v: value}):
+            return (v * v * v).sum()
+
+    assert_close(tn.grad(loss)(a), 3 * a**2)
+    assert_close(tn.hessian(loss)(a), np.diag(6 * a))

@@ -1,0 +1,61 @@
+"""tinynet: automatic differentiation from scratch on NumPy, with a thin face that speaks Keras 3.
+
+>>> import numpy as np, tinynet as tn
+>>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1)])
+>>> model.compile(optimizer=tn.optimizers.Adam(0.1), loss="mse")
+>>> x = np.linspace(0, 1, 100)
+>>> history = model.fit(x, 2 * x + 1, epochs=200, verbose=0)
+>>> (w, b) = model.get_weights()
+>>> print(f"{w[0, 0]:.2f} x + {b[0]:.2f}")
+2.00 x + 1.00
+"""
+
+from . import (
+    activations,
+    callbacks,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    ops,
+    optimizers,
+    utils,
+)
+from .engine import numpy_protocol as _numpy_protocol
+from .engine.autodiff import grad, hessian, hvp, jacobian, value_and_grad, vjp
+from .engine.gradcheck import check_grads, check_model_grads
+from .engine.tensor import Tensor, no_grad, tensor
+from .engine.variable import Variable
+from .layers import Input
+from .models import Model, Sequential
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Input",
+    "Model",
+    "Sequential",
+    "Tensor",
+    "Variable",
+    "activations",
+    "callbacks",
+    "check_grads",
+    "check_model_grads",
+    "grad",
+    "hessian",
+    "hvp",
+    "initializers",
+    "jacobian",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "no_grad",
+    "ops",
+    "optimizers",
+    "tensor",
+    "utils",
+    "value_and_grad",
+    "vjp",
+]

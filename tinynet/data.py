@@ -1,0 +1,192 @@
+"""Data: what users pass for x, y and weights, as arrays, cut into batches.
+
+Imports `tree.py` and the engine. Read next: `training.py`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from . import tree
+from .engine.tensor import Operand, floatx
+
+
+def to_array(data: Any, argument: str) -> np.ndarray:
+    """Return `data` as an array with samples along its first axis, floats converted to `floatx`.
+
+    The user's own array if it has that dtype: it is read, never written.
+
+    Raises
+    ------
+    ValueError
+        For dtypes other than numbers and bools, for ragged lists, and without a first axis.
+    """
+    try:
+        array = data.numpy() if isinstance(data, Operand) else np.asarray(data)  # type: ignore[attr-defined]
+    except ValueError as error:
+        raise ValueError(f"{argument}: expected an array of a regular shape: {error}") from None
+    if array.dtype.kind not in "fiub":
+        name = array.dtype.name
+        raise ValueError(f"Invalid dtype: {name}. Expected numbers in {argument}.")
+    if array.ndim == 0:
+        raise ValueError(f"{argument}: expected an axis of samples, received the number {data!r}.")
+    if array.dtype.kind == "f" or isinstance(data, (list, tuple)) and array.dtype.kind != "b":
+        return array.astype(floatx(), copy=False)
+    return array
+
+
+class Dataset:
+    """Inputs, targets and weights of samples, and the batches they are cut into.
+
+    Parameters
+    ----------
+    x, y, sample_weight : arrays or structures of them; y and sample_weight may be None
+    batch_size : int, optional
+        32 by default, or what makes `steps` batches.
+    steps : int, optional
+        Batches in an epoch, if not all.
+    shuffle : bool or "batch"
+        Draw the samples of an epoch in a new order (or each batch's, for ``"batch"``), from
+        NumPy's global generator, as Keras does.
+
+    Raises
+    ------
+    ValueError
+        When there are no samples, their numbers differ, or a size is not positive.
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        batch_size: int | None = None,
+        steps: int | None = None,
+        shuffle: bool | str = False,
+    ) -> None:
+        named = {"x": x, "y": y, "sample_weight": sample_weight}
+        arrays = {
+            name: None if data is None else tree.map_structure(lambda a: to_array(a, name), data)  # noqa: B023
+            for name, data in named.items()
+        }
+        self.x, self.y, self.sample_weight = arrays.values()
+        self.size = _common_length(arrays)
+        for name, value in (("batch_size", batch_size), ("steps", steps)):
+            if value is not None and not (isinstance(value, (int, np.integer)) and value >= 0):
+                raise ValueError(f"{name}: expected a positive integer, received {value!r}.")
+        self.batch_size = int(batch_size or (-(-self.size // steps) if steps else 32))
+        self.all_batches = -(-self.size // self.batch_size)
+        self.steps = steps
+        self.shuffle = shuffle
+        self._next = 0  # the batch that comes next; goes on from epoch to epoch if steps are given
+        self._order: np.ndarray | None = None
+
+    @property
+    def batches(self) -> int:
+        """The number of batches in an epoch."""
+        return self.steps or self.all_batches
+
+    def shuffle_once(self) -> None:
+        """Draw an order and throw it away, as Keras does before the first epoch of a new model."""
+        if self.shuffle == "batch":
+            np.random.permutation(min(self.batch_size, self.size))
+        elif self.shuffle:
+            np.random.permutation(self.size)
+
+    def epoch(self) -> Iterator[tuple[Any, Any, Any, int]]:
+        """Yield x, y, weights and the number of samples of each batch of one epoch."""
+        if not self.steps or self._next >= self.all_batches:
+            self._next = 0
+        for _ in range(self.batches):
+            if self._next >= self.all_batches:
+                warnings.warn(
+                    "Your input ran out of data; interrupting training. Make sure that your "
+                    f"dataset can generate {self.steps} batches per epoch: it has "
+                    f"{self.all_batches}.",
+                    stacklevel=3,
+                )
+                break
+            rows = self._rows(self._next)
+            self._next += 1
+            yield (
+                *(_take(data, rows) for data in (self.x, self.y, self.sample_weight)),
+                _length(rows),
+            )
+
+    def _rows(self, batch: int) -> Any:
+        """Return the rows of a batch: a slice, or indices in the order that was drawn."""
+        start = batch * self.batch_size
+        stop = min(start + self.batch_size, self.size)
+        if self.shuffle == "batch":
+            return np.random.permutation(stop - start) + start
+        if not self.shuffle:
+            return slice(start, stop)
+        if batch == 0:
+            self._order = np.random.permutation(self.size)
+        return self._order[start:stop]  # type: ignore[index]
+
+
+def _take(data: Any, rows: Any) -> Any:
+    return None if data is None else tree.map_structure(lambda a: a[rows], data)
+
+
+def _length(rows: Any) -> int:
+    return rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+
+
+def _common_length(arrays: dict[str, Any]) -> int:
+    """Return the number of samples that all arrays have."""
+    sizes = {
+        name: [len(a) for a in tree.flatten(data)]
+        for name, data in arrays.items()
+        if data is not None
+    }
+    different = {n for lengths in sizes.values() for n in lengths}
+    if len(different) > 1:
+        lines = (f"'{name}' sizes: {', '.join(map(str, ns))}\n" for name, ns in sizes.items())
+        raise ValueError(
+            "Data cardinality is ambiguous. Make sure all arrays contain the same number of "
+            f"samples.{''.join(lines)}"
+        )
+    if different in ({0}, set()):
+        raise ValueError("The data is empty: expected at least one sample in x.")
+    return different.pop()
+
+
+def split(data: tuple[Any, Any, Any], share: float) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Return the first samples of x, y and weights for training, and the last `share` of them.
+
+    Raises
+    ------
+    ValueError
+        When either part would be empty.
+    """
+    names = ("x", "y", "sample_weight")
+    arrays = {
+        name: None if part is None else tree.map_structure(lambda a: to_array(a, name), part)  # noqa: B023
+        for name, part in zip(names, data, strict=True)
+    }
+    size = _common_length(arrays)
+    at = int(np.floor(size * (1.0 - share)))
+    if not 0 < at < size:
+        raise ValueError(
+            f"Training data contains {size} samples, which is not sufficient to split it into a "
+            f"validation and training set as specified by `validation_split={share}`. Either "
+            "provide more data, or a different value for the `validation_split` argument."
+        )
+    first, last = slice(0, at), slice(at, size)
+    return (
+        tuple(_take(part, first) for part in arrays.values()),
+        tuple(_take(part, last) for part in arrays.values()),
+    )
+
+
+def by_class(y: Any, class_weight: dict[int, float]) -> np.ndarray:
+    """Return the weight of each sample's class: y rounded, or the place of its largest element."""
+    y = to_array(y, "y")
+    classes = y.argmax(-1) if y.ndim > 1 and y.shape[-1] > 1 else np.round(y.reshape(len(y)))
+    return np.array([class_weight.get(int(c), 1.0) for c in classes], floatx())

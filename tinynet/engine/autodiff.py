@@ -1,0 +1,315 @@
+"""Derivatives: the tape, walked backwards.
+
+Every function here comes down to `cotangents`: give the result a cotangent, go through the equations
+from the last to the first, and let each primitive's rules hand it on to its inputs. The rules are
+operations of tensors, so a derivative can be differentiated like anything else.
+
+Imports `functional.py`. Read next: `tests/test_primitives.py`, then `compiler/program.py` or, for
+networks, `layers.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import functional as F  # noqa: N812 (the field's custom)
+from . import primitives as p
+from .tensor import Operand, Tensor, as_tensor, bind, grad_mode, state
+
+
+def tape(root: Tensor, stop: Iterable[Tensor] = ()) -> list[Tensor]:
+    """Return the tracked tensors behind `root`, each before its inputs, not going beyond `stop`.
+
+    Linear in the number of equations, and no deeper in calls for a longer chain.
+    """
+    leaves = set(stop)
+
+    def inputs(t: Tensor) -> list[Tensor]:
+        known = t.equation is not None and t not in leaves
+        return [x for x in t.equation.inputs if x.tracked] if known else []  # type: ignore[union-attr]
+
+    uses = {root: 0}  # how many inputs of reached equations each tensor is
+    pending = [root]
+    while pending:
+        for x in inputs(pending.pop()):
+            if x not in uses:
+                uses[x] = 0
+                pending.append(x)
+            uses[x] += 1
+    order = [root]
+    for t in order:  # grows while it is read: a tensor enters when all that used it have
+        for x in inputs(t):
+            uses[x] -= 1
+            if not uses[x]:
+                order.append(x)
+    return order
+
+
+def cotangents(order: list[Tensor], ct: Tensor, wrt: Iterable[Tensor]) -> dict[Tensor, Tensor]:
+    """Return the cotangents of the tensors `wrt`, given that of ``order[0]``, along the tape."""
+    wanted = set(wrt)
+    needed = set(wanted)
+    for t in reversed(order):
+        if t.equation is not None and any(x in needed for x in t.equation.inputs):
+            needed.add(t)
+    cts = {order[0]: ct}
+    for t in order:
+        if t not in cts or t not in needed or t.equation is None or t in wanted:
+            continue
+        primitive, inputs, params = t.equation
+        ct = cts.pop(t)
+        for i, x in enumerate(inputs):
+            rule = primitive.rule(i) if x in needed else None
+            if rule is not None:
+                part = unbroadcast(rule(ct, t, *inputs, **params), x)
+                cts[x] = cts[x] + part if x in cts else part
+    return {x: cts[x] for x in wanted if x in cts}
+
+
+def unbroadcast(ct: Tensor, primal: Tensor) -> Tensor:
+    """Return `ct` in the shape and dtype of `primal`, summed where that was broadcast."""
+    shape = primal.data.shape
+    if ct.data.shape != shape:
+        new = ct.ndim - len(shape)
+        kept = enumerate(shape, start=new)
+        axes = (*range(new), *(i for i, n in kept if n == 1 and ct.shape[i] != 1))
+        ct = p.reshape(p.sum(ct, axes), shape)
+    return ct if ct.data.dtype is primal.data.dtype else p.cast(ct, primal.dtype)
+
+
+def backward(self: Operand, ct: Any = None) -> None:
+    """Leave at each leaf with ``requires_grad`` the gradient of this tensor, in its `grad`.
+
+    Adds to what is there; `zero_grad` forgets it.
+
+    Parameters
+    ----------
+    ct : array of this tensor's shape, optional
+        The cotangent to start from. A scalar needs none: it is 1.
+
+    Raises
+    ------
+    ValueError
+        If this tensor was not computed from one that requires a gradient, or is no scalar and `ct`
+        is missing or of another shape.
+
+    >>> import tinynet as tn
+    >>> w = tn.tensor(3.0, requires_grad=True)
+    >>> (w * w).backward()
+    >>> w.grad
+    array(6., dtype=float32)
+    """
+    root = as_tensor(self)
+    if not root.tracked:
+        raise ValueError(
+            "backward(): this tensor was not computed from any with requires_grad=True (or it was "
+            "computed within no_grad)."
+        )
+    if ct is None and root.shape != ():
+        raise ValueError(
+            f"backward(): a gradient is that of a scalar, but this tensor has shape {root.shape}. "
+            "Reduce it, for example with .sum(), or pass the cotangent ct."
+        )
+    start = F.ones_like(root) if ct is None else _cotangent(ct, root)
+    order = tape(root)
+    leaves = [t for t in order if t.equation is None]
+    with grad_mode(False):
+        found = cotangents(order, start, leaves)
+    for leaf in leaves:
+        if leaf in found:
+            part = found[leaf].data
+            leaf.grad = part.copy() if leaf.grad is None else np.asarray(leaf.grad + part)
+
+
+Operand.backward = backward  # type: ignore[attr-defined]
+
+
+def gradients(y: Tensor, xs: Sequence[Tensor]) -> list[Tensor | None]:
+    """Return the gradient of the scalar `y` in each of the tensors it was computed from, or None.
+
+    Leaves nothing at the tensors and no tape behind the result.
+    """
+    with grad_mode(False):
+        found = cotangents(tape(y), F.ones_like(y), xs) if y.tracked else {}
+    return [found.get(x) for x in xs]
+
+
+def _cotangent(ct: Any, y: Tensor, argument: str = "ct", of: str = "the result") -> Tensor:
+    ct = p.cast(as_tensor(ct, y.dtype), y.dtype)
+    if ct.shape != y.shape:
+        raise ValueError(f"{argument}: expected the shape of {of}, {y.shape}, received {ct.shape}.")
+    return ct
+
+
+def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Tensor, Callable[[Any], tuple[Tensor, ...]]]:
+    """Return ``f(*primals)`` and its pullback, which maps a cotangent of it to those of `primals`.
+
+    The vector-Jacobian product: ``pullback(ct)[i]`` is ``ct @ J`` for the Jacobian J in argument i,
+    of the argument's shape and dtype, and can be differentiated again.
+
+    Raises
+    ------
+    ValueError
+        For a primal of integers or bools; for a `ct` of another shape than the result.
+
+    >>> import tinynet as tn
+    >>> y, pullback = tn.vjp(lambda a, b: a * b, 2.0, 3.0)
+    >>> y, pullback(1.0)
+    (tensor(6., dtype=float32), (tensor(3., dtype=float32), tensor(2., dtype=float32)))
+    """
+    given = [as_tensor(x) for x in primals]
+    xs = [_argument(x) for x in given]
+    with grad_mode(True):
+        y = as_tensor(f(*xs))
+    order = tape(y, stop=xs)
+    # More than these arguments may be behind y. Only then can somebody want to go back further.
+    known = set(xs)
+    outer = any(x.tracked for x in given)
+    outer = outer or any(t.tracked and t.equation is None and t not in known for t in order)
+
+    def pullback(ct: Any) -> tuple[Tensor, ...]:
+        start = _cotangent(ct, y)
+        with grad_mode(state.grad and (outer or start.tracked)):
+            found = cotangents(order, start, known) if y.tracked else {}
+        return tuple(found[x] if x in found else F.zeros_like(x) for x in xs)
+
+    return y if outer and state.grad else y.detach(), pullback
+
+
+def _argument(x: Tensor) -> Tensor:
+    """Return `x` as a tensor of its own, so that only what is passed on as argument counts."""
+    if x.tracked and state.grad:
+        return bind(p.alias, x)
+    out = x.detach()
+    out.requires_grad = True
+    return out
+
+
+def _at(f: Callable[..., Any], argnums: int | tuple[int, ...], args: Any, kwargs: Any) -> Any:
+    """Return `f` as a function of the arguments `argnums` alone, and these arguments."""
+    chosen = p.ints(argnums, "argnums")
+    if not all(-len(args) <= i < len(args) for i in chosen):
+        raise ValueError(
+            f"argnums: expected positions among {len(args)} arguments, received {argnums}."
+        )
+
+    def of_chosen(*xs: Tensor) -> Any:
+        full = list(args)
+        for i, x in zip(chosen, xs, strict=True):
+            full[i] = x
+        return f(*full, **kwargs)
+
+    return of_chosen, [args[i] for i in chosen]
+
+
+def _like_argnums(argnums: Any, values: tuple[Any, ...]) -> Any:
+    return values if isinstance(argnums, (tuple, list)) else values[0]
+
+
+def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """Return a function that computes ``f(*args)`` and its gradient in the arguments `argnums`.
+
+    `f` takes tensors (arrays are converted) and returns a scalar. The gradient is a tensor, a tuple
+    of them if `argnums` is a tuple, with shape and dtype of the argument; it nests.
+
+    Raises
+    ------
+    ValueError
+        When `f` returns no scalar, or an argument of `argnums` has no floating dtype.
+
+    >>> import tinynet as tn
+    >>> tn.value_and_grad(lambda x: x**3)(2.0)
+    (tensor(8., dtype=float32), tensor(12., dtype=float32))
+    """
+
+    def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Tensor, Any]:
+        of_chosen, primals = _at(f, argnums, args, kwargs)
+        y, pullback = vjp(of_chosen, *primals)
+        if y.shape != ():
+            raise ValueError(
+                f"grad: expected a function that returns a scalar, received shape {y.shape}. "
+                "Reduce it, for example with .sum(), or use tn.jacobian."
+            )
+        return y, _like_argnums(argnums, pullback(1.0))
+
+    return value_and_gradient
+
+
+def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """Return a function that computes the gradient of `f`; as `value_and_grad`, without the value.
+
+    >>> import tinynet as tn
+    >>> tn.grad(tn.grad(lambda x: x**3))(2.0)
+    tensor(12., dtype=float32)
+    """
+    both = value_and_grad(f, argnums)
+    return lambda *args, **kwargs: both(*args, **kwargs)[1]
+
+
+def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """Return a function that computes all derivatives of the result in the arguments `argnums`.
+
+    Its shape is that of the result followed by that of the argument. One walk per element of the
+    result.
+
+    >>> import tinynet as tn
+    >>> tn.jacobian(lambda x: x * x)([1.0, 2.0])
+    tensor([[2., 0.],
+            [0., 4.]], dtype=float32)
+    """
+
+    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
+        of_chosen, primals = _at(f, argnums, args, kwargs)
+        y, pullback = vjp(of_chosen, *primals)
+        units = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
+        rows = [pullback(unit) for unit in units]
+        columns = zip(*rows, strict=True) if rows else ([] for _ in primals)
+        return _like_argnums(argnums, tuple(_stacked(c, y, x) for c, x in zip(columns, primals)))
+
+    return jacobian_of
+
+
+def _stacked(rows: Any, y: Tensor, x: Any) -> Tensor:
+    shape = y.shape + as_tensor(x).shape
+    return p.reshape(F.stack(rows), shape) if rows else F.zeros(shape, y.dtype)
+
+
+def hessian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
+    """Return a function that computes the second derivatives of the scalar `f` in one argument.
+
+    Its shape is that of the argument, twice.
+
+    >>> import tinynet as tn
+    >>> tn.hessian(lambda x: x[0] * x[0] * x[1])([1.0, 2.0])
+    tensor([[4., 2.],
+            [2., 0.]], dtype=float32)
+    """
+    return jacobian(grad(f, argnum), argnum)
+
+
+def hvp(f: Callable[..., Any], primals: Any, vectors: Any) -> Any:
+    """Return the Hessian of the scalar `f` at `primals`, times `vectors`, without forming it.
+
+    Both are one array, or tuples with one per argument of `f`; so is the result. The gradient of
+    the slope along the vectors (Pearlmutter, 1994), by two walks.
+
+    >>> import tinynet as tn
+    >>> tn.hvp(lambda x: (x**3).sum(), [1.0, 2.0], [1.0, 1.0])
+    tensor([ 6., 12.], dtype=float32)
+    """
+    several = isinstance(primals, tuple)
+    xs, vs = (primals, vectors) if several else ((primals,), (vectors,))
+    if len(xs) != len(vs):
+        raise ValueError(f"hvp: expected {len(xs)} vectors, one per primal, received {len(vs)}.")
+    everywhere = tuple(range(len(xs)))
+
+    def slope(*at: Tensor) -> Tensor:
+        parts = zip(grad(f, everywhere)(*at), vs, strict=True)
+        products = (g * _cotangent(v, g, "vectors", "the primal") for g, v in parts)
+        return sum((product.sum() for product in products), F.zeros(()))
+
+    products = grad(slope, everywhere)(*xs)
+    return products if several else products[0]

@@ -1,0 +1,443 @@
+"""The base of layers: weights, and a function of them and the inputs.
+
+A layer called on tensors computes; called on a `KerasTensor`, a placeholder that knows its shape
+alone, it notes the call as a `Node`, and the notes are the graph that `models.Model` runs.
+
+Imports the engine, `initializers.py`, `tree.py`. Read next: `core.py`, with `Dense`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import initializers, ops, registry, tree
+from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx, no_grad
+from ..engine.variable import Variable
+
+Shape = tuple[int | None, ...]
+
+
+class Node(NamedTuple):
+    """One call of a layer on placeholders; the input layer's has no inputs."""
+
+    layer: Layer
+    inputs: Any  # a structure of KerasTensors
+    outputs: list[KerasTensor]
+
+
+class KerasTensor:
+    """A placeholder in a graph of layers: a shape and a dtype, no numbers.
+
+    Made by `Input`, and by calling a layer on another one. A length of None is any length.
+    """
+
+    def __init__(self, shape: Shape, dtype: str, node: Node, name: str | None = None) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.node = node
+        self.name = name or registry.unique_name("keras_tensor")
+        node.outputs.append(self)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    def __bool__(self) -> bool:
+        raise TypeError("A symbolic KerasTensor cannot be used as a boolean.")
+
+    def _no_numbers(self, *_: Any, **__: Any) -> Any:
+        raise ValueError(
+            f"{self!r} is symbolic: it has a shape and a dtype, but no numbers. Compute with it in "
+            "the `call` of a Layer, or call the model on data."
+        )
+
+    __array__ = __float__ = __int__ = __add__ = __radd__ = __sub__ = __rsub__ = _no_numbers
+    __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __matmul__ = __neg__ = _no_numbers
+
+    def __repr__(self) -> str:
+        return (
+            f"<KerasTensor shape={self.shape}, dtype={self.dtype}, sparse=False, ragged=False, "
+            f"name={self.name}>"
+        )
+
+
+class _Context(threading.local):
+    """Where this thread is: within which layers (for the paths of weights), in training or not."""
+
+    scope: tuple[Layer, ...] = ()
+    training = False
+
+
+context = _Context()
+
+
+@contextmanager
+def within(**changes: Any) -> Iterator[None]:
+    """Change the `context` of calls for a while."""
+    before = {key: getattr(context, key) for key in changes}
+    vars(context).update(changes)
+    try:
+        yield
+    finally:
+        vars(context).update(before)
+
+
+class Layer:
+    """Base of layers: weights, and a `call` that computes with them.
+
+    Subclass it with ``call(self, inputs)`` and, where the weights depend on the shape of the
+    inputs, ``build(self, input_shape)``. Variables and layers among the attributes, also in lists
+    and dicts, belong to the layer. A `call` that names `training` is told whether it is.
+
+    Parameters
+    ----------
+    name : str, optional
+        Without ``/``; by default the class's name in snake_case, numbered.
+    dtype : str, optional
+        The dtype of weights, `floatx` by default.
+    trainable : bool
+        Whether training changes the weights.
+
+    Raises
+    ------
+    ValueError
+        For a `name` that is no such string, an unsuitable `dtype`, or an unknown keyword.
+
+    >>> import tinynet as tn
+    >>> class Scale(tn.layers.Layer):
+    ...     def build(self, input_shape):
+    ...         self.factor = self.add_weight(shape=input_shape[-1:], initializer="ones")
+    ...     def call(self, inputs):
+    ...         return inputs * self.factor
+    >>> scale = Scale()
+    >>> scale([[1.0, 2.0]]), scale.count_params()
+    (tensor([[1., 2.]], dtype=float32, requires_grad=True), 2)
+    """
+
+    built = False
+    noted_shape: Any = None  # of the outputs of the last call on placeholders
+    _takes_training = False
+
+    def __init__(
+        self, *, name: str | None = None, dtype: Any = None, trainable: bool = True, **kwargs: Any
+    ) -> None:
+        given = [kwargs.pop(key) for key in ("input_shape", "input_dim") if key in kwargs]
+        kwargs.pop("autocast", None)
+        if kwargs:
+            raise ValueError(
+                f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}"
+            )
+        if name is not None and (not isinstance(name, str) or "/" in name):
+            raise ValueError(
+                "Argument `name` must be a string and cannot contain character `/`. "
+                f"Received: name={name} (of type {type(name)})"
+            )
+        if len(given) == 2:
+            raise ValueError(f"Pass only one of input_shape and input_dim, received both: {given}.")
+        self.name = name or registry.unique_name(registry.snake_case(type(self).__name__))
+        self.dtype = as_dtype(dtype or floatx()).name
+        self.declared_shape = (
+            to_shape([given[0]] if isinstance(given[0], int) else given[0]) if given else None
+        )
+        if given:
+            warnings.warn(
+                "input_shape and input_dim are an old way to declare a model's input: begin the "
+                "Sequential model with an `Input(shape)` instead.",
+                stacklevel=3,
+            )
+        self._trainable = bool(trainable)
+        self._own: list[Variable] = []  # what add_weight made
+        self._frozen: list[Variable] = []  # those of them that never train
+        self._called = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._takes_training = "training" in inspect.signature(cls.call).parameters
+        if "build" in vars(cls):
+            cls.build = _noted(cls.build)  # type: ignore[method-assign]
+
+    # -- what subclasses define ---------------------------------------------------------------
+
+    def build(self, input_shape: Any) -> None:
+        """Make the weights for inputs of `input_shape` (a list of shapes for several inputs)."""
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Return the outputs for tensors `inputs`."""
+        raise NotImplementedError(f"{type(self).__name__} must define call(self, inputs).")
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of the output for inputs of `input_shape`, found by running `call`."""
+
+        def run(length: int) -> Any:
+            zeros = _map_shapes(
+                lambda s: ops.zeros([n or length for n in s], self.dtype), input_shape
+            )
+            with no_grad():
+                return self._run(zeros)
+
+        # A length that differs between batches of 2 and of 3 is one that varies with the batch.
+        first = run(2)
+        others = iter(tree.flatten(run(3)))
+        return tree.map_structure(lambda x: _common(x.shape, next(others).shape), first)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        policy = {
+            "module": "keras",
+            "class_name": "DTypePolicy",
+            "config": {"name": self.dtype},
+            "registered_name": None,
+        }
+        return {"name": self.name, "trainable": self.trainable, "dtype": policy}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Return a layer made from what `get_config` returned."""
+        policy = config.get("dtype")
+        dtype = policy["config"]["name"] if isinstance(policy, dict) else policy
+        return cls(**{**config, "dtype": dtype})
+
+    # -- calling ------------------------------------------------------------------------------
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return the outputs: tensors for tensors or arrays, placeholders for placeholders."""
+        flat = tree.flatten(inputs)
+        if any(isinstance(x, KerasTensor) for x in flat):
+            return self._note(inputs, flat)
+        inputs = tree.map_structure(self._to_tensor, inputs)
+        if self._called:
+            self._check(inputs)
+            return self._run(inputs, *args, **kwargs)
+        with within(scope=(*context.scope, self)):
+            self._build_for(inputs)
+            outputs = self._run(inputs, *args, **kwargs)
+        self._called = True
+        return outputs
+
+    def _run(self, inputs: Any, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
+        if training is not None and training != context.training:
+            with within(training=bool(training)):  # the layers within are told, too
+                return self._run(inputs, *args, **kwargs)
+        if self._takes_training:
+            kwargs["training"] = context.training
+        return self.call(inputs, *args, **kwargs)
+
+    def _to_tensor(self, x: Any) -> Tensor:
+        """Return `x` as a tensor: floating as the weights are, if there are any."""
+        if x is None or isinstance(x, str):
+            raise ValueError(f"Layer '{self.name}' expected an array as input, received: {x!r}.")
+        x = as_tensor(x)
+        if self._own or x.dtype.kind != "f":
+            return ops.cast(x, self._own[0].value.dtype if self._own else self.dtype)
+        return x
+
+    def _build_for(self, inputs: Any) -> None:
+        """Check `inputs`, tensors or placeholders, and build the layer if it is not yet built."""
+        self._check(inputs)
+        if not self.built:
+            self.build(tree.map_structure(lambda x: tuple(x.shape), inputs))
+            self.built = True
+
+    def _check(self, inputs: Any) -> None:
+        """Raise ValueError if `inputs`, tensors or placeholders, cannot be computed with."""
+
+    def _note(self, inputs: Any, flat: list[Any]) -> Any:
+        """Return placeholders for the outputs, which remember this call."""
+        if not all(isinstance(x, KerasTensor) for x in flat):
+            raise ValueError(
+                f"Layer '{self.name}' was called on placeholders and arrays together; expected "
+                f"only one kind, received: {inputs}."
+            )
+        with within(scope=(*context.scope, self)):
+            self._build_for(inputs)
+            shapes = self.compute_output_shape(tree.map_structure(lambda x: x.shape, inputs))
+        node, self.noted_shape = Node(self, inputs, []), shapes
+        return _map_shapes(lambda shape: KerasTensor(shape, self.dtype, node), shapes)
+
+    # -- weights ------------------------------------------------------------------------------
+
+    def add_weight(
+        self,
+        shape: Any = None,
+        initializer: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        name: str | None = None,
+    ) -> Variable:
+        """Return a new weight of `shape`, filled by `initializer` (glorot_uniform by default)."""
+        shape = () if shape is None else tuple(shape)
+        if any(n is None for n in shape):
+            raise ValueError(f"add_weight: expected a shape of known lengths, received {shape}.")
+        fill = initializers.get(initializer or "glorot_uniform")
+        scope = context.scope if self in context.scope else (*context.scope, self)
+        name = name or "variable"
+        weight = Variable(
+            fill(shape, dtype or self.dtype),
+            dtype=dtype or self.dtype,
+            trainable=trainable and self._trainable,
+            name=name,
+            path="/".join((*(layer.name for layer in scope), name)),
+        )
+        self._own.append(weight)
+        if not trainable:
+            self._frozen.append(weight)
+        return weight
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers among the attributes."""
+        return list(dict.fromkeys(_among(vars(self), Layer)))
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All variables: the layer's own, those that train first, then those of its layers."""
+        mine = dict.fromkeys([*self._own, *_among(vars(self), Variable)])
+        own = sorted(mine, key=lambda w: w in self._frozen)
+        return list(dict.fromkeys([*own, *(w for layer in self.layers for w in layer.weights)]))
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The weights that training changes."""
+        return [w for w in self.weights if w.trainable]
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """The weights that training leaves alone."""
+        return [w for w in self.weights if not w.trainable]
+
+    variables = weights
+    trainable_variables = trainable_weights
+    non_trainable_variables = non_trainable_weights
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights; setting it sets it for the layers within too."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for weight in set(self._own) - set(self._frozen):
+            weight.trainable = self._trainable
+        for layer in self.layers:
+            layer.trainable = self._trainable
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Return the numbers of all weights, copied."""
+        return [np.array(w) for w in self.weights]
+
+    def set_weights(self, weights: list[Any]) -> None:
+        """Give the weights new numbers, in the order of `get_weights`.
+
+        Raises
+        ------
+        ValueError
+            On another count or shape than `get_weights` returns; then nothing is changed.
+        """
+        mine = self.weights
+        if len(weights) != len(mine):
+            raise ValueError(
+                f"You called `set_weights(weights)` on layer '{self.name}' with a weight list of "
+                f"length {len(weights)}, but the layer was expecting {len(mine)} weights."
+            )
+        for weight, value in zip(mine, weights, strict=True):
+            if np.shape(value) != weight.shape:
+                raise ValueError(
+                    f"Layer {self.name} weight shape {weight.shape} is not compatible with "
+                    f"provided weight shape {np.shape(value)}."
+                )
+        for weight, value in zip(mine, weights, strict=True):
+            weight.assign(value)
+
+    def count_params(self) -> int:
+        """Return the number of weights' elements; ValueError before the layer is built."""
+        if not self.built:
+            raise ValueError(
+                f"You tried to call `count_params` on layer '{self.name}', but the layer isn't "
+                "built. You can build it manually via: `layer.build(input_shape)`."
+            )
+        return sum(w.size for w in self.weights)
+
+    @property
+    def compute_dtype(self) -> str:
+        """The dtype of the computation: that of the weights."""
+        return self.dtype
+
+    variable_dtype = compute_dtype
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Return the shape that the layer was built for."""
+        return {"input_shape": self._built_shape} if self.built else None
+
+    _built_shape: Any = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def _noted(build: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a layer's own `build`, noting that it ran, and for which shape."""
+
+    @wraps(build)
+    def noted(self: Layer, input_shape: Any = None) -> None:
+        build(self, input_shape)
+        self.built = True
+        self._built_shape = input_shape
+
+    return noted
+
+
+def _among(attributes: dict[str, Any], kind: type) -> Iterator[Any]:
+    """Yield the things of a kind among attributes, also in lists, tuples and dicts."""
+    for value in attributes.values():
+        yield from _within(value, kind)
+
+
+def _within(value: Any, kind: type) -> Iterator[Any]:
+    if isinstance(value, kind):
+        yield value
+    elif isinstance(value, (list, tuple, dict)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _within(part, kind)
+
+
+def _map_shapes(f: Callable[[Shape], Any], shapes: Any) -> Any:
+    """Return `f` of a shape, or of each in a structure of shapes, in the same structure."""
+    if isinstance(shapes, dict):
+        return {key: _map_shapes(f, shape) for key, shape in sorted(shapes.items())}
+    if all(n is None or isinstance(n, (int, np.integer)) for n in shapes):
+        return f(tuple(shapes))
+    return [_map_shapes(f, shape) for shape in shapes]
+
+
+def _common(first: tuple[int, ...], second: tuple[int, ...]) -> Shape:
+    return tuple(a if a == b else None for a, b in zip(first, second, strict=True))
+
+
+def to_shape(value: Any) -> Shape:
+    """Return what a user gave for a shape as a tuple of lengths, None for any.
+
+    Raises
+    ------
+    ValueError
+        ``Cannot convert '3' to a shape.``
+    """
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"Cannot convert '{value}' to a shape.")
+    for n in value:
+        if n is not None and (not isinstance(n, (int, np.integer)) or n < 0):
+            raise ValueError(
+                f"Cannot convert '{value}' to a shape. Found invalid dimension '{n}': expected "
+                "None or an integer of at least 0."
+            )
+    return tuple(None if n is None else int(n) for n in value)

@@ -1,0 +1,241 @@
+"""The layers themselves: the input, the dense layer, the activation.
+
+Imports `base.py`, `activations.py`, `initializers.py`. Read next: `losses.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import activations, initializers, tree
+from ..engine.variable import Variable
+from .base import KerasTensor, Layer, Node, Shape, to_shape
+
+
+class InputLayer(Layer):
+    """The entrance of a model: its `output` is the placeholder that `Input` returns."""
+
+    def __init__(
+        self,
+        shape: Any = None,
+        batch_size: int | None = None,
+        dtype: Any = None,
+        batch_shape: Any = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name=name, dtype=dtype)
+        if shape is None and batch_shape is None:
+            raise ValueError("You must pass a `shape` argument.")
+        if shape is not None and batch_shape is not None:
+            raise ValueError(
+                f"Pass only one of shape and batch_shape, received {shape} and {batch_shape}."
+            )
+        full = (batch_size, *to_shape(shape)) if batch_shape is None else to_shape(batch_shape)
+        self.batch_shape: Shape = full
+        self.built = True
+        self.output = KerasTensor(full, self.dtype, Node(self, [], []), name)
+
+    def call(self, inputs: Any) -> Any:
+        """Return the inputs as they are."""
+        return inputs
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {
+            "batch_shape": self.batch_shape,
+            "dtype": self.dtype,
+            "sparse": False,
+            "ragged": False,
+            "name": self.name,
+            "optional": False,
+        }
+
+
+def Input(  # noqa: N802 (Keras's name)
+    shape: Any = None,
+    batch_size: int | None = None,
+    dtype: Any = None,
+    batch_shape: Any = None,
+    name: str | None = None,
+) -> KerasTensor:
+    """Return the placeholder of a model's input.
+
+    Parameters
+    ----------
+    shape : list or tuple
+        The lengths of the axes after the batch's; None is any length.
+    batch_size : int, optional
+    dtype : str, optional
+    batch_shape : list or tuple
+        The whole shape, instead of `shape` and `batch_size`.
+    name : str, optional
+
+    Raises
+    ------
+    ValueError
+        Without a shape, or with one that is no list or tuple of lengths.
+
+    >>> Input(shape=[1]).shape
+    (None, 1)
+    """
+    return InputLayer(shape, batch_size, dtype, batch_shape, name).output
+
+
+class Dense(Layer):
+    """``activation(inputs @ kernel + bias)``: each output is a weighted sum of all inputs.
+
+    Parameters
+    ----------
+    units : int
+        How many outputs.
+    activation : str or function, optional
+        None is linear.
+    use_bias : bool
+    kernel_initializer, bias_initializer : str, initializer or function
+    name, dtype, trainable, input_shape, input_dim
+        As for `Layer`; the last two declare the input when the layer is a Sequential's first.
+
+    Attributes
+    ----------
+    kernel : Variable of shape (inputs, units)
+    bias : Variable of shape (units,), or None
+
+    Raises
+    ------
+    ValueError
+        When `units` is no positive integer, a name is unknown, or an option is given that is not
+        supported here (regularizers, constraints, LoRA, quantization).
+
+    >>> import tinynet as tn
+    >>> layer = Dense(2, kernel_initializer="ones")
+    >>> layer([[1.0, 2.0, 3.0]]).numpy()
+    array([[6., 6.]], dtype=float32)
+    >>> layer.kernel.shape, layer.count_params()
+    ((3, 2), 8)
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: None = None,
+        bias_regularizer: None = None,
+        activity_regularizer: None = None,
+        kernel_constraint: None = None,
+        bias_constraint: None = None,
+        lora_rank: None = None,
+        lora_alpha: None = None,
+        quantization_config: None = None,
+        **kwargs: Any,
+    ) -> None:
+        refused = {
+            "kernel_regularizer": kernel_regularizer,
+            "bias_regularizer": bias_regularizer,
+            "activity_regularizer": activity_regularizer,
+            "kernel_constraint": kernel_constraint,
+            "bias_constraint": bias_constraint,
+            "lora_rank": lora_rank,
+            "lora_alpha": lora_alpha,
+            "quantization_config": quantization_config,
+        }
+        given = {key: value for key, value in refused.items() if value is not None}
+        if given:
+            raise ValueError(f"Dense: these options are not supported by tinynet: {given}.")
+        super().__init__(**kwargs)
+        if not isinstance(units, (int, np.integer)) or units <= 0:
+            raise ValueError(
+                "Received an invalid value for `units`, expected a positive integer. "
+                f"Received: units={units}"
+            )
+        self.units = int(units)
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.bias: Variable | None = None
+
+    def build(self, input_shape: Any) -> None:
+        """Make kernel and bias for inputs whose last axis has the length of `input_shape`'s."""
+        width = input_shape[-1] if input_shape else None
+        if width is None:
+            raise ValueError(
+                f"Layer '{self.name}' needs to know the length of its inputs' last axis, received "
+                f"the shape {input_shape}."
+            )
+        self.kernel = self.add_weight((width, self.units), self.kernel_initializer, name="kernel")
+        if self.use_bias:
+            self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias")
+
+    def call(self, inputs: Any) -> Any:
+        """Return ``activation(inputs @ kernel + bias)``."""
+        y = inputs @ self.kernel
+        return self.activation(y if self.bias is None else y + self.bias)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return `input_shape` with `units` for its last length."""
+        return (*input_shape[:-1], self.units)
+
+    def _check(self, inputs: Any) -> None:
+        if tree.is_structure(inputs):
+            raise ValueError(
+                f"Layer '{self.name}' expects one input, received {len(tree.flatten(inputs))}."
+            )
+        problem, shape = None, tuple(inputs.shape)
+        if len(shape) < 2:
+            problem = f"expected min_ndim=2, found ndim={len(shape)}. Full shape received: {shape}"
+        elif self.built and shape[-1] != self.kernel.shape[0]:
+            problem = (
+                f"expected axis -1 of input shape to have value {self.kernel.shape[0]}, but "
+                f"received input with shape {shape}"
+            )
+        if problem:
+            raise ValueError(
+                f"Input 0 with name 'None' of layer '{self.name}' is incompatible with the layer: "
+                f"{problem}"
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": None,
+            "bias_regularizer": None,
+            "kernel_constraint": None,
+            "bias_constraint": None,
+            "quantization_config": None,
+        }
+
+
+class Activation(Layer):
+    """An activation as a layer of its own.
+
+    >>> Activation("relu")([-1.0, 2.0])
+    tensor([0., 2.], dtype=float32)
+    """
+
+    def __init__(self, activation: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.activation = activations.get(activation)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Return the activation of each element."""
+        return self.activation(inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return `input_shape`."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "activation": activations.serialize(self.activation)}

@@ -1,0 +1,243 @@
+"""Losses: how far predictions are from their targets.
+
+A loss function returns one value per sample; a loss object reduces those to the scalar that
+training makes smaller. Formulas, alignment of ranks and reductions are Keras's.
+
+Imports the engine. Read next: `optimizers/base.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import ops, registry
+from .engine.tensor import Tensor, as_tensor, floatx
+
+
+def align(x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both with one rank, where theirs differ by one and the longer shape ends in 1.
+
+    So (n,) beside (n, 1) pairs sample with sample, and never makes a table of n times n.
+
+    >>> [x.shape for x in align(ops.zeros(3), ops.zeros((3, 1)))]
+    [(3, 1), (3, 1)]
+    """
+    if x1.ndim > x2.ndim:
+        x2, x1 = align(x2, x1)
+        return x1, x2
+    if x1.ndim + 1 == x2.ndim and x2.shape[-1] == 1:
+        return (ops.expand_dims(x1, -1), x2) if x1.ndim == 1 else (x1, ops.squeeze(x2, -1))
+    return x1, x2
+
+
+def _pair(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
+    """Return targets and predictions as tensors of one dtype and shape."""
+    y_pred = as_tensor(y_pred)
+    if y_pred.dtype.kind != "f":
+        y_pred = ops.cast(y_pred, floatx())
+    y_true, y_pred = align(ops.cast(as_tensor(y_true, y_pred.dtype), y_pred.dtype), y_pred)
+    if y_true.shape != y_pred.shape:
+        raise ValueError(
+            f"y_true and y_pred must have one shape, received y_true of shape {y_true.shape} and "
+            f"y_pred of shape {y_pred.shape}."
+        )
+    return y_true, y_pred
+
+
+def mean_squared_error(y_true: Any, y_pred: Any) -> Tensor:
+    """Return ``mean((y_true - y_pred) ** 2)`` over the last axis: one value per sample.
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ after `align`.
+
+    >>> mean_squared_error([[0.0, 1.0]], [[1.0, 3.0]])
+    tensor([2.5], dtype=float32)
+    """
+    y_true, y_pred = _pair(y_true, y_pred)
+    return ops.mean(ops.square(y_pred - y_true), axis=-1)
+
+
+def mean_absolute_error(y_true: Any, y_pred: Any) -> Tensor:
+    """Return ``mean(abs(y_true - y_pred))`` over the last axis: one value per sample.
+
+    The gradient where both are equal is 0.
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ after `align`.
+
+    >>> mean_absolute_error([[0.0, 1.0]], [[1.0, 3.0]])
+    tensor([1.5], dtype=float32)
+    """
+    y_true, y_pred = _pair(y_true, y_pred)
+    return ops.mean(ops.absolute(y_pred - y_true), axis=-1)
+
+
+REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
+
+
+def reduce(values: Tensor, sample_weight: Any = None, reduction: str | None = "mean") -> Tensor:
+    """Return the values of samples, weighted, as one number (or as they are, for ``"none"``).
+
+    ``"sum_over_batch_size"`` and ``"mean"`` divide the weighted sum by the count of values,
+    ``"mean_with_sample_weight"`` by the sum of the weights.
+
+    Raises
+    ------
+    ValueError
+        When `sample_weight` does not have a weight for each value, or one for all.
+    """
+    weight = None
+    if sample_weight is not None:
+        weight, values = align(ops.cast(as_tensor(sample_weight), values.dtype), values)
+        if any(n not in (1, m) for n, m in zip(weight.shape[::-1], values.shape[::-1])) or (
+            weight.ndim > values.ndim
+        ):
+            raise ValueError(
+                f"sample_weight of shape {weight.shape} does not fit values of shape "
+                f"{values.shape}: expected a weight per value."
+            )
+        values = values * weight
+    if reduction in ("none", None):
+        return values
+    if reduction == "mean_with_sample_weight" and weight is not None:
+        return ops.sum(values) / ops.sum(ops.broadcast_to(weight, values.shape))
+    return ops.sum(values) if reduction == "sum" else ops.mean(values)
+
+
+class Loss:
+    """Base of losses: subclass it with ``call(self, y_true, y_pred)``, one value per sample.
+
+    Parameters
+    ----------
+    name : str, optional
+    reduction : str or None
+        One of ``"sum_over_batch_size"``, ``"mean"``, ``"sum"``, ``"mean_with_sample_weight"``,
+        ``"none"`` and None (see `reduce`).
+    dtype : str, optional
+        Converts targets and predictions; by default targets take the predictions' dtype.
+
+    >>> class Cubic(Loss):
+    ...     def call(self, y_true, y_pred):
+    ...         return ops.mean(abs(y_true - y_pred) ** 3, axis=-1)
+    >>> Cubic()([[0.0], [0.0]], [[1.0], [2.0]])
+    tensor(4.5, dtype=float32)
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        dtype: Any = None,
+    ) -> None:
+        if reduction not in REDUCTIONS:
+            raise ValueError(
+                f"Invalid value for argument `reduction`. Expected one of {REDUCTIONS}. "
+                f"Received: reduction={reduction}"
+            )
+        self.name = name or registry.snake_case(type(self).__name__)
+        self.reduction = reduction
+        self.dtype = dtype
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Return one value per sample: what a subclass defines."""
+        raise NotImplementedError(f"{type(self).__name__} must define call(self, y_true, y_pred).")
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
+        """Return the reduced loss of tensors or arrays `y_true` and `y_pred`."""
+        y_pred = as_tensor(y_pred)
+        dtype = self.dtype or (y_pred.dtype if y_pred.dtype.kind == "f" else floatx())
+        y_true = ops.cast(as_tensor(y_true), dtype)
+        values = as_tensor(self.call(y_true, ops.cast(y_pred, dtype)))
+        return reduce(values, sample_weight, self.reduction)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {"name": self.name, "reduction": self.reduction}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Loss:
+        """Return a loss made from what `get_config` returned."""
+        return cls(**config)
+
+
+class LossFunction(Loss):
+    """The loss object of a function ``(y_true, y_pred)``: ranks aligned, values reduced."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name or registry.name_of(function), reduction, dtype)
+        self.function = function
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Return the function's values of the aligned pair."""
+        return as_tensor(self.function(*align(y_true, y_pred)))
+
+
+class MeanSquaredError(LossFunction):
+    """The mean of squared differences, ``mean((y_true - y_pred) ** 2)``.
+
+    >>> MeanSquaredError()([0.0, 1.0], [[1.0], [3.0]])
+    tensor(2.5, dtype=float32)
+    """
+
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "mean_squared_error",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(mean_squared_error, reduction, name, dtype)
+
+
+class MeanAbsoluteError(LossFunction):
+    """The mean of absolute differences, ``mean(abs(y_true - y_pred))``.
+
+    >>> MeanAbsoluteError(reduction="sum")([0.0, 1.0], [[1.0], [3.0]])
+    tensor(3., dtype=float32)
+    """
+
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "mean_absolute_error",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(mean_absolute_error, reduction, name, dtype)
+
+
+TABLE = registry.names(mean_squared_error, mean_absolute_error)
+TABLE |= {short: mean_squared_error for short in ("mse", "MSE")}
+TABLE |= {short: mean_absolute_error for short in ("mae", "MAE")}
+_CLASSES = {c.__name__: c for c in (MeanSquaredError, MeanAbsoluteError)}
+
+
+def get(identifier: Any) -> Any:
+    """Return the loss that `identifier` names: a function, or an object for a class name.
+
+    Raises
+    ------
+    ValueError
+        ``Could not interpret loss identifier: ...``
+
+    >>> get("mse").__name__, get("MeanSquaredError").name
+    ('mean_squared_error', 'mean_squared_error')
+    """
+    if identifier is None:
+        return None
+    return registry.lookup(identifier, TABLE | _CLASSES, "loss")
+
+
+def as_loss(identifier: Any) -> Loss:
+    """Return what `compile` was given as a loss object."""
+    found = get(identifier)
+    return found if isinstance(found, Loss) else LossFunction(found)

@@ -1,0 +1,346 @@
+"""Models: networks of layers, which are layers themselves.
+
+Imports `layers` and `training.py`. Read next: `training.py`, if you have not; then the examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import ops, tree
+from .engine.tensor import Tensor
+from .layers.base import KerasTensor, Layer, Node, context, to_shape, within
+from .layers.core import InputLayer
+from .summary import summary_text
+from .training import Trainer
+
+
+class Model(Layer, Trainer):
+    """A network: ``Model(inputs, outputs)``, or a subclass with layers and a `call`.
+
+    Parameters
+    ----------
+    inputs, outputs : KerasTensor, or lists or dicts of them
+        The placeholders that a graph of layer calls leads from and to. Any graph without cycles;
+        a layer may be called several times and then shares its weights.
+    name : str, optional
+
+    Raises
+    ------
+    ValueError
+        When something else is passed, the outputs are not connected to the inputs, or two layers
+        have one name.
+
+    >>> import tinynet as tn
+    >>> inputs = tn.Input(shape=[1])
+    >>> model = Model(inputs, tn.layers.Dense(1, use_bias=False)(inputs))
+    >>> model.count_params(), model.output_shape
+    (1, (None, 1))
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        graph = args or "inputs" in kwargs or "outputs" in kwargs
+        return object.__new__(Functional if cls is Model and graph else cls)
+
+    def __init__(self, *, name: str | None = None, trainable: bool = True, **kwargs: Any) -> None:
+        super().__init__(name=name, trainable=trainable, **kwargs)
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return the layer of this name, or at this place among `layers`.
+
+        Raises
+        ------
+        ValueError
+            When there is none, or both or neither are given.
+        """
+        if (name is None) == (index is None):
+            problem = "Provide either a layer name or layer index at `get_layer`."
+            raise ValueError(problem if name is None else f"{problem} Received: {index=}, {name=}.")
+        if index is not None:
+            if not -len(self.layers) <= index < len(self.layers):
+                raise ValueError(
+                    f"Was asked to retrieve layer at index {index} but model only has "
+                    f"{len(self.layers)} layers."
+                )
+            return self.layers[index]
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        names = [layer.name for layer in self.layers]
+        raise ValueError(f"No such layer: {name}. Existing layers are: {names}.")
+
+    def summary(
+        self, line_length: int | None = None, print_fn: Callable[[str], Any] | None = None
+    ) -> None:
+        """Print a table of the layers, their output shapes and numbers of weights.
+
+        Parameters
+        ----------
+        line_length : int, optional
+            By default the terminal's width less 4, at most 88.
+        print_fn : function of the whole text, optional
+            Called instead of `print`.
+        """
+        (print_fn or print)(summary_text(self, line_length))
+
+
+class Functional(Model):
+    """A model of a graph of layers: what ``Model(inputs, outputs)`` returns."""
+
+    def __init__(
+        self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True
+    ) -> None:
+        super().__init__(name=name, trainable=trainable)
+        for argument, value in (("inputs", inputs), ("outputs", outputs)):
+            for x in tree.flatten(value):
+                if not isinstance(x, KerasTensor):
+                    raise ValueError(
+                        f"All `{argument}` values must be KerasTensors. Received: "
+                        f"{argument}={value} including invalid value {x} of type {type(x)}"
+                    )
+        self.input, self.output = inputs, outputs
+        self.inputs, self.outputs = tree.flatten(inputs), tree.flatten(outputs)
+        nodes, met = _sorted_nodes(self.inputs, self.outputs)
+        self._layers = _by_depth(nodes, met, self.inputs)
+        names = [layer.name for layer in self._layers]
+        for repeated in names:
+            if names.count(repeated) > 1:
+                raise ValueError(
+                    f'The name "{repeated}" is used {names.count(repeated)} times in the model. '
+                    "All operation names should be unique."
+                )
+        self._plan = [node for node in nodes if not isinstance(node.layer, InputLayer)]
+        self.built = True
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, from the inputs to the outputs, in Keras's order."""
+        return self._layers
+
+    @property
+    def input_shape(self) -> Any:
+        """The shape of the input, or the structure of the inputs' shapes."""
+        return tree.map_structure(lambda x: x.shape, self.input)
+
+    @property
+    def output_shape(self) -> Any:
+        """The shape of the output, or the structure of the outputs' shapes."""
+        return tree.map_structure(lambda x: x.shape, self.output)
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the layers that give the outputs."""
+        return [x.node.layer.name for x in self.outputs]
+
+    def call(self, inputs: Any) -> Any:
+        """Return the outputs: run the graph on tensors."""
+        values = dict(zip(self.inputs, self._adjusted(inputs), strict=True))
+        for layer, arguments, outputs in self._plan:
+            found = layer(tree.map_structure(values.__getitem__, arguments))
+            values.update(zip(outputs, tree.flatten(found), strict=True))
+        return tree.map_structure(values.__getitem__, self.output)
+
+    def _adjusted(self, inputs: Any) -> list[Tensor]:
+        """Return the inputs in order, of the declared ranks: (n,) for (n, 1) and the reverse."""
+        if isinstance(inputs, dict) and not isinstance(self.input, dict):
+            inputs = [inputs.get(x.node.layer.name) for x in self.inputs]
+        flat = tree.flatten(inputs)
+        if len(flat) != len(self.inputs) or any(x is None for x in flat):
+            raise ValueError(
+                f"Model '{self.name}' expects {len(self.inputs)} inputs "
+                f"({', '.join(x.node.layer.name for x in self.inputs)}), received {len(flat)}."
+            )
+        return [self._fitted(x, declared) for x, declared in zip(flat, self.inputs, strict=True)]
+
+    def _fitted(self, x: Tensor, declared: KerasTensor) -> Tensor:
+        if x.ndim == declared.ndim:
+            return x
+        if x.ndim == declared.ndim + 1 and x.shape[-1] == 1:
+            return ops.squeeze(x, -1)
+        if x.ndim == declared.ndim - 1 and declared.shape[-1] == 1:
+            return ops.expand_dims(x, -1)
+        raise ValueError(
+            f"Invalid input shape for input '{declared.node.layer.name}' of model '{self.name}'. "
+            f"Expected shape {declared.shape}, but input has incompatible shape {x.shape}"
+        )
+
+
+def _sorted_nodes(
+    inputs: list[KerasTensor], outputs: list[KerasTensor]
+) -> tuple[list[Node], list[Layer]]:
+    """Return the calls that lead from inputs to outputs, each after those that it needs.
+
+    And their layers in the order in which a walk from the outputs, depth first, meets them.
+    """
+    order: list[Node] = []
+    met: dict[Layer, None] = {}
+    done: set[int] = set()
+    pending = [(x, False) for x in reversed(outputs)]
+    while pending:
+        x, finished = pending.pop()
+        node = x.node
+        entrance = isinstance(node.layer, InputLayer)
+        if id(node) in done or (x in inputs and not entrance):
+            continue
+        if entrance and x not in inputs:
+            raise ValueError(
+                f"Output is not connected to `inputs`: it needs {x!r} of layer "
+                f"'{node.layer.name}', which is not among them."
+            )
+        met[node.layer] = None
+        if finished or entrance:
+            done.add(id(node))
+            order.append(node)
+        else:
+            pending.append((x, True))
+            pending.extend((y, False) for y in reversed(tree.flatten(node.inputs)))
+    return order, list(met)
+
+
+def _by_depth(nodes: list[Node], met: list[Layer], inputs: list[KerasTensor]) -> list[Layer]:
+    """Return the layers as Keras lists them: those with the longest way to an output first."""
+    of_node: dict[int, int] = {}
+    of_layer: dict[Layer, int] = {}
+    for node in reversed(nodes):
+        depth = max(of_node.get(id(node), 0), of_layer.get(node.layer, 0))
+        of_layer[node.layer] = depth
+        for x in tree.flatten(node.inputs):
+            of_node[id(x.node)] = max(of_node.get(id(x.node), 0), depth + 1)
+    unused = [x.node.layer for x in inputs if x.node.layer not in of_layer]
+    unused = [layer for layer in unused if isinstance(layer, InputLayer)]
+    return sorted([*unused, *met], key=lambda layer: -of_layer.get(layer, 0))
+
+
+class Sequential(Model):
+    """A model of layers one after the other.
+
+    Parameters
+    ----------
+    layers : list of Layer, optional
+        May begin with an `Input`; without it the model is built when it first sees data.
+    trainable : bool
+    name : str, optional
+
+    Raises
+    ------
+    ValueError
+        For what is no layer, a name that is there already, or a second input.
+
+    >>> import tinynet as tn
+    >>> model = Sequential([tn.Input((2,)), tn.layers.Dense(3), tn.layers.Dense(1)])
+    >>> [layer.count_params() for layer in model.layers]
+    [9, 4]
+    """
+
+    def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None) -> None:
+        super().__init__(name=name, trainable=trainable)
+        self._entrance: InputLayer | None = None
+        self._stack: list[Layer] = []
+        self._graph: Functional | None = None
+        for layer in layers or ():
+            self.add(layer, rebuild=False)
+        self._rebuild()
+
+    def add(self, layer: Any, rebuild: bool = True) -> None:
+        """Put a layer at the end."""
+        if isinstance(layer, KerasTensor):
+            layer = layer.node.layer
+        if not isinstance(layer, Layer):
+            raise ValueError(
+                "Only instances of `Layer` can be added to a Sequential model. Received: "
+                f"{layer} (of type {type(layer)})"
+            )
+        if layer.name in (known.name for known in (self._entrance, *self._stack) if known):
+            raise ValueError(
+                "All layers added to a Sequential model should have unique names. Name "
+                f"'{layer.name}' is already the name of a layer in this model. Update the `name` "
+                "argument to pass a unique name."
+            )
+        if isinstance(layer, InputLayer):
+            self._enter(layer)
+        else:
+            if layer.declared_shape is not None and not self._stack and not self._entrance:
+                self._enter(InputLayer(layer.declared_shape))
+            self._stack.append(layer)
+        if rebuild:
+            self._rebuild()
+
+    def _enter(self, layer: InputLayer) -> None:
+        if self._entrance or self._stack:
+            known = self._entrance.batch_shape if self._entrance else "that of its first layer"
+            raise ValueError(
+                f"Sequential model '{self.name}' has already been configured to use input shape "
+                f"{known}. You cannot add a different Input layer to it."
+            )
+        self._entrance = layer
+
+    def pop(self, rebuild: bool = True) -> Layer:
+        """Remove the last layer and return it; ValueError if there is none."""
+        if not self._stack:
+            raise ValueError(f"Sequential model '{self.name}' has no layers to remove.")
+        layer = self._stack.pop()
+        if rebuild:
+            self._rebuild()
+        return layer
+
+    def _rebuild(self) -> None:
+        self._graph, self.built = None, False
+        if self._entrance and self._stack:
+            self._connect(self._entrance)
+
+    def _connect(self, entrance: InputLayer) -> None:
+        """Lead a placeholder through the layers; nothing is kept if one of them refuses it."""
+        x = entrance.output
+        with within(scope=(*(layer for layer in context.scope if layer is not self), self)):
+            for layer in self._stack:
+                x = layer(x)
+        self._graph = Functional(entrance.output, x)
+        self._entrance, self.built = entrance, True
+
+    def build(self, input_shape: Any = None) -> None:
+        """Build the layers for inputs of `input_shape`, the batch's length included.
+
+        Raises
+        ------
+        ValueError
+            When there are no layers, or the model is built for another shape.
+        """
+        if not self._stack:
+            raise ValueError(
+                f"Sequential model {self.name} cannot be built because it has no layers. Call "
+                "`model.add(layer)`."
+            )
+        if self._entrance is None:
+            self._connect(InputLayer(batch_shape=to_shape(input_shape)))
+        elif input_shape is not None and to_shape(input_shape) != self._entrance.batch_shape:
+            raise ValueError(
+                f"Sequential model '{self.name}' has already been configured to use input shape "
+                f"{self._entrance.batch_shape}. You cannot build it with input_shape {input_shape}"
+            )
+
+    def call(self, inputs: Any) -> Any:
+        """Return the outputs of the last layer."""
+        if self._graph is None:
+            self.build(tree.map_structure(lambda x: x.shape, inputs))
+        return self._graph.call(inputs)  # type: ignore[union-attr]
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers in order, without the input."""
+        return list(self._stack)
+
+    def _defined(self, attribute: str) -> Any:
+        if self._graph is None:
+            raise AttributeError(
+                f"Sequential model '{self.name}' has no defined {attribute} yet: it is built when "
+                "it sees data. Begin it with an `Input(shape)`, or call `build(input_shape)`."
+            )
+        return getattr(self._graph, attribute)
+
+    input_shape = property(lambda self: self._defined("input_shape"), doc="The shape of the input.")
+    output_shape = property(
+        lambda self: self._defined("output_shape"), doc="The shape of the output."
+    )
+    inputs = property(lambda self: self._defined("inputs"), doc="The placeholder of the input.")
+    outputs = property(lambda self: self._defined("outputs"), doc="The placeholder of the output.")

@@ -1,0 +1,118 @@
+"""Adam. Imports `base.py`. Read next: `../models.py`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import ops
+from ..engine.tensor import Tensor
+from ..engine.variable import Variable
+from .base import Optimizer, Slots, float32
+
+
+class Adam(Optimizer):
+    """Adam: steps along a mean of past gradients, scaled by a mean of their squares.
+
+    With ``m += (g - m) * (1 - beta_1)`` and ``u += (g * g - u) * (1 - beta_2)`` it does
+    ``w -= a * m / (sqrt(u) + epsilon)``. Both means begin at 0, which
+    ``a = learning_rate * sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t)`` makes up for at step t
+    (Kingma and Ba, 2015, the form before section 2.1; where epsilon stands is Keras's choice).
+    With `amsgrad` the largest u so far takes its place (Reddi et al., 2018).
+
+    Parameters
+    ----------
+    learning_rate : float
+    beta_1, beta_2 : float in [0, 1)
+        The share of the past in either mean.
+    epsilon : float
+    amsgrad : bool
+    weight_decay, clipnorm, clipvalue, global_clipnorm, name
+        See `Optimizer`, also for what is raised.
+
+    >>> import tinynet as tn
+    >>> w = tn.Variable([1.0, 1.0])
+    >>> steps = Adam(learning_rate=0.1).apply([[5.0, -0.001]], [w])
+    >>> w.numpy().round(4)  # the first step has the length of the learning rate
+    array([0.9, 1.1], dtype=float32)
+    """
+
+    slots = ("momentum", "velocity")
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
+        for key, beta in (("beta_1", beta_1), ("beta_2", beta_2)):
+            if not isinstance(beta, (int, float)) or not 0 <= beta < 1:
+                raise ValueError(f"{key}: expected a number in [0, 1), received {beta!r}.")
+        self.beta_1, self.beta_2 = float(beta_1), float(beta_2)
+        self.epsilon = epsilon
+        self.amsgrad = bool(amsgrad)
+        if amsgrad:
+            self.slots = (*self.slots, "velocity_hat")
+
+    def scalars(self, step: int, learning_rate: float) -> dict[str, float]:
+        """Return the learning rate, and its bias-corrected form `alpha`."""
+        # Rounded where Keras rounds: at the first steps 1 - beta_2 ** t loses digits in float32.
+        first = float32(1.0 - float32(float32(self.beta_1) ** step))
+        second = float32(1.0 - float32(float32(self.beta_2) ** step))
+        alpha = learning_rate * math.sqrt(second) / first
+        return {"learning_rate": learning_rate, "alpha": alpha}
+
+    def update(
+        self, param: Tensor, grad: Tensor, slots: Slots, scalars: dict[str, Any]
+    ) -> tuple[Tensor, Slots]:
+        """Return the parameter after the step, and both means."""
+        m, u = slots["momentum"], slots["velocity"]
+        m = m + (grad - m) * (1.0 - self.beta_1)
+        u = u + (grad * grad - u) * (1.0 - self.beta_2)
+        new = {"momentum": m, "velocity": u}
+        if self.amsgrad:
+            new["velocity_hat"] = u = ops.maximum(slots["velocity_hat"], u)
+        return param - m * scalars["alpha"] / (ops.sqrt(u) + self.epsilon), new
+
+    @property
+    def variables(self) -> list[Variable]:
+        """All state in the order in which Keras saves it: `velocity_hat` of all at the end."""
+        hats = [slots["velocity_hat"] for slots in self._slots if self.amsgrad]
+        return [v for v in super().variables if not any(v is hat for hat in hats)] + hats
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments; the learning rate as it is now."""
+        return {
+            **super().get_config(),
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+            "amsgrad": self.amsgrad,
+        }

@@ -1,0 +1,334 @@
+"""The base of optimizers: how gradients change weights.
+
+An optimizer is a pure function: from parameters, gradients and slots (what it remembers of earlier
+steps, per parameter) to new parameters and slots. What depends on the step alone (the learning rate,
+bias corrections) is computed in Python's floats, rounded to float32 where Keras does, and passed in
+as `scalars`. `apply` runs the function on variables.
+
+Imports the engine, `registry.py`. Read next: `sgd.py`, then `adam.py`.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import ops, registry
+from ..engine.tensor import Tensor, as_tensor, no_grad
+from ..engine.variable import Variable
+
+Slots = dict[str, Tensor]
+
+
+def float32(x: float) -> float:
+    """Return `x` rounded to float32, as a Python float: Keras keeps its scalars so."""
+    return float(np.float32(x))
+
+
+class Optimizer:
+    """Base of optimizers: subclass it with `slots` and `update`.
+
+    Parameters
+    ----------
+    learning_rate : float, or function of no arguments that returns one
+    weight_decay : float, optional
+        Before each update every weight loses this share of it, times the learning rate.
+    clipnorm, clipvalue, global_clipnorm : float, optional; at most one
+        Make gradients no longer than this, each by itself; no element larger; or no longer taken
+        together.
+    name : str, optional
+
+    Raises
+    ------
+    ValueError
+        For values out of range, several clips, unknown keywords, and options of Keras that are not
+        supported here (moving averages, loss scaling, accumulation of gradients).
+
+    Attributes
+    ----------
+    iterations : Variable
+        How many steps were taken.
+    learning_rate : Variable
+        Assign a number to change it.
+    """
+
+    slots: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        learning_rate: Any,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if kwargs:
+            raise ValueError(f"Argument(s) not recognized: {kwargs}")
+        options = {
+            "use_ema": use_ema or None,
+            "ema_overwrite_frequency": ema_overwrite_frequency,
+            "loss_scale_factor": loss_scale_factor,
+            "gradient_accumulation_steps": gradient_accumulation_steps,
+        }
+        asked = {key: value for key, value in options.items() if value is not None}
+        if asked:
+            raise ValueError(f"{type(self).__name__}: not supported by tinynet: {asked}.")
+        clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
+        if sum(c is not None for c in clips.values()) > 1:
+            raise ValueError(
+                "Only one of `clipnorm`, `clipvalue` and `global_clipnorm` can be set. Received: "
+                + ", ".join(f"{key}={value}" for key, value in clips.items())
+            )
+        for key, value in {**clips, "weight_decay": weight_decay}.items():
+            if value is not None and not (_is_number(value) and value >= 0):
+                raise ValueError(f"{key}: expected a number of at least 0, received {value!r}.")
+        self.clipnorm, self.clipvalue, self.global_clipnorm = clips.values()
+        self.weight_decay = weight_decay
+        self.name = name or registry.unique_name(registry.snake_case(type(self).__name__))
+        self.iterations = Variable(np.array(0, "int32"), trainable=False, name="iteration")
+        self._rate: Any = None
+        self.learning_rate = learning_rate
+        self._undecayed: tuple[set[Variable], list[str]] = (set(), [])
+        self._params: list[Variable] = []
+        self._slots: list[dict[str, Variable]] = []
+
+    # -- what subclasses define ---------------------------------------------------------------
+
+    def scalars(self, step: int, learning_rate: float) -> dict[str, float]:
+        """Return the numbers that `update` needs at `step` (1, 2, ...), by name."""
+        return {"learning_rate": learning_rate}
+
+    def update(
+        self, param: Tensor, grad: Tensor, slots: Slots, scalars: dict[str, Any]
+    ) -> tuple[Tensor, Slots]:
+        """Return the new parameter and slots: elementwise operations of tensors, no state."""
+        raise NotImplementedError(f"{type(self).__name__} must define update().")
+
+    # -- one step -----------------------------------------------------------------------------
+
+    def step(
+        self,
+        params: Sequence[Tensor],
+        grads: Sequence[Tensor],
+        slots: Sequence[Slots],
+        scalars: dict[str, Any],
+        decayed: Sequence[bool],
+    ) -> list[tuple[Tensor, Slots]]:
+        """Return new parameters and slots: gradients clipped, weights decayed, then `update`."""
+        updated = []
+        for param, grad, slot, decays in zip(params, self.clip(grads), slots, decayed, strict=True):
+            if self.weight_decay and decays:
+                param = param - param * self.weight_decay * scalars["learning_rate"]
+            updated.append(self.update(param, grad, slot, scalars))
+        return updated
+
+    def clip(self, grads: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return the gradients, made smaller as the clipping options say."""
+        if self.clipvalue is not None:
+            return [ops.clip(g, -self.clipvalue, self.clipvalue) for g in grads]
+        if self.clipnorm is not None:
+            return [g * self.clipnorm / ops.maximum(_norm([g]), self.clipnorm) for g in grads]
+        if self.global_clipnorm is not None:
+            c = self.global_clipnorm
+            scale = c * ops.minimum(1.0 / _norm(grads), 1.0 / c)
+            return [g * scale for g in grads]
+        return grads
+
+    def apply(self, grads: Iterable[Any], trainable_variables: Any = None) -> Variable:
+        """Change variables by one step along their gradients; return `iterations`.
+
+        Parameters
+        ----------
+        grads : sequence of arrays or tensors
+            One per variable. None leaves the variable as it is, with a warning.
+        trainable_variables : sequence of Variable, optional
+            The first call fixes which these are; later calls may leave them out.
+
+        Raises
+        ------
+        ValueError
+            On another count, another shape, a variable that was not there at first, or when there
+            is no gradient at all. Then nothing is changed.
+
+        >>> import tinynet as tn
+        >>> w = tn.Variable([1.0, 2.0])
+        >>> loss = (w * w).sum()
+        >>> loss.backward()
+        >>> steps = tn.optimizers.SGD(learning_rate=0.25).apply([w.grad], [w])
+        >>> w.numpy(), int(steps)
+        (array([0.5, 1. ], dtype=float32), 1)
+        """
+        variables = self._params if trainable_variables is None else list(trainable_variables)
+        grads = list(grads)
+        if len(grads) != len(variables):
+            raise ValueError(
+                f"apply: expected a gradient for each of {len(variables)} variables, received "
+                f"{len(grads)} gradients."
+            )
+        pairs = [
+            (v, self._as_gradient(g, v))
+            for g, v in zip(grads, variables, strict=True)
+            if g is not None
+        ]
+        if not pairs:
+            raise ValueError("No gradients provided for any variable.")
+        if len(pairs) < len(grads):
+            missing = [v.path for g, v in zip(grads, variables, strict=True) if g is None]
+            warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
+        self.build(variables)
+        places = [self._place(v) for v, _ in pairs]
+        slots = [self._slots[i] for i in places]
+        step = int(self.iterations) + 1
+        scalars = self.scalars(step, float32(self._current_rate()))
+        with no_grad():
+            updated = self.step(
+                [v.value for v, _ in pairs],
+                [g for _, g in pairs],
+                [{key: s.value for key, s in slot.items()} for slot in slots],
+                scalars,
+                [self._decays(v) for v, _ in pairs],
+            )
+        for (variable, _), slot, (param, values) in zip(pairs, slots, updated, strict=True):
+            variable.assign(param)
+            for key, value in values.items():
+                slot[key].assign(value)
+        return self.iterations.assign(np.array(step, "int32"))
+
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Variable:
+        """Change variables by one step, given pairs of gradient and variable; see `apply`."""
+        pairs = list(grads_and_vars)
+        return self.apply([g for g, _ in pairs], [v for _, v in pairs])
+
+    def _as_gradient(self, grad: Any, variable: Variable) -> Tensor:
+        grad = ops.cast(as_tensor(grad), variable.dtype)
+        if grad.shape != variable.shape:
+            raise ValueError(
+                f"apply: the gradient of variable {variable.path} must have its shape "
+                f"{variable.shape}, received shape {grad.shape}."
+            )
+        return grad
+
+    # -- state --------------------------------------------------------------------------------
+
+    def build(self, variables: Sequence[Variable]) -> None:
+        """Make the slots of `variables`, the first time; later only check that they are known."""
+        if self.built:
+            for variable in variables:
+                self._place(variable)
+            return
+        self._params = list(variables)
+        self._slots = [
+            {
+                slot: Variable(
+                    np.zeros(v.shape, v.dtype),
+                    trainable=False,
+                    name=f"{v.path.replace('/', '_')}_{slot}",
+                )
+                for slot in self.slots
+            }
+            for v in self._params
+        ]
+
+    @property
+    def built(self) -> bool:
+        """Whether the slots are there."""
+        return bool(self._params)
+
+    def _place(self, variable: Variable) -> int:
+        for i, known in enumerate(self._params):
+            if known is variable:
+                return i
+        raise ValueError(
+            f"Unknown variable: {variable}. This optimizer was built for another list of "
+            "variables: make a new one, or compile the model again."
+        )
+
+    @property
+    def variables(self) -> list[Variable]:
+        """All state, in the order in which Keras saves it."""
+        rate = [self._rate] if isinstance(self._rate, Variable) else []
+        return [self.iterations, *rate, *(s for slots in self._slots for s in slots.values())]
+
+    @property
+    def learning_rate(self) -> Any:
+        """The learning rate: a Variable, or the present value of a function."""
+        return self._rate if isinstance(self._rate, Variable) else self._current_rate()
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        if callable(value) and not isinstance(value, (type, Variable)):
+            self._rate = value
+        elif not (_is_number(value) or isinstance(value, Variable)):
+            raise ValueError(
+                "Argument `learning_rate` should be a number, or a function of no arguments that "
+                f"returns one. Received instead: learning_rate={value!r}"
+            )
+        elif isinstance(self._rate, Variable):
+            self._rate.assign(float(value))
+        elif self._rate is None:
+            self._rate = Variable(
+                np.float32(value), dtype="float32", trainable=False, name="learning_rate"
+            )
+        else:
+            raise TypeError(
+                "This optimizer's learning rate is a function, so it cannot be set to a number: "
+                f"received {value!r}. Make an optimizer with a number."
+            )
+
+    def _current_rate(self) -> float:
+        rate = self._rate if isinstance(self._rate, Variable) else self._rate()
+        return float(rate)
+
+    def exclude_from_weight_decay(
+        self, var_list: Sequence[Variable] = (), var_names: Sequence[str] = ()
+    ) -> None:
+        """Leave these variables, and those whose path holds one of these names, undecayed."""
+        self._undecayed = (set(var_list), list(var_names))
+
+    def _decays(self, variable: Variable) -> bool:
+        excluded, names = self._undecayed
+        return variable not in excluded and not any(name in variable.path for name in names)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments; the learning rate as it is now."""
+        return {
+            "name": self.name,
+            "learning_rate": float32(self._current_rate()),
+            "weight_decay": self.weight_decay,
+            "clipnorm": self.clipnorm,
+            "global_clipnorm": self.global_clipnorm,
+            "clipvalue": self.clipvalue,
+            "use_ema": False,
+            "ema_momentum": 0.99,
+            "ema_overwrite_frequency": None,
+            "loss_scale_factor": None,
+            "gradient_accumulation_steps": None,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Optimizer:
+        """Return an optimizer made from what `get_config` returned."""
+        return cls(**config)
+
+
+def _norm(grads: Sequence[Tensor]) -> Tensor:
+    total = ops.sum(ops.square(grads[0]))
+    for grad in grads[1:]:
+        total = total + ops.sum(ops.square(grad))
+    return ops.sqrt(total)
+
+
+def _is_number(value: Any) -> bool:
+    real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    return real and math.isfinite(value)

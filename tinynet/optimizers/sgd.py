@@ -1,0 +1,89 @@
+"""Stochastic gradient descent. Imports `base.py`. Read next: `adam.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..engine.tensor import Tensor
+from .base import Optimizer, Slots
+
+
+class SGD(Optimizer):
+    """Gradient descent: ``w -= learning_rate * g``.
+
+    With `momentum` the step is a velocity that keeps a share of its past,
+    ``m = momentum * m - learning_rate * g``, and ``w += m``; with `nesterov` it looks ahead,
+    ``w += momentum * m - learning_rate * g``. The formulas are Keras's.
+
+    Parameters
+    ----------
+    learning_rate : float
+    momentum : float in [0, 1]
+    nesterov : bool
+    weight_decay, clipnorm, clipvalue, global_clipnorm, name
+        See `Optimizer`, also for what is raised.
+
+    >>> import tinynet as tn
+    >>> w = tn.Variable([1.0])
+    >>> sgd = SGD(learning_rate=0.1, momentum=0.9)
+    >>> for _ in range(2):
+    ...     steps = sgd.apply([[1.0]], [w])
+    >>> w.numpy()  # 1 - 0.1 - (0.1 + 0.9 * 0.1)
+    array([0.71], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
+        if (
+            isinstance(momentum, bool)
+            or not isinstance(momentum, (int, float))
+            or not 0 <= momentum <= 1
+        ):
+            raise ValueError(f"`momentum` must be a float between [0, 1]. Received: {momentum!r}")
+        self.momentum = float(momentum)
+        self.nesterov = bool(nesterov)
+        self.slots = ("momentum",) if momentum else ()
+
+    def update(
+        self, param: Tensor, grad: Tensor, slots: Slots, scalars: dict[str, Any]
+    ) -> tuple[Tensor, Slots]:
+        """Return the parameter after the step, and its velocity."""
+        step = grad * scalars["learning_rate"]
+        if not slots:
+            return param - step, slots
+        m = slots["momentum"] * self.momentum - step
+        change = m * self.momentum - step if self.nesterov else m
+        return param + change, {"momentum": m}
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments; the learning rate as it is now."""
+        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}

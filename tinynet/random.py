@@ -1,0 +1,170 @@
+"""Random arrays that their integer seed alone decides: JAX's generator, in plain NumPy.
+
+Keras 3 on JAX draws initial weights with Threefry-2x32. With the same bits, and the same roundings
+after them, a network here starts from the weights it would have there. Imports the dtypes of
+`engine/tensor.py`. Read next: `initializers.py`, which decides what to draw.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import random
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from .engine.tensor import as_dtype, floatx
+
+Shape = int | Iterable[int]
+Seed = int | None
+
+_SQRT2 = np.float32(math.sqrt(2.0))
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+# The polynomials of `_erfinv`, highest power first: for |x| near the centre, and near 1.
+_CENTRE = [2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087]
+_CENTRE += [-0.00125372503, -0.00417768164, 0.246640727, 1.50140941]
+_TAIL = [-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773]
+_TAIL += [-0.0076224613, 0.00943887047, 1.00167406, 2.83297682]
+
+
+def uniform(
+    shape: Shape, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Seed = None
+) -> np.ndarray:
+    """Return draws from [minval, maxval), those of `keras.random.uniform` on JAX bit for bit.
+
+    Made in float32, then cast to the floating `dtype` (None: floatx; others: ValueError). `seed`
+    is an int from 0 to 2**32 - 1, or None for one from `draw_seed`; else ValueError.
+
+    >>> uniform((2,), seed=1)
+    array([0.13620758, 0.68262076], dtype=float32)
+    """
+    return _cast(_between(minval, maxval, shape, seed), dtype)
+
+
+def normal(
+    shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Seed = None
+) -> np.ndarray:
+    """Return normal draws: uniform ones through the inverse distribution. Otherwise as `uniform`.
+
+    Before scaling, 99 of 100 are those of `keras.random.normal` on JAX bit for bit, the rest within
+    three units in the last place, because XLA has a logarithm of its own.
+
+    >>> normal((2,), seed=1).round(3)
+    array([-1.098,  0.475], dtype=float32)
+    """
+    below_one = np.nextafter(np.float32(1), np.float32(0))  # the inverse is infinite at -1
+    draws = _SQRT2 * _erfinv(_between(-below_one, 1.0, shape, seed))
+    return _cast(draws * np.float32(stddev) + np.float32(mean), dtype)
+
+
+def truncated_normal(
+    shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Seed = None
+) -> np.ndarray:
+    """Return draws of `normal` on condition that they lie within two `stddev` of `mean`.
+
+    >>> bool(abs(truncated_normal((1000,), seed=1)).max() < 2)
+    True
+    """
+    edge, limit = math.erf(math.sqrt(2.0)), np.nextafter(np.float32(2), np.float32(0))
+    draws = np.clip(_SQRT2 * _erfinv(_between(-edge, edge, shape, seed)), -limit, limit)
+    return _cast(draws * np.float32(stddev) + np.float32(mean), dtype)
+
+
+def set_random_seed(seed: int) -> None:
+    """Seed Python's `random`, which seeds initializers, and `numpy.random`, which shuffles data.
+
+    ValueError unless `seed` is an int from 0 to 2**32 - 1. Source: `keras.utils.set_random_seed`.
+
+    >>> set_random_seed(7)
+    >>> draw_seed()
+    347712783
+    """
+    random.seed(checked_seed(seed))
+    np.random.seed(seed)
+
+
+def draw_seed() -> int:
+    """Return a seed for what was given none: Python's `random.randint(1, 10**9)`, as in Keras."""
+    return random.randint(1, 10**9)
+
+
+def checked_seed(seed: Any) -> int:
+    """Return `seed`, an int of 32 bits; else raise ValueError."""
+    if isinstance(seed, int) and 0 <= seed < 2**32:
+        return seed
+    raise ValueError(f"`seed` must be an int from 0 to 2**32 - 1. Received: seed={seed!r}")
+
+
+def checked_shape(shape: Shape) -> tuple[int, ...]:
+    """Return `shape` as a tuple of ints; TypeError if they are none, ValueError if negative."""
+    try:
+        sizes = tuple(map(operator.index, shape if isinstance(shape, Iterable) else [shape]))
+    except TypeError:
+        raise TypeError(f"`shape` must be a tuple of ints. Received: shape={shape!r}") from None
+    if min(sizes, default=0) < 0:
+        raise ValueError(f"`shape` must not be negative. Received: shape={shape!r}")
+    return sizes
+
+
+def threefry(key: tuple[int, int], x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the uint32 words `x` and `y` enciphered: Threefry-2x32 of 20 rounds.
+
+    Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+    """
+    keys = np.array([*key, key[0] ^ key[1] ^ 0x1BD11BDA], dtype=np.uint32)
+    x, y = x + keys[0], y + keys[1]
+    for i in range(5):
+        for turn in _ROTATIONS[i % 2]:
+            x = x + y
+            y = x ^ (y << np.uint32(turn) | y >> np.uint32(32 - turn))
+        x, y = x + keys[(i + 1) % 3], y + keys[(i + 2) % 3] + np.uint32(i + 1)
+    return x, y
+
+
+def threefry_bits(seed: int, shape: Shape) -> np.ndarray:
+    """Return 32 random bits, a uint32, per element; they hang on its flat index and `seed` alone.
+
+    Source: JAX's "partitionable" Threefry under the key (seed, 0) that Keras makes of a seed.
+    """
+    shape = checked_shape(shape)
+    index = np.arange(math.prod(shape), dtype=np.uint64)
+    halves = (index >> np.uint64(32)).astype(np.uint32), index.astype(np.uint32)
+    bits: np.ndarray = np.bitwise_xor(*threefry((checked_seed(seed), 0), *halves))
+    return bits.reshape(shape)
+
+
+def _between(low: float, high: float, shape: Shape, seed: Seed) -> Any:
+    """Return float32 draws from [low, high): 23 of the bits become the mantissa of 1.something."""
+    bits = threefry_bits(draw_seed() if seed is None else seed, shape)
+    unit = np.asarray(bits >> np.uint32(9) | np.uint32(0x3F800000)).view(np.float32) - np.float32(1)
+    start = np.float32(low)
+    return np.maximum(start, _multiply_add(unit, np.float32(high) - start, start))
+
+
+def _erfinv(x: np.ndarray) -> Any:
+    """Return the inverse error function of float32 x, |x| < 1, rounded where XLA rounds.
+
+    Source: Giles, "Approximating the erfinv function", GPU Computing Gems 2, 2011.
+    """
+    w = -np.log1p((x * -x).astype(np.float64)).astype(np.float32)
+    central = w < 5
+    z = np.where(central, w - np.float32(2.5), np.sqrt(w) - np.float32(3))
+    ratio = np.zeros_like(z)
+    for centre, tail in zip(_CENTRE, _TAIL, strict=True):
+        ratio = _multiply_add(ratio, z, np.where(central, np.float32(centre), np.float32(tail)))
+    return ratio * x
+
+
+def _multiply_add(a: np.ndarray, b: Any, c: Any) -> Any:
+    """Return a * b + c of float32 numbers, rounded once, as a fused instruction rounds it."""
+    return (a.astype(np.float64) * b + c).astype(np.float32)
+
+
+def _cast(draws: Any, dtype: Any) -> np.ndarray:
+    """Return `draws` in `dtype`; ValueError unless that is floating."""
+    wanted = as_dtype(floatx() if dtype is None else dtype)
+    if wanted.kind != "f":
+        raise ValueError(f"`dtype` of random numbers must be floating. Received: dtype={dtype!r}")
+    return np.asarray(draws, dtype=wanted)

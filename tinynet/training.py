@@ -1,0 +1,395 @@
+"""Training: compile, fit, evaluate, predict.
+
+Imports everything that a model is trained with. Read next: `models.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import losses, metrics, ops, optimizers, tree
+from .callbacks import Callback, Callbacks, History, Logs, ProgbarLogger
+from .data import Dataset, by_class, split
+from .engine.autodiff import gradients
+from .engine.tensor import Tensor, as_tensor, no_grad, wrap
+from .layers.base import within
+
+
+class Trainer:
+    """What is done with a model: the methods that `models.Model` has beside those of a layer."""
+
+    optimizer: optimizers.Optimizer | None = None
+    loss: Any = None
+    compiled = False
+    stop_training = False
+    history: History | None = None
+    run_eagerly = False
+
+    # -- compile ------------------------------------------------------------------------------
+
+    def compile(
+        self,
+        optimizer: Any = "adam",
+        loss: Any = None,
+        loss_weights: float | None = None,
+        metrics: Sequence[Any] | None = None,
+        weighted_metrics: Sequence[Any] | None = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Choose how the model is to be trained.
+
+        Parameters
+        ----------
+        optimizer : str or Optimizer
+        loss : str, Loss or function ``(y_true, y_pred)``
+            Names of losses and metrics are looked up when they are first used.
+        loss_weights : float, optional
+            A factor of the loss.
+        metrics, weighted_metrics : list of str, Metric or function
+            Averaged over samples; only the latter heed sample weights.
+        run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
+            Accepted as in Keras; they do not change the numbers.
+
+        Raises
+        ------
+        ValueError
+            For an unknown optimizer, a class instead of an object, and metrics that are no list.
+        """
+        for name, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
+            if value is not None and not isinstance(value, (list, tuple)):
+                raise ValueError(
+                    f"Expected `{name}` argument to be a list, tuple, or dict. Received instead: "
+                    f"{name}={value} of type {type(value)}"
+                )
+        if loss_weights is not None and not isinstance(loss_weights, (int, float)):
+            raise ValueError(f"loss_weights: expected a number, received {loss_weights!r}.")
+        found = optimizers.get(optimizer)
+        if found is None:
+            raise ValueError("compile: expected an optimizer, received None.")
+        self.optimizer = found
+        self.loss = loss
+        self.loss_weights = loss_weights
+        self.run_eagerly = bool(run_eagerly)
+        self._given_metrics = (tuple(metrics or ()), tuple(weighted_metrics or ()))
+        self._compiled_loss: losses.Loss | None = None
+        self._compiled_metrics: dict[str, tuple[Any, bool]] | None = None
+        self.compiled = True
+
+    def _prepare(self) -> bool:
+        """Look up loss and metrics where that is still to be done; return whether it was."""
+        if not self.compiled:
+            raise ValueError("You must call `compile()` before using the model.")
+        if self._compiled_loss is not None:
+            return False
+        if self.loss is None:
+            raise ValueError("No loss to compute. Provide a `loss` argument in `compile()`.")
+        self._compiled_metrics = metrics.named(*self._given_metrics)
+        self._compiled_loss = losses.as_loss(self.loss)
+        return True
+
+    # -- one step -----------------------------------------------------------------------------
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Return the loss of predictions, a scalar tensor."""
+        self._prepare()
+        if y is None:
+            raise ValueError("compute_loss: expected targets y, received None.")
+        if tree.is_structure(y_pred):
+            raise ValueError(
+                f"A loss compares one output with y, but the model has {len(tree.flatten(y_pred))} "
+                "outputs. Train a model of one of them."
+            )
+        loss = self._compiled_loss(y, y_pred, sample_weight)  # type: ignore[misc]
+        if loss.shape != ():
+            raise TypeError(
+                f"The loss must be a scalar to be trained on, received shape {loss.shape}: use a "
+                "reduction other than None."
+            )
+        return loss if self.loss_weights is None else loss * float(self.loss_weights)
+
+    def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Tensor, Any]:
+        """Take one step on a batch; return the loss before it and the predictions."""
+        with within(training=True):
+            y_pred = self(x)  # type: ignore[operator]
+        loss = self.compute_loss(x, y, y_pred, sample_weight)
+        variables = self.trainable_variables  # type: ignore[attr-defined]
+        grads = gradients(loss, [v.value for v in variables])
+        self.optimizer.apply(grads, variables)  # type: ignore[union-attr]
+        return loss, y_pred
+
+    def test_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Tensor, Any]:
+        """Return the loss and the predictions of a batch."""
+        with no_grad():
+            y_pred = self(x)  # type: ignore[operator]
+            return self.compute_loss(x, y, y_pred, sample_weight, training=False), y_pred
+
+    # -- fit, evaluate, predict ---------------------------------------------------------------
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool | str = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
+    ) -> History:
+        """Train on samples, several times over; return the losses of each epoch.
+
+        Parameters
+        ----------
+        x, y : arrays, or lists of numbers
+            Samples along the first axis. A list of arrays for a model of several inputs.
+        batch_size : int
+            Samples per step, 32 by default; the last batch may have fewer.
+        epochs : int
+            How often to go through all samples.
+        verbose : 0, 1, 2 or "auto"
+            0 is silent; otherwise a line is printed per epoch.
+        callbacks : list of Callback
+        validation_split : float
+            This share of the samples, the last ones, is not trained on but evaluated.
+        validation_data : tuple (x, y) or (x, y, sample_weight)
+        shuffle : bool or "batch"
+        class_weight : dict from class to weight
+        sample_weight : array
+            Each sample's loss is multiplied by it, before the mean over the batch.
+        initial_epoch, steps_per_epoch, validation_steps, validation_batch_size, validation_freq
+            As in Keras.
+
+        Returns
+        -------
+        History
+            ``history["loss"]`` is the mean over an epoch's samples of losses before their update.
+
+        Raises
+        ------
+        ValueError
+            Before `compile`; for data whose lengths differ, of a dtype without numbers, or empty;
+            for an unknown loss or metric.
+        TypeError
+            For an unknown keyword, and where `epochs` is no integer.
+        """
+        if y is None:
+            raise ValueError("fit: expected targets y, received None.")
+        data, validation = (x, y, sample_weight), _unpack(validation_data)
+        if class_weight is not None:
+            if sample_weight is not None:
+                raise ValueError("You cannot use `class_weight` and `sample_weight` together.")
+            data = (x, y, by_class(y, class_weight))
+        if validation_split and validation is None:
+            data, validation = split(data, validation_split)
+        dataset = Dataset(*data, batch_size, steps_per_epoch, shuffle)
+        held_out = validation and Dataset(
+            *validation, validation_batch_size or batch_size, validation_steps
+        )
+        if self._prepare():
+            dataset.shuffle_once()
+        params = {"verbose": _verbosity(verbose), "epochs": epochs, "steps": dataset.batches}
+        self.history = History()
+        calls = self._callbacks(callbacks, params, self.history)
+        self.stop_training = False
+        logs: Logs = {}
+        calls("on_train_begin", {})
+        for epoch in range(initial_epoch, epochs):
+            calls("on_epoch_begin", epoch, {})
+            logs = self._pass(dataset, self.train_step, calls, "train")
+            if held_out and _is_due(epoch, validation_freq):
+                found = self._evaluate(held_out, calls)
+                logs |= {f"val_{key}": value for key, value in found.items()}
+            calls("on_epoch_end", epoch, logs)
+            if self.stop_training:
+                break
+        calls("on_train_end", logs)
+        return self.history
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Return the loss of samples, and the metrics if there are any.
+
+        A float, a list of floats (loss first, metrics as compiled), or with `return_dict` a dict.
+        Parameters and errors as for `fit`.
+        """
+        if kwargs:
+            raise ValueError(f"Arguments not recognized: {kwargs}")
+        if y is None:
+            raise ValueError("evaluate: expected targets y, received None.")
+        self._prepare()
+        dataset = Dataset(x, y, sample_weight, batch_size, steps)
+        params = {"verbose": _verbosity(verbose), "epochs": 1, "steps": dataset.batches}
+        logs = self._evaluate(dataset, self._callbacks(callbacks, params))
+        return self._as_asked(logs, return_dict)
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """Return the outputs for samples `x` as arrays; computed in batches, of 32 by default.
+
+        Raises
+        ------
+        ValueError
+            For data that does not fit the model, of a dtype without numbers, or empty.
+        """
+        dataset = Dataset(x, None, None, batch_size, steps)
+        params = {"verbose": _verbosity(verbose), "epochs": 1, "steps": dataset.batches}
+        calls = self._callbacks(callbacks, params)
+        parts = []
+        calls("on_predict_begin", {})
+        for batch, (xb, _, _, _) in enumerate(dataset.epoch()):
+            calls("on_predict_batch_begin", batch, {})
+            parts.append(self.predict_on_batch(xb))
+            calls("on_predict_batch_end", batch, {"outputs": parts[-1]})
+        calls("on_predict_end", {})
+        columns = zip(*(tree.flatten(part) for part in parts), strict=True)
+        joined = iter([np.concatenate(column) for column in columns])
+        return tree.map_structure(lambda _: next(joined), parts[0])
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Take one step on the samples given; return the loss before it, as `evaluate` does."""
+        if class_weight is not None:
+            sample_weight = by_class(y, class_weight)
+        return self._on_batch(self.train_step, x, y, sample_weight, return_dict)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Return the loss of the samples given, as `evaluate` does."""
+        return self._on_batch(self.test_step, x, y, sample_weight, return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Return the outputs for the samples given, as arrays."""
+        with no_grad():
+            outputs = self(_tensors(Dataset(x).x))  # type: ignore[operator]
+        return tree.map_structure(lambda t: np.array(t), outputs)
+
+    # -- what these have in common ------------------------------------------------------------
+
+    def _callbacks(self, given: Any, params: dict[str, Any], *more: Callback) -> Callbacks:
+        given = [given] if isinstance(given, Callback) else list(given or ())
+        bar = [ProgbarLogger()] if params["verbose"] else []
+        return Callbacks([*given, *more, *bar], self, params)
+
+    def _on_batch(self, step: Any, x: Any, y: Any, sample_weight: Any, return_dict: bool) -> Any:
+        if y is None:
+            raise ValueError("Expected targets y, received None.")
+        self._prepare()
+        dataset = Dataset(x, y, sample_weight)
+        dataset.batch_size = dataset.size
+        dataset.all_batches = 1
+        return self._as_asked(self._pass(dataset, step, Callbacks([], self, {}), ""), return_dict)
+
+    def _evaluate(self, dataset: Dataset, calls: Callbacks) -> Logs:
+        calls("on_test_begin", {})
+        logs = self._pass(dataset, self.test_step, calls, "test")
+        calls("on_test_end", logs)
+        return logs
+
+    def _pass(self, dataset: Dataset, step: Any, calls: Callbacks, mode: str) -> Logs:
+        """Go through the batches of an epoch once; return the means over its samples."""
+        before = calls.defining(f"on_{mode}_batch_begin") if mode else []
+        after = calls.defining(f"on_{mode}_batch_end") if mode else []
+        watched = self._compiled_metrics or {}
+        for metric, _ in watched.values():
+            metric.reset_state()
+        total, rows = 0.0, 0
+        for batch, (x, y, sample_weight, size) in enumerate(dataset.epoch()):
+            for call in before:
+                call(batch, {})
+            x, y, sample_weight = _tensors(x), _tensors(y), _tensors(sample_weight)
+            loss, y_pred = step(x, y, sample_weight)
+            total += loss.item() * size
+            rows += size
+            for metric, weighted in watched.values():
+                metric.update_state(y, y_pred, sample_weight if weighted else None)
+            if after:
+                logs = self._logs(total / rows)
+                for call in after:
+                    call(batch, logs)
+            if self.stop_training and mode == "train":
+                break
+        return self._logs(total / rows)
+
+    def _logs(self, loss: float) -> Logs:
+        """Return the loss and the metrics so far, by sorted names."""
+        watched = self._compiled_metrics or {}
+        logs = {"loss": loss, **{key: float(m.result()) for key, (m, _) in watched.items()}}
+        return dict(sorted(logs.items()))
+
+    def _as_asked(self, logs: Logs, return_dict: bool) -> Any:
+        if return_dict:
+            return logs
+        values = [logs["loss"], *(logs[key] for key in self._compiled_metrics or {})]
+        return values if len(values) > 1 else values[0]
+
+
+def _tensors(data: Any) -> Any:
+    """Return batches as tensors; they are read in this step only, and so not copied."""
+    return None if data is None else tree.map_structure(wrap, data)
+
+
+def _unpack(validation_data: Any) -> tuple[Any, Any, Any] | None:
+    if validation_data is None:
+        return None
+    if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+        raise ValueError(
+            "validation_data: expected a tuple (x, y) or (x, y, sample_weight), received "
+            f"{type(validation_data).__name__}."
+        )
+    return (*validation_data, None)[:3]  # type: ignore[return-value]
+
+
+def _verbosity(verbose: int | str) -> int:
+    if verbose not in (0, 1, 2, "auto"):
+        raise ValueError(f"verbose: expected 0, 1, 2 or 'auto', received {verbose!r}.")
+    return 1 if verbose == "auto" else int(verbose)
+
+
+def _is_due(epoch: int, validation_freq: int | Sequence[int]) -> bool:
+    if isinstance(validation_freq, int):
+        return (epoch + 1) % validation_freq == 0
+    return epoch + 1 in validation_freq
