@@ -6,13 +6,14 @@ HYPOTHESIS_PROFILE chooses: ``dev`` (the default, quick), ``ci`` (the same examp
 
 import os
 from collections.abc import Iterator
+from copy import copy
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
-from tinynet.engine import tensor as engine
+from tinynet.engine.tensor import state
 
 settings.register_profile("dev", max_examples=20, deadline=None)
 settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True, database=None)
@@ -20,28 +21,20 @@ settings.register_profile("thorough", max_examples=1000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
-def global_state() -> dict[str, Any]:
-    """Return what a test must leave as it found it."""
-    return {
-        "grad mode": engine.state.grad,
-        "values standing in for variables": engine.state.values,
-        "floatx": engine.floatx(),
-        "NumPy's error handling": np.geterr(),
-    }
+def engine_state() -> dict[str, Any]:
+    """Return this thread's modes (grad, stand-ins for variables, floatx, ...) by name."""
+    return {name: copy(getattr(state, name)) for name in dir(state) if not name.startswith("_")}
 
 
 @pytest.fixture(autouse=True)
 def no_leak_of_global_state() -> Iterator[None]:
-    """Fail a test that leaves global state changed, and restore it for the next one."""
-    before = global_state()
+    """Fail a test that leaves the engine's or NumPy's modes changed; restore them for the next."""
+    modes, errors = engine_state(), np.geterr()
     yield
-    after = global_state()
-    engine.state.grad = before["grad mode"]
-    engine.state.values = before["values standing in for variables"]
-    engine.set_floatx(before["floatx"])
-    np.seterr(**before["NumPy's error handling"])
-    leaked = [
-        f"{key}: {before[key]} became {after[key]}" for key in before if before[key] != after[key]
-    ]
+    leaked = [name for name, value in engine_state().items() if value != modes.get(name)]
+    for name in leaked:
+        setattr(state if name in vars(state) else type(state), name, modes.get(name))
+    if np.seterr(**errors) != errors:
+        leaked.append("np.geterr()")
     if leaked:
-        pytest.fail("this test leaks global state: " + "; ".join(leaked))
+        pytest.fail(f"this test leaves global state changed: {', '.join(leaked)}")

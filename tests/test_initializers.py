@@ -13,7 +13,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tinynet import initializers
@@ -120,7 +120,6 @@ def test_two_seeds_agree_on_eight_draws_only_if_they_are_one(one, other):
     assert same == (one == other)
 
 
-@settings(max_examples=20)
 @given(SEEDS, NUMBERS, SCALES)
 def test_uniform_draws_are_spread_evenly_from_minval_to_below_maxval(seed, low, width):
     draws = tn_random.uniform((100, 50), low, low + width, seed=seed)
@@ -129,14 +128,12 @@ def test_uniform_draws_are_spread_evenly_from_minval_to_below_maxval(seed, low, 
     assert distance(draws, lambda x: min(max((x - low) / width, 0), 1)) < bound(draws.size)
 
 
-@settings(max_examples=20)
 @given(SEEDS, NUMBERS, SCALES)
 def test_normal_draws_follow_the_normal_law(seed, mean, stddev):
     draws = tn_random.normal((100, 50), mean, stddev, seed=seed)
     assert distance(draws, lambda x: phi((x - mean) / stddev)) < bound(draws.size)
 
 
-@settings(max_examples=20)
 @given(SEEDS, NUMBERS, SCALES)
 def test_truncated_draws_follow_the_normal_law_within_two_deviations(seed, mean, stddev):
     draws = tn_random.truncated_normal((100, 50), mean, stddev, seed=seed)
@@ -197,7 +194,6 @@ def test_variance_scaling_spreads_its_laws_by_scale_over_fan(seed, shape, scale,
         np.testing.assert_allclose(weights, draws, rtol=1e-6, atol=1e-6 * std)
 
 
-@settings(max_examples=10)
 @given(SEEDS, st.integers(100, 200), st.integers(100, 200))
 def test_named_initializers_have_the_mean_and_variance_of_their_papers(seed, ins, outs):
     variances = {

@@ -94,7 +94,7 @@ def get(identifier: Any) -> Callable[[Any], Any]:
     """
     if identifier is None:
         return linear
-    return registry.lookup(identifier, _TABLE, "activation function")  # type: ignore[no-any-return]
+    return registry.lookup(identifier, _TABLE, "activation function")
 
 
 def serialize(activation: Callable[[Any], Any]) -> Any:

@@ -34,7 +34,7 @@ def to_array(data: Any, argument: str) -> np.ndarray:
         raise ValueError(f"Invalid dtype: {name}. Expected numbers in {argument}.")
     if array.ndim == 0:
         raise ValueError(f"{argument}: expected an axis of samples, received the number {data!r}.")
-    if array.dtype.kind == "f" or isinstance(data, (list, tuple)) and array.dtype.kind != "b":
+    if array.dtype.kind == "f" or (isinstance(data, (list, tuple)) and array.dtype.kind != "b"):
         return array.astype(floatx(), copy=False)
     return array
 

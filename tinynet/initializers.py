@@ -333,7 +333,7 @@ def get(identifier: Any) -> Any:
     """
     if identifier is None:
         return None
-    if hasattr(identifier, "__array__") and not isinstance(identifier, type):
+    if hasattr(identifier, "__array__"):
         return Constant(identifier)
     return registry.lookup(identifier, _TABLE, "initializer")
 

@@ -36,7 +36,7 @@ def _pair(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
     y_pred = as_tensor(y_pred)
     if y_pred.dtype.kind != "f":
         y_pred = ops.cast(y_pred, floatx())
-    y_true, y_pred = align(ops.cast(as_tensor(y_true, y_pred.dtype), y_pred.dtype), y_pred)
+    y_true, y_pred = align(ops.cast(y_true, y_pred.dtype), y_pred)
     if y_true.shape != y_pred.shape:
         raise ValueError(
             f"y_true and y_pred must have one shape, received y_true of shape {y_true.shape} and "
@@ -84,7 +84,7 @@ def reduce(values: Tensor, sample_weight: Any = None, reduction: str | None = "m
     """Return the values of samples, weighted, as one number (or as they are, for ``"none"``).
 
     ``"sum_over_batch_size"`` and ``"mean"`` divide the weighted sum by the count of values,
-    ``"mean_with_sample_weight"`` by the sum of the weights.
+    ``"mean_with_sample_weight"`` by the sum of the weights, or 0 if that is 0.
 
     Raises
     ------
@@ -94,19 +94,25 @@ def reduce(values: Tensor, sample_weight: Any = None, reduction: str | None = "m
     weight = None
     if sample_weight is not None:
         weight, values = align(ops.cast(as_tensor(sample_weight), values.dtype), values)
-        if any(n not in (1, m) for n, m in zip(weight.shape[::-1], values.shape[::-1])) or (
-            weight.ndim > values.ndim
-        ):
+        if not _fits(weight.shape, values.shape):
             raise ValueError(
                 f"sample_weight of shape {weight.shape} does not fit values of shape "
                 f"{values.shape}: expected a weight per value."
             )
         values = values * weight
-    if reduction in ("none", None):
+    if reduction in ("none", None) or values.shape == ():
         return values
     if reduction == "mean_with_sample_weight" and weight is not None:
-        return ops.sum(values) / ops.sum(ops.broadcast_to(weight, values.shape))
+        total = ops.sum(weight)
+        nothing = ops.equal(total, 0.0)
+        return ops.where(nothing, 0.0, ops.sum(values) / ops.where(nothing, 1.0, total))
     return ops.sum(values) if reduction == "sum" else ops.mean(values)
+
+
+def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Return whether `shape` broadcasts to `target`."""
+    ends = target[len(target) - len(shape) :]
+    return len(shape) <= len(target) and all(n in (1, m) for n, m in zip(shape, ends, strict=True))
 
 
 class Loss:
@@ -216,8 +222,8 @@ class MeanAbsoluteError(LossFunction):
 
 
 TABLE = registry.names(mean_squared_error, mean_absolute_error)
-TABLE |= {short: mean_squared_error for short in ("mse", "MSE")}
-TABLE |= {short: mean_absolute_error for short in ("mae", "MAE")}
+TABLE |= dict.fromkeys(("mse", "MSE"), mean_squared_error)
+TABLE |= dict.fromkeys(("mae", "MAE"), mean_absolute_error)
 _CLASSES = {c.__name__: c for c in (MeanSquaredError, MeanAbsoluteError)}
 
 

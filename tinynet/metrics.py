@@ -21,8 +21,8 @@ class Metric:
         self.name = name or registry.snake_case(type(self).__name__)
         self.dtype = dtype
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take the samples of one batch into account."""
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
+        """Take the samples of a batch into account: ``(y_true, y_pred, sample_weight=None)``."""
         raise NotImplementedError(f"{type(self).__name__} must define update_state().")
 
     def result(self) -> Any:
@@ -57,7 +57,7 @@ class Mean(Metric):
         """Forget all values."""
         self.total = self.count = 0.0
 
-    def update_state(self, values: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Add `values` to those that are averaged."""
         values = as_tensor(values)
         weighted = losses.reduce(values, sample_weight, "none").numpy()
@@ -77,7 +77,9 @@ class MeanMetricWrapper(Mean):
         super().__init__(name or registry.name_of(fn), dtype)
         self.fn = fn
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
         """Add the function's values for a batch."""
         with no_grad():
             pair = losses.align(as_tensor(y_true), as_tensor(y_pred))

@@ -135,13 +135,13 @@ class Functional(Model):
 
     def call(self, inputs: Any) -> Any:
         """Return the outputs: run the graph on tensors."""
-        values = dict(zip(self.inputs, self._adjusted(inputs), strict=True))
+        values = dict(zip(self.inputs, self.fitted(inputs), strict=True))
         for layer, arguments, outputs in self._plan:
             found = layer(tree.map_structure(values.__getitem__, arguments))
             values.update(zip(outputs, tree.flatten(found), strict=True))
         return tree.map_structure(values.__getitem__, self.output)
 
-    def _adjusted(self, inputs: Any) -> list[Tensor]:
+    def fitted(self, inputs: Any) -> list[Tensor]:
         """Return the inputs in order, of the declared ranks: (n,) for (n, 1) and the reverse."""
         if isinstance(inputs, dict) and not isinstance(self.input, dict):
             inputs = [inputs.get(x.node.layer.name) for x in self.inputs]
@@ -323,7 +323,10 @@ class Sequential(Model):
         """Return the outputs of the last layer."""
         if self._graph is None:
             self.build(tree.map_structure(lambda x: x.shape, inputs))
-        return self._graph.call(inputs)  # type: ignore[union-attr]
+        (x,) = self._graph.fitted(inputs)  # type: ignore[union-attr]
+        for layer in self._stack:
+            x = layer(x)
+        return x
 
     @property
     def layers(self) -> list[Layer]:

@@ -54,7 +54,7 @@ def normal(
     >>> normal((2,), seed=1).round(3)
     array([-1.098,  0.475], dtype=float32)
     """
-    below_one = np.nextafter(np.float32(1), np.float32(0))  # the inverse is infinite at -1
+    below_one = np.nextafter(np.float32(1), 0)  # the inverse is infinite at -1
     draws = _SQRT2 * _erfinv(_between(-below_one, 1.0, shape, seed))
     return _cast(draws * np.float32(stddev) + np.float32(mean), dtype)
 
@@ -67,7 +67,7 @@ def truncated_normal(
     >>> bool(abs(truncated_normal((1000,), seed=1)).max() < 2)
     True
     """
-    edge, limit = math.erf(math.sqrt(2.0)), np.nextafter(np.float32(2), np.float32(0))
+    edge, limit = math.erf(math.sqrt(2.0)), np.nextafter(np.float32(2), 0)
     draws = np.clip(_SQRT2 * _erfinv(_between(-edge, edge, shape, seed)), -limit, limit)
     return _cast(draws * np.float32(stddev) + np.float32(mean), dtype)
 
@@ -118,8 +118,8 @@ def threefry(key: tuple[int, int], x: np.ndarray, y: np.ndarray) -> tuple[np.nda
     for i in range(5):
         for turn in _ROTATIONS[i % 2]:
             x = x + y
-            y = x ^ (y << np.uint32(turn) | y >> np.uint32(32 - turn))
-        x, y = x + keys[(i + 1) % 3], y + keys[(i + 2) % 3] + np.uint32(i + 1)
+            y = x ^ (y << turn | y >> 32 - turn)
+        x, y = x + keys[(i + 1) % 3], y + keys[(i + 2) % 3] + (i + 1)
     return x, y
 
 
@@ -130,7 +130,7 @@ def threefry_bits(seed: int, shape: Shape) -> np.ndarray:
     """
     shape = checked_shape(shape)
     index = np.arange(math.prod(shape), dtype=np.uint64)
-    halves = (index >> np.uint64(32)).astype(np.uint32), index.astype(np.uint32)
+    halves = (index >> 32).astype(np.uint32), index.astype(np.uint32)
     bits: np.ndarray = np.bitwise_xor(*threefry((checked_seed(seed), 0), *halves))
     return bits.reshape(shape)
 
@@ -138,7 +138,7 @@ def threefry_bits(seed: int, shape: Shape) -> np.ndarray:
 def _between(low: float, high: float, shape: Shape, seed: Seed) -> Any:
     """Return float32 draws from [low, high): 23 of the bits become the mantissa of 1.something."""
     bits = threefry_bits(draw_seed() if seed is None else seed, shape)
-    unit = np.asarray(bits >> np.uint32(9) | np.uint32(0x3F800000)).view(np.float32) - np.float32(1)
+    unit = np.asarray(bits >> 9 | 0x3F800000).view(np.float32) - 1
     start = np.float32(low)
     return np.maximum(start, _multiply_add(unit, np.float32(high) - start, start))
 
@@ -150,7 +150,7 @@ def _erfinv(x: np.ndarray) -> Any:
     """
     w = -np.log1p((x * -x).astype(np.float64)).astype(np.float32)
     central = w < 5
-    z = np.where(central, w - np.float32(2.5), np.sqrt(w) - np.float32(3))
+    z = np.where(central, w - 2.5, np.sqrt(w) - 3)
     ratio = np.zeros_like(z)
     for centre, tail in zip(_CENTRE, _TAIL, strict=True):
         ratio = _multiply_add(ratio, z, np.where(central, np.float32(centre), np.float32(tail)))

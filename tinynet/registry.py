@@ -34,8 +34,10 @@ def lookup(identifier: Any, table: Mapping[str, Any], kind: str) -> Any:
     found = identifier
     if isinstance(identifier, str):
         found = table.get(identifier)
-    elif isinstance(identifier, dict) and isinstance(table.get(identifier.get("class_name")), type):
-        return table[identifier["class_name"]].from_config(identifier.get("config", {}))
+    elif isinstance(identifier, dict):
+        found = table.get(str(identifier.get("class_name")))
+        if isinstance(found, type):
+            return found.from_config(identifier.get("config", {}))  # type: ignore[attr-defined]
     if isinstance(found, type):
         return found()
     if callable(found):
@@ -87,7 +89,7 @@ _counts: Counter[str] = Counter()
 
 
 def unique_name(prefix: str) -> str:
-    """Return `prefix` the first time, then ``prefix_1``, ``prefix_2``, ... until `clear_session`."""
+    """Return `prefix` the first time, then ``prefix_1``, ``prefix_2``, until `clear_session`."""
     _counts[prefix] += 1
     return prefix if _counts[prefix] == 1 else f"{prefix}_{_counts[prefix] - 1}"
 

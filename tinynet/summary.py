@@ -5,7 +5,7 @@ Imports nothing of the project. Read next: `models.py`.
 
 from __future__ import annotations
 
-import shutil
+import os
 import textwrap
 from typing import Any
 
@@ -14,7 +14,7 @@ HEADER = ("Layer (type)", "Output Shape", "Param #")
 
 def summary_text(model: Any, line_length: int | None = None) -> str:
     """Return the table of a model's layers and the counts of its weights."""
-    width = line_length or min(88, shutil.get_terminal_size().columns - 4)
+    width = line_length or min(88, _columns() - 4)
     first, second = int(0.45 * width), int(0.80 * width)
     widths = (first - 1, second - first - 2, width - second - 1)
     if min(widths) < 4:
@@ -29,6 +29,14 @@ def summary_text(model: Any, line_length: int | None = None) -> str:
     for i, row in enumerate(rows):
         lines += [_rule("├─┼┤", widths)] * (i > 0) + row
     return "\n".join([*lines, _rule("└─┴┘", widths), *_totals(model)]) + "\n"
+
+
+def _columns() -> int:
+    """Return the width of the terminal, 80 if there is none."""
+    try:
+        return int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
+    except (OSError, ValueError):
+        return 80
 
 
 def layer_name(layer: Any) -> str:
@@ -76,8 +84,7 @@ def _totals(model: Any) -> list[str]:
 
 
 def _rule(marks: str, widths: tuple[int, ...]) -> str:
-    left, line, cross, right = marks
-    return left + cross.join(line * w for w in widths) + right
+    return marks[0] + marks[2].join(marks[1] * w for w in widths) + marks[3]
 
 
 def _cells(texts: tuple[str, ...], widths: tuple[int, ...], bar: str = "│") -> list[str]:

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from . import losses, metrics, ops, optimizers, tree
+from . import losses, metrics, optimizers, tree
 from .callbacks import Callback, Callbacks, History, Logs, ProgbarLogger
 from .data import Dataset, by_class, split
 from .engine.autodiff import gradients
-from .engine.tensor import Tensor, as_tensor, no_grad, wrap
+from .engine.tensor import Tensor, no_grad, wrap
 from .layers.base import within
 
 
@@ -380,7 +380,7 @@ def _unpack(validation_data: Any) -> tuple[Any, Any, Any] | None:
             "validation_data: expected a tuple (x, y) or (x, y, sample_weight), received "
             f"{type(validation_data).__name__}."
         )
-    return (*validation_data, None)[:3]  # type: ignore[return-value]
+    return (*validation_data, None)[:3]
 
 
 def _verbosity(verbose: int | str) -> int:

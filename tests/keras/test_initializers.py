@@ -8,15 +8,13 @@ import random
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import tinynet.initializers as ours
 import tinynet.random as our_random
 
 theirs = keras.initializers
-patient = settings(deadline=None, max_examples=40)
-
 SEEDS = st.integers(0, 2**32 - 1)
 # A score of shapes, of every rank to 4, because JAX compiles anew for each.
 SHAPES = st.sampled_from(
@@ -53,28 +51,24 @@ def refusal(call) -> type | None:
 # -- weights --------------------------------------------------------------------------------------
 
 
-@patient
 @given(SEEDS, SHAPES, st.sampled_from(["GlorotUniform", "HeUniform", "LecunUniform"]))
 def test_uniform_weights_equal_keras_bit_for_bit(seed, shape, name):
     mine, other = both(name, seed)
     np.testing.assert_array_equal(mine(shape), np.asarray(other(shape)), strict=True)
 
 
-@patient
 @given(SEEDS, SHAPES, NUMBERS, NUMBERS)
 def test_uniform_weights_between_any_bounds_equal_keras_bit_for_bit(seed, shape, low, high):
     mine, other = both("RandomUniform", low, high, seed)
     np.testing.assert_array_equal(mine(shape), np.asarray(other(shape)), strict=True)
 
 
-@patient
 @given(SEEDS, SHAPES, SCALES, MODES)
 def test_scaled_uniform_weights_equal_keras_bit_for_bit(seed, shape, scale, mode):
     mine, other = both("VarianceScaling", scale, mode, "uniform", seed)
     np.testing.assert_array_equal(mine(shape), np.asarray(other(shape)), strict=True)
 
 
-@patient
 @given(SEEDS, SHAPES.filter(lambda shape: len(shape) == 3), st.permutations(range(3)))
 def test_weights_with_given_axes_equal_keras_bit_for_bit(seed, shape, order):
     axes = {"input_axes": order[:2], "output_axes": order[2:]}
@@ -87,7 +81,6 @@ def test_weights_with_given_axes_equal_keras_bit_for_bit(seed, shape, order):
 STRAY = 8e-7
 
 
-@patient
 @given(SEEDS, SHAPES, st.sampled_from(["RandomNormal", "TruncatedNormal"]), NUMBERS, SCALES)
 def test_normal_weights_equal_keras_to_three_units_in_the_last_place(
     seed, shape, name, mean, stddev
@@ -98,14 +91,12 @@ def test_normal_weights_equal_keras_to_three_units_in_the_last_place(
     np.testing.assert_allclose(mine(shape), other(shape), rtol=0, atol=slack)
 
 
-@patient
 @given(SEEDS, SHAPES, SCALES, MODES, st.sampled_from(["normal", "UNTRUNCATED_normal"]))
 def test_scaled_normal_weights_equal_keras_to_six_digits(seed, shape, scale, mode, law):
     mine, other = both("VarianceScaling", scale, mode, law, seed)
     np.testing.assert_allclose(mine(shape), other(shape), rtol=1e-6, atol=0)
 
 
-@settings(max_examples=8, deadline=None)
 @given(SEEDS, st.sampled_from(["GlorotNormal", "HeNormal", "LecunNormal"]))
 def test_of_a_hundred_normal_weights_98_equal_keras_bit_for_bit(seed, name):
     mine, other = both(name, seed)
@@ -114,7 +105,6 @@ def test_of_a_hundred_normal_weights_98_equal_keras_bit_for_bit(seed, name):
     np.testing.assert_allclose(mine(shape), other(shape), rtol=1e-6, atol=0)
 
 
-@patient
 @given(SEEDS, SHAPES.filter(lambda shape: len(shape) > 1 and 0 not in shape), SCALES)
 def test_orthogonal_weights_equal_keras_as_far_as_float32_determines_them(seed, shape, gain):
     mine, other = both("Orthogonal", gain, seed)
@@ -125,7 +115,6 @@ def test_orthogonal_weights_equal_keras_as_far_as_float32_determines_them(seed, 
     np.testing.assert_allclose(mine(shape), other(shape), rtol=0, atol=slack)
 
 
-@patient
 @given(NUMBERS, MATRICES, st.sampled_from(["float32", "int32"]))
 def test_certain_weights_equal_keras(value, shape, dtype):
     for mine, other in both("Constant", value), both("Zeros"), both("Ones"), both("Identity", 3):
@@ -134,7 +123,6 @@ def test_certain_weights_equal_keras(value, shape, dtype):
         )
 
 
-@patient
 @given(SHAPES, SHAPES, SEEDS)
 def test_an_array_as_initializer_is_given_and_refused_as_in_keras(shape, asked, seed):
     values = our_random.uniform(shape, seed=seed)
@@ -147,7 +135,6 @@ def test_an_array_as_initializer_is_given_and_refused_as_in_keras(shape, asked, 
 # -- seeds ----------------------------------------------------------------------------------------
 
 
-@patient
 @given(SEEDS, st.lists(st.sampled_from(CLASSES), max_size=8))
 def test_one_global_seed_gives_unseeded_initializers_the_same_seeds_in_order(seed, names):
     drawn = []
@@ -159,7 +146,6 @@ def test_one_global_seed_gives_unseeded_initializers_the_same_seeds_in_order(see
     assert drawn[0] == drawn[1]
 
 
-@patient
 @given(SEEDS, st.sampled_from([1, 3, 8]), st.lists(st.sampled_from([1, 2, 5]), max_size=3))
 def test_one_global_seed_gives_the_kernels_of_keras_dense_layers(seed, ins, widths):
     keras.utils.set_random_seed(seed)
@@ -207,7 +193,6 @@ def test_signatures_equal_keras(name):
     assert mine == [(n, d) for n, d in other if n not in ("args", "kwargs")]
 
 
-@patient
 @given(st.data(), st.sampled_from(CLASSES))
 def test_configs_equal_keras_and_each_reads_the_other(data, name):
     accepted = inspect.signature(getattr(ours, name)).parameters.keys() & VALUES.keys()

@@ -1,8 +1,8 @@
 """Derivatives: the tape, walked backwards.
 
-Every function here comes down to `cotangents`: give the result a cotangent, go through the equations
-from the last to the first, and let each primitive's rules hand it on to its inputs. The rules are
-operations of tensors, so a derivative can be differentiated like anything else.
+Every function here comes down to `cotangents`: give the result a cotangent, go through the
+equations from the last to the first, and let each primitive's rules hand it on to its inputs. The
+rules are operations of tensors, so a derivative can be differentiated like anything else.
 
 Imports `functional.py`. Read next: `tests/test_primitives.py`, then `compiler/program.py` or, for
 networks, `layers.py`.
@@ -11,6 +11,7 @@ networks, `layers.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -26,40 +27,41 @@ def tape(root: Tensor, stop: Iterable[Tensor] = ()) -> list[Tensor]:
     Linear in the number of equations, and no deeper in calls for a longer chain.
     """
     leaves = set(stop)
-
-    def inputs(t: Tensor) -> list[Tensor]:
-        known = t.equation is not None and t not in leaves
-        return [x for x in t.equation.inputs if x.tracked] if known else []  # type: ignore[union-attr]
-
-    uses = {root: 0}  # how many inputs of reached equations each tensor is
+    inputs: dict[Tensor, list[Tensor]] = {}  # of the reached tensors, those that are tracked
+    uses: dict[Tensor, int] = {}  # how often each is among them
     pending = [root]
     while pending:
-        for x in inputs(pending.pop()):
+        t = pending.pop()
+        known = t.equation is not None and t not in leaves
+        inputs[t] = [x for x in t.equation.inputs if x.tracked] if known else []  # type: ignore[union-attr]
+        for x in inputs[t]:
             if x not in uses:
                 uses[x] = 0
                 pending.append(x)
             uses[x] += 1
     order = [root]
     for t in order:  # grows while it is read: a tensor enters when all that used it have
-        for x in inputs(t):
+        for x in inputs[t]:
             uses[x] -= 1
             if not uses[x]:
                 order.append(x)
     return order
 
 
-def cotangents(order: list[Tensor], ct: Tensor, wrt: Iterable[Tensor]) -> dict[Tensor, Tensor]:
-    """Return the cotangents of the tensors `wrt`, given that of ``order[0]``, along the tape."""
-    wanted = set(wrt)
-    needed = set(wanted)
-    for t in reversed(order):
-        if t.equation is not None and any(x in needed for x in t.equation.inputs):
-            needed.add(t)
+def cotangents(
+    order: list[Tensor], ct: Tensor, wrt: Iterable[Tensor] | None = None
+) -> dict[Tensor, Tensor]:
+    """Return the cotangents of the tensors `wrt`, by default of all leaves, along the tape.
+
+    `ct` is that of ``order[0]``. Only rules on the way to what is asked for are run.
+    """
+    wanted = {t for t in order if t.equation is None} if wrt is None else set(wrt)
+    needed = set(order) if wrt is None else _ways(order, wanted)
     cts = {order[0]: ct}
     for t in order:
-        if t not in cts or t not in needed or t.equation is None or t in wanted:
+        if t not in cts or t in wanted or t not in needed:
             continue
-        primitive, inputs, params = t.equation
+        primitive, inputs, params = t.equation  # type: ignore[misc]
         ct = cts.pop(t)
         for i, x in enumerate(inputs):
             rule = primitive.rule(i) if x in needed else None
@@ -69,14 +71,25 @@ def cotangents(order: list[Tensor], ct: Tensor, wrt: Iterable[Tensor]) -> dict[T
     return {x: cts[x] for x in wanted if x in cts}
 
 
+def _ways(order: list[Tensor], wanted: set[Tensor]) -> set[Tensor]:
+    """Return those of the tape that are wanted or were computed from what is."""
+    found = set(wanted)
+    for t in reversed(order):
+        if t.equation is not None and not found.isdisjoint(t.equation.inputs):
+            found.add(t)
+    return found
+
+
 def unbroadcast(ct: Tensor, primal: Tensor) -> Tensor:
     """Return `ct` in the shape and dtype of `primal`, summed where that was broadcast."""
     shape = primal.data.shape
     if ct.data.shape != shape:
-        new = ct.ndim - len(shape)
+        new = ct.data.ndim - len(shape)
         kept = enumerate(shape, start=new)
-        axes = (*range(new), *(i for i, n in kept if n == 1 and ct.shape[i] != 1))
-        ct = p.reshape(p.sum(ct, axes), shape)
+        axes = (*range(new), *(i for i, n in kept if n == 1 and ct.data.shape[i] != 1))
+        ct = p.sum(ct, axes)
+        if ct.data.shape != shape:
+            ct = p.reshape(ct, shape)
     return ct if ct.data.dtype is primal.data.dtype else p.cast(ct, primal.dtype)
 
 
@@ -113,15 +126,11 @@ def backward(self: Operand, ct: Any = None) -> None:
             f"backward(): a gradient is that of a scalar, but this tensor has shape {root.shape}. "
             "Reduce it, for example with .sum(), or pass the cotangent ct."
         )
-    start = F.ones_like(root) if ct is None else _cotangent(ct, root)
-    order = tape(root)
-    leaves = [t for t in order if t.equation is None]
+    start = as_tensor(1.0, root.dtype) if ct is None else _cotangent(ct, root)
     with grad_mode(False):
-        found = cotangents(order, start, leaves)
-    for leaf in leaves:
-        if leaf in found:
-            part = found[leaf].data
-            leaf.grad = part.copy() if leaf.grad is None else np.asarray(leaf.grad + part)
+        found = cotangents(tape(root), start)
+    for leaf, part in found.items():
+        leaf.grad = part.data.copy() if leaf.grad is None else np.asarray(leaf.grad + part.data)
 
 
 Operand.backward = backward  # type: ignore[attr-defined]
@@ -267,7 +276,8 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
         units = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
         rows = [pullback(unit) for unit in units]
         columns = zip(*rows, strict=True) if rows else ([] for _ in primals)
-        return _like_argnums(argnums, tuple(_stacked(c, y, x) for c, x in zip(columns, primals)))
+        pairs = zip(columns, primals, strict=True)
+        return _like_argnums(argnums, tuple(_stacked(c, y, x) for c, x in pairs))
 
     return jacobian_of
 
@@ -309,7 +319,7 @@ def hvp(f: Callable[..., Any], primals: Any, vectors: Any) -> Any:
     def slope(*at: Tensor) -> Tensor:
         parts = zip(grad(f, everywhere)(*at), vs, strict=True)
         products = (g * _cotangent(v, g, "vectors", "the primal") for g, v in parts)
-        return sum((product.sum() for product in products), F.zeros(()))
+        return reduce(p.add, (product.sum() for product in products))
 
     products = grad(slope, everywhere)(*xs)
     return products if several else products[0]

@@ -23,7 +23,7 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     """
     x = p.to_floating(as_tensor(x))
     total = p.sum(x, axis, keepdims)
-    return total / (x.size / builtins.max(total.size, 1)) if x.size else total / 0.0
+    return total / (x.size / total.size) if x.size else total / 0.0
 
 
 def var(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import builtins
 import math
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,6 +20,8 @@ import numpy as np
 
 from .tensor import Operand, Primitive, Rule, Tensor, as_dtype, as_tensor, bind, state, wrap
 
+Unary = Callable[[Any], Tensor]
+Binary = Callable[[Any, Any], Tensor]
 REGISTRY: dict[str, Primitive] = {}
 
 
@@ -62,7 +65,7 @@ def unary(
     case: Case = Case(1),
     linear: bool = False,
     floating: bool = True,
-) -> Callable[[Any], Tensor]:
+) -> Unary:
     """Register an elementwise primitive of one input, under the name of `impl`; its function.
 
     With `floating`, integers and bools are converted to `floatx` first.
@@ -91,7 +94,7 @@ POSITIVE = (0.3, 3.0)
 KINKED = Case(1, apart=True)
 
 negative = unary(np.negative, "Return -x.", lambda ct, y, x: -ct, linear=True, floating=False)
-square = unary(np.square, "Return x * x.", lambda ct, y, x: ct * (2.0 * x), floating=False)
+square = unary(np.square, "Return x * x.", lambda ct, y, x: ct * (x * 2.0), floating=False)
 exp = unary(np.exp, "Return e ** x.", lambda ct, y, x: ct * y)
 expm1 = unary(np.expm1, "Return e ** x - 1.", lambda ct, y, x: ct * (y + 1.0))
 log = unary(
@@ -113,7 +116,7 @@ sqrt = unary(
     case=Case(1, domains=(POSITIVE,)),
 )
 sin = unary(np.sin, "Return the sine of radians.", lambda ct, y, x: ct * cos(x))
-cos = unary(np.cos, "Return the cosine of radians.", lambda ct, y, x: -ct * sin(x))
+cos: Unary = unary(np.cos, "Return the cosine of radians.", lambda ct, y, x: -ct * sin(x))
 tanh = unary(np.tanh, "Return the hyperbolic tangent.", lambda ct, y, x: ct * (1.0 - y * y))
 
 
@@ -150,7 +153,7 @@ absolute = unary(
     case=KINKED,
     floating=False,
 )
-sign = unary(np.sign, "Return -1, 0 or 1.", case=KINKED, floating=False)
+sign: Unary = unary(np.sign, "Return -1, 0 or 1.", case=KINKED, floating=False)
 floor = unary(np.floor, "Return the largest whole number not above x.", case=KINKED)
 isfinite = unary(np.isfinite, "Return whether x is neither infinite nor NaN.")
 logical_not = unary(np.logical_not, "Return whether x is 0.", floating=False)
@@ -166,13 +169,13 @@ def binary(
     case: Case = Case(2),
     linear: bool = False,
     floating: bool = False,
-) -> Callable[[Any, Any], Tensor]:
+) -> Binary:
     """Register an elementwise primitive of two inputs, under the name of `impl`; its function."""
     record = primitive(impl.__name__, impl, *vjps, cases=(case,), linear=linear)
 
     def function(x1: Any, x2: Any) -> Tensor:
         x1, x2 = alike(x1, x2)
-        if floating:
+        if floating and x1.data.dtype.kind != "f":
             x1, x2 = to_floating(x1), to_floating(x2)
         return bind(record, x1, x2)
 
@@ -181,8 +184,12 @@ def binary(
 
 def alike(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
     """Return both as tensors that may be combined: integers beside floats become floats."""
-    if type(x1) is Tensor and type(x2) is Tensor and x1.data.dtype is x2.data.dtype:
-        return x1, x2
+    if type(x1) is Tensor:  # the two most frequent cases first
+        dtype = x1.data.dtype
+        if type(x2) is Tensor and x2.data.dtype is dtype:
+            return x1, x2
+        if type(x2) is float and dtype.kind == "f":
+            return x1, wrap(np.array(x2, dtype))
     if isinstance(x1, Operand) or isinstance(x2, (int, float, np.generic)):
         x1 = as_tensor(x1)
         x2 = as_tensor(x2, x1.data.dtype)
@@ -221,7 +228,7 @@ def _both_zero(x1: Tensor, x2: Tensor) -> Tensor:
     return logical_and(equal(x1, 0.0), equal(x2, 0.0))
 
 
-_power = binary(
+_power: Binary = binary(
     np.power,
     "Return x1 ** x2; a base of 0 or below has the right gradient where the exponent is whole.",
     # At 0 ** 0 the slope in the base is 0, by the factor x2; 0 must not be raised to -1.
@@ -263,11 +270,11 @@ minimum = binary(
     lambda ct, y, x1, x2: ct * _share(x1, x2),
     case=Case(2, apart=True),
 )
-equal = binary(np.equal, "Return whether x1 == x2.")
+equal: Binary = binary(np.equal, "Return whether x1 == x2.")
 not_equal = binary(np.not_equal, "Return whether x1 != x2.")
 less = binary(np.less, "Return whether x1 < x2.")
 less_equal = binary(np.less_equal, "Return whether x1 <= x2.")
-greater = binary(np.greater, "Return whether x1 > x2.")
+greater: Binary = binary(np.greater, "Return whether x1 > x2.")
 greater_equal = binary(np.greater_equal, "Return whether x1 >= x2.")
 logical_and = binary(np.logical_and, "Return whether both are nonzero.")
 logical_or = binary(np.logical_or, "Return whether one of them is nonzero.")
@@ -305,7 +312,10 @@ _cast = primitive(
 
 def cast(x: Any, dtype: Any) -> Tensor:
     """Return `x` converted to `dtype`: itself if it has it. ValueError for an unsuitable dtype."""
-    x, dtype = as_tensor(x), as_dtype(dtype)
+    x = as_tensor(x)
+    if x.data.dtype is dtype:
+        return x
+    dtype = as_dtype(dtype)
     return x if x.data.dtype == dtype else bind(_cast, x, dtype=dtype.name)
 
 
@@ -317,7 +327,7 @@ alias = primitive("alias", lambda x: x, lambda ct, y, x: ct, cases=(Case(1),), l
 
 def _columns(x: Tensor) -> Tensor:
     """Return `x` with its last two axes exchanged."""
-    return transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+    return bind(_transpose, x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
 def _matrices(ct: Tensor, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -389,7 +399,9 @@ _REDUCTIONS = (
 _sum = primitive(
     "sum",
     lambda x, axis, keepdims: np.add.reduce(x, axis, keepdims=keepdims),
-    lambda ct, y, x, axis, keepdims: broadcast_to(reshape(ct, reduced(x, axis)), x.shape),
+    lambda ct, y, x, axis, keepdims: broadcast_to(
+        ct if axis is None else reshape(ct, reduced(x, axis)), x.shape
+    ),
     cases=_REDUCTIONS,
     linear=True,
 )
@@ -442,8 +454,9 @@ def axes_of(x: Tensor, axis: Any, argument: str = "axis") -> tuple[int, ...] | N
     """
     if axis is None:
         return None
-    found = tuple(i + x.ndim if i < 0 else i for i in ints(axis, argument))
-    if len(set(found)) != len(found) or not all(0 <= i < x.ndim for i in found):
+    ndim = x.data.ndim
+    found = tuple([i + ndim if i < 0 else i for i in ints(axis, argument)])
+    if len({*found, *range(ndim)}) != ndim or (len(found) > 1 and len(set(found)) != len(found)):
         raise ValueError(
             f"{argument}: expected different axes of a tensor of shape {x.shape}, received {axis}."
         )
@@ -462,12 +475,19 @@ def ints(value: Any, argument: str) -> tuple[int, ...]:
     """Return an integer or a sequence of them as a tuple; TypeError naming `argument`."""
     try:
         sequence = value if isinstance(value, (tuple, list, np.ndarray)) else (value,)
-        return tuple(n.__index__() for n in sequence)
+        return tuple(map(operator.index, sequence))
     except (TypeError, AttributeError):
         raise TypeError(f"{argument}: expected integers, received {value!r}.") from None
 
 
 # -- shapes -----------------------------------------------------------------------------------
+
+
+def _repeated(x: Any, shape: tuple[int, ...]) -> Any:
+    out = np.empty(shape, x.dtype)  # for small arrays several times faster than np.broadcast_to
+    out[...] = x
+    return out
+
 
 _reshape = primitive(
     "reshape",
@@ -489,7 +509,7 @@ _transpose = primitive(
 )
 _broadcast_to = primitive(
     "broadcast_to",
-    lambda x, shape: np.broadcast_to(x, shape),
+    _repeated,
     lambda ct, y, x, shape: ct,  # the engine undoes broadcasting
     cases=(Case(((3,),), {"shape": (2, 3)}), Case(((2, 1),), {"shape": (4, 2, 3)})),
     linear=True,
@@ -499,9 +519,10 @@ _broadcast_to = primitive(
 def reshape(x: Any, newshape: int | tuple[int, ...]) -> Tensor:
     """Return the elements of `x`, in the same order, in another shape; one length may be -1."""
     x, shape = as_tensor(x), ints(newshape, "newshape")
-    known = -math.prod(shape)
-    if -1 in shape and known > 0 and x.size % known == 0:
-        shape = tuple(x.size // known if n == -1 else n for n in shape)
+    if -1 in shape:
+        known = -math.prod(shape)
+        if known > 0 and x.size % known == 0:
+            shape = tuple(x.size // known if n == -1 else n for n in shape)
     return bind(_reshape, x, newshape=shape)
 
 
@@ -593,7 +614,7 @@ _getitem = primitive(
     ),
     linear=True,
 )
-_scatter = primitive(
+_scatter: Primitive = primitive(
     "scatter",
     _put,
     lambda ct, y, x, *arrays, index, shape: bind(_getitem, ct, *arrays, index=index),

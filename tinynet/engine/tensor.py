@@ -1,7 +1,7 @@
 """The tensor, what it came from, and `bind`, through which every operation passes.
 
-An operation is a `Primitive`: a NumPy function with the rules of its derivative. `bind` runs it and,
-where somebody will want to know, leaves an `Equation` on the result: which primitive, of which
+An operation is a `Primitive`: a NumPy function with the rules of its derivative. `bind` runs it
+and, where somebody will want to know, leaves an `Equation` on the result: which primitive, of which
 inputs. The equations behind a tensor are its tape; `autodiff.py` walks it backwards.
 
 Imports NumPy alone. Read next: the first ten stanzas of `primitives.py`.
@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -103,9 +104,10 @@ class Primitive:
 
     def rule(self, position: int) -> Rule | None:
         """Return the rule of the input at `position`, None if it has no gradient."""
-        if callable(self.vjps):
-            return self.vjps(position)
-        return self.vjps[position] if position < len(self.vjps) else None
+        vjps = self.vjps
+        if isinstance(vjps, tuple):
+            return vjps[position] if position < len(vjps) else None
+        return vjps(position)
 
     def __repr__(self) -> str:
         return f"<Primitive {self.name}>"
@@ -198,7 +200,6 @@ class Tensor(Operand):
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
         self.data = to_array(data, dtype)
         self.equation = self.grad = None
-        self.tracked = False
         self.requires_grad = requires_grad
 
     @property
@@ -324,7 +325,7 @@ def wrap(data: Any) -> Tensor:
     return out
 
 
-_new = Tensor.__new__
+_new, _data = Tensor.__new__, attrgetter("data")
 
 
 def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
@@ -338,7 +339,7 @@ def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
         What NumPy raises, saying which operation was given what.
     """
     try:
-        data = primitive.impl(*[x.data for x in inputs], **params)
+        data = primitive.impl(*map(_data, inputs), **params)
     except (ValueError, TypeError, IndexError) as error:
         shapes = " and ".join(str(x.shape) for x in inputs)
         given = "".join(f", {key}={value}" for key, value in params.items())
@@ -348,13 +349,20 @@ def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
     out.data = data if type(data) is np.ndarray else np.asarray(data)
     out.equation = out.grad = None
     out.tracked = False
-    if state.grad and out.data.dtype.kind == "f":  # what is counted or compared is a constant
-        for i, x in enumerate(inputs):
-            if x.tracked and primitive.rule(i) is not None:
+    for x in inputs:
+        if x.tracked:
+            if state.grad and _flows(out, primitive, inputs):
                 out.tracked = True
                 out.equation = Equation(primitive, inputs, params)
-                break
+            break
     return out
+
+
+def _flows(out: Tensor, primitive: Primitive, inputs: tuple[Tensor, ...]) -> bool:
+    """Return whether a gradient flows back from `out` to one of the inputs."""
+    if out.data.dtype.kind != "f":  # what is counted or compared is a constant
+        return False
+    return any(x.tracked and primitive.rule(i) is not None for i, x in enumerate(inputs))
 
 
 # -- what users may pass for a tensor ---------------------------------------------------------

@@ -1,14 +1,15 @@
 """A variable: a named cell that holds a tensor, as a layer holds its kernel.
 
-Tensors never change; a variable changes by holding another tensor. So a graph that was built from
-a weight keeps the numbers it was built from, whatever training does to the weight afterwards.
+Tensors never change; a variable changes, and its value is then another tensor. So a graph that was
+built from a weight keeps the numbers it was built from, whatever training does to it afterwards.
+Variables that are updated together can live in one `Memory`, which is then updated as a whole.
 
 Imports `tensor.py`. Read next: `primitives.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,7 +45,16 @@ class Variable(Operand):
     True
     """
 
-    __slots__ = ("__weakref__", "_tensor", "_trainable", "name", "path")
+    __slots__ = (
+        "__weakref__",
+        "_memory",
+        "_tensor",
+        "_trainable",
+        "_version",
+        "array",  # the numbers themselves; only `assign` and the memory write here
+        "name",
+        "path",
+    )
 
     def __init__(
         self,
@@ -57,16 +67,24 @@ class Variable(Operand):
         self.name = name
         self.path = path or name
         self._trainable = trainable
-        self._hold(to_array(value, dtype))
+        self._live_in(None, to_array(value, dtype))
 
-    def _hold(self, array: np.ndarray) -> None:
-        self._tensor = wrap(array)
-        self._tensor.tracked = self._trainable and array.dtype.kind == "f"
+    def _live_in(self, memory: Memory | None, array: np.ndarray) -> None:
+        self._memory, self.array = memory, array
+        self._version = 0
+        self._tensor: Tensor | None = None  # the value as last asked for
 
     @property
     def value(self) -> Tensor:
-        """The tensor that is held now; within `stateless`, the one that stands in for it."""
-        return state.values.get(self, self._tensor) if state.values else self._tensor
+        """The numbers as they are now; within `stateless`, the tensor that stands in for them."""
+        if state.values and self in state.values:
+            return state.values[self]
+        version = self._memory.version if self._memory else 0
+        if self._tensor is None or self._version != version:
+            self._tensor = wrap(self.array.copy())
+            self._tensor.tracked = self._trainable and self.array.dtype.kind == "f"
+            self._version = version
+        return self._tensor
 
     def assign(self, value: Any) -> Variable:
         """Hold `value` from now on, converted to the variable's dtype; the gradient is forgotten.
@@ -76,14 +94,14 @@ class Variable(Operand):
         ValueError
             If the shape of `value` is another one; the variable then keeps what it held.
         """
-        same = isinstance(value, Tensor) and value.dtype == self.dtype
-        array = value.data if same else to_array(value, self.dtype)
-        if array.shape != self.shape:
+        numbers = value.data if isinstance(value, Tensor) else to_array(value, self.dtype)
+        if numbers.shape != self.shape:
             raise ValueError(
                 f"assign: variable {self.path} has shape {self.shape}, "
-                f"received a value of shape {array.shape}."
+                f"received a value of shape {numbers.shape}."
             )
-        self._hold(array)
+        self.array[...] = numbers
+        self._tensor = None
         return self
 
     @property
@@ -94,7 +112,7 @@ class Variable(Operand):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
-        self._hold(self._tensor.data)
+        self._tensor = None
 
     @property
     def grad(self) -> np.ndarray | None:
@@ -108,22 +126,22 @@ class Variable(Operand):
     @property
     def shape(self) -> tuple[int, ...]:
         """The lengths of the axes."""
-        return self._tensor.shape
+        return self.array.shape
 
     @property
     def dtype(self) -> str:
         """The name of the elements' dtype."""
-        return self._tensor.dtype.name
+        return self.array.dtype.name
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self._tensor.ndim
+        return self.array.ndim
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        return self._tensor.size
+        return self.array.size
 
     def numpy(self) -> np.ndarray:
         """Return the numbers held now as a read-only array."""
@@ -147,11 +165,45 @@ class Variable(Operand):
     def __bool__(self) -> bool:
         return bool(self.value)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy the numbers, not the memory they live in."""
+        return Variable, (self.array, self.dtype, self._trainable, self.name, self.path)
+
     def __repr__(self) -> str:
         return (
             f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, "
             f"value={self.numpy()}>"
         )
+
+
+class Memory:
+    """One array in which variables of one dtype live, one after the other.
+
+    Whoever writes to `array` raises `version`; the variables then have new values.
+
+    Attributes
+    ----------
+    array : array of one axis
+    slices : list of slice, the place of each variable
+    """
+
+    def __init__(self, variables: Sequence[Variable]) -> None:
+        self.variables = list(variables)
+        self.array = np.concatenate([v.array.reshape(-1) for v in variables])
+        self.version = 0
+        ends = np.cumsum([v.size for v in variables]).tolist()
+        self.slices = [slice(end - v.size, end) for v, end in zip(variables, ends, strict=True)]
+        for variable, place in zip(variables, self.slices, strict=True):
+            variable._live_in(self, self.array[place].reshape(variable.shape))
+
+    def holds_all(self) -> bool:
+        """Return whether no variable has moved to another memory."""
+        return all(v._memory is self for v in self.variables)
+
+    def write(self, place: slice, numbers: np.ndarray) -> None:
+        """Give the variables at `place` new numbers."""
+        self.array[place] = numbers
+        self.version += 1
 
 
 @contextmanager

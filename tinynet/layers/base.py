@@ -211,10 +211,13 @@ class Layer:
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the outputs: tensors for tensors or arrays, placeholders for placeholders."""
-        flat = tree.flatten(inputs)
-        if any(isinstance(x, KerasTensor) for x in flat):
-            return self._note(inputs, flat)
-        inputs = tree.map_structure(self._to_tensor, inputs)
+        if type(inputs) is Tensor:
+            inputs = self._to_tensor(inputs)
+        else:
+            flat = tree.flatten(inputs)
+            if any(isinstance(x, KerasTensor) for x in flat):
+                return self._note(inputs, flat)
+            inputs = tree.map_structure(self._to_tensor, inputs)
         if self._called:
             self._check(inputs)
             return self._run(inputs, *args, **kwargs)
@@ -237,9 +240,9 @@ class Layer:
         if x is None or isinstance(x, str):
             raise ValueError(f"Layer '{self.name}' expected an array as input, received: {x!r}.")
         x = as_tensor(x)
-        if self._own or x.dtype.kind != "f":
-            return ops.cast(x, self._own[0].value.dtype if self._own else self.dtype)
-        return x
+        if self._own:
+            return ops.cast(x, self._own[0].value.dtype)
+        return x if x.dtype.kind == "f" else ops.cast(x, self.dtype)
 
     def _build_for(self, inputs: Any) -> None:
         """Check `inputs`, tensors or placeholders, and build the layer if it is not yet built."""

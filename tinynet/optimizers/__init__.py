@@ -31,7 +31,7 @@ def get(identifier: Any) -> Optimizer | None:
         return _TABLE[identifier.lower()]()
     if isinstance(identifier, dict) and "class_name" in identifier:
         name = str(identifier["class_name"]).lower()
-        return registry.lookup({**identifier, "class_name": name}, _TABLE, "optimizer")  # type: ignore[no-any-return]
+        return registry.lookup({**identifier, "class_name": name}, _TABLE, "optimizer")
     raise ValueError(
         f"Could not interpret optimizer identifier: {identifier}. Expected an optimizer object or "
         f"one of: {', '.join(_TABLE)}."

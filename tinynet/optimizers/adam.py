@@ -32,12 +32,12 @@ class Adam(Optimizer):
 
     >>> import tinynet as tn
     >>> w = tn.Variable([1.0, 1.0])
-    >>> steps = Adam(learning_rate=0.1).apply([[5.0, -0.001]], [w])
-    >>> w.numpy().round(4)  # the first step has the length of the learning rate
-    array([0.9, 1.1], dtype=float32)
+    >>> steps = Adam(learning_rate=0.5).apply([[40.0, -0.1]], [w])
+    >>> w.numpy().round(3)  # the first step has the length of the learning rate
+    array([0.5, 1.5], dtype=float32)
     """
 
-    slots = ("momentum", "velocity")
+    slots: tuple[str, ...] = ("momentum", "velocity")
 
     def __init__(
         self,

@@ -1,9 +1,10 @@
 """The base of optimizers: how gradients change weights.
 
-An optimizer is a pure function: from parameters, gradients and slots (what it remembers of earlier
-steps, per parameter) to new parameters and slots. What depends on the step alone (the learning rate,
-bias corrections) is computed in Python's floats, rounded to float32 where Keras does, and passed in
-as `scalars`. `apply` runs the function on variables.
+An optimizer is a pure function, `update`: from parameters, gradients and slots (what it remembers
+of earlier steps, per parameter) to new parameters and slots. What depends on the step alone (the
+learning rate, bias corrections) is computed in Python's floats, rounded to float32 where Keras
+does, and passed in as `scalars`. `apply` runs the function on variables, on all of one dtype
+together.
 
 Imports the engine, `registry.py`. Read next: `sgd.py`, then `adam.py`.
 """
@@ -18,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from .. import ops, registry
-from ..engine.tensor import Tensor, as_tensor, no_grad
-from ..engine.variable import Variable
+from ..engine.tensor import Tensor, no_grad, wrap
+from ..engine.variable import Memory, Variable
 
 Slots = dict[str, Tensor]
 
@@ -27,6 +28,44 @@ Slots = dict[str, Tensor]
 def float32(x: float) -> float:
     """Return `x` rounded to float32, as a Python float: Keras keeps its scalars so."""
     return float(np.float32(x))
+
+
+class Group:
+    """Parameters of one dtype, and their slots, each in one memory: one update serves them all."""
+
+    def __init__(self, params: dict[int, Variable], slots: dict[str, list[Variable]]) -> None:
+        self.places = list(params)  # among all variables of the optimizer
+        self.params = list(params.values())
+        self.memory = Memory(self.params)
+        self.slots = {name: Memory(variables) for name, variables in slots.items()}
+
+    def step(self, optimizer: Optimizer, grads: dict[int, Tensor], scalars: dict[str, Any]) -> None:
+        """Update those parameters whose places are among `grads`."""
+        if not self.memory.holds_all():  # another optimizer has taken some of them over
+            self.memory = Memory(self.params)
+        for place, members, decays in self._runs(optimizer, grads):
+            flat = np.concatenate([grads[i].data.reshape(-1) for i in members])
+            param = wrap(self.memory.array[place])
+            if decays:
+                param = param - param * optimizer.weight_decay * scalars["learning_rate"]
+            before = {name: wrap(memory.array[place]) for name, memory in self.slots.items()}
+            after, slots = optimizer.update(param, wrap(flat), before, scalars)
+            self.memory.write(place, after.data)
+            for name, memory in self.slots.items():
+                memory.write(place, slots[name].data)
+
+    def _runs(
+        self, optimizer: Optimizer, grads: dict[int, Tensor]
+    ) -> list[tuple[slice, list[int], bool]]:
+        """Return stretches of memory that are updated alike: slice, places, whether they decay.
+
+        All of it is one stretch, unless some gradients are missing or some weights do not decay.
+        """
+        decays = [optimizer.decays(v) for v in self.params]
+        if len(set(decays)) == 1 and all(i in grads for i in self.places):
+            return [(slice(None), self.places, decays[0])]
+        rows = zip(self.memory.slices, self.places, decays, strict=True)
+        return [(place, [i], decay) for place, i, decay in rows if i in grads]
 
 
 class Optimizer:
@@ -100,8 +139,9 @@ class Optimizer:
         self._rate: Any = None
         self.learning_rate = learning_rate
         self._undecayed: tuple[set[Variable], list[str]] = (set(), [])
-        self._params: list[Variable] = []
+        self._params: dict[Variable, int] = {}
         self._slots: list[dict[str, Variable]] = []
+        self._groups: list[Group] = []
 
     # -- what subclasses define ---------------------------------------------------------------
 
@@ -116,22 +156,6 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} must define update().")
 
     # -- one step -----------------------------------------------------------------------------
-
-    def step(
-        self,
-        params: Sequence[Tensor],
-        grads: Sequence[Tensor],
-        slots: Sequence[Slots],
-        scalars: dict[str, Any],
-        decayed: Sequence[bool],
-    ) -> list[tuple[Tensor, Slots]]:
-        """Return new parameters and slots: gradients clipped, weights decayed, then `update`."""
-        updated = []
-        for param, grad, slot, decays in zip(params, self.clip(grads), slots, decayed, strict=True):
-            if self.weight_decay and decays:
-                param = param - param * self.weight_decay * scalars["learning_rate"]
-            updated.append(self.update(param, grad, slot, scalars))
-        return updated
 
     def clip(self, grads: Sequence[Tensor]) -> Sequence[Tensor]:
         """Return the gradients, made smaller as the clipping options say."""
@@ -169,7 +193,7 @@ class Optimizer:
         >>> w.numpy(), int(steps)
         (array([0.5, 1. ], dtype=float32), 1)
         """
-        variables = self._params if trainable_variables is None else list(trainable_variables)
+        variables = list(self._params if trainable_variables is None else trainable_variables)
         grads = list(grads)
         if len(grads) != len(variables):
             raise ValueError(
@@ -188,22 +212,13 @@ class Optimizer:
             warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
         self.build(variables)
         places = [self._place(v) for v, _ in pairs]
-        slots = [self._slots[i] for i in places]
-        step = int(self.iterations) + 1
+        step = self.iterations.numpy().item() + 1
         scalars = self.scalars(step, float32(self._current_rate()))
         with no_grad():
-            updated = self.step(
-                [v.value for v, _ in pairs],
-                [g for _, g in pairs],
-                [{key: s.value for key, s in slot.items()} for slot in slots],
-                scalars,
-                [self._decays(v) for v, _ in pairs],
-            )
-        for (variable, _), slot, (param, values) in zip(pairs, slots, updated, strict=True):
-            variable.assign(param)
-            for key, value in values.items():
-                slot[key].assign(value)
-        return self.iterations.assign(np.array(step, "int32"))
+            clipped = self.clip([g for _, g in pairs])
+            for group in self._groups:
+                group.step(self, dict(zip(places, clipped, strict=True)), scalars)
+        return self.iterations.assign(wrap(np.int32(step)))
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Variable:
         """Change variables by one step, given pairs of gradient and variable; see `apply`."""
@@ -211,7 +226,9 @@ class Optimizer:
         return self.apply([g for g, _ in pairs], [v for _, v in pairs])
 
     def _as_gradient(self, grad: Any, variable: Variable) -> Tensor:
-        grad = ops.cast(as_tensor(grad), variable.dtype)
+        if isinstance(grad, np.ndarray) and grad.dtype is variable.array.dtype:
+            grad = wrap(grad)  # read at once, and so not copied
+        grad = ops.cast(grad, variable.array.dtype)
         if grad.shape != variable.shape:
             raise ValueError(
                 f"apply: the gradient of variable {variable.path} must have its shape "
@@ -227,7 +244,7 @@ class Optimizer:
             for variable in variables:
                 self._place(variable)
             return
-        self._params = list(variables)
+        self._params = {v: i for i, v in enumerate(variables)}
         self._slots = [
             {
                 slot: Variable(
@@ -239,6 +256,10 @@ class Optimizer:
             }
             for v in self._params
         ]
+        for dtype in dict.fromkeys(v.dtype for v in self._params):
+            params = {i: v for v, i in self._params.items() if v.dtype == dtype}
+            slots = {slot: [self._slots[i][slot] for i in params] for slot in self.slots}
+            self._groups.append(Group(params, slots))
 
     @property
     def built(self) -> bool:
@@ -246,9 +267,8 @@ class Optimizer:
         return bool(self._params)
 
     def _place(self, variable: Variable) -> int:
-        for i, known in enumerate(self._params):
-            if known is variable:
-                return i
+        if variable in self._params:
+            return self._params[variable]
         raise ValueError(
             f"Unknown variable: {variable}. This optimizer was built for another list of "
             "variables: make a new one, or compile the model again."
@@ -296,9 +316,14 @@ class Optimizer:
         """Leave these variables, and those whose path holds one of these names, undecayed."""
         self._undecayed = (set(var_list), list(var_names))
 
-    def _decays(self, variable: Variable) -> bool:
+    def decays(self, variable: Variable) -> bool:
+        """Return whether weight decay concerns `variable`."""
         excluded, names = self._undecayed
-        return variable not in excluded and not any(name in variable.path for name in names)
+        return (
+            bool(self.weight_decay)
+            and variable not in excluded
+            and not any(name in variable.path for name in names)
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments; the learning rate as it is now."""

@@ -1,0 +1,184 @@
+"""tinynet and Keras side by side: networks drawn once and built in both, and what agreement means.
+
+A test writes what it does as a function of the library, `run(lib)`, and `in_both` runs it in
+tinynet and in Keras from one seed: so both begin with the same weights and shuffle alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from hypothesis import strategies as st
+
+import tinynet as tn
+
+Library = ModuleType
+
+# What two float32 programs that order their sums differently can be held to.
+RTOL = 1e-5
+# What is left over when larger numbers cancel has their rounding errors, not its own: numbers may
+# also stray by this share of the largest of those that stand in one list with them.
+FLOOR = 1e-6
+
+
+def in_both(run: Callable[[Library], Any], seed: int = 0) -> list[Any]:
+    """Return what `run` returns for tinynet and for Keras, each begun anew from `seed`."""
+    results = []
+    for lib in (tn, keras):
+        tn.utils.clear_session()
+        keras.utils.clear_session(free_memory=False)
+        lib.utils.set_random_seed(seed)
+        results.append(run(lib))
+    return results
+
+
+def assert_agree(
+    found: Any, expected: Any, rtol: float = RTOL, floor: float = FLOOR, scale: float = 0.0
+) -> None:
+    """Assert that structures have the same keys in the same order, shapes, and close numbers."""
+    if isinstance(expected, dict):
+        assert list(found) == list(expected)
+        found, expected = found.items(), expected.items()
+    if isinstance(expected, (list, tuple)) or type(expected) is type({}.items()):
+        assert len(found) == len(expected)
+        for mine, theirs in zip(found, expected, strict=True):
+            assert_agree(mine, theirs, rtol, floor, _largest(expected))
+    elif isinstance(expected, (str, bool, type(None))):
+        assert found == expected
+    else:
+        found, expected = np.asarray(found), np.asarray(expected)
+        assert found.shape == expected.shape
+        slack = floor * max(scale, _largest([expected]))
+        np.testing.assert_allclose(found, expected, rtol, slack, equal_nan=False)
+
+
+def _largest(values: Any) -> float:
+    """Return the largest magnitude among the arrays and numbers in `values` itself."""
+    arrays = [np.asarray(v) for v in values if not isinstance(v, (dict, list, tuple, str))]
+    return max((float(abs(a).max(initial=0)) for a in arrays if a.dtype.kind in "fiu"), default=0.0)
+
+
+def assert_both_agree(run: Callable[[Library], Any], seed: int = 0, **tolerances: float) -> None:
+    """Assert that `run` returns the same in tinynet as in Keras."""
+    assert_agree(*in_both(run, seed), **tolerances)
+
+
+# -- networks -------------------------------------------------------------------------------------
+
+ROWS, WIDTH = 20, 3  # few shapes, because JAX compiles each operation anew for every shape
+
+ACTIVATIONS = st.sampled_from([None, "linear", "sigmoid", "tanh", "relu", "softmax"])
+
+
+class Spec(NamedTuple):
+    """A dense layer."""
+
+    units: int
+    activation: str | None
+    use_bias: bool
+
+    def build(self, lib: Library, **kwargs: Any) -> Any:
+        return lib.layers.Dense(*self, **kwargs)
+
+
+class Stack(NamedTuple):
+    """A Sequential of dense layers, which knows its input or waits for data."""
+
+    layers: list[Spec]
+    lazy: bool = False
+    inputs = 1
+
+    def build(self, lib: Library) -> Any:
+        entrance = [] if self.lazy else [lib.layers.Input((WIDTH,))]
+        return lib.Sequential([*entrance, *(spec.build(lib) for spec in self.layers)])
+
+
+class Graph(NamedTuple):
+    """A functional model: each step leads one tensor on through a layer, or merges two.
+
+    Tensors are numbered, inputs first; layers of `pool` may be used several times or never.
+    """
+
+    inputs: int
+    pool: list[Spec]
+    steps: list[tuple[int, ...]]  # (layer, tensor) or (-1, tensor, tensor)
+    outputs: int
+
+    def build(self, lib: Library) -> Any:
+        tensors = [lib.Input((WIDTH,)) for _ in range(self.inputs)]
+        layers = [spec.build(lib) for spec in self.pool]
+        for layer, *sources in self.steps:
+            given = [tensors[i] for i in sources]
+            tensors.append(merge(lib)()(given) if layer < 0 else layers[layer](given[0]))
+        inputs = tensors[: self.inputs]
+        last = lib.layers.Dense(self.outputs)(tensors[-1])
+        return lib.Model(inputs if self.inputs > 1 else inputs[0], last)
+
+
+@cache
+def merge(lib: Library) -> Any:
+    """Return the class of a layer that a user could have written: two inputs, one weight."""
+
+    class Merge(lib.layers.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.gate = self.add_weight(
+                shape=input_shape[0][-1:], initializer="glorot_uniform", name="gate"
+            )
+
+        def call(self, inputs: Any) -> Any:
+            first, second = inputs
+            return first * self.gate + second
+
+    return Merge
+
+
+@st.composite
+def specs(draw: Any, widths: Any = st.sampled_from([1, WIDTH])) -> Spec:
+    units, activation = draw(widths), draw(ACTIVATIONS)
+    # The softmax of a single number warns, rightly.
+    activation = "tanh" if (units, activation) == (1, "softmax") else activation
+    return Spec(units, activation, draw(st.booleans()))
+
+
+def stacks(lazy: Any = st.just(False)) -> Any:
+    return st.builds(Stack, st.lists(specs(), min_size=1, max_size=4), lazy)
+
+
+@st.composite
+def graphs(draw: Any) -> Graph:
+    inputs = draw(st.integers(1, 2))
+    pool = draw(st.lists(specs(st.just(WIDTH)), min_size=1, max_size=3))
+    steps: list[tuple[int, ...]] = []
+    for known in range(inputs, inputs + draw(st.integers(1, 6))):
+        tensors = st.integers(0, known - 1)
+        through = st.tuples(st.integers(0, len(pool) - 1), tensors)
+        together = st.tuples(st.just(-1), tensors, tensors)
+        steps.append(draw(through | together))
+    return Graph(inputs, pool, steps, draw(st.sampled_from([1, WIDTH])))
+
+
+# -- data -----------------------------------------------------------------------------------------
+
+SEEDS = st.integers(0, 2**16)
+
+
+def numbers(seed: int, *shape: int) -> np.ndarray:
+    """Return float32 numbers without anything special about them."""
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def inputs_for(network: Stack | Graph, seed: int, rows: int = ROWS) -> Any:
+    """Return data for a network of one input, or a list of arrays for several."""
+    arrays = [numbers(seed + 10 * i, rows, WIDTH) for i in range(network.inputs)]
+    return arrays if network.inputs > 1 else arrays[0]
+
+
+def give_weights(model: Any, seed: int) -> None:
+    """Set all weights, biases too, to numbers that `seed` decides."""
+    shapes = [w.shape for w in model.weights]
+    model.set_weights([0.8 * numbers(seed + i, *shape) for i, shape in enumerate(shapes)])

@@ -1,0 +1,330 @@
+"""Where derivatives have kinks, and where floating point has edges: what is returned there."""
+
+import math
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from strategies import SEEDS
+
+import tinynet as tn
+from tinynet import ops
+
+DTYPES = ("float32", "float64")
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+loud = np.errstate(over="raise", divide="raise", invalid="raise")
+
+
+def slopes(f: Callable[..., Any], *args: Any) -> Any:
+    """Return the gradient of the sum of f(*args) in each argument."""
+    return tn.grad(lambda *xs: f(*xs).sum(), tuple(range(len(args))))(*args)
+
+
+def slope(f: Callable[[Any], Any], x: Any) -> Any:
+    return slopes(f, x)[0]
+
+
+def curvature(f: Callable[[Any], Any], x: Any) -> Any:
+    return slope(lambda t: slope(f, t), x)
+
+
+# -- kinks ------------------------------------------------------------------------------------
+
+
+@every_dtype
+@pytest.mark.parametrize("f", [ops.relu, ops.absolute, lambda x: x * ops.sign(x)])
+def test_slope_and_curvature_are_0_at_a_kink_at_0(f, dtype):
+    zeros = np.array([0.0, -0.0], dtype)
+    assert f(zeros).numpy().tolist() == [0.0, 0.0]
+    assert slope(f, zeros).numpy().tolist() == [0.0, 0.0]
+    assert curvature(f, zeros).numpy().tolist() == [0.0, 0.0]
+
+
+WHOLE = hnp.arrays("float64", hnp.array_shapes(max_dims=3, max_side=4), elements=st.integers(0, 2))
+
+
+@pytest.mark.parametrize(("f", "extreme"), [(ops.max, np.max), (ops.min, np.min)])
+@given(WHOLE, st.data())
+def test_ties_share_one_unit_of_gradient(f, extreme, x, data):
+    axes = st.none() | st.sets(st.integers(0, x.ndim - 1), min_size=1).map(tuple)
+    axis = data.draw(axes)
+    ties = x == extreme(x, axis, keepdims=True)
+    expected = ties / ties.sum(axis, keepdims=True)
+    np.testing.assert_allclose(slope(lambda t: f(t, axis), x).numpy(), expected, rtol=1e-15)
+
+
+def test_ties_of_two_have_half_of_the_gradient_each():
+    a, b = np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0, 2.0])
+    larger = [t.numpy().tolist() for t in slopes(ops.maximum, a, b)]
+    smaller = [t.numpy().tolist() for t in slopes(ops.minimum, a, b)]
+    assert larger == [[0.0, 0.5, 1.0], [1.0, 0.5, 0.0]]
+    assert smaller == larger[::-1]
+
+
+def test_the_larger_of_a_tensor_and_itself_has_the_gradient_of_that_tensor():
+    assert slope(lambda x: ops.maximum(x, x), 3.0).item() == 1.0
+
+
+@every_dtype
+def test_clipping_has_slope_0_outside_and_1_inside_and_at_the_bounds(dtype):
+    x = np.array([-2.0, -1.0, 0.5, 1.0, 2.0, -np.inf, np.inf], dtype)
+    f = lambda t: ops.clip(t, -1.0, 1.0)  # noqa: E731
+    assert f(x).numpy().tolist() == [-1.0, -1.0, 0.5, 1.0, 1.0, -1.0, 1.0]
+    assert slope(f, x).numpy().tolist() == [0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0]
+    assert (f(x).dtype, slope(f, x).dtype) == (dtype, dtype)
+    assert math.isnan(f(np.array(np.nan)).item())
+
+
+def test_a_bound_of_clipping_has_the_gradient_of_what_it_replaces():
+    low, high = slopes(lambda a, b: ops.clip(np.array([-3.0, -2.0, 0.0, 5.0]), a, b), -1.0, 1.0)
+    assert (low.item(), high.item()) == (2.0, 1.0)
+
+
+# -- indexing ---------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(-5, 4)), SEEDS)
+def test_an_element_taken_repeatedly_gets_the_sum_of_the_cotangents(indices, seed):
+    ct = np.random.default_rng(seed).standard_normal(len(indices))
+    _, pullback = tn.vjp(lambda x: x[indices], np.zeros(5))
+    expected = np.zeros(5)
+    for i, c in zip(indices, ct, strict=True):
+        expected[i] += c
+    np.testing.assert_allclose(pullback(ct)[0].numpy(), expected, rtol=1e-14, atol=1e-15)
+
+
+def test_rows_and_single_elements_taken_repeatedly_accumulate_too():
+    x = np.zeros((3, 2))
+    assert slope(lambda t: t[[0, 0, 2]], x).numpy().tolist() == [[2, 2], [0, 0], [1, 1]]
+    assert slope(lambda t: t[[1, 1, -2], [0, 0, 0]], x).numpy().tolist() == [[0, 0], [3, 0], [0, 0]]
+    assert slope(lambda t: t[1] + t[1, ::-1] + t[-2], x).numpy().tolist() == [[0, 0], [3, 3], [0, 0]]
+
+
+# -- powers -----------------------------------------------------------------------------------
+
+DERIVATIVES = {  # of x**n, one after the other
+    0: (lambda x: 1.0, lambda x: 0.0, lambda x: 0.0, lambda x: 0.0),
+    1: (lambda x: x, lambda x: 1.0, lambda x: 0.0, lambda x: 0.0),
+    2: (lambda x: x * x, lambda x: 2 * x, lambda x: 2.0, lambda x: 0.0),
+    3: (lambda x: x * x * x, lambda x: 3 * x * x, lambda x: 6 * x, lambda x: 6.0),
+}
+
+
+@every_dtype
+@pytest.mark.parametrize("kind", [int, float, np.asarray])
+@pytest.mark.parametrize("n", DERIVATIVES)
+def test_whole_powers_are_right_below_0_at_0_and_above_to_third_order(n, kind, dtype):
+    xs = np.array([-2.0, -0.5, 0.0, 0.25, 1.5], dtype)
+    f = lambda x: x ** kind(n)  # noqa: E731
+    for derivative in DERIVATIVES[n]:
+        assert f(tn.tensor(xs)).numpy().tolist() == [derivative(float(x)) for x in xs]
+        f = lambda x, f=f: slope(f, x)  # noqa: E731
+
+
+@pytest.mark.parametrize("n", [0.0, 1.0, 2.0, 3.0])
+def test_a_base_of_0_has_finite_gradients_also_in_a_whole_exponent(n):
+    base, exponent = slopes(ops.power, np.array(0.0), np.array(n))
+    assert (base.item(), exponent.item()) == (float(n == 1), 0.0)
+
+
+@pytest.mark.parametrize("x", [0.5, 2.0])
+@pytest.mark.parametrize("n", [0.0, 1.0, -1.0, 2.5])
+def test_the_mixed_derivative_of_a_power_is_the_same_in_both_orders(x, n):
+    expected = x ** (n - 1) * (1 + n * math.log(x))
+    xs, ns = np.array(x), np.array(n)
+    base_first = slope(lambda m: slopes(ops.power, tn.tensor(xs), m)[0], ns)
+    exponent_first = slope(lambda t: slopes(ops.power, t, tn.tensor(ns))[1], xs)
+    assert base_first.item() == pytest.approx(expected, rel=1e-14)
+    assert exponent_first.item() == pytest.approx(expected, rel=1e-14)
+
+
+# -- sigmoid ----------------------------------------------------------------------------------
+
+
+@every_dtype
+@given(st.data())
+def test_sigmoid_is_exact_to_few_units_in_the_last_place(dtype, data):
+    info = np.finfo(dtype)
+    lowest = math.log(float(info.smallest_subnormal))
+    x = np.array(data.draw(st.floats(np.float32(lowest).item(), 100.0, width=32)), dtype)
+    exact = float(1 / (1 + (-Decimal(x.item())).exp()))
+    error = abs(ops.sigmoid(x).item() - exact)
+    assert error <= 4 * float(info.eps) * exact + 2 * float(info.smallest_subnormal)
+
+
+@pytest.mark.parametrize("dtype", ["float16", *DTYPES])
+@loud
+def test_sigmoid_is_silent_where_it_saturates(dtype):
+    x = np.array([-np.inf, -1000.0, 1000.0, np.inf], dtype)
+    y = ops.sigmoid(x)
+    assert y.dtype == dtype
+    assert y.numpy().tolist() == [0.0, 0.0, 1.0, 1.0]
+    assert slope(ops.sigmoid, x).numpy().tolist() == [0.0] * 4
+    assert curvature(ops.sigmoid, x).numpy().tolist() == [0.0] * 4
+
+
+@every_dtype
+@loud
+def test_sigmoid_of_nan_is_nan(dtype):
+    x = np.array([np.nan, 0.0], dtype)
+    assert np.isnan(ops.sigmoid(x).numpy()).tolist() == [True, False]
+    assert np.isnan(slope(ops.sigmoid, x).numpy()).tolist() == [True, False]
+
+
+# -- softmax, its logarithm, and the logarithm of a sum of exponentials -----------------------
+
+# Multiples of 1/64: adding 1000 to them is exact, in float32 too.
+SIXTYFOURTHS = hnp.arrays("float64", (2, 3), elements=st.integers(-128, 128).map(lambda n: n / 64))
+
+
+@every_dtype
+@pytest.mark.parametrize("axis", [-1, 0, (0, 1)])
+@pytest.mark.parametrize("offset", [0.0, 1e3, -1e3])
+@given(SIXTYFOURTHS)
+@loud
+def test_softmax_and_its_kin_are_those_of_small_numbers_however_large_these_are(
+    dtype, axis, offset, x
+):
+    total = np.exp(x).sum(axis, keepdims=True)  # x is between -2 and 2
+    far = (x + offset).astype(dtype)
+    close = {"rtol": 8 * float(np.finfo(dtype).eps), "atol": 8 * float(np.finfo(dtype).eps)}
+    np.testing.assert_allclose(ops.softmax(far, axis).numpy(), np.exp(x) / total, **close)
+    np.testing.assert_allclose(ops.log_softmax(far, axis).numpy(), x - np.log(total), **close)
+    found = ops.logsumexp(far, axis, keepdims=True).numpy()
+    np.testing.assert_allclose(found, np.log(total) + offset, **close)
+    gradient = slope(lambda t: ops.logsumexp(t, axis), far).numpy()
+    np.testing.assert_allclose(gradient, np.exp(x) / total, **close)
+
+
+@every_dtype
+@loud
+def test_a_probability_of_0_stays_0_and_is_constant(dtype):
+    x = np.array([-np.inf, 0.0, 0.0], dtype)
+    assert ops.softmax(x).numpy().tolist() == [0.0, 0.5, 0.5]
+    np.testing.assert_allclose(ops.log_softmax(x).numpy(), [-np.inf, *[-math.log(2)] * 2], 1e-6)
+    assert ops.logsumexp(x).item() == pytest.approx(math.log(2), rel=1e-6)
+    assert slope(ops.logsumexp, x).numpy().tolist() == [0.0, 0.5, 0.5]
+    weights = np.array([1.0, 2.0, 4.0], dtype)
+    assert slope(lambda t: ops.softmax(t) * weights, x).numpy().tolist() == [0.0, -0.5, 0.5]
+    assert slope(lambda t: ops.log_softmax(t)[1:], x).numpy().tolist() == [0.0, 0.0, 0.0]
+
+
+@loud
+def test_the_logarithm_of_a_small_probability_is_not_lost():
+    x = np.array([0.0, -1000.0], "float32")
+    assert ops.softmax(x).numpy().tolist() == [1.0, 0.0]
+    assert ops.log_softmax(x).numpy().tolist() == [0.0, -1000.0]
+
+
+@pytest.mark.parametrize("f", [ops.softmax, ops.log_softmax, ops.logsumexp])
+@pytest.mark.parametrize("axis", [-1, 0, (0, 2), None])
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_derivatives_of_softmax_and_its_kin_agree_with_differences(f, axis, offset):
+    x = np.random.default_rng(0).standard_normal((2, 3, 2)) + offset
+    tn.check_grads(lambda t: f(t, axis=axis), (x,))
+
+
+def test_the_logarithm_of_no_probability_at_all_is_minus_infinity():
+    with np.errstate(divide="ignore"):
+        assert ops.logsumexp(np.array([-np.inf, -np.inf])).item() == -np.inf
+    assert ops.logsumexp(np.array([np.inf, 0.0])).item() == np.inf
+
+
+# -- products of every rank -------------------------------------------------------------------
+
+MATMUL_SHAPES = hnp.mutually_broadcastable_shapes(
+    signature=np.matmul.signature, max_dims=2, min_side=0, max_side=3
+).map(lambda drawn: drawn.input_shapes)
+
+
+@given(MATMUL_SHAPES, SEEDS)
+def test_matmul_of_every_rank_is_the_sum_of_products_and_its_pullbacks_are_transposes(shapes, seed):
+    rng = np.random.default_rng(seed)
+    a, b, u, v = (rng.standard_normal(shape) for shape in shapes * 2)
+
+    def product(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        left = "...ij" if x.ndim > 1 else "j"
+        right = "...jk" if y.ndim > 1 else "j"
+        return np.einsum(f"{left},{right}->...{'i' * (x.ndim > 1)}{'k' * (y.ndim > 1)}", x, y)
+
+    y, pullback = tn.vjp(ops.matmul, a, b)
+    ct = rng.standard_normal(y.shape)
+    ct_a, ct_b = pullback(ct)
+    np.testing.assert_allclose(y.numpy(), product(a, b), rtol=1e-12, atol=1e-12)
+    assert (ct_a.shape, ct_b.shape) == (a.shape, b.shape)
+    near = {"rel": 1e-10, "abs": 1e-10}
+    assert (ct_a.numpy() * u).sum() == pytest.approx((ct * product(u, b)).sum(), **near)
+    assert (ct_b.numpy() * v).sum() == pytest.approx((ct * product(a, v)).sum(), **near)
+
+
+@pytest.mark.parametrize("shapes", [((2, 3), (2, 3)), ((3,), (2,)), ((2, 2, 2), (3, 2, 2))])
+def test_matmul_says_which_shapes_do_not_fit(shapes):
+    with pytest.raises(ValueError, match="matmul") as caught:
+        ops.matmul(*map(np.zeros, shapes))
+    assert all(str(shape) in str(caught.value) for shape in shapes)
+
+
+# -- nothing, and one number ------------------------------------------------------------------
+
+
+@every_dtype
+@pytest.mark.parametrize(
+    ("f", "shape", "expected"),
+    [
+        (ops.sum, (0,), ()),
+        (lambda x: x.sum(0), (0, 3), (3,)),
+        (lambda x: x.max(1), (0, 3), (0,)),
+        (lambda x: x.mean(1), (0, 3), (0,)),
+        (ops.softmax, (0, 3), (0, 3)),
+        (lambda x: x.reshape(-1), (0, 3), (0,)),
+        (lambda x: x @ np.ones((0, 2), "float32"), (3, 0), (3, 2)),
+        (lambda x: ops.concatenate([x, x], 0), (0, 3), (0, 3)),
+        (lambda x: x[:0], (4, 3), (0, 3)),
+        (lambda x: x[[]], (4,), (0,)),
+        (lambda x: x * np.ones((1, 3), "float32"), (0, 1), (0, 3)),
+    ],
+)
+def test_without_elements_there_is_still_a_shape_a_dtype_and_a_gradient_of_0(
+    f, shape, expected, dtype
+):
+    x = np.ones(shape, dtype)
+    y, gradient = f(tn.tensor(x)), slope(f, x)
+    assert (y.shape, y.dtype, y.numpy().sum()) == (expected, dtype, 0.0)
+    assert (gradient.shape, gradient.dtype, gradient.numpy().sum()) == (shape, dtype, 0.0)
+
+
+def test_there_is_no_largest_of_nothing():
+    with pytest.raises(ValueError, match="max"):
+        ops.max(np.zeros((0, 3)))
+
+
+@every_dtype
+@pytest.mark.parametrize(
+    "f",
+    [
+        ops.sum,
+        ops.max,
+        ops.min,
+        ops.mean,
+        ops.transpose,
+        ops.logsumexp,
+        lambda x: x[()],
+        lambda x: x[...],
+        lambda x: x.reshape(1)[0],
+        lambda x: x.reshape(()),
+        lambda x: ops.broadcast_to(x, (2, 3))[1, 2],
+        lambda x: ops.where(True, x, 0.0),
+        lambda x: ops.stack([x, x])[1],
+        lambda x: 1.0 * x + 0.0,
+    ],
+)
+def test_one_number_without_axes_passes_through_with_slope_1(f, dtype):
+    x = np.array(0.75, dtype)
+    y, gradient = f(tn.tensor(x)), slope(f, x)
+    assert (y.shape, y.dtype, y.item()) == ((), dtype, 0.75)
+    assert (gradient.shape, gradient.dtype, gradient.item()) == ((), dtype, 1.0)

@@ -1,0 +1,291 @@
+"""NumPy's own functions and operators on tensors: ours where we have them, else a clear refusal."""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import ARITHMETIC, COMPARISONS, assert_same, leaf, over, refused
+from hypothesis import given
+from strategies import BROADCASTABLE, typical
+
+import tinynet as tn
+from tinynet import ops
+from tinynet.engine import functional, primitives
+from tinynet.engine.primitives import REGISTRY
+
+A = np.array([[1.5, -2.0, 0.5], [3.0, 0.25, -1.0]])
+SQUARE = np.array([[2.0, 1.0], [0.5, 3.0]])
+
+Call = Callable[..., Any]
+
+
+def shared_names() -> set[str]:
+    """Return the names that our functions of tensors share with NumPy's."""
+    ours = {
+        name
+        for module in (primitives, functional)
+        for name, f in vars(module).items()
+        if callable(f) and getattr(f, "__module__", None) == module.__name__
+    }
+    return {name for name in ours | set(REGISTRY) if callable(getattr(np, name, None))}
+
+
+UFUNCS = sorted(name for name in shared_names() if isinstance(getattr(np, name), np.ufunc))
+
+# Every other function, called of a library (NumPy's, or ours) and an array (or a tensor).
+CALLS: dict[str, list[Call]] = {
+    "sum": [
+        lambda lib, x: lib.sum(x),
+        lambda lib, x: lib.sum(x, 1),
+        lambda lib, x: lib.sum(x, axis=(0, 1), keepdims=True),
+    ],
+    "mean": [lambda lib, x: lib.mean(x), lambda lib, x: lib.mean(x, -1, keepdims=True)],
+    "max": [lambda lib, x: lib.max(x), lambda lib, x: lib.max(x, axis=0)],
+    "min": [lambda lib, x: lib.min(x), lambda lib, x: lib.min(x, 1, keepdims=True)],
+    "var": [lambda lib, x: lib.var(x), lambda lib, x: lib.var(x, axis=0, keepdims=True)],
+    "std": [lambda lib, x: lib.std(x), lambda lib, x: lib.std(x, 1)],
+    "argmax": [lambda lib, x: lib.argmax(x), lambda lib, x: lib.argmax(x, axis=1)],
+    "where": [lambda lib, x: lib.where(x > 0, x, 2.0), lambda lib, x: lib.where(x > 0, A, x)],
+    "clip": [lambda lib, x: lib.clip(x, -1.0, 2.0)],
+    "dot": [lambda lib, x: lib.dot(x, A.T), lambda lib, x: lib.dot(A[0], x[1])],
+    "reshape": [lambda lib, x: lib.reshape(x, (3, 2)), lambda lib, x: lib.reshape(x, -1)],
+    "transpose": [lambda lib, x: lib.transpose(x), lambda lib, x: lib.transpose(x, axes=(1, 0))],
+    "swapaxes": [lambda lib, x: lib.swapaxes(x, 0, -1)],
+    "expand_dims": [lambda lib, x: lib.expand_dims(x, 1), lambda lib, x: lib.expand_dims(x, axis=-1)],
+    "squeeze": [lambda lib, x: lib.squeeze(x[:1]), lambda lib, x: lib.squeeze(x[:1], axis=0)],
+    "broadcast_to": [lambda lib, x: lib.broadcast_to(x, (4, 2, 3))],
+    "concatenate": [
+        lambda lib, x: lib.concatenate([x, A], 1),
+        lambda lib, x: lib.concatenate((A, x, x), axis=-1),
+    ],
+    "stack": [lambda lib, x: lib.stack([A, x]), lambda lib, x: lib.stack((x, x), axis=-1)],
+    "zeros_like": [lambda lib, x: lib.zeros_like(x)],
+    "ones_like": [lambda lib, x: lib.ones_like(x)],
+    "shape": [lambda lib, x: lib.shape(x)],
+}
+ALL_CALLS = {f"{name} {i}": call for name, calls in CALLS.items() for i, call in enumerate(calls)}
+MADE_WITHOUT_AN_ARRAY = {"zeros", "ones"}  # NumPy asks nobody
+
+
+def test_every_shared_function_is_tested_here():
+    assert {*UFUNCS, *CALLS, *MADE_WITHOUT_AN_ARRAY} == shared_names()
+    assert {"exp", "matmul", "add", "maximum"} < set(UFUNCS)
+
+
+def gradients(call: Call, *arrays: np.ndarray) -> tuple[Any, list[Any]]:
+    """Return the result of `call`, and the gradients at a cotangent that tells elements apart."""
+    xs = [leaf(a) for a in arrays]
+    y = call(*xs)
+    if isinstance(y, tn.Tensor) and y.requires_grad:
+        y.backward(np.cos(np.arange(y.size, dtype=y.dtype)).reshape(y.shape))
+    return y, [x.grad for x in xs]
+
+
+def assert_ours(call: Call, of_ops: Call, of_numpy: Call, arrays: list[np.ndarray]) -> None:
+    """Assert NumPy's numbers and, where there is a gradient, that of `tn.ops`."""
+    found, by_numpy = gradients(call, *arrays)
+    expected, by_ops = gradients(of_ops, *arrays)
+    assert_same(found, of_numpy(*arrays))
+    assert type(found) is type(expected)
+    assert getattr(found, "requires_grad", False) == getattr(expected, "requires_grad", False)
+    for a, b in zip(by_numpy, by_ops, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            assert_same(a, b)
+
+
+@pytest.mark.parametrize("name", UFUNCS)
+def test_a_ufunc_of_tensors_is_our_function_of_that_name(name):
+    f = getattr(np, name)
+    for arrays in (typical(case) for case in REGISTRY[name].cases):
+        assert_ours(f, getattr(ops, name), f, arrays)
+        found, _ = gradients(f, *arrays)
+        assert isinstance(found, tn.Tensor)
+        assert found.requires_grad == (REGISTRY[name].rule(0) is not None)
+
+
+@over(ALL_CALLS, "call")
+def test_a_function_of_tensors_is_our_function_of_that_name(call):
+    assert_ours(lambda x: call(np, x), lambda x: call(ops, x), lambda x: call(np, x), [A])
+
+
+TRACKED = sorted({*CALLS} - {"argmax", "zeros_like", "ones_like", "shape"})
+
+
+@pytest.mark.parametrize("name", TRACKED)
+def test_the_result_carries_a_gradient(name):
+    for call in CALLS[name]:
+        y, (gradient,) = gradients(lambda x, call=call: call(np, x), A)
+        assert isinstance(y, tn.Tensor)
+        assert gradient is not None
+        assert np.any(gradient)
+
+
+@pytest.mark.parametrize("name", [*UFUNCS, *CALLS])
+def test_variables_and_constants_are_taken_too(name):
+    if name in CALLS:
+        calls = [(lambda x, call=call: call(np, x), [A]) for call in CALLS[name]]
+    else:
+        calls = [(getattr(np, name), typical(case)) for case in REGISTRY[name].cases]
+    for call, arrays in calls:
+        expected = call(*arrays)
+        assert_same(call(*map(tn.Variable, arrays)), expected)
+        found = call(*map(tn.tensor, arrays))
+        assert_same(found, expected)
+        assert not getattr(found, "requires_grad", False)
+
+
+def test_numpy_joins_along_the_first_axis_and_keras_along_the_last():
+    t = leaf(A)
+    assert_same(np.concatenate([t, A]), np.concatenate([A, A]))
+    assert np.concatenate([t, A]).shape == (4, 3)
+    assert ops.concatenate([t, A]).shape == (2, 6)
+
+
+def test_numpys_names_of_arguments_are_taken():
+    t = leaf(A)
+    assert_same(np.clip(t, a_min=0.0, a_max=1.0), A.clip(0.0, 1.0))
+    assert_same(np.sum(t, axis=0, keepdims=True, out=None), A.sum(0, keepdims=True))
+    assert_same(np.concatenate([t, t], axis=1), np.concatenate([A, A], axis=1))
+
+
+# -- operators with an array or a NumPy scalar on the left --------------------------------------
+
+
+@over(ARITHMETIC | COMPARISONS, "op")
+@given(shapes=BROADCASTABLE)
+def test_an_array_on_the_left_of_an_operator_gives_a_tensor(op, shapes):
+    a, b = (np.linspace(1.0, 2.0, int(np.prod(shape))).reshape(shape) for shape in shapes)
+    for make in (leaf, tn.Variable):
+        x = make(b)
+        y = op(a, x)
+        assert isinstance(y, tn.Tensor)
+        assert_same(y, np.asarray(op(a, b)))
+        if op in ARITHMETIC.values():
+            y.sum().backward()
+            assert_same(x.grad, gradients(lambda t, a=a: op(tn.tensor(a), t).sum(), b)[1][0])
+
+
+def test_an_array_on_the_left_of_a_matrix_product_gives_a_tensor():
+    t = leaf(SQUARE)
+    (A.T @ t).sum().backward()
+    assert_same(t.grad, A @ np.ones((3, 2)))
+
+
+@over(ARITHMETIC, "op")
+@pytest.mark.parametrize("scalar", [np.float64(2), np.float32(2), np.float16(2), np.int64(2)])
+def test_a_numpy_scalar_on_the_left_gives_a_tensor_of_the_same_dtype(op, scalar):
+    t = leaf([1.0, 2.0])
+    y = op(scalar, t)
+    assert_same(y, op(np.float32(scalar), np.array([1.0, 2.0], "float32")))
+    y.sum().backward()
+    assert t.grad.dtype == "float32"
+
+
+# -- refusals ---------------------------------------------------------------------------------
+
+IN_PLACE = {f"{name}=": getattr(operator, f"i{op.__name__}") for name, op in ARITHMETIC.items()}
+WRITING = {
+    **{f"a {name} t": lambda a, t, op=op: op(a, t) for name, op in IN_PLACE.items()},
+    "@=": lambda a, t: operator.imatmul(a, t),
+    "ufunc": lambda a, t: np.add(a, t, out=a),
+    "ufunc by position": lambda a, t: np.multiply(t, t, a),
+    "ufunc of one": lambda a, t: np.exp(t, out=a),
+    "ufunc we lack": lambda a, t: np.hypot(t, t, out=a),
+    "function": lambda a, t: np.sum(t, axis=1, keepdims=True, out=a),
+    "function by position": lambda a, t: np.max(t, None, a),
+    "join": lambda a, t: np.concatenate([t], out=a),
+    "method of a ufunc": lambda a, t: np.add.reduce(t, out=a),
+}
+
+
+@over(WRITING, "write")
+@pytest.mark.parametrize("make", [leaf, tn.tensor, tn.Variable])
+def test_writing_a_tensor_to_an_array_is_refused_and_leaves_the_array_alone(write, make):
+    a = SQUARE.copy()
+    with refused(TypeError, "np."):
+        write(a, make(SQUARE))
+    assert_same(a, SQUARE)
+
+
+def test_the_refusal_of_an_array_in_place_says_what_to_write():
+    a = SQUARE.copy()
+    with refused(TypeError, "np.add", "in place", "a = np.add(a, t)"):
+        a += leaf(SQUARE)
+    with refused(TypeError, "np.sum", "out="):
+        np.sum(leaf(SQUARE), out=a)
+
+
+OPTIONS = {
+    "dtype": lambda t: np.sum(t, dtype="float64"),
+    "dtype by position": lambda t: np.sum(t, 0, "float64"),
+    "dtype of a mean": lambda t: np.mean(t, 0, "float64"),
+    "where": lambda t: np.exp(t, where=np.array([True, False])),
+    "initial": lambda t: np.max(t, initial=5.0),
+    "ddof": lambda t: np.var(t, ddof=1),
+    "order": lambda t: np.reshape(t, (4,), "F"),
+    "one argument": lambda t: np.where(t > 0),
+    "casting": lambda t: np.add(t, t, casting="no"),
+    "dtype of zeros": lambda t: np.zeros_like(t, dtype="int64"),
+}
+
+
+@over(OPTIONS, "call")
+def test_an_option_of_numpys_that_we_lack_is_refused_not_overlooked(call):
+    with refused(TypeError, "np.", "of a tensor"):
+        call(leaf(SQUARE))
+
+
+LACKING = {
+    "arctan": lambda t: np.arctan(t),
+    "cumsum": lambda t: np.cumsum(t, axis=0),
+    "prod": lambda t: np.prod(t),
+    "sort": lambda t: np.sort(t, axis=None),
+    "norm": lambda t: np.linalg.norm(t),
+    "einsum": lambda t: np.einsum("ij,jk->ik", SQUARE, t),
+    "in a list": lambda t: np.vstack([SQUARE, t]),
+    "in a nested list": lambda t: np.block([[SQUARE], [t]]),
+    "by keyword": lambda t: np.interp(0.5, xp=[0.0, 1.0], fp=t[0]),
+    "reduce": lambda t: np.add.reduce(t),
+    "outer": lambda t: np.multiply.outer(t, SQUARE),
+    "accumulate": lambda t: np.maximum.accumulate(t),
+    "several results": lambda t: np.modf(t),
+}
+
+
+@over(LACKING, "call")
+def test_a_function_we_lack_is_refused_where_a_gradient_would_be_lost(call):
+    for x in (leaf(SQUARE), tn.Variable(SQUARE), leaf(SQUARE) * 1.0):
+        with refused(TypeError, "np.", "no gradient", "numpy()"):
+            call(x)
+
+
+@over(LACKING, "call")
+def test_a_function_we_lack_gives_numpys_result_where_there_is_no_gradient(call):
+    expected = call(SQUARE)
+    for x in (tn.tensor(SQUARE), tn.Variable(SQUARE, trainable=False), leaf(SQUARE).detach()):
+        found = call(x)
+        assert type(found) is type(expected)
+        np.testing.assert_array_equal(found, expected)
+
+
+ALL_UFUNCS = sorted({f for f in vars(np).values() if isinstance(f, np.ufunc)}, key=str)
+
+
+@pytest.mark.parametrize("ufunc", ALL_UFUNCS, ids=lambda f: f.__name__)
+def test_no_ufunc_loses_a_gradient_in_silence(ufunc):
+    try:
+        with np.errstate(divide="ignore"):
+            expected = ufunc(*[np.ones((2, 2))] * ufunc.nin)
+    except TypeError:  # of integers, say
+        return
+    args = [leaf(np.ones((2, 2)))] * ufunc.nin
+    try:
+        found = ufunc(*args)
+    except TypeError as error:
+        assert "no gradient" in str(error)
+    else:
+        assert isinstance(found, tn.Tensor)
+        assert_same(found, expected)
