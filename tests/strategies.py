@@ -31,7 +31,7 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def over(pairs: Sequence[tuple[Primitive, Case]]) -> Any:
+def over_cases(pairs: Sequence[tuple[Primitive, Case]]) -> Any:
     """Parametrize a test over pairs of a primitive and one of its cases."""
     ids = [f"{primitive.name}-{primitive.cases.index(case)}" for primitive, case in pairs]
     return pytest.mark.parametrize(("primitive", "case"), pairs, ids=ids)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import assert_close, refused
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -55,7 +56,7 @@ def test_ties_share_one_unit_of_gradient(f, extreme, x, data):
     axis = data.draw(axes)
     ties = x == extreme(x, axis, keepdims=True)
     expected = ties / ties.sum(axis, keepdims=True)
-    np.testing.assert_allclose(slope(lambda t: f(t, axis), x).numpy(), expected, rtol=1e-15)
+    assert_close(slope(lambda t: f(t, axis), x), expected, rtol=1e-15)
 
 
 def test_ties_of_two_have_half_of_the_gradient_each():
@@ -95,14 +96,18 @@ def test_an_element_taken_repeatedly_gets_the_sum_of_the_cotangents(indices, see
     expected = np.zeros(5)
     for i, c in zip(indices, ct, strict=True):
         expected[i] += c
-    np.testing.assert_allclose(pullback(ct)[0].numpy(), expected, rtol=1e-14, atol=1e-15)
+    assert_close(pullback(ct)[0], expected, rtol=1e-14, atol=1e-15)
 
 
 def test_rows_and_single_elements_taken_repeatedly_accumulate_too():
     x = np.zeros((3, 2))
     assert slope(lambda t: t[[0, 0, 2]], x).numpy().tolist() == [[2, 2], [0, 0], [1, 1]]
     assert slope(lambda t: t[[1, 1, -2], [0, 0, 0]], x).numpy().tolist() == [[0, 0], [3, 0], [0, 0]]
-    assert slope(lambda t: t[1] + t[1, ::-1] + t[-2], x).numpy().tolist() == [[0, 0], [3, 3], [0, 0]]
+    assert slope(lambda t: t[1] + t[1, ::-1] + t[-2], x).numpy().tolist() == [
+        [0, 0],
+        [3, 3],
+        [0, 0],
+    ]
 
 
 # -- powers -----------------------------------------------------------------------------------
@@ -193,12 +198,12 @@ def test_softmax_and_its_kin_are_those_of_small_numbers_however_large_these_are(
     total = np.exp(x).sum(axis, keepdims=True)  # x is between -2 and 2
     far = (x + offset).astype(dtype)
     close = {"rtol": 8 * float(np.finfo(dtype).eps), "atol": 8 * float(np.finfo(dtype).eps)}
-    np.testing.assert_allclose(ops.softmax(far, axis).numpy(), np.exp(x) / total, **close)
-    np.testing.assert_allclose(ops.log_softmax(far, axis).numpy(), x - np.log(total), **close)
+    assert_close(ops.softmax(far, axis), np.exp(x) / total, **close)
+    assert_close(ops.log_softmax(far, axis), x - np.log(total), **close)
     found = ops.logsumexp(far, axis, keepdims=True).numpy()
-    np.testing.assert_allclose(found, np.log(total) + offset, **close)
+    assert_close(found, np.log(total) + offset, **close)
     gradient = slope(lambda t: ops.logsumexp(t, axis), far).numpy()
-    np.testing.assert_allclose(gradient, np.exp(x) / total, **close)
+    assert_close(gradient, np.exp(x) / total, **close)
 
 
 @every_dtype
@@ -206,7 +211,7 @@ def test_softmax_and_its_kin_are_those_of_small_numbers_however_large_these_are(
 def test_a_probability_of_0_stays_0_and_is_constant(dtype):
     x = np.array([-np.inf, 0.0, 0.0], dtype)
     assert ops.softmax(x).numpy().tolist() == [0.0, 0.5, 0.5]
-    np.testing.assert_allclose(ops.log_softmax(x).numpy(), [-np.inf, *[-math.log(2)] * 2], 1e-6)
+    assert_close(ops.log_softmax(x), [-np.inf, *[-math.log(2)] * 2], 1e-6)
     assert ops.logsumexp(x).item() == pytest.approx(math.log(2), rel=1e-6)
     assert slope(ops.logsumexp, x).numpy().tolist() == [0.0, 0.5, 0.5]
     weights = np.array([1.0, 2.0, 4.0], dtype)
@@ -255,7 +260,7 @@ def test_matmul_of_every_rank_is_the_sum_of_products_and_its_pullbacks_are_trans
     y, pullback = tn.vjp(ops.matmul, a, b)
     ct = rng.standard_normal(y.shape)
     ct_a, ct_b = pullback(ct)
-    np.testing.assert_allclose(y.numpy(), product(a, b), rtol=1e-12, atol=1e-12)
+    assert_close(y, product(a, b), rtol=1e-12, atol=1e-12)
     assert (ct_a.shape, ct_b.shape) == (a.shape, b.shape)
     near = {"rel": 1e-10, "abs": 1e-10}
     assert (ct_a.numpy() * u).sum() == pytest.approx((ct * product(u, b)).sum(), **near)
@@ -264,9 +269,8 @@ def test_matmul_of_every_rank_is_the_sum_of_products_and_its_pullbacks_are_trans
 
 @pytest.mark.parametrize("shapes", [((2, 3), (2, 3)), ((3,), (2,)), ((2, 2, 2), (3, 2, 2))])
 def test_matmul_says_which_shapes_do_not_fit(shapes):
-    with pytest.raises(ValueError, match="matmul") as caught:
+    with refused(ValueError, "matmul", *map(str, shapes)):
         ops.matmul(*map(np.zeros, shapes))
-    assert all(str(shape) in str(caught.value) for shape in shapes)
 
 
 # -- nothing, and one number ------------------------------------------------------------------
@@ -299,7 +303,7 @@ def test_without_elements_there_is_still_a_shape_a_dtype_and_a_gradient_of_0(
 
 
 def test_there_is_no_largest_of_nothing():
-    with pytest.raises(ValueError, match="max"):
+    with refused(ValueError, "max"):
         ops.max(np.zeros((0, 3)))
 
 

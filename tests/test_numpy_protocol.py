@@ -53,7 +53,10 @@ CALLS: dict[str, list[Call]] = {
     "reshape": [lambda lib, x: lib.reshape(x, (3, 2)), lambda lib, x: lib.reshape(x, -1)],
     "transpose": [lambda lib, x: lib.transpose(x), lambda lib, x: lib.transpose(x, axes=(1, 0))],
     "swapaxes": [lambda lib, x: lib.swapaxes(x, 0, -1)],
-    "expand_dims": [lambda lib, x: lib.expand_dims(x, 1), lambda lib, x: lib.expand_dims(x, axis=-1)],
+    "expand_dims": [
+        lambda lib, x: lib.expand_dims(x, 1),
+        lambda lib, x: lib.expand_dims(x, axis=-1),
+    ],
     "squeeze": [lambda lib, x: lib.squeeze(x[:1]), lambda lib, x: lib.squeeze(x[:1], axis=0)],
     "broadcast_to": [lambda lib, x: lib.broadcast_to(x, (4, 2, 3))],
     "concatenate": [
@@ -281,11 +284,11 @@ def test_no_ufunc_loses_a_gradient_in_silence(ufunc):
             expected = ufunc(*[np.ones((2, 2))] * ufunc.nin)
     except TypeError:  # of integers, say
         return
-    args = [leaf(np.ones((2, 2)))] * ufunc.nin
-    try:
-        found = ufunc(*args)
-    except TypeError as error:
-        assert "no gradient" in str(error)
-    else:
+    tensors = [leaf(np.ones((2, 2)))] * ufunc.nin
+    if ufunc.__name__ in UFUNCS:
+        found = ufunc(*tensors)
         assert isinstance(found, tn.Tensor)
         assert_same(found, expected)
+    else:
+        with refused(TypeError, f"np.{ufunc.__name__}", "no gradient"):
+            ufunc(*tensors)

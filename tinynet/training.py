@@ -32,7 +32,7 @@ class Trainer:
 
     def compile(
         self,
-        optimizer: Any = "adam",
+        optimizer: Any = "rmsprop",
         loss: Any = None,
         loss_weights: float | None = None,
         metrics: Sequence[Any] | None = None,

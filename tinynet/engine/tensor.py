@@ -415,7 +415,7 @@ def as_tensor(x: Any, like: np.dtype | None = None) -> Tensor:
     if isinstance(x, Tensor):
         return x
     if isinstance(x, Operand):
-        return x.value  # type: ignore[attr-defined,no-any-return]
+        return x.value  # type: ignore[attr-defined]
     if like is None or not isinstance(x, (int, float, np.generic)):
         return Tensor(x)
     if like.kind == "f" and not isinstance(x, np.generic):

@@ -7,11 +7,12 @@ from typing import Any
 from .. import registry
 from .adam import Adam
 from .base import Optimizer
+from .rmsprop import RMSprop
 from .sgd import SGD
 
-__all__ = ["SGD", "Adam", "Optimizer", "get", "serialize"]
+__all__ = ["SGD", "Adam", "Optimizer", "RMSprop", "get", "serialize"]
 
-_TABLE = {"sgd": SGD, "adam": Adam}
+_TABLE = {"sgd": SGD, "adam": Adam, "rmsprop": RMSprop}
 
 
 def get(identifier: Any) -> Optimizer | None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from .. import ops
 from ..engine.tensor import Tensor
-from ..engine.variable import Variable
 from .base import Optimizer, Slots, float32
 
 
@@ -37,7 +36,7 @@ class Adam(Optimizer):
     array([0.5, 1.5], dtype=float32)
     """
 
-    slots: tuple[str, ...] = ("momentum", "velocity")
+    slots: tuple[tuple[str, ...], ...] = (("momentum", "velocity"),)
 
     def __init__(
         self,
@@ -79,7 +78,7 @@ class Adam(Optimizer):
         self.epsilon = epsilon
         self.amsgrad = bool(amsgrad)
         if amsgrad:
-            self.slots = (*self.slots, "velocity_hat")
+            self.slots = (*self.slots, ("velocity_hat",))
 
     def scalars(self, step: int, learning_rate: float) -> dict[str, float]:
         """Return the learning rate, and its bias-corrected form `alpha`."""
@@ -100,12 +99,6 @@ class Adam(Optimizer):
         if self.amsgrad:
             new["velocity_hat"] = u = ops.maximum(slots["velocity_hat"], u)
         return param - m * scalars["alpha"] / (ops.sqrt(u) + self.epsilon), new
-
-    @property
-    def variables(self) -> list[Variable]:
-        """All state in the order in which Keras saves it: `velocity_hat` of all at the end."""
-        hats = [slots["velocity_hat"] for slots in self._slots if self.amsgrad]
-        return [v for v in super().variables if not any(v is hat for hat in hats)] + hats
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments; the learning rate as it is now."""

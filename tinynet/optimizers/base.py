@@ -95,7 +95,9 @@ class Optimizer:
         Assign a number to change it.
     """
 
-    slots: tuple[str, ...] = ()
+    # Names of slots, in the order in which Keras saves them: variable by variable those of one
+    # group, then the next group.
+    slots: tuple[tuple[str, ...], ...] = ()
 
     def __init__(
         self,
@@ -135,7 +137,7 @@ class Optimizer:
         self.clipnorm, self.clipvalue, self.global_clipnorm = clips.values()
         self.weight_decay = weight_decay
         self.name = name or registry.unique_name(registry.snake_case(type(self).__name__))
-        self.iterations = Variable(np.array(0, "int32"), trainable=False, name="iteration")
+        self.iterations = self._state(np.array(0, "int32"), "iteration")
         self._rate: Any = None
         self.learning_rate = learning_rate
         self._undecayed: tuple[set[Variable], list[str]] = (set(), [])
@@ -245,21 +247,21 @@ class Optimizer:
                 self._place(variable)
             return
         self._params = {v: i for i, v in enumerate(variables)}
+        names = [slot for group in self.slots for slot in group]
         self._slots = [
             {
-                slot: Variable(
-                    np.zeros(v.shape, v.dtype),
-                    trainable=False,
-                    name=f"{v.path.replace('/', '_')}_{slot}",
-                )
-                for slot in self.slots
+                slot: self._state(np.zeros(v.shape, v.dtype), f"{v.path.replace('/', '_')}_{slot}")
+                for slot in names
             }
             for v in self._params
         ]
         for dtype in dict.fromkeys(v.dtype for v in self._params):
             params = {i: v for v, i in self._params.items() if v.dtype == dtype}
-            slots = {slot: [self._slots[i][slot] for i in params] for slot in self.slots}
+            slots = {slot: [self._slots[i][slot] for i in params] for slot in names}
             self._groups.append(Group(params, slots))
+
+    def _state(self, value: np.ndarray, name: str) -> Variable:
+        return Variable(value, trainable=False, name=name, path=f"{self.name}/{name}")
 
     @property
     def built(self) -> bool:
@@ -278,7 +280,8 @@ class Optimizer:
     def variables(self) -> list[Variable]:
         """All state, in the order in which Keras saves it."""
         rate = [self._rate] if isinstance(self._rate, Variable) else []
-        return [self.iterations, *rate, *(s for slots in self._slots for s in slots.values())]
+        groups = ([s[name] for s in self._slots for name in group] for group in self.slots)
+        return [self.iterations, *rate, *(slot for group in groups for slot in group)]
 
     @property
     def learning_rate(self) -> Any:
@@ -297,9 +300,7 @@ class Optimizer:
         elif isinstance(self._rate, Variable):
             self._rate.assign(float(value))
         elif self._rate is None:
-            self._rate = Variable(
-                np.float32(value), dtype="float32", trainable=False, name="learning_rate"
-            )
+            self._rate = self._state(np.array(value, "float32"), "learning_rate")
         else:
             raise TypeError(
                 "This optimizer's learning rate is a function, so it cannot be set to a number: "

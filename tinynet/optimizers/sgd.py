@@ -71,7 +71,7 @@ class SGD(Optimizer):
             raise ValueError(f"`momentum` must be a float between [0, 1]. Received: {momentum!r}")
         self.momentum = float(momentum)
         self.nesterov = bool(nesterov)
-        self.slots = ("momentum",) if momentum else ()
+        self.slots = (("momentum",),) if momentum else ()
 
     def update(
         self, param: Tensor, grad: Tensor, slots: Slots, scalars: dict[str, Any]

@@ -1,0 +1,101 @@
+"""RMSprop. Imports `base.py`. Read next: `../models.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import ops
+from ..engine.tensor import Tensor
+from .base import Optimizer, Slots
+
+
+class RMSprop(Optimizer):
+    """RMSprop: steps along the gradient, divided by the root of a mean of its past squares.
+
+    With ``u = rho * u + (1 - rho) * g * g`` it does ``w -= learning_rate * g / sqrt(u + epsilon)``
+    (Hinton, lecture 6e of the Coursera course, 2012; where epsilon stands is Keras's choice). With
+    `centered` the square of the mean gradient is taken off u; with `momentum` steps add up,
+    ``m = momentum * m + step``.
+
+    Parameters
+    ----------
+    learning_rate : float
+    rho : float
+        The share of the past in the mean.
+    momentum : float
+    epsilon : float
+    centered : bool
+    weight_decay, clipnorm, clipvalue, global_clipnorm, name
+        See `Optimizer`, also for what is raised.
+
+    >>> import tinynet as tn
+    >>> w = tn.Variable([1.0])
+    >>> steps = RMSprop(learning_rate=0.1, rho=0.75).apply([[4.0]], [w])
+    >>> w.numpy().round(4)  # 1 - 0.1 * 4 / sqrt(0.25 * 16)
+    array([0.8], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
+        centered: bool = False,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
+        self.rho = rho
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.centered = centered
+        optional = {"momentum": momentum > 0, "average_gradient": centered}
+        self.slots = (("velocity",), *((slot,) for slot, used in optional.items() if used))
+
+    def update(
+        self, param: Tensor, grad: Tensor, slots: Slots, scalars: dict[str, Any]
+    ) -> tuple[Tensor, Slots]:
+        """Return the parameter after the step, and its means."""
+        u = slots["velocity"] * self.rho + ops.square(grad) * (1.0 - self.rho)
+        new = {"velocity": u}
+        if self.centered:
+            mean = slots["average_gradient"] * self.rho + grad * (1.0 - self.rho)
+            new["average_gradient"] = mean
+            u = u - ops.square(mean)
+        step = grad * scalars["learning_rate"] / ops.sqrt(u + self.epsilon)
+        if self.momentum > 0:
+            new["momentum"] = step = slots["momentum"] * self.momentum + step
+        return param - step, new
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments; the learning rate as it is now."""
+        return {
+            **super().get_config(),
+            "rho": self.rho,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "centered": self.centered,
+        }
