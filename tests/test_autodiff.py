@@ -458,14 +458,15 @@ def test_a_long_chain_has_derivatives_of_functions_too():
 
 
 class Counted:
-    """An addition that counts how often its rules run."""
+    """An addition that counts how often its rules run, and how often they record."""
 
     def __init__(self) -> None:
-        self.rules = 0
+        self.rules = self.recorded = 0
         self.primitive = Primitive("counted", np.add, (self.rule, self.rule))
 
     def rule(self, ct: Any, y: Any, a: Any, b: Any) -> Any:
         self.rules += 1
+        self.recorded += state.grad
         return ct
 
     def __call__(self, a: tn.Tensor, b: tn.Tensor) -> tn.Tensor:
@@ -510,13 +511,23 @@ def test_rules_that_nobody_needs_do_not_run():
     assert not add(constant, constant).requires_grad
 
 
-def test_backward_records_nothing_and_needs_no_recording():
+def test_walks_record_only_where_somebody_can_ask_for_more():
+    add, t = Counted(), leaf(1.0)
+    add(t, t).backward()
+    tn.grad(lambda x: add(x, x))(1.0)
+    with tn.no_grad():
+        tn.grad(lambda x: add(x, t))(t)
+    assert (add.rules, add.recorded) == (5, 0)
+    tn.grad(lambda x: add(x, t))(1.0)
+    assert (add.rules, add.recorded) == (6, 1)
+
+
+def test_backward_needs_no_recording():
     t = leaf(2.0)
     y = t * t * t
     with tn.no_grad():
         y.backward()
     assert t.grad == 12.0
-    assert y.requires_grad
 
 
 # -- memory -----------------------------------------------------------------------------------

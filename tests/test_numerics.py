@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import assert_close, refused
+from helpers import assert_close, assert_same, refused
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -84,6 +84,14 @@ def test_clipping_has_slope_0_outside_and_1_inside_and_at_the_bounds(dtype):
 def test_a_bound_of_clipping_has_the_gradient_of_what_it_replaces():
     low, high = slopes(lambda a, b: ops.clip(np.array([-3.0, -2.0, 0.0, 5.0]), a, b), -1.0, 1.0)
     assert (low.item(), high.item()) == (2.0, 1.0)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "bool"])
+def test_no_gradient_flows_through_integers_or_bools(dtype):
+    x = np.array([-1.5, 0.5, 2.5])
+    steps = x.astype(dtype).astype(float)
+    assert_same(slope(lambda t: t * t.astype(dtype).astype("float64"), x), steps)
+    assert_same(slope(lambda t: t.astype(dtype).astype("float64"), x), np.zeros(3))
 
 
 # -- indexing ---------------------------------------------------------------------------------

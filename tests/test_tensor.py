@@ -15,7 +15,7 @@ from strategies import BROADCASTABLE, DTYPES, LAYOUTS
 
 import tinynet as tn
 from tinynet.engine.tensor import floatx, set_floatx
-from tinynet.engine.variable import stateless
+from tinynet.engine.variable import Memory, stateless
 
 FLOATS = ("float16", "float32", "float64")
 WHOLE = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -494,7 +494,7 @@ def test_a_copy_is_a_leaf_with_the_same_numbers(duplicate, a, tracked):
     assert t.requires_grad == (tracked and a.dtype.kind == "f")
 
 
-@over({name: f for name, f in COPIES.items() if name != "copy"}, "duplicate")
+@over(COPIES, "duplicate")
 def test_a_copy_of_a_variable_is_another_variable(duplicate):
     v = tn.Variable([1.0, 2.0], trainable=False, name="kernel", path="dense/kernel")
     again = duplicate(v)
@@ -909,6 +909,25 @@ def test_a_variable_has_a_name_a_path_and_the_shape_of_its_value():
     assert (v.name, v.path, v.shape, v.ndim, v.size) == ("kernel", "dense/kernel", (2, 3), 2, 6)
     assert tn.Variable(1.0, name="bias").path == "bias"
     assert all(word in repr(v) for word in ("dense/kernel", "(2, 3)", "float64"))
+
+
+def test_variables_in_one_memory_change_together_and_graphs_keep_their_numbers():
+    v, w = tn.Variable([1.0, 2.0]), tn.Variable([[3.0], [4.0]])
+    memory = Memory([v, w])
+    held, y = v.value, (v @ w).sum()
+    y.backward()
+    assert_same(v.grad, np.array([3.0, 4.0], "float32"))
+    memory.write(slice(1, 4), np.array([20.0, 30.0, 40.0]))
+    assert_same(v.numpy(), np.array([1.0, 20.0], "float32"))
+    assert_same(w.numpy(), np.array([[30.0], [40.0]], "float32"))
+    assert v.grad is None
+    y.backward()
+    assert_same(held.grad, np.array([6.0, 8.0], "float32"))
+    w.assign([[5.0], [6.0]])
+    assert_same(memory.array, np.array([1.0, 20.0, 5.0, 6.0], "float32"))
+    assert memory.holds_all()
+    Memory([w])
+    assert not memory.holds_all()
 
 
 def test_tensors_stand_in_for_variables_within_stateless_alone():

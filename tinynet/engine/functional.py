@@ -51,7 +51,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     top = stop_gradient(p.max(x, axis, keepdims=True))
     top = p.where(p.isfinite(top), top, 0.0)
     out = p.log(p.sum(p.exp(x - top), axis, keepdims=True)) + top
-    return out if keepdims else squeeze(out, range(x.ndim) if axis is None else axis)
+    return out if keepdims else squeeze(out, tuple(range(x.ndim)) if axis is None else axis)
 
 
 def log_softmax(x: Any, axis: Any = -1) -> Tensor:
