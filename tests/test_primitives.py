@@ -132,11 +132,13 @@ def test_nothing_is_mutated(primitive, case, data, seed):
     arrays = data.draw(inputs(case))  # the tensors work on these very arrays
     before = [x.copy() for x in arrays]
     y, pullback = tn.vjp(as_function(primitive, case), *map(wrap, arrays))
-    arrays += [y.data, direction(seed, y.shape).astype(y.dtype)]
-    before += [x.copy() for x in arrays[-2:]]
+    ct = wrap(direction(seed, y.shape).astype(y.dtype))
+    arrays += [y.data, ct.data]
+    before += [y.data.copy(), ct.data.copy()]
     for _ in range(3):
-        cts = [ct.data for ct in pullback(wrap(arrays[-1]))]
-        arrays, before = arrays + cts, before + [ct.copy() for ct in cts]
+        cts = [t.data for t in pullback(ct)]
+        arrays += cts
+        before += [x.copy() for x in cts]
         for now, then in zip(arrays, before, strict=True):
             assert_same(now, then)
 

@@ -1,0 +1,150 @@
+"""The examples and the README do what they say."""
+
+import contextlib
+import importlib.util
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+
+
+def run_example(name, folder):
+    """Run an example's main; return what it found and what it printed."""
+    spec = importlib.util.spec_from_file_location(name, PROJECT / "examples" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        found = module.main(out=folder)
+    return found, printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def gradient_descent(tmp_path_factory):
+    return run_example("02_gradient_descent", tmp_path_factory.mktemp("pictures"))
+
+
+def is_picture(path):
+    return path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 5000
+
+
+def test_one_neuron_finds_the_regression_line(tmp_path):
+    found, printed = run_example("01_one_neuron", tmp_path)
+    np.testing.assert_allclose(found["patient"], found["line"], atol=0.01)
+    np.testing.assert_allclose(found["quick"], found["line"], atol=0.1)
+    assert list(found["counts"].values()) == [2, 4, 1]
+    assert is_picture(found["picture"])
+    slope, intercept = found["line"]
+    assert f"gradient  {slope:.2f}" in printed
+    assert f"intercept {intercept:.2f}" in printed
+    assert str(found["picture"]) in printed
+
+
+def test_gradient_descent_approaches_least_squares(gradient_descent):
+    found, printed = gradient_descent
+    line = found["line"]
+    errors = [np.abs(np.subtract(w_and_b, line["exact"])).max() for w_and_b in line["lines"]]
+    assert errors[1] < 0.01 < errors[0]
+    assert len(line["loss"]) == 700
+    assert is_picture(found["picture"])
+    assert str(found["picture"]) in printed
+
+
+def test_a_neuron_of_several_inputs_recovers_a_linear_combination(gradient_descent):
+    found, _ = gradient_descent
+    (kernel, bias), (truth, offset) = found["combination"].values()
+    np.testing.assert_allclose(kernel, truth, atol=1e-3)
+    np.testing.assert_allclose(bias, offset, atol=1e-3)
+
+
+def test_a_sigmoid_neuron_recovers_a_logistic_curve(gradient_descent):
+    found, _ = gradient_descent
+    logistic = found["logistic"]
+    np.testing.assert_allclose(logistic["found"], (4, -1), atol=1e-2)
+    np.testing.assert_allclose(logistic["curve"].ravel(), logistic["y"], atol=1e-3)
+
+
+README = (PROJECT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("program", re.findall(r"^```python\n(.*?)^```", README, re.M | re.S))
+def test_each_program_in_the_readme_runs_and_prints_what_it_says(program, capsys):
+    exec(compile(program, "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert printed
+    for promised in re.findall(r"^print\(.*\)  # (\d.*)$", program, re.M):
+        assert promised in printed
+
+
+def test_the_readme_begins_with_the_main_job_and_the_tests_each_in_one_line():
+    first, second = re.findall(r"^```sh\n(.*?)^```", README, re.M | re.S)[:2]
+    assert first.count("\n") == second.count("\n") == 1
+    assert "examples/01_one_neuron.py" in first
+    assert "pytest" in second
+
+
+def test_every_file_that_the_readme_names_exists():
+    for name in re.findall(r"`((?:tinynet|examples|tests|benchmarks)/[\w./]*)`", README):
+        assert (PROJECT / name).exists(), name
+
+
+SEED_SCRIPT = """
+import numpy as np
+import matplotlib.pyplot as plt
+import tinynet
+from tinynet.models import Sequential, Model
+from tinynet.layers import Dense, Input
+from tinynet.optimizers import Adam
+
+def generate_data():
+    x = np.linspace(0, 1, 100)
+    y = 1.35 * x + np.random.randn(*x.shape) * 0.33 + 0.5
+    return x, y
+
+X, y = generate_data()
+
+def build_model():
+    activation = 'linear'
+    input_layer = Input(shape=[1])
+    output = Dense(1, activation = activation)(input_layer)
+    model = Model(inputs=input_layer, outputs=output)
+    return model
+
+optimizer = Adam(learning_rate = 0.6)
+model = build_model()
+model.compile(loss='mean_squared_error',optimizer=optimizer)
+history = model.fit(X,y,epochs=30, verbose=0)
+model.summary()
+w, b = model.layers[1].get_weights()
+print(f'weight {w[0][0]:.2f}\\nbias {b[0]:.2f}')
+"""
+
+
+def test_the_script_of_the_first_post_runs_with_keras_replaced(capsys):
+    scope = {}
+    exec(SEED_SCRIPT, scope)
+    assert "Total params: 8" in capsys.readouterr().out
+    slope, intercept = np.polyfit(scope["X"], scope["y"], 1)
+    assert abs(scope["w"].item() - slope) < 0.5
+    assert abs(scope["b"].item() - intercept) < 0.3
+    assert scope["model"].predict(scope["X"], verbose=0).shape == (100, 1)
+
+
+def test_the_script_of_the_second_post_runs_with_keras_replaced(capsys):
+    import tinynet.losses as losses
+    from tinynet.layers import Dense
+    from tinynet.models import Sequential
+
+    model = Sequential()
+    with pytest.warns(UserWarning, match="input_dim"):
+        model.add(Dense(1, input_dim=1))
+    x = (np.random.rand(50) * 10).reshape(-1, 1)
+    y = 0.1 * x + 2
+    model.compile(loss=losses.mean_squared_error, optimizer="sgd")
+    model.fit(x, y, epochs=700, verbose=False)
+    for layer in model.layers:
+        w, b = layer.get_weights()
+    np.testing.assert_allclose([w.item(), b.item()], [0.1, 2.0], atol=0.1)
