@@ -58,3 +58,21 @@ def refused(error: type[Exception], *words: str) -> Iterator[None]:
     assert type(caught.value) is error
     message = str(caught.value)
     assert not [word for word in words if word not in message], message
+
+
+def normal(seed: int, *shape: int, dtype: str = "float32") -> np.ndarray:
+    """Return numbers without anything special about them."""
+    return np.asarray(np.random.default_rng(seed).normal(size=shape), dtype)
+
+
+def everything(model: Any) -> list[np.ndarray]:
+    """Return copies of all that training changes: weights and the optimizer's variables."""
+    state = model.optimizer.variables if model.compiled else []
+    return [np.array(v) for v in (*model.weights, *state)]
+
+
+def assert_all_same(found: Any, expected: Any) -> None:
+    """Assert that lists of arrays are the same, one by one."""
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert_same(one, other)

@@ -62,20 +62,21 @@ def as_function(primitive: Primitive, case: Case) -> Callable[..., Tensor]:
 def fill(case: Case, shapes: Shapes, units: np.ndarray) -> list[np.ndarray]:
     """Return the free inputs, of these shapes, with numbers of the case chosen by `units`.
 
-    These are numbers from 0 to 1, at least `units_needed` of them.
+    These are `units_needed(shapes)` numbers from 0 to 1.
     """
-    positions = free_positions(case, len(shapes) + len(case.given))
-    ends = np.cumsum([math.prod(shape) for shape in shapes])
     numbers = APART[np.argsort(units[: len(APART)], kind="stable")] if case.apart else units
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
     parts = np.split(numbers[: ends[-1]], ends[:-1])
-    arrays = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
-    if case.apart:
-        return arrays
-    bounds = [case.domains[min(i, len(case.domains) - 1)] for i in positions]
-    return [low + (high - low) * x for (low, high), x in zip(bounds, arrays, strict=True)]
+    positions = free_positions(case, len(shapes) + len(case.given))
+    arrays = []
+    for i, part, shape in zip(positions, parts, shapes, strict=True):
+        low, high = case.domains[min(i, len(case.domains) - 1)]
+        arrays.append((part if case.apart else low + (high - low) * part).reshape(shape))
+    return arrays
 
 
 def units_needed(shapes: Shapes) -> int:
+    """Return how many numbers `fill` takes: to draw apart it ranks all that are apart."""
     return max(len(APART), sum(math.prod(shape) for shape in shapes))
 
 

@@ -17,7 +17,7 @@ from numpy.polynomial import Polynomial
 
 import tinynet as tn
 from tinynet import ops
-from tinynet.engine.tensor import Primitive, bind, state
+from tinynet.engine.tensor import Primitive, bind, floatx, set_floatx, state
 from tinynet.engine.variable import stateless
 
 SMALL = st.floats(-1.5, 1.5)
@@ -737,6 +737,16 @@ def test_a_new_thread_records_whatever_the_one_that_started_it_does():
     with tn.no_grad():
         assert in_threads(recording) == [True]
         assert not recording()
+
+
+def test_floatx_is_that_of_all_threads():
+    set_floatx("float16")
+    try:
+        assert in_threads(lambda: leaf(1.0).dtype, floatx) == ["float16", "float16"]
+        in_threads(lambda: set_floatx("float64"))
+        assert leaf(1.0).dtype == floatx() == "float64"
+    finally:
+        set_floatx("float32")
 
 
 def test_what_stands_in_for_a_variable_does_so_in_one_thread():

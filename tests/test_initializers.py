@@ -158,6 +158,14 @@ def test_normal_draws_are_the_quantiles_of_the_uniform_draws_of_their_seed(seed)
     np.testing.assert_allclose(rank_within, even, rtol=0, atol=2 * slack)
 
 
+@given(SEEDS, SHAPES, st.sampled_from(["float16", "float32", "float64"]))
+def test_draws_are_arrays_of_the_shape_and_dtype_asked_for(seed, shape, dtype):
+    for draw in tn_random.uniform, tn_random.normal, tn_random.truncated_normal:
+        draws = draw(shape, dtype=dtype, seed=seed)
+        assert (type(draws), draws.shape, draws.dtype) == (np.ndarray, shape, dtype)
+        np.testing.assert_array_equal(draws, draw(shape, seed=seed).astype(dtype))
+
+
 @given(made(*RANDOM), MATRICES)
 def test_wider_dtypes_hold_the_same_draws_and_narrower_ones_round_them(initializer, shape):
     draws = initializer(shape, "float32")
@@ -168,6 +176,17 @@ def test_wider_dtypes_hold_the_same_draws_and_narrower_ones_round_them(initializ
 
 
 # -- what is drawn --------------------------------------------------------------------------------
+
+
+@given(SEEDS, SHAPES, NUMBERS, SCALES)
+def test_plain_random_initializers_draw_from_the_law_in_their_name(seed, shape, first, second):
+    for cls, draw in {
+        initializers.RandomUniform: tn_random.uniform,
+        initializers.RandomNormal: tn_random.normal,
+        initializers.TruncatedNormal: tn_random.truncated_normal,
+    }.items():
+        weights = cls(first, second, seed)(shape)
+        np.testing.assert_array_equal(weights, draw(shape, first, second, seed=seed))
 
 
 @given(
@@ -268,6 +287,13 @@ def test_an_initializer_survives_its_config_as_json(initializer, shape):
     np.testing.assert_array_equal(again(shape), initializer(shape))
 
 
+@given(NUMBERS, st.integers(1, 9))
+def test_numpy_scalars_are_kept_as_python_numbers(mean, stddev):
+    initializer = initializers.RandomNormal(np.float32(mean), np.int64(stddev))
+    config = json.loads(json.dumps(initializer.get_config()))
+    assert config == {"seed": None, "mean": float(np.float32(mean)), "stddev": stddev}
+
+
 @given(made(*RANDOM[:-1], *CERTAIN[:-1]), SHAPES.filter(len))
 def test_any_shape_is_filled_without_a_warning(initializer, shape):
     with warnings.catch_warnings(), np.errstate(all="raise"):
@@ -282,12 +308,18 @@ def test_an_array_given_as_initializer_is_copied_and_keeps_its_shape(shape, seed
     values = tn_random.uniform(shape, seed=seed)
     initializer, before = initializers.get(values), values.copy()
     values[...] = 77.0
+    initializer(shape, "float64")[...] = 77.0
     np.testing.assert_array_equal(initializer(shape), before)
     np.testing.assert_array_equal(
         initializers.get(initializers.serialize(initializer))(shape), before
     )
     with pytest.raises(ValueError, match=r"`shape` must be that of the given values"):
         initializer((*shape, 2))
+
+
+@pytest.mark.parametrize("name", ["normal", "Normal", "TRUNCATED_NORMAL"])
+def test_a_normal_distribution_is_truncated_unless_it_says_otherwise(name):
+    assert initializers.VarianceScaling(distribution=name).distribution == "truncated_normal"
 
 
 def test_functions_classes_and_instances_are_accepted_as_they_are():

@@ -237,7 +237,7 @@ def test_the_public_function_of_its_name_runs_the_primitive(primitive, case):
     assert found.equation == expected.equation
 
 
-# -- law 5: compiled equals eager: see test_compiler.py ---------------------------------------
+# -- law 5, compiled equals eager, belongs here, with the compiler ----------------------------
 
 # -- law 6: nothing is left out ---------------------------------------------------------------
 

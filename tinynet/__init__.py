@@ -22,6 +22,7 @@ from . import (
     optimizers,
     utils,
 )
+from .compiler.jit import jit
 from .engine import numpy_protocol as _numpy_protocol  # noqa: F401 (installs itself)
 from .engine.autodiff import grad, hessian, hvp, jacobian, value_and_grad, vjp
 from .engine.gradcheck import check_grads, check_model_grads
@@ -47,6 +48,7 @@ __all__ = [
     "hvp",
     "initializers",
     "jacobian",
+    "jit",
     "layers",
     "losses",
     "metrics",

@@ -197,12 +197,15 @@ class Callbacks:
                 raise ValueError(f"callbacks: expected Callback objects, received {callback!r}.")
             callback.set_model(model)
             callback.set_params(params)
+        names = [name for name in vars(Callback) if name.startswith("on_")]
+        self.hooks = {name: self._defining(name) for name in names}
 
-    def defining(self, hook: str) -> list[Callable[..., None]]:
+    def _defining(self, hook: str) -> list[Callable[..., None]]:
         """Return the methods of those that define `hook`, to be called in this order."""
         base = getattr(Callback, hook)
-        return [getattr(c, hook) for c in self.callbacks if getattr(type(c), hook) is not base]
+        methods = [getattr(c, hook) for c in self.callbacks]
+        return [m for m in methods if getattr(m, "__func__", m) is not base]
 
     def __call__(self, hook: str, *args: Any) -> None:
-        for method in self.defining(hook):
+        for method in self.hooks[hook]:
             method(*args)

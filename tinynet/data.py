@@ -73,7 +73,10 @@ class Dataset:
             name: None if data is None else tree.map_structure(lambda a: to_array(a, name), data)  # noqa: B023
             for name, data in named.items()
         }
-        self.x, self.y, self.sample_weight = arrays.values()
+        self.x, *rest = arrays.values()
+        self.y, self.sample_weight = (
+            r[0] if isinstance(r, list) and len(r) == 1 else r for r in rest
+        )
         self.size = _common_length(arrays)
         for name, value in (("batch_size", batch_size), ("steps", steps)):
             if value is not None and not (isinstance(value, (int, np.integer)) and value >= 0):
@@ -84,6 +87,13 @@ class Dataset:
         self.shuffle = shuffle
         self._next = 0  # the batch that comes next; goes on from epoch to epoch if steps are given
         self._order: np.ndarray | None = None
+
+    @classmethod
+    def of_one_batch(cls, x: Any, y: Any = None, sample_weight: Any = None) -> Dataset:
+        """Return a dataset whose samples are all in one batch."""
+        dataset = cls(x, y, sample_weight)
+        dataset.batch_size, dataset.all_batches = dataset.size, 1
+        return dataset
 
     @property
     def batches(self) -> int:
@@ -97,8 +107,21 @@ class Dataset:
         elif self.shuffle:
             np.random.permutation(self.size)
 
-    def epoch(self) -> Iterator[tuple[Any, Any, Any, int]]:
-        """Yield x, y, weights and the number of samples of each batch of one epoch."""
+    def rewind(self) -> None:
+        """Let the next epoch begin with the first batch."""
+        self._next = 0
+
+    def arrays(self) -> list[np.ndarray]:
+        """Return all arrays: those of x, of y and of the weights, as far as they are given."""
+        parts = (self.x, self.y, self.sample_weight)
+        return [a for part in parts if part is not None for a in tree.flatten(part)]
+
+    def take(self, rows: Any) -> tuple[Any, Any, Any]:
+        """Return x, y and weights of these rows; what is not given stays None."""
+        return _take(self.x, rows), _take(self.y, rows), _take(self.sample_weight, rows)
+
+    def epoch(self) -> Iterator[tuple[Any, int]]:
+        """Yield the rows of each batch of one epoch, a slice or indices, and how many they are."""
         if not self.steps or self._next >= self.all_batches:
             self._next = 0
         for _ in range(self.batches):
@@ -112,10 +135,7 @@ class Dataset:
                 break
             rows = self._rows(self._next)
             self._next += 1
-            yield (
-                *(_take(data, rows) for data in (self.x, self.y, self.sample_weight)),
-                _length(rows),
-            )
+            yield rows, _length(rows)
 
     def _rows(self, batch: int) -> Any:
         """Return the rows of a batch: a slice, or indices in the order that was drawn."""
@@ -185,8 +205,19 @@ def split(data: tuple[Any, Any, Any], share: float) -> tuple[tuple[Any, ...], tu
     )
 
 
-def by_class(y: Any, class_weight: dict[int, float]) -> np.ndarray:
-    """Return the weight of each sample's class: y rounded, or the place of its largest element."""
+def by_class(y: Any, class_weight: dict[int, float], sample_weight: Any = None) -> np.ndarray:
+    """Return the weight of each sample's class: y rounded, or the place of its largest element.
+
+    Raises
+    ------
+    ValueError
+        When there are sample weights, too.
+    """
+    if sample_weight is not None:
+        raise ValueError(
+            "Arguments `sample_weight` and `class_weight` cannot be specified at the same time. "
+            f"Received: sample_weight={sample_weight}, class_weight={class_weight}"
+        )
     y = to_array(y, "y")
     classes = y.argmax(-1) if y.ndim > 1 and y.shape[-1] > 1 else np.round(y.reshape(len(y)))
     return np.array([class_weight.get(int(c), 1.0) for c in classes], floatx())

@@ -137,6 +137,8 @@ def named(plain: Sequence[Any], weighted: Sequence[Any]) -> dict[str, tuple[Metr
     for identifiers, uses_weights in ((plain, False), (weighted, True)):
         for identifier in identifiers:
             metric = get(identifier)
+            if isinstance(identifier, str):
+                metric.name = identifier  # logs repeat what was typed
             name = metric.name
             if uses_weights and name in table:
                 name = f"weighted_{name}"

@@ -82,7 +82,8 @@ class Model(Layer, Trainer):
         print_fn : function of the whole text, optional
             Called instead of `print`.
         """
-        (print_fn or print)(summary_text(self, line_length))
+        text = summary_text(self, line_length)
+        print(text, end="") if print_fn is None else print_fn(text)
 
 
 class Functional(Model):
@@ -99,9 +100,11 @@ class Functional(Model):
                         f"All `{argument}` values must be KerasTensors. Received: "
                         f"{argument}={value} including invalid value {x} of type {type(x)}"
                     )
+        nodes, met = _sorted_nodes(tree.flatten(inputs), tree.flatten(outputs))
+        # The first attribute: so a copy begins with the first node and never has far to go back.
+        self._plan = [node for node in nodes if not isinstance(node.layer, InputLayer)]
         self.input, self.output = inputs, outputs
         self.inputs, self.outputs = tree.flatten(inputs), tree.flatten(outputs)
-        nodes, met = _sorted_nodes(self.inputs, self.outputs)
         self._layers = _by_depth(nodes, met, self.inputs)
         names = [layer.name for layer in self._layers]
         for repeated in names:
@@ -110,7 +113,6 @@ class Functional(Model):
                     f'The name "{repeated}" is used {names.count(repeated)} times in the model. '
                     "All operation names should be unique."
                 )
-        self._plan = [node for node in nodes if not isinstance(node.layer, InputLayer)]
         self.built = True
 
     @property
@@ -120,13 +122,13 @@ class Functional(Model):
 
     @property
     def input_shape(self) -> Any:
-        """The shape of the input, or the structure of the inputs' shapes."""
-        return tree.map_structure(lambda x: x.shape, self.input)
+        """The shape of the input, or a list of the inputs' shapes."""
+        return _alone([x.shape for x in self.inputs])
 
     @property
     def output_shape(self) -> Any:
-        """The shape of the output, or the structure of the outputs' shapes."""
-        return tree.map_structure(lambda x: x.shape, self.output)
+        """The shape of the output, or a list of the outputs' shapes."""
+        return _alone([x.shape for x in self.outputs])
 
     @property
     def output_names(self) -> list[str]:
@@ -134,24 +136,40 @@ class Functional(Model):
         return [x.node.layer.name for x in self.outputs]
 
     def call(self, inputs: Any) -> Any:
-        """Return the outputs: run the graph on tensors."""
+        """Return the outputs, one without a list around it: run the graph on tensors."""
         values = dict(zip(self.inputs, self.fitted(inputs), strict=True))
-        for layer, arguments, outputs in self._plan:
-            found = layer(tree.map_structure(values.__getitem__, arguments))
+        for layer, arguments, outputs, options in self._plan:
+            found = layer(tree.map_structure(values.__getitem__, arguments), **options)
             values.update(zip(outputs, tree.flatten(found), strict=True))
-        return tree.map_structure(values.__getitem__, self.output)
+        return _alone(tree.map_structure(values.__getitem__, self.output))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shapes of the outputs for inputs of `input_shape`, structured as given."""
+        shape = super().compute_output_shape(input_shape)
+        listed = isinstance(self.output, (list, tuple)) and len(self.outputs) == 1
+        return [shape] if listed else shape
 
     def fitted(self, inputs: Any) -> list[Tensor]:
         """Return the inputs in order, of the declared ranks: (n,) for (n, 1) and the reverse."""
-        if isinstance(inputs, dict) and not isinstance(self.input, dict):
-            inputs = [inputs.get(x.node.layer.name) for x in self.inputs]
-        flat = tree.flatten(inputs)
-        if len(flat) != len(self.inputs) or any(x is None for x in flat):
+        flat = self._by_name(inputs) if isinstance(inputs, dict) else tree.flatten(inputs)
+        if len(flat) != len(self.inputs):
             raise ValueError(
                 f"Model '{self.name}' expects {len(self.inputs)} inputs "
                 f"({', '.join(x.node.layer.name for x in self.inputs)}), received {len(flat)}."
             )
         return [self._fitted(x, declared) for x, declared in zip(flat, self.inputs, strict=True)]
+
+    def _by_name(self, inputs: dict[str, Any]) -> list[Tensor]:
+        """Return the inputs that are called as the model's, or as the layers that begin it."""
+        layers = [x.node.layer.name for x in self.inputs]
+        names = sorted(self.input) if isinstance(self.input, dict) else layers
+        for name in names:
+            if name not in inputs:
+                raise ValueError(
+                    f'Missing data for input "{name}". You passed a data dictionary with keys '
+                    f"{list(inputs)}. Expected the following keys: {names}"
+                )
+        return [x for name in names for x in tree.flatten(inputs[name])]
 
     def _fitted(self, x: Tensor, declared: KerasTensor) -> Tensor:
         if x.ndim == declared.ndim:
@@ -212,6 +230,11 @@ def _by_depth(nodes: list[Node], met: list[Layer], inputs: list[KerasTensor]) ->
     return sorted([*unused, *met], key=lambda layer: -of_layer.get(layer, 0))
 
 
+def _alone(things: Any) -> Any:
+    """Return the only thing in a list, or the structure that is no list of one thing."""
+    return things[0] if isinstance(things, (list, tuple)) and len(things) == 1 else things
+
+
 class Sequential(Model):
     """A model of layers one after the other.
 
@@ -243,7 +266,8 @@ class Sequential(Model):
         self._rebuild()
 
     def add(self, layer: Any, rebuild: bool = True) -> None:
-        """Put a layer at the end."""
+        """Put a layer at the end; if it does not go there, the model stays as it is."""
+        before = self._entrance, list(self._stack)
         if isinstance(layer, KerasTensor):
             layer = layer.node.layer
         if not isinstance(layer, Layer):
@@ -263,8 +287,13 @@ class Sequential(Model):
             if layer.declared_shape is not None and not self._stack and not self._entrance:
                 self._enter(InputLayer(layer.declared_shape))
             self._stack.append(layer)
-        if rebuild:
+        try:
+            if rebuild:
+                self._rebuild()
+        except Exception:
+            self._entrance, self._stack = before
             self._rebuild()
+            raise
 
     def _enter(self, layer: InputLayer) -> None:
         if self._entrance or self._stack:

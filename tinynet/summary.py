@@ -23,7 +23,7 @@ def summary_text(model: Any, line_length: int | None = None) -> str:
     lines = [
         f'Model: "{model.name}"',
         _rule("┏━┳┓", widths),
-        *_cells(HEADER, widths, "┃"),
+        *_header(widths),
         _rule("┡━╇┩", widths),
     ]
     for i, row in enumerate(rows):
@@ -87,16 +87,22 @@ def _rule(marks: str, widths: tuple[int, ...]) -> str:
     return marks[0] + marks[2].join(marks[1] * w for w in widths) + marks[3]
 
 
-def _cells(texts: tuple[str, ...], widths: tuple[int, ...], bar: str = "│") -> list[str]:
+def _header(widths: tuple[int, ...]) -> list[str]:
+    """Return the lines of the header: those of a row, but standing at its bottom."""
+    return [line.replace("│", "┃") for line in _cells(HEADER, widths, bottom=True)]
+
+
+def _cells(texts: tuple[str, ...], widths: tuple[int, ...], bottom: bool = False) -> list[str]:
     """Return the lines of a row: texts wrapped at spaces, the last column set to the right."""
     columns = [_wrapped(text, w - 2) for text, w in zip(texts, widths, strict=True)]
     height = max(map(len, columns))
+    empty = [[""] * (height - len(column)) for column in columns]
+    filled = [e + c if bottom else c + e for c, e in zip(columns, empty, strict=True)]
     lines = []
-    for i in range(height):
-        parts = [column[i] if i < len(column) else "" for column in columns]
+    for parts in zip(*filled, strict=True):
         padded = [f" {part:<{w - 2}} " for part, w in zip(parts, widths, strict=True)]
         padded[-1] = f" {parts[-1]:>{widths[-1] - 2}} "
-        lines.append(bar + bar.join(padded) + bar)
+        lines.append(f"│{'│'.join(padded)}│")
     return lines
 
 

@@ -16,6 +16,7 @@ from .data import Dataset, by_class, split
 from .engine.autodiff import gradients
 from .engine.tensor import Tensor, no_grad, wrap
 from .layers.base import within
+from .step import Step
 
 
 class Trainer:
@@ -79,6 +80,7 @@ class Trainer:
         self._given_metrics = (tuple(metrics or ()), tuple(weighted_metrics or ()))
         self._compiled_loss: losses.Loss | None = None
         self._compiled_metrics: dict[str, tuple[Any, bool]] | None = None
+        self._steps = None
         self.compiled = True
 
     def _prepare(self) -> bool:
@@ -196,35 +198,37 @@ class Trainer:
         if y is None:
             raise ValueError("fit: expected targets y, received None.")
         data, validation = (x, y, sample_weight), _unpack(validation_data)
-        if class_weight is not None:
-            if sample_weight is not None:
-                raise ValueError("You cannot use `class_weight` and `sample_weight` together.")
-            data = (x, y, by_class(y, class_weight))
         if validation_split and validation is None:
             data, validation = split(data, validation_split)
+        if class_weight is not None:
+            data = (*data[:2], by_class(data[1], class_weight, sample_weight))
         dataset = Dataset(*data, batch_size, steps_per_epoch, shuffle)
         held_out = validation and Dataset(
             *validation, validation_batch_size or batch_size, validation_steps
         )
+        params = {"verbose": _verbosity(verbose), "epochs": epochs, "steps": dataset.batches}
+        history, numbers = History(), range(initial_epoch, epochs)
+        calls = self._callbacks(callbacks, params, history)
         if self._prepare():
             dataset.shuffle_once()
-        params = {"verbose": _verbosity(verbose), "epochs": epochs, "steps": dataset.batches}
-        self.history = History()
-        calls = self._callbacks(callbacks, params, self.history)
+        self.history = history
         self.stop_training = False
         logs: Logs = {}
         calls("on_train_begin", {})
-        for epoch in range(initial_epoch, epochs):
+        step = self._stepper(dataset, True)
+        held_step = held_out and self._stepper(held_out, False)
+        for epoch in numbers:
             calls("on_epoch_begin", epoch, {})
-            logs = self._pass(dataset, self.train_step, calls, "train")
+            logs = self._pass(dataset, step, calls, "train")
             if held_out and _is_due(epoch, validation_freq):
-                found = self._evaluate(held_out, calls)
+                found = self._evaluate(held_out, calls, held_step)
                 logs |= {f"val_{key}": value for key, value in found.items()}
+                logs = dict(sorted(logs.items()))
             calls("on_epoch_end", epoch, logs)
             if self.stop_training:
                 break
         calls("on_train_end", logs)
-        return self.history
+        return history
 
     def evaluate(
         self,
@@ -271,12 +275,8 @@ class Trainer:
         dataset = Dataset(x, None, None, batch_size, steps)
         params = {"verbose": _verbosity(verbose), "epochs": 1, "steps": dataset.batches}
         calls = self._callbacks(callbacks, params)
-        parts = []
         calls("on_predict_begin", {})
-        for batch, (xb, _, _, _) in enumerate(dataset.epoch()):
-            calls("on_predict_batch_begin", batch, {})
-            parts.append(self.predict_on_batch(xb))
-            calls("on_predict_batch_end", batch, {"outputs": parts[-1]})
+        parts = self._outputs(dataset, calls)
         calls("on_predict_end", {})
         columns = zip(*(tree.flatten(part) for part in parts), strict=True)
         joined = iter([np.concatenate(column) for column in columns])
@@ -292,20 +292,18 @@ class Trainer:
     ) -> Any:
         """Take one step on the samples given; return the loss before it, as `evaluate` does."""
         if class_weight is not None:
-            sample_weight = by_class(y, class_weight)
-        return self._on_batch(self.train_step, x, y, sample_weight, return_dict)
+            sample_weight = by_class(y, class_weight, sample_weight)
+        return self._on_batch(True, x, y, sample_weight, return_dict)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
         """Return the loss of the samples given, as `evaluate` does."""
-        return self._on_batch(self.test_step, x, y, sample_weight, return_dict)
+        return self._on_batch(False, x, y, sample_weight, return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for the samples given, as arrays."""
-        with no_grad():
-            outputs = self(_tensors(Dataset(x).x))  # type: ignore[operator]
-        return tree.map_structure(lambda t: np.array(t), outputs)
+        return self._outputs(Dataset.of_one_batch(x))[0]
 
     # -- what these have in common ------------------------------------------------------------
 
@@ -314,45 +312,124 @@ class Trainer:
         bar = [ProgbarLogger()] if params["verbose"] else []
         return Callbacks([*given, *more, *bar], self, params)
 
-    def _on_batch(self, step: Any, x: Any, y: Any, sample_weight: Any, return_dict: bool) -> Any:
+    def _on_batch(
+        self, training: bool, x: Any, y: Any, sample_weight: Any, return_dict: bool
+    ) -> Any:
         if y is None:
             raise ValueError("Expected targets y, received None.")
         self._prepare()
-        dataset = Dataset(x, y, sample_weight)
-        dataset.batch_size = dataset.size
-        dataset.all_batches = 1
-        return self._as_asked(self._pass(dataset, step, Callbacks([], self, {}), ""), return_dict)
+        dataset = Dataset.of_one_batch(x, y, sample_weight)
+        step = self._stepper(dataset, training)
+        return self._as_asked(self._pass(dataset, step), return_dict)
 
-    def _evaluate(self, dataset: Dataset, calls: Callbacks) -> Logs:
+    def _evaluate(self, dataset: Dataset, calls: Callbacks, step: Any = None) -> Logs:
+        dataset.rewind()
         calls("on_test_begin", {})
-        logs = self._pass(dataset, self.test_step, calls, "test")
+        logs = self._pass(dataset, step or self._stepper(dataset, False), calls, "test")
         calls("on_test_end", logs)
         return logs
 
-    def _pass(self, dataset: Dataset, step: Any, calls: Callbacks, mode: str) -> Logs:
+    def _pass(
+        self, dataset: Dataset, step: Any, calls: Callbacks | None = None, mode: str = ""
+    ) -> Logs:
         """Go through the batches of an epoch once; return the means over its samples."""
-        before = calls.defining(f"on_{mode}_batch_begin") if mode else []
-        after = calls.defining(f"on_{mode}_batch_end") if mode else []
+        before = calls.hooks[f"on_{mode}_batch_begin"] if calls else []
+        after = calls.hooks[f"on_{mode}_batch_end"] if calls else []
         watched = self._compiled_metrics or {}
         for metric, _ in watched.values():
             metric.reset_state()
-        total, rows = 0.0, 0
-        for batch, (x, y, sample_weight, size) in enumerate(dataset.epoch()):
+        total, seen = 0.0, 0
+        for batch, (rows, size) in enumerate(dataset.epoch()):
             for call in before:
                 call(batch, {})
-            x, y, sample_weight = _tensors(x), _tensors(y), _tensors(sample_weight)
-            loss, y_pred = step(x, y, sample_weight)
-            total += loss.item() * size
-            rows += size
-            for metric, weighted in watched.values():
-                metric.update_state(y, y_pred, sample_weight if weighted else None)
+            loss, y_pred = step(rows, size)
+            total += loss * size
+            seen += size
+            if watched:
+                _, y, sample_weight = map(_tensors, dataset.take(rows))
+                for metric, weighted in watched.values():
+                    metric.update_state(y, y_pred, sample_weight if weighted else None)
             if after:
-                logs = self._logs(total / rows)
+                logs = self._logs(total / seen)
                 for call in after:
                     call(batch, logs)
             if self.stop_training and mode == "train":
                 break
-        return self._logs(total / rows)
+        if not self.optimizer.built:  # type: ignore[union-attr]
+            # No step was taken, but Keras makes the state here, too.
+            self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined, union-attr]
+        return self._logs(total / seen)
+
+    def _stepper(self, dataset: Dataset, training: bool) -> Any:
+        """Return a function of rows and their number to the loss and the predictions there."""
+        step = self.train_step if training else self.test_step
+        usual = Trainer.train_step if training else Trainer.test_step
+        if self.run_eagerly or step.__func__ is not usual:  # type: ignore[attr-defined]
+
+            def eagerly(rows: Any, size: int) -> tuple[float, Any]:
+                loss, y_pred = step(*map(_tensors, dataset.take(rows)))
+                return loss.item(), y_pred
+
+            return eagerly
+        self._call_once(dataset)
+        function = self.train_function if training else self.test_function
+        return function.on(dataset, with_outputs=bool(self._compiled_metrics))
+
+    def _outputs(self, dataset: Dataset, calls: Callbacks | None = None) -> list[Any]:
+        """Return the outputs for each batch, as arrays."""
+        before = calls.hooks["on_predict_batch_begin"] if calls else []
+        after = calls.hooks["on_predict_batch_end"] if calls else []
+        self._call_once(dataset)
+        step = None if self.run_eagerly else self.predict_function.on(dataset)
+        parts = []
+        for batch, (rows, size) in enumerate(dataset.epoch()):
+            for call in before:
+                call(batch, {})
+            if step:
+                parts.append(step(rows, size)[1])
+            else:
+                with no_grad():
+                    outputs = self(_tensors(dataset.take(rows)[0]))  # type: ignore[operator]
+                parts.append(tree.map_structure(lambda t: np.array(t), outputs))
+            for call in after:
+                call(batch, {"outputs": parts[-1]})
+        return parts
+
+    def _call_once(self, dataset: Dataset) -> None:
+        """Run the model on the first batch if it has never run: it may have to be built."""
+        if not self._called:  # type: ignore[attr-defined]
+            with no_grad():
+                first = slice(0, min(dataset.batch_size, dataset.size))
+                self(_tensors(dataset.take(first)[0]))  # type: ignore[operator]
+
+    # -- compiled steps -----------------------------------------------------------------------
+
+    @property
+    def train_function(self) -> Step:
+        """The compiled step of `fit`: print its ``source`` to see how the weights are updated."""
+        return self._step("train")
+
+    @property
+    def test_function(self) -> Step:
+        """The compiled step of `evaluate`."""
+        return self._step("test")
+
+    @property
+    def predict_function(self) -> Step:
+        """The compiled step of `predict`."""
+        return self._step("predict")
+
+    _steps: dict[str, Step] | None = None
+
+    def _step(self, kind: str) -> Step:
+        self._steps = self._steps or {}
+        if kind not in self._steps:
+            self._steps[kind] = Step(self, kind)
+        return self._steps[kind]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle without what is compiled; it will be again."""
+        return {**vars(self), "_steps": None}
 
     def _logs(self, loss: float) -> Logs:
         """Return the loss and the metrics so far, by sorted names."""

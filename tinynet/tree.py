@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 
 def is_structure(value: Any) -> bool:
     """Return whether `value` holds several things: a dict, or a list or tuple of arrays.
@@ -19,8 +21,12 @@ def is_structure(value: Any) -> bool:
     (True, False)
     """
     if isinstance(value, (list, tuple)):
-        return not value or any(hasattr(v, "shape") or is_structure(v) for v in value)
+        return not value or any(_is_array(v) or is_structure(v) for v in value)
     return isinstance(value, dict)
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "shape") and not isinstance(value, np.generic)
 
 
 def flatten(structure: Any) -> list[Any]:

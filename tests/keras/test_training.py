@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -52,33 +51,31 @@ TWO_INPUTS = Graph(2, [Spec(WIDTH, "sigmoid", True)], [(0, 0), (0, 1), (-1, 2, 3
 
 # -- optimizers -----------------------------------------------------------------------------------
 
-RATES = st.sampled_from([0.003, 0.05, 0.2])
+RATES = {"SGD": st.sampled_from([0.003, 0.02]), "Adam": st.sampled_from([0.003, 0.1])}
 CLIPS = st.sampled_from(
     [{}, {"clipnorm": 0.3}, {"clipvalue": 0.05}, {"global_clipnorm": 0.4}, {"clipnorm": 0.0}]
 )
 DECAYS = st.sampled_from([{}, {"weight_decay": 0.1}, {"weight_decay": 0.0}])
-OWN = {
-    "SGD": st.fixed_dictionaries(
-        {}, optional={"momentum": st.sampled_from([0.0, 0.5, 0.95]), "nesterov": st.booleans()}
-    ),
-    "Adam": st.fixed_dictionaries(
-        {},
-        optional={
-            "beta_1": st.sampled_from([0.0, 0.5, 0.95]),
-            "beta_2": st.sampled_from([0.5, 0.99, 0.9999]),
-            "epsilon": st.sampled_from([1e-8, 1e-3, 0.1]),
-            "amsgrad": st.booleans(),
-        },
-    ),
+MOMENTA = {"momentum": st.sampled_from([0.0, 0.5, 0.95]), "nesterov": st.booleans()}
+BETAS = {
+    "beta_1": st.sampled_from([0.0, 0.5, 0.95]),
+    "beta_2": st.sampled_from([0.5, 0.99, 0.9999]),
+    "amsgrad": st.booleans(),
 }
+# Adam divides a gradient by its own size: one that is all but 0, and so all rounding error, decides
+# a whole step. A large epsilon prevents that; small ones meet gradients that are given exactly.
+LARGE, SMALL = st.sampled_from([1e-3, 0.1]), st.sampled_from([1e-7, 1e-8, 1e-5])
 
 
 @st.composite
-def optimizers(draw: Any) -> tuple[str, dict[str, Any]]:
+def optimizers(draw: Any, epsilons: Any = LARGE) -> tuple[str, dict[str, Any]]:
     """Draw the name of an optimizer and options for it."""
-    name = draw(st.sampled_from(sorted(OWN)))
-    options = {"learning_rate": draw(RATES), **draw(OWN[name]), **draw(DECAYS), **draw(CLIPS)}
-    return name, options
+    name = draw(st.sampled_from(["SGD", "Adam"]))
+    options = {"learning_rate": draw(RATES[name]), **draw(DECAYS), **draw(CLIPS)}
+    if name == "Adam":
+        options["epsilon"] = draw(epsilons)
+    own = st.fixed_dictionaries({}, optional=BETAS if name == "Adam" else MOMENTA)
+    return name, options | draw(own)
 
 
 def made(lib: Any, optimizer: tuple[str, dict[str, Any]]) -> Any:
@@ -86,7 +83,7 @@ def made(lib: Any, optimizer: tuple[str, dict[str, Any]]) -> Any:
     return getattr(lib.optimizers, name)(**options)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(stacks() | graphs(), optimizers(), SEEDS)
 def test_every_optimizer_leads_to_the_losses_weights_and_slots_of_keras(
     run_eagerly, network, optimizer, seed
@@ -125,8 +122,8 @@ def test_the_weights_excluded_from_weight_decay_are_those_of_keras(
     assert_both_agree(run, seed)
 
 
-@few
-@given(optimizers(), SEEDS)
+@some
+@given(optimizers(LARGE | SMALL), SEEDS)
 def test_gradients_applied_by_hand_change_variables_as_in_keras(optimizer, seed):
     def run(lib):
         variables = [lib.Variable(numbers(seed + i, *shape)) for i, shape in enumerate(SHAPES)]
@@ -148,13 +145,17 @@ SHAPES = [(2, 3), (3,), ()]
 # -- whole stories --------------------------------------------------------------------------------
 
 OPTIMIZERS = st.sampled_from(
-    [("SGD", {"momentum": 0.9}), ("SGD", {"learning_rate": 0.1}), ("Adam", {"learning_rate": 0.02})]
+    [
+        ("SGD", {"momentum": 0.9}),
+        ("SGD", {"learning_rate": 0.1}),
+        ("Adam", {"learning_rate": 0.02, "epsilon": 1e-3}),
+    ]
 )
 COMPILED = st.fixed_dictionaries(
     {"loss": st.sampled_from(["mse", "mean_squared_error", "MeanSquaredError"])},
     optional={
         "metrics": st.sampled_from([[], ["mae"], ["mse", "MeanAbsoluteError"]]),
-        "weighted_metrics": st.sampled_from([["mae"], ["MSE", "mae"]]),
+        "weighted_metrics": st.sampled_from([["MAE"], ["mean_squared_error", "MAE"]]),
         "loss_weights": st.sampled_from([0.5, 3.0]),
     },
 )
@@ -196,9 +197,8 @@ class Story:
         self.sample_weight = abs(numbers(seed + 2, ROWS))
 
     def do(self, action: str, options: Any) -> Any:
-        return getattr(self, action)(**options) if isinstance(options, dict) else getattr(
-            self, action
-        )(options)
+        method = getattr(self, action)
+        return method(**options) if isinstance(options, dict) else method(options)
 
     def compile(self, **options: Any) -> None:
         chosen = made(self.lib, self.optimizer)
@@ -206,9 +206,13 @@ class Story:
         options = {"metrics": [], **options, "run_eagerly": self.run_eagerly}
         self.model.compile(optimizer=chosen, **options)
 
-    def fit(self, weights: str, validation: str, **options: Any) -> Any:
+    def fit(self, weights: str, validation: str, epochs: int, **options: Any) -> Any:
+        options["epochs"] = options.get("initial_epoch", 0) + epochs
         w, rows = self.sample_weight, slice(3, 16)
-        part = ([a[rows] for a in self.x] if isinstance(self.x, list) else self.x[rows]), self.y[rows]
+        part = (
+            ([a[rows] for a in self.x] if isinstance(self.x, list) else self.x[rows]),
+            self.y[rows],
+        )
         given = {
             "rows": {"sample_weight": w},
             "column": {"sample_weight": w[:, None]},
@@ -232,7 +236,9 @@ class Story:
 
     def train_on_batch(self) -> Any:
         flat = self.model.train_on_batch(self.x, self.y, self.sample_weight)
-        weighted = self.model.train_on_batch(self.x, self.y, class_weight={0: 2.0}, return_dict=True)
+        weighted = self.model.train_on_batch(
+            self.x, self.y, class_weight={0: 2.0}, return_dict=True
+        )
         return flat, weighted, state(self.model)
 
     def test_on_batch(self) -> Any:
@@ -249,7 +255,7 @@ class Story:
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.sampled_from([TANH, LAZY, TWO_INPUTS]),
     OPTIMIZERS,
@@ -268,3 +274,240 @@ def test_whatever_is_done_with_a_model_from_one_seed_has_the_results_of_keras(
 
 
 LAST = {"epochs": 2, "batch_size": 8, "weights": "none", "validation": "split"}
+
+
+# -- the order of samples -------------------------------------------------------------------------
+
+SHUFFLES = pytest.mark.parametrize("shuffle", [True, False, "batch"])
+
+
+def fresh(lib: Any, run_eagerly: Any, seed: int = 0) -> Story:
+    """Return the story of a small model that is compiled and has done nothing else."""
+    story = Story(lib, TANH, ("SGD", {"learning_rate": 0.05}), seed, run_eagerly)
+    story.compile(loss="mse", metrics=["mae"])
+    return story
+
+
+BEFORE = ["nothing", "predict", "evaluate", "train_on_batch", "test_on_batch", "fit", "compile"]
+
+
+@SHUFFLES
+@pytest.mark.parametrize("before", BEFORE)
+def test_a_first_fit_throws_one_permutation_away_unless_the_loss_was_used(
+    run_eagerly, before, shuffle
+):
+    def run(lib):
+        story = fresh(lib, run_eagerly)
+        if before in ("fit", "compile"):
+            story.fit("none", "none", 1, batch_size=8)
+            if before == "compile":
+                story.compile(loss="mse")
+        elif before != "nothing":
+            story.do(before, {})
+        return story.fit("none", "split", 2, batch_size=8, shuffle=shuffle)
+
+    assert_both_agree(run)
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+@SHUFFLES
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_a_permutation_carries_over_to_the_next_epoch_of_fewer_steps(run_eagerly, steps, shuffle):
+    def run(lib):
+        story = fresh(lib, run_eagerly)
+        again = {"batch_size": 8, "shuffle": shuffle, "steps_per_epoch": steps}
+        return [story.fit("none", "none", 4, **again) for _ in range(2)]
+
+    assert_both_agree(run)
+
+
+@SHUFFLES
+def test_more_steps_than_batches_end_the_epoch_with_a_warning_as_in_keras(run_eagerly, shuffle):
+    def run(lib):
+        story = fresh(lib, run_eagerly)
+        options = {"batch_size": 8, "steps_per_epoch": 4, "shuffle": shuffle, "verbose": 0}
+        with pytest.warns(UserWarning, match="Your input ran out of data") as caught:
+            history = story.model.fit(story.x, story.y, epochs=2, **options)
+        return history.history, len(caught), state(story.model)
+
+    assert_both_agree(run)
+
+
+# -- what is compiled -----------------------------------------------------------------------------
+
+LOSSES = {
+    "a name": lambda lib: "mean_absolute_error",
+    "a class's name": lambda lib: "MeanSquaredError",
+    "a class": lambda lib: lib.losses.MeanAbsoluteError,
+    "an object": lambda lib: lib.losses.MeanSquaredError(reduction="sum", name="of_squares"),
+    "an object that divides by weights": lambda lib: lib.losses.MeanAbsoluteError(
+        reduction="mean_with_sample_weight"
+    ),
+    "a function": lambda lib: lib.losses.mean_squared_error,
+    "one number per sample": lambda lib: lambda t, p: lib.ops.mean(lib.ops.abs(t - p) ** 3, -1),
+    "one number per output": lambda lib: lambda t, p: lib.ops.square(t - p) * 0.5,
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+@pytest.mark.parametrize("column", [False, True])
+def test_a_loss_in_any_form_trains_as_in_keras(run_eagerly, loss, column):
+    x, y = numbers(1, ROWS, WIDTH), numbers(2, ROWS)
+    targets = y[:, None] if column else y
+
+    def run(lib):
+        model = TANH.build(lib)
+        model.compile("sgd", loss(lib), run_eagerly=run_eagerly[lib])
+        history = model.fit(x, targets, 8, 2, 0, sample_weight=y**2)
+        return history.history, state(model)
+
+    assert_both_agree(run)
+
+
+def largest_error(t: Any, p: Any) -> Any:
+    """Return a metric of the user's own, in operations that both libraries' tensors have."""
+    return abs(t - p) ** 3
+
+
+METRICS = {
+    "names": lambda lib: ["mae", "MSE", "mean_absolute_error", "MeanSquaredError"],
+    "one name thrice": lambda lib: ["mae", "mae", "mse", "mae"],
+    "classes": lambda lib: [lib.metrics.MeanAbsoluteError, lib.metrics.MeanSquaredError],
+    "objects": lambda lib: [
+        lib.metrics.MeanAbsoluteError(),
+        lib.metrics.MeanAbsoluteError(name="distance"),
+        lib.metrics.MeanMetricWrapper(largest_error, name="zeta"),
+    ],
+    "functions": lambda lib: [lib.losses.mean_squared_error, largest_error, lambda t, p: p],
+}
+
+
+def test_a_loss_of_one_number_for_all_samples_trains_as_in_keras(run_eagerly):
+    def run(lib):
+        story = fresh(lib, run_eagerly)
+        story.compile(loss=lambda t, p: lib.ops.sum(lib.ops.square(t - p) * 0.125))
+        return story.fit("none", "pair", 2, batch_size=8)
+
+    assert_both_agree(run)
+
+
+@pytest.mark.parametrize("plain", METRICS.values(), ids=METRICS)
+@pytest.mark.parametrize("weighted", METRICS.values(), ids=METRICS)
+def test_metrics_in_any_form_have_the_keys_and_values_of_keras(run_eagerly, plain, weighted):
+    x, y = numbers(1, ROWS, WIDTH), numbers(2, ROWS, 1)
+
+    def run(lib):
+        model = TANH.build(lib)
+        chosen = {"metrics": plain(lib), "weighted_metrics": weighted(lib)}
+        model.compile("sgd", "mse", run_eagerly=run_eagerly[lib], **chosen)
+        history = model.fit(x, y, 8, 1, 0, validation_split=0.4, sample_weight=y[:, 0] ** 2)
+        return history.history
+
+    assert_both_agree(run)
+
+
+@pytest.mark.parametrize("trains", [[], [0], [1], [0, 1]])
+def test_layers_that_do_not_train_keep_their_weights_and_have_no_slots(run_eagerly, trains):
+    def run(lib):
+        story = fresh(lib, run_eagerly)
+        for i, layer in enumerate(story.model.layers):
+            layer.trainable = i in trains
+        story.optimizer = ("Adam", {"epsilon": 1e-3})
+        story.compile(loss="mse")
+        names = [v.name for v in story.model.optimizer.variables]
+        return names, story.fit("none", "none", 2), [w.path for w in story.model.trainable_weights]
+
+    assert_both_agree(run)
+
+
+def test_one_optimizer_goes_on_where_it_was_when_the_model_is_compiled_again(run_eagerly):
+    def run(lib):
+        story = fresh(lib, run_eagerly)
+        optimizer = story.model.optimizer
+        found = [story.fit("none", "none", 1, batch_size=8)]
+        for loss in ("mae", "mse"):
+            story.model.compile(optimizer, loss, metrics=[], run_eagerly=run_eagerly[lib])
+            found.append(story.fit("none", "none", 1, batch_size=8))
+        return found
+
+    assert_both_agree(run)
+
+
+# -- the defaults, and callbacks ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_hundred_epochs_with_all_defaults_compiled_by_keras_end_alike(optimizer, seed):
+    x = numbers(seed, 100, WIDTH)
+    y = np.sin(x.sum(-1))
+
+    def run(lib):
+        model = TANH.build(lib)
+        model.compile(optimizer, "mse", metrics=["mae"])
+        before = model.get_weights()
+        first = model.fit(x, y, epochs=100, validation_split=0.2, verbose=0)
+        found = [before, first.history, model.evaluate(x, y, verbose=0)]
+        second = model.fit(x, y, epochs=10, validation_data=(x[:30], y[:30]), verbose=0)
+        return found, second.history, model.predict(x, verbose=0), state(model)
+
+    assert_both_agree(run, seed)
+
+
+HOOKS = [
+    f"on_{mode}{of}_{edge}"
+    for mode, of in [
+        ("train", ""),
+        ("epoch", ""),
+        ("train", "_batch"),
+        ("test", ""),
+        ("test", "_batch"),
+        ("predict", ""),
+        ("predict", "_batch"),
+    ]
+    for edge in ("begin", "end")
+]
+
+
+@pytest.mark.parametrize("last", [None, "on_train_batch_end", "on_epoch_begin", "on_epoch_end"])
+def test_callbacks_are_called_in_the_order_with_the_logs_and_stop_training_as_in_keras(
+    run_eagerly, last
+):
+    def run(lib):
+        calls = []
+
+        class Recorder(lib.callbacks.Callback):
+            pass
+
+        for hook in HOOKS:
+
+            def record(self, *place, hook=hook, **logs):  # Keras passes some by keyword
+                *place, logs = [*place, *logs.values()]
+                calls.append((hook, *place, dict(logs or {})))
+                self.model.stop_training |= hook == last and len(calls) > 8
+
+            setattr(Recorder, hook, record)
+        story = fresh(lib, run_eagerly)
+        watched = {"batch_size": 8, "callbacks": [Recorder()]}
+        story.fit("none", "pair", 3, validation_freq=2, **watched)
+        story.evaluate(**watched)
+        story.predict(**watched)
+        return calls, state(story.model)
+
+    assert_both_agree(run)
+
+
+def test_a_layer_is_told_whether_it_trains_as_in_keras(run_eagerly):
+    def run(lib):
+        class Doubled(lib.layers.Layer):
+            def call(self, inputs, training=False):
+                return 2 * inputs if training else inputs
+
+        model = lib.Sequential([lib.Input((WIDTH,)), Doubled(), lib.layers.Dense(1)])
+        model.compile("sgd", "mse", run_eagerly=run_eagerly[lib])
+        x, y = numbers(1, ROWS, WIDTH), numbers(2, ROWS)
+        history = model.fit(x, y, epochs=2, validation_split=0.5, verbose=0).history
+        direct = model(x), model(x, training=True), model(x, training=False)
+        return history, model.predict(x, verbose=0), direct, state(model)
+
+    assert_both_agree(run)

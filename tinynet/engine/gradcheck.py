@@ -130,11 +130,12 @@ def check_model_grads(model: Any, x: Any, y: Any, order: int = 1, **options: Any
     Runs in float64 and leaves the model as it was. See `check_grads` for the options and what is
     raised; argument i of the table is ``model.trainable_variables[i]``.
     """
+    with no_grad():
+        model(x)  # which builds it, where that is still to be done
     variables = model.trainable_variables
-    inputs, targets = _as_float64(x), _as_float64(y)
 
     def loss(*weights: Tensor) -> Tensor:
         with stateless(dict(zip(variables, weights, strict=True))):
-            return model.compute_loss(inputs, targets, model(inputs))
+            return model.compute_loss(x, y, model(x))
 
     check_grads(loss, tuple(v.numpy() for v in variables), order, **options)

@@ -46,12 +46,13 @@ def primitive(
     *vjps: Rule | None,
     cases: tuple[Case, ...],
     linear: bool = False,
+    composite: bool = False,
     each: Callable[[int], Rule | None] | None = None,
 ) -> Primitive:
     """Return a new primitive, known to the registry; `each` gives the rules of any number."""
     if name in REGISTRY:
         raise ValueError(f"primitive: there is one called {name!r} already.")
-    REGISTRY[name] = Primitive(name, impl, each or vjps, cases, linear)
+    REGISTRY[name] = Primitive(name, impl, each or vjps, cases, linear, composite)
     return REGISTRY[name]
 
 
@@ -70,7 +71,10 @@ def unary(
 
     With `floating`, integers and bools are converted to `floatx` first.
     """
-    record = primitive(impl.__name__.strip("_"), impl, *vjps, cases=(case,), linear=linear)
+    composite = not isinstance(impl, np.ufunc)
+    record = primitive(
+        impl.__name__.strip("_"), impl, *vjps, cases=(case,), linear=linear, composite=composite
+    )
 
     def function(x: Any) -> Tensor:
         x = as_tensor(x)
@@ -124,7 +128,7 @@ def _sigmoid(x: Any) -> Any:
     # e^x / (1 + e^x): for large negative x this is e^x itself, exact to the last denormal. Beyond
     # 40 both quotients are 1 in float64, so stopping e^x there changes nothing and never overflows;
     # in float16 they are so beyond 11.
-    e = np.exp(np.minimum(x, 11.0 if x.itemsize == 2 else 40.0))
+    e = np.exp(np.minimum(x, 11.0 if x.dtype.itemsize == 2 else 40.0))
     return e / (e + 1.0)
 
 
@@ -350,9 +354,14 @@ def _matmul_rule_2(ct: Tensor, y: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
     return out if x2.ndim > 1 else reshape(out, out.shape[:-1])
 
 
+def _product(x1: Any, x2: Any) -> Any:
+    # For matrices np.dot gives the same numbers in half the time, when they are small.
+    return np.dot(x1, x2) if x1.ndim == x2.ndim == 2 else np.matmul(x1, x2)
+
+
 _matmul = primitive(
     "matmul",
-    np.matmul,
+    _product,
     _matmul_rule_1,
     _matmul_rule_2,
     cases=(

@@ -26,6 +26,7 @@ class _State(threading.local):
 
     grad = True  # do operations leave equations?
     values: dict[Any, Tensor] = {}  # tensors standing in for variables (see variable.stateless)
+    recording: Any = None  # who wants to know of every operation (see compiler/program.py)
     floatx = np.dtype("float32")  # what Python's numbers become; set on the class, for all threads
 
 
@@ -94,6 +95,8 @@ class Primitive:
         The inputs that the tests draw.
     linear : bool
         Whether the result is linear in all inputs that have a gradient, together.
+    composite : bool
+        Whether `impl` is made of NumPy's functions and so works on tensors, too.
     """
 
     name: str
@@ -101,6 +104,7 @@ class Primitive:
     vjps: tuple[Rule | None, ...] | Callable[[int], Rule | None]
     cases: tuple[Any, ...] = ()
     linear: bool = False
+    composite: bool = False
 
     def rule(self, position: int) -> Rule | None:
         """Return the rule of the input at `position`, None if it has no gradient."""
@@ -248,9 +252,20 @@ class Tensor(Operand):
 
     def numpy(self) -> np.ndarray:
         """Return the numbers as a read-only view: no copy, no gradient."""
+        self._look()
         view = self.data.view()
         view.flags.writeable = False
         return view
+
+    def _look(self) -> None:
+        """Raise if the numbers asked for are those of one run of a function that is recorded."""
+        if state.recording is not None and state.recording.knows(self):
+            raise TypeError(
+                "While a function is recorded to be compiled, it cannot look at the numbers of a "
+                f"tensor, as they are others at the next call: received {self.shape}, "
+                f"{self.dtype}. Choose with tn.ops.where instead of branching, or run without "
+                "compilation (run_eagerly=True, or no tn.jit)."
+            )
 
     def item(self) -> Any:
         """Return the only element as a Python number; ValueError if there is not just one."""
@@ -258,17 +273,22 @@ class Tensor(Operand):
             raise ValueError(
                 f"item(): expected a tensor of one element, received shape {self.shape}."
             )
+        self._look()
         return self.data.item()
 
     def detach(self) -> Tensor:
         """Return a tensor of the same numbers through which no gradient flows."""
-        return wrap(self.data)
+        out = wrap(self.data)
+        if state.recording is not None:
+            state.recording.same[out] = self
+        return out
 
     def zero_grad(self) -> None:
         """Forget the gradient: `grad` is None again."""
         self.grad = None
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        self._look()
         if dtype is None or np.dtype(dtype) == self.data.dtype:
             return self.data.copy() if copy else self.numpy()
         if copy is False:
@@ -355,6 +375,8 @@ def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
                 out.tracked = True
                 out.equation = Equation(primitive, inputs, params)
             break
+    if state.recording is not None:
+        state.recording.note(out, Equation(primitive, inputs, params))
     return out
 
 

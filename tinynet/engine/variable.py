@@ -67,23 +67,29 @@ class Variable(Operand):
         self.name = name
         self.path = path or name
         self._trainable = trainable
-        self._live_in(None, to_array(value, dtype))
-
-    def _live_in(self, memory: Memory | None, array: np.ndarray) -> None:
-        self._memory, self.array = memory, array
+        self.array = to_array(value, dtype)
+        self._memory: Memory | None = None
         self._version = 0
         self._tensor: Tensor | None = None  # the value as last asked for
+
+    def _move(self, memory: Memory, array: np.ndarray) -> None:
+        """Live in `memory` from now on, in its part `array`, which holds the same numbers."""
+        if self._memory and self._version != self._memory.clock[0]:
+            self._tensor = None  # out of date, and would not be seen to be any more
+        self.array, self._memory, self._version = array, memory, memory.clock[0]
 
     @property
     def value(self) -> Tensor:
         """The numbers as they are now; within `stateless`, the tensor that stands in for them."""
         if state.values and self in state.values:
             return state.values[self]
-        version = self._memory.version if self._memory else 0
+        version = self._memory.clock[0] if self._memory else 0
         if self._tensor is None or self._version != version:
             self._tensor = wrap(self.array.copy())
             self._tensor.tracked = self._trainable and self.array.dtype.kind == "f"
             self._version = version
+        if state.recording is not None:
+            state.recording.variables[self._tensor] = self
         return self._tensor
 
     def assign(self, value: Any) -> Variable:
@@ -103,6 +109,11 @@ class Variable(Operand):
         self.array[...] = numbers
         self._tensor = None
         return self
+
+    def write(self, number: float) -> None:
+        """Let all elements be `number` from now on."""
+        self.array[...] = number
+        self._tensor = None
 
     @property
     def trainable(self) -> bool:
@@ -179,31 +190,36 @@ class Variable(Operand):
 class Memory:
     """One array in which variables of one dtype live, one after the other.
 
-    Whoever writes to `array` raises `version`; the variables then have new values.
-
     Attributes
     ----------
     array : array of one axis
     slices : list of slice, the place of each variable
+    clock : list of one int
+        Whoever writes to `array` adds 1; the variables then have new values. Memories that are
+        written to together may share one.
+    made : int
+        How many memories there have been: while it stays the same, no variable has moved.
     """
 
-    def __init__(self, variables: Sequence[Variable]) -> None:
+    made = 0
+
+    def __init__(self, variables: Sequence[Variable], clock: list[int] | None = None) -> None:
+        Memory.made += 1
         self.variables = list(variables)
         self.array = np.concatenate([v.array.reshape(-1) for v in variables])
-        self.version = 0
+        self.clock = [0] if clock is None else clock
         ends = np.cumsum([v.size for v in variables]).tolist()
         self.slices = [slice(end - v.size, end) for v, end in zip(variables, ends, strict=True)]
         for variable, place in zip(variables, self.slices, strict=True):
-            variable._live_in(self, self.array[place].reshape(variable.shape))
+            variable._move(self, self.array[place].reshape(variable.shape))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy as a new memory of the variables' copies."""
+        return Memory, (self.variables, self.clock)
 
     def holds_all(self) -> bool:
         """Return whether no variable has moved to another memory."""
         return all(v._memory is self for v in self.variables)
-
-    def write(self, place: slice, numbers: np.ndarray) -> None:
-        """Give the variables at `place` new numbers."""
-        self.array[place] = numbers
-        self.version += 1
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import initializers, ops, registry, tree
-from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx, no_grad
+from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx, no_grad, state, to_array
 from ..engine.variable import Variable
 
 Shape = tuple[int | None, ...]
@@ -31,6 +31,7 @@ class Node(NamedTuple):
     layer: Layer
     inputs: Any  # a structure of KerasTensors
     outputs: list[KerasTensor]
+    options: dict[str, Any] = {}  # the keywords of the call
 
 
 class KerasTensor:
@@ -156,7 +157,7 @@ class Layer:
             )
         self._trainable = bool(trainable)
         self._own: list[Variable] = []  # what add_weight made
-        self._frozen: list[Variable] = []  # those of them that never train
+        self._frozen: set[Variable] = set()  # those of them that never train
         self._called = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -177,17 +178,23 @@ class Layer:
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the output for inputs of `input_shape`, found by running `call`."""
+        return self._probe(input_shape)
 
+    def _probe(self, input_shape: Any, **options: Any) -> Any:
         def run(length: int) -> Any:
             zeros = _map_shapes(
                 lambda s: ops.zeros([n or length for n in s], self.dtype), input_shape
             )
             with no_grad():
-                return self._run(zeros)
+                return self._run(zeros, **{**options, "training": False})
 
+        kept = {weight: weight.value for weight in self.weights}
         # A length that differs between batches of 2 and of 3 is one that varies with the batch.
         first = run(2)
         others = iter(tree.flatten(run(3)))
+        for weight, value in kept.items():  # a `call` may assign to them, but this was none
+            if weight.value is not value:
+                weight.assign(value)
         return tree.map_structure(lambda x: _common(x.shape, next(others).shape), first)
 
     def get_config(self) -> dict[str, Any]:
@@ -216,13 +223,14 @@ class Layer:
         else:
             flat = tree.flatten(inputs)
             if any(isinstance(x, KerasTensor) for x in flat):
-                return self._note(inputs, flat)
+                return self._note(inputs, flat, *args, **kwargs)
             inputs = tree.map_structure(self._to_tensor, inputs)
         if self._called:
             self._check(inputs)
             return self._run(inputs, *args, **kwargs)
         with within(scope=(*context.scope, self)):
             self._build_for(inputs)
+            inputs = tree.map_structure(self._to_tensor, inputs)  # as the weights are, now made
             outputs = self._run(inputs, *args, **kwargs)
         self._called = True
         return outputs
@@ -233,15 +241,19 @@ class Layer:
                 return self._run(inputs, *args, **kwargs)
         if self._takes_training:
             kwargs["training"] = context.training
-        return self.call(inputs, *args, **kwargs)
+        outputs = self.call(inputs, *args, **kwargs)
+        if state.recording is not None and isinstance(outputs, Tensor):
+            state.recording.names.setdefault(outputs, self.name)
+        return outputs
 
     def _to_tensor(self, x: Any) -> Tensor:
         """Return `x` as a tensor: floating as the weights are, if there are any."""
         if x is None or isinstance(x, str):
             raise ValueError(f"Layer '{self.name}' expected an array as input, received: {x!r}.")
         x = as_tensor(x)
-        if self._own:
-            return ops.cast(x, self._own[0].value.dtype)
+        for weight in self._own:
+            if weight.array.dtype.kind == "f":
+                return ops.cast(x, weight.value.dtype)
         return x if x.dtype.kind == "f" else ops.cast(x, self.dtype)
 
     def _build_for(self, inputs: Any) -> None:
@@ -254,17 +266,24 @@ class Layer:
     def _check(self, inputs: Any) -> None:
         """Raise ValueError if `inputs`, tensors or placeholders, cannot be computed with."""
 
-    def _note(self, inputs: Any, flat: list[Any]) -> Any:
+    def _note(self, inputs: Any, flat: list[Any], *args: Any, **options: Any) -> Any:
         """Return placeholders for the outputs, which remember this call."""
         if not all(isinstance(x, KerasTensor) for x in flat):
             raise ValueError(
                 f"Layer '{self.name}' was called on placeholders and arrays together; expected "
                 f"only one kind, received: {inputs}."
             )
+        if args or any(isinstance(x, KerasTensor) for x in tree.flatten(options)):
+            raise ValueError(
+                f"Layer '{self.name}' was called on a placeholder and more: pass several inputs as "
+                f"a list, and other arguments by keyword. Received: {(inputs, *args)}, {options}."
+            )
+        probes = type(self).compute_output_shape is Layer.compute_output_shape
         with within(scope=(*context.scope, self)):
             self._build_for(inputs)
-            shapes = self.compute_output_shape(tree.map_structure(lambda x: x.shape, inputs))
-        node, self.noted_shape = Node(self, inputs, []), shapes
+            shape = tree.map_structure(lambda x: x.shape, inputs)
+            shapes = self._probe(shape, **options) if probes else self.compute_output_shape(shape)
+        node, self.noted_shape = Node(self, inputs, [], options), shapes
         return _map_shapes(lambda shape: KerasTensor(shape, self.dtype, node), shapes)
 
     # -- weights ------------------------------------------------------------------------------
@@ -293,7 +312,7 @@ class Layer:
         )
         self._own.append(weight)
         if not trainable:
-            self._frozen.append(weight)
+            self._frozen.add(weight)
         return weight
 
     @property
@@ -304,19 +323,22 @@ class Layer:
     @property
     def weights(self) -> list[Variable]:
         """All variables: the layer's own, those that train first, then those of its layers."""
-        mine = dict.fromkeys([*self._own, *_among(vars(self), Variable)])
-        own = sorted(mine, key=lambda w: w in self._frozen)
+        own = sorted(self._mine(), key=lambda w: w in self._frozen)
         return list(dict.fromkeys([*own, *(w for layer in self.layers for w in layer.weights)]))
+
+    def _mine(self) -> dict[Variable, None]:
+        """Return the layer's own variables, without those of the layers within."""
+        return dict.fromkeys([*self._own, *_among(vars(self), Variable)])
 
     @property
     def trainable_weights(self) -> list[Variable]:
-        """The weights that training changes."""
-        return [w for w in self.weights if w.trainable]
+        """The weights that training changes: none if the layer is not `trainable`."""
+        return [w for w in self.weights if w.trainable and self._trainable]
 
     @property
     def non_trainable_weights(self) -> list[Variable]:
         """The weights that training leaves alone."""
-        return [w for w in self.weights if not w.trainable]
+        return [w for w in self.weights if not (w.trainable and self._trainable)]
 
     variables = weights
     trainable_variables = trainable_weights
@@ -329,8 +351,11 @@ class Layer:
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
+        mine = self._mine()
+        if self._trainable:  # those that do not train now are not to train later
+            self._frozen.update(w for w in mine if not w.trainable)
         self._trainable = bool(value)
-        for weight in set(self._own) - set(self._frozen):
+        for weight in set(mine) - self._frozen:
             weight.trainable = self._trainable
         for layer in self.layers:
             layer.trainable = self._trainable
@@ -345,7 +370,8 @@ class Layer:
         Raises
         ------
         ValueError
-            On another count or shape than `get_weights` returns; then nothing is changed.
+            On another count or shape than `get_weights` returns, or something else than numbers;
+            then nothing is changed.
         """
         mine = self.weights
         if len(weights) != len(mine):
@@ -359,8 +385,9 @@ class Layer:
                     f"Layer {self.name} weight shape {weight.shape} is not compatible with "
                     f"provided weight shape {np.shape(value)}."
                 )
-        for weight, value in zip(mine, weights, strict=True):
-            weight.assign(value)
+        arrays = [to_array(v, w.dtype) for w, v in zip(mine, weights, strict=True)]
+        for weight, array in zip(mine, arrays, strict=True):
+            weight.assign(array)
 
     def count_params(self) -> int:
         """Return the number of weights' elements; ValueError before the layer is built."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
+
+import numpy as np
 
 from .. import ops
 from ..engine.tensor import Tensor
@@ -77,16 +78,27 @@ class Adam(Optimizer):
         self.beta_1, self.beta_2 = float(beta_1), float(beta_2)
         self.epsilon = epsilon
         self.amsgrad = bool(amsgrad)
+        self._corrections: dict[int, float] = {}
         if amsgrad:
             self.slots = (*self.slots, ("velocity_hat",))
 
     def scalars(self, step: int, learning_rate: float) -> dict[str, float]:
         """Return the learning rate, and its bias-corrected form `alpha`."""
-        # Rounded where Keras rounds: at the first steps 1 - beta_2 ** t loses digits in float32.
-        first = float32(1.0 - float32(float32(self.beta_1) ** step))
-        second = float32(1.0 - float32(float32(self.beta_2) ** step))
-        alpha = learning_rate * math.sqrt(second) / first
+        if step not in self._corrections:
+            self._corrections = self._corrections_from(step)
+        alpha = learning_rate * self._corrections[step]
         return {"learning_rate": learning_rate, "alpha": alpha}
+
+    def _corrections_from(self, step: int) -> dict[int, float]:
+        """Return sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t) for some steps t from `step` on."""
+        # Rounded where Keras rounds: at the first steps 1 - beta_2 ** t loses digits in float32.
+        t = np.arange(step, step + 256)
+        first, second = (
+            np.float32(1) - (float32(beta) ** t).astype("float32")
+            for beta in (self.beta_1, self.beta_2)
+        )
+        ratios = np.sqrt(second.astype(float)) / first.astype(float)
+        return dict(zip(t.tolist(), ratios.tolist(), strict=True))
 
     def update(
         self, param: Tensor, grad: Tensor, slots: Slots, scalars: dict[str, Any]

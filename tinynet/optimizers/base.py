@@ -12,6 +12,7 @@ Imports the engine, `registry.py`. Read next: `sgd.py`, then `adam.py`.
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops, registry
+from ..compiler.program import label
 from ..engine.tensor import Tensor, no_grad, wrap
 from ..engine.variable import Memory, Variable
 
@@ -36,13 +38,19 @@ class Group:
     def __init__(self, params: dict[int, Variable], slots: dict[str, list[Variable]]) -> None:
         self.places = list(params)  # among all variables of the optimizer
         self.params = list(params.values())
-        self.memory = Memory(self.params)
-        self.slots = {name: Memory(variables) for name, variables in slots.items()}
+        self.clock = [0]
+        self.memory = Memory(self.params, self.clock)
+        self.slots = {name: Memory(variables, self.clock) for name, variables in slots.items()}
+
+    def living(self) -> Memory:
+        """Return the memory of the parameters, a new one if some have moved to another."""
+        if not self.memory.holds_all():
+            self.memory = Memory(self.params, self.clock)
+        return self.memory
 
     def step(self, optimizer: Optimizer, grads: dict[int, Tensor], scalars: dict[str, Any]) -> None:
         """Update those parameters whose places are among `grads`."""
-        if not self.memory.holds_all():  # another optimizer has taken some of them over
-            self.memory = Memory(self.params)
+        self.living()
         for place, members, decays in self._runs(optimizer, grads):
             flat = np.concatenate([grads[i].data.reshape(-1) for i in members])
             param = wrap(self.memory.array[place])
@@ -50,9 +58,39 @@ class Group:
                 param = param - param * optimizer.weight_decay * scalars["learning_rate"]
             before = {name: wrap(memory.array[place]) for name, memory in self.slots.items()}
             after, slots = optimizer.update(param, wrap(flat), before, scalars)
-            self.memory.write(place, after.data)
+            self.memory.array[place] = after.data
             for name, memory in self.slots.items():
-                memory.write(place, slots[name].data)
+                memory.array[place] = slots[name].data
+        self.clock[0] += 1
+
+    def updated(
+        self,
+        optimizer: Optimizer,
+        flat: dict[str, Tensor],
+        grads: dict[int, Tensor],
+        scalars: dict[str, Any],
+    ) -> list[Tensor]:
+        """Return the new parameters and slots, flat, as a function of flat ones (``""``, slots)."""
+        pieces: dict[str, list[Tensor]] = {name: [] for name in flat}
+        done = 0
+        size = flat[""].shape[0]
+        for place, members, decays in self._runs(optimizer, grads):
+            start, stop, _ = place.indices(size)
+            parts = [ops.reshape(grads[i], (grads[i].size,)) for i in members]
+            old = {name: t if stop - start == size else t[place] for name, t in flat.items()}
+            param = old.pop("")
+            if decays:
+                param = param - param * optimizer.weight_decay * scalars["learning_rate"]
+            grad = label(ops.concatenate(parts), "gradients")
+            param, slots = optimizer.update(param, grad, old, scalars)
+            for name, new in {"": param, **slots}.items():
+                pieces[name] += [flat[name][done:start]] * (start > done) + [new]
+            done = stop
+        for name, found in pieces.items():
+            found += [flat[name][done:]] * (done < size)
+        return [
+            found[0] if len(found) == 1 else ops.concatenate(found) for found in pieces.values()
+        ]
 
     def _runs(
         self, optimizer: Optimizer, grads: dict[int, Tensor]
@@ -141,9 +179,10 @@ class Optimizer:
         self._rate: Any = None
         self.learning_rate = learning_rate
         self._undecayed: tuple[set[Variable], list[str]] = (set(), [])
+        self.built = False  # whether the slots are there
         self._params: dict[Variable, int] = {}
         self._slots: list[dict[str, Variable]] = []
-        self._groups: list[Group] = []
+        self.groups: list[Group] = []
 
     # -- what subclasses define ---------------------------------------------------------------
 
@@ -161,13 +200,13 @@ class Optimizer:
 
     def clip(self, grads: Sequence[Tensor]) -> Sequence[Tensor]:
         """Return the gradients, made smaller as the clipping options say."""
-        if self.clipvalue is not None:
+        if self.clipvalue:  # 0 is off, as in Keras
             return [ops.clip(g, -self.clipvalue, self.clipvalue) for g in grads]
-        if self.clipnorm is not None:
+        if self.clipnorm:
             return [g * self.clipnorm / ops.maximum(_norm([g]), self.clipnorm) for g in grads]
-        if self.global_clipnorm is not None:
+        if self.global_clipnorm:
             c = self.global_clipnorm
-            scale = c * ops.minimum(1.0 / _norm(grads), 1.0 / c)
+            scale = c * (1.0 / ops.maximum(_norm(grads), c))
             return [g * scale for g in grads]
         return grads
 
@@ -184,8 +223,8 @@ class Optimizer:
         Raises
         ------
         ValueError
-            On another count, another shape, a variable that was not there at first, or when there
-            is no gradient at all. Then nothing is changed.
+            On another count, another shape, a variable that was not there at first or is there
+            twice, or when there is no gradient at all. Then nothing is changed.
 
         >>> import tinynet as tn
         >>> w = tn.Variable([1.0, 2.0])
@@ -202,11 +241,15 @@ class Optimizer:
                 f"apply: expected a gradient for each of {len(variables)} variables, received "
                 f"{len(grads)} gradients."
             )
+        if len(set(variables)) < len(variables):
+            raise ValueError("apply: expected each variable once, received one of them twice.")
         pairs = [
             (v, self._as_gradient(g, v))
             for g, v in zip(grads, variables, strict=True)
             if g is not None
         ]
+        if not grads:
+            return self.iterations  # nothing trains
         if not pairs:
             raise ValueError("No gradients provided for any variable.")
         if len(pairs) < len(grads):
@@ -214,13 +257,21 @@ class Optimizer:
             warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
         self.build(variables)
         places = [self._place(v) for v, _ in pairs]
-        step = self.iterations.numpy().item() + 1
-        scalars = self.scalars(step, float32(self._current_rate()))
+        scalars = self.next_scalars()
         with no_grad():
             clipped = self.clip([g for _, g in pairs])
-            for group in self._groups:
+            for group in self.groups:
                 group.step(self, dict(zip(places, clipped, strict=True)), scalars)
-        return self.iterations.assign(wrap(np.int32(step)))
+        self.count_step()
+        return self.iterations
+
+    def next_scalars(self) -> dict[str, float]:
+        """Return the scalars of the next step."""
+        return self.scalars(self.iterations.array.item() + 1, self._current_rate())
+
+    def count_step(self) -> None:
+        """Note that a step was taken."""
+        self.iterations.write(self.iterations.array.item() + 1)
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Variable:
         """Change variables by one step, given pairs of gradient and variable; see `apply`."""
@@ -246,6 +297,7 @@ class Optimizer:
             for variable in variables:
                 self._place(variable)
             return
+        self.built = True
         self._params = {v: i for i, v in enumerate(variables)}
         names = [slot for group in self.slots for slot in group]
         self._slots = [
@@ -258,15 +310,10 @@ class Optimizer:
         for dtype in dict.fromkeys(v.dtype for v in self._params):
             params = {i: v for v, i in self._params.items() if v.dtype == dtype}
             slots = {slot: [self._slots[i][slot] for i in params] for slot in names}
-            self._groups.append(Group(params, slots))
+            self.groups.append(Group(params, slots))
 
     def _state(self, value: np.ndarray, name: str) -> Variable:
         return Variable(value, trainable=False, name=name, path=f"{self.name}/{name}")
-
-    @property
-    def built(self) -> bool:
-        """Whether the slots are there."""
-        return bool(self._params)
 
     def _place(self, variable: Variable) -> int:
         if variable in self._params:
@@ -308,14 +355,17 @@ class Optimizer:
             )
 
     def _current_rate(self) -> float:
-        rate = self._rate if isinstance(self._rate, Variable) else self._rate()
-        return float(rate)
+        rate = self._rate
+        return rate.array.item() if isinstance(rate, Variable) else float32(rate())
 
     def exclude_from_weight_decay(
-        self, var_list: Sequence[Variable] = (), var_names: Sequence[str] = ()
+        self, var_list: Sequence[Variable] | None = None, var_names: Sequence[str] | None = None
     ) -> None:
-        """Leave these variables, and those whose path holds one of these names, undecayed."""
-        self._undecayed = (set(var_list), list(var_names))
+        """Leave these variables undecayed, and those in whose name one of these patterns is found.
+
+        Names, such as ``"bias"``, are those of the variables alone, without the layer's.
+        """
+        self._undecayed = (set(var_list or ()), list(var_names or ()))
 
     def decays(self, variable: Variable) -> bool:
         """Return whether weight decay concerns `variable`."""
@@ -323,7 +373,7 @@ class Optimizer:
         return (
             bool(self.weight_decay)
             and variable not in excluded
-            and not any(name in variable.path for name in names)
+            and not any(re.search(name, variable.name) for name in names)
         )
 
     def get_config(self) -> dict[str, Any]:

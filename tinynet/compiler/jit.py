@@ -1,0 +1,179 @@
+"""`jit`: a function of tensors, recorded once for each type of arguments, and run as source.
+
+Imports `source.py`. Read next: `../training.py`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial, update_wrapper
+from operator import is_not
+from typing import Any
+
+import numpy as np
+
+from .. import registry, tree
+from ..engine.tensor import as_tensor, no_grad, state, wrap
+from ..engine.variable import Memory
+from .passes import simplify
+from .program import Program, Var, record
+from .source import Source
+
+
+class Executable:
+    """A program with its source and its buffers, ready to run, one run at a time.
+
+    Arrays that live elsewhere (captured variables, and the inputs named in `live`, each with a
+    function that returns its array) are used where they live, so that changes to them are seen.
+
+    Attributes
+    ----------
+    inputs : dict from Var to array, to be filled before a run
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        name: str,
+        donate: dict[Var, Var] | None = None,
+        live: dict[Var, Callable[[], np.ndarray]] | None = None,
+    ) -> None:
+        self.program = program
+        self.source = Source(program, name, donate)
+        self.lock = threading.Lock()
+        self._live = dict(live or {})
+        self._live |= {v: partial(getattr, w, "array") for v, w in program.captured.items()}
+        self.inputs = {v: np.empty(v.shape, v.dtype) for v in program.inputs if v not in self._live}
+        self._living: list[np.ndarray] | None = None
+        self._bound: tuple[Callable[[], None], tuple[Any, ...]]
+        self._made = -1  # how many memories there had been when `_living` was looked up
+
+    def ready(self) -> tuple[Callable[[], None], tuple[Any, ...]]:
+        """Return the function that runs, and the arrays of the outputs."""
+        if self._made == Memory.made:
+            return self._bound
+        living = [read() for read in self._live.values()]
+        self._made = Memory.made
+        if self._living is None or any(map(is_not, living, self._living)):
+            self._living = living
+            arrays = {**self.inputs, **dict(zip(self._live, living, strict=True))}
+            arrays |= self.program.constants
+            self._bound = self.source.bind([arrays[v] for v in self.source.arguments])
+        return self._bound
+
+    def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
+        """Return the outputs, copied, for arrays of the types of the inputs."""
+        with self.lock:
+            for buffer, array in zip(self.inputs.values(), arrays, strict=True):
+                np.copyto(buffer, array)
+            run, outputs = self.ready()
+            run()
+            return [np.array(out) for out in outputs]
+
+
+class Jit:
+    """A function of tensors that runs compiled; made by `jit`.
+
+    Attributes
+    ----------
+    compilations : int
+        How many types of arguments it was compiled for.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self._compiled: dict[Any, tuple[Executable, Any]] = {}
+        self._lock = threading.Lock()
+        update_wrapper(self, function)
+
+    @property
+    def compilations(self) -> int:
+        """How many types of arguments the function was compiled for."""
+        return len(self._compiled)
+
+    def __call__(self, *args: Any) -> Any:
+        """Return what the function returns, computed by its compiled form."""
+        args = tuple(tree.map_structure(as_tensor, x) for x in args)
+        tensors = tree.flatten(args)
+        if state.recording is not None or (state.grad and any(t.tracked for t in tensors)):
+            return self.function(*args)
+        executable, results = self._executable(args)
+        arrays = iter(executable(*(t.data for t in tensors)))
+        return tree.map_structure(lambda _: wrap(next(arrays)), results)
+
+    def program(self, *args: Any) -> str:
+        """Return the simplified program for arguments of these types, as text."""
+        return str(self._executable(args)[0].program)
+
+    def source(self, *args: Any) -> str:
+        """Return the NumPy source for arguments of these types."""
+        return self._executable(args)[0].source.text
+
+    def _executable(self, args: Any) -> tuple[Executable, Any]:
+        args = tuple(tree.map_structure(as_tensor, x) for x in args)
+        key = repr(tree.map_structure(lambda t: f"{t.dtype}{t.shape}", args))
+        with self._lock:
+            if key not in self._compiled:
+                self._compiled[key] = self._compile(args)
+            return self._compiled[key]
+
+    def _compile(self, args: Any) -> tuple[Executable, Any]:
+        results: list[Any] = []
+
+        def flat(*xs: Any) -> list[Any]:
+            rest = iter(xs)
+            found = self.function(*(tree.map_structure(lambda _: next(rest), x) for x in args))
+            results.append(tree.map_structure(lambda t: Var(t.shape, t.dtype), found))
+            return [as_tensor(t) for t in tree.flatten(found)]
+
+        with no_grad():
+            tensors = [wrap(t.data) for t in tree.flatten(args)]
+            program = record(flat, tensors, self._argument_names())
+        return Executable(simplify(program), registry.name_of(self.function)), results[0]
+
+    def _argument_names(self) -> tuple[str, ...]:
+        code = getattr(self.function, "__code__", None)
+        return code.co_varnames[: code.co_argcount] if code else ()
+
+
+def jit(function: Callable[..., Any]) -> Jit:
+    """Return `function` compiled: recorded once for each type of arguments, then run as NumPy.
+
+    Parameters
+    ----------
+    function : function of tensors (or lists and dicts of them) that returns such
+        It is run once to record what it does, so Python's own branches and loops are those of that
+        run: a branch on a number raises and says what to use instead. Variables it reads are read
+        at each call; other tensors from outside are constants.
+
+    Returns
+    -------
+    Jit
+        Called like `function`; its results are new tensors, equal to the function's own.
+        ``.source(*args)`` and ``.program(*args)`` show what runs, ``.compilations`` counts. Where
+        an argument requires a gradient, or another recording is under way, the function itself is
+        called.
+
+    >>> import tinynet as tn
+    >>> @tn.jit
+    ... def f(x):
+    ...     return tn.ops.tanh(x * 2.0) + 1.0
+    >>> f([0.0, 1.0])
+    tensor([1.       , 1.9640276], dtype=float32)
+    >>> print(f.source([0.0, 1.0]))
+    def make(xp, x):
+        c2 = xp.array(2.0, "float32")
+        c1 = xp.array(1.0, "float32")
+        t = xp.empty((2,), "float32")
+        add, multiply, tanh = xp.add, xp.multiply, xp.tanh
+    <BLANKLINE>
+        def f():
+            multiply(x, c2, t)
+            tanh(t, t)
+            add(t, c1, t)
+    <BLANKLINE>
+        return f, (t,)
+    <BLANKLINE>
+    """
+    return Jit(function)

@@ -1,0 +1,243 @@
+"""Source: a program and its buffers become NumPy, written out, one statement a line.
+
+The text is a function `make` of the arrays that the program is given; it allocates the buffers and
+returns the function that runs. The array module is its parameter `xp`.
+
+Imports `buffers.py`. Read next: `jit.py`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import re
+from collections.abc import Callable
+from functools import partial
+from keyword import iskeyword
+from typing import Any
+
+import numpy as np
+
+from .buffers import Place, Plan, is_literal
+from .program import Program, Var, is_elementwise
+
+BLOCK = 16384  # elements; a handful of such arrays fit the cache of one core
+KEYWORD_OUT = ("maximum", "minimum", "maximum_reduce", "minimum_reduce")
+_numbers = itertools.count()
+
+
+class Source:
+    """The source of a program.
+
+    Attributes
+    ----------
+    text : str
+    arguments : tuple of Var, the inputs, captured variables and constants, as `bind` takes them
+    """
+
+    def __init__(
+        self, program: Program, name: str = "run", donate: dict[Var, Var] | None = None
+    ) -> None:
+        self.program = program
+        self.name = name if name.isidentifier() and not iskeyword(name) else "run"
+        arrays = (v for v, array in program.constants.items() if not is_literal(array))
+        self.arguments = (*program.inputs, *program.captured, *arrays)
+        self._plan = Plan(program, donate)
+        self._functions: dict[str, str] = {}  # local names of NumPy's functions
+        self._opaque: dict[str, Callable[..., Any]] = {}  # what NumPy has no function for
+        self._blocks: list[str] = []
+        self._long = False
+        body = self._body(donate or {})
+        self.text = self._text(body)
+        self._code = self._compiled()
+        self.outputs = [self._plan.places[v].name for v in program.outputs]
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def _text(self, body: list[str]) -> str:
+        plan = self._plan
+        names = [plan.places[v].name for v in self.arguments]
+        results = "".join(f"{plan.places[v].name}, " for v in self.program.outputs)
+        end = f"return {self.name}, ({results.rstrip()})"
+        header = _inlined(plan.header, "\n".join([*body, end, *self._blocks])) + self._blocks
+        functions = sorted(self._functions)
+        for few in (functions[i : i + 5] for i in range(0, len(functions), 5)):
+            header.append(f"{', '.join(few)} = {', '.join(self._functions[f] for f in few)}")
+        lines = [f"def make({', '.join(['xp', *names, *self._opaque])}):"]
+        lines += [f"    {line}" for line in header]
+        lines += ["", f"    def {self.name}():", *(f"        {line}" for line in body or ["pass"])]
+        return "\n".join([*lines, "", f"    {end}"]) + "\n"
+
+    def _body(self, donate: dict[Var, Var]) -> list[str]:
+        lines: list[str] = []
+        section = ""
+        for stretch in self._stretches():
+            found = [line for v in stretch for line in self._written(v)]
+            if found and stretch[0].section != section:
+                section = stretch[0].section
+                lines.append(f"# {section}")
+            lines += found if len(stretch) == 1 else self._in_blocks(stretch, found)
+        for out, given in donate.items():  # what could not be computed in its place
+            if self._plan.places[out].region is not self._plan.places[given].region:
+                lines.append(self._call("copyto", self._plan.places[given], self._plan.places[out]))
+        return lines
+
+    def _written(self, v: Var) -> list[str]:
+        return self._statements(v, self.program.equations[v]) if self._plan.runs[v] else []
+
+    def _stretches(self) -> list[list[Var]]:
+        """Return the variables in order, those together that are computed block by block."""
+        stretches: list[list[Var]] = []
+        for v, (primitive, inputs, _) in self.program.equations.items():
+            long = is_elementwise(primitive) and v.ndim == 1 and v.size > 2 * BLOCK
+            long = long and all(x.size == 1 or x.shape == v.shape for x in inputs)
+            if long and stretches and stretches[-1][-1].shape == v.shape and self._long:
+                stretches[-1].append(v)
+            else:
+                stretches.append([v])
+            self._long = long
+        return stretches
+
+    def _in_blocks(self, stretch: list[Var], lines: list[str]) -> list[str]:
+        """Return statements on long flat arrays as a loop over blocks that stay in the cache."""
+        size = stretch[0].size
+        used = dict.fromkeys(stretch)
+        used |= {x: None for v in stretch for x in self.program.equations[v].inputs if x.size > 1}
+        places = {self._plan.places[v].name: self._plan.places[v] for v in used}
+        whole = [name for name, place in places.items() if not self._is_passing(place, stretch)]
+        passing = [name for name in places if name not in whole]
+        for name in passing:  # no more of it is needed than one block
+            old = f"{name} = xp.empty(({size},)"
+            header = self._plan.header
+            header[:] = [line.replace(old, f"{name} = xp.empty(({BLOCK},)") for line in header]
+        parts = f"[a[i : i + {BLOCK}] for a in ({', '.join(whole)},)]"
+        if passing:
+            parts += f" + [a[: {size} - i] for a in ({', '.join(passing)},)]"
+        blocks = self._plan.name("blocks")
+        self._blocks.append(f"{blocks} = [{parts} for i in range(0, {size}, {BLOCK})]")
+        names = re.compile(rf"\b({'|'.join(map(re.escape, places))})\b(?!=)")
+        inner = [f"    {names.sub(lambda m: m[1] + '_i', line)}" for line in lines]
+        return [f"for {', '.join(f'{name}_i' for name in (*whole, *passing))} in {blocks}:", *inner]
+
+    def _is_passing(self, place: Place, stretch: list[Var]) -> bool:
+        """Return whether a buffer is used within the stretch alone."""
+        last = self._plan.order[stretch[-1]]
+        tenants = [v for v, p in self._plan.places.items() if p.region is place.region]
+        return place.region.owned and all(
+            v in stretch and self._plan.last.get(v, -1) <= last for v in tenants
+        )
+
+    def _statements(self, v: Var, equation: Any) -> list[str]:
+        primitive, inputs, params = equation
+        out, xs = self._plan.places[v], [self._plan.places[x] for x in inputs]
+        if is_elementwise(primitive):
+            scalars = [self._as_scalar(x) if v.size > 1 else x for x in xs]
+            return [self._call(primitive.impl.__name__, *scalars, out)]
+        write = getattr(self, f"_write_{primitive.name}", None)
+        lines = write(out, *xs, **params) if write else None
+        return self._write_opaque(primitive, out, xs, params) if lines is None else lines
+
+    def _call(self, function: str, *arguments: Any) -> str:
+        """Return a call, its last argument the output."""
+        self._functions[function] = "xp." + function.replace("_reduce", ".reduce")
+        texts = [a.name if isinstance(a, Place) else repr(a) for a in arguments]
+        if function in KEYWORD_OUT:  # NumPy deprecates it by position there
+            texts[-1] = f"out={texts[-1]}"
+        return f"{function}({', '.join(texts)})"
+
+    def _as_scalar(self, place: Place) -> Place:
+        """Return a place of one element as a 0-d view: NumPy is three times as fast with it."""
+        if place.array.size != 1 or not place.array.ndim:
+            return place
+        name = f"{place.name}_0d"
+        line = f"{name} = {place.name}.reshape(())"
+        if line not in self._plan.header:
+            self._plan.header.append(line)
+        return Place(name, place.region, place.array.reshape(()))
+
+    # -- one for each primitive that is not elementwise ---------------------------------------
+
+    def _write_matmul(self, out: Place, x1: Place, x2: Place) -> list[str]:
+        two = x1.array.ndim == x2.array.ndim == 2 and out.array.flags.c_contiguous
+        return [self._call("dot" if two else "matmul", x1, x2, out)]
+
+    def _reduction(self, ufunc: str, out: Place, x: Place, axis: Any, keepdims: bool) -> list[str]:
+        self._functions[f"{ufunc}_reduce"] = f"xp.{ufunc}.reduce"
+        keep = f", {keepdims}" if keepdims else ""
+        return [f"{ufunc}_reduce({x.name}, {axis}, None, {out.name}{keep})"]
+
+    def _write_sum(self, out: Place, x: Place, axis: Any, keepdims: bool) -> list[str]:
+        return self._reduction("add", out, x, axis, keepdims)
+
+    def _write_max(self, out: Place, x: Place, axis: Any, keepdims: bool) -> list[str]:
+        return self._reduction("maximum", out, x, axis, keepdims)
+
+    def _write_min(self, out: Place, x: Place, axis: Any, keepdims: bool) -> list[str]:
+        return self._reduction("minimum", out, x, axis, keepdims)
+
+    def _write_where(self, out: Place, condition: Place, x1: Place, x2: Place) -> list[str] | None:
+        if condition.array.dtype != bool:
+            return None
+        chosen = f"copyto({out.name}, {x1.name}, where={condition.name})"
+        return [self._call("copyto", out, x2), chosen]
+
+    def _write_cast(self, out: Place, x: Place, dtype: str) -> list[str]:
+        return [self._call("copyto", out, x, "unsafe")]
+
+    def _write_alias(self, out: Place, x: Place) -> list[str]:
+        return [self._call("copyto", out, x)]
+
+    def _write_concatenate(self, out: Place, *xs: Place, axis: int) -> list[str]:
+        if out.array.ndim != 1:
+            self._functions["concatenate"] = "xp.concatenate"
+            return [f"concatenate(({', '.join(x.name for x in xs)},), {axis}, {out.name})"]
+        lines, start = [], 0
+        for x in xs:
+            if x.region is not out.region:  # else it was computed in its place
+                part = f"{out.name}[{start}:{start + x.array.size}]"
+                self._functions["copyto"] = "xp.copyto"
+                lines.append(f"copyto({part}, {x.name})")
+            start += x.array.size
+        return lines
+
+    def _write_opaque(self, primitive: Any, out: Place, xs: list[Place], params: Any) -> list[str]:
+        """Call the primitive's own function, which allocates, and copy its result."""
+        name = f"{primitive.name}_{len(self._opaque)}"
+        self._opaque[name] = partial(primitive.impl, **params)
+        self._functions["copyto"] = "xp.copyto"
+        return [f"copyto({out.name}, {name}({', '.join(x.name for x in xs)}))"]
+
+    # -- running ------------------------------------------------------------------------------
+
+    def _compiled(self) -> Any:
+        """Return the compiled text, with its lines known to tracebacks and profilers."""
+        file = f"<tinynet {self.name} {next(_numbers)}>"
+        lines = self.text.splitlines(keepends=True)
+        linecache.cache[file] = (len(self.text), None, lines, file)
+        return compile(self.text, file, "exec")
+
+    def bind(self, arrays: list[np.ndarray]) -> tuple[Callable[[], None], tuple[Any, ...]]:
+        """Return the function that runs on `arrays`, one per argument, and the outputs' arrays."""
+        scope: dict[str, Any] = {}
+        exec(self._code, scope)
+        return scope["make"](np, *arrays, *self._opaque.values())
+
+
+def _inlined(header: list[str], body: str) -> list[str]:
+    """Return the lines that make buffers and views, without those views that nothing needs.
+
+    A view of which only another view is taken is written within that one's line.
+    """
+    kept: list[str] = []
+    later = body
+    for line in reversed(header):
+        name, text = line.split(" = ", 1)
+        word = re.compile(rf"\b{name}\b(?!=)")
+        if text.startswith("xp.empty") or word.search(body):
+            kept.insert(0, line)
+        elif len(word.findall(later)) == 1:
+            kept = [word.sub(text.replace("\\", r"\\"), other) for other in kept]
+        elif word.search(later):
+            kept.insert(0, line)
+        later = "\n".join([body, *kept])
+    return kept

@@ -1,0 +1,247 @@
+"""One step of a model, compiled: training, testing or predicting on a batch.
+
+The step is a function of the batch, of the optimizer's scalars and of its state (the flat memories
+of weights and slots), recorded for each type of batch. Its program updates the state where it
+stands.
+
+Imports `compiler`, `optimizers`. Read next: `training.py`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import ops, tree
+from .compiler.jit import Executable
+from .compiler.passes import simplify
+from .compiler.program import Var, label, record, section, short_name
+from .data import Dataset
+from .engine.autodiff import gradients
+from .engine.tensor import Tensor, grad_mode, wrap
+from .engine.variable import Variable, stateless
+from .layers.base import within
+from .optimizers.base import Group
+
+
+class Step:
+    """A step of a model, compiled for each type of batch when it is first seen.
+
+    Attributes
+    ----------
+    kind : "train", "test" or "predict"
+    compilations : int
+        How many types of batches it was compiled for.
+    source : str
+        The NumPy source for the type seen first, to be read.
+    program : str
+        The same as a program.
+    """
+
+    def __init__(self, model: Any, kind: str) -> None:
+        self.model = model
+        self.kind = kind
+        self._ready: dict[Any, Ready] = {}
+
+    @property
+    def compilations(self) -> int:
+        """How many types of batches the step was compiled for."""
+        return len(self._ready)
+
+    @property
+    def source(self) -> str:
+        """The NumPy source of the step."""
+        return self._first().source.text
+
+    @property
+    def program(self) -> str:
+        """The program of the step."""
+        return str(self._first().program)
+
+    def _first(self) -> Executable:
+        if not self._ready:
+            raise ValueError("This step has not run yet: fit, evaluate or predict first.")
+        return next(iter(self._ready.values())).executable
+
+    def on(self, dataset: Dataset, with_outputs: bool = True) -> Callable[[Any, int], Any]:
+        """Return a function of rows and their number to the loss and the outputs there."""
+        parts = (dataset.x, dataset.y, dataset.sample_weight)
+        arrays = dataset.arrays()
+        trained = tuple(self.model.trainable_variables) if self.kind == "train" else ()
+        form = repr([tree.map_structure(_type, p) for p in parts])
+        optimizer = id(self.model.optimizer) if trained else None
+        key = (form, with_outputs, trained, optimizer)
+
+        runs: dict[int, Any] = {}
+
+        def run(rows: Any, size: int) -> Any:
+            if size not in runs:
+                if (size, key) not in self._ready:
+                    self._ready[size, key] = Ready(self, parts, size, with_outputs)
+                runs[size] = self._ready[size, key].on(arrays)
+            return runs[size](rows)
+
+        return run
+
+
+class Ready:
+    """A step compiled for one type of batch."""
+
+    def __init__(self, step: Step, parts: Any, size: int, with_outputs: bool) -> None:
+        self.model, self.kind, self._with_outputs = step.model, step.kind, with_outputs
+        self._parts = parts
+        examples = [_zeros(a, size) for p in parts if p is not None for a in tree.flatten(p)]
+        self.groups: list[Group] = []
+        names = ["x"] * len(tree.flatten(parts[0]))
+        names += ["y"] * (len(examples) - len(names) - (parts[2] is not None))
+        names += ["sample_weight"] * (parts[2] is not None)
+        self._scalars: list[tuple[np.dtype, str]] = []
+        if self.kind == "train":
+            self.model.optimizer.build(self.model.trainable_variables)
+            self.groups = self.model.optimizer.groups
+            scalars = self.model.optimizer.scalars(1, 1.0)
+            self._scalars = [(g.memory.array.dtype, name) for g in self.groups for name in scalars]
+        given = [wrap(np.array(1, dtype)) for dtype, _ in self._scalars]
+        places = [(g, slot) for g in self.groups for slot in (None, *g.slots)]
+        memories = [_reader(place)() for place in places]
+        names += [name for _, name in self._scalars]
+        names += [slot or "parameters" for _, slot in places]
+        with np.errstate(all="ignore"), grad_mode(self.kind == "train"):
+            inputs = [*examples, *given, *map(wrap, memories)]
+            program = simplify(record(self._run, inputs, names))
+        self._parts = None
+        first, second = len(examples), len(examples) + len(given)
+        states = program.inputs[second:]
+        donate = dict(
+            zip(program.outputs[len(program.outputs) - len(states) :], states, strict=True)
+        )
+        self._states = len(states)
+        live = {v: _reader(place) for v, place in zip(states, places, strict=True)}
+        self.executable = Executable(program, f"{self.kind}_step", donate, live)
+        buffers = self.executable.inputs
+        self._data = [buffers[v] for v in program.inputs[:first]]
+        self._fill = [
+            (name, buffers[v])
+            for (_, name), v in zip(self._scalars, program.inputs[first:second], strict=True)
+            if any(v in equation.inputs for equation in program.equations.values())
+        ]
+
+    def on(self, arrays: list[np.ndarray]) -> Callable[[Any], tuple[float, Any]]:
+        """Return a function of rows of `arrays` to the loss and the outputs there."""
+        lock, current = self.executable.lock, self.executable.ready
+        pairs = list(zip(arrays, self._data, strict=True))
+        clocks = [group.clock for group in self.groups]
+        optimizer, scalar_buffers = self.model.optimizer, self._fill
+        has_loss, training = self.kind != "predict", bool(self.groups)
+
+        def run(rows: Any) -> tuple[float, Any]:
+            with lock:
+                go, outputs = current()
+                if type(rows) is slice:
+                    for array, buffer in pairs:
+                        buffer[...] = array[rows]
+                else:
+                    for array, buffer in pairs:
+                        array.take(rows, 0, buffer, "clip")
+                if training:
+                    scalars = optimizer.next_scalars()
+                    for name, buffer in scalar_buffers:
+                        buffer[()] = scalars[name]
+                go()
+                if training:
+                    optimizer.count_step()
+                    for clock in clocks:
+                        clock[0] += 1
+                loss = outputs[0].item() if has_loss else 0.0
+                return loss, self._copied(outputs) if self._with_outputs else None
+
+        return run
+
+    def _copied(self, outputs: Any) -> Any:
+        """Return the model's outputs, copied from the buffers."""
+        found = outputs[self.kind != "predict" : len(outputs) - self._states]
+        copies = iter([np.array(out) for out in found])
+        return tree.map_structure(lambda _: next(copies), self._form)
+
+    def _run(self, *inputs: Tensor) -> list[Tensor]:
+        """The step itself, as a function of tensors."""
+        rest = iter(inputs)
+        x, y, sample_weight = (
+            None if part is None else tree.map_structure(lambda _: next(rest), part)
+            for part in self._parts
+        )
+        scalars: dict[Any, dict[str, Tensor]] = {}
+        for dtype, name in self._scalars:
+            scalars.setdefault(dtype, {})[name] = next(rest)
+        flats = [{name: next(rest) for name in ("", *g.slots)} for g in self.groups]
+        weights: dict[Variable, Tensor] = {}
+        for group, flat in zip(self.groups, flats, strict=True):
+            weights |= _weights(group, flat[""])
+        training = self.kind == "train"
+        with stateless(weights), within(training=training):
+            with section("forward"):
+                y_pred = self.model(x)
+            self._form = tree.map_structure(lambda t: Var(t.shape, t.dtype), y_pred)
+            outputs = tree.flatten(y_pred) if self._with_outputs else []
+            if self.kind == "predict":
+                return outputs
+            with section("loss"):
+                loss = self.model.compute_loss(x, y, y_pred, sample_weight, training=training)
+                label(loss, "loss")
+        if not training:
+            return [loss, *outputs]
+        with section("backward"):
+            grads = self._gradients(loss, weights)
+        with section("update"):
+            return [loss, *outputs, *self._updated(flats, grads, scalars)]
+
+    def _gradients(self, loss: Tensor, weights: dict[Variable, Tensor]) -> dict[Variable, Tensor]:
+        found = dict(zip(weights, gradients(loss, list(weights.values())), strict=True))
+        missing = [v.path for v, g in found.items() if g is None]
+        if missing and len(missing) == len(found):
+            raise ValueError("No gradients provided for any variable.")
+        if missing:
+            warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
+        for v, g in found.items():
+            if g is not None:
+                label(g, f"d_{short_name(v.path)}")
+        return {v: g for v, g in found.items() if g is not None}
+
+    def _updated(self, flats: Any, grads: dict[Variable, Tensor], scalars: Any) -> list[Tensor]:
+        optimizer = self.model.optimizer
+        clipped = dict(zip(grads, optimizer.clip(list(grads.values())), strict=True))
+        new: list[Tensor] = []
+        for group, flat in zip(self.groups, flats, strict=True):
+            mine = {
+                i: clipped[v]
+                for i, v in zip(group.places, group.params, strict=True)
+                if v in clipped
+            }
+            new += group.updated(optimizer, flat, mine, scalars[flat[""].dtype])
+        return new
+
+
+def _type(array: np.ndarray | None) -> str:
+    return "" if array is None else f"{array.dtype}{array.shape[1:]}"
+
+
+def _zeros(array: np.ndarray, size: int) -> Tensor:
+    return wrap(np.zeros((size, *array.shape[1:]), array.dtype))
+
+
+def _reader(place: tuple[Group, str | None]) -> Any:
+    group, slot = place
+    return lambda: (group.living() if slot is None else group.slots[slot]).array
+
+
+def _weights(group: Group, flat: Tensor) -> dict[Variable, Tensor]:
+    """Return the weights as views of their memory."""
+    found = {}
+    for variable, place in zip(group.params, group.memory.slices, strict=True):
+        weight = ops.reshape(flat[place], variable.shape).detach()
+        weight.requires_grad = True
+        found[variable] = label(weight, short_name(variable.path))
+    return found
