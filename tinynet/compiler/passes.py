@@ -1,7 +1,8 @@
 """Passes: each takes a program to one that computes the same numbers with less work.
 
-The same numbers to the last bit: a factor is only moved where multiplying by it is exact. Each pass
-is a small function; `simplify` runs them and checks the program after each.
+The same numbers to the last bit, but for the sign of a zero: a factor is only moved where
+multiplying by it is exact. Each pass is a small function; `simplify` runs them and checks the
+program after each.
 
 Imports `program.py`. Read next: `buffers.py`.
 """
@@ -136,7 +137,8 @@ def identities(program: Program) -> Program:
         same = _unchanged(new, v, primitive, inputs)
         if same is not None:
             new.now[v] = same
-        elif primitive is OF["sum"] and v.size == inputs[0].size:
+            same.name = same.name or v.name
+        elif primitive is OF["sum"] and (v.size, v.dtype) == (inputs[0].size, inputs[0].dtype):
             new.keep(v, OF["reshape"], inputs, {"newshape": v.shape})  # sums of one element each
         elif primitive is OF["add"] and inputs[0] is inputs[1] and v.dtype.kind == "f":
             two = new.constant(np.array(2, v.dtype))
@@ -174,17 +176,18 @@ def exact_factors(program: Program) -> Program:
     """Gather constant factors: ``(x * 2) / 32`` is ``x * 0.0625``.
 
     Only factors that are powers of two are moved past each other or past one other factor, as
-    multiplying by them rounds nothing.
+    multiplying by them rounds nothing, unless the numbers are near the ends of the dtype's range,
+    where float16 always is.
     """
     new = Rewrite(program)
     scaled: dict[Var, tuple[Var, float]] = {}  # v is the product of the variable and the number
     for v, primitive, inputs, params in new:
         x, factor = _factor(new, primitive, inputs)
-        if x is None or v.dtype.kind != "f" or x.type != v.type:
+        if x is None or v.dtype.name not in ("float32", "float64") or x.type != v.type:
             new.keep(v, primitive, inputs, params)
             continue
         inner, before = scaled.get(x, (x, 1.0))
-        if not (_is_exact(before) or _is_exact(factor)):
+        if not (_is_exact(before) or _is_exact(factor)) or not _is_moderate(before * factor):
             inner, before = x, 1.0
         scaled[v] = inner, before * factor
         constant = new.constant(np.array(before * factor, v.dtype))
@@ -210,8 +213,11 @@ def _factor(
 
 def _is_exact(factor: float) -> bool:
     """Return whether multiplying by `factor` only changes the exponent: a moderate power of 2."""
-    mantissa, exponent = math.frexp(factor)
-    return abs(mantissa) == 0.5 and abs(exponent) < 16
+    return abs(math.frexp(factor)[0]) == 0.5 and _is_moderate(factor)
+
+
+def _is_moderate(factor: float) -> bool:
+    return factor == 0 or 2.0**-16 < abs(factor) < 2.0**16
 
 
 def unbroadcast_operands(program: Program) -> Program:
@@ -225,6 +231,8 @@ def unbroadcast_operands(program: Program) -> Program:
             new.keep(v, primitive, inputs, params)
             continue
         small = tuple(_before_repetition(new, x) for x in inputs)
+        if primitive is OF["power"]:  # NumPy raises to one exponent in another way than to many
+            small = small[0], inputs[1]
         if np.broadcast_shapes(*(x.shape for x in small)) == v.shape:
             new.keep(v, primitive, small, params)
         else:
@@ -239,11 +247,11 @@ def _before_repetition(new: Rewrite, x: Var) -> Var:
 
 
 def sums_of_repetitions(program: Program) -> Program:
-    """Multiply instead of adding up repetitions, where they are 2, 4, 8, ... and that is exact."""
+    """Multiply instead of adding up repetitions, where they are 2 or 4 and that is exact."""
     new = Rewrite(program)
     for v, primitive, inputs, params in new:
         x = _before_repetition(new, inputs[0]) if primitive is OF["sum"] else inputs[0]
-        if x is not inputs[0] and _sums_only_repetitions(x, inputs[0], params["axis"]):
+        if x is not inputs[0] and x.dtype == v.dtype and _sums_only(x, inputs[0], params["axis"]):
             times = inputs[0].size // x.size
             total = new.new(v, "multiply", x, new.constant(np.array(times, x.dtype)))
             new.keep(v, OF["reshape"], (total,), {"newshape": v.shape})
@@ -252,13 +260,13 @@ def sums_of_repetitions(program: Program) -> Program:
     return new.done()
 
 
-def _sums_only_repetitions(x: Var, repeated: Var, axis: Any) -> bool:
-    """Return whether the axes summed are those along which `x` was repeated, 2, 4, 8, ... times."""
+def _sums_only(x: Var, repeated: Var, axis: Any) -> bool:
+    """Return whether the axes summed are those along which `x` was repeated, 2 or 4 times."""
     shape = (1,) * (repeated.ndim - x.ndim) + x.shape
     summed = range(repeated.ndim) if axis is None else axis
     return (
         bool(x.size)
-        and _is_exact(repeated.size // x.size)
+        and repeated.size // x.size in (1, 2, 4)
         and all(n == 1 if i in summed else n == repeated.shape[i] for i, n in enumerate(shape))
     )
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.tensor import Equation, Primitive, Tensor, state
+from ..engine.tensor import Equation, Primitive, Tensor, state, wrap
 from ..engine.variable import Variable
 
 
@@ -108,12 +108,24 @@ class Recording:
         self.sections: dict[Tensor, str] = {}
         self.section = ""
         self._inputs = set(inputs)
+        self._read: dict[Variable, Tensor] = {}
 
     def note(self, out: Tensor, equation: Equation) -> None:
         """Note an operation."""
         self.equations[out] = equation
         self.sections[out] = self.section
         _types[_signature(*equation)] = (out.data.shape, out.data.dtype)
+
+    def read(self, variable: Variable, value: Tensor) -> Tensor:
+        """Return what stands for a variable: not its value, which may have been kept from before.
+
+        The same tensor each time, so that gradients flow to it from everywhere.
+        """
+        if variable not in self._read:
+            self._read[variable] = t = wrap(value.data)
+            t.tracked = value.tracked
+            self.variables[t] = variable
+        return self._read[variable]
 
     def knows(self, t: Tensor) -> bool:
         """Return whether `t` has other numbers at another call."""

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from .buffers import Place, Plan, is_literal
+from .buffers import NEVER, Place, Plan, is_literal, is_same_memory
 from .program import Program, Var, is_elementwise
 
 BLOCK = 16384  # elements; a handful of such arrays fit the cache of one core
-KEYWORD_OUT = ("maximum", "minimum", "maximum_reduce", "minimum_reduce")
+KEYWORD_OUT = ("maximum", "minimum")
 _numbers = itertools.count()
 
 
@@ -42,33 +42,48 @@ class Source:
         self.name = name if name.isidentifier() and not iskeyword(name) else "run"
         arrays = (v for v, array in program.constants.items() if not is_literal(array))
         self.arguments = (*program.inputs, *program.captured, *arrays)
-        self._plan = Plan(program, donate)
-        self._functions: dict[str, str] = {}  # local names of NumPy's functions
+        self._plan = Plan(program, donate, ("xp", "make", self.name))
+        self._functions: dict[str, str] = {}  # NumPy's functions and their local names
         self._opaque: dict[str, Callable[..., Any]] = {}  # what NumPy has no function for
+        self._scalars: dict[str, Place] = {}  # views without axes, by the name of what they show
         self._blocks: list[str] = []
         self._long = False
-        body = self._body(donate or {})
-        self.text = self._text(body)
+        self._results = [self._plan.places[v] for v in program.outputs]
+        body = self._body() + self._updates(donate or {})
+        self.text = self._renamed(self._text(body))
         self._code = self._compiled()
-        self.outputs = [self._plan.places[v].name for v in program.outputs]
 
     # -- writing ------------------------------------------------------------------------------
 
+    def _renamed(self, text: str) -> str:
+        """Return the text with names for temporary buffers: of what came to live there, or t1."""
+        names: dict[str, str] = {}
+
+        def name(found: re.Match[str]) -> str:
+            old = found[0]
+            if old not in names:
+                number = sum(old not in self._plan.better for old in names) + 1
+                names[old] = self._plan.name(self._plan.better.get(old, f"t{number}"))
+            return names[old]
+
+        return re.sub(r"\btmp(_\d+)?(?=(_[a-zA-Z]\w*)?\b)", name, text)
+
     def _text(self, body: list[str]) -> str:
         plan = self._plan
-        names = [plan.places[v].name for v in self.arguments]
-        results = "".join(f"{plan.places[v].name}, " for v in self.program.outputs)
+        arguments = [plan.places[v].name for v in self.arguments]
+        results = "".join(f"{place.name}, " for place in self._results)
         end = f"return {self.name}, ({results.rstrip()})"
         header = _inlined(plan.header, "\n".join([*body, end, *self._blocks])) + self._blocks
         functions = sorted(self._functions)
         for few in (functions[i : i + 5] for i in range(0, len(functions), 5)):
-            header.append(f"{', '.join(few)} = {', '.join(self._functions[f] for f in few)}")
-        lines = [f"def make({', '.join(['xp', *names, *self._opaque])}):"]
+            names = [self._functions[function] for function in few]
+            header.append(f"{', '.join(names)} = {', '.join(f'xp.{f}' for f in few)}")
+        lines = [f"def make({', '.join(['xp', *arguments, *self._opaque])}):"]
         lines += [f"    {line}" for line in header]
         lines += ["", f"    def {self.name}():", *(f"        {line}" for line in body or ["pass"])]
         return "\n".join([*lines, "", f"    {end}"]) + "\n"
 
-    def _body(self, donate: dict[Var, Var]) -> list[str]:
+    def _body(self) -> list[str]:
         lines: list[str] = []
         section = ""
         for stretch in self._stretches():
@@ -77,10 +92,27 @@ class Source:
                 section = stretch[0].section
                 lines.append(f"# {section}")
             lines += found if len(stretch) == 1 else self._in_blocks(stretch, found)
-        for out, given in donate.items():  # what could not be computed in its place
-            if self._plan.places[out].region is not self._plan.places[given].region:
-                lines.append(self._call("copyto", self._plan.places[given], self._plan.places[out]))
         return lines
+
+    def _updates(self, donate: dict[Var, Var]) -> list[str]:
+        """Copy to the places of inputs what could not be computed there.
+
+        Old values that are still wanted, for another input or as a result, are saved first.
+        """
+        places, outputs = self._plan.places, self.program.outputs
+        moves = {
+            out: places[given]
+            for out, given in donate.items()
+            if not is_same_memory(places[out].array, places[given].array)
+        }
+        lost = {place.region for place in moves.values()}
+        wanted = dict.fromkeys((*moves, *outputs))
+        kept = {v: self._plan.fresh(v, NEVER) for v in wanted if places[v].region in lost}
+        self._results = [moves.get(v) or kept.get(v) or places[v] for v in outputs]
+        saved = [self._call("copyto", place, places[v]) for v, place in kept.items()]
+        return saved + [
+            self._call("copyto", place, kept.get(v) or places[v]) for v, place in moves.items()
+        ]
 
     def _written(self, v: Var) -> list[str]:
         return self._statements(v, self.program.equations[v]) if self._plan.runs[v] else []
@@ -91,12 +123,24 @@ class Source:
         for v, (primitive, inputs, _) in self.program.equations.items():
             long = is_elementwise(primitive) and v.ndim == 1 and v.size > 2 * BLOCK
             long = long and all(x.size == 1 or x.shape == v.shape for x in inputs)
-            if long and stretches and stretches[-1][-1].shape == v.shape and self._long:
+            fits = long and self._long and stretches[-1][-1].shape == v.shape
+            if fits and self._in_step([*stretches[-1], v]):
                 stretches[-1].append(v)
             else:
                 stretches.append([v])
             self._long = long
         return stretches
+
+    def _in_step(self, stretch: list[Var]) -> bool:
+        """Return whether no equation writes what another one reads at another place."""
+        places = self._plan.places
+        written = [places[v] for v in stretch]
+        used = [places[x] for v in stretch for x in self.program.equations[v].inputs] + written
+        return all(
+            a.region is not b.region or is_same_memory(a.array, b.array)
+            for a in written
+            for b in used
+        )
 
     def _in_blocks(self, stretch: list[Var], lines: list[str]) -> list[str]:
         """Return statements on long flat arrays as a loop over blocks that stay in the cache."""
@@ -110,14 +154,16 @@ class Source:
             old = f"{name} = xp.empty(({size},)"
             header = self._plan.header
             header[:] = [line.replace(old, f"{name} = xp.empty(({BLOCK},)") for line in header]
+            places[name].region.owned = False
         parts = f"[a[i : i + {BLOCK}] for a in ({', '.join(whole)},)]"
         if passing:
             parts += f" + [a[: {size} - i] for a in ({', '.join(passing)},)]"
         blocks = self._plan.name("blocks")
+        pieces = {name: self._plan.name(f"{name}_i") for name in (*whole, *passing)}
         self._blocks.append(f"{blocks} = [{parts} for i in range(0, {size}, {BLOCK})]")
         names = re.compile(rf"\b({'|'.join(map(re.escape, places))})\b(?!=)")
-        inner = [f"    {names.sub(lambda m: m[1] + '_i', line)}" for line in lines]
-        return [f"for {', '.join(f'{name}_i' for name in (*whole, *passing))} in {blocks}:", *inner]
+        inner = [f"    {names.sub(lambda m: pieces[m[1]], line)}" for line in lines]
+        return [f"for {', '.join(pieces.values())} in {blocks}:", *inner]
 
     def _is_passing(self, place: Place, stretch: list[Var]) -> bool:
         """Return whether a buffer is used within the stretch alone."""
@@ -139,21 +185,26 @@ class Source:
 
     def _call(self, function: str, *arguments: Any) -> str:
         """Return a call, its last argument the output."""
-        self._functions[function] = "xp." + function.replace("_reduce", ".reduce")
         texts = [a.name if isinstance(a, Place) else repr(a) for a in arguments]
         if function in KEYWORD_OUT:  # NumPy deprecates it by position there
             texts[-1] = f"out={texts[-1]}"
-        return f"{function}({', '.join(texts)})"
+        return f"{self._local(function)}({', '.join(texts)})"
+
+    def _local(self, function: str) -> str:
+        """Return the local name of one of NumPy's functions: ``add_reduce`` for ``add.reduce``."""
+        if function not in self._functions:
+            self._functions[function] = self._plan.name(function.replace(".", "_"))
+        return self._functions[function]
 
     def _as_scalar(self, place: Place) -> Place:
         """Return a place of one element as a 0-d view: NumPy is three times as fast with it."""
         if place.array.size != 1 or not place.array.ndim:
             return place
-        name = f"{place.name}_0d"
-        line = f"{name} = {place.name}.reshape(())"
-        if line not in self._plan.header:
-            self._plan.header.append(line)
-        return Place(name, place.region, place.array.reshape(()))
+        if place.name not in self._scalars:
+            name = self._plan.name(f"{place.name}_0d")
+            self._plan.header.append(f"{name} = {place.name}.reshape(())")
+            self._scalars[place.name] = Place(name, place.region, place.array.reshape(()))
+        return self._scalars[place.name]
 
     # -- one for each primitive that is not elementwise ---------------------------------------
 
@@ -162,9 +213,9 @@ class Source:
         return [self._call("dot" if two else "matmul", x1, x2, out)]
 
     def _reduction(self, ufunc: str, out: Place, x: Place, axis: Any, keepdims: bool) -> list[str]:
-        self._functions[f"{ufunc}_reduce"] = f"xp.{ufunc}.reduce"
         keep = f", {keepdims}" if keepdims else ""
-        return [f"{ufunc}_reduce({x.name}, {axis}, None, {out.name}{keep})"]
+        function = self._local(f"{ufunc}.reduce")
+        return [f"{function}({x.name}, {axis}, None, {out.name}{keep})"]
 
     def _write_sum(self, out: Place, x: Place, axis: Any, keepdims: bool) -> list[str]:
         return self._reduction("add", out, x, axis, keepdims)
@@ -178,7 +229,7 @@ class Source:
     def _write_where(self, out: Place, condition: Place, x1: Place, x2: Place) -> list[str] | None:
         if condition.array.dtype != bool:
             return None
-        chosen = f"copyto({out.name}, {x1.name}, where={condition.name})"
+        chosen = f"{self._local('copyto')}({out.name}, {x1.name}, where={condition.name})"
         return [self._call("copyto", out, x2), chosen]
 
     def _write_cast(self, out: Place, x: Place, dtype: str) -> list[str]:
@@ -189,23 +240,21 @@ class Source:
 
     def _write_concatenate(self, out: Place, *xs: Place, axis: int) -> list[str]:
         if out.array.ndim != 1:
-            self._functions["concatenate"] = "xp.concatenate"
-            return [f"concatenate(({', '.join(x.name for x in xs)},), {axis}, {out.name})"]
+            parts = ", ".join(x.name for x in xs)
+            return [f"{self._local('concatenate')}(({parts},), {axis}, {out.name})"]
         lines, start = [], 0
         for x in xs:
-            if x.region is not out.region:  # else it was computed in its place
-                part = f"{out.name}[{start}:{start + x.array.size}]"
-                self._functions["copyto"] = "xp.copyto"
-                lines.append(f"copyto({part}, {x.name})")
-            start += x.array.size
+            end = start + x.array.size
+            if not is_same_memory(x.array, out.array[start:end]):  # not computed in its place
+                lines.append(f"{self._local('copyto')}({out.name}[{start}:{end}], {x.name})")
+            start = end
         return lines
 
     def _write_opaque(self, primitive: Any, out: Place, xs: list[Place], params: Any) -> list[str]:
         """Call the primitive's own function, which allocates, and copy its result."""
-        name = f"{primitive.name}_{len(self._opaque)}"
+        name = self._plan.name(f"{primitive.name}_with")
         self._opaque[name] = partial(primitive.impl, **params)
-        self._functions["copyto"] = "xp.copyto"
-        return [f"copyto({out.name}, {name}({', '.join(x.name for x in xs)}))"]
+        return [f"{self._local('copyto')}({out.name}, {name}({', '.join(x.name for x in xs)}))"]
 
     # -- running ------------------------------------------------------------------------------
 

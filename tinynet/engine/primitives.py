@@ -316,7 +316,7 @@ _cast = primitive(
 
 def cast(x: Any, dtype: Any) -> Tensor:
     """Return `x` converted to `dtype`: itself if it has it. ValueError for an unsuitable dtype."""
-    x = as_tensor(x)
+    x = as_tensor(x) if isinstance(x, Operand) else Tensor(x, dtype)
     if x.data.dtype is dtype:
         return x
     dtype = as_dtype(dtype)

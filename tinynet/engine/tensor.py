@@ -393,7 +393,7 @@ def _flows(out: Tensor, primitive: Primitive, inputs: tuple[Tensor, ...]) -> boo
 def to_array(data: Any, dtype: Any = None) -> np.ndarray:
     """Return `data` as a new array of a floating, integer or bool dtype (see `Tensor`)."""
     try:
-        array = np.array(data)
+        array = np.array(data, order="C")  # so that equal numbers give equal sums
     except ValueError as error:
         raise ValueError(f"data: expected numbers in a regular shape: {error}") from None
     if array.dtype.kind not in "fiub":

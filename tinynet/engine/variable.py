@@ -88,9 +88,7 @@ class Variable(Operand):
             self._tensor = wrap(self.array.copy())
             self._tensor.tracked = self._trainable and self.array.dtype.kind == "f"
             self._version = version
-        if state.recording is not None:
-            state.recording.variables[self._tensor] = self
-        return self._tensor
+        return state.recording.read(self, self._tensor) if state.recording else self._tensor
 
     def assign(self, value: Any) -> Variable:
         """Hold `value` from now on, converted to the variable's dtype; the gradient is forgotten.
@@ -99,7 +97,10 @@ class Variable(Operand):
         ------
         ValueError
             If the shape of `value` is another one; the variable then keeps what it held.
+        TypeError
+            While a function is recorded to be compiled: it would be assigned to this once only.
         """
+        self._refuse_if_recorded("assign")
         numbers = value.data if isinstance(value, Tensor) else to_array(value, self.dtype)
         if numbers.shape != self.shape:
             raise ValueError(
@@ -112,8 +113,17 @@ class Variable(Operand):
 
     def write(self, number: float) -> None:
         """Let all elements be `number` from now on."""
+        self._refuse_if_recorded("write")
         self.array[...] = number
         self._tensor = None
+
+    def _refuse_if_recorded(self, what: str) -> None:
+        if state.recording is not None:
+            raise TypeError(
+                f"{what}: a function that is recorded to be compiled cannot change a variable, as "
+                f"it would do so this once only: received {self.path}. Return the new value and "
+                "assign it outside, or run without compilation (run_eagerly=True, or no tn.jit)."
+            )
 
     @property
     def trainable(self) -> bool:

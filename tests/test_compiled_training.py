@@ -1,0 +1,376 @@
+"""A model's compiled steps give what its eager ones give, to the last bit, whatever happens."""
+
+import re
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinynet as tn
+from tinynet.callbacks import Callback
+from tinynet.layers import Activation, Dense, Input, Layer
+from tinynet.models import Model, Sequential
+from tinynet.optimizers import SGD, Adam, RMSprop
+
+OPTIMIZERS = [
+    lambda: SGD(0.1),
+    lambda: SGD(0.1, momentum=0.9, weight_decay=0.01),
+    lambda: SGD(0.1, momentum=0.9, nesterov=True, clipnorm=0.1),
+    lambda: Adam(0.01, clipvalue=0.05),
+    lambda: Adam(0.01, amsgrad=True, weight_decay=0.1),
+    lambda: Adam(0.01, global_clipnorm=0.1),
+    lambda: RMSprop(0.01, momentum=0.5, centered=True),
+]
+
+
+def network(widths, activation, use_bias, eager, optimizer, loss="mse", metrics=None):
+    tn.utils.set_random_seed(7)
+    hidden = [Dense(w, activation, use_bias=use_bias) for w in widths[1:-1]]
+    model = Sequential([Input((widths[0],)), *hidden, Dense(widths[-1], use_bias=use_bias)])
+    model.compile(optimizer, loss, metrics=metrics, weighted_metrics=metrics, run_eagerly=eager)
+    return model
+
+
+def data(rows, inputs, outputs, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((rows, inputs)), rng.standard_normal((rows, outputs))
+
+
+def assert_equal_runs(compiled, eager):
+    """Compare histories and weights of two models, and all that their optimizers remember."""
+    assert compiled.history.history == eager.history.history
+    for a, b in zip(compiled.get_weights(), eager.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    variables = zip(compiled.optimizer.variables, eager.optimizer.variables, strict=True)
+    for a, b in variables:
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+@given(
+    widths=st.lists(st.integers(1, 5), min_size=2, max_size=4),
+    activation=st.sampled_from(["linear", "sigmoid", "tanh", "relu", "softmax"]),
+    use_bias=st.booleans(),
+    optimizer=st.sampled_from(OPTIMIZERS),
+    loss=st.sampled_from(["mse", "mae"]),
+    rows=st.integers(1, 20),
+    batch_size=st.integers(1, 8),
+    weighted=st.booleans(),
+    shuffle=st.sampled_from([True, False, "batch"]),
+)
+@pytest.mark.filterwarnings("ignore:softmax over axis")
+def test_a_compiled_fit_is_the_eager_fit_bit_for_bit(
+    widths, activation, use_bias, optimizer, loss, rows, batch_size, weighted, shuffle
+):
+    x, y = data(rows, widths[0], widths[-1])
+    weights = np.random.default_rng(1).random(rows) if weighted else None
+    models = []
+    for eager in (False, True):
+        model = network(widths, activation, use_bias, eager, optimizer(), loss, ["mse", "mae"])
+        np.random.seed(3)
+        model.fit(
+            x,
+            y,
+            batch_size=batch_size,
+            epochs=3,
+            sample_weight=weights,
+            shuffle=shuffle,
+            validation_data=(x[:2], y[:2]),
+            verbose=0,
+        )
+        models.append(model)
+    assert_equal_runs(*models)
+    compiled, eager = models
+    assert compiled.evaluate(x, y, verbose=0) == eager.evaluate(x, y, verbose=0)
+    predictions = [m.predict(x, batch_size=batch_size, verbose=0) for m in models]
+    np.testing.assert_array_equal(*predictions)
+
+
+def test_long_flat_weights_are_updated_block_by_block_to_the_same_bits():
+    x, y = data(10, 200, 3)
+    models = [network([200, 250, 3], "tanh", True, eager, Adam()) for eager in (False, True)]
+    for model in models:
+        model.fit(x, y, epochs=3, shuffle=False, verbose=0)
+    assert_equal_runs(*models)
+    assert " in blocks:" in models[0].train_function.source
+
+
+class Adding(Layer):
+    """Add two inputs."""
+
+    def call(self, inputs):
+        first, second = inputs
+        return first + second
+
+
+def test_a_graph_with_shared_layers_trains_alike():
+    x, y = data(12, 2, 1)
+    models = []
+    for eager in (False, True):
+        tn.utils.set_random_seed(0)
+        inputs = Input((2,))
+        shared = Dense(2, "tanh")
+        once = shared(inputs)
+        outputs = Dense(1)(Adding()([shared(once), Activation("sigmoid")(once)]))
+        models.append(Model(inputs, outputs))
+        models[-1].compile("adam", "mse", run_eagerly=eager)
+        models[-1].fit(x, y, epochs=4, shuffle=False, verbose=0)
+    assert_equal_runs(*models)
+
+
+# -- what may change between steps ------------------------------------------------------------
+
+
+class At(Callback):
+    """Do something to the model when some epoch begins."""
+
+    def __init__(self, epoch, action):
+        self.epoch, self.action = epoch, action
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            self.action(self.model)
+
+
+def halve_the_rate(model):
+    model.optimizer.learning_rate = float(model.optimizer.learning_rate) / 2
+
+
+def set_other_weights(model):
+    model.set_weights([np.full(w.shape, 0.1) for w in model.weights])
+
+
+def assign_one_weight(model):
+    model.layers[0].kernel.assign(model.layers[0].kernel * 0.5)
+
+
+def predict_something(model):
+    model.predict(np.ones((3, 2)), verbose=0)
+
+
+def train_another_with_its_layers(model):
+    other = Sequential([Input((2,)), *model.layers])
+    other.compile(SGD(0.1), "mse")
+    other.fit(*data(4, 2, 1), shuffle=False, verbose=0)
+
+
+ACTIONS = [
+    halve_the_rate,
+    set_other_weights,
+    assign_one_weight,
+    predict_something,
+    train_another_with_its_layers,
+]
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda f: f.__name__)
+def test_what_a_callback_does_to_the_model_is_seen_by_the_next_step(action):
+    x, y = data(10, 2, 1)
+    models = [network([2, 3, 1], "tanh", True, eager, Adam(0.01)) for eager in (False, True)]
+    for model in models:
+        model.fit(x, y, batch_size=4, epochs=4, shuffle=False, callbacks=[At(2, action)], verbose=0)
+    assert_equal_runs(*models)
+
+
+def test_a_learning_rate_that_is_a_function_is_asked_at_each_step():
+    x, y = data(10, 2, 1)
+    models = []
+    for eager in (False, True):
+        rates = iter(np.linspace(0.1, 0.01, 20))
+        model = network([2, 1], "linear", True, eager, SGD(lambda rates=rates: next(rates)))
+        model.fit(x, y, batch_size=3, epochs=3, shuffle=False, verbose=0)
+        models.append(model)
+    assert_equal_runs(*models)
+
+
+def test_the_step_count_goes_on_over_several_fits_and_recompilations_of_the_step():
+    x, y = data(9, 2, 1)
+    models = [network([2, 1], "linear", True, eager, Adam(0.1)) for eager in (False, True)]
+    for model in models:
+        for batch_size in (2, 5, 9):
+            model.fit(x, y, batch_size=batch_size, shuffle=False, verbose=0)
+    assert_equal_runs(*models)
+    assert int(models[0].optimizer.iterations) == 5 + 2 + 1
+
+
+@given(rows=st.integers(1, 12), batch_size=st.integers(1, 12))
+def test_each_length_of_batch_is_compiled_once(rows, batch_size):
+    x, y = data(rows, 2, 1)
+    model = network([2, 1], "linear", True, False, SGD())
+    model.fit(x, y, batch_size=batch_size, epochs=3, verbose=0)
+    model.fit(x, y, batch_size=batch_size, epochs=2, verbose=0)
+    lengths = {min(batch_size, rows), (rows % batch_size) or batch_size}
+    assert model.train_function.compilations == len({n for n in lengths if n <= rows})
+
+
+def test_frozen_layers_stay_and_the_others_train():
+    x, y = data(10, 2, 1)
+    models = []
+    for eager in (False, True):
+        model = network([2, 3, 1], "tanh", True, eager, Adam(0.1))
+        model.layers[0].trainable = False
+        model.compile(Adam(0.1), "mse", run_eagerly=eager)
+        before = model.get_weights()
+        model.fit(x, y, epochs=2, shuffle=False, verbose=0)
+        after = model.get_weights()
+        assert all(np.array_equal(a, b) for a, b in zip(before[:2], after[:2], strict=True))
+        assert not any(np.array_equal(a, b) for a, b in zip(before[2:], after[2:], strict=True))
+        models.append(model)
+    assert_equal_runs(*models)
+
+
+def test_a_prediction_that_was_handed_out_stays_as_it_is():
+    x, _ = data(5, 2, 1)
+    model = network([2, 1], "linear", True, False, SGD())
+    first = model.predict(x, verbose=0)
+    kept = first.copy()
+    model.predict(x + 1, verbose=0)
+    model.fit(x, np.ones(5), verbose=0)
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_weights_handed_out_stay_as_they_are():
+    x, y = data(5, 2, 1)
+    model = network([2, 1], "linear", True, False, SGD())
+    model.fit(x, y, verbose=0)
+    value, array = model.layers[0].kernel.value, model.layers[0].kernel.numpy()
+    kept = value.numpy().copy()
+    model.fit(x, y, epochs=3, verbose=0)
+    np.testing.assert_array_equal(value.numpy(), kept)
+    np.testing.assert_array_equal(array, kept)
+    assert not np.array_equal(model.layers[0].kernel.numpy(), kept)
+
+
+def test_a_graph_built_before_training_gives_the_gradient_at_its_own_weights():
+    x, y = data(6, 2, 1)
+    model = network([2, 1], "linear", False, False, SGD(0.1))
+    kernel = model.layers[0].kernel.value
+    loss = tn.ops.mean((model(x) - y) ** 2)
+    expected = 2 * x.T @ (x @ kernel.numpy() - y) / 6
+    model.fit(x, y, epochs=2, verbose=0)
+    loss.backward()
+    np.testing.assert_allclose(kernel.grad, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_an_exception_in_a_step_leaves_the_weights_and_later_steps_are_right():
+    x, y = data(6, 2, 1)
+    model, other = (network([2, 1], "linear", True, False, Adam(0.1)) for _ in range(2))
+    model.fit(x, y, shuffle=False, verbose=0)
+    other.fit(x, y, shuffle=False, verbose=0)
+    before = model.get_weights()
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        model.fit(x * 1e30, y * 1e30, verbose=0)
+    for a, b in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    for m in (model, other):
+        m.fit(x, y, shuffle=False, verbose=0)
+    for a, b in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_threads_that_predict_with_one_model_do_not_disturb_each_other():
+    model = network([3, 8, 2], "tanh", True, False, SGD())
+    inputs = [np.random.default_rng(i).standard_normal((4, 3)) for i in range(4)]
+    expected = [model.predict(x, verbose=0) for x in inputs]
+    wrong = []
+
+    def predict(i):
+        for _ in range(50):
+            if not np.array_equal(model.predict(inputs[i], verbose=0), expected[i]):
+                wrong.append(i)
+
+    threads = [threading.Thread(target=predict, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+class Branching(Layer):
+    """A layer that looks at its numbers."""
+
+    def call(self, inputs):
+        return inputs * 2.0 if inputs.sum() > 0 else inputs
+
+
+def test_a_layer_that_branches_on_numbers_is_refused_and_runs_eagerly():
+    x, y = data(6, 2, 1)
+    model = Sequential([Input((2,)), Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(x, y, verbose=0)
+    branching = Sequential([*model.layers, Branching()])
+    branching.compile("sgd", "mse")
+    with pytest.raises(TypeError, match=r"tn\.ops\.where.*run_eagerly=True"):
+        branching.fit(x, y, verbose=0)
+    branching.compile("sgd", "mse", run_eagerly=True)
+    branching.fit(x, y, verbose=0)
+
+
+# -- what it shows ----------------------------------------------------------------------------
+
+
+def neuron():
+    tn.utils.clear_session()
+    x, y = data(32, 1, 1)
+    model = network([1, 1], "linear", True, False, Adam())
+    model.fit(x, y, verbose=0)
+    return model
+
+
+ONE_NEURON = """\
+        # forward
+        dot(x, dense_kernel, dense)
+        add(dense, dense_bias_0d, dense)
+        # loss
+        subtract(dense, y, dense)
+        square(dense, t1)
+        add_reduce(t1_flat, None, None, loss)
+        multiply(loss, c0_03125, loss)
+        # backward
+        multiply(dense, c0_0625, dense)
+        add_reduce(dense, (0,), None, d_dense_bias)
+        dot(x_T, dense, d_dense_kernel)
+        # update
+        subtract(gradients, momentum, t2)
+        multiply(t2, c0_1, t2)
+        add(momentum, t2, momentum)
+        multiply(gradients, gradients, t2)
+        subtract(t2, velocity, t2)
+        multiply(t2, c0_001, t2)
+        add(velocity, t2, velocity)
+        multiply(momentum, alpha, t2)
+        sqrt(velocity, t3)
+        add(t3, c1e_07, t3)
+        divide(t2, t3, t2)
+        subtract(parameters, t2, parameters)
+"""
+
+
+def test_the_step_of_one_neuron_is_text_that_a_person_can_follow():
+    source = neuron().train_function.source
+    body = source.split("def train_step():\n")[1].split("\n\n")[0] + "\n"
+    assert body == ONE_NEURON
+    assert body.count("\n") < 30
+
+
+@pytest.mark.parametrize("depth", [1, 5, 20])
+def test_the_update_takes_the_same_number_of_calls_for_any_depth(depth):
+    x, y = data(4, 2, 2)
+    model = network([2] * (depth + 1), "tanh", True, False, Adam())
+    model.fit(x, y, verbose=0)
+    update = model.train_function.source.split("# update\n")[1].split("\n\n")[0]
+    assert len(update.splitlines()) == 12
+
+
+def test_every_statement_of_a_step_stands_on_a_line_of_its_own_and_calls_what_it_says():
+    body = neuron().train_function.source.split("def train_step():\n")[1].split("\n\n")[0]
+    for line in body.splitlines():
+        assert re.fullmatch(r"\s+(# \w+|\w+\([^()]*(\(\d+,\))?[^()]*\))", line), line
+
+
+def test_the_source_asked_for_before_the_first_step_says_what_to_do():
+    model = network([1, 1], "linear", True, False, SGD())
+    with pytest.raises(ValueError, match="fit, evaluate or predict first"):
+        _ = model.train_function.source

@@ -1,0 +1,530 @@
+"""Optimizers against their formulas in NumPy, the order of what a step does, and their state."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import assert_all_same, assert_close, assert_same, everything, normal, over, refused
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import SEEDS
+
+import tinynet as tn
+from tinynet import ops
+from tinynet.layers import Dense, Input
+from tinynet.optimizers import SGD, Adam, Optimizer, RMSprop
+
+SHAPES = [(2, 3), (3,), (), (4, 1)]
+
+
+def variables_of(seed: int, dtype: str = "float64", shapes: Any = SHAPES) -> list[tn.Variable]:
+    arrays = (normal(seed + i, *shape, dtype=dtype) for i, shape in enumerate(shapes))
+    return [tn.Variable(a, name=f"v{i}") for i, a in enumerate(arrays)]
+
+
+def gradients_of(seed: int, dtype: str = "float64") -> list[np.ndarray]:
+    return [normal(seed + 50 + i, *shape, dtype=dtype) for i, shape in enumerate(SHAPES)]
+
+
+# -- the formulas ---------------------------------------------------------------------------------
+
+# Learning rates, momenta and betas are few bits long, so that rounding them to float32, or their
+# small powers, changes nothing: what is left is the formula.
+RATES = st.sampled_from([0.5, 0.125, 2.0**-7])
+SHARES = st.sampled_from([0.0, 0.5, 0.75, 0.875])
+SIZES = st.sampled_from([1e-7, 0.01, 0.5])
+
+Change = Callable[..., tuple[np.ndarray, tuple[np.ndarray, ...]]]
+
+
+def sgd(momentum: float = 0.0, nesterov: bool = False) -> Change:
+    def change(t: int, rate: float, g: np.ndarray, m: np.ndarray) -> Any:
+        m = momentum * m - rate * g
+        return (momentum * m - rate * g if nesterov else m), (m,)
+
+    return change
+
+
+def adam(beta_1: float, beta_2: float, epsilon: float, amsgrad: bool = False) -> Change:
+    def change(t: int, rate: float, g: np.ndarray, m: np.ndarray, u: np.ndarray, h: Any) -> Any:
+        m = beta_1 * m + (1 - beta_1) * g
+        u = beta_2 * u + (1 - beta_2) * g * g
+        h = np.maximum(h, u) if amsgrad else u
+        alpha = rate * math.sqrt(1 - beta_2**t) / (1 - beta_1**t)
+        return -alpha * m / (np.sqrt(h) + epsilon), (m, u, h)
+
+    return change
+
+
+def rmsprop(rho: float, momentum: float, epsilon: float, centered: bool = False) -> Change:
+    def change(t: int, rate: float, g: np.ndarray, u: np.ndarray, a: Any, m: Any) -> Any:
+        u = rho * u + (1 - rho) * g * g
+        a = rho * a + (1 - rho) * g
+        m = momentum * m + rate * g / np.sqrt(u - (a * a if centered else 0) + epsilon)
+        return -m, (u, a, m)
+
+    return change
+
+
+def clipped(grads: list[np.ndarray], clip: dict[str, float]) -> list[np.ndarray]:
+    norms = [np.sqrt((g * g).sum()) for g in grads]
+    if "clipvalue" in clip:
+        return [np.clip(g, -clip["clipvalue"], clip["clipvalue"]) for g in grads]
+    if c := clip.get("clipnorm"):
+        return [g * min(1, c / n) if n else g for g, n in zip(grads, norms, strict=True)]
+    if c := clip.get("global_clipnorm"):
+        total = np.sqrt(sum(n * n for n in norms))
+        return [g * min(1, c / total) if total else g for g in grads]
+    return grads
+
+
+@st.composite
+def optimizers(draw: Any) -> tuple[Callable[..., Optimizer], dict[str, Any], Change]:
+    """Draw an optimizer's class, options for it, and what it does in NumPy."""
+    flag, momentum = draw(st.booleans()), draw(SHARES)
+    beta_1, beta_2, epsilon = draw(SHARES), draw(SHARES), draw(SIZES)
+    kind = draw(st.sampled_from([SGD, Adam, RMSprop]))
+    if kind is SGD:
+        options = {"momentum": momentum, "nesterov": flag}
+        return SGD, options, sgd(**options)
+    if kind is Adam:
+        options = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon, "amsgrad": flag}
+        return Adam, options, adam(**options)
+    options = {"rho": beta_1, "momentum": momentum, "epsilon": epsilon, "centered": flag}
+    return RMSprop, options, rmsprop(**options)
+
+
+CLIPS = st.sampled_from(
+    [{}, {}, {"clipvalue": 0.25}, {"clipnorm": 0.5}, {"global_clipnorm": 0.5}, {"clipnorm": 99.0}]
+)
+DECAYS = st.sampled_from([{}, {"weight_decay": 0.25}])
+
+
+@settings(max_examples=100)
+@given(
+    optimizer=optimizers(),
+    clip=CLIPS,
+    decay=DECAYS,
+    rates=st.lists(RATES, min_size=1, max_size=4),
+    missing=st.sets(st.integers(0, 3), max_size=3),
+    exempt=st.sets(st.integers(0, 3)),
+    still=st.booleans(),
+    seed=SEEDS,
+)
+def test_a_step_clips_then_decays_then_updates_as_the_formulas_say(
+    optimizer, clip, decay, rates, missing, exempt, still, seed
+):
+    kind, options, change = optimizer
+    made = kind(learning_rate=rates[0], **options, **clip, **decay)
+    variables = variables_of(seed)
+    made.exclude_from_weight_decay([variables[i] for i in exempt])
+    expected = [v.numpy() for v in variables]
+    present = [i for i in range(len(SHAPES)) if i not in missing]
+    slots: dict[int, Any] = {i: [np.zeros(SHAPES[i])] * 3 for i in present}
+    for t, rate in enumerate(rates, start=1):
+        made.learning_rate = rate
+        grads = [0 * g if still else g for g in gradients_of(seed + t)]
+        given_grads = [None if i in missing else g for i, g in enumerate(grads)]
+        with pytest.warns(UserWarning, match="v0|v1|v2|v3") if missing else nullcontext():
+            steps = made.apply(given_grads, variables)
+        assert int(steps) == t
+        smaller = clipped([grads[i] for i in present], clip)
+        for i, g in zip(present, smaller, strict=True):
+            if decay and i not in exempt:
+                expected[i] = expected[i] - 0.25 * rate * expected[i]
+            count = change.__code__.co_argcount - 3
+            delta, slots[i] = change(t, rate, g, *slots[i][:count])
+            expected[i] = expected[i] + delta
+    for v, array in zip(variables, expected, strict=True):
+        assert_close(v.numpy(), array, 1e-10, 1e-10)
+
+
+@over({"SGD": SGD(), "Adam": Adam(), "RMSprop": RMSprop()}, "made")
+def test_an_optimizer_made_without_options_has_those_of_keras(made):
+    rate = {"sgd": 0.01, "adam": 0.001, "rmsprop": 0.001}[type(made).__name__.lower()]
+    own = {
+        SGD: {"momentum": 0.0, "nesterov": False},
+        Adam: {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False},
+        RMSprop: {"rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False},
+    }[type(made)]
+    config = made.get_config()
+    assert config["learning_rate"] == float(np.float32(rate))
+    assert own.items() <= config.items()
+    for option in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"):
+        assert config[option] is None
+
+
+# -- grouping, dtypes, state ----------------------------------------------------------------------
+
+
+@given(optimizers(), CLIPS.filter(lambda c: "global_clipnorm" not in c), DECAYS, SEEDS)
+def test_updating_variables_together_is_updating_each_alone_bit_for_bit(
+    optimizer, clip, decay, seed
+):
+    kind, options, _ = optimizer
+    together, apart = variables_of(seed, "float32"), variables_of(seed, "float32")
+    one = kind(learning_rate=0.1, **options, **clip, **decay)
+    many = [kind(learning_rate=0.1, **options, **clip, **decay) for _ in apart]
+    for t in range(3):
+        grads = gradients_of(seed + t, "float32")
+        one.apply(grads, together)
+        for each, g, v in zip(many, grads, apart, strict=True):
+            each.apply([g], [v])
+    assert_all_same([v.numpy() for v in together], [v.numpy() for v in apart])
+    slots = [v.numpy() for each in many for v in each.variables[2:]]
+    assert sorted(s.tobytes() for s in slots) == sorted(
+        v.numpy().tobytes() for v in one.variables[2:]
+    )
+
+
+@given(optimizers(), CLIPS.filter(lambda c: "global_clipnorm" not in c), DECAYS, SEEDS)
+def test_variables_of_several_dtypes_are_updated_each_in_its_own(optimizer, clip, decay, seed):
+    kind, options, _ = optimizer
+    options = {**options, "epsilon": 0.5} if "epsilon" in options else options
+    dtypes = ["float32", "float64", "float16", "float64", "float32"]
+    mixed = [tn.Variable(normal(seed + i, 3, dtype=d)) for i, d in enumerate(dtypes)]
+    apart = {d: [tn.Variable(v.numpy()) for v in mixed if v.dtype == d] for d in dtypes}
+    one = kind(learning_rate=0.125, **options, **clip, **decay)
+    each = {d: kind(learning_rate=0.125, **options, **clip, **decay) for d in apart}
+    for t in range(3):
+        grads = [normal(seed + 9 * t + i, 3, dtype="float64") for i in range(5)]
+        one.apply(grads, mixed)
+        for d, variables in apart.items():
+            chosen = [g for g, v in zip(grads, mixed, strict=True) if v.dtype == d]
+            each[d].apply(chosen, variables)
+    for v in mixed:
+        assert_same(v.numpy(), apart[v.dtype].pop(0).numpy())
+    assert {v.dtype for v in one.variables[2:]} <= set(dtypes)
+
+
+@given(optimizers(), st.integers(0, 3), SEEDS)
+def test_all_an_optimizer_remembers_is_in_its_variables(optimizer, steps, seed):
+    kind, options, _ = optimizer
+    first, second = (kind(learning_rate=0.1, **options) for _ in range(2))
+    ours, theirs = variables_of(seed), variables_of(seed)
+    for t in range(steps + 1):
+        first.apply(gradients_of(seed + t), ours)
+    second.build(theirs)
+    for v, other in zip([*theirs, *second.variables], [*ours, *first.variables], strict=True):
+        assert (v.name, v.shape, v.dtype) == (other.name, other.shape, other.dtype)
+        v.assign(other)
+    for t in range(2):
+        first.apply(gradients_of(seed - t), ours)
+        second.apply(gradients_of(seed - t), theirs)
+    assert_all_same([v.numpy() for v in theirs], [v.numpy() for v in ours])
+
+
+def test_the_state_begins_with_the_steps_and_the_rate_and_then_has_the_slots():
+    variables = variables_of(0)[:2]
+    for made, names in (
+        (SGD(), []),
+        (SGD(momentum=0.5), ["v0_momentum", "v1_momentum"]),
+        (Adam(), ["v0_momentum", "v0_velocity", "v1_momentum", "v1_velocity"]),
+    ):
+        assert not made.built
+        assert [v.name for v in made.variables] == ["iteration", "learning_rate"]
+        made.build(variables)
+        assert made.built
+        assert [v.name for v in made.variables] == ["iteration", "learning_rate", *names]
+        assert [v.dtype for v in made.variables[:2]] == ["int32", "float32"]
+        assert all(not v.trainable and not v.numpy().any() for v in made.variables[2:])
+
+
+# -- gradients ------------------------------------------------------------------------------------
+
+AS: dict[str, Callable[[np.ndarray], Any]] = {
+    "array": np.array,
+    "read-only": lambda g: np.broadcast_to(g, g.shape),
+    "Fortran": lambda g: np.array(g, order="F"),
+    "tensor": tn.tensor,
+    "list": np.ndarray.tolist,
+    "float64": lambda g: g.astype("float64"),
+}
+
+
+@over(AS, "form")
+@given(seed=SEEDS)
+def test_gradients_of_any_form_are_read_and_left_alone(form, seed):
+    variables, others = variables_of(seed, "float32"), variables_of(seed, "float32")
+    grads = gradients_of(seed, "float32")
+    passed = [form(g) for g in grads]
+    one, other = Adam(0.1), Adam(0.1)
+    one.apply(iter(passed), iter(variables))
+    other.apply_gradients(zip(grads, others, strict=True))
+    assert_all_same([np.asarray(g, "float32") for g in passed], grads)
+    for g in passed:
+        if isinstance(g, np.ndarray) and g.flags.writeable:
+            g[...] = np.nan
+    one.apply(grads)  # of the variables that it knows
+    other.apply(grads, others)
+    assert_all_same([v.numpy() for v in variables], [v.numpy() for v in others])
+
+
+def test_a_variable_without_a_gradient_stays_with_its_slots_and_says_so():
+    made, (v, w) = Adam(0.1), variables_of(0)[:2]
+    grads = [np.ones(v.shape), np.ones(w.shape)]
+    made.apply(grads, [v, w])
+    before = [x.numpy() for x in (w, *made.variables[4:])]
+    with pytest.warns(UserWarning, match="v1"):
+        made.apply([grads[0], None], [v, w])
+    assert_all_same([x.numpy() for x in (w, *made.variables[4:])], before)
+    made.apply([grads[0]], [v])  # which need not be mentioned
+    assert_all_same([x.numpy() for x in (w, *made.variables[4:])], before)
+    assert int(made.iterations) == 3
+
+
+WRONG: dict[str, tuple[Callable[[Optimizer, Any, Any], Any], list[str]]] = {
+    "too few": (lambda o, g, v: o.apply(g[:2], v), ["4", "2"]),
+    "another shape": (lambda o, g, v: o.apply([g[1], *g[1:]], v), ["v0", "(2, 3)", "(3,)"]),
+    "none at all": (lambda o, g, v: o.apply([None] * 4, v), ["No gradients"]),
+    "unknown": (lambda o, g, v: o.apply([1.0], [tn.Variable(1.0, name="new")]), ["new"]),
+    "one unknown": (
+        lambda o, g, v: o.apply([*g[:3], 1.0], [*v[:3], tn.Variable(1.0)]),
+        ["Unknown"],
+    ),
+    "twice": (lambda o, g, v: o.apply([g[1], g[1]], [v[1], v[1]]), ["twice"]),
+    "text": (lambda o, g, v: o.apply([np.full((2, 3), "a"), *g[1:]], v), ["dtype"]),
+}
+
+
+@over(WRONG, "case")
+@pytest.mark.parametrize("built", [True, False])
+def test_a_step_that_is_refused_changes_nothing(case, built):
+    call, words = case
+    if not built and "unknown" in next(k for k, v in WRONG.items() if v is case):
+        return  # at first every variable is welcome
+    made, variables, grads = Adam(0.1), variables_of(0), gradients_of(0)
+    if built:
+        made.apply(grads, variables)
+    before = [x.numpy() for x in (*variables, *made.variables)]
+    with refused(ValueError, *words):
+        call(made, grads, variables)
+    assert_all_same([x.numpy() for x in (*variables, *made.variables)], before)
+    made.apply(grads, variables)
+    assert int(made.iterations) == 1 + built
+
+
+def test_without_variables_there_is_nothing_to_do():
+    made = SGD()
+    assert int(made.apply([], [])) == 0
+    assert int(made.apply_gradients([])) == 0
+
+
+# -- the learning rate ----------------------------------------------------------------------------
+
+
+@given(st.lists(RATES, min_size=1, max_size=5), DECAYS, SEEDS)
+def test_a_function_is_asked_for_the_rate_of_each_step(rates, decay, seed):
+    scheduled = SGD(learning_rate=lambda: rates[int(scheduled.iterations)], **decay)
+    assigned, ours, theirs = SGD(**decay), variables_of(seed), variables_of(seed)
+    for t, rate in enumerate(rates):
+        assert scheduled.learning_rate == rate
+        scheduled.apply(gradients_of(seed + t), ours)
+        assigned.learning_rate = rate
+        assigned.apply(gradients_of(seed + t), theirs)
+    assert_all_same([v.numpy() for v in ours], [v.numpy() for v in theirs])
+    assert [v.name for v in scheduled.variables] == ["iteration"]  # and no rate of its own
+
+
+def test_a_rate_may_be_assigned_read_and_replaced_by_a_function_but_not_back():
+    made = SGD(learning_rate=1)
+    for value in (0.5, 2, np.float32(0.25), np.float64(0.1), np.int64(3), tn.Variable(0.75)):
+        made.learning_rate = value
+        assert float(made.learning_rate) == float(np.float32(float(value)))
+    made.learning_rate.assign(0.125)
+    assert made.get_config()["learning_rate"] == 0.125
+    for wrong in ("0.1", None, True, [0.1], np.nan, np.inf, SGD, 1j):
+        with refused(ValueError, "learning_rate", str(wrong)):
+            made.learning_rate = wrong
+        with refused(ValueError, "learning_rate"):
+            SGD(learning_rate=wrong)
+    made.learning_rate = lambda: 0.5
+    assert made.learning_rate == 0.5
+    with refused(TypeError, "function", "0.1"):
+        made.learning_rate = 0.1
+
+
+def test_momentum_keeps_the_rate_of_the_steps_it_remembers():
+    made, v = SGD(learning_rate=1.0, momentum=0.5), tn.Variable(0.0)
+    made.apply([1.0], [v])
+    made.learning_rate = 0.0
+    made.apply([1.0], [v])
+    assert float(v) == -1.0 - 0.5
+
+
+# -- configs, names and refusals ------------------------------------------------------------------
+
+
+@given(optimizers(), CLIPS, DECAYS, st.none() | st.just("mine"), SEEDS)
+def test_an_optimizer_made_from_a_config_goes_on_alike(optimizer, clip, decay, name, seed):
+    kind, options, _ = optimizer
+    given_options = {**options, **clip, **decay} | ({"name": name} if name else {})
+    first = kind(learning_rate=0.1, **given_options)
+    first.learning_rate = 0.2
+    config = first.get_config()
+    assert given_options.items() <= config.items()
+    assert config["learning_rate"] == float(np.float32(0.2))
+    twins = [
+        kind.from_config(config),
+        tn.optimizers.get(tn.optimizers.serialize(first)),
+        tn.optimizers.get({"class_name": kind.__name__, "config": config}),
+    ]
+    expected = variables_of(seed)
+    first.apply(gradients_of(seed), expected)
+    for twin in twins:
+        assert type(twin) is kind
+        assert twin.get_config() == config
+        variables = variables_of(seed)
+        twin.apply(gradients_of(seed), variables)
+        assert_all_same([v.numpy() for v in variables], [v.numpy() for v in expected])
+
+
+@given(st.sampled_from([SGD, Adam, RMSprop]), st.data())
+def test_a_name_in_any_case_of_letters_is_its_optimizer(kind, data):
+    letters = [data.draw(st.sampled_from([c.lower(), c.upper()])) for c in kind.__name__]
+    assert type(tn.optimizers.get("".join(letters))) is kind
+
+
+def test_what_names_no_optimizer_is_refused():
+    made = SGD()
+    assert tn.optimizers.get(made) is made
+    assert tn.optimizers.get(None) is None
+    for wrong in ("nope", "", 3, SGD, {"class_name": "nope", "config": {}}, {}, ["sgd"]):
+        with refused(ValueError, "optimizer", str(wrong)):
+            tn.optimizers.get(wrong)
+
+
+OPTIONS: list[tuple[Any, dict[str, Any]]] = [
+    (SGD, {"momentum": 1.5}),
+    (SGD, {"momentum": -0.1}),
+    (SGD, {"momentum": "0.9"}),
+    (SGD, {"momentum": True}),
+    (Adam, {"beta_1": 1.0}),
+    (Adam, {"beta_2": -0.5}),
+    (SGD, {"clipnorm": 1.0, "clipvalue": 1.0}),
+    (SGD, {"clipnorm": -1.0}),
+    (SGD, {"weight_decay": -1.0}),
+    (SGD, {"weight_decay": "a"}),
+    (SGD, {"lr": 0.1}),
+    (Adam, {"use_ema": True}),
+    (Adam, {"gradient_accumulation_steps": 2}),
+    (Adam, {"loss_scale_factor": 2.0}),
+]
+
+
+@pytest.mark.parametrize(("kind", "options"), OPTIONS)
+def test_an_option_out_of_range_or_not_supported_is_refused(kind, options):
+    with refused(ValueError, *options):
+        kind(**options)
+
+
+def test_optimizers_are_numbered_unless_they_have_names():
+    tn.utils.clear_session()
+    assert [o.name for o in (SGD(), SGD(), Adam(), SGD(name="mine"), SGD())] == [
+        "sgd",
+        "sgd_1",
+        "adam",
+        "mine",
+        "sgd_2",
+    ]
+
+
+@given(st.sampled_from(["v1", "^v", "v[02]", "nothing", ""]))
+def test_weights_are_exempt_from_decay_by_a_pattern_in_their_names(pattern):
+    made, variables = SGD(0.5, weight_decay=1.0), variables_of(0)
+    made.exclude_from_weight_decay(var_names=[pattern])
+    exempt = {"v1": {1}, "^v": {0, 1, 2, 3}, "v[02]": {0, 2}, "nothing": set(), "": {0, 1, 2, 3}}
+    before = [v.numpy() for v in variables]
+    made.apply([np.zeros(s) for s in SHAPES], variables)
+    for i, (v, old) in enumerate(zip(variables, before, strict=True)):
+        assert_close(v.numpy(), old if i in exempt[pattern] else 0.5 * old)
+
+
+# -- convergence ----------------------------------------------------------------------------------
+
+
+@st.composite
+def bowls(draw: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Draw a matrix of eigenvalues from 1 to 4, and where its quadratic is least."""
+    n, seed = draw(st.integers(1, 4)), draw(SEEDS)
+    q, _ = np.linalg.qr(normal(seed, n, n, dtype="float64"))
+    return (q * np.linspace(1, 4, n)) @ q.T, normal(seed + 1, n, dtype="float64")
+
+
+@given(bowls(), st.sampled_from([0.1, 0.25, 0.4]))
+def test_gradient_descent_shrinks_the_error_by_the_matrix_it_must(bowl, rate):
+    a, least = bowl
+    rate = float(np.float32(rate))
+    made, w = SGD(rate), tn.Variable(np.zeros(len(least)))
+    error = -least
+    for _ in range(20):
+        d = w - least
+        (0.5 * (d @ (a @ d))).backward()
+        made.apply([w.grad], [w])
+        error = error - rate * a @ error
+        assert_close(w.numpy() - least, error, 1e-9, 1e-9)
+
+
+CONVERGING = {
+    "SGD": lambda: SGD(0.3),
+    "momentum": lambda: SGD(0.1, momentum=0.8),
+    "Nesterov": lambda: SGD(0.1, momentum=0.8, nesterov=True),
+    "Adam": lambda: Adam(lambda: 0.3 / (1 + next(COUNT) / 20)),
+    "AMSGrad": lambda: Adam(0.3, amsgrad=True),
+    "RMSprop": lambda: RMSprop(lambda: 0.5 / (1 + next(COUNT) / 2)),
+    "clipped": lambda: SGD(0.3, global_clipnorm=1.0),
+}
+COUNT: Iterator[int]
+
+
+@over(CONVERGING, "make")
+@settings(max_examples=5)
+@given(bowls())
+def test_every_optimizer_finds_the_bottom_of_a_bowl(make, bowl):
+    global COUNT
+    COUNT = iter(range(10**9))
+    a, least = bowl
+    made, w = make(), tn.Variable(np.zeros(len(least)))
+    for _ in range(200):
+        made.apply([a @ (w.numpy() - least)], [w])
+    assert np.abs(w.numpy() - least).max() <= 0.02 * np.abs(least).max()
+
+
+# -- an optimizer of one's own --------------------------------------------------------------------
+
+
+class Lion(Optimizer):
+    """Steps of one length each way, along a mean of gradients (Chen et al., 2023)."""
+
+    slots = (("mean",),)
+
+    def __init__(self, learning_rate: Any = 0.125, share: float = 0.5, **kwargs: Any) -> None:
+        super().__init__(learning_rate, **kwargs)
+        self.share = share
+
+    def update(self, param: Any, grad: Any, slots: Any, scalars: Any) -> Any:
+        mean = slots["mean"] * self.share + grad * (1 - self.share)
+        return param - ops.sign(mean) * scalars["learning_rate"], {"mean": mean}
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_an_optimizer_that_a_user_wrote_trains_a_model(eager):
+    x, y = normal(0, 8, 2, dtype="float64"), normal(1, 8, 1, dtype="float64")
+    model = tn.Sequential([Input((2,)), Dense(1, dtype="float64")])
+    made = Lion(weight_decay=0.25)
+    model.compile(made, "mse", run_eagerly=eager)
+    w, b = (a.astype("float64") for a in model.get_weights())
+    x32, y32 = x.astype("float32"), y.astype("float32")
+    means = [np.zeros_like(w), np.zeros_like(b)]
+    for _ in range(3):
+        g = 2 * (x32 @ w + b - y32) / 8
+        for i, (p, grad) in enumerate([(w, x32.T @ g), (b, g.sum(0))]):
+            means[i] = 0.5 * means[i] + 0.5 * grad
+            p -= 0.25 * 0.125 * p
+            p -= 0.125 * np.sign(means[i])
+    model.fit(x, y, epochs=3, verbose=0)
+    for found, expected in zip(everything(model), [w, b, 3, 0.125, *means], strict=True):
+        assert_close(found, expected, 1e-6, 1e-7)
