@@ -93,7 +93,7 @@ def reduce(values: Tensor, sample_weight: Any = None, reduction: str | None = "m
     """
     weight = None
     if sample_weight is not None:
-        weight, values = align(ops.cast(as_tensor(sample_weight), values.dtype), values)
+        weight, values = align(ops.cast(sample_weight, values.dtype), values)
         if not _fits(weight.shape, values.shape):
             raise ValueError(
                 f"sample_weight of shape {weight.shape} does not fit values of shape "
@@ -157,7 +157,7 @@ class Loss:
         """Return the reduced loss of tensors or arrays `y_true` and `y_pred`."""
         y_pred = as_tensor(y_pred)
         dtype = self.dtype or (y_pred.dtype if y_pred.dtype.kind == "f" else floatx())
-        y_true = ops.cast(as_tensor(y_true), dtype)
+        y_true = ops.cast(y_true, dtype)
         values = as_tensor(self.call(y_true, ops.cast(y_pred, dtype)))
         return reduce(values, sample_weight, self.reduction)
 

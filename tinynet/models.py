@@ -94,6 +94,8 @@ class Functional(Model):
     ) -> None:
         super().__init__(name=name, trainable=trainable)
         for argument, value in (("inputs", inputs), ("outputs", outputs)):
+            if not tree.flatten(value):
+                raise ValueError(f"`{argument}` argument cannot be empty. Received: {value}")
             for x in tree.flatten(value):
                 if not isinstance(x, KerasTensor):
                     raise ValueError(
@@ -314,7 +316,7 @@ class Sequential(Model):
         return layer
 
     def _rebuild(self) -> None:
-        self._graph, self.built = None, False
+        self._graph, self.built, self._steps = None, False, None
         if self._entrance and self._stack:
             self._connect(self._entrance)
 

@@ -22,11 +22,13 @@ NAN = float("nan")
 
 
 def refusal(call: Callable[..., Any], *arguments: Any) -> BaseException | None:
-    """Return the exception that a call ends with, or None."""
-    try:
-        call(*arguments)
-    except Exception as error:
-        return error
+    """Return the exception that a call ends with, or None; warnings are not meant here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            call(*arguments)
+        except Exception as error:
+            return error
     return None
 
 
@@ -189,5 +191,193 @@ MADE = {
 @over(MADE, "call", "words")
 def test_a_mistake_in_making_things_is_refused_as_by_keras(call, words):
     mine, theirs = in_both(lambda lib: refusal(call, lib))
+    assert theirs is not None
+    assert_refused(mine, type(theirs), words)
+
+
+# -- what is done with a model --------------------------------------------------------------------
+
+
+def fitted(**options: Any) -> Callable[[Any, Any], Any]:
+    return lambda lib, model: model.fit(**{"x": X, "y": Y, "verbose": 0, **options})
+
+
+def evaluated(**options: Any) -> Callable[[Any, Any], Any]:
+    return lambda lib, model: model.evaluate(**{"x": X, "y": Y, "verbose": 0, **options})
+
+
+def predicted(x: Any, **options: Any) -> Callable[[Any, Any], Any]:
+    return lambda lib, model: model.predict(x, verbose=0, **options)
+
+
+def on_batch(kind: str, *data: Any, **options: Any) -> Callable[[Any, Any], Any]:
+    return lambda lib, model: getattr(model, f"{kind}_on_batch")(*data, **options)
+
+
+def compiled(*arguments: Any, **options: Any) -> Callable[[Any, Any], Any]:
+    return lambda lib, model: model.compile(*arguments, **options)
+
+
+def applied(grads: Callable[[Any], Any], variables: Callable[[Any, Any], Any]) -> Any:
+    """Return a call that applies gradients for variables, both made from the model."""
+    return lambda lib, model: model.optimizer.apply_gradients(
+        zip(grads(model), variables(lib, model), strict=True)
+    )
+
+
+WORDS, OBJECTS = np.array([["a"] * WIDTH] * ROWS), np.array([[None] * WIDTH] * ROWS)
+SHORT = "'x' sizes: 20"
+
+DONE = {
+    "fit: y of another length": (fitted(y=Y[:7]), (SHORT, "'y' sizes: 7")),
+    "fit: weights of another length": (fitted(sample_weight=Y[:7]), ("sample_weight", "7")),
+    "fit: wrong width": (fitted(x=X[:, :2]), ("3", "2")),
+    "fit: too many axes": (fitted(x=np.ones((ROWS, 2, 2))), ("(20, 2, 2)",)),
+    "fit: x of words": (fitted(x=WORDS), ("Invalid dtype", "str")),
+    "fit: x of objects": (fitted(x=OBJECTS), ("Invalid dtype", "object")),
+    "fit: y of words": (fitted(y=WORDS), ("Invalid dtype", "str")),
+    "fit: half an epoch": (fitted(epochs=1.5), ("float",)),
+    "fit: unknown keyword": (fitted(epoch=2), ("epoch",)),
+    "fit: two kinds of weights": (
+        fitted(sample_weight=abs(Y), class_weight={0: 2.0}),
+        ("class_weight", "sample_weight"),
+    ),
+    "fit: all to validate": (fitted(validation_split=0.99), ("20", "0.99")),
+    "fit: none to validate": (fitted(validation_split=0.01 / ROWS), ("20", "validation_split")),
+    "fit: quadruple to validate": (fitted(validation_data=(X, Y, Y, Y)), ()),
+    "fit: other lengths to validate": (fitted(validation_data=(X, Y[:7])), ("20", "7")),
+    "fit: other widths to validate": (fitted(validation_data=(X[:, :2], Y)), ("3", "2")),
+    "fit: weights that do not fit": (fitted(sample_weight=np.ones((ROWS, 5))), ("5",)),
+    "evaluate: y of another length": (evaluated(y=Y[:7]), (SHORT, "'y' sizes: 7")),
+    "evaluate: wrong width": (evaluated(x=X[:, :2]), ("3", "2")),
+    "evaluate: unknown keyword": (evaluated(stepz=2), ("stepz",)),
+    "evaluate: y of objects": (evaluated(y=OBJECTS), ("Invalid dtype", "object")),
+    "predict: wrong width": (predicted(X[:, :2]), ("3", "2")),
+    "predict: too many axes": (predicted(np.ones((4, 2, 2))), ("(4, 2, 2)",)),
+    "predict: words": (predicted(WORDS), ("Invalid dtype",)),
+    "predict: unknown keyword": (predicted(X, sample_weight=Y), ("sample_weight",)),
+    "call: wrong width": (lambda lib, model: model(X[:, :2]), ("3", "2")),
+    "call: a number": (lambda lib, model: model(np.float32(3)), ()),
+    "call: None": (lambda lib, model: model(None), ("None",)),
+    "train_on_batch: wrong width": (on_batch("train", X[:, :2], Y), ("3", "2")),
+    "train_on_batch: two kinds of weights": (
+        on_batch("train", X, Y, sample_weight=Y, class_weight={0: 2.0}),
+        ("class_weight", "sample_weight"),
+    ),
+    "test_on_batch: wrong width": (on_batch("test", X[:, :2], Y), ("3", "2")),
+    "predict_on_batch: wrong width": (on_batch("predict", X[:, :2]), ("3", "2")),
+    "build: another width": (lambda lib, model: model.build((None, 7)), ("7",)),
+    "compile: unknown optimizer": (compiled("sgdd", "mse"), ("sgdd",)),
+    "compile: an optimizer's class": (
+        lambda lib, model: model.compile(lib.optimizers.SGD, "mse"),
+        ("SGD",),
+    ),
+    "compile: metrics that are no list": (compiled("sgd", "mse", metrics="mae"), ("mae",)),
+    "compile: weighted metrics that are no list": (
+        compiled("sgd", "mse", weighted_metrics="mae"),
+        ("mae",),
+    ),
+    "compile: unknown keyword": (compiled("sgd", "mse", metric=["mae"]), ("metric",)),
+    "set_weights: too few": (lambda lib, model: model.set_weights([X]), ("1", "4")),
+    "set_weights: another shape": (
+        lambda lib, model: model.set_weights([*model.get_weights()[:3], X]),
+        ("(1,)", "(20, 3)"),
+    ),
+    "add: a namesake": (
+        lambda lib, model: model.add(lib.layers.Dense(1, name=model.layers[0].name)),
+        ("dense",),
+    ),
+    "add: no layer": (lambda lib, model: model.add("dense"), ("dense",)),
+    "apply: a stranger": (
+        applied(
+            lambda model: [X],
+            lambda lib, model: [lib.Variable(X, name="stranger")],
+        ),
+        ("stranger",),
+    ),
+    "apply: no gradients": (
+        applied(
+            lambda model: [None] * 4,
+            lambda lib, model: model.trainable_variables,
+        ),
+        ("No gradients",),
+    ),
+    "apply: too few gradients": (
+        lambda lib, model: model.optimizer.apply([np.ones((WIDTH, 2), "float32")]),
+        ("1", "4"),
+    ),
+}
+
+
+# What Keras refuses with a type or a message that says little, or not at all.
+BETTER = {
+    "fit: nothing": (
+        fitted(x=X[:0], y=Y[:0]),
+        ("empty",),
+        "StopIteration is no message",
+    ),
+    "evaluate: nothing": (evaluated(x=X[:0], y=Y[:0]), ("empty",), "StopIteration, too"),
+    "predict: nothing": (predicted(X[:0]), ("empty",), "an UnboundLocalError"),
+    "train_on_batch: nothing": (on_batch("train", X[:0], Y[:0]), ("empty",), "all weights NaN"),
+    "train_on_batch: y of another length": (
+        on_batch("train", X, Y[:7]),
+        (SHORT, "'y' sizes: 7"),
+        "an error of the backend",
+    ),
+    "fit: no y": (fitted(y=None), ("y", "None"), "the message differs with the backend"),
+    "evaluate: no y": (evaluated(y=None), ("y", "None"), "likewise"),
+    "train_on_batch: no y": (on_batch("train", X), ("y", "None"), "likewise"),
+    "fit: y wider than the outputs": (
+        fitted(y=np.ones((ROWS, 3))),
+        ("(8, 3)", "(8, 1)"),
+        "broadcast in silence",
+    ),
+    "evaluate: y wider than the outputs": (
+        evaluated(y=np.ones((ROWS, 3))),
+        ("(20, 3)", "(20, 1)"),
+        "broadcast in silence",
+    ),
+    "fit: x a number": (fitted(x=np.float32(3)), ("x", "3.0"), "an IndexError"),
+    "fit: y a number": (fitted(y=np.float32(3)), ("y", "3.0"), "an IndexError"),
+    "fit: ragged lists": (fitted(x=[[1.0, 2.0], [3.0]]), ("x",), "lists are welcome, if regular"),
+    **{
+        f"fit: batches of {size!r}": (fitted(batch_size=size), ("batch_size", repr(size)), "")
+        for size in (-1, 2.5, "8")
+    },
+    **{
+        f"fit: {steps!r} steps": (fitted(steps_per_epoch=steps), ("steps", repr(steps)), "")
+        for steps in (-1, 2.5, "8")
+    },
+    **{
+        f"fit: {share} to validate": (fitted(validation_split=share), (str(share),), "odd slices")
+        for share in (-0.5, 1.5)
+    },
+    "fit: a function as callback": (fitted(callbacks=[print]), ("callback", "print"), ""),
+    "fit: a loud run": (fitted(verbose="loud"), ("verbose", "loud"), "taken for 1"),
+    "fit: a layer thawed after compile": (
+        lambda lib, model: [setattr(model.layers[0], "trainable", True), model.fit(X, Y)],
+        ("kernel", "compile"),
+        "its message is about `optimizer_variables`",
+    ),
+}
+
+
+def small(lib: Any) -> Any:
+    return stack(lib, lib.layers.Dense(2, "tanh"), lib.layers.Dense(1))
+
+
+def trained(lib: Any, run_eagerly: Any) -> Any:
+    """Return a model that has been trained by an optimizer that has slots."""
+    model = small(lib)
+    watched = {"metrics": ["mae"], "weighted_metrics": ["mse"]}
+    chosen = lib.optimizers.SGD(0.05, momentum=0.9)
+    model.compile(chosen, "mse", run_eagerly=run_eagerly[lib], **watched)
+    model.fit(X, Y, batch_size=8, verbose=0)
+    return model
+
+
+@over(DONE, "call", "words")
+def test_a_mistake_in_using_a_model_is_refused_as_by_keras(run_eagerly, call, words):
+    mine, theirs = in_both(lambda lib: refusal(call, lib, trained(lib, run_eagerly)))
     assert theirs is not None
     assert_refused(mine, type(theirs), words)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import linecache
 import re
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from keyword import iskeyword
@@ -277,16 +278,20 @@ def _inlined(header: list[str], body: str) -> list[str]:
 
     A view of which only another view is taken is written within that one's line.
     """
+    needed = Counter(_WORD.findall(body))
+    uses = Counter(needed)
     kept: list[str] = []
-    later = body
     for line in reversed(header):
         name, text = line.split(" = ", 1)
-        word = re.compile(rf"\b{name}\b(?!=)")
-        if text.startswith("xp.empty") or word.search(body):
-            kept.insert(0, line)
-        elif len(word.findall(later)) == 1:
+        if not (text.startswith("xp.empty") or uses[name]):
+            continue
+        uses.update(_WORD.findall(text))
+        if needed[name] or uses[name] > 1 or text.startswith("xp.empty"):
+            kept.append(line)
+        else:
+            word = re.compile(rf"\b{name}\b(?!=)")
             kept = [word.sub(text.replace("\\", r"\\"), other) for other in kept]
-        elif word.search(later):
-            kept.insert(0, line)
-        later = "\n".join([body, *kept])
-    return kept
+    return kept[::-1]
+
+
+_WORD = re.compile(r"\b[a-zA-Z_]\w*\b(?!=)")

@@ -116,6 +116,8 @@ class Dense(Layer):
     ((3, 2), 8)
     """
 
+    bias: Variable | None
+
     def __init__(
         self,
         units: int,
@@ -157,7 +159,6 @@ class Dense(Layer):
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
-        self.bias: Variable | None = None
 
     def build(self, input_shape: Any) -> None:
         """Make kernel and bias for inputs whose last axis has the length of `input_shape`'s."""
@@ -167,9 +168,17 @@ class Dense(Layer):
                 f"Layer '{self.name}' needs to know the length of its inputs' last axis, received "
                 f"the shape {input_shape}."
             )
-        self.kernel = self.add_weight((width, self.units), self.kernel_initializer, name="kernel")
+        self._kernel = self.add_weight((width, self.units), self.kernel_initializer, name="kernel")
+        self.bias = None
         if self.use_bias:
             self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias")
+
+    @property
+    def kernel(self) -> Variable:
+        """The weights of the inputs; AttributeError before the layer is built."""
+        if not self.built:
+            raise AttributeError(f"Build layer '{self.name}' before accessing its `kernel`.")
+        return self._kernel
 
     def call(self, inputs: Any) -> Any:
         """Return ``activation(inputs @ kernel + bias)``."""

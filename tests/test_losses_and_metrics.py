@@ -1,0 +1,369 @@
+"""Losses and metrics against NumPy: values, reductions, weights, ranks, and what logs call them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import assert_close, assert_same, leaf, normal, over, refused
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import SEEDS
+
+import tinynet as tn
+from tinynet import losses, metrics, ops
+from tinynet.layers import Dense, Input
+
+# What a loss is per sample, and its slope in the predictions, as functions of their error.
+FORMULAS: dict[
+    str, tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]
+] = {
+    "MeanSquaredError": (np.square, lambda e: 2 * e),
+    "MeanAbsoluteError": (np.abs, np.sign),
+}
+NAMES = {"MeanSquaredError": "mean_squared_error", "MeanAbsoluteError": "mean_absolute_error"}
+SHORT = {"mse": "MeanSquaredError", "MSE": "MeanSquaredError"}
+SHORT |= {"mae": "MeanAbsoluteError", "MAE": "MeanAbsoluteError"}
+KINDS = st.sampled_from(sorted(FORMULAS))
+SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple)
+
+
+@st.composite
+def pairs(draw: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Draw targets and predictions of one shape, equal here and there."""
+    shape, seed = draw(SHAPES), draw(SEEDS)
+    y_true, y_pred = (normal(seed + i, *shape, dtype="float64") for i in range(2))
+    return y_true, np.where(normal(seed + 2, *shape) > 1, y_true, y_pred)
+
+
+@st.composite
+def weights_for(draw: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Draw weights for values of `shape`: one each, or one for several."""
+    lengths = [draw(st.sampled_from([n, n, 1])) for n in shape]
+    weight = abs(normal(draw(SEEDS), *lengths, dtype="float64"))
+    return weight * draw(st.sampled_from([0, 1, 1, 1]))
+
+
+# -- values ---------------------------------------------------------------------------------------
+
+
+@given(KINDS, pairs())
+def test_a_loss_function_returns_the_mean_over_the_last_axis(kind, pair):
+    y_true, y_pred = pair
+    value, slope = FORMULAS[kind]
+    error = y_pred - y_true
+    t = leaf(y_pred)
+    y = getattr(losses, NAMES[kind])(y_true, t)
+    assert_close(y, value(error).mean(-1))
+    ct = normal(0, *error.shape[:-1], dtype="float64")
+    y.backward(ct)
+    assert_close(t.grad, slope(error) * ct[..., None] / error.shape[-1])  # 0 where they are equal
+
+
+def reduced(values: np.ndarray, weight: Any, reduction: Any) -> Any:
+    """Return the reduction of weighted values, in NumPy."""
+    w = np.broadcast_to(1.0 if weight is None else weight, values.shape)
+    if reduction in (None, "none") or values.ndim == 0:
+        return values * w
+    if reduction == "sum":
+        return (values * w).sum()
+    if reduction == "mean_with_sample_weight" and weight is not None:
+        return (values * w).sum() / w.sum() if w.sum() else 0.0
+    return (values * w).mean()
+
+
+REDUCTIONS = st.sampled_from(losses.REDUCTIONS)
+
+
+@given(KINDS, pairs(), REDUCTIONS, st.data())
+def test_a_loss_object_weighs_and_reduces_those_values(kind, pair, reduction, data):
+    y_true, y_pred = pair
+    values = FORMULAS[kind][0](y_pred - y_true).mean(-1)
+    loss = getattr(losses, kind)(reduction)
+    sizes = abs(normal(1, *values.shape, dtype="float64"))
+    whole = st.sampled_from([0.0, 1.0]).map(lambda c: c * sizes)
+    weights = whole if reduction == "mean_with_sample_weight" else weights_for(values.shape)
+    for weight in (None, data.draw(weights)):
+        assert_close(loss(y_true, y_pred, weight), reduced(values, weight, reduction))
+    scalar = None if reduction == "mean_with_sample_weight" else 2.5
+    assert_close(loss(y_true, y_pred, scalar), reduced(values, scalar, reduction))
+
+
+@given(KINDS, st.integers(1, 4), REDUCTIONS, st.booleans(), SEEDS)
+def test_a_column_stands_beside_a_row_sample_by_sample(kind, n, reduction, weighted, seed):
+    y_true, y_pred = (normal(seed + i, n, dtype="float64") for i in range(2))
+    weight = abs(normal(seed + 2, n, dtype="float64")) if weighted else None
+    value, loss = FORMULAS[kind][0](y_pred - y_true), getattr(losses, kind)(reduction)
+    for t, p in ((y_true[:, None], y_pred), (y_true, y_pred[:, None])):
+        for w in (weight, None if weight is None else weight[:, None]):
+            found = loss(t, p, w)
+            assert_close(
+                np.reshape(found, np.shape(reduced(value, weight, reduction))),
+                reduced(value, weight, reduction),
+            )
+    metric = getattr(metrics, kind)()
+    metric.update_state(y_true[:, None], y_pred, weight)
+    assert metric.result() == pytest.approx(reduced(value, weight, "mean_with_sample_weight"))
+
+
+@pytest.mark.parametrize("kind", sorted(FORMULAS))
+def test_shapes_that_do_not_fit_are_refused_and_not_broadcast(kind):
+    loss = getattr(losses, kind)()
+    for a, b in [
+        ((4, 1), (4, 3)),
+        ((4,), (3,)),
+        ((4, 2), (4,)),
+        ((2, 4, 1), (4, 1, 1)),
+        ((4, 3), (3,)),
+    ]:
+        for t, p in ((np.ones(a), np.ones(b)), (np.ones(b), np.ones(a))):
+            with refused(ValueError, str(a), str(b)):
+                loss(t, p)
+            with refused(ValueError):
+                getattr(losses, NAMES[kind])(t, p)
+    for wrong in [(3,), (4, 3), (2, 4), (4, 1, 1)]:
+        with refused(ValueError, "sample_weight", str(wrong)):
+            loss(np.ones((4, 2)), np.zeros((4, 2)), np.ones(wrong))
+
+
+DTYPES = st.sampled_from(["float16", "float32", "float64", "int64", "bool"])
+
+
+@given(KINDS, DTYPES, DTYPES)
+def test_a_loss_is_computed_in_the_floating_dtype_of_the_predictions(kind, of_true, of_pred):
+    y_true, y_pred = np.array([0, 1, 1], of_true), np.array([1, 1, 0], of_pred)
+    before = y_true.tobytes(), y_pred.tobytes()
+    found = getattr(losses, kind)()(y_true, y_pred)
+    assert found.dtype == (of_pred if of_pred.startswith("float") else "float32")
+    assert_close(found.numpy().astype("float64"), 2 / 3, 1e-3)
+    assert getattr(losses, kind)(dtype="float64")(y_true, y_pred).dtype == "float64"
+    assert (y_true.tobytes(), y_pred.tobytes()) == before
+
+
+@given(KINDS, REDUCTIONS, SEEDS)
+def test_gradients_of_a_weighted_loss_reach_the_predictions(kind, reduction, seed):
+    y_true, y_pred = (normal(seed + i, 4, 2, dtype="float64") for i in range(2))
+    weight, t = abs(normal(seed + 2, 4, dtype="float64")), leaf(y_pred)
+    loss = getattr(losses, kind)(reduction)(y_true, t, weight)
+    loss.backward(None if loss.shape == () else np.ones(4))
+    share = {"sum_over_batch_size": 4, "mean": 4, "mean_with_sample_weight": weight.sum()}
+    slope = FORMULAS[kind][1](y_pred - y_true) / 2 * weight[:, None]
+    assert_close(t.grad, slope / share.get(reduction, 1))
+
+
+# -- losses of one's own --------------------------------------------------------------------------
+
+
+class Quantile(losses.Loss):
+    """The pinball loss: errors below weigh q, errors above 1 - q."""
+
+    def __init__(self, q: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.q = q
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        error = y_true - y_pred
+        return ops.mean(ops.maximum(self.q * error, (self.q - 1) * error), axis=-1)
+
+
+@given(st.floats(0.1, 0.9), pairs(), REDUCTIONS, st.data())
+def test_a_loss_that_a_user_wrote_is_weighed_and_reduced_like_ours(q, pair, reduction, data):
+    y_true, y_pred = pair
+    error = y_true - y_pred
+    values = np.maximum(q * error, (q - 1) * error).mean(-1)
+    weight = abs(normal(3, *values.shape, dtype="float64"))
+    found = Quantile(q, reduction=reduction)(y_true, y_pred, weight)
+    assert_close(found, reduced(values, weight, reduction))
+
+
+X, Y = normal(0, 8, 3), normal(1, 8, 1)
+
+
+def network(**options: Any) -> tn.Model:
+    model = tn.Sequential([Input((3,)), Dense(1, dtype="float64")])
+    model.compile(tn.optimizers.SGD(0.0), **{"loss": "mse", **options})
+    return model
+
+
+def error_of(model: tn.Model) -> np.ndarray:
+    w, b = model.get_weights()
+    return (X @ w + b - Y)[:, 0]
+
+
+def scalar(y_true: Any, y_pred: Any) -> Any:
+    return ops.max(ops.absolute(y_true - y_pred))
+
+
+OF_A_USER: dict[str, tuple[Any, Callable[[np.ndarray], Any]]] = {
+    "a subclass": (Quantile(0.25), lambda e: np.maximum(-0.25 * e, 0.75 * e).mean()),
+    "a function": (lambda t, p: ops.mean((t - p) ** 4, axis=-1), lambda e: (e**4).mean()),
+    "a value per element": (lambda t, p: ops.absolute(t - p) ** 3, lambda e: abs(e**3).mean()),
+    "a number": (scalar, lambda e: abs(e).max()),
+    "Keras's object": (losses.MeanAbsoluteError("sum"), lambda e: abs(e).sum()),
+    "an object that is called": (losses.get("mae"), lambda e: abs(e).mean()),
+}
+
+
+@over(OF_A_USER, "case")
+@pytest.mark.parametrize("eager", [True, False])
+@pytest.mark.parametrize("flat", [True, False])
+def test_a_model_trains_on_a_loss_that_a_user_gives(case, eager, flat):
+    loss, expected = case
+    if flat and isinstance(loss, Quantile):
+        return  # a subclass sees targets as they are, and (8,) beside (8, 1) is its own affair
+    model = network(loss=loss, run_eagerly=eager)
+    model.compile(tn.optimizers.SGD(0.01), loss, run_eagerly=eager)
+    value = expected(error_of(model))
+    y = Y[:, 0] if flat else Y
+    assert model.evaluate(X, y, verbose=0) == pytest.approx(value, rel=1e-6)
+    history = model.fit(X, y, verbose=0, epochs=5).history["loss"]
+    assert history[0] == pytest.approx(value, rel=1e-6)
+    assert history[-1] < history[0]
+
+
+def test_a_loss_that_is_not_defined_says_so():
+    with pytest.raises(NotImplementedError, match="Loss must define call"):
+        losses.Loss()(Y, Y)
+    with refused(ValueError, "reduction", "average"):
+        losses.MeanSquaredError("average")
+
+
+# -- names and configs ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", sorted(FORMULAS))
+def test_a_loss_has_its_names_and_is_found_by_them(kind):
+    snake = NAMES[kind]
+    function = getattr(losses, snake)
+    assert losses.get(snake) is losses.get(function) is function
+    assert all(losses.get(name) is function for name, of in SHORT.items() if of == kind)
+    for identifier in (kind, getattr(losses, kind), {"class_name": kind, "config": {}}):
+        found = losses.get(identifier)
+        assert type(found) is getattr(losses, kind)
+        assert (found.name, found.reduction) == (snake, "sum_over_batch_size")
+    made = getattr(losses, kind)("sum", name="mine")
+    assert made.get_config() == {"name": "mine", "reduction": "sum"}
+    assert type(made).from_config(made.get_config()).get_config() == made.get_config()
+    assert losses.get(made) is made
+
+
+@pytest.mark.parametrize("module", [losses, metrics])
+@pytest.mark.parametrize("wrong", ["nope", "", "Mse", "rmse", 3, ["mse"], {"class_name": "nope"}])
+def test_a_name_that_is_not_known_is_refused(module, wrong):
+    with refused(ValueError, module.__name__.split(".")[-1][:4], str(wrong)):
+        module.get(wrong)
+
+
+# -- metrics --------------------------------------------------------------------------------------
+
+
+@given(KINDS, st.lists(st.integers(1, 4), min_size=1, max_size=4), st.booleans(), SEEDS)
+def test_a_metric_is_the_weighted_mean_over_the_samples_of_all_batches(kind, sizes, weighted, seed):
+    metric = getattr(metrics, kind)()
+    assert metric.result() == 0.0
+    n = sum(sizes)
+    y_true, y_pred = (normal(seed + i, n, 2, dtype="float64") for i in range(2))
+    weight = abs(normal(seed + 2, n, dtype="float64")) if weighted else np.ones(n)
+    values = FORMULAS[kind][0](y_pred - y_true).mean(-1)
+    for _ in range(2):
+        for rows in np.split(np.arange(n), np.cumsum(sizes)[:-1]):
+            metric.update_state(y_true[rows], y_pred[rows], weight[rows] if weighted else None)
+        assert metric.result() == pytest.approx((values * weight).sum() / weight.sum())
+        metric.reset_state()
+    assert metric.result() == 0.0
+    assert metric(y_true, y_pred) == pytest.approx(values.mean())
+    assert metric.name == NAMES[kind]
+    assert getattr(metrics, kind)(name="mine").name == "mine"
+
+
+@given(st.lists(st.tuples(st.floats(-9, 9), st.floats(0, 9)), min_size=1, max_size=6))
+def test_a_mean_is_that_of_all_numbers_it_was_given(pairs):
+    mean = metrics.Mean()
+    for value, weight in pairs:
+        mean.update_state(np.array([value]), sample_weight=np.array([weight]))
+    values, weights = np.array(pairs).T
+    expected = (values * weights).sum() / weights.sum() if weights.sum() else 0.0
+    assert mean.result() == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_metrics_record_no_gradients():
+    t = leaf(np.ones((3, 1)))
+    for metric in (metrics.MeanSquaredError(), metrics.get(scalar)):
+        metric.update_state(np.zeros((3, 1)), t)
+    assert t.grad is None
+    assert type(metric.result()) is float
+
+
+class Largest(metrics.Metric):
+    """The largest error so far, which is no mean of anything."""
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(name)
+        self.reset_state()
+
+    def reset_state(self) -> None:
+        self.most = 0.0
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        self.most = max(self.most, float(abs(np.asarray(y_true) - np.asarray(y_pred)).max()))
+
+    def result(self) -> float:
+        return self.most
+
+
+def quartic(y_true: Any, y_pred: Any) -> Any:
+    return ops.mean((y_true - y_pred) ** 4, axis=-1)
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_logs_have_metrics_of_all_kinds_by_their_names(eager):
+    named = tn.metrics.MeanSquaredError(name="mine")
+    plain = ["mae", "MAE", "mae", "MeanAbsoluteError", quartic, lambda t, p: quartic(t, p), named]
+    model = network(
+        metrics=[*plain, Largest()], weighted_metrics=["mae", quartic], run_eagerly=eager
+    )
+    weight = abs(normal(2, 8))
+    error = error_of(model)
+    mae, fourth = abs(error).mean(), (error**4).mean()
+    expected = {
+        "MAE": mae,
+        "MeanAbsoluteError": mae,
+        "lambda": fourth,
+        "largest": abs(error).max(),
+        "loss": (weight * error**2).mean(),
+        "mae": mae,
+        "mae_1": mae,
+        "mine": (error**2).mean(),
+        "quartic": fourth,
+        "weighted_mae": (weight * abs(error)).sum() / weight.sum(),
+        "weighted_quartic": (weight * error**4).sum() / weight.sum(),
+    }
+    held = {"validation_data": (X[:2], Y[:2])}
+    logs = model.fit(X, Y, 3, sample_weight=weight, epochs=2, verbose=0, **held).history
+    assert list(logs) == sorted(logs)
+    for key, value in expected.items():
+        assert logs[key] == pytest.approx([value, value], rel=1e-5)
+    assert logs["val_largest"] == pytest.approx([abs(error[:2]).max()] * 2, rel=1e-6)
+    assert set(logs) == {*expected, *(f"val_{key}" for key in expected)}
+    order = [
+        "loss",
+        "mae",
+        "MAE",
+        "mae_1",
+        "MeanAbsoluteError",
+        "quartic",
+        "lambda",
+        "mine",
+        "largest",
+    ]
+    order += ["weighted_mae", "weighted_quartic"]
+    found = model.evaluate(X, Y, sample_weight=weight, verbose=0)
+    assert found == pytest.approx([expected[key] for key in order], rel=1e-5)
+
+
+def test_a_metric_that_is_not_defined_says_so():
+    for method in ("update_state", "result", "reset_state"):
+        with pytest.raises(NotImplementedError, match=f"Metric must define {method}"):
+            getattr(metrics.Metric(), method)()
+    assert metrics.Metric().name == "metric"
+    assert_same(metrics.get(named := Largest("mine")).name, named.name)
