@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tinynet as tn
+
 PROJECT = Path(__file__).parent.parent
 
 
@@ -77,6 +79,15 @@ def test_each_program_in_the_readme_runs_and_prints_what_it_says(program, capsys
     assert printed
     for promised in re.findall(r"^print\(.*\)  # (\d.*)$", program, re.M):
         assert promised in printed
+
+
+def test_the_step_that_the_readme_shows_is_the_one_that_its_program_prints(capsys):
+    program, shown = re.search(
+        r"^```python\n([^`]*train_function[^`]*)^```.*?^```\n(.*?)^```", README, re.M | re.S
+    ).groups()
+    tn.utils.clear_session()
+    exec(program, {})
+    assert shown in capsys.readouterr().out
 
 
 def test_the_readme_begins_with_the_main_job_and_the_tests_each_in_one_line():

@@ -119,7 +119,7 @@ def listed(outputs: Any) -> list[Any]:
     return outputs if isinstance(outputs, list) else [outputs]
 
 
-@settings(max_examples=40)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(graphs(), SEEDS)
 def test_a_graph_of_layers_computes_what_numpy_does(graph, seed):
     model, layers = graph.build(seed)
@@ -138,7 +138,7 @@ def test_a_graph_of_layers_computes_what_numpy_does(graph, seed):
     assert model.output_names == [y.node.layer.name for y in model.outputs]
 
 
-@settings(max_examples=40)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(graphs(), SEEDS)
 def test_the_gradient_of_a_shared_layer_is_the_sum_over_its_uses(graph, seed):
     (model, layers), (apart, parts) = graph.build(seed), graph.build(seed, shared=False)

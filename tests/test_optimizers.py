@@ -103,7 +103,7 @@ CLIPS = st.sampled_from(
 DECAYS = st.sampled_from([{}, {"weight_decay": 0.25}])
 
 
-@settings(max_examples=100)
+@settings(max_examples=5 * settings.default.max_examples)
 @given(
     optimizer=optimizers(),
     clip=CLIPS,
@@ -481,7 +481,7 @@ COUNT: Iterator[int]
 
 
 @over(CONVERGING, "make")
-@settings(max_examples=5)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(bowls())
 def test_every_optimizer_finds_the_bottom_of_a_bowl(make, bowl):
     global COUNT

@@ -83,7 +83,7 @@ def drawn_orders(shuffle: Any, n: int, size: int, epochs: int, seed: int) -> Ite
             yield batches(rng.permutation(n) if shuffle else rows, size)
 
 
-@settings(max_examples=40)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(
     n=st.integers(1, 12),
     units=st.integers(1, 3),
@@ -120,7 +120,7 @@ def test_fit_descends_the_gradient_batch_by_batch_as_written_out(
     assert_close(model.predict(x, size, verbose=0), line.errors(x, 0 * y), 1e-6, 1e-6)
 
 
-@settings(max_examples=10)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(SEEDS, st.integers(1, 6), st.booleans())
 def test_a_plain_loop_of_backward_and_apply_is_what_fit_does_bit_for_bit(seed, size, weighted):
     x, y, weight = normal(seed, ROWS, WIDTH), normal(seed + 1, ROWS, 1), abs(normal(seed + 2, ROWS))

@@ -31,7 +31,7 @@ def write(memory: Memory, numbers: np.ndarray) -> None:
     memory.clock[0] += 1
 
 
-@settings(max_examples=50)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(st.lists(ACTIONS, max_size=12))
 def test_a_variable_holds_what_it_was_last_given_wherever_it_lives(actions):
     variables, memories = variables_of(), []
