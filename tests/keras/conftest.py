@@ -17,7 +17,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", ignored + ":keras")
 
 
-@pytest.fixture(scope="session", params=[True], ids=["eager"])
+@pytest.fixture(scope="session", params=[True, False], ids=["eager", "compiled"])
 def run_eagerly(request: pytest.FixtureRequest) -> dict:
     """For each library, the road that `compile` is to choose; Keras' own is quicker eager here."""
     return {tn: request.param, keras: True}

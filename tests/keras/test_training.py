@@ -174,10 +174,10 @@ FITS = st.fixed_dictionaries(
         "validation_steps": st.integers(1, 2),
     },
 )
+PASSES = st.fixed_dictionaries({}, optional={"batch_size": SIZES, "steps": st.integers(1, 3)})
 ACTIONS = st.one_of(
     st.tuples(st.just("fit"), FITS),
-    st.tuples(st.just("evaluate"), st.fixed_dictionaries({}, optional={"batch_size": SIZES})),
-    st.tuples(st.just("predict"), st.fixed_dictionaries({}, optional={"batch_size": SIZES})),
+    st.tuples(st.sampled_from(["evaluate", "predict"]), PASSES),
     st.tuples(st.sampled_from(["train_on_batch", "test_on_batch"]), st.just({})),
     st.tuples(st.just("learning_rate"), st.sampled_from([0.001, 0.1])),
     st.tuples(st.just("freeze"), st.integers(0, 1)),
@@ -429,6 +429,23 @@ def test_one_optimizer_goes_on_where_it_was_when_the_model_is_compiled_again(run
             story.model.compile(optimizer, loss, metrics=[], run_eagerly=run_eagerly[lib])
             found.append(story.fit("none", "none", 1, batch_size=8))
         return found
+
+    assert_both_agree(run)
+
+
+KINDS = ["float64", "float16", "int64", "uint8", "bool"]
+
+
+@pytest.mark.parametrize("y_kind", KINDS)
+@pytest.mark.parametrize("x_kind", KINDS)
+def test_rows_of_any_numbers_train_a_model_of_one_input_as_in_keras(run_eagerly, x_kind, y_kind):
+    x, y = (abs(3 * numbers(i, ROWS)).astype(kind) for i, kind in enumerate((x_kind, y_kind)))
+
+    def run(lib):
+        model = lib.Sequential([lib.Input((1,)), lib.layers.Dense(1)])
+        model.compile("sgd", "mse", metrics=["mae"], run_eagerly=run_eagerly[lib])
+        history = model.fit(x, y, epochs=2, batch_size=8, verbose=0, validation_split=0.2)
+        return history.history, model.evaluate(x, y, verbose=0), model.predict(x, verbose=0)
 
     assert_both_agree(run)
 

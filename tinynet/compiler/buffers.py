@@ -65,8 +65,7 @@ class Plan:
         self._regions: list[Region] = []
         self.better: dict[str, str] = {}  # names for buffers whose first tenant had none
         self._donated = self._possible(donate or {})
-        # NumPy raises to one exponent, also to one repeated by strides of 0, in another way than
-        # to many.
+        # NumPy raises to one exponent, also to one repeated by strides of 0, otherwise than to many
         self._exponents = {
             e.inputs[1] for e in program.equations.values() if e.primitive is REGISTRY["power"]
         }
@@ -93,7 +92,7 @@ class Plan:
             out: given
             for out, given in donate.items()
             if out in self.order
-            and is_elementwise(self.program.equations[out].primitive)
+            and _may_overwrite(self.program.equations[out].primitive)
             and self.last.get(given, -1) <= self.order[out]
             and out.type == given.type
         }
@@ -191,13 +190,14 @@ class Plan:
 
     def _in_place_of_operand(self, v: Var, equation: Any) -> Place | None:
         """Return the place of an operand that dies here and has the type of the result, or None."""
-        if not is_elementwise(equation.primitive):
+        if not _may_overwrite(equation.primitive):
             return None
         for x in equation.inputs:
             place = self.places[x]
             region = place.region
             alone = all(y is x or self.places[y].region is not region for y in equation.inputs)
-            whole = place.array.size == region.array.size and place.array.flags.c_contiguous
+            flags = place.array.flags
+            whole = place.array.size == region.array.size and flags.c_contiguous and flags.writeable
             dies = region.owned and region.until <= self.order[v]
             if x.type == v.type and dies and alone and whole:
                 region.until = self.last.get(v, -1)
@@ -229,6 +229,14 @@ def is_same_memory(a: np.ndarray, b: np.ndarray) -> bool:
 def is_literal(constant: np.ndarray | None) -> bool:
     """Return whether a constant is a number that source can hold."""
     return constant is not None and not constant.ndim and bool(np.isfinite(constant))
+
+
+def _may_overwrite(primitive: Any) -> bool:
+    """Return whether a primitive gives the same numbers when it writes over an operand.
+
+    NumPy's elementwise functions do, but for single numbers it computes powers otherwise then.
+    """
+    return is_elementwise(primitive) and primitive is not REGISTRY["power"]
 
 
 def _may_be_view(equation: Any) -> bool:
