@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import assert_all_same, assert_close, assert_same, normal, over, refused
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import LAYOUTS, SEEDS
 
@@ -393,6 +393,7 @@ def furnished(plan: Any, found: list[Any]) -> Any:
 
 
 @given(THINGS, THINGS)
+@example(["layer", "again"], {"b": ("variable", "again"), "a": "frozen"})
 def test_weights_and_layers_in_any_lists_and_dicts_belong_to_the_layer(plan, other):
     found: list[Any] = []
     holder = Holder(furnished(plan, found))

@@ -345,6 +345,12 @@ def test_a_stack_that_refuses_a_layer_stays_as_it_was():
     assert model.output_shape == (None, 1)
 
 
+def test_layers_of_a_stack_have_names_of_their_own():
+    for entrance in ([], [Input((3,))]):
+        with refused(ValueError, "'same'", "unique"):
+            tn.Sequential([*entrance, Dense(2, name="same"), Dense(2, name="same")])
+
+
 def test_a_stack_without_an_input_waits_for_data_or_a_shape():
     for see in (lambda m: m(X), lambda m: m.predict(X, verbose=0), lambda m: m.build((None, 3))):
         model = tn.Sequential([Dense(2), Dense(1)])

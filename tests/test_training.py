@@ -71,9 +71,9 @@ def batches(order: np.ndarray, size: int) -> list[np.ndarray]:
     return [order[i : i + size] for i in range(0, len(order), size)]
 
 
-def drawn_orders(shuffle: Any, n: int, size: int, epochs: int, seed: int) -> Iterator[list[Any]]:
-    """Yield the rows of each batch of each epoch, as `np.random.seed(seed)` makes `fit` draw."""
-    rng, rows = np.random.RandomState(seed), np.arange(n)
+def drawn_orders(rng: Any, shuffle: Any, n: int, size: int, epochs: int) -> Iterator[list[Any]]:
+    """Yield the rows of each batch of each epoch, as `fit` draws them from the generator."""
+    rows = np.arange(n)
     if shuffle:  # one order is thrown away
         rng.permutation(n if shuffle is True else min(size, n))
     for _ in range(epochs):
@@ -105,13 +105,15 @@ def test_fit_descends_the_gradient_batch_by_batch_as_written_out(
     model.compile(tn.optimizers.SGD(0.125), "mse", run_eagerly=eager)
     line = Line(*(w.astype("float64") for w in start), 0.125)
     expected = []
-    for rows in drawn_orders(shuffle, n, size, epochs, seed):
+    rng = np.random.RandomState(seed)
+    for rows in drawn_orders(rng, shuffle, n, size, epochs):
         losses = [line.step(x[r], y[r], weight[r]) * len(r) for r in rows]
         expected.append(sum(losses) / n)
     np.random.seed(seed)
     given_weight = weight if weighted else None
     options = {"sample_weight": given_weight, "batch_size": size, "verbose": 0}
     history = model.fit(x, y, epochs=epochs, shuffle=shuffle, **options)
+    assert np.random.random() == rng.random()
     assert_close(history.history.get("loss", []), np.array(expected), 1e-6)
     for found, value in zip(model.get_weights(), [line.w, line.b], strict=True):
         assert_close(found, value, 1e-6, 1e-6)
@@ -555,7 +557,7 @@ def test_several_inputs_are_cut_into_the_same_batches(seed):
     model.compile(tn.optimizers.SGD(0.125), "mse")
     both = np.concatenate([X, 2 * Y], -1)
     line = Line(*(w.astype("float64") for w in model.get_weights()), 0.125)
-    for rows in drawn_orders(True, ROWS, 4, 1, seed):
+    for rows in drawn_orders(np.random.RandomState(seed), True, ROWS, 4, 1):
         for r in rows:
             line.step(both[r], Y[r], np.ones(len(r)))
     np.random.seed(seed)

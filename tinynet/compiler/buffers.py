@@ -65,9 +65,11 @@ class Plan:
         self._regions: list[Region] = []
         self.better: dict[str, str] = {}  # names for buffers whose first tenant had none
         self._donated = self._possible(donate or {})
-        # NumPy raises to one exponent, also to one repeated by strides of 0, otherwise than to many
-        self._exponents = {
-            e.inputs[1] for e in program.equations.values() if e.primitive is REGISTRY["power"]
+        self._written_out = {  # of numbers repeated by strides of 0 these give other last bits
+            x
+            for primitive, inputs, _ in program.equations.values()
+            if primitive.name in ("matmul", "power")
+            for x in inputs
         }
         self._parts = self._parts_of_concatenations()
         for v in (*program.inputs, *program.captured, *program.constants):
@@ -172,7 +174,7 @@ class Plan:
         text, array = view_of(equation, base.name, base.array)
         if not np.may_share_memory(array, base.array) or array.size != v.size:
             return False
-        if v in self._exponents and 0 in array.strides:
+        if v in self._written_out and 0 in array.strides:
             return False
         self.places[v] = Place(self._line(v, text), base.region, array)
         return True
