@@ -107,6 +107,14 @@ def test_a_column_stands_beside_a_row_sample_by_sample(kind, n, reduction, weigh
     assert metric.result() == pytest.approx(reduced(value, weight, "mean_with_sample_weight"))
 
 
+@given(KINDS, SHAPES.filter(lambda shape: len(shape) > 1), SEEDS)
+def test_a_last_axis_of_one_that_the_other_lacks_is_left_out(kind, shape, seed):
+    y_true, y_pred = (normal(seed + i, *shape, dtype="float64") for i in range(2))
+    values = FORMULAS[kind][0](y_pred - y_true).mean(-1)
+    for pair in ((y_true[..., None], y_pred), (y_true, y_pred[..., None])):
+        assert_close(getattr(losses, kind)(None)(*pair), values)
+
+
 @pytest.mark.parametrize("kind", sorted(FORMULAS))
 def test_shapes_that_do_not_fit_are_refused_and_not_broadcast(kind):
     loss = getattr(losses, kind)()

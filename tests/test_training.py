@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import assert_all_same, assert_close, assert_same, everything, normal, over, refused
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from strategies import LAYOUTS, SEEDS
 
@@ -194,7 +194,7 @@ def test_weights_of_classes_are_those_of_their_samples():
     y = np.array([0, 1, 2, 1, 0, 5, 2, 2, 1, 0])
     weights = {0: 0.5, 1: 2.0, 2: 3.0}
     by_sample = np.array([weights.get(c, 1.0) for c in y])
-    for targets in (y, y.astype("float32") + 0.1, y[:, None]):
+    for targets in (y, y.astype("float32") + 0.4, y - 0.4, y[:, None]):
         one, other = network(), network()
         found = one.fit(X, targets, class_weight=weights, shuffle=False, verbose=0)
         expected = other.fit(X, targets, sample_weight=by_sample, shuffle=False, verbose=0)
@@ -240,8 +240,10 @@ def test_predictions_do_not_depend_on_the_batches_they_are_made_in(sizes, seed):
     assert_close(model.predict_on_batch(X), expected, 1e-10)
 
 
-def test_predictions_are_arrays_of_their_own():
+@pytest.mark.parametrize("eager", [True, False])
+def test_predictions_are_arrays_of_their_own(eager):
     model = tn.Sequential([Input((WIDTH,)), tn.layers.Activation("linear")])
+    model.compile("sgd", "mse", run_eagerly=eager)
     data = X.copy()
     for predict in (model.predict_on_batch, lambda x: model.predict(x, verbose=0)):
         first = predict(data)
@@ -393,6 +395,7 @@ def test_the_history_of_each_fit_is_new_and_its_keys_are_sorted():
     assert all(type(v) is float for values in first.history.values() for v in values)
     second = model.fit(X, Y, verbose=0)
     assert [len(h.history["loss"]) for h in (first, second)] == [2, 1]
+    assert list(second.history) == keys[:3]
 
 
 @given(st.sampled_from([0.1, 0.25, 0.5, 0.8]), SEEDS)
@@ -456,8 +459,11 @@ LINE = r"( *)(\d+)/(\d+) - \d+s - \d+(s|ms|us)/step( - .*)?"
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(value=1e-3, epochs=1, size=4)
+@example(value=-0.6, epochs=2, size=1)
+@example(value=np.nan, epochs=1, size=4)
 @given(
-    value=st.sampled_from([0.0, 1e-3, 2e-3, 1e-9, -0.6, 12345.678, np.nan, np.inf]) | st.floats(),
+    value=st.sampled_from([0.0, 2e-3, 1e-9, 12345.678, np.inf]) | st.floats(),
     epochs=st.integers(1, 2),
     size=st.sampled_from([1, 4]),
 )
@@ -616,19 +622,17 @@ REFUSED_BY_LAYERS: dict[str, Callable[[tn.Model], Any]] = {
 }
 
 
-@over(REFUSED | REFUSED_BY_LAYERS, "call")
-def test_a_refused_call_changes_neither_weights_nor_the_optimizer_nor_what_comes(call):
+@pytest.mark.parametrize("case", [*REFUSED, *REFUSED_BY_LAYERS])
+def test_a_refused_call_changes_neither_weights_nor_the_optimizer_nor_what_comes(case):
     model, other = network(), network()
     for each in (model, other):
         np.random.seed(0)
         each.fit(X, Y, verbose=0)
     before, drawn = everything(model), generators()
-    with pytest.raises((ValueError, TypeError)) as caught:
-        call(model)
-    assert type(caught.value) in (ValueError, TypeError)
-    assert str(caught.value)
+    with refused(TypeError if case in ("epochs", "an unknown option") else ValueError):
+        (REFUSED | REFUSED_BY_LAYERS)[case](model)
     assert_all_same(everything(model), before)
-    if call in REFUSED.values():  # without having drawn an order
+    if case in REFUSED:  # without having drawn an order
         assert generators() == drawn
     np.random.set_state(pickle.loads(drawn)[1])
     found = model.fit(X, Y, epochs=2, batch_size=3, verbose=0)
@@ -823,7 +827,7 @@ class Wrong(Dense):
 
 @pytest.mark.parametrize("lost", ["kernel", "half", "inputs", "bias"])
 def test_the_check_fails_for_a_layer_that_loses_a_part_of_the_gradient(lost):
-    model = tn.Sequential([Input((WIDTH,)), Dense(4, "tanh"), Wrong(3, lost), Dense(1)])
+    model = tn.Sequential([Dense(4, "tanh"), Wrong(3, lost), Dense(1)])  # not built yet
     model.compile("sgd", "mse")
     with pytest.raises(AssertionError, match="wrong"):
         tn.check_model_grads(model, X, Y)

@@ -104,11 +104,13 @@ OPTIMIZERS = {
 
 
 @over(OPTIMIZERS, "make")
-@given(st.integers(1, 3), SEEDS)
-def test_a_graph_built_before_steps_keeps_its_numbers_and_its_gradients(make, steps, seed):
+@given(st.booleans(), st.integers(1, 3), SEEDS)
+def test_a_graph_built_before_steps_keeps_its_numbers_and_its_gradients(make, built, steps, seed):
     optimizer, x = make(), normal(seed, 5, 3, dtype="float64")
     w, b = (tn.Variable(normal(seed, *shape), "float64") for shape in [(3, 2), (2,)])
-    before, held = [w.numpy(), b.numpy()], [w.value, b.value]
+    if built:  # else the first step moves them to a new memory
+        optimizer.build([w, b])
+    before, held = [w.numpy().copy(), b.numpy().copy()], [w.value, b.value]
     y = tn.ops.square(x @ w + b).sum()
     value = y.numpy()
     for step in range(steps):

@@ -133,29 +133,24 @@ class Dataset:
                     stacklevel=3,
                 )
                 break
-            rows = self._rows(self._next)
+            start = self._next * self.batch_size
+            stop = min(start + self.batch_size, self.size)
             self._next += 1
-            yield rows, _length(rows)
+            yield self._rows(start, stop), stop - start
 
-    def _rows(self, batch: int) -> Any:
+    def _rows(self, start: int, stop: int) -> Any:
         """Return the rows of a batch: a slice, or indices in the order that was drawn."""
-        start = batch * self.batch_size
-        stop = min(start + self.batch_size, self.size)
-        if self.shuffle == "batch":
-            return np.random.permutation(stop - start) + start
         if not self.shuffle:
             return slice(start, stop)
-        if batch == 0:
+        if self.shuffle == "batch":
+            return np.random.permutation(stop - start) + start
+        if start == 0:
             self._order = np.random.permutation(self.size)
         return self._order[start:stop]  # type: ignore[index]
 
 
 def _take(data: Any, rows: Any) -> Any:
     return None if data is None else tree.map_structure(lambda a: a[rows], data)
-
-
-def _length(rows: Any) -> int:
-    return rows.stop - rows.start if isinstance(rows, slice) else len(rows)
 
 
 def _common_length(arrays: dict[str, Any]) -> int:

@@ -40,8 +40,9 @@ def assert_agree(found: Any, expected: Any, rtol: float = RTOL, scale: float = 0
     """Assert that structures have the same keys in the same order, shapes, and close numbers."""
     if isinstance(expected, dict):
         assert list(found) == list(expected), (found, expected)
-        found, expected = found.items(), expected.items()
-    if isinstance(expected, (list, tuple)) or type(expected) is type({}.items()):
+        for key in expected:
+            assert_agree(found[key], expected[key], rtol)
+    elif isinstance(expected, (list, tuple)):
         assert len(found) == len(expected), (found, expected)
         for mine, theirs in zip(found, expected, strict=True):
             assert_agree(mine, theirs, rtol, _largest(expected))

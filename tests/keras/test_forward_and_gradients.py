@@ -54,8 +54,11 @@ LOSSES = st.sampled_from(["MeanSquaredError", "MeanAbsoluteError"])
 REDUCTIONS = st.sampled_from(["sum_over_batch_size", "mean", "sum", "mean_with_sample_weight"])
 
 
-def agree_in_every_gradient(network, seed, loss, reduction, weighted):
-    """Assert that both libraries make the same of a network, random weights and random data."""
+@many
+@given(stacks() | graphs(), SEEDS, LOSSES, REDUCTIONS, st.booleans())
+def test_any_network_gives_the_outputs_losses_and_gradients_of_keras(
+    network, seed, loss, reduction, weighted
+):
     x = inputs_for(network, seed, ROWS)
     y = numbers(seed + 1, ROWS, network.build(tn).output_shape[-1])
     weights = abs(numbers(seed + 2, ROWS)) if weighted else None
@@ -64,26 +67,9 @@ def agree_in_every_gradient(network, seed, loss, reduction, weighted):
         model = network.build(lib)
         give_weights(model, seed)
         measure = getattr(lib.losses, loss)(reduction=reduction)
-        found = weight_gradients(model, lambda model: measure(y, model(x), weights))
-        return model(x), found
+        return model(x), weight_gradients(model, lambda model: measure(y, model(x), weights))
 
     assert_both_agree(run)
-
-
-@some
-@given(stacks(), SEEDS, LOSSES, REDUCTIONS, st.booleans())
-def test_a_stack_gives_the_outputs_losses_and_gradients_of_keras(
-    network, seed, loss, reduction, weighted
-):
-    agree_in_every_gradient(network, seed, loss, reduction, weighted)
-
-
-@some
-@given(graphs(), SEEDS, LOSSES, REDUCTIONS, st.booleans())
-def test_a_graph_with_shared_layers_and_merges_gives_those_of_keras(
-    network, seed, loss, reduction, weighted
-):
-    agree_in_every_gradient(network, seed, loss, reduction, weighted)
 
 
 TANH = Stack([Spec(WIDTH, "tanh", True)])

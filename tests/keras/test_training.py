@@ -28,7 +28,6 @@ from side_by_side import (
 )
 
 few = settings(max_examples=8, deadline=None)
-some = settings(max_examples=16, deadline=None)
 
 
 def state(model: Any) -> dict[str, Any]:
@@ -61,18 +60,14 @@ CLIPS = st.sampled_from(
 )
 DECAYS = st.sampled_from([{}, {"weight_decay": 0.1}, {"weight_decay": 0.0}])
 MOMENTA = st.sampled_from([0.0, 0.5, 0.95])
+FLAGS = {"SGD": "nesterov", "Adam": "amsgrad", "RMSprop": "centered"}
 OWN = {
-    "SGD": {"momentum": MOMENTA, "nesterov": st.booleans()},
+    "SGD": {"momentum": MOMENTA},
     "Adam": {
         "beta_1": st.sampled_from([0.0, 0.5, 0.95]),
-        "beta_2": st.sampled_from([0.5, 0.99, 0.9999]),
-        "amsgrad": st.booleans(),
+        "beta_2": st.sampled_from([0.5, 0.6, 0.9999]),  # the first let u fall as well as rise
     },
-    "RMSprop": {
-        "rho": st.sampled_from([0.5, 0.95]),
-        "momentum": MOMENTA,
-        "centered": st.booleans(),
-    },
+    "RMSprop": {"rho": st.sampled_from([0.5, 0.95]), "momentum": MOMENTA},
 }
 # Adam and RMSprop divide a gradient by its own size: one that is all but 0, and so all rounding
 # error, decides a whole step. A large epsilon prevents that; small ones are for given gradients.
@@ -83,10 +78,11 @@ LARGE, SMALL = st.sampled_from([1e-3, 0.1]), st.sampled_from([1e-7, 1e-8, 1e-5])
 def optimizers(draw: Any, epsilons: Any = LARGE) -> tuple[str, dict[str, Any]]:
     """Draw the name of an optimizer and options for it."""
     name = draw(st.sampled_from(sorted(OWN)))
-    options = {"learning_rate": draw(RATES[name]), **draw(DECAYS), **draw(CLIPS)}
+    options = {"learning_rate": draw(RATES[name]), FLAGS[name]: draw(st.booleans())}
     if name != "SGD":
         options["epsilon"] = draw(epsilons)
-    return name, options | draw(st.fixed_dictionaries({}, optional=OWN[name]))
+    own = draw(st.fixed_dictionaries({}, optional=OWN[name]))
+    return name, {**options, **own, **draw(DECAYS), **draw(CLIPS)}
 
 
 def made(lib: Any, optimizer: tuple[str, dict[str, Any]]) -> Any:
@@ -133,7 +129,10 @@ def test_the_weights_excluded_from_weight_decay_are_those_of_keras(
     assert_both_agree(run, seed)
 
 
-@some
+SHAPES = [(2, 3), ()]
+
+
+@settings(max_examples=60, deadline=None)
 @given(optimizers(LARGE | SMALL), SEEDS)
 def test_gradients_applied_by_hand_change_variables_as_in_keras(optimizer, seed):
     def run(lib):
@@ -150,8 +149,6 @@ def test_gradients_applied_by_hand_change_variables_as_in_keras(optimizer, seed)
 
     assert_both_agree(run, seed)
 
-
-SHAPES = [(2, 3), (3,), ()]
 
 # -- whole stories --------------------------------------------------------------------------------
 

@@ -164,7 +164,8 @@ class Source:
         self._blocks.append(f"{blocks} = [{parts} for i in range(0, {size}, {BLOCK})]")
         names = re.compile(rf"\b({'|'.join(map(re.escape, places))})\b(?!=)")
         inner = [f"    {names.sub(lambda m: pieces[m[1]], line)}" for line in lines]
-        return [f"for {', '.join(pieces.values())} in {blocks}:", *inner]
+        each = ", ".join(pieces.values()) + "," * (len(pieces) == 1)
+        return [f"for {each} in {blocks}:", *inner]
 
     def _is_passing(self, place: Place, stretch: list[Var]) -> bool:
         """Return whether a buffer is used within the stretch alone."""
