@@ -15,6 +15,7 @@ import pytest
 from helpers import assert_close, assert_same
 from hypothesis import given
 from hypothesis import strategies as st
+from programs import assert_same_results, eagerly, poisoned_buffers
 from strategies import (
     CASES,
     DTYPES,
@@ -237,7 +238,25 @@ def test_the_public_function_of_its_name_runs_the_primitive(primitive, case):
     assert found.equation == expected.equation
 
 
-# -- law 5, compiled equals eager, belongs here, with the compiler ----------------------------
+# -- law 5: compiled equals eager -------------------------------------------------------------
+
+
+@over_cases(CASES)
+@given(st.data(), SEEDS)
+@np.errstate(all="ignore")
+def test_compiled_equals_eager_bit_for_bit_in_value_and_pullback(primitive, case, data, seed):
+    f = as_function(primitive, case)
+
+    def value_and_cotangents(ct: Any, *xs: Any) -> Any:
+        y, pullback = tn.vjp(f, *xs)
+        return y, list(pullback(ct)) if y.dtype.kind == "f" else []
+
+    arrays = data.draw(inputs(case, DTYPES))
+    args = [direction(seed, f(*map(wrap, arrays)).shape), *arrays]
+    with poisoned_buffers():
+        found = tn.jit(value_and_cotangents)(*args)
+    assert_same_results(found, eagerly(value_and_cotangents, args))
+
 
 # -- law 6: nothing is left out ---------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from helpers import assert_all_same, assert_close, assert_same, everything, normal, over
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from strategies import SEEDS
 
@@ -23,6 +23,7 @@ ACTIONS = st.tuples(
 )
 
 LOOK = ("assign", [], 0, True)  # what changes nothing
+UNSEEN = [(action, [0], 0, False) for action in ("move", "update", "move")]
 
 
 def variables_of(dtype: str = "float32") -> list[tn.Variable]:
@@ -36,6 +37,7 @@ def write(memory: Memory, numbers: np.ndarray) -> None:
 
 
 @settings(max_examples=3 * settings.default.max_examples)
+@example(UNSEEN)
 @given(st.lists(ACTIONS, max_size=12))
 def test_a_variable_holds_what_it_was_last_given_wherever_it_lives(actions):
     variables, memories = variables_of(), []

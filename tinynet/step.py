@@ -108,7 +108,8 @@ class Ready:
         names += ["y"] * (len(examples) - len(names) - (parts[2] is not None))
         names += ["sample_weight"] * (parts[2] is not None)
         self._scalars: list[tuple[np.dtype, str]] = []
-        if self.kind == "train":
+        self._trained = set(self.model.trainable_variables) if self.kind == "train" else set()
+        if self._trained:
             self.model.optimizer.build(self.model.trainable_variables)
             self.groups = self.model.optimizer.groups
             scalars = self.model.optimizer.scalars(1, 1.0)
@@ -198,7 +199,7 @@ class Ready:
         flats = [{name: next(rest) for name in ("", *g.slots)} for g in self.groups]
         weights: dict[Variable, Tensor] = {}
         for group, flat in zip(self.groups, flats, strict=True):
-            weights |= _weights(group, flat[""])
+            weights |= _weights(group, flat[""], self._trained)
         training = self.kind == "train"
         with stateless(weights), within(training=training):
             with section("forward"):
@@ -210,7 +211,7 @@ class Ready:
             with section("loss"):
                 loss = self.model.compute_loss(x, y, y_pred, sample_weight, training=training)
                 label(loss, "loss")
-        if not training:
+        if not self._trained:
             return [loss, *outputs]
         with section("backward"):
             grads = self._gradients(loss, weights)
@@ -218,7 +219,8 @@ class Ready:
             return [loss, *outputs, *self._updated(flats, grads, scalars)]
 
     def _gradients(self, loss: Tensor, weights: dict[Variable, Tensor]) -> dict[Variable, Tensor]:
-        found = dict(zip(weights, gradients(loss, list(weights.values())), strict=True))
+        trained = {v: weight for v, weight in weights.items() if weight.requires_grad}
+        found = dict(zip(trained, gradients(loss, list(trained.values())), strict=True))
         missing = [v.path for v, g in found.items() if g is None]
         if missing and len(missing) == len(found):
             raise ValueError("No gradients provided for any variable.")
@@ -256,11 +258,11 @@ def _reader(place: tuple[Group, str | None]) -> Any:
     return lambda: (group.living() if slot is None else group.slots[slot]).array
 
 
-def _weights(group: Group, flat: Tensor) -> dict[Variable, Tensor]:
-    """Return the weights as views of their memory."""
+def _weights(group: Group, flat: Tensor, trained: set[Variable]) -> dict[Variable, Tensor]:
+    """Return the weights as views of their memory; gradients flow to those that are trained."""
     found = {}
     for variable, place in zip(group.params, group.memory.slices, strict=True):
         weight = ops.reshape(flat[place], variable.shape).detach()
-        weight.requires_grad = True
+        weight.requires_grad = variable in trained
         found[variable] = label(weight, short_name(variable.path))
     return found

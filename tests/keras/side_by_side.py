@@ -148,16 +148,17 @@ def stacks(lazy: Any = st.just(False)) -> Any:
 
 
 @st.composite
-def graphs(draw: Any) -> Graph:
+def graphs(draw: Any, layers: int = 3, steps: int = 6) -> Graph:
+    """Draw a graph of at most so many layers and steps, most of which lead to the output."""
     inputs = draw(st.integers(1, 2))
-    pool = draw(st.lists(specs(st.just(WIDTH)), min_size=1, max_size=3))
-    steps: list[tuple[int, ...]] = []
-    for known in range(inputs, inputs + draw(st.integers(1, 6))):
-        tensors = st.integers(0, known - 1)
-        through = st.tuples(st.integers(0, len(pool) - 1), tensors)
-        together = st.tuples(st.just(-1), tensors, tensors)
-        steps.append(draw(through | together))
-    return Graph(inputs, pool, steps, draw(st.sampled_from([1, WIDTH])))
+    pool = draw(st.lists(specs(st.just(WIDTH)), min_size=1, max_size=layers))
+    taken: list[tuple[int, ...]] = []
+    for known in range(inputs, inputs + draw(st.integers(1, steps))):
+        recent = st.integers(max(0, known - 4), known - 1)
+        through = st.tuples(st.integers(0, len(pool) - 1), recent)
+        together = st.tuples(st.just(-1), recent, recent)
+        taken.append(draw(through | together))
+    return Graph(inputs, pool, taken, draw(st.sampled_from([1, WIDTH])))
 
 
 # -- data -----------------------------------------------------------------------------------------

@@ -279,7 +279,7 @@ DONE = {
     "compile: unknown keyword": (compiled("sgd", "mse", metric=["mae"]), ("metric",)),
     "set_weights: too few": (lambda lib, model: model.set_weights([X]), ("1", "4")),
     "set_weights: another shape": (
-        lambda lib, model: model.set_weights([*model.get_weights()[:3], X]),
+        lambda lib, model: model.set_weights([*(w + 1 for w in model.get_weights()[:3]), X]),
         ("(1,)", "(20, 3)"),
     ),
     "add: a namesake": (

@@ -117,7 +117,7 @@ def test_a_stack_has_the_names_paths_order_and_shapes_of_keras(network):
 
 
 @many
-@given(graphs())
+@given(graphs(layers=8, steps=12))
 def test_a_graph_has_its_layers_and_weights_in_the_order_of_keras(network):
     assert_both_equal(lambda lib: described(network.build(lib)))
 
@@ -158,9 +158,9 @@ def stack_in_a_stack(lib: Any) -> Any:
 
 
 def frozen(lib: Any) -> Any:
-    model = stack(lib, lib.layers.Dense(2, trainable=False), lib.layers.Dense(2))
-    model.layers[1].trainable = False
-    model.layers[1].trainable = True
+    model = stack(lib, lib.layers.Dense(2, trainable=False), *(lib.layers.Dense(2) for _ in "ab"))
+    model.layers[1].trainable = model.layers[2].trainable = False
+    model.layers[2].trainable = True
     return model
 
 

@@ -271,6 +271,13 @@ class Story:
         self.compile(loss="mse")
 
 
+def fresh(lib: Any, run_eagerly: Any, seed: int = 0) -> Story:
+    """Return the story of a small model that is compiled and has done nothing else."""
+    story = Story(lib, TANH, ("SGD", {"learning_rate": 0.05}), seed, run_eagerly)
+    story.compile(loss="mse", metrics=["mae"])
+    return story
+
+
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 @settings(max_examples=25, deadline=None)
 @given(
@@ -293,16 +300,38 @@ def test_whatever_is_done_with_a_model_from_one_seed_has_the_results_of_keras(
 LAST = {"epochs": 2, "batch_size": 8, "weights": "none", "validation": "split"}
 
 
+@pytest.mark.parametrize("weights", ["rows", "column", "class"])
+@pytest.mark.parametrize("validation", ["pair", "triple", "split"])
+def test_weights_of_any_kind_weigh_what_they_weigh_in_keras(run_eagerly, weights, validation):
+    def run(lib):
+        story = fresh(lib, run_eagerly)
+        story.compile(loss="mse", metrics=["mae"], weighted_metrics=["mse"])
+        return story.fit(weights, validation, 2, batch_size=8)
+
+    assert_both_agree(run)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"validation_freq": 2},
+        {"validation_freq": [1, 3]},
+        {"validation_batch_size": 5},
+        {"validation_steps": 2},
+        {"validation_steps": 1, "validation_batch_size": 5},
+        {"validation_steps": 2, "batch_size": 4},
+    ],
+)
+def test_validation_is_done_when_and_on_what_keras_does_it(run_eagerly, options):
+    def run(lib):
+        return fresh(lib, run_eagerly).fit("none", "pair", 3, **options)
+
+    assert_both_agree(run)
+
+
 # -- the order of samples -------------------------------------------------------------------------
 
 SHUFFLES = pytest.mark.parametrize("shuffle", [True, False, "batch"])
-
-
-def fresh(lib: Any, run_eagerly: Any, seed: int = 0) -> Story:
-    """Return the story of a small model that is compiled and has done nothing else."""
-    story = Story(lib, TANH, ("SGD", {"learning_rate": 0.05}), seed, run_eagerly)
-    story.compile(loss="mse", metrics=["mae"])
-    return story
 
 
 BEFORE = ["nothing", "predict", "evaluate", "train_on_batch", "test_on_batch", "fit", "compile"]

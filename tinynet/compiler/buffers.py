@@ -21,6 +21,7 @@ from ..engine.primitives import REGISTRY, Slice
 from .program import Program, Var, is_elementwise
 
 NEVER = 1 << 60
+TEMPORARY = "__t"  # how names of buffers begin that have none of their own, until the end
 
 
 class Region:
@@ -203,7 +204,7 @@ class Plan:
             dies = region.owned and region.until <= self.order[v]
             if x.type == v.type and dies and alone and whole:
                 region.until = self.last.get(v, -1)
-                if v.name and re.fullmatch(r"tmp(_\d+)?", region.name):
+                if v.name and re.fullmatch(rf"{TEMPORARY}(_\d+)?", region.name):
                     self.better.setdefault(region.name, v.name)
                 return Place(place.name, region, place.array)
         return None
@@ -216,7 +217,7 @@ class Plan:
                 region.until = self.last.get(v, -1)
                 return Place(region.name, region, region.array)
         array = np.empty(v.shape, v.dtype)
-        region = Region(self.name(v.name or "tmp"), array, True, self.last.get(v, -1))
+        region = Region(self.name(v.name or TEMPORARY), array, True, self.last.get(v, -1))
         self.header.append(f'{region.name} = xp.empty({v.shape}, "{v.dtype.name}")')
         self._regions.append(region)
         return Place(region.name, region, array)

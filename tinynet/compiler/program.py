@@ -83,13 +83,16 @@ class Program:
 
     def names(self) -> dict[Var, str]:
         """Return a name for each variable, its own if it has one, none of them twice."""
-        taken: dict[str, int] = {}
-        found: dict[Var, str] = {}
+        count: dict[str, int] = {}
+        found: dict[str, Var] = {}
         for v in (*self.inputs, *self.captured, *self.constants, *self.equations):
-            name = v.name or "t"
-            taken[name] = taken.get(name, 0) + 1
-            found[v] = name if v.name and taken[name] == 1 else f"{name}{taken[name]}"
-        return found
+            name = v.name
+            while not name or name in found:
+                stem = v.name or "t"
+                count[stem] = count.get(stem, bool(v.name)) + 1
+                name = f"{stem}{count[stem]}"
+            found[name] = v
+        return {v: name for name, v in found.items()}
 
 
 def _shown(array: np.ndarray) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from .buffers import NEVER, Place, Plan, is_literal, is_same_memory
+from .buffers import NEVER, TEMPORARY, Place, Plan, is_literal, is_same_memory
 from .program import Program, Var, is_elementwise
 
 BLOCK = 16384  # elements; a handful of such arrays fit the cache of one core
@@ -57,17 +57,22 @@ class Source:
     # -- writing ------------------------------------------------------------------------------
 
     def _renamed(self, text: str) -> str:
-        """Return the text with names for temporary buffers: of what came to live there, or t1."""
-        names: dict[str, str] = {}
+        """Return the text with names for temporary buffers: of what came to live there, or t1.
+
+        Names of their views change with them: ``t1_view``.
+        """
+        plan, stems, names = self._plan, dict[str, str](), dict[str, str]()
 
         def name(found: re.Match[str]) -> str:
-            old = found[0]
-            if old not in names:
-                number = sum(old not in self._plan.better for old in names) + 1
-                names[old] = self._plan.name(self._plan.better.get(old, f"t{number}"))
-            return names[old]
+            word, old, ending = found.group(0, 1, 2)
+            if old not in stems:
+                number = sum(old not in plan.better for old in stems) + 1
+                stems[old] = plan.name(plan.better.get(old, f"t{number}"))
+            if word not in names:
+                names[word] = plan.name(stems[old] + ending) if ending else stems[old]
+            return names[word]
 
-        return re.sub(r"\btmp(_\d+)?(?=(_[a-zA-Z]\w*)?\b)", name, text)
+        return re.sub(rf"\b({TEMPORARY}(?:_\d+)?)(_\w+)?\b", name, text)
 
     def _text(self, body: list[str]) -> str:
         plan = self._plan
@@ -290,9 +295,9 @@ def _inlined(header: list[str], body: str) -> list[str]:
         if needed[name] or uses[name] > 1 or text.startswith("xp.empty"):
             kept.append(line)
         else:
-            word = re.compile(rf"\b{name}\b(?!=)")
+            word = re.compile(rf"(?<![\w.\"]){name}\b(?!=)")
             kept = [word.sub(text.replace("\\", r"\\"), other) for other in kept]
     return kept[::-1]
 
 
-_WORD = re.compile(r"\b[a-zA-Z_]\w*\b(?!=)")
+_WORD = re.compile(r"(?<![\w.\"])[a-zA-Z_]\w*\b(?!=)")  # a name, no attribute, keyword or dtype
