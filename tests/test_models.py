@@ -234,10 +234,10 @@ def test_inputs_by_the_names_of_their_layers_may_come_in_any_order():
     model.weights[0].assign([10.0, 10.0, 10.0])
     assert_close(model({"a": X, "b": 2 * X}), 21 * X, 1e-6)
     assert_close(model([X, 2 * X]), 12 * X, 1e-6)
-    for wrong in ({"a": X}, [X], [X, X, X], X):
-        with refused(ValueError):
+    for words, wrong in {'"b"': {"a": X}, "received 3": [X, X, X], "received 1": X}.items():
+        with refused(ValueError, words):
             model(wrong)
-        with refused(ValueError):
+        with refused(ValueError, words):
             model.predict(wrong, verbose=0)
 
 
@@ -253,9 +253,11 @@ def test_inputs_are_given_the_rank_that_was_declared(sequential):
         assert_same(model(same), expected)
         assert_same(model.predict(same, verbose=0), expected)
         assert model.evaluate(same, expected, verbose=0) == 0.0
-    for wrong in (X, data[None], np.ones((6, 1, 1, 1)), np.float32(1.0)):
-        with refused(ValueError):
-            model(wrong)
+    for shape in [(6, 1, 1, 1), (6, 1, 3), ()]:
+        with refused(ValueError, "(None, 1)", f"incompatible shape {shape}"):
+            model(np.ones(shape))
+    with refused(ValueError, "value 1", "(6, 3)"):
+        model(X)
 
 
 def test_an_input_that_another_layer_declares_is_checked_by_it():

@@ -108,6 +108,8 @@ def backward(self: Operand, ct: Any = None) -> None:
     ValueError
         If this tensor was not computed from one that requires a gradient, or is no scalar and `ct`
         is missing or of another shape.
+    TypeError
+        While a function is recorded to be compiled, as numbers are left here.
 
     >>> import tinynet as tn
     >>> w = tn.tensor(3.0, requires_grad=True)
@@ -116,6 +118,12 @@ def backward(self: Operand, ct: Any = None) -> None:
     array(6., dtype=float32)
     """
     root = as_tensor(self)
+    if state.recording is not None:
+        raise TypeError(
+            "backward(): a function that is recorded to be compiled cannot leave gradients at its "
+            "tensors, as it would do so this once only. Use tn.grad or tn.vjp, which return them, "
+            "or run without compilation (run_eagerly=True, or no tn.jit)."
+        )
     if not root.tracked:
         raise ValueError(
             "backward(): this tensor was not computed from any with requires_grad=True (or it was "

@@ -660,9 +660,11 @@ def getitem(x: Any, index: Any) -> Tensor:
 
 def _index_arrays(x: Tensor, i: Any, index: Any) -> tuple[Tensor, ...]:
     """Return `i`, an array or list in `index`, as index arrays: one per axis for a mask."""
+    if isinstance(i, Operand) and as_tensor(i).data.dtype.kind != "b":
+        return (as_tensor(i),)
     found = np.asarray(i, int) if isinstance(i, list) and not np.size(i) else np.asarray(i)
     if found.dtype.kind != "b":
-        return (as_tensor(i) if isinstance(i, Operand) else wrap(np.array(found)),)
+        return (wrap(np.array(found)),)
     if not found.ndim:
         raise IndexError(f"getitem: expected integers, slices or arrays, received {i!r}.")
     try:

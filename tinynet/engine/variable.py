@@ -100,7 +100,7 @@ class Variable(Operand):
         TypeError
             While a function is recorded to be compiled: it would be assigned to this once only.
         """
-        self._refuse_if_recorded("assign")
+        self.refuse_if_recorded("assign")
         numbers = value.data if isinstance(value, Tensor) else to_array(value, self.dtype)
         if numbers.shape != self.shape:
             raise ValueError(
@@ -113,11 +113,12 @@ class Variable(Operand):
 
     def write(self, number: float) -> None:
         """Let all elements be `number` from now on."""
-        self._refuse_if_recorded("write")
+        self.refuse_if_recorded("write")
         self.array[...] = number
         self._tensor = None
 
-    def _refuse_if_recorded(self, what: str) -> None:
+    def refuse_if_recorded(self, what: str) -> None:
+        """Raise a TypeError if a function is being recorded, which may not do `what`."""
         if state.recording is not None:
             raise TypeError(
                 f"{what}: a function that is recorded to be compiled cannot change a variable, as "

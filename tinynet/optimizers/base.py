@@ -234,6 +234,7 @@ class Optimizer:
         >>> w.numpy(), int(steps)
         (array([0.5, 1. ], dtype=float32), 1)
         """
+        self.iterations.refuse_if_recorded("apply")
         variables = list(self._params if trainable_variables is None else trainable_variables)
         grads = list(grads)
         if len(grads) != len(variables):

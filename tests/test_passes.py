@@ -1,0 +1,233 @@
+"""Each pass changes no bit of what a program computes, and does what it is there for.
+
+Programs are run here by a loop over their equations, without the compiler's other parts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import assert_all_same, over
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from programs import FLOATS, functions, gradient, numbers, recorded, results_in_c_order
+
+import tinynet as tn
+from tinynet import ops
+from tinynet.compiler import passes
+from tinynet.compiler.passes import PASSES, dead_code, simplify
+from tinynet.compiler.program import Program, Var, typecheck
+from tinynet.engine.primitives import REGISTRY
+
+EACH = {each.__name__: each for each in PASSES}
+MANY = 5 * settings.default.max_examples
+X = numbers(0, (2, 3))
+
+
+def interpret(program: Program, args: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return the outputs of a program, computed equation by equation."""
+    values = dict(zip(program.inputs, args, strict=True)) | program.constants
+    values |= {v: variable.array for v, variable in program.captured.items()}
+    with results_in_c_order(), np.errstate(all="ignore"):
+        for v, (primitive, inputs, params) in program.equations.items():
+            values[v] = np.asarray(primitive.impl(*(values[x] for x in inputs), **params))
+            assert (values[v].shape, values[v].dtype) == (v.shape, v.dtype)
+    return [values[v] for v in program.outputs]
+
+
+def primitives(program: Program) -> list[str]:
+    return [equation.primitive.name for equation in program.equations.values()]
+
+
+# -- no bit changes ---------------------------------------------------------------------------
+
+
+@st.composite
+def programs(draw: Any) -> tuple[Program, list[list[np.ndarray]]]:
+    """Draw the program of a function or of its gradient, and two lists of arguments for it."""
+    order = draw(st.integers(0, 2))
+    drawn = draw(functions(FLOATS, steps=6) if order else functions())
+    return recorded(gradient(drawn, order), drawn.first), [drawn.first, drawn.second]
+
+
+def assert_equivalent(new: Program, old: Program, runs: list[list[np.ndarray]]) -> None:
+    typecheck(new)
+    assert new.inputs == old.inputs
+    for args in runs:
+        assert_all_same(interpret(new, args), interpret(old, args))
+
+
+@over(EACH, "each")
+@settings(max_examples=MANY)
+@given(drawn=programs())
+@np.errstate(all="ignore")
+def test_a_pass_changes_no_bit(each, drawn):
+    program, runs = drawn
+    assert_equivalent(each(program), program, runs)
+
+
+@settings(max_examples=2 * MANY)
+@given(programs(), st.lists(st.sampled_from(PASSES), max_size=12))
+@np.errstate(all="ignore")
+def test_passes_may_come_in_any_order(drawn, some):
+    program, runs = drawn
+    assert_equivalent(simplify(program, tuple(some)), program, runs)
+
+
+@settings(max_examples=MANY)
+@given(programs())
+@np.errstate(all="ignore")
+def test_simplified_programs_are_no_longer_and_hold_nothing_unneeded(drawn):
+    lowered = passes.lower(drawn[0])
+    simple = simplify(drawn[0])
+    assert len(simple.equations) <= len(lowered.equations)
+    assert dead_code(simple) == simple
+    assert not {"alias", "sigmoid", "relu"} & {*primitives(simple)}
+
+
+# -- the check after each pass ----------------------------------------------------------------
+
+
+PROGRAM = recorded(lambda x: ops.exp(x) * 2.0, [X])
+(ARGUMENT,), (OUTPUT,), (TWO,) = PROGRAM.inputs, PROGRAM.outputs, PROGRAM.constants
+(FIRST, EXP), (SECOND, MULTIPLY) = PROGRAM.equations.items()
+TURNED, WIDE = Var((3, 2), X.dtype), Var((2, 3), np.dtype("float64"))
+BROKEN: dict[str, dict[str, Any]] = {
+    "multiply uses a variable before": {"equations": {SECOND: MULTIPLY, FIRST: EXP}},
+    "multiply computes a variable twice": {"inputs": (ARGUMENT, OUTPUT)},
+    "exp gives float32[2,3], not float32[3,2]": {"equations": {TURNED: EXP}},
+    "exp gives float32[2,3], not float64[2,3]": {"equations": {WIDE: EXP}},
+    "an output is not computed": {"equations": {FIRST: EXP}},
+    "constant float32[]": {"constants": {TWO: np.zeros(1, "float32")}},
+}
+
+
+@pytest.mark.parametrize("message", BROKEN)
+def test_a_broken_program_is_refused(message):
+    assert typecheck(PROGRAM) is PROGRAM
+    with pytest.raises(AssertionError) as caught:
+        typecheck(replace(PROGRAM, **BROKEN[message]))
+    assert message in str(caught.value)
+
+
+def test_a_pass_that_breaks_a_program_is_found_out():
+    def breaking(program: Program) -> Program:
+        return replace(program, equations={})
+
+    with pytest.raises(AssertionError, match="an output is not computed"):
+        simplify(PROGRAM, (dead_code, breaking))
+
+
+# -- each pass does what it is there for ------------------------------------------------------
+
+ROW, SCALAR, ABOVE_0 = X[0], np.array(1.5, "float32"), abs(X) + 1
+HALF, WHOLE = X.astype("float16"), X.astype("int32")
+
+
+def repeated(x: Any, *shape: int) -> tn.Tensor:
+    return ops.broadcast_to(x, shape)
+
+
+# A pass, the primitives that it leaves of a function, the function, and its arguments.
+FIRES = [
+    ("lower", "minimum exp add divide", ops.sigmoid, X),
+    ("lower", "maximum", ops.relu, X),
+    ("dead_code", "multiply", lambda x: [ops.exp(x), x * 2.0][1], X),
+    ("fold_constants", "multiply", lambda x: x * (ops.exp(tn.tensor(2.0)) + 1.0), X),
+    ("fold_constants", "add", lambda x: x + ops.sum(tn.tensor(X)), X),
+    ("common_subexpressions", "exp multiply", lambda x: ops.exp(x) * ops.exp(x), X),
+    ("common_subexpressions", "multiply divide", lambda x: x * 3.0 / (x * 3.0), X),
+    ("common_subexpressions", "sum subtract", lambda x: x.sum(0) - x.sum(0), X),
+    ("identities", "", lambda x: 1.0 * x, X),
+    ("identities", "", lambda x: x / 1.0, X),
+    ("identities", "exp", lambda x: ops.exp(x.reshape(2, 3)), X),
+    ("identities", "multiply", lambda x: x + x, X),
+    ("identities", "reshape", lambda x: x.sum(0), X[:1]),
+    ("repetitions_of_scalars", "broadcast_to", lambda x: repeated(x, 4).reshape(2, 2), SCALAR),
+    ("unbroadcast_operands", "multiply", lambda x, y: repeated(x, 2, 3) * y, ROW, X),
+    ("unbroadcast_operands", "exp broadcast_to", lambda x: ops.exp(repeated(x, 9, 3)), ROW),
+    ("sums_of_repetitions", "multiply reshape", lambda x: repeated(x, 2, 3).sum(0), ROW),
+    ("sums_of_repetitions", "multiply reshape", lambda x: repeated(x, 2, 2).sum(), SCALAR),
+    ("sums_of_repetitions", "multiply reshape", lambda x: repeated(x, 2, 4).sum(1), X[:, :1]),
+    ("exact_factors", "multiply", lambda x: x * 2.0 / 32.0, X),
+    ("exact_factors", "multiply", lambda x: 0.1 * x * -4.0, X),
+    ("exact_factors", "multiply", lambda x: x / 8.0 * 0.1 * 0.25, X),
+]
+
+# The same where there is nothing to do, or a bit would change.
+KEEPS = [
+    ("lower", "tanh", ops.tanh, X),
+    ("dead_code", "exp multiply", lambda x: [ops.exp(x), x * 2.0], X),
+    ("fold_constants", "broadcast_to multiply", lambda x: x * repeated(tn.tensor(2.0), 2, 3), X),
+    ("common_subexpressions", "sum sum multiply", lambda x: x.sum(0) * x.sum(0, True), X),
+    ("common_subexpressions", "multiply multiply divide", lambda x: x * 0.0 / (x * -0.0), X),
+    ("common_subexpressions", "exp exp multiply", lambda x, y: ops.exp(x) * ops.exp(y), X, X),
+    ("identities", "multiply", lambda x: x * np.ones((1, 1, 1), "float32"), X),  # other axes
+    ("identities", "multiply", lambda x: x * np.ones(1), X),  # another dtype
+    ("identities", "sum", lambda x: x.sum(0), WHOLE[:1]),
+    ("identities", "sum", lambda x: x.sum(1), X),
+    ("identities", "divide", lambda x: 1.0 / x, X),
+    ("identities", "add", lambda x: x + 0.0, X),  # -0 + 0 is 0
+    ("repetitions_of_scalars", "broadcast_to reshape", lambda x: repeated(x, 2, 3).reshape(6), ROW),
+    ("unbroadcast_operands", "broadcast_to power", lambda x: x ** repeated(0.5, 2, 3), ABOVE_0),
+    ("unbroadcast_operands", "broadcast_to sum", lambda x: repeated(x, 2, 3).sum(1), ROW),
+    ("sums_of_repetitions", "broadcast_to sum", lambda x: repeated(x, 3, 3).sum(0), ROW),
+    ("sums_of_repetitions", "broadcast_to sum", lambda x: repeated(x, 8, 3).sum(0), ROW),
+    ("sums_of_repetitions", "broadcast_to sum", lambda x: repeated(x, 2, 3).sum(1), ROW),
+    ("sums_of_repetitions", "broadcast_to sum", lambda x: repeated(x, 2, 3).sum(), ROW),
+    ("sums_of_repetitions", "broadcast_to sum", lambda x: repeated(x, 2, 3).sum(0), WHOLE[0]),
+    ("sums_of_repetitions", "broadcast_to sum", lambda x: repeated(x, 0, 3).sum(0), ROW),
+    ("exact_factors", "multiply multiply", lambda x: x * 0.1 * 0.3, X),
+    ("exact_factors", "multiply divide", lambda x: x * 0.1 / 3.0, X),
+    ("exact_factors", "divide divide multiply", lambda x: x / 1024.0 / 32.0 * 0.1, HALF),
+    ("exact_factors", "multiply multiply", lambda x: x * 2 * 4, WHOLE),
+    ("exact_factors", "multiply multiply", lambda x: x * 2.0**10 * 2.0**10, X),
+    ("exact_factors", "multiply multiply", lambda x: x * np.full((1, 1, 1), 2.0, "f") * 2.0, X),
+]
+
+
+def over_rows(rows: list[Any]) -> Any:
+    ids = [f"{name}-{expected}" for name, expected, *_ in rows]
+    split = [(EACH[name], expected.split(), f, args) for name, expected, f, *args in rows]
+    return pytest.mark.parametrize(("each", "expected", "f", "args"), split, ids=ids)
+
+
+@over_rows(FIRES)
+def test_a_pass_does_what_it_is_there_for(each, expected, f, args):
+    program = recorded(f, args)
+    new = dead_code(each(program))
+    assert primitives(program) != expected == primitives(new)
+    assert_equivalent(new, program, [args, [3 * x for x in args]])
+
+
+@over_rows(KEEPS)
+def test_a_pass_leaves_alone_what_it_would_change(each, expected, f, args):
+    program = recorded(f, args)
+    assert primitives(program) == expected == primitives(dead_code(each(program)))
+
+
+def test_each_pass_has_its_cases():
+    assert {name for name, *_ in FIRES} == {name for name, *_ in KEEPS} == {*EACH}
+
+
+@pytest.mark.parametrize("times", [2, 4])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_adding_a_number_to_itself_two_or_four_times_is_exact(dtype, times):
+    x = np.random.default_rng(0).normal(size=100_000).astype(dtype)
+    assert_all_same([np.add.reduce(np.tile(x, (times, 1)), 0)], [x * np.array(times, dtype)])
+
+
+def test_the_gradient_of_a_mean_square_is_what_one_would_write():
+    x, y, w = numbers(0, (8, 3)), numbers(1, (8, 1)), numbers(2, (3, 1))
+    gradient_of = tn.grad(lambda w: ops.mean(ops.square(x @ w - y)))
+    program = simplify(recorded(gradient_of, [w]))
+    assert primitives(program) == ["matmul", "subtract", "multiply", "matmul"]
+    assert [a.tolist() for a in program.constants.values() if not a.ndim] == [2 / 8]
+
+
+def test_the_type_that_a_primitive_gives_is_found_where_it_was_never_seen():
+    x = Var((5, 7), np.dtype("int32"))
+    v = passes.infer(REGISTRY["sum"], [x], {"axis": (0,), "keepdims": False})
+    assert v.type == "int64[7]"

@@ -1,0 +1,391 @@
+"""Each way in which what runs again could differ from what was run: one test.
+
+A compiled function runs what it did once. What is looked at, changed or kept meanwhile must be seen
+at the next call, or be refused with a word on what to do instead.
+"""
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import assert_all_same, assert_same, leaf, normal, over, refused
+from programs import assert_same_results, poisoned_buffers, recorded
+
+import tinynet as tn
+from tinynet import ops
+from tinynet.compiler.jit import Executable
+from tinynet.engine.tensor import state
+from tinynet.engine.variable import Memory, stateless
+
+X, Z, START = normal(0, 4), normal(1, 4), np.array([1, 2, 3, 4], "float32")
+
+
+@pytest.fixture(autouse=True)
+def poisoned():
+    with poisoned_buffers():
+        yield
+
+
+def weight(trainable: bool = False) -> tn.Variable:
+    return tn.Variable(START, trainable=trainable)
+
+
+# -- functions --------------------------------------------------------------------------------
+
+W = weight()
+
+LOOKS: dict[str, Callable[[tn.Tensor], Any]] = {
+    "a branch": lambda x: x if x[0] > 0 else -x,
+    "and": lambda x: x[0] > 0 and x,
+    "float": lambda x: x * float(x[0]),
+    "int": lambda x: x[int(x[0] * 0.0) :],
+    "item": lambda x: x * x[0].item(),
+    "numpy": lambda x: x * x.numpy(),
+    "np.asarray": lambda x: x * np.asarray(x),
+    "a function of NumPy alone": lambda x: x / np.linalg.norm(x),
+    "each number": lambda x: x * sum([float(n) for n in x]),
+    "a search": lambda x: x if 0.5 in [*x] else -x,
+    "the largest of several": lambda x: max(x[0], x[1]),
+    "a mask": lambda x: x[x > 0],
+    "a copy": lambda x: x * tn.tensor(x),
+    "a format": lambda x: x if f"{x[0]:.1f}" else -x,
+    "what was computed": lambda x: x * float(ops.exp(x).sum()),
+    "what was detached": lambda x: x * float(x.detach()[0]),
+    "a detached argument": lambda x: x * x.detach().numpy(),
+    "a variable": lambda x: x * float(W[0]),
+    "a variable's numbers": lambda x: x * W.numpy(),
+    "within a gradient": tn.grad(lambda x: x.sum() * (1.0 if x[0] > 0 else 2.0)),
+}
+
+
+@over(LOOKS, "look")
+def test_looking_at_numbers_is_refused_with_a_word_on_what_to_do(look):
+    compiled = tn.jit(look)
+    look(tn.tensor(X))
+    for _ in range(2):
+        with refused(TypeError, "numbers", "tn.ops.where", "run_eagerly", "received"):
+            compiled(X)
+        assert compiled.compilations == 0
+        assert state.recording is None
+
+
+def test_shapes_and_dtypes_may_decide():
+    def f(x):
+        if x.ndim == 1 and len(x) > 2 and x.dtype == "float32":
+            return sum((row * i for i, row in enumerate(x)), start=0.0)
+        return -x
+
+    compiled = tn.jit(f)
+    for x in (X, Z, X[:2], X.astype("float64"), np.array(1.0)):
+        assert_same_results(compiled(x), f(tn.tensor(x)))
+
+
+def test_integers_may_be_looked_up():
+    compiled = tn.jit(lambda x, i: x[i] + x[ops.argmax(x)])
+    for x, i in ((X, [3, 0, 0]), (Z, [1, 2, 1])):
+        assert_same(compiled(x, np.array(i)).data, x[i] + x.max())
+    with refused(IndexError, "out of bounds"):
+        compiled(X, np.array([0, 1, 4]))
+
+
+def test_a_variable_is_read_at_each_call_wherever_it_lives():
+    w = weight()
+    f = tn.jit(lambda x: x * w.reshape(2, 2)[::-1].reshape(4))
+
+    def assert_seen() -> None:
+        assert_same(f(X).data, X * w.numpy().reshape(2, 2)[::-1].reshape(4))
+
+    assert_seen()
+    w.assign(Z)
+    assert_seen()
+    memory = Memory([weight(), w])
+    assert_seen()
+    w.assign(X)
+    assert_seen()
+    memory.array[...] = normal(3, 8)
+    memory.clock[0] += 1
+    assert_seen()
+    tn.optimizers.SGD(0.5).apply([Z], [w])
+    assert_seen()
+    assert f.compilations == 1
+
+
+def test_a_variable_made_from_a_fortran_array_is_read_at_each_call():
+    w = tn.Variable(np.asfortranarray(X.reshape(2, 2)), trainable=False)
+    f = tn.jit(lambda x: w.reshape(4) * x)
+    f(2.0)
+    w.assign(Z.reshape(2, 2))
+    assert_same(f(2.0).data, 2 * Z)
+
+
+def test_a_value_taken_from_a_variable_before_stays_what_it_was():
+    w = weight()
+    before = w.value
+    f = tn.jit(lambda x: x * before + w)
+    f(X)
+    w.assign(Z)
+    assert_same(f(X).data, X * START + Z)
+
+
+def test_a_variable_cannot_be_changed_while_a_function_is_recorded():
+    w, sgd = weight(), tn.optimizers.SGD(0.5)
+    for change in (
+        lambda x: w.assign(x),
+        lambda x: w.assign(0.0),
+        lambda x: sgd.apply([x], [w]),
+        lambda x: setattr(sgd, "learning_rate", 0.1),
+    ):
+        with refused(TypeError, "variable", "this once only", "run_eagerly"):
+            tn.jit(change)(X)
+        assert_same(w, START)
+    assert (int(sgd.iterations), float(sgd.learning_rate)) == (0, 0.5)
+    assert_same(w.assign(X).numpy(), X)
+
+
+def test_gradients_cannot_be_left_at_tensors_while_a_function_is_recorded():
+    w = weight(trainable=True)
+
+    def f(x):
+        (w * x).sum().backward()
+        return w.grad
+
+    with refused(TypeError, "backward", "tn.grad", "run_eagerly"):
+        tn.jit(f)(X)
+    assert w.grad is None
+    assert_same(f(X), X)
+
+
+def test_a_number_that_changes_is_seen():
+    f = tn.jit(lambda x, rate: x * rate)
+    for rate in (1.0, 0.5, 3, np.float32(0.1)):
+        assert_same(f(X, rate).data, X * np.float32(rate))
+    assert f.compilations == 1
+
+
+def test_an_array_that_changes_is_seen_and_results_stay():
+    x = X.copy()
+    f = tn.jit(lambda x: [x, x[::-1], x * 2.0])
+    first = f(x)
+    x[...] = Z
+    second = f(x)
+    for result, numbers in ((first, X), (second, Z)):
+        assert_all_same([t.data for t in result], [numbers, numbers[::-1], numbers * 2])
+
+
+def test_tensors_from_outside_are_what_they_were_when_recorded():
+    outside = {"t": tn.tensor(X), "a": Z.copy()}
+    f = tn.jit(lambda x: x + outside["t"] * outside["a"])
+    f(0.0)
+    outside["a"][...] = 7.0
+    outside["t"] = tn.tensor(Z)
+    assert_same(f(0.0).data, X * Z)
+
+
+def test_nothing_is_broadcast_or_cast_to_what_was_compiled():
+    executable = Executable(recorded(ops.exp, [X]), "f")
+    assert_all_same(executable(X), [np.exp(X)])
+    for wrong in (X[:1], X[0], X.astype("float64"), X[:, None]):
+        received = f"{wrong.dtype}[{','.join(map(str, wrong.shape))}]"
+        with refused(ValueError, "f: expected float32[4]", f"received {received}"):
+            executable(wrong)
+    compiled = tn.jit(ops.exp)
+    for x in (X, X[:1], X.astype("float64"), X > 0):
+        assert_same_results(compiled(x), ops.exp(x))
+
+
+def test_a_compiled_function_within_another_becomes_a_part_of_it():
+    inner = tn.jit(lambda x: ops.tanh(x) * 3.0)
+    outer = tn.jit(lambda x: inner(x) + inner(x * 2.0))
+    for x in (X, Z):
+        assert_same(outer(x).data, np.tanh(x) * 3 + np.tanh(x * 2) * 3)
+    assert (outer.compilations, inner.compilations) == (1, 0)
+    inner(X)
+    assert inner.compilations == 1
+    with refused(TypeError, "numbers", "tn.ops.where"):
+        tn.jit(lambda x: inner(x) * float(inner(x)[0]))(X)
+
+
+def cube(x: tn.Tensor) -> tn.Tensor:
+    return (x * x * x).sum()
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+def test_gradients_flow_through_a_compiled_function_to_its_arguments(calls):
+    f = tn.jit(cube)
+    for x in [X, Z][:calls]:
+        f(x)  # so that there is something compiled that could be run
+    slopes = tn.grad(f)
+    assert_same(slopes(X).data, tn.grad(cube)(X).data)
+    assert_same(tn.hvp(f, X, Z).data, tn.hvp(cube, X, Z).data)
+    assert_same(tn.jit(slopes)(Z).data, tn.grad(cube)(Z).data)
+    x = leaf(X)
+    f(x * 2.0).backward()
+    assert_same(x.grad, tn.grad(lambda x: cube(x * 2.0))(X).data)
+
+
+def test_gradients_flow_through_a_compiled_function_to_tensors_and_variables_outside():
+    assert tn.grad(lambda w: tn.jit(lambda x: x * w)(2.0))(3.0).item() == 2.0
+    w = weight(trainable=True)
+    f = tn.jit(lambda x: (x * w).sum())
+    for _ in range(2):
+        (f(X) * w[0] + w[1]).backward()
+        assert_same(w.grad, X + np.array([X @ START, 1, 0, 0], "float32"))
+        w.zero_grad()
+        with tn.no_grad():
+            assert not f(X).requires_grad
+    w.trainable = False
+    assert not f(X).requires_grad
+
+
+def test_a_gradient_within_a_compiled_function_is_that_at_the_numbers_of_each_call():
+    f = tn.jit(lambda x, w: tn.value_and_grad(lambda w: cube(x * w))(w))
+    for x, w in ((X, Z), (Z, X)):
+        assert_same_results(f(x, w), f.function(tn.tensor(x), tn.tensor(w)))
+    assert f.compilations == 1
+
+
+def test_what_is_detached_is_not_frozen():
+    w = weight()
+
+    def f(x):
+        y = x.detach() * ops.stop_gradient(ops.exp(x)) + w.value.detach()
+        return y, tn.grad(lambda x: (x.detach() * x * ops.stop_gradient(x * 2.0)).sum())(x)
+
+    compiled = tn.jit(f)
+    for x in (X, Z):
+        assert_same_results(compiled(x), f(tn.tensor(x)))
+        w.assign(X)
+
+
+def test_no_grad_within_and_around_changes_no_numbers():
+    def f(x):
+        with tn.no_grad():
+            y = x * 3.0
+        return tn.grad(cube)(x) + y
+
+    compiled = tn.jit(f)
+    with tn.no_grad():
+        inside = compiled(X)
+    assert_same_results(inside, f(tn.tensor(X)))
+    assert_same_results(compiled(X), inside)
+    assert compiled.compilations == 1
+
+
+def test_tensors_that_stand_in_for_variables_are_used():
+    w = weight()
+    f = tn.jit(lambda x: x * w)
+    for _ in range(2):
+        for value in (X, Z):
+            with stateless({w: tn.tensor(value)}):
+                assert_same(f(X).data, X * value)
+        assert_same(f(X).data, X * w.numpy())
+
+
+def test_a_function_that_raises_leaves_nothing_behind():
+    fails = [True]
+
+    @tn.jit
+    def f(x):
+        y = ops.exp(x)
+        if fails:
+            raise ZeroDivisionError("once")
+        return y
+
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            f(X)
+        assert (state.recording, state.grad, f.compilations) == (None, True, 0)
+    fails.clear()
+    assert_same(f(X).data, np.exp(X))
+    with refused(ValueError, "NoneType"):
+        tn.jit(lambda x: None)(X)
+    assert state.recording is None
+
+
+def test_numpys_error_state_is_that_of_each_call():
+    f = tn.jit(lambda x: 1.0 / x + ops.log(tn.tensor(2.0)))
+    with np.errstate(divide="raise"):
+        with pytest.raises(FloatingPointError):
+            f(0.0)
+        assert (state.recording, f.compilations) == (None, 0)
+        f(1.0)
+        with pytest.raises(FloatingPointError):
+            f(0.0)
+    with np.errstate(divide="ignore"):
+        assert f(0.0).item() == np.inf
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        f(0.0)
+    assert f(1.0).item() == f.function(tn.tensor(1.0)).item()
+
+
+def test_floatx_is_a_part_of_what_was_compiled():
+    f = tn.jit(lambda n: ops.exp(n) * tn.tensor(0.1))
+    integers = np.arange(3)
+    try:
+        for floatx, count in (("float32", 1), ("float64", 2), ("float16", 3), ("float32", 3)):
+            tn.utils.set_floatx(floatx)
+            assert_same_results(f(integers), f.function(tn.tensor(integers)))
+            assert (f(integers).dtype, f.compilations) == (floatx, count)
+    finally:
+        tn.utils.set_floatx("float32")
+
+
+def test_random_numbers_and_other_effects_happen_once_for_each_type():
+    rng, seen = np.random.default_rng(0), []
+
+    @tn.jit
+    def f(x):
+        seen.append(x.shape)
+        return x + rng.normal()
+
+    first, second, other = f(0.0), f(1.0), f(X)
+    assert seen == [(), (4,)]
+    assert second.item() == np.float32(1) + first.item()
+    assert (other.data != X + first.data).all()
+
+
+def test_threads_that_call_one_compiled_function_get_their_own_results():
+    record_together = threading.Barrier(2)
+
+    @tn.jit
+    def f(x):
+        return ops.tanh(x * 3.0) @ x
+
+    def work(seed: int) -> bool:
+        record_together.wait()
+        arrays = [normal(seed + i, 50) for i in range(200)]
+        found = [f(x).data for x in arrays]
+        return np.array_equal(found, [np.tanh(x * 3) @ x for x in arrays])
+
+    with ThreadPoolExecutor(2) as pool:
+        assert all(pool.map(work, [0, 1000]))
+    assert f.compilations == 1
+
+
+def test_what_another_thread_computes_is_not_recorded():
+    def f(x):
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(lambda: float(ops.exp(tn.tensor(X)).sum())).result()
+        return x * other
+
+    assert len(recorded(f, [X]).equations) == 1
+
+
+def test_a_compiled_function_keeps_no_tensor_of_its_recording_alive():
+    kept = []
+
+    @tn.jit
+    def f(x):
+        y = ops.exp(x)
+        z = y * 2.0
+        kept.extend(map(weakref.ref, (x, y, z)))
+        return z, tn.grad(cube)(x)
+
+    f(X)
+    gc.collect()
+    assert [r() for r in kept] == [None, None, None]
