@@ -307,6 +307,17 @@ def test_a_longer_chain_needs_no_more_memory():
     assert sizes[0] == sizes[1] == sizes[2] == 2 * X.nbytes
 
 
+def test_a_buffer_is_not_written_while_it_is_read_in_another_order():
+    assert read(lambda x: ops.tanh((y := ops.exp(x)) + y.T), X[:, :4]).buffers == 2
+    assert read(lambda x: ops.tanh((y := ops.exp(x)) + y), X[:, :4]).buffers == 1
+
+
+def test_results_are_computed_in_c_order_as_sums_depend_on_it():
+    x = numbers(0, (9, 10))
+    f = tn.jit(lambda x: ops.sum(ops.exp(x).T * 3.0, 0))
+    assert_same(f(x), np.ascontiguousarray((np.exp(x) * np.float32(3)).T).sum(0))
+
+
 def test_what_is_needed_later_is_not_written_over():
     def f(x):
         y = ops.exp(x)
@@ -323,6 +334,7 @@ VIEWS = {
     "a row, named by ...": lambda x: x[..., 1, 2],
     "a new axis": lambda x: x[:, None],
     "repetitions": lambda x: ops.broadcast_to(x, (3, 4, 6)),
+    "one repetition": lambda x: ops.broadcast_to(x, (1, 4, 6)),
     "a detached tensor": lambda x: x.detach(),
     "views of views": lambda x: x.T.reshape(6, 2, 2)[::-1, 1].T[0],
 }
@@ -380,6 +392,15 @@ def test_a_concatenation_waits_until_its_memory_is_free():
         first = ops.exp(y)  # as large as the concatenation
         part = ops.sin(y[:2])
         return ops.sum(first), ops.concatenate([part, ops.cos(y[2:])])
+
+    assert_same_results(tn.jit(f)(Y), eagerly(f, [Y]))
+
+
+def test_a_part_outlives_its_concatenation():
+    def f(y):
+        part = ops.exp(y)
+        total = ops.sum(ops.concatenate([part, y * 2.0]))
+        return ops.sum(ops.concatenate([y, y]) * total), part + total
 
     assert_same_results(tn.jit(f)(Y), eagerly(f, [Y]))
 

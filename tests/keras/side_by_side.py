@@ -99,11 +99,12 @@ class Stack(NamedTuple):
 class Graph(NamedTuple):
     """A functional model: each step leads one tensor on through a layer, or merges two.
 
-    Tensors are numbered, inputs first; layers of `pool` may be used several times or never.
+    Tensors are numbered, inputs first; layers of `pool`, some of which are models themselves, may
+    be used several times or never.
     """
 
     inputs: int
-    pool: list[Spec]
+    pool: list[Spec | Stack]
     steps: list[tuple[int, ...]]  # (layer, tensor) or (-1, tensor, tensor)
     outputs: int
 
@@ -151,7 +152,9 @@ def stacks(lazy: Any = st.just(False)) -> Any:
 def graphs(draw: Any, layers: int = 3, steps: int = 6) -> Graph:
     """Draw a graph of at most so many layers and steps, most of which lead to the output."""
     inputs = draw(st.integers(1, 2))
-    pool = draw(st.lists(specs(st.just(WIDTH)), min_size=1, max_size=layers))
+    spec = specs(st.just(WIDTH))
+    model = st.builds(Stack, st.lists(spec, min_size=1, max_size=2))
+    pool = draw(st.lists(spec | spec | model, min_size=1, max_size=layers))
     taken: list[tuple[int, ...]] = []
     for known in range(inputs, inputs + draw(st.integers(1, steps))):
         recent = st.integers(max(0, known - 4), known - 1)

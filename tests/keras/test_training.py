@@ -479,6 +479,21 @@ def test_one_optimizer_goes_on_where_it_was_when_the_model_is_compiled_again(run
     assert_both_agree(run)
 
 
+@pytest.mark.filterwarnings("ignore:The structure of `inputs`")
+def test_a_model_whose_input_and_output_stand_in_lists_trains_as_in_keras(run_eagerly):
+    x, y = numbers(1, ROWS, WIDTH), numbers(2, ROWS, 2)
+
+    def run(lib):
+        entrance = lib.Input((WIDTH,))
+        model = lib.Model([entrance], [lib.layers.Dense(2)(entrance)])
+        model.compile("sgd", "mse", run_eagerly=run_eagerly[lib])
+        history = model.fit([x], [y], validation_data=(x, y), sample_weight=[y[:, 0]], verbose=0)
+        outputs = model(x), model([x]), model.predict([x], verbose=0)
+        return history.history, model.evaluate(x, [y], verbose=0), outputs
+
+    assert_both_agree(run)
+
+
 KINDS = ["float64", "float16", "int64", "uint8", "bool"]
 
 
