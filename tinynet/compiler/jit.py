@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import registry, tree
 from ..engine.tensor import as_tensor, floatx, grad_mode, state, wrap
-from ..engine.variable import Memory
+from ..engine.variable import Memory, aligned
 from .passes import simplify
 from .program import Program, Var, record
 from .source import Source
@@ -45,7 +45,7 @@ class Executable:
         self.lock = threading.Lock()
         self._live = dict(live or {})
         self._live |= {v: partial(getattr, w, "array") for v, w in program.captured.items()}
-        self.inputs = {v: np.empty(v.shape, v.dtype) for v in program.inputs if v not in self._live}
+        self.inputs = {v: aligned(v.shape, v.dtype) for v in program.inputs if v not in self._live}
         self._living: list[np.ndarray] | None = None
         self._bound: tuple[Callable[[], None], tuple[Any, ...]]
         self._made = -1  # how many memories there had been when `_living` was looked up

@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.variable import aligned
 from .buffers import NEVER, TEMPORARY, Place, Plan, is_literal, is_same_memory
 from .program import Program, Var, is_elementwise
 
-BLOCK = 16384  # elements; a handful of such arrays fit the cache of one core
+BLOCK = 1 << 18  # elements; a handful of such arrays fit the last cache, and calls cost little
 KEYWORD_OUT = ("maximum", "minimum")
 _numbers = itertools.count()
 
@@ -276,7 +277,16 @@ class Source:
         """Return the function that runs on `arrays`, one per argument, and the outputs' arrays."""
         scope: dict[str, Any] = {}
         exec(self._code, scope)
-        return scope["make"](np, *arrays, *self._opaque.values())
+        return scope["make"](_Aligned(), *arrays, *self._opaque.values())
+
+
+class _Aligned:
+    """NumPy, but what its `empty` returns begins where a cache line does."""
+
+    empty = staticmethod(aligned)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
 
 
 def _inlined(header: list[str], body: str) -> list[str]:
