@@ -6,18 +6,24 @@ loop by hand is what a careful person would write in NumPy: flat parameters, pre
 runs in a process of its own, in turn with the others; its time is that of its best epoch. What is
 not installed is left out.
 
-    python -m benchmarks.compiled_step [WORK ...] [--rounds N] [--threads N]
+    python -m benchmarks.compiled_step [WORK ...] [--rounds N] [--threads N] [--memory]
+
+A work is a name below or sizes:rows:batch, such as 8-32-32-1:1024:32. With `--memory`, the peak of
+memory in an epoch is measured instead, without the data, for those that keep it in NumPy arrays.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import importlib
 import importlib.util
 import json
 import os
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -39,6 +45,14 @@ WORKS = {
     "mnist-sized": Work((784, 256, 128, 10), 6400, 128, 6),
     "wide": Work((1024, 2048, 2048, 10), 1536, 512, 3),
 }
+
+
+def work_named(name: str) -> Work:
+    """Return a work by its name, or by its sizes:rows:batch."""
+    if name in WORKS:
+        return WORKS[name]
+    sizes, rows, batch = name.split(":")
+    return Work(tuple(map(int, sizes.split("-"))), int(rows), int(batch), 20)
 
 
 def data(work: Work) -> tuple[np.ndarray, np.ndarray]:
@@ -260,40 +274,59 @@ def measure(contestant: str, work: Work) -> dict[str, float]:
     return {"seconds": min(times) / steps, "loss": losses[-1]}
 
 
+def measure_memory(contestant: str, work: Work) -> dict[str, float]:
+    """Return the bytes of NumPy's arrays at the peak of an epoch, beside the data itself."""
+    np.random.seed(0)
+    importlib.import_module(CONTESTANTS[contestant][0])
+    given = sum(array.nbytes for array in data(work))
+    tracemalloc.start()
+    fit = CONTESTANTS[contestant][1](work)
+    fit(2)
+    gc.collect()
+    tracemalloc.reset_peak()
+    _, losses = fit(1)
+    return {"bytes": tracemalloc.get_traced_memory()[1] - given, "loss": losses[-1]}
+
+
 def main() -> None:
     """Run the contestants in turn, each in a process of its own, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("works", nargs="*", default=list(WORKS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--memory", action="store_true")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(measure(options.one, WORKS[options.works[0]])))
+        measured = measure_memory if options.memory else measure
+        print(json.dumps(measured(options.one, work_named(options.works[0]))))
         return
     present = [n for n, (module, _) in CONTESTANTS.items() if importlib.util.find_spec(module)]
+    key, unit, scale = "seconds", "us per step", 1e6
+    if options.memory:
+        present, key, unit, scale = ["by hand", "tinynet"], "bytes", "kB", 1 / 1024
     threads = dict.fromkeys(
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(options.threads)
     )
-    print(f"{options.threads} threads, best of {options.rounds} rounds; us per step (ratio)")
+    print(f"{options.threads} threads, best of {options.rounds} rounds; {unit} (ratio)")
     for name in options.works:
         results: dict[str, list[dict[str, float]]] = {n: [] for n in present}
         for _ in range(options.rounds):
             for contestant in present:
                 command = [sys.executable, "-m", "benchmarks.compiled_step", name]
                 run = subprocess.run(
-                    [*command, "--one", contestant],
+                    [*command, "--one", contestant, *["--memory"] * options.memory],
                     env={**os.environ, **threads},
                     check=True,
                     capture_output=True,
                     text=True,
                 )
                 results[contestant].append(json.loads(run.stdout.splitlines()[-1]))
-        best = {n: min(r["seconds"] for r in found) for n, found in results.items()}
-        for n, seconds in best.items():
-            ratio = seconds / best["by hand"]
+        best = {n: min(r[key] for r in found) for n, found in results.items()}
+        for n, amount in best.items():
+            ratio = amount / best["by hand"]
             loss = results[n][0]["loss"]
-            print(f"{name:>12} {n:>13}: {seconds * 1e6:10.1f} ({ratio:6.2f})  loss {loss:.5f}")
+            print(f"{name:>12} {n:>13}: {amount * scale:10.1f} ({ratio:6.2f})  loss {loss:.5f}")
 
 
 if __name__ == "__main__":

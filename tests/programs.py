@@ -274,20 +274,15 @@ def assert_same_results(found: Any, expected: Any) -> None:
         assert_same(one.data, other.data)
 
 
-class Poisoned:
-    """NumPy, but for buffers that are full of numbers which nobody has computed."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(np, name)
-
-    def empty(self, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-        return np.full(shape, np.nan if np.dtype(dtype).kind == "f" else 77, dtype)
+def poisoned(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Return a new array that holds NaN, or 77 if it is of integers."""
+    return np.full(shape, np.nan if np.dtype(dtype).kind == "f" else 77, dtype)
 
 
 @contextmanager
 def poisoned_buffers(block: int = source.BLOCK) -> Iterator[None]:
     """Let compiled functions find such buffers, and compute long arrays in blocks of `block`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source, "np", Poisoned())
+        patch.setattr(source.AlignedNumpy, "empty", staticmethod(poisoned))
         patch.setattr(source, "BLOCK", block)
         yield

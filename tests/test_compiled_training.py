@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from programs import poisoned_buffers
 
 import tinynet as tn
 from tinynet.callbacks import Callback
@@ -88,10 +89,11 @@ def test_a_compiled_fit_is_the_eager_fit_bit_for_bit(
 
 
 def test_long_flat_weights_are_updated_block_by_block_to_the_same_bits():
-    x, y = data(10, 200, 3)
-    models = [network([200, 250, 3], "tanh", True, eager, Adam()) for eager in (False, True)]
-    for model in models:
-        model.fit(x, y, epochs=3, shuffle=False, verbose=0)
+    x, y = data(10, 20, 3)
+    models = [network([20, 25, 3], "tanh", True, eager, Adam()) for eager in (False, True)]
+    with poisoned_buffers(block=100):
+        for model in models:
+            model.fit(x, y, epochs=3, shuffle=False, verbose=0)
     assert_equal_runs(*models)
     assert " in blocks:" in models[0].train_function.source
 
@@ -286,6 +288,82 @@ def test_threads_that_predict_with_one_model_do_not_disturb_each_other():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+class MovingMean(Layer):
+    """Subtracts a mean that it learns while training, and counts all its calls."""
+
+    def build(self, input_shape):
+        self.mean = self.add_weight(input_shape[-1:], "zeros", trainable=False, name="mean")
+        self.calls = self.add_weight((), "zeros", dtype="int32", trainable=False, name="calls")
+
+    def call(self, inputs, training=False):
+        self.calls.assign_add(1)
+        if training:
+            self.mean.assign_add(0.5 * (tn.ops.mean(inputs, axis=0) - self.mean))
+        return inputs - self.mean
+
+
+class Extremes(tn.metrics.Metric):
+    """The largest error of all, and how often one was asked for."""
+
+    def __init__(self):
+        super().__init__(name="extremes")
+        self.most = self.add_variable((), "zeros", name="most")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.most.assign(tn.ops.maximum(self.most, tn.ops.max(abs(y_true - y_pred))))
+
+    def result(self):
+        return self.most.value
+
+
+def test_what_layers_and_metrics_remember_is_part_of_the_step():
+    x, y = data(10, 2, 1)
+    models = []
+    for eager in (False, True):
+        tn.utils.set_random_seed(7)
+        model = Sequential([Input((2,)), MovingMean(), Dense(1)])
+        model.compile(Adam(0.1), "mse", metrics=["mae", Extremes()], run_eagerly=eager)
+        held = (x[:3] * 2, y[:3])
+        model.fit(x, y, batch_size=4, epochs=3, shuffle=False, validation_data=held, verbose=0)
+        model.evaluate(x, y, batch_size=3, verbose=0)
+        models.append(model)
+    assert_equal_runs(*models)
+    compiled, eager = models
+    np.testing.assert_array_equal(*(m.predict(x, verbose=0) for m in models))
+    assert int(compiled.layers[0].calls) == int(eager.layers[0].calls)
+    seen = 3 * (3 + 1) + 4 + 1  # in fit and its validation, evaluate, predict
+    assert int(compiled.layers[0].calls) == seen
+    lines = compiled.train_function.source
+    assert "# metrics" in lines
+    assert lines.count("empty((10") == 0
+    assert "maximum(extremes_most, " in lines
+
+
+def test_a_metric_is_read_from_the_error_that_the_loss_computes():
+    x, y = data(6, 2, 1)
+    model = network([2, 1], "linear", True, False, SGD(), metrics=["mse"])
+    model.fit(x, y, verbose=0)
+    assert model.train_function.source.count("square(") == 1
+
+
+class Restless(Layer):
+    """Assigns to a weight that is trained, too."""
+
+    def build(self, input_shape):
+        self.scale = self.add_weight((), "ones", name="scale")
+
+    def call(self, inputs):
+        self.scale.assign(self.scale * 2.0)
+        return inputs * self.scale
+
+
+def test_a_weight_that_is_trained_cannot_be_assigned_in_the_step_as_well():
+    model = Sequential([Input((2,)), Restless(name="restless")])
+    model.compile("sgd", "mse")
+    with pytest.raises(TypeError, match=r"restless/scale cannot assign.*trainable=False"):
+        model.fit(*data(4, 2, 2), verbose=0)
 
 
 class Branching(Layer):

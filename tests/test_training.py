@@ -433,7 +433,7 @@ class Constant(tn.metrics.Metric):
     """A metric whose result is known beforehand."""
 
     def __init__(self, value: float) -> None:
-        super().__init__("value")
+        super().__init__(name="value")
         self.value = value
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:

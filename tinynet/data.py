@@ -134,19 +134,18 @@ class Dataset:
                 )
                 break
             start = self._next * self.batch_size
-            stop = min(start + self.batch_size, self.size)
+            stop = start + self.batch_size
+            if stop > self.size:
+                stop = self.size
             self._next += 1
-            yield self._rows(start, stop), stop - start
-
-    def _rows(self, start: int, stop: int) -> Any:
-        """Return the rows of a batch: a slice, or indices in the order that was drawn."""
-        if not self.shuffle:
-            return slice(start, stop)
-        if self.shuffle == "batch":
-            return np.random.permutation(stop - start) + start
-        if start == 0:
-            self._order = np.random.permutation(self.size)
-        return self._order[start:stop]  # type: ignore[index]
+            if not self.shuffle:
+                yield slice(start, stop), stop - start
+            elif self.shuffle == "batch":
+                yield np.random.permutation(stop - start) + start, stop - start
+            else:
+                if not start:
+                    self._order = np.random.permutation(self.size)
+                yield self._order[start:stop], stop - start  # type: ignore[index]
 
 
 def _take(data: Any, rows: Any) -> Any:

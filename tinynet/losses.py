@@ -94,7 +94,7 @@ def reduce(values: Tensor, sample_weight: Any = None, reduction: str | None = "m
     weight = None
     if sample_weight is not None:
         weight, values = align(ops.cast(sample_weight, values.dtype), values)
-        if not _fits(weight.shape, values.shape):
+        if not fits(weight.shape, values.shape):
             raise ValueError(
                 f"sample_weight of shape {weight.shape} does not fit values of shape "
                 f"{values.shape}: expected a weight per value."
@@ -103,13 +103,11 @@ def reduce(values: Tensor, sample_weight: Any = None, reduction: str | None = "m
     if reduction in ("none", None) or values.shape == ():
         return values
     if reduction == "mean_with_sample_weight" and weight is not None:
-        total = ops.sum(weight)
-        nothing = ops.equal(total, 0.0)
-        return ops.where(nothing, 0.0, ops.sum(values) / ops.where(nothing, 1.0, total))
+        return ops.divide_no_nan(ops.sum(values), ops.sum(weight))
     return ops.sum(values) if reduction == "sum" else ops.mean(values)
 
 
-def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+def fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
     """Return whether `shape` broadcasts to `target`."""
     ends = target[len(target) - len(shape) :]
     return len(shape) <= len(target) and all(n in (1, m) for n, m in zip(shape, ends, strict=True))

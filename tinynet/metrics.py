@@ -8,18 +8,56 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from . import losses, registry
-from .engine.tensor import as_tensor, no_grad
+from . import initializers, losses, ops, registry
+from .engine.tensor import Tensor, as_dtype, as_tensor, floatx, no_grad
+from .engine.variable import Variable
 
 
 class Metric:
-    """Base of metrics: subclass it with `update_state`, `result` and `reset_state`."""
+    """Base of metrics: subclass it with `update_state` and `result`.
 
-    def __init__(self, name: str | None = None, dtype: Any = None) -> None:
+    What it remembers of the samples is to be held by variables, from `add_variable`; then it is
+    updated within the compiled step. A metric without variables is updated beside it, by calls of
+    `update_state` with the batch's numbers, and defines `reset_state`.
+
+    Parameters
+    ----------
+    dtype : str, optional
+        The dtype of its variables, `floatx` by default.
+    name : str, optional
+        Its key in logs, by default the class's name in snake_case.
+
+    >>> import numpy as np, tinynet as tn
+    >>> class Largest(Metric):
+    ...     def __init__(self, name="largest"):
+    ...         super().__init__(name=name)
+    ...         self.most = self.add_variable((), "zeros", name="most")
+    ...     def update_state(self, y_true, y_pred, sample_weight=None):
+    ...         self.most.assign(tn.ops.maximum(self.most, tn.ops.max(abs(y_true - y_pred))))
+    ...     def result(self):
+    ...         return self.most.value
+    >>> largest = Largest()
+    >>> largest.update_state(np.array([1.0, 2.0]), np.array([1.5, 4.0]))
+    >>> float(largest.result())
+    2.0
+    """
+
+    def __init__(self, dtype: Any = None, name: str | None = None) -> None:
         self.name = name or registry.snake_case(type(self).__name__)
-        self.dtype = dtype
+        self.dtype = as_dtype(dtype or floatx()).name
+        self.variables: list[Variable] = []
+
+    def add_variable(
+        self, shape: Any = (), initializer: Any = "zeros", dtype: Any = None, name: str = "variable"
+    ) -> Variable:
+        """Return a new variable; `reset_state` sets its elements to 0."""
+        dtype = dtype or self.dtype
+        values = initializers.get(initializer)(tuple(shape), dtype)
+        variable = Variable(values, dtype, False, name, f"{self.name}/{name}")
+        self.variables.append(variable)
+        return variable
+
+    add_weight = add_variable
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Take the samples of a batch into account: ``(y_true, y_pred, sample_weight=None)``."""
@@ -31,7 +69,10 @@ class Metric:
 
     def reset_state(self) -> None:
         """Forget all samples."""
-        raise NotImplementedError(f"{type(self).__name__} must define reset_state().")
+        if not self.variables:
+            raise NotImplementedError(f"{type(self).__name__} must define reset_state().")
+        for variable in self.variables:
+            variable.write(0)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Update the state and return the result."""
@@ -46,36 +87,58 @@ class Mean(Metric):
     >>> mean.update_state([1.0, 3.0])
     >>> mean.update_state([8.0], sample_weight=[2.0])
     >>> mean.result()
-    5.0
+    tensor(5., dtype=float32)
     """
 
     def __init__(self, name: str | None = "mean", dtype: Any = None) -> None:
-        super().__init__(name, dtype)
-        self.reset_state()
-
-    def reset_state(self) -> None:
-        """Forget all values."""
-        self.total = self.count = 0.0
+        super().__init__(dtype, name)
+        self.total = self.add_variable(name="total")
+        self.count = self.add_variable(name="count")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Add `values` to those that are averaged."""
-        values = as_tensor(values)
-        weighted = losses.reduce(values, sample_weight, "none").numpy()
-        weights = losses.reduce(as_tensor(np.ones(values.shape)), sample_weight, "none").numpy()
-        self.total += float(weighted.sum())
-        self.count += float(weights.sum())
+        with no_grad():
+            values, count = _per_sample(ops.cast(values, self.dtype), sample_weight)
+            self.total.assign_add(ops.sum(values))
+            self.count.assign_add(count)
 
-    def result(self) -> float:
+    def result(self) -> Tensor:
         """Return the mean of all values since `reset_state`; 0 if there are none."""
-        return self.total / self.count if self.count else 0.0
+        return ops.divide_no_nan(self.total, self.count)
+
+
+def _per_sample(values: Tensor, sample_weight: Any) -> tuple[Tensor, Any]:
+    """Return one value per sample, weighted, and the sum of the weights, or the count of samples.
+
+    Source: what Keras's reductions do; weights of more axes than one are averaged like values.
+    """
+    count: Any = values.shape[0] if values.ndim else 1
+    if sample_weight is not None:
+        weights, values = losses.align(ops.cast(sample_weight, values.dtype), values)
+        values = _means(values, weights.ndim)
+        if not losses.fits(weights.shape, values.shape):
+            raise ValueError(
+                f"sample_weight of shape {weights.shape} does not fit values of shape "
+                f"{values.shape}: expected a weight per value."
+            )
+        weights = ops.broadcast_to(weights, values.shape)
+        values = values * weights
+        count = ops.sum(_means(weights, 1))
+    return _means(values, 1), count
+
+
+def _means(values: Tensor, axes: int) -> Tensor:
+    """Return the means over all axes but the first `axes`."""
+    return ops.mean(values, tuple(range(axes, values.ndim))) if values.ndim > axes else values
 
 
 class MeanMetricWrapper(Mean):
-    """The mean over samples of a function ``(y_true, y_pred)``."""
+    """The mean over samples of a function ``(y_true, y_pred)``, given further `options`."""
 
-    def __init__(self, fn: Any, name: str | None = None, dtype: Any = None) -> None:
+    def __init__(self, fn: Any, name: str | None = None, dtype: Any = None, **options: Any) -> None:
         super().__init__(name or registry.name_of(fn), dtype)
         self.fn = fn
+        self.options = options
 
     def update_state(  # type: ignore[override]
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
@@ -83,14 +146,14 @@ class MeanMetricWrapper(Mean):
         """Add the function's values for a batch."""
         with no_grad():
             pair = losses.align(as_tensor(y_true), as_tensor(y_pred))
-            super().update_state(self.fn(*pair), sample_weight)
+            super().update_state(self.fn(*pair, **self.options), sample_weight)
 
 
 class MeanSquaredError(MeanMetricWrapper):
     """The mean of ``(y_true - y_pred) ** 2``.
 
     >>> MeanSquaredError()([[0.0], [0.0]], [[1.0], [3.0]])
-    5.0
+    tensor(5., dtype=float32)
     """
 
     def __init__(self, name: str | None = "mean_squared_error", dtype: Any = None) -> None:
@@ -101,7 +164,7 @@ class MeanAbsoluteError(MeanMetricWrapper):
     """The mean of ``abs(y_true - y_pred)``.
 
     >>> MeanAbsoluteError()([[0.0], [0.0]], [[1.0], [3.0]])
-    2.0
+    tensor(2., dtype=float32)
     """
 
     def __init__(self, name: str | None = "mean_absolute_error", dtype: Any = None) -> None:

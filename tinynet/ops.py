@@ -7,6 +7,7 @@ from .engine.functional import (
     clip,
     convert_to_numpy,
     convert_to_tensor,
+    divide_no_nan,
     dot,
     expand_dims,
     log_softmax,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -116,11 +117,13 @@ class Ready:
             self._scalars = [(g.memory.array.dtype, name) for g in self.groups for name in scalars]
         given = [wrap(np.array(1, dtype)) for dtype, _ in self._scalars]
         places = [(g, slot) for g in self.groups for slot in (None, *g.slots)]
-        memories = [_reader(place)() for place in places]
+        self._cells = self._other_state()
+        readers = [*map(_reader, places), *(partial(getattr, v, "array") for v in self._cells)]
         names += [name for _, name in self._scalars]
         names += [slot or "parameters" for _, slot in places]
+        names += [short_name(v.path) for v in self._cells]
         with np.errstate(all="ignore"), grad_mode(self.kind == "train"):
-            inputs = [*examples, *given, *map(wrap, memories)]
+            inputs = [*examples, *given, *(wrap(read()) for read in readers)]
             program = simplify(record(self._run, inputs, names))
         self._parts = None
         first, second = len(examples), len(examples) + len(given)
@@ -129,7 +132,10 @@ class Ready:
             zip(program.outputs[len(program.outputs) - len(states) :], states, strict=True)
         )
         self._states = len(states)
-        live = {v: _reader(place) for v, place in zip(states, places, strict=True)}
+        live = dict(zip(states, readers, strict=True))
+        new = program.outputs[len(program.outputs) - len(self._cells) :]
+        old = states[len(places) :]
+        self._changed = [v for v, a, b in zip(self._cells, old, new, strict=True) if a is not b]
         self.executable = Executable(program, f"{self.kind}_step", donate, live)
         buffers = self.executable.inputs
         self._data = [buffers[v] for v in program.inputs[:first]]
@@ -141,7 +147,7 @@ class Ready:
 
     def on(self, arrays: list[np.ndarray]) -> Callable[[Any], tuple[float, Any]]:
         """Return a function of rows of `arrays` to the loss and the outputs there."""
-        lock, current = self.executable.lock, self.executable.ready
+        lock, current, changed = self.executable.lock, self.executable.ready, self._changed
         pairs = list(zip(arrays, self._data, strict=True))
         clocks = [group.clock for group in self.groups]
         optimizer, scalar_buffers = self.model.optimizer, self._fill
@@ -165,6 +171,8 @@ class Ready:
                     optimizer.count_step()
                     for clock in clocks:
                         clock[0] += 1
+                for variable in changed:
+                    variable.forget()
                 loss = outputs[0].item() if has_loss else 0.0
                 return loss, self._copied(outputs) if self._with_outputs else None
 
@@ -176,6 +184,8 @@ class Ready:
             run, outputs = self.executable.ready()
             self._data[0][...] = array
             run()
+            for variable in self._changed:
+                variable.forget()
             return self._copied(outputs)
 
     def _copied(self, outputs: Any) -> Any:
@@ -200,23 +210,41 @@ class Ready:
         weights: dict[Variable, Tensor] = {}
         for group, flat in zip(self.groups, flats, strict=True):
             weights |= _weights(group, flat[""], self._trained)
+        cells = dict(zip(self._cells, rest, strict=True))
         training = self.kind == "train"
-        with stateless(weights), within(training=training):
+        with stateless({**weights, **cells}) as now, within(training=training):
             with section("forward"):
                 y_pred = self.model(x)
             self._form = tree.map_structure(lambda t: Var(t.shape, t.dtype), y_pred)
             outputs = tree.flatten(y_pred) if self._with_outputs else []
             if self.kind == "predict":
-                return outputs
+                return [*outputs, *(now[v] for v in cells)]
             with section("loss"):
                 loss = self.model.compute_loss(x, y, y_pred, sample_weight, training=training)
                 label(loss, "loss")
-        if not self._trained:
-            return [loss, *outputs]
-        with section("backward"):
-            grads = self._gradients(loss, weights)
-        with section("update"):
-            return [loss, *outputs, *self._updated(flats, grads, scalars)]
+            with section("metrics"):
+                self.model.compute_metrics(x, y, y_pred, sample_weight)
+        for v, weight in weights.items():
+            if now[v] is not weight:
+                raise TypeError(
+                    f"A step that trains {v.path} cannot assign to it as well: let the layer hold "
+                    "it with trainable=False, or compile the model with run_eagerly=True."
+                )
+        updated: list[Tensor] = []
+        if self._trained:
+            with section("backward"):
+                grads = self._gradients(loss, weights)
+            with section("update"):
+                updated = self._updated(flats, grads, scalars)
+        return [loss, *outputs, *updated, *(now[v] for v in cells)]
+
+    def _other_state(self) -> list[Variable]:
+        """Return the variables that a step may change beside those that are trained."""
+        cells = [v for v in self.model.variables if not v.trainable]
+        if self.kind != "predict":
+            cells += [v for metric, _ in self.model._watched() for v in metric.variables]
+        held = {v for group in self.groups for v in group.params}
+        return [v for v in dict.fromkeys(cells) if v not in held]
 
     def _gradients(self, loss: Tensor, weights: dict[Variable, Tensor]) -> dict[Variable, Tensor]:
         trained = {v: weight for v, weight in weights.items() if weight.requires_grad}

@@ -15,6 +15,7 @@ from .callbacks import Callback, Callbacks, History, Logs, ProgbarLogger
 from .data import Dataset, by_class, split
 from .engine.autodiff import gradients
 from .engine.tensor import Tensor, no_grad, wrap
+from .engine.variable import stateless
 from .layers.base import within
 from .step import Step
 
@@ -121,6 +122,22 @@ class Trainer:
                 "reduction other than None."
             )
         return loss if self.loss_weights is None else loss * float(self.loss_weights)
+
+    def compute_metrics(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
+    ) -> None:
+        """Let the compiled metrics take the samples of a batch into account."""
+        self._update(self._watched(), y, y_pred, sample_weight)
+
+    def _watched(self, held: bool = True) -> list[tuple[metrics.Metric, bool]]:
+        """Return the metrics that hold what they remember in variables, or those that do not."""
+        found = (self._compiled_metrics or {}).values()
+        return [(m, weighted) for m, weighted in found if bool(m.variables) == held]
+
+    def _update(self, watched: Any, y: Any, y_pred: Any, sample_weight: Any) -> None:
+        with no_grad():
+            for metric, weighted in watched:
+                metric.update_state(y, y_pred, sample_weight if weighted else None)
 
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Tensor, Any]:
         """Take one step on a batch; return the loss before it and the predictions."""
@@ -340,9 +357,9 @@ class Trainer:
         """Go through the batches of an epoch once; return the means over its samples."""
         before = calls.hooks[f"on_{mode}_batch_begin"] if calls else []
         after = calls.hooks[f"on_{mode}_batch_end"] if calls else []
-        watched = self._compiled_metrics or {}
-        for metric, _ in watched.values():
+        for metric, _ in (self._compiled_metrics or {}).values():
             metric.reset_state()
+        beside = self._watched(held=False)
         total, seen = 0.0, 0
         for batch, (rows, size) in enumerate(dataset.epoch()):
             for call in before:
@@ -350,10 +367,9 @@ class Trainer:
             loss, y_pred = step(rows, size)
             total += loss * size
             seen += size
-            if watched:
+            if beside:
                 _, y, sample_weight = map(_tensors, dataset.take(rows))
-                for metric, weighted in watched.values():
-                    metric.update_state(y, y_pred, sample_weight if weighted else None)
+                self._update(beside, y, y_pred, sample_weight)
             if after:
                 logs = self._logs(total / seen)
                 for call in after:
@@ -372,13 +388,15 @@ class Trainer:
         if self.run_eagerly or step.__func__ is not usual:  # type: ignore[attr-defined]
 
             def eagerly(rows: Any, size: int) -> tuple[float, Any]:
-                loss, y_pred = step(*map(_tensors, dataset.take(rows)))
+                x, y, sample_weight = map(_tensors, dataset.take(rows))
+                loss, y_pred = step(x, y, sample_weight)
+                self.compute_metrics(x, y, y_pred, sample_weight)
                 return loss.item(), y_pred
 
             return eagerly
         self._call_once(dataset)
         function = self.train_function if training else self.test_function
-        return function.on(dataset, with_outputs=bool(self._compiled_metrics))
+        return function.on(dataset, with_outputs=bool(self._watched(held=False)))
 
     def _outputs(self, dataset: Dataset, calls: Callbacks | None = None) -> list[Any]:
         """Return the outputs for each batch, as arrays."""
@@ -401,9 +419,13 @@ class Trainer:
         return parts
 
     def _call_once(self, dataset: Dataset) -> None:
-        """Run the model on the first batch if it has never run: it may have to be built."""
+        """Run the model on the first batch if it has never run: it may have to be built.
+
+        What its layers assign to their weights is not kept, as this is no step yet.
+        """
         if not self._called:  # type: ignore[attr-defined]
-            with no_grad():
+            known = {v: wrap(v.array) for v in self.variables}  # type: ignore[attr-defined]
+            with no_grad(), stateless(known):
                 first = slice(0, min(dataset.batch_size, dataset.size))
                 self(_tensors(dataset.take(first)[0]))  # type: ignore[operator]
 

@@ -29,33 +29,59 @@ _numbers = itertools.count()
 
 
 class Source:
-    """The source of a program.
+    """The source of a program, compiled; `bind` makes it run on arrays.
 
     Attributes
     ----------
     text : str
+    name : str, that of the function
     arguments : tuple of Var, the inputs, captured variables and constants, as `bind` takes them
     """
 
     def __init__(
         self, program: Program, name: str = "run", donate: dict[Var, Var] | None = None
     ) -> None:
+        writer = Writer(program, name, donate or {})  # let go, as its plan holds stand-in arrays
+        self.text, self.name, self.arguments = writer.text, writer.name, writer.arguments
+        self._opaque = list(writer.opaque.values())
+        self._code = self._compiled()
+
+    def _compiled(self) -> Any:
+        """Return the compiled text, with its lines known to tracebacks and profilers."""
+        file = f"<tinynet {self.name} {next(_numbers)}>"
+        lines = self.text.splitlines(keepends=True)
+        linecache.cache[file] = (len(self.text), None, lines, file)
+        return compile(self.text, file, "exec")
+
+    def bind(self, arrays: list[np.ndarray]) -> tuple[Callable[[], None], tuple[Any, ...]]:
+        """Return the function that runs on `arrays`, one per argument, and the outputs' arrays."""
+        scope: dict[str, Any] = {}
+        exec(self._code, scope)
+        return scope["make"](AlignedNumpy(), *arrays, *self._opaque)
+
+
+class Writer:
+    """Writes the text of a program's source; see `Source`.
+
+    Attributes
+    ----------
+    opaque : dict from name to function, what NumPy has no function for, arguments of `make` too
+    """
+
+    def __init__(self, program: Program, name: str, donate: dict[Var, Var]) -> None:
         self.program = program
         self.name = name if name.isidentifier() and not iskeyword(name) else "run"
         arrays = (v for v, array in program.constants.items() if not is_literal(array))
         self.arguments = (*program.inputs, *program.captured, *arrays)
+        self.opaque: dict[str, Callable[..., Any]] = {}
         self._plan = Plan(program, donate, ("xp", "make", self.name))
         self._functions: dict[str, str] = {}  # NumPy's functions and their local names
-        self._opaque: dict[str, Callable[..., Any]] = {}  # what NumPy has no function for
         self._scalars: dict[str, Place] = {}  # views without axes, by the name of what they show
         self._blocks: list[str] = []
         self._long = False
         self._results = [self._plan.places[v] for v in program.outputs]
-        body = self._body() + self._updates(donate or {})
+        body = self._body() + self._updates(donate)
         self.text = self._renamed(self._text(body))
-        self._code = self._compiled()
-
-    # -- writing ------------------------------------------------------------------------------
 
     def _renamed(self, text: str) -> str:
         """Return the text with names for temporary buffers: of what came to live there, or t1.
@@ -85,7 +111,7 @@ class Source:
         for few in (functions[i : i + 5] for i in range(0, len(functions), 5)):
             names = [self._functions[function] for function in few]
             header.append(f"{', '.join(names)} = {', '.join(f'xp.{f}' for f in few)}")
-        lines = [f"def make({', '.join(['xp', *arguments, *self._opaque])}):"]
+        lines = [f"def make({', '.join(['xp', *arguments, *self.opaque])}):"]
         lines += [f"    {line}" for line in header]
         lines += ["", f"    def {self.name}():", *(f"        {line}" for line in body or ["pass"])]
         return "\n".join([*lines, "", f"    {end}"]) + "\n"
@@ -261,26 +287,11 @@ class Source:
     def _write_opaque(self, primitive: Any, out: Place, xs: list[Place], params: Any) -> list[str]:
         """Call the primitive's own function, which allocates, and copy its result."""
         name = self._plan.name(f"{primitive.name}_with")
-        self._opaque[name] = partial(primitive.impl, **params)
+        self.opaque[name] = partial(primitive.impl, **params)
         return [f"{self._local('copyto')}({out.name}, {name}({', '.join(x.name for x in xs)}))"]
 
-    # -- running ------------------------------------------------------------------------------
 
-    def _compiled(self) -> Any:
-        """Return the compiled text, with its lines known to tracebacks and profilers."""
-        file = f"<tinynet {self.name} {next(_numbers)}>"
-        lines = self.text.splitlines(keepends=True)
-        linecache.cache[file] = (len(self.text), None, lines, file)
-        return compile(self.text, file, "exec")
-
-    def bind(self, arrays: list[np.ndarray]) -> tuple[Callable[[], None], tuple[Any, ...]]:
-        """Return the function that runs on `arrays`, one per argument, and the outputs' arrays."""
-        scope: dict[str, Any] = {}
-        exec(self._code, scope)
-        return scope["make"](_Aligned(), *arrays, *self._opaque.values())
-
-
-class _Aligned:
+class AlignedNumpy:
     """NumPy, but what its `empty` returns begins where a cache line does."""
 
     empty = staticmethod(aligned)

@@ -45,6 +45,13 @@ def clip(x: Any, x_min: Any, x_max: Any) -> Tensor:
     return p.where(x < x_min, x_min, p.where(x > x_max, x_max, x))
 
 
+def divide_no_nan(x1: Any, x2: Any) -> Tensor:
+    """Return ``x1 / x2``, and 0 where x2 is 0."""
+    x2 = as_tensor(x2)
+    nothing = p.equal(x2, 0)
+    return p.where(nothing, 0, p.divide(x1, p.where(nothing, 1, x2)))
+
+
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     """Return log(sum(exp(x))) along `axis`, without overflow."""
     x = as_tensor(x)

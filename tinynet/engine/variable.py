@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .tensor import Operand, Tensor, state, to_array, wrap
+from .tensor import Operand, Tensor, as_tensor, state, to_array, wrap
 
 LINE = 64  # bytes in a cache line
 
@@ -95,6 +95,8 @@ class Variable(Operand):
     def assign(self, value: Any) -> Variable:
         """Hold `value` from now on, converted to the variable's dtype; the gradient is forgotten.
 
+        Within `stateless`, the value changes there only.
+
         Raises
         ------
         ValueError
@@ -102,21 +104,42 @@ class Variable(Operand):
         TypeError
             While a function is recorded to be compiled: it would be assigned to this once only.
         """
+        if state.values and self in state.values:
+            stand_in = as_tensor(value, self.array.dtype).astype(self.array.dtype).detach()
+            self._refuse_other(stand_in.shape)
+            state.values[self] = stand_in
+            return self
         self.refuse_if_recorded("assign")
         numbers = value.data if isinstance(value, Tensor) else to_array(value, self.dtype)
-        if numbers.shape != self.shape:
-            raise ValueError(
-                f"assign: variable {self.path} has shape {self.shape}, "
-                f"received a value of shape {numbers.shape}."
-            )
+        self._refuse_other(numbers.shape)
         self.array[...] = numbers
         self._tensor = None
         return self
 
+    def assign_add(self, value: Any) -> Variable:
+        """Hold the sum with `value` from now on; see `assign`."""
+        return self.assign(self + value)
+
+    def assign_sub(self, value: Any) -> Variable:
+        """Hold the difference to `value` from now on; see `assign`."""
+        return self.assign(self - value)
+
+    def _refuse_other(self, shape: tuple[int, ...]) -> None:
+        if shape != self.shape:
+            raise ValueError(
+                f"assign: variable {self.path} has shape {self.shape}, "
+                f"received a value of shape {shape}."
+            )
+
     def write(self, number: float) -> None:
         """Let all elements be `number` from now on."""
-        self.refuse_if_recorded("write")
+        if state.recording is not None:
+            self.refuse_if_recorded("write")
         self.array[...] = number
+        self._tensor = None
+
+    def forget(self) -> None:
+        """Let go the copy of the numbers that `value` made, and the gradient with it."""
         self._tensor = None
 
     def refuse_if_recorded(self, what: str) -> None:
@@ -250,13 +273,23 @@ class Memory:
 
 
 @contextmanager
-def stateless(values: Mapping[Variable, Tensor]) -> Iterator[None]:
+def stateless(values: Mapping[Variable, Tensor]) -> Iterator[dict[Variable, Tensor]]:
     """Let tensors stand in for variables, in this thread: ``{variable: tensor}``.
 
     So a network is a function of its weights, to be differentiated, recorded or run in float64.
+    What is assigned to these variables meanwhile is found in the dict that is yielded, and leaves
+    the variables themselves as they are.
+
+    >>> import tinynet as tn
+    >>> count = tn.Variable(0)
+    >>> with stateless({count: tn.tensor(7.0)}) as now:
+    ...     count.assign(count + 1)
+    <Variable path=variable, shape=(), dtype=float32, value=8.0>
+    >>> now[count], count.numpy()
+    (tensor(8., dtype=float32), array(0., dtype=float32))
     """
     before, state.values = state.values, {**state.values, **values}
     try:
-        yield
+        yield state.values
     finally:
         state.values = before

@@ -20,7 +20,7 @@ import numpy as np
 
 from .. import initializers, ops, registry, tree
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx, no_grad, state, to_array
-from ..engine.variable import Variable
+from ..engine.variable import Variable, stateless
 
 Shape = tuple[int | None, ...]
 
@@ -188,13 +188,10 @@ class Layer:
             with no_grad():
                 return self._run(zeros, **{**options, "training": False})
 
-        kept = {weight: weight.value for weight in self.weights}
         # A length that differs between batches of 2 and of 3 is one that varies with the batch.
-        first = run(2)
-        others = iter(tree.flatten(run(3)))
-        for weight, value in kept.items():  # a `call` may assign to them, but this was none
-            if weight.value is not value:
-                weight.assign(value)
+        with stateless({weight: weight.value for weight in self.weights}):  # no call to remember
+            first = run(2)
+            others = iter(tree.flatten(run(3)))
         return tree.map_structure(lambda x: _common(x.shape, next(others).shape), first)
 
     def get_config(self) -> dict[str, Any]:
