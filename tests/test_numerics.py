@@ -181,6 +181,25 @@ def test_sigmoid_is_silent_where_it_saturates(dtype):
     assert curvature(ops.sigmoid, x).numpy().tolist() == [0.0] * 4
 
 
+@given(hnp.arrays("float64", 8, elements=st.floats(-30, 30)))
+def test_the_complementary_error_function_is_exact_to_few_units_in_its_tails_too(x):
+    exact = np.array([math.erfc(v) for v in x])
+    normal = exact > 1e-300  # below that numbers have fewer digits
+    assert_close(ops.erfc(x).numpy()[normal], exact[normal], rtol=2e-15, atol=0)
+    assert_close(ops.erfc(x).numpy(), exact, atol=1e-300)
+    single = x.astype("float32")
+    exact = np.array([math.erfc(v) for v in single], "float32")
+    assert_close(ops.erfc(single).numpy(), exact, rtol=1.2e-7, atol=1e-44)
+
+
+@every_dtype
+@loud
+def test_the_complementary_error_function_knows_its_limits(dtype):
+    x = np.array([0, -0.0, 1000, -1000, np.inf, -np.inf, np.nan], dtype)
+    assert_same(ops.erfc(x), np.array([1, 1, 0, 2, 0, 2, np.nan], dtype))
+    assert_same(slope(ops.erfc, x)[2:6], np.array([-0.0] * 4, dtype))
+
+
 @every_dtype
 @loud
 def test_sigmoid_of_nan_is_nan(dtype):

@@ -209,6 +209,8 @@ def scattered(ct: np.ndarray, *arrays: np.ndarray, index: Any, shape: Any) -> np
 REFERENCES: dict[str, Callable[..., Any]] = {
     "sigmoid": lambda x: (1 / (1 + np.exp(-x.astype("longdouble")))).astype(x.dtype),
     "relu": lambda x: (x + np.abs(x)) / 2,
+    "softplus": lambda x: np.logaddexp(x, np.zeros((), x.dtype)),
+    "erfc": lambda x: np.vectorize(math.erfc, [float])(x).astype(x.dtype),
     "cast": np.array,
     "alias": np.array,
     "reshape": lambda x, newshape: np.array(x.ravel().tolist(), x.dtype).reshape(newshape),

@@ -5,6 +5,7 @@ Imports the engine. Read next: `initializers.py`.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -60,6 +61,121 @@ def relu(
     return y if max_value is None else ops.where(y >= max_value, max_value, y)
 
 
+def relu6(x: Any) -> Tensor:
+    """Return `relu` of at most 6; the derivative at 0 and at 6 is 0."""
+    return relu(x, max_value=6.0)
+
+
+def leaky_relu(x: Any, negative_slope: float = 0.2) -> Tensor:
+    """Return `x` where it is at least 0, else ``negative_slope * x``; the derivative at 0 is 1.
+
+    >>> leaky_relu([-1.0, 0.0, 2.0])
+    tensor([-0.2,  0. ,  2. ], dtype=float32)
+    """
+    x = as_tensor(x)
+    return ops.where(x < 0.0, negative_slope * x, x)
+
+
+def elu(x: Any, alpha: float = 1.0) -> Tensor:
+    """Return `x` where it is positive, else ``alpha * (exp(x) - 1)``, which ends at -alpha.
+
+    The derivative at 0 is `alpha`. Source: Clevert et al., ICLR 2016.
+
+    >>> elu([-1000.0, 0.0, 2.0])
+    tensor([-1.,  0.,  2.], dtype=float32)
+    """
+    x = as_tensor(x)
+    above = x > 0.0
+    return ops.where(above, x, alpha * ops.expm1(ops.where(above, 0.0, x)))
+
+
+def selu(x: Any) -> Tensor:
+    """Return `elu` with the slopes that keep mean 0 and variance 1 from layer to layer.
+
+    Source: Klambauer et al., "Self-normalizing neural networks", 2017.
+    """
+    return 1.0507009873554805 * elu(x, 1.6732632423543772)
+
+
+def gelu(x: Any, approximate: bool = False) -> Tensor:
+    """Return ``x`` times the share of a normal distribution that lies below `x`.
+
+    With `approximate` that share is ``(1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2``.
+    Source: Hendrycks and Gimpel, "Gaussian error linear units", 2016.
+
+    >>> gelu([-1.0, 0.0, 1.0]), gelu([1.0], approximate=True)
+    (tensor([-0.15865526,  0.        ,  0.8413447 ], dtype=float32),
+     tensor([0.841192], dtype=float32))
+    """
+    x = as_tensor(x)
+    if approximate:
+        inner = math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))
+        return x * (0.5 * (1.0 + ops.tanh(inner)))
+    return 0.5 * x * ops.erfc(-math.sqrt(0.5) * x)
+
+
+def silu(x: Any) -> Tensor:
+    """Return ``x * sigmoid(x)``, also called swish.
+
+    >>> silu([-1000.0, 0.0, 1000.0])
+    tensor([  -0.,    0., 1000.], dtype=float32)
+    """
+    x = as_tensor(x)
+    return x * ops.sigmoid(x)
+
+
+swish = silu
+
+
+def softplus(x: Any) -> Tensor:
+    """Return ``log(1 + exp(x))``, a smooth `relu`, whose derivative is the sigmoid.
+
+    >>> softplus([-1000.0, 0.0, 9.0])
+    tensor([0.       , 0.6931472, 9.000123 ], dtype=float32)
+    """
+    return ops.softplus(x)
+
+
+def softsign(x: Any) -> Tensor:
+    """Return ``x / (abs(x) + 1)``, between -1 and 1."""
+    x = as_tensor(x)
+    return x / (ops.absolute(x) + 1.0)
+
+
+def mish(x: Any) -> Tensor:
+    """Return ``x * tanh(softplus(x))``. Source: Misra, "Mish", 2019."""
+    x = as_tensor(x)
+    return x * ops.tanh(ops.softplus(x))
+
+
+def exponential(x: Any) -> Tensor:
+    """Return ``exp(x)``."""
+    return ops.exp(x)
+
+
+def hard_sigmoid(x: Any) -> Tensor:
+    """Return ``x / 6 + 0.5``, but at least 0 and at most 1.
+
+    >>> hard_sigmoid([-4.0, 0.0, 1.5, 4.0])
+    tensor([0.  , 0.5 , 0.75, 1.  ], dtype=float32)
+    """
+    return relu6(as_tensor(x) + 3.0) / 6.0
+
+
+def hard_silu(x: Any) -> Tensor:
+    """Return ``x * hard_sigmoid(x)``, also called hard_swish."""
+    x = as_tensor(x)
+    return x * hard_sigmoid(x)
+
+
+hard_swish = hard_silu
+
+
+def log_sigmoid(x: Any) -> Tensor:
+    """Return the logarithm of `sigmoid`, exact where that is almost 0 or 1."""
+    return -ops.softplus(-as_tensor(x))
+
+
 def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
     """Return ``exp(x) / sum(exp(x))`` along `axis`: positive numbers that add up to 1.
 
@@ -78,7 +194,15 @@ def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
     return ops.softmax(x, axis)
 
 
-_TABLE = registry.names(linear, sigmoid, tanh, relu, softmax)
+def log_softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
+    """Return the logarithm of `softmax`, exact where that is almost 0 or 1."""
+    return ops.log_softmax(x, axis)
+
+
+_TABLE = registry.names(linear, sigmoid, tanh, relu, relu6, leaky_relu, elu, selu, gelu, silu)
+_TABLE |= registry.names(softplus, softsign, mish, exponential, hard_sigmoid, hard_silu)
+_TABLE |= registry.names(log_sigmoid, softmax, log_softmax)
+_TABLE |= {"swish": silu, "hard_swish": hard_silu}
 
 
 def get(identifier: Any) -> Callable[[Any], Any]:

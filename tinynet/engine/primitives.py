@@ -139,6 +139,55 @@ sigmoid = unary(
 )
 
 
+def _softplus(x: Any) -> Any:
+    return np.maximum(x, 0.0) + np.log1p(np.exp(-np.absolute(x)))
+
+
+softplus = unary(
+    _softplus,
+    "Return log(1 + e ** x), without overflow and exact in relative terms.",
+    lambda ct, y, x: ct * sigmoid(x),
+)
+
+# Of (1 + 2 x) e^(x^2) erfc(x) for x >= 0 as a polynomial in (x - 3) / (x + 3), highest power first:
+# its Chebyshev series, computed with fifty digits and cut where terms fall below 1e-17. The form is
+# Shepherd and Laframboise's, Mathematics of Computation 36, 1981.
+_ERFC = [-3.1813541434969274e-09, -7.641962892589975e-09, 2.7843881265502222e-08]
+_ERFC += [8.765881411730558e-08, -1.205414228648938e-07, -5.963983625522741e-07]
+_ERFC += [3.3669790806407595e-07, 3.454294770277738e-06, -7.187883834404266e-07]
+_ERFC += [-2.0089997833284275e-05, 4.94412434222366e-06, 0.00012509531076254534]
+_ERFC += [-0.00010515831297813128, -0.0007798312797290158, 0.0018886900977441495]
+_ERFC += [0.0025293916672051724, -0.023770514891530075, 0.06830802735638397]
+_ERFC += [-0.11927366341676002, 0.12964515870228346, -0.04756229435342038]
+_ERFC += [-0.13562110612457576, 1.2530080582697294]
+
+
+def _erfc_of(x: Any) -> Any:
+    a = np.minimum(np.abs(x, dtype=np.float64), 30.0)  # where the result has long been 0
+    t = (a - 3.0) / (a + 3.0)
+    y = np.full_like(a, _ERFC[0])
+    for coefficient in _ERFC[1:]:
+        y *= t
+        y += coefficient
+    rounded = a.astype(np.float32)  # whose square is exact: e^(-x^2) doubles the error of x^2
+    y *= np.exp(-np.square(rounded, dtype=np.float64)) * np.exp((rounded - a) * (rounded + a))
+    y /= 1.0 + 2.0 * a
+    return np.where(x < 0, 2.0 - y, y).astype(x.dtype)
+
+
+_erfc = primitive(
+    "erfc",
+    _erfc_of,
+    lambda ct, y, x: ct * (exp(-square(x)) * (-2.0 / math.sqrt(math.pi))),
+    cases=(Case(1),),
+)
+
+
+def erfc(x: Any) -> Tensor:
+    """Return 1 - erf(x), the share of a normal distribution's tails, to a few ulps for any x."""
+    return bind(_erfc, to_floating(as_tensor(x)))
+
+
 def _relu(x: Any) -> Any:
     return np.maximum(x, 0)
 
