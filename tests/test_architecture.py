@@ -20,6 +20,7 @@ ORDER = [
     "engine/autodiff",
     "engine/numpy_protocol",
     "engine/gradcheck",
+    "objects",
     "registry",
     "tree",
     "compiler/program",
@@ -35,21 +36,31 @@ ORDER = [
     "layers/base",
     "layers/core",
     "layers/__init__",
-    "losses",
-    "metrics",
+    "graph",
+    "losses/base",
+    "losses/functions",
+    "losses/__init__",
+    "metrics/base",
+    "metrics/accuracy",
+    "metrics/errors",
+    "metrics/__init__",
     "optimizers/schedules",
     "optimizers/base",
     "optimizers/sgd",
     "optimizers/rmsprop",
     "optimizers/adam",
     "optimizers/__init__",
+    "objective",
     "data",
     "callbacks",
     "summary",
     "step",
     "training",
+    "saving/files",
+    "saving/weights",
+    "saving/archive",
+    "saving/__init__",
     "models",
-    "saving",
     "explain",
     "viz",
     "distribution",
@@ -58,7 +69,7 @@ ORDER = [
 ]
 
 # Beside the standard library. More than NumPy only inside functions, where it is needed.
-THIRD_PARTY = {"viz": {"matplotlib"}, "saving": {"h5py"}}
+THIRD_PARTY = {"viz": {"matplotlib"}, "saving/weights": {"h5py"}}
 
 ROOT = Path(tinynet.__file__).parent
 MODULES = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in ROOT.rglob("*.py")}

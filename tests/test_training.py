@@ -637,7 +637,6 @@ def test_a_refused_call_changes_neither_weights_nor_the_optimizer_nor_what_comes
 def test_names_of_losses_and_metrics_are_looked_up_when_they_are_needed():
     for options in (
         {"loss": "nope"},
-        {"loss": None},
         {"metrics": ["nope"]},
         {"weighted_metrics": [3]},
     ):
@@ -650,6 +649,13 @@ def test_names_of_losses_and_metrics_are_looked_up_when_they_are_needed():
         assert_all_same(model.get_weights(), weights)
         model.compile("sgd", "mse")
         model.fit(X, Y, verbose=0)
+
+
+def test_a_model_without_any_loss_says_so():
+    model = network(loss=None)
+    for use in (model.fit, model.evaluate, model.train_on_batch):
+        with refused(ValueError, "No loss to compute", "compile"):
+            use(X, Y)
 
 
 def test_a_model_that_is_not_compiled_says_so_and_can_predict():

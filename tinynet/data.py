@@ -5,6 +5,7 @@ Imports `tree.py` and the engine. Read next: `training.py`.
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -52,6 +53,8 @@ class Dataset:
     shuffle : bool or "batch"
         Draw the samples of an epoch in a new order (or each batch's, for ``"batch"``), from
         NumPy's global generator, as Keras does.
+    class_weight : dict from class to weight, optional
+        Instead of `sample_weight`.
 
     Raises
     ------
@@ -67,7 +70,10 @@ class Dataset:
         batch_size: int | None = None,
         steps: int | None = None,
         shuffle: bool | str = False,
+        class_weight: dict[int, float] | None = None,
     ) -> None:
+        if class_weight is not None:
+            sample_weight = by_class(y, class_weight, sample_weight)
         named = {"x": x, "y": y, "sample_weight": sample_weight}
         arrays = {
             name: None if data is None else tree.map_structure(lambda a: to_array(a, name), data)  # noqa: B023
@@ -89,9 +95,15 @@ class Dataset:
         self._order: np.ndarray | None = None
 
     @classmethod
-    def of_one_batch(cls, x: Any, y: Any = None, sample_weight: Any = None) -> Dataset:
+    def of_one_batch(
+        cls,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+    ) -> Dataset:
         """Return a dataset whose samples are all in one batch."""
-        dataset = cls(x, y, sample_weight)
+        dataset = cls(x, y, sample_weight, class_weight=class_weight)
         dataset.batch_size, dataset.all_batches = dataset.size, 1
         return dataset
 
@@ -99,6 +111,10 @@ class Dataset:
     def batches(self) -> int:
         """The number of batches in an epoch."""
         return self.steps or self.all_batches
+
+    def first(self) -> Dataset:
+        """Return the first batch."""
+        return Dataset.of_one_batch(*self.take(slice(0, min(self.batch_size, self.size))))
 
     def shuffle_once(self) -> None:
         """Draw an order and throw it away, as Keras does before the first epoch of a new model."""
@@ -126,12 +142,7 @@ class Dataset:
             self._next = 0
         for _ in range(self.batches):
             if self._next >= self.all_batches:
-                warnings.warn(
-                    "Your input ran out of data; interrupting training. Make sure that your "
-                    f"dataset can generate {self.steps} batches per epoch: it has "
-                    f"{self.all_batches}.",
-                    stacklevel=3,
-                )
+                _warn_of_the_end(self.batches, self.all_batches)
                 break
             start = self._next * self.batch_size
             stop = start + self.batch_size
@@ -146,6 +157,137 @@ class Dataset:
                 if not start:
                     self._order = np.random.permutation(self.size)
                 yield self._order[start:stop], stop - start  # type: ignore[index]
+
+
+class Stream:
+    """Batches that come from an iterable: ``(x, y)``, ``(x, y, sample_weight)``, or x alone.
+
+    Parameters
+    ----------
+    source : iterator, iterable, or anything with a length and items
+        An iterator is used up; anything else begins anew with each epoch, or, if `steps` are given,
+        goes on where the last epoch ended.
+    steps : int, optional
+        Batches in an epoch; by default all there are.
+    class_weight : dict, optional
+
+    Attributes
+    ----------
+    batches : int or None, the number of batches in an epoch, as far as it is known beforehand
+    """
+
+    def __init__(
+        self, source: Any, steps: int | None = None, class_weight: dict[int, float] | None = None
+    ) -> None:
+        self.source, self.steps, self.class_weight = source, steps, class_weight
+        self.batches = steps or (len(source) if hasattr(source, "__len__") else None)
+        self._coming: Iterator[Any] | None = None
+
+    def _begun(self) -> Iterator[Any]:
+        """Return the batches that come next."""
+        if self._coming is None:
+            source = self.source
+            items = hasattr(source, "__getitem__") and hasattr(source, "__len__")
+            self._coming = (source[i] for i in range(len(source))) if items else iter(source)
+        return self._coming
+
+    def first(self) -> Dataset:
+        """Return the batch that comes next, which is not used up by that.
+
+        Raises
+        ------
+        ValueError
+            When there is none.
+        """
+        for batch in self._begun():
+            self._coming = itertools.chain([batch], self._begun())
+            return self._dataset(batch)
+        self._coming = None
+        raise ValueError("The data is empty: expected at least one batch.")
+
+    def rewind(self) -> None:
+        """Let the next epoch begin with the first batch, unless batches are used up."""
+        if not hasattr(self.source, "__next__"):
+            self._coming = None
+
+    def shuffle_once(self) -> None:
+        """Do nothing: a stream has its own order."""
+
+    def take(self, batch: Dataset) -> tuple[Any, Any, Any]:
+        """Return x, y and weights of a batch."""
+        return batch.x, batch.y, batch.sample_weight
+
+    def epoch(self) -> Iterator[tuple[Any, int]]:
+        """Yield the batches of one epoch, each with the number of its samples."""
+        count = 0
+        for batch in itertools.islice(self._begun(), self.steps):
+            count += 1
+            data = self._dataset(batch)
+            yield data, data.size
+        if count != self.steps:
+            self._coming = None
+        if count < (self.steps or 1):
+            _warn_of_the_end(self.steps or 1, count)
+
+    def _dataset(self, batch: Any) -> Dataset:
+        parts = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
+        if not 1 <= len(parts) <= 3:
+            raise ValueError(
+                "Data is expected to be in format `x`, `(x,)`, `(x, y)`, or `(x, y, "
+                f"sample_weight)`, found a batch of {len(parts)} parts."
+            )
+        return Dataset.of_one_batch(*parts, class_weight=self.class_weight)
+
+
+def batches_of(
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    batch_size: int | None = None,
+    steps: int | None = None,
+    shuffle: bool | str = False,
+    class_weight: dict[int, float] | None = None,
+) -> Dataset | Stream:
+    """Return the batches of arrays, or those that come from an iterable `x`.
+
+    Raises
+    ------
+    ValueError
+        When targets or weights are given beside an iterable, or see `Dataset`.
+    """
+    if not is_stream(x):
+        return Dataset(x, y, sample_weight, batch_size, steps, shuffle, class_weight)
+    for name, what, value in (
+        ("y", "targets", y),
+        ("sample_weight", "sample weights", sample_weight),
+    ):
+        if value is not None:
+            raise ValueError(
+                f"When providing `x` as an iterable of batches, `{name}` should not be passed. "
+                f"Instead, the {what} should be part of the batches."
+            )
+    return Stream(x, steps, class_weight)
+
+
+def is_stream(x: Any) -> bool:
+    """Return whether `x` yields batches, and is no data itself.
+
+    >>> is_stream(iter([])), is_stream([1.0, 2.0]), is_stream(np.ones(3))
+    (True, False, False)
+    """
+    if hasattr(x, "__next__"):
+        return True
+    if hasattr(x, "__array__") or isinstance(x, (list, tuple, dict, range, str, bytes, Operand)):
+        return False
+    return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
+
+
+def _warn_of_the_end(steps: int, batches: int) -> None:
+    warnings.warn(
+        "Your input ran out of data; interrupting training. Make sure that your dataset or "
+        f"generator can generate {steps} batches per epoch: there were {batches}.",
+        stacklevel=4,
+    )
 
 
 def _take(data: Any, rows: Any) -> Any:
@@ -179,6 +321,11 @@ def split(data: tuple[Any, Any, Any], share: float) -> tuple[tuple[Any, ...], tu
     ValueError
         When either part would be empty.
     """
+    if is_stream(data[0]):
+        raise ValueError(
+            "`validation_split` is only supported for arrays. Received an iterable of batches as x: "
+            "pass `validation_data`."
+        )
     names = ("x", "y", "sample_weight")
     arrays = {
         name: None if part is None else tree.map_structure(lambda a: to_array(a, name), part)  # noqa: B023
@@ -205,8 +352,10 @@ def by_class(y: Any, class_weight: dict[int, float], sample_weight: Any = None) 
     Raises
     ------
     ValueError
-        When there are sample weights, too.
+        When there are sample weights, too, or targets of several outputs.
     """
+    if tree.is_structure(y):
+        raise ValueError("`class_weight` is only supported for Models with a single output.")
     if sample_weight is not None:
         raise ValueError(
             "Arguments `sample_weight` and `class_weight` cannot be specified at the same time. "

@@ -20,7 +20,7 @@ from . import ops, tree
 from .compiler.jit import Executable
 from .compiler.passes import simplify
 from .compiler.program import Var, label, record, section, short_name
-from .data import Dataset
+from .data import Dataset, Stream
 from .engine.autodiff import gradients
 from .engine.tensor import Tensor, grad_mode, wrap
 from .engine.variable import Variable, stateless
@@ -73,8 +73,13 @@ class Step:
         ready = self._few.get((x.shape, x.dtype))
         return None if ready is None or len(x) > most else ready.of_all(x)
 
-    def on(self, dataset: Dataset, with_outputs: bool = True) -> Callable[[Any, int], Any]:
-        """Return a function of rows and their number to the loss and the outputs there."""
+    def on(self, dataset: Dataset | Stream, with_outputs: bool = True) -> Callable[[Any, int], Any]:
+        """Return a function of rows and their number to the loss and the outputs there.
+
+        The batches of a stream take the place of rows.
+        """
+        if isinstance(dataset, Stream):
+            return lambda batch, size: self.on(batch, with_outputs)(slice(None), size)
         parts = (dataset.x, dataset.y, dataset.sample_weight)
         arrays = dataset.arrays()
         trained = tuple(self.model.trainable_variables) if self.kind == "train" else ()
@@ -242,7 +247,7 @@ class Ready:
         """Return the variables that a step may change beside those that are trained."""
         cells = [v for v in self.model.variables if not v.trainable]
         if self.kind != "predict":
-            cells += [v for metric, _ in self.model._watched() for v in metric.variables]
+            cells += [v for metric in self.model._objective.watched() for v in metric.variables]
         held = {v for group in self.groups for v in group.params}
         return [v for v in dict.fromkeys(cells) if v not in held]
 

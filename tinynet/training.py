@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from . import losses, metrics, optimizers, tree
+from . import optimizers, tree
 from .callbacks import Callback, Callbacks, History, Logs, ProgbarLogger
-from .data import Dataset, by_class, split
+from .data import Dataset, Stream, batches_of, is_stream, split
 from .engine.autodiff import gradients
 from .engine.tensor import Tensor, no_grad, wrap
 from .engine.variable import stateless
 from .layers.base import within
+from .objective import Objective, check_names
 from .step import Step
 
 
@@ -36,9 +37,9 @@ class Trainer:
         self,
         optimizer: Any = "rmsprop",
         loss: Any = None,
-        loss_weights: float | None = None,
-        metrics: Sequence[Any] | None = None,
-        weighted_metrics: Sequence[Any] | None = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
         run_eagerly: bool = False,
         steps_per_execution: int = 1,
         jit_compile: bool | str = "auto",
@@ -50,27 +51,35 @@ class Trainer:
         ----------
         optimizer : str or Optimizer
         loss : str, Loss or function ``(y_true, y_pred)``
-            Names of losses and metrics are looked up when they are first used.
-        loss_weights : float, optional
-            A factor of the loss.
+            Names of losses and metrics are looked up when they are first used. For several outputs
+            one for all, a list, or a dict by the outputs' names; None is no loss.
+        loss_weights : float, or list or dict of them, optional
+            Factors of the losses, which are added up.
         metrics, weighted_metrics : list of str, Metric or function
-            Averaged over samples; only the latter heed sample weights.
+            Averaged over samples; only the latter heed sample weights. For several outputs a list
+            of such lists, or a dict.
         run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
             Accepted as in Keras; they do not change the numbers.
 
         Raises
         ------
         ValueError
-            For an unknown optimizer, a class instead of an object, and metrics that are no list.
+            For an unknown optimizer, a class instead of an object, and metrics that are no list,
+            tuple or dict.
         """
         for name, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
-            if value is not None and not isinstance(value, (list, tuple)):
+            if value is not None and not isinstance(value, (list, tuple, dict)):
                 raise ValueError(
                     f"Expected `{name}` argument to be a list, tuple, or dict. Received instead: "
                     f"{name}={value} of type {type(value)}"
                 )
-        if loss_weights is not None and not isinstance(loss_weights, (int, float)):
-            raise ValueError(f"loss_weights: expected a number, received {loss_weights!r}.")
+        if loss_weights is not None and not isinstance(
+            loss_weights, (int, float, list, tuple, dict)
+        ):
+            raise ValueError(
+                "loss_weights: expected a number, or a list or dict of numbers, received "
+                f"{loss_weights!r}."
+            )
         found = optimizers.get(optimizer)
         if found is None:
             raise ValueError("compile: expected an optimizer, received None.")
@@ -78,23 +87,48 @@ class Trainer:
         self.loss = loss
         self.loss_weights = loss_weights
         self.run_eagerly = bool(run_eagerly)
-        self._given_metrics = (tuple(metrics or ()), tuple(weighted_metrics or ()))
-        self._compiled_loss: losses.Loss | None = None
-        self._compiled_metrics: dict[str, tuple[Any, bool]] | None = None
+        self._given_metrics = (metrics, weighted_metrics)
+        self._objective: Objective | None = None
         self._steps = None
         self.compiled = True
 
-    def _prepare(self) -> bool:
-        """Look up loss and metrics where that is still to be done; return whether it was."""
+    def _prepare(self, batches: Dataset | Stream) -> bool:
+        """Build the model and look up losses and metrics, if still to be done; return whether."""
         if not self.compiled:
             raise ValueError("You must call `compile()` before using the model.")
-        if self._compiled_loss is not None:
+        y = batches.y if isinstance(batches, Dataset) else batches.first().y
+        if self._objective is not None:
+            self._objective.demand(y)
             return False
-        if self.loss is None:
-            raise ValueError("No loss to compute. Provide a `loss` argument in `compile()`.")
-        self._compiled_metrics = metrics.named(*self._given_metrics)
-        self._compiled_loss = losses.as_loss(self.loss)
+        check_names(self.loss, *self._given_metrics)
+        self._prepare_for(y, self._outputs_of(batches.first()))
         return True
+
+    def _prepare_for(self, y: Any, y_pred: Any) -> Objective:
+        """Return the losses and metrics for such targets and outputs, looked up the first time."""
+        if self._objective is None:
+            names = self._names_of(y_pred)
+            given = (self.loss, self.loss_weights, *self._given_metrics)
+            objective = Objective(y_pred, names, y, *given)
+            objective.demand(y)
+            self._objective = objective
+        return self._objective
+
+    def _outputs_of(self, batch: Dataset) -> Any:
+        """Run the model on a batch; what its layers assign to weights is not kept.
+
+        The model is built by that, if it is not yet.
+        """
+        known = {v: wrap(v.array) for v in self.variables}  # type: ignore[attr-defined]
+        with no_grad(), stateless(known):
+            return self(_tensors(batch.x))  # type: ignore[operator]
+
+    def _names_of(self, y_pred: Any) -> list[str]:
+        """Return names for the outputs: their keys, or those of the layers that they come from."""
+        if isinstance(y_pred, dict):
+            return sorted(y_pred)
+        names = getattr(self, "output_names", None)
+        return names or [f"output_{i + 1}" for i in range(len(tree.flatten(y_pred)))]
 
     # -- one step -----------------------------------------------------------------------------
 
@@ -107,37 +141,16 @@ class Trainer:
         training: bool = True,
     ) -> Tensor:
         """Return the loss of predictions, a scalar tensor."""
-        self._prepare()
-        if y is None:
-            raise ValueError("compute_loss: expected targets y, received None.")
-        if tree.is_structure(y_pred):
-            raise ValueError(
-                f"A loss compares one output with y, but the model has {len(tree.flatten(y_pred))} "
-                "outputs. Train a model of one of them."
-            )
-        loss = self._compiled_loss(y, y_pred, sample_weight)  # type: ignore[misc]
-        if loss.shape != ():
-            raise TypeError(
-                f"The loss must be a scalar to be trained on, received shape {loss.shape}: use a "
-                "reduction other than None."
-            )
-        return loss if self.loss_weights is None else loss * float(self.loss_weights)
+        loss = self._prepare_for(y, y_pred).loss(y, y_pred, sample_weight)
+        if loss is None:
+            raise ValueError("No loss to compute. Provide a `loss` argument in `compile()`.")
+        return loss
 
     def compute_metrics(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
     ) -> None:
         """Let the compiled metrics take the samples of a batch into account."""
-        self._update(self._watched(), y, y_pred, sample_weight)
-
-    def _watched(self, held: bool = True) -> list[tuple[metrics.Metric, bool]]:
-        """Return the metrics that hold what they remember in variables, or those that do not."""
-        found = (self._compiled_metrics or {}).values()
-        return [(m, weighted) for m, weighted in found if bool(m.variables) == held]
-
-    def _update(self, watched: Any, y: Any, y_pred: Any, sample_weight: Any) -> None:
-        with no_grad():
-            for metric, weighted in watched:
-                metric.update_state(y, y_pred, sample_weight if weighted else None)
+        self._objective.update(y, y_pred, sample_weight, _is_held)  # type: ignore[union-attr]
 
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Tensor, Any]:
         """Take one step on a batch; return the loss before it and the predictions."""
@@ -212,21 +225,17 @@ class Trainer:
         TypeError
             For an unknown keyword, and where `epochs` is no integer.
         """
-        if y is None:
-            raise ValueError("fit: expected targets y, received None.")
         data, validation = (x, y, sample_weight), _unpack(validation_data)
         if validation_split and validation is None:
             data, validation = split(data, validation_split)
-        if class_weight is not None:
-            data = (*data[:2], by_class(data[1], class_weight, sample_weight))
-        dataset = Dataset(*data, batch_size, steps_per_epoch, shuffle)
-        held_out = validation and Dataset(
+        dataset = batches_of(*data, batch_size, steps_per_epoch, shuffle, class_weight)
+        held_out = validation and batches_of(
             *validation, validation_batch_size or batch_size, validation_steps
         )
         params = {"verbose": _verbosity(verbose), "epochs": epochs, "steps": dataset.batches}
         history, numbers = History(), range(initial_epoch, epochs)
         calls = self._callbacks(callbacks, params, history)
-        if self._prepare():
+        if self._prepare(dataset):
             dataset.shuffle_once()
         self.history = history
         self.stop_training = False
@@ -236,7 +245,10 @@ class Trainer:
         held_step = held_out and self._stepper(held_out, False)
         for epoch in numbers:
             calls("on_epoch_begin", epoch, {})
-            logs = self._pass(dataset, step, calls, "train")
+            found = self._pass(dataset, step, calls, "train")
+            if not found:  # nothing came, which was warned of
+                break
+            logs = found
             if held_out and _is_due(epoch, validation_freq):
                 found = self._evaluate(held_out, calls, held_step)
                 logs |= {f"val_{key}": value for key, value in found.items()}
@@ -266,10 +278,8 @@ class Trainer:
         """
         if kwargs:
             raise ValueError(f"Arguments not recognized: {kwargs}")
-        if y is None:
-            raise ValueError("evaluate: expected targets y, received None.")
-        self._prepare()
-        dataset = Dataset(x, y, sample_weight, batch_size, steps)
+        dataset = batches_of(x, y, sample_weight, batch_size, steps)
+        self._prepare(dataset)
         params = {"verbose": _verbosity(verbose), "epochs": 1, "steps": dataset.batches}
         logs = self._evaluate(dataset, self._callbacks(callbacks, params))
         return self._as_asked(logs, return_dict)
@@ -294,7 +304,7 @@ class Trainer:
             outputs = self.predict_function.of_few(x, 32)
             if outputs is not None:
                 return outputs
-        dataset = Dataset(x, None, None, batch_size, steps)
+        dataset = batches_of(x, None, None, batch_size, steps)
         params = {"verbose": _verbosity(verbose), "epochs": 1, "steps": dataset.batches}
         calls = self._callbacks(callbacks, params)
         calls("on_predict_begin", {})
@@ -313,9 +323,7 @@ class Trainer:
         return_dict: bool = False,
     ) -> Any:
         """Take one step on the samples given; return the loss before it, as `evaluate` does."""
-        if class_weight is not None:
-            sample_weight = by_class(y, class_weight, sample_weight)
-        return self._on_batch(True, x, y, sample_weight, return_dict)
+        return self._on_batch(True, x, y, sample_weight, return_dict, class_weight)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
@@ -335,16 +343,20 @@ class Trainer:
         return Callbacks([*given, *more, *bar], self, params)
 
     def _on_batch(
-        self, training: bool, x: Any, y: Any, sample_weight: Any, return_dict: bool
+        self,
+        training: bool,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        return_dict: bool,
+        class_weight: dict[int, float] | None = None,
     ) -> Any:
-        if y is None:
-            raise ValueError("Expected targets y, received None.")
-        self._prepare()
-        dataset = Dataset.of_one_batch(x, y, sample_weight)
+        dataset = Dataset.of_one_batch(x, y, sample_weight, class_weight)
+        self._prepare(dataset)
         step = self._stepper(dataset, training)
         return self._as_asked(self._pass(dataset, step), return_dict)
 
-    def _evaluate(self, dataset: Dataset, calls: Callbacks, step: Any = None) -> Logs:
+    def _evaluate(self, dataset: Dataset | Stream, calls: Callbacks, step: Any = None) -> Logs:
         dataset.rewind()
         calls("on_test_begin", {})
         logs = self._pass(dataset, step or self._stepper(dataset, False), calls, "test")
@@ -352,14 +364,15 @@ class Trainer:
         return logs
 
     def _pass(
-        self, dataset: Dataset, step: Any, calls: Callbacks | None = None, mode: str = ""
+        self, dataset: Dataset | Stream, step: Any, calls: Callbacks | None = None, mode: str = ""
     ) -> Logs:
         """Go through the batches of an epoch once; return the means over its samples."""
         before = calls.hooks[f"on_{mode}_batch_begin"] if calls else []
         after = calls.hooks[f"on_{mode}_batch_end"] if calls else []
-        for metric, _ in (self._compiled_metrics or {}).values():
+        objective: Objective = self._objective  # type: ignore[assignment]
+        for metric in objective.watched():
             metric.reset_state()
-        beside = self._watched(held=False)
+        beside = not all(map(_is_held, objective.watched()))
         total, seen = 0.0, 0
         for batch, (rows, size) in enumerate(dataset.epoch()):
             for call in before:
@@ -369,19 +382,21 @@ class Trainer:
             seen += size
             if beside:
                 _, y, sample_weight = map(_tensors, dataset.take(rows))
-                self._update(beside, y, y_pred, sample_weight)
+                objective.update(y, y_pred, sample_weight, _is_beside)
             if after:
                 logs = self._logs(total / seen)
                 for call in after:
                     call(batch, logs)
             if self.stop_training and mode == "train":
                 break
+        if not seen:
+            return {}
         if not self.optimizer.built:  # type: ignore[union-attr]
             # No step was taken, but Keras makes the state here, too.
             self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined, union-attr]
         return self._logs(total / seen)
 
-    def _stepper(self, dataset: Dataset, training: bool) -> Any:
+    def _stepper(self, dataset: Dataset | Stream, training: bool) -> Any:
         """Return a function of rows and their number to the loss and the predictions there."""
         step = self.train_step if training else self.test_step
         usual = Trainer.train_step if training else Trainer.test_step
@@ -394,15 +409,16 @@ class Trainer:
                 return loss.item(), y_pred
 
             return eagerly
-        self._call_once(dataset)
         function = self.train_function if training else self.test_function
-        return function.on(dataset, with_outputs=bool(self._watched(held=False)))
+        beside = not all(map(_is_held, self._objective.watched()))  # type: ignore[union-attr]
+        return function.on(dataset, with_outputs=beside)
 
-    def _outputs(self, dataset: Dataset, calls: Callbacks | None = None) -> list[Any]:
+    def _outputs(self, dataset: Dataset | Stream, calls: Callbacks | None = None) -> list[Any]:
         """Return the outputs for each batch, as arrays."""
         before = calls.hooks["on_predict_batch_begin"] if calls else []
         after = calls.hooks["on_predict_batch_end"] if calls else []
-        self._call_once(dataset)
+        if not self._called:  # type: ignore[attr-defined]
+            self._outputs_of(dataset.first())
         step = None if self.run_eagerly else self.predict_function.on(dataset)
         parts = []
         for batch, (rows, size) in enumerate(dataset.epoch()):
@@ -417,17 +433,6 @@ class Trainer:
             for call in after:
                 call(batch, {"outputs": parts[-1]})
         return parts
-
-    def _call_once(self, dataset: Dataset) -> None:
-        """Run the model on the first batch if it has never run: it may have to be built.
-
-        What its layers assign to their weights is not kept, as this is no step yet.
-        """
-        if not self._called:  # type: ignore[attr-defined]
-            known = {v: wrap(v.array) for v in self.variables}  # type: ignore[attr-defined]
-            with no_grad(), stateless(known):
-                first = slice(0, min(dataset.batch_size, dataset.size))
-                self(_tensors(dataset.take(first)[0]))  # type: ignore[operator]
 
     # -- compiled steps -----------------------------------------------------------------------
 
@@ -460,15 +465,23 @@ class Trainer:
 
     def _logs(self, loss: float) -> Logs:
         """Return the loss and the metrics so far, by sorted names."""
-        watched = self._compiled_metrics or {}
-        logs = {"loss": loss, **{key: float(m.result()) for key, (m, _) in watched.items()}}
+        logs = {"loss": loss, **self._objective.results()}  # type: ignore[union-attr]
         return dict(sorted(logs.items()))
 
     def _as_asked(self, logs: Logs, return_dict: bool) -> Any:
         if return_dict:
             return logs
-        values = [logs["loss"], *(logs[key] for key in self._compiled_metrics or {})]
+        values = self._objective.in_order(logs)  # type: ignore[union-attr]
         return values if len(values) > 1 else values[0]
+
+
+def _is_held(metric: Any) -> bool:
+    """Return whether a metric holds what it remembers in variables, as a compiled step needs it."""
+    return bool(metric.variables)
+
+
+def _is_beside(metric: Any) -> bool:
+    return not _is_held(metric)
 
 
 def _tensors(data: Any) -> Any:
@@ -479,10 +492,12 @@ def _tensors(data: Any) -> Any:
 def _unpack(validation_data: Any) -> tuple[Any, Any, Any] | None:
     if validation_data is None:
         return None
+    if is_stream(validation_data):
+        return validation_data, None, None
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
         raise ValueError(
-            "validation_data: expected a tuple (x, y) or (x, y, sample_weight), received "
-            f"{type(validation_data).__name__}."
+            "validation_data: expected a tuple (x, y) or (x, y, sample_weight), or an iterable of "
+            f"batches, received {type(validation_data).__name__}."
         )
     return (*validation_data, None)[:3]
 

@@ -1,0 +1,268 @@
+"""What a model is compiled with, output by output: losses, their weights, and metrics.
+
+Imports `losses.py`, `metrics.py`. Read next: `training.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from . import losses, metrics, ops, tree
+from .engine.tensor import Tensor, no_grad
+
+
+BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # what these mean depends on the shapes
+
+
+def check_names(loss: Any, *metrics_given: Any) -> None:
+    """Raise ValueError for names of losses and metrics that are not known.
+
+    So they are refused before a model is built in order to see the shapes of its outputs.
+    """
+    kinds = [(losses.get, loss), *((metrics.get, given) for given in metrics_given)]
+    for get, given in kinds:
+        for name in _leaves(given):
+            if name is not None and str(name).lower() not in BY_SHAPE:
+                get(name)
+
+
+def _leaves(given: Any) -> Iterator[Any]:
+    """Yield what stands in lists and dicts."""
+    if isinstance(given, (list, tuple, dict)):
+        for each in given.values() if isinstance(given, dict) else given:
+            yield from _leaves(each)
+    else:
+        yield given
+
+
+class Objective:
+    """What is made smaller and what is watched, once the outputs of a model are known.
+
+    Parameters
+    ----------
+    outputs : the model's outputs for some samples: an array, or a list or dict of them
+    names : names of the outputs, in the order of `tree.flatten`
+    y : the targets of these samples; None if there are none
+    loss, loss_weights, metrics, weighted_metrics : as `compile` takes them
+        One for all outputs, a list with one for each, or a dict by their names. None is no loss.
+
+    Attributes
+    ----------
+    losses : list of Loss or None, one for each output
+    metrics : dict from the key that logs have for a metric to it, its output's place and whether
+        it heeds sample weights
+    trackers : dict from the key of an output's loss to its mean, if there are several
+
+    Raises
+    ------
+    ValueError
+        For an unknown loss or metric, and for a list or dict that does not fit the outputs.
+    """
+
+    def __init__(
+        self,
+        outputs: Any,
+        names: Sequence[str],
+        y: Any,
+        loss: Any,
+        loss_weights: Any = None,
+        plain: Any = None,
+        weighted: Any = None,
+    ) -> None:
+        self.names = list(names)
+        shapes = [output.shape for output in tree.flatten(outputs)]
+        given = self._spread("loss", loss)
+        self.partly = [i for i, each in enumerate(given) if each is not None]
+        targets = self.targets(y)
+        types = [
+            (None if target is None else target.shape, shape)
+            for target, shape in zip(targets, shapes, strict=True)
+        ]
+        self.losses = [
+            None
+            if each is None
+            else (getattr(losses, "resolve", None) or (lambda e, *_: losses.as_loss(e)))(
+                each, *both
+            )
+            for each, both in zip(given, types, strict=True)
+        ]
+        self.weights = self._loss_weights(loss_weights)
+        several = len(self.partly) > 1
+        self.trackers = {
+            f"{self.names[i]}_loss": metrics.Mean(f"{self.names[i]}_loss")
+            for i in self.partly
+            if several
+        }
+        self.metrics: dict[str, tuple[metrics.Metric, int, bool]] = {}
+        for argument, identifiers, heeds in (
+            ("metrics", plain, False),
+            ("weighted_metrics", weighted, True),
+        ):
+            for i, each in enumerate(self._metrics_of(argument, identifiers)):
+                for identifier in each:
+                    metric = (getattr(metrics, "resolve", None) or (lambda e, *_: metrics.get(e)))(
+                        identifier, *types[i]
+                    )
+                    if isinstance(identifier, str):
+                        metric.name = identifier  # logs repeat what was typed
+                    self.metrics[self._key(metric.name, i, heeds)] = metric, i, heeds
+
+    # -- one for each output ------------------------------------------------------------------
+
+    def _spread(self, argument: str, given: Any) -> list[Any]:
+        """Return what was given, for all outputs or for each, as a list of one for each."""
+        if isinstance(given, dict):
+            return self._by_name(argument, given)
+        if isinstance(given, (list, tuple)):
+            return self._in_order(argument, given)
+        return [given] * len(self.names)
+
+    def _by_name(self, argument: str, given: dict[str, Any]) -> list[Any]:
+        unknown = set(given) - set(self.names)
+        if unknown:
+            raise ValueError(
+                f"{argument}: expected keys among the outputs' names {self.names}, received "
+                f"{sorted(map(str, given))}."
+            )
+        return [given.get(name) for name in self.names]
+
+    def _in_order(self, argument: str, given: Sequence[Any]) -> list[Any]:
+        if len(given) != len(self.names):
+            raise ValueError(
+                f"{argument}: expected one for each of the outputs {self.names}, received "
+                f"{len(given)}: {given}."
+            )
+        return list(given)
+
+    def _loss_weights(self, given: Any) -> list[float]:
+        several = len(self.names) > 1
+        if given is not None and several and not isinstance(given, (list, tuple, dict)):
+            raise ValueError(
+                "loss_weights: expected a list or dict with a weight for each of the outputs "
+                f"{self.names}, received {given!r}."
+            )
+        found = self._spread("loss_weights", given)
+        return [1.0 if weight is None else float(weight) for weight in found]
+
+    def _metrics_of(self, argument: str, given: Any) -> list[list[Any]]:
+        """Return the metrics of each output; those of an only output need no further brackets."""
+        if not given:
+            return [[] for _ in self.names]
+        if len(self.names) == 1 and not isinstance(given, dict):
+            return [list(_leaves(given))]
+        found = self._spread(argument, given)
+        return [
+            list(each) if isinstance(each, (list, tuple)) else [] if each is None else [each]
+            for each in found
+        ]
+
+    def _key(self, name: str, output: int, heeds: bool) -> str:
+        """Return the key of a metric in logs: numbered, and told from one that heeds no weights."""
+        prefix = f"{self.names[output]}_" if len(self.names) > 1 else ""
+        key = f"{prefix}{name}"
+        if heeds and key in self.metrics:
+            key = f"{prefix}weighted_{name}"
+        number, numbered = 0, key
+        while numbered in self.metrics:
+            number += 1
+            numbered = f"{key}_{number}"
+        return numbered
+
+    def targets(self, y: Any) -> list[Any]:
+        """Return the targets of each output; None for an output without.
+
+        Raises
+        ------
+        ValueError
+            When they are as many as neither the outputs nor the losses, or of unknown names.
+        """
+        if y is None:
+            return [None] * len(self.names)
+        if isinstance(y, dict) and not set(y) - set(self.names):
+            return self._by_name("y", y)
+        flat = tree.flatten(y)
+        if len(flat) == len(self.names):
+            return flat
+        if len(flat) == len(self.partly):
+            found = dict(zip(self.partly, flat, strict=True))
+            return [found.get(i) for i in range(len(self.names))]
+        raise ValueError(
+            f"y_true and y_pred have different structures: the outputs are {self.names}, and y has "
+            f"{len(flat)} parts" + (f" named {sorted(y)}." if isinstance(y, dict) else ".")
+        )
+
+    def demand(self, y: Any) -> None:
+        """Raise ValueError if targets are missing of an output that has a loss."""
+        targets = self.targets(y)
+        missing = [self.names[i] for i in self.partly if targets[i] is None]
+        if missing:
+            raise ValueError(f"Expected targets y for the outputs {missing}, received None.")
+
+    def sample_weights(self, sample_weight: Any) -> list[Any]:
+        """Return the sample weights of each output; an only array is meant for all."""
+        if tree.is_structure(sample_weight):
+            return self._spread("sample_weight", sample_weight)
+        return [sample_weight] * len(self.names)
+
+    # -- on a batch ---------------------------------------------------------------------------
+
+    def loss(self, y: Any, y_pred: Any, sample_weight: Any = None) -> Tensor | None:
+        """Return the weighted sum of the outputs' losses; None if there is no loss."""
+        total: Tensor | None = None
+        for i, value in self._values(y, y_pred, sample_weight).items():
+            if value.shape != ():
+                raise TypeError(
+                    f"The loss must be a scalar to be trained on, received shape {value.shape}: use "
+                    "a reduction other than None."
+                )
+            part = value if self.weights[i] == 1.0 else value * self.weights[i]
+            total = part if total is None else total + part
+        return total
+
+    def _values(self, y: Any, y_pred: Any, sample_weight: Any) -> dict[int, Tensor]:
+        """Return the losses by the places of their outputs."""
+        rows = zip(
+            self.losses,
+            self.targets(y),
+            tree.flatten(y_pred),
+            self.sample_weights(sample_weight),
+            strict=True,
+        )
+        found = {}
+        for i, (loss, target, output, weight) in enumerate(rows):
+            if loss is not None:
+                found[i] = loss(target, output, weight)
+        return found
+
+    def update(self, y: Any, y_pred: Any, sample_weight: Any, which: Callable[..., bool]) -> None:
+        """Let those metrics that `which` is true of take the samples of a batch into account."""
+        targets, weights = self.targets(y), self.sample_weights(sample_weight)
+        outputs = tree.flatten(y_pred)
+        with no_grad():
+            for metric, i, heeds in self.metrics.values():
+                if which(metric):
+                    metric.update_state(targets[i], outputs[i], weights[i] if heeds else None)
+            if self.trackers and which(next(iter(self.trackers.values()))):
+                values = self._values(y, y_pred, sample_weight).values()
+                for tracker, value in zip(self.trackers.values(), values, strict=True):
+                    tracker.update_state(value, ops.cast(outputs[0].shape[0], value.dtype))
+
+    def watched(self) -> list[metrics.Metric]:
+        """Return the metrics and the means of the outputs' losses."""
+        return [*(metric for metric, _, _ in self.metrics.values()), *self.trackers.values()]
+
+    def results(self) -> dict[str, float]:
+        """Return what the metrics are by now, by their keys, sorted."""
+        found = {key: float(m.result()) for key, (m, _, _) in self.metrics.items()}
+        found |= {key: float(m.result()) for key, m in self.trackers.items()}
+        return dict(sorted(found.items()))
+
+    def in_order(self, logs: dict[str, float]) -> list[float]:
+        """Return the numbers of `logs` as `evaluate` lists them.
+
+        The loss, then those of the outputs, then the metrics: as compiled if there is one output,
+        else by their names.
+        """
+        keys = sorted(self.metrics) if len(self.names) > 1 else list(self.metrics)
+        return [logs[key] for key in ("loss", *self.trackers, *keys)]
