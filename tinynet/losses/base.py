@@ -1,9 +1,7 @@
-"""Losses: how far predictions are from their targets.
+"""The base of losses: ranks are aligned, values weighed and reduced to the scalar to train on.
 
-A loss function returns one value per sample; a loss object reduces those to the scalar that
-training makes smaller. Formulas, alignment of ranks and reductions are Keras's.
-
-Imports the engine. Read next: `optimizers/base.py`.
+Formulas, alignment of ranks and reductions are Keras's. Imports the engine, `registry.py`. Read
+next: `functions.py`.
 """
 
 from __future__ import annotations
@@ -11,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import ops, registry
-from .engine.tensor import Tensor, as_tensor, floatx
+from .. import ops, registry
+from ..engine.tensor import Tensor, as_tensor, floatx
 
 
 def align(x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
@@ -29,52 +27,6 @@ def align(x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
     if x1.ndim + 1 == x2.ndim and x2.shape[-1] == 1:
         return (ops.expand_dims(x1, -1), x2) if x1.ndim == 1 else (x1, ops.squeeze(x2, -1))
     return x1, x2
-
-
-def _pair(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
-    """Return targets and predictions as tensors of one dtype and shape."""
-    y_pred = as_tensor(y_pred)
-    if y_pred.dtype.kind != "f":
-        y_pred = ops.cast(y_pred, floatx())
-    y_true, y_pred = align(ops.cast(y_true, y_pred.dtype), y_pred)
-    if y_true.shape != y_pred.shape:
-        raise ValueError(
-            f"y_true and y_pred must have one shape, received y_true of shape {y_true.shape} and "
-            f"y_pred of shape {y_pred.shape}."
-        )
-    return y_true, y_pred
-
-
-def mean_squared_error(y_true: Any, y_pred: Any) -> Tensor:
-    """Return ``mean((y_true - y_pred) ** 2)`` over the last axis: one value per sample.
-
-    Raises
-    ------
-    ValueError
-        When the shapes differ after `align`.
-
-    >>> mean_squared_error([[0.0, 1.0]], [[1.0, 3.0]])
-    tensor([2.5], dtype=float32)
-    """
-    y_true, y_pred = _pair(y_true, y_pred)
-    return ops.mean(ops.square(y_pred - y_true), axis=-1)
-
-
-def mean_absolute_error(y_true: Any, y_pred: Any) -> Tensor:
-    """Return ``mean(abs(y_true - y_pred))`` over the last axis: one value per sample.
-
-    The gradient where both are equal is 0.
-
-    Raises
-    ------
-    ValueError
-        When the shapes differ after `align`.
-
-    >>> mean_absolute_error([[0.0, 1.0]], [[1.0, 3.0]])
-    tensor([1.5], dtype=float32)
-    """
-    y_true, y_pred = _pair(y_true, y_pred)
-    return ops.mean(ops.absolute(y_pred - y_true), axis=-1)
 
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
@@ -154,10 +106,13 @@ class Loss:
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         """Return the reduced loss of tensors or arrays `y_true` and `y_pred`."""
         y_pred = as_tensor(y_pred)
-        dtype = self.dtype or (y_pred.dtype if y_pred.dtype.kind == "f" else floatx())
+        dtype = self._dtype_for(y_pred)
         y_true = ops.cast(y_true, dtype)
         values = as_tensor(self.call(y_true, ops.cast(y_pred, dtype)))
         return reduce(values, sample_weight, self.reduction)
+
+    def _dtype_for(self, y_pred: Tensor) -> Any:
+        return self.dtype or (y_pred.dtype if y_pred.dtype.kind == "f" else floatx())
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -170,7 +125,11 @@ class Loss:
 
 
 class LossFunction(Loss):
-    """The loss object of a function ``(y_true, y_pred)``: ranks aligned, values reduced."""
+    """The loss object of a function ``(y_true, y_pred, **options)``: ranks aligned, values reduced.
+
+    >>> LossFunction(lambda t, p, power: abs(t - p) ** power, power=3)([0.0, 0.0], [[1.0], [3.0]])
+    tensor(14., dtype=float32)
+    """
 
     def __init__(
         self,
@@ -178,70 +137,17 @@ class LossFunction(Loss):
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
         dtype: Any = None,
+        **options: Any,
     ) -> None:
         super().__init__(name or registry.name_of(function), reduction, dtype)
         self.function = function
+        self._options = options
+        vars(self).update(options)  # to be read, as in Keras: loss.from_logits
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the function's values of the aligned pair."""
-        return as_tensor(self.function(*align(y_true, y_pred)))
+        return as_tensor(self.function(*align(y_true, y_pred), **self._options))
 
-
-class MeanSquaredError(LossFunction):
-    """The mean of squared differences, ``mean((y_true - y_pred) ** 2)``.
-
-    >>> MeanSquaredError()([0.0, 1.0], [[1.0], [3.0]])
-    tensor(2.5, dtype=float32)
-    """
-
-    def __init__(
-        self,
-        reduction: str | None = "sum_over_batch_size",
-        name: str | None = "mean_squared_error",
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(mean_squared_error, reduction, name, dtype)
-
-
-class MeanAbsoluteError(LossFunction):
-    """The mean of absolute differences, ``mean(abs(y_true - y_pred))``.
-
-    >>> MeanAbsoluteError(reduction="sum")([0.0, 1.0], [[1.0], [3.0]])
-    tensor(3., dtype=float32)
-    """
-
-    def __init__(
-        self,
-        reduction: str | None = "sum_over_batch_size",
-        name: str | None = "mean_absolute_error",
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(mean_absolute_error, reduction, name, dtype)
-
-
-TABLE = registry.names(mean_squared_error, mean_absolute_error)
-TABLE |= dict.fromkeys(("mse", "MSE"), mean_squared_error)
-TABLE |= dict.fromkeys(("mae", "MAE"), mean_absolute_error)
-_CLASSES = {c.__name__: c for c in (MeanSquaredError, MeanAbsoluteError)}
-
-
-def get(identifier: Any) -> Any:
-    """Return the loss that `identifier` names: a function, or an object for a class name.
-
-    Raises
-    ------
-    ValueError
-        ``Could not interpret loss identifier: ...``
-
-    >>> get("mse").__name__, get("MeanSquaredError").name
-    ('mean_squared_error', 'mean_squared_error')
-    """
-    if identifier is None:
-        return None
-    return registry.lookup(identifier, TABLE | _CLASSES, "loss")
-
-
-def as_loss(identifier: Any) -> Loss:
-    """Return what `compile` was given as a loss object."""
-    found = get(identifier)
-    return found if isinstance(found, Loss) else LossFunction(found)
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), **self._options}
