@@ -1,17 +1,17 @@
-"""Losses and metrics against NumPy: values, reductions, weights, ranks, and what logs call them."""
+"""Losses against NumPy: values, reductions, weights, ranks, and names."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers import assert_close, assert_same, leaf, normal, over, refused
+from helpers import assert_close, leaf, normal, over, refused
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import SEEDS
 
 import tinynet as tn
-from tinynet import losses, metrics, ops
+from tinynet import losses, ops
 from tinynet.layers import Dense, Input
 
 # What a loss is per sample, and its slope in the predictions, as functions of their error.
@@ -102,10 +102,6 @@ def test_a_column_stands_beside_a_row_sample_by_sample(kind, n, reduction, weigh
                 np.reshape(found, np.shape(reduced(value, weight, reduction))),
                 reduced(value, weight, reduction),
             )
-    metric = getattr(metrics, kind)()
-    metric.update_state(y_true[:, None], y_pred, weight)
-    expected = reduced(value, weight, "mean_with_sample_weight")
-    assert float(metric.result()) == pytest.approx(expected)
 
 
 @given(KINDS, SHAPES.filter(lambda shape: len(shape) > 1), SEEDS)
@@ -257,124 +253,7 @@ def test_a_loss_has_its_names_and_is_found_by_them(kind):
     assert losses.get(made) is made
 
 
-@pytest.mark.parametrize("module", [losses, metrics])
 @pytest.mark.parametrize("wrong", ["nope", "", "Mse", "rmse", 3, ["mse"], {"class_name": "nope"}])
-def test_a_name_that_is_not_known_is_refused(module, wrong):
-    with refused(ValueError, module.__name__.split(".")[-1][:4], str(wrong)):
-        module.get(wrong)
-
-
-# -- metrics --------------------------------------------------------------------------------------
-
-
-@given(KINDS, st.lists(st.integers(1, 4), min_size=1, max_size=4), st.booleans(), SEEDS)
-def test_a_metric_is_the_weighted_mean_over_the_samples_of_all_batches(kind, sizes, weighted, seed):
-    metric = getattr(metrics, kind)()
-    assert metric.result() == 0.0
-    n = sum(sizes)
-    y_true, y_pred = (normal(seed + i, n, 2, dtype="float64") for i in range(2))
-    weight = abs(normal(seed + 2, n, dtype="float64")) if weighted else np.ones(n)
-    values = FORMULAS[kind][0](y_pred - y_true).mean(-1)
-    for _ in range(2):
-        for rows in np.split(np.arange(n), np.cumsum(sizes)[:-1]):
-            metric.update_state(y_true[rows], y_pred[rows], weight[rows] if weighted else None)
-        expected = (values * weight).sum() / weight.sum()
-        assert float(metric.result()) == pytest.approx(expected)
-        metric.reset_state()
-    assert metric.result() == 0.0
-    assert float(metric(y_true, y_pred)) == pytest.approx(values.mean())
-    assert metric.name == NAMES[kind]
-    assert getattr(metrics, kind)(name="mine").name == "mine"
-
-
-@given(st.lists(st.tuples(st.floats(-9, 9), st.floats(0, 9)), min_size=1, max_size=6))
-def test_a_mean_is_that_of_all_numbers_it_was_given(pairs):
-    mean = metrics.Mean(dtype="float64")
-    for value, weight in pairs:
-        mean.update_state(np.array([value]), sample_weight=np.array([weight]))
-    values, weights = np.array(pairs).T
-    expected = (values * weights).sum() / weights.sum() if weights.sum() else 0.0
-    assert float(mean.result()) == pytest.approx(expected, rel=1e-9, abs=1e-12)
-
-
-def test_metrics_record_no_gradients():
-    t = leaf(np.ones((3, 1)))
-    for metric in (metrics.MeanSquaredError(), metrics.get(scalar)):
-        metric.update_state(np.zeros((3, 1)), t)
-    assert t.grad is None
-    assert not metric.result().requires_grad
-
-
-class Largest(metrics.Metric):
-    """The largest error so far, which is no mean of anything."""
-
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(name=name)
-        self.reset_state()
-
-    def reset_state(self) -> None:
-        self.most = 0.0
-
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        self.most = max(self.most, float(abs(np.asarray(y_true) - np.asarray(y_pred)).max()))
-
-    def result(self) -> float:
-        return self.most
-
-
-def quartic(y_true: Any, y_pred: Any) -> Any:
-    return ops.mean((y_true - y_pred) ** 4, axis=-1)
-
-
-@pytest.mark.parametrize("eager", [True, False])
-def test_logs_have_metrics_of_all_kinds_by_their_names(eager):
-    named = tn.metrics.MeanSquaredError(name="mine")
-    plain = ["mae", "MAE", "mae", "MeanAbsoluteError", quartic, lambda t, p: quartic(t, p), named]
-    model = network(
-        metrics=[*plain, Largest()], weighted_metrics=["mae", quartic], run_eagerly=eager
-    )
-    weight = abs(normal(2, 8))
-    error = error_of(model)
-    mae, fourth = abs(error).mean(), (error**4).mean()
-    expected = {
-        "MAE": mae,
-        "MeanAbsoluteError": mae,
-        "lambda": fourth,
-        "largest": abs(error).max(),
-        "loss": (weight * error**2).mean(),
-        "mae": mae,
-        "mae_1": mae,
-        "mine": (error**2).mean(),
-        "quartic": fourth,
-        "weighted_mae": (weight * abs(error)).sum() / weight.sum(),
-        "weighted_quartic": (weight * error**4).sum() / weight.sum(),
-    }
-    held = {"validation_data": (X[:2], Y[:2])}
-    logs = model.fit(X, Y, 3, sample_weight=weight, epochs=2, verbose=0, **held).history
-    assert list(logs) == sorted(logs)
-    for key, value in expected.items():
-        assert logs[key] == pytest.approx([value, value], rel=1e-5)
-    assert logs["val_largest"] == pytest.approx([abs(error[:2]).max()] * 2, rel=1e-6)
-    assert set(logs) == {*expected, *(f"val_{key}" for key in expected)}
-    order = [
-        "loss",
-        "mae",
-        "MAE",
-        "mae_1",
-        "MeanAbsoluteError",
-        "quartic",
-        "lambda",
-        "mine",
-        "largest",
-    ]
-    order += ["weighted_mae", "weighted_quartic"]
-    found = model.evaluate(X, Y, sample_weight=weight, verbose=0)
-    assert found == pytest.approx([expected[key] for key in order], rel=1e-5)
-
-
-def test_a_metric_that_is_not_defined_says_so():
-    for method in ("update_state", "result", "reset_state"):
-        with pytest.raises(NotImplementedError, match=f"Metric must define {method}"):
-            getattr(metrics.Metric(), method)()
-    assert metrics.Metric().name == "metric"
-    assert_same(metrics.get(named := Largest("mine")).name, named.name)
+def test_a_name_that_is_not_known_is_refused(wrong):
+    with refused(ValueError, "loss", str(wrong)):
+        losses.get(wrong)

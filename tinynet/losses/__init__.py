@@ -247,7 +247,7 @@ def resolve(
     'sparse_categorical_crossentropy'
     """
     found = get(
-        _crossentropy(target_shape or (), output_shape)
+        crossentropy_for(target_shape or (), output_shape)
         if isinstance(identifier, str) and identifier.lower() in ("crossentropy", "ce")
         else identifier
     )
@@ -256,7 +256,8 @@ def resolve(
     return LossFunction(found, name=identifier if isinstance(identifier, str) else None)
 
 
-def _crossentropy(target: tuple[int, ...], output: tuple[int, ...]) -> str:
+def crossentropy_for(target: tuple[int, ...], output: tuple[int, ...]) -> str:
+    """Return the name of the cross-entropy that fits targets and outputs of these shapes."""
     if output[-1:] == (1,):
         return "binary_crossentropy"
     sparse = len(target) < len(output) or target[-1] == 1
