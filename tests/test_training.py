@@ -489,14 +489,6 @@ def test_a_line_is_printed_per_epoch_in_the_form_of_keras(capsys, value, epochs,
     assert capsys.readouterr().out == ""
 
 
-def test_the_count_of_steps_is_padded_where_training_stops_early(capsys):
-    stop = Callback()
-    stop.on_train_batch_end = lambda batch, logs=None: setattr(stop.model, "stop_training", True)
-    network().fit(X, Y, 1, verbose=2, callbacks=[stop])
-    (line,) = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(LINE, line).groups()[:3] == (" ", "1", "10")
-
-
 # -- data -----------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import optimizers, tree
-from .callbacks import Callback, Callbacks, History, Logs, ProgbarLogger
+from .callbacks import CallbackList, History, Logs
 from .data import Dataset, Stream, batches_of, is_stream, split
 from .engine.autodiff import gradients
 from .engine.tensor import Tensor, no_grad, wrap
@@ -29,6 +29,7 @@ class Trainer:
     compiled = False
     stop_training = False
     history: History | None = None
+    _initial_epoch = 0
     run_eagerly = False
 
     # -- compile ------------------------------------------------------------------------------
@@ -232,19 +233,17 @@ class Trainer:
         held_out = validation and batches_of(
             *validation, validation_batch_size or batch_size, validation_steps
         )
-        params = {"verbose": _verbosity(verbose), "epochs": epochs, "steps": dataset.batches}
-        history, numbers = History(), range(initial_epoch, epochs)
-        calls = self._callbacks(callbacks, params, history)
+        range(initial_epoch, epochs)  # which raises TypeError if they are no integers
+        calls = self._callbacks(callbacks, verbose, dataset, epochs)
         if self._prepare(dataset):
             dataset.shuffle_once()
-        self.history = history
-        self.stop_training = False
+        self.stop_training, self._initial_epoch = False, initial_epoch
         logs: Logs = {}
-        calls("on_train_begin", {})
+        calls.on_train_begin()
         step = self._stepper(dataset, True)
         held_step = held_out and self._stepper(held_out, False)
-        for epoch in numbers:
-            calls("on_epoch_begin", epoch, {})
+        for epoch in range(self._initial_epoch, epochs):  # a callback may have set it
+            calls.on_epoch_begin(epoch)
             found = self._pass(dataset, step, calls, "train")
             if not found:  # nothing came, which was warned of
                 break
@@ -253,11 +252,11 @@ class Trainer:
                 found = self._evaluate(held_out, calls, held_step)
                 logs |= {f"val_{key}": value for key, value in found.items()}
                 logs = dict(sorted(logs.items()))
-            calls("on_epoch_end", epoch, logs)
+            calls.on_epoch_end(epoch, logs)
             if self.stop_training:
                 break
-        calls("on_train_end", logs)
-        return history
+        calls.on_train_end(logs)
+        return self.history  # type: ignore[return-value]
 
     def evaluate(
         self,
@@ -280,8 +279,7 @@ class Trainer:
             raise ValueError(f"Arguments not recognized: {kwargs}")
         dataset = batches_of(x, y, sample_weight, batch_size, steps)
         self._prepare(dataset)
-        params = {"verbose": _verbosity(verbose), "epochs": 1, "steps": dataset.batches}
-        logs = self._evaluate(dataset, self._callbacks(callbacks, params))
+        logs = self._evaluate(dataset, self._callbacks(callbacks, verbose, dataset))
         return self._as_asked(logs, return_dict)
 
     def predict(
@@ -305,11 +303,10 @@ class Trainer:
             if outputs is not None:
                 return outputs
         dataset = batches_of(x, None, None, batch_size, steps)
-        params = {"verbose": _verbosity(verbose), "epochs": 1, "steps": dataset.batches}
-        calls = self._callbacks(callbacks, params)
-        calls("on_predict_begin", {})
+        calls = self._callbacks(callbacks, verbose, dataset)
+        calls.on_predict_begin()
         parts = self._outputs(dataset, calls)
-        calls("on_predict_end", {})
+        calls.on_predict_end()
         columns = zip(*(tree.flatten(part) for part in parts), strict=True)
         joined = iter([np.concatenate(column) for column in columns])
         return tree.map_structure(lambda _: next(joined), parts[0])
@@ -337,10 +334,17 @@ class Trainer:
 
     # -- what these have in common ------------------------------------------------------------
 
-    def _callbacks(self, given: Any, params: dict[str, Any], *more: Callback) -> Callbacks:
-        given = [given] if isinstance(given, Callback) else list(given or ())
-        bar = [ProgbarLogger()] if params["verbose"] else []
-        return Callbacks([*given, *more, *bar], self, params)
+    def _callbacks(
+        self, given: Any, verbose: int | str, batches: Dataset | Stream, epochs: int | None = None
+    ) -> CallbackList:
+        """Return what is called in a run: one of `fit`, with a history, if there are `epochs`."""
+        if verbose not in (0, 1, 2, "auto"):
+            raise ValueError(f"verbose: expected 0, 1, 2 or 'auto', received {verbose!r}.")
+        if isinstance(given, CallbackList):
+            return given
+        params = {"epochs": 1 if epochs is None else epochs, "steps": batches.batches}
+        bar = verbose != 0
+        return CallbackList(given, epochs is not None, bar, self, verbose=verbose, **params)
 
     def _on_batch(
         self,
@@ -356,24 +360,32 @@ class Trainer:
         step = self._stepper(dataset, training)
         return self._as_asked(self._pass(dataset, step), return_dict)
 
-    def _evaluate(self, dataset: Dataset | Stream, calls: Callbacks, step: Any = None) -> Logs:
+    def _evaluate(self, dataset: Dataset | Stream, calls: CallbackList, step: Any = None) -> Logs:
         dataset.rewind()
-        calls("on_test_begin", {})
+        calls.on_test_begin()
         logs = self._pass(dataset, step or self._stepper(dataset, False), calls, "test")
-        calls("on_test_end", logs)
+        calls.on_test_end(logs)
         return logs
 
     def _pass(
-        self, dataset: Dataset | Stream, step: Any, calls: Callbacks | None = None, mode: str = ""
+        self,
+        dataset: Dataset | Stream,
+        step: Any,
+        calls: CallbackList | None = None,
+        mode: str = "",
     ) -> Logs:
         """Go through the batches of an epoch once; return the means over its samples."""
-        before = calls.hooks[f"on_{mode}_batch_begin"] if calls else []
-        after = calls.hooks[f"on_{mode}_batch_end"] if calls else []
+        before = calls.before(mode) if calls else []
+        after = calls.after(mode) if calls else None
         objective: Objective = self._objective  # type: ignore[assignment]
         for metric in objective.watched():
             metric.reset_state()
         beside = not all(map(_is_held, objective.watched()))
         total, seen = 0.0, 0
+
+        def running() -> Logs:
+            return self._logs(total / seen)
+
         for batch, (rows, size) in enumerate(dataset.epoch()):
             for call in before:
                 call(batch, {})
@@ -384,9 +396,7 @@ class Trainer:
                 _, y, sample_weight = map(_tensors, dataset.take(rows))
                 objective.update(y, y_pred, sample_weight, _is_beside)
             if after:
-                logs = self._logs(total / seen)
-                for call in after:
-                    call(batch, logs)
+                after(batch, running)
             if self.stop_training and mode == "train":
                 break
         if not seen:
@@ -394,7 +404,7 @@ class Trainer:
         if not self.optimizer.built:  # type: ignore[union-attr]
             # No step was taken, but Keras makes the state here, too.
             self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined, union-attr]
-        return self._logs(total / seen)
+        return running()
 
     def _stepper(self, dataset: Dataset | Stream, training: bool) -> Any:
         """Return a function of rows and their number to the loss and the predictions there."""
@@ -413,10 +423,10 @@ class Trainer:
         beside = not all(map(_is_held, self._objective.watched()))  # type: ignore[union-attr]
         return function.on(dataset, with_outputs=beside)
 
-    def _outputs(self, dataset: Dataset | Stream, calls: Callbacks | None = None) -> list[Any]:
+    def _outputs(self, dataset: Dataset | Stream, calls: CallbackList | None = None) -> list[Any]:
         """Return the outputs for each batch, as arrays."""
-        before = calls.hooks["on_predict_batch_begin"] if calls else []
-        after = calls.hooks["on_predict_batch_end"] if calls else []
+        before = calls.before("predict") if calls else []
+        after = calls.after("predict") if calls else None
         if not self._called:  # type: ignore[attr-defined]
             self._outputs_of(dataset.first())
         step = None if self.run_eagerly else self.predict_function.on(dataset)
@@ -430,8 +440,8 @@ class Trainer:
                 with no_grad():
                     outputs = self(_tensors(dataset.take(rows)[0]))  # type: ignore[operator]
                 parts.append(tree.map_structure(lambda t: np.array(t), outputs))
-            for call in after:
-                call(batch, {"outputs": parts[-1]})
+            if after:
+                after(batch, lambda: {"outputs": parts[-1]})
         return parts
 
     # -- compiled steps -----------------------------------------------------------------------
@@ -500,12 +510,6 @@ def _unpack(validation_data: Any) -> tuple[Any, Any, Any] | None:
             f"batches, received {type(validation_data).__name__}."
         )
     return (*validation_data, None)[:3]
-
-
-def _verbosity(verbose: int | str) -> int:
-    if verbose not in (0, 1, 2, "auto"):
-        raise ValueError(f"verbose: expected 0, 1, 2 or 'auto', received {verbose!r}.")
-    return 1 if verbose == "auto" else int(verbose)
 
 
 def _is_due(epoch: int, validation_freq: int | Sequence[int]) -> bool:

@@ -1,0 +1,28 @@
+"""Callbacks: what is called in the course of training. Read `base.py`, then `monitors.py`."""
+
+from .base import Callback, CallbackList, History, LambdaCallback, Logs, ProgbarLogger
+from .files import BackupAndRestore, CSVLogger, ModelCheckpoint
+from .monitors import (
+    EarlyStopping,
+    LearningRateScheduler,
+    MonitorCallback,
+    ReduceLROnPlateau,
+    TerminateOnNaN,
+)
+
+__all__ = [
+    "BackupAndRestore",
+    "CSVLogger",
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "Logs",
+    "ModelCheckpoint",
+    "MonitorCallback",
+    "ProgbarLogger",
+    "ReduceLROnPlateau",
+    "TerminateOnNaN",
+]

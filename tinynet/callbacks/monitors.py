@@ -1,0 +1,360 @@
+"""Callbacks that watch a quantity and act: stop training, or change the learning rate.
+
+Imports `base.py`. Read next: `files.py`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..progress import write
+from .base import Callback, Logs
+
+
+class MonitorCallback(Callback):
+    """Base of callbacks that ask whether a quantity among the logs has improved.
+
+    Parameters
+    ----------
+    monitor : str
+        Its name in the logs.
+    mode : "auto", "min" or "max"
+        Whether less is better, or more; "auto" knows it for losses and for built-in metrics.
+    baseline : float, optional
+        What the first value is compared with.
+    min_delta : float
+        A smaller change is no improvement.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        mode: str = "auto",
+        baseline: float | None = None,
+        min_delta: float = 0,
+    ) -> None:
+        if mode not in ("auto", "min", "max"):
+            warnings.warn(
+                f"{type(self).__name__} mode '{mode}' is unknown, fallback to auto mode.",
+                stacklevel=3,
+            )
+            mode = "auto"
+        self.monitor = monitor
+        self.mode = mode
+        self.best = baseline
+        self.min_delta = abs(min_delta)
+        self._sign: int | None = None  # 1 if more is better, -1 if less is
+
+    def _find_direction(self) -> None:
+        """Decide whether more or less is better, now that the metrics are known.
+
+        Raises
+        ------
+        ValueError
+            When nothing says so.
+        """
+        if self._sign is None:
+            known = {"min": "down", "max": "up"}
+            way = known.get(self.mode) or direction(self.model, self.monitor.removeprefix("val_"))
+            if way is None:
+                raise ValueError(
+                    f"{type(self).__name__} cannot know whether {self.monitor!r} is to be as large "
+                    "or as small as possible. Expected mode='max' or mode='min', received "
+                    f"mode={self.mode!r}."
+                )
+            self._sign = 1 if way == "up" else -1
+
+    def _is_improvement(self, value: float, reference: float | None) -> bool:
+        if reference is None:
+            return True
+        # Compared in float32, as Keras compares.
+        shifted = np.float32(value - self._sign * self.min_delta)  # type: ignore[operator]
+        best = np.float32(reference)
+        return bool(shifted > best if self._sign == 1 else shifted < best)
+
+    def _value(self, logs: Logs, purpose: str) -> float | None:
+        """Return the value watched; if there is none, warn that `purpose` needs it."""
+        if logs.get(self.monitor) is None:
+            warnings.warn(
+                f"{purpose} `{self.monitor}` which is not available. Available metrics are: "
+                f"{','.join(logs)}",
+                stacklevel=3,
+            )
+        return logs.get(self.monitor)
+
+
+def direction(model: Any, name: str) -> str | None:
+    """Return "up" if more of a logged quantity is better, "down" if less is, None if unknown."""
+    if name == "loss" or name.endswith("_loss"):
+        return "down"
+    metric, *_ = model._objective.metrics.get(name, (None,))
+    return getattr(metric, "_direction", None)
+
+
+class EarlyStopping(MonitorCallback):
+    """Stop training when a quantity has not improved for some epochs.
+
+    Parameters
+    ----------
+    monitor, min_delta, mode
+        As for `MonitorCallback`.
+    patience : int
+        So many epochs without improvement are tolerated.
+    verbose : 0 or 1
+        Whether to say so.
+    baseline : float, optional
+        An improvement must be better than this, too, to be waited for again.
+    restore_best_weights : bool
+        Whether to end with the weights of the best epoch, instead of the last one's.
+    start_from_epoch : int
+        Epochs before this one are not watched.
+
+    Raises
+    ------
+    ValueError
+        At the end of the first epoch, when `mode` is "auto" and the direction is not known.
+
+    >>> import numpy as np, tinynet as tn
+    >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1)])
+    >>> model.compile(tn.optimizers.SGD(0.0), "mse")
+    >>> stop = EarlyStopping(monitor="loss", patience=3)
+    >>> x = np.ones(10)
+    >>> len(model.fit(x, x, epochs=100, callbacks=[stop], verbose=0).epoch)
+    4
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta=min_delta)
+        self.patience = patience
+        self.verbose = verbose
+        self.baseline = baseline
+        self.restore_best_weights = restore_best_weights
+        self.start_from_epoch = start_from_epoch
+        self.on_train_begin()
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Forget earlier runs."""
+        self.wait = self.stopped_epoch = self.best_epoch = 0
+        self.best = None
+        self.best_weights: list[np.ndarray] | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Compare the epoch with the best one."""
+        self._find_direction()
+        current = self._value(logs or {}, "Early stopping conditioned on metric")
+        if current is None or epoch < self.start_from_epoch:
+            return
+        self.wait += 1
+        improved = self._is_improvement(current, self.best)
+        if self.restore_best_weights and (improved or self.best_weights is None):
+            self.best_weights = self.model.get_weights()
+        if improved:
+            self.best, self.best_epoch = current, epoch
+            if self.baseline is None or self._is_improvement(current, self.baseline):
+                self.wait = 0
+        elif self.wait >= self.patience and epoch > 0:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Say why training stopped, and bring back the best weights."""
+        messages = []
+        if self.stopped_epoch > 0:
+            messages.append(f"Epoch {self.stopped_epoch + 1}: early stopping\n")
+        if self.best_weights is not None:
+            messages.append(
+                f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.\n"
+            )
+            self.model.set_weights(self.best_weights)
+        if self.verbose > 0:
+            write("".join(messages))
+
+
+class ReduceLROnPlateau(MonitorCallback):
+    """Make the learning rate smaller when a quantity has not improved for some epochs.
+
+    Parameters
+    ----------
+    monitor, mode, min_delta
+        As for `MonitorCallback`.
+    factor : float
+        Less than 1: what the learning rate is multiplied by.
+    patience : int
+        After so many epochs without improvement.
+    verbose : 0 or 1
+        Whether to say so.
+    cooldown : int
+        Epochs after a reduction in which improvement is not asked for.
+    min_lr : float
+        The learning rate does not become less.
+
+    Raises
+    ------
+    ValueError
+        When `factor` is 1 or more, and as `EarlyStopping` does.
+
+    >>> ReduceLROnPlateau(monitor="loss", factor=0.5, patience=2).factor
+    0.5
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta=min_delta)
+        if factor >= 1.0:
+            raise ValueError(
+                f"ReduceLROnPlateau does not support a factor >= 1.0. Received factor={factor}"
+            )
+        self.factor = factor
+        self.patience = patience
+        self.verbose = verbose
+        self.cooldown = cooldown
+        self.min_lr = min_lr
+        self.on_train_begin()
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Forget earlier runs."""
+        self.best = None
+        self.wait = self.cooldown_counter = 0
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Log the learning rate, and reduce it if it is time."""
+        self._find_direction()
+        logs = {} if logs is None else logs
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        current = self._value(logs, "Learning rate reduction is conditioned on metric")
+        if current is None:
+            return
+        if self.in_cooldown():
+            self.cooldown_counter -= 1
+            self.wait = 0
+        if self._is_improvement(current, self.best):
+            self.best, self.wait = current, 0
+        elif not self.in_cooldown():
+            self.wait += 1
+            if self.wait >= self.patience and logs["learning_rate"] > np.float32(self.min_lr):
+                self._reduce(epoch, logs["learning_rate"])
+
+    def in_cooldown(self) -> bool:
+        """Return whether improvement is not asked for at present."""
+        return self.cooldown_counter > 0
+
+    def _reduce(self, epoch: int, learning_rate: float) -> None:
+        reduced = max(learning_rate * self.factor, self.min_lr)
+        self.model.optimizer.learning_rate = reduced
+        self.cooldown_counter, self.wait = self.cooldown, 0
+        if self.verbose > 0:
+            write(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {reduced}.\n")
+
+
+class LearningRateScheduler(Callback):
+    """Set the learning rate before each epoch.
+
+    Parameters
+    ----------
+    schedule : function
+        Of the epoch (0, 1, ...) and the present learning rate, or of the epoch alone; returns the
+        learning rate of the epoch.
+    verbose : 0 or 1
+        Whether to say so.
+
+    Raises
+    ------
+    ValueError
+        Before an epoch for which `schedule` returns no number.
+
+    >>> import numpy as np, tinynet as tn
+    >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1)])
+    >>> model.compile(tn.optimizers.SGD(0.5), "mse")
+    >>> halved = LearningRateScheduler(lambda epoch, rate: rate / 2)
+    >>> x = np.ones(10)
+    >>> model.fit(x, x, epochs=3, callbacks=halved, verbose=0).history["learning_rate"]
+    [0.25, 0.125, 0.0625]
+    """
+
+    def __init__(self, schedule: Callable[..., Any], verbose: int = 0) -> None:
+        self.schedule = schedule
+        self.verbose = verbose
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Set the learning rate."""
+        present = float(self.model.optimizer.learning_rate)
+        arguments = (epoch, present) if _takes(self.schedule, 2) else (epoch,)
+        learning_rate = self.schedule(*arguments)
+        if isinstance(learning_rate, (str, bool)) or not hasattr(learning_rate, "__float__"):
+            raise ValueError(
+                "The output of the `schedule` function should be a float. Received: "
+                f"{learning_rate!r}"
+            )
+        self.model.optimizer.learning_rate = float(learning_rate)
+        if self.verbose > 0:
+            write(
+                f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to "
+                f"{learning_rate}.\n"
+            )
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Log the learning rate."""
+        if logs is not None:
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+
+
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    """Return whether a function can be called with so many arguments, as far as can be known."""
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # a function that is not written in Python
+        pass
+    return True
+
+
+class TerminateOnNaN(Callback):
+    """Stop training when the loss is no finite number any more.
+
+    Parameters
+    ----------
+    raise_error : bool
+        Whether to raise a RuntimeError instead of stopping after the batch.
+    """
+
+    def __init__(self, raise_error: bool = False) -> None:
+        self.raise_error = raise_error
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Look at the loss."""
+        loss = (logs or {}).get("loss")
+        if loss is None or np.isfinite(loss):
+            return
+        if self.raise_error:
+            raise RuntimeError(
+                f"NaN or Inf loss encountered at batch {batch}. Loss value: {loss}. Terminating "
+                "training immediately."
+            )
+        write(f"Batch {batch}: Invalid loss, terminating training\n")
+        self.model.stop_training = True

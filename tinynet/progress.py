@@ -1,0 +1,225 @@
+"""Progress: the bar that a terminal shows while a network trains.
+
+Imports nothing of the project. Read next: `callbacks/base.py`, whose `ProgbarLogger` moves the bar.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+BOLD, GREEN, GREY, PLAIN = "\x1b[1m", "\x1b[32m", "\x1b[37m", "\x1b[0m"
+ESCAPES = re.compile(r"\x1b\[\d+m")
+# What is printed for a line or a mark where the output knows ASCII alone.
+ASCII = str.maketrans("━─│┃┏┳┓┡╇┩├┼┤└┴┘…", "=-||+++++++++++++~"[:17])
+
+
+def write(text: str) -> None:
+    """Print `text` as it is and at once; what the output cannot encode is replaced or left out."""
+    try:
+        sys.stdout.write(text)
+    except UnicodeEncodeError:
+        encoding = sys.stdout.encoding or "ascii"
+        sys.stdout.write(text.translate(ASCII).encode(encoding, "ignore").decode(encoding))
+    sys.stdout.flush()
+
+
+def in_terminal() -> bool:
+    """Return whether lines that are printed can be drawn over: in a terminal or a notebook."""
+    shown = getattr(sys.stdout, "isatty", bool)()
+    return shown or "ipykernel" in sys.modules or "PYCHARM_HOSTED" in os.environ
+
+
+class Progbar:
+    """A bar of steps done, with the time they take and values of interest.
+
+    Where the output is no terminal, only the last update is printed, as with ``verbose=2``.
+
+    Parameters
+    ----------
+    target : int, optional
+        How many steps there are; None if that is not known.
+    width : int
+        Characters of the bar.
+    verbose : 0, 1 or 2
+        Nothing; the bar; or one line, when all steps are done.
+    interval : float
+        Seconds between two drawings of the bar, at least; the last update is always drawn.
+    stateful_metrics : names, optional
+        Values of these names are shown as they are, all others averaged over the steps.
+    stateless_metrics : names, optional
+        Or the reverse: only values of these names are averaged.
+    unit_name : str
+        What a step is called.
+
+    Raises
+    ------
+    ValueError
+        When both kinds of names are given.
+
+    >>> bar = Progbar(target=2, verbose=2)
+    >>> bar.add(1, [("loss", 3.0)])
+    >>> bar.add(1, [("loss", 2.0)])  # doctest: +ELLIPSIS
+    2/2 - 0s - ...s/step - loss: 2.0000
+    """
+
+    def __init__(
+        self,
+        target: int | None,
+        width: int = 20,
+        verbose: int = 1,
+        interval: float = 0.05,
+        stateful_metrics: Iterable[str] | None = None,
+        stateless_metrics: Iterable[str] | None = None,
+        unit_name: str = "step",
+    ) -> None:
+        if stateful_metrics is not None and stateless_metrics is not None:
+            raise ValueError(
+                "Only one of `stateful_metrics` and `stateless_metrics` can be given. Received: "
+                f"{stateful_metrics=}, {stateless_metrics=}"
+            )
+        self.target = target
+        self.width = width
+        self.verbose = verbose
+        self.interval = interval
+        self.unit_name = unit_name
+        self.stateful_metrics = None if stateful_metrics is None else set(stateful_metrics)
+        self.stateless_metrics = None if stateless_metrics is None else set(stateless_metrics)
+        self.moves = verbose == 1 and in_terminal()
+        self._seen = 0
+        self._sums: dict[str, tuple[Any, int]] = {}  # of values, and over how many steps
+        self._started = time.time()
+        self._first_step: float | None = None  # when it ended
+        self._drawn = 0.0
+        self._drawn_width = 0
+
+    def add(self, n: int, values: Iterable[tuple[str, Any]] | None = None) -> None:
+        """Note that `n` more steps are done, with these pairs of names and values."""
+        self.update(self._seen + n, values)
+
+    def update(
+        self,
+        current: int,
+        values: Iterable[tuple[str, Any]] | None = None,
+        finalize: bool | None = None,
+    ) -> None:
+        """Note that `current` steps are done, with these pairs of names and values.
+
+        The update is the last one if `finalize` says so, by default when the target is reached;
+        it shows the values that it is given, not their averages.
+        """
+        if finalize is None:
+            finalize = self.target is not None and current >= self.target
+        self._take(current, values or (), finalize)
+        due = self.is_due(current)
+        if self.moves and (due or finalize):
+            self._draw(current, finalize)
+        elif self.verbose and not self.moves and finalize and self.target:
+            write(self._line(current))
+
+    def is_due(self, current: int) -> bool:
+        """Return whether it is time to draw the bar again; to be asked after each step."""
+        now = time.time()
+        if current == 1:
+            self._first_step = now
+        return self.moves and now - self._drawn >= self.interval
+
+    def _take(self, current: int, values: Iterable[tuple[str, Any]], finalize: bool) -> None:
+        steps = max(current - self._seen, 1)
+        for name, value in values:
+            total, count = self._sums.get(name, (0, 0))
+            if finalize or not self._averages(name):
+                self._sums[name] = (value, 1)
+            else:
+                self._sums[name] = (total + value * steps, count + steps)
+        self._seen = current
+
+    def _averages(self, name: str) -> bool:
+        if self.stateless_metrics is not None:
+            return name in self.stateless_metrics
+        return name not in (self.stateful_metrics or ())
+
+    def _draw(self, current: int, finalize: bool) -> None:
+        """Draw the bar over the one before."""
+        self._drawn = now = time.time()
+        each = self._step_time(current, now)
+        if self.target and not finalize:
+            clock = remaining(each * (self.target - current))
+        else:
+            clock = f"{now - self._started:.0f}s"
+        bar = f"{self._cells(current)} {BOLD}{clock}{PLAIN} {step_time(each, self.unit_name)}"
+        bar += self._values(magnitudes=True)
+        width = len(ESCAPES.sub("", bar))
+        blank = " " * (self._drawn_width - width)
+        write("\b" * self._drawn_width + "\r" + bar + blank + "\n" * finalize)
+        self._drawn_width = width
+
+    def _cells(self, current: int) -> str:
+        if not self.target:
+            return f"{current:7d}/Unknown"
+        done = int(self.width * (current / self.target))
+        green = f"{GREEN}{'━' * done}{PLAIN}" if done > 0 else ""
+        return (
+            f"{BOLD}{self._count(current)}{PLAIN} {green}{GREY}{'━' * (self.width - done)}{PLAIN}"
+        )
+
+    def _line(self, current: int) -> str:
+        now = time.time()
+        each = step_time(self._step_time(current, now), self.unit_name)
+        return f"{self._count(current)} - {now - self._started:.0f}s - {each}{self._values()}\n"
+
+    def _count(self, current: int) -> str:
+        return f"{current:{len(str(self.target))}d}/{self.target}"
+
+    def _values(self, magnitudes: bool = False) -> str:
+        """Return the values by name; Keras looks at their magnitudes in the bar, not in a line."""
+        means = {name: float(np.mean(total)) / n for name, (total, n) in self._sums.items()}
+        return "".join(
+            f" - {name}: {number(mean, abs(mean) if magnitudes else mean)}"
+            for name, mean in means.items()
+        )
+
+    def _step_time(self, current: int, now: float) -> float:
+        """Return the seconds a step takes, without the first, which is longer than the others."""
+        if self._first_step is not None and current > 1:
+            return (now - self._first_step) / (current - 1)
+        return (now - self._started) / current if current else 0.0
+
+
+def number(value: float, size: float) -> str:
+    """Return a value in four digits, with an exponent if its `size` is small.
+
+    >>> number(8.53049, 8.5), number(0.00012, 0.00012), number(0.0, 0.0)
+    ('8.5305', '1.2000e-04', '0.0000e+00')
+    """
+    return f"{value:.4f}" if size > 1e-3 else f"{value:.4e}"
+
+
+def step_time(seconds: float, unit_name: str = "step") -> str:
+    """Return the time of a step in the unit that suits it.
+
+    >>> step_time(2.4), step_time(0.157), step_time(0.000635)
+    ('2s/step', '157ms/step', '635us/step')
+    """
+    for factor, unit in ((1, "s"), (1e3, "ms")):
+        if seconds * factor >= 1 or not seconds:
+            return f"{seconds * factor:.0f}{unit}/{unit_name}"
+    return f"{seconds * 1e6:.0f}us/{unit_name}"
+
+
+def remaining(seconds: float) -> str:
+    """Return the time that is left.
+
+    >>> remaining(59.9), remaining(61), remaining(7325)
+    ('59s', '1:01', '2:02:05')
+    """
+    whole = int(seconds)
+    if seconds > 3600:
+        return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
+    return f"{whole // 60}:{whole % 60:02d}" if seconds > 60 else f"{whole}s"
