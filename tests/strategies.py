@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -65,8 +66,8 @@ def fill(case: Case, shapes: Shapes, units: np.ndarray) -> list[np.ndarray]:
     These are `units_needed(shapes)` numbers from 0 to 1.
     """
     numbers = APART[np.argsort(units[: len(APART)], kind="stable")] if case.apart else units
-    ends = np.cumsum([math.prod(shape) for shape in shapes])
-    parts = np.split(numbers[: ends[-1]], ends[:-1])
+    ends = np.cumsum([0, *(math.prod(shape) for shape in shapes)])
+    parts = [numbers[start:end] for start, end in pairwise(ends)]
     positions = free_positions(case, len(shapes) + len(case.given))
     arrays = []
     for i, part, shape in zip(positions, parts, shapes, strict=True):

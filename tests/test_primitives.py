@@ -205,10 +205,25 @@ def scattered(ct: np.ndarray, *arrays: np.ndarray, index: Any, shape: Any) -> np
     return out.astype(ct.dtype)
 
 
+def enciphered(key: list[int], counter: int) -> int:
+    """Return 32 bits of Threefry-2x32 under a key, in Python's integers."""
+    keys, x, y = [*key, key[0] ^ key[1] ^ 0x1BD11BDA], counter >> 32, counter % 2**32
+    for i in range(20):
+        if i % 4 == 0:
+            x, y = x + keys[i // 4 % 3], y + keys[(i // 4 + 1) % 3] + i // 4
+        turn = (13, 15, 26, 6, 17, 29, 16, 24)[i % 8]
+        x, y = (x + y) % 2**32, y % 2**32
+        y = x ^ (y << turn | y >> 32 - turn) % 2**32
+    return (x + keys[2] ^ y + keys[0] + 5) % 2**32
+
+
 # Where NumPy has no function of the same name that takes the same arguments.
 REFERENCES: dict[str, Callable[..., Any]] = {
     "sigmoid": lambda x: (1 / (1 + np.exp(-x.astype("longdouble")))).astype(x.dtype),
     "relu": lambda x: (x + np.abs(x)) / 2,
+    "random_bits": lambda state, shape: np.array(
+        [enciphered(state.tolist(), n) for n in range(math.prod(shape))], "uint32"
+    ).reshape(shape),
     "softplus": lambda x: np.logaddexp(x, np.zeros((), x.dtype)),
     "erfc": lambda x: np.vectorize(math.erfc, [float])(x).astype(x.dtype),
     "cast": np.array,

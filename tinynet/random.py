@@ -1,8 +1,8 @@
 """Random arrays that their integer seed alone decides: JAX's generator, in plain NumPy.
 
 Keras 3 on JAX draws initial weights with Threefry-2x32. With the same bits, and the same roundings
-after them, a network here starts from the weights it would have there. Imports the dtypes of
-`engine/tensor.py`. Read next: `initializers.py`, which decides what to draw.
+after them, a network here starts from the weights it would have there, and drops out the same
+units. Imports the engine, `registry.py`. Read next: `initializers.py`, which decides what to draw.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from .engine.tensor import as_dtype, floatx
+from . import registry
+from .engine.primitives import Case, primitive
+from .engine.tensor import Tensor, as_dtype, bind, floatx
+from .engine.variable import Variable
 
 Shape = int | Iterable[int]
 Seed = int | None
@@ -114,25 +117,88 @@ def threefry(key: tuple[int, int], x: np.ndarray, y: np.ndarray) -> tuple[np.nda
     Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
     """
     keys = np.array([*key, key[0] ^ key[1] ^ 0x1BD11BDA], dtype=np.uint32)
-    x, y = x + keys[0], y + keys[1]
+    x, y = x + keys[0], y + keys[1]  # new arrays, in which all happens
+    low = np.empty_like(y)
     for i in range(5):
         for turn in _ROTATIONS[i % 2]:
-            x = x + y
-            y = x ^ (y << turn | y >> 32 - turn)
-        x, y = x + keys[(i + 1) % 3], y + keys[(i + 2) % 3] + (i + 1)
+            x += y
+            np.right_shift(y, 32 - turn, low)
+            y <<= turn
+            y |= low
+            y ^= x
+        x += keys[(i + 1) % 3]
+        y += keys[(i + 2) % 3]
+        y += i + 1
     return x, y
 
 
-def threefry_bits(seed: int, shape: Shape) -> np.ndarray:
-    """Return 32 random bits, a uint32, per element; they hang on its flat index and `seed` alone.
+def threefry_bits(seed: int, shape: Shape, count: int = 0) -> np.ndarray:
+    """Return 32 random bits, a uint32, per element.
 
-    Source: JAX's "partitionable" Threefry under the key (seed, 0) that Keras makes of a seed.
+    They hang on its flat index, `seed` and `count` alone. Source: JAX's "partitionable" Threefry
+    under the key (seed, count), which is (seed, 0) where Keras makes it of a seed alone.
     """
     shape = checked_shape(shape)
     index = np.arange(math.prod(shape), dtype=np.uint64)
     halves = (index >> 32).astype(np.uint32), index.astype(np.uint32)
-    bits: np.ndarray = np.bitwise_xor(*threefry((checked_seed(seed), 0), *halves))
+    bits: np.ndarray = np.bitwise_xor(*threefry((checked_seed(seed), count), *halves))
     return bits.reshape(shape)
+
+
+_random_bits = primitive(
+    "random_bits",
+    lambda state, shape: threefry_bits(int(state[0]), shape, int(state[1])),
+    cases=(Case(((2,),), {"shape": (2, 3)}, given={0: [7, 4]}),),
+)
+
+
+class SeedGenerator:
+    """Random numbers that are others at each draw, also in a step that is compiled.
+
+    Parameters
+    ----------
+    seed : int, optional
+        From 0 to 2**32 - 1; by default one from `draw_seed`.
+    name : str, optional
+
+    Attributes
+    ----------
+    state : Variable of shape (2,)
+        The seed, and how many draws there were.
+
+    Raises
+    ------
+    ValueError
+        For another `seed`.
+
+    >>> twins = SeedGenerator(1), SeedGenerator(1)
+    >>> [bool((one.bits((9,)) == twins[1].bits((9,))).numpy().all()) for one in twins]
+    [True, False]
+    """
+
+    def __init__(self, seed: Seed = None, name: str | None = None) -> None:
+        start = np.array([checked_seed(draw_seed() if seed is None else seed), 0], np.uint32)
+        self.name = name or registry.unique_name("seed_generator")
+        path = f"{self.name}/seed_generator_state"
+        self.state = Variable(start, "uint32", False, "seed_generator_state", path)
+
+    def next(self) -> Tensor:
+        """Return the state, and count the draw that it is for."""
+        state = self.state.value
+        self.state.assign(state + np.array([0, 1], np.uint32))
+        return state
+
+    def bits(self, shape: tuple[int, ...]) -> Tensor:
+        """Return 32 random bits, a uint32, for each element of `shape`: the next draw."""
+        return bind(_random_bits, self.next(), shape=shape)
+
+    def mask(self, shape: tuple[int, ...], share: float) -> Tensor:
+        """Return bools of which `share` hold, those of `jax.random.bernoulli` bit for bit.
+
+        They hold where a float32 draw of `uniform`, 23 of the bits, would be below `share`.
+        """
+        limit = math.ceil(float(np.float32(share)) * 2**23) << 9
+        return self.bits(shape) < np.uint64(limit)
 
 
 def _between(low: float, high: float, shape: Shape, seed: Seed) -> Any:
