@@ -20,6 +20,7 @@ from . import (
     models,
     ops,
     optimizers,
+    saving,
     utils,
 )
 from .compiler.jit import jit
@@ -56,6 +57,7 @@ __all__ = [
     "no_grad",
     "ops",
     "optimizers",
+    "saving",
     "tensor",
     "utils",
     "value_and_grad",

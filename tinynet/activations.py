@@ -203,6 +203,7 @@ _TABLE = registry.names(linear, sigmoid, tanh, relu, relu6, leaky_relu, elu, sel
 _TABLE |= registry.names(softplus, softsign, mish, exponential, hard_sigmoid, hard_silu)
 _TABLE |= registry.names(log_sigmoid, softmax, log_softmax)
 _TABLE |= {"swish": silu, "hard_swish": hard_silu}
+registry.publish("keras.activations", *_TABLE.values())
 
 
 def get(identifier: Any) -> Callable[[Any], Any]:

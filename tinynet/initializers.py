@@ -320,6 +320,7 @@ _TABLE = {
     **{"zero": Zeros, "one": Ones, "uniform": RandomUniform, "normal": RandomNormal},
     **{"IdentityInitializer": Identity, "OrthogonalInitializer": Orthogonal},
 }
+registry.publish("keras.initializers", *_TABLE.values())
 
 
 def get(identifier: Any) -> Any:

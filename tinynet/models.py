@@ -1,22 +1,31 @@
 """Models: networks of layers, which are layers themselves.
 
-Imports `layers` and `training.py`. Read next: `training.py`, if you have not; then the examples.
+Imports `layers`, `graph.py`, `training.py` and `saving`. Read next: `training.py`, if you have not;
+then the examples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import ops, tree
+from . import graph, ops, tree
 from .engine.tensor import Tensor
-from .layers.base import KerasTensor, Layer, Node, context, to_shape, within
-from .layers.core import InputLayer
+from .layers.base import KerasTensor, Layer, context, to_shape, within
+from .layers.core import Input, InputLayer
+from .objects import (
+    CustomObjectScope,
+    deserialize_keras_object,
+    noting_custom_objects,
+    publish,
+    serialize_keras_object,
+)
+from .saving import Saved, load_model, model_of, refusing, save_model  # noqa: F401 (Keras's path)
 from .summary import summary_text
-from .training import Trainer
 
 
-class Model(Layer, Trainer):
+class Model(Layer, Saved):
     """A network: ``Model(inputs, outputs)``, or a subclass with layers and a `call`.
 
     Parameters
@@ -40,8 +49,8 @@ class Model(Layer, Trainer):
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        graph = args or "inputs" in kwargs or "outputs" in kwargs
-        return object.__new__(Functional if cls is Model and graph else cls)
+        is_graph = args or "inputs" in kwargs or "outputs" in kwargs
+        return super().__new__(Functional if cls is Model and is_graph else cls, *args, **kwargs)
 
     def __init__(self, *, name: str | None = None, trainable: bool = True, **kwargs: Any) -> None:
         super().__init__(name=name, trainable=trainable, **kwargs)
@@ -85,6 +94,18 @@ class Model(Layer, Trainer):
         text = summary_text(self, line_length)
         print(text, end="") if print_fn is None else print_fn(text)
 
+    # -- configs and files ------------------------------------------------------------------------
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return a model, of new weights, made from what `get_config` returned."""
+        with CustomObjectScope(custom_objects):
+            if cls is Model and "input_layers" in config:
+                return Functional.from_config(config)
+            return super().from_config(config)
+
 
 class Functional(Model):
     """A model of a graph of layers: what ``Model(inputs, outputs)`` returns."""
@@ -102,12 +123,12 @@ class Functional(Model):
                         f"All `{argument}` values must be KerasTensors. Received: "
                         f"{argument}={value} including invalid value {x} of type {type(x)}"
                     )
-        nodes, met = _sorted_nodes(tree.flatten(inputs), tree.flatten(outputs))
+        nodes, met = graph.sorted_nodes(tree.flatten(inputs), tree.flatten(outputs))
         # The first attribute: so a copy begins with the first node and never has far to go back.
         self._plan = [node for node in nodes if not isinstance(node.layer, InputLayer)]
         self.input, self.output = inputs, outputs
         self.inputs, self.outputs = tree.flatten(inputs), tree.flatten(outputs)
-        self._layers = _by_depth(nodes, met, self.inputs)
+        self._layers = graph.by_depth(nodes, met, self.inputs)
         names = [layer.name for layer in self._layers]
         for repeated in names:
             if names.count(repeated) > 1:
@@ -136,6 +157,27 @@ class Functional(Model):
     def output_names(self) -> list[str]:
         """The names of the layers that give the outputs."""
         return [x.node.layer.name for x in self.outputs]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the name, the layers with their calls, and which tensors are in- and outputs."""
+        described = graph.to_config(
+            self._plan, self._layers, self.input, self.output, (Functional,)
+        )
+        return {"name": self.name, "trainable": self.trainable, **described}
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return a model, of new layers, made from what `get_config` returned."""
+        with CustomObjectScope(custom_objects):
+            inputs, outputs = graph.from_config(config, (Functional,))
+        trainable = config.get("trainable") is not False
+        return cls(inputs, outputs, name=config.get("name"), trainable=trainable)
+
+    def get_build_config(self) -> dict[str, Any]:
+        """Return what Keras does: a graph is built as soon as it is there."""
+        return {"input_shape": None}
 
     def call(self, inputs: Any) -> Any:
         """Return the outputs, one without a list around it: run the graph on tensors."""
@@ -184,52 +226,6 @@ class Functional(Model):
             f"Invalid input shape for input '{declared.node.layer.name}' of model '{self.name}'. "
             f"Expected shape {declared.shape}, but input has incompatible shape {x.shape}"
         )
-
-
-def _sorted_nodes(
-    inputs: list[KerasTensor], outputs: list[KerasTensor]
-) -> tuple[list[Node], list[Layer]]:
-    """Return the calls that lead from inputs to outputs, each after those that it needs.
-
-    And their layers in the order in which a walk from the outputs, depth first, meets them.
-    """
-    order: list[Node] = []
-    met: dict[Layer, None] = {}
-    done: set[int] = set()
-    pending = [(x, False) for x in reversed(outputs)]
-    while pending:
-        x, finished = pending.pop()
-        node = x.node
-        entrance = isinstance(node.layer, InputLayer)
-        if id(node) in done or (x in inputs and not entrance):
-            continue
-        if entrance and x not in inputs:
-            raise ValueError(
-                f"Output is not connected to `inputs`: it needs {x!r} of layer "
-                f"'{node.layer.name}', which is not among them."
-            )
-        met[node.layer] = None
-        if finished or entrance:
-            done.add(id(node))
-            order.append(node)
-        else:
-            pending.append((x, True))
-            pending.extend((y, False) for y in reversed(tree.flatten(node.inputs)))
-    return order, list(met)
-
-
-def _by_depth(nodes: list[Node], met: list[Layer], inputs: list[KerasTensor]) -> list[Layer]:
-    """Return the layers as Keras lists them: those with the longest way to an output first."""
-    of_node: dict[int, int] = {}
-    of_layer: dict[Layer, int] = {}
-    for node in reversed(nodes):
-        depth = max(of_node.get(id(node), 0), of_layer.get(node.layer, 0))
-        of_layer[node.layer] = depth
-        for x in tree.flatten(node.inputs):
-            of_node[id(x.node)] = max(of_node.get(id(x.node), 0), depth + 1)
-    unused = [x.node.layer for x in inputs if x.node.layer not in of_layer]
-    unused = [layer for layer in unused if isinstance(layer, InputLayer)]
-    return sorted([*unused, *met], key=lambda layer: -of_layer.get(layer, 0))
 
 
 def _alone(things: Any) -> Any:
@@ -364,6 +360,33 @@ class Sequential(Model):
         """The layers in order, without the input."""
         return list(self._stack)
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the name and the layers, and the shape of the input if the model is built."""
+        layers = [layer for layer in (self._entrance, *self._stack) if layer]
+        found = {**super().get_config(), "layers": [*map(serialize_keras_object, layers)]}
+        if self.built and self._entrance:
+            found["build_input_shape"] = self._entrance.batch_shape
+        return found
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return a model, of new layers, made from what `get_config` returned."""
+        model = cls(name=config.get("name"))
+        with CustomObjectScope(custom_objects):
+            for layer in config["layers"]:
+                model.add(deserialize_keras_object(layer), rebuild=False)
+        model._rebuild()
+        if config.get("build_input_shape") and not model.built:
+            model.build(config["build_input_shape"])
+        model._trainable = config.get("trainable") is not False
+        return model
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Return the shape of the input, if the model is built."""
+        return {"input_shape": self._entrance.batch_shape} if self.built else None  # type: ignore[union-attr]
+
     def _defined(self, attribute: str) -> Any:
         if self._graph is None:
             raise AttributeError(
@@ -378,3 +401,104 @@ class Sequential(Model):
     )
     inputs = property(lambda self: self._defined("inputs"), doc="The placeholder of the input.")
     outputs = property(lambda self: self._defined("outputs"), doc="The placeholder of the output.")
+
+
+publish("keras", Model, Sequential)
+publish("keras.src.models.functional", Functional)
+
+
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Return a model, of new weights, made from what `to_json` returned.
+
+    Raises
+    ------
+    ValueError
+        For what is no JSON, or describes no model that can be made here.
+    """
+    with refusing("the JSON text"):
+        return model_of(json.loads(json_string), custom_objects)
+
+
+def clone_model(
+    model: Any,
+    input_tensors: Any = None,
+    clone_function: Callable[[Layer], Layer] | None = None,
+    call_function: Callable[..., Any] | None = None,
+    recursive: bool = False,
+) -> Any:
+    """Return a model like this one, of new layers and so of new weights, compiled if it is.
+
+    Parameters
+    ----------
+    model : Model
+    input_tensors : KerasTensor, or a structure of them as the model's inputs, optional
+        Placeholders to begin with instead of new ones.
+    clone_function : function of a layer to a layer, optional
+        By default ``type(layer).from_config(layer.get_config())``.
+    call_function : function ``(layer, inputs, **options)`` to outputs, optional
+        Instead of calling the layer; for functional models only.
+    recursive : bool
+        Whether to clone the layers of models within in the same way.
+
+    Raises
+    ------
+    ValueError
+        For a subclassed model with any of these arguments; for `call_function` with a Sequential.
+
+    >>> import tinynet as tn
+    >>> model = tn.Sequential([tn.Input((2,)), tn.layers.Dense(1)])
+    >>> clone_model(model).get_weights()[0].shape
+    (2, 1)
+    """
+    is_stack, is_graph = isinstance(model, Sequential), isinstance(model, Functional)
+    if not (is_stack or is_graph) and (input_tensors or clone_function or call_function):
+        raise ValueError(
+            "Arguments `clone_function`, `call_function` and `input_tensors` are for Sequential "
+            f"and functional models only. Received a model of type {type(model).__name__}."
+        )
+    if is_stack and call_function is not None:
+        raise ValueError(
+            "`call_function` is for functional models only. Received a model of type "
+            f"{type(model).__name__}."
+        )
+
+    def copied(layer: Any) -> Any:
+        if recursive and isinstance(layer, (Sequential, Functional)):
+            call = call_function if isinstance(layer, Functional) else None
+            return clone_model(layer, None, clone_function, call, True)
+        return clone_function(layer) if clone_function else _like(layer)
+
+    if is_graph:
+        inner = [layer for layer in model.layers if not isinstance(layer, InputLayer)]
+        copies = {layer: copied(layer) for layer in inner}
+        made = graph.again(
+            model._plan, model.input, model.output, copies, input_tensors, call_function
+        )
+        clone = type(model)(*made, name=model.name)
+    elif is_stack:
+        entrance = model._entrance
+        if input_tensors is not None:
+            (entrance,) = tree.flatten(input_tensors)
+        elif entrance is not None:
+            entrance = Input(
+                batch_shape=entrance.batch_shape, dtype=entrance.dtype, name=entrance.name
+            )
+        layers = [copied(layer) for layer in model.layers]
+        clone = Sequential([*([] if entrance is None else [entrance]), *layers], name=model.name)
+    else:
+        return _like(model)
+    if model.compiled:
+        with noting_custom_objects() as known:
+            config = model.get_compile_config()
+        with CustomObjectScope(known):
+            clone.compile_from_config(config)
+    return clone
+
+
+def _like(layer: Any) -> Any:
+    """Return a layer or model of the same config; users' own objects are known by their names."""
+    with noting_custom_objects() as known:
+        config = serialize_keras_object(layer)
+    config.pop("build_config", None)
+    with CustomObjectScope(known):
+        return deserialize_keras_object(config)

@@ -1,7 +1,8 @@
 """Names: what a user may write for an object becomes the object, and an object gets a name.
 
 Activations, initializers, losses, metrics and optimizers all are looked up here, each with its own
-table. Imports nothing; read next: `activations.py`, the simplest table.
+table, and objects of users' own beside them. Imports `objects.py`. Read next: `activations.py`, the
+simplest table.
 """
 
 from __future__ import annotations
@@ -11,6 +12,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .objects import (
+    ADVICE,
+    find,
+    get_registered_object,
+    made,
+    place,
+    publish,  # noqa: F401 (each table's module calls it)
+    serialize_keras_object,
+)
+
 
 def lookup(identifier: Any, table: Mapping[str, Any], kind: str) -> Any:
     """Return the object that `identifier` stands for.
@@ -18,8 +29,9 @@ def lookup(identifier: Any, table: Mapping[str, Any], kind: str) -> Any:
     Parameters
     ----------
     identifier : str, dict, class, callable or None
-        A name in `table`; a config ``{"class_name": ..., "config": {...}}`` as Keras writes it;
-        a class, which is made with its defaults; a callable, which is returned as it is.
+        A name in `table`, or of a custom object, which comes first; a config
+        ``{"class_name": ..., "config": {...}}`` as Keras writes it; a class, which is made with its
+        defaults; a callable, which is returned as it is.
     table : mapping of names to functions and classes
     kind : what is looked for, as the message of a failure calls it
 
@@ -33,31 +45,23 @@ def lookup(identifier: Any, table: Mapping[str, Any], kind: str) -> Any:
     """
     found = identifier
     if isinstance(identifier, str):
-        found = table.get(identifier)
-    elif isinstance(identifier, dict):
-        found = table.get(str(identifier.get("class_name")))
-        if isinstance(found, type):
-            return found.from_config(identifier.get("config", {}))  # type: ignore[attr-defined]
+        found = get_registered_object(identifier, module_objects=table)
+    elif isinstance(identifier, dict) and find(identifier, table) is not None:
+        return made({"config": {}, **identifier}, table)
     if isinstance(found, type):
         return found()
     if callable(found):
         return found
     raise ValueError(
-        f"Could not interpret {kind} identifier: {identifier}. Expected a callable or one of: "
-        f"{', '.join(sorted(table))}."
+        f"Could not interpret {kind} identifier: {identifier}{place()}. Expected a callable or "
+        f"one of: {', '.join(sorted(table))}. {ADVICE}"
     )
 
 
 def serialize(thing: Any, table: Mapping[str, Any], module: str) -> str | dict[str, Any]:
     """Return the config of `thing` as Keras writes it: a name for a function, else a dict."""
-    if not hasattr(thing, "get_config"):
-        return next((name for name, f in table.items() if f is thing), thing.__name__)
-    return {
-        "module": module,
-        "class_name": type(thing).__name__,
-        "config": thing.get_config(),
-        "registered_name": None,
-    }
+    name = next((name for name, known in table.items() if known is thing), None)
+    return name or serialize_keras_object(thing)
 
 
 def names(*objects: Callable[..., Any]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ Imports the engine, `initializers.py`, `tree.py`. Read next: `core.py`, with `De
 from __future__ import annotations
 
 import inspect
+import itertools
+import math
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -41,9 +43,11 @@ class KerasTensor:
     """
 
     def __init__(self, shape: Shape, dtype: str, node: Node, name: str | None = None) -> None:
+        claim(shape, dtype, once=True)
         self.shape = shape
         self.dtype = dtype
         self.node = node
+        self.number = next(_numbers)  # placeholders made later have larger ones
         self.name = name or registry.unique_name("keras_tensor")
         node.outputs.append(self)
 
@@ -71,11 +75,15 @@ class KerasTensor:
         )
 
 
+_numbers = itertools.count()
+
+
 class _Context(threading.local):
     """Where this thread is: within which layers (for the paths of weights), in training or not."""
 
     scope: tuple[Layer, ...] = ()
     training = False
+    allowance: int | None = None  # while a file is loaded: the bytes that its weights may take
 
 
 context = _Context()
@@ -90,6 +98,23 @@ def within(**changes: Any) -> Iterator[None]:
         yield
     finally:
         vars(context).update(before)
+
+
+def claim(shape: Shape, dtype: Any, once: bool = False) -> None:
+    """Raise ValueError if a file that is being loaded asks for more memory than it may.
+
+    With `once` only for this shape by itself, which is not to be held.
+    """
+    if context.allowance is None:
+        return
+    size = math.prod(n for n in shape if n is not None) * as_dtype(dtype).itemsize
+    if size > context.allowance:
+        raise ValueError(
+            f"it describes an array of shape {shape}, but such a file may have {context.allowance} "
+            "more bytes of them"
+        )
+    if not once:
+        context.allowance -= size
 
 
 class Layer:
@@ -127,6 +152,13 @@ class Layer:
     built = False
     noted_shape: Any = None  # of the outputs of the last call on placeholders
     _takes_training = False
+    _arguments: Any = None  # what a layer without `get_config` was made with, if it is plain data
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        layer = object.__new__(cls)
+        if not _overrides(cls, "get_config"):
+            layer._arguments = _plain_arguments(cls, args, kwargs)
+        return layer
 
     def __init__(
         self, *, name: str | None = None, dtype: Any = None, trainable: bool = True, **kwargs: Any
@@ -202,14 +234,26 @@ class Layer:
             "config": {"name": self.dtype},
             "registered_name": None,
         }
-        return {"name": self.name, "trainable": self.trainable, "dtype": policy}
+        found = {"name": self.name, "trainable": self.trainable, "dtype": policy}
+        if _overrides(type(self), "get_config"):
+            return found
+        if self._arguments is None:
+            raise NotImplementedError(
+                f"{type(self).__name__} was made with arguments that are no plain numbers or "
+                "strings: define get_config(self), which returns all of them by name beside what "
+                "super().get_config() returns, so that the layer can be saved and copied."
+            )
+        names = inspect.signature(type(self).__init__).parameters
+        every = any(p.kind is p.VAR_KEYWORD for p in names.values())
+        return {**self._arguments, **{k: v for k, v in found.items() if every or k in names}}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """Return a layer made from what `get_config` returned."""
         policy = config.get("dtype")
-        dtype = policy["config"]["name"] if isinstance(policy, dict) else policy
-        return cls(**{**config, "dtype": dtype})
+        if isinstance(policy, dict):
+            config = {**config, "dtype": policy["config"]["name"]}
+        return cls(**config)
 
     # -- calling ------------------------------------------------------------------------------
 
@@ -257,8 +301,11 @@ class Layer:
         """Check `inputs`, tensors or placeholders, and build the layer if it is not yet built."""
         self._check(inputs)
         if not self.built:
-            self.build(tree.map_structure(lambda x: tuple(x.shape), inputs))
+            shape = tree.map_structure(lambda x: tuple(x.shape), inputs)
+            self.build(shape)
             self.built = True
+            if self.layers:
+                self._built_shape = shape  # also where `build` is not defined
 
     def _check(self, inputs: Any) -> None:
         """Raise ValueError if `inputs`, tensors or placeholders, cannot be computed with."""
@@ -297,6 +344,9 @@ class Layer:
         shape = () if shape is None else tuple(shape)
         if any(n is None for n in shape):
             raise ValueError(f"add_weight: expected a shape of known lengths, received {shape}.")
+        claim(shape, dtype or self.dtype)
+        if context.allowance is not None:
+            initializer = "zeros"  # as a file says what the numbers are
         fill = initializers.get(initializer or "glorot_uniform")
         scope = context.scope if self in context.scope else (*context.scope, self)
         name = name or "variable"
@@ -403,13 +453,52 @@ class Layer:
     variable_dtype = compute_dtype
 
     def get_build_config(self) -> dict[str, Any] | None:
-        """Return the shape that the layer was built for."""
-        return {"input_shape": self._built_shape} if self.built else None
+        """Return the shape that the layer was built for, if it was."""
+        return None if self._built_shape is None else {"input_shape": self._built_shape}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Build the layer, and those within, for the shape that `get_build_config` returned."""
+        shape = _map_shapes(lambda s: s, config["input_shape"])
+        with within(scope=(*context.scope, self)):
+            if _overrides(type(self), "build"):
+                self.build(shape)
+            elif self.layers:
+                self._probe(shape)
+                self._built_shape = shape
 
     _built_shape: Any = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def _overrides(cls: type, method: str) -> bool:
+    """Return whether a class of layers has its own `method`."""
+    return getattr(cls, method) is not getattr(Layer, method)
+
+
+def _plain_arguments(cls: type, args: Any, kwargs: Any) -> dict[str, Any] | None:
+    """Return a constructor's arguments by name, if they all are plain data."""
+    signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+    try:
+        given = signature.bind(None, *args, **kwargs).arguments
+    except TypeError:  # which the constructor is to raise
+        return None
+    del given[next(iter(given))]
+    kinds = {parameter.kind: name for name, parameter in signature.parameters.items()}
+    if given.pop(kinds.get(inspect.Parameter.VAR_POSITIONAL, ""), None):
+        return None
+    given |= given.pop(kinds.get(inspect.Parameter.VAR_KEYWORD, ""), {})
+    plain = all(isinstance(v, (str, int, float, type(None))) for v in _leaves(given))
+    return given if plain else None
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, (list, tuple, dict)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(part)
+    else:
+        yield value
 
 
 def _noted(build: Callable[..., Any]) -> Callable[..., Any]:

@@ -52,6 +52,15 @@ class InputLayer(Layer):
             "optional": False,
         }
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Return an entrance made from what `get_config` returned."""
+        kinds = ("sparse", "ragged", "optional")
+        asked = [kind for kind in kinds if config.get(kind)]
+        if asked:
+            raise ValueError(f"InputLayer: not supported by tinynet: {asked}.")
+        return super().from_config({k: v for k, v in config.items() if k not in kinds})
+
 
 def Input(  # noqa: N802 (Keras's name)
     shape: Any = None,

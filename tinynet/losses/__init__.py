@@ -211,6 +211,7 @@ _CLASSES = {
         SparseCategoricalCrossentropy,
     )
 }
+registry.publish("keras.losses", *TABLE.values(), *_CLASSES.values())
 
 
 def get(identifier: Any) -> Any:

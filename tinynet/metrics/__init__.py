@@ -99,6 +99,7 @@ for _short, _class in {
 }.items():
     _CLASSES |= dict.fromkeys((_short, _short.upper()), _class)
 TABLE = losses.TABLE | _CLASSES
+registry.publish("keras.metrics", *TABLE.values())
 
 _BY_SHAPE = dict.fromkeys(("accuracy", "acc"), "accuracy")
 _BY_SHAPE |= dict.fromkeys(("crossentropy", "ce"), "crossentropy")

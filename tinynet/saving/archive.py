@@ -1,0 +1,311 @@
+"""Models as files: the ``.keras`` archive, and weights alone.
+
+An archive is a zip of `config.json`, which says what the model is, `model.weights.h5`, which holds
+its numbers, and `metadata.json`. Saving writes a whole file or none; loading reads and checks all
+before it changes anything, and never runs, imports or unpickles anything.
+
+Imports `weights.py`, `files.py`. Read next: `weights.py`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import warnings
+import zipfile
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+from ..layers.base import within
+from ..objects import deserialize_keras_object, serialize_keras_object, sharing
+from ..training import Trainer
+from . import weights
+from .files import allowance, refusing, replacing
+
+_CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+KERAS = "3.15.1"  # whose format this is
+
+
+# -- saving ----------------------------------------------------------------------------------------
+
+
+def save_model(
+    model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
+) -> None:
+    """Save a model to a ``.keras`` file: what it is, its weights, and how it is trained.
+
+    The file is whole or not there, whatever happens meanwhile. Keras can load it.
+
+    Parameters
+    ----------
+    model : Model
+    filepath : str or path
+    overwrite : bool
+        Whether to replace a file that is there without asking.
+    zipped : bool, optional
+        False, a folder instead of a file, is not supported.
+
+    Raises
+    ------
+    ValueError
+        For another ending than ``.keras``, and objects that cannot be described.
+    ImportError
+        Without the package h5py.
+
+    >>> import tempfile, tinynet as tn
+    >>> path = tempfile.mkdtemp() + "/m.keras"
+    >>> tn.Sequential([tn.Input((2,)), tn.layers.Dense(1)], name="line").save(path)
+    >>> tn.models.load_model(path)
+    <Sequential name=line, built=True>
+    """
+    path = os.fspath(filepath)
+    kwargs.pop("include_optimizer", None)
+    if kwargs:
+        raise ValueError(f"The following argument(s) are not supported: {list(kwargs)}")
+    if not path.endswith(".keras") or zipped is False:
+        raise ValueError(
+            "Invalid filepath extension for saving. Please add a `.keras` extension, and leave out "
+            f"`zipped`: folders and the legacy `.h5` format are not supported. Received: "
+            f"filepath={filepath}, zipped={zipped}."
+        )
+    if not _may_write(path, overwrite):
+        return
+    if not model.built:
+        warnings.warn(
+            "You are saving a model that has not yet been built. It might not contain any weights "
+            "yet. Consider building the model first by calling it on some data.",
+            stacklevel=3,
+        )
+    with sharing():
+        config = json.dumps(serialize_keras_object(model))
+    now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
+    metadata = json.dumps({"keras_version": KERAS, "date_saved": now})
+    data = weights.h5_bytes(model)
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(_METADATA, metadata)
+        archive.writestr(_CONFIG, config)
+        archive.writestr(_WEIGHTS, data)
+
+
+def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
+    """Save weights and optimizer state to a ``.weights.h5`` file, or ``.weights.npz`` without h5py.
+
+    Raises
+    ------
+    ValueError
+        For another ending, and a model that is not built.
+    ImportError
+        For ``.weights.h5`` without the package h5py.
+    """
+    path = os.fspath(filepath)
+    if not path.endswith((".weights.h5", ".weights.npz")):
+        raise ValueError(
+            "The filename must end in `.weights.h5`, or `.weights.npz`. Received: "
+            f"filepath={filepath}"
+        )
+    _refuse_unbuilt(model, "saving")
+    if not _may_write(path, overwrite):
+        return
+    if path.endswith(".npz"):
+        with replacing(path) as file:
+            weights.write_npz(model, file)
+    else:
+        data = weights.signed(weights.h5_bytes(model))
+        with replacing(path) as file:
+            file.write(data)
+
+
+def _may_write(path: str, overwrite: bool) -> bool:
+    """Return whether to write to `path`; asks, as Keras does, before replacing what is there."""
+    answer = "y" if overwrite or not os.path.exists(path) else ""
+    while answer not in ("y", "n"):
+        answer = input(f"[WARNING] {path} already exists - overwrite? [y/n]").strip().lower()
+    return answer == "y"
+
+
+def _refuse_unbuilt(model: Any, what: str) -> None:
+    if not model.built:
+        raise ValueError(
+            f"You are {what} weights of a model that has not yet been built. Try building the "
+            "model first by calling it on some data or by using `build()`."
+        )
+
+
+# -- loading ---------------------------------------------------------------------------------------
+
+
+def load_model(
+    filepath: Any,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> Any:
+    """Return the model of a ``.keras`` file, written here or by Keras.
+
+    Parameters
+    ----------
+    filepath : str or path
+    custom_objects : dict of names and your own classes and functions, optional
+    compile : bool
+        Whether to compile the model as it was, with the optimizer's state.
+    safe_mode : bool
+        Accepted as in Keras. Code in a file is never run, whatever this is.
+
+    Raises
+    ------
+    ValueError
+        When there is no such file, it is damaged, claims more memory than it may, or names an
+        object that is not here.
+    ImportError
+        Without the package h5py.
+    """
+    path = os.fspath(filepath)
+    if path.endswith((".h5", ".hdf5")):
+        raise ValueError(
+            "Legacy `.h5` files of whole models are not supported: load it in Keras, and save it "
+            f"as `.keras`. Received: filepath={filepath}"
+        )
+    if not path.endswith(".keras"):
+        raise ValueError(
+            f"File format not supported: filepath={filepath}. Expected a `.keras` file."
+        )
+    if not os.path.isfile(path):
+        raise ValueError(
+            f"File not found: filepath={filepath}. Please ensure the file is an accessible "
+            "`.keras` zip file."
+        )
+    weights.h5py()
+    with open(path, "rb") as file, refusing(f"'{path}'"), within(allowance=allowance(file)):
+        archive = _opened(file)
+        config = json.loads(archive.read(_CONFIG))
+        entries = weights.h5_entries(archive.read(_WEIGHTS))
+        if isinstance(config, dict) and not compile:
+            config.pop("compile_config", None)
+        model = model_of(config, custom_objects)
+        weights.load(model, entries)
+    return model
+
+
+def model_of(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Return the model that a config describes; ValueError if it describes something else."""
+    with sharing():
+        model = deserialize_keras_object(config, custom_objects)
+    if not isinstance(model, Trainer):
+        raise ValueError(f"Expected the config of a model, received that of {model!r}.")
+    return model
+
+
+def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None:
+    """Load weights and optimizer state from a ``.weights.h5``, ``.keras`` or ``.npz`` file.
+
+    Parameters
+    ----------
+    model : Model, built
+    filepath : str or path
+    skip_mismatch : bool
+        Whether to leave those layers as they are, with a warning, that have other weights.
+
+    Raises
+    ------
+    ValueError
+        When the file is damaged, or holds other weights than the model has. Then nothing is
+        changed.
+    ImportError
+        For other files than ``.npz`` without the package h5py.
+    """
+    path = os.fspath(filepath)
+    if not path.endswith((".weights.h5", ".keras", ".npz")):
+        raise ValueError(
+            f"File format not supported: filepath={filepath}. Expected a `.weights.h5`, `.keras` "
+            "or `.npz` file."
+        )
+    _refuse_unbuilt(model, "loading")
+    if not path.endswith(".npz"):
+        weights.h5py()
+    with open(path, "rb") as file, refusing(f"'{path}'"):
+        if path.endswith(".npz"):
+            entries = weights.npz_entries(_opened(file))
+        elif path.endswith(".keras"):
+            entries = weights.h5_entries(_opened(file).read(_WEIGHTS))
+        else:
+            entries = weights.h5_entries(file.read())
+        weights.load(model, entries, skip_mismatch)
+
+
+def _opened(file: BinaryIO) -> zipfile.ZipFile:
+    """Return the archive in a file; ValueError for one that no honest program wrote."""
+    archive = zipfile.ZipFile(file)
+    met = set()
+    for name in (info.filename for info in archive.infolist()):
+        if name in met:
+            raise ValueError(f"There are two members called {name!r}.")
+        met.add(name)
+        if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
+            raise ValueError(f"The member {name!r} has a path that leads out of the archive.")
+    claimed, allowed = sum(info.file_size for info in archive.infolist()), allowance(file)
+    if claimed > allowed:
+        raise ValueError(f"It claims to hold {claimed} bytes, more than the {allowed} allowed.")
+    return archive
+
+
+# -- what models have of this ----------------------------------------------------------------------
+
+
+class Saved(Trainer):
+    """What a model has of configs and files beside what every layer has."""
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """Return what `compile` was given, with the optimizer as it is now; nothing before it."""
+        if not self.compiled:
+            return {}
+        metrics, weighted_metrics = self._given_metrics
+        arguments = {
+            "optimizer": self.optimizer,
+            "loss": self.loss,
+            "loss_weights": self.loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": self.run_eagerly,
+            "steps_per_execution": 1,
+            "jit_compile": not self.run_eagerly,
+        }
+        return {key: serialize_keras_object(value) for key, value in arguments.items()}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile the model as `get_compile_config` said; the optimizer's state begins anew."""
+        if type(self).compile is not Trainer.compile:
+            warnings.warn(
+                "`compile()` was not called as part of model loading because the model's "
+                "`compile()` method is custom. Compile it yourself, or define "
+                "`get_compile_config()` and `compile_from_config()`.",
+                stacklevel=2,
+            )
+            return
+        self.compile(**deserialize_keras_object(config))
+        if self.built:  # type: ignore[attr-defined]
+            self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined, union-attr]
+
+    def to_json(self, **kwargs: Any) -> str:
+        """Return the model's config as JSON, without weights; `kwargs` are those of `json.dumps`.
+
+        >>> import tinynet as tn
+        >>> model = tn.Sequential([tn.Input((2,)), tn.layers.Dense(1)], name="line")
+        >>> tn.models.model_from_json(model.to_json())
+        <Sequential name=line, built=True>
+        """
+        return json.dumps(serialize_keras_object(self), **kwargs)
+
+    def save(
+        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
+    ) -> None:
+        """Save the model to a ``.keras`` file, which Keras can load; see `saving.save_model`."""
+        save_model(self, filepath, overwrite, zipped, **kwargs)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Save weights and optimizer state alone; see `saving.save_weights`."""
+        save_weights(self, filepath, overwrite)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
+        """Load weights and optimizer state from a file; see `saving.load_weights`."""
+        load_weights(self, filepath, skip_mismatch)
