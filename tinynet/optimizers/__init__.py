@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from .. import registry
+from . import schedules
 from .adam import Adam
 from .base import Optimizer
 from .rmsprop import RMSprop
 from .sgd import SGD
 
-__all__ = ["SGD", "Adam", "Optimizer", "RMSprop", "get", "serialize"]
+__all__ = ["SGD", "Adam", "Optimizer", "RMSprop", "get", "schedules", "serialize"]
 
 _TABLE = {"sgd": SGD, "adam": Adam, "rmsprop": RMSprop}
+registry.publish("keras.optimizers", *_TABLE.values())
 
 
 def get(identifier: Any) -> Optimizer | None:

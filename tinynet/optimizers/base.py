@@ -23,6 +23,7 @@ from .. import ops, registry
 from ..compiler.program import label
 from ..engine.tensor import Tensor, no_grad, wrap
 from ..engine.variable import Memory, Variable
+from .schedules import LearningRateSchedule, deserialize, serialize
 
 Slots = dict[str, Tensor]
 
@@ -111,7 +112,7 @@ class Optimizer:
 
     Parameters
     ----------
-    learning_rate : float, or function of no arguments that returns one
+    learning_rate : float, LearningRateSchedule, or function of no arguments that returns one
     weight_decay : float, optional
         Before each update every weight loses this share of it, times the learning rate.
     clipnorm, clipvalue, global_clipnorm : float, optional; at most one
@@ -129,8 +130,8 @@ class Optimizer:
     ----------
     iterations : Variable
         How many steps were taken.
-    learning_rate : Variable
-        Assign a number to change it.
+    learning_rate : Variable, or with a schedule or function its present value
+        Assign a number to change it, or a schedule or function to replace it.
     """
 
     # Names of slots, in the order in which Keras saves them: variable by variable those of one
@@ -333,7 +334,7 @@ class Optimizer:
 
     @property
     def learning_rate(self) -> Any:
-        """The learning rate: a Variable, or the present value of a function."""
+        """The learning rate: a Variable, or the present value of a schedule or function."""
         return self._rate if isinstance(self._rate, Variable) else self._current_rate()
 
     @learning_rate.setter
@@ -342,8 +343,9 @@ class Optimizer:
             self._rate = value
         elif not (_is_number(value) or isinstance(value, Variable)):
             raise ValueError(
-                "Argument `learning_rate` should be a number, or a function of no arguments that "
-                f"returns one. Received instead: learning_rate={value!r}"
+                "Argument `learning_rate` should be a number, a LearningRateSchedule, or a "
+                "function of no arguments that returns a number. Received instead: "
+                f"learning_rate={value!r}"
             )
         elif isinstance(self._rate, Variable):
             self._rate.assign(float(value))
@@ -351,13 +353,16 @@ class Optimizer:
             self._rate = self._state(np.array(value, "float32"), "learning_rate")
         else:
             raise TypeError(
-                "This optimizer's learning rate is a function, so it cannot be set to a number: "
-                f"received {value!r}. Make an optimizer with a number."
+                "This optimizer's learning rate is a schedule or function, so it cannot be set to "
+                f"a number: received {value!r}. Make an optimizer with a number."
             )
 
     def _current_rate(self) -> float:
         rate = self._rate
-        return rate.array.item() if isinstance(rate, Variable) else float32(rate())
+        if isinstance(rate, Variable):
+            return rate.array.item()
+        steps = (self.iterations.array.item(),) if isinstance(rate, LearningRateSchedule) else ()
+        return float32(float(rate(*steps)))
 
     def exclude_from_weight_decay(
         self, var_list: Sequence[Variable] | None = None, var_names: Sequence[str] | None = None
@@ -378,10 +383,12 @@ class Optimizer:
         )
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments; the learning rate as it is now."""
+        """Return the constructor's arguments; a learning rate that is no schedule as it is now."""
+        rate = self._rate
+        scheduled = isinstance(rate, LearningRateSchedule)
         return {
             "name": self.name,
-            "learning_rate": float32(self._current_rate()),
+            "learning_rate": serialize(rate) if scheduled else self._current_rate(),
             "weight_decay": self.weight_decay,
             "clipnorm": self.clipnorm,
             "global_clipnorm": self.global_clipnorm,
@@ -394,8 +401,16 @@ class Optimizer:
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Optimizer:
-        """Return an optimizer made from what `get_config` returned."""
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Optimizer:
+        """Return an optimizer made from what `get_config` returned.
+
+        `custom_objects` are users' classes of schedules by their names.
+        """
+        rate = config.get("learning_rate")
+        if isinstance(rate, dict):
+            config = {**config, "learning_rate": deserialize(rate, custom_objects)}
         return cls(**config)
 
 
