@@ -33,8 +33,13 @@ ORDER = [
     "random",
     "activations",
     "initializers",
+    "regularizers",
     "layers/base",
     "layers/core",
+    "layers/weightless",
+    "layers/merging",
+    "layers/preprocessing",
+    "layers/regularization",
     "layers/__init__",
     "graph",
     "losses/base",
@@ -64,6 +69,11 @@ ORDER = [
     "saving/weights",
     "saving/archive",
     "saving/__init__",
+    "export/forward",
+    "export/numpy_text",
+    "export/numpy_file",
+    "export/onnx_file",
+    "export/__init__",
     "models",
     "explain",
     "viz",
@@ -73,7 +83,11 @@ ORDER = [
 ]
 
 # Beside the standard library. More than NumPy only inside functions, where it is needed.
-THIRD_PARTY = {"viz": {"matplotlib"}, "saving/weights": {"h5py"}}
+THIRD_PARTY = {
+    "viz": {"matplotlib"},
+    "saving/weights": {"h5py"},
+    "export/onnx_file": {"onnx"},
+}
 
 ROOT = Path(tinynet.__file__).parent
 MODULES = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in ROOT.rglob("*.py")}

@@ -106,6 +106,48 @@ class Model(Layer, Saved):
                 return Functional.from_config(config)
             return super().from_config(config)
 
+    def export(
+        self,
+        filepath: Any,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Write what `predict` computes to a file that does without tinynet.
+
+        Parameters
+        ----------
+        filepath : str or path
+            A file that is there is replaced, whole or not at all.
+        format : "numpy" or "onnx"
+            A Python file that needs NumPy alone, with a function ``predict`` that gives the same
+            numbers to the last bit; or an ONNX model (this needs the extra ``onnx``).
+        verbose : bool, optional
+            Whether to say that the file was written, which is so by default.
+        input_signature : list of placeholders or arrays, optional
+            The shapes of the inputs, where the model does not know them itself.
+        opset_version : int, optional
+            Of ONNX, 18 by default.
+
+        Raises
+        ------
+        ValueError
+            For other formats; for a model that is not built; when a prediction depends on the
+            number of samples, or the format cannot express what the model computes.
+
+        >>> import os, runpy, tempfile, tinynet as tn
+        >>> model = Sequential([tn.Input((2,)), tn.layers.Dense(1, kernel_initializer="ones")])
+        >>> path = os.path.join(tempfile.mkdtemp(), "sum.py")
+        >>> model.export(path, format="numpy", verbose=False)
+        >>> runpy.run_path(path)["predict"]([[1.0, 2.0], [3.0, 4.0]])
+        array([[3.],
+               [7.]], dtype=float32)
+        """
+        from .export import export  # seldom needed, so not loaded before
+
+        export(self, filepath, format, verbose, input_signature, **kwargs)
+
 
 class Functional(Model):
     """A model of a graph of layers: what ``Model(inputs, outputs)`` returns."""

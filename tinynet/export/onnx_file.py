@@ -1,0 +1,341 @@
+"""A forward pass as an ONNX model: a table from primitives to nodes, as the other one is to text.
+
+What ONNX has no operator for is composed of those it has; what cannot be is refused by name.
+
+Imports `forward.py`, and the package onnx where it is needed. Read next: `../models.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..compiler.program import Var
+from ..engine.primitives import ARRAY, Slice
+from .forward import Forward, Rows
+
+OPSET = 18  # of 2022, and the operators used here have been the same since
+IR_VERSION = 8  # the format that was new then
+LAST = np.iinfo(np.int64).max  # beyond any end
+
+
+def onnx_model(forward: Forward, name: str, version: str, opset: int = OPSET) -> Any:
+    """Return the ModelProto of a forward pass, checked; its number of samples is ``batch``.
+
+    Raises
+    ------
+    ImportError
+        Without the package onnx.
+    ValueError
+        For a primitive that ONNX cannot express.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise ImportError(
+            "export: format='onnx' needs the package onnx. Install it by: pip install "
+            "'tinynet[onnx]'"
+        ) from None
+    graph = Graph(forward, onnx)
+    made = onnx.helper.make_graph(
+        graph.nodes,
+        name,
+        graph.inputs,
+        graph.outputs,
+        [onnx.numpy_helper.from_array(array, key) for key, array in graph.arrays.items()],
+    )
+    model = onnx.helper.make_model(
+        made,
+        producer_name="tinynet",
+        producer_version=version,
+        opset_imports=[onnx.helper.make_opsetid("", opset)],
+        ir_version=IR_VERSION,
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+class Graph:
+    """A program as nodes; values are known by their names.
+
+    Attributes
+    ----------
+    nodes : list of NodeProto
+    arrays : dict from name to array, the weights and constants
+    inputs, outputs : list of ValueInfoProto
+    """
+
+    def __init__(self, forward: Forward, onnx: Any) -> None:
+        program = forward.program
+        self._helper = onnx.helper
+        self.nodes: list[Any] = []
+        self.arrays: dict[str, np.ndarray] = {}
+        self._taken: set[str] = set()
+        self._known: dict[Any, str] = {}  # arrays without a name of their own
+        names = {v: self._name(v.name) for v in program.inputs}
+        self._first = names[program.inputs[0]]
+        self.inputs = [self._typed(names[v], v) for v in program.inputs]
+        names |= {v: self.array(array, v.name) for v, array in program.constants.items()}
+        for v, (primitive, inputs, params) in program.equations.items():
+            if primitive.name not in NODES:
+                raise ValueError(
+                    f"export: ONNX cannot express the primitive {primitive.name!r}, which the "
+                    "model computes with."
+                )
+            names[v] = NODES[primitive.name](self, v, inputs, *(names[x] for x in inputs), **params)
+            if v.name:
+                names[v] = self._rename_last(v.name)
+        self.outputs = []
+        others = {*self.arrays, *(names[v] for v in program.inputs)}
+        for v in program.outputs:
+            name = self.node("Identity", names[v]) if names[v] in others else names[v]
+            others.add(name)
+            self.outputs.append(self._typed(name, v))
+
+    def _name(self, wanted: str) -> str:
+        """Return `wanted`, numbered if it is taken."""
+        name, count = wanted, 1
+        while name in self._taken:
+            count += 1
+            name = f"{wanted}_{count}"
+        self._taken.add(name)
+        return name
+
+    def _rename_last(self, name: str) -> str:
+        """Call the result of the last node by the name that the layer gave it."""
+        node = self.nodes[-1]
+        node.name = node.output[0] = self._name(name)
+        return node.name
+
+    def _typed(self, name: str, v: Var) -> Any:
+        shape = [
+            n if not isinstance(n, Rows) else "batch" if n == Rows() else None for n in v.shape
+        ]
+        return self._helper.make_tensor_value_info(name, self._type(v.dtype), shape)
+
+    def _type(self, dtype: Any) -> int:
+        return self._helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+
+    # -- what nodes are written with: each returns the name of a result -----------------------
+
+    def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """Write a node."""
+        name = self._name(operator.lower())
+        self.nodes.append(self._helper.make_node(operator, inputs, [name], name, **attributes))
+        return name
+
+    def array(self, value: Any, name: str = "") -> str:
+        """Hold an array; one without a name is held once."""
+        array = np.array(value, order="C")
+        key = name or (array.tobytes(), array.dtype, array.shape)
+        if name or key not in self._known:
+            short = "_".join(map(str, array.reshape(-1).tolist())) if array.size < 4 else "constant"
+            self._known[key] = self._name(name or short or "empty")
+            self.arrays[self._known[key]] = array
+        return self._known[key]
+
+    def cast(self, x: str, dtype: Any, to: Any) -> str:
+        """Convert `x` from one dtype to another."""
+        return x if dtype == to else self.node("Cast", x, to=self._type(to))
+
+    def shape(self, lengths: Any) -> str:
+        """Hold a shape, or compute it where the number of samples is part of it."""
+        if not any(isinstance(n, Rows) for n in lengths):
+            return self.array(np.array(lengths, np.int64))
+        parts = [
+            self._rows(n.times) if isinstance(n, Rows) else self.array(np.array([n], np.int64))
+            for n in lengths
+        ]
+        return self.node("Concat", *parts, axis=0)
+
+    def _rows(self, times: int) -> str:
+        length = self.node("Shape", self._first, start=0, end=1)
+        return length if times == 1 else self.node("Mul", length, self.array(np.array([times])))
+
+
+# -- the nodes of each primitive --------------------------------------------------------------
+# A function of the graph, the result's Var, the inputs' Vars, their names, and the params.
+
+Writer = Callable[..., str]
+
+
+def _one(operator: str, of: str = "numbers", gives: str = "") -> Writer:
+    """Write one node, its inputs converted to one dtype: of numbers, of anything, or bool."""
+
+    def write(g: Graph, v: Var, inputs: tuple[Var, ...], *xs: str) -> str:
+        dtype = np.result_type(*(x.dtype for x in inputs)) if of != "bool" else np.dtype(bool)
+        dtype = _countable(dtype) if of == "numbers" else dtype
+        same = [g.cast(x, var.dtype, dtype) for x, var in zip(xs, inputs, strict=True)]
+        return g.cast(g.node(operator, *same), gives or dtype, v.dtype)
+
+    return write
+
+
+def _countable(dtype: np.dtype) -> np.dtype:
+    """Return a dtype that ONNX counts with: it does not with bools."""
+    return np.dtype(np.int32) if dtype.kind == "b" else dtype
+
+
+def _square(g: Graph, v: Var, inputs: Any, x: str) -> str:
+    return _one("Mul")(g, v, inputs * 2, x, x)
+
+
+def _not_equal(g: Graph, v: Var, inputs: Any, x1: str, x2: str) -> str:
+    return g.node("Not", _one("Equal", "anything", "bool")(g, v, inputs, x1, x2))
+
+
+def _expm1(g: Graph, v: Var, inputs: Any, x: str) -> str:
+    # e^x - 1 has no digits left near 0; there it is 2 t / (1 - t) for t = tanh(x / 2).
+    one, two = (g.array(np.array(n, v.dtype)) for n in (1, 2))
+    t = g.node("Tanh", g.node("Div", x, two))
+    near = g.node("Div", g.node("Mul", two, t), g.node("Sub", one, t))
+    return g.node("Where", g.node("Less", x, one), near, g.node("Sub", g.node("Exp", x), one))
+
+
+def _log1p(g: Graph, v: Var, inputs: Any, x: str) -> str:
+    # The error of u = 1 + x cancels in log(u) x / (u - 1), where u is not 1.
+    one = g.array(np.array(1, v.dtype))
+    u = g.node("Add", one, x)
+    far = g.node("Div", g.node("Mul", g.node("Log", u), x), g.node("Sub", u, one))
+    return g.node("Where", g.node("Equal", u, one), x, far)
+
+
+def _erfc(g: Graph, v: Var, inputs: Any, x: str) -> str:
+    return g.node("Sub", g.array(np.array(1, v.dtype)), g.node("Erf", x))
+
+
+def _isfinite(g: Graph, v: Var, inputs: Any, x: str) -> str:
+    return g.node("Not", g.node("Or", g.node("IsInf", x), g.node("IsNaN", x)))
+
+
+def _where(g: Graph, v: Var, inputs: Any, condition: str, x1: str, x2: str) -> str:
+    chosen = [g.cast(x, var.dtype, v.dtype) for x, var in zip((x1, x2), inputs[1:], strict=True)]
+    return g.node("Where", g.cast(condition, inputs[0].dtype, bool), *chosen)
+
+
+def _cast(g: Graph, v: Var, inputs: Any, x: str, dtype: str) -> str:
+    return g.cast(x, inputs[0].dtype, dtype)
+
+
+def _reduction(operator: str) -> Writer:
+    def write(g: Graph, v: Var, inputs: Any, x: str, axis: Any, keepdims: bool) -> str:
+        dtype = _countable(v.dtype)
+        axes = [] if axis is None else [g.array(np.array(axis, np.int64))]
+        x = g.cast(x, inputs[0].dtype, dtype)
+        empty = int(axis is not None)  # no axes: none, not all of them
+        out = g.node(operator, x, *axes, keepdims=int(keepdims), noop_with_empty_axes=empty)
+        return g.cast(out, dtype, v.dtype)
+
+    return write
+
+
+def _argmax(g: Graph, v: Var, inputs: Any, x: str, axis: int | None) -> str:
+    x = g.cast(x, inputs[0].dtype, _countable(inputs[0].dtype))
+    x = g.node("Reshape", x, g.array(np.array([-1]))) if axis is None else x
+    return g.node("ArgMax", x, axis=axis or 0, keepdims=0)
+
+
+def _reshape(g: Graph, v: Var, inputs: Any, x: str, newshape: Any) -> str:
+    return g.node("Reshape", x, g.shape(newshape), allowzero=1)
+
+
+def _transpose(g: Graph, v: Var, inputs: Any, x: str, axes: tuple[int, ...]) -> str:
+    return g.node("Transpose", x, perm=axes) if axes else g.node("Identity", x)
+
+
+def _broadcast_to(g: Graph, v: Var, inputs: Any, x: str, shape: Any) -> str:
+    return g.node("Expand", x, g.shape(shape))
+
+
+def _concatenate(g: Graph, v: Var, inputs: Any, *xs: str, axis: int) -> str:
+    same = [g.cast(x, var.dtype, v.dtype) for x, var in zip(xs, inputs, strict=True)]
+    return g.node("Concat", *same, axis=axis)
+
+
+ALL = Slice(None, None, None)
+
+
+def _getitem(g: Graph, v: Var, inputs: Any, x: str, *arrays: str, index: tuple[Any, ...]) -> str:
+    """Cut slices, take single elements, the last axis first, and add axes of length 1."""
+    if Ellipsis in index:
+        at = index.index(Ellipsis)
+        rest = inputs[0].ndim - sum(i is not None for i in index) + 1
+        index = (*index[:at], *[ALL] * rest, *index[at + 1 :])
+    if arrays and [i for i in index if not isinstance(i, Slice)] != [ARRAY]:
+        raise ValueError(
+            f"export: ONNX cannot express getitem with the index {index}, which the model computes "
+            "with: expected whole numbers and slices, or one array and slices."
+        )
+    used = [i for i in index if i is not None]
+    cuts = {axis: i for axis, i in enumerate(used) if isinstance(i, Slice) and i != ALL}
+    if cuts:
+        ends = [_ends(*i) for i in cuts.values()]
+        starts, stops, steps = (g.array(np.array(column)) for column in zip(*ends, strict=True))
+        x = g.node("Slice", x, starts, stops, g.array(np.array([*cuts])), steps)
+    for axis, i in reversed([*enumerate(used)]):
+        if not isinstance(i, Slice):
+            place = g.cast(arrays[0], inputs[1].dtype, np.int64) if arrays else g.array(np.array(i))
+            x = g.node("Gather", x, place, axis=axis)
+    left = [i for i in index if i is None or isinstance(i, Slice)]
+    new = [axis for axis, i in enumerate(left) if i is None]
+    return g.node("Unsqueeze", x, g.array(np.array(new))) if new else g.node("Identity", x)
+
+
+def _ends(start: int | None, stop: int | None, step: int | None) -> tuple[int, int, int]:
+    """Return a slice with numbers in the place of None."""
+    step = step or 1
+    first, last = (0, LAST) if step > 0 else (LAST, -LAST)
+    return first if start is None else start, last if stop is None else stop, step
+
+
+NODES: dict[str, Writer] = {
+    "negative": _one("Neg"),
+    "square": _square,
+    "exp": _one("Exp"),
+    "expm1": _expm1,
+    "log": _one("Log"),
+    "log1p": _log1p,
+    "sqrt": _one("Sqrt"),
+    "sin": _one("Sin"),
+    "cos": _one("Cos"),
+    "tanh": _one("Tanh"),
+    "sigmoid": _one("Sigmoid"),
+    "softplus": _one("Softplus"),
+    "erfc": _erfc,
+    "relu": _one("Relu"),
+    "absolute": _one("Abs"),
+    "sign": _one("Sign"),
+    "floor": _one("Floor"),
+    "isfinite": _isfinite,
+    "logical_not": _one("Not", "bool"),
+    "add": _one("Add"),
+    "subtract": _one("Sub"),
+    "multiply": _one("Mul"),
+    "divide": _one("Div"),
+    "power": _one("Pow"),
+    "maximum": _one("Max"),
+    "minimum": _one("Min"),
+    "equal": _one("Equal", "anything", "bool"),
+    "not_equal": _not_equal,
+    "less": _one("Less", gives="bool"),
+    "less_equal": _one("LessOrEqual", gives="bool"),
+    "greater": _one("Greater", gives="bool"),
+    "greater_equal": _one("GreaterOrEqual", gives="bool"),
+    "logical_and": _one("And", "bool", "bool"),
+    "logical_or": _one("Or", "bool", "bool"),
+    "where": _where,
+    "cast": _cast,
+    "alias": _one("Identity", "anything"),
+    "matmul": _one("MatMul"),
+    "sum": _reduction("ReduceSum"),
+    "max": _reduction("ReduceMax"),
+    "min": _reduction("ReduceMin"),
+    "argmax": _argmax,
+    "reshape": _reshape,
+    "transpose": _transpose,
+    "broadcast_to": _broadcast_to,
+    "concatenate": _concatenate,
+    "getitem": _getitem,
+}
