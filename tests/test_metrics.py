@@ -1,5 +1,7 @@
 """Metrics against NumPy: means over all samples, weights, classes, R2, names and the record."""
 
+import copy
+import pickle
 from typing import Any
 
 import numpy as np
@@ -420,15 +422,26 @@ def test_a_name_that_is_not_known_is_refused(wrong):
 def test_a_metric_is_made_again_from_its_config(case):
     made = OBJECTS[case]()
     config = made.get_config()
-    again = type(made).from_config(config)
-    assert again.get_config() == config
-    if case != "function":
-        assert type(metrics.deserialize(metrics.serialize(made))) is type(made)
+    with tn.saving.custom_object_scope({"quartic": quartic}):
+        for again in (
+            type(made).from_config(config),
+            metrics.deserialize(metrics.serialize(made)),
+            pickle.loads(pickle.dumps(made)),
+            copy.deepcopy(made),
+        ):
+            assert type(again) is type(made)
+            assert again.get_config() == config
 
 
-def test_a_config_may_name_classes_of_a_user():
+def test_a_config_may_name_classes_and_functions_of_a_user():
     config = {"class_name": "Largest", "config": {"name": "mine"}}
     assert metrics.deserialize(config, {"Largest": Largest}).name == "mine"
+    config = metrics.serialize(metrics.MeanMetricWrapper(quartic, "mine"))
+    assert metrics.deserialize(config, {"quartic": quartic})([0.0], [[2.0]]) == 16.0
+    with refused(ValueError, "MeanMetricWrapper 'mine'", "custom_objects"):
+        metrics.deserialize(config)
+    with refused(ValueError, "lambda"):
+        metrics.serialize(metrics.MeanMetricWrapper(lambda t, p: t - p))
 
 
 def test_metrics_know_whether_more_is_better():

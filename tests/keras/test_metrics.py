@@ -127,6 +127,15 @@ def test_a_metric_has_keras_s_config(name, options, samples):
     assert_both_agree(run)
 
 
+def test_a_wrapper_has_keras_s_config_and_understands_it():
+    def run(lib: Any) -> Any:
+        metric = lib.metrics.MeanMetricWrapper(lib.metrics.binary_accuracy, threshold=0.3)
+        again = lib.metrics.MeanMetricWrapper.from_config(metric.get_config())
+        return [lib.metrics.serialize(metric), float(again([[0.0, 1.0]], [[0.4, 0.4]]))]
+
+    assert_both_agree(run)
+
+
 ALIASES = ["mse", "MSE", "mae", "MAE", "mape", "MAPE", "msle", "MSLE", "bce", "BCE", "accuracy"]
 ALIASES += ["r2_score", "binary_accuracy", "log_cosh_error"]
 ALIASES += ["top_k_categorical_accuracy", "mean", "sum"]

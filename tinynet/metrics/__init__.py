@@ -19,6 +19,7 @@ from ..losses import (
     mean_squared_logarithmic_error,
     sparse_categorical_crossentropy,
 )
+from ..objects import custom_object_scope
 from .accuracy import (
     Accuracy,
     BinaryAccuracy,
@@ -87,9 +88,9 @@ __all__ = [
     "top_k_categorical_accuracy",
 ]
 
-_CLASSES = registry.names(
-    *(c for c in list(globals().values()) if isinstance(c, type) and issubclass(c, Metric))
-)
+_PUBLIC = [globals()[name] for name in __all__ if name in globals()]  # what was imported above
+registry.publish("keras.metrics", *_PUBLIC)
+_CLASSES = registry.names(*(thing for thing in _PUBLIC if isinstance(thing, type)))
 for _short, _class in {
     "mse": MeanSquaredError,
     "mae": MeanAbsoluteError,
@@ -99,7 +100,6 @@ for _short, _class in {
 }.items():
     _CLASSES |= dict.fromkeys((_short, _short.upper()), _class)
 TABLE = losses.TABLE | _CLASSES
-registry.publish("keras.metrics", *TABLE.values())
 
 _BY_SHAPE = dict.fromkeys(("accuracy", "acc"), "accuracy")
 _BY_SHAPE |= dict.fromkeys(("crossentropy", "ce"), "crossentropy")
@@ -162,4 +162,5 @@ def serialize(metric: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """Return the metric of a config; `custom_objects` are classes and functions by their names."""
-    return registry.lookup(config, TABLE | (custom_objects or {}), "metric")
+    with custom_object_scope(custom_objects):
+        return registry.lookup(config, TABLE, "metric")

@@ -14,6 +14,7 @@ from typing import Any
 from .. import initializers, losses, ops, registry
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx, no_grad
 from ..engine.variable import Variable
+from ..objects import deserialize_keras_object, serialize_keras_object
 
 
 class Metric:
@@ -237,10 +238,16 @@ class MeanMetricWrapper(Mean):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        config = super().get_config() | self.options
-        if type(self).__init__ is MeanMetricWrapper.__init__:
-            config["fn"] = self.fn
-        return config
+        takes_fn = type(self).__init__ is MeanMetricWrapper.__init__
+        fn = {"fn": serialize_keras_object(self.fn)} if takes_fn else {}
+        return {**super().get_config(), **fn, **self.options}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Metric:
+        """Return a metric made from what `get_config` returned."""
+        if isinstance(config.get("fn"), dict):
+            config = {**config, "fn": deserialize_keras_object(config["fn"])}
+        return cls(**config)
 
 
 def mean_of(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import registry
+from ..objects import custom_object_scope
 
 
 class LearningRateSchedule:
@@ -309,5 +310,5 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
     >>> deserialize(config)(10)
     0.0
     """
-    table: dict[str, Any] = TABLE | (custom_objects or {})
-    return registry.lookup(config, table, "learning rate schedule")
+    with custom_object_scope(custom_objects):
+        return registry.lookup(config, TABLE, "learning rate schedule")
