@@ -236,7 +236,8 @@ class Stream:
                 "Data is expected to be in format `x`, `(x,)`, `(x, y)`, or `(x, y, "
                 f"sample_weight)`, found a batch of {len(parts)} parts."
             )
-        return Dataset.of_one_batch(*parts, class_weight=self.class_weight)
+        x, y, sample_weight = (*parts, None, None)[:3]
+        return Dataset.of_one_batch(x, y, sample_weight, self.class_weight)
 
 
 def batches_of(
@@ -323,8 +324,8 @@ def split(data: tuple[Any, Any, Any], share: float) -> tuple[tuple[Any, ...], tu
     """
     if is_stream(data[0]):
         raise ValueError(
-            "`validation_split` is only supported for arrays. Received an iterable of batches as x: "
-            "pass `validation_data`."
+            "`validation_split` is only supported for arrays, received an iterable of batches as "
+            "x. Pass `validation_data`."
         )
     names = ("x", "y", "sample_weight")
     arrays = {

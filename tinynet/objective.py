@@ -79,14 +79,7 @@ class Objective:
             (None if target is None else target.shape, shape)
             for target, shape in zip(targets, shapes, strict=True)
         ]
-        self.losses = [
-            None
-            if each is None
-            else (getattr(losses, "resolve", None) or (lambda e, *_: losses.as_loss(e)))(
-                each, *both
-            )
-            for each, both in zip(given, types, strict=True)
-        ]
+        self.losses = [losses.resolve(each, *both) for each, both in zip(given, types, strict=True)]
         self.weights = self._loss_weights(loss_weights)
         several = len(self.partly) > 1
         self.trackers = {
@@ -101,11 +94,7 @@ class Objective:
         ):
             for i, each in enumerate(self._metrics_of(argument, identifiers)):
                 for identifier in each:
-                    metric = (getattr(metrics, "resolve", None) or (lambda e, *_: metrics.get(e)))(
-                        identifier, *types[i]
-                    )
-                    if isinstance(identifier, str):
-                        metric.name = identifier  # logs repeat what was typed
+                    metric = metrics.resolve(identifier, *types[i])
                     self.metrics[self._key(metric.name, i, heeds)] = metric, i, heeds
 
     # -- one for each output ------------------------------------------------------------------
@@ -136,12 +125,6 @@ class Objective:
         return list(given)
 
     def _loss_weights(self, given: Any) -> list[float]:
-        several = len(self.names) > 1
-        if given is not None and several and not isinstance(given, (list, tuple, dict)):
-            raise ValueError(
-                "loss_weights: expected a list or dict with a weight for each of the outputs "
-                f"{self.names}, received {given!r}."
-            )
         found = self._spread("loss_weights", given)
         return [1.0 if weight is None else float(weight) for weight in found]
 
@@ -179,7 +162,7 @@ class Objective:
         """
         if y is None:
             return [None] * len(self.names)
-        if isinstance(y, dict) and not set(y) - set(self.names):
+        if isinstance(y, dict):
             return self._by_name("y", y)
         flat = tree.flatten(y)
         if len(flat) == len(self.names):
@@ -189,7 +172,7 @@ class Objective:
             return [found.get(i) for i in range(len(self.names))]
         raise ValueError(
             f"y_true and y_pred have different structures: the outputs are {self.names}, and y has "
-            f"{len(flat)} parts" + (f" named {sorted(y)}." if isinstance(y, dict) else ".")
+            f"{len(flat)} parts."
         )
 
     def demand(self, y: Any) -> None:
@@ -213,8 +196,8 @@ class Objective:
         for i, value in self._values(y, y_pred, sample_weight).items():
             if value.shape != ():
                 raise TypeError(
-                    f"The loss must be a scalar to be trained on, received shape {value.shape}: use "
-                    "a reduction other than None."
+                    "The loss must be a scalar to be trained on, received shape "
+                    f"{value.shape}: use a reduction other than None."
                 )
             part = value if self.weights[i] == 1.0 else value * self.weights[i]
             total = part if total is None else total + part

@@ -9,7 +9,6 @@ Imports `compiler`, `optimizers`. Read next: `training.py`.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -21,7 +20,6 @@ from .compiler.jit import Executable
 from .compiler.passes import simplify
 from .compiler.program import Var, label, record, section, short_name
 from .data import Dataset, Stream
-from .engine.autodiff import gradients
 from .engine.tensor import Tensor, grad_mode, wrap
 from .engine.variable import Variable, stateless
 from .layers.base import within
@@ -217,7 +215,8 @@ class Ready:
             weights |= _weights(group, flat[""], self._trained)
         cells = dict(zip(self._cells, rest, strict=True))
         training = self.kind == "train"
-        with stateless({**weights, **cells}) as now, within(training=training):
+        # What layers add to the loss is part of this program, and of nothing else.
+        with stateless({**weights, **cells}) as now, within(training=training, losses={}):
             with section("forward"):
                 y_pred = self.model(x)
             self._form = tree.map_structure(lambda t: Var(t.shape, t.dtype), y_pred)
@@ -253,16 +252,10 @@ class Ready:
 
     def _gradients(self, loss: Tensor, weights: dict[Variable, Tensor]) -> dict[Variable, Tensor]:
         trained = {v: weight for v, weight in weights.items() if weight.requires_grad}
-        found = dict(zip(trained, gradients(loss, list(trained.values())), strict=True))
-        missing = [v.path for v, g in found.items() if g is None]
-        if missing and len(missing) == len(found):
-            raise ValueError("No gradients provided for any variable.")
-        if missing:
-            warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
+        found = dict(zip(trained, self.model.gradients_of(loss, trained), strict=True))
         for v, g in found.items():
-            if g is not None:
-                label(g, f"d_{short_name(v.path)}")
-        return {v: g for v, g in found.items() if g is not None}
+            label(g, f"d_{short_name(v.path)}")
+        return found
 
     def _updated(self, flats: Any, grads: dict[Variable, Tensor], scalars: Any) -> list[Tensor]:
         optimizer = self.model.optimizer

@@ -5,17 +5,18 @@ Imports everything that a model is trained with. Read next: `models.py`.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from . import optimizers, tree
+from . import ops, optimizers, tree
 from .callbacks import CallbackList, History, Logs
 from .data import Dataset, Stream, batches_of, is_stream, split
 from .engine.autodiff import gradients
 from .engine.tensor import Tensor, no_grad, wrap
-from .engine.variable import stateless
+from .engine.variable import Variable, stateless
 from .layers.base import within
 from .objective import Objective, check_names
 from .step import Step
@@ -128,7 +129,8 @@ class Trainer:
         """Return names for the outputs: their keys, or those of the layers that they come from."""
         if isinstance(y_pred, dict):
             return sorted(y_pred)
-        names = getattr(self, "output_names", None)
+        graph = getattr(self, "_graph", None) or self  # that of a Sequential has the names
+        names = getattr(graph, "output_names", None)
         return names or [f"output_{i + 1}" for i in range(len(tree.flatten(y_pred)))]
 
     # -- one step -----------------------------------------------------------------------------
@@ -141,8 +143,10 @@ class Trainer:
         sample_weight: Any = None,
         training: bool = True,
     ) -> Tensor:
-        """Return the loss of predictions, a scalar tensor."""
+        """Return the loss of predictions and what layers add to it, a scalar tensor."""
         loss = self._prepare_for(y, y_pred).loss(y, y_pred, sample_weight)
+        for term in self.losses:  # type: ignore[attr-defined]
+            loss = ops.sum(term) if loss is None else loss + ops.sum(term)
         if loss is None:
             raise ValueError("No loss to compute. Provide a `loss` argument in `compile()`.")
         return loss
@@ -159,9 +163,23 @@ class Trainer:
             y_pred = self(x)  # type: ignore[operator]
         loss = self.compute_loss(x, y, y_pred, sample_weight)
         variables = self.trainable_variables  # type: ignore[attr-defined]
-        grads = gradients(loss, [v.value for v in variables])
+        grads = self.gradients_of(loss, {v: v.value for v in variables})
         self.optimizer.apply(grads, variables)  # type: ignore[union-attr]
         return loss, y_pred
+
+    def gradients_of(self, loss: Tensor, weights: dict[Variable, Tensor]) -> list[Tensor]:
+        """Return the gradients of a loss with respect to weights; 0 for what has no part in it.
+
+        Warns of weights without part in it, unless they may belong to an output without a loss.
+        """
+        found = gradients(loss, list(weights.values()))
+        missing = [v.path for v, g in zip(weights, found, strict=True) if g is None]
+        if missing and len(missing) == len(weights):
+            raise ValueError("No gradients provided for any variable.")
+        if missing and None not in self._objective.losses:  # type: ignore[union-attr]
+            warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
+        pairs = zip(weights.values(), found, strict=True)
+        return [ops.zeros_like(weight) if g is None else g for weight, g in pairs]
 
     def test_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Tensor, Any]:
         """Return the loss and the predictions of a batch."""

@@ -1,0 +1,180 @@
+"""Models of several outputs: losses, weights, metrics and data by list and by name, as in Keras."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from side_by_side import ROWS, SEEDS, WIDTH, assert_both_agree, in_both, numbers
+
+import tinynet as tn
+
+X, A, B = numbers(0, ROWS, WIDTH), numbers(1, ROWS, 1), numbers(2, ROWS, 2)
+WEIGHT = abs(numbers(3, ROWS))
+
+
+def fork(lib: Any, form: type) -> Any:
+    """Return a model that forks into outputs "a" of width 1 and "b" of width 2."""
+    x = lib.Input((WIDTH,))
+    hidden = lib.layers.Dense(4, "tanh")(x)
+    a = lib.layers.Dense(1, name="a")(hidden)
+    b = lib.layers.Dense(2, "sigmoid", name="b")(hidden)
+    return lib.Model(x, {"a": a, "b": b} if form is dict else form((a, b)))
+
+
+def either(lists: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Draw a list of one for each output, or a dict of the same."""
+    return st.tuples(lists, st.sampled_from([list, dict])).map(lambda pair: given_as(*pair))
+
+
+def given_as(pair: Any, form: type) -> Any:
+    return dict(zip("ab", pair, strict=True)) if form is dict else list(pair)
+
+
+LOSS = st.sampled_from(["mse", "mae", "mean_squared_error"])
+SOME = st.lists(st.sampled_from(["mse", "mae", "MSE"]), max_size=2, unique=True)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    form=st.sampled_from([list, tuple, dict]),
+    pairs=st.tuples(LOSS, LOSS),
+    losses=st.sampled_from([None, list, dict]),
+    weights=st.none() | st.tuples(st.floats(0.25, 4.0), st.floats(0.25, 4.0)),
+    metrics=st.none() | st.tuples(SOME, SOME),
+    weighted=st.none() | st.tuples(SOME, SOME),
+    by_name=st.booleans(),
+    sample_weight=st.sampled_from(["none", "one", "each"]),
+    seed=SEEDS,
+)
+def test_two_outputs_train_with_the_losses_metrics_and_keys_of_keras(
+    run_eagerly, form, pairs, losses, weights, metrics, weighted, by_name, sample_weight, seed
+):
+    if weights is not None and losses is None:
+        losses = list  # Keras wants weights of the form of the losses
+    if form is dict:
+        losses, by_name = losses and dict, True
+    elif sample_weight != "none":
+        by_name = False  # Keras fails
+
+    def options() -> dict[str, Any]:
+        found: dict[str, Any] = {"loss": given_as(pairs, losses) if losses else pairs[0]}
+        if weights:
+            found["loss_weights"] = given_as(weights, losses)
+        named = dict if form is dict else list
+        found["metrics"] = metrics and given_as(metrics, named)
+        found["weighted_metrics"] = weighted and given_as(weighted, named)
+        return found
+
+    def run(lib: Any) -> Any:
+        model = fork(lib, form)
+        model.compile("sgd", **options(), run_eagerly=run_eagerly[lib])
+        y = {"a": A, "b": B} if by_name else form((A, B))
+        given = {"none": None, "one": WEIGHT, "each": given_as((WEIGHT, WEIGHT[::-1]), type(y))}
+        weight = given[sample_weight]
+        if form is tuple and isinstance(weight, list):
+            weight = tuple(weight)
+        np.random.seed(seed)
+        history = model.fit(X, y, 8, 2, 0, validation_data=(X[:9], cut(y)), sample_weight=weight)
+        as_dict = model.evaluate(X, y, sample_weight=weight, verbose=0, return_dict=True)
+        return history.history, as_dict, model.get_weights()
+
+    assert_both_agree(run)
+
+
+def cut(y: Any) -> Any:
+    return {k: v[:9] for k, v in y.items()} if isinstance(y, dict) else type(y)(v[:9] for v in y)
+
+
+def test_evaluate_lists_the_loss_those_of_the_outputs_and_the_metrics_as_keras(run_eagerly):
+    def run(lib: Any) -> Any:
+        model = fork(lib, list)
+        chosen = {"metrics": {"a": ["mse"], "b": "mae"}, "weighted_metrics": [["mae"], None]}
+        model.compile("sgd", ["mse", "mae"], run_eagerly=run_eagerly[lib], **chosen)
+        batch = model.train_on_batch(X, [A, B]), model.test_on_batch(X, [A, B], return_dict=True)
+        return model.evaluate(X, [A, B], verbose=0), batch, model.predict(X, verbose=0)
+
+    assert_both_agree(run)
+
+
+@pytest.mark.parametrize("loss", [["mse", None], [None, "mae"]])
+@pytest.mark.parametrize("partly", [False, True])
+def test_an_output_without_a_loss_needs_no_targets(run_eagerly, loss, partly):
+    kept = [y for y, one in zip((A, B), loss, strict=True) if one]
+
+    def run(lib: Any) -> Any:
+        model = fork(lib, list)
+        model.compile("sgd", loss, run_eagerly=run_eagerly[lib])
+        y = (kept if len(kept) > 1 else kept[0]) if partly else [A, B]
+        return model.fit(X, y, 8, 2, 0, shuffle=False).history, model.get_weights()
+
+    assert_both_agree(run)
+
+
+def test_an_output_of_a_dict_may_be_left_out_of_the_losses_and_metrics(run_eagerly):
+    def run(lib: Any) -> Any:
+        model = fork(lib, dict)
+        model.compile("sgd", {"b": "mse"}, metrics={"a": ["mae"]}, run_eagerly=run_eagerly[lib])
+        return model.fit(X, {"a": A, "b": B}, 8, 2, 0, shuffle=False).history
+
+    assert_both_agree(run)
+
+
+WRONG: dict[str, tuple[dict[str, Any], Any]] = {
+    "a loss too many": ({"loss": ["mse", "mse", "mae"]}, [A, B]),
+    "a loss by an unknown name": ({"loss": {"a": "mse", "c": "mse"}}, [A, B]),
+    "a weight too many": ({"loss": ["mse", "mae"], "loss_weights": [1.0, 2.0, 3.0]}, [A, B]),
+    "metrics of one output": ({"loss": "mse", "metrics": ["mae"]}, [A, B]),
+    "metrics by an unknown name": ({"loss": "mse", "metrics": {"c": "mae"}}, [A, B]),
+    "targets of one output": ({"loss": "mse"}, A),
+    "class weights": ({"loss": "mse", "class_weight": {0: 2.0}}, [A, B]),
+}
+
+
+def compile_and_fit(model: Any, y: Any, options: dict[str, Any], class_weight: Any = None) -> Any:
+    model.compile("sgd", **options)
+    return model.fit(X, y, verbose=0, class_weight=class_weight)
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_does_not_fit_the_outputs_is_refused_as_in_keras(case):
+    options, y = WRONG[case]
+
+    def run(lib: Any) -> Any:
+        model, rest = fork(lib, list), dict(options)
+        weight = rest.pop("class_weight", None)
+        before = model.get_weights()
+        with pytest.raises((ValueError, KeyError)) as caught:
+            compile_and_fit(model, y, rest, weight)
+        assert all(map(np.array_equal, before, model.get_weights()))
+        return caught.type
+
+    assert in_both(run)[0] is ValueError
+
+
+# Where Keras trains on something else than what was meant.
+BETTER: dict[str, tuple[dict[str, Any], Any, list[str]]] = {
+    "a loss too few": ({"loss": ["mse"]}, [A, B], ["loss", "['a', 'b']", "received 1"]),
+    "targets by an unknown name": ({"loss": "mse"}, {"a": A, "c": B}, ["'b'", "'c'"]),
+}
+
+
+@pytest.mark.parametrize("case", BETTER)
+def test_what_keras_takes_for_something_else_is_refused(case):
+    options, y, words = BETTER[case]
+    with pytest.raises(ValueError, match=re.escape(words[0])) as caught:
+        compile_and_fit(fork(tn, list), y, options)
+    assert not [word for word in words if word not in str(caught.value)]
+
+
+def test_one_weight_of_losses_is_that_of_each(run_eagerly):
+    def run(lib: Any) -> Any:
+        model = fork(lib, list)
+        options = {"loss": "mse", "loss_weights": 0.5, "run_eagerly": run_eagerly[lib]}
+        return compile_and_fit(model, [A, B], options).history
+
+    assert_both_agree(run)
