@@ -629,11 +629,11 @@ def test_units_are_a_positive_whole_number(units):
 
 @pytest.mark.parametrize(
     "option",
-    ["kernel_regularizer", "bias_constraint", "activity_regularizer", "lora_rank"],
+    ["kernel_constraint", "bias_constraint", "lora_rank", "lora_alpha", "quantization_config"],
 )
-def test_an_option_that_is_not_supported_is_refused_and_not_ignored(option):
-    with refused(ValueError, option, "not supported"):
-        Dense(1, **{option: "l2"})
+def test_an_option_that_is_out_of_scope_is_refused_and_not_ignored(option):
+    with refused(ValueError, "Dense", option, "out of", "model.save"):
+        Dense(1, **{option: 3})
 
 
 def test_an_activation_is_a_layer_of_its_own_too():

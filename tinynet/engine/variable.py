@@ -56,6 +56,7 @@ class Variable(Operand):
         "array",  # the numbers themselves; only `assign` and the memory write here
         "name",
         "path",
+        "regularizer",  # what layers add to the loss for it, a function, or None
     )
 
     def __init__(
@@ -68,6 +69,7 @@ class Variable(Operand):
     ) -> None:
         self.name = name
         self.path = path or name
+        self.regularizer: Any = None
         self._trainable = trainable
         self.array = to_array(value, dtype)
         self._memory: Memory | None = None
@@ -214,7 +216,8 @@ class Variable(Operand):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the numbers, not the memory they live in."""
-        return Variable, (self.array, self.dtype, self._trainable, self.name, self.path)
+        made_with = (self.array, self.dtype, self._trainable, self.name, self.path)
+        return Variable, made_with, (None, {"regularizer": self.regularizer})
 
     def __repr__(self) -> str:
         return (

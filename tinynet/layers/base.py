@@ -17,12 +17,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from .. import initializers, ops, registry, tree
+from .. import initializers, ops, registry, regularizers, tree
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx, no_grad, state, to_array
 from ..engine.variable import Variable, stateless
+from ..random import SeedGenerator
 
 Shape = tuple[int | None, ...]
 
@@ -83,6 +85,12 @@ class _Context(threading.local):
 
     scope: tuple[Layer, ...] = ()
     training = False
+    inside = False  # is a layer being called?
+
+    def __init__(self) -> None:
+        # What layers added to the loss, each in the last call from outside that it took part in.
+        self.losses: Any = WeakKeyDictionary()
+
     allowance: int | None = None  # while a file is loaded: the bytes that its weights may take
 
 
@@ -132,6 +140,8 @@ class Layer:
         The dtype of weights, `floatx` by default.
     trainable : bool
         Whether training changes the weights.
+    activity_regularizer : regularizer or str, optional
+        What it returns for the output, divided by the length of the batch, is added to the loss.
 
     Raises
     ------
@@ -151,7 +161,9 @@ class Layer:
 
     built = False
     noted_shape: Any = None  # of the outputs of the last call on placeholders
+    noted_calls: tuple[int, ...] = ()  # the numbers of the first output of each
     _takes_training = False
+    activity_regularizer: Any = None
     _arguments: Any = None  # what a layer without `get_config` was made with, if it is plain data
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -161,7 +173,13 @@ class Layer:
         return layer
 
     def __init__(
-        self, *, name: str | None = None, dtype: Any = None, trainable: bool = True, **kwargs: Any
+        self,
+        *,
+        activity_regularizer: Any = None,
+        name: str | None = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        **kwargs: Any,
     ) -> None:
         given = [kwargs.pop(key) for key in ("input_shape", "input_dim") if key in kwargs]
         kwargs.pop("autocast", None)
@@ -187,6 +205,7 @@ class Layer:
                 "Sequential model with an `Input(shape)` instead.",
                 stacklevel=3,
             )
+        self.activity_regularizer = regularizers.get(activity_regularizer)
         self._trainable = bool(trainable)
         self._own: list[Variable] = []  # what add_weight made
         self._frozen: set[Variable] = set()  # those of them that never train
@@ -221,7 +240,8 @@ class Layer:
                 return self._run(zeros, **{**options, "training": False})
 
         # A length that differs between batches of 2 and of 3 is one that varies with the batch.
-        with stateless({weight: weight.value for weight in self.weights}):  # no call to remember
+        # Nothing of it is to be remembered.
+        with within(losses={}), stateless({v: v.value for v in self.variables}):
             first = run(2)
             others = iter(tree.flatten(run(3)))
         return tree.map_structure(lambda x: _common(x.shape, next(others).shape), first)
@@ -235,6 +255,8 @@ class Layer:
             "registered_name": None,
         }
         found = {"name": self.name, "trainable": self.trainable, "dtype": policy}
+        if self.activity_regularizer is not None:
+            found["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         if _overrides(type(self), "get_config"):
             return found
         if self._arguments is None:
@@ -259,6 +281,8 @@ class Layer:
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the outputs: tensors for tensors or arrays, placeholders for placeholders."""
+        if not context.inside:
+            return self._from_outside(inputs, *args, **kwargs)
         if type(inputs) is Tensor:
             inputs = self._to_tensor(inputs)
         else:
@@ -276,6 +300,17 @@ class Layer:
         self._called = True
         return outputs
 
+    def _from_outside(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the layer; what was added to the loss by an earlier such call is forgotten."""
+        if context.losses:
+            for layer in self._family():
+                context.losses.pop(layer, None)
+        context.inside = True
+        try:
+            return self(*args, **kwargs)
+        finally:
+            context.inside = False
+
     def _run(self, inputs: Any, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
         if training is not None and training != context.training:
             with within(training=bool(training)):  # the layers within are told, too
@@ -283,6 +318,10 @@ class Layer:
         if self._takes_training:
             kwargs["training"] = context.training
         outputs = self.call(inputs, *args, **kwargs)
+        if self.activity_regularizer is not None:
+            for output in tree.flatten(outputs):
+                share = max(output.shape[0], 1) if output.ndim else 1
+                self.add_loss(self.activity_regularizer(output) / share)
         if state.recording is not None and isinstance(outputs, Tensor):
             state.recording.names.setdefault(outputs, self.name)
         return outputs
@@ -328,7 +367,9 @@ class Layer:
             shape = tree.map_structure(lambda x: x.shape, inputs)
             shapes = self._probe(shape, **options) if probes else self.compute_output_shape(shape)
         node, self.noted_shape = Node(self, inputs, [], options), shapes
-        return _map_shapes(lambda shape: KerasTensor(shape, self.dtype, node), shapes)
+        outputs = _map_shapes(lambda shape: KerasTensor(shape, self.dtype, node), shapes)
+        self.noted_calls += (node.outputs[0].number,)
+        return outputs
 
     # -- weights ------------------------------------------------------------------------------
 
@@ -338,9 +379,18 @@ class Layer:
         initializer: Any = None,
         dtype: Any = None,
         trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: None = None,
         name: str | None = None,
     ) -> Variable:
-        """Return a new weight of `shape`, filled by `initializer` (glorot_uniform by default)."""
+        """Return a new weight of `shape`, filled by `initializer` (glorot_uniform by default).
+
+        What `regularizer` returns for it is added to the loss, while it trains. ValueError for a
+        length that is not known, and for a constraint.
+        """
+        if constraint is not None:
+            raise ValueError(out_of_scope("add_weight", {"constraint": constraint}))
         shape = () if shape is None else tuple(shape)
         if any(n is None for n in shape):
             raise ValueError(f"add_weight: expected a shape of known lengths, received {shape}.")
@@ -357,6 +407,7 @@ class Layer:
             name=name,
             path="/".join((*(layer.name for layer in scope), name)),
         )
+        weight.regularizer = regularizers.get(regularizer)
         self._own.append(weight)
         if not trainable:
             self._frozen.add(weight)
@@ -387,9 +438,48 @@ class Layer:
         """The weights that training leaves alone."""
         return [w for w in self.weights if not (w.trainable and self._trainable)]
 
-    variables = weights
     trainable_variables = trainable_weights
-    non_trainable_variables = non_trainable_weights
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The weights and, behind them, the states of the generators of random numbers."""
+        family = self._family()
+        seeds = (seed.state for layer in family for seed in _among(vars(layer), SeedGenerator))
+        return list(dict.fromkeys([*self.weights, *seeds]))
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """The variables that training leaves alone, or that layers change by themselves."""
+        return [v for v in self.variables if not (v.trainable and self._trainable)]
+
+    def _family(self) -> list[Layer]:
+        """Return the layer and all within, each once."""
+        return list(dict.fromkeys([self, *(x for layer in self.layers for x in layer._family())]))
+
+    # -- losses -------------------------------------------------------------------------------
+
+    def add_loss(self, loss: Any) -> None:
+        """Add a scalar tensor, or several, to the loss that the model is trained on.
+
+        To be called in `call`, of tensors computed there.
+
+        >>> import tinynet as tn
+        >>> class Watched(Layer):
+        ...     def call(self, inputs):
+        ...         self.add_loss(0.1 * tn.ops.sum(inputs))
+        ...         return inputs
+        >>> layer = Watched()
+        >>> layer([[1.0, 2.0]]), layer.losses
+        (tensor([[1., 2.]], dtype=float32), [tensor(0.3, dtype=float32)])
+        """
+        context.losses.setdefault(self, []).extend(map(as_tensor, tree.flatten(loss)))
+
+    @property
+    def losses(self) -> list[Tensor]:
+        """What the last call adds to the loss, and what the regularizers of weights do."""
+        found = [x for layer in self._family() for x in context.losses.get(layer, ())]
+        trained = (w for w in self.trainable_weights if w.regularizer is not None)
+        return found + [as_tensor(w.regularizer(w.value)) for w in trained]
 
     @property
     def trainable(self) -> bool:
@@ -511,6 +601,14 @@ def _noted(build: Callable[..., Any]) -> Callable[..., Any]:
         self._built_shape = input_shape
 
     return noted
+
+
+INSTEAD = "Write a layer of your own, or use Keras, which reads the files that `model.save` writes."
+
+
+def out_of_scope(name: str, options: dict[str, Any]) -> str:
+    """Return the message that refuses options of Keras's for what is not here."""
+    return f"{name}: out of tinynet's scope: {options}. {INSTEAD}"
 
 
 def _among(attributes: dict[str, Any], kind: type) -> Iterator[Any]:

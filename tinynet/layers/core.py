@@ -1,6 +1,7 @@
-"""The layers themselves: the input, the dense layer, the activation.
+"""The input and the dense layer.
 
-Imports `base.py`, `activations.py`, `initializers.py`. Read next: `losses.py`.
+Imports `base.py`, `activations.py`, `initializers.py`, `regularizers.py`. Read next:
+`weightless.py`.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import activations, initializers, tree
+from .. import activations, initializers, regularizers, tree
 from ..engine.variable import Variable
-from .base import KerasTensor, Layer, Node, Shape, to_shape
+from .base import KerasTensor, Layer, Node, Shape, out_of_scope, to_shape
 
 
 class InputLayer(Layer):
@@ -103,6 +104,9 @@ class Dense(Layer):
         None is linear.
     use_bias : bool
     kernel_initializer, bias_initializer : str, initializer or function
+    kernel_regularizer, bias_regularizer, activity_regularizer : str, regularizer or function
+        What they return for the kernel, for the bias, and for the output divided by the length of
+        the batch, is added to the loss.
     name, dtype, trainable, input_shape, input_dim
         As for `Layer`; the last two declare the input when the layer is a Sequential's first.
 
@@ -114,8 +118,8 @@ class Dense(Layer):
     Raises
     ------
     ValueError
-        When `units` is no positive integer, a name is unknown, or an option is given that is not
-        supported here (regularizers, constraints, LoRA, quantization).
+        When `units` is no positive integer, a name is unknown, or an option is given that is out of
+        scope here (constraints, LoRA, quantization).
 
     >>> import tinynet as tn
     >>> layer = Dense(2, kernel_initializer="ones")
@@ -134,9 +138,9 @@ class Dense(Layer):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
-        kernel_regularizer: None = None,
-        bias_regularizer: None = None,
-        activity_regularizer: None = None,
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
         kernel_constraint: None = None,
         bias_constraint: None = None,
         lora_rank: None = None,
@@ -145,9 +149,6 @@ class Dense(Layer):
         **kwargs: Any,
     ) -> None:
         refused = {
-            "kernel_regularizer": kernel_regularizer,
-            "bias_regularizer": bias_regularizer,
-            "activity_regularizer": activity_regularizer,
             "kernel_constraint": kernel_constraint,
             "bias_constraint": bias_constraint,
             "lora_rank": lora_rank,
@@ -156,8 +157,8 @@ class Dense(Layer):
         }
         given = {key: value for key, value in refused.items() if value is not None}
         if given:
-            raise ValueError(f"Dense: these options are not supported by tinynet: {given}.")
-        super().__init__(**kwargs)
+            raise ValueError(out_of_scope("Dense", given))
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         if not isinstance(units, (int, np.integer)) or units <= 0:
             raise ValueError(
                 "Received an invalid value for `units`, expected a positive integer. "
@@ -168,6 +169,8 @@ class Dense(Layer):
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
 
     def build(self, input_shape: Any) -> None:
         """Make kernel and bias for inputs whose last axis has the length of `input_shape`'s."""
@@ -177,10 +180,20 @@ class Dense(Layer):
                 f"Layer '{self.name}' needs to know the length of its inputs' last axis, received "
                 f"the shape {input_shape}."
             )
-        self._kernel = self.add_weight((width, self.units), self.kernel_initializer, name="kernel")
+        self._kernel = self.add_weight(
+            (width, self.units),
+            self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            name="kernel",
+        )
         self.bias = None
         if self.use_bias:
-            self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias")
+            self.bias = self.add_weight(
+                (self.units,),
+                self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                name="bias",
+            )
 
     @property
     def kernel(self) -> Variable:
@@ -226,34 +239,9 @@ class Dense(Layer):
             "use_bias": self.use_bias,
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": None,
-            "bias_regularizer": None,
+            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
             "kernel_constraint": None,
             "bias_constraint": None,
             "quantization_config": None,
         }
-
-
-class Activation(Layer):
-    """An activation as a layer of its own.
-
-    >>> Activation("relu")([-1.0, 2.0])
-    tensor([0., 2.], dtype=float32)
-    """
-
-    def __init__(self, activation: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.activation = activations.get(activation)
-        self.built = True
-
-    def call(self, inputs: Any) -> Any:
-        """Return the activation of each element."""
-        return self.activation(inputs)
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return `input_shape`."""
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "activation": activations.serialize(self.activation)}

@@ -1,0 +1,200 @@
+"""Layers that bring data into the range in which networks learn.
+
+Imports `base.py`, `weightless.py`. Read next: `regularization.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from .. import ops, tree
+from ..engine.tensor import Tensor
+from .base import Layer
+from .weightless import Weightless
+
+
+class Rescaling(Weightless):
+    """``inputs * scale + offset``; both are numbers, or as many as the last axis is long.
+
+    >>> Rescaling(1 / 127.5, offset=-1.0)([0.0, 255.0])
+    tensor([-1.,  1.], dtype=float32)
+    """
+
+    options = ("scale", "offset")
+
+    def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scale, self.offset = _plain(scale), _plain(offset)
+
+    def call(self, inputs: Any) -> Any:
+        """Return the inputs, scaled and shifted."""
+        return inputs * ops.cast(self.scale, inputs.dtype) + ops.cast(self.offset, inputs.dtype)
+
+
+class Normalization(Layer):
+    """Inputs less their mean, divided by their standard deviation, which `adapt` takes from data.
+
+    Parameters
+    ----------
+    axis : int, several, or None
+        The axes along which each place has a mean and a variance of its own: by default the last,
+        that of the features. None is one mean for all.
+    mean, variance : numbers or lists, optional
+        Both, instead of `adapt`.
+    invert : bool
+        Whether to go back from normalized inputs.
+    name, dtype, trainable
+        As for `Layer`.
+
+    Raises
+    ------
+    ValueError
+        For one of mean and variance without the other, or of another shape; when the layer is built
+        for an axis that is not there, or whose length is not known.
+
+    >>> import numpy as np
+    >>> x = np.array([[0.0], [100.0], [200.0]], "float32")
+    >>> layer = Normalization()
+    >>> layer.adapt(x)
+    >>> layer(x).numpy().round(3).T
+    array([[-1.225,  0.   ,  1.225]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        axis: Any = -1,
+        mean: Any = None,
+        variance: Any = None,
+        invert: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.axis = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+        if np.shape(mean) != np.shape(variance) or (mean is None) != (variance is None):
+            raise ValueError(
+                "When setting values directly, both `mean` and `variance` must be set, of one "
+                f"shape. Received: mean={mean} and variance={variance}"
+            )
+        if np.ndim(mean) > len(self.axis):
+            raise ValueError(
+                f"mean: expected at most {len(self.axis)} axes, as axis={self.axis}, received "
+                f"shape {np.shape(mean)}."
+            )
+        self.input_mean, self.input_variance = _plain(mean), _plain(variance)
+        self.invert = invert
+
+    def build(self, input_shape: Any) -> None:
+        """Make the weights: a mean and a variance for each place along the axes."""
+        rank = len(input_shape)
+        kept = sorted(axis % rank for axis in self.axis if -rank <= axis < rank)
+        if len(kept) < len(self.axis) or any(input_shape[i] is None for i in kept):
+            raise ValueError(
+                f"Layer '{self.name}': expected inputs whose lengths along axis={self.axis} are "
+                f"known, received shape {input_shape}."
+            )
+        self._kept, self._reduced = kept, tuple(i for i in range(rank) if i not in kept)
+        self._lengths = tuple(input_shape[i] for i in kept)
+        self._broadcast = tuple(input_shape[i] if i in kept else 1 for i in range(rank))
+        if self.input_mean is None:
+            options: dict[str, Any] = {"shape": self._lengths, "trainable": False}
+            self.adapt_mean = self.add_weight(initializer="zeros", name="mean", **options)
+            self.adapt_variance = self.add_weight(initializer="ones", name="variance", **options)
+            self.count = self.add_weight(
+                initializer="zeros", dtype="int32", trainable=False, name="count"
+            )
+
+    def adapt(self, data: Any) -> None:
+        """Take mean and variance from `data`: an array, or an iterable of batches of samples.
+
+        Of a batch ``(x, y)`` the first part is taken. ValueError for data without samples, whose
+        shape does not fit the layer, or for a layer that was made with a mean.
+        """
+        if self.input_mean is not None:
+            raise ValueError(
+                f"adapt: layer '{self.name}' was made with mean={self.input_mean}; make it "
+                "without, to take it from data."
+            )
+        total = mean = variance = np.float64(0)
+        for batch in _batches(data):
+            if not self.built:
+                self.build(batch.shape)
+                self.built = True
+            here = [batch.shape[i] for i in self._kept] if batch.ndim == len(self._broadcast) else 0
+            if here != list(self._lengths):
+                raise ValueError(
+                    f"adapt: layer '{self.name}' was built for inputs like {self._broadcast}, "
+                    f"received data of shape {batch.shape}."
+                )
+            count = math.prod(batch.shape[i] for i in self._reduced)
+            total = total + count
+            share = count / total if total else np.nan
+            center = batch.mean(self._reduced)
+            shifted = mean * (1 - share) + center * share
+            # Of each part its variance, and how far its mean is from that of all.
+            variance = (variance + (mean - shifted) ** 2) * (1 - share) + (
+                batch.var(self._reduced) + (center - shifted) ** 2
+            ) * share
+            mean = shifted
+        if not total:
+            raise ValueError("adapt: expected at least one sample, received none.")
+        self.adapt_mean.assign(mean)
+        self.adapt_variance.assign(variance)
+
+    @property
+    def mean(self) -> Tensor | None:
+        """The mean, of a shape that broadcasts to the inputs'; None before the layer is built."""
+        return self._as_built(self.input_mean, "adapt_mean")
+
+    @property
+    def variance(self) -> Tensor | None:
+        """The variance, of a shape that broadcasts to the inputs'; None before it is built."""
+        return self._as_built(self.input_variance, "adapt_variance")
+
+    def _as_built(self, given: Any, weight: str) -> Tensor | None:
+        if not self.built:
+            return None
+        if given is None:
+            return ops.reshape(getattr(self, weight), self._broadcast)
+        return ops.reshape(
+            np.broadcast_to(np.array(given, self.dtype), self._lengths), self._broadcast
+        )
+
+    def call(self, inputs: Any) -> Any:
+        """Return the inputs normalized, or with `invert` taken back."""
+        spread = ops.maximum(ops.sqrt(self.variance), 1e-7)
+        return inputs * spread + self.mean if self.invert else (inputs - self.mean) / spread
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return `input_shape`."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "axis": self.axis,
+            "invert": self.invert,
+            "mean": self.input_mean,
+            "variance": self.input_variance,
+        }
+
+
+def _plain(value: Any) -> Any:
+    """Return a number, or an array as a list, so that a config can hold it."""
+    return value if value is None else np.asarray(value).tolist()
+
+
+def _batches(data: Any) -> Iterable[Any]:
+    """Yield the samples in `data`, an array or an iterable of batches, as arrays."""
+    is_array = hasattr(data, "shape") or not isinstance(data, Iterable)
+    if is_array or (isinstance(data, (list, tuple)) and not tree.is_structure(data)):
+        data = [data]
+    for batch in data:
+        samples = np.asarray(batch[0] if isinstance(batch, tuple) else batch)
+        if samples.dtype.kind not in "fiub" or not samples.ndim:
+            raise ValueError(f"adapt: expected arrays of numbers, received {batch!r}.")
+        yield samples

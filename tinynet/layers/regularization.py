@@ -1,0 +1,85 @@
+"""Layers that keep a network from learning its samples by heart.
+
+Imports `weightless.py`, `../random.py`. Read next: `../losses/base.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..random import SeedGenerator
+from .weightless import Weightless
+
+
+class Dropout(Weightless):
+    """In training, a share of the inputs is set to 0 and the others are divided by ``1 - rate``.
+
+    Otherwise the inputs pass as they are. Which ones it is, is drawn anew at each call, as
+    Keras on JAX draws it. Source: Srivastava et al., "Dropout", JMLR 15, 2014.
+
+    Parameters
+    ----------
+    rate : float from 0 to 1
+        The share.
+    noise_shape : tuple of int or None, optional
+        The shape of what is drawn, to be broadcast to the inputs; None is their length. So
+        ``(None, 1)`` sets whole samples to 0.
+    seed : int, optional
+    name, dtype, trainable
+        As for `Layer`.
+
+    Raises
+    ------
+    ValueError
+        For a `rate`, `noise_shape` or `seed` that is no such thing.
+
+    >>> layer = Dropout(0.5, seed=1)
+    >>> layer([1.0, 2.0, 3.0], training=True), layer([1.0, 2.0, 3.0])
+    (tensor([2., 0., 0.], dtype=float32), tensor([1., 2., 3.], dtype=float32))
+    """
+
+    options = ("rate", "seed", "noise_shape")
+
+    def __init__(
+        self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(rate, (int, float, np.number)) or not 0 <= rate <= 1:
+            raise ValueError(
+                "Invalid value received for argument `rate`. Expected a float value between 0 and "
+                f"1. Received: rate={rate}"
+            )
+        self.rate, self.seed = rate, seed
+        self.noise_shape = None if noise_shape is None else _noise_shape(noise_shape)
+        if rate > 0:
+            self.seed_generator = SeedGenerator(seed)
+        self.built = True
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Return the inputs, in training with some of them 0."""
+        if not training or self.rate == 0:
+            return inputs
+        if self.rate == 1:
+            return ops.zeros_like(inputs)
+        shape = inputs.shape
+        if self.noise_shape is not None:
+            pairs = zip(self.noise_shape, shape, strict=True)
+            shape = tuple(n if noise is None else noise for noise, n in pairs)
+        kept = self.seed_generator.mask(shape, 1.0 - self.rate)
+        return ops.where(kept, inputs / (1.0 - self.rate), 0.0)
+
+
+def _noise_shape(value: Any) -> tuple[int | None, ...]:
+    """Return a shape as a tuple; ValueError unless it holds positive integers and None."""
+    good = isinstance(value, (list, tuple)) and all(
+        n is None or (isinstance(n, int) and n > 0) for n in value
+    )
+    if not good:
+        raise ValueError(
+            "Invalid value received for argument `noise_shape`. Expected a tuple or list of "
+            f"positive integers or None. Received: noise_shape={value}"
+        )
+    return tuple(value)

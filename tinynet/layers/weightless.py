@@ -1,0 +1,215 @@
+"""Layers without weights: their base, activations, and what changes shapes.
+
+Imports `base.py`, `activations.py`. Read next: `merging.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import activations, ops
+from .base import Layer
+
+
+class Weightless(Layer):
+    """Base of layers that are a function of their inputs and options; `options` names the latter.
+
+    The output has the shape of the input, unless `compute_output_shape` says otherwise.
+    """
+
+    options: tuple[str, ...] = ()
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return `input_shape`."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), **{key: getattr(self, key) for key in self.options}}
+
+
+# -- activations ----------------------------------------------------------------------------------
+
+
+class Activation(Weightless):
+    """An activation as a layer of its own.
+
+    >>> Activation("relu")([-1.0, 2.0])
+    tensor([0., 2.], dtype=float32)
+    """
+
+    def __init__(self, activation: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.activation = activations.get(activation)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Return the activation of each element."""
+        return self.activation(inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "activation": activations.serialize(self.activation)}
+
+
+class ReLU(Weightless):
+    """`activations.relu` with its options; ValueError where they are negative or None.
+
+    >>> ReLU(max_value=6.0)([-1.0, 2.0, 9.0])
+    tensor([0., 2., 6.], dtype=float32)
+    """
+
+    options = ("max_value", "negative_slope", "threshold")
+
+    def __init__(
+        self,
+        max_value: float | None = None,
+        negative_slope: float = 0.0,
+        threshold: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.max_value = None if max_value is None else _not_negative("max_value", max_value)
+        self.negative_slope = _not_negative("negative_slope", negative_slope)
+        self.threshold = _not_negative("threshold", threshold)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Return `relu` of each element."""
+        return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
+
+
+class LeakyReLU(Weightless):
+    """`activations.leaky_relu`; ValueError for a slope that is negative or None.
+
+    >>> LeakyReLU()([-1.0, 2.0])
+    tensor([-0.3,  2. ], dtype=float32)
+    """
+
+    options = ("negative_slope",)
+
+    def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.negative_slope = _not_negative("negative_slope", negative_slope)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Return `leaky_relu` of each element."""
+        return activations.leaky_relu(inputs, self.negative_slope)
+
+
+class ELU(Weightless):
+    """`activations.elu`.
+
+    >>> ELU()([-1000.0, 2.0])
+    tensor([-1.,  2.], dtype=float32)
+    """
+
+    options = ("alpha",)
+
+    def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.alpha = alpha
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Return `elu` of each element."""
+        return activations.elu(inputs, self.alpha)
+
+
+class Softmax(Weightless):
+    """`activations.softmax` along `axis`, one or several.
+
+    >>> Softmax()([[1.0, 1.0]])
+    tensor([[0.5, 0.5]], dtype=float32)
+    """
+
+    options = ("axis",)
+
+    def __init__(self, axis: Any = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = axis
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Return numbers that add up to 1 along the axis."""
+        axis = tuple(self.axis) if isinstance(self.axis, list) else self.axis
+        return activations.softmax(inputs, axis)
+
+
+def _not_negative(name: str, value: Any) -> Any:
+    if value is None or value < 0:
+        raise ValueError(f"{name}: expected a number of at least 0, received {value}.")
+    return value
+
+
+# -- shapes ---------------------------------------------------------------------------------------
+
+
+class Flatten(Weightless):
+    """Each sample as a row of numbers: (batch, 2, 3) becomes (batch, 6), and (batch,) (batch, 1).
+
+    ValueError for a `data_format` other than ``"channels_last"``, or None, which is the same.
+
+    >>> Flatten()([[[1.0, 2.0], [3.0, 4.0]]])
+    tensor([[1., 2., 3., 4.]], dtype=float32)
+    """
+
+    options = ("data_format",)
+
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if data_format not in (None, "channels_last"):
+            raise ValueError(f"data_format: expected 'channels_last', received {data_format!r}.")
+        self.data_format = "channels_last"
+
+    def call(self, inputs: Any) -> Any:
+        """Return the elements of each sample in a row."""
+        return ops.reshape(inputs, self.compute_output_shape(inputs.shape))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the length of the batch and the product of the other lengths."""
+        lengths = input_shape[1:]
+        return (input_shape[0], None if None in lengths else math.prod(lengths))
+
+
+class Reshape(Weightless):
+    """Each sample in another shape, of which one length may be -1.
+
+    ValueError where the numbers of elements differ, or a length is not known.
+
+    >>> Reshape((-1, 2))([[1.0, 2.0, 3.0, 4.0]]).shape
+    (1, 2, 2)
+    """
+
+    options = ("target_shape",)
+
+    def __init__(self, target_shape: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target_shape = tuple(target_shape)
+        lengths = [n for n in self.target_shape if not isinstance(n, int) or n < 0]
+        if lengths not in ([], [-1]):
+            raise ValueError(
+                "target_shape: expected lengths of 0 or more, one of them perhaps -1, received "
+                f"{self.target_shape}."
+            )
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Return each sample in its new shape."""
+        return ops.reshape(inputs, self.compute_output_shape(inputs.shape))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the length of the batch and `target_shape`, with what -1 stands for."""
+        lengths, target = input_shape[1:], self.target_shape
+        if None in lengths:
+            return (input_shape[0], *(None if n == -1 else n for n in target))
+        size, known = math.prod(lengths), math.prod(n for n in target if n != -1)
+        fits = size % known == 0 if -1 in target and known else size == known and -1 not in target
+        if not fits:
+            raise ValueError(
+                f"Layer '{self.name}': samples of shape {lengths} do not have the elements of "
+                f"target_shape={target}."
+            )
+        return (input_shape[0], *(size // known if n == -1 else n for n in target))

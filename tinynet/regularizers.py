@@ -1,0 +1,142 @@
+"""Regularizers: what is added to the loss for the size of weights or outputs.
+
+Imports the engine, `registry.py`. Read next: `layers/base.py`, which adds them up.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from . import ops, registry
+from .engine.tensor import Tensor, as_tensor
+
+
+class Regularizer:
+    """Base of regularizers: subclass it with ``__call__(self, x)``, which returns a scalar tensor.
+
+    >>> class Mean(Regularizer):
+    ...     def __call__(self, x):
+    ...         return 0.5 * ops.mean(x)
+    >>> Mean()([2.0, 4.0])
+    tensor(1.5, dtype=float32)
+    """
+
+    def __call__(self, x: Any) -> Any:
+        """Return what is added to the loss for `x`, a weight or an output."""
+        return 0.0
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        raise NotImplementedError(f"{type(self).__name__} must define get_config(self).")
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Return a regularizer made from what `get_config` returned."""
+        return cls(**config)
+
+
+class L1L2(Regularizer):
+    """``l1 * sum(abs(x)) + l2 * sum(x ** 2)``; ValueError for a factor that is negative.
+
+    >>> L1L2(l1=0.5, l2=1.0)([1.0, -2.0])
+    tensor(6.5, dtype=float32)
+    """
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
+        self.l1, self.l2 = _factor("l1", l1, 0.0), _factor("l2", l2, 0.0)
+
+    def __call__(self, x: Any) -> Tensor:
+        """Return the weighted sum of magnitudes and squares."""
+        x = as_tensor(x)
+        total = ops.zeros((), x.dtype)
+        if self.l1:
+            total = total + self.l1 * ops.sum(ops.absolute(x))
+        return total + self.l2 * ops.sum(ops.square(x)) if self.l2 else total
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {"l1": self.l1, "l2": self.l2}
+
+
+class L1(Regularizer):
+    """``l1 * sum(abs(x))``, which makes weights 0; ValueError for a negative factor.
+
+    The gradient at 0 is 0.
+
+    >>> L1(0.5)([1.0, -2.0])
+    tensor(1.5, dtype=float32)
+    """
+
+    def __init__(self, l1: float = 0.01) -> None:
+        self.l1 = float(np.float32(_factor("l1", l1, 0.01)))  # as Keras keeps and saves this one
+
+    def __call__(self, x: Any) -> Tensor:
+        """Return the weighted sum of magnitudes."""
+        return self.l1 * ops.sum(ops.absolute(x))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {"l1": self.l1}
+
+
+class L2(Regularizer):
+    """``l2 * sum(x ** 2)``, which makes weights small; ValueError for a negative factor.
+
+    >>> L2(0.5)([1.0, -2.0])
+    tensor(2.5, dtype=float32)
+    """
+
+    def __init__(self, l2: float = 0.01) -> None:
+        self.l2 = _factor("l2", l2, 0.01)
+
+    def __call__(self, x: Any) -> Tensor:
+        """Return the weighted sum of squares."""
+        return self.l2 * ops.sum(ops.square(x))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {"l2": self.l2}
+
+
+def _factor(name: str, value: Any, default: float) -> float:
+    """Return a factor as a float, `default` for None; ValueError if it is negative or none."""
+    value = default if value is None else value
+    if isinstance(value, (int, float, np.number)) and math.isfinite(value) and value >= 0:
+        return float(value)
+    raise ValueError(
+        f"Invalid value for argument {name}: expected a non-negative float. "
+        f"Received: {name}={value}"
+    )
+
+
+_TABLE = {**registry.names(Regularizer, L1, L2, L1L2), "l1_l2": L1L2}
+registry.publish("keras.regularizers", *_TABLE.values())
+
+
+def get(identifier: Any) -> Any:
+    """Return the regularizer that `identifier` is or names; None is None.
+
+    Raises
+    ------
+    ValueError
+        ``Could not interpret regularizer identifier: ...``
+
+    >>> get("l2").get_config(), get("L1L2").get_config()
+    ({'l2': 0.01}, {'l1': 0.0, 'l2': 0.0})
+    """
+    if identifier is None:
+        return None
+    return registry.lookup(identifier, _TABLE, "regularizer")
+
+
+def serialize(regularizer: Any) -> Any:
+    """Return the config of a regularizer as Keras writes it; None for None."""
+    if regularizer is None:
+        return None
+    return registry.serialize(regularizer, _TABLE, "keras.regularizers")
+
+
+l1, l2, l1_l2 = L1, L2, L1L2
