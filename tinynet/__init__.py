@@ -20,6 +20,7 @@ from . import (
     models,
     ops,
     optimizers,
+    regularizers,
     saving,
     utils,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "no_grad",
     "ops",
     "optimizers",
+    "regularizers",
     "saving",
     "tensor",
     "utils",
