@@ -91,9 +91,9 @@ def dot(x1: Any, x2: Any) -> Tensor:
     return x1 @ x2 if x1.ndim and x2.ndim else x1 * x2
 
 
-def stack(xs: Any, axis: int = 0) -> Tensor:
-    """Return the tensors `xs`, all of one shape, along a new axis."""
-    return p.concatenate([expand_dims(x, axis) for x in xs], axis)
+def stack(x: Any, axis: int = 0) -> Tensor:
+    """Return the tensors in `x`, all of one shape, along a new axis."""
+    return p.concatenate([expand_dims(each, axis) for each in x], axis)
 
 
 def expand_dims(x: Any, axis: int) -> Tensor:
@@ -125,14 +125,16 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
     return p.transpose(x, tuple(order))
 
 
-def zeros_like(x: Any) -> Tensor:
-    """Return zeros of the shape and dtype of `x`."""
-    return wrap(np.zeros_like(as_tensor(x).data))
+def zeros_like(x: Any, dtype: Any = None) -> Tensor:
+    """Return zeros of the shape of `x`, and of its dtype if no other is given."""
+    x = as_tensor(x)
+    return zeros(x.shape, dtype or x.dtype)
 
 
-def ones_like(x: Any) -> Tensor:
-    """Return ones of the shape and dtype of `x`."""
-    return wrap(np.ones_like(as_tensor(x).data))
+def ones_like(x: Any, dtype: Any = None) -> Tensor:
+    """Return ones of the shape of `x`, and of its dtype if no other is given."""
+    x = as_tensor(x)
+    return ones(x.shape, dtype or x.dtype)
 
 
 def zeros(shape: Any, dtype: Any = None) -> Tensor:
@@ -152,9 +154,9 @@ def _lengths(shape: Any) -> tuple[int, ...]:
     return found
 
 
-def stop_gradient(x: Any) -> Tensor:
-    """Return `x` as a constant: no gradient flows through."""
-    return as_tensor(x).detach()
+def stop_gradient(variable: Any) -> Tensor:
+    """Return a tensor or the value of a variable as a constant: no gradient flows through."""
+    return as_tensor(variable).detach()
 
 
 def convert_to_tensor(x: Any, dtype: Any = None) -> Tensor:

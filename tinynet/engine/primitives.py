@@ -349,8 +349,13 @@ _where = primitive(
 )
 
 
-def where(condition: Any, x1: Any, x2: Any) -> Tensor:
-    """Return x1 where `condition` holds, else x2; shapes broadcast as NumPy's do."""
+def where(condition: Any, x1: Any = None, x2: Any = None) -> Tensor:
+    """Return x1 where `condition` holds, else x2; shapes broadcast as NumPy's do.
+
+    ValueError without x1 or x2: the places where it holds would be of a shape that depends on it.
+    """
+    if x1 is None or x2 is None:
+        raise ValueError("where: expected x1 and x2 beside the condition, received None.")
     return bind(_where, as_tensor(condition), *alike(x1, x2))
 
 
@@ -496,10 +501,14 @@ def min(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     return bind(_min, x, axis=axes_of(x, axis), keepdims=bool(keepdims))
 
 
-def argmax(x: Any, axis: int | None = None) -> Tensor:
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """Return where along `axis` the largest element first stands; None counts through all."""
     x = as_tensor(x)
-    return bind(_argmax, x, axis=None if axis is None else axis_of(x, axis))
+    place = bind(_argmax, x, axis=None if axis is None else axis_of(x, axis))
+    if not keepdims:
+        return place
+    kept = [1 if axis is None or i == axis_of(x, axis) else n for i, n in enumerate(x.shape)]
+    return reshape(place, kept)
 
 
 def axes_of(x: Tensor, axis: Any, argument: str = "axis") -> tuple[int, ...] | None:
@@ -615,8 +624,8 @@ _concatenate = primitive(
 )
 
 
-def concatenate(xs: Any, axis: int = -1) -> Tensor:
-    """Return the tensors `xs` one after the other along `axis`; by default the last, as in Keras.
+def concatenate(xs: Any, axis: int = 0) -> Tensor:
+    """Return the tensors `xs` one after the other along `axis`.
 
     ValueError if there are none, or their shapes differ along another axis.
     """
