@@ -230,7 +230,6 @@ OPTIONS = {
     "order": lambda t: np.reshape(t, (4,), "F"),
     "one argument": lambda t: np.where(t > 0),
     "casting": lambda t: np.add(t, t, casting="no"),
-    "dtype of zeros": lambda t: np.zeros_like(t, dtype="int64"),
 }
 
 

@@ -352,10 +352,10 @@ _where = primitive(
 def where(condition: Any, x1: Any = None, x2: Any = None) -> Tensor:
     """Return x1 where `condition` holds, else x2; shapes broadcast as NumPy's do.
 
-    ValueError without x1 or x2: the places where it holds would be of a shape that depends on it.
+    TypeError without x1 or x2: the places where it holds would be of a shape that depends on it.
     """
     if x1 is None or x2 is None:
-        raise ValueError("where: expected x1 and x2 beside the condition, received None.")
+        raise TypeError("where: expected x1 and x2 beside the condition, received None.")
     return bind(_where, as_tensor(condition), *alike(x1, x2))
 
 
