@@ -7,7 +7,7 @@ then the examples.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import graph, ops, tree
@@ -21,6 +21,7 @@ from .objects import (
     publish,
     serialize_keras_object,
 )
+from .progress import write
 from .saving import Saved, load_model, model_of, refusing, save_model  # noqa: F401 (Keras's path)
 from .summary import summary_text
 
@@ -80,19 +81,41 @@ class Model(Layer, Saved):
         raise ValueError(f"No such layer: {name}. Existing layers are: {names}.")
 
     def summary(
-        self, line_length: int | None = None, print_fn: Callable[[str], Any] | None = None
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Sequence[str] | None = None,
     ) -> None:
         """Print a table of the layers, their output shapes and numbers of weights.
 
         Parameters
         ----------
         line_length : int, optional
-            By default the terminal's width less 4, at most 88.
+            By default the terminal's width less 4, at most 88, or 108 for a graph.
+        positions : list of float, optional
+            Where each column ends, as a share of the line.
         print_fn : function of the whole text, optional
             Called instead of `print`.
+        expand_nested : bool
+            Whether to list the layers of models within, too.
+        show_trainable : bool
+            Whether to say which layers train.
+        layer_range : two names of layers, optional
+            Or patterns of them: the first and the last to be listed.
+
+        Raises
+        ------
+        ValueError
+            When there is no room for the columns; for positions that are not one for each column;
+            for a range of layers that are not there.
         """
-        text = summary_text(self, line_length)
-        print(text, end="") if print_fn is None else print_fn(text)
+        text = summary_text(
+            self, line_length, positions, expand_nested, show_trainable, layer_range
+        )
+        (print_fn or write)(text)
 
     # -- configs and files ------------------------------------------------------------------------
 

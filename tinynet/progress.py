@@ -17,7 +17,7 @@ import numpy as np
 BOLD, GREEN, GREY, PLAIN = "\x1b[1m", "\x1b[32m", "\x1b[37m", "\x1b[0m"
 ESCAPES = re.compile(r"\x1b\[\d+m")
 # What is printed for a line or a mark where the output knows ASCII alone.
-ASCII = str.maketrans("━─│┃┏┳┓┡╇┩├┼┤└┴┘…", "=-||+++++++++++++~"[:17])
+ASCII = str.maketrans("━─│┃…", "=-||~") | dict.fromkeys(map(ord, "┏┳┓┡╇┩├┼┤└┴┘"), "+")
 
 
 def write(text: str) -> None:

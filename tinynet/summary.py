@@ -1,29 +1,79 @@
 """The table that `model.summary()` prints, drawn as Keras draws it.
 
-Imports nothing of the project. Read next: `models.py`.
+Imports `tree.py`. Read next: `models.py`.
 """
 
 from __future__ import annotations
 
-import os
-import textwrap
-from typing import Any
+import math
+import re
+import shutil
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
 
-HEADER = ("Layer (type)", "Output Shape", "Param #")
+from . import tree
 
 
-def summary_text(model: Any, line_length: int | None = None) -> str:
-    """Return the table of a model's layers and the counts of its weights."""
-    width = line_length or min(88, _columns() - 4)
-    first, second = int(0.45 * width), int(0.80 * width)
-    widths = (first - 1, second - first - 2, width - second - 1)
-    if min(widths) < 4:
-        raise ValueError(f"line_length: expected room for three columns, received {width}.")
-    rows = [_cells((layer_name(x), output_shape(x), parameters(x)), widths) for x in model.layers]
+class Column(NamedTuple):
+    """A column's header, where it ends as a share of the table's width, and how text stands."""
+
+    header: str
+    end: float
+    align: str
+
+
+LINE = (
+    Column("Layer (type)", 0.45, "<"),
+    Column("Output Shape", 0.80, "<"),
+    Column("Param #", 1.0, ">"),
+)
+GRAPH = (
+    Column("Layer (type)", 0.3, "<"),
+    Column("Output Shape", 0.56, "<"),
+    Column("Param #", 0.74, ">"),
+    Column("Connected to", 1.0, "<"),
+)
+TRAINABLE = Column("Trainable", 1.0, "^")
+
+
+def summary_text(
+    model: Any,
+    line_length: int | None = None,
+    positions: Sequence[float] | None = None,
+    expand_nested: bool = False,
+    show_trainable: bool = False,
+    layer_range: Sequence[str] | None = None,
+) -> str:
+    """Return the table of a model's layers and the counts of its weights.
+
+    Raises
+    ------
+    ValueError
+        When there is no room for the columns; for positions that are not one for each column; for
+        a range of layers that are not there.
+    """
+    line = is_line(model)
+    columns, width = (LINE, 88) if line else (GRAPH, 108)
+    ends = [column.end for column in columns] if positions is None else list(positions)
+    if len(ends) != len(columns):
+        raise ValueError(
+            f"positions: expected {len(columns)} numbers, one for each column, received {positions}"
+        )
+    if show_trainable:
+        columns, width = (*columns, TRAINABLE), width + 12
+        ends = [*(0.9 * end for end in ends), 1.0]
+    widths = _widths(ends, line_length or min(width, shutil.get_terminal_size().columns - 4))
+    rows = [
+        _cells(row, columns, widths)
+        for layer in _chosen(model.layers, layer_range)
+        for row in _rows(layer, None if line else model, expand_nested, show_trainable)
+    ]
+    header = _cells([column.header for column in columns], columns, widths, bottom=True)
     lines = [
         f'Model: "{model.name}"',
         _rule("┏━┳┓", widths),
-        *_header(widths),
+        *(line.replace("│", "┃") for line in header),
         _rule("┡━╇┩", widths),
     ]
     for i, row in enumerate(rows):
@@ -31,30 +81,115 @@ def summary_text(model: Any, line_length: int | None = None) -> str:
     return "\n".join([*lines, _rule("└─┴┘", widths), *_totals(model)]) + "\n"
 
 
-def _columns() -> int:
-    """Return the width of the terminal, 80 if there is none."""
-    try:
-        return int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
-    except (OSError, ValueError):
-        return 80
+# -- what stands in the table ---------------------------------------------------------------------
 
 
-def layer_name(layer: Any) -> str:
-    """Return a layer's name and class, as the first column has them."""
-    return f"{layer.name} ({type(layer).__name__})"
+def is_line(model: Any) -> bool:
+    """Return whether each layer has one input, the output of the layer before, and runs once."""
+    nodes = getattr(model, "_plan", None)
+    if nodes is None:
+        return True  # Sequential, or a model that is no graph of calls
+    sources = [tree.flatten(node.inputs) for node in nodes]
+    before = [model.inputs[0].node, *nodes]
+    follow = (
+        len(xs) == 1 and xs[0].node is node for xs, node in zip(sources, before, strict=False)
+    )
+    alone = len({id(node.layer) for node in nodes}) == len(nodes)
+    return len(model.inputs) == 1 and alone and all(follow)
+
+
+def _chosen(layers: list[Any], layer_range: Sequence[str] | None) -> list[Any]:
+    """Return the layers from the first to the last whose names match one of two patterns."""
+    if layer_range is None:
+        return layers
+    if len(layer_range) != 2 or not all(isinstance(pattern, str) for pattern in layer_range):
+        raise ValueError(
+            "layer_range: expected two names of layers, or patterns of them, received "
+            f"{layer_range}"
+        )
+    first, second = (
+        [i for i, layer in enumerate(layers) if re.match(pattern, layer.name)]
+        for pattern in layer_range
+    )
+    if not first or not second:
+        raise ValueError(
+            f"layer_range: no layers of these names: {layer_range}. The model's layers are "
+            f"{[layer.name for layer in layers]}."
+        )
+    if min(first) > max(second):
+        first, second = second, first
+    return layers[min(first) : max(second) + 1]
+
+
+def _rows(
+    layer: Any, graph: Any, expand_nested: bool, show_trainable: bool, level: int = 0
+) -> list[list[str]]:
+    """Return the row of a layer and, if asked for, those of the layers of a model that it is."""
+    prefix = "   " * level + "└ " if level else ""
+    row = [f"{prefix}{layer.name} ({type(layer).__name__})", output_shape(layer), parameters(layer)]
+    if graph is not None:
+        row.append(connections(layer, graph))
+    if show_trainable:
+        row.append("YN"[not layer.trainable] if layer.weights else "-")
+    nested = layer.layers if expand_nested and is_model(layer) else []
+    inner = (_rows(x, graph, expand_nested, show_trainable, level + 1) for x in nested)
+    return [row, *(row for rows in inner for row in rows)]
+
+
+def is_model(layer: Any) -> bool:
+    """Return whether a layer is a model, whose layers have names and places."""
+    return hasattr(layer, "get_layer")
 
 
 def output_shape(layer: Any) -> str:
     """Return the shape of a layer's outputs, ``?`` if it is not known."""
     shape = getattr(layer, "batch_shape", layer.noted_shape)
-    if shape is None and layer.built and layer.get_build_config()["input_shape"] is not None:
-        shape = layer.compute_output_shape(layer.get_build_config()["input_shape"])
-    return "?" if shape is None else f"({', '.join(map(str, shape))})"
+    if shape is None and is_model(layer):
+        shape = getattr(layer, "output_shape", None)
+    build = layer.get_build_config() if shape is None and layer.built else None
+    if build and build["input_shape"] is not None:
+        try:
+            shape = layer.compute_output_shape(build["input_shape"])
+        except NotImplementedError:
+            return "?"
+    return "?" if shape is None else _shape_text(shape)
+
+
+def _shape_text(shape: Any) -> str:
+    """Return a shape, or a structure of shapes, as text.
+
+    >>> _shape_text((None, 3)), _shape_text([(None, 3), (None, 1)]), _shape_text([(2,)])
+    ('(None, 3)', '[(None, 3), (None, 1)]', '(2)')
+    """
+    if isinstance(shape, dict):
+        return _listed([_shape_text(part) for part in shape.values()])
+    if any(isinstance(part, (list, tuple, dict)) for part in shape):
+        return _listed([_shape_text(part) for part in shape])
+    return f"({', '.join(map(str, shape))})"
+
+
+def _listed(texts: list[str]) -> str:
+    return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
 
 
 def parameters(layer: Any) -> str:
-    """Return how many weights a layer has, as the last column has it."""
+    """Return how many weights a layer has, as the third column has it."""
     return f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"
+
+
+def connections(layer: Any, graph: Any) -> str:
+    """Return what a layer is called on: ``name[number of the call][place among its outputs]``."""
+    calls = sorted(
+        (node for node in graph._plan if node.layer is layer), key=lambda n: n.outputs[0].number
+    )
+    return ", ".join(_place(x) for node in calls for x in tree.flatten(node.inputs)) or "-"
+
+
+def _place(x: Any) -> str:
+    calls, number = x.node.layer.noted_calls, x.node.outputs[0].number
+    call = calls.index(number) if number in calls else 0  # of an input, which is not called
+    output = next(i for i, y in enumerate(x.node.outputs) if y is x)
+    return f"{x.node.layer.name}[{call}][{output}]"
 
 
 def size(count: int, byte_count: int) -> str:
@@ -64,7 +199,7 @@ def size(count: int, byte_count: int) -> str:
     '1,200 (4.69 KB)'
     """
     amount, unit = float(byte_count), "B"
-    for larger in ("KB", "MB", "GB"):
+    for larger in ("KB", "MB", "GB", "TB", "PB"):
         if amount >= 1024:
             amount, unit = amount / 1024, larger
     return f"{count:,} ({amount:.2f} {unit})"
@@ -83,29 +218,69 @@ def _totals(model: Any) -> list[str]:
     ]
 
 
-def _rule(marks: str, widths: tuple[int, ...]) -> str:
+# -- how it is drawn ------------------------------------------------------------------------------
+
+
+def _widths(ends: list[float], line_length: int) -> list[int]:
+    """Return the widths of the columns within their borders, from where they are to end.
+
+    Each end allows for its text alone; the borders, and a space on either side, are taken off all
+    columns evenly, or what is left is added in proportion, as the library does that Keras draws
+    its tables with.
+    """
+    stops = [int(end * line_length) for end in ends]
+    widths = [b - a for a, b in pairwise([0, *stops])]
+    if min(widths) < 4:
+        raise ValueError(
+            f"line_length: expected room for {len(ends)} columns, received {line_length}."
+        )
+    widths = [width + 2 for width in widths]
+    excess = sum(widths) - (line_length - len(widths) - 1)
+    total = sum(widths)
+    for i, width in enumerate(widths):
+        if excess >= 0:
+            change = -min(width, round(excess / (len(widths) - i)))
+        else:
+            change = math.ceil(width * -excess / total)
+        widths[i] += change
+        excess += change
+        total -= width
+    return widths
+
+
+def _rule(marks: str, widths: list[int]) -> str:
     return marks[0] + marks[2].join(marks[1] * w for w in widths) + marks[3]
 
 
-def _header(widths: tuple[int, ...]) -> list[str]:
-    """Return the lines of the header: those of a row, but standing at its bottom."""
-    return [line.replace("│", "┃") for line in _cells(HEADER, widths, bottom=True)]
-
-
-def _cells(texts: tuple[str, ...], widths: tuple[int, ...], bottom: bool = False) -> list[str]:
-    """Return the lines of a row: texts wrapped at spaces, the last column set to the right."""
-    columns = [_wrapped(text, w - 2) for text, w in zip(texts, widths, strict=True)]
-    height = max(map(len, columns))
-    empty = [[""] * (height - len(column)) for column in columns]
-    filled = [e + c if bottom else c + e for c, e in zip(columns, empty, strict=True)]
-    lines = []
-    for parts in zip(*filled, strict=True):
-        padded = [f" {part:<{w - 2}} " for part, w in zip(parts, widths, strict=True)]
-        padded[-1] = f" {parts[-1]:>{widths[-1] - 2}} "
-        lines.append(f"│{'│'.join(padded)}│")
-    return lines
+def _cells(
+    texts: list[str], columns: Sequence[Column], widths: list[int], bottom: bool = False
+) -> list[str]:
+    """Return the lines of a row: texts wrapped at spaces; they stand at its top or its bottom."""
+    wrapped = [_wrapped(text, width - 2) for text, width in zip(texts, widths, strict=True)]
+    height = max(map(len, wrapped))
+    empty = [[""] * (height - len(lines)) for lines in wrapped]
+    filled = [e + c if bottom else c + e for c, e in zip(wrapped, empty, strict=True)]
+    return [
+        "│"
+        + "│".join(
+            f" {part:{column.align}{width - 2}} "
+            for part, column, width in zip(parts, columns, widths, strict=True)
+        )
+        + "│"
+        for parts in zip(*filled, strict=True)
+    ]
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
-    return [line if len(line) <= width else line[: width - 1] + "…" for line in lines]
+    """Return the lines of a text; a word that is longer than a line ends in an ellipsis.
+
+    >>> _wrapped("a functional (Functional)", 10)
+    ['a', 'functional', '(Function…']
+    """
+    lines = [""]
+    for word in re.findall(r"\s*\S+\s*", text):
+        if len(lines[-1]) + len(word.rstrip()) > width and lines != [""]:
+            lines.append("")
+        lines[-1] += word
+    lines = [line.rstrip() for line in lines]
+    return [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines]

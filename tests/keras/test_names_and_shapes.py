@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -352,6 +353,37 @@ def test_the_summary_of_a_line_of_layers_is_keras_to_the_letter(network, functio
                 y = spec.build(lib)(y)
             return summary(lib.Model(x, y), line_length=length)
         return summary(network._replace(lazy=lazy).build(lib), line_length=length)
+
+    assert_both_equal(run)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    network=graphs(steps=4) | stacks(),
+    wrapped=st.booleans(),
+    frozen=st.lists(st.booleans(), min_size=9, max_size=9),
+    length=st.none() | st.integers(48, 120),
+    positions=st.none() | st.lists(st.floats(0.12, 0.3), min_size=4, max_size=4),
+    flags=st.tuples(st.booleans(), st.booleans()),
+    part=st.none() | st.tuples(*[st.sampled_from(["dense", ".*_1", "input", "merge", "s"])] * 2),
+)
+def test_the_summary_of_a_graph_is_keras_to_the_letter(
+    network, wrapped, frozen, length, positions, flags, part
+):
+    def run(lib):
+        model = network.build(lib)
+        if wrapped:  # in a model that calls it, twice if it has one input
+            inputs = [lib.Input((WIDTH,)), lib.Input((WIDTH,))]
+            outputs = [model(x) for x in inputs] if network.inputs == 1 else model(inputs)
+            model = lib.Model(inputs, outputs)
+        for layer, freeze in zip(model.layers, frozen, strict=False):
+            layer.trainable = not freeze
+        options = {"expand_nested": flags[0], "show_trainable": flags[1], "layer_range": part}
+        ends = positions and [*np.cumsum(positions)][: 4 if "Connected" in summary(model) else 3]
+        try:
+            return summary(model, line_length=length, positions=ends, **options)
+        except ValueError as error:
+            return "layer" if "layer" in str(error) else "width"
 
     assert_both_equal(run)
 

@@ -1,0 +1,136 @@
+"""What a user sees while training where the output is no terminal, and what it costs."""
+
+import io
+import re
+import sys
+from typing import Any
+
+import pytest
+from helpers import normal, refused
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinynet as tn
+from tinynet import progress
+from tinynet.callbacks import Callback, CallbackList, ProgbarLogger
+from tinynet.layers import Dense, Input
+from tinynet.utils import Progbar
+
+ROWS = 10
+X, Y = normal(0, ROWS, 3), normal(1, ROWS, 1)
+
+
+def network() -> tn.Model:
+    model = tn.Sequential([Input((3,)), Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+
+class Output(io.StringIO):
+    """A terminal or none."""
+
+    def __init__(self, terminal: bool) -> None:
+        super().__init__()
+        self.isatty = lambda: terminal  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def output(monkeypatch):
+    """Return a function that makes a new standard output."""
+
+    def make(terminal: bool) -> Output:
+        monkeypatch.setattr(sys, "stdout", Output(terminal))
+        return sys.stdout  # type: ignore[return-value]
+
+    return make
+
+
+LINE = r"\d+/\d+ - \d+s - \d+(s|ms|us)/step"
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+@pytest.mark.parametrize("verbose", [1, "auto"])
+def test_there_is_one_line_an_epoch_where_there_is_no_terminal(output, epochs, verbose):
+    file = output(terminal=False)
+    history = network().fit(X, Y, 2, epochs, verbose, validation_split=0.2).history
+    lines = file.getvalue().splitlines()
+    for i, line in enumerate(lines):
+        head = f"Epoch {i + 1}/{epochs} - " if epochs > 1 else ""
+        loss, val_loss = history["loss"][i], history["val_loss"][i]
+        assert re.fullmatch(rf"{head}{LINE} - loss: {loss:.4f} - val_loss: {val_loss:.4f}", line)
+    assert len(lines) == epochs
+    assert file.getvalue().endswith("\n")
+
+
+def test_evaluation_and_prediction_print_a_line_where_there_is_no_terminal(output):
+    file, model = output(terminal=False), network()
+    loss = model.evaluate(X, Y)
+    model.predict(X)
+    first, second = file.getvalue().splitlines()
+    assert re.fullmatch(rf"{LINE} - loss: {loss:.4f}", first)
+    assert re.fullmatch(LINE, second)
+
+
+def test_the_steps_of_a_generator_are_known_from_the_second_epoch_on(output):
+    file = output(terminal=False)
+    network().fit(((X, Y) for _ in range(6)), verbose=1)
+    assert file.getvalue().startswith("6/6 - ")
+
+
+@given(st.lists(st.booleans(), max_size=4), st.sampled_from([0, 1, 2]))
+def test_nothing_is_drawn_and_no_values_are_asked_for_between_two_drawings(drawn, verbose):
+    bar, asked = ProgbarLogger(), []
+    bar.set_params({"verbose": verbose, "epochs": 1, "steps": len(drawn)})
+    before, sys.stdout = sys.stdout, Output(terminal=True)
+    try:
+        bar.on_epoch_begin(0)
+        move = CallbackList([bar]).after("train")
+        assert (move is None) == (verbose != 1)
+        for batch, due in enumerate(drawn if move else ()):
+            bar.progbar.interval = 0.0 if due else 1e9
+            bar.progbar._drawn = 1e12 if not due else 0.0
+            move(batch, lambda: asked.append(1) or {"loss": 1.0})
+        shown = sys.stdout.getvalue()
+    finally:
+        sys.stdout = before
+    assert len(asked) == shown.count("loss: 1.0000") == (sum(drawn) if verbose == 1 else 0)
+
+
+def test_only_what_is_asked_for_runs_after_a_batch():
+    def after(mode: str, *callbacks: Callback, **params: Any) -> Any:
+        given = {"verbose": 0, "epochs": 1, "steps": 5, **params}
+        return CallbackList(list(callbacks), add_history=True, add_progbar=True, **given).after(
+            mode
+        )
+
+    for mode in ("train", "test", "predict"):
+        assert after(mode) is None
+        assert after(mode, verbose=2) is None
+        assert after(mode, steps=None) is not None  # somebody has to count
+    listens = Callback()
+    listens.on_test_batch_end = lambda batch, logs=None: None
+    assert after("train", listens) is None
+    assert after("test", listens) is not None
+
+
+def test_a_line_is_printed_in_ascii_where_the_output_knows_no_more(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii", newline="\n"))
+    progress.write("│ ━━ ├─┤ é …\n")
+    network().summary()
+    assert raw.getvalue().startswith(b"| == +-+  ~\n")
+
+
+def test_a_bar_refuses_two_kinds_of_names():
+    with refused(ValueError, "stateful_metrics", "stateless_metrics", "'a'", "'b'"):
+        Progbar(3, stateful_metrics=["a"], stateless_metrics=["b"])
+
+
+def test_a_bar_is_no_line_before_the_last_step(output):
+    file = output(terminal=False)
+    bar = Progbar(3)
+    bar.add(1, [("loss", 4.0)])
+    bar.add(1, [("loss", 2.0)])
+    assert file.getvalue() == ""
+    bar.add(1, [("loss", 3.0)])
+    assert re.fullmatch(rf"{LINE} - loss: 3.0000\n", file.getvalue())
