@@ -210,6 +210,17 @@ def test_targets_that_do_not_fit_are_refused_and_not_broadcast(case):
         getattr(metrics, kind)(**options)(y_true, y_pred, np.ones(3))
 
 
+def test_scores_of_one_sample_are_not_those_of_all():
+    for name in ("sparse_categorical_accuracy", "sparse_top_k_categorical_accuracy"):
+        with refused(ValueError, "shape", "(3,)", "(1,)"):
+            getattr(metrics, name)([0, 1, 0], [[0.5, 0.25]])
+
+
+def test_a_function_of_a_user_sees_targets_and_predictions_of_one_rank():
+    for y_true, y_pred in (((0.0, 0.0), ((1.0,), (2.0,))), (((0.0,), (0.0,)), (1.0, 2.0))):
+        assert metrics.resolve(quartic)(y_true, y_pred) == 8.5  # (1 + 16) / 2
+
+
 def test_the_first_of_equal_scores_counts_and_no_number_is_below_all():
     assert metrics.sparse_categorical_accuracy([0, 1], [[0.5, 0.5]] * 2).numpy().tolist() == [1, 0]
     assert metrics.binary_accuracy([0, 0], [0.5, 0.75]).numpy().tolist() == [1, 0]
@@ -368,6 +379,28 @@ def test_logs_have_metrics_of_all_kinds_by_their_names(eager):
     order += ["largest", "weighted_mae", "weighted_quartic"]
     found = model.evaluate(X, Y, sample_weight=weight, verbose=0)
     assert found == pytest.approx([expected[key] for key in order], rel=1e-5)
+
+
+FITS: dict[str, Any] = {
+    "binary": (labels(0, 8) % 2, 1, ["acc", "bce", metrics.BinaryAccuracy("low", None, 0.3)]),
+    "sparse": (labels(0, 8), WIDTH, ["accuracy", "ce", "SparseTopKCategoricalAccuracy"]),
+    "one-hot": (np.eye(WIDTH)[labels(0, 8)], WIDTH, ["acc", "ce", "r2_score", quartic]),
+}
+
+
+@pytest.mark.parametrize("kind", FITS)
+def test_logs_of_both_roads_are_the_same_to_the_last_bit(kind):
+    y, width, chosen = FITS[kind]
+    logs = []
+    for eager in (True, False):
+        tn.utils.set_random_seed(0)
+        activation = "sigmoid" if width == 1 else "softmax"
+        model = tn.Sequential([Input((3,)), Dense(width, activation)])
+        model.compile("sgd", "crossentropy", None, chosen, chosen, run_eagerly=eager)
+        data = {"sample_weight": abs(normal(2, 8)), "validation_data": (X[:3], y[:3])}
+        logs.append(model.fit(X, y, 3, 2, 0, **data).history)
+    assert logs[0] == logs[1]
+    assert len(logs[0]) == 2 * (1 + 2 * len(chosen))
 
 
 BY_SHAPE = {

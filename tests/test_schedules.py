@@ -71,10 +71,10 @@ def restarts(i: float, d: int, alpha: float, longer: bool) -> Any:
 FORMULAS = st.sampled_from([exponential, inverse, polynomial, cosine, restarts])
 
 
-@given(FORMULAS, RATES, LENGTHS, SHARES, st.booleans(), st.lists(STEPS, min_size=1))
-def test_a_schedule_is_its_formula_in_float32(kind, i, d, share, flag, steps):
+@given(FORMULAS, RATES, LENGTHS, SHARES, st.booleans())
+def test_a_schedule_is_its_formula_in_float32(kind, i, d, share, flag):
     schedule, formula = kind(i, d, share, flag)
-    for step in steps:
+    for step in range(60):
         found = schedule(step)
         assert found == float(np.float32(found))
         assert found == pytest.approx(formula(step), rel=1e-5, abs=1e-6 * i)
