@@ -135,6 +135,9 @@ def resolve(identifier: Any, target_shape: Any = None, output_shape: Any = None)
     ------
     ValueError
         For an unknown metric, and for one that takes shapes where there are none.
+
+    >>> resolve("acc", (32, 1), (32, 10))
+    <SparseCategoricalAccuracy name=acc>
     """
     name = identifier if isinstance(identifier, str) else None
     if name and name.lower() in _BY_SHAPE:
@@ -156,11 +159,19 @@ def resolve(identifier: Any, target_shape: Any = None, output_shape: Any = None)
 
 
 def serialize(metric: Any) -> Any:
-    """Return the config of a metric as Keras writes it."""
+    """Return the config of a metric as Keras writes it.
+
+    >>> serialize(BinaryAccuracy(threshold=0.3))["config"]
+    {'name': 'binary_accuracy', 'dtype': 'float32', 'threshold': 0.3}
+    """
     return registry.serialize(metric, TABLE, "keras.metrics")
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
-    """Return the metric of a config; `custom_objects` are classes and functions by their names."""
+    """Return the metric of a config; `custom_objects` are classes and functions by their names.
+
+    >>> deserialize({"class_name": "Mean", "config": {"name": "mine"}})
+    <Mean name=mine>
+    """
     with custom_object_scope(custom_objects):
         return registry.lookup(config, TABLE, "metric")

@@ -233,8 +233,8 @@ class MeanMetricWrapper(Mean):
     ) -> None:
         """Add the function's values for a batch."""
         with no_grad():
-            pair = losses.align(as_tensor(y_true), as_tensor(y_pred))
-            super().update_state(self.fn(*pair, **self.options), sample_weight)
+            aligned = losses.align(as_tensor(y_true), as_tensor(y_pred))
+            super().update_state(self.fn(*aligned, **self.options), sample_weight)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

@@ -160,7 +160,7 @@ class R2Score(Metric):
         if len(y_pred_shape) != 2:
             raise ValueError(
                 "R2Score expects samples of shape (batch_size, output_dim), received "
-                f"y_pred of shape {tuple(y_pred_shape)} and y_true of shape {tuple(y_true_shape)}."
+                f"y_pred of shape {y_pred_shape} and y_true of shape {y_true_shape}."
             )
         names = ("squared_sum", "sum", "residual", "count")
         self.squared_sum, self.sum, self.total_mse, self.count = (

@@ -53,13 +53,13 @@ class LearningRateSchedule:
 
 
 class _Formula(LearningRateSchedule):
-    """A schedule whose attributes are its arguments, with a formula `at` of float32 numbers."""
+    """A schedule whose attributes are its arguments, with a formula `_at` of float32 numbers."""
 
     def __call__(self, step: Any) -> float:
         """Return the learning rate after `step` steps, a number or a scalar tensor, were taken."""
-        return float(np.float32(self.at(np.float32(step))))
+        return float(np.float32(self._at(np.float32(step))))
 
-    def at(self, step: Any) -> Any:
+    def _at(self, step: Any) -> Any:
         raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class ExponentialDecay(_Formula):
         self.staircase = staircase
         self.name = name
 
-    def at(self, step: Any) -> Any:
+    def _at(self, step: Any) -> Any:
         p = step / np.float32(self.decay_steps)
         p = np.floor(p) if self.staircase else p
         return self.initial_learning_rate * np.float32(self.decay_rate) ** p
@@ -127,7 +127,7 @@ class InverseTimeDecay(_Formula):
         self.staircase = staircase
         self.name = name
 
-    def at(self, step: Any) -> Any:
+    def _at(self, step: Any) -> Any:
         p = step / np.float32(self.decay_steps)
         p = np.floor(p) if self.staircase else p
         return self.initial_learning_rate / (1 + self.decay_rate * p)
@@ -161,7 +161,7 @@ class PolynomialDecay(_Formula):
         self.cycle = cycle
         self.name = name
 
-    def at(self, step: Any) -> Any:
+    def _at(self, step: Any) -> Any:
         steps = np.float32(self.decay_steps)
         if self.cycle:
             steps = steps * max(1, np.ceil(step / steps))
@@ -192,7 +192,7 @@ class PiecewiseConstantDecay(_Formula):
         self.values = values
         self.name = name
 
-    def at(self, step: Any) -> Any:
+    def _at(self, step: Any) -> Any:
         return self.values[sum(bool(step > boundary) for boundary in self.boundaries)]
 
 
@@ -226,7 +226,7 @@ class CosineDecay(_Formula):
         self.warmup_target = warmup_target
         self.warmup_steps = warmup_steps
 
-    def at(self, step: Any) -> Any:
+    def _at(self, step: Any) -> Any:
         peak = np.float32(self.initial_learning_rate)
         if self.warmup_target is not None:
             first, peak = peak, np.float32(self.warmup_target)
@@ -266,7 +266,7 @@ class CosineDecayRestarts(_Formula):
         self.alpha = alpha
         self.name = name
 
-    def at(self, step: Any) -> Any:
+    def _at(self, step: Any) -> Any:
         done, t = float(step) / self.first_decay_steps, self.t_mul
         if t == 1:
             period = math.floor(done)
