@@ -119,7 +119,7 @@ class Normalization(Layer):
                 "without, to take it from data."
             )
         total = mean = variance = np.float64(0)
-        for batch in _batches(data):
+        for batch in filter(len, _batches(data)):
             if not self.built:
                 self.build(batch.shape)
                 self.built = True
@@ -131,7 +131,7 @@ class Normalization(Layer):
                 )
             count = math.prod(batch.shape[i] for i in self._reduced)
             total = total + count
-            share = count / total if total else np.nan
+            share = count / total
             center = batch.mean(self._reduced)
             shifted = mean * (1 - share) + center * share
             # Of each part its variance, and how far its mean is from that of all.

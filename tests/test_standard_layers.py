@@ -1,0 +1,368 @@
+"""The layers of dense networks but Dense: what they compute, refuse and remember."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import (
+    assert_all_same,
+    assert_close,
+    assert_same,
+    everything,
+    normal,
+    over,
+    refused,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from strategies import SEEDS
+
+import tinynet as tn
+from tinynet import layers, ops
+from tinynet.layers import Concatenate, Dense, Dropout, Flatten, Input, Normalization, Rescaling
+
+SHAPES = hnp.array_shapes(min_dims=1, max_dims=4, max_side=3)
+
+# Made layers, a function of NumPy's that each is, and the shape of its inputs but for the batch's.
+LAYERS: dict[str, tuple[Any, Any, tuple[int, ...]]] = {
+    "ReLU": (lambda: layers.ReLU(6.0, 0.1), lambda x: np.where(x < 0, 0.1 * x, x), (3,)),
+    "LeakyReLU": (layers.LeakyReLU, lambda x: np.where(x < 0, 0.3 * x, x), (2, 3)),
+    "ELU": (lambda: layers.ELU(0.5), lambda x: np.where(x > 0, x, 0.5 * np.expm1(x)), (3,)),
+    "Softmax": (
+        lambda: layers.Softmax(axis=(1, 2)),
+        lambda x: np.exp(x) / np.exp(x).sum((1, 2), keepdims=True),
+        (2, 3),
+    ),
+    "Activation": (lambda: layers.Activation("tanh"), np.tanh, (3,)),
+    "Flatten": (Flatten, lambda x: x.reshape(len(x), -1), (2, 3, 2)),
+    "Flatten of numbers": (Flatten, lambda x: x.reshape(-1, 1), ()),
+    "Reshape": (lambda: layers.Reshape((3, -1)), lambda x: x.reshape(-1, 3, 4), (2, 6)),
+    "Reshape to a number": (lambda: layers.Reshape(()), lambda x: x.reshape(-1), (1, 1)),
+    "Rescaling": (lambda: Rescaling(2.0, [1.0, 2.0]), lambda x: 2 * x + [1, 2], (3, 2)),
+    "Dropout": (lambda: Dropout(0.9), lambda x: x, (3,)),
+}
+
+
+@over(LAYERS, "case")
+@given(st.integers(1, 3), SEEDS)
+def test_a_layer_is_its_function_called_on_arrays_or_placeholders(case, rows, seed):
+    make, function, shape = case
+    layer, x = make(), normal(seed, rows, *shape)
+    assert_close(layer(x), function(x.astype(float)), 1e-6, 1e-7)
+    again = type(layer).from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+    assert_same(again(x), layer(x))
+    entrance = Input(shape)
+    model = tn.Model(entrance, again(entrance))
+    assert model.output_shape == (None, *function(np.ones((1, *shape))).shape[1:])
+    assert_same(model.predict(x, verbose=0), layer(x))
+    assert layer.weights == []
+
+
+REFUSED = {
+    "ReLU of a negative slope": (lambda: layers.ReLU(negative_slope=-1.0), "negative_slope"),
+    "ReLU of no threshold": (lambda: layers.ReLU(threshold=None), "threshold"),
+    "LeakyReLU of a negative slope": (lambda: layers.LeakyReLU(-0.1), "negative_slope"),
+    "Flatten of channels first": (lambda: Flatten("channels_first"), "channels_first"),
+    "Reshape of two unknowns": (lambda: layers.Reshape((-1, -1)), "(-1, -1)"),
+    "Reshape of words": (lambda: layers.Reshape(("a",)), "a"),
+    "Reshape that does not fit": (lambda: layers.Reshape((4,))(np.ones((2, 3))), "(4,)"),
+    "Reshape by a part": (lambda: layers.Reshape((-1, 2))(np.ones((2, 3))), "(-1, 2)"),
+    "Dropout of more than all": (lambda: Dropout(1.5), "rate=1.5"),
+    "Dropout of words": (lambda: Dropout("half"), "rate=half"),
+    "Dropout of a shape of words": (lambda: Dropout(0.5, "ab"), "noise_shape=ab"),
+    "Dropout of a shape of nothing": (lambda: Dropout(0.5, (0, None)), "(0, None)"),
+    "Dropout of no seed": (lambda: Dropout(0.5, seed=1.5), "1.5"),
+    "a mean alone": (lambda: Normalization(mean=1.0), "variance=None"),
+    "a variance of another shape": (lambda: Normalization(mean=1.0, variance=[2.0]), "[2.0]"),
+    "a mean of too many axes": (lambda: Normalization(mean=[[1.0]], variance=[[1.0]]), "(1, 1)"),
+    "an axis that is not there": (lambda: Normalization(axis=3)(np.ones((2, 2))), "(3,)"),
+    "an axis of unknown length": (lambda: Normalization().build((None, None)), "None"),
+    "adapting to nothing": (lambda: Normalization().adapt(np.ones((0, 2))), "adapt"),
+    "adapting to no batches": (lambda: Normalization().adapt(iter([])), "adapt"),
+    "adapting to words": (lambda: Normalization().adapt(np.array(["a"])), "adapt"),
+    "adapting what has a mean": (
+        lambda: Normalization(mean=1.0, variance=2.0).adapt(np.ones((2, 2))),
+        "mean=1.0",
+    ),
+    "merging one tensor": (lambda: layers.Add()(np.ones((2, 2))), "list"),
+    "merging shapes that differ": (
+        lambda: layers.Add()([np.ones((2, 2)), np.ones((2, 3))]),
+        "(2, 3)",
+    ),
+    "merging batches that differ": (
+        lambda: layers.Multiply()([np.ones((2, 2)), np.ones((3, 2))]),
+        "(3, 2)",
+    ),
+    "subtracting three": (lambda: layers.subtract([np.ones((1, 1))] * 3), "exactly 2"),
+    "joining shapes that differ": (
+        lambda: Concatenate()([np.ones((2, 2)), np.ones((3, 2))]),
+        "(3, 2)",
+    ),
+    "joining ranks that differ": (
+        lambda: Concatenate()([np.ones((2, 2)), np.ones((2, 2, 2))]),
+        "(2, 2, 2)",
+    ),
+    "joining along no axis": (lambda: Concatenate(2)([np.ones((2, 2))] * 2), "axis 2"),
+}
+
+
+@over(REFUSED, "case")
+def test_what_makes_no_sense_is_refused_and_named(case):
+    make, word = case
+    with refused(ValueError, word):
+        make()
+
+
+@pytest.mark.parametrize("name", ["Conv2D", "LSTM", "BatchNormalization", "Embedding", "Nonsense"])
+def test_a_layer_that_is_out_of_scope_is_not_there_and_says_what_to_do(name):
+    assert not hasattr(layers, name)
+    with pytest.raises(AttributeError, match=rf"'{name}'.*of your own.*Keras.*model\.save"):
+        getattr(layers, name)
+    with pytest.raises(AttributeError, match=r"no attribute 'nonsense'$"):
+        layers.nonsense  # noqa: B018
+    assert set(layers.__all__) <= set(dir(layers))
+
+
+# -- merging --------------------------------------------------------------------------------------
+
+MERGED = {
+    "add": lambda xs: sum(xs),
+    "multiply": lambda xs: np.prod(np.broadcast_arrays(*xs), 0),
+    "average": lambda xs: sum(xs) / len(xs),
+    "maximum": lambda xs: np.max(np.broadcast_arrays(*xs), 0),
+    "minimum": lambda xs: np.min(np.broadcast_arrays(*xs), 0),
+    "subtract": lambda xs: xs[0] - xs[1],
+}
+
+
+@pytest.mark.parametrize("name", MERGED)
+@given(
+    hnp.mutually_broadcastable_shapes(num_shapes=3, min_dims=1, max_dims=2, max_side=3),
+    st.integers(1, 3),
+    SEEDS,
+)
+def test_merging_is_elementwise_and_lower_ranks_broadcast_along_the_batch(name, drawn, rows, seed):
+    shapes = drawn.input_shapes[: 2 if name == "subtract" else 3]
+    xs = [normal(seed + i, rows, *s, dtype="float64") for i, s in enumerate(shapes)]
+    rank = max(x.ndim for x in xs)
+    expected = MERGED[name]([x.reshape(rows, *(1,) * (rank - x.ndim), *x.shape[1:]) for x in xs])
+    merge = getattr(layers, name)
+    assert_close(merge(xs), expected)
+    entrances = [Input(s) for s in shapes]
+    model = tn.Model(entrances, merge(entrances, name="merged"))
+    assert model.output_shape == (None, *expected.shape[1:])
+    assert model.layers[-1].name == "merged"
+    assert_close(model(xs), expected, 1e-6, 1e-7)
+    weights = normal(seed, *expected.shape, dtype="float64")
+    tn.check_grads(lambda *xs: (merge(list(xs)) * weights).sum(), tuple(xs))
+
+
+@given(hnp.array_shapes(min_dims=2, max_dims=4, max_side=3), st.data(), SEEDS)
+def test_concatenation_puts_inputs_one_behind_the_other(shape, data, seed):
+    axis = data.draw(st.integers(-len(shape) + 1, len(shape) - 1).filter(bool))
+    lengths = data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=3))
+    xs = []
+    for i, length in enumerate(lengths):
+        each = list(shape)
+        each[axis] = length
+        xs.append(normal(seed + i, *each))
+    expected = np.concatenate(xs, axis)
+    assert_same(layers.concatenate(xs, axis=axis), expected)
+    entrances = [Input(x.shape[1:]) for x in xs]
+    model = tn.Model(entrances, Concatenate(axis)(entrances))
+    assert model.output_shape == (None, *expected.shape[1:])
+    assert_same(model.predict(xs, verbose=0), expected)
+
+
+def test_lengths_that_are_not_known_stay_so():
+    x, y = Input((None, 3)), Input((4, 3))
+    assert layers.add([x, y]).shape == (None, None, 3)
+    assert layers.concatenate([x, y], 1).shape == (None, None, 3)
+    assert layers.concatenate([x, y]).shape == (None, 4, 6)
+    assert Flatten()(x).shape == (None, None)
+    assert layers.Reshape((-1, 3))(x).shape == (None, None, 3)
+    assert layers.Reshape((2, -1))(y).shape == (None, 2, 6)
+
+
+# -- normalization --------------------------------------------------------------------------------
+
+AXES = st.sampled_from([-1, 1, None, (1, 2), (-1, 1), ()])
+
+
+@given(AXES, st.sampled_from(["float32", "float64", "int64"]), st.booleans(), SEEDS)
+def test_adapted_data_have_mean_0_and_variance_1_and_come_back(axis, dtype, batched, seed):
+    x = (10 * normal(seed, 7, 3, 2) + 50).astype(dtype)
+    layer = Normalization(axis=axis)
+    layer.adapt([x[:3], x[3:6], x[6:]] if batched else x)
+    kept = [i % 3 for i in layer.axis]
+    reduced = tuple(i for i in range(3) if i not in kept)
+    mean, var = x.mean(reduced, keepdims=True), x.var(reduced, keepdims=True)
+    assert_close(layer.mean, mean, 1e-5)
+    assert_close(layer.variance, var, 1e-4)
+    assert_close(layer(x), (x - mean) / np.sqrt(var), 1e-4, 1e-4)
+    back = Normalization(axis=axis, invert=True)
+    back.adapt(x)
+    assert_close(back(layer(x)), x, 1e-4, 1e-3)
+    assert [w.name for w in layer.weights] == ["mean", "variance", "count"]
+    assert not layer.trainable_weights
+
+
+@given(st.sampled_from([(2.0, 9.0), ([1.0, 2.0], [4.0, 9.0])]), st.booleans(), SEEDS)
+def test_mean_and_variance_may_be_given(given_, invert, seed):
+    mean, variance = given_
+    x = normal(seed, 5, 2)
+    layer = Normalization(mean=mean, variance=np.array(variance), invert=invert)
+    expected = x * np.sqrt(variance) + mean if invert else (x - mean) / np.sqrt(variance)
+    assert_close(layer(x), expected, 1e-5, 1e-6)
+    assert layer.weights == []
+    again = Normalization.from_config(layer.get_config())
+    assert_same(again(x), layer(x))
+
+
+def test_a_constant_feature_is_not_divided_by_nothing():
+    layer = Normalization()
+    layer.adapt(np.full((4, 1), 3.0))
+    assert layer(np.full((4, 1), 3.0)).numpy().tolist() == [[0.0]] * 4
+
+
+def test_data_may_be_lists_tensors_or_batches_with_targets():
+    x = np.array([[1.0, 2.0], [3.0, 6.0]])
+    for data in (x.tolist(), tn.tensor(x), [(x, x)], ((part, 0) for part in (x[:1], x[1:]))):
+        layer = Normalization()
+        layer.adapt(data)
+        assert_close(layer.mean, [[2.0, 4.0]], 1e-6)
+        assert_close(layer.variance, [[1.0, 4.0]], 1e-6)
+    with refused(ValueError, "adapt", "(1, 3)"):
+        layer.adapt(np.ones((1, 3)))
+    with refused(ValueError, "adapt", "(3,)"):
+        layer.adapt(np.ones(3))
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_a_model_that_was_compiled_sees_what_is_adapted_later(eager):
+    layer = Normalization()
+    model = tn.Sequential([Input((1,)), layer])
+    model.compile("sgd", "mse", run_eagerly=eager)
+    x = np.array([[0.0], [2.0]], "float32")
+    assert model.predict(x, verbose=0).tolist() == [[0], [2]]
+    layer.adapt(x)
+    assert model.predict(x, verbose=0).tolist() == [[-1], [1]]
+    model.set_weights([[4.0], [4.0], 0])
+    assert model.predict(x, verbose=0).tolist() == [[-2], [-1]]
+    assert model.evaluate(x, x, verbose=0) == pytest.approx((4 + 9) / 2)
+
+
+# -- dropout --------------------------------------------------------------------------------------
+
+
+@given(st.floats(0.01, 0.99), st.integers(0, 2**32 - 1))
+def test_a_share_is_dropped_and_the_rest_made_larger(rate, seed):
+    x = np.ones((40, 50), "float32")
+    y = Dropout(rate, seed=seed)(x, training=True).numpy()
+    kept = y != 0
+    assert_same(y[kept], np.full(kept.sum(), np.float32(1) / np.float32(1 - rate)))
+    spread = np.sqrt(rate * (1 - rate) / x.size)
+    assert abs(kept.mean() - (1 - rate)) < 5.5 * spread
+
+
+def test_each_call_in_training_draws_anew_and_others_do_not_draw():
+    x = np.ones((4, 50), "float32")
+    first, second = (Dropout(0.5, seed=3) for _ in range(2))
+    drawn = []
+    for _ in range(3):
+        drawn.append(first(x, training=True).numpy().tobytes())
+        assert_same(first(x), x)
+        assert second(x, training=True).numpy().tobytes() == drawn[-1]
+    assert len(set(drawn)) == 3
+    assert first.seed_generator.state.numpy().tolist() == [3, 3]
+    assert first.variables == [first.seed_generator.state]
+    assert first.non_trainable_variables == first.variables
+    assert first.weights == first.non_trainable_weights == []
+    other = Dropout(0.5, seed=3)
+    other(x, training=True)
+    assert copy.deepcopy(other)(x, training=True).numpy().tobytes() == drawn[1]
+
+
+def test_none_or_all_may_be_dropped_without_a_draw():
+    x = np.ones((2, 3), "float32")
+    assert_same(Dropout(0.0)(x, training=True), x)
+    assert Dropout(0).variables == []
+    assert_same(Dropout(1, seed=0)(x, training=True), 0 * x)
+
+
+@pytest.mark.parametrize("noise", [(None, 1), (1, None), (None, None), (1, 1), [None, 1]])
+def test_what_is_drawn_together_is_dropped_together(noise):
+    x = np.ones((30, 20), "float32")
+    layer = Dropout(0.5, noise_shape=noise, seed=1)
+    y = layer(x, training=True).numpy()
+    for axis, length in enumerate(noise):
+        if length == 1:
+            assert_same(y, np.broadcast_to(y.take([0], axis), y.shape))
+    assert len(np.unique(y)) == 2 or noise == (1, 1)
+    assert layer.get_config()["noise_shape"] == tuple(noise)
+
+
+def test_the_gradient_passes_where_the_input_did():
+    x = tn.tensor(np.ones((5, 5), "float32"), requires_grad=True)
+    y = Dropout(0.4, seed=2)(x, training=True)
+    y.sum().backward()
+    assert_same(x.grad, y.numpy())
+
+
+def dropping() -> tn.Model:
+    tn.utils.set_random_seed(5)
+    stack = [Input((3,)), Dense(8, "relu"), Dropout(0.4), Dense(8), Dropout(0.2), Dense(1)]
+    return tn.Sequential(stack)
+
+
+def test_compiled_steps_draw_what_eager_ones_draw_step_by_step():
+    x, y = normal(0, 20, 3), normal(1, 20, 1)
+    found = []
+    for eager in (True, False):
+        model = dropping()
+        model.compile("adam", "mse", run_eagerly=eager)
+        history = model.fit(x, y, batch_size=8, epochs=3, validation_split=0.2, verbose=0)
+        seeds = [layer.seed_generator.state for layer in (model.layers[1], model.layers[3])]
+        assert [int(seed.numpy()[1]) for seed in seeds] == [6, 6]  # two batches, three times
+        model.train_on_batch(x, y)
+        model.predict(x, verbose=0)
+        assert [int(seed.numpy()[1]) for seed in seeds] == [7, 7]
+        found.append([*history.history.values(), *everything(model)])
+    assert_all_same(*found)
+
+
+def test_a_function_that_is_compiled_by_itself_cannot_draw_and_says_so():
+    layer = Dropout(0.5)
+    with refused(TypeError, "assign", "seed_generator"):
+        tn.jit(lambda x: layer(x, training=True))(np.ones((2, 2)))
+    assert_same(tn.jit(lambda x: layer(x))(np.ones((2, 2))), np.ones((2, 2)))
+
+
+def test_a_seed_makes_the_run_and_its_absence_takes_one_from_python():
+    tn.utils.set_random_seed(9)
+    first = Dropout(0.5).seed_generator.state.numpy()
+    tn.utils.set_random_seed(9)
+    assert first.tolist() == [tn.random.draw_seed(), 0]
+
+
+def test_bits_of_a_generator_can_be_used_in_a_layer_of_ones_own():
+    class Noise(layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.generators = {"noise": tn.random.SeedGenerator(4)}
+
+        def call(self, inputs: Any, training: bool = False) -> Any:
+            bits = self.generators["noise"].bits(inputs.shape)
+            return inputs + ops.cast(bits, "float32") / 2.0**32
+
+    x, y = np.zeros((4, 2), "float32"), np.zeros((4, 2), "float32")
+    found = []
+    for eager in (True, False):
+        model = tn.Sequential([Input((2,)), Noise()])
+        model.compile("sgd", "mse", run_eagerly=eager)
+        found.append([model.evaluate(x, y, verbose=0) for _ in range(3)])
+    assert found[0] == found[1]
+    assert len(set(found[0])) == 3
