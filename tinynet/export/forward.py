@@ -158,10 +158,10 @@ class Both:
         held = [*variables, *first.captured.values()]
         for v, variable in zip([*inputs[samples:], *others], held, strict=True):
             self.constants[v] = np.array(variable.array)
+        for self.at, w in zip(first.equations, second.equations, strict=False):
+            self._merge(self.at, w)
         if len(first.equations) != len(second.equations):
             self._refuse("what to compute")
-        for self.at, w in zip(first.equations, second.equations, strict=True):
-            self._merge(self.at, w)
         for v, w in zip(first.outputs, second.outputs, strict=True):
             self._merge_constant(v, w)
         outputs = tuple(self.now[v] for v in first.outputs)

@@ -19,7 +19,7 @@ from .forward import Forward, Rows
 from .numpy_text import Body, number_text, plain
 
 WIDTH = 96
-FEW = 100  # so many numbers are written out, more as base64
+FEW = 64  # so many numbers are written out, more as base64
 
 SAMPLES = '''
 def samples(name, x, shape):

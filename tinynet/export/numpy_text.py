@@ -32,7 +32,6 @@ WIDTH = 96
 RESERVED = {"np", "sys", "base64", "n", "main", "forward", "predict", "samples", "numbers"}
 RESERVED |= {"batch_size", "starts", "parts"}
 SHORT = 56  # a longer expression is not written within another one
-FEW = 100  # so many numbers are written out, more as base64
 
 
 # -- the text of each primitive ---------------------------------------------------------------

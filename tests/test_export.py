@@ -1,0 +1,566 @@
+"""Exported files predict what the model predicts: with NumPy alone, and in onnxruntime."""
+
+import builtins
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import normal, refused
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from programs import Drawn, functions, recorded
+from strategies import SEEDS
+
+import tinynet as tn
+from tinynet import activations, ops, tree
+from tinynet.compiler.passes import PASSES, lower, simplify
+from tinynet.compiler.program import Program
+from tinynet.engine.primitives import REGISTRY
+from tinynet.export.forward import Forward, forward_of
+from tinynet.export.numpy_file import NUMBERS, array_text, file_text
+from tinynet.export.numpy_text import Body
+from tinynet.export.onnx_file import NODES, onnx_model
+from tinynet.layers import Activation, Dense, Input, Layer
+from tinynet.models import Model, Sequential
+
+SIZES = (1, 2, 31, 32, 33, 70)  # predict works in batches of 32
+
+
+def only_numpy(name: str, *rest: Any) -> Any:
+    """Import what an exported file may."""
+    assert name.split(".")[0] in ("numpy", "sys", "base64"), name
+    return __import__(name, *rest)
+
+
+def run(text: str) -> dict[str, Any]:
+    """Return what an exported file defines, run with nothing but NumPy to import."""
+    allowed = {**vars(builtins), "__import__": only_numpy}
+    scope: dict[str, Any] = {"__name__": "exported", "__builtins__": allowed}
+    exec(compile(text, "exported", "exec"), scope)
+    return scope
+
+
+def exported(model: Any, **options: Any) -> dict[str, Any]:
+    """Return what the NumPy file of a model defines."""
+    return run(file_text(forward_of(model, **options), model.name, "1.0", "exported.py"))
+
+
+def assert_same_bits(found: Any, expected: Any) -> None:
+    """Assert that two structures of arrays are the same in form, types and every bit."""
+    assert type(found) is type(expected)
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys()
+        found, expected = list(found.values()), list(expected.values())
+    if isinstance(expected, (list, tuple)):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            assert_same_bits(one, other)
+        return
+    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+    np.testing.assert_array_equal(found, expected)
+    if expected.dtype.kind == "f":  # 0 and -0 are equal, but not the same
+        sign = [np.signbit(x) | np.isnan(x) for x in (found, expected)]
+        np.testing.assert_array_equal(*sign)
+
+
+# -- drawn networks ---------------------------------------------------------------------------
+
+
+class Scale(Layer):
+    """A user's layer: weights of its own, and operations that no layer here has."""
+
+    def build(self, input_shape):
+        self.factor = self.add_weight(input_shape[-1:], "random_normal", name="factor")
+
+    def call(self, inputs):
+        flat = ops.reshape(inputs, (inputs.shape[0], -1))
+        parts = ops.concatenate([flat[:, 1:], flat[:, :1], ops.ones_like(flat[:, :1])])
+        total = ops.sum(ops.transpose(parts), 0)
+        return ops.abs(inputs * self.factor) ** 1.5 + ops.reshape(
+            total, (-1, *[1] * (inputs.ndim - 1))
+        )
+
+
+class Sum(Layer):
+    """The sum of two inputs, of which one may have a single column."""
+
+    def call(self, inputs):
+        return inputs[0] + inputs[1]
+
+
+ACTIVATIONS = sorted(
+    name
+    for name, value in vars(activations).items()
+    if callable(value)
+    and getattr(value, "__module__", "") == activations.__name__
+    and name not in ("get", "serialize")
+    and not name.startswith("_")
+)
+
+
+def network(draw: Any, dtypes: Any = st.sampled_from(["float32", "float64"])) -> Model:
+    """Return a drawn graph of layers, of one or two inputs and outputs, with drawn weights."""
+    ranks = draw(st.sampled_from([(), (3,)]))
+    widths = st.integers(1, 6) | st.just(40)
+    inputs = [Input((*ranks, draw(widths))) for _ in range(draw(st.integers(1, 2)))]
+    xs = list(inputs)
+    for kind in draw(st.lists(st.sampled_from(["dense", "scale", "sum"]), max_size=4)):
+        x, options = draw(st.sampled_from(xs)), {"dtype": draw(dtypes)}
+        if kind == "dense":
+            use_bias, name = draw(st.booleans()), draw(st.sampled_from(ACTIVATIONS))
+            xs.append(Dense(draw(widths), name, use_bias=use_bias, **options)(x))
+        elif kind == "scale":
+            xs.append(Scale(**options)(x))
+        else:
+            xs.append(Sum(**options)([x, Dense(1, **options)(draw(st.sampled_from(xs)))]))
+    ends = [Dense(2, draw(st.sampled_from(ACTIVATIONS)))(x) for x in xs[-draw(st.integers(1, 2)) :]]
+    form = draw(st.sampled_from([list, tuple, lambda ys: dict(zip("ba", ys, strict=False))]))
+    model = Model(inputs, form(ends) if len(ends) > 1 else ends[0])
+    rng = np.random.default_rng(draw(SEEDS))
+    model.set_weights([rng.normal(size=w.shape) for w in model.weights])
+    return model
+
+
+def samples(model: Any, rows: int, seed: int = 0) -> list[np.ndarray]:
+    return [normal(seed + i, rows, *x.shape[1:]) for i, x in enumerate(model.inputs)]
+
+
+def alone(things: list[Any]) -> Any:
+    return things[0] if len(things) == 1 else things
+
+
+quietly = pytest.mark.filterwarnings("ignore:softmax over axis", "ignore:You are using a softmax")
+
+
+@quietly
+@given(st.data(), st.sampled_from(SIZES))
+def test_the_numpy_file_of_any_network_predicts_the_same_bits(drawn, rows):
+    model = network(drawn.draw)
+    xs, predict = samples(model, rows), exported(model)["predict"]
+    with np.errstate(all="ignore"):
+        for size in (32, 5):
+            expected = model.predict(alone(xs), verbose=0, batch_size=size)
+            assert_same_bits(predict(*xs, batch_size=size), expected)
+
+
+@quietly
+@given(st.data(), st.integers(0, 40))
+def test_onnxruntime_agrees_on_any_network(drawn, rows):
+    model = network(drawn.draw, st.just("float32"))
+    xs = samples(model, rows)
+    with np.errstate(all="ignore"):
+        expected = exported(model)["predict"](*xs)
+    found = in_onnxruntime(forward_of(model), xs)
+    for one, other in zip(tree.flatten(expected), found, strict=True):
+        assert one.shape == other.shape
+        scale = np.abs(one).max(initial=1.0)
+        if scale < 1e6:
+            np.testing.assert_allclose(other / scale, one / scale, rtol=0, atol=2e-6)
+
+
+def in_onnxruntime(forward: Forward, xs: list[np.ndarray]) -> list[np.ndarray]:
+    """Return what the ONNX model of a forward pass gives for inputs in order."""
+    runtime = pytest.importorskip("onnxruntime")
+    runtime.set_default_logger_severity(4)
+    session = runtime.InferenceSession(onnx_model(forward, "g", "1.0").SerializeToString())
+    names = [x.name for x in session.get_inputs()]
+    return session.run(None, dict(zip(names, xs, strict=True)))
+
+
+# -- drawn programs: each primitive, in every layout ------------------------------------------
+
+
+def program_of(drawn: Drawn) -> Program:
+    """Return a drawn function as export sees one: not lowered, its variables among constants."""
+    passes = tuple(p for p in PASSES if p is not lower)
+    program = simplify(recorded(drawn.function, drawn.first), passes)
+    held = {v: variable.array for v, variable in program.captured.items()}
+    return replace(program, constants={**program.constants, **held}, captured={})
+
+
+def compiled(drawn: Drawn) -> list[np.ndarray]:
+    with np.errstate(all="ignore"):
+        found = tn.jit(drawn.function)(*map(tn.tensor, drawn.second))
+    return [np.array(t) for t in tree.flatten(found)]
+
+
+@given(functions())
+def test_the_text_of_any_program_computes_the_same_bits(drawn):
+    body = Body(program_of(drawn), {}, {})
+    arguments = ", ".join(body.names[v] for v in body.program.inputs)
+    lines = ["import numpy as np", *(array_text(*item) for item in body.arrays.items())]
+    lines += [*body.functions.values(), f"def f({arguments}):"]
+    lines += [f"    {line}" for line in [*body.lines, f"return [{', '.join(body.results)}]"]]
+    f = run("\n".join(lines))["f"]
+    with np.errstate(all="ignore"):
+        found = f(*(np.array(x, order="C") for x in drawn.second))
+    assert_same_bits([np.asarray(x) for x in found], compiled(drawn))
+
+
+@given(functions(dtypes=st.just("float32")))
+def test_onnxruntime_agrees_on_any_program(drawn):
+    program = program_of(drawn)
+    for v in program.inputs:
+        v.name = "x"
+    expected = compiled(drawn)
+    try:
+        found = in_onnxruntime(Forward(program, None, {}), drawn.second)
+    except Exception as error:  # not every index is in ONNX, nor every dtype in the runtime
+        if not re.search("getitem|NOT_IMPLEMENTED", str(error)):
+            raise
+        return
+    for one, other in zip(expected, found, strict=True):
+        assert (one.shape, one.dtype) == (other.shape, other.dtype)
+        kept = ~np.isnan(one) if one.dtype.kind == "f" else ...
+        np.testing.assert_allclose(other[kept], one[kept], rtol=1e-5, atol=1e-5)
+
+
+NOT_IN_ONNX = {"scatter", "random_bits"}
+
+
+def test_onnx_expresses_every_primitive_but_these():
+    assert {*REGISTRY} - {*NODES} <= NOT_IN_ONNX
+
+
+# -- numbers ----------------------------------------------------------------------------------
+
+DTYPES = ["float16", "float32", "float64", "int32", "int64", "uint8", "bool"]
+ARRAYS = st.sampled_from(DTYPES).flatmap(
+    lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=0, min_side=0, max_side=12))
+)
+
+
+@given(ARRAYS)
+def test_numbers_are_written_exactly(array):
+    text = f"import base64\nimport numpy as np\n{NUMBERS}\n{array_text('held', array)}"
+    assert_same_bits(run(text)["held"], array)
+
+
+# -- what a reader sees -----------------------------------------------------------------------
+
+ONE_NEURON = '''\
+"""The network 'line', exported by tinynet 1.0. It needs NumPy alone.
+
+    predict(x)
+
+    x        float32 of shape (n, 1)
+    returns  float32 of shape (n, 1)
+
+`forward` is the network. With the same NumPy on the same machine `predict` gives, to the
+last bit, what the `predict` of tinynet's model gives.
+
+As a program it reads samples, the numbers of each on a line, and prints predictions:
+
+    python line.py < samples.csv
+"""
+
+import sys
+
+import numpy as np
+
+
+def forward(x):
+    """Return the outputs for one batch."""
+    # Dense, shape (n, 1)
+    neuron = np.dot(x, neuron_kernel) + neuron_bias
+    return neuron
+
+
+neuron_kernel = np.array([[1.35]], dtype="float32")
+neuron_bias = np.array([0.5], dtype="float32")
+
+
+def predict(x, batch_size=32):
+    """Return the outputs for samples, given as arrays or lists.
+
+    In batches, since the last bits of a product depend on how many rows it has.
+    """
+    x = samples("x", x, (1,))
+    starts = range(0, max(len(x), 1), batch_size)
+    parts = [forward(x[i : i + batch_size]) for i in starts]
+    return np.concatenate(parts)
+'''
+
+
+def line() -> Model:
+    model = Sequential([Input((1,)), Dense(1, name="neuron")], name="line")
+    model.set_weights([[[1.35]], [0.5]])
+    return model
+
+
+def test_one_neuron_is_a_file_to_be_read():
+    text = file_text(forward_of(line()), "line", "1.0", "line.py")
+    assert text.startswith(ONE_NEURON)
+
+
+def test_a_layer_is_a_line_under_its_name():
+    hidden = Dense(8, "tanh", name="hidden")
+    model = Sequential([Input((2,), name="point"), hidden, Dense(3, "softmax", name="class")])
+    text = file_text(forward_of(model), "m", "1.0", "m.py")
+    forward = """
+def forward(point):
+    \"\"\"Return the outputs for one batch.\"\"\"
+    # Dense, shape (n, 8)
+    hidden = np.tanh(np.dot(point, hidden_kernel) + hidden_bias)
+    # Dense, shape (n, 3)
+    t1 = np.dot(hidden, class_kernel) + class_bias
+    t2 = np.exp(t1 - np.max(t1, axis=1, keepdims=True))
+    class_2 = t2 / np.sum(t2, axis=1, keepdims=True)
+    return class_2
+"""
+    assert forward.replace("class_2", "class_2") in text
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["class", "np", "n", "predict", "1st", "a b", "été", 'x"""\nimport os\n"""', "len", "\\"],
+)
+def test_no_name_breaks_a_file(name):
+    inputs = Input((2,), name=name)
+    model = Model(inputs, {name: Dense(1, name=f"{name}_")(inputs), "b": inputs}, name=name)
+    x = normal(0, 40, 2)
+    assert_same_bits(exported(model)["predict"](x), model.predict(x, verbose=0))
+
+
+# -- what a file takes and gives --------------------------------------------------------------
+
+ALIKE = [
+    lambda x: x,
+    lambda x: x.tolist(),
+    lambda x: x.astype("float64"),
+    lambda x: np.asfortranarray(np.stack([x, x], -1))[..., 0],
+    lambda x: np.round(x * 9).astype("int64"),
+    lambda x: x > 0,
+    lambda x: x[:, 0],
+    lambda x: x[..., None],
+]
+
+
+@pytest.mark.parametrize("alike", ALIKE)
+def test_samples_are_taken_as_the_model_takes_them(alike):
+    x = alike(normal(0, 70, 1))
+    assert_same_bits(exported(line())["predict"](x), line().predict(x, verbose=0))
+
+
+def test_a_file_does_not_change_its_input():
+    x = normal(0, 3, 1)
+    before = x.copy()
+    exported(Sequential([Input((1,)), Activation("relu")]))["predict"](x)[...] = 7
+    assert_same_bits(x, before)
+
+
+def test_no_samples_give_no_predictions():
+    found = exported(line())["predict"](np.zeros((0, 1)))
+    assert (found.shape, found.dtype) == ((0, 1), np.float32)
+
+
+@pytest.mark.parametrize("x", [np.zeros((3, 2)), 1.0, [["a"]], np.zeros((2, 3, 2)), [1j]])
+def test_samples_of_another_shape_are_refused(x):
+    with refused(ValueError, "x: expected samples", "(1,)", str(np.asarray(x).shape)):
+        exported(line())["predict"](x)
+
+
+def test_as_many_samples_are_expected_of_each_input():
+    first, second = Input((2,), name="first"), Input((2,), name="second")
+    predict = exported(Model([first, second], Sum()([first, second])))["predict"]
+    with refused(ValueError, "(3, 4)"):
+        predict(np.zeros((3, 2)), second=np.zeros((4, 2)))
+
+
+def test_a_model_in_a_model_and_a_layer_called_twice():
+    inner = Sequential([Input((3,)), Dense(3, "tanh", name="dense"), Dense(3, name="other")])
+    inputs = Input((3,))
+    model = Model(inputs, Dense(2, name="dense")(inner(inner(inputs))))
+    x = normal(0, 40, 3)
+    assert_same_bits(exported(model)["predict"](x), model.predict(x, verbose=0))
+    np.testing.assert_allclose(
+        in_onnxruntime(forward_of(model), [x])[0], model.predict(x, verbose=0), atol=1e-6
+    )
+
+
+class Subclass(Model):
+    """A model without placeholders, that returns a dict."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = Dense(2)
+
+    def call(self, inputs):
+        return {"y": self.dense(inputs), "x": inputs}
+
+
+def test_a_subclassed_model_is_exported_for_the_shape_it_has_seen_or_is_given():
+    model, x = Subclass(), normal(0, 40, 3)
+    with refused(ValueError, "subclass", "input_signature"):
+        exported(model)
+    expected = model.predict(x, verbose=0)
+    assert_same_bits(exported(model)["predict"](x), expected)
+    assert_same_bits(exported(model, input_signature=[Input((3,))])["predict"](x), expected)
+
+
+# -- what is refused --------------------------------------------------------------------------
+
+
+class Function(Layer):
+    """A function of tensors as a layer."""
+
+    def __init__(self, function, **kwargs):
+        super().__init__(**kwargs)
+        self.function = function
+
+    def call(self, inputs):
+        return self.function(inputs)
+
+
+DEPENDING = {
+    "a number": lambda x: x - ops.mean(x, axis=0),
+    "a shape": lambda x: x[: x.shape[0] // 2],
+    "an array": lambda x: x + np.arange(x.shape[0])[:, None],
+    "whether to compute sin or matmul": lambda x: ops.sin(x) if x.shape[0] == 97 else x,
+    "whether to compute sin or cos": lambda x: ops.sin(x) if x.shape[0] == 97 else ops.cos(x),
+}
+
+
+@pytest.mark.parametrize("what", DEPENDING)
+def test_what_depends_on_the_number_of_samples_is_refused_by_the_name_of_the_layer(what):
+    model = Sequential([Input((2,)), Function(DEPENDING[what], name="odd"), Dense(1)])
+    with refused(ValueError, "layer 'odd'", what, "97"):
+        exported(model)
+
+
+def test_a_constant_may_be_repeated_for_each_sample():
+    model = Sequential([Input((2,)), Function(lambda x: x + ops.ones_like(x)[:, :1])])
+    x = normal(0, 40, 2)
+    assert_same_bits(exported(model)["predict"](x), model.predict(x, verbose=0))
+    assert_same_bits(in_onnxruntime(forward_of(model), [x])[0], model.predict(x, verbose=0))
+
+
+class Counting(Layer):
+    """A layer that counts its calls."""
+
+    def build(self, input_shape):
+        self.calls = self.add_weight((), "zeros", trainable=False, name="calls")
+
+    def call(self, inputs):
+        self.calls.assign(self.calls + 1.0)
+        return inputs * self.calls
+
+
+def test_a_model_that_remembers_is_refused():
+    with refused(ValueError, "changes its variable", "calls"):
+        exported(Sequential([Input((1,)), Counting(), Dense(1)]))
+
+
+def test_a_primitive_without_text_or_node_is_refused_by_its_name():
+    def slope(x):
+        return tn.grad(lambda x: ops.sum(x[:, :1] ** 3))(x)
+
+    forward = forward_of(Sequential([Input((2,)), Function(slope), Dense(1)]))
+    for write in (
+        lambda: file_text(forward, "m", "1.0", "m.py"),
+        lambda: onnx_model(forward, "m", "1"),
+    ):
+        with refused(ValueError, "'scatter'"):
+            write()
+
+
+def test_lengths_beside_the_number_of_samples_have_to_be_known():
+    model = Sequential([Input((None, 2)), Dense(1)])
+    with refused(ValueError, "(None, None, 2)", "input_signature"):
+        exported(model)
+    x = normal(0, 40, 3, 2)
+    predict = exported(model, input_signature=[Input((3, 2))])["predict"]
+    assert_same_bits(predict(x), model.predict(x, verbose=0))
+
+
+# -- files ------------------------------------------------------------------------------------
+
+# The folder of NumPy holds other packages, so importing them is forbidden by name.
+BARE = """
+import sys
+sys.path.append(sys.argv[1])
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] not in {*sys.stdlib_module_names, "numpy"}:
+            raise ImportError(name)
+sys.meta_path.insert(0, Nothing())
+import runpy
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def run_file(path: Any, given: str) -> Any:
+    """Run a file in an interpreter that has NumPy and nothing else."""
+    folder = str(next(iter(np.__path__)).rpartition("numpy")[0])
+    command = [sys.executable, "-I", "-S", "-W", "error", "-c", BARE, folder, str(path)]
+    return subprocess.run(command, input=given, capture_output=True, text=True)
+
+
+def test_a_file_is_a_program_that_needs_numpy_alone(tmp_path, capsys):
+    first, second = Input((2,), name="first"), Input((1,), name="second")
+    ends = [Dense(90, "gelu")(first), Dense(2, "sigmoid")(second)]
+    model = Model([first, second], {"b": Dense(2)(ends[0]), "a": ends[1]})
+    path = tmp_path / "both.py"
+    model.export(path, format="numpy")
+    assert capsys.readouterr().out == f"Saved artifact at '{path}'.\n"
+    rows = normal(0, 40, 3)
+    ran = run_file(path, "\n".join(" , ".join(map(repr, row)) for row in rows.tolist()))
+    assert not ran.stderr
+    printed = [line.split(",") for line in ran.stdout.splitlines()]
+    expected = model.predict([rows[:, :2], rows[:, 2:]], verbose=0)
+    assert_same_bits(
+        np.array(printed, "float32"), np.concatenate([expected["a"], expected["b"]], axis=1)
+    )
+    ran = run_file(path, "1 2 3\n\n1 2\n")
+    assert (ran.returncode, ran.stderr) == (1, "sample 2: numbers expected: 3, received: 2.\n")
+
+
+def test_an_onnx_file_runs_for_any_number_of_samples(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    model = line()
+    model.export(tmp_path / "line.onnx", format="onnx", verbose=False)
+    found = onnx.load(tmp_path / "line.onnx")
+    assert [x.name for x in found.graph.initializer] == ["neuron_kernel", "neuron_bias"]
+    assert [n.op_type for n in found.graph.node] == ["MatMul", "Add"]
+    assert [(found.graph.input[0].name, found.graph.output[0].name)] == [("x", "neuron")]
+    assert found.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+    assert found.opset_import[0].version == 18
+    model.export(tmp_path / "line.onnx", format="onnx", verbose=False, opset_version=20)
+    assert onnx.load(tmp_path / "line.onnx").opset_import[0].version == 20
+
+
+def test_without_onnx_the_message_names_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ImportError, match=r"tinynet\[onnx\]"):
+        line().export(tmp_path / "line.onnx", format="onnx")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, ["tf_saved_model", "numpy", "onnx", ".keras"]),
+        ({"format": "litert"}, ["litert"]),
+        ({"format": "numpy", "is_static": True}, ["is_static"]),
+        ({"format": "numpy", "opset_version": 18}, ["opset_version"]),
+        ({"format": "onnx", "opset_version": 9}, ["opset_version=9", "18"]),
+    ],
+)
+def test_what_is_refused_leaves_the_old_file(options, words, tmp_path):
+    path = tmp_path / "old"
+    path.write_text("old")
+    with refused(ValueError, *words):
+        line().export(path, **options)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_model_that_is_not_built_is_refused(tmp_path):
+    with refused(ValueError, "not known", "input_signature"):
+        Sequential([Dense(1)]).export(tmp_path / "m.py", format="numpy")
