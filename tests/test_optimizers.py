@@ -15,7 +15,7 @@ from strategies import SEEDS
 import tinynet as tn
 from tinynet import ops
 from tinynet.layers import Dense, Input
-from tinynet.optimizers import SGD, Adam, Optimizer, RMSprop
+from tinynet.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 
 SHAPES = [(2, 3), (3,), (), (4, 1)]
 
@@ -142,18 +142,36 @@ def test_a_step_clips_then_decays_then_updates_as_the_formulas_say(
         assert_close(v.numpy(), array, 1e-10, 1e-10)
 
 
-@over({"SGD": SGD(), "Adam": Adam(), "RMSprop": RMSprop()}, "made")
+@given(st.booleans(), SHARES, SHARES, SIZES, CLIPS, st.sampled_from([0.0, 0.004, 0.25]), SEEDS)
+def test_adamw_is_adam_with_weight_decay(amsgrad, beta_1, beta_2, epsilon, clip, decay, seed):
+    options = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon, "amsgrad": amsgrad}
+    found = []
+    for kind, given_ in (
+        (Adam, {"weight_decay": decay}),
+        (AdamW, {} if decay == 0.004 else {"weight_decay": decay}),
+    ):
+        made, variables = kind(0.1, **options, **clip, **given_), variables_of(seed)
+        for t in range(3):
+            made.apply(gradients_of(seed + t), variables)
+        found.append([v.numpy() for v in (*variables, *made.variables)])
+    assert_all_same(*found)
+
+
+@over({"SGD": SGD(), "Adam": Adam(), "AdamW": AdamW(), "RMSprop": RMSprop()}, "made")
 def test_an_optimizer_made_without_options_has_those_of_keras(made):
-    rate = {"sgd": 0.01, "adam": 0.001, "rmsprop": 0.001}[type(made).__name__.lower()]
+    rate = 0.01 if type(made) is SGD else 0.001
+    decay = 0.004 if type(made) is AdamW else None
     own = {
         SGD: {"momentum": 0.0, "nesterov": False},
         Adam: {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False},
+        AdamW: {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False},
         RMSprop: {"rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False},
     }[type(made)]
     config = made.get_config()
     assert config["learning_rate"] == float(np.float32(rate))
     assert own.items() <= config.items()
-    for option in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"):
+    assert config["weight_decay"] == decay
+    for option in ("clipnorm", "clipvalue", "global_clipnorm"):
         assert config[option] is None
 
 
@@ -407,6 +425,7 @@ OPTIONS: list[tuple[Any, dict[str, Any]]] = [
     (SGD, {"momentum": True}),
     (Adam, {"beta_1": 1.0}),
     (Adam, {"beta_2": -0.5}),
+    (AdamW, {"weight_decay": None}),
     (SGD, {"clipnorm": 1.0, "clipvalue": 1.0}),
     (SGD, {"clipnorm": -1.0}),
     (SGD, {"weight_decay": -1.0}),

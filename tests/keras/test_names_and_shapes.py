@@ -252,6 +252,7 @@ OPTIMIZERS = {
         {},
         {"learning_rate": 1e-4, "beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-6, "amsgrad": True},
     ],
+    "AdamW": [{}, {"weight_decay": 0.1, "amsgrad": True}],
     "RMSprop": [
         {},
         {"rho": 0.8, "momentum": 0.5, "epsilon": 1e-5, "centered": True},

@@ -53,6 +53,7 @@ TWO_INPUTS = Graph(2, [Spec(WIDTH, "sigmoid", True)], [(0, 0), (0, 1), (-1, 2, 3
 RATES = {
     "SGD": st.sampled_from([0.003, 0.02]),
     "Adam": st.sampled_from([0.003, 0.1]),
+    "AdamW": st.sampled_from([0.003, 0.1]),
     "RMSprop": st.sampled_from([0.001, 0.01]),
 }
 CLIPS = st.sampled_from(
@@ -60,13 +61,14 @@ CLIPS = st.sampled_from(
 )
 DECAYS = st.sampled_from([{}, {"weight_decay": 0.1}, {"weight_decay": 0.0}])
 MOMENTA = st.sampled_from([0.0, 0.5, 0.95])
-FLAGS = {"SGD": "nesterov", "Adam": "amsgrad", "RMSprop": "centered"}
+FLAGS = {"SGD": "nesterov", "Adam": "amsgrad", "AdamW": "amsgrad", "RMSprop": "centered"}
 OWN = {
     "SGD": {"momentum": MOMENTA},
     "Adam": {
         "beta_1": st.sampled_from([0.0, 0.5, 0.95]),
         "beta_2": st.sampled_from([0.5, 0.6, 0.9999]),  # the first let u fall as well as rise
     },
+    "AdamW": {"beta_1": st.sampled_from([0.0, 0.95])},
     "RMSprop": {"rho": st.sampled_from([0.5, 0.95]), "momentum": MOMENTA},
 }
 # Adam and RMSprop divide a gradient by its own size: one that is all but 0, and so all rounding

@@ -6,14 +6,14 @@ from typing import Any
 
 from .. import registry
 from . import schedules
-from .adam import Adam
+from .adam import Adam, AdamW
 from .base import Optimizer
 from .rmsprop import RMSprop
 from .sgd import SGD
 
-__all__ = ["SGD", "Adam", "Optimizer", "RMSprop", "get", "schedules", "serialize"]
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "get", "schedules", "serialize"]
 
-_TABLE = {"sgd": SGD, "adam": Adam, "rmsprop": RMSprop}
+_TABLE = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop}
 registry.publish("keras.optimizers", *_TABLE.values())
 
 

@@ -1,4 +1,4 @@
-"""Adam. Imports `base.py`. Read next: `../models.py`."""
+"""Adam and AdamW. Imports `base.py`. Read next: `../models.py`."""
 
 from __future__ import annotations
 
@@ -121,3 +121,58 @@ class Adam(Optimizer):
             "epsilon": self.epsilon,
             "amsgrad": self.amsgrad,
         }
+
+
+class AdamW(Adam):
+    """Adam with weight decay, which is taken off the weights themselves and not off gradients.
+
+    Before each step ``w -= learning_rate * weight_decay * w`` (Loshchilov and Hutter, "Decoupled
+    weight decay regularization", 2019). Any optimizer here does so with `weight_decay`; this one
+    has a default for it. ValueError for None.
+
+    >>> import tinynet as tn
+    >>> w = tn.Variable([1.0, 1.0])
+    >>> steps = AdamW(learning_rate=0.5, weight_decay=0.1).apply([[40.0, 0.0]], [w])
+    >>> w.numpy().round(3)  # 1 - 0.5 * 0.1, and a step of 0.5 where there is a gradient
+    array([0.45, 0.95], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        weight_decay: float | None = 0.004,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if weight_decay is None:
+            raise ValueError("Argument `weight_decay` must be a float. Received: weight_decay=None")
+        super().__init__(
+            learning_rate,
+            beta_1,
+            beta_2,
+            epsilon,
+            amsgrad,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
