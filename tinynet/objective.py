@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from . import losses, metrics, ops, tree
 from .engine.tensor import Tensor, no_grad
-
 
 BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # what these mean depends on the shapes
 
@@ -235,17 +236,31 @@ class Objective:
         """Return the metrics and the means of the outputs' losses."""
         return [*(metric for metric, _, _ in self.metrics.values()), *self.trackers.values()]
 
-    def results(self) -> dict[str, float]:
-        """Return what the metrics are by now, by their keys, sorted."""
-        found = {key: float(m.result()) for key, (m, _, _) in self.metrics.items()}
-        found |= {key: float(m.result()) for key, m in self.trackers.items()}
-        return dict(sorted(found.items()))
+    def results(self) -> dict[str, Any]:
+        """Return what the metrics are by now, by their keys: floats, or arrays for several numbers.
 
-    def in_order(self, logs: dict[str, float]) -> list[float]:
+        A metric whose result is a dict has the keys of that.
+        """
+        watched = {key: metric for key, (metric, _, _) in self.metrics.items()} | self.trackers
+        found: dict[str, Any] = {}
+        for key, metric in watched.items():
+            result = metric.result()
+            parts = result if isinstance(result, dict) else {key: result}
+            found |= {name: _plain(value) for name, value in parts.items()}
+        return found
+
+    def in_order(self, logs: dict[str, Any]) -> list[Any]:
         """Return the numbers of `logs` as `evaluate` lists them.
 
         The loss, then those of the outputs, then the metrics: as compiled if there is one output,
         else by their names.
         """
-        keys = sorted(self.metrics) if len(self.names) > 1 else list(self.metrics)
-        return [logs[key] for key in ("loss", *self.trackers, *keys)]
+        compiled = list(self.metrics) if len(self.names) == 1 else []
+        keys = [key for key in ("loss", *self.trackers, *compiled) if key in logs]
+        return [logs[key] for key in (*keys, *sorted(logs.keys() - set(keys)))]
+
+
+def _plain(value: Any) -> Any:
+    """Return a float, or an array for several numbers."""
+    array = np.asarray(value)
+    return array.item() if array.size == 1 else np.array(array)

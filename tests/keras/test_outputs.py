@@ -178,3 +178,34 @@ def test_one_weight_of_losses_is_that_of_each(run_eagerly):
         return compile_and_fit(model, [A, B], options).history
 
     assert_both_agree(run)
+
+
+def test_a_metric_of_several_numbers_is_an_array_in_the_logs(run_eagerly):
+    def run(lib: Any) -> Any:
+        lib.utils.set_random_seed(0)
+        model = lib.Sequential([lib.Input((WIDTH,)), lib.layers.Dense(2)])
+        each = lib.metrics.R2Score(class_aggregation=None, name="each")
+        model.compile("sgd", "mse", metrics=[each, "mae"], run_eagerly=run_eagerly[lib])
+        history = model.fit(X, B, 8, 2, 0, validation_split=0.5)
+        return history.history, model.evaluate(X, B, verbose=0)
+
+    assert_both_agree(run)
+
+
+def test_a_metric_whose_result_is_a_dict_has_its_keys_in_the_logs(run_eagerly):
+    def run(lib: Any) -> Any:
+        class Both(lib.metrics.Mean):
+            def update_state(self, y_true, y_pred, sample_weight=None):
+                super().update_state(abs(y_true - y_pred))
+
+            def result(self):
+                mean = super().result()
+                return {"mean_of_errors": mean, "twice": 2 * mean}
+
+        lib.utils.set_random_seed(0)
+        model = lib.Sequential([lib.Input((WIDTH,)), lib.layers.Dense(2)])
+        model.compile("sgd", "mse", metrics=[Both()], run_eagerly=run_eagerly[lib])
+        history = model.fit(X, B, 8, 2, 0)
+        return history.history, model.evaluate(X, B, verbose=0, return_dict=True)
+
+    assert_both_agree(run)
