@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import warnings
+from importlib.util import find_spec
 from typing import Any
 
 from ..progress import write
@@ -31,7 +32,7 @@ class ModelCheckpoint(MonitorCallback):
     save_best_only : bool
         Whether to save only when `monitor` has improved.
     save_weights_only : bool
-        Whether to call `save_weights`, for which the path ends in ``.weights.h5``, not `save`.
+        Whether to call `save_weights`, for which the path ends as it demands, and not `save`.
     save_freq : "epoch" or int
         Save at the end of each epoch, or after so many batches.
     initial_value_threshold : float, optional
@@ -65,7 +66,7 @@ class ModelCheckpoint(MonitorCallback):
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
         self.save_freq = checked_frequency(save_freq)
-        endings = (".weights.h5",) if save_weights_only else (".keras", ".h5")
+        endings = (".weights.h5", ".weights.npz") if save_weights_only else (".keras",)
         if not self.filepath.endswith(endings):
             raise ValueError(
                 f"The filepath provided must end in {' or '.join(endings)} where "
@@ -157,7 +158,7 @@ def checked_frequency(save_freq: Any) -> str | int:
     return save_freq
 
 
-WEIGHTS, PROGRESS = "latest.weights.h5", "training_metadata.json"
+PROGRESS = "training_metadata.json"
 
 
 class BackupAndRestore(Callback):
@@ -201,6 +202,8 @@ class BackupAndRestore(Callback):
         self.save_freq = checked_frequency(save_freq)
         self.double_checkpoint = double_checkpoint
         self.delete_checkpoint = delete_checkpoint
+        self._ending = ".weights.h5" if find_spec("h5py") else ".weights.npz"
+        self._latest = f"latest{self._ending}"
         self._epoch = 0
         self._due = Every(self.save_freq)
 
@@ -241,12 +244,12 @@ class BackupAndRestore(Callback):
         """
         os.makedirs(self.backup_dir, exist_ok=True)
         if self.double_checkpoint and os.path.exists(self._file(PROGRESS)):
-            for name in (WEIGHTS, PROGRESS):
+            for name in (self._latest, PROGRESS):
                 shutil.copyfile(self._file(name), self._file(f"previous_{name}"))
         progress = {"epoch": self._epoch, "batch": batch}
         self.model.save_weights(self._fresh(progress), overwrite=True)
         replace(self._file(PROGRESS), json.dumps(progress))
-        os.replace(self._fresh(progress), self._file(WEIGHTS))
+        os.replace(self._fresh(progress), self._file(self._latest))
 
     def _restore(self, prefix: str) -> None:
         if not os.path.exists(self._file(prefix + PROGRESS)):
@@ -254,18 +257,18 @@ class BackupAndRestore(Callback):
         with open(self._file(prefix + PROGRESS), encoding="utf-8") as file:
             progress = json.load(file)
         if not prefix and os.path.exists(self._fresh(progress)):  # the last save was not finished
-            os.replace(self._fresh(progress), self._file(WEIGHTS))
+            os.replace(self._fresh(progress), self._file(self._latest))
         optimizer = self.model.optimizer
         if optimizer is not None and not optimizer.built:
             optimizer.build(self.model.trainable_variables)  # or its state would not be loaded
-        self.model.load_weights(self._file(prefix + WEIGHTS))
+        self.model.load_weights(self._file(prefix + self._latest))
         self.model._initial_epoch = self._epoch = progress["epoch"]
 
     def _file(self, name: str) -> str:
         return os.path.join(self.backup_dir, name)
 
     def _fresh(self, progress: dict[str, int]) -> str:
-        return self._file(f"{progress['epoch']}-{progress['batch']}.weights.h5")
+        return self._file(f"{progress['epoch']}-{progress['batch']}{self._ending}")
 
 
 def replace(path: str, text: str) -> None:

@@ -92,7 +92,7 @@ def direction(model: Any, name: str) -> str | None:
     """Return "up" if more of a logged quantity is better, "down" if less is, None if unknown."""
     if name == "loss" or name.endswith("_loss"):
         return "down"
-    metric, *_ = model._objective.metrics.get(name, (None,))
+    metric, *_ = getattr(model._objective, "metrics", {}).get(name, (None,))
     return getattr(metric, "_direction", None)
 
 

@@ -1,0 +1,243 @@
+"""What callbacks do beyond Keras': nothing half written, nothing harmless refused."""
+
+import csv
+import json
+import os
+import pickle
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+from helpers import normal, refused
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinynet as tn
+from tinynet.callbacks import (
+    BackupAndRestore,
+    Callback,
+    CallbackList,
+    CSVLogger,
+    EarlyStopping,
+    LambdaCallback,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+)
+from tinynet.layers import Dense, Input
+
+ROWS = 8
+X, Y = normal(0, ROWS, 3), normal(1, ROWS, 1)
+
+
+def network(**options: Any) -> tn.Model:
+    model = tn.Sequential([Input((3,)), Dense(1)])
+    model.compile(tn.optimizers.SGD(0.1), "mse", **options)
+    return model
+
+
+# -- backups --------------------------------------------------------------------------------------
+
+
+class Crash(BaseException):
+    """What ends a process at once."""
+
+
+class Marked:
+    """A stand-in for a model, whose weights are a number that says when they were saved."""
+
+    built, optimizer, trainable_variables = True, None, ()
+    _initial_epoch = 0
+
+    def __init__(self) -> None:
+        self.weights = 0
+
+    def save_weights(self, path: str, overwrite: bool) -> None:
+        with open(f"{path}.new", "w", encoding="utf-8") as file:
+            json.dump(self.weights, file)
+        os.replace(f"{path}.new", path)
+
+    def load_weights(self, path: str) -> None:
+        with open(path, encoding="utf-8") as file:
+            self.weights = json.load(file)
+
+
+def crashing(at: int) -> Any:
+    """Return a stand-in for `os.replace` that crashes the `at`-th time, before or after it."""
+    real, calls = os.replace, iter(range(10_000))
+
+    def replace(source: Any, target: Any) -> None:
+        call = next(calls)
+        if call == at // 2 and at % 2 == 0:
+            raise Crash
+        real(source, target)
+        if call == at // 2:
+            raise Crash
+
+    return mock.patch.object(os, "replace", replace)
+
+
+def run_on(folder: Any, model: Marked, epochs: int = 5, **options: Any) -> int:
+    """Train the stand-in for some epochs of 3 batches, with a backup; return where it began."""
+    backup = BackupAndRestore(folder, **options)
+    calls = CallbackList([backup], model=model)
+    calls.on_train_begin()
+    begun = model._initial_epoch
+    assert 3 * begun <= model.weights <= 3 * begun + 3  # of the epoch's beginning, or within it
+    model.weights = 3 * begun
+    for epoch in range(begun, epochs):
+        calls.on_epoch_begin(epoch)
+        for batch in range(3):
+            model.weights += 1
+            calls.on_train_batch_end(batch)
+        calls.on_epoch_end(epoch)
+    calls.on_train_end()
+    return begun
+
+
+@given(
+    crashes=st.lists(st.integers(0, 40), max_size=4),
+    save_freq=st.sampled_from(["epoch", 1, 2, 7]),
+    double_checkpoint=st.booleans(),
+)
+def test_whenever_a_run_crashes_weights_and_epoch_of_one_moment_are_left(
+    tmp_path_factory, crashes, save_freq, double_checkpoint
+):
+    folder = tmp_path_factory.mktemp("crash") / "backup"
+    options = {"save_freq": save_freq, "double_checkpoint": double_checkpoint}
+    before = 0
+    for at in crashes:
+        model = Marked()
+        with crashing(at):
+            try:
+                begun = run_on(folder, model, **options)
+            except Crash:
+                begun = model._initial_epoch or before  # 0 if it crashed when it began
+        finished = not folder.exists()
+        assert finished or begun >= before
+        before = 0 if finished else begun
+    model = Marked()
+    run_on(folder, model, **options)
+    assert model.weights == 15
+    assert not folder.exists()
+
+
+def test_the_state_before_is_used_where_the_last_one_cannot_be_read(tmp_path):
+    kept = {"double_checkpoint": True, "delete_checkpoint": False}
+    run_on(tmp_path, Marked(), epochs=4, **kept)
+    (tmp_path / "latest.weights.h5").write_text("nonsense")
+    assert run_on(tmp_path, Marked(), **kept) == 3
+    (tmp_path / "latest.weights.h5").write_text("nonsense")
+    for left in tmp_path.glob("previous*"):
+        left.unlink()
+    with pytest.raises(ValueError, match="Expecting value"):
+        run_on(tmp_path, Marked())
+
+
+@pytest.mark.parametrize("h5py", [True, None])
+def test_a_run_that_is_interrupted_ends_as_if_it_had_not_been(monkeypatch, tmp_path, h5py):
+    monkeypatch.setattr("tinynet.callbacks.files.find_spec", lambda name: h5py)
+
+    def interrupt(epoch: int, logs: Any) -> None:
+        if epoch == 3:
+            raise KeyboardInterrupt
+
+    how = {"epochs": 6, "batch_size": 3, "shuffle": False, "verbose": 0}
+    first, whole, second = network(), network(), network()
+    whole.set_weights(first.get_weights())
+    expected = whole.fit(X, Y, **how).history["loss"]
+    stop, folder = LambdaCallback(on_epoch_begin=interrupt), tmp_path / "backup"
+    with pytest.raises(KeyboardInterrupt):
+        first.fit(X, Y, callbacks=[BackupAndRestore(folder), stop], **how)
+    history = second.fit(X, Y, callbacks=[BackupAndRestore(folder)], **how)
+    assert history.epoch == [3, 4, 5]
+    assert history.history["loss"] == expected[3:]
+    again = second.fit(X, Y, callbacks=[BackupAndRestore(folder)], **how)
+    assert again.epoch == list(range(6))  # as nothing was interrupted
+
+
+def test_a_backup_of_a_model_that_is_not_built_is_refused(tmp_path):
+    model = tn.Sequential([Dense(1)])
+    model.compile("sgd", "mse")
+    calls = CallbackList([BackupAndRestore(tmp_path)], model=model)
+    with refused(ValueError, "built", "Input"):
+        calls.on_train_begin()
+
+
+# -- checkpoints and tables -----------------------------------------------------------------------
+
+
+def test_the_best_model_can_be_saved_after_batches(tmp_path):
+    path = tmp_path / "best.keras"
+    best = ModelCheckpoint(path, "loss", save_best_only=True, save_freq=1)
+    losses = iter([3.0, 1.0, 2.0])
+    spoil = LambdaCallback(on_train_batch_end=lambda batch, logs: logs.update(loss=next(losses)))
+    weights: list[np.ndarray] = []
+    keep = LambdaCallback(on_train_batch_end=lambda *_: weights.append(model.get_weights()[0]))
+    model = network()
+    model.fit(X, Y, 3, verbose=0, callbacks=[spoil, keep, best])
+    assert best.best == 1.0
+    np.testing.assert_array_equal(tn.models.load_model(path).get_weights()[0], weights[1])
+
+
+def test_every_epoch_is_in_the_table_as_soon_as_it_has_ended(tmp_path):
+    path, lines = tmp_path / "log.csv", []
+    look = LambdaCallback(on_epoch_end=lambda *_: lines.append(path.read_text().splitlines()))
+    logger = CSVLogger(path)
+    history = network().fit(X, Y, epochs=3, verbose=0, callbacks=[logger, look]).history
+    assert [len(seen) for seen in lines] == [2, 3, 4]
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    assert [float(row["loss"]) for row in rows] == history["loss"]
+    assert [row["val_loss"] for row in rows] == ["NA"] * 3
+    pickle.loads(pickle.dumps(logger)).on_epoch_end(3, {"loss": 0.5})
+    assert path.read_text().splitlines()[-1] == "3,0.5,NA"
+
+
+# -- quantities -----------------------------------------------------------------------------------
+
+
+def test_what_is_better_is_known_of_the_losses_and_metrics_of_several_outputs():
+    inputs = Input((3,))
+    model = tn.Model(inputs, [Dense(1, name="a")(inputs), Dense(1, name="b")(inputs)])
+    model.compile("sgd", ["mse", "mse"], metrics=[["r2_score"], ["mae"]])
+    watched = ("a_loss", "a_r2_score", "b_mae")
+    callbacks = [EarlyStopping(monitor, restore_best_weights=True) for monitor in watched]
+    rising = LambdaCallback(on_epoch_end=lambda e, logs: logs.update(dict.fromkeys(watched, e)))
+    model.fit(X, [Y, Y], epochs=2, verbose=0, callbacks=[rising, *callbacks])
+    assert [callback.best_epoch for callback in callbacks] == [0, 1, 0]
+
+
+def test_a_metric_of_no_known_direction_is_refused_with_what_to_do():
+    model = network(metrics=[lambda y_true, y_pred: y_pred - y_true])
+    with refused(ValueError, "'lambda'", "mode='max'", "auto"):
+        model.fit(X, Y, verbose=0, callbacks=EarlyStopping("lambda"))
+    model.fit(X, Y, verbose=0, callbacks=EarlyStopping("lambda", mode="max"))
+
+
+@pytest.mark.parametrize("rate", [1, np.float64(0.5), np.int32(2), tn.tensor(0.25)])
+def test_a_schedule_may_return_any_number(rate):
+    model = network()
+    logs = model.fit(X, Y, verbose=0, callbacks=LearningRateScheduler(lambda epoch: rate))
+    assert logs.history["learning_rate"] == [float(rate)]
+
+
+def test_an_error_within_a_schedule_is_not_taken_for_another_signature():
+    def schedule(epoch: int, rate: float) -> float:
+        raise TypeError("mine")
+
+    with pytest.raises(TypeError, match="mine"):
+        network().fit(X, Y, verbose=0, callbacks=LearningRateScheduler(schedule))
+
+
+def test_mistakes_are_refused():
+    with refused(ValueError, "on_epoch_end", "on_epoch_endd"):
+        LambdaCallback(on_epoch_endd=print)
+    with refused(ValueError, "factor=2.0"):
+        ReduceLROnPlateau(factor=2.0)
+    with refused(ValueError, "callbacks", "print"):
+        CallbackList([Callback(), [print]])
+    with refused(ValueError, "save_freq", "often"):
+        ModelCheckpoint("a.keras", save_freq="often")
+    with refused(ValueError, "a.txt", ".keras"):
+        ModelCheckpoint("a.txt")
