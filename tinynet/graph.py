@@ -49,16 +49,29 @@ def sorted_nodes(
 
 def by_depth(nodes: list[Node], met: list[Layer], inputs: list[KerasTensor]) -> list[Layer]:
     """Return the layers as Keras lists them: those with the longest way to an output first."""
+    _, of_layer = _depths(nodes)
+    unused = [x.node.layer for x in inputs if x.node.layer not in of_layer]
+    unused = [layer for layer in unused if isinstance(layer, InputLayer)]
+    return sorted([*unused, *met], key=lambda layer: -of_layer.get(layer, 0))
+
+
+def as_copied(nodes: list[Node]) -> list[Layer]:
+    """Return the layers in the order in which Keras makes them when it copies a graph."""
+    of_node, _ = _depths(nodes)
+    calls = sorted(reversed(nodes), key=lambda node: -of_node[id(node)])
+    return list(dict.fromkeys(node.layer for node in calls))
+
+
+def _depths(nodes: list[Node]) -> tuple[dict[int, int], dict[Layer, int]]:
+    """Return how many calls there are at most from each call, and layer, to an output."""
     of_node: dict[int, int] = {}
     of_layer: dict[Layer, int] = {}
     for node in reversed(nodes):
         depth = max(of_node.get(id(node), 0), of_layer.get(node.layer, 0))
-        of_layer[node.layer] = depth
+        of_node[id(node)] = of_layer[node.layer] = depth
         for x in tree.flatten(node.inputs):
             of_node[id(x.node)] = max(of_node.get(id(x.node), 0), depth + 1)
-    unused = [x.node.layer for x in inputs if x.node.layer not in of_layer]
-    unused = [layer for layer in unused if isinstance(layer, InputLayer)]
-    return sorted([*unused, *met], key=lambda layer: -of_layer.get(layer, 0))
+    return of_node, of_layer
 
 
 # -- configs ---------------------------------------------------------------------------------------
@@ -154,6 +167,8 @@ def from_config(config: dict[str, Any], models: tuple[type, ...]) -> tuple[Any, 
     for key in order:
         if key in calls:
             args, options = _replaced(calls[key]["args"], tensor), calls[key]["kwargs"]
+            # Keras writes `training` as it held when the graph was made; in a run the model decides.
+            options = {k: v for k, v in options.items() if (k, v) != ("training", False)}
             kept = {k: v for k, v in options.items() if not _is_nothing(v)}
             outputs = layers[key[0]](*args, **_replaced(kept, tensor))
             made[key] = tree.flatten(outputs)

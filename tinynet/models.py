@@ -91,6 +91,8 @@ class Model(Layer, Saved):
     ) -> None:
         """Print a table of the layers, their output shapes and numbers of weights.
 
+        In a graph that is no line of layers a further column says what each layer is called on.
+
         Parameters
         ----------
         line_length : int, optional
@@ -534,8 +536,7 @@ def clone_model(
         return clone_function(layer) if clone_function else _like(layer)
 
     if is_graph:
-        inner = [layer for layer in model.layers if not isinstance(layer, InputLayer)]
-        copies = {layer: copied(layer) for layer in inner}
+        copies = {layer: copied(layer) for layer in graph.as_copied(model._plan)}
         made = graph.again(
             model._plan, model.input, model.output, copies, input_tensors, call_function
         )

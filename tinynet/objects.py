@@ -336,11 +336,6 @@ def _object(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
     name, inner = config["class_name"], config["config"]
     if isinstance(name, str) and name in _SPECIAL:
         return _SPECIAL[name](inner)
-    if name in ("__lambda__", "Lambda"):
-        raise ValueError(
-            f"This config holds Python code{place()}, which tinynet never runs: make a Layer of "
-            "your own of it, and pass that in `custom_objects`."
-        )
     shared = config.get("shared_object_id")
     if _state.shared is not None and shared is not None and shared in _state.shared:
         return _state.shared[shared]
@@ -374,7 +369,10 @@ def _object(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
 
 
 def find(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
-    """Return the class or function that a config names, None if there is none."""
+    """Return the class or function that a config names, None if there is none.
+
+    ValueError for code, which Keras writes for a lambda.
+    """
     name, inner = config.get("class_name"), config.get("config")
     if name == "function":
         return _function(inner, table) if isinstance(inner, str) else None
@@ -385,6 +383,11 @@ def find(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
         found = get_registered_object(custom, module_objects=table)
         if found is not None:
             return found
+    if name in ("__lambda__", "Lambda"):
+        raise ValueError(
+            f"This config holds Python code{place()}, which tinynet never runs: make a function or "
+            "Layer of your own of it, and pass that in `custom_objects`."
+        )
     return MODULES.get(module or "", {}).get(name or "")
 
 

@@ -267,7 +267,8 @@ class Layer:
             )
         names = inspect.signature(type(self).__init__).parameters
         every = any(p.kind is p.VAR_KEYWORD for p in names.values())
-        return {**self._arguments, **{k: v for k, v in found.items() if every or k in names}}
+        found = {key: value for key, value in found.items() if every or key in names}
+        return {key: found.get(key) for key in ("name",) if key in found} | self._arguments | found
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:

@@ -30,15 +30,19 @@ def get(identifier: Any) -> Optimizer | None:
     """
     if identifier is None or isinstance(identifier, Optimizer):
         return identifier
-    if isinstance(identifier, str) and identifier.lower() in _TABLE:
-        return _TABLE[identifier.lower()]()
+    if isinstance(identifier, str):
+        return registry.lookup(_spelled(identifier), _TABLE, "optimizer")
     if isinstance(identifier, dict) and "class_name" in identifier:
-        name = str(identifier["class_name"]).lower()
+        name = _spelled(str(identifier["class_name"]))
         return registry.lookup({**identifier, "class_name": name}, _TABLE, "optimizer")
     raise ValueError(
         f"Could not interpret optimizer identifier: {identifier}. Expected an optimizer object or "
         f"one of: {', '.join(_TABLE)}."
     )
+
+
+def _spelled(name: str) -> str:
+    return name.lower() if name.lower() in _TABLE else name
 
 
 def serialize(optimizer: Optimizer) -> Any:

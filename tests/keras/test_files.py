@@ -1,0 +1,263 @@
+"""Files in both directions: what tinynet saves goes on in Keras, and the reverse."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from helpers import assert_close
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from side_by_side import (
+    RTOL,
+    SEEDS,
+    WIDTH,
+    assert_agree,
+    give_weights,
+    graphs,
+    in_both,
+    inputs_for,
+    merge,
+    numbers,
+    stacks,
+)
+
+import tinynet as tn
+
+some = settings(max_examples=12, deadline=None)
+few = settings(max_examples=6, deadline=None)
+BOTH = pytest.mark.parametrize(("writer", "reader"), [(tn, keras), (keras, tn)], ids=["to", "from"])
+
+OPTIMIZERS = {
+    "SGD": lambda lib: lib.optimizers.SGD(0.02),
+    "momentum": lambda lib: lib.optimizers.SGD(0.02, momentum=0.9, nesterov=True),
+    "Adam": lambda lib: lib.optimizers.Adam(0.01),
+    "amsgrad": lambda lib: lib.optimizers.Adam(0.01, amsgrad=True, weight_decay=0.01),
+    "RMSprop": lambda lib: lib.optimizers.RMSprop(0.01, momentum=0.5, centered=True),
+    "clipping": lambda lib: lib.optimizers.Adam(0.01, global_clipnorm=0.5),
+    "schedule": lambda lib: lib.optimizers.Adam(
+        lib.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)
+    ),
+}
+
+
+def own(lib: Any) -> dict[str, Any]:
+    return {"Merge": merge(lib)}
+
+
+def state(model: Any) -> list[np.ndarray]:
+    return [v.numpy() for v in (*model.weights, *model.optimizer.variables)]
+
+
+def train(model: Any, x: Any, y: Any) -> list[float]:
+    return model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0).history["loss"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("files")
+
+
+@BOTH
+@some
+@given(network=st.one_of(stacks(), graphs()), seed=SEEDS)
+def test_a_model_predicts_the_same_after_the_journey(folder, writer, reader, network, seed):
+    path, x = folder / "m.keras", inputs_for(network, seed)
+    model = network.build(writer)
+    give_weights(model, seed)
+    model.save(path)
+    loaded = reader.models.load_model(path, custom_objects=own(reader))
+    assert_close(loaded.predict(x, verbose=0), model.predict(x, verbose=0), 1e-6, 1e-6)
+    assert_agree(loaded.get_weights(), model.get_weights(), 0)
+    with_path = [(w.path, w.name, w.trainable) for w in loaded.weights]
+    assert with_path == [(w.path, w.name, w.trainable) for w in again(writer, path).weights]
+
+
+def again(lib: Any, path: Path) -> Any:
+    return lib.models.load_model(path, custom_objects=own(lib))
+
+
+@BOTH
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_training_goes_on_after_the_journey_as_if_there_had_been_none(folder, writer, reader, make):
+    path, x, y = folder / "m.keras", numbers(1, 20, WIDTH), numbers(2, 20, 1)
+    layers = writer.layers
+    model = writer.Sequential(
+        [writer.Input((WIDTH,)), layers.Dense(4, "tanh"), layers.Dense(1, trainable=False)]
+    )
+    give_weights(model, 3)
+    options = {"loss": "mse", "metrics": ["mae"], "run_eagerly": writer is keras}
+    model.compile(make(writer), **options)
+    train(model, x, y)
+    model.save(path)
+    loaded = reader.models.load_model(path)
+    assert_agree(state(loaded), state(model), 0)
+    assert [v.name for v in loaded.optimizer.variables] == [
+        v.name for v in again(writer, path).optimizer.variables
+    ]
+    assert_agree(train(loaded, x, y), train(model, x, y), RTOL)
+    assert_agree(state(loaded), state(model), RTOL)
+
+
+@BOTH
+@few
+@given(network=st.one_of(stacks(), graphs()), seed=SEEDS)
+def test_weights_alone_make_the_journey_with_the_optimizers_state(
+    folder, writer, reader, network, seed
+):
+    path, built = folder / "m.weights.h5", []
+    for lib in (writer, reader):
+        model = network.build(lib)
+        give_weights(model, seed)
+        model.compile(lib.optimizers.Adam(0.01), "mse", run_eagerly=lib is keras)
+        model.optimizer.build(model.trainable_variables)
+        built.append(model)
+    model, other = built
+    for i, variable in enumerate(model.optimizer.variables):
+        variable.assign(numbers(seed + i, *variable.shape).astype(variable.dtype))
+    model.save_weights(path)
+    other.load_weights(path)
+    assert_agree(state(other), state(model), 0)
+
+
+def test_weights_are_also_taken_from_a_whole_model(folder):
+    path = folder / "m.keras"
+    for writer, reader in ((tn, keras), (keras, tn)):
+        model, other = (
+            lib.Sequential([lib.Input((2,)), lib.layers.Dense(3)]) for lib in (writer, reader)
+        )
+        model.save(path)
+        other.load_weights(path)
+        assert_agree(other.get_weights(), model.get_weights(), 0)
+
+
+class Kit:
+    """A user's model with layers in lists, dicts and private attributes, in either library."""
+
+    def __new__(cls, lib: Any) -> Any:
+        layers = lib.layers
+
+        class Block(layers.Layer):
+            def __init__(self, width, **kwargs):
+                super().__init__(**kwargs)
+                self.width = width
+                self.inner = layers.Dense(width)
+                self.more = [layers.Dense(width), {"deep": layers.Dense(width)}]
+
+            def build(self, input_shape):
+                self.scale = self.add_weight(shape=(self.width,), name="scale", trainable=False)
+                for layer in (self.inner, self.more[0], self.more[1]["deep"]):
+                    layer.build((None, self.width))
+
+            def call(self, inputs):
+                return self.more[1]["deep"](self.more[0](self.inner(inputs))) * self.scale
+
+            def get_config(self):
+                return {**super().get_config(), "width": self.width}
+
+        class Network(lib.Model):
+            def __init__(self, width=WIDTH, **kwargs):
+                super().__init__(**kwargs)
+                self.width = width
+                self.zeta = [layers.Dense(width), layers.Dense(width, "tanh")]
+                self.block = Block(width)
+                self._hidden = layers.Dense(width)
+                self.named = {"q": layers.Dense(width), "p": [Block(width), layers.Dense(1)]}
+
+            def call(self, inputs):
+                x = self._hidden(self.block(self.zeta[1](self.zeta[0](inputs))))
+                return self.named["p"][1](self.named["p"][0](self.named["q"](x)))
+
+            def get_config(self):
+                return {**super().get_config(), "width": self.width}
+
+        network = Network(name="mine")
+        network.known = {"Network": Network, "Block": Block}
+        return network
+
+
+@BOTH
+def test_a_subclassed_model_makes_the_journey(folder, writer, reader):
+    path, x, y = folder / "m.keras", numbers(1, 20, WIDTH), numbers(2, 20, 1)
+    model = Kit(writer)
+    model.compile("adam", "mse", run_eagerly=writer is keras)
+    train(model, x, y)
+    model.save(path)
+    loaded = reader.models.load_model(path, custom_objects=Kit(reader).known)
+    assert_agree(loaded.predict(x, verbose=0), model.predict(x, verbose=0), 1e-6)
+    assert_agree(train(loaded, x, y), train(model, x, y), RTOL)
+
+
+# -- layout ----------------------------------------------------------------------------------------
+
+
+def contents(path: Path) -> dict[str, Any]:
+    """Return what is in a file, by name: groups with their attributes, arrays with dtype."""
+    found: dict[str, Any] = {}
+    with zipfile.ZipFile(path) as archive:
+        found["members"] = [(info.filename, info.compress_type) for info in archive.infolist()]
+        found["metadata"] = list(json.loads(archive.read("metadata.json")))
+        with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
+            file.visititems(
+                lambda name, thing: found.update(
+                    {
+                        name: (
+                            dict(thing.attrs),
+                            getattr(thing, "shape", 0),
+                            getattr(thing, "dtype", 0),
+                        )
+                    }
+                )
+            )
+    return found
+
+
+def layered(lib: Any) -> Any:
+    entrance = lib.Input((WIDTH,))
+    inner = lib.Sequential([lib.Input((WIDTH,)), lib.layers.Dense(WIDTH), lib.layers.Dense(WIDTH)])
+    x = lib.layers.Activation("tanh")(inner(inner(entrance)))
+    return lib.Model(entrance, [lib.layers.Dense(1, use_bias=False)(x), lib.layers.Dense(1)(x)])
+
+
+def trained(lib: Any) -> Any:
+    model = lib.Sequential([lib.layers.Dense(WIDTH), lib.layers.Dense(1)])
+    model.compile("adam", lib.losses.MeanSquaredError(), metrics=["mae"], run_eagerly=lib is keras)
+    train(model, numbers(1, 20, WIDTH), numbers(2, 20, 1))
+    return model
+
+
+@pytest.mark.parametrize("make", [layered, trained, Kit])
+def test_the_file_is_laid_out_as_keras_lays_it_out(folder, make):
+    def run(lib):
+        model = make(lib)
+        model(numbers(1, 20, WIDTH))
+        model.save(folder / "m.keras")
+        return contents(folder / "m.keras")
+
+    mine, theirs = in_both(run)
+    assert mine == theirs
+
+
+def test_what_keras_has_and_is_not_here_is_refused_by_name(folder):
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3, name="eyes")])
+    keras.Sequential([keras.Input((8, 8, 1)), model], name="outer").save(folder / "m.keras")
+    words = ["Conv2D", "eyes", "outer", "m.keras", "custom_objects"]
+    with pytest.raises(ValueError, match="Cannot load") as caught:
+        tn.models.load_model(folder / "m.keras")
+    assert not [word for word in words if word not in str(caught.value)], str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:The object being serialized includes a `lambda`")
+@pytest.mark.parametrize("safe_mode", [True, False])
+def test_code_in_a_file_of_keras_is_never_run(folder, safe_mode):
+    for layer in (keras.layers.Lambda(lambda x: x), keras.layers.Dense(1, lambda x: x)):
+        keras.Sequential([keras.Input((2,)), layer]).save(folder / "m.keras")
+        with pytest.raises(ValueError, match="Python code|Could not interpret activation"):
+            tn.models.load_model(folder / "m.keras", safe_mode=safe_mode)

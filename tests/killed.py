@@ -1,0 +1,83 @@
+"""A program that saves a model over and over, in children that are killed at chosen moments.
+
+`python killed.py FOLDER COUNT` leaves, for each of COUNT moments, what the child left behind.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tinynet as tn
+from tinynet.saving import archive, files
+
+
+def model(value: float) -> tn.Model:
+    made = tn.Sequential([tn.Input((3,)), tn.layers.Dense(50), tn.layers.Dense(1)])
+    made.compile("adam", "mse")
+    made.set_weights([np.full(w.shape, value) for w in made.weights])
+    return made
+
+
+def main(folder: Path, moments: int) -> None:
+    old, new = model(1.0), model(2.0)
+    steps = count(lambda: new.save(folder / "counted.keras"))
+    for i in range(moments):
+        here = folder / str(i)
+        here.mkdir()
+        old.save(here / "m.keras")
+        child = os.fork()
+        if not child:
+            killed_after(1 + steps * i // moments, lambda: new.save(here / "m.keras"))
+            os._exit(0)
+        os.waitpid(child, 0)
+        (here / "done").touch()
+
+
+def count(f: Any) -> int:
+    """Return how many lines of the code that writes files `f` runs."""
+    lines = 0
+
+    def step() -> None:
+        nonlocal lines
+        lines += 1
+
+    traced(step, f)
+    return lines
+
+
+def killed_after(lines: int, f: Any) -> None:
+    """Run `f`, and kill this process, as by ``kill -9``, after so many lines."""
+
+    def step() -> None:
+        nonlocal lines
+        lines -= 1
+        if not lines:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    traced(step, f)
+
+
+def traced(step: Any, f: Any) -> None:
+    """Run `f`, and `step` before each line of what writes files: ours, and the zip module's."""
+    watched = (files.__file__, archive.__file__, "zipfile")
+
+    def trace(frame: Any, event: str, _: Any) -> Any:
+        if not any(name in frame.f_code.co_filename for name in watched):
+            return None
+        if event == "line":
+            step()
+        return trace
+
+    sys.settrace(trace)
+    try:
+        f()
+    finally:
+        sys.settrace(None)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
