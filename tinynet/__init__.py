@@ -30,14 +30,25 @@ from .engine.autodiff import grad, hessian, hvp, jacobian, value_and_grad, vjp
 from .engine.gradcheck import check_grads, check_model_grads
 from .engine.tensor import Tensor, no_grad, tensor
 from .engine.variable import Variable
-from .layers import Input
+from .initializers import Initializer
+from .layers import Input, Layer
+from .losses import Loss
+from .metrics import Metric
 from .models import Model, Sequential
+from .optimizers import Optimizer
+from .regularizers import Regularizer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Initializer",
     "Input",
+    "Layer",
+    "Loss",
+    "Metric",
     "Model",
+    "Optimizer",
+    "Regularizer",
     "Sequential",
     "Tensor",
     "Variable",

@@ -1,0 +1,175 @@
+"""The README's table of what of Keras is here, held against the installed Keras: names, signatures.
+
+`python tests/keras/test_public_names.py` prints the table.
+"""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keras
+import pytest
+
+import tinynet as tn
+
+README = Path(__file__).parents[2] / "README.md"
+VERSION = "3.15"  # the one that the README speaks of
+
+# Modules, and what those of their names are that are not here, in words where they are many.
+ABSENT = {
+    "models": "",
+    "layers": "convolution, pooling, recurrence, attention, embedding, normalization over batches, "
+    "layers for images, text and sound, wrappers",
+    "activations": "",
+    "initializers": "",
+    "regularizers": "",
+    "losses": "",
+    "metrics": "",
+    "optimizers": "",
+    "optimizers.schedules": "",
+    "callbacks": "",
+    "saving": "",
+    "utils": "reading of images, text and sound, graphs by Graphviz, data sets of other libraries",
+    "random": "",
+    "ops": "",
+}
+ALIASES = {"deserialize", "serialize", "get"}  # of every module; not worth a table's room
+
+# Where a signature is not Keras's, and why.
+DIFFERENT = {
+    "Variable": "takes a value, and no initializer",
+    "Input": "no sparse or ragged tensors, no `tensor`, no `optional`",
+    "InputLayer": "as `Input`",
+    "deserialize_keras_object": "no further keywords",
+    "save_weights": "no shards",
+    "clear_session": "no `free_memory`: nothing is kept",
+    "convert_to_tensor": "no sparse or ragged tensors",
+    "max": "no `initial`",
+    "min": "no `initial`",
+    "add_weight": "no constraint, autocast and aggregation",
+}
+
+
+def module_of(lib: Any, path: str) -> Any:
+    for name in path.split("."):
+        lib = getattr(lib, name)
+    return lib
+
+
+def public(module: Any) -> dict[str, Any]:
+    """Return the public classes and functions of a module, one name for each."""
+    found: dict[int, str] = {}
+    for name in sorted(dir(module)):  # so the class's own name comes before its snake_case
+        thing = getattr(module, name)
+        if name[0] != "_" and callable(thing) and not isinstance(thing, ModuleType):
+            found.setdefault(id(thing), name)
+    return {name: getattr(module, name) for name in found.values() if name not in ALIASES}
+
+
+def shared(path: str) -> dict[str, tuple[Any, Any]]:
+    """Return what both have in a module, by its name."""
+    ours, theirs = module_of(tn, path) if path else tn, module_of(keras, path) if path else keras
+    return {
+        name: (getattr(ours, name), x) for name, x in public(theirs).items() if hasattr(ours, name)
+    }
+
+
+def absent(path: str) -> list[str]:
+    return [
+        name for name in public(module_of(keras, path)) if not hasattr(module_of(tn, path), name)
+    ]
+
+
+def row(path: str) -> str:
+    """Return the line of the README's table for a module."""
+    here, missing = list(shared(path)), absent(path)
+    if path in ("losses", "metrics"):  # functions beside the classes that are made of them
+        here, missing = ([n for n in names if n[0].isupper()] for names in (here, missing))
+    if path == "ops":
+        return f"| `ops` | {len(here)} functions | {len(missing)} others |"
+    words = f"{len(missing)}: {ABSENT[path]}" if ABSENT[path] else ", ".join(missing)
+    return f"| `{path}` | {', '.join(here)} | {words or 'nothing'} |"
+
+
+def table() -> str:
+    head = f"| | here | not here, of Keras {VERSION} |\n| --- | --- | --- |"
+    return "\n".join([head, *map(row, ABSENT)])
+
+
+@pytest.mark.skipif(not keras.__version__.startswith(VERSION), reason="speaks of another version")
+@pytest.mark.parametrize("path", ABSENT)
+def test_the_readme_says_what_of_keras_is_here_and_what_is_not(path):
+    assert row(path) in README.read_text(encoding="utf-8")
+
+
+def parameters(thing: Any) -> dict[str, tuple[Any, Any]]:
+    """Return kinds and defaults of what a class or function takes, by name."""
+    function = thing.__init__ if isinstance(thing, type) else thing
+    plain = (int, float, str, bool, type(None), tuple)
+    return {
+        p.name: (p.kind, p.default if isinstance(p.default, plain) else type(p.default))
+        for p in inspect.signature(function).parameters.values()
+        if p.name != "self"
+    }
+
+
+def differ(ours: Any, theirs: Any) -> bool:
+    """Return whether arguments differ; those that Keras takes by ``**kwargs`` may have names."""
+    mine, wanted = parameters(ours), parameters(theirs)
+    kinds = [kind for kind, _ in wanted.values()]
+    if inspect.Parameter.VAR_KEYWORD in kinds:
+        mine = {n: p for n, p in mine.items() if p[0] is not inspect.Parameter.KEYWORD_ONLY}
+    variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    fixed = ([(n, p) for n, p in each.items() if p[0] not in variable] for each in (mine, wanted))
+    return next(fixed) != next(fixed)
+
+
+@pytest.mark.parametrize("path", ["", *ABSENT])
+def test_what_is_here_takes_the_arguments_of_keras_in_its_order(path):
+    wrong = {
+        name: (parameters(ours), parameters(theirs))
+        for name, (ours, theirs) in shared(path).items()
+        if name not in DIFFERENT and differ(ours, theirs)
+    }
+    assert not wrong
+
+
+METHODS = {
+    "Model": "compile fit evaluate predict train_on_batch test_on_batch predict_on_batch summary "
+    "get_layer save save_weights load_weights to_json export get_config count_params",
+    "Sequential": "add pop",
+    "layers.Layer": "build add_weight add_loss get_weights set_weights count_params get_config",
+    "losses.Loss": "call __call__ get_config",
+    "metrics.Metric": "update_state result reset_state get_config",
+    "optimizers.Optimizer": "apply apply_gradients build exclude_from_weight_decay get_config",
+    "callbacks.Callback": "set_model set_params on_epoch_begin on_epoch_end on_train_begin "
+    "on_train_batch_end on_test_end on_predict_batch_end",
+}
+
+
+@pytest.mark.parametrize("path", METHODS)
+def test_methods_take_the_arguments_of_keras(path):
+    wrong = {}
+    for name in METHODS[path].split():
+        ours, theirs = (getattr(module_of(lib, path), name) for lib in (tn, keras))
+        if name not in DIFFERENT and differ(ours, theirs):
+            wrong[name] = parameters(ours), parameters(theirs)
+    assert not wrong
+
+
+def test_nothing_is_excused_that_need_not_be():
+    both = {name: pair for path in ["", *ABSENT] for name, pair in shared(path).items()}
+    both["add_weight"] = tn.layers.Layer.add_weight, keras.layers.Layer.add_weight
+    assert not [name for name in DIFFERENT if not differ(*both[name])]
+
+
+def test_the_readme_says_which_signatures_differ():
+    text = README.read_text(encoding="utf-8")
+    assert [name for name in DIFFERENT if f"`{name}`" not in text] == []
+
+
+if __name__ == "__main__":
+    print(table())
