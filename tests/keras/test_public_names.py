@@ -54,7 +54,7 @@ DIFFERENT = {
 
 
 def module_of(lib: Any, path: str) -> Any:
-    for name in path.split("."):
+    for name in filter(None, path.split(".")):
         lib = getattr(lib, name)
     return lib
 
@@ -71,16 +71,15 @@ def public(module: Any) -> dict[str, Any]:
 
 def shared(path: str) -> dict[str, tuple[Any, Any]]:
     """Return what both have in a module, by its name."""
-    ours, theirs = module_of(tn, path) if path else tn, module_of(keras, path) if path else keras
-    return {
-        name: (getattr(ours, name), x) for name, x in public(theirs).items() if hasattr(ours, name)
-    }
+    ours, theirs = (module_of(lib, path) for lib in (tn, keras))
+    known = public(theirs).items()
+    return {name: (getattr(ours, name), x) for name, x in known if hasattr(ours, name)}
 
 
 def absent(path: str) -> list[str]:
-    return [
-        name for name in public(module_of(keras, path)) if not hasattr(module_of(tn, path), name)
-    ]
+    """Return the names of what Keras alone has in a module."""
+    ours, theirs = (module_of(lib, path) for lib in (tn, keras))
+    return [name for name in public(theirs) if not hasattr(ours, name)]
 
 
 def row(path: str) -> str:
@@ -120,11 +119,11 @@ def differ(ours: Any, theirs: Any) -> bool:
     """Return whether arguments differ; those that Keras takes by ``**kwargs`` may have names."""
     mine, wanted = parameters(ours), parameters(theirs)
     kinds = [kind for kind, _ in wanted.values()]
+    loose = {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
     if inspect.Parameter.VAR_KEYWORD in kinds:
-        mine = {n: p for n, p in mine.items() if p[0] is not inspect.Parameter.KEYWORD_ONLY}
-    variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    fixed = ([(n, p) for n, p in each.items() if p[0] not in variable] for each in (mine, wanted))
-    return next(fixed) != next(fixed)
+        loose.add(inspect.Parameter.KEYWORD_ONLY)
+    one, other = ([(n, p) for n, p in x.items() if p[0] not in loose] for x in (mine, wanted))
+    return one != other
 
 
 @pytest.mark.parametrize("path", ["", *ABSENT])
