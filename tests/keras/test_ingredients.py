@@ -15,7 +15,9 @@ from side_by_side import SEEDS, assert_agree, assert_both_agree, in_both, number
 
 import tinynet as tn
 
-some = settings(max_examples=10, deadline=None)
+some = settings(max_examples=6, deadline=None)
+ROWS = 20
+X, Y = numbers(0, ROWS, 4), numbers(1, ROWS, 2)
 
 
 def value_and_gradient(lib: Any, f: Any, *arguments: Any) -> Any:
@@ -168,3 +170,269 @@ def test_crossentropy_is_the_one_that_keras_takes(identifier, width, target):
         return lib.losses.resolve(identifier, target, (6, width)).function.__name__
 
     assert_both_agree(run)
+
+
+CLASSES = np.random.default_rng(1).integers(0, 3, ROWS)
+
+
+@pytest.mark.parametrize(
+    ("targets", "width", "loss"),
+    [
+        ((CLASSES > 0).astype("float32")[:, None], 1, "crossentropy"),
+        (np.eye(3, dtype="float32")[CLASSES], 3, "ce"),
+        (CLASSES, 3, "crossentropy"),
+    ],
+    ids=["binary", "categorical", "sparse"],
+)
+def test_training_on_crossentropy_goes_as_in_keras(run_eagerly, targets, width, loss):
+    def run(lib):
+        last = lib.layers.Dense(width, "softmax" if width > 1 else "sigmoid")
+        model = lib.Sequential([lib.Input((4,)), last])
+        model.compile("sgd", loss, run_eagerly=run_eagerly[lib])
+        history = model.fit(X, targets, batch_size=10, epochs=3, verbose=0)
+        weights = abs(numbers(3, ROWS))
+        found = model.evaluate(X, targets, batch_size=10, sample_weight=weights, verbose=0)
+        return history.history, found, model.get_weights()
+
+    assert_both_agree(run)
+
+
+# -- regularizers ---------------------------------------------------------------------------------
+
+REGULARIZERS: dict[str, Any] = {
+    "l1": lambda lib: lib.regularizers.L1(0.1),
+    "l2": lambda lib: lib.regularizers.l2(0.1),
+    "l1_l2": lambda lib: lib.regularizers.L1L2(l1=0.1, l2=0.2),
+    "a name": lambda lib: "l2",
+    "a function": lambda lib: lambda x: 0.1 * lib.ops.sum(lib.ops.square(x)),
+}
+
+
+@pytest.mark.parametrize("name", REGULARIZERS)
+def test_networks_with_regularizers_train_as_in_keras(run_eagerly, name):
+    def run(lib):
+        regularizer = REGULARIZERS[name](lib)
+        # A bias begins at 0, where the slope of L1 is 0 here, as in TensorFlow and PyTorch, and 1
+        # in JAX; so it begins elsewhere.
+        options = {
+            "kernel_regularizer": regularizer,
+            "bias_regularizer": regularizer,
+            "bias_initializer": "ones",
+        }
+        # Of two layers with an activity Keras now and then loses one, whose id it takes for an old
+        # one's.
+        model = lib.Sequential(
+            [
+                lib.Input((4,)),
+                lib.layers.Dense(3, "tanh", **options, activity_regularizer=regularizer),
+                lib.layers.Dense(2, **options, trainable=False),
+            ]
+        )
+        model.compile("adam", "mse", run_eagerly=run_eagerly[lib], loss_weights=[0.5])
+        history = model.fit(X, Y, batch_size=8, epochs=3, validation_split=0.2, verbose=0)
+        found = model.evaluate(X, Y, batch_size=8, verbose=0), model.train_on_batch(X, Y)
+        model(X)
+        return history.history, found, [float(v) for v in model.losses], model.get_weights()
+
+    assert_both_agree(run)
+
+
+@pytest.mark.parametrize("name", [n for n in REGULARIZERS if n != "a function"])
+def test_regularizers_have_the_configs_and_signatures_of_keras(name):
+    def run(lib):
+        regularizer = lib.regularizers.get(REGULARIZERS[name](lib))
+        layer = lib.layers.Dense(2, kernel_regularizer=regularizer, activity_regularizer="l1")
+        again = lib.layers.Dense.from_config(layer.get_config())
+        assert again.get_config() == layer.get_config()
+        assert lib.regularizers.get(lib.regularizers.serialize(regularizer)) is not None
+        config = layer.get_config()
+        assert list(config)[:4] == ["name", "trainable", "dtype", "activity_regularizer"]
+        return lib.regularizers.serialize(regularizer), config["kernel_regularizer"], repr(config)
+
+    mine, theirs = in_both(run)
+    assert mine == theirs
+    for each in ("L1", "L2", "L1L2"):
+        mine, theirs = (getattr(lib.regularizers, each) for lib in (tn, keras))
+        assert parameters(mine) == parameters(theirs)
+
+
+def test_what_layers_add_to_the_loss_is_trained_on_as_in_keras(run_eagerly):
+    def run(lib):
+        class Watched(lib.layers.Layer):
+            def call(self, inputs):
+                self.add_loss(0.1 * lib.ops.sum(lib.ops.square(inputs)))
+                return inputs
+
+        stack = [lib.Input((4,)), lib.layers.Dense(4), Watched(), lib.layers.Dense(2)]
+        model = lib.Sequential(stack)
+        model.compile("sgd", "mse", run_eagerly=run_eagerly[lib])
+        history = model.fit(X, Y, batch_size=8, epochs=3, verbose=0)
+        return history.history, model.evaluate(X, Y, verbose=0), model.get_weights()
+
+    assert_both_agree(run)
+
+
+# -- layers ---------------------------------------------------------------------------------------
+
+MADE: dict[str, list[dict[str, Any]]] = {
+    "Activation": [{"activation": "gelu"}, {"activation": None}],
+    "Add": [{}],
+    "Average": [{}],
+    "Concatenate": [{}, {"axis": 1}],
+    "Dropout": [{"rate": 0.5}, {"rate": 0.25, "noise_shape": (None, 1), "seed": 3, "name": "d"}],
+    "ELU": [{}, {"alpha": 0.5}],
+    "Flatten": [{}],
+    "LeakyReLU": [{}, {"negative_slope": 0.1}],
+    "Maximum": [{}],
+    "Minimum": [{}],
+    "Multiply": [{}],
+    "Normalization": [
+        {},
+        {"axis": (-1, 1)},
+        {"axis": None},
+        {"mean": 2.0, "variance": 4.0, "invert": True},
+        {"mean": [1.0, 2.0, 3.0], "variance": [1.0, 4.0, 9.0]},
+    ],
+    "ReLU": [{}, {"max_value": 0.5, "negative_slope": 0.1, "threshold": 0.2}],
+    "Rescaling": [{"scale": 2.0}, {"scale": [1.0, 2.0, 3.0], "offset": 1.0}],
+    "Reshape": [{"target_shape": (3, 2)}, {"target_shape": (-1,)}],
+    "Softmax": [{}, {"axis": 1}, {"axis": (1, 2)}],
+    "Subtract": [{}],
+}
+MERGES = ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract")
+LAYERS = [(name, options) for name, several in MADE.items() for options in several]
+
+
+@pytest.mark.parametrize(("name", "options"), LAYERS)
+def test_layers_have_the_outputs_gradients_configs_and_weights_of_keras(name, options):
+    x, ct = numbers(0, 5, 2, 3), numbers(1, 5, 2, 3)
+
+    def run(lib):
+        layer = getattr(lib.layers, name)(**options)
+        made = layer.get_config()
+
+        def f(x):
+            inputs = [x, 2 * x[:, :1]] if name in MERGES[:2] else [x, x * x]
+            outputs = layer(inputs if name in MERGES else x)
+            return lib.ops.sum(lib.ops.square(lib.ops.reshape(outputs, (5, -1, 3)))) + lib.ops.sum(
+                outputs[:, :2] * lib.ops.reshape(ct, (5, 6))[0, 0]
+            )
+
+        entrance = lib.Input((2, 3))
+        placed = layer([entrance, entrance] if name in MERGES else entrance)
+        value = value_and_gradient(lib, f, x)
+        weights = [(w.name, w.path, w.shape, w.dtype, w.trainable) for w in layer.weights]
+        again = type(layer).from_config(layer.get_config())
+        assert again.get_config() == layer.get_config() == made
+        return value, placed.shape, dict(sorted(made.items())), weights
+
+    assert_both_agree(run)
+    mine, theirs = (parameters(getattr(lib.layers, name)) for lib in (tn, keras))
+    assert mine == theirs
+    if name in MERGES:
+        mine, theirs = (parameters(getattr(lib.layers, name.lower())) for lib in (tn, keras))
+        assert mine == theirs
+
+
+@some
+@given(st.sampled_from([-1, 1, None, (1, 2), (-1, 1)]), SEEDS)
+def test_normalization_adapts_as_in_keras(axis, seed):
+    x = 10 * numbers(seed, 7, 3, 2) + 50
+
+    def run(lib):
+        layer = lib.layers.Normalization(axis)
+        layer.adapt(x)
+        return layer.mean, layer.variance, layer.get_weights(), layer(x)
+
+    assert_both_agree(run, rtol=1e-4)
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    st.sampled_from([0.1, 0.5, 0.99]),
+    st.sampled_from([(2, 3, 5), (40, 50)]),
+    st.sampled_from([None, (None, 1), (1, None)]),
+    st.none() | st.integers(0, 2**31),
+    SEEDS,
+)
+def test_dropout_drops_what_keras_drops_bit_for_bit(rate, shape, noise, seed, at_first):
+    noise = noise and (*noise, *(None for _ in shape[2:]))
+    x = numbers(at_first, *shape)
+
+    def run(lib):
+        layer = lib.layers.Dropout(rate, noise, seed)
+        drawn = [np.asarray(layer(x, training=True)) for _ in range(3)]
+        state = np.asarray(layer.seed_generator.state)
+        return [*drawn, np.asarray(layer(x))], state.tolist()
+
+    (found, mine), (expected, theirs) = in_both(run, at_first)
+    assert mine == theirs
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one != 0, other != 0)
+        np.testing.assert_allclose(one, other, 1.2e-7)  # XLA divides in its own way
+
+
+def everything_in_one(lib: Any) -> Any:
+    """Return a network of all kinds of layers, which normalizes what it was adapted to."""
+    x = lib.Input((4,))
+    normalize = lib.layers.Normalization()
+    normalize.adapt(X)
+    a = lib.layers.Rescaling(0.5, offset=[1.0, 2.0, 3.0, 4.0])(normalize(x))
+    b = lib.layers.Dense(4, "gelu", kernel_regularizer="l2", activity_regularizer="l1")(a)
+    c = lib.layers.add([lib.layers.Dropout(0.3)(b), a])
+    d = lib.layers.Flatten()(lib.layers.Reshape((2, -1))(lib.layers.Dropout(0.2, (None, 1))(b)))
+    e = lib.layers.LeakyReLU()(lib.layers.ELU()(lib.layers.ReLU(max_value=2.0)(a)))
+    f = lib.layers.Softmax()(lib.layers.maximum([a, lib.layers.Activation("silu")(b)]))
+    return lib.Model(x, lib.layers.Dense(2)(lib.layers.Concatenate()([c, d, e, f])))
+
+
+def test_a_network_of_all_layers_trains_from_the_seed_as_in_keras(run_eagerly):
+    def run(lib):
+        model = everything_in_one(lib)
+        model.compile(lib.optimizers.AdamW(0.01), lib.losses.Huber(), run_eagerly=run_eagerly[lib])
+        history = model.fit(X, Y, batch_size=8, epochs=4, validation_split=0.2, verbose=0)
+        printed: list[str] = []
+        model.summary(print_fn=printed.append)
+        return history.history, model.get_weights(), model.predict(X, verbose=0), printed
+
+    assert_both_agree(run, seed=3)
+
+
+@pytest.mark.parametrize("from_keras", [True, False])
+def test_a_network_of_all_layers_travels_as_a_file(from_keras, tmp_path):
+    here, there = (keras, tn) if from_keras else (tn, keras)
+    model = everything_in_one(here)
+    model.compile("adam", here.losses.Huber())
+    model.fit(X, Y, epochs=2, verbose=0)
+    model.save(tmp_path / "model.keras")
+    other = there.models.load_model(tmp_path / "model.keras")
+    expected = np.asarray(model.predict(X, verbose=0))
+    assert_agree(np.asarray(other.predict(X, verbose=0)), expected)
+    assert_agree(other.evaluate(X, Y, verbose=0), model.evaluate(X, Y, verbose=0))
+    other.fit(X, Y, epochs=2, verbose=0)  # and drops out, from another seed
+    assert other.layers[-1].get_weights()[0].tolist() != model.layers[-1].get_weights()[0].tolist()
+
+
+WRONG: dict[str, Any] = {
+    "a rate above 1": lambda lib: lib.layers.Dropout(1.5),
+    "a rate below 0": lambda lib: lib.layers.Dropout(-0.5),
+    "a noise shape of words": lambda lib: lib.layers.Dropout(0.5, noise_shape="ab"),
+    "a seed that is no integer": lambda lib: lib.layers.Dropout(0.5, seed=1.5),
+    "a mean alone": lambda lib: lib.layers.Normalization(mean=1.0),
+    "merging one": lambda lib: lib.layers.Add()(X),
+    "merging what does not fit": lambda lib: lib.layers.Add()([X, X[:, :3]]),
+    "subtracting three": lambda lib: lib.layers.Subtract()([X, X, X]),
+    "joining what does not fit": lambda lib: lib.layers.Concatenate()([X, X[:3]]),
+    "reshaping to what does not fit": lambda lib: lib.layers.Reshape((3,))(lib.Input((4,))),
+    "a negative slope": lambda lib: lib.layers.LeakyReLU(-1.0),
+    "a negative factor": lambda lib: lib.regularizers.L2(-1.0),
+    "an unknown regularizer": lambda lib: lib.layers.Dense(1, kernel_regularizer="l3"),
+    "AdamW without decay": lambda lib: lib.optimizers.AdamW(weight_decay=None),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_keras_refuses_is_refused_with_its_type_of_error(case):
+    for lib in (keras, tn):
+        with pytest.raises(ValueError, match=r"\w"):
+            WRONG[case](lib)

@@ -26,6 +26,9 @@ class Merge(Weightless):
 
     combine: Any  # a function of two inputs
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
     def build(self, input_shape: Any) -> None:
         """Check that there are several inputs, whose shapes fit."""
         if not input_shape or not all(isinstance(shape, (list, tuple)) for shape in input_shape):
