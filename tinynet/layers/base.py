@@ -13,7 +13,7 @@ import itertools
 import math
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, NamedTuple
@@ -478,7 +478,8 @@ class Layer:
     @property
     def losses(self) -> list[Tensor]:
         """What the last call adds to the loss, and what the regularizers of weights do."""
-        found = [x for layer in self._family() for x in context.losses.get(layer, ())]
+        family = self._family() if context.losses else ()
+        found = [x for layer in family for x in context.losses.get(layer, ())]
         trained = (w for w in self.trainable_weights if w.regularizer is not None)
         return found + [as_tensor(w.regularizer(w.value)) for w in trained]
 
@@ -612,18 +613,13 @@ def out_of_scope(name: str, options: dict[str, Any]) -> str:
     return f"{name}: out of tinynet's scope: {options}. {INSTEAD}"
 
 
-def _among(attributes: dict[str, Any], kind: type) -> Iterator[Any]:
+def _among(attributes: dict[Any, Any] | Iterable[Any], kind: type) -> Iterator[Any]:
     """Yield the things of a kind among attributes, also in lists, tuples and dicts."""
-    for value in attributes.values():
-        yield from _within(value, kind)
-
-
-def _within(value: Any, kind: type) -> Iterator[Any]:
-    if isinstance(value, kind):
-        yield value
-    elif isinstance(value, (list, tuple, dict)):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _within(part, kind)
+    for value in attributes.values() if isinstance(attributes, dict) else attributes:
+        if isinstance(value, kind):
+            yield value
+        elif isinstance(value, (list, tuple, dict)):
+            yield from _among(value, kind)
 
 
 def _map_shapes(f: Callable[[Shape], Any], shapes: Any) -> Any:
