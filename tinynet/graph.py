@@ -169,16 +169,18 @@ def from_config(config: dict[str, Any], models: tuple[type, ...]) -> tuple[Any, 
             args, options = _replaced(calls[key]["args"], tensor), calls[key]["kwargs"]
             # Keras writes `training` as it held when the graph was made; in a run the model decides.
             options = {k: v for k, v in options.items() if (k, v) != ("training", False)}
-            kept = {k: v for k, v in options.items() if not _is_nothing(v)}
+            kept = {k: v for k, v in options.items() if not _is_default(k, v)}
             outputs = layers[key[0]](*args, **_replaced(kept, tensor))
             made[key] = tree.flatten(outputs)
     found = (_mapped(triple, config[key]) for key in ("input_layers", "output_layers"))
     return tuple(found)
 
 
-def _is_nothing(value: Any) -> bool:
-    """Return whether a value is None, or a list of such: an argument that was not given."""
-    return value is None or (isinstance(value, list) and all(map(_is_nothing, value)))
+def _is_default(name: str, value: Any) -> bool:
+    """Return whether an argument is what Keras writes of one that was not given."""
+    if isinstance(value, list):
+        return all(_is_default(name, part) for part in value)
+    return value is None or (name == "training" and value is False)
 
 
 def _is_tensor(config: Any) -> bool:

@@ -379,16 +379,17 @@ def find(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
     registered, module = config.get("registered_name"), config.get("module")
     if not all(isinstance(x, (str, type(None))) for x in (name, registered, module)):
         return None
-    for custom in (registered, name):
-        found = get_registered_object(custom, module_objects=table)
-        if found is not None:
-            return found
-    if name in ("__lambda__", "Lambda"):
+    found = get_registered_object(registered)
+    if found is None:
+        found = MODULES.get(module or "", {}).get(name or "")
+    if found is None:
+        found = get_registered_object(name, module_objects=table)
+    if found is None and name in ("__lambda__", "Lambda"):
         raise ValueError(
             f"This config holds Python code{place()}, which tinynet never runs: make a function or "
             "Layer of your own of it, and pass that in `custom_objects`."
         )
-    return MODULES.get(module or "", {}).get(name or "")
+    return found
 
 
 def _function(name: str, table: Mapping[str, Any] = {}) -> Any:

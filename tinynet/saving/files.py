@@ -9,7 +9,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 # What a file may make us take: so many times its own size, and as much as a small model has.
@@ -50,10 +50,9 @@ def _sync(folder: str) -> None:
     """Let the renaming of a file last, where systems have a way to say so."""
     if hasattr(os, "O_DIRECTORY"):
         number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
+        with suppress(OSError):  # not all can
             os.fsync(number)
-        finally:
-            os.close(number)
+        os.close(number)
 
 
 @contextmanager
