@@ -76,8 +76,10 @@ ORDER = [
     "export/__init__",
     "models",
     "explain",
+    "layout",
     "viz",
     "distribution",
+    "backend",
     "utils",
     "__init__",
 ]

@@ -12,6 +12,7 @@
 
 from . import (
     activations,
+    backend,
     callbacks,
     initializers,
     layers,
@@ -53,6 +54,7 @@ __all__ = [
     "Tensor",
     "Variable",
     "activations",
+    "backend",
     "callbacks",
     "check_grads",
     "check_model_grads",

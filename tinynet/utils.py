@@ -1,6 +1,15 @@
-"""Utilities, under Keras's path: ``tinynet.utils.set_random_seed(0)``."""
+"""Utilities, under Keras's path: ``tinynet.utils.set_random_seed(0)``.
 
-from .engine.tensor import floatx, set_floatx
+Imports what it names, and NumPy. Read next: the examples.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .engine.tensor import Operand, floatx, set_floatx, tensor
 from .objects import (
     CustomObjectScope,
     custom_object_scope,
@@ -14,6 +23,7 @@ from .objects import (
 from .progress import Progbar
 from .random import set_random_seed
 from .registry import clear_session
+from .viz import plot_model
 
 __all__ = [
     "CustomObjectScope",
@@ -25,8 +35,74 @@ __all__ = [
     "get_custom_objects",
     "get_registered_name",
     "get_registered_object",
+    "normalize",
+    "plot_model",
     "register_keras_serializable",
     "serialize_keras_object",
     "set_floatx",
     "set_random_seed",
+    "to_categorical",
 ]
+
+
+def to_categorical(x: Any, num_classes: int | None = None) -> Any:
+    """Return a row for each class number in `x`: 1 at its place, 0 elsewhere.
+
+    Parameters
+    ----------
+    x : array-like of integers from 0 to ``num_classes - 1``
+        A last axis of length 1 is left out.
+    num_classes : int, optional
+        By default the largest number plus 1.
+
+    Returns
+    -------
+    numpy.ndarray of float64, as from Keras; a tensor of dtype `floatx` where `x` is one
+
+    Raises
+    ------
+    ValueError
+        For numbers that are no classes.
+
+    >>> to_categorical([0, 2]).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    if isinstance(x, Operand):
+        return tensor(to_categorical(x.numpy(), num_classes).astype(floatx()))  # type: ignore[attr-defined]
+    given = np.asarray(x)
+    if given.ndim > 1 and given.shape[-1] == 1:
+        given = given[..., 0]
+    finite = given.dtype.kind in "biuf" and bool(np.isfinite(given).all())
+    count = num_classes or (int(given.max(initial=-1)) + 1 if finite else 0)
+    rows = given[..., None] == np.arange(count) if finite else np.zeros(1)
+    if count < 1 or not rows.any(-1).all():
+        raise ValueError(
+            f"to_categorical: expected integers from 0 to num_classes - 1, received {x!r} and "
+            f"num_classes={num_classes}."
+        )
+    return rows.astype("float64")
+
+
+def normalize(x: Any, axis: int | None = -1, order: float = 2) -> Any:
+    """Return `x` divided by its norm along an axis; what has norm 0 stays.
+
+    Parameters
+    ----------
+    x : array-like or tensor
+    axis : int or None
+        None is the norm of the whole array.
+    order : float
+        That of the norm, as in `numpy.linalg.norm`.
+
+    Returns
+    -------
+    numpy.ndarray, or a tensor where `x` is one. A vector becomes an array of one row, as in Keras.
+
+    >>> normalize([[3.0, 4.0], [0.0, 0.0]]).tolist()
+    [[0.6, 0.8], [0.0, 0.0]]
+    """
+    if isinstance(x, Operand):
+        return tensor(normalize(x.numpy(), axis, order).reshape(x.shape))  # type: ignore[attr-defined]
+    norm = np.linalg.norm(x, order, axis, keepdims=True)
+    norm[norm == 0] = 1
+    return np.atleast_2d(np.asarray(x) / norm)

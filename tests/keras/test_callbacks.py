@@ -8,7 +8,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from side_by_side import WIDTH, Library, assert_agree, assert_both_agree, in_both, numbers
 
@@ -74,7 +74,11 @@ WATCHED = {
 }
 
 
+SMALLEST = {"monitor": "loss", "mode": "min", "min_delta": 0.1, "patience": 1, "verbose": 1}
+
+
 @some
+@example(options=SMALLEST, epochs=[{"loss": 0.8}, {"loss": 0.7}, {"loss": 0.6}])  # in float32
 @given(
     options=st.fixed_dictionaries(
         WATCHED,

@@ -1,0 +1,19 @@
+"""What scripts look for in ``keras.backend``.
+
+Imports the engine and `registry.py`. Read next: `utils.py`.
+"""
+
+from .engine.tensor import floatx, set_floatx
+from .losses.functions import EPSILON
+from .registry import clear_session
+
+__all__ = ["clear_session", "epsilon", "floatx", "set_floatx"]
+
+
+def epsilon() -> float:
+    """Return the small number that keeps logarithms and divisions away from 0.
+
+    >>> epsilon()
+    1e-07
+    """
+    return EPSILON
