@@ -40,7 +40,6 @@ __all__ = [
     "MeanSquaredLogarithmicError",
     "SparseCategoricalCrossentropy",
     "align",
-    "as_loss",
     "binary_crossentropy",
     "categorical_crossentropy",
     "fits",
@@ -69,8 +68,13 @@ def _class_of(function: Callable[..., Any]) -> Any:
         ) -> None:
             super().__init__(function, reduction, name, dtype)
 
-    Of.__name__ = Of.__qualname__ = function.__name__.title().replace("_", "")
-    Of.__doc__ = f"The loss object of `{function.__name__}`; parameters as for `Loss`."
+    name = function.__name__.title().replace("_", "")
+    Of.__name__ = Of.__qualname__ = name
+    Of.__doc__ = f"""The loss object of `{function.__name__}`; parameters as for `Loss`.
+
+    >>> {name}()([1.0, 2.0], [1.0, 2.0])
+    tensor(0., dtype=float32)
+    """
     return Of
 
 
@@ -228,12 +232,6 @@ def get(identifier: Any) -> Any:
     if identifier is None:
         return None
     return registry.lookup(identifier, TABLE | _CLASSES, "loss")
-
-
-def as_loss(identifier: Any) -> Loss:
-    """Return what `compile` was given as a loss object."""
-    found = get(identifier)
-    return found if isinstance(found, Loss) else LossFunction(found)
 
 
 def resolve(
