@@ -85,13 +85,12 @@ class _Context(threading.local):
 
     scope: tuple[Layer, ...] = ()
     training = False
+    allowance: int | None = None  # while a file is loaded: the bytes that its weights may take
     inside = False  # is a layer being called?
 
     def __init__(self) -> None:
         # What layers added to the loss, each in the last call from outside that it took part in.
         self.losses: Any = WeakKeyDictionary()
-
-    allowance: int | None = None  # while a file is loaded: the bytes that its weights may take
 
 
 context = _Context()
@@ -421,7 +420,7 @@ class Layer:
 
     @property
     def weights(self) -> list[Variable]:
-        """All variables: the layer's own, those that train first, then those of its layers."""
+        """All weights: the layer's own, those that train first, then those of its layers."""
         own = sorted(self._mine(), key=lambda w: w in self._frozen)
         return list(dict.fromkeys([*own, *(w for layer in self.layers for w in layer.weights)]))
 
