@@ -507,8 +507,8 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     place = bind(_argmax, x, axis=None if axis is None else axis_of(x, axis))
     if not keepdims:
         return place
-    kept = [1 if axis is None or i == axis_of(x, axis) else n for i, n in enumerate(x.shape)]
-    return reshape(place, kept)
+    ones = range(x.ndim) if axis is None else [axis_of(x, axis)]
+    return reshape(place, tuple(1 if i in ones else n for i, n in enumerate(x.shape)))
 
 
 def axes_of(x: Tensor, axis: Any, argument: str = "axis") -> tuple[int, ...] | None:
