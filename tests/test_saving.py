@@ -339,6 +339,19 @@ def test_a_flipped_byte_is_refused_or_changes_nothing(folder, name, data):
         assert_all_same(everything(model), expected)
 
 
+@over(FILES, "name")
+def test_no_bit_of_a_number_changes_unseen(folder, name):
+    whole = (folder / name).read_bytes()
+    kernel = tn.models.load_model(folder / "m.keras").get_weights()[0].tobytes()
+    start = whole.index(kernel)
+    for place in range(start, start + len(kernel), 7):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1
+        (folder / f"bit.{name}").write_bytes(damaged)
+        with unchanged(trained_once()):
+            trained_once().load_weights(folder / f"bit.{name}")
+
+
 @given(st.data())
 @example(None)
 def test_bytes_of_another_programs_file_are_read_or_refused(folder, data):
@@ -545,6 +558,13 @@ KERNELS = {
         shape=(10**6, 10**6), dtype="float32", chunks=(1000, 1000), compression="gzip"
     ),
     "nothing at all": put(shape=(3, 4), dtype="float32"),
+    "nothing in blocks": put(shape=(3, 4), dtype="float32", chunks=(3, 4)),
+    "large blocks": put(
+        data=np.ones((3, 4), "float32"),
+        chunks=(2000, 2000),
+        maxshape=(None, None),
+        compression="gzip",
+    ),
     "blocks without end": put(
         shape=(3, 4), dtype="float32", chunks=(30000, 30000), maxshape=(None, None)
     ),
@@ -687,6 +707,7 @@ def test_every_variable_has_one_place():
             return self._c["x"](self.a[1](self.b(inputs)))
 
     model = tn.Sequential([Input((3,)), Holder(), shared])
+    model.also = model.layers[0]
     found = {place.path: len(place.variables) for place in weights.places(model)}
     assert found == {
         "": 0,

@@ -58,8 +58,9 @@ def by_depth(nodes: list[Node], met: list[Layer], inputs: list[KerasTensor]) -> 
 def as_copied(nodes: list[Node]) -> list[Layer]:
     """Return the layers in the order in which Keras makes them when it copies a graph."""
     of_node, _ = _depths(nodes)
-    calls = sorted(reversed(nodes), key=lambda node: -of_node[id(node)])
-    return list(dict.fromkeys(node.layer for node in calls))
+    last_first = nodes[::-1]
+    last_first.sort(key=lambda node: -of_node[id(node)])  # which keeps this order at each depth
+    return list(dict.fromkeys(node.layer for node in last_first))
 
 
 def _depths(nodes: list[Node]) -> tuple[dict[int, int], dict[Layer, int]]:
@@ -167,8 +168,6 @@ def from_config(config: dict[str, Any], models: tuple[type, ...]) -> tuple[Any, 
     for key in order:
         if key in calls:
             args, options = _replaced(calls[key]["args"], tensor), calls[key]["kwargs"]
-            # Keras writes `training` as it held when the graph was made; in a run the model decides.
-            options = {k: v for k, v in options.items() if (k, v) != ("training", False)}
             kept = {k: v for k, v in options.items() if not _is_default(k, v)}
             outputs = layers[key[0]](*args, **_replaced(kept, tensor))
             made[key] = tree.flatten(outputs)
@@ -177,7 +176,10 @@ def from_config(config: dict[str, Any], models: tuple[type, ...]) -> tuple[Any, 
 
 
 def _is_default(name: str, value: Any) -> bool:
-    """Return whether an argument is what Keras writes of one that was not given."""
+    """Return whether an argument is what Keras writes of one that was not given.
+
+    Of `training` that is False: what it was when the graph was made. The model decides in each run.
+    """
     if isinstance(value, list):
         return all(_is_default(name, part) for part in value)
     return value is None or (name == "training" and value is False)

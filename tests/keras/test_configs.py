@@ -91,6 +91,13 @@ def several(lib: Any) -> Any:
     return lib.Model({"a": a, "b": b}, {"x": x, "y": lib.layers.Dense(2)(y)})
 
 
+def crossed(lib: Any) -> Any:
+    """A layer called on one input, then on the other; the last call leads to the first output."""
+    a, b, shared = lib.Input((WIDTH,)), lib.Input((WIDTH,)), lib.layers.Dense(WIDTH)
+    first, second = shared(a), shared(b)
+    return lib.Model([a, b], [lib.layers.Dense(1)(second), lib.layers.Dense(2)(first)])
+
+
 def listed(lib: Any) -> Any:
     a = lib.Input((WIDTH,), batch_size=4)
     return lib.Model([a], [lib.layers.Dense(1)(a), lib.layers.Dense(2)(a)], name="listed")
@@ -130,7 +137,7 @@ def with_objects(lib: Any) -> Any:
     )
 
 
-MODELS = [several, listed, partly, lazy, called, compiled, with_objects]
+MODELS = [several, crossed, listed, partly, lazy, called, compiled, with_objects]
 
 
 @pytest.mark.parametrize("make", MODELS)
