@@ -241,3 +241,12 @@ def test_mistakes_are_refused():
         ModelCheckpoint("a.keras", save_freq="often")
     with refused(ValueError, "a.txt", ".keras"):
         ModelCheckpoint("a.txt")
+
+
+def test_a_fit_that_is_refused_leaves_the_history_of_the_one_before():
+    model = network()
+    history = model.fit(X, Y, verbose=0)
+    model.compile("sgd", "nonsense")
+    with refused(ValueError, "nonsense"):
+        model.fit(X, Y, verbose=0)
+    assert model.history is history

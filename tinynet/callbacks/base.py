@@ -142,8 +142,10 @@ class History(Callback):
         self.epoch: list[int] = []
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Begin a new list of epochs."""
+        """Begin a new list of epochs, and be the model's history."""
         self.epoch = []
+        if self.model is not None:
+            self.model.history = self
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Keep the logs of the epoch."""
@@ -290,23 +292,15 @@ class CallbackList(Callback):
             if not isinstance(callback, Callback):
                 raise ValueError(f"callbacks: expected Callback objects, received {callback!r}.")
         for wanted, kind in ((add_history, History), (add_progbar, ProgbarLogger)):
-            if wanted and self.of_kind(kind) is None:
+            if wanted and not any(isinstance(callback, kind) for callback in self.callbacks):
                 self.callbacks.append(kind())
         self.set_params(params)
         self.set_model(model)
 
-    def of_kind(self, kind: type) -> Any:
-        """Return the last of the callbacks of a class, None if there is none."""
-        return next((c for c in reversed(self.callbacks) if isinstance(c, kind)), None)
-
     def set_model(self, model: Any) -> None:
-        """Tell all the model, and the model its history."""
-        if model is None:
-            return
+        """Tell all the model."""
         self.model = model
-        if self.of_kind(History):
-            model.history = self.of_kind(History)
-        for callback in self.callbacks:
+        for callback in self.callbacks if model is not None else ():
             callback.set_model(model)
 
     def set_params(self, params: dict[str, Any]) -> None:
