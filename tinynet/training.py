@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from . import ops, optimizers, tree
-from .callbacks import CallbackList, History, Logs
+from .callbacks import CallbackList, History
+from .callbacks.base import Logs
 from .data import Dataset, Stream, batches_of, is_stream, split
 from .engine.autodiff import gradients
 from .engine.tensor import Tensor, no_grad, wrap

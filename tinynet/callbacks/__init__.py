@@ -1,11 +1,10 @@
 """Callbacks: what is called in the course of training. Read `base.py`, then `monitors.py`."""
 
-from .base import Callback, CallbackList, History, LambdaCallback, Logs, ProgbarLogger
+from .base import Callback, CallbackList, History, LambdaCallback, ProgbarLogger
 from .files import BackupAndRestore, CSVLogger, ModelCheckpoint
 from .monitors import (
     EarlyStopping,
     LearningRateScheduler,
-    MonitorCallback,
     ReduceLROnPlateau,
     TerminateOnNaN,
 )
@@ -19,9 +18,7 @@ __all__ = [
     "History",
     "LambdaCallback",
     "LearningRateScheduler",
-    "Logs",
     "ModelCheckpoint",
-    "MonitorCallback",
     "ProgbarLogger",
     "ReduceLROnPlateau",
     "TerminateOnNaN",
