@@ -62,6 +62,13 @@ def test_there_is_one_line_an_epoch_where_there_is_no_terminal(output, epochs, v
     assert file.getvalue().endswith("\n")
 
 
+def test_a_bar_that_is_used_again_has_forgotten_the_run_before(output):
+    file, model, bar = output(terminal=False), network(), ProgbarLogger()
+    model.fit(X, Y, epochs=2, callbacks=[bar])
+    model.predict(X, callbacks=[bar])
+    assert re.fullmatch(LINE, file.getvalue().splitlines()[-1])
+
+
 def test_evaluation_and_prediction_print_a_line_where_there_is_no_terminal(output):
     file, model = output(terminal=False), network()
     loss = model.evaluate(X, Y)

@@ -252,6 +252,7 @@ class ProgbarLogger(Callback):
             self.target = self.progbar.target = self.seen
         if self._head:
             write(f"{self._head} - ")
+            self._head = ""
         self.progbar.update(self.target, list(logs.items()), finalize=True)
 
 
