@@ -104,7 +104,9 @@ class Trainer:
             self._objective.demand(y)
             return False
         check_names(self.loss, *self._given_metrics)
-        self._prepare_for(y, self._outputs_of(batches.first()))
+        known = self._graph_of_calls()
+        y_pred = self._outputs_of(batches.first()) if known is None else known.output
+        self._prepare_for(y, y_pred)
         return True
 
     def _prepare_for(self, y: Any, y_pred: Any) -> Objective:
@@ -130,9 +132,14 @@ class Trainer:
         """Return names for the outputs: their keys, or those of the layers that they come from."""
         if isinstance(y_pred, dict):
             return sorted(y_pred)
-        graph = getattr(self, "_graph", None) or self  # that of a Sequential has the names
-        names = getattr(graph, "output_names", None)
-        return names or [f"output_{i + 1}" for i in range(len(tree.flatten(y_pred)))]
+        graph = self._graph_of_calls()
+        several = range(len(tree.flatten(y_pred)))
+        return [f"output_{i + 1}" for i in several] if graph is None else graph.output_names
+
+    def _graph_of_calls(self) -> Any:
+        """Return the functional model that this one is or is made of, if that is known."""
+        graph = getattr(self, "_graph", self)
+        return graph if hasattr(graph, "output_names") else None
 
     # -- one step -----------------------------------------------------------------------------
 
