@@ -74,7 +74,10 @@ ORDER = [
     "export/numpy_file",
     "export/onnx_file",
     "export/__init__",
-    "models",
+    "models/functional",
+    "models/sequential",
+    "models/cloning",
+    "models/__init__",
     "explain",
     "layout",
     "viz",
@@ -139,12 +142,12 @@ WRONG = {
     "from .. import grad": "__init__",
     "import tinynet": "__init__",
     "import tinynet.engine.autodiff as a": "engine/autodiff",
-    "from tinynet import models": "models",
+    "from tinynet import models": "models/__init__",
     "from .primitives import exp": "engine/primitives",
     "import scipy.special": "<scipy>",
     "from jax import numpy": "<jax>",
     "def f():\n    from .autodiff import grad": "engine/autodiff",
-    "if TYPE_CHECKING:\n    from ..models import Model": "models",
+    "if TYPE_CHECKING:\n    from ..models import Model": "models/__init__",
 }
 
 

@@ -1,6 +1,6 @@
 """Graphs of layer calls: their order, what Keras writes of them, and how they are made again.
 
-Imports `layers`. Read next: `models.py`, which runs them.
+Imports `layers`. Read next: `models/functional.py`, which runs them.
 """
 
 from __future__ import annotations
