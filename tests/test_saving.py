@@ -27,6 +27,7 @@ from tinynet.layers import Dense, Input
 from tinynet.saving import weights
 
 X, Y = normal(0, 12, 3), normal(1, 12, 1)
+ROOT = Path(tn.__file__).parents[1]
 
 
 def network() -> tn.Model:
@@ -163,6 +164,8 @@ def test_other_endings_are_refused():
             model.save_weights(name)
     with refused(ValueError, "nowhere.keras"):
         tn.models.load_model("nowhere.keras")
+    with refused(ValueError, "max_shard_size", "0.5"):
+        model.save_weights("m.weights.h5", max_shard_size=0.5)
     with refused(ValueError, "zipped"):
         model.save("m.keras", zipped=False)
 
@@ -214,7 +217,7 @@ def test_without_h5py_weights_alone_are_saved_and_the_extra_is_named(tmp_path, m
 def test_a_killed_save_leaves_the_old_file_or_the_new_one(tmp_path):
     moments = 40
     run = [sys.executable, "-W", "ignore", killed.__file__, str(tmp_path), str(moments)]
-    subprocess.run(run, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    subprocess.run(run, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     found = []
     for i in range(moments):
         model = tn.models.load_model(tmp_path / str(i) / "m.keras")

@@ -247,7 +247,8 @@ def _described(obj: Any) -> dict[str, Any]:
             if more is not None:
                 found[key] = serialize_keras_object(more)
     if _state.shared is not None:
-        _, first = _state.shared.setdefault(id(obj), (obj, found))  # so that the id stays taken
+        # With the object, so that its id stays taken.
+        _, first = _state.shared.setdefault(("written", id(obj)), (obj, found))
         if first is not found:
             first["shared_object_id"] = found["shared_object_id"] = id(obj)
     return found
@@ -269,9 +270,11 @@ def _note(name: str, thing: Any) -> None:
 @contextmanager
 def _at(thing: Any) -> Iterator[None]:
     """Tell messages that we are within an object, or what a config says is one."""
-    config = thing.get("config") if isinstance(thing, dict) else vars(thing)
-    name = config.get("name") if isinstance(config, dict) else None
-    kind = thing.get("class_name") if isinstance(thing, dict) else type(thing).__name__
+    if isinstance(thing, dict):
+        config, kind = thing["config"], thing["class_name"]
+        name = config.get("name") if isinstance(config, dict) else None
+    else:
+        kind, name = type(thing).__name__, getattr(thing, "name", None)
     with _within(where=(*_state.where, f"{kind} '{name}'" if name else str(kind))):
         yield
 

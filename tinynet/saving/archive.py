@@ -88,17 +88,21 @@ def save_model(
         archive.writestr(_WEIGHTS, data)
 
 
-def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
+def save_weights(
+    model: Any, filepath: Any, overwrite: bool = True, max_shard_size: None = None
+) -> None:
     """Save weights and optimizer state to a ``.weights.h5`` file, or ``.weights.npz`` without h5py.
 
     Raises
     ------
     ValueError
-        For another ending, and a model that is not built.
+        For another ending, a model that is not built, and `max_shard_size`: files are whole.
     ImportError
         For ``.weights.h5`` without the package h5py.
     """
     path = os.fspath(filepath)
+    if max_shard_size is not None:
+        raise ValueError(f"max_shard_size: not supported by tinynet, received {max_shard_size}.")
     if not path.endswith((".weights.h5", ".weights.npz")):
         raise ValueError(
             "The filename must end in `.weights.h5`, or `.weights.npz`. Received: "
@@ -302,9 +306,11 @@ class Saved(Trainer):
         """Save the model to a ``.keras`` file, which Keras can load; see `saving.save_model`."""
         save_model(self, filepath, overwrite, zipped, **kwargs)
 
-    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+    def save_weights(
+        self, filepath: Any, overwrite: bool = True, max_shard_size: None = None
+    ) -> None:
         """Save weights and optimizer state alone; see `saving.save_weights`."""
-        save_weights(self, filepath, overwrite)
+        save_weights(self, filepath, overwrite, max_shard_size)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
         """Load weights and optimizer state from a file; see `saving.load_weights`."""
