@@ -728,3 +728,14 @@ def test_the_public_names_are_there():
         for name in ("register_keras_serializable", "custom_object_scope", "get_custom_objects"):
             assert getattr(module, name) is getattr(tn.saving, name)
     assert tn.models.load_model is saving.load_model
+
+
+def test_no_variable_of_models_within_models_is_left_out():
+    def model(depth: int) -> tn.Model:
+        inner = [model(depth - 1) for _ in range(3)] if depth else [Dense(2), Dense(2)]
+        return tn.Sequential([Input((2,)), *inner])
+
+    whole = model(3)
+    variables = [v for place in weights.places(whole) for v in place.variables]
+    assert set(variables) == set(whole.weights)
+    assert len(variables) == 2 * 2 * 27

@@ -52,13 +52,13 @@ _OURS = {"_entrance", "_graph", "_layers", "_plan", "_stack", "history"}
 
 def places(model: Any) -> Iterator[Place]:
     """Yield the places of a model's variables, in Keras's order; each object has one, the first."""
-    return _walk(model, "", set())
+    return _walk(model, "", {})
 
 
-def _walk(thing: Any, path: str, met: set[int]) -> Iterator[Place]:
+def _walk(thing: Any, path: str, met: dict[int, Any]) -> Iterator[Place]:
     if id(thing) in met:
         return
-    met.add(id(thing))
+    met[id(thing)] = thing  # held, so that nothing made meanwhile gets this id
     if isinstance(thing, Optimizer):
         yield Place(path, thing, thing.variables)
     elif isinstance(thing, Layer):
@@ -135,8 +135,9 @@ def load(model: Any, entries: Entries, skip_mismatch: bool = False) -> None:
         if isinstance(place.owner, Optimizer) and len(arrays) > len(variables):
             place.owner.build(model.trainable_variables)
             variables = place.owner.variables
-        for variable, array in zip(variables, arrays, strict=False):
-            variable.assign(array)
+        with np.errstate(all="ignore"):  # a smaller dtype may not hold a number
+            for variable, array in zip(variables, arrays, strict=False):
+                variable.assign(array)
         for slot in variables[len(arrays) :] if arrays else []:
             slot.write(0)  # saved before it was there
 
