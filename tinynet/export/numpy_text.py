@@ -219,7 +219,7 @@ class Body:
                 self._repeated.add(v)
             view = Text(VIEWS[name](*xs, **params))
             return _in_order(view) if len(xs) > 1 else view
-        if name in ("matmul", "power"):  # which give other last bits for repeated numbers
+        if name == "power":  # which gives other last bits for a repeated exponent
             repeated = [x in self._repeated for x in inputs]
             xs = [_in_order(x) if again else x for x, again in zip(xs, repeated, strict=True)]
         if name == "matmul":
