@@ -26,6 +26,7 @@ from . import (
     utils,
 )
 from .compiler.jit import jit
+from .divergence import DivergenceWarning
 from .engine import numpy_protocol as _numpy_protocol  # noqa: F401 (installs itself)
 from .engine.autodiff import grad, hessian, hvp, jacobian, value_and_grad, vjp
 from .engine.gradcheck import check_grads, check_model_grads
@@ -42,6 +43,7 @@ from .regularizers import Regularizer
 __version__ = "0.1.0"
 
 __all__ = [
+    "DivergenceWarning",
     "Initializer",
     "Input",
     "Layer",

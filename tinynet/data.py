@@ -112,9 +112,9 @@ class Dataset:
         """The number of batches in an epoch."""
         return self.steps or self.all_batches
 
-    def first(self) -> Dataset:
-        """Return the first batch."""
-        return Dataset.of_one_batch(*self.take(slice(0, min(self.batch_size, self.size))))
+    def first(self, rows: int | None = None) -> Dataset:
+        """Return the first batch, or the first rows, as one batch."""
+        return Dataset.of_one_batch(*self.take(slice(0, min(rows or self.batch_size, self.size))))
 
     def shuffle_once(self) -> None:
         """Draw an order and throw it away, as Keras does before the first epoch of a new model."""
@@ -191,8 +191,8 @@ class Stream:
             self._coming = (source[i] for i in range(len(source))) if items else iter(source)
         return self._coming
 
-    def first(self) -> Dataset:
-        """Return the batch that comes next, which is not used up by that.
+    def first(self, rows: int | None = None) -> Dataset:
+        """Return the batch that comes next, of whatever length, which is not used up by that.
 
         Raises
         ------

@@ -5,8 +5,10 @@ Imports everything that a model is trained with. Read next: `models.py`.
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,9 +17,11 @@ from . import ops, optimizers, tree
 from .callbacks import CallbackList, History
 from .callbacks.base import Logs
 from .data import Dataset, Stream, batches_of, is_stream, split
+from .divergence import Watch, largest_curvature, max_learning_rate
 from .engine.autodiff import gradients
 from .engine.tensor import Tensor, no_grad, wrap
 from .engine.variable import Variable, stateless
+from .explain import Explanation, explain_step
 from .layers.base import within
 from .objective import Objective, check_names
 from .step import Step
@@ -47,6 +51,8 @@ class Trainer:
         steps_per_execution: int = 1,
         jit_compile: bool | str = "auto",
         auto_scale_loss: bool = True,
+        *,
+        on_divergence: str = "warn",
     ) -> None:
         """Choose how the model is to be trained.
 
@@ -63,6 +69,9 @@ class Trainer:
             of such lists, or a dict.
         run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
             Accepted as in Keras; they do not change the numbers.
+        on_divergence : "warn", "raise" or "ignore"
+            What `fit` does once when the loss turns infinite or NaN or grows without bound: a
+            `DivergenceWarning` says where and, where it can be known, why.
 
         Raises
         ------
@@ -83,11 +92,16 @@ class Trainer:
                 "loss_weights: expected a number, or a list or dict of numbers, received "
                 f"{loss_weights!r}."
             )
+        if on_divergence not in ("warn", "raise", "ignore"):
+            raise ValueError(
+                f"on_divergence: expected 'warn', 'raise' or 'ignore', received {on_divergence!r}."
+            )
         found = optimizers.get(optimizer)
         if found is None:
             raise ValueError("compile: expected an optimizer, received None.")
         self.optimizer = found
         self.loss = loss
+        self.on_divergence = on_divergence
         self.loss_weights = loss_weights
         self.run_eagerly = bool(run_eagerly)
         self._given_metrics = (metrics, weighted_metrics)
@@ -118,6 +132,16 @@ class Trainer:
             objective.demand(y)
             self._objective = objective
         return self._objective
+
+    @contextmanager
+    def prepared(self, batch: Dataset) -> Iterator[Dataset]:
+        """Know losses and metrics for a while; a first fit will still be the first one."""
+        known = self._objective if self.compiled else None
+        self._prepare(batch)
+        try:
+            yield batch
+        finally:
+            self._objective = known
 
     def _outputs_of(self, batch: Dataset) -> Any:
         """Run the model on a batch; what its layers assign to weights is not kept.
@@ -268,9 +292,11 @@ class Trainer:
         calls.on_train_begin()
         step = self._stepper(dataset, True)
         held_step = held_out and self._stepper(held_out, False)
+        watch = Watch(self, dataset, self.on_divergence)
+        watch.look_at_data()
         for epoch in range(self._initial_epoch, epochs):  # a callback may have set it
             calls.on_epoch_begin(epoch)
-            found = self._pass(dataset, step, calls, "train")
+            found = self._pass(dataset, step, calls, "train", watch, epoch)
             if not found:  # nothing came, which was warned of
                 break
             logs = found
@@ -337,6 +363,54 @@ class Trainer:
         joined = iter([np.concatenate(column) for column in columns])
         return tree.map_structure(lambda _: next(joined), parts[0])
 
+    def explain_step(self, x: Any, y: Any, sample_weight: Any = None) -> Explanation:
+        """Return one training step on these samples, told in full; the model is left as it is.
+
+        `print` it, show it in a notebook, or take its data: `rows` has for each element of the
+        weights its value, its gradient, what the optimizer remembers of it, and the new value;
+        ``gradient_of("dense/kernel", 0, 0)`` the factors of the chain rule, sample by sample.
+
+        Raises
+        ------
+        ValueError
+            For what `fit` would refuse.
+        TypeError
+            When a layer looks at its numbers, as a step cannot be recorded then.
+
+        >>> import tinynet as tn
+        >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1, use_bias=False, name="line")])
+        >>> model.set_weights([[[3.0]]])
+        >>> model.compile(tn.optimizers.SGD(0.25), "mse")
+        >>> told = model.explain_step([1.0, 2.0], [2.0, 4.0])
+        >>> print(told.gradient_of("line/kernel", 0, 0).text())
+        backward: d loss / d line/kernel[0, 0]
+          sample  x  d loss / d line  product
+          0       1                1        1
+          1       2                2        4
+          sum                               5
+        >>> told.rows[0]["new_value"]  # 3 - 0.25 * 5
+        1.75
+        """
+        return explain_step(self, x, y, sample_weight)
+
+    def max_learning_rate(self, x: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the learning rate above which plain gradient descent on these samples diverges.
+
+        It is 2 / the largest eigenvalue of the loss's Hessian at the present weights, computed in
+        float64. Where the loss is quadratic in the weights, as for a linear neuron and the mean
+        squared error, this is exact: below it gradient descent on all samples at once converges,
+        above it the loss grows without bound. Elsewhere it holds near the present weights.
+
+        >>> import numpy as np, tinynet as tn
+        >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1, use_bias=False)])
+        >>> model.compile("sgd", "mse")
+        >>> x = np.arange(200.0)  # the Hessian is 2 * mean(x ** 2)
+        >>> print(f"{model.max_learning_rate(x, 2 * x):.9f} {1 / np.mean(x**2):.9f}")
+        0.000075566 0.000075566
+        """
+        with self.prepared(Dataset.of_one_batch(x, y, sample_weight)) as batch:
+            return max_learning_rate(largest_curvature(self, batch))
+
     def train_on_batch(
         self,
         x: Any,
@@ -399,6 +473,8 @@ class Trainer:
         step: Any,
         calls: CallbackList | None = None,
         mode: str = "",
+        watch: Watch | None = None,
+        epoch: int = 0,
     ) -> Logs:
         """Go through the batches of an epoch once; return the means over its samples."""
         before = calls.before(mode) if calls else []
@@ -408,6 +484,7 @@ class Trainer:
             metric.reset_state()
         beside = not all(map(_is_held, objective.watched()))
         total, seen = 0.0, 0
+        limit = watch.limit if watch else math.inf
 
         def running() -> Logs:
             return self._logs(total / seen)
@@ -418,6 +495,9 @@ class Trainer:
             loss, y_pred = step(rows, size)
             total += loss * size
             seen += size
+            if watch and not loss <= limit:  # NaN is not, either
+                watch.look(loss, epoch, batch)
+                limit = watch.limit
             if beside:
                 _, y, sample_weight = map(_tensors, dataset.take(rows))
                 objective.update(y, y_pred, sample_weight, _is_beside)

@@ -49,6 +49,7 @@ DIFFERENT = {
     "convert_to_tensor": "no sparse or ragged tensors",
     "max": "no `initial`",
     "min": "no `initial`",
+    "compile": "also `on_divergence`",
     "add_weight": "no constraint, autocast and aggregation",
 }
 
@@ -161,6 +162,7 @@ def test_methods_take_the_arguments_of_keras(path):
 
 def test_nothing_is_excused_that_need_not_be():
     both = {name: pair for path in ["", *ABSENT] for name, pair in shared(path).items()}
+    both["compile"] = tn.Model.compile, keras.Model.compile
     both["add_weight"] = tn.layers.Layer.add_weight, keras.layers.Layer.add_weight
     assert not [name for name in DIFFERENT if not differ(*both[name])]
 

@@ -89,6 +89,11 @@ class Adam(Optimizer):
         alpha = learning_rate * self._corrections[step]
         return {"learning_rate": learning_rate, "alpha": alpha}
 
+    def corrections(self, step: int) -> dict[str, str]:
+        """Return how `alpha` makes up for the means' beginning at 0."""
+        first, second = f"1 - {self.beta_1:.6g} ** {step}", f"1 - {self.beta_2:.6g} ** {step}"
+        return {"alpha": f"learning_rate * sqrt({second}) / ({first})"}
+
     def _corrections_from(self, step: int) -> dict[int, float]:
         """Return sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t) for some steps t from `step` on."""
         # Rounded where Keras rounds: at the first steps 1 - beta_2 ** t loses digits in float32.

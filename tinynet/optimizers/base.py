@@ -55,10 +55,8 @@ class Group:
         for place, members, decays in self._runs(optimizer, grads):
             flat = np.concatenate([grads[i].data.reshape(-1) for i in members])
             param = wrap(self.memory.array[place])
-            if decays:
-                param = param - param * optimizer.weight_decay * scalars["learning_rate"]
             before = {name: wrap(memory.array[place]) for name, memory in self.slots.items()}
-            after, slots = optimizer.update(param, wrap(flat), before, scalars)
+            after, slots = optimizer.stepped(param, wrap(flat), before, scalars, decays)
             self.memory.array[place] = after.data
             for name, memory in self.slots.items():
                 memory.array[place] = slots[name].data
@@ -80,10 +78,8 @@ class Group:
             parts = [ops.reshape(grads[i], (grads[i].size,)) for i in members]
             old = {name: t if stop - start == size else t[place] for name, t in flat.items()}
             param = old.pop("")
-            if decays:
-                param = param - param * optimizer.weight_decay * scalars["learning_rate"]
             grad = label(ops.concatenate(parts), "gradients")
-            param, slots = optimizer.update(param, grad, old, scalars)
+            param, slots = optimizer.stepped(param, grad, old, scalars, decays)
             for name, new in {"": param, **slots}.items():
                 pieces[name] += [flat[name][done:start]] * (start > done) + [new]
             done = stop
@@ -197,7 +193,26 @@ class Optimizer:
         """Return the new parameter and slots: elementwise operations of tensors, no state."""
         raise NotImplementedError(f"{type(self).__name__} must define update().")
 
+    def corrections(self, step: int) -> dict[str, str]:
+        """Return how those of the `scalars` are computed that are not given, for its readers."""
+        return {}
+
     # -- one step -----------------------------------------------------------------------------
+
+    def stepped(
+        self, param: Tensor, grad: Tensor, slots: Slots, scalars: dict[str, Any], decays: bool
+    ) -> tuple[Tensor, Slots]:
+        """Return the parameter, which may decay first, and the slots after a step."""
+        if decays:
+            param = param - param * self.weight_decay * scalars["learning_rate"]
+        return self.update(param, grad, slots, scalars)
+
+    def slots_of(self, variable: Variable) -> dict[str, np.ndarray]:
+        """Return copies of what is remembered of a variable, by name; 0 before the first step."""
+        if variable in self._params:
+            return {k: v.array.copy() for k, v in self._slots[self._params[variable]].items()}
+        names = [name for group in self.slots for name in group]
+        return {name: np.zeros(variable.shape, variable.dtype) for name in names}
 
     def clip(self, grads: Sequence[Tensor]) -> Sequence[Tensor]:
         """Return the gradients, made smaller as the clipping options say."""

@@ -1,0 +1,200 @@
+"""Why training diverges: the curvature of the loss, and the learning rate that it allows.
+
+Plain gradient descent multiplies the error along each eigenvector of the loss's Hessian by
+``1 - learning_rate * eigenvalue`` at each step: with a rate above 2 / the largest eigenvalue, it
+grows. Imports the engine, `data.py`. Read next: `training.py`.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+from . import tree
+from .data import Dataset, Stream
+from .engine.autodiff import hvp
+from .engine.tensor import Tensor, wrap
+from .engine.variable import Variable, stateless
+from .layers.base import within
+
+GROWTH = 1e4  # a loss that is so many times the scale of the start has diverged
+KEPT = 100_000  # elements; the start of larger models is not kept, to be told of later
+TINY = 1e-30  # the scale of losses that begin at 0
+ROWS = 1024  # samples whose curvature explains a divergence
+
+
+class DivergenceWarning(UserWarning):
+    """The loss turned infinite or NaN, grew without bound, or will, as the data hold NaN."""
+
+
+def largest_curvature(
+    model: Any, batch: Dataset, weights: dict[Variable, np.ndarray] | None = None
+) -> float:
+    """Return the largest eigenvalue of the Hessian of a model's loss on a batch.
+
+    Computed in float64 at `weights`, by default the present ones, from products of the Hessian
+    with vectors, by the method of Lanczos: what repeated multiplication shows of the spectrum.
+    """
+    trained = model.trainable_variables
+    at = [(weights or {}).get(v, v.array).astype("float64") for v in trained]
+    rest = {v: wrap(v.array) for v in model.variables if v not in set(trained)}
+    x, y, sample_weight = (
+        None if part is None else tree.map_structure(wrap, part)
+        for part in (batch.x, batch.y, batch.sample_weight)
+    )
+
+    def loss(*values: Tensor) -> Tensor:
+        given = {**rest, **dict(zip(trained, values, strict=True))}
+        with stateless(given), within(training=False, losses={}):
+            return model.compute_loss(x, y, model(x), sample_weight, training=False)
+
+    ends = np.cumsum([a.size for a in at])
+
+    def times(flat: np.ndarray) -> np.ndarray:
+        parts = np.split(flat, ends[:-1])
+        vectors = tuple(part.reshape(a.shape) for part, a in zip(parts, at, strict=True))
+        products = hvp(loss, tuple(wrap(a) for a in at), vectors)
+        return np.concatenate([product.data.ravel() for product in products])
+
+    return largest_eigenvalue(times, int(ends[-1]))
+
+
+def largest_eigenvalue(times: Any, size: int, steps: int = 100, rtol: float = 1e-12) -> float:
+    """Return the largest eigenvalue of a symmetric matrix, given its product with vectors.
+
+    The method of Lanczos with vectors kept orthogonal: exact after `size` steps, and long before
+    to the precision asked for. Source: Golub and Van Loan, "Matrix Computations", section 10.3.
+
+    >>> matrix = np.diag([1.0, -5.0, 3.0])
+    >>> round(largest_eigenvalue(lambda v: matrix @ v, 3), 9)
+    3.0
+    """
+    start = np.random.default_rng(0).standard_normal(size)
+    vectors = [start / np.linalg.norm(start)]
+    diagonal: list[float] = []
+    beside: list[float] = []
+    value = math.nan
+    for _ in range(min(size, steps)):
+        new = times(vectors[-1])
+        if not np.isfinite(new).all():
+            return math.nan
+        diagonal.append(float(new @ vectors[-1]))
+        for _ in range(2):  # twice is enough
+            for v in vectors:
+                new = new - (new @ v) * v
+        values, spans = np.linalg.eigh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
+        value, length = float(values[-1]), float(np.linalg.norm(new))
+        scale = max(abs(values[0]), abs(value), np.finfo(float).tiny)
+        if length * abs(spans[-1, -1]) <= rtol * scale:
+            break
+        beside.append(length)
+        vectors.append(new / length)
+    return value
+
+
+def max_learning_rate(curvature: float) -> float:
+    """Return the rate above which plain gradient descent grows along the sharpest direction."""
+    return 2.0 / curvature if curvature > 0.0 else math.inf
+
+
+class Watch:
+    """Watches the losses of a fit, and tells once when they diverge.
+
+    Attributes
+    ----------
+    limit : float; a loss that is not at most this is to be shown to `look`
+    """
+
+    def __init__(self, model: Any, batches: Dataset | Stream, mode: str) -> None:
+        self.model, self.batches, self.mode = model, batches, mode
+        self.limit = -math.inf  # so that the first loss is shown, whatever it is
+        self.first = math.nan
+        self.told = mode == "ignore"
+        variables = model.trainable_variables
+        small = sum(v.size for v in variables) <= KEPT
+        self.start = {v: v.array.copy() for v in variables} if small and not self.told else None
+
+    def look(self, loss: float, epoch: int, batch: int) -> None:
+        """Take note of the first loss; tell of a later one, or of one that is not finite."""
+        begins = math.isnan(self.first)
+        if begins and math.isfinite(loss):
+            self.first = loss
+            self.limit = GROWTH * max(abs(loss), _scale(self.batches), TINY)
+        elif not self.told:
+            self.told, self.limit = True, math.inf
+            self._tell(self._message(loss, epoch, batch))
+
+    def look_at_data(self) -> None:
+        """Tell of inputs and targets that are NaN, before the training starts."""
+        if self.told or not isinstance(self.batches, Dataset):
+            return
+        for name, part in (("x", self.batches.x), ("y", self.batches.y)):
+            for array in [] if part is None else tree.flatten(part):
+                if array.dtype.kind == "f" and np.isnan(array.sum()):
+                    rows = np.isnan(array.reshape(len(array), -1)).any(axis=1)
+                    if rows.any():
+                        self.told, self.limit = True, math.inf
+                        self._tell(
+                            f"fit: {name} holds NaN in {rows.sum()} of {len(rows)} rows, first in "
+                            f"row {rows.argmax()}: the loss will be NaN, and then all weights. "
+                            "Remove or fill these rows."
+                        )
+                        return
+
+    def _tell(self, message: str) -> None:
+        if self.mode == "raise":
+            raise DivergenceWarning(message)
+        warnings.warn(message, DivergenceWarning, stacklevel=5)
+
+    def _message(self, loss: float, epoch: int, batch: int) -> str:
+        hit = next((v for v in self.model.trainable_variables if not _is_finite(v)), None)
+        weights = "all weights are still finite"
+        if hit is not None:
+            weights = f"{hit.path} is not finite any more"
+        return (
+            f"fit: the loss diverged: it was {self.first:.4g} at first and is {loss:.4g} in epoch "
+            f"{epoch + 1}, batch {batch + 1}; {weights}. {self._cause()}"
+        )
+
+    def _cause(self) -> str:
+        if self.start is None:
+            return (
+                "Lower the learning rate or scale the inputs; model.max_learning_rate(x, y) tells "
+                "what plain gradient descent can bear."
+            )
+        batch = self.batches.first(ROWS)
+        with np.errstate(all="ignore"):
+            curvature = largest_curvature(self.model, batch, self.start)
+        rate, limit = float(self.model.optimizer.learning_rate), max_learning_rate(curvature)
+        if not math.isfinite(curvature):
+            return "The loss has no finite curvature where the training began: look at the data."
+        told = (
+            f"Where the training began, the largest curvature of the loss is {curvature:.4g}, so "
+            f"plain gradient descent can bear a learning rate of at most 2 / {curvature:.4g} = "
+            f"{limit:.4g}"
+        )
+        if rate > limit:
+            return (
+                f"{told}, and it is {rate:.4g}: lower it to below {limit:.4g}, or scale the inputs "
+                f"({_range(batch)}), for example with a Normalization layer."
+            )
+        return f"{told}; it is {rate:.4g}, so the cause is another one, or came later."
+
+
+def _is_finite(variable: Variable) -> bool:
+    return bool(np.isfinite(variable.array).all())
+
+
+def _scale(batches: Dataset | Stream) -> float:
+    """Return the mean square of the first targets: what a squared error may well begin with."""
+    y = batches.y if isinstance(batches, Dataset) else None
+    arrays = [] if y is None else [np.asarray(a[:ROWS], "float64") for a in tree.flatten(y)]
+    return max((float(np.mean(a * a)) for a in arrays), default=1.0)
+
+
+def _range(batch: Dataset) -> str:
+    arrays = tree.flatten(batch.x)
+    return f"they range from {min(map(np.min, arrays)):.4g} to {max(map(np.max, arrays)):.4g}"
