@@ -39,7 +39,7 @@ def export(
         problem = f"opset_version={opset}; it begins with {OPSET}" if opset < OPSET else options
         raise ValueError(f"export: there are no such options for format={format!r}: {problem}.")
     forward = forward_of(model, input_signature)
-    version = sys.modules["tinynet"].__version__  # the package's last line to be run
+    version = sys.modules["tinynet"].__version__  # which is loaded after this module
     if format == "numpy":
         name = os.path.basename(os.fspath(filepath))
         data = file_text(forward, model.name, version, name).encode()

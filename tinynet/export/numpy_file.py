@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import base64
 import math
-import sys
-import textwrap
 from typing import Any
 
 import numpy as np
@@ -186,19 +184,20 @@ def _main(inputs: dict[str, Var], form: Any) -> str:
 
 def array_text(name: str, array: np.ndarray) -> str:
     """Return the statement that makes `array`, all its numbers to be read if they are few."""
-    if not array.size:
-        return f'{name} = np.zeros({array.shape}, dtype="{array.dtype}")'
+    shape, dtype = array.shape, f'"{array.dtype}"'
+    if not any(array.tobytes()):
+        return f"{name} = np.zeros({shape}, dtype={dtype})"
     if array.size <= FEW:
+        column = shape[-1:] == (1,) and array.size > 1  # takes one line as a row
         width = max(len(number_text(x)) for x in array.reshape(-1))
         numbers = np.array2string(
-            array,
+            array.reshape(-1) if column else array,
             max_line_width=WIDTH,
             separator=", ",
             prefix=f"{name} = np.array(",
-            threshold=sys.maxsize,
             formatter={"all": lambda x: number_text(x).rjust(width)},
         )
-        return f'{name} = np.array({numbers}, dtype="{array.dtype}")'
-    raw = array.astype(array.dtype.newbyteorder("<")).tobytes()
-    text = "\n".join(textwrap.wrap(base64.b64encode(raw).decode(), WIDTH))
-    return f'{name} = numbers({array.shape}, "{array.dtype}", """\n{text}\n""")'
+        return f"{name} = np.array({numbers}, dtype={dtype})" + f".reshape{shape}" * column
+    text = base64.b64encode(array.astype(array.dtype.newbyteorder("<"), order="C")).decode()
+    text = "\n".join(text[i : i + WIDTH] for i in range(0, len(text), WIDTH))
+    return f'{name} = numbers({shape}, {dtype}, """\n{text}\n""")'
