@@ -198,6 +198,6 @@ def array_text(name: str, array: np.ndarray) -> str:
             formatter={"all": lambda x: number_text(x).rjust(width)},
         )
         return f"{name} = np.array({numbers}, dtype={dtype})" + f".reshape{shape}" * column
-    text = base64.b64encode(array.astype(array.dtype.newbyteorder("<"), order="C")).decode()
+    text = base64.b64encode(array.astype(array.dtype.newbyteorder("<")).tobytes()).decode()
     text = "\n".join(text[i : i + WIDTH] for i in range(0, len(text), WIDTH))
     return f'{name} = numbers({shape}, {dtype}, """\n{text}\n""")'

@@ -2,7 +2,7 @@
 
 What ONNX has no operator for is composed of those it has; what cannot be is refused by name.
 
-Imports `forward.py`, and the package onnx where it is needed. Read next: `../models.py`.
+Imports `forward.py`, and the package onnx where it is needed. Read next: `../models/functional.py`.
 """
 
 from __future__ import annotations
