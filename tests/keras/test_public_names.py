@@ -44,7 +44,6 @@ DIFFERENT = {
     "Input": "no sparse or ragged tensors, no `tensor`, no `optional`",
     "InputLayer": "as `Input`",
     "deserialize_keras_object": "no further keywords",
-    "save_weights": "no shards",
     "clear_session": "no `free_memory`: nothing is kept",
     "convert_to_tensor": "no sparse or ragged tensors",
     "max": "no `initial`",
