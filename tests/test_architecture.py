@@ -63,6 +63,7 @@ ORDER = [
     "callbacks/base",
     "callbacks/monitors",
     "callbacks/files",
+    "callbacks/weights",
     "callbacks/__init__",
     "summary",
     "step",
@@ -80,8 +81,17 @@ ORDER = [
     "models/sequential",
     "models/cloning",
     "models/__init__",
-    "layout",
-    "viz",
+    "notebook",
+    "viz/style",
+    "viz/layout",
+    "viz/boxes",
+    "viz/models",
+    "viz/graph",
+    "viz/curves",
+    "viz/weights",
+    "viz/landscape",
+    "viz/animation",
+    "viz/__init__",
     "distribution",
     "backend",
     "utils",
@@ -90,7 +100,8 @@ ORDER = [
 
 # Beside the standard library. More than NumPy only inside functions, where it is needed.
 THIRD_PARTY = {
-    "viz": {"matplotlib"},
+    **{f"viz/{name}": {"matplotlib"} for name in ("style", "boxes", "models", "graph", "curves")},
+    **{f"viz/{name}": {"matplotlib"} for name in ("weights", "landscape", "animation")},
     "saving/weights": {"h5py"},
     "export/onnx_file": {"onnx"},
 }

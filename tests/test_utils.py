@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import tinynet as tn
 from tinynet.layers import Dense, Input, Layer
-from tinynet.layout import layout
 from tinynet.utils import normalize, plot_model, to_categorical
+from tinynet.viz.layout import layout
 
 # -- arrays ---------------------------------------------------------------------------------------
 

@@ -10,6 +10,9 @@
 2.00 x + 1.00
 """
 
+from importlib import import_module as _import_module
+from types import ModuleType as _ModuleType
+
 from . import (
     activations,
     backend,
@@ -25,6 +28,7 @@ from . import (
     saving,
     utils,
 )
+from . import notebook as _notebook  # noqa: F401 (installs itself)
 from .compiler.jit import jit
 from .divergence import DivergenceWarning
 from .engine import numpy_protocol as _numpy_protocol  # noqa: F401 (installs itself)
@@ -78,5 +82,13 @@ __all__ = [
     "tensor",
     "utils",
     "value_and_grad",
+    "viz",
     "vjp",
 ]
+
+
+def __getattr__(name: str) -> _ModuleType:
+    """Load on first use what is not needed for computing: ``tn.viz``."""
+    if name == "viz":
+        return _import_module(".viz", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

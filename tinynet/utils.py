@@ -5,7 +5,7 @@ Imports what it names, and NumPy. Read next: the examples.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +23,9 @@ from .objects import (
 from .progress import Progbar
 from .random import set_random_seed
 from .registry import clear_session
-from .viz import plot_model
+
+if TYPE_CHECKING:
+    from .viz import plot_model
 
 __all__ = [
     "CustomObjectScope",
@@ -43,6 +45,15 @@ __all__ = [
     "set_random_seed",
     "to_categorical",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load `plot_model` on first use, and not with everything else."""
+    if name == "plot_model":
+        from .viz import plot_model
+
+        return plot_model
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> Any:

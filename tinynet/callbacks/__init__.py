@@ -8,6 +8,7 @@ from .monitors import (
     ReduceLROnPlateau,
     TerminateOnNaN,
 )
+from .weights import WeightHistory
 
 __all__ = [
     "BackupAndRestore",
@@ -22,4 +23,5 @@ __all__ = [
     "ProgbarLogger",
     "ReduceLROnPlateau",
     "TerminateOnNaN",
+    "WeightHistory",
 ]

@@ -1,0 +1,49 @@
+"""How tensors and models show themselves in a notebook: numbers in a table, layers in one.
+
+Installs itself when imported. Imports `models.py`. Read next: `viz/style.py`.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from .engine.tensor import Tensor
+from .models import Model
+from .summary import summary_text
+
+ROWS, COLUMNS = 12, 10  # of a larger tensor the text is shown, which leaves out the middle
+
+
+def tensor_html(self: Tensor) -> str:
+    """Return a table of the numbers and, where there is one, of the gradient.
+
+    >>> import tinynet as tn
+    >>> tn.tensor([1.0, 2.0])._repr_html_()
+    '<div>tensor, float32 (2,)</div><table><tr><td>1</td><td>2</td></tr></table>'
+    """
+    html = f"<div>tensor, {self.dtype} {self.shape}</div>{_table(self.data)}"
+    if self.grad is not None:
+        return f"{html}<div>gradient</div>{_table(self.grad)}"
+    asks = self.tracked and self.equation is None
+    return f"{html}<div>no gradient yet</div>" if asks else html
+
+
+def _table(array: np.ndarray) -> str:
+    rows = np.atleast_2d(array)
+    if rows.ndim > 2 or rows.shape[0] > ROWS or rows.shape[1] > COLUMNS:
+        return f"<pre>{escape(np.array2string(array, threshold=200, separator=', '))}</pre>"
+    cells = ("".join(f"<td>{value:.6g}</td>" for value in row) for row in rows.tolist())
+    return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+
+
+def model_html(self: Any) -> str:
+    """Return the summary of a model, to be shown as it is."""
+    text = summary_text(self, 98, None, False, False, None)
+    return f'<pre style="white-space: pre; line-height: normal">{escape(text)}</pre>'
+
+
+Tensor._repr_html_ = tensor_html  # type: ignore[attr-defined]
+Model._repr_html_ = model_html  # type: ignore[attr-defined]

@@ -1,0 +1,142 @@
+"""Training as a moving picture: the line that is fitted, and beside it the walk downhill.
+
+Imports `curves.py` and `landscape.py`, and matplotlib when something is drawn. Read next:
+`../utils.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..data import to_array
+from ..engine.tensor import no_grad, wrap
+from .curves import line_of
+from .landscape import (
+    as_weights,
+    at_weights,
+    draw_path,
+    draw_surface,
+    loss_of,
+    loss_surface,
+    recorded,
+)
+from .style import GREY, VERMILION, demand, loss_label, new_figure, plain, samples, tidy
+
+
+def animate_descent(
+    model: Any,
+    x: Any,
+    y: Any,
+    history: Any,
+    path: Any = None,
+    fps: int = 12,
+    frames: int = 60,
+    dpi: int = 72,
+    weights: Sequence[int | str] | None = None,
+    extent: Sequence[float] | None = None,
+    resolution: int = 60,
+    seed: int = 0,
+) -> Any:
+    """Show how a line is fitted, and beside it the way over the landscape of the loss.
+
+    Parameters
+    ----------
+    model : Model
+        Of one input and one output; built and compiled. It stays as it is.
+    x, y : arrays of shape (samples,) or (samples, 1)
+    history : WeightHistory
+    path : path, optional
+        Where to write a GIF.
+    fps, frames, dpi : int
+        Frames per second; how many at most, spread evenly over the record; dots per inch.
+    weights, extent, resolution, seed
+        As for `plot_loss_surface`.
+
+    Returns
+    -------
+    matplotlib.animation.FuncAnimation
+        ``.to_jshtml()`` shows it in a notebook. It must be kept until it is shown or saved.
+
+    Raises
+    ------
+    ValueError
+        As for `plot_loss_surface`; for a model of several inputs or outputs; without a history; and
+        unless `fps`, `frames` and `dpi` are positive.
+
+    >>> import tempfile, tinynet as tn
+    >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> record = tn.callbacks.WeightHistory()
+    >>> history = model.fit([0.0, 1.0], [1.0, 3.0], epochs=3, verbose=0, callbacks=[record])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     film = animate_descent(
+    ...         model, [0.0, 1.0], [1.0, 3.0], record, f"{folder}/descent.gif", resolution=8
+    ...     )
+    """
+    demand(model, "animate_descent", compiled=True)
+    for name, value in (("fps", fps), ("frames", frames), ("dpi", dpi)):
+        if not value > 0:
+            raise ValueError(f"{name}: expected a positive number, received {value!r}.")
+    rows, targets = samples(x, "x"), samples(y, "y")
+    if rows.shape[1] != 1 or targets.shape[1] != 1:
+        raise ValueError(
+            "animate_descent: shows models of one input and one output, received x of shape "
+            f"{np.shape(x)} and y of shape {np.shape(y)}."
+        )
+    if history is None:
+        raise ValueError(
+            "history: expected a tinynet.callbacks.WeightHistory that was given to fit, received "
+            "None."
+        )
+    surface = loss_surface(model, x, y, history, weights, extent, resolution, seed)
+    walk = recorded(history, list(model.trainable_weights))
+    shown = np.unique(np.linspace(0, len(walk) - 1, min(frames, len(walk))).round().astype(int))
+    inputs = line_of(rows, np.ndim(x))
+    fits, losses = _told(model, x, y, inputs, walk[shown])
+    steps = getattr(history, "steps", range(len(walk)))
+
+    figure = new_figure(9.2, 4.0, True, layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
+    left.scatter(rows[:, 0], targets[:, 0], s=14, color=GREY, alpha=0.55, linewidth=0)
+    (line,) = left.plot(inputs.ravel(), fits[0], color=VERMILION, linewidth=2.4)
+    margin = 0.25 * float(np.ptp(targets)) or 1.0
+    left.set(xlabel="x", ylabel="y", ylim=(targets.min() - margin, targets.max() + margin))
+    tidy(left)
+    title = left.set_title(" ", loc="left", fontsize=10, family="monospace")
+    draw_surface(right, surface, loss_label(model))
+    way, _, end = draw_path(right, surface, end="now")
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # or it would settle anew in each frame
+
+    def draw(frame: int) -> list[Any]:
+        place = shown[frame]
+        line.set_ydata(fits[frame])
+        way.set_data(*surface.path[: place + 1].T)
+        end.set_data(*surface.path[place : place + 1].T)
+        title.set_text(f"step {steps[place]:<6} loss {plain(losses[frame])}")
+        return [line, way, end, title]
+
+    from matplotlib.animation import FuncAnimation, PillowWriter
+
+    film = FuncAnimation(figure, draw, frames=len(shown), interval=1000 / fps)
+    if path is not None:
+        film.save(path, writer=PillowWriter(fps=fps), dpi=dpi)
+    return film
+
+
+def _told(
+    model: Any, x: Any, y: Any, inputs: np.ndarray, walk: np.ndarray
+) -> tuple[list[np.ndarray], list[float]]:
+    """Return the outputs for inputs, and the loss of samples, at each of the weights."""
+    given = wrap(to_array(inputs, "x"))
+    outputs, loss = at_weights(model, lambda: model(given)), loss_of(model, x, y)
+    fits, losses = [], []
+    with no_grad(), np.errstate(all="ignore"):
+        for flat in walk:
+            weights = as_weights(flat, model.trainable_weights)
+            fits.append(outputs(*weights).numpy().ravel())
+            losses.append(loss(*weights).item())
+    return fits, losses

@@ -1,0 +1,134 @@
+"""The weights of a model as pictures: matrices number by number, large ones as histograms.
+
+Imports `style.py`. Read next: `landscape.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .style import BLUE, INK, demand, new_figure, panels, tidy
+
+CELLS = 48  # a matrix of more rows or columns is drawn as a histogram
+WRITTEN = 60  # in a matrix of at most so many numbers they are written
+
+
+def plot_weights(model: Any, ax: Any = None) -> Any:
+    """Draw the weights, layer by layer: small ones as matrices, large ones as histograms.
+
+    A kernel has a row for each input and a column for each unit; a vector is a row.
+
+    Parameters
+    ----------
+    model : Model
+        Built.
+    ax : axes, optional
+        As many as there are weights, in the order of ``model.weights``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        With a column of axes for each layer. Red is positive, blue negative, on one scale for all.
+
+    Raises
+    ------
+    ValueError
+        For a model that is not built, or without weights, and for another number of axes.
+
+    >>> import tinynet as tn
+    >>> model = tn.Sequential([tn.Input((3,)), tn.layers.Dense(2, name="first")])
+    >>> [ax.get_title() for ax in plot_weights(model).axes[:2]]
+    ['first/kernel (3, 2)', 'first/bias (2,)']
+    """
+    demand(model, "plot_weights")
+    arrays = {v.path: np.array(v.array, "float64") for v in model.weights}
+    if not arrays:
+        raise ValueError(f"plot_weights: model '{model.name}' has no weights.")
+    if ax is None:
+        figure, axes, beside = _columns(arrays)
+    else:
+        (figure, axes), beside = panels(ax, 1, len(arrays), 0, 0), None
+    matrices = [each for each in arrays.values() if _is_small(each)]
+    reach = max((np.nanmax(np.abs(each), initial=0.0) for each in matrices), default=0.0) or 1.0
+    images = []
+    for (path, array), each in zip(arrays.items(), axes, strict=True):
+        title = f"{'/'.join(path.split('/')[-2:])} {array.shape}"
+        each.set_title(title, fontsize=9, color=INK)
+        if _is_small(array):
+            images.append(_draw_matrix(each, np.atleast_2d(array), reach))
+        else:
+            _draw_histogram(each, array)
+    if images:
+        bar = figure.colorbar(
+            images[0], cax=beside, ax=axes if beside is None else None, label="weight"
+        )
+        bar.outline.set_visible(False)
+    elif beside is not None:
+        beside.remove()
+    return figure
+
+
+def _columns(arrays: dict[str, np.ndarray]) -> tuple[Any, list[Any], Any]:
+    """Return a figure with a column of axes for each layer, and axes beside them for the scale."""
+    layers: dict[str, list[np.ndarray]] = {}
+    for path, array in arrays.items():
+        layers.setdefault(path.rpartition("/")[0], []).append(array)
+    columns = layers.values()
+    widths = [max(map(_width, column)) for column in columns]
+    height = max(sum(map(_height, column)) for column in columns)
+    figure = new_figure(sum(widths) + 1.2, height, True, layout="constrained")
+    *places, last = figure.add_gridspec(1, len(layers) + 1, width_ratios=[*widths, 0.16])
+    axes = []
+    for place, column in zip(places, columns, strict=True):
+        heights = [*map(_height, column)]
+        spare = height - sum(heights) + 1e-3
+        rows = place.subgridspec(len(column) + 1, 1, height_ratios=[*heights, spare])
+        axes += [figure.add_subplot(rows[i]) for i in range(len(column))]
+    return figure, axes, figure.add_subplot(last)
+
+
+def _is_small(array: np.ndarray) -> bool:
+    return array.ndim <= 2 and max(array.shape, default=1) <= CELLS
+
+
+def _height(array: np.ndarray) -> float:
+    """Return the inches that a weight needs, with its title."""
+    if not _is_small(array):
+        return 2.6
+    return 0.8 + min(0.34 * len(np.atleast_2d(array)), 3.4)
+
+
+def _width(array: np.ndarray) -> float:
+    if not _is_small(array):
+        return 3.2
+    return max(2.2, min(0.52 * np.atleast_2d(array).shape[1], 5.0))
+
+
+def _draw_matrix(ax: Any, matrix: np.ndarray, reach: float) -> Any:
+    from matplotlib.ticker import MaxNLocator
+
+    image = ax.imshow(matrix, cmap="RdBu_r", vmin=-reach, vmax=reach, aspect="auto")
+    for axis, count in ((ax.xaxis, matrix.shape[1]), (ax.yaxis, len(matrix))):
+        axis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
+        axis.set_tick_params(length=0, labelsize=8)
+        if count == 1:
+            axis.set_ticks([])
+    ax.spines[:].set_visible(False)
+    if len(matrix) > 1:
+        ax.set_ylabel("input", fontsize=8)
+        ax.set_xlabel("unit", fontsize=8)
+    if matrix.size <= WRITTEN and matrix.shape[1] <= 10:
+        for (i, j), value in np.ndenumerate(matrix):
+            color = "white" if abs(value) > 0.6 * reach else INK
+            ax.text(j, i, f"{value:.2f}", ha="center", va="center", color=color, fontsize=8)
+    return image
+
+
+def _draw_histogram(ax: Any, array: np.ndarray) -> None:
+    values = array[np.isfinite(array)]
+    ax.hist(values, bins=min(60, max(10, int(values.size**0.5))), color=BLUE)
+    ax.axvline(0, color=INK, linewidth=0.8)
+    ax.set(xlabel="weight", ylabel="how many")
+    tidy(ax)
