@@ -34,6 +34,7 @@ ORDER = [
     "activations",
     "initializers",
     "regularizers",
+    "layers/symbolic",
     "layers/base",
     "layers/core",
     "layers/weightless",

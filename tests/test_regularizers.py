@@ -15,7 +15,7 @@ from strategies import SEEDS
 import tinynet as tn
 from tinynet import ops, regularizers
 from tinynet.layers import Dense, Input, Layer
-from tinynet.layers.base import context
+from tinynet.layers.symbolic import context
 
 PENALTIES = {
     "l1": (regularizers.L1, {"l1": 0.25}, lambda w: 0.25 * abs(w).sum()),

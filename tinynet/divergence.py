@@ -18,7 +18,7 @@ from .data import Dataset, Stream
 from .engine.autodiff import hvp
 from .engine.tensor import Tensor, wrap
 from .engine.variable import Variable, stateless
-from .layers.base import within
+from .layers.symbolic import within
 
 GROWTH = 1e4  # a loss that is so many times the scale of the start has diverged
 KEPT = 100_000  # elements; the start of larger models is not kept, to be told of later

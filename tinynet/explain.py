@@ -20,7 +20,7 @@ from .data import Dataset
 from .engine.autodiff import cotangents, tape
 from .engine.tensor import Tensor, no_grad, wrap
 from .engine.variable import Variable, stateless
-from .layers.base import within
+from .layers.symbolic import within
 
 FEW = 8  # samples, elements or columns that are shown one by one; of more there is a summary
 

@@ -10,8 +10,9 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from . import tree
-from .layers.base import KerasTensor, Layer, Node
+from .layers.base import Layer
 from .layers.core import Input, InputLayer
+from .layers.symbolic import KerasTensor, Node
 from .objects import deserialize_keras_object, place, serialize_keras_object
 
 

@@ -22,7 +22,7 @@ from .compiler.program import Var, label, record, section, short_name
 from .data import Dataset, Stream
 from .engine.tensor import Tensor, grad_mode, wrap
 from .engine.variable import Variable, stateless
-from .layers.base import within
+from .layers.symbolic import within
 from .optimizers.base import Group
 
 

@@ -22,7 +22,7 @@ from .engine.autodiff import gradients
 from .engine.tensor import Tensor, no_grad, wrap
 from .engine.variable import Variable, stateless
 from .explain import Explanation, explain_step
-from .layers.base import within
+from .layers.symbolic import within
 from .objective import Objective, check_names
 from .step import Step
 

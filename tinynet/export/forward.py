@@ -19,7 +19,8 @@ from ..compiler.passes import OF, PASSES, lower, simplify
 from ..compiler.program import Program, Var, record, short_name
 from ..engine.tensor import Equation, Tensor, floatx, no_grad, wrap
 from ..engine.variable import Variable, stateless
-from ..layers.base import KerasTensor, Layer, _map_shapes, within
+from ..layers.base import Layer
+from ..layers.symbolic import KerasTensor, map_shapes, within
 
 SAMPLES = (97, 101)  # two numbers of samples, unlike any length that a layer is likely to have
 
@@ -91,7 +92,7 @@ def _inputs(model: Any, input_signature: Any) -> Any:
     if found is not None:
         found = tree.map_structure(lambda x: _var(tuple(x.shape), x), found)
     elif model._built_shape is not None:
-        found = _map_shapes(_var, model._built_shape)
+        found = map_shapes(_var, model._built_shape)
     else:
         raise ValueError(
             f"export: the shape of the inputs of model '{model.name}' is not known. Call it on "

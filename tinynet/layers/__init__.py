@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..objects import publish
-from .base import INSTEAD, KerasTensor, Layer
+from .base import INSTEAD, Layer
 from .core import Dense, Input, InputLayer
 from .merging import (
     Add,
@@ -23,6 +23,7 @@ from .merging import (
 )
 from .preprocessing import Normalization, Rescaling
 from .regularization import Dropout
+from .symbolic import KerasTensor
 from .weightless import ELU, Activation, Flatten, LeakyReLU, ReLU, Reshape, Softmax
 
 __all__ = [

@@ -12,7 +12,8 @@ import numpy as np
 
 from .. import activations, initializers, regularizers, tree
 from ..engine.variable import Variable
-from .base import KerasTensor, Layer, Node, Shape, out_of_scope, to_shape
+from .base import Layer, out_of_scope
+from .symbolic import KerasTensor, Node, Shape, to_shape
 
 
 class InputLayer(Layer):

@@ -11,8 +11,9 @@ from typing import Any
 
 from .. import graph, ops, tree
 from ..engine.tensor import Tensor
-from ..layers.base import KerasTensor, Layer
+from ..layers.base import Layer
 from ..layers.core import InputLayer
+from ..layers.symbolic import KerasTensor
 from ..objects import CustomObjectScope, publish
 from ..progress import write
 from ..saving import Saved

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import tree
-from ..layers.base import KerasTensor, Layer, context, to_shape, within
+from ..layers.base import Layer
 from ..layers.core import InputLayer
+from ..layers.symbolic import KerasTensor, context, to_shape, within
 from ..objects import (
     CustomObjectScope,
     deserialize_keras_object,

@@ -17,7 +17,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
-from ..layers.base import within
+from ..layers.symbolic import within
 from ..objects import deserialize_keras_object, serialize_keras_object, sharing
 from ..training import Trainer
 from . import weights
