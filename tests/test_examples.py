@@ -81,13 +81,26 @@ def test_each_program_in_the_readme_runs_and_prints_what_it_says(program, capsys
         assert promised in printed
 
 
-def test_the_step_that_the_readme_shows_is_the_one_that_its_program_prints(capsys):
+@pytest.mark.parametrize("word", ["train_function", "explain_step"])
+def test_what_the_readme_shows_of_a_step_is_what_its_program_prints(word, capsys):
     program, shown = re.search(
-        r"^```python\n([^`]*train_function[^`]*)^```.*?^```\n(.*?)^```", README, re.M | re.S
+        rf"^```python\n([^`]*{word}[^`]*)^```.*?^```\n(.*?)^```", README, re.M | re.S
     ).groups()
     tn.utils.clear_session()
     exec(program, {})
     assert shown in capsys.readouterr().out
+
+
+def test_the_pictures_of_the_readme_are_drawn_by_one_command_and_stand_where_it_says(tmp_path):
+    drawn, _ = run_example("pictures", tmp_path)
+    shown = re.findall(r"\]\((examples/pictures/[^)]*)\)", README)
+    assert sorted(PROJECT / name for name in shown) == sorted(
+        PROJECT / "examples" / "pictures" / path.name for path in drawn
+    )
+    for name, path in zip(shown, drawn, strict=True):
+        committed = (PROJECT / name).read_bytes()
+        assert committed[:6] == path.read_bytes()[:6]
+        assert 5_000 < len(committed) < 500_000
 
 
 def test_the_readme_begins_with_the_main_job_and_the_tests_each_in_one_line():

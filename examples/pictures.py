@@ -1,0 +1,56 @@
+"""The pictures of the README.
+
+    python examples/pictures.py [--out FOLDER]
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")  # draw to files, without a display
+import numpy as np
+
+import tinynet as tn
+
+HERE = Path(__file__).parent / "pictures"
+
+
+def draw_descent(path):
+    """Write how Adam fits a line, beside the way that its two weights go over the loss."""
+    tn.utils.set_random_seed(3)
+    x = np.linspace(0, 1, 100)
+    y = 1.35 * x + 0.5 + np.random.randn(100) * 0.33
+    model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1)])
+    model.compile(optimizer=tn.optimizers.Adam(learning_rate=0.1), loss="mse")
+    walk = tn.callbacks.WeightHistory("batch")
+    model.fit(x, y, epochs=12, verbose=0, callbacks=[walk])
+    tn.viz.animate_descent(model, x, y, walk, path=path, frames=48)
+
+
+def draw_graph(path):
+    """Write the graph of a neuron's loss on one sample, with its gradients."""
+    w = tn.tensor(1.0, requires_grad=True)
+    b = tn.tensor(0.0, requires_grad=True)
+    x, y = tn.tensor(3.0), tn.tensor(7.0)
+    loss = (w * x + b - y) ** 2
+    loss.backward()
+    ax = tn.viz.plot_graph(loss, names={"w": w, "b": b, "x": x, "y": y}, rankdir="LR")
+    ax.figure.savefig(path, dpi=100)
+
+
+def main(out=HERE):
+    """Write all pictures; return their paths."""
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    pictures = {"descent.gif": draw_descent, "graph.png": draw_graph}
+    for name, draw in pictures.items():
+        draw(out / name)
+        print(f"wrote {out / name}")
+    return [out / name for name in pictures]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", default=HERE)
+    main(parser.parse_args().out)
