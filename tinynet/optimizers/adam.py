@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..engine.tensor import Tensor
-from .base import Optimizer, Slots, float32
+from .base import Optimizer, Slots, float32, taking_common
 
 
 class Adam(Optimizer):
@@ -39,6 +39,7 @@ class Adam(Optimizer):
 
     slots: tuple[tuple[str, ...], ...] = (("momentum", "velocity"),)
 
+    @taking_common
     def __init__(
         self,
         learning_rate: Any = 0.001,
@@ -46,32 +47,9 @@ class Adam(Optimizer):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         amsgrad: bool = False,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        loss_scale_factor: float | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str | None = None,
-        **kwargs: Any,
+        **common: Any,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-            **kwargs,
-        )
+        super().__init__(learning_rate, **common)
         for key, beta in (("beta_1", beta_1), ("beta_2", beta_2)):
             if not isinstance(beta, (int, float)) or not 0 <= beta < 1:
                 raise ValueError(f"{key}: expected a number in [0, 1), received {beta!r}.")
@@ -142,6 +120,7 @@ class AdamW(Adam):
     array([0.45, 0.95], dtype=float32)
     """
 
+    @taking_common
     def __init__(
         self,
         learning_rate: Any = 0.001,
@@ -150,34 +129,10 @@ class AdamW(Adam):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         amsgrad: bool = False,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        loss_scale_factor: float | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str | None = None,
-        **kwargs: Any,
+        **common: Any,
     ) -> None:
         if weight_decay is None:
             raise ValueError("Argument `weight_decay` must be a float. Received: weight_decay=None")
         super().__init__(
-            learning_rate,
-            beta_1,
-            beta_2,
-            epsilon,
-            amsgrad,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-            **kwargs,
+            learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **common
         )

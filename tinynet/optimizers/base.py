@@ -15,6 +15,8 @@ import math
 import re
 import warnings
 from collections.abc import Iterable, Sequence
+from functools import wraps
+from inspect import Signature, signature
 from typing import Any
 
 import numpy as np
@@ -439,3 +441,23 @@ def _norm(grads: Sequence[Tensor]) -> Tensor:
 def _is_number(value: Any) -> bool:
     real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     return real and math.isfinite(value)
+
+
+def taking_common(init: Any) -> Any:
+    """Let a constructor take, after its own arguments, those of `Optimizer`, also by position.
+
+    Its ``**common`` gets those that were given: so they are said once, and signatures are Keras's.
+    """
+    own = [p for p in signature(init).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    known = {p.name for p in own}
+    every = signature(Optimizer.__init__).parameters.values()
+    full = Signature([*own, *(p for p in every if p.name not in known)])
+
+    @wraps(init)
+    def taking(*args: Any, **kwargs: Any) -> None:
+        given = full.bind(*args, **kwargs).arguments
+        unknown = given.pop("kwargs", {})
+        init(**given, **unknown)
+
+    taking.__signature__ = full  # type: ignore[attr-defined]
+    return taking

@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import ops
 from ..engine.tensor import Tensor
-from .base import Optimizer, Slots
+from .base import Optimizer, Slots, taking_common
 
 
 class RMSprop(Optimizer):
@@ -35,6 +35,7 @@ class RMSprop(Optimizer):
     array([0.8], dtype=float32)
     """
 
+    @taking_common
     def __init__(
         self,
         learning_rate: Any = 0.001,
@@ -42,32 +43,9 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
         epsilon: float = 1e-7,
         centered: bool = False,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        loss_scale_factor: float | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str | None = None,
-        **kwargs: Any,
+        **common: Any,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-            **kwargs,
-        )
+        super().__init__(learning_rate, **common)
         self.rho = rho
         self.momentum = momentum
         self.epsilon = epsilon
