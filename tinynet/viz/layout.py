@@ -1,6 +1,6 @@
 """Layout: where to put boxes in ranks, so that arrows lead from rank to rank and cross no box.
 
-Knows nothing of what is in the boxes. Imports NumPy only. Read next: `viz.py`, which draws.
+Knows nothing of what is in the boxes. Imports nothing. Read next: `boxes.py`, which draws.
 
 The way of Sugiyama, Tagawa and Toda, "Methods for visual understanding of hierarchical system
 structures", 1981: ranks first, then the order within each rank, then the places.
@@ -8,11 +8,10 @@ structures", 1981: ranks first, then the order within each rank, then the places
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
-
-import numpy as np
 
 Edge = tuple[int, int]
 SWEEPS = 12
@@ -64,7 +63,7 @@ def layout(
     rows = _ordered(rank, links)
     xs = _spread(rows, widths, links, gap[0], len(sizes))
     heights = [max((sizes[i][1] for i in row if i < len(sizes)), default=0.0) for row in rows]
-    tops = np.cumsum([0.0, *(height + gap[1] for height in heights)]).tolist()
+    tops = [*accumulate((height + gap[1] for height in heights), initial=0.0)]
     middles = [top + height / 2 for top, height in zip(tops, heights, strict=False)]
     centres = [(xs[i], middles[rank[i]]) for i in range(len(sizes))]
 
@@ -108,15 +107,18 @@ def _against(count: int, edges: Sequence[Edge]) -> set[Edge]:
 
 def _ranks(count: int, edges: Sequence[Edge]) -> list[int]:
     """Return each box's rank: below all that lead to it; what nothing leads to is low down."""
-    rank = [0] * count
-    for _ in range(count):
-        lower = [(j, rank[i] + 1) for i, j in edges if rank[j] <= rank[i]]
-        if not lower:
-            break
-        for j, least in lower:
-            rank[j] = max(rank[j], least)
-    for i in set(range(count)) - {j for _, j in edges}:
-        rank[i] = min((rank[j] for k, j in edges if k == i), default=1) - 1
+    above, below = _neighbours(count, edges)
+    rank, left = [0] * count, [len(each) for each in above]
+    ready = [i for i in range(count) if not left[i]]
+    for i in ready:  # grows while it is read: a box enters when all above it have
+        for j in below[i]:
+            rank[j] = max(rank[j], rank[i] + 1)
+            left[j] -= 1
+            if not left[j]:
+                ready.append(j)
+    for i in range(count):
+        if not above[i]:
+            rank[i] = min((rank[j] for j in below[i]), default=1) - 1
     return rank
 
 
@@ -126,16 +128,29 @@ def _ordered(rank: Sequence[int], links: Sequence[Edge]) -> list[list[int]]:
     for i, r in enumerate(rank):
         rows[r].append(i)
     near = _neighbours(len(rank), links)
-    best, least = [[*row] for row in rows], _crossings(rows, links)
+    place = [0] * len(rank)
+    _number(place, rows)
+    best, least = [[*row] for row in rows], _crossings(rows, place, near[1])
     for sweep in range(SWEEPS):
         way = sweep % 2  # from above, then from below
         for row in rows[:: -1 if way else 1]:
-            place = {i: k for other in rows for k, i in enumerate(other)}
-            row.sort(key=lambda i: np.mean([place[j] for j in near[way][i]] or [place[i]]))
-        found = _crossings(rows, links)
+            row.sort(key=lambda i: _mean([place[j] for j in near[way][i]], place[i]))
+            _number(place, [row])
+        found = _crossings(rows, place, near[1])
         if found < least:
             best, least = [[*row] for row in rows], found
     return best
+
+
+def _number(place: list[int], rows: Iterable[Sequence[int]]) -> None:
+    """Note the place of each box in its row."""
+    for row in rows:
+        for k, i in enumerate(row):
+            place[i] = k
+
+
+def _mean(numbers: Sequence[float], default: float) -> float:
+    return sum(numbers) / len(numbers) if numbers else default
 
 
 def _neighbours(count: int, links: Sequence[Edge]) -> tuple[list[list[int]], list[list[int]]]:
@@ -147,14 +162,19 @@ def _neighbours(count: int, links: Sequence[Edge]) -> tuple[list[list[int]], lis
     return above, below
 
 
-def _crossings(rows: Sequence[Sequence[int]], links: Sequence[Edge]) -> int:
-    place = {i: (r, k) for r, row in enumerate(rows) for k, i in enumerate(row)}
-    spans = sorted((place[i], place[j]) for i, j in links)
-    return sum(
-        a[0][0] == b[0][0] and a[0] < b[0] and a[1] > b[1]
-        for n, a in enumerate(spans)
-        for b in spans[n + 1 :]
-    )
+def _crossings(
+    rows: Sequence[Sequence[int]], place: Sequence[int], below: Sequence[Sequence[int]]
+) -> int:
+    """Return how many pairs of links cross: those whose ends are in the other order."""
+    count = 0
+    for row in rows:
+        seen: list[int] = []
+        for i in row:
+            ends = sorted(place[j] for j in below[i])
+            count += sum(len(seen) - bisect_right(seen, end) for end in ends)
+            for end in ends:
+                insort(seen, end)
+    return count
 
 
 def _spread(
@@ -166,41 +186,46 @@ def _spread(
 ) -> list[float]:
     """Return x for all, each near what it is linked to; those of long edges above each other."""
     near = _neighbours(len(widths), links)
-    xs = np.zeros(len(widths))
+    around = [above + below for above, below in zip(*near, strict=True)]
+    xs = [0.0] * len(widths)
     offsets = []
     for row in rows:
         steps = [(widths[i] + widths[j]) / 2 + gap for i, j in pairwise(row)]
-        offsets.append(np.cumsum([0.0, *steps]))
-        xs[row] = offsets[-1] - offsets[-1][-1] / 2
+        offsets.append([*accumulate([0.0, *steps])])
+        for i, offset in zip(row, offsets[-1], strict=True):
+            xs[i] = offset - offsets[-1][-1] / 2
+
+    def wanted(i: int, linked: Sequence[int]) -> tuple[float, float]:
+        """Return where a box would like to be, and how much."""
+        pulls = [PULL[(i >= boxes) + (j >= boxes)] for j in linked]
+        if not pulls:
+            return xs[i], 1.0
+        total = sum(pulls)
+        return sum(xs[j] * pull for j, pull in zip(linked, pulls, strict=True)) / total, total
+
     for sweep in range(5 * SWEEPS):
         way = sweep % 2
-        for r in range(len(rows))[:: -1 if way else 1]:
-            row = rows[r]
-            linked = [near[way][i] + (near[1 - way][i] if sweep >= SWEEPS else []) for i in row]
-            pulls = [
-                [PULL[(i >= boxes) + (j >= boxes)] for j in js]
-                for i, js in zip(row, linked, strict=True)
-            ]
-            wanted = [
-                np.average(xs[js], weights=pull) if js else xs[i]
-                for i, js, pull in zip(row, linked, pulls, strict=True)
-            ]
-            weights = [sum(pull) or 1.0 for pull in pulls]
-            xs[row] = _monotone(np.array(wanted) - offsets[r], weights) + offsets[r]
+        linked = around if sweep >= SWEEPS else near[way]
+        for row, shifts in [*zip(rows, offsets, strict=True)][:: -1 if way else 1]:
+            wishes = [wanted(i, linked[i]) for i in row]
+            free = [x - shift for (x, _), shift in zip(wishes, shifts, strict=True)]
+            moved = _monotone(free, [weight for _, weight in wishes])
+            for i, x, shift in zip(row, moved, shifts, strict=True):
+                xs[i] = x + shift
     left = min((x - w / 2 for x, w in zip(xs, widths, strict=True)), default=0.0)
-    return [float(x) for x in xs - left]
+    return [x - left for x in xs]
 
 
-def _monotone(wanted: Iterable[float], weights: Iterable[float]) -> np.ndarray:
+def _monotone(wanted: Iterable[float], weights: Iterable[float]) -> list[float]:
     """Return the numbers that never fall, and are nearest to those wanted.
 
-    >>> _monotone([1.0, 5.0, 3.0], [1, 1, 1]).tolist()
+    >>> _monotone([1.0, 5.0, 3.0], [1, 1, 1])
     [1.0, 4.0, 4.0]
     """
-    blocks: list[list[float]] = []  # mean, weight, count
+    blocks: list[tuple[float, float, int]] = []  # mean, weight, count
     for value, weight in zip(wanted, weights, strict=True):
-        blocks.append([float(value), weight, 1])
+        blocks.append((value, weight, 1))
         while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
             (a, u, m), (b, v, n) = blocks[-2:]
-            blocks[-2:] = [[(a * u + b * v) / (u + v), u + v, m + n]]
-    return np.repeat([b[0] for b in blocks], [int(b[2]) for b in blocks])
+            blocks[-2:] = [((a * u + b * v) / (u + v), u + v, m + n)]
+    return [mean for mean, _, count in blocks for _ in range(count)]
