@@ -35,8 +35,12 @@ def _table(array: np.ndarray) -> str:
     rows = np.atleast_2d(array)
     if rows.ndim > 2 or rows.shape[0] > ROWS or rows.shape[1] > COLUMNS:
         return f"<pre>{escape(np.array2string(array, threshold=200, separator=', '))}</pre>"
-    cells = ("".join(f"<td>{value:.6g}</td>" for value in row) for row in rows.tolist())
-    return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+    lines = ("".join(f"<td>{_text(value)}</td>" for value in row) for row in rows.tolist())
+    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
+def _text(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def model_html(self: Any) -> str:

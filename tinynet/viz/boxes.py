@@ -74,6 +74,7 @@ class Canvas:
         from matplotlib.patches import Rectangle
 
         (x, y), (width, height) = centre, size
+        options["linewidth"] = self.scale * options.get("linewidth", 1.0)
         self.axes.add_patch(Rectangle((x - width / 2, y - height / 2), width, height, **options))
 
     def text(self, centre: Point, cell: Cell, align: str = "center") -> None:

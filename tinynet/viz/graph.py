@@ -234,7 +234,7 @@ def _numbers(array: np.ndarray) -> list[str]:
         return []
     if array.ndim == 0:
         return [f"{array.item():.4g}"]
-    options: Any = {"precision": 4, "separator": ", ", "suppress_small": False}
+    options: Any = {"precision": 3, "separator": ", ", "suppress_small": False}
     return np.array2string(array, **options).split("\n")
 
 

@@ -1,0 +1,248 @@
+"""Graphs: a box for each value, an arrow for each use of it, and no text upon another."""
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import normal, refused
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Rectangle
+
+import tinynet as tn
+from tinynet import viz
+from tinynet.compiler.program import record
+from tinynet.layers import Add, Dense, Input
+
+
+def told(ax: Any) -> list[str]:
+    return [text.get_text() for text in ax.texts]
+
+
+def boxes(ax: Any) -> list[tuple[Any, list[str]]]:
+    """Return the boxes of a picture, each with the texts in it."""
+    found = [patch.get_bbox() for patch in ax.patches if isinstance(patch, Rectangle)]
+    return [(b, [t.get_text() for t in ax.texts if b.contains(*t.get_position())]) for b in found]
+
+
+def arrows(ax: Any) -> list[np.ndarray]:
+    """Return the points of each arrow, from its tail to its head."""
+    paths = [p for p in ax.patches if isinstance(p, FancyArrowPatch)]
+    return [p._path_original.vertices for p in paths]
+
+
+def uses(ax: Any) -> list[tuple[str, str]]:
+    """Return the first texts of the boxes that each arrow begins at and ends at."""
+    named = [(box.padded(0.5), texts[0]) for box, texts in boxes(ax)]
+
+    def at(point: Any) -> str:
+        return next(name for box, name in named if box.contains(*point))
+
+    return [(at(points[0]), at(points[-1])) for points in arrows(ax)]
+
+
+def assert_legible(ax: Any) -> None:
+    """Assert that each text is within a box, and meets no other text and no other box."""
+    figure = ax.figure
+    figure.draw_without_rendering()
+    texts = [text.get_window_extent() for text in ax.texts]
+    frames = [p.get_window_extent() for p in ax.patches if isinstance(p, Rectangle)]
+    for one, other in [*combinations(texts, 2), *combinations(frames, 2)]:
+        assert not one.padded(-1).overlaps(other.padded(-1))
+    for text in texts:
+        around = [f for f in frames if f.x0 <= text.x0 and text.x1 <= f.x1 and f.overlaps(text)]
+        assert len(around) == 1
+
+
+# -- tapes -----------------------------------------------------------------------------------------
+
+
+def test_a_square_has_two_arrows_from_one_value():
+    x = tn.tensor(3.0, requires_grad=True)
+    ax = viz.plot_graph(x * x, names={"x": x})
+    assert uses(ax) == [("x", "multiply")] * 2
+    first, second = arrows(ax)
+    assert first[-1][0] < second[-1][0]  # side by side, and not upon each other
+    assert_legible(ax)
+
+
+def test_gradients_stand_at_the_leaves_after_backward():
+    x, y = tn.tensor(3.0, requires_grad=True), tn.tensor(2.0)
+    z = x * x + y
+    before = viz.plot_graph(z, names={"x": x, "y": y, "z": z})
+    texts = {box[0]: box[1:] for _, box in boxes(before)}
+    assert texts == {
+        "z": ["add", "11"],
+        "multiply": ["9"],
+        "x": ["3", "no gradient yet"],
+        "y": ["2"],
+    }
+    z.backward()
+    after = {box[0]: box[1:] for _, box in boxes(viz.plot_graph(z, names={"x": x}))}
+    assert after["x"] == ["3", "gradient", "6"]
+
+
+def test_variables_are_named_and_few_numbers_written_many_not():
+    w, x = tn.Variable([[1.0], [2.0]]), tn.tensor(normal(0, 9, 2))
+    loss = tn.ops.sum(x @ w)
+    loss.backward()
+    texts = [lines for _, lines in boxes(viz.plot_graph(loss, names={"w": w, "x": x}))]
+    total = [f"{v:.3f}".rstrip("0") for v in np.asarray(x).sum(axis=0)]
+    (weight,) = [lines for lines in texts if lines[0] == "w"]
+    assert weight[1:5] == ["[[1.],", " [2.]]", "float32 (2, 1)", "gradient"]
+    assert [line.strip(" [],").rstrip("0") for line in weight[5:]] == total
+    assert ["x", "float32 (9, 2)"] in texts
+    assert ["matmul", "float32 (9, 1)"] in texts
+
+
+@given(st.booleans())
+def test_arrows_enter_in_the_order_of_the_arguments(turned):
+    a, b = tn.tensor(1.0, requires_grad=True), tn.tensor(2.0, requires_grad=True)
+    ax = viz.plot_graph(b - a if turned else a - b, names={"a": a, "b": b})
+    heads = [points[-1][0] for points in arrows(ax)]
+    ends = sorted(zip(heads, (tail for tail, _ in uses(ax)), strict=True))
+    assert [tail for _, tail in ends] == (["b", "a"] if turned else ["a", "b"])
+
+
+FUNCTIONS = [tn.ops.sin, tn.ops.exp, tn.ops.tanh, tn.ops.sum]
+OPERATIONS = [tn.ops.add, tn.ops.subtract, tn.ops.multiply]
+
+
+@settings(max_examples=12)
+@given(st.data())
+def test_graphs_of_any_form_are_legible_and_have_an_arrow_for_each_use(data):
+    values = [tn.tensor(normal(i, 2), requires_grad=True) for i in range(3)]
+    count = 0
+    for _ in range(data.draw(st.integers(1, 35))):
+        inputs = [
+            data.draw(st.sampled_from(values[-6:])) for _ in range(data.draw(st.integers(1, 2)))
+        ]
+        f = data.draw(st.sampled_from(FUNCTIONS if len(inputs) == 1 else OPERATIONS))
+        values.append(f(*inputs))
+    ax = viz.plot_graph(values[-1])
+    pending, seen = [values[-1]], set()
+    while pending:
+        t = pending.pop()
+        if t not in seen:
+            seen.add(t)
+            inputs = t.equation.inputs if t.equation else ()
+            pending += inputs
+            count += len(inputs)
+    assert (len(boxes(ax)), len(arrows(ax))) == (len(seen), count)
+    assert_legible(ax)
+
+
+def test_a_picture_fits_into_axes_that_are_smaller():
+    x = tn.tensor(normal(0, 2, 2), requires_grad=True)
+    y = x
+    for _ in range(12):
+        y = tn.ops.tanh(y) * x
+    figure = Figure(figsize=(14, 8), dpi=300, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    assert viz.plot_graph(y, ax=left) is left
+    viz.plot_graph(y, ax=right, rankdir="LR")
+    assert_legible(left)
+    assert_legible(right)
+
+
+# -- programs --------------------------------------------------------------------------------------
+
+
+def test_a_function_is_drawn_as_the_program_that_is_recorded():
+    def f(a: Any, b: Any) -> Any:
+        return tn.ops.sin(a) * b - 2.0 * a
+
+    program = record(lambda a, b: [f(a, b)], [tn.tensor([1.0, 2.0]), tn.tensor(3.0)])
+    for function in (f, tn.jit(f)):
+        ax = viz.plot_graph(function, [1.0, 2.0], 3.0)
+        heads = [texts[0] for _, texts in boxes(ax)]
+        operations = [equation.primitive.name for equation in program.equations.values()]
+        assert sorted(heads) == sorted(["a", "b", "2", *operations])
+        assert sorted(uses(ax)) == [
+            ("2", "multiply"),
+            ("a", "multiply"),
+            ("a", "sin"),
+            ("b", "multiply"),
+            ("multiply", "subtract"),
+            ("multiply", "subtract"),
+            ("sin", "multiply"),
+        ]
+        assert ["a", "float32 (2,)"] in [texts for _, texts in boxes(ax)]
+        assert_legible(ax)
+
+
+def test_the_step_of_fit_is_drawn_in_its_parts():
+    model = tn.Sequential([Input((3,)), Dense(4, "tanh"), Dense(2, "sigmoid"), Dense(1)])
+    model.compile("adam", "mse")
+    model.fit(normal(0, 8, 3), normal(1, 8, 1), batch_size=8, verbose=0)
+    ax = viz.plot_graph(model.train_function)
+    program = model.train_function._first().program
+    assert len(program.equations) > 40
+    used = [x for equation in program.equations.values() for x in equation.inputs]
+    assert len(arrows(ax)) == len(used)
+    assert len(boxes(ax)) == len(program.equations) + len(set(used) - set(program.equations))
+    grounds = {p.get_facecolor() for p in ax.patches if isinstance(p, Rectangle)}
+    assert len(grounds) == 6  # inputs, constants, forward, loss, backward, update
+    assert {"getitem  index=[0:12]", "concatenate  axis=0"} < set(told(ax))
+    assert_legible(ax)
+
+
+# -- models and refusals ---------------------------------------------------------------------------
+
+
+def test_a_model_is_drawn_by_its_layers():
+    x = Input((3,), name="in")
+    one, two = Dense(4, "relu", name="one")(x), Dense(4, name="two")(x)
+    model = tn.Model(x, Add(name="both")([one, two]))
+    ax = viz.plot_graph(model)
+    heads = [text for text in told(ax) if "(" in text and "shape" not in text]
+    assert sorted(heads) == ["both (Add)", "in (InputLayer)", "one (Dense)", "two (Dense)"]
+    assert len(arrows(ax)) == 4
+    assert "Input shape: [(None, 4), (None, 4)]" in told(ax)
+    assert_legible(
+        viz.plot_graph(model, ax=Figure(figsize=(3, 2), dpi=500).subplots(), rankdir="LR")
+    )
+
+
+def test_what_is_no_computation_is_refused():
+    late = tn.Sequential([Dense(1)], name="late")
+    unseen = tn.Sequential([Input((1,)), Dense(1)])
+    unseen.compile("sgd", "mse")
+    for words, call in {
+        ("expected a tensor, a model, or a function", "int"): lambda: viz.plot_graph(1),
+        ("arguments", "Tensor"): lambda: viz.plot_graph(tn.tensor(1.0), 2.0),
+        ("'late'", "not built"): lambda: viz.plot_graph(late),
+        ("has not run yet",): lambda: viz.plot_graph(unseen.train_function),
+        ("rankdir", "'UP'"): lambda: viz.plot_graph(tn.tensor(1.0), rankdir="UP"),
+    }.items():
+        with refused(ValueError, *words):
+            call()
+
+
+# -- notebooks -------------------------------------------------------------------------------------
+
+
+def test_tensors_show_their_numbers_and_gradients_in_a_notebook():
+    x = tn.tensor([[1.0, 2.5]], requires_grad=True)
+    table = "<table><tr><td>1</td><td>2.5</td></tr></table>"
+    head = "<div>tensor, float32 (1, 2)</div>"
+    assert x._repr_html_() == f"{head}{table}<div>no gradient yet</div>"
+    (x * x).sum().backward()
+    slopes = "<table><tr><td>2</td><td>5</td></tr></table>"
+    assert x._repr_html_() == f"{head}{table}<div>gradient</div>{slopes}"
+    assert tn.tensor(True)._repr_html_().endswith("<td>True</td></tr></table>")
+    assert "..." in tn.tensor(normal(0, 300))._repr_html_()
+
+
+@pytest.mark.parametrize("layers", [[Input((2,)), Dense(3)], [Dense(3)]])
+def test_models_show_their_summary_in_a_notebook(layers):
+    model, lines = tn.Sequential(layers, name="<model>"), []
+    model.summary(98, print_fn=lines.append)
+    html = model._repr_html_()
+    assert "&lt;model&gt;" in html
+    assert "(Dense)" in html
+    for sign, entity in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"')):
+        html = html.replace(sign, entity)
+    assert lines[0] in html
