@@ -131,6 +131,8 @@ def test_graphs_of_any_form_are_legible_and_have_an_arrow_for_each_use(data):
             pending += inputs
             count += len(inputs)
     assert (len(boxes(ax)), len(arrows(ax))) == (len(seen), count)
+    ends = [np.linalg.norm(points[-1] - points[-2]) for points in arrows(ax)]
+    assert min(ends, default=1) > 0.1  # or a head would point nowhere
     assert_legible(ax)
 
 

@@ -5,6 +5,7 @@ Imports `layout.py` and `style.py`, and matplotlib when something is drawn. Read
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -96,7 +97,7 @@ class Canvas:
             half = (y + next_y) / 2
             points += [(x, y), (x, half), (next_x, half), (next_x, next_y), (next_x, end)]
             curved += [False, True, True, True, False]
-        if points[-1] == points[-2]:  # or the head would not know where to point
+        if math.dist(points[-1], points[-2]) < 0.1:  # or the head would not know where to point
             points.pop()
         self.arrow(points, curved)
 
