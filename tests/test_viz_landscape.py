@@ -116,6 +116,21 @@ def test_the_model_stays_as_it_is():
     assert (model.evaluate(x, y, verbose=0), model.train_function.compilations) == modes
 
 
+def test_a_first_fit_is_the_first_one_also_after_a_look_at_the_landscape():
+    def fitted(looks: bool) -> list[np.ndarray]:
+        tn.utils.set_random_seed(1)
+        model = tn.Sequential([Input((1,)), Dense(1)])
+        model.compile("sgd", "mse")
+        x, y = line(0)
+        if looks:
+            viz.loss_surface(model, x, y, resolution=2)
+        model.fit(x, y, batch_size=4, verbose=0)
+        return model.get_weights()
+
+    for one, other in zip(fitted(False), fitted(True), strict=True):
+        assert_same(one, other)
+
+
 def test_a_layer_that_branches_on_numbers_is_run_eagerly():
     class Steep(tn.Layer):
         def call(self, inputs: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data import to_array
+from ..data import Dataset, to_array
 from ..engine.tensor import no_grad, wrap
 from .curves import line_of
 from .landscape import (
@@ -132,9 +132,11 @@ def _told(
 ) -> tuple[list[np.ndarray], list[float]]:
     """Return the outputs for inputs, and the loss of samples, at each of the weights."""
     given = wrap(to_array(inputs, "x"))
-    outputs, loss = at_weights(model, lambda: model(given)), loss_of(model, x, y)
+    outputs = at_weights(model, lambda: model(given))
     fits, losses = [], []
-    with no_grad(), np.errstate(all="ignore"):
+    prepared = model.prepared(Dataset.of_one_batch(x, y))
+    with prepared as batch, no_grad(), np.errstate(all="ignore"):
+        loss = loss_of(model, batch)
         for flat in walk:
             weights = as_weights(flat, model.trainable_weights)
             fits.append(outputs(*weights).numpy().ravel())

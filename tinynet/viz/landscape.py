@@ -21,7 +21,7 @@ from ..data import Dataset
 from ..engine.autodiff import hessian, value_and_grad
 from ..engine.tensor import Tensor, no_grad, wrap
 from ..engine.variable import Variable, stateless
-from ..layers.base import within
+from ..layers.symbolic import within
 from .style import INK, VERMILION, axes_for, demand, log_subs, loss_label, plain, wants_log
 
 FAR = 4.0  # a minimum is shown if it is not farther from the path than so many times its width
@@ -83,22 +83,23 @@ def loss_surface(
     variables = list(model.trainable_weights)
     path = recorded(history, variables)
     plane = _plane(variables, path, weights, seed)
-    loss = loss_of(model, x, y)
     walked = plane.coordinates(path)
     start = walked[-1] if len(walked) else plane.coordinates(_flat(v.array for v in variables))
+    with model.prepared(Dataset.of_one_batch(x, y)) as batch:
+        loss = loss_of(model, batch)
 
-    def height(point: Tensor) -> Tensor:
-        return loss(*_parts(plane.at(point), variables))
+        def height(point: Tensor) -> Tensor:
+            return loss(*_parts(plane.at(point), variables))
 
-    minimum = _minimum(height, start)
-    if extent is None:
-        around = np.array([start - 1, start + 1])  # where nothing was walked
-        extent = _extent(walked if len(walked) > 1 else around, minimum).tolist()
-    xs, ys = _axis(extent, 0, resolution), _axis(extent, 2, resolution)
-    losses = _heights(model, loss, plane, variables, xs, ys)
-    if minimum is None and np.isfinite(losses).any():
-        row, column = np.unravel_index(np.nanargmin(_masked(losses)), losses.shape)
-        minimum = _minimum(height, np.array([xs[column], ys[row]]))
+        minimum = _minimum(height, start)
+        if extent is None:
+            around = np.array([start - 1, start + 1])  # where nothing was walked
+            extent = _extent(walked if len(walked) > 1 else around, minimum).tolist()
+        xs, ys = _axis(extent, 0, resolution), _axis(extent, 2, resolution)
+        losses = _heights(model, loss, plane, variables, xs, ys)
+        if minimum is None and np.isfinite(losses).any():
+            row, column = np.unravel_index(np.nanargmin(_masked(losses)), losses.shape)
+            minimum = _minimum(height, np.array([xs[column], ys[row]]))
     return Surface(xs, ys, losses, plane.labels, walked, minimum, plane.whole)
 
 
@@ -131,12 +132,10 @@ def at_weights(model: Any, compute: Callable[[], Any]) -> Callable[..., Any]:
     return run
 
 
-def loss_of(model: Any, x: Any, y: Any) -> Callable[..., Tensor]:
-    """Return the loss on samples, all in one batch, as a function of the trainable weights."""
-    batch = Dataset.of_one_batch(x, y)
-    model._prepare(batch)
-    xs, ys = (tree.map_structure(wrap, part) for part in batch.take(slice(None))[:2])
-    return at_weights(model, lambda: model.compute_loss(xs, ys, model(xs), training=False))
+def loss_of(model: Any, batch: Dataset) -> Callable[..., Tensor]:
+    """Return the loss of a batch as a function of the trainable weights."""
+    x, y = (tree.map_structure(wrap, part) for part in (batch.x, batch.y))
+    return at_weights(model, lambda: model.compute_loss(x, y, model(x), training=False))
 
 
 def recorded(history: Any, variables: Sequence[Variable]) -> np.ndarray:
