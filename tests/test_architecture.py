@@ -90,6 +90,7 @@ ORDER = [
     "viz/graph",
     "viz/curves",
     "viz/weights",
+    "viz/planes",
     "viz/landscape",
     "viz/animation",
     "viz/__init__",

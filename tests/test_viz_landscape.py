@@ -13,7 +13,7 @@ import tinynet as tn
 from tinynet import viz
 from tinynet.callbacks import WeightHistory
 from tinynet.layers import Dense, Dropout, Input
-from tinynet.viz.landscape import _random_direction
+from tinynet.viz.planes import random_direction
 
 SEEDS = st.integers(0, 2**32 - 1)
 FINE = {"rtol": 2e-5, "atol": 1e-6}  # float32 beside float64
@@ -186,7 +186,7 @@ def test_a_random_direction_is_for_each_unit_as_long_as_its_weights(seed):
     layer.build((None, 4))
     kernel, bias = layer.get_weights()
     origin = np.concatenate([kernel.ravel(), bias]).astype(float)
-    found = _random_direction(layer.weights, origin, np.random.default_rng(seed))
+    found = random_direction(layer.weights, origin, np.random.default_rng(seed))
     units = np.linalg.norm(found[:12].reshape(4, 3), axis=0)
     assert_close(units, np.linalg.norm(kernel, axis=0), rtol=1e-6)
     assert_close(np.linalg.norm(found[12:]), np.sqrt(3))

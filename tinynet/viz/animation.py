@@ -14,15 +14,8 @@ import numpy as np
 from ..data import Dataset, to_array
 from ..engine.tensor import no_grad, wrap
 from .curves import line_of
-from .landscape import (
-    as_weights,
-    at_weights,
-    draw_path,
-    draw_surface,
-    loss_of,
-    loss_surface,
-    recorded,
-)
+from .landscape import at_weights, draw_path, draw_surface, loss_of, loss_surface
+from .planes import as_weights, recorded
 from .style import GREY, VERMILION, demand, loss_label, new_figure, plain, samples, tidy
 
 

@@ -3,13 +3,12 @@
 A landscape is a plane through the space of all weights. Its heights are computed by letting tensors
 stand in for the weights, so that the model stays as it is.
 
-Imports `step.py` for what it needs, `style.py`, and matplotlib when something is drawn. Read next:
+Imports the compiler, `planes.py` and `style.py`, and matplotlib when something is drawn. Read next:
 `animation.py`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -22,26 +21,10 @@ from ..engine.autodiff import hessian, value_and_grad
 from ..engine.tensor import Tensor, no_grad, wrap
 from ..engine.variable import Variable, stateless
 from ..layers.symbolic import within
+from .planes import Plane, as_weights, flat_of, parts_of, plane_of, recorded
 from .style import INK, VERMILION, axes_for, demand, log_subs, loss_label, plain, wants_log
 
 FAR = 4.0  # a minimum is shown if it is not farther from the path than so many times its width
-
-
-class Plane(NamedTuple):
-    """A plane in the space of all trainable weights, laid one after the other."""
-
-    origin: np.ndarray
-    directions: np.ndarray  # two rows
-    labels: tuple[str, str]
-    whole: bool  # are there no other weights?
-
-    def at(self, point: Any) -> Any:
-        """Return the weights at coordinates: arrays of arrays, tensors of tensors."""
-        return self.origin + point[0] * self.directions[0] + point[1] * self.directions[1]
-
-    def coordinates(self, weights: np.ndarray) -> np.ndarray:
-        """Return the coordinates of the points of the plane nearest to weights, row by row."""
-        return (weights - self.origin) @ np.linalg.pinv(self.directions)
 
 
 class Surface(NamedTuple):
@@ -82,14 +65,14 @@ def loss_surface(
         raise ValueError(f"resolution: expected an integer above 1, received {resolution!r}.")
     variables = list(model.trainable_weights)
     path = recorded(history, variables)
-    plane = _plane(variables, path, weights, seed)
+    plane = plane_of(variables, path, weights, seed)
     walked = plane.coordinates(path)
-    start = walked[-1] if len(walked) else plane.coordinates(_flat(v.array for v in variables))
+    start = walked[-1] if len(walked) else plane.coordinates(flat_of(v.array for v in variables))
     with model.prepared(Dataset.of_one_batch(x, y)) as batch:
         loss = loss_of(model, batch)
 
         def height(point: Tensor) -> Tensor:
-            return loss(*_parts(plane.at(point), variables))
+            return loss(*parts_of(plane.at(point), variables))
 
         minimum = _minimum(height, start)
         if extent is None:
@@ -138,54 +121,6 @@ def loss_of(model: Any, batch: Dataset) -> Callable[..., Tensor]:
     return at_weights(model, lambda: model.compute_loss(x, y, model(x), training=False))
 
 
-def recorded(history: Any, variables: Sequence[Variable]) -> np.ndarray:
-    """Return recorded weights as rows of float64, as far as they are finite.
-
-    No rows without a history.
-
-    Raises
-    ------
-    ValueError
-        For what is no WeightHistory, an empty one, and one of weights of other shapes.
-    """
-    if history is None:
-        return np.empty((0, sum(v.size for v in variables)))
-    weights = getattr(history, "weights", history)
-    if not isinstance(weights, (list, tuple)):
-        raise ValueError(
-            "history: expected a tinynet.callbacks.WeightHistory that was given to fit, received "
-            f"{type(history).__name__}."
-        )
-    if not weights:
-        raise ValueError("history: no weights are recorded; give it to fit: callbacks=[history].")
-    shapes = [v.shape for v in variables]
-    for each in weights:
-        found = [np.shape(array) for array in each]
-        if found != shapes:
-            raise ValueError(
-                f"history: expected weights of the model's shapes {shapes}, received {found}."
-            )
-    rows = np.array([_flat(each) for each in weights])
-    return rows[np.isfinite(rows).all(axis=1)]
-
-
-def _flat(arrays: Any) -> np.ndarray:
-    return np.concatenate([np.asarray(array, "float64").ravel() for array in arrays])
-
-
-def _parts(flat: Any, variables: Sequence[Variable]) -> list[Any]:
-    """Return weights laid one after the other as those of variables."""
-    ends = np.cumsum([v.size for v in variables]).tolist()
-    pairs = zip(variables, ends, strict=True)
-    return [flat[end - v.size : end].reshape(v.shape) for v, end in pairs]
-
-
-def as_weights(flat: np.ndarray, variables: Sequence[Variable]) -> list[Tensor]:
-    """Return weights laid one after the other as tensors of the variables' shapes and dtypes."""
-    pairs = zip(_parts(flat, variables), variables, strict=True)
-    return [wrap(part.astype(v.dtype)) for part, v in pairs]
-
-
 def _heights(
     model: Any, loss: Any, plane: Plane, variables: Sequence[Variable], xs: Any, ys: Any
 ) -> np.ndarray:
@@ -197,97 +132,6 @@ def _heights(
             flat = plane.at((xs[column], ys[row]))
             losses[row, column] = run(*as_weights(flat, variables)).item()
     return losses
-
-
-# -- planes ----------------------------------------------------------------------------------------
-
-
-def _plane(variables: Sequence[Variable], path: np.ndarray, chosen: Any, seed: int) -> Plane:
-    size = sum(v.size for v in variables)
-    if size < 2:
-        raise ValueError(f"A surface needs two trainable weights, received a model with {size}.")
-    origin = path[-1].copy() if len(path) else _flat(v.array for v in variables)
-    if chosen is None and size == 2:
-        chosen = (0, 1)
-    if chosen is not None:
-        if isinstance(chosen, str) or len(chosen) != 2:
-            raise ValueError(f"weights: expected two names or numbers, received {chosen!r}.")
-        places = [_place(each, variables) for each in chosen]
-        if places[0] == places[1]:
-            raise ValueError(f"weights: expected two different ones, received {chosen!r}.")
-        origin[places] = 0.0
-        first, second = (_name(place, variables) for place in places)
-        return Plane(origin, np.eye(size)[places], (first, second), size == 2)
-    return _directed(variables, path, origin, np.random.default_rng(seed))
-
-
-def _directed(variables: Any, path: np.ndarray, origin: np.ndarray, rng: Any) -> Plane:
-    """Return the plane in which the path moves most, filled up with random directions."""
-    found: list[np.ndarray] = []
-    labels: list[str] = []
-    if len(path) > 1:
-        _, strength, rows = np.linalg.svd(path - origin, full_matrices=False)
-        shares = strength**2 / max((strength**2).sum(), 1e-300)
-        for row, share in zip(rows[:2], shares[:2], strict=True):
-            if share > 1e-12:
-                found.append(row * np.sign(row[np.abs(row).argmax()]))
-                labels.append(f"principal direction {len(found)} of the path ({share:.0%})")
-    while len(found) < 2:
-        direction = _random_direction(variables, origin, rng)
-        for other in found:  # those of the path have length 1
-            direction -= (direction @ other) / (other @ other) * other
-        found.append(direction)
-        labels.append(f"random direction {len(found)}")
-    return Plane(origin, np.array(found), (labels[0], labels[1]), False)
-
-
-def _random_direction(variables: Any, origin: np.ndarray, rng: Any) -> np.ndarray:
-    """Return a random direction in which each unit's weights are as long as they are at `origin`.
-
-    Filter normalization: Li et al., "Visualizing the loss landscape of neural nets", 2018.
-    """
-    parts = []
-    for part in _parts(origin, variables):
-        noise = rng.standard_normal(part.shape)
-        units = part.shape[-1] if part.ndim > 1 else 1  # a vector belongs together
-        length, own = (np.linalg.norm(a.reshape(-1, units), axis=0) for a in (part, noise))
-        parts.append(noise * length / np.maximum(own, 1e-12))
-    direction = _flat(parts)
-    return direction if direction.any() else rng.standard_normal(direction.shape)
-
-
-def _place(chosen: Any, variables: Sequence[Variable]) -> int:
-    """Return the place among all weights of one given by it, or as ``dense/kernel[0, 1]``."""
-    size = sum(v.size for v in variables)
-    if isinstance(chosen, (int, np.integer)) and -size <= chosen < size:
-        return int(chosen) % size
-    if isinstance(chosen, str):
-        path, index = re.fullmatch(r"(.*?)(?:\[([-\d, ]*)\])?", chosen, re.S).groups()  # type: ignore[union-attr]
-        before = 0
-        for v in variables:
-            if v.path == path or v.path.endswith(f"/{path}"):
-                try:
-                    at = tuple(int(i) for i in index.split(",")) if index else (0,) * v.ndim
-                    if index or v.size == 1:
-                        return before + int(np.arange(v.size).reshape(v.shape)[at])
-                except (IndexError, ValueError, TypeError):
-                    pass
-            before += v.size
-    known = [v.path if v.size == 1 else f"{v.path}[...]" for v in variables]
-    raise ValueError(
-        f"weights: expected a number below {size}, or the name of one weight with its place, such "
-        f"as 'dense/kernel[0, 1]', of {known}, received {chosen!r}."
-    )
-
-
-def _name(place: int, variables: Sequence[Variable]) -> str:
-    for v in variables:
-        if place < v.size:
-            at = ", ".join(map(str, np.unravel_index(place, v.shape)))
-            path = "/".join(v.path.split("/")[-2:])
-            return path if v.size == 1 else f"{path}[{at}]"
-        place -= v.size
-    raise IndexError(place)
 
 
 def _minimum(height: Callable[[Tensor], Tensor], start: np.ndarray) -> np.ndarray | None:
