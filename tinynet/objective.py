@@ -54,6 +54,7 @@ class Objective:
     metrics : dict from the key that logs have for a metric to it, its output's place and whether
         it heeds sample weights
     trackers : dict from the key of an output's loss to its mean, if there are several
+    watched : dict from all these keys to metrics
 
     Raises
     ------
@@ -97,6 +98,8 @@ class Objective:
                 for identifier in each:
                     metric = metrics.resolve(identifier, *types[i])
                     self.metrics[self._key(metric.name, i, heeds)] = metric, i, heeds
+        by_key = {key: metric for key, (metric, _, _) in self.metrics.items()}
+        self.watched = by_key | self.trackers
 
     # -- one for each output ------------------------------------------------------------------
 
@@ -232,18 +235,13 @@ class Objective:
                 for tracker, value in zip(self.trackers.values(), values, strict=True):
                     tracker.update_state(value, ops.cast(outputs[0].shape[0], value.dtype))
 
-    def watched(self) -> list[metrics.Metric]:
-        """Return the metrics and the means of the outputs' losses."""
-        return [*(metric for metric, _, _ in self.metrics.values()), *self.trackers.values()]
-
     def results(self) -> dict[str, Any]:
         """Return what the metrics are by now, by their keys: floats, or arrays for several numbers.
 
         A metric whose result is a dict has the keys of that.
         """
-        watched = {key: metric for key, (metric, _, _) in self.metrics.items()} | self.trackers
         found: dict[str, Any] = {}
-        for key, metric in watched.items():
+        for key, metric in self.watched.items():
             result = metric.result()
             parts = result if isinstance(result, dict) else {key: result}
             found |= {name: _plain(value) for name, value in parts.items()}

@@ -88,14 +88,14 @@ class Step:
         runs: dict[int, Any] = {}
 
         def run(rows: Any, size: int) -> Any:
-            if size not in runs:
+            ready = runs.get(size)
+            if ready is None:
                 if (size, key) not in self._ready:
-                    ready = Ready(self, parts, size, with_outputs)
-                    self._ready[size, key] = ready
+                    made = self._ready[size, key] = Ready(self, parts, size, with_outputs)
                     if self.kind == "predict" and isinstance(dataset.x, np.ndarray):
-                        self._few[(size, *dataset.x.shape[1:]), dataset.x.dtype] = ready
-                runs[size] = self._ready[size, key].on(arrays)
-            return runs[size](rows)
+                        self._few[(size, *dataset.x.shape[1:]), dataset.x.dtype] = made
+                ready = runs[size] = self._ready[size, key].on(arrays)
+            return ready(rows)
 
         return run
 
@@ -153,8 +153,11 @@ class Ready:
         lock, current, changed = self.executable.lock, self.executable.ready, self._changed
         pairs = list(zip(arrays, self._data, strict=True))
         clocks = [group.clock for group in self.groups]
-        optimizer, scalar_buffers = self.model.optimizer, self._fill
-        has_loss, training = self.kind != "predict", bool(self.groups)
+        has_loss, training, scalar_buffers = self.kind != "predict", bool(self.groups), self._fill
+        if training:
+            next_scalars = self.model.optimizer.next_scalars
+            count_step = self.model.optimizer.count_step
+        copied = self._copied if self._with_outputs else _nothing
 
         def run(rows: Any) -> tuple[float, Any]:
             with lock:
@@ -166,18 +169,18 @@ class Ready:
                     for array, buffer in pairs:
                         array.take(rows, 0, buffer, "clip")
                 if training:
-                    scalars = optimizer.next_scalars()
+                    scalars = next_scalars()
                     for name, buffer in scalar_buffers:
                         buffer[()] = scalars[name]
                 go()
                 if training:
-                    optimizer.count_step()
+                    count_step()
                     for clock in clocks:
                         clock[0] += 1
                 for variable in changed:
                     variable.forget()
                 loss = outputs[0].item() if has_loss else 0.0
-                return loss, self._copied(outputs) if self._with_outputs else None
+                return loss, copied(outputs)
 
         return run
 
@@ -246,7 +249,7 @@ class Ready:
         """Return the variables that a step may change beside those that are trained."""
         cells = [v for v in self.model.variables if not v.trainable]
         if self.kind != "predict":
-            cells += [v for metric in self.model._objective.watched() for v in metric.variables]
+            cells += [v for m in self.model._objective.watched.values() for v in m.variables]
         held = {v for group in self.groups for v in group.params}
         return [v for v in dict.fromkeys(cells) if v not in held]
 
@@ -269,6 +272,10 @@ class Ready:
             }
             new += group.updated(optimizer, flat, mine, scalars[flat[""].dtype])
         return new
+
+
+def _nothing(outputs: Any) -> None:
+    """Return no outputs, where nobody asks for them."""
 
 
 def _type(array: np.ndarray | None) -> str:

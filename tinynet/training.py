@@ -480,9 +480,10 @@ class Trainer:
         before = calls.before(mode) if calls else []
         after = calls.after(mode) if calls else None
         objective: Objective = self._objective  # type: ignore[assignment]
-        for metric in objective.watched():
+        watched = objective.watched.values()
+        for metric in watched:
             metric.reset_state()
-        beside = not all(map(_is_held, objective.watched()))
+        beside = not all(map(_is_held, watched))
         total, seen = 0.0, 0
         limit = watch.limit if watch else math.inf
 
@@ -526,7 +527,8 @@ class Trainer:
 
             return eagerly
         function = self.train_function if training else self.test_function
-        beside = not all(map(_is_held, self._objective.watched()))  # type: ignore[union-attr]
+        watched = self._objective.watched.values()  # type: ignore[union-attr]
+        beside = not all(map(_is_held, watched))
         return function.on(dataset, with_outputs=beside)
 
     def _outputs(self, dataset: Dataset | Stream, calls: CallbackList | None = None) -> list[Any]:
@@ -581,8 +583,8 @@ class Trainer:
 
     def _logs(self, loss: float) -> Logs:
         """Return the loss and the metrics so far, by sorted names."""
-        logs = {"loss": loss, **self._objective.results()}  # type: ignore[union-attr]
-        return dict(sorted(logs.items()))
+        found = self._objective.results()  # type: ignore[union-attr]
+        return dict(sorted({"loss": loss, **found}.items())) if found else {"loss": loss}
 
     def _as_asked(self, logs: Logs, return_dict: bool) -> Any:
         if return_dict:

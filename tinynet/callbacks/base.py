@@ -289,12 +289,14 @@ class CallbackList(Callback):
         **params: Any,
     ) -> None:
         self.callbacks = _flat(callbacks)
+        self._known: dict[Any, list[Callable[..., Any]]] = {}  # methods by their hooks
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
                 raise ValueError(f"callbacks: expected Callback objects, received {callback!r}.")
         for wanted, kind in ((add_history, History), (add_progbar, ProgbarLogger)):
             if wanted and not any(isinstance(callback, kind) for callback in self.callbacks):
                 self.callbacks.append(kind())
+        self._bar = next((c for c in self.callbacks if type(c) is ProgbarLogger), None)
         self.set_params(params)
         self.set_model(model)
 
@@ -312,7 +314,7 @@ class CallbackList(Callback):
 
     def before(self, mode: str) -> list[Callable[..., Any]]:
         """Return what to call before each batch of ``"train"``, ``"test"`` or ``"predict"``."""
-        return self._methods(f"on_{mode}_batch_begin")
+        return self._methods(_BEGINS[mode])
 
     def after(self, mode: str) -> Callable[[int, Callable[[], Logs]], Any] | None:
         """Return what to call after each batch, None if nobody wants to know.
@@ -320,9 +322,8 @@ class CallbackList(Callback):
         It takes the batch's number and a function that returns the logs so far: they are not made
         for a bar that is not to be drawn yet.
         """
-        bar = next((c for c in self.callbacks if type(c) is ProgbarLogger), None)
-        move = bar.after(mode) if bar else None
-        methods = self._methods(f"on_{mode}_batch_end", but=bar)
+        move = self._bar.after(mode) if self._bar else None
+        methods = self._methods(_ENDS[mode], but=self._bar)
         if not methods:
             return move
 
@@ -337,11 +338,18 @@ class CallbackList(Callback):
 
     def _methods(self, hook: str, but: Callback | None = None) -> list[Callable[..., Any]]:
         """Return the methods of those that define `hook`, to be called in this order."""
-        return [m for c in self.callbacks if c is not but for m in _defined(c, hook)]
+        if (hook, but) not in self._known:
+            found = [m for c in self.callbacks if c is not but for m in _defined(c, hook)]
+            self._known[hook, but] = found
+        return self._known[hook, but]
 
     def _tell(self, hook: str, *args: Any) -> None:
         for method in self._methods(hook):
             method(*args)
+
+
+_BEGINS = {mode: f"on_{mode}_batch_begin" for mode in ("train", "test", "predict")}
+_ENDS = {mode: f"on_{mode}_batch_end" for mode in _BEGINS}
 
 
 def _flat(callbacks: Any) -> list[Callback]:
