@@ -71,13 +71,13 @@ class Step:
         ready = self._few.get((x.shape, x.dtype))
         return None if ready is None or len(x) > most else ready.of_all(x)
 
-    def on(self, dataset: Dataset | Stream, with_outputs: bool = True) -> Callable[[Any, int], Any]:
-        """Return a function of rows and their number to the loss and the outputs there.
+    def on(self, dataset: Dataset | Stream, with_outputs: bool = True) -> Callable[[int], Any]:
+        """Return a function of a number of rows to one of such rows, to loss and outputs there.
 
         The batches of a stream take the place of rows.
         """
         if isinstance(dataset, Stream):
-            return lambda batch, size: self.on(batch, with_outputs)(slice(None), size)
+            return lambda size: lambda batch: self.on(batch, with_outputs)(size)(slice(None))
         parts = (dataset.x, dataset.y, dataset.sample_weight)
         arrays = dataset.arrays()
         trained = tuple(self.model.trainable_variables) if self.kind == "train" else ()
@@ -87,17 +87,16 @@ class Step:
 
         runs: dict[int, Any] = {}
 
-        def run(rows: Any, size: int) -> Any:
-            ready = runs.get(size)
-            if ready is None:
+        def of(size: int) -> Any:
+            if size not in runs:
                 if (size, key) not in self._ready:
                     made = self._ready[size, key] = Ready(self, parts, size, with_outputs)
                     if self.kind == "predict" and isinstance(dataset.x, np.ndarray):
                         self._few[(size, *dataset.x.shape[1:]), dataset.x.dtype] = made
-                ready = runs[size] = self._ready[size, key].on(arrays)
-            return ready(rows)
+                runs[size] = self._ready[size, key].on(arrays)
+            return runs[size]
 
-        return run
+        return of
 
 
 class Ready:

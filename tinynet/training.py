@@ -484,7 +484,8 @@ class Trainer:
         for metric in watched:
             metric.reset_state()
         beside = not all(map(_is_held, watched))
-        total, seen = 0.0, 0
+        total, seen, known = 0.0, 0, 0
+        run: Any = None
         limit = watch.limit if watch else math.inf
 
         def running() -> Logs:
@@ -493,7 +494,9 @@ class Trainer:
         for batch, (rows, size) in enumerate(dataset.epoch()):
             for call in before:
                 call(batch, {})
-            loss, y_pred = step(rows, size)
+            if size != known:
+                run, known = step(size), size
+            loss, y_pred = run(rows)
             total += loss * size
             seen += size
             if watch and not loss <= limit:  # NaN is not, either
@@ -514,18 +517,18 @@ class Trainer:
         return running()
 
     def _stepper(self, dataset: Dataset | Stream, training: bool) -> Any:
-        """Return a function of rows and their number to the loss and the predictions there."""
+        """Return a function of a number of rows to one of such rows, to loss and predictions."""
         step = self.train_step if training else self.test_step
         usual = Trainer.train_step if training else Trainer.test_step
         if self.run_eagerly or step.__func__ is not usual:  # type: ignore[attr-defined]
 
-            def eagerly(rows: Any, size: int) -> tuple[float, Any]:
+            def eagerly(rows: Any) -> tuple[float, Any]:
                 x, y, sample_weight = map(_tensors, dataset.take(rows))
                 loss, y_pred = step(x, y, sample_weight)
                 self.compute_metrics(x, y, y_pred, sample_weight)
                 return loss.item(), y_pred
 
-            return eagerly
+            return lambda size: eagerly
         function = self.train_function if training else self.test_function
         watched = self._objective.watched.values()  # type: ignore[union-attr]
         beside = not all(map(_is_held, watched))
@@ -543,7 +546,7 @@ class Trainer:
             for call in before:
                 call(batch, {})
             if step:
-                parts.append(step(rows, size)[1])
+                parts.append(step(size)(rows)[1])
             else:
                 with no_grad():
                     outputs = self(_tensors(dataset.take(rows)[0]))  # type: ignore[operator]

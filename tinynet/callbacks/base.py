@@ -343,10 +343,6 @@ class CallbackList(Callback):
             self._known[hook, but] = found
         return self._known[hook, but]
 
-    def _tell(self, hook: str, *args: Any) -> None:
-        for method in self._methods(hook):
-            method(*args)
-
 
 _BEGINS = {mode: f"on_{mode}_batch_begin" for mode in ("train", "test", "predict")}
 _ENDS = {mode: f"on_{mode}_batch_end" for mode in _BEGINS}
@@ -373,7 +369,9 @@ def _together(hook: str) -> Callable[..., None]:
 
     def call(self: CallbackList, *args: Any, logs: Logs | None = None) -> None:
         given = (args[places] if len(args) > places else logs) or {}
-        self._tell(hook, *args[:places], dict(sorted(given.items())))
+        told = dict(sorted(given.items())) if given else {}
+        for method in self._methods(hook):
+            method(*args[:places], told)
 
     call.__name__, call.__doc__ = hook, getattr(Callback, hook).__doc__
     return call

@@ -290,7 +290,9 @@ class Optimizer:
 
     def count_step(self) -> None:
         """Note that a step was taken."""
-        self.iterations.write(self.iterations.array.item() + 1)
+        count = self.iterations.array
+        count[...] = count.item() + 1
+        self.iterations.forget()
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Variable:
         """Change variables by one step, given pairs of gradient and variable; see `apply`."""
