@@ -263,6 +263,18 @@ assert dict(matplotlib.rcParams) == before
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+def test_pictures_are_loaded_on_first_use():
+    script = """
+import sys, tinynet as tn
+loaded = {"tinynet.viz", "matplotlib"}
+assert not loaded & set(sys.modules)
+assert tn.viz.plot_model is tn.utils.plot_model and "matplotlib" not in sys.modules
+for module in (tn, tn.utils):
+    assert not hasattr(module, "nothing")
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_settings_of_matplotlib_stay():
     before = dict(mpl.rcParams)
     model = neuron()

@@ -116,6 +116,31 @@ def test_the_model_stays_as_it_is():
     assert (model.evaluate(x, y, verbose=0), model.train_function.compilations) == modes
 
 
+@pytest.mark.parametrize("eager", [False, True])
+def test_what_layers_count_and_add_to_the_loss_stays(eager):
+    class Counting(tn.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+        def call(self, inputs: Any) -> Any:
+            self.calls.assign(self.calls + 1)
+            self.add_loss(0.5 * tn.ops.mean(inputs**2))
+            return inputs
+
+    model = tn.Sequential([Input((1,)), Dense(1), Counting()])
+    model.compile("sgd", "mse", run_eagerly=eager)
+    x, y = line(0)
+    model(x[:, None])
+    before = everything(model), [float(loss) for loss in model.losses]
+    found = viz.loss_surface(model, x, y, extent=(0, 1, 0, 1), resolution=2)
+    for one, other in zip(everything(model), before[0], strict=True):
+        assert_same(one, other)
+    assert [float(loss) for loss in model.losses] == before[1]
+    outputs = x  # of the weight 1 and the bias 0
+    added = 0.5 * (outputs**2).mean()
+    assert_close(found.losses[0, 1], ((outputs - y) ** 2).mean() + added, **FINE)
+
+
 def test_a_first_fit_is_the_first_one_also_after_a_look_at_the_landscape():
     def fitted(looks: bool) -> list[np.ndarray]:
         tn.utils.set_random_seed(1)
