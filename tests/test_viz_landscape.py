@@ -272,6 +272,8 @@ def test_the_picture_has_path_start_end_minimum_and_labels():
     assert [each.get_ylabel() for each in figure.axes] == ["neuron/bias", "mean squared error"]
     said = [text.get_text() for text in ax.get_legend().get_texts()]
     assert sorted(said) == ["end", "minimum", "path", "start"]
+    far = viz.plot_loss_surface(model, x, y, record, extent=(8, 9, 8, 9), resolution=3)
+    assert "minimum" not in labelled(far)  # it is not in the picture
 
 
 @pytest.mark.parametrize(("noise", "kind"), [(0.0, "LogNorm"), (30.0, "Normalize")])

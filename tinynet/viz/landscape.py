@@ -22,7 +22,17 @@ from ..engine.tensor import Tensor, no_grad, wrap
 from ..engine.variable import Variable, stateless
 from ..layers.symbolic import within
 from .planes import Plane, as_weights, flat_of, parts_of, plane_of, recorded
-from .style import INK, VERMILION, axes_for, demand, log_subs, loss_label, plain, wants_log
+from .style import (
+    INK,
+    VERMILION,
+    YELLOW,
+    axes_for,
+    demand,
+    log_subs,
+    loss_label,
+    plain,
+    wants_log,
+)
 
 FAR = 4.0  # a minimum is shown if it is not farther from the path than so many times its width
 
@@ -198,7 +208,7 @@ def plot_loss_surface(
         The weights to vary: their numbers among all trainable ones, or their names, as
         ``("dense/kernel[0, 1]", "dense/bias")``. By default both of a model that has two; of others
         the two principal directions of the path, or two random ones as long, for each unit, as its
-        weights. The path is then projected, and its points are higher than the surface shows.
+        weights. The path is then projected, and the loss along it is not that of the surface.
     extent : (left, right, bottom, top), optional
         By default around the path, and the minimum where it is known and not far.
     resolution : int
@@ -256,11 +266,12 @@ def draw_surface(ax: Any, surface: Surface, label: str) -> None:
     bar.ax.yaxis.set_major_formatter(plain)
     bar.ax.minorticks_off()
     bar.outline.set_visible(False)
-    if surface.minimum is not None:
-        says = "minimum" if surface.whole else "lowest on this plane"
-        star = {"marker": "*", "color": "#E69F00", "markeredgecolor": INK, "markersize": 15}
-        ax.plot(*surface.minimum, linestyle="none", zorder=4, label=says, **star)
     left, right, bottom, top = *surface.xs[[0, -1]], *surface.ys[[0, -1]]
+    x, y = (np.nan, np.nan) if surface.minimum is None else surface.minimum
+    if left <= x <= right and bottom <= y <= top:
+        says = "minimum" if surface.whole else "lowest on this plane"
+        star = {"marker": "*", "color": YELLOW, "markeredgecolor": INK, "markersize": 15}
+        ax.plot(x, y, linestyle="none", zorder=4, label=says, **star)
     ax.set(xlim=(left, right), ylim=(bottom, top), xlabel=surface.labels[0])
     ax.set_ylabel(surface.labels[1])
     if max(map(abs, (left, right, bottom, top))) >= 1e5:  # or a factor would stand in the way
