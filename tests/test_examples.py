@@ -69,6 +69,42 @@ def test_a_sigmoid_neuron_recovers_a_logistic_curve(gradient_descent):
     np.testing.assert_allclose(logistic["curve"].ravel(), logistic["y"], atol=1e-3)
 
 
+def test_newtons_method_finds_the_regression_line_in_one_step(tmp_path):
+    found, printed = run_example("07_newton", tmp_path)
+    x, y = found["data"]
+    rows = np.column_stack([x, np.ones_like(x)])
+    exact = np.linalg.lstsq(rows, y, rcond=None)[0]
+    np.testing.assert_allclose(found["newton"], exact, rtol=1e-9)
+    np.testing.assert_allclose(found["hessian"], 2 * rows.T @ rows / len(x), rtol=1e-12)
+    assert found["steps"] > 10
+    assert f"needs {found['steps']} steps" in printed
+    assert is_picture(found["picture"])
+
+
+def test_a_network_parts_two_moons_that_no_line_does(tmp_path):
+    found, printed = run_example("08_two_moons", tmp_path)
+    points, classes = found["fresh"]
+    right = {}
+    for name, network in found["networks"].items():
+        layers = [layer.get_weights() for layer in network["model"].layers]
+        h = points
+        for kernel, bias in layers[:-1]:
+            h = np.tanh(h @ kernel + bias)
+        z = (h @ layers[-1][0] + layers[-1][1]).ravel()
+        right[name] = ((z > 0) == classes).mean()
+        assert network["accuracy"] == pytest.approx(right[name], abs=1e-3)
+        entropy = np.mean(np.logaddexp(0, z) - classes * z)
+        assert network["loss"] == pytest.approx(entropy, rel=1e-3)
+        assert f"{100 * network['accuracy']:.1f} %" in printed
+    rows = np.column_stack([points, np.ones(len(points))])
+    by_line = (
+        (rows @ np.linalg.lstsq(rows, 2.0 * classes - 1, rcond=None)[0] > 0) == classes
+    ).mean()
+    assert right["a single neuron"] == pytest.approx(by_line, abs=0.03)
+    assert right["two layers of 8"] > 0.97
+    assert is_picture(found["picture"])
+
+
 README = (PROJECT / "README.md").read_text()
 
 

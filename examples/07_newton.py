@@ -1,0 +1,95 @@
+"""Newton's method: the regression line in a single step.
+
+Gradient descent knows the slope of the loss where it stands, but not how far to go; so it takes
+many short steps. The second derivatives, the Hessian, tell how the slope itself changes. Newton's
+method asks both: it steps to where the slope would be zero if it went on changing as it does here.
+The squared error of a line is a bowl whose slope does just that, so a single step lands on the
+bottom: the regression line, as linear algebra computes it.
+
+    python examples/07_newton.py [--out FOLDER]
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")  # draw to files, without a display
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tinynet as tn
+
+START = np.array([-1.0, 2.5])
+
+
+def generate_data():
+    """Return a hundred points around the line 1.35 x + 0.5."""
+    x = np.linspace(0, 1, 100)
+    return x, 1.35 * x + 0.5 + 0.33 * np.random.randn(*x.shape)
+
+
+def main(out="."):
+    """Tell the story; return what the tests check."""
+    np.random.seed(3)
+    x, y = generate_data()
+
+    def loss(line):
+        return tn.ops.mean((line[0] * x + line[1] - y) ** 2)
+
+    slope = tn.grad(loss)(START).numpy()
+    hessian = tn.hessian(loss)(START).numpy()
+    newton = START - np.linalg.solve(hessian, slope)
+    print(
+        f"start:          w = {START[0]:7.4f}, b = {START[1]:7.4f}, loss {loss(START).item():.4f}"
+    )
+    print(f"slope there:        {slope[0]:7.4f},     {slope[1]:7.4f}")
+    print(f"Hessian there:      {hessian[0]}\n                    {hessian[1]}")
+    print(
+        f"one Newton step: w = {newton[0]:6.4f}, b = {newton[1]:7.4f}, loss {loss(newton).item():.4f}"
+    )
+    w, b = np.polyfit(x, y, 1)
+    print(f"regression:      w = {w:6.4f}, b = {b:7.4f}")
+
+    rate = 1.0 / np.linalg.eigvalsh(hessian)[-1]  # the longest step that never overshoots
+    path = [START]
+    while loss(path[-1]).item() > 1.001 * loss(newton).item():
+        path.append(path[-1] - rate * tn.grad(loss)(path[-1]).numpy())
+    print(f"gradient descent needs {len(path) - 1} steps to come within a thousandth of that loss")
+
+    picture = Path(out) / "newton.png"
+    draw(picture, x, y, np.array(path), newton)
+    print(f"picture: {picture}")
+    return {
+        "data": (x, y),
+        "hessian": hessian,
+        "newton": newton,
+        "line": (w, b),
+        "steps": len(path) - 1,
+        "picture": picture,
+    }
+
+
+def draw(path, x, y, descent, newton):
+    """Save the bowl of the loss, with both ways to its bottom."""
+    ws, bs = np.linspace(-1.4, 2.6, 80), np.linspace(-0.4, 3.0, 80)
+    errors = ws[None, :, None] * x + bs[:, None, None] - y
+    fig, ax = plt.subplots(figsize=(7, 5), layout="constrained")
+    filled = ax.contourf(ws, bs, np.log10((errors**2).mean(-1)), 24, cmap="Blues")
+    fig.colorbar(filled, ax=ax, label="log10 of the mean squared error")
+    ax.plot(
+        *descent.T, ".-", color="tab:orange", label=f"gradient descent, {len(descent) - 1} steps"
+    )
+    ax.annotate("", newton, START, arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 2})
+    ax.plot([], [], color="black", lw=2, label="Newton's method, one step")
+    ax.plot(*START, "o", mfc="white", mec="black", label="start")
+    ax.set(xlabel="weight w", ylabel="bias b", title="Two ways to the bottom of a bowl")
+    ax.legend()
+    fig.savefig(path, dpi=100)
+    plt.close(fig)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", default=".", help="the folder of the picture")
+    main(parser.parse_args().out)
