@@ -40,16 +40,13 @@ def main(out="."):
     slope = tn.grad(loss)(START).numpy()
     hessian = tn.hessian(loss)(START).numpy()
     newton = START - np.linalg.solve(hessian, slope)
-    print(
-        f"start:          w = {START[0]:7.4f}, b = {START[1]:7.4f}, loss {loss(START).item():.4f}"
-    )
-    print(f"slope there:        {slope[0]:7.4f},     {slope[1]:7.4f}")
-    print(f"Hessian there:      {hessian[0]}\n                    {hessian[1]}")
-    print(
-        f"one Newton step: w = {newton[0]:6.4f}, b = {newton[1]:7.4f}, loss {loss(newton).item():.4f}"
-    )
     w, b = np.polyfit(x, y, 1)
-    print(f"regression:      w = {w:6.4f}, b = {b:7.4f}")
+    for name, line in (("start", START), ("one Newton step", newton), ("regression", (w, b))):
+        height = loss(np.array(line)).item()
+        print(f"{name:>16}: w = {line[0]:7.4f}, b = {line[1]:7.4f}, loss {height:.4f}")
+    print(f"slope at the start: {slope[0]:.4f}, {slope[1]:.4f}; and how it changes, the Hessian:")
+    for row in hessian:
+        print(f"    {row[0]:.4f} {row[1]:.4f}")
 
     rate = 1.0 / np.linalg.eigvalsh(hessian)[-1]  # the longest step that never overshoots
     path = [START]
@@ -77,9 +74,8 @@ def draw(path, x, y, descent, newton):
     fig, ax = plt.subplots(figsize=(7, 5), layout="constrained")
     filled = ax.contourf(ws, bs, np.log10((errors**2).mean(-1)), 24, cmap="Blues")
     fig.colorbar(filled, ax=ax, label="log10 of the mean squared error")
-    ax.plot(
-        *descent.T, ".-", color="tab:orange", label=f"gradient descent, {len(descent) - 1} steps"
-    )
+    steps = f"gradient descent, {len(descent) - 1} steps"
+    ax.plot(*descent.T, ".-", color="tab:orange", label=steps)
     ax.annotate("", newton, START, arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 2})
     ax.plot([], [], color="black", lw=2, label="Newton's method, one step")
     ax.plot(*START, "o", mfc="white", mec="black", label="start")
