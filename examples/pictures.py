@@ -1,6 +1,6 @@
 """The pictures of the README.
 
-    python examples/pictures.py [--out FOLDER]
+python examples/pictures.py [--out FOLDER]
 """
 
 import argparse
