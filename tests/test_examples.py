@@ -69,6 +69,61 @@ def test_a_sigmoid_neuron_recovers_a_logistic_curve(gradient_descent):
     np.testing.assert_allclose(logistic["curve"].ravel(), logistic["y"], atol=1e-3)
 
 
+def test_weights_are_updated_along_the_gradient_and_the_walks_end_at_the_regression_line(tmp_path):
+    found, printed = run_example("03_how_weights_are_updated", tmp_path)
+    # Predictions 3 and 7 for 1 and 3: errors 2 and 4, gradients 2 * 1 + 4 * 3 and 2 + 4.
+    (kernel, bias) = found["steps"]["SGD"].rows
+    assert (kernel["gradient"], bias["gradient"]) == (14.0, 6.0)
+    assert kernel["new_value"] == pytest.approx(2.0 - 0.01 * 14.0, rel=1e-6)
+    (kernel, bias) = found["steps"]["Adam"].rows
+    assert kernel["new_value"] == pytest.approx(2.0 - 0.01, rel=1e-4)  # the length of the rate
+    x, y = (part.ravel() for part in found["data"])
+    exact = np.linalg.lstsq(np.column_stack([x, np.ones_like(x)]), y, rcond=None)[0]
+    np.testing.assert_allclose(found["line"], exact, rtol=1e-9)
+    for walk in found["walks"].values():
+        assert len(walk) == 61
+        np.testing.assert_allclose(walk[-1], exact, atol=0.3)
+    slope = 2 * np.mean(np.column_stack([x, np.ones_like(x)]).T * (-x + 2.5 - y), axis=1)
+    np.testing.assert_allclose(found["walks"]["sgd"][1], (-1.0, 2.5) - 0.7 * slope, rtol=1e-5)
+    assert found["source"][found["source"].index("    def train_step") :] in printed
+    assert is_picture(found["picture"])
+
+
+def test_the_highest_learning_rate_is_that_of_the_largest_eigenvalue(tmp_path):
+    found, printed = run_example("05_learning_rates", tmp_path)
+    x, y = found["data"]
+    for inputs, limit in zip((x, (x - x.mean()) / x.std()), found["limits"], strict=True):
+        rows = np.column_stack([inputs, np.ones_like(x)])
+        largest = np.linalg.eigvalsh(2 * rows.T @ rows / len(x))[-1]
+        assert limit == pytest.approx(2 / largest, rel=1e-4)
+    best = np.mean((np.polyval(np.polyfit(x, y, 1), x) - y) ** 2)
+    too_high, below, too_low, scaled, decaying = found["losses"].values()
+    assert too_high[-1] > 1e10
+    assert best < below[-1] < below[0] / 10
+    assert too_low[0] / 10 < too_low[-1] < too_low[0]
+    assert scaled[-1] == pytest.approx(best, rel=1e-3)
+    assert decaying[-1] == pytest.approx(best, rel=1e-3)
+    told = [len(warnings) for warnings in found["warnings"].values()]
+    assert told == [1, 0, 0, 0, 0]
+    assert f"{found['limits'][0]:.4g}" in printed
+    assert is_picture(found["picture"])
+
+
+def test_gradients_are_what_moving_a_weight_shows_and_a_broken_rule_is_noticed(tmp_path):
+    found, printed = run_example("06_check_gradients", tmp_path)
+    x, y = found["data"]
+    sigmoid = 1 / (1 + np.exp(-2 * x))
+    exact = np.mean(2 * (sigmoid - y) * sigmoid * (1 - sigmoid) * x)
+    assert found["exact"] == pytest.approx(exact, rel=1e-12)
+    errors = abs(found["found"] - exact)
+    assert errors.min() < 1e-9 < errors[0]
+    assert errors.argmin() not in (0, len(errors) - 1)
+    assert "wrong derivative" in found["complaint"]
+    assert "<-- wrong" in found["complaint"]
+    assert found["complaint"] in printed
+    assert is_picture(found["picture"])
+
+
 def test_newtons_method_finds_the_regression_line_in_one_step(tmp_path):
     found, printed = run_example("07_newton", tmp_path)
     x, y = found["data"]

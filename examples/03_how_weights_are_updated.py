@@ -1,0 +1,116 @@
+"""How the weights are updated: one step told in full, and the way that many steps go.
+
+Are weights adjusted "randomly-ish", and is what helps kept? No. Each step computes the gradient:
+how fast the loss grows when a weight grows. Then it moves each weight a little the other way.
+Nothing is tried out, and nothing is random but the start and the order of the samples.
+
+Here one step is shown with all its numbers, for two points, so that a pocket calculator can check
+it. Then the program is printed that `fit` runs for every step. At last the neuron walks downhill on
+the landscape of its loss: once by plain gradient descent (SGD), once by Adam.
+
+    python examples/03_how_weights_are_updated.py [--out FOLDER]
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")  # draw to files, without a display
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tinynet as tn
+from tinynet.callbacks import WeightHistory
+from tinynet.layers import Dense, Input
+from tinynet.models import Sequential
+from tinynet.optimizers import SGD, Adam
+
+
+def build_neuron(optimizer, w, b):
+    """Return one neuron, w x + b, to be trained by the optimizer on the mean squared error."""
+    model = Sequential([Input((1,)), Dense(1, name="neuron")], name="net")
+    model.set_weights([[[w]], [b]])
+    model.compile(optimizer=optimizer, loss="mse")
+    return model
+
+
+def explain():
+    """Print one step of SGD and one of Adam from the line 2 x + 1, for points on the line x."""
+    x = y = np.array([[1.0], [3.0]])
+    told = {}
+    for optimizer in (SGD(learning_rate=0.01), Adam(learning_rate=0.01)):
+        name = type(optimizer).__name__
+        told[name] = build_neuron(optimizer, 2.0, 1.0).explain_step(x, y)
+        print(told[name], end="\n\n")
+    return told
+
+
+def generate_data():
+    """Return a hundred points around the line 1.35 x + 0.5."""
+    x = np.linspace(0, 1, 100).reshape(-1, 1)
+    return x, 1.35 * x + 0.5 + 0.33 * np.random.randn(*x.shape)
+
+
+def walk(x, y, optimizer, start, steps=60):
+    """Train the neuron, with all points in each step; return it and the weights it had."""
+    model = build_neuron(optimizer, *start)
+    record = WeightHistory("batch")
+    model.fit(x, y, batch_size=len(x), epochs=steps, verbose=0, callbacks=[record])
+    path = np.array([[w.item(), b.item()] for w, b in record.weights])
+    rate = float(optimizer.learning_rate)
+    print(f"{type(optimizer).__name__}, learning rate {rate:.2g}, {steps} steps:")
+    for step in (0, 1, 2, steps):
+        print(f"  after {step:2} steps: w = {path[step, 0]:6.3f}, b = {path[step, 1]:6.3f}")
+    return model, record, path
+
+
+def draw(path, x, y, walks):
+    """Save the landscape of the loss, with a walk in each picture."""
+    both = np.concatenate([points for _, _, points in walks.values()])
+    (left, bottom), (right, top) = both.min(axis=0) - 0.4, both.max(axis=0) + 0.4
+    fig, axes = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
+    for ax, (name, (model, record, _)) in zip(axes, walks.items(), strict=True):
+        tn.viz.plot_loss_surface(model, x, y, record, extent=(left, right, bottom, top), ax=ax)
+        ax.set(xlabel="weight w", ylabel="bias b")
+        ax.set_title(name, pad=24)
+    fig.savefig(path, dpi=100)
+    plt.close(fig)
+
+
+def main(out="."):
+    """Tell the story; return what the tests check."""
+    tn.utils.set_random_seed(3)
+    print("One step, told in full\n")
+    told = explain()
+
+    x, y = generate_data()
+    start = (-1.0, 2.5)
+    gradient_descent = walk(x, y, SGD(learning_rate=0.7), start)
+    adam = walk(x, y, Adam(learning_rate=0.2), start)
+    w, b = np.polyfit(x.ravel(), y.ravel(), 1)
+    print(f"linear regression: w = {w:6.3f}, b = {b:6.3f}\n")
+
+    print("What fit runs in each step of SGD: forward to the loss, backward to the gradient,")
+    print("and the update. These lines were recorded and written by tinynet, and can be read:\n")
+    source = gradient_descent[0].train_function.source
+    print(source[source.index("    def train_step") :])
+
+    path = Path(out) / "how_weights_are_updated.png"
+    walks = {"Plain gradient descent (SGD)": gradient_descent, "Adam": adam}
+    draw(path, x, y, walks)
+    print(f"picture: {path}")
+    return {
+        "steps": told,
+        "data": (x, y),
+        "line": (w, b),
+        "walks": {"sgd": gradient_descent[2], "adam": adam[2]},
+        "source": source,
+        "picture": path,
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", default=".", help="the folder of the picture")
+    main(parser.parse_args().out)

@@ -1,0 +1,92 @@
+"""Check every gradient yourself.
+
+A gradient is easy to test: move a weight a little, and see how much the loss changes. That is slow
+and only nearly exact, but it needs no calculus, and it catches any mistake in the calculus. Here it
+is done by hand for one neuron; then for a whole network by `check_model_grads`; and at last a rule
+is broken on purpose, to see that the check notices.
+
+    python examples/06_check_gradients.py [--out FOLDER]
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")  # draw to files, without a display
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tinynet as tn
+from tinynet.layers import Dense, Input
+from tinynet.models import Sequential
+
+
+def by_hand(x, y):
+    """Return the slope of a neuron's loss at w = 2, and what moving w by less and less gives."""
+
+    def loss(w):
+        return tn.ops.mean((tn.ops.sigmoid(w * x) - y) ** 2)
+
+    exact = tn.grad(loss)(tn.tensor(np.array(2.0))).item()
+    moves = 10.0 ** -np.arange(1, 13)
+    found = [(loss(2.0 + h).item() - loss(2.0 - h).item()) / (2 * h) for h in moves]
+    print(f"the gradient by tinynet:  {exact:.12f}")
+    for h, slope in zip(moves[::3], found[::3], strict=True):
+        print(f"moved by {h:7.0e}:         {slope:.12f}")
+    return exact, moves, np.array(found)
+
+
+def check_network(x, y):
+    """Check all gradients of a network of three layers; raises AssertionError if one is wrong."""
+    hidden = [Dense(4, activation="tanh"), Dense(3, activation="sigmoid")]
+    model = Sequential([Input((2,)), *hidden, Dense(1)])
+    model.compile("sgd", loss="mse")
+    tn.check_model_grads(model, x, y, order=2)
+    print(f"all {model.count_params()} gradients of a network are right, and their slopes, too")
+
+
+def wrong_sine(x):
+    """Return the sine, but hide it from the gradient: as if the rule had been forgotten."""
+    return tn.ops.sin(x.detach()) + 0.0 * x
+
+
+def main(out="."):
+    """Tell the story; return what the tests check."""
+    rng = np.random.default_rng(4)
+    x, y = rng.standard_normal(50), rng.random(50)
+    exact, moves, found = by_hand(x, y)
+
+    check_network(rng.standard_normal((6, 2)), rng.standard_normal((6, 1)))
+
+    tn.check_grads(tn.ops.sin, ([0.5, 1.0],))
+    try:
+        tn.check_grads(wrong_sine, ([0.5, 1.0],))
+    except AssertionError as error:
+        complaint = str(error)
+    print(f"a rule that was broken on purpose:\n{complaint}")
+
+    path = Path(out) / "check_gradients.png"
+    fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    ax.loglog(moves, abs(found - exact), "o-", color="tab:orange")
+    ax.text(2e-3, 1e-7, "too far:\nthe loss is curved", ha="right")
+    ax.text(3e-10, 1e-6, "too near:\nnumbers have 16 digits")
+    ax.set(xlabel="how far the weight was moved", ylabel="distance from the gradient")
+    ax.set_title("A gradient by moving the weight: near, but not too near")
+    fig.savefig(path, dpi=100)
+    plt.close(fig)
+    print(f"picture: {path}")
+    return {
+        "data": (x, y),
+        "exact": exact,
+        "moves": moves,
+        "found": found,
+        "complaint": complaint,
+        "picture": path,
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", default=".", help="the folder of the picture")
+    main(parser.parse_args().out)
