@@ -94,7 +94,7 @@ def main(out="."):
     print("What fit runs in each step of SGD: forward to the loss, backward to the gradient,")
     print("and the update. These lines were recorded and written by tinynet, and can be read:\n")
     source = gradient_descent[0].train_function.source
-    print(source[source.index("    def train_step") :])
+    print(source[source.index("    def train_step") : source.index("\n    return")])
 
     path = Path(out) / "how_weights_are_updated.png"
     walks = {"Plain gradient descent (SGD)": gradient_descent, "Adam": adam}

@@ -98,6 +98,7 @@ ORDER = [
     "backend",
     "utils",
     "__init__",
+    "__main__",
 ]
 
 # Beside the standard library. More than NumPy only inside functions, where it is needed.

@@ -89,6 +89,43 @@ def test_weights_are_updated_along_the_gradient_and_the_walks_end_at_the_regress
     assert is_picture(found["picture"])
 
 
+def test_hidden_units_follow_a_polynomial(tmp_path):
+    found, printed = run_example("04_polynomial", tmp_path)
+    x, y = found["data"]
+    powers = np.vander(x, 4)
+    best = np.mean((powers @ np.linalg.lstsq(powers, y, rcond=None)[0] - y) ** 2)
+    line = np.mean((np.polyval(np.polyfit(x, y, 1), x) - y) ** 2)
+    cubic, none, two, twelve = found["errors"].values()
+    assert cubic == pytest.approx(best, rel=1e-9)
+    assert none == pytest.approx(line, rel=1e-2)
+    assert best * 0.9 < twelve < best * 1.2 < two < none
+    kernel, bias, last, offset = found["networks"][12].get_weights()
+    outputs = 1 / (1 + np.exp(-(x[:, None] @ kernel + bias))) @ last + offset
+    assert twelve == pytest.approx(np.mean((outputs.ravel() - y) ** 2), rel=1e-3)
+    assert f"mean squared error {twelve:.3f}" in printed
+    assert is_picture(found["picture"])
+
+
+def test_examples_are_listed_and_run_by_number_or_name(tmp_path, capsys, monkeypatch):
+    from tinynet.__main__ import main
+
+    monkeypatch.setattr("sys.argv", ["tinynet"])
+    main([])
+    listed = capsys.readouterr().out
+    for path in sorted((PROJECT / "examples").glob("[0-9]*.py")):
+        first = path.read_text(encoding="utf-8").split('"""')[1].splitlines()[0]
+        assert f"{path.name[:2]}  {first}" in listed
+    for asked in ("7", "07", "newton", "07_newton"):
+        (tmp_path / asked).mkdir()
+        main([asked, "--out", str(tmp_path / asked)])
+        assert is_picture(tmp_path / asked / "newton.png")
+    with pytest.raises(SystemExit, match=r"no example 'nope'.*07_newton"):
+        main(["nope"])
+    monkeypatch.setattr("tinynet.__main__.EXAMPLES", tmp_path / "elsewhere")
+    with pytest.raises(SystemExit, match="repository"):
+        main([])
+
+
 def test_the_highest_learning_rate_is_that_of_the_largest_eigenvalue(tmp_path):
     found, printed = run_example("05_learning_rates", tmp_path)
     x, y = found["data"]
