@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import io
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,8 @@ def test_weights_are_updated_along_the_gradient_and_the_walks_end_at_the_regress
         np.testing.assert_allclose(walk[-1], exact, atol=0.3)
     slope = 2 * np.mean(np.column_stack([x, np.ones_like(x)]).T * (-x + 2.5 - y), axis=1)
     np.testing.assert_allclose(found["walks"]["sgd"][1], (-1.0, 2.5) - 0.7 * slope, rtol=1e-5)
-    assert found["source"][found["source"].index("    def train_step") :] in printed
+    _, step = found["source"].split("    def train_step")
+    assert step.split("\n    return")[0] in printed
     assert is_picture(found["picture"])
 
 
@@ -195,6 +197,85 @@ def test_a_network_parts_two_moons_that_no_line_does(tmp_path):
     assert right["a single neuron"] == pytest.approx(by_line, abs=0.03)
     assert right["two layers of 8"] > 0.97
     assert is_picture(found["picture"])
+
+
+def test_an_own_primitive_layer_and_loss_recover_a_curve_among_nonsense(tmp_path, monkeypatch):
+    from tinynet.engine import primitives
+
+    monkeypatch.setattr(primitives, "REGISTRY", dict(primitives.REGISTRY))  # arctan is a guest
+    found, printed = run_example("09_your_own", tmp_path)
+    x, y, warmth = found["data"]
+
+    def curve(place, steepness, height, base):
+        return height * np.arctan(steepness * (x - place)) + base
+
+    def loss(weights):
+        return np.mean(np.log(1 + ((curve(*weights) - y) / 0.2) ** 2))
+
+    by_square, by_own = (np.array([*weights.values()]) for weights in found["found"].values())
+    np.testing.assert_allclose(by_own, (3.0, 1.5, 0.8, 2.0), rtol=0.1)
+    np.testing.assert_allclose(curve(*by_own), warmth, atol=0.1)
+    assert abs(curve(*by_square) - warmth).max() > 0.5
+    lowest = pytest.importorskip("scipy.optimize").minimize(loss, (3.0, 1.5, 0.8, 2.0)).fun
+    assert lowest <= loss(by_own) < 1.01 * lowest < 0.5 * loss(by_square)
+    assert "arctan(" in found["source"]
+    assert "steepness 1.50, height 0.80" in printed
+    assert is_picture(found["picture"])
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning:keras")
+@pytest.mark.parametrize("keras", [True, False], ids=["with Keras", "without Keras"])
+def test_a_network_is_trained_in_turns_as_if_it_had_never_left(keras, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    if keras:
+        pytest.importorskip("keras")
+    else:
+        monkeypatch.setitem(sys.modules, "keras.models", None)
+    found, printed = run_example("10_keras_and_back", tmp_path)
+    first, second, third = found["turns"]
+    assert (first, third) == ("1. tinynet", "3. tinynet")
+    assert second == ("2. Keras" if keras else "2. tinynet, too")
+    assert ("Keras cannot be used here" in printed) == (not keras)
+    losses = np.concatenate([*found["turns"].values()])
+    np.testing.assert_allclose(losses, found["alone"], rtol=0.01 if keras else 1e-6)
+    assert losses[-1] < 0.1 * np.var(found["data"][1])
+
+    kernel, bias, last, offset = found["weights"]
+    x, _ = found["data"]
+    outputs = np.tanh(x @ kernel + bias) @ last + offset
+    np.testing.assert_allclose(found["predicted"], outputs, atol=1e-5)
+    assert "predicts the very same" in printed
+    model, program = found["files"]
+    assert model.suffix == ".keras"
+    imports = re.findall(r"^(?:import|from) (\w+)", program.read_text(encoding="utf-8"), re.M)
+    assert set(imports) <= {"__future__", "numpy", *sys.stdlib_module_names}
+    assert is_picture(found["picture"])
+
+
+def test_handwritten_digits_are_read(tmp_path):
+    pytest.importorskip("sklearn", reason="scikit-learn, which ships the digits, is not here")
+    found, printed = run_example("11_digits", tmp_path)
+    pictures, digits = found["test"]
+    (kernel, bias, last, offset) = found["weights"]
+    z = np.maximum(pictures / 16 @ kernel + bias, 0) @ last + offset
+    accuracy = np.mean(z.argmax(axis=1) == digits)
+    assert accuracy > 0.95
+    assert found["accuracy"] == pytest.approx(accuracy, abs=1e-6)
+    logs = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    cross_entropy = -logs[np.arange(len(digits)), digits].mean()
+    assert found["loss"] == pytest.approx(cross_entropy, rel=1e-4)
+    assert np.trace(found["confusion"]) == round(accuracy * len(digits))
+    np.testing.assert_array_equal(found["confusion"].sum(axis=1), np.bincount(digits))
+    validation = found["history"]["val_loss"]
+    assert found["best"] == np.argmin(validation) == len(validation) - 11 < 189
+    assert f"{100 * accuracy:.1f} % right" in printed
+    assert is_picture(found["picture"])
+
+
+def test_the_digits_say_what_they_need(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(SystemExit, match="pip install scikit-learn"):
+        run_example("11_digits", tmp_path)
 
 
 README = (PROJECT / "README.md").read_text()

@@ -1,0 +1,124 @@
+"""From here to Keras and back: one network, trained in turns, and a file that needs neither.
+
+A network is saved to a file in Keras's format: its layers, its weights, and what its optimizer
+remembers. Whoever loads the file goes on where the other stopped. Here a network learns a wave for
+100 epochs with tinynet, for 100 more with Keras, and for 100 more with tinynet; beside it a copy
+never leaves tinynet. Both end with the same loss, but for rounding.
+
+Without Keras (`pip install keras jax`) the same file goes from tinynet to tinynet. At last the
+network is exported: as a program of a few lines that needs NumPy alone.
+
+    python examples/10_keras_and_back.py [--out FOLDER]
+"""
+
+import argparse
+import os
+import runpy
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")  # draw to files, without a display
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tinynet as tn
+from tinynet.layers import Dense, Input
+from tinynet.models import Sequential, load_model
+from tinynet.optimizers import Adam
+
+EPOCHS = 100
+
+
+def other_side():
+    """Return what loads models between our turns, and its name: Keras's, or else our own."""
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    try:
+        from keras.models import load_model as load
+    except ImportError as error:
+        print(f"Keras cannot be used here ({error}): tinynet takes its turn.")
+        return load_model, "tinynet, too"
+    return load, "Keras"
+
+
+def build():
+    """Return a network with sixteen hidden units, compiled."""
+    model = Sequential([Input((1,)), Dense(16, activation="tanh"), Dense(1)])
+    model.compile(Adam(learning_rate=0.05), loss="mse")
+    return model
+
+
+def train(model, x, y, epochs=EPOCHS):
+    """Return the losses of so many epochs; the samples stay in order, so that all see the same."""
+    return model.fit(x, y, epochs=epochs, shuffle=False, verbose=0).history["loss"]
+
+
+def main(out="."):
+    """Tell the story; return what the tests check."""
+    tn.utils.set_random_seed(1)
+    x = np.random.uniform(-3, 3, (128, 1)).astype("float32")
+    y = np.sin(2 * x) + 0.1 * np.random.randn(*x.shape).astype("float32")
+    model, stays = build(), build()
+    stays.set_weights(model.get_weights())
+    load, other = other_side()
+
+    file = Path(out) / "wave.keras"
+    turns = {"1. tinynet": train(model, x, y)}
+    model.save(file)
+    there = load(file)
+    turns[f"2. {other}"] = train(there, x, y)
+    there.save(file)
+    model = load_model(file)
+    difference = np.abs(model.predict(x, verbose=0) - there.predict(x, verbose=0)).max()
+    turns["3. tinynet"] = train(model, x, y)
+    alone = train(stays, x, y, 3 * EPOCHS)
+    for turn, losses in turns.items():
+        print(f"{turn:16} loss {losses[0]:.6f} -> {losses[-1]:.6f}")
+    print(f"{'without a break':16} loss {alone[0]:.6f} -> {alone[-1]:.6f}")
+    print(f"predictions before and after the way back differ by at most {difference:.1e}")
+
+    program = Path(out) / "wave.py"
+    model.export(program, format="numpy", verbose=False)
+    predict = runpy.run_path(str(program))["predict"]
+    same = np.array_equal(predict(x), model.predict(x, verbose=0))
+    print(f"{program}, which needs NumPy alone, predicts {'the very same' if same else 'others'}")
+
+    path = Path(out) / "keras_and_back.png"
+    draw(path, x, y, predict, turns, alone)
+    print(f"picture: {path}")
+    return {
+        "data": (x, y),
+        "turns": turns,
+        "alone": alone,
+        "predicted": predict(x),
+        "weights": model.get_weights(),
+        "files": (file, program),
+        "picture": path,
+    }
+
+
+def draw(path, x, y, predict, turns, alone):
+    """Save the losses of all turns, and the wave that was learnt."""
+    fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    left.semilogy(np.arange(1, len(alone) + 1), alone, color="0.8", lw=7, label="without a break")
+    colors = ("tab:blue", "tab:red", "tab:blue")
+    for i, ((turn, losses), color) in enumerate(zip(turns.items(), colors, strict=True)):
+        epochs = i * EPOCHS + np.arange(1, EPOCHS + 1)
+        left.semilogy(epochs, losses, color=color, label=turn)
+    left.set_yticks([0.5, 0.2, 0.1, 0.05, 0.02], ["0.5", "0.2", "0.1", "0.05", "0.02"])
+    left.yaxis.set_minor_formatter("")
+    left.set(xlabel="epoch", ylabel="mean squared error", title="One training, in three turns")
+    left.legend()
+    right.scatter(x, y, s=12, color="0.6", label="data")
+    line = np.linspace(-3, 3, 200, dtype="float32").reshape(-1, 1)
+    right.plot(line, predict(line), color="tab:blue", lw=2, label="the exported program")
+    right.set(xlabel="x", ylabel="y", title="The wave, predicted by NumPy alone", ylim=(-1.4, 1.8))
+    right.legend(loc="upper center", ncols=2)
+    fig.savefig(path, dpi=100)
+    plt.close(fig)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", default=".", help="the folder of the picture")
+    main(parser.parse_args().out)

@@ -1,0 +1,124 @@
+"""Handwritten digits: a network that reads, and what it misreads.
+
+1797 digits, written by hand, as pictures of 8 by 8 dots. The network has one input for each dot and
+one output for each digit. Softmax makes probabilities of the outputs: positive, and together 1. The
+loss is small when the right digit is thought probable.
+
+A network can learn its samples by heart and yet read badly. So some digits are kept out of the
+training: a validation set tells when to stop, namely when the loss on it falls no longer (early
+stopping); a test set, looked at only once, at the end, tells how well the network reads.
+
+    pip install '.[examples]'    (scikit-learn, for the digits, and matplotlib)
+    python examples/11_digits.py [--out FOLDER]
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")  # draw to files, without a display
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tinynet as tn
+from tinynet.callbacks import EarlyStopping
+from tinynet.layers import Dense, Input, Rescaling
+from tinynet.models import Sequential
+from tinynet.optimizers import Adam
+
+
+def load_digits():
+    """Return the pictures, as rows of 64 numbers from 0 to 16, and the digits, shuffled."""
+    try:
+        from sklearn import datasets
+    except ImportError:
+        raise SystemExit("This example needs scikit-learn: pip install scikit-learn") from None
+    x, y = datasets.load_digits(return_X_y=True)
+    order = np.random.permutation(len(x))
+    return x[order].astype("float32"), y[order]
+
+
+def build():
+    """Return a network of 64 inputs, 64 hidden units and 10 outputs."""
+    layers = [Rescaling(1 / 16), Dense(64, activation="relu"), Dense(10, activation="softmax")]
+    model = Sequential([Input((64,)), *layers])
+    model.compile(
+        Adam(learning_rate=0.003), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    return model
+
+
+def main(out="."):
+    """Tell the story; return what the tests check."""
+    tn.utils.set_random_seed(1)
+    x, y = load_digits()
+    x_test, y_test, x, y = x[:400], y[:400], x[400:], y[400:]
+    model = build()
+    stop = EarlyStopping(patience=10, restore_best_weights=True)
+    history = model.fit(x, y, epochs=200, validation_split=0.2, callbacks=[stop], verbose=0).history
+    epochs = len(history["loss"])
+    print(f"{model.count_params()} weights, trained on {int(0.8 * len(x))} digits:")
+    print(f"  stopped after {epochs} epochs, back to the weights of epoch {stop.best_epoch + 1}")
+
+    loss, accuracy = model.evaluate(x_test, y_test, verbose=0)
+    read = model.predict(x_test, verbose=0).argmax(axis=1)
+    wrong = np.flatnonzero(read != y_test)
+    print(f"of {len(y_test)} digits it has never seen it reads {100 * accuracy:.1f} % right;")
+    print(f"  {len(wrong)} are misread:", end=" ")
+    print(", ".join(f"{y_test[i]} as {read[i]}" for i in wrong))
+    confusion = np.zeros((10, 10), int)
+    np.add.at(confusion, (y_test, read), 1)
+
+    path = Path(out) / "digits.png"
+    draw(
+        path, history, stop.best_epoch, confusion, [(x_test[i], y_test[i], read[i]) for i in wrong]
+    )
+    print(f"picture: {path}")
+    return {
+        "test": (x_test, y_test),
+        "weights": model.get_weights(),
+        "history": history,
+        "best": stop.best_epoch,
+        "loss": loss,
+        "accuracy": accuracy,
+        "confusion": confusion,
+        "picture": path,
+    }
+
+
+def draw(path, history, best, confusion, misread):
+    """Save the losses, who is taken for whom, and the first nine digits that were misread."""
+    fig = plt.figure(figsize=(13, 4.3), layout="constrained")
+    left, middle, right = fig.subfigures(1, 3, width_ratios=(1, 1, 0.8))
+    ax = left.subplots()
+    epochs = np.arange(1, len(history["loss"]) + 1)
+    ax.semilogy(epochs, history["loss"], color="tab:blue", label="on the digits it learns from")
+    ax.semilogy(epochs, history["val_loss"], color="tab:red", label="on the validation set")
+    ax.axvline(best + 1, color="0.6", ls="--", label="the lowest: these weights are kept")
+    ax.set(xlabel="epoch", ylabel="cross-entropy", title="The loss")
+    ax.legend()
+
+    ax = middle.subplots()
+    ax.imshow(np.sqrt(confusion), cmap="Blues")  # the root, so that single mistakes are seen
+    for (digit, read), count in np.ndenumerate(confusion):
+        if count:
+            color = "white" if digit == read else "black"
+            ax.text(read, digit, count, ha="center", va="center", color=color)
+    ax.set(xticks=range(10), yticks=range(10), xlabel="read as", ylabel="written")
+    ax.set_title("Who is taken for whom")
+
+    right.suptitle("Misread")
+    for ax in (axes := right.subplots(3, 3)).flat:
+        ax.axis("off")
+    for ax, (picture, digit, read) in zip(axes.flat, misread, strict=False):
+        ax.imshow(picture.reshape(8, 8), cmap="Greys")
+        ax.set_title(f"{digit}, read as {read}", fontsize=10)
+    fig.savefig(path, dpi=100)
+    plt.close(fig)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", default=".", help="the folder of the picture")
+    main(parser.parse_args().out)
