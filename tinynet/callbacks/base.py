@@ -322,6 +322,8 @@ class CallbackList(Callback):
         It takes the batch's number and a function that returns the logs so far: they are not made
         for a bar that is not to be drawn yet.
         """
+        if self._bar is None and not self._methods(_ENDS[mode]):
+            return None
         move = self._bar.after(mode) if self._bar else None
         methods = self._methods(_ENDS[mode], but=self._bar)
         if not methods:
@@ -338,10 +340,11 @@ class CallbackList(Callback):
 
     def _methods(self, hook: str, but: Callback | None = None) -> list[Callable[..., Any]]:
         """Return the methods of those that define `hook`, to be called in this order."""
-        if (hook, but) not in self._known:
+        found = self._known.get((hook, but))
+        if found is None:
             found = [m for c in self.callbacks if c is not but for m in _defined(c, hook)]
             self._known[hook, but] = found
-        return self._known[hook, but]
+        return found
 
 
 _BEGINS = {mode: f"on_{mode}_batch_begin" for mode in ("train", "test", "predict")}
@@ -369,7 +372,7 @@ def _together(hook: str) -> Callable[..., None]:
 
     def call(self: CallbackList, *args: Any, logs: Logs | None = None) -> None:
         given = (args[places] if len(args) > places else logs) or {}
-        told = dict(sorted(given.items())) if given else {}
+        told = dict(sorted(given.items()) if len(given) > 1 else given)
         for method in self._methods(hook):
             method(*args[:places], told)
 
