@@ -1,0 +1,91 @@
+"""The same loop in C, compiled here and now by the system's compiler, on one thread.
+
+Where nothing but arithmetic is left of a step: the limit of the small sizes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..works import Work, columns, initial
+from . import Fit, epoch_by_epoch, order_of
+
+SOURCE = Path(__file__).with_name("loop.c")
+FLAGS = ["-O3", "-ffast-math", "-fPIC", "-shared"]
+
+
+@functools.cache
+def _library() -> Any:
+    """Return the compiled loop; kept beside Python's own compiled files."""
+    digest = hashlib.sha256(SOURCE.read_bytes() + " ".join(FLAGS).encode()).hexdigest()[:16]
+    compiled = SOURCE.parent / "__pycache__" / f"loop-{digest}.so"
+    if not compiled.exists():
+        compiled.parent.mkdir(exist_ok=True)
+        new = compiled.with_suffix(f".{id(compiled)}")
+        for native in (["-march=native"], []):  # which some compilers do not know
+            command = ["cc", *FLAGS, *native, str(SOURCE), "-o", str(new), "-lm"]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode == 0:
+                break
+        else:
+            raise RuntimeError(done.stderr.strip() or "cc failed without saying why")
+        new.replace(compiled)
+    library = ctypes.CDLL(str(compiled))
+    library.epoch.restype = ctypes.c_double
+    return library
+
+
+def _network(work: Work) -> tuple[Any, ...]:
+    """Return the parameters as C takes them: layers, sizes, all weights in one array, room."""
+    sizes = np.array(work.sizes, np.int64)
+    parameters = np.concatenate([w.ravel() for w in initial(work)])
+    room = np.zeros(2 * work.batch * int(sizes.sum()) + int(sizes.max()), np.float32)
+    return len(sizes), sizes, parameters, room
+
+
+def _arguments(values: Any) -> list[Any]:
+    """Return values as C's: arrays by their address, integers as int64, floats as double."""
+    kinds = {int: ctypes.c_int64, float: ctypes.c_double}
+    return [
+        ctypes.c_void_p(v.ctypes.data) if isinstance(v, np.ndarray) else kinds[type(v)](v)
+        for v in values
+    ]
+
+
+def train(work: Work) -> Fit:
+    """Return the fit."""
+    x, y = columns(work)
+    layers, sizes, parameters, room = _network(work)
+    gradients, m, v = (np.zeros_like(parameters) for _ in range(3))
+    taken, order = np.zeros(1, np.int64), np.zeros(work.rows, np.int64)
+    kept = (x, y, order, work.rows, work.batch, layers, sizes, parameters.size, parameters)
+    kept += (gradients, m, v, room, taken, work.rate, int(work.optimizer == "adam"))
+    run, arguments = _library().epoch, _arguments(kept)
+
+    def epoch(shuffle: bool, kept: Any = kept) -> float:  # what C has addresses of, lives
+        order[:] = order_of(work, shuffle)
+        return run(*arguments)
+
+    return epoch_by_epoch(epoch)
+
+
+def predict(work: Work) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the network with its initial weights."""
+    layers, sizes, parameters, room = _network(work)
+    out = np.empty((work.rows, work.sizes[-1]), np.float32)
+    rest = _arguments((work.rows, layers, sizes, parameters, room, out))
+    forward = _library().predict
+
+    def call(x: np.ndarray, kept: Any = (sizes, parameters, room)) -> np.ndarray:
+        forward(ctypes.c_void_p(x.ctypes.data), *rest)
+        return out
+
+    return call

@@ -1,0 +1,60 @@
+"""scikit-learn's MLPRegressor, made to compute the same numbers.
+
+Its loss is half the squared error, summed over the outputs: `factor` times that of the others, and
+so are its gradients. Adam does not notice if epsilon grows with them, SGD if the rate shrinks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..works import Work, columns, initial
+from . import Fit, epoch_by_epoch
+
+
+def _regressor(work: Work, rate: float) -> Any:
+    from sklearn.neural_network import MLPRegressor
+
+    given = iter(initial(work))
+
+    class Regressor(MLPRegressor):
+        def _init_coef(self, fan_in: int, fan_out: int, dtype: Any) -> tuple[Any, Any]:
+            return next(given), next(given)
+
+    factor = work.sizes[-1] / 2
+    return Regressor(
+        hidden_layer_sizes=work.sizes[1:-1],
+        activation="logistic",
+        solver=work.optimizer,
+        alpha=0,
+        batch_size=work.batch,
+        learning_rate_init=rate if work.optimizer == "adam" else rate / factor,
+        momentum=0,
+        shuffle=False,
+        epsilon=1e-7 * factor,
+    )
+
+
+def train(work: Work) -> Fit:
+    """Return a fit by `partial_fit`, which is an epoch."""
+    x, y = columns(work)
+    targets = y[:, 0] if work.sizes[-1] == 1 else y
+    model = _regressor(work, work.rate)
+
+    def epoch(shuffle: bool) -> float:
+        model.shuffle = shuffle
+        model.partial_fit(x, targets)
+        return 2 * float(model.loss_)
+
+    return epoch_by_epoch(epoch)
+
+
+def predict(work: Work) -> Callable[[np.ndarray], np.ndarray]:
+    """Return its predict, after a fit that changes nothing."""
+    model = _regressor(work._replace(batch=1, rows=1), 1e-30)
+    y = np.zeros(1 if work.sizes[-1] == 1 else (1, work.sizes[-1]), "float32")
+    model.partial_fit(np.zeros((1, work.sizes[0]), "float32"), y)
+    return lambda x: model.predict(x).reshape(len(x), -1)

@@ -1,0 +1,157 @@
+"""What is measured: networks, data and initial weights, the same for every contestant.
+
+Sigmoid hidden layers, a linear output, mean squared error, in float32. NumPy alone.
+Read next: `contestants/__init__.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Kind(NamedTuple):
+    """How a work is measured: in which unit, what that is in seconds or bytes, and what it means."""
+
+    unit: str
+    scale: float
+    meaning: str
+
+
+KINDS = {
+    "fit": Kind("us", 1e-6, "a step of `fit`, with shuffling, gathering and the loss"),
+    "whole": Kind("ms", 1e-3, "building the model, compiling it and the whole `fit`"),
+    "predict": Kind("us", 1e-6, "a call of `predict`"),
+    "cold": Kind("s", 1.0, "from starting Python to a trained model"),
+    "import": Kind("ms", 1e-3, "the import alone, in a fresh process"),
+    "memory": Kind("MB", 2.0**20, "the peak of a fresh process that trains, all of it"),
+    "size": Kind("MB", 2.0**20, "installed, with all it requires"),
+}
+FRESH = ("cold", "import", "memory")  # a process for each round
+
+
+class Work(NamedTuple):
+    """What is done: layers' sizes, rows, batch, optimizer. A sweep's work is at `at` on its axis."""
+
+    group: str
+    kind: str
+    sizes: tuple[int, ...] = (1, 1)
+    rows: int = 96
+    batch: int = 32
+    epochs: int = 2
+    optimizer: str = "adam"
+    rate: float = 0.001
+    data: str = "normal"
+    at: int | None = None
+
+    @property
+    def steps(self) -> int:
+        """The steps of an epoch; the last may have a smaller batch."""
+        return -(-self.rows // self.batch)
+
+    @property
+    def multiplications(self) -> int:
+        """The multiplications of a forward pass of one batch."""
+        return self.batch * sum(a * b for a, b in zip(self.sizes, self.sizes[1:], strict=False))
+
+    @property
+    def checked(self) -> int:
+        """The epochs whose losses are compared: of a dozen steps at least."""
+        return max(2, -(-12 // self.steps))
+
+
+NEURON = ((1, 1), 96, 32)
+SMALL = ((8, 32, 32, 1), 1024, 32)
+MNIST = ((784, 256, 128, 10), 6400, 128)
+WIDE = ((1024, 2048, 2048, 10), 1536, 512)
+FIRST = {"sizes": (1, 1), "rows": 100, "epochs": 30, "rate": 0.6, "data": "first seed"}
+SECOND = {"sizes": (1, 1), "rows": 50, "epochs": 200, "rate": 0.01, "data": "second seed"}
+
+WORKS = {
+    "neuron": Work("networks", "fit", *NEURON),
+    "small": Work("networks", "fit", *SMALL),
+    "mnist-sized": Work("networks", "fit", *MNIST),
+    "wide": Work("networks", "fit", *WIDE),
+    "first seed": Work("seeds", "whole", **FIRST),  # type: ignore[arg-type]
+    "second seed": Work("seeds", "whole", optimizer="sgd", **SECOND),  # type: ignore[arg-type]
+    "predict one": Work("predict", "predict", *NEURON[:1], 1, 1),
+    "predict one, small": Work("predict", "predict", *SMALL[:1], 1, 1),
+    "predict 10000, small": Work("predict", "predict", *SMALL[:1], 10_000, 10_000),
+    "first model": Work("start", "cold", **FIRST),  # type: ignore[arg-type]
+    "import": Work("start", "import"),
+    "installed": Work("start", "size"),
+    "memory, small": Work("memory", "memory", *SMALL),
+    "memory, wide": Work("memory", "memory", *WIDE),
+}
+WORKS |= {
+    f"width {n}": Work("width", "fit", (16, n, n, 1), 16 * 32, 32, at=n)
+    for n in (4, 16, 64, 256, 1024)
+}
+WORKS |= {
+    f"depth {n}": Work("depth", "fit", (16, *[32] * n, 1), 16 * 32, 32, at=n)
+    for n in (1, 2, 4, 8, 16)
+}
+WORKS |= {
+    f"batch {n}": Work("batch", "fit", (16, 64, 64, 1), 16 * n, n, at=n)
+    for n in (1, 8, 64, 512, 4096)
+}
+SWEEPS = ("width", "depth", "batch")
+QUICK = ("neuron", "small", "mnist-sized", "first seed", "predict one", "first model")
+QUICK += tuple(f"width {n}" for n in (4, 64, 256))
+
+
+def works_named(names: list[str]) -> dict[str, Work]:
+    """Return works by their names, the names of their groups, or sizes:rows:batch.
+
+    Raises
+    ------
+    ValueError
+        For a name that is none of these.
+    """
+    found: dict[str, Work] = {}
+    for name in names:
+        group = {n: work for n, work in WORKS.items() if name in (n, work.group)}
+        if not group:
+            try:
+                sizes, rows, batch = name.split(":")
+                layers = tuple(map(int, sizes.split("-")))
+                group = {name: Work("asked for", "fit", layers, int(rows), int(batch))}
+            except ValueError:
+                known = ", ".join(dict.fromkeys([w.group for w in WORKS.values()] + [*WORKS]))
+                raise ValueError(
+                    f"A work is a name, a group or sizes:rows:batch such as 8-32-1:1024:32. "
+                    f"Received: {name!r}, known: {known}"
+                ) from None
+        found |= group
+    return found
+
+
+def data(work: Work) -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs and targets as a user has them: those of the seeds are vectors of float64."""
+    rng = np.random.default_rng(0)
+    if work.data == "first seed":
+        x = np.linspace(0, 1, work.rows)
+        return x, 1.35 * x + rng.standard_normal(x.shape) * 0.33 + 0.5
+    if work.data == "second seed":
+        x = (rng.random(work.rows) * 10).reshape(-1, 1)
+        return x, 0.1 * x + 2 + (rng.standard_normal(work.rows) * 0.1).reshape(-1, 1)
+    x = rng.standard_normal((work.rows, work.sizes[0]), "float32")
+    return x, rng.standard_normal((work.rows, work.sizes[-1]), "float32")
+
+
+def columns(work: Work, dtype: Any = "float32") -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs and targets as matrices of one dtype."""
+    x, y = (np.asarray(a, dtype).reshape(work.rows, -1) for a in data(work))
+    return x, y
+
+
+def initial(work: Work) -> list[np.ndarray]:
+    """Return the initial kernels and biases, each kernel followed by its bias."""
+    rng = np.random.default_rng(1)
+    weights: list[np.ndarray] = []
+    for before, after in zip(work.sizes, work.sizes[1:], strict=False):
+        limit = (6 / (before + after)) ** 0.5
+        weights.append(rng.uniform(-limit, limit, (before, after)).astype("float32"))
+        weights.append(np.zeros(after, "float32"))
+    return weights
