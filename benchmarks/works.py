@@ -58,7 +58,7 @@ class Work(NamedTuple):
     @property
     def checked(self) -> int:
         """The epochs whose losses are compared: of a dozen steps at least."""
-        return max(2, -(-12 // self.steps))
+        return self.epochs if self.kind == "cold" else max(2, -(-12 // self.steps))
 
 
 NEURON = ((1, 1), 96, 32)

@@ -1,0 +1,64 @@
+"""What has become slower from one run to another.
+
+Ratios to the loop by hand are compared, as that loop does not change when tinynet does, and another
+day on another machine does not look like progress; without a ratio, the best.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .report import Run
+
+
+class Change(NamedTuple):
+    """A result then and now; the factor is infinite for what is no longer measured."""
+
+    work: str
+    contestant: str
+    factor: float
+    note: str
+
+
+def changes(old: Run, new: Run) -> list[Change]:
+    """Return the changes of all that was measured then and asked for now, the worst first."""
+    then = {(r["work"], r["contestant"]): r for r in old["results"] if r["status"] == "ok"}
+    found = []
+    for now in new["results"]:
+        key = now["work"], now["contestant"]
+        if key not in then or now["status"] in ("missing", "skipped"):
+            continue
+        if now["status"] != "ok":
+            found.append(Change(*key, float("inf"), f"{now['status']}: {now['note']}"))
+            continue
+        by = "ratio" if then[key]["ratio"] and now["ratio"] else "best"
+        before, after = then[key][by], now[by]
+        if now["contestant"] == new["base"]:
+            by, before, after = "best", then[key]["best"], now["best"]
+        found.append(Change(*key, after / before, f"{by} {before:.3g} -> {after:.3g}"))
+    return sorted(found, key=lambda change: -change.factor)
+
+
+def regressions(found: list[Change], tolerance: float, contestants: list[str]) -> list[Change]:
+    """Return the changes of these contestants for the worse, by more than a factor."""
+    return [c for c in found if c.contestant in contestants and c.factor > tolerance]
+
+
+def comparable(old: Run, new: Run) -> list[str]:
+    """Return what else is different between two runs, and may be the cause."""
+    parts: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+        (part, old[part], new[part]) for part in ("machine", "versions", "settings")
+    ]
+    return [
+        f"{part} {key}: {then.get(key)} -> {now.get(key)}"
+        for part, then, now in parts
+        for key in {**then, **now}
+        if then.get(key) != now.get(key)
+    ]
+
+
+def text(found: list[Change], tolerance: float) -> str:
+    """Return what changed by more than a factor, one way or the other."""
+    told = [c for c in found if not 1 / tolerance <= c.factor <= tolerance]
+    lines = [f"{c.factor:8.2f}  {c.work:22}{c.contestant:18}{c.note}" for c in told]
+    return "\n".join(lines or [f"No change beyond a factor of {tolerance:g}."])

@@ -1,0 +1,96 @@
+"""A run as pictures: bars for each work, and curves of scaling on logarithmic axes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .report import Run, groups, of_work
+from .works import KINDS, SWEEPS
+
+# Okabe and Ito's colours, which colour-blind people tell apart, for what one looks for first.
+COLOURS = {
+    "tinynet": "#D55E00",
+    "tinynet-eager": "#E69F00",
+    "numpy": "#0072B2",
+    "keras-jax": "#009E73",
+    "torch": "#CC79A7",
+    "jax": "#56B4E9",
+}
+OTHER, LIMIT = "#9A9A9A", "#222222"
+LIMITS = {"c": ":", "products": "--"}  # drawn as such, in these styles
+AXES = {"width": "units of a layer", "depth": "hidden layers", "batch": "rows of a batch"}
+
+
+def measured(run: Run, work: str) -> dict[str, float]:
+    """Return the best of each contestant that did a work, in the unit of its kind."""
+    scale = KINDS[run["works"][work]["kind"]].scale
+    found = of_work(run, work)
+    ok = {name: found[name] for name in run["contestants"] if name in found}
+    return {name: r["best"] / scale for name, r in ok.items() if r["status"] == "ok"}
+
+
+def bars(run: Run, group: str) -> Any:
+    """Return a figure of a group: one panel for each work, one bar for each contestant."""
+    from matplotlib.figure import Figure
+
+    works = groups(run)[group]
+    shown = [measured(run, work) for work in works]
+    names = [name for name in run["contestants"] if any(name in values for values in shown)]
+    figure = Figure(figsize=(2.2 + 2.6 * len(works), 1.0 + 0.27 * len(names)))
+    axes = figure.subplots(1, len(works), sharey=True, squeeze=False)[0]
+    for ax, work, values in zip(axes, works, shown, strict=True):
+        heights = [values.get(name, float("nan")) for name in names]
+        colours = [LIMIT if name in LIMITS else COLOURS.get(name, OTHER) for name in names]
+        ax.barh(range(len(names)), heights, color=colours, log=True)
+        ax.set(title=work, xlabel=KINDS[run["works"][work]["kind"]].unit)
+        if "numpy" in values:
+            ax.axvline(values["numpy"], color=COLOURS["numpy"], lw=0.8)
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_yticks(range(len(names)), [run["contestants"][n]["label"] for n in names])
+    axes[0].invert_yaxis()
+    figure.set_layout_engine("tight")
+    return figure
+
+
+def scaling(run: Run) -> Any:
+    """Return a figure with a panel for each sweep, one curve for each contestant."""
+    from matplotlib.figure import Figure
+
+    sweeps = {group: groups(run)[group] for group in SWEEPS if group in groups(run)}
+    figure = Figure(figsize=(2.0 + 3.6 * len(sweeps), 4.6))
+    axes = figure.subplots(1, len(sweeps), sharey=True, squeeze=False)[0]
+    for ax, (group, works) in zip(axes, sweeps.items(), strict=True):
+        points = {run["works"][work]["at"]: measured(run, work) for work in works}
+        for name, contestant in run["contestants"].items():
+            curve = [(at, values[name]) for at, values in sorted(points.items()) if name in values]
+            if curve:
+                style = {"color": COLOURS.get(name, OTHER), "marker": ".", "lw": 1.4}
+                if name in LIMITS:
+                    style = {"color": LIMIT, "ls": LIMITS[name], "lw": 1.2}
+                elif name not in COLOURS:
+                    style["lw"] = 0.8
+                ax.plot(*zip(*curve, strict=True), label=contestant["label"], **style)
+                if name not in COLOURS and name not in LIMITS:
+                    ax.annotate(f" {contestant['label']}", curve[-1], fontsize=6, color=OTHER)
+        ax.set(xscale="log", yscale="log", xlabel=AXES[group])
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("us per step")
+    lines = {line.get_label(): line for ax in axes for line in ax.get_lines()}
+    named = [run["contestants"][n]["label"] for n in (*COLOURS, *LIMITS) if n in run["contestants"]]
+    named = [label for label in named if label in lines]
+    figure.legend([lines[n] for n in named], named, loc="outside right center", frameon=False)
+    figure.set_layout_engine("constrained")
+    return figure
+
+
+def draw(run: Run, folder: Path) -> list[Path]:
+    """Save all figures of a run; return where."""
+    plain = [group for group in groups(run) if group not in SWEEPS]
+    figures = {group.replace(" ", "-"): bars(run, group) for group in plain}
+    if len(plain) < len(groups(run)):
+        figures["scaling"] = scaling(run)
+    paths = [folder / f"{name}.png" for name in figures]
+    for figure, path in zip(figures.values(), paths, strict=True):
+        figure.savefig(path, dpi=110)
+    return paths

@@ -1,0 +1,165 @@
+"""A run as text, as Markdown, and as the README's section on speed. Read next: `plots.py`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from .works import KINDS, SWEEPS
+
+Run = dict[str, Any]
+MARKS = "<!-- from the committed run: python -m benchmarks readme -->\n", "<!-- end -->\n"
+
+
+def number(value: float) -> str:
+    """Return three digits, with separators, and no exponent."""
+    if value >= 100:
+        return f"{round(value):,}" if value < 1000 else f"{float(f'{value:.3g}'):,.0f}"
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+def times_base(ratio: float) -> str:
+    """Return a ratio with two digits after the point where they count."""
+    return f"{ratio:.2f}" if ratio < 10 else number(ratio)
+
+
+def of_work(run: Run, work: str) -> dict[str, dict[str, Any]]:
+    """Return the results of a work by contestant."""
+    return {r["contestant"]: r for r in run["results"] if r["work"] == work}
+
+
+def text(name: str, work: dict[str, Any], rows: Iterable[Any], labels: dict[str, str]) -> str:
+    """Return a work's results as text, the quickest first."""
+    kind = KINDS[work["kind"]]
+    head = f"{name}: {kind.meaning}, {kind.unit}"
+    if work["kind"] not in ("import", "size"):
+        shape = "-".join(map(str, work["sizes"]))
+        head += f"  ({shape}, {work['rows']} rows, batch {work['batch']}, {work['optimizer']})"
+    lines = [head, f"{'':28}{'best':>11}{'median':>11}{'ratio':>9}  loss"]
+    for row in sorted(rows, key=lambda r: (r["best"] is None, r["best"] or 0)):
+        label = labels[row["contestant"]]
+        if row["status"] != "ok":
+            lines.append(f"  {label:26} {row['status']}: {row['note']}")
+            continue
+        ratio = times_base(row["ratio"]) if row["ratio"] else ""
+        loss = f"{row['loss']:.6f}" if row["loss"] is not None else ""
+        cells = [number(row[key] / kind.scale) for key in ("best", "median")]
+        lines.append(f"  {label:26}{cells[0]:>11}{cells[1]:>11}{ratio:>9}  {loss}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def disturbed(control: dict[str, Any]) -> str:
+    """Return a warning if the machine was disturbed, or nothing."""
+    if not control["disturbed"]:
+        return ""
+    return (
+        f"The machine was disturbed: in {control['disturbed']} of {control['rounds']} rounds the "
+        f"control took more than {control['threshold']:g} times its best."
+    )
+
+
+def table(run: Run, works: list[str]) -> str:
+    """Return a Markdown table: a row for each contestant, a column for each work."""
+    found = {work: of_work(run, work) for work in works}
+    base = run["contestants"][run["base"]]["label"] if run["base"] in run["contestants"] else ""
+    units = [f"{work}, {KINDS[run['works'][work]['kind']].unit}" for work in works]
+    lines = [_row(["", *units]), _row(["---"] * (1 + len(works)))]
+    for name, contestant in run["contestants"].items():
+        cells = [_cell(run, work, found[work].get(name)) for work in works]
+        if any(cells):
+            lines.append(_row([contestant["label"], *cells]))
+    return "\n".join(lines) + (f"\n\nIn brackets: times {base}.\n" if base else "\n")
+
+
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _cell(run: Run, work: str, result: dict[str, Any] | None) -> str:
+    if result is None or result["status"] in ("missing", "skipped"):
+        return ""
+    if result["status"] != "ok":
+        return result["status"]
+    value = number(result["best"] / KINDS[run["works"][work]["kind"]].scale)
+    return f"{value} ({times_base(result['ratio'])})" if result["ratio"] else value
+
+
+def header(run: Run) -> str:
+    """Return when, where and with what it was run."""
+    machine, versions = run["machine"], run["versions"]
+    where = f"{machine['processor']}, {machine['cores']} cores, {machine['memory']}"
+    what = ", ".join(f"{name} {version}" for name, version in versions.items())
+    threads = run["settings"]["threads"]
+    return f"{run['date']}; {where}, {machine['system']}; {threads} threads.\n{what}.\n"
+
+
+def groups(run: Run) -> dict[str, list[str]]:
+    """Return the works of each group."""
+    found: dict[str, list[str]] = {}
+    for name, work in run["works"].items():
+        found.setdefault(work["group"], []).append(name)
+    return found
+
+
+def markdown(run: Run) -> str:
+    """Return the whole run."""
+    parts = ["# Benchmarks\n", header(run)]
+    if warning := disturbed(run["control"]):
+        parts.append(f"**{warning}**\n")
+    for group, works in groups(run).items():
+        parts += [f"## {group.capitalize()}\n", _legend(run, works), table(run, works)]
+    notes = {
+        (run["contestants"][r["contestant"]]["label"], r["status"], r["note"])
+        for r in run["results"]
+        if r["status"] not in ("ok", "skipped")
+    }
+    if notes:
+        listed = [f"- {label}: {status}: {note}" for label, status, note in sorted(notes)]
+        parts.append("## Not measured\n\n" + "\n".join(listed) + "\n")
+    return "\n".join(parts)
+
+
+def _legend(run: Run, works: list[str]) -> str:
+    kinds = dict.fromkeys(run["works"][work]["kind"] for work in works)
+    return "; ".join(f"{KINDS[kind].unit}: {KINDS[kind].meaning}" for kind in kinds) + ".\n"
+
+
+def readme(run: Run) -> str:
+    """Return the README's section: the networks' table, what else is claimed, and where from."""
+    chosen = {"networks": groups(run).get("networks", []), "daily": daily(run)}
+    parts = [table(run, works) for works in chosen.values() if works]
+    if warning := disturbed(run["control"]):
+        parts.append(warning + "\n")
+    return "\n".join([*parts, header(run)])
+
+
+def daily(run: Run) -> list[str]:
+    """Return the works about all but the step, those of them that were run."""
+    wanted = ("first seed", "predict one", "first model", "import", "installed", "memory, wide")
+    return [name for name in wanted if name in run["works"]]
+
+
+def write_readme(run: Run, path: Path) -> None:
+    """Put the section between its marks.
+
+    Raises
+    ------
+    ValueError
+        For a file without the marks.
+    """
+    before, after = MARKS
+    pattern = re.escape(before) + ".*?" + re.escape(after)
+    old = path.read_text()
+    new, count = re.subn(
+        pattern, lambda _: f"{before}\n{readme(run)}\n{after}", old, flags=re.S
+    )
+    if count != 1:
+        raise ValueError(f"{path} should have the marks {before!r} and {after!r}, once each")
+    path.write_text(new)
+
+
+def is_sweep(group: str) -> bool:
+    """Return whether the works of a group lie on an axis."""
+    return group in SWEEPS

@@ -1,0 +1,118 @@
+"""The hot parts one by one, for those who work on the source; the names are those that asv knows.
+
+`asv` finds them if its `benchmark_dir` is this folder; ``python -m benchmarks small [NAME ...]``
+does without it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import timeit
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+import tinynet as tn
+from tinynet.engine.primitives import add
+from tinynet.engine.tensor import bind
+
+
+class Eager:
+    """Operations and their graph."""
+
+    def setup(self) -> None:
+        """Make what is measured."""
+        self.x = tn.tensor(np.ones((32, 32), "float32"), requires_grad=True)
+        self.plain = self.x.detach()
+
+    def time_bind(self) -> None:
+        """One operation, no gradient."""
+        bind(add, self.plain, self.plain)
+
+    def time_bind_with_gradient(self) -> None:
+        """One operation that leaves an equation."""
+        bind(add, self.x, self.x)
+
+    def time_chain_of_20(self) -> None:
+        """Twenty operations."""
+        y = self.x
+        for _ in range(20):
+            y = y + y
+
+    def time_chain_of_20_and_backward(self) -> None:
+        """The same and the way back."""
+        y = self.x
+        for _ in range(20):
+            y = y + y
+        y.sum().backward()
+        self.x.zero_grad()
+
+
+class Training:
+    """A network of two hidden layers."""
+
+    def setup(self) -> None:
+        """Make what is measured, and compile it."""
+        units = [tn.layers.Dense(32, activation="sigmoid") for _ in range(2)]
+        self.model = tn.Sequential([tn.Input((8,)), *units, tn.layers.Dense(1)])
+        self.model.compile(optimizer="adam", loss="mse")
+        self.x = np.ones((32, 8), "float32")
+        self.y = np.ones((32, 1), "float32")
+        self.model.train_on_batch(self.x, self.y)
+        self.model.predict(self.x[:1], verbose=0)
+        self.many = np.ones((3200, 8), "float32"), np.ones((3200, 1), "float32")
+
+    def time_forward(self) -> None:
+        """The layers, eagerly."""
+        self.model(self.x)
+
+    def time_compiled_step(self) -> None:
+        """One step."""
+        self.model.train_on_batch(self.x, self.y)
+
+    def time_epoch_of_100_compiled_steps(self) -> None:
+        """`fit` of a hundred steps."""
+        self.model.fit(*self.many, verbose=0)
+
+    def time_predict_one_row(self) -> None:
+        """`predict` of a row."""
+        self.model.predict(self.x[:1], verbose=0)
+
+
+class Compiling:
+    """From a model to its first step."""
+
+    def setup(self) -> None:
+        """Make the data."""
+        self.x, self.y = np.ones((32, 8), "float32"), np.ones((32, 1), "float32")
+
+    def time_build(self) -> None:
+        """A model of three layers."""
+        units = [tn.layers.Dense(32, activation="sigmoid") for _ in range(2)]
+        self.model = tn.Sequential([tn.Input((8,)), *units, tn.layers.Dense(1)])
+
+    def time_build_compile_and_first_step(self) -> None:
+        """The same, and its step recorded, compiled and run."""
+        self.time_build()
+        self.model.compile(optimizer="adam", loss="mse")
+        self.model.train_on_batch(self.x, self.y)
+
+
+def benchmarks() -> Iterator[tuple[str, Callable[[], None]]]:
+    """Yield names and functions, set up."""
+    for suite in (Eager, Training, Compiling):
+        made = suite()
+        made.setup()
+        for name, function in inspect.getmembers(made, inspect.ismethod):
+            if name.startswith("time_"):
+                yield f"{suite.__name__}.{name}", function
+
+
+def main(wanted: list[str]) -> None:
+    """Print the best of five, in microseconds, of those whose names contain a word wanted."""
+    for name, function in benchmarks():
+        if not wanted or any(word in name for word in wanted):
+            timer = timeit.Timer(function)
+            count, _ = timer.autorange()
+            print(f"{min(timer.repeat(5, max(1, count // 4))) / max(1, count // 4) * 1e6:10.1f} us"
+                  f"  {name}", flush=True)  # fmt: skip

@@ -1,0 +1,163 @@
+"""The process that a contestant has to itself: it answers requests, lines of JSON, one by one.
+
+Nothing is imported before it is asked for, as importing is measured, too. What libraries print goes
+to the error stream. Read next: `harness.py`, which asks.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import IO, Any
+
+SHORTEST = 2e-3  # seconds; what takes less is called several times for one reading of the clock
+
+
+class Bench:
+    """A contestant, and the measurement that it is ready for."""
+
+    def __init__(self, module: str, needs: list[str], options: dict[str, Any]) -> None:
+        """Keep what is to be imported later."""
+        self.module, self.needs, self.options = module, needs, options
+        self.once: Callable[[], Iterator[float]] = lambda: iter(())
+
+    def imports(self) -> dict[str, Any]:
+        """Return the seconds that importing its libraries takes."""
+        start = time.perf_counter()
+        for name in self.needs:
+            importlib.import_module(name)
+        return {"seconds": time.perf_counter() - start, "bytes": peak_memory()}
+
+    def prepare(self, work: Any) -> dict[str, Any]:
+        """Get ready for a work; return the losses or outputs by which it is checked."""
+        from .works import Work
+
+        work = Work(*work)
+        contestant = importlib.import_module(self.module)
+        gc.collect()
+        if work.kind == "predict":
+            self.once, found = self._predict(contestant, work)
+            return {"outputs": found}
+        fit = contestant.train(work, **self.options)
+        _, losses = fit(work.checked, False)
+        if work.kind == "fit":
+            self.once = _epochs(fit, work)
+        elif work.kind == "whole":
+            self.once = self._whole(contestant, work)
+        return {"losses": losses, "bytes": peak_memory()}
+
+    def measure(self, seconds: float) -> dict[str, Any]:
+        """Return the best and the median of what can be measured in that time, once at least."""
+        end = time.perf_counter() + seconds
+        found: list[float] = []
+        while not found or time.perf_counter() < end:
+            found += self.once()
+        found.sort()
+        return {"best": found[0], "median": found[len(found) // 2]}
+
+    def drop(self) -> dict[str, Any]:
+        """Forget the work."""
+        self.once = lambda: iter(())
+        gc.collect()
+        return {}
+
+    def control(self) -> dict[str, Any]:
+        """Return the seconds of a work that is always the same, for all threads and for one."""
+        import numpy as np
+
+        matrix = np.ones((512, 512), "float32")
+
+        def once() -> float:
+            start = time.perf_counter()
+            for _ in range(4):
+                matrix @ matrix
+            for number in range(10_000):
+                number * number
+            return time.perf_counter() - start
+
+        return {"seconds": sorted(once() for _ in range(9))[4]}
+
+    def _whole(self, contestant: Any, work: Any) -> Callable[[], Iterator[float]]:
+        def once() -> Iterator[float]:
+            start = time.perf_counter()
+            contestant.train(work, **self.options)(work.epochs, True)
+            yield time.perf_counter() - start
+
+        return once
+
+    def _predict(self, contestant: Any, work: Any) -> tuple[Callable[[], Iterator[float]], Any]:
+        import numpy as np
+
+        from .works import columns
+
+        x, _ = columns(work)
+        call = contestant.predict(work, **self.options)
+        outputs = np.array(call(x))
+        start = time.perf_counter()
+        call(x)
+        repeats = 1 + int(SHORTEST / (time.perf_counter() - start))
+
+        def once() -> Iterator[float]:
+            start = time.perf_counter()
+            for _ in range(repeats):
+                call(x)
+            yield (time.perf_counter() - start) / repeats
+
+        return once, outputs.tolist()
+
+
+def _epochs(fit: Any, work: Any) -> Callable[[], Iterator[float]]:
+    """Return a measurement of steps: of as many epochs in one fit as take a while."""
+    times, _ = fit(1, True)
+    epochs = 1 + int(10 * SHORTEST / max(times[-1], 1e-6))
+
+    def once() -> Iterator[float]:
+        times, losses = fit(epochs, True)
+        if losses[-1] != losses[-1] and losses[0] == losses[0]:
+            raise ArithmeticError("the loss became NaN while the time was taken")
+        return (seconds / work.steps for seconds in times)
+
+    return once
+
+
+def peak_memory() -> int:
+    """Return the most bytes that this process has ever held; 0 where nobody knows."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def keep_to_threads(threads: int) -> None:
+    """Keep this process to so many processors, where the system can: not all libraries ask."""
+    if hasattr(os, "sched_setaffinity"):
+        allowed = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, allowed[:threads])
+
+
+def serve(bench: Bench, requests: IO[str], answers: IO[str]) -> None:
+    """Answer until there are no more requests; an error is an answer, its last line."""
+    for line in requests:
+        request = json.loads(line)
+        try:
+            answer = getattr(bench, request.pop("do"))(**request)
+        except Exception as error:
+            traceback.print_exc()
+            answer = {"error": traceback.format_exception_only(error)[-1].strip()}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    given = json.loads(sys.argv[1])
+    keep_to_threads(given.pop("threads"))
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    serve(Bench(**given), sys.stdin, answers)
