@@ -12,6 +12,7 @@ Read next: `results.py`.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -29,7 +30,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .contestants import BASE, Contestant, by_hand
-from .results import Failed, Result, installed_bytes
+from .results import ContestantError, Result, installed_bytes
 from .works import FRESH, Work, columns
 
 TOLERANCE = 3e-4  # relative, of each epoch's loss; Adam's epsilon is not in the same place for all
@@ -51,9 +52,8 @@ class Worker:
 
     def __init__(self, contestant: Contestant, settings: Settings) -> None:
         """Start it."""
-        module = contestant.module
         given = {
-            "module": module if "." in module else f"benchmarks.contestants.{module}",
+            "module": contestant.module,
             "needs": contestant.needs,
             "options": contestant.options,
             "threads": settings.threads,
@@ -75,10 +75,9 @@ class Worker:
 
         Raises
         ------
-        Failed
+        ContestantError
             For an error on the other side, a process that died, and one that took too long.
         """
-        assert self.process.stdin and self.process.stdout
         clock = threading.Timer(self.settings.limit, self.process.kill)
         clock.start()
         self.signal("SIGCONT")
@@ -92,12 +91,12 @@ class Worker:
         if not line:
             code = self.process.wait()
             if late:
-                raise Failed("late", f"gave no answer within {self.settings.limit:g} s")
-            raise Failed("crashed", self.last_words() or f"ended with code {code}")
+                raise ContestantError("late", f"gave no answer within {self.settings.limit:g} s")
+            raise ContestantError("crashed", self.last_words() or f"ended with code {code}")
         self.signal("SIGSTOP")
         answer = json.loads(line)
         if "error" in answer:
-            raise Failed("crashed", answer["error"])
+            raise ContestantError("crashed", answer["error"])
         return answer
 
     def signal(self, name: str) -> None:
@@ -120,7 +119,7 @@ class Worker:
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout, self.errors):
             with contextlib.suppress(BrokenPipeError):  # what it was too late to read
-                stream.close()  # type: ignore[union-attr]
+                stream.close()
 
 
 def environment(contestant: Contestant, threads: int) -> dict[str, str]:
@@ -143,7 +142,9 @@ class Team:
         """Start the processes that are not there, and let them import at the same time."""
 
         def start(name: str) -> None:
-            with contextlib.suppress(Failed):  # it will fail again when it is to do something
+            with contextlib.suppress(
+                ContestantError
+            ):  # it will fail again when it is to do something
                 self.ask(name, "imports")
 
         with ThreadPoolExecutor(self.settings.threads) as pool:
@@ -155,7 +156,7 @@ class Team:
             self.workers[name] = Worker(self.contestants[name], self.settings)
         try:
             return self.workers[name].ask(do, **request)
-        except Failed:
+        except ContestantError:
             self.workers.pop(name).stop()
             raise
 
@@ -269,7 +270,7 @@ def _warm(
     yield from [turn] * rounds
     for result in asked:
         if result.contestant in team.workers:
-            with contextlib.suppress(Failed):
+            with contextlib.suppress(ContestantError):
                 team.ask(result.contestant, "drop")
 
 
@@ -285,7 +286,7 @@ def _fresh(
             if result.status != "ok":
                 continue
             with result.or_failed():
-                answer, seconds = team.ask_fresh(result.contestant, **request)  # type: ignore[arg-type]
+                answer, seconds = team.ask_fresh(result.contestant, **request)
                 if reference:
                     check(result, answer, reference, team)
                 amount = {"import": answer.get("seconds"), "cold": seconds}
@@ -305,13 +306,15 @@ def check(
     result.error = error_of(answer, reference)
     if not result.error <= TOLERANCE:
         (key,) = reference
-        raise Failed("wrong", f"{key} are off by {result.error:.1e}, more than {TOLERANCE:g}")
+        raise ContestantError(
+            "wrong", f"{key} are off by {result.error:.1e}, more than {TOLERANCE:g}"
+        )
 
 
 def quiet_rounds(readings: list[float], log: dict[str, list[float]]) -> list[bool]:
     """Return for each round of a work whether the control was quiet before it and after it."""
     most = DISTURBED * min((reading for found in log.values() for reading in found), default=0)
-    return [max(pair) <= most for pair in zip(readings, readings[1:], strict=False)]
+    return [max(pair) <= most for pair in itertools.pairwise(readings)]
 
 
 def summarize(found: list[Result], quiet: list[bool]) -> None:

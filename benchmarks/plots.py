@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,10 @@ def bars(run: Run, group: str) -> Any:
         colours = [LIMIT if name in LIMITS else COLOURS.get(name, OTHER) for name in names]
         ax.barh(range(len(names)), heights, color=colours, log=True)
         ax.set(title=work, xlabel=KINDS[run["works"][work]["kind"]].unit)
+        ax.xaxis.set_minor_formatter("")
+        # Bars on such an axis begin somewhere: here at a power of ten.
+        ends = [min(values.values(), default=1), max(values.values(), default=1)]
+        ax.set_xlim(10 ** math.floor(math.log10(ends[0])), 10 ** math.ceil(math.log10(ends[1])))
         if "numpy" in values:
             ax.axvline(values["numpy"], color=COLOURS["numpy"], lw=0.8)
         ax.spines[["top", "right"]].set_visible(False)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .works import KINDS, SWEEPS
+from .works import KINDS
 
 Run = dict[str, Any]
 MARKS = "<!-- from the committed run: python -m benchmarks readme -->\n", "<!-- end -->\n"
@@ -152,14 +152,7 @@ def write_readme(run: Run, path: Path) -> None:
     before, after = MARKS
     pattern = re.escape(before) + ".*?" + re.escape(after)
     old = path.read_text()
-    new, count = re.subn(
-        pattern, lambda _: f"{before}\n{readme(run)}\n{after}", old, flags=re.S
-    )
+    new, count = re.subn(pattern, lambda _: f"{before}\n{readme(run)}\n{after}", old, flags=re.S)
     if count != 1:
         raise ValueError(f"{path} should have the marks {before!r} and {after!r}, once each")
     path.write_text(new)
-
-
-def is_sweep(group: str) -> bool:
-    """Return whether the works of a group lie on an axis."""
-    return group in SWEEPS

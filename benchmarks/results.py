@@ -30,7 +30,7 @@ STATUSES = {
 }
 
 
-class Failed(Exception):
+class ContestantError(Exception):
     """A contestant has no time; the status says how that is counted, the note why."""
 
     def __init__(self, status: str, note: str) -> None:
@@ -65,7 +65,7 @@ class Result:
         """Note the failure of what is done within."""
         try:
             yield
-        except Failed as failure:
+        except ContestantError as failure:
             self.status, self.note = failure.status, failure.note
 
 
@@ -176,7 +176,7 @@ _TYPES = {
 def problems(value: Any, schema: dict[str, Any] = SCHEMA, path: str = "$") -> list[str]:
     """Return what is wrong with a value, by the parts of JSON Schema that `SCHEMA` uses."""
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    fits = [isinstance(value, _TYPES[kind]) for kind in kinds]  # type: ignore[arg-type]
+    fits = [isinstance(value, _TYPES[kind]) for kind in kinds]
     if not any(fits) or (isinstance(value, bool) and "boolean" not in kinds):
         return [f"{path} should be {' or '.join(kinds)}, is {value!r}"]
     if value not in schema.get("enum", [value]):

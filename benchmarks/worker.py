@@ -39,7 +39,7 @@ class Bench:
         from .works import Work
 
         work = Work(*work)
-        contestant = importlib.import_module(self.module)
+        contestant = importlib.import_module(self.module, "benchmarks.contestants")
         gc.collect()
         if work.kind == "predict":
             self.once, found = self._predict(contestant, work)
@@ -151,7 +151,7 @@ def serve(bench: Bench, requests: IO[str], answers: IO[str]) -> None:
             answer = getattr(bench, request.pop("do"))(**request)
         except Exception as error:
             traceback.print_exc()
-            answer = {"error": traceback.format_exception_only(error)[-1].strip()}
+            answer = {"error": "".join(traceback.format_exception_only(error)).splitlines()[-1]}
         print(json.dumps(answer), file=answers, flush=True)
 
 

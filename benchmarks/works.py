@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Kind(NamedTuple):
-    """How a work is measured: in which unit, what that is in seconds or bytes, and what it means."""
+    """How a work is measured: the unit, that in seconds or bytes, and what it means."""
 
     unit: str
     scale: float
@@ -32,7 +32,7 @@ FRESH = ("cold", "import", "memory")  # a process for each round
 
 
 class Work(NamedTuple):
-    """What is done: layers' sizes, rows, batch, optimizer. A sweep's work is at `at` on its axis."""
+    """What is done: sizes of layers, rows, batch, optimizer. A sweep has it at `at` on its axis."""
 
     group: str
     kind: str
@@ -73,12 +73,12 @@ WORKS = {
     "small": Work("networks", "fit", *SMALL),
     "mnist-sized": Work("networks", "fit", *MNIST),
     "wide": Work("networks", "fit", *WIDE),
-    "first seed": Work("seeds", "whole", **FIRST),  # type: ignore[arg-type]
-    "second seed": Work("seeds", "whole", optimizer="sgd", **SECOND),  # type: ignore[arg-type]
+    "first seed": Work("seeds", "whole", **FIRST),
+    "second seed": Work("seeds", "whole", optimizer="sgd", **SECOND),
     "predict one": Work("predict", "predict", *NEURON[:1], 1, 1),
     "predict one, small": Work("predict", "predict", *SMALL[:1], 1, 1),
     "predict 10000, small": Work("predict", "predict", *SMALL[:1], 10_000, 10_000),
-    "first model": Work("start", "cold", **FIRST),  # type: ignore[arg-type]
+    "first model": Work("start", "cold", **FIRST),
     "import": Work("start", "import"),
     "installed": Work("start", "size"),
     "memory, small": Work("memory", "memory", *SMALL),

@@ -1,10 +1,10 @@
 """With what it is measured: a table of contestants, and what they have in common.
 
-A contestant's module has two functions. ``train(work, **options)`` returns ``fit(epochs, shuffle)``,
-which trains on and returns the seconds and the losses of the epochs; the batches are taken in the
-given order unless `shuffle`. ``predict(work, **options)`` returns a function from inputs to outputs,
-with the initial weights. Each module imports its library within these, so that the table can be
-read where the library is missing. Read next: `by_hand.py`, then `keras.py`.
+A contestant's module has two functions. ``train(work, **options)`` returns a function
+``fit(epochs, shuffle)``, which trains on and returns the seconds and the losses of the epochs; the
+batches are taken in the given order unless `shuffle`. ``predict(work, **options)`` returns a
+function from inputs to outputs, with the initial weights. Each module imports its library within
+these, so that it can be read where the library is missing. Read next: `by_hand.py`, then `keras.py`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Fit = Callable[[int, bool], tuple[list[float], list[float]]]
 class Contestant(NamedTuple):
     """One row of the table.
 
-    `needs` are modules and `programs` commands, without which it is left out. `leaves` are kinds
-    and groups of works that it is not asked for, `largest` the multiplications of a forward pass
-    above which it isn't, `slow` says that ``--quick`` does without it. A `limit` does less than the
-    work: it has no loss to compare.
+    `module` is relative to this package, or absolute. `needs` are modules and `programs` commands,
+    without which it is left out. `leaves` are kinds and groups of works that it is not asked for,
+    `largest` the multiplications of a forward pass above which it isn't; `slow` says that
+    ``--quick`` does without it. A `limit` does less than the work: it has no loss to compare.
     """
 
     label: str
@@ -57,24 +57,24 @@ class Contestant(NamedTuple):
 def _keras_on(backend: str, label: str, **more: Any) -> Contestant:
     environment = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     needs = (backend, "keras")
-    return Contestant(label, "keras", needs, {"library": "keras"}, environment, **more)
+    return Contestant(label, ".keras", needs, {"library": "keras"}, environment, **more)
 
 
 FRESH_AND_SIZE = ("cold", "import", "memory", "size")
 CONTESTANTS = {
-    "tinynet": Contestant("tinynet", "keras", ("tinynet",), {"library": "tinynet"}),
+    "tinynet": Contestant("tinynet", ".keras", ("tinynet",), {"library": "tinynet"}),
     "tinynet-eager": Contestant(
         "tinynet, eager",
-        "keras",
+        ".keras",
         ("tinynet",),
         {"library": "tinynet", "run_eagerly": True},
         leaves=("import", "size"),
     ),
-    "numpy": Contestant("NumPy by hand", "by_hand", ("numpy",)),
-    "c": Contestant("C by hand", "c", ("numpy",), programs=("cc",), largest=3e7),
+    "numpy": Contestant("NumPy by hand", ".by_hand", ("numpy",)),
+    "c": Contestant("C by hand", ".c", ("numpy",), programs=("cc",), largest=3e7),
     "products": Contestant(
         "matrix products alone",
-        "products",
+        ".products",
         ("numpy",),
         leaves=("whole", *FRESH_AND_SIZE),
         limit=True,
@@ -82,28 +82,28 @@ CONTESTANTS = {
     "keras-jax": _keras_on("jax", "Keras on JAX"),
     "keras-tensorflow": _keras_on("tensorflow", "Keras on TensorFlow", slow=True),
     "keras-torch": _keras_on("torch", "Keras on PyTorch", slow=True),
-    "torch": Contestant("PyTorch", "torch", ("torch",)),
+    "torch": Contestant("PyTorch", ".torch", ("torch",)),
     "torch-compiled": Contestant(
         "PyTorch, compiled",
-        "torch",
+        ".torch",
         ("torch",),
         {"compiled": True},
         programs=("g++",),
         leaves=(*SWEEPS, "import", "size"),
         slow=True,
     ),
-    "jax": Contestant("JAX, jitted step", "jax", ("jax",)),
+    "jax": Contestant("JAX, jitted step", ".jax", ("jax",)),
     "jax-scan": Contestant(
         "JAX, scanned epoch",
-        "jax",
+        ".jax",
         ("jax",),
         {"scanned": True},
         leaves=("predict", "import", "size"),
     ),
-    "autograd": Contestant("HIPS autograd", "autograd", ("autograd",)),
-    "mygrad": Contestant("MyGrad", "mygrad", ("mygrad",)),
-    "micrograd": Contestant("micrograd", "micrograd", ("micrograd",), largest=1e4),
-    "sklearn": Contestant("scikit-learn MLPRegressor", "sklearn", ("sklearn",)),
+    "autograd": Contestant("HIPS autograd", ".autograd", ("autograd",)),
+    "mygrad": Contestant("MyGrad", ".mygrad", ("mygrad",)),
+    "micrograd": Contestant("micrograd", ".micrograd", ("micrograd",), largest=1e4),
+    "sklearn": Contestant("scikit-learn MLPRegressor", ".sklearn", ("sklearn",)),
 }
 BASE = "numpy"  # the contestant that the others are compared with
 

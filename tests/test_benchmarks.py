@@ -1,0 +1,403 @@
+"""The benchmarks measure what they say, and notice what is wrong, missing, broken or disturbed."""
+
+import copy
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import compare, plots, report, results, small
+from benchmarks.__main__ import COMMITTED, described, main, options_of
+from benchmarks.contestants import CONTESTANTS, Contestant, by_hand, c
+from benchmarks.harness import (
+    TOLERANCE,
+    Settings,
+    error_of,
+    heard,
+    quiet_rounds,
+    run,
+    summarize,
+)
+from benchmarks.results import Result
+from benchmarks.works import QUICK, SWEEPS, WORKS, Work, columns, initial, works_named
+
+PROJECT = Path(__file__).parent.parent
+TINY = Work("networks", "fit", (3, 4, 2), 20, 8)  # a last batch of four
+BRIEF = Settings(rounds=1, seconds=0.001, threads=1, limit=60)
+
+
+def toy(how, **more):
+    return Contestant(how, "toy_contestants", ("numpy",), {"how": how}, **more)
+
+
+@pytest.fixture(autouse=True)
+def workers_find_the_toys(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT / "tests"), prepend=":")
+
+
+def outcome(work, contestants, settings=BRIEF, **more):
+    found, _ = run({"work": work}, contestants, settings, **more)
+    return {result.contestant: result for result in found}
+
+
+def test_what_is_wrong_broken_or_missing_is_reported_and_the_rest_goes_on():
+    ways = ("other rate", "no numbers", "raises", "dies", "dies when timed", "prints")
+    contestants = {how: toy(how) for how in ways}
+    contestants["absent"] = Contestant("absent", "toy_contestants", ("no_such_library",))
+    contestants["no program"] = toy("right", programs=("no-such-program",))
+    contestants["too large"] = toy("right", largest=1)
+    contestants["numpy"] = toy("right")
+    found = outcome(TINY, contestants)
+    assert {name: (r.status, r.note) for name, r in found.items() if r.status != "wrong"} == {
+        "raises": ("crashed", "boiled over"),
+        "dies": ("crashed", "last words"),
+        "dies when timed": ("crashed", "ended with code 4"),
+        "absent": ("missing", "needs no_such_library"),
+        "no program": ("missing", "needs no-such-program"),
+        "too large": ("skipped", "would take too long"),
+        "prints": ("ok", ""),
+        "numpy": ("ok", ""),
+    }
+    for how in ("other rate", "no numbers"):
+        assert found[how].best is None
+        assert found[how].error > TOLERANCE
+        assert "losses are off by" in found[how].note
+    for name in ("prints", "numpy"):
+        assert 0 < found[name].best <= found[name].median
+        assert found[name].error < 1e-6
+    assert found["numpy"].ratio == 1
+
+
+def test_who_gives_no_answer_is_ended_and_asked_again_for_the_next_work():
+    contestants = {"sleeps": toy("sleeps")}
+    works = {"fit": TINY, "predict": TINY._replace(kind="predict", rows=1)}
+    found, _ = run(works, contestants, BRIEF._replace(limit=2))
+    assert [(r.work, r.status) for r in found] == [("fit", "late"), ("predict", "ok")]
+    assert found[0].note == "gave no answer within 2 s"
+
+
+def test_other_outputs_are_caught_too():
+    contestants = {how: toy(how) for how in ("right", "other rate")}
+    found = outcome(TINY._replace(kind="predict"), contestants)
+    assert found["right"].status == "ok"
+    assert found["other rate"].status == "wrong"
+    assert "outputs are off by" in found["other rate"].note
+
+
+@pytest.mark.parametrize("kind", ["whole", "cold", "import", "memory", "size"])
+def test_each_kind_of_work_is_measured(kind):
+    found = outcome(TINY._replace(kind=kind), {"numpy": toy("right")})["numpy"]
+    assert found.status == "ok"
+    assert found.best > 0
+    assert found.ratio == 1
+    if kind in ("memory", "size"):
+        assert 10 * 2**20 < found.best < 2**32  # bytes: NumPy alone is some tens of megabytes
+
+
+def test_all_contestants_that_start_quickly_reach_the_same_losses():
+    names = ("tinynet", "tinynet-eager", "numpy", "c", "products", "autograd", "mygrad")
+    chosen = {name: CONTESTANTS[name] for name in (*names, "micrograd", "sklearn", "jax-scan")}
+    found = outcome(TINY, chosen)
+    assert {r.status for r in found.values()} <= {"ok", "missing"}, found
+    assert all(found[name].status == "ok" for name in ("tinynet", "tinynet-eager", "numpy"))
+    assert found["products"].error is None  # a limit has no loss
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("sizes", [(1, 1), (3, 4, 2), (5, 7, 3, 6, 1)])
+def test_the_loops_in_c_and_in_numpy_compute_the_same(sizes, optimizer):
+    work = Work("networks", "fit", sizes, 20, 8, optimizer=optimizer, rate=0.05)
+    (_, exact), (_, numpy), (_, in_c) = (
+        fit(20, False)
+        for fit in (by_hand.train(work, "float64"), by_hand.train(work), c.train(work))
+    )
+    np.testing.assert_allclose(numpy, exact, rtol=1e-4)
+    np.testing.assert_allclose(in_c, exact, rtol=1e-4)
+    x = np.random.default_rng(2).standard_normal((20, sizes[0]), "float32")
+    np.testing.assert_allclose(c.predict(work)(x), by_hand.predict(work)(x), atol=1e-5)
+
+
+def test_the_loop_by_hand_follows_the_gradient():
+    """One step of SGD on one row by the formulas: w - 0.1 * 2 * (w x + b - y) x, and its loss."""
+    work = Work("networks", "fit", (1, 1), 1, 1, optimizer="sgd", rate=0.1)
+    (x, y), (w, b) = columns(work, "float64"), initial(work)
+    error = (x * w + b - y).item()
+    after = (x * (w - 0.2 * error * x) + (b - 0.2 * error) - y).item()
+    _, losses = by_hand.train(work, "float64")(2, False)
+    np.testing.assert_allclose(losses, [error**2, after**2])
+
+
+def test_the_error_is_that_of_the_worst_epoch_and_infinite_for_what_cannot_be_compared():
+    right = {"losses": [2.0, 1.0]}
+    assert error_of({"losses": [2.0, 1.01]}, right) == pytest.approx(0.01)
+    for other in ([2.0], [2.0, float("nan")], [2.0, float("inf")]):
+        assert error_of({"losses": other}, right) == float("inf")
+
+
+def results_of(**bests):
+    return [
+        Result("work", name, "ok", best_of_rounds=rounds, median_of_rounds=rounds)
+        for name, rounds in bests.items()
+    ]
+
+
+def test_ratios_are_those_of_paired_rounds():
+    """The machine is 1, 100 and 10 times slower: the ratio is 2 in two rounds and 3 in one.
+
+    That of the bests would be 3, that of the means 223 / 111.
+    """
+    found = results_of(numpy=[1.0, 100.0, 10.0], toy=[3.0, 200.0, 20.0])
+    summarize(found, [True] * 3)
+    assert [result.ratio for result in found] == [1, 2]
+    assert (found[1].best, found[1].median) == (3, 20)
+
+
+def test_disturbed_rounds_count_for_the_best_alone():
+    found = results_of(numpy=[1.0, 1.0, 1.0], toy=[5.0, 2.0, 2.0])
+    summarize(found, [False, True, False])
+    assert (found[1].best, found[1].median, found[1].ratio) == (2, 2, 2)
+    found = results_of(numpy=[1.0, 1.0, 1.0], toy=[1.0, 5.0, 2.0])
+    summarize(found, [False, True, False])
+    assert (found[1].best, found[1].median, found[1].ratio) == (1, 5, 5)
+    summarize(found, [False, False, False])  # better than none
+    assert (found[1].median, found[1].ratio) == (2, 2)
+
+
+def test_the_control_fires_when_the_machine_is_under_load():
+    readings = iter([1.0, 1.1, 1.9, 1.2])
+    told = []
+    _, control = run(
+        {"work": TINY},
+        {"numpy": toy("right")},
+        BRIEF._replace(rounds=3),
+        tell=lambda name, found, heard: told.append(heard["disturbed"]),
+        control=lambda: next(readings),
+    )
+    assert quiet_rounds([1.0, 1.1, 1.9, 1.2], control["readings"]) == [True, False, False]
+    assert (control["rounds"], control["disturbed"], told) == (3, 2, [2])
+    assert "disturbed: in 2 of 3 rounds" in report.disturbed(control)
+
+
+def test_a_work_that_was_disturbed_throughout_is_found_by_the_others():
+    log = {"loaded": [2.0, 2.1], "quiet": [1.0, 1.0]}
+    assert heard(log, ["loaded", "quiet"])["disturbed"] == 1
+    assert report.disturbed(heard({"quiet": [1.0, 1.0]}, ["quiet"])) == ""
+
+
+def test_the_control_is_read_from_a_process_before_each_round_and_after_the_last():
+    _, control = run({"work": TINY}, {}, BRIEF._replace(rounds=2))
+    assert [len(readings) for readings in control["readings"].values()] == [3]
+    assert min(control["readings"]["work"]) > 0
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A run by the command, of loops in NumPy and C at a network and a sweep, as its file."""
+    folder = tmp_path_factory.mktemp("run")
+    works = ["--works", "3-4-1:16:8", "width 4", "width 16", "installed"]
+    options = ["--contestants", "numpy", "c", "products", "--rounds", "1", "--out", str(folder)]
+    assert main(["--quick", *works, *options]) == 0
+    return folder
+
+
+def test_one_command_writes_text_markdown_json_and_pictures(measured):
+    assert sorted(path.name for path in measured.iterdir()) == [
+        "asked-for.png",
+        "results.json",
+        "results.md",
+        "scaling.png",
+        "start.png",
+    ]
+    found = results.load(measured / "results.json")
+    assert results.problems(found) == []
+    assert set(found["versions"]) >= {"python", "numpy"}
+    page = (measured / "results.md").read_text()
+    for told in (found["date"], found["machine"]["processor"], "| NumPy by hand |", "1.00"):
+        assert told in page
+
+
+def test_the_text_has_best_median_ratio_and_loss_or_why_not():
+    rows = [
+        {"contestant": "a", "status": "ok", "best": 2e-6, "median": 3e-6, "ratio": 1.5, "loss": 1},
+        {"contestant": "b", "status": "late", "note": "slept", "best": None},
+    ]
+    text = report.text("neuron", described(WORKS["neuron"]), rows, {"a": "A", "b": "B"})
+    assert "A                                2.00       3.00     1.50  1.000000" in text
+    assert "B                          late: slept" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.123, "0.12"), (9.94, "9.94"), (12.34, "12.3"), (1263, "1,260")]
+)
+def test_numbers_have_three_digits(value, shown):
+    assert report.number(value) == shown
+
+
+def test_the_schema_describes_every_field_and_refuses_what_it_does_not_know(measured, tmp_path):
+    def walk(schema):
+        if "type" in schema:
+            assert schema["description"]
+        for part in (*schema.get("properties", {}).values(), schema.get("items")):
+            if part:
+                walk(part)
+
+    walk(results.SCHEMA)
+    good = results.load(measured / "results.json")
+    for change, message in (
+        (lambda run: run.pop("date"), r"\$\.date is missing"),
+        (lambda run: run.update(schema=99), r"\$\.schema should be one of"),
+        (lambda run: run["results"][0].update(best="quick"), r"results\[0\]\.best should be"),
+        (lambda run: run["results"][0].update(more=1), r"results\[0\]\.more is not known"),
+        (lambda run: run["settings"].update(threads=True), r"threads should be integer"),
+    ):
+        bad = copy.deepcopy(good)
+        change(bad)
+        (tmp_path / "bad.json").write_text(json.dumps(bad))
+        with pytest.raises(ValueError, match=message):
+            results.load(tmp_path / "bad.json")
+    (tmp_path / "bad.json").write_text("{")
+    with pytest.raises(ValueError, match="is not JSON"):
+        results.load(tmp_path / "bad.json")
+
+
+def test_the_own_check_agrees_with_json_schema(measured):
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.validate(json.loads((measured / "results.json").read_text()), results.SCHEMA)
+
+
+def slower(found, factor, contestant="c"):
+    new = copy.deepcopy(found)
+    for result in new["results"]:
+        if result["contestant"] == contestant and result["ratio"]:
+            result["ratio"] *= factor
+            result["best"] *= factor
+    return new
+
+
+def test_compare_finds_a_regression(measured, tmp_path, capsys):
+    old = measured / "results.json"
+    found = results.load(old)
+    new = tmp_path / "new.json"
+    results.save(slower(found, 1.5), new)
+    names = ["--contestants", "c"]
+    assert main(["compare", str(old), str(old), *names]) == 0
+    assert "No change" in capsys.readouterr().out
+    assert main(["compare", str(old), str(new), *names]) == 1
+    assert "1.50  width 4" in capsys.readouterr().out
+    assert main(["compare", str(new), str(old), *names]) == 0  # quicker is no regression
+    assert "0.67  width 4" in capsys.readouterr().out
+    assert main(["compare", str(old), str(new), *names, "--tolerance", "1.6"]) == 0
+    assert main(["compare", str(old), str(new)]) == 0  # it was not tinynet
+
+
+def test_compare_takes_ratios_so_that_a_slower_machine_is_no_regression(measured):
+    old = results.load(measured / "results.json")
+    new = copy.deepcopy(old)
+    for result in new["results"]:
+        if result["best"]:
+            result["best"] *= 3
+    found = {(c.work, c.contestant): c.factor for c in compare.changes(old, new)}
+    assert found["width 4", "c"] == 1
+    assert found["width 4", "numpy"] == pytest.approx(3)  # which the ratios are to
+
+
+def test_what_no_longer_works_is_a_regression(measured):
+    old = results.load(measured / "results.json")
+    new = copy.deepcopy(old)
+    new["results"][1] |= {"status": "wrong", "note": "off"}
+    worst = compare.changes(old, new)[0]
+    assert worst.factor == float("inf")
+    assert worst.note == "wrong: off"
+    assert compare.regressions([worst], 9.0, [worst.contestant]) == [worst]
+
+
+def test_compare_says_what_else_is_different(measured):
+    old = results.load(measured / "results.json")
+    new = copy.deepcopy(old)
+    new["machine"]["cores"] = "64"
+    (line,) = compare.comparable(old, new)
+    assert line.endswith("-> 64")
+    assert line.startswith("machine cores")
+
+
+def test_the_curves_are_the_numbers_and_the_limits_are_drawn_as_such(measured):
+    found = results.load(measured / "results.json")
+    (ax,) = plots.scaling(found).axes
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    labels = [contestant["label"] for contestant in found["contestants"].values()]
+    assert list(lines) == labels
+    for name, label in zip(found["contestants"], labels, strict=True):
+        bests = [report.of_work(found, f"width {n}")[name]["best"] * 1e6 for n in (4, 16)]
+        np.testing.assert_allclose(lines[label].get_xdata(), [4, 16])
+        np.testing.assert_allclose(lines[label].get_ydata(), bests)
+    assert lines["matrix products alone"].get_linestyle() == "--"
+    assert lines["C by hand"].get_linestyle() == ":"
+    assert lines["NumPy by hand"].get_linestyle() == "-"
+
+
+def test_the_bars_are_the_numbers(measured):
+    found = results.load(measured / "results.json")
+    (ax,) = plots.bars(found, "asked for").axes
+    assert ax.get_xscale() == "log"
+    widths = [bar.get_width() for bar in ax.patches]
+    shown = report.of_work(found, "3-4-1:16:8")
+    np.testing.assert_allclose(widths, [shown[n]["best"] * 1e6 for n in found["contestants"]])
+
+
+def test_works_are_found_by_name_group_or_shape():
+    assert list(works_named(["neuron"])) == ["neuron"]
+    assert list(works_named(["depth"])) == [f"depth {n}" for n in (1, 2, 4, 8, 16)]
+    assert works_named(["8-32-1:100:10"])["8-32-1:100:10"].sizes == (8, 32, 1)
+    with pytest.raises(ValueError, match="Received: 'neurone'"):
+        works_named(["neurone"])
+
+
+@pytest.mark.parametrize("bad", [["--works", "x"], ["--contestants", "x"], ["--rounds", "0"]])
+def test_the_command_refuses_what_it_does_not_know_and_says_what_it_received(bad, capsys):
+    with pytest.raises(SystemExit):
+        options_of(bad)
+    assert f"Received: {bad[1]}" in capsys.readouterr().err.replace("'", "")
+
+
+def test_the_sweeps_have_five_points_and_the_quick_works_exist():
+    assert set(QUICK) <= set(WORKS)
+    for group in SWEEPS:
+        places = [work.at for work in WORKS.values() if work.group == group]
+        assert places == sorted(set(places))
+        assert len(places) == 5
+
+
+def test_the_small_benchmarks_run():
+    ran = [name for name, function in small.benchmarks() if function() is None]
+    assert {"Eager.time_bind", "Training.time_compiled_step"} <= set(ran)
+    assert all(name.split(".")[1].startswith("time_") for name in ran)
+
+
+def test_the_section_of_the_readme_is_written_between_its_marks(measured, tmp_path):
+    found = results.load(measured / "results.json")
+    page = tmp_path / "README.md"
+    before, after = report.MARKS
+    page.write_text(f"# Title\n{before}old\n{after}rest\n")
+    for _ in range(2):  # the second time over the first
+        report.write_readme(found, page)
+        text = page.read_text()
+        assert "old" not in text
+        assert text.startswith("# Title\n")
+        assert text.endswith("rest\n")
+        assert found["date"] in text
+        assert found["machine"]["processor"] in text
+    page.write_text("no marks")
+    with pytest.raises(ValueError, match="should have the marks"):
+        report.write_readme(found, page)
+
+
+@pytest.mark.skipif(not COMMITTED.exists(), reason="no run is committed")
+def test_every_number_of_the_readme_is_in_the_committed_run():
+    before, after = report.MARKS
+    text = (PROJECT / "README.md").read_text()
+    section = text[text.index(before) + len(before) : text.index(after)]
+    assert section.strip() == report.readme(results.load(COMMITTED)).strip()
