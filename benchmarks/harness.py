@@ -33,7 +33,7 @@ from .contestants import BASE, Contestant, by_hand
 from .results import ContestantError, Result, installed_bytes
 from .works import FRESH, Work, columns
 
-TOLERANCE = 3e-4  # relative, of each epoch's loss; Adam's epsilon is not in the same place for all
+TOLERANCE = 1e-4  # relative, of the loss of each epoch, or of outputs
 DISTURBED = 1.25  # times the best control
 PROJECT = Path(__file__).parent.parent
 
@@ -142,9 +142,7 @@ class Team:
         """Start the processes that are not there, and let them import at the same time."""
 
         def start(name: str) -> None:
-            with contextlib.suppress(
-                ContestantError
-            ):  # it will fail again when it is to do something
+            with contextlib.suppress(ContestantError):  # it fails again when it is to work
                 self.ask(name, "imports")
 
         with ThreadPoolExecutor(self.settings.threads) as pool:

@@ -4,7 +4,8 @@ A contestant's module has two functions. ``train(work, **options)`` returns a fu
 ``fit(epochs, shuffle)``, which trains on and returns the seconds and the losses of the epochs; the
 batches are taken in the given order unless `shuffle`. ``predict(work, **options)`` returns a
 function from inputs to outputs, with the initial weights. Each module imports its library within
-these, so that it can be read where the library is missing. Read next: `by_hand.py`, then `keras.py`.
+these, so that it can be read where the library is missing.
+Read next: `by_hand.py`, then `keras.py`.
 """
 
 from __future__ import annotations

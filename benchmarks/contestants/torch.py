@@ -25,7 +25,11 @@ def _model(work: Work) -> Any:
 
 
 def train(work: Work, compiled: bool = False) -> Fit:
-    """Return the usual loop. Adam's epsilon is Keras's, added before the correction of the bias."""
+    """Return the usual loop.
+
+    PyTorch adds Adam's epsilon to a velocity that is corrected for its start, Keras to one that is
+    not: what is given it grows accordingly.
+    """
     import torch
 
     x, y = (torch.from_numpy(a) for a in columns(work))
@@ -36,6 +40,7 @@ def train(work: Work, compiled: bool = False) -> Fit:
         if work.optimizer == "adam"
         else torch.optim.SGD(weights, lr=work.rate)
     )
+    settings, step = optimizer.param_groups[0], 0
     mean_squared_error = torch.nn.MSELoss()
 
     def loss_of(x: Any, y: Any) -> Any:
@@ -45,6 +50,7 @@ def train(work: Work, compiled: bool = False) -> Fit:
         loss_of = torch.compile(loss_of)
 
     def epoch(shuffle: bool) -> float:
+        nonlocal step
         total = torch.zeros(())
         order = torch.randperm(work.rows) if shuffle else torch.arange(work.rows)
         for start in range(0, work.rows, work.batch):
@@ -52,6 +58,9 @@ def train(work: Work, compiled: bool = False) -> Fit:
             loss = loss_of(x[rows], y[rows])
             optimizer.zero_grad()
             loss.backward()
+            step += 1
+            if "eps" in settings:
+                settings["eps"] = 1e-7 / (1 - 0.999**step) ** 0.5
             optimizer.step()
             total += loss.detach() * len(rows)
         return total.item() / work.rows
