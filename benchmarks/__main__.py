@@ -68,7 +68,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Run what is asked for, tell of each work when it is done, and return the run."""
     contestants = contestants_of(options)
     rounds = options.rounds or (2 if options.quick else 5)
-    seconds = 0.04 if options.quick else 0.12
+    seconds = 0.04 if options.quick else 0.1
     settings = Settings(rounds, seconds, options.threads, options.limit)
     labels = {name: contestant.label for name, contestant in contestants.items()}
     works = {name: described(work) for name, work in options.works.items()}

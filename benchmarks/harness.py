@@ -42,7 +42,7 @@ class Settings(NamedTuple):
     """How long and how often: rounds, seconds for each turn, threads, the limit of one answer."""
 
     rounds: int = 5
-    seconds: float = 0.12
+    seconds: float = 0.1
     threads: int = os.cpu_count() or 1
     limit: float = 90.0
 

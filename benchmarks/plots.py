@@ -67,6 +67,7 @@ def scaling(run: Run) -> Any:
     axes = figure.subplots(1, len(sweeps), sharey=True, squeeze=False)[0]
     for ax, (group, works) in zip(axes, sweeps.items(), strict=True):
         points = {run["works"][work]["at"]: measured(run, work) for work in works}
+        ends: dict[str, tuple[float, float]] = {}
         for name, contestant in run["contestants"].items():
             curve = [(at, values[name]) for at, values in sorted(points.items()) if name in values]
             if curve:
@@ -77,8 +78,12 @@ def scaling(run: Run) -> Any:
                     style["lw"] = 0.8
                 ax.plot(*zip(*curve, strict=True), label=contestant["label"], **style)
                 if name not in COLOURS and name not in LIMITS:
-                    ax.annotate(f" {contestant['label']}", curve[-1], fontsize=6, color=OTHER)
+                    ends[contestant["label"]] = curve[-1]
         ax.set(xscale="log", yscale="log", xlabel=AXES[group])
+        lowest = 0.0
+        for label, (x, y) in sorted(ends.items(), key=lambda end: end[1][1]):
+            lowest = max(y, 1.3 * lowest)  # one above the other
+            ax.text(x, lowest, f"  {label}", fontsize=6, color=OTHER, va="center")
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("us per step")
     lines = {line.get_label(): line for ax in axes for line in ax.get_lines()}

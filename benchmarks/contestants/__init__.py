@@ -82,7 +82,7 @@ CONTESTANTS = {
     ),
     "keras-jax": _keras_on("jax", "Keras on JAX"),
     "keras-tensorflow": _keras_on("tensorflow", "Keras on TensorFlow", slow=True),
-    "keras-torch": _keras_on("torch", "Keras on PyTorch", slow=True),
+    "keras-torch": _keras_on("torch", "Keras on PyTorch", slow=True, leaves=SWEEPS),
     "torch": Contestant("PyTorch", ".torch", ("torch",)),
     "torch-compiled": Contestant(
         "PyTorch, compiled",
