@@ -118,6 +118,7 @@ def test_the_loops_in_c_and_in_numpy_compute_the_same(sizes, optimizer):
     np.testing.assert_allclose(in_c, exact, rtol=1e-4)
     x = np.random.default_rng(2).standard_normal((20, sizes[0]), "float32")
     np.testing.assert_allclose(c.predict(work)(x), by_hand.predict(work)(x), atol=1e-5)
+    assert np.array(1e-40, "float32") * np.float32(0.5) > 0  # the process computes as before
 
 
 def test_the_loop_by_hand_follows_the_gradient():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import hashlib
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from ..works import Work, columns, initial
 from . import Fit, epoch_by_epoch, order_of
 
 SOURCE = Path(__file__).with_name("loop.c")
-FLAGS = ["-O3", "-ffast-math", "-fPIC", "-shared"]
+FLAGS = ["-O3", "-ffast-math", "-fPIC"]
 
 
 @functools.cache
@@ -29,18 +30,25 @@ def _library() -> Any:
     compiled = SOURCE.parent / "__pycache__" / f"loop-{digest}.so"
     if not compiled.exists():
         compiled.parent.mkdir(exist_ok=True)
-        new = compiled.with_suffix(f".{id(compiled)}")
-        for native in (["-march=native"], []):  # which some compilers do not know
-            command = ["cc", *FLAGS, *native, str(SOURCE), "-o", str(new), "-lm"]
-            done = subprocess.run(command, capture_output=True, text=True)
-            if done.returncode == 0:
-                break
-        else:
-            raise RuntimeError(done.stderr.strip() or "cc failed without saying why")
+        new = compiled.with_suffix(f".{os.getpid()}")
+        part = f"{new}.o"
+        try:
+            _cc(*FLAGS, "-march=native", "-c", str(SOURCE), "-o", part)
+        except RuntimeError:  # some compilers do not know that option
+            _cc(*FLAGS, "-c", str(SOURCE), "-o", part)
+        # Linked without -ffast-math, which would take small numbers for 0 in the whole process.
+        _cc("-shared", part, "-o", str(new), "-lm")
+        os.remove(part)
         new.replace(compiled)
     library = ctypes.CDLL(str(compiled))
     library.epoch.restype = ctypes.c_double
     return library
+
+
+def _cc(*arguments: str) -> None:
+    done = subprocess.run(["cc", *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip() or f"cc ended with code {done.returncode}")
 
 
 def _network(work: Work) -> tuple[Any, ...]:
