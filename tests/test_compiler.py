@@ -7,6 +7,7 @@ is read before it is written shows.
 import ast
 import itertools
 import traceback
+import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -306,6 +307,17 @@ def test_a_chain_of_elementwise_operations_needs_one_buffer():
 def test_a_longer_chain_needs_no_more_memory():
     sizes = [total_bytes(Plan(simplify(recorded(chain(n), [X])))) for n in (2, 20, 100)]
     assert sizes[0] == sizes[1] == sizes[2] == 2 * X.nbytes
+
+
+def test_recording_needs_memory_for_one_operation_however_many_there_are():
+    peaks = []
+    x = numbers(0, (1000, 250))
+    for n in (2, 20):
+        tracemalloc.start()
+        recorded(chain(n), [x])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert max(peaks) < 3.5 * x.nbytes
 
 
 def test_a_buffer_is_not_written_while_it_is_read_in_another_order():

@@ -18,7 +18,7 @@ import numpy as np
 from . import ops, tree
 from .compiler.jit import Executable
 from .compiler.passes import simplify
-from .compiler.program import Var, label, record, section, short_name
+from .compiler.program import Var, label, record, section, short_name, stand_in
 from .data import Dataset, Stream
 from .engine.tensor import Tensor, grad_mode, wrap
 from .engine.variable import Variable, stateless
@@ -124,7 +124,7 @@ class Ready:
         names += [name for _, name in self._scalars]
         names += [slot or "parameters" for _, slot in places]
         names += [short_name(v.path) for v in self._cells]
-        with np.errstate(all="ignore"), grad_mode(self.kind == "train"):
+        with grad_mode(self.kind == "train"):
             inputs = [*examples, *given, *(wrap(read()) for read in readers)]
             program = simplify(record(self._run, inputs, names))
         self._parts = None
@@ -282,7 +282,7 @@ def _type(array: np.ndarray | None) -> str:
 
 
 def _zeros(array: np.ndarray, size: int) -> Tensor:
-    return wrap(np.zeros((size, *array.shape[1:]), array.dtype))
+    return wrap(stand_in((size, *array.shape[1:]), array.dtype))
 
 
 def _reader(place: tuple[Group, str | None]) -> Any:

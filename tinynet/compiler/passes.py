@@ -18,7 +18,7 @@ import numpy as np
 
 from ..engine import primitives as p
 from ..engine.tensor import Equation, Primitive, no_grad, wrap
-from .program import Program, Var, infer, is_elementwise, record, typecheck
+from .program import Program, Var, infer, is_elementwise, record, stand_in, typecheck
 
 OF = p.REGISTRY
 Pass = Callable[[Program], Program]
@@ -75,7 +75,7 @@ def lower(program: Program) -> Program:
         if not primitive.composite:
             new.keep(v, primitive, inputs, params)
             continue
-        examples = [wrap(np.zeros(x.shape, x.dtype)) for x in inputs]
+        examples = [wrap(stand_in(x.shape, x.dtype)) for x in inputs]
         with no_grad():
             parts = record(lambda *xs, f=primitive.impl: [f(*xs)], examples)
         new.constants |= parts.constants

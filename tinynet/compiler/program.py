@@ -100,10 +100,15 @@ def _shown(array: np.ndarray) -> str:
 
 
 class Recording:
-    """What `bind` and variables tell while a function is recorded."""
+    """What `bind` and variables tell while a function is recorded.
 
-    def __init__(self, inputs: Sequence[Tensor]) -> None:
+    Without `numbers`, those of results are let go at once: their types are all that is asked for,
+    and a step's results together take many times the memory of the step.
+    """
+
+    def __init__(self, inputs: Sequence[Tensor], numbers: bool = True) -> None:
         self.inputs = inputs
+        self.numbers = numbers
         self.equations: dict[Tensor, Equation] = {}
         self.variables: dict[Tensor, Variable] = {}
         self.same: dict[Tensor, Tensor] = {}  # detached tensors, and what they were detached from
@@ -117,7 +122,9 @@ class Recording:
         """Note an operation."""
         self.equations[out] = equation
         self.sections[out] = self.section
-        _types[_signature(*equation)] = (out.data.shape, out.data.dtype)
+        kind = _types[_signature(*equation)] = (out.data.shape, out.data.dtype)
+        if not self.numbers:
+            out.data = stand_in(*kind)
 
     def read(self, variable: Variable, value: Tensor) -> Tensor:
         """Return what stands for a variable: not its value, which may have been kept from before.
@@ -143,9 +150,9 @@ class Recording:
 
 
 @contextmanager
-def recording(inputs: Sequence[Tensor]) -> Iterator[Recording]:
+def recording(inputs: Sequence[Tensor], numbers: bool = True) -> Iterator[Recording]:
     """Record the operations of this thread."""
-    before, state.recording = state.recording, Recording(inputs)
+    before, state.recording = state.recording, Recording(inputs, numbers)
     try:
         yield state.recording
     finally:
@@ -182,7 +189,7 @@ def record(
     f: Callable[..., Sequence[Tensor]], inputs: Sequence[Tensor], names: Sequence[str] = ()
 ) -> Program:
     """Return the program of ``f(*inputs)``, which returns a sequence of tensors."""
-    with recording(inputs) as found:
+    with recording(inputs, numbers=False) as found, np.errstate(all="ignore"):
         outputs = f(*inputs)
     of: dict[Tensor, Var] = {}
     constants: dict[Var, np.ndarray] = {}
@@ -214,6 +221,14 @@ def record(
     return Program(given, constants, captured, equations, tuple(var(t) for t in outputs))
 
 
+def stand_in(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return zeros of a shape and a dtype that take the memory of one."""
+    return np.ndarray(shape, dtype, _ZERO, strides=(0,) * len(shape))
+
+
+_ZERO = bytes(16)  # no element is larger
+
+
 def is_elementwise(primitive: Any) -> bool:
     """Return whether a primitive is one of NumPy's elementwise functions."""
     return isinstance(primitive.impl, np.ufunc) and primitive.impl.signature is None
@@ -230,7 +245,7 @@ def infer(primitive: Primitive, inputs: Sequence[Var], params: dict[str, Any]) -
     """
     signature = _signature(primitive, inputs, params)
     if signature not in _types:
-        zeros = [np.broadcast_to(np.zeros((), x.dtype), x.shape) for x in inputs]
+        zeros = [stand_in(x.shape, x.dtype) for x in inputs]
         with np.errstate(all="ignore"):
             result = np.asarray(primitive.impl(*zeros, **params))
         _types[signature] = (result.shape, result.dtype)

@@ -258,14 +258,18 @@ class Tensor(Operand):
         return view
 
     def _look(self) -> None:
-        """Raise if the numbers asked for are those of one run of a function that is recorded."""
-        if state.recording is not None and state.recording.knows(self):
+        """Raise if there are no numbers, as a function is recorded."""
+        if self._recorded():
             raise TypeError(
                 "While a function is recorded to be compiled, it cannot look at the numbers of a "
                 f"tensor, as they are others at the next call: received {self.shape}, "
                 f"{self.dtype}. Choose with tn.ops.where instead of branching, or run without "
                 "compilation (run_eagerly=True, or no tn.jit)."
             )
+
+    def _recorded(self) -> bool:
+        """Return whether the numbers are others at each call of a function that is recorded."""
+        return state.recording is not None and state.recording.knows(self)
 
     def item(self) -> Any:
         """Return the only element as a Python number; ValueError if there is not just one."""
@@ -317,9 +321,12 @@ class Tensor(Operand):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the numbers alone: a copy is a leaf."""
+        self._look()
         return Tensor, (self.data, None, self.tracked)
 
     def __repr__(self) -> str:
+        if self._recorded():
+            return f"tensor(recorded, shape={self.shape}, dtype={self.dtype})"
         text = np.array2string(self.data, separator=", ", prefix="tensor(")
         tail = ", requires_grad=True" if self.tracked else ""
         return f"tensor({text}, dtype={self.dtype}{tail})"

@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import tree
 from ..compiler.passes import OF, PASSES, lower, simplify
-from ..compiler.program import Program, Var, record, short_name
+from ..compiler.program import Program, Var, record, short_name, stand_in
 from ..engine.tensor import Equation, Tensor, floatx, no_grad, wrap
 from ..engine.variable import Variable, stateless
 from ..layers.base import Layer
@@ -133,9 +133,9 @@ def _recorded(model: Any, x: Any, variables: list[Variable], n: int) -> tuple[Pr
         form = tree.map_structure(lambda t: Var(t.shape, t.dtype), y)
         return tree.flatten(y)
 
-    inputs = [wrap(np.zeros((n, *v.shape[1:]), v.dtype)) for v in tree.flatten(x)]
+    inputs = [wrap(stand_in((n, *v.shape[1:]), v.dtype)) for v in tree.flatten(x)]
     names = [v.name for v in tree.flatten(x)] + [short_name(v.path) for v in variables]
-    with np.errstate(all="ignore"), no_grad():
+    with no_grad():
         program = record(run, [*inputs, *(wrap(v.array) for v in variables)], names)
     # Not lowered: a file calls a sigmoid by its name.
     return simplify(program, tuple(p for p in PASSES if p is not lower)), form
