@@ -230,4 +230,4 @@ def test_the_gradient_of_a_mean_square_is_what_one_would_write():
 def test_the_type_that_a_primitive_gives_is_found_where_it_was_never_seen():
     x = Var((5, 7), np.dtype("int32"))
     v = passes.infer(REGISTRY["sum"], [x], {"axis": (0,), "keepdims": False})
-    assert v.type == "int64[7]"
+    assert v.type_text == "int64[7]"

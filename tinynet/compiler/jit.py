@@ -74,9 +74,9 @@ class Executable:
         """
         for v, array in zip(self.inputs, arrays, strict=True):
             if array.shape != v.shape or array.dtype != v.dtype:
-                given = Var(array.shape, array.dtype).type
+                given = Var(array.shape, array.dtype).type_text
                 raise ValueError(
-                    f"{self.source.name}: expected {v.type} for {v.name or 'an input'}, "
+                    f"{self.source.name}: expected {v.type_text} for {v.name or 'an input'}, "
                     f"received {given}."
                 )
         with self.lock:

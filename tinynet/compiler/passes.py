@@ -119,7 +119,7 @@ def common_subexpressions(program: Program) -> Program:
     scalars: dict[Any, Var] = {}
     for v, array in program.constants.items():
         if array.size == 1:
-            new.now[v] = scalars.setdefault((array.tobytes(), v.type), v)
+            new.now[v] = scalars.setdefault((array.tobytes(), *v.type), v)
     seen: dict[Any, Var] = {}
     for v, primitive, inputs, params in new:
         key = (primitive, inputs, tuple(sorted(params.items())))

@@ -42,8 +42,13 @@ class Var:
         return int(np.prod(self.shape))
 
     @property
-    def type(self) -> str:
-        """The type as text, such as ``float32[32,1]``."""
+    def type(self) -> tuple[tuple[int, ...], np.dtype]:
+        """The shape and the dtype."""
+        return self.shape, self.dtype
+
+    @property
+    def type_text(self) -> str:
+        """The type to be read, such as ``float32[32,1]``."""
         return f"{self.dtype.name}[{','.join(map(str, self.shape))}]"
 
 
@@ -70,7 +75,7 @@ class Program:
         names = self.names()
 
         def typed(vs: Any) -> str:
-            return ", ".join(f"{names[v]}: {v.type}" for v in vs)
+            return ", ".join(f"{names[v]}: {v.type_text}" for v in vs)
 
         lines = [f"inputs {typed(self.inputs)}"]
         lines += [f"weight {typed([v])}" for v in self.captured]
@@ -264,13 +269,12 @@ def typecheck(program: Program) -> Program:
     """
     known = {*program.inputs, *program.captured, *program.constants}
     for v, array in program.constants.items():
-        assert (array.shape, array.dtype) == (v.shape, v.dtype), f"constant {v.type}"
+        assert (array.shape, array.dtype) == v.type, f"constant {v.type_text}"
     for v, (primitive, inputs, params) in program.equations.items():
         assert v not in known, f"{primitive.name} computes a variable twice"
         assert known.issuperset(inputs), f"{primitive.name} uses a variable before it is known"
         given = infer(primitive, inputs, params)
-        same = (given.shape, given.dtype) == (v.shape, v.dtype)
-        assert same, f"{primitive.name} gives {given.type}, not {v.type}"
+        assert given.type == v.type, f"{primitive.name} gives {given.type_text}, not {v.type_text}"
         known.add(v)
     assert known.issuperset(program.outputs), "an output is not computed"
     return program

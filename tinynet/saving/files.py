@@ -6,7 +6,6 @@ Imports nothing of ours. Read next: `weights.py`.
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,7 +29,7 @@ def replacing(path: Any) -> Iterator[BinaryIO]:
         if not os.access(target, os.W_OK):
             raise PermissionError(f"No permission to write to {os.fspath(path)!r}.")
     folder = os.path.dirname(target)
-    beside = os.path.join(folder, f".{secrets.token_hex(8)}.saving")
+    beside = os.path.join(folder, f".{os.urandom(8).hex()}.saving")
     try:
         with open(beside, "xb") as file:
             if os.path.exists(target):
