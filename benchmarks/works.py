@@ -57,8 +57,10 @@ class Work(NamedTuple):
 
     @property
     def checked(self) -> int:
-        """The epochs whose losses are compared: of a dozen steps at least."""
-        return self.epochs if self.kind == "cold" else max(2, -(-12 // self.steps))
+        """The epochs whose losses are compared: two, and of a dozen steps where they are timed."""
+        if self.kind == "cold":
+            return self.epochs
+        return 2 if self.kind == "memory" else max(2, -(-12 // self.steps))
 
 
 NEURON = ((1, 1), 96, 32)

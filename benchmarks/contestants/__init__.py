@@ -81,7 +81,7 @@ CONTESTANTS = {
         limit=True,
     ),
     "keras-jax": _keras_on("jax", "Keras on JAX"),
-    "keras-tensorflow": _keras_on("tensorflow", "Keras on TensorFlow", slow=True),
+    "keras-tensorflow": _keras_on("tensorflow", "Keras on TensorFlow", slow=True, leaves=SWEEPS),
     "keras-torch": _keras_on("torch", "Keras on PyTorch", slow=True, leaves=SWEEPS),
     "torch": Contestant("PyTorch", ".torch", ("torch",)),
     "torch-compiled": Contestant(
