@@ -4,8 +4,9 @@ For a work, each contestant first trains a few epochs on the same batches from t
 losses (or outputs) must be those of the loop by hand in float64, else its time does not count. Then
 they are timed in rounds, each in turn, the others halted, with shuffling as in daily life. A ratio
 is the median over rounds of one time by another of the same round: what slows a whole round slows
-both. Before each round a control, always the same work, tells whether the machine is disturbed;
-ratios and medians leave such rounds out if there are others.
+both. A control, always the same work, tells before and after each round whether the machine is
+disturbed; a round waits for a quiet one, a while, and ratios and medians leave disturbed rounds out
+if there are others.
 Read next: `results.py`.
 """
 
@@ -22,7 +23,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,16 +36,22 @@ from .works import FRESH, Work, columns
 
 TOLERANCE = 1e-4  # relative, of the loss of each epoch, or of outputs
 DISTURBED = 1.25  # times the best control
+PAUSE = 0.2  # seconds, to wait for a quiet machine
 PROJECT = Path(__file__).parent.parent
 
 
 class Settings(NamedTuple):
-    """How long and how often: rounds, seconds for each turn, threads, the limit of one answer."""
+    """How long and how often.
+
+    Rounds, seconds for each turn, threads, the limit of one answer, and how often a round waits
+    for a quiet machine.
+    """
 
     rounds: int = 5
     seconds: float = 0.1
     threads: int = os.cpu_count() or 1
     limit: float = 90.0
+    patience: int = 5
 
 
 class Worker:
@@ -197,6 +204,52 @@ def error_of(answer: dict[str, Any], reference: dict[str, list[Any]]) -> float:
     return float(np.max(np.abs(found - right) / scale))
 
 
+class Control:
+    """A work that is always the same, timed before and after each round: is the machine quiet?"""
+
+    def __init__(self, read: Callable[[], float], patience: int) -> None:
+        """Keep how its seconds are read, and how often again where they are too many."""
+        self.read, self.patience = read, patience
+        self.log: dict[str, list[tuple[float, float]]] = {}
+
+    def watch(self, name: str, rounds: Iterator[Callable[[], None]]) -> None:
+        """Do the rounds of a work, each when the machine is quiet, or patience at its end."""
+        readings = self.log.setdefault(name, [])
+        after = self.read()
+        for turn in rounds:
+            before = self._settled(after)
+            turn()
+            after = self.read()
+            readings.append((before, after))
+
+    def _settled(self, reading: float) -> float:
+        for _ in range(self.patience):
+            if reading <= self._most(reading):
+                break
+            time.sleep(PAUSE)
+            reading = self.read()
+        return reading
+
+    def _most(self, *more: float) -> float:
+        """Return what is not more than a quiet machine takes, by the best of all readings."""
+        known = itertools.chain(more, *itertools.chain(*self.log.values()))
+        return DISTURBED * min(known, default=0)
+
+    def quiet(self, name: str) -> list[bool]:
+        """Return for each round of a work whether the machine was quiet before it and after it."""
+        return [max(pair) <= self._most() for pair in self.log[name]]
+
+    def heard(self, works: Sequence[str]) -> dict[str, Any]:
+        """Return what it says of works: how many rounds there were, and how many disturbed."""
+        rounds = [quiet for name in works for quiet in self.quiet(name)]
+        return {
+            "threshold": DISTURBED,
+            "rounds": len(rounds),
+            "disturbed": rounds.count(False),
+            "readings": {name: [[*pair] for pair in self.log[name]] for name in works},
+        }
+
+
 def run(
     works: dict[str, Work],
     contestants: dict[str, Contestant],
@@ -209,42 +262,44 @@ def run(
 
     `tell` hears of each work when it is done: its name, its results, what its control says.
     """
-    missing = {name: c.missing() for name, c in contestants.items()}
-    present = {name: c for name, c in contestants.items() if not missing[name]}
-    absent = {name: f"needs {', '.join(names)}" for name, names in missing.items() if names}
-    team = Team(present, settings)
-    results: list[Result] = []
-    log: dict[str, list[float]] = {}
+    team = Team({n: c for n, c in contestants.items() if not c.missing()}, settings)
+    watch = Control(control or team.control, settings.patience)
+    results: dict[str, list[Result]] = {}
     try:
         for name, work in works.items():
-            readings: list[float] = []
-            rounds = rounds_of(work) if rounds_of else settings.rounds
-            found = [Result(name, n, "missing", note) for n, note in absent.items()]
-            for n, contestant in present.items():
-                note = contestant.why_not(work)
-                found.append(Result(name, n, "skipped" if note else "ok", note))
+            found = results[name] = [_entered(name, work, n, c) for n, c in contestants.items()]
             asked = [result for result in found if result.status == "ok"]
-            if work.kind == "size":
-                for result in asked:
-                    size = installed_bytes(present[result.contestant].needs)
-                    result.best_of_rounds, result.median_of_rounds = [size], [size]
-            else:
-                read = control or team.control
-                measured = _fresh if work.kind in FRESH else _warm
-                for turn in measured(team, work, asked, settings, rounds):
-                    readings.append(read())
-                    turn()
-                readings.append(read())
-            log[name] = readings
-            results += found
-            summarize(found, quiet_rounds(readings, log))
-            tell(name, found, heard(log, [name]))
-        # What was quiet is known when all has been heard.
-        for name in works:
-            summarize([r for r in results if r.work == name], quiet_rounds(log[name], log))
+            rounds = rounds_of(work) if rounds_of else settings.rounds
+            watch.watch(name, _measured(team, work, asked, settings, rounds))
+            summarize(found, watch.quiet(name))
+            tell(name, found, watch.heard([name]))
+        for name, found in results.items():  # what was quiet is known when all has been heard
+            summarize(found, watch.quiet(name))
     finally:
         team.stop()
-    return results, heard(log, list(works))
+    return [result for found in results.values() for result in found], watch.heard([*works])
+
+
+def _entered(name: str, work: Work, contestant: str, who: Contestant) -> Result:
+    """Return a contestant's result at a work before it begins: will it take part?"""
+    if missing := who.missing():
+        return Result(name, contestant, "missing", f"needs {', '.join(missing)}")
+    note = who.why_not(work)
+    return Result(name, contestant, "skipped" if note else "ok", note)
+
+
+def _measured(
+    team: Team, work: Work, asked: list[Result], settings: Settings, rounds: int
+) -> Iterator[Callable[[], None]]:
+    """Yield the rounds of a work; its results are added to when they are done."""
+    if work.kind == "size":  # no matter of time
+        for result in asked:
+            size = installed_bytes(team.contestants[result.contestant].needs)
+            result.add(best=size, median=size)
+    elif work.kind in FRESH:
+        yield from _fresh(team, work, asked, rounds)
+    else:
+        yield from _warm(team, work, asked, settings, rounds)
 
 
 def _warm(
@@ -273,7 +328,7 @@ def _warm(
 
 
 def _fresh(
-    team: Team, work: Work, asked: list[Result], settings: Settings, rounds: int
+    team: Team, work: Work, asked: list[Result], rounds: int
 ) -> Iterator[Callable[[], None]]:
     """Yield the rounds of a work for which every process is new."""
     request = {"do": "imports"} if work.kind == "import" else {"do": "prepare", "work": work}
@@ -309,12 +364,6 @@ def check(
         )
 
 
-def quiet_rounds(readings: list[float], log: dict[str, list[float]]) -> list[bool]:
-    """Return for each round of a work whether the control was quiet before it and after it."""
-    most = DISTURBED * min((reading for found in log.values() for reading in found), default=0)
-    return [max(pair) <= most for pair in itertools.pairwise(readings)]
-
-
 def summarize(found: list[Result], quiet: list[bool]) -> None:
     """Compute best, median and ratio of a work's results from rounds that count.
 
@@ -331,14 +380,3 @@ def summarize(found: list[Result], quiet: list[bool]) -> None:
         result.median = statistics.median(medians[i] for i in counted)
         if base:
             result.ratio = statistics.median(bests[i] / base.best_of_rounds[i] for i in counted)
-
-
-def heard(log: dict[str, list[float]], works: list[str]) -> dict[str, Any]:
-    """Return what the control says of works: how many rounds there were, and how many disturbed."""
-    rounds = [quiet for name in works for quiet in quiet_rounds(log[name], log)]
-    return {
-        "threshold": DISTURBED,
-        "rounds": len(rounds),
-        "disturbed": rounds.count(False),
-        "readings": {name: log[name] for name in works},
-    }

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from .report import Run, groups, of_work
+from .report import Run, groups, number, of_work
 from .works import KINDS, SWEEPS
 
 # Okabe and Ito's colours, which colour-blind people tell apart, for what one looks for first.
@@ -43,14 +43,16 @@ def bars(run: Run, group: str) -> Any:
     for ax, work, values in zip(axes, works, shown, strict=True):
         heights = [values.get(name, float("nan")) for name in names]
         colours = [LIMIT if name in LIMITS else COLOURS.get(name, OTHER) for name in names]
-        ax.barh(range(len(names)), heights, color=colours, log=True)
+        shown_bars = ax.barh(range(len(names)), heights, color=colours, log=True)
+        labels = [number(values[name]) if name in values else "" for name in names]
+        ax.bar_label(shown_bars, labels, padding=2, fontsize=7)
         ax.set(title=work, xlabel=KINDS[run["works"][work]["kind"]].unit)
         ax.xaxis.set_minor_formatter("")
-        # Bars on such an axis begin somewhere: here at a power of ten.
-        ends = [min(values.values(), default=1), max(values.values(), default=1)]
-        ax.set_xlim(10 ** math.floor(math.log10(ends[0])), 10 ** math.ceil(math.log10(ends[1])))
+        # Bars on such an axis begin somewhere: here at a power of ten. At the end is room.
+        least, most = min(values.values(), default=1), max(values.values(), default=1)
+        ax.set_xlim(10 ** math.floor(math.log10(least / 1.5)), most * (most / least) ** 0.3 * 1.5)
         if "numpy" in values:
-            ax.axvline(values["numpy"], color=COLOURS["numpy"], lw=0.8)
+            ax.axvline(values["numpy"], color=COLOURS["numpy"], lw=0.8, zorder=0)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_yticks(range(len(names)), [run["contestants"][n]["label"] for n in names])
     axes[0].invert_yaxis()
@@ -85,7 +87,7 @@ def scaling(run: Run) -> Any:
             lowest = max(y, 1.3 * lowest)  # one above the other
             ax.text(x, lowest, f"  {label}", fontsize=6, color=OTHER, va="center")
         ax.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("us per step")
+    axes[0].set_ylabel("µs per step")
     lines = {line.get_label(): line for ax in axes for line in ax.get_lines()}
     named = [run["contestants"][n]["label"] for n in (*COLOURS, *LIMITS) if n in run["contestants"]]
     named = [label for label in named if label in lines]

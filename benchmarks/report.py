@@ -14,15 +14,17 @@ MARKS = "<!-- from the committed run: python -m benchmarks readme -->\n", "<!-- 
 
 
 def number(value: float) -> str:
-    """Return three digits, with separators, and no exponent."""
+    """Return three digits, two of small numbers, with separators and no exponent."""
     if value >= 100:
         return f"{round(value):,}" if value < 1000 else f"{float(f'{value:.3g}'):,.0f}"
+    if value < 0.1:
+        return f"{value:.2g}"
     return f"{value:.2f}" if value < 10 else f"{value:.1f}"
 
 
 def times_base(ratio: float) -> str:
     """Return a ratio with two digits after the point where they count."""
-    return f"{ratio:.2f}" if ratio < 10 else number(ratio)
+    return f"{ratio:.2f}" if 0.1 <= ratio < 10 else number(ratio)
 
 
 def of_work(run: Run, work: str) -> dict[str, dict[str, Any]]:
@@ -151,8 +153,8 @@ def write_readme(run: Run, path: Path) -> None:
     """
     before, after = MARKS
     pattern = re.escape(before) + ".*?" + re.escape(after)
-    old = path.read_text()
+    old = path.read_text(encoding="utf-8")
     new, count = re.subn(pattern, lambda _: f"{before}\n{readme(run)}\n{after}", old, flags=re.S)
     if count != 1:
         raise ValueError(f"{path} should have the marks {before!r} and {after!r}, once each")
-    path.write_text(new)
+    path.write_text(new, encoding="utf-8")

@@ -107,6 +107,7 @@ SCHEMA = {
             rounds=_field("integer", "of a work, at most"),
             seconds=_field("number", "of one turn of one contestant"),
             limit=_field("number", "seconds, for one answer of a contestant"),
+            patience=_field("integer", "how often a round waits for a quiet machine"),
         ),
         tolerance=_field("number", "the largest error of a loss or output that is right"),
         base=_field("string", "the contestant that the ratios are to"),
@@ -153,11 +154,14 @@ SCHEMA = {
             ),
         ),
         control=_object(
-            "a work that is always the same, before each round and after the last",
+            "a work that is always the same, timed before and after each round",
             threshold=_field("number", "times the best reading, above which it is disturbed"),
             rounds=_field("integer", "of all works"),
             disturbed=_field("integer", "of these, with a disturbed control beside them"),
-            readings=_table("by work", _list("seconds", _field("number", "a reading"))),
+            readings=_table(
+                "by work",
+                _list("by round", _list("seconds before and after", _field("number", "a reading"))),
+            ),
         ),
     ),
 }
@@ -273,9 +277,11 @@ def installed_bytes(modules: Sequence[str]) -> int:
 
 
 def _files(distribution: Any, modules: Sequence[str]) -> Iterator[Path]:
-    """Yield the files of a distribution; of one installed editable, those in its own folder."""
-    if '"editable": true' in (distribution.read_text("direct_url.json") or ""):
-        name = next(module for module in modules if _distribution(module) == distribution.name)
+    """Yield the files of a distribution; of one used where it is developed, those of its module."""
+    name = next((module for module in modules if _distribution(module) == distribution.name), "")
+    installed = distribution.read_text("RECORD") is not None
+    editable = '"editable": true' in (distribution.read_text("direct_url.json") or "")
+    if name and (editable or not installed):
         spec = importlib.util.find_spec(name)
         for folder in (spec.submodule_search_locations or []) if spec else []:
             yield from Path(folder).rglob("*")

@@ -115,4 +115,4 @@ def main(wanted: list[str]) -> None:
             timer = timeit.Timer(function)
             count, _ = timer.autorange()
             best = min(timer.repeat(5, count)) / count
-            print(f"{best * 1e6:10.1f} us  {name}", flush=True)
+            print(f"{best * 1e6:10.1f} µs  {name}", flush=True)

@@ -8,15 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import compare, plots, report, results, small
+from benchmarks import compare, harness, plots, report, results, small
 from benchmarks.__main__ import COMMITTED, described, main, options_of
 from benchmarks.contestants import CONTESTANTS, Contestant, by_hand, c
 from benchmarks.harness import (
     TOLERANCE,
+    Control,
     Settings,
     error_of,
-    heard,
-    quiet_rounds,
     run,
     summarize,
 )
@@ -25,7 +24,7 @@ from benchmarks.works import QUICK, SWEEPS, WORKS, Work, columns, initial, works
 
 PROJECT = Path(__file__).parent.parent
 TINY = Work("networks", "fit", (3, 4, 2), 20, 8)  # a last batch of four
-BRIEF = Settings(rounds=1, seconds=0.001, threads=1, limit=60)
+BRIEF = Settings(rounds=1, seconds=0.001, threads=1, limit=60, patience=0)
 
 
 def toy(how, **more):
@@ -177,21 +176,34 @@ def test_the_control_fires_when_the_machine_is_under_load():
         tell=lambda name, found, heard: told.append(heard["disturbed"]),
         control=lambda: next(readings),
     )
-    assert quiet_rounds([1.0, 1.1, 1.9, 1.2], control["readings"]) == [True, False, False]
+    assert control["readings"] == {"work": [[1.0, 1.1], [1.1, 1.9], [1.9, 1.2]]}
     assert (control["rounds"], control["disturbed"], told) == (3, 2, [2])
     assert "disturbed: in 2 of 3 rounds" in report.disturbed(control)
 
 
 def test_a_work_that_was_disturbed_throughout_is_found_by_the_others():
-    log = {"loaded": [2.0, 2.1], "quiet": [1.0, 1.0]}
-    assert heard(log, ["loaded", "quiet"])["disturbed"] == 1
-    assert report.disturbed(heard({"quiet": [1.0, 1.0]}, ["quiet"])) == ""
+    control = Control(iter([2.0, 2.1, 1.0, 1.0]).__next__, patience=0)
+    for name in ("loaded", "quiet"):
+        control.watch(name, iter([lambda: None]))
+    assert (control.quiet("loaded"), control.quiet("quiet")) == ([False], [True])
+    assert control.heard(["loaded", "quiet"])["disturbed"] == 1
+    assert report.disturbed(control.heard(["quiet"])) == ""
 
 
-def test_the_control_is_read_from_a_process_before_each_round_and_after_the_last():
+def test_a_round_waits_until_the_machine_is_quiet_or_patience_at_its_end(monkeypatch):
+    monkeypatch.setattr(harness, "PAUSE", 0)
+    read = iter([1.0, 2.0, 3.0, 1.1, 2.0, 3.0, 4.0, 5.0]).__next__
+    control = Control(read, patience=2)
+    control.watch("work", iter([lambda: None] * 3))
+    assert control.log == {"work": [(1.0, 2.0), (1.1, 2.0), (4.0, 5.0)]}
+    assert control.quiet("work") == [False] * 3
+
+
+def test_the_control_is_read_from_a_process_before_and_after_each_round():
     _, control = run({"work": TINY}, {}, BRIEF._replace(rounds=2))
-    assert [len(readings) for readings in control["readings"].values()] == [3]
-    assert min(control["readings"]["work"]) > 0
+    (readings,) = control["readings"].values()
+    assert [len(pair) for pair in readings] == [2, 2]
+    assert min(map(min, readings)) > 0
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +227,7 @@ def test_one_command_writes_text_markdown_json_and_pictures(measured):
     found = results.load(measured / "results.json")
     assert results.problems(found) == []
     assert set(found["versions"]) >= {"python", "numpy"}
-    page = (measured / "results.md").read_text()
+    page = (measured / "results.md").read_text(encoding="utf-8")
     for told in (found["date"], found["machine"]["processor"], "| NumPy by hand |", "1.00"):
         assert told in page
 
@@ -231,7 +243,8 @@ def test_the_text_has_best_median_ratio_and_loss_or_why_not():
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(0.123, "0.12"), (9.94, "9.94"), (12.34, "12.3"), (1263, "1,260")]
+    ("value", "shown"),
+    [(0.0123, "0.012"), (0.123, "0.12"), (9.94, "9.94"), (12.34, "12.3"), (1263, "1,260")],
 )
 def test_numbers_have_three_digits(value, shown):
     assert report.number(value) == shown
@@ -385,7 +398,7 @@ def test_the_section_of_the_readme_is_written_between_its_marks(measured, tmp_pa
     page.write_text(f"# Title\n{before}old\n{after}rest\n")
     for _ in range(2):  # the second time over the first
         report.write_readme(found, page)
-        text = page.read_text()
+        text = page.read_text(encoding="utf-8")
         assert "old" not in text
         assert text.startswith("# Title\n")
         assert text.endswith("rest\n")
@@ -396,9 +409,36 @@ def test_the_section_of_the_readme_is_written_between_its_marks(measured, tmp_pa
         report.write_readme(found, page)
 
 
-@pytest.mark.skipif(not COMMITTED.exists(), reason="no run is committed")
-def test_every_number_of_the_readme_is_in_the_committed_run():
+@pytest.fixture(scope="module")
+def committed():
+    return results.load(COMMITTED)
+
+
+def bests(run, work):
+    return {n: r["best"] for n, r in report.of_work(run, work).items() if r["status"] == "ok"}
+
+
+@pytest.mark.parametrize(("work", "scans"), [("neuron", set()), ("small", {"jax-scan"})])
+def test_what_the_readme_says_of_small_networks_was_measured(committed, work, scans):
+    found = bests(committed, work)
+    ours = found["tinynet"]
+    assert ours < 1.25 * found["numpy"]
+    limits = {"numpy", "c", "products"}
+    assert {name for name, best in found.items() if best < ours} - limits == scans
+    for name in ("keras-jax", "keras-tensorflow", "keras-torch", "torch", "torch-compiled"):
+        assert ours < found[name] / 5
+
+
+def test_what_the_readme_says_of_the_wide_network_was_measured(committed):
+    found = bests(committed, "wide")
+    for name in ("jax", "jax-scan", "keras-jax", "torch"):
+        assert found[name] < found["tinynet"]
+    memory = bests(committed, "memory, wide")
+    assert min(memory, key=memory.get) == "tinynet"
+
+
+def test_every_number_of_the_readme_is_in_the_committed_run(committed):
     before, after = report.MARKS
-    text = (PROJECT / "README.md").read_text()
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
     section = text[text.index(before) + len(before) : text.index(after)]
-    assert section.strip() == report.readme(results.load(COMMITTED)).strip()
+    assert section.strip() == report.readme(committed).strip()

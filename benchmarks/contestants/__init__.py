@@ -103,7 +103,7 @@ CONTESTANTS = {
     ),
     "autograd": Contestant("HIPS autograd", ".autograd", ("autograd",)),
     "mygrad": Contestant("MyGrad", ".mygrad", ("mygrad",)),
-    "micrograd": Contestant("micrograd", ".micrograd", ("micrograd",), largest=1e4),
+    "micrograd": Contestant("micrograd", ".micrograd", ("micrograd",), largest=1e3),
     "sklearn": Contestant("scikit-learn MLPRegressor", ".sklearn", ("sklearn",)),
 }
 BASE = "numpy"  # the contestant that the others are compared with
