@@ -100,7 +100,6 @@ WORKS |= {
 }
 SWEEPS = ("width", "depth", "batch")
 QUICK = ("neuron", "small", "mnist-sized", "first seed", "predict one", "first model")
-QUICK += tuple(f"width {n}" for n in (4, 256))
 
 
 def works_named(names: list[str]) -> dict[str, Work]:
