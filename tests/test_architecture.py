@@ -58,6 +58,7 @@ ORDER = [
     "optimizers/__init__",
     "objective",
     "data",
+    "pure",
     "divergence",
     "explain",
     "progress",

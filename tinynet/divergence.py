@@ -2,7 +2,7 @@
 
 Plain gradient descent multiplies the error along each eigenvector of the loss's Hessian by
 ``1 - learning_rate * eigenvalue`` at each step: with a rate above 2 / the largest eigenvalue, it
-grows. Imports the engine, `data.py`. Read next: `training.py`.
+grows. Imports the engine, `pure.py`. Read next: `training.py`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy as np
 from . import tree
 from .data import Dataset, Stream
 from .engine.autodiff import hvp
-from .engine.tensor import Tensor, wrap
-from .engine.variable import Variable, stateless
-from .layers.symbolic import within
+from .engine.tensor import wrap
+from .engine.variable import Variable
+from .pure import loss_of
 
 GROWTH = 1e4  # a loss that is so many times the scale of the start has diverged
 KEPT = 100_000  # elements; the start of larger models is not kept, to be told of later
@@ -38,19 +38,8 @@ def largest_curvature(
     Computed in float64 at `weights`, by default the present ones, from products of the Hessian
     with vectors, by the method of Lanczos: what repeated multiplication shows of the spectrum.
     """
-    trained = model.trainable_variables
-    at = [(weights or {}).get(v, v.array).astype("float64") for v in trained]
-    rest = {v: wrap(v.array) for v in model.variables if v not in set(trained)}
-    x, y, sample_weight = (
-        None if part is None else tree.map_structure(wrap, part)
-        for part in (batch.x, batch.y, batch.sample_weight)
-    )
-
-    def loss(*values: Tensor) -> Tensor:
-        given = {**rest, **dict(zip(trained, values, strict=True))}
-        with stateless(given), within(training=False, losses={}):
-            return model.compute_loss(x, y, model(x), sample_weight, training=False)
-
+    at = [(weights or {}).get(v, v.array).astype("float64") for v in model.trainable_variables]
+    loss = loss_of(model, batch)
     ends = np.cumsum([a.size for a in at])
 
     def times(flat: np.ndarray) -> np.ndarray:

@@ -13,8 +13,9 @@ import numpy as np
 
 from ..data import Dataset, to_array
 from ..engine.tensor import no_grad, wrap
+from ..pure import at_weights, loss_of
 from .curves import line_of
-from .landscape import at_weights, draw_path, draw_surface, loss_of, loss_surface
+from .landscape import draw_path, draw_surface, loss_surface
 from .planes import as_weights, recorded
 from .style import GREY, VERMILION, demand, loss_label, new_figure, plain, samples, tidy
 

@@ -14,13 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import tree
 from ..compiler.jit import jit
 from ..data import Dataset
 from ..engine.autodiff import hessian, value_and_grad
-from ..engine.tensor import Tensor, no_grad, wrap
-from ..engine.variable import Variable, stateless
-from ..layers.symbolic import within
+from ..engine.tensor import Tensor, no_grad
+from ..engine.variable import Variable
+from ..pure import loss_of
 from .planes import Plane, as_weights, flat_of, parts_of, plane_of, recorded
 from .style import (
     INK,
@@ -104,31 +103,6 @@ def _axis(extent: Any, first: int, resolution: int) -> np.ndarray:
     if not low < high:
         raise ValueError(f"extent: expected left < right and bottom < top, received {extent!r}.")
     return np.linspace(low, high, resolution)
-
-
-# -- a model as a function of its weights ----------------------------------------------------------
-
-
-def at_weights(model: Any, compute: Callable[[], Any]) -> Callable[..., Any]:
-    """Return a function of all trainable weights that computes something with these in the model.
-
-    Nothing that is assigned meanwhile is kept.
-    """
-    variables = list(model.trainable_weights)
-
-    def run(*weights: Any) -> Any:
-        values = {v: wrap(v.array) for v in model.variables}
-        values |= dict(zip(variables, weights, strict=True))
-        with stateless(values), within(training=False, losses={}):
-            return compute()
-
-    return run
-
-
-def loss_of(model: Any, batch: Dataset) -> Callable[..., Tensor]:
-    """Return the loss of a batch as a function of the trainable weights."""
-    x, y = (tree.map_structure(wrap, part) for part in (batch.x, batch.y))
-    return at_weights(model, lambda: model.compute_loss(x, y, model(x), training=False))
 
 
 def _heights(
