@@ -105,47 +105,51 @@ class Ready:
     def __init__(self, step: Step, parts: Any, size: int, with_outputs: bool) -> None:
         self.model, self.kind, self._with_outputs = step.model, step.kind, with_outputs
         self._parts = parts
-        examples = [_zeros(a, size) for p in parts if p is not None for a in tree.flatten(p)]
-        self.groups: list[Group] = []
-        names = ["x"] * len(tree.flatten(parts[0]))
-        names += ["y"] * (len(examples) - len(names) - (parts[2] is not None))
-        names += ["sample_weight"] * (parts[2] is not None)
-        self._scalars: list[tuple[np.dtype, str]] = []
         self._trained = set(self.model.trainable_variables) if self.kind == "train" else set()
-        if self._trained:
-            self.model.optimizer.build(self.model.trainable_variables)
-            self.groups = self.model.optimizer.groups
-            scalars = self.model.optimizer.scalars(1, 1.0)
-            self._scalars = [(g.memory.array.dtype, name) for g in self.groups for name in scalars]
-        given = [wrap(np.array(1, dtype)) for dtype, _ in self._scalars]
-        places = [(g, slot) for g in self.groups for slot in (None, *g.slots)]
+        self.groups, self._scalars = self._of_the_optimizer()
         self._cells = self._other_state()
-        readers = [*map(_reader, places), *(partial(getattr, v, "array") for v in self._cells)]
-        names += [name for _, name in self._scalars]
-        names += [slot or "parameters" for _, slot in places]
-        names += [short_name(v.path) for v in self._cells]
+        data, state = _examples(parts, size), self._state()
+        scalars = [(name, wrap(np.array(1, dtype))) for dtype, name in self._scalars]
+        inputs = [*data, *scalars, *((name, wrap(read())) for name, read in state)]
+        names, tensors = zip(*inputs, strict=True)
         with grad_mode(self.kind == "train"):
-            inputs = [*examples, *given, *(wrap(read()) for read in readers)]
-            program = simplify(record(self._run, inputs, names))
+            program = simplify(record(self._run, tensors, names))
         self._parts = None
-        first, second = len(examples), len(examples) + len(given)
-        states = program.inputs[second:]
-        donate = dict(
-            zip(program.outputs[len(program.outputs) - len(states) :], states, strict=True)
-        )
-        self._states = len(states)
-        live = dict(zip(states, readers, strict=True))
-        new = program.outputs[len(program.outputs) - len(self._cells) :]
-        old = states[len(places) :]
-        self._changed = [v for v, a, b in zip(self._cells, old, new, strict=True) if a is not b]
+        self._states = len(state)
+        before, after = (vs[len(vs) - len(state) :] for vs in (program.inputs, program.outputs))
+        donate = dict(zip(after, before, strict=True))
+        live = dict(zip(before, (read for _, read in state), strict=True))
         self.executable = Executable(program, f"{self.kind}_step", donate, live)
+        cells = len(state) - len(self._cells)  # which stand at the end
+        self._changed = [
+            v
+            for v, old, new in zip(self._cells, before[cells:], after[cells:], strict=True)
+            if old is not new
+        ]
         buffers = self.executable.inputs
-        self._data = [buffers[v] for v in program.inputs[:first]]
+        self._data = [buffers[v] for v in program.inputs[: len(data)]]
+        needed = {v for equation in program.equations.values() for v in equation.inputs}
         self._fill = [
             (name, buffers[v])
-            for (_, name), v in zip(self._scalars, program.inputs[first:second], strict=True)
-            if any(v in equation.inputs for equation in program.equations.values())
+            for (name, _), v in zip(scalars, program.inputs[len(data) :], strict=False)
+            if v in needed
         ]
+
+    def _of_the_optimizer(self) -> tuple[list[Group], list[tuple[np.dtype, str]]]:
+        """Return the groups of weights that are updated together, and the scalars of each dtype."""
+        if not self._trained:
+            return [], []
+        optimizer = self.model.optimizer
+        optimizer.build(self.model.trainable_variables)
+        dtypes = [group.memory.array.dtype for group in optimizer.groups]
+        names = optimizer.scalars(1, 1.0)
+        return optimizer.groups, [(dtype, name) for dtype in dtypes for name in names]
+
+    def _state(self) -> list[tuple[str, Callable[[], np.ndarray]]]:
+        """Return names and readers of the arrays that a step reads and replaces."""
+        places = [(g, slot) for g in self.groups for slot in (None, *g.slots)]
+        state = [(slot or "parameters", _reader(g, slot)) for g, slot in places]
+        return state + [(short_name(v.path), partial(getattr, v, "array")) for v in self._cells]
 
     def on(self, arrays: list[np.ndarray]) -> Callable[[Any], tuple[float, Any]]:
         """Return a function of rows of `arrays` to the loss and the outputs there."""
@@ -281,12 +285,17 @@ def _type(array: np.ndarray | None) -> str:
     return "" if array is None else f"{array.dtype}{array.shape[1:]}"
 
 
-def _zeros(array: np.ndarray, size: int) -> Tensor:
-    return wrap(stand_in((size, *array.shape[1:]), array.dtype))
+def _examples(parts: Any, size: int) -> list[tuple[str, Tensor]]:
+    """Return names and stand-ins for the arrays of a batch."""
+    return [
+        (name, wrap(stand_in((size, *array.shape[1:]), array.dtype)))
+        for name, part in zip(("x", "y", "sample_weight"), parts, strict=True)
+        if part is not None
+        for array in tree.flatten(part)
+    ]
 
 
-def _reader(place: tuple[Group, str | None]) -> Any:
-    group, slot = place
+def _reader(group: Group, slot: str | None) -> Callable[[], np.ndarray]:
     return lambda: (group.living() if slot is None else group.slots[slot]).array
 
 
