@@ -452,3 +452,29 @@ def test_the_source_asked_for_before_the_first_step_says_what_to_do():
     model = network([1, 1], "linear", True, False, SGD())
     with pytest.raises(ValueError, match="fit, evaluate or predict first"):
         _ = model.train_function.source
+
+
+class MakesAWeightInTraining(Layer):
+    w = None
+
+    def call(self, x, training=False):
+        if training and self.w is None:
+            self.w = self.add_weight((2,), initializer="ones")
+        return x if self.w is None else x * self.w
+
+
+def test_a_weight_made_within_a_compiled_step_is_refused_as_it_would_not_be_trained():
+    x, y = data(4, 2, 1)
+    model = Sequential([Input((2,)), MakesAWeightInTraining(), Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(TypeError, match=r"cannot make weights.*received .*constructor"):
+        model.fit(x, y, verbose=0)
+
+
+class Unit(Layer):
+    def call(self, x):
+        return x / tn.ops.sqrt(tn.ops.sum(x * x, -1, keepdims=True))
+
+
+def test_making_a_model_warns_of_no_numbers_as_there_are_none_yet():
+    Sequential([Input((3,)), Unit(), Dense(1)])  # warnings are errors

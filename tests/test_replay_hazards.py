@@ -6,6 +6,7 @@ at the next call, or be refused with a word on what to do instead.
 
 import copy
 import gc
+import pickle
 import threading
 import weakref
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from programs import assert_same_results, poisoned_buffers, recorded
 import tinynet as tn
 from tinynet import ops
 from tinynet.compiler.jit import Executable
-from tinynet.engine.tensor import state
+from tinynet.engine.tensor import Primitive, bind, state
 from tinynet.engine.variable import Memory, stateless
 
 X, Z, START = normal(0, 4), normal(1, 4), np.array([1, 2, 3, 4], "float32")
@@ -60,6 +61,7 @@ LOOKS: dict[str, Callable[[tn.Tensor], Any]] = {
     "what was detached": lambda x: x * float(x.detach()[0]),
     "a detached argument": lambda x: x * x.detach().numpy(),
     "a variable": lambda x: x * float(W[0]),
+    "a copy of a variable": lambda x: x * copy.deepcopy(W),
     "a variable's numbers": lambda x: x * W.numpy(),
     "within a gradient": tn.grad(lambda x: x.sum() * (1.0 if x[0] > 0 else 2.0)),
 }
@@ -81,12 +83,74 @@ def test_what_is_printed_while_recording_says_so_as_there_are_no_numbers():
 
     @tn.jit
     def f(x):
-        shown.extend(map(repr, (x, ops.exp(x), tn.tensor(2.0))))
+        shown.extend(map(repr, (x, ops.exp(x), tn.tensor(2.0), W)))
         return x
 
     f(X)
+    assert shown.pop() == f"<Variable path={W.path}, shape={W.shape}, dtype=float32>"
     recorded = f"tensor(recorded, shape={X.shape}, dtype=float32)"
     assert shown == [recorded, recorded, "tensor(2., dtype=float32)"]
+
+
+USES: dict[str, Callable[[tn.Tensor], Any]] = {
+    "its numbers": lambda t: t.numpy(),
+    "an operator": lambda t: t + 1.0,
+    "a method": lambda t: t.reshape((-1,)),
+    "a function that looks for itself": lambda t: ops.where(tn.tensor(True), t, 0.0),
+    "NumPy": np.sin,
+    "a copy": copy.deepcopy,
+    "a compiled function": tn.jit(lambda x: x),
+    "as a constant of another": lambda t: tn.jit(lambda x: x * t)(X),
+    "of two others": lambda t: tn.jit(lambda x: ops.concatenate([x, t]))(X),
+}
+
+
+@over(USES, "use")
+@pytest.mark.parametrize("what", [lambda x: x, ops.exp, lambda x: (x * 2.0).detach()])
+def test_what_is_kept_from_a_recording_is_refused_later_as_it_has_no_numbers(use, what):
+    kept = []
+
+    @tn.jit
+    def f(x):
+        kept.append(what(x))
+        return x * 2.0
+
+    assert_same(f(X), 2 * X)
+    with refused(TypeError, "no numbers", "Return it", "run_eagerly"):
+        use(kept[0])
+    assert repr(kept[0]) == f"tensor(recorded, shape={X.shape}, dtype=float32)"
+
+
+def test_what_is_computed_from_constants_alone_may_be_kept():
+    kept = {}
+
+    @tn.jit
+    def f(x):
+        if not kept:
+            kept["table"] = ops.exp(tn.tensor([0.0, 1.0]))
+        return x * kept["table"]
+
+    for shape in ((1, 2), (3, 2)):
+        x = np.ones(shape, "float32")
+        assert_same(f(x), f.function(tn.tensor(x)))
+    assert_same(kept["table"], np.exp(np.array([0, 1], "float32")))
+
+
+def test_another_thread_may_not_compute_with_what_is_recorded():
+    def f(x):
+        with ThreadPoolExecutor(1) as pool:
+            return x + pool.submit(ops.exp, x).result()
+
+    with refused(TypeError, "no numbers", "another thread"):
+        tn.jit(f)(X)
+
+
+def test_a_function_may_be_one_that_does_not_take_every_number():
+    inverse = Primitive("inverse", np.linalg.inv, ())
+    eye = tn.tensor(np.eye(3, dtype="float32"))
+    x = normal(0, 4, 3)
+    f = tn.jit(lambda x: bind(inverse, x.T @ x + eye))
+    assert_same(f(x), f.function(tn.tensor(x)))
 
 
 def test_shapes_and_dtypes_may_decide():
@@ -255,6 +319,27 @@ def test_gradients_flow_through_a_compiled_function_to_tensors_and_variables_out
             assert not f(X).requires_grad
     w.trainable = False
     assert not f(X).requires_grad
+
+
+def test_a_weight_that_becomes_trainable_has_a_gradient_from_then_on():
+    w = weight()
+    f = tn.jit(lambda x: (x * w).sum())
+    w.trainable = False
+    assert not f(X).requires_grad
+    w.trainable = True
+    assert f(X).requires_grad
+    w.trainable = False
+    assert not f(X).requires_grad
+
+
+def test_a_compiled_function_is_copied_and_pickled_as_functions_are():
+    assert copy.deepcopy(doubled) is doubled
+    assert pickle.loads(pickle.dumps(doubled)) is doubled
+
+
+@tn.jit
+def doubled(x):
+    return x * 2.0
 
 
 def test_a_gradient_within_a_compiled_function_is_that_at_the_numbers_of_each_call():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -353,8 +353,13 @@ def by_class(y: Any, class_weight: dict[int, float], sample_weight: Any = None) 
     Raises
     ------
     ValueError
-        When there are sample weights, too, or targets of several outputs.
+        When there are sample weights, too, or targets of several outputs, or no dict is given.
     """
+    if not isinstance(class_weight, Mapping):
+        raise ValueError(
+            "class_weight: expected a dict from class numbers to weights, received "
+            f"{class_weight!r}."
+        )
     if tree.is_structure(y):
         raise ValueError("`class_weight` is only supported for Models with a single output.")
     if sample_weight is not None:

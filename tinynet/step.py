@@ -115,6 +115,12 @@ class Ready:
         with grad_mode(self.kind == "train"):
             program = simplify(record(self._run, tensors, names))
         self._parts = None
+        if self._trained and (made := set(self.model.trainable_variables) - self._trained):
+            raise TypeError(
+                "A step that is compiled cannot make weights, as it trains those that are there "
+                f"before: received {', '.join(v.path for v in made)}. Make them in the layer's "
+                "build or constructor."
+            )
         self._states = len(state)
         before, after = (vs[len(vs) - len(state) :] for vs in (program.inputs, program.outputs))
         donate = dict(zip(after, before, strict=True))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -283,6 +283,7 @@ class Trainer:
         held_out = validation and batches_of(
             *validation, validation_batch_size or batch_size, validation_steps
         )
+        due = _due(validation_freq)
         range(initial_epoch, epochs)  # which raises TypeError if they are no integers
         calls = self._callbacks(callbacks, verbose, dataset, epochs)
         if self._prepare(dataset):
@@ -300,7 +301,7 @@ class Trainer:
             if not found:  # nothing came, which was warned of
                 break
             logs = found
-            if held_out and _is_due(epoch, validation_freq):
+            if held_out and due(epoch):
                 found = self._evaluate(held_out, calls, held_step)
                 logs |= {f"val_{key}": value for key, value in found.items()}
                 logs = dict(sorted(logs.items()))
@@ -623,7 +624,13 @@ def _unpack(validation_data: Any) -> tuple[Any, Any, Any] | None:
     return (*validation_data, None)[:3]
 
 
-def _is_due(epoch: int, validation_freq: int | Sequence[int]) -> bool:
-    if isinstance(validation_freq, int):
-        return (epoch + 1) % validation_freq == 0
-    return epoch + 1 in validation_freq
+def _due(validation_freq: Any) -> Callable[[int], bool]:
+    """Return whether an epoch is one of those with a validation: every so many, or the listed."""
+    if isinstance(validation_freq, (int, np.integer)) and validation_freq > 0:
+        return lambda epoch: (epoch + 1) % validation_freq == 0
+    if isinstance(validation_freq, (list, tuple, set, range)):
+        return lambda epoch: epoch + 1 in validation_freq
+    raise ValueError(
+        "validation_freq: expected an integer above 0, or a list of epochs from 1 on, received "
+        f"{validation_freq!r}."
+    )

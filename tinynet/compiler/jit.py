@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import registry, tree
 from ..engine.tensor import as_tensor, floatx, grad_mode, state, wrap
-from ..engine.variable import Memory, aligned
+from ..engine.variable import Memory, Variable, aligned
 from .passes import simplify
 from .program import Program, Var, record
 from .source import Source
@@ -93,6 +93,7 @@ class Compiled(NamedTuple):
     executable: Executable
     form: Any  # the structure of the results
     tracked: bool  # does a gradient flow from them to tensors that are no arguments?
+    frozen: tuple[Variable, ...]  # what they would be tracked by, too, if it became trainable
 
 
 class Jit:
@@ -123,10 +124,14 @@ class Jit:
         if inlined or (state.grad and any(t.tracked for t in tensors)):
             return self.function(*args)
         compiled = self._for(args)
-        if state.grad and compiled.tracked:
+        if state.grad and (compiled.tracked or any(v.trainable for v in compiled.frozen)):
             return self.function(*args)
         arrays = iter(compiled.executable(*(t.data for t in tensors)))
         return tree.map_structure(lambda _: wrap(next(arrays)), compiled.form)
+
+    def __reduce__(self) -> str:
+        """Copy and pickle as Python does with functions: by name."""
+        return self.function.__qualname__
 
     def program(self, *args: Any) -> str:
         """Return the simplified program for arguments of these types, as text."""
@@ -162,7 +167,8 @@ class Jit:
             tensors = [wrap(t.data) for t in tree.flatten(args)]
             program = record(flat, tensors, self._names(args))
         executable = Executable(simplify(program), registry.name_of(self.function))
-        return Compiled(executable, form, tracked)
+        frozen = tuple(v for v in program.captured.values() if not v.trainable)
+        return Compiled(executable, form, tracked, frozen)
 
     def _names(self, args: Any) -> list[str]:
         """Return the name of the parameter, for each tensor in `args`."""
@@ -189,7 +195,7 @@ def jit(function: Callable[..., Any]) -> Jit:
     Returns
     -------
     Jit
-        Called like `function`; its results are new tensors, equal to the function's own.
+        Called with the function's arguments by position; its results are new tensors, equal to the function's own.
         ``.source(*args)`` and ``.program(*args)`` show what runs, ``.compilations`` counts.
         Another `floatx` counts as another type. Where the result has a gradient, as an argument or
         a variable requires one and `no_grad` is off, or where another function is being recorded,

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.tensor import Equation, Primitive, Tensor, state, wrap
+from ..engine.tensor import Equation, Primitive, StandIn, Tensor, no_numbers, state, wrap
 from ..engine.variable import Variable
 
 
@@ -107,8 +107,9 @@ def _shown(array: np.ndarray) -> str:
 class Recording:
     """What `bind` and variables tell while a function is recorded.
 
-    Without `numbers`, those of results are let go at once: their types are all that is asked for,
-    and a step's results together take many times the memory of the step.
+    Without `numbers`, those of results are let go at once if they are others at each call: their
+    types are all that is asked for, and a step's results together take many times the memory of
+    the step.
     """
 
     def __init__(self, inputs: Sequence[Tensor], numbers: bool = True) -> None:
@@ -128,7 +129,7 @@ class Recording:
         self.equations[out] = equation
         self.sections[out] = self.section
         kind = _types[_signature(*equation)] = (out.data.shape, out.data.dtype)
-        if not self.numbers:
+        if any(type(x.data) is StandIn for x in equation.inputs):
             out.data = stand_in(*kind)
 
     def read(self, variable: Variable, value: Tensor) -> Tensor:
@@ -137,7 +138,8 @@ class Recording:
         The same tensor each time, so that gradients flow to it from everywhere.
         """
         if variable not in self._read:
-            self._read[variable] = t = wrap(value.data)
+            data = value.data if self.numbers else stand_in(value.shape, value.dtype)
+            self._read[variable] = t = wrap(data)
             t.tracked = value.tracked
             self.variables[t] = variable
         return self._read[variable]
@@ -193,8 +195,25 @@ def short_name(path: str) -> str:
 def record(
     f: Callable[..., Sequence[Tensor]], inputs: Sequence[Tensor], names: Sequence[str] = ()
 ) -> Program:
-    """Return the program of ``f(*inputs)``, which returns a sequence of tensors."""
-    with recording(inputs, numbers=False) as found, np.errstate(all="ignore"):
+    """Return the program of ``f(*inputs)``, which returns a sequence of tensors.
+
+    Some functions raise when they see zeros, as an inverse does: these are run on numbers.
+    """
+    try:
+        return _record(f, inputs, names, False)
+    except (ValueError, ArithmeticError, IndexError):
+        return _record(f, inputs, names, True)
+
+
+def _record(
+    f: Callable[..., Sequence[Tensor]],
+    inputs: Sequence[Tensor],
+    names: Sequence[str],
+    numbers: bool,
+) -> Program:
+    """Record `f` on inputs of the same types: on their numbers, or on stand-ins for them."""
+    inputs = [wrap(np.asarray(t.data) if numbers else stand_in(t.shape, t.dtype)) for t in inputs]
+    with recording(inputs, numbers) as found, np.errstate(all="ignore"):
         outputs = f(*inputs)
     of: dict[Tensor, Var] = {}
     constants: dict[Var, np.ndarray] = {}
@@ -211,6 +230,8 @@ def record(
             if variable is not None:
                 captured[of[t]] = variable
             elif t not in found.equations and not is_input:
+                if type(t.data) is StandIn:  # of an earlier recording
+                    raise no_numbers()
                 constants[of[t]] = t.data
         of[t].name = of[t].name or name
         return of[t]
@@ -228,7 +249,7 @@ def record(
 
 def stand_in(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Return zeros of a shape and a dtype that take the memory of one."""
-    return np.ndarray(shape, dtype, _ZERO, strides=(0,) * len(shape))
+    return StandIn(shape, dtype, _ZERO, strides=(0,) * len(shape))
 
 
 _ZERO = bytes(16)  # no element is larger

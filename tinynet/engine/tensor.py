@@ -79,6 +79,33 @@ def set_floatx(dtype: str) -> None:
     _State.floatx = np.dtype(dtype)
 
 
+class StandIn(np.ndarray):
+    """Zeros in the place of the numbers of a tensor that is recorded: it has them at calls only.
+
+    NumPy computes with them while a recording goes on, and what comes of it is a stand-in again;
+    at any other time, and in other threads, it is refused.
+    """
+
+    def __array_function__(self, *args: Any) -> Any:
+        demand_recording()
+        return super().__array_function__(*args)
+
+
+def demand_recording() -> None:
+    """Raise if a tensor without numbers is used where no function is recorded."""
+    if state.recording is None or state.recording.numbers:
+        raise no_numbers()
+
+
+def no_numbers() -> TypeError:
+    """Return the refusal of a tensor that was recorded and is used elsewhere."""
+    return TypeError(
+        "This tensor was computed while a function was recorded to be compiled, and has no "
+        "numbers, as they are others at each call. Return it from the function, do not keep it "
+        "or hand it to another thread; or run without compilation (run_eagerly=True, or no tn.jit)."
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Primitive:
     """One operation: what it computes, how cotangents go back through it, what it is tested on.
@@ -258,7 +285,9 @@ class Tensor(Operand):
         return view
 
     def _look(self) -> None:
-        """Raise if there are no numbers, as a function is recorded."""
+        """Raise if there are no numbers, as a function is recorded, or was."""
+        if type(self.data) is StandIn:
+            demand_recording()
         if self._recorded():
             raise TypeError(
                 "While a function is recorded to be compiled, it cannot look at the numbers of a "
@@ -269,7 +298,9 @@ class Tensor(Operand):
 
     def _recorded(self) -> bool:
         """Return whether the numbers are others at each call of a function that is recorded."""
-        return state.recording is not None and state.recording.knows(self)
+        if state.recording is None:
+            return type(self.data) is StandIn
+        return state.recording.knows(self)
 
     def item(self) -> Any:
         """Return the only element as a Python number; ValueError if there is not just one."""
@@ -346,7 +377,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 def wrap(data: Any) -> Tensor:
     """Return a leaf that owns `data`, an array nobody will write to: no copy, no check."""
     out = _new(Tensor)
-    out.data = data if type(data) is np.ndarray else np.asarray(data)
+    out.data = data if type(data) is np.ndarray or type(data) is StandIn else np.asarray(data)
     out.equation = out.grad = None
     out.tracked = False
     return out
@@ -373,7 +404,7 @@ def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
         kind = next(k for k in (ValueError, TypeError, IndexError) if isinstance(error, k))
         raise kind(f"{primitive.name}() of shape {shapes}{given}: {error}") from None
     out = _new(Tensor)
-    out.data = data if type(data) is np.ndarray else np.asarray(data)
+    out.data = data if type(data) is np.ndarray else _plain(data)
     out.equation = out.grad = None
     out.tracked = False
     for x in inputs:
@@ -385,6 +416,13 @@ def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
     if state.recording is not None:
         state.recording.note(out, Equation(primitive, inputs, params))
     return out
+
+
+def _plain(data: Any) -> np.ndarray:
+    """Return what a primitive gave as an array; a stand-in only while a function is recorded."""
+    if isinstance(data, StandIn):
+        demand_recording()
+    return np.asarray(data)
 
 
 def _flows(out: Tensor, primitive: Primitive, inputs: tuple[Tensor, ...]) -> bool:

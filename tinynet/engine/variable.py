@@ -216,14 +216,14 @@ class Variable(Operand):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the numbers, not the memory they live in."""
+        if state.recording is not None:
+            self.value.numpy()  # which is refused
         made_with = (self.array, self.dtype, self._trainable, self.name, self.path)
         return Variable, made_with, (None, {"regularizer": self.regularizer})
 
     def __repr__(self) -> str:
-        return (
-            f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, "
-            f"value={self.numpy()}>"
-        )
+        value = "" if state.recording is not None else f", value={self.numpy()}"
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}{value}>"
 
 
 def aligned(shape: tuple[int, ...] | int, dtype: Any) -> np.ndarray:

@@ -134,7 +134,7 @@ class Layer:
             zeros = map_shapes(
                 lambda s: ops.zeros([n or length for n in s], self.dtype), input_shape
             )
-            with no_grad():
+            with no_grad(), np.errstate(all="ignore"):  # nobody sees these numbers
                 return self._run(zeros, **{**options, "training": False})
 
         # A length that differs between batches of 2 and of 3 is one that varies with the batch.
