@@ -195,7 +195,8 @@ def jit(function: Callable[..., Any]) -> Jit:
     Returns
     -------
     Jit
-        Called with the function's arguments by position; its results are new tensors, equal to the function's own.
+        Called with the function's arguments by position; its results are new tensors, equal to the
+        function's own.
         ``.source(*args)`` and ``.program(*args)`` show what runs, ``.compilations`` counts.
         Another `floatx` counts as another type. Where the result has a gradient, as an argument or
         a variable requires one and `no_grad` is off, or where another function is being recorded,
