@@ -16,8 +16,8 @@ from tinynet.models import Model, Sequential
 from tinynet.optimizers import SGD, Adam, RMSprop
 
 OPTIMIZERS = [
-    lambda: SGD(0.1),
-    lambda: SGD(0.1, momentum=0.9, weight_decay=0.01),
+    lambda: SGD(0.02),
+    lambda: SGD(0.01, momentum=0.9, weight_decay=0.01),
     lambda: SGD(0.1, momentum=0.9, nesterov=True, clipnorm=0.1),
     lambda: Adam(0.01, clipvalue=0.05),
     lambda: Adam(0.01, amsgrad=True, weight_decay=0.1),

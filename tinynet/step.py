@@ -66,7 +66,7 @@ class Step:
             raise ValueError("This step has not run yet: fit, evaluate or predict first.")
         return next(iter(self._ready.values())).executable
 
-    def of_few(self, x: np.ndarray, most: int) -> Any:
+    def of_few(self, x: np.ndarray, most: float) -> Any:
         """Return the outputs for an array of at most so many rows, if its type was seen before."""
         ready = self._few.get((x.shape, x.dtype))
         return None if ready is None or len(x) > most else ready.of_all(x)

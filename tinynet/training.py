@@ -350,11 +350,10 @@ class Trainer:
         ValueError
             For data that does not fit the model, of a dtype without numbers, or empty.
         """
-        plain = not (batch_size or verbose or steps or callbacks or self.run_eagerly)
-        if plain and isinstance(x, np.ndarray):
-            outputs = self.predict_function.of_few(x, 32)
-            if outputs is not None:
-                return outputs
+        plain = not (batch_size or verbose or steps or callbacks)
+        outputs = self._of_few(x, 32) if plain else None
+        if outputs is not None:
+            return outputs
         dataset = batches_of(x, None, None, batch_size, steps)
         calls = self._callbacks(callbacks, verbose, dataset)
         calls.on_predict_begin()
@@ -431,7 +430,14 @@ class Trainer:
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for the samples given, as arrays."""
-        return self._outputs(Dataset.of_one_batch(x))[0]
+        outputs = self._of_few(x, math.inf)
+        return self._outputs(Dataset.of_one_batch(x))[0] if outputs is None else outputs
+
+    def _of_few(self, x: Any, most: float) -> Any:
+        """Return the outputs the short way: for an array whose type was seen, if that will do."""
+        if self.run_eagerly or not isinstance(x, np.ndarray):
+            return None
+        return self.predict_function.of_few(x, most)
 
     # -- what these have in common ------------------------------------------------------------
 
