@@ -11,6 +11,7 @@ import dataclasses
 import importlib.metadata
 import importlib.util
 import json
+import math
 import os
 import platform
 import re
@@ -99,7 +100,7 @@ SCHEMA = {
         schema=_field("integer", "the version of this schema", enum=[VERSION]),
         date=_field("string", "when the run began, in UTC"),
         seconds=_field("number", "how long the run took"),
-        machine=_table("processor, cores, memory, system", _field("string", "as text")),
+        machine=_table("processor, cores allowed, memory, system", _field("string", "as text")),
         versions=_table("of Python, and of the libraries present", _field("string", "its version")),
         settings=_object(
             "how it was run",
@@ -201,8 +202,16 @@ def problems(value: Any, schema: dict[str, Any] = SCHEMA, path: str = "$") -> li
 
 
 def save(run: dict[str, Any], path: Path) -> None:
-    """Write a run."""
-    path.write_text(json.dumps(run, indent=1) + "\n")
+    """Write a run; what is not finite, which JSON cannot say, is null."""
+    path.write_text(json.dumps(_finite(run), indent=1, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def load(path: str | Path) -> dict[str, Any]:
@@ -223,6 +232,13 @@ def load(path: str | Path) -> dict[str, Any]:
     return run
 
 
+def processors() -> int:
+    """Return how many processors this process may use, which may be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def machine() -> dict[str, str]:
     """Return what this machine is, as far as it tells."""
     info = _text("/proc/cpuinfo"), _text("/proc/meminfo")
@@ -230,7 +246,7 @@ def machine() -> dict[str, str]:
     memory = re.search(r"MemTotal:\s*(\d+)", info[1])
     return {
         "processor": name[1].strip() if name else platform.processor() or platform.machine(),
-        "cores": str(os.cpu_count()),
+        "cores": str(processors()),
         "memory": f"{int(memory[1]) / 2**20:.0f} GB" if memory else "unknown",
         "system": f"{platform.system()} {platform.release()}",
     }
@@ -257,7 +273,17 @@ def _distribution(module: str) -> str:
 
 
 def installed_bytes(modules: Sequence[str]) -> int:
-    """Return the size of modules and of all that they require, as installed, without bytecode."""
+    """Return the size of modules and of all that they require, as installed, without bytecode.
+
+    Raises
+    ------
+    ContestantError
+        For a module that belongs to no installed package, whose size would be none.
+    """
+    known = versions(modules)
+    for name in modules:
+        if name not in known:
+            raise ContestantError("missing", f"{name} is not installed as a package")
     seen: set[str] = set()
     pending = [_distribution(module) for module in modules]
     total = 0

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -442,3 +443,37 @@ def test_every_number_of_the_readme_is_in_the_committed_run(committed):
     text = (PROJECT / "README.md").read_text(encoding="utf-8")
     section = text[text.index(before) + len(before) : text.index(after)]
     assert section.strip() == report.readme(committed).strip()
+
+
+def test_what_is_not_finite_is_null_in_the_file(measured, tmp_path):
+    found = results.load(measured / "results.json")
+    nan, infinite = float("nan"), float("inf")
+    fields = {"loss": nan, "error": infinite, "best": nan, "median": -infinite, "ratio": nan}
+    found["results"][0] |= fields
+    results.save(found, tmp_path / "run.json")
+    again = results.load(tmp_path / "run.json")
+    assert {name: again["results"][0][name] for name in fields} == dict.fromkeys(fields)
+    assert again["results"][1:] == found["results"][1:]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system keeps none to some")
+def test_the_processors_are_those_allowed():
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        assert results.processors() == 1
+        assert results.machine()["cores"] == "1"
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def test_without_affinity_all_processors_count(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert results.processors() == 1
+
+
+def test_what_is_not_installed_as_a_package_has_no_size():
+    with pytest.raises(results.ContestantError, match="toy_contestants is not installed") as told:
+        results.installed_bytes(["numpy", "toy_contestants"])
+    assert told.value.status == "missing"
