@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--contestants", nargs="+", metavar="NAME", help=f"of {known}")
     parser.add_argument("--rounds", type=int, help="of every work; else 5, fewer where it is long")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--threads", type=int, default=results.processors())
     parser.add_argument("--limit", type=float, default=90.0, help="seconds, for a single answer")
     parser.add_argument("--out", type=Path, help="a folder for results.json, .md and pictures")
     options = parser.parse_args(arguments)
@@ -48,6 +48,13 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
     for name in ("rounds", "threads"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             parser.error(f"--{name} should be 1 or more. Received: {getattr(options, name)}")
+    if not 0 < options.limit <= threading.TIMEOUT_MAX:
+        parser.error(f"--limit should be seconds, more than 0. Received: {options.limit:g}")
+    if options.out:
+        try:  # before it is measured for minutes
+            options.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            parser.error(f"--out should be a folder. Received: {options.out}, {error.strerror}")
     return options
 
 
@@ -81,11 +88,12 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             print(f"  {warning}\n")
         sys.stdout.flush()
 
+    fewer = {**FEWER, "cold": 1} if options.quick else FEWER
+
     def rounds_of(work: Work) -> int:
-        most = FEWER.get(work.kind, FEWER.get(work.group, rounds))
-        if options.quick and work.kind == "cold":
-            return 1
-        return most if work.kind == "size" else options.rounds or min(rounds, most)
+        if options.rounds and work.kind != "size":
+            return options.rounds
+        return min(rounds, fewer.get(work.kind, fewer.get(work.group, rounds)))
 
     found, control = run(options.works, contestants, settings, tell, rounds_of=rounds_of)
     modules = dict.fromkeys(name for c in contestants.values() for name in ("numpy", *c.needs))
@@ -122,15 +130,12 @@ def main(arguments: list[str]) -> int:
         small.main(arguments[1:])
         return 0
     if arguments[:1] == ["readme"]:
-        file = Path(arguments[1]) if arguments[1:] else COMMITTED
-        report.write_readme(results.load(file), HERE.parent / "README.md")
-        return 0
+        return readme(arguments[1:])
     options = options_of(arguments)
     measured = measure(options)
     print(report.header(measured))
     print(report.disturbed(measured["control"]) or "The machine was quiet.")
     if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
         results.save(measured, options.out / "results.json")
         (options.out / "results.md").write_text(report.markdown(measured), encoding="utf-8")
         try:
@@ -147,12 +152,15 @@ def comparison(arguments: list[str]) -> int:
     parser.add_argument("old")
     parser.add_argument("new")
     parser.add_argument("--tolerance", type=float, default=1.15, help="a factor, else 1.15")
-    parser.add_argument("--contestants", nargs="+", default=["tinynet", "tinynet-eager"])
+    parser.add_argument("--contestants", nargs="+", metavar="NAME", help="else those of tinynet")
     options = parser.parse_args(arguments)
-    try:
-        old, new = (results.load(path) for path in (options.old, options.new))
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
+    if not options.tolerance >= 1:
+        parser.error(f"--tolerance should be 1 or more. Received: {options.tolerance:g}")
+    old, new = (loaded(parser, path) for path in (options.old, options.new))
+    known = {**old["contestants"], **new["contestants"]}
+    unknown = [name for name in options.contestants or [] if name not in known]
+    if unknown:
+        parser.error(f"Contestants are {', '.join(known)}. Received: {', '.join(unknown)}")
     found = compare.changes(old, new)
     for difference in compare.comparable(old, new):
         print(f"different: {difference}")
@@ -160,7 +168,25 @@ def comparison(arguments: list[str]) -> int:
         if warning := report.disturbed(measured["control"]):
             print(f"{when}: {warning}")
     print(compare.text(found, options.tolerance))
-    return int(bool(compare.regressions(found, options.tolerance, options.contestants)))
+    contestants = options.contestants or ["tinynet", "tinynet-eager"]
+    return int(bool(compare.regressions(found, options.tolerance, contestants)))
+
+
+def readme(arguments: list[str]) -> int:
+    """Write the README's tables from a run."""
+    parser = argparse.ArgumentParser("python -m benchmarks readme")
+    parser.add_argument("run", nargs="?", default=COMMITTED, help="a file, else the committed one")
+    found = loaded(parser, parser.parse_args(arguments).run)
+    report.write_readme(found, HERE.parent / "README.md")
+    return 0
+
+
+def loaded(parser: argparse.ArgumentParser, path: str | Path) -> dict[str, Any]:
+    """Return a run from its file; end with a message where there is none."""
+    try:
+        return results.load(path)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

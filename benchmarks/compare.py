@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from .report import Run
 
+_PARTS = ("machine", "versions", "settings")
+
 
 class Change(NamedTuple):
     """A result then and now; the factor is infinite for what is no longer measured."""
@@ -46,15 +48,18 @@ def regressions(found: list[Change], tolerance: float, contestants: list[str]) -
 
 def comparable(old: Run, new: Run) -> list[str]:
     """Return what else is different between two runs, and may be the cause."""
-    parts: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
-        (part, old[part], new[part]) for part in ("machine", "versions", "settings")
-    ]
+    shared = [name for name in old["works"] if name in new["works"]]
+    then, now = _facts(old, shared), _facts(new, shared)
     return [
-        f"{part} {key}: {then.get(key)} -> {now.get(key)}"
-        for part, then, now in parts
-        for key in {**then, **now}
-        if then.get(key) != now.get(key)
+        f"{fact} {then.get(fact)} -> {now.get(fact)}"
+        for fact in {**then, **now}
+        if then.get(fact) != now.get(fact)
     ]
+
+
+def _facts(run: Run, works: list[str]) -> dict[str, Any]:
+    parts = {f"{part} {key}:": v for part in _PARTS for key, v in run[part].items()}
+    return parts | {f"works {n}: {key}": v for n in works for key, v in run["works"][n].items()}
 
 
 def text(found: list[Change], tolerance: float) -> str:

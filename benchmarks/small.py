@@ -6,6 +6,7 @@ does without it.
 
 from __future__ import annotations
 
+import argparse
 import inspect
 import timeit
 from collections.abc import Callable, Iterator
@@ -108,9 +109,16 @@ def benchmarks() -> Iterator[tuple[str, Callable[[], None]]]:
                 yield f"{suite.__name__}.{name}", function
 
 
-def main(wanted: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Print the best of five, in microseconds, of those whose names contain a word wanted."""
-    for name, function in benchmarks():
+    parser = argparse.ArgumentParser("python -m benchmarks small")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a part of a name, else all")
+    wanted = parser.parse_args(arguments).names
+    known = dict(benchmarks())
+    unknown = [word for word in wanted if not any(word in name for name in known)]
+    if unknown:
+        parser.error(f"Names are {', '.join(known)}. Received: {', '.join(unknown)}")
+    for name, function in known.items():
         if not wanted or any(word in name for word in wanted):
             timer = timeit.Timer(function)
             count, _ = timer.autorange()

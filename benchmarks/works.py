@@ -108,7 +108,7 @@ def works_named(names: list[str]) -> dict[str, Work]:
     Raises
     ------
     ValueError
-        For a name that is none of these.
+        For a name that is none of these, less than two sizes, or a number below 1.
     """
     found: dict[str, Work] = {}
     for name in names:
@@ -117,11 +117,15 @@ def works_named(names: list[str]) -> dict[str, Work]:
             try:
                 sizes, rows, batch = name.split(":")
                 layers = tuple(map(int, sizes.split("-")))
-                group = {name: Work("asked for", "fit", layers, int(rows), int(batch))}
+                work = Work("asked for", "fit", layers, int(rows), int(batch))
+                if len(layers) < 2 or min(*layers, work.rows, work.batch) < 1:
+                    raise ValueError
+                group = {name: work}
             except ValueError:
                 known = ", ".join(dict.fromkeys([w.group for w in WORKS.values()] + [*WORKS]))
                 raise ValueError(
-                    f"A work is a name, a group or sizes:rows:batch such as 8-32-1:1024:32. "
+                    f"A work is a name, a group or sizes:rows:batch such as 8-32-1:1024:32, with "
+                    f"two sizes or more and no number below 1. "
                     f"Received: {name!r}, known: {known}"
                 ) from None
         found |= group

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import compare, harness, plots, report, results, small
-from benchmarks.__main__ import COMMITTED, described, main, options_of
+from benchmarks.__main__ import COMMITTED, described, main, measure, options_of
 from benchmarks.contestants import CONTESTANTS, Contestant, by_hand, c
 from benchmarks.harness import (
     TOLERANCE,
@@ -445,6 +445,82 @@ def test_every_number_of_the_readme_is_in_the_committed_run(committed):
     assert section.strip() == report.readme(committed).strip()
 
 
+def refused(capsys, *arguments):
+    """Return what the command says when it refuses its arguments."""
+    with pytest.raises(SystemExit) as ended:
+        main([*map(str, arguments)])
+    assert ended.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_compare_refuses_contestants_that_neither_run_has(measured, capsys):
+    file = measured / "results.json"
+    said = refused(capsys, "compare", file, file, "--contestants", "c", "tinynett")
+    assert "Contestants are numpy, c, products. Received: tinynett" in said
+
+
+@pytest.mark.parametrize("tolerance", ["0", "-1", "0.9", "nan"])
+def test_compare_refuses_a_tolerance_below_one(measured, tolerance, capsys):
+    file = measured / "results.json"
+    said = refused(capsys, "compare", file, file, "--tolerance", tolerance)
+    assert f"--tolerance should be 1 or more. Received: {tolerance}" in said
+    assert main(["compare", str(file), str(file), "--tolerance", "1"]) == 0
+
+
+def test_compare_says_which_works_are_others_of_the_same_name(measured):
+    old = results.load(measured / "results.json")
+    new = copy.deepcopy(old)
+    new["works"]["width 4"]["rows"] = 1000
+    new["works"]["only here"] = new["works"].pop("width 16")
+    assert compare.comparable(old, new) == ["works width 4: rows 512 -> 1000"]
+
+
+def test_a_folder_that_cannot_be_is_refused_before_anything_is_measured(tmp_path, capsys):
+    file = tmp_path / "file"
+    file.write_text("kept")
+    for out in (file, file / "within"):
+        said = refused(capsys, "--works", "installed", "--out", out)
+        assert f"--out should be a folder. Received: {out}" in said
+    assert file.read_text() == "kept"
+    assert options_of(["--out", str(tmp_path / "new" / "folder")]).out.is_dir()
+
+
+@pytest.mark.parametrize("limit", ["0", "-3", "nan", "inf"])
+def test_the_command_refuses_a_limit_that_no_clock_can_have(limit, capsys):
+    said = refused(capsys, "--works", "installed", "--limit", limit)
+    assert f"--limit should be seconds, more than 0. Received: {limit}" in said
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["1-1:96:0", "1-1:96:-5", "1-1:0:32", "0-1:96:32", "1-0-1:96:32", "8:96:32", ":96:32", "1-1:9"],
+)
+def test_a_work_has_two_sizes_or_more_and_no_number_below_one(name):
+    with pytest.raises(ValueError, match=f"A work is a name, .* Received: '{name}', known: net"):
+        works_named([name])
+
+
+def test_the_readme_is_not_written_from_what_is_no_run(tmp_path, capsys):
+    (tmp_path / "bad.json").write_text("{")
+    before = (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert "No such file" in refused(capsys, "readme", tmp_path / "none.json")
+    assert "is not JSON" in refused(capsys, "readme", tmp_path / "bad.json")
+    assert (PROJECT / "README.md").read_text(encoding="utf-8") == before
+
+
+def test_small_refuses_names_that_none_has(monkeypatch, capsys):
+    monkeypatch.setattr(small, "benchmarks", lambda: [("A.time_a", int), ("A.time_b", int)])
+    said = refused(capsys, "small", "time_a", "zzz")
+    assert "Names are A.time_a, A.time_b. Received: zzz" in said
+
+
+def test_rounds_asked_for_are_made_of_all_but_sizes():
+    works = ["--works", "first model", "installed", "--contestants", "numpy"]
+    found = measure(options_of(["--quick", *works, "--rounds", "2"]))
+    assert found["settings"]["rounds"] == 2
+    assert [len(result["best_of_rounds"]) for result in found["results"]] == [2, 1]
+
+
 def test_what_is_not_finite_is_null_in_the_file(measured, tmp_path):
     found = results.load(measured / "results.json")
     nan, infinite = float("nan"), float("inf")
@@ -463,6 +539,7 @@ def test_the_processors_are_those_allowed():
     try:
         assert results.processors() == 1
         assert results.machine()["cores"] == "1"
+        assert options_of([]).threads == 1
     finally:
         os.sched_setaffinity(0, allowed)
 
