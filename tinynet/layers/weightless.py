@@ -6,6 +6,7 @@ Imports `base.py`, `activations.py`. Read next: `merging.py`.
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 from .. import activations, ops
@@ -139,8 +140,8 @@ class Softmax(Weightless):
 
 
 def _not_negative(name: str, value: Any) -> Any:
-    if value is None or value < 0:
-        raise ValueError(f"{name}: expected a number of at least 0, received {value}.")
+    if not isinstance(value, Real) or value < 0:
+        raise ValueError(f"{name}: expected a number of at least 0, received {value!r}.")
     return value
 
 
