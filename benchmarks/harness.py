@@ -6,7 +6,7 @@ they are timed in rounds, each in turn, the others halted, with shuffling as in 
 is the median over rounds of one time by another of the same round: what slows a whole round slows
 both. A control, always the same work, tells before and after each round whether the machine is
 disturbed; a round waits for a quiet one, a while, and ratios and medians leave disturbed rounds out
-if there are others.
+if there are enough others.
 Read next: `results.py`.
 """
 
@@ -31,11 +31,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .contestants import BASE, Contestant, by_hand
-from .results import ContestantError, Result, installed_bytes
+from .results import ContestantError, Result, installed_bytes, processors
 from .works import FRESH, Work, columns
 
 TOLERANCE = 1e-4  # relative, of the loss of each epoch, or of outputs
 DISTURBED = 1.25  # times the best control
+FEWEST = 3  # quiet rounds, for others to be left out
 PAUSE = 0.2  # seconds, to wait for a quiet machine
 PROJECT = Path(__file__).parent.parent
 
@@ -49,7 +50,7 @@ class Settings(NamedTuple):
 
     rounds: int = 5
     seconds: float = 0.1
-    threads: int = os.cpu_count() or 1
+    threads: int = processors()
     limit: float = 90.0
     patience: int = 5
 
@@ -215,9 +216,9 @@ class Control:
     def watch(self, name: str, rounds: Iterator[Callable[[], None]]) -> None:
         """Do the rounds of a work, each when the machine is quiet, or patience at its end."""
         readings = self.log.setdefault(name, [])
-        after = self.read()
-        for turn in rounds:
-            before = self._settled(after)
+        after = None
+        for turn in rounds:  # the first comes when all have made ready
+            before = self._settled(self.read() if after is None else after)
             turn()
             after = self.read()
             readings.append((before, after))
@@ -294,8 +295,9 @@ def _measured(
     """Yield the rounds of a work; its results are added to when they are done."""
     if work.kind == "size":  # no matter of time
         for result in asked:
-            size = installed_bytes(team.contestants[result.contestant].needs)
-            result.add(best=size, median=size)
+            with result.or_failed():
+                size = installed_bytes(team.contestants[result.contestant].needs)
+                result.add(best=size, median=size)
     elif work.kind in FRESH:
         yield from _fresh(team, work, asked, rounds)
     else:
@@ -344,6 +346,8 @@ def _fresh(
                     check(result, answer, reference, team)
                 amount = {"import": answer.get("seconds"), "cold": seconds}
                 value = amount.get(work.kind, answer["bytes"])
+                if not value:
+                    raise ContestantError("skipped", "this system does not tell")
                 result.add(best=value, median=value)
 
     yield from [turn] * rounds
@@ -367,7 +371,7 @@ def check(
 def summarize(found: list[Result], quiet: list[bool]) -> None:
     """Compute best, median and ratio of a work's results from rounds that count.
 
-    All rounds count for the best; only quiet ones for the others, unless none was quiet.
+    All rounds count for the best; only quiet ones for the others, unless these are too few.
     """
     base = next((r for r in found if r.contestant == BASE and r.status == "ok"), None)
     for result in found:
@@ -375,7 +379,8 @@ def summarize(found: list[Result], quiet: list[bool]) -> None:
             continue
         bests, medians = result.best_of_rounds, result.median_of_rounds
         counted = [i for i in range(len(bests)) if quiet[i : i + 1] != [False]]
-        counted = counted or [*range(len(bests))]
+        if len(counted) < FEWEST:
+            counted = [*range(len(bests))]
         result.best = min(bests)
         result.median = statistics.median(medians[i] for i in counted)
         if base:

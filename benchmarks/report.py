@@ -62,6 +62,9 @@ def disturbed(control: dict[str, Any]) -> str:
     )
 
 
+_BRACKETS = "The best of all rounds; in brackets the median of rounds' ratios to"
+
+
 def table(run: Run, works: list[str]) -> str:
     """Return a Markdown table: a row for each contestant, a column for each work."""
     found = {work: of_work(run, work) for work in works}
@@ -72,7 +75,7 @@ def table(run: Run, works: list[str]) -> str:
         cells = [_cell(run, work, found[work].get(name)) for work in works]
         if any(cells):
             lines.append(_row([contestant["label"], *cells]))
-    return "\n".join(lines) + (f"\n\nIn brackets: times {base}.\n" if base else "\n")
+    return "\n".join(lines) + (f"\n\n{_BRACKETS} {base}.\n" if base else "\n")
 
 
 def _row(cells: list[str]) -> str:

@@ -21,9 +21,9 @@ class Kind(NamedTuple):
 
 KINDS = {
     "fit": Kind("µs", 1e-6, "a step of `fit`, with shuffling, gathering and the loss"),
-    "whole": Kind("ms", 1e-3, "building the model, compiling it and the whole `fit`"),
-    "predict": Kind("µs", 1e-6, "a call of `predict`"),
-    "cold": Kind("s", 1.0, "from starting Python to a trained model"),
+    "whole": Kind("ms", 1e-3, "building the model and the whole `fit`, not for the first time"),
+    "predict": Kind("µs", 1e-6, "a call that predicts"),
+    "cold": Kind("s", 1.0, "from starting Python to a trained model, caches of compilers full"),
     "import": Kind("ms", 1e-3, "the import alone, in a fresh process"),
     "memory": Kind("MB", 2.0**20, "the peak of a fresh process that trains, all of it"),
     "size": Kind("MB", 2.0**20, "installed, with all it requires"),

@@ -157,14 +157,11 @@ def test_ratios_are_those_of_paired_rounds():
 
 
 def test_disturbed_rounds_count_for_the_best_alone():
-    found = results_of(numpy=[1.0, 1.0, 1.0], toy=[5.0, 2.0, 2.0])
-    summarize(found, [False, True, False])
-    assert (found[1].best, found[1].median, found[1].ratio) == (2, 2, 2)
-    found = results_of(numpy=[1.0, 1.0, 1.0], toy=[1.0, 5.0, 2.0])
-    summarize(found, [False, True, False])
+    found = results_of(numpy=[1.0] * 5, toy=[1.0, 5.0, 5.0, 4.0, 2.0])
+    summarize(found, [False, True, True, True, False])
     assert (found[1].best, found[1].median, found[1].ratio) == (1, 5, 5)
-    summarize(found, [False, False, False])  # better than none
-    assert (found[1].median, found[1].ratio) == (2, 2)
+    summarize(found, [False, True, True, False, False])  # of two, the median says nothing
+    assert (found[1].best, found[1].median, found[1].ratio) == (1, 4, 4)
 
 
 def test_the_control_fires_when_the_machine_is_under_load():
@@ -419,21 +416,27 @@ def bests(run, work):
     return {n: r["best"] for n, r in report.of_work(run, work).items() if r["status"] == "ok"}
 
 
-@pytest.mark.parametrize(("work", "scans"), [("neuron", set()), ("small", {"jax-scan"})])
-def test_what_the_readme_says_of_small_networks_was_measured(committed, work, scans):
+@pytest.mark.parametrize("work", ["neuron", "small"])
+def test_what_the_readme_says_of_small_networks_was_measured(committed, work):
     found = bests(committed, work)
     ours = found["tinynet"]
     assert ours < 1.25 * found["numpy"]
-    limits = {"numpy", "c", "products"}
-    assert {name for name, best in found.items() if best < ours} - limits == scans
+    quicker = {name for name, best in found.items() if best < ours} - {"numpy", "c", "products"}
+    assert quicker <= {"jax-scan"}
     for name in ("keras-jax", "keras-tensorflow", "keras-torch", "torch", "torch-compiled"):
         assert ours < found[name] / 5
+    assert ours < found["keras-jax-many"] < found["keras-jax"]
+
+
+def test_what_the_readme_says_of_jax_was_measured(committed):
+    assert bests(committed, "small")["jax-scan"] < bests(committed, "small")["tinynet"]
+    neuron = bests(committed, "neuron")
+    assert 0.8 < neuron["jax-scan"] / neuron["tinynet"] < 1.25
 
 
 def test_what_the_readme_says_of_the_wide_network_was_measured(committed):
     found = bests(committed, "wide")
-    for name in ("jax", "jax-scan", "keras-jax", "torch"):
-        assert found[name] < found["tinynet"]
+    assert min((n for n in found if n != "products"), key=found.get) in ("jax", "jax-scan")
     memory = bests(committed, "memory, wide")
     assert min(memory, key=memory.get) == "tinynet"
 

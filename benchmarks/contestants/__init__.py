@@ -55,10 +55,10 @@ class Contestant(NamedTuple):
         return "would take too long" if work.multiplications > self.largest else ""
 
 
-def _keras_on(backend: str, label: str, **more: Any) -> Contestant:
+def _keras_on(backend: str, label: str, options: Any = None, **more: Any) -> Contestant:
     environment = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    needs = (backend, "keras")
-    return Contestant(label, ".keras", needs, {"library": "keras"}, environment, **more)
+    needs, given = (backend, "keras"), {"library": "keras", **(options or {})}
+    return Contestant(label, ".keras", needs, given, environment, **more)
 
 
 FRESH_AND_SIZE = ("cold", "import", "memory", "size")
@@ -81,6 +81,13 @@ CONTESTANTS = {
         limit=True,
     ),
     "keras-jax": _keras_on("jax", "Keras on JAX"),
+    "keras-jax-many": _keras_on(
+        "jax",
+        "Keras on JAX, by 32 steps",
+        options={"steps_per_execution": 32},
+        leaves=("predict", *SWEEPS, *FRESH_AND_SIZE),
+        slow=True,
+    ),
     "keras-tensorflow": _keras_on("tensorflow", "Keras on TensorFlow", slow=True, leaves=SWEEPS),
     "keras-torch": _keras_on("torch", "Keras on PyTorch", slow=True, leaves=SWEEPS),
     "torch": Contestant("PyTorch", ".torch", ("torch",)),
@@ -103,7 +110,9 @@ CONTESTANTS = {
     ),
     "autograd": Contestant("HIPS autograd", ".autograd", ("autograd",)),
     "mygrad": Contestant("MyGrad", ".mygrad", ("mygrad",)),
-    "micrograd": Contestant("micrograd", ".micrograd", ("micrograd",), largest=1e3),
+    "micrograd": Contestant(
+        "micrograd", ".micrograd", ("micrograd",), leaves=("import",), largest=1e3
+    ),
     "sklearn": Contestant("scikit-learn MLPRegressor", ".sklearn", ("sklearn",)),
 }
 BASE = "numpy"  # the contestant that the others are compared with

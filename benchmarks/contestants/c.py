@@ -1,6 +1,6 @@
 """The same loop in C, compiled here and now by the system's compiler, on one thread.
 
-Where nothing but arithmetic is left of a step: the limit of the small sizes.
+Where nothing but arithmetic is left of a step: the limit of the smallest sizes.
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ def train(work: Work, library: str, **options: Any) -> Fit:
 
 
 def predict(work: Work, library: str, **options: Any) -> Callable[[np.ndarray], Any]:
-    """Return the model's predict; of many rows in one batch."""
+    """Return the model's predict, or what Keras recommends for few rows; all in one batch."""
     _, model = _model(work, library, **options)
     if work.rows == 1:
-        return lambda x: model.predict(x, verbose=0)
+        return model.predict_on_batch
     return lambda x: model.predict(x, batch_size=len(x), verbose=0)
