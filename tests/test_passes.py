@@ -6,6 +6,7 @@ Programs are run here by a loop over their equations, without the compiler's oth
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from tinynet import ops
 from tinynet.compiler import passes
 from tinynet.compiler.passes import PASSES, dead_code, simplify
 from tinynet.compiler.program import Program, Var, typecheck
+from tinynet.compiler.program import _types as types
 from tinynet.engine.primitives import REGISTRY
 
 EACH = {each.__name__: each for each in PASSES}
@@ -225,6 +227,13 @@ def test_the_gradient_of_a_mean_square_is_what_one_would_write():
     program = simplify(recorded(gradient_of, [w]))
     assert primitives(program) == ["matmul", "subtract", "multiply", "matmul"]
     assert [a.tolist() for a in program.constants.values() if not a.ndim] == [2 / 8]
+
+
+@settings(max_examples=MANY)
+@given(programs())
+def test_all_types_are_found_where_they_were_never_seen(drawn):
+    with mock.patch.dict(types, clear=True):
+        typecheck(drawn[0])
 
 
 def test_the_type_that_a_primitive_gives_is_found_where_it_was_never_seen():

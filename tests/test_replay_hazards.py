@@ -101,6 +101,7 @@ USES: dict[str, Callable[[tn.Tensor], Any]] = {
     "a copy": copy.deepcopy,
     "a compiled function": tn.jit(lambda x: x),
     "as a constant of another": lambda t: tn.jit(lambda x: x * t)(X),
+    "its numbers within another": lambda t: tn.jit(lambda x: x * t.numpy())(X),
     "of two others": lambda t: tn.jit(lambda x: ops.concatenate([x, t]))(X),
 }
 

@@ -248,7 +248,7 @@ def _record(
 
 
 def stand_in(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Return zeros of a shape and a dtype that take the memory of one."""
+    """Return zeros for the numbers of a recorded tensor; they take the memory of one."""
     return StandIn(shape, dtype, _ZERO, strides=(0,) * len(shape))
 
 
@@ -271,7 +271,7 @@ def infer(primitive: Primitive, inputs: Sequence[Var], params: dict[str, Any]) -
     """
     signature = _signature(primitive, inputs, params)
     if signature not in _types:
-        zeros = [stand_in(x.shape, x.dtype) for x in inputs]
+        zeros = [np.asarray(stand_in(x.shape, x.dtype)) for x in inputs]
         with np.errstate(all="ignore"):
             result = np.asarray(primitive.impl(*zeros, **params))
         _types[signature] = (result.shape, result.dtype)

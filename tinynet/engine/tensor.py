@@ -286,21 +286,15 @@ class Tensor(Operand):
 
     def _look(self) -> None:
         """Raise if there are no numbers, as a function is recorded, or was."""
-        if type(self.data) is StandIn:
-            demand_recording()
-        if self._recorded():
+        if state.recording is not None and state.recording.knows(self):
             raise TypeError(
                 "While a function is recorded to be compiled, it cannot look at the numbers of a "
                 f"tensor, as they are others at the next call: received {self.shape}, "
                 f"{self.dtype}. Choose with tn.ops.where instead of branching, or run without "
                 "compilation (run_eagerly=True, or no tn.jit)."
             )
-
-    def _recorded(self) -> bool:
-        """Return whether the numbers are others at each call of a function that is recorded."""
-        if state.recording is None:
-            return type(self.data) is StandIn
-        return state.recording.knows(self)
+        if type(self.data) is StandIn:
+            raise no_numbers()
 
     def item(self) -> Any:
         """Return the only element as a Python number; ValueError if there is not just one."""
@@ -356,7 +350,8 @@ class Tensor(Operand):
         return Tensor, (self.data, None, self.tracked)
 
     def __repr__(self) -> str:
-        if self._recorded():
+        record = state.recording
+        if type(self.data) is StandIn or (record is not None and record.knows(self)):
             return f"tensor(recorded, shape={self.shape}, dtype={self.dtype})"
         text = np.array2string(self.data, separator=", ", prefix="tensor(")
         tail = ", requires_grad=True" if self.tracked else ""
