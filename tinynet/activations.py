@@ -185,7 +185,7 @@ def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
     tensor([[0.5, 0.5]], dtype=float32)
     """
     x = as_tensor(x)
-    if isinstance(axis, int) and x.shape[axis : axis + 1 or None] == (1,):
+    if not isinstance(axis, (tuple, str)) and x.shape[axis : axis + 1 or None] == (1,):
         warnings.warn(
             f"softmax over axis {axis} of a tensor of shape {x.shape} is always 1, as that axis "
             "has length 1. Did you mean to use a sigmoid instead?",
