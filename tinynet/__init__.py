@@ -28,9 +28,7 @@ from . import (
     saving,
     utils,
 )
-from . import notebook as _notebook  # noqa: F401 (installs itself)
 from .compiler.jit import jit
-from .divergence import DivergenceWarning
 from .engine import numpy_protocol as _numpy_protocol  # noqa: F401 (installs itself)
 from .engine.autodiff import grad, hessian, hvp, jacobian, value_and_grad, vjp
 from .engine.gradcheck import check_grads, check_model_grads
@@ -43,6 +41,7 @@ from .metrics import Metric
 from .models import Model, Sequential
 from .optimizers import Optimizer
 from .regularizers import Regularizer
+from .training.divergence import DivergenceWarning
 
 __version__ = "0.1.0"
 
@@ -85,6 +84,15 @@ __all__ = [
     "viz",
     "vjp",
 ]
+
+
+def _repr_html_(self: Tensor | Model) -> str:
+    from .viz.notebook import html_of
+
+    return html_of(self)
+
+
+Tensor._repr_html_ = Model._repr_html_ = _repr_html_  # type: ignore[attr-defined]
 
 
 def __getattr__(name: str) -> _ModuleType:

@@ -10,7 +10,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from . import ops, registry
+from . import ops
+from .configs import lookup as registry
 from .engine.tensor import Tensor, as_tensor
 
 

@@ -3,9 +3,9 @@
 Imports the engine and `registry.py`. Read next: `utils.py`.
 """
 
+from .configs.lookup import clear_session
 from .engine.tensor import floatx, set_floatx
 from .losses.functions import EPSILON
-from .registry import clear_session
 
 __all__ = ["clear_session", "epsilon", "floatx", "set_floatx"]
 

@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from . import random, registry
+from . import random
+from .configs import lookup as registry
 from .engine.tensor import as_dtype, floatx, to_array
 from .random import Seed, Shape
 

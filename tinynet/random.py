@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import registry
+from .configs import lookup as registry
 from .engine.primitives import Case, primitive
 from .engine.tensor import Tensor, as_dtype, bind, floatx
 from .engine.variable import Variable

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from . import ops, registry
+from . import ops
+from .configs import lookup as registry
 from .engine.tensor import Tensor, as_tensor
 
 

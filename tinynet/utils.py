@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .engine.tensor import Operand, floatx, set_floatx, tensor
-from .objects import (
+from .callbacks.progbar import Progbar
+from .configs.lookup import clear_session
+from .configs.serialization import (
     CustomObjectScope,
     custom_object_scope,
     deserialize_keras_object,
@@ -20,9 +21,8 @@ from .objects import (
     register_keras_serializable,
     serialize_keras_object,
 )
-from .progress import Progbar
+from .engine.tensor import Operand, floatx, set_floatx, tensor
 from .random import set_random_seed
-from .registry import clear_session
 
 if TYPE_CHECKING:
     from .viz import plot_model

@@ -2,12 +2,7 @@
 
 from .base import Callback, CallbackList, History, LambdaCallback, ProgbarLogger
 from .files import BackupAndRestore, CSVLogger, ModelCheckpoint
-from .monitors import (
-    EarlyStopping,
-    LearningRateScheduler,
-    ReduceLROnPlateau,
-    TerminateOnNaN,
-)
+from .monitors import EarlyStopping, LearningRateScheduler, ReduceLROnPlateau, TerminateOnNaN
 from .weights import WeightHistory
 
 __all__ = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..progress import Progbar, in_terminal, write
+from .progbar import Progbar, in_terminal, write
 
 Logs = dict[str, Any]
 

@@ -13,9 +13,9 @@ import warnings
 from importlib.util import find_spec
 from typing import Any
 
-from ..progress import write
 from .base import Callback, Logs
 from .monitors import MonitorCallback
+from .progbar import write
 
 
 class ModelCheckpoint(MonitorCallback):

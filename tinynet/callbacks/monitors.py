@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..progress import write
 from .base import Callback, Logs
+from .progbar import write
 
 
 class MonitorCallback(Callback):

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import registry, tree
+from .. import tree
+from ..configs import lookup as registry
 from ..engine.tensor import as_tensor, floatx, grad_mode, state, wrap
 from ..engine.variable import Memory, Variable, aligned
 from .passes import simplify

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..objects import publish
+from ..configs.serialization import publish
 from .base import INSTEAD, Layer
 from .core import Dense, Input, InputLayer
 from .merging import (

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import initializers, ops, registry, regularizers, tree
+from .. import initializers, ops, regularizers, tree
+from ..configs import lookup as registry
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx, no_grad, state, to_array
 from ..engine.variable import Variable, stateless
 from ..random import SeedGenerator

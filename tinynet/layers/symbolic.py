@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from .. import registry
+from ..configs import lookup as registry
 from ..engine.tensor import as_dtype
 
 Shape = tuple[int | None, ...]

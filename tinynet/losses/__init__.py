@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .. import ops, registry
+from .. import ops
+from ..configs import lookup as registry
 from ..engine.tensor import Tensor, as_tensor
 from .base import REDUCTIONS, Loss, LossFunction, align, fits, reduce
 from .functions import (

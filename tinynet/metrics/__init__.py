@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import losses, registry
+from .. import losses
+from ..configs import lookup as registry
+from ..configs.serialization import custom_object_scope
 from ..losses import (
     binary_crossentropy,
     categorical_crossentropy,
@@ -19,7 +21,6 @@ from ..losses import (
     mean_squared_logarithmic_error,
     sparse_categorical_crossentropy,
 )
-from ..objects import custom_object_scope
 from .accuracy import (
     Accuracy,
     BinaryAccuracy,

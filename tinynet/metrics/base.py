@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .. import initializers, losses, ops, registry
+from .. import initializers, losses, ops
+from ..configs import lookup as registry
+from ..configs.serialization import deserialize_keras_object, serialize_keras_object
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx, no_grad
 from ..engine.variable import Variable
-from ..objects import deserialize_keras_object, serialize_keras_object
 
 
 class Metric:

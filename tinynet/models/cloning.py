@@ -9,16 +9,17 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .. import graph, tree
-from ..layers.base import Layer
-from ..layers.core import Input
-from ..objects import (
+from .. import tree
+from ..configs.serialization import (
     CustomObjectScope,
     deserialize_keras_object,
     noting_custom_objects,
     serialize_keras_object,
 )
+from ..layers.base import Layer
+from ..layers.core import Input
 from ..saving import model_of, refusing
+from . import graph
 from .functional import Functional
 from .sequential import Sequential
 

@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .. import graph, ops, tree
+from .. import ops, tree
+from ..callbacks.progbar import write
+from ..configs.serialization import CustomObjectScope, publish
 from ..engine.tensor import Tensor
 from ..layers.base import Layer
 from ..layers.core import InputLayer
 from ..layers.symbolic import KerasTensor
-from ..objects import CustomObjectScope, publish
-from ..progress import write
 from ..saving import Saved
-from ..summary import summary_text
+from . import graph
+from .summary import summary_text
 
 
-class Model(Layer, Saved):
+class Model(Saved):
     """A network: ``Model(inputs, outputs)``, or a subclass with layers and a `call`.
 
     Parameters

@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import tree
-from ..layers.base import Layer
-from ..layers.core import InputLayer
-from ..layers.symbolic import KerasTensor, context, to_shape, within
-from ..objects import (
+from ..configs.serialization import (
     CustomObjectScope,
     deserialize_keras_object,
     publish,
     serialize_keras_object,
 )
+from ..layers.base import Layer
+from ..layers.core import InputLayer
+from ..layers.symbolic import KerasTensor, context, to_shape, within
 from .functional import Functional, Model
 
 

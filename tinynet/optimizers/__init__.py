@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import registry
+from ..configs import lookup as registry
 from . import schedules
 from .adam import Adam, AdamW
 from .base import Optimizer

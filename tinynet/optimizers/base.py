@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops, registry
+from .. import ops
 from ..compiler.program import label
+from ..configs import lookup as registry
 from ..engine.tensor import Tensor, no_grad, wrap
 from ..engine.variable import Memory, Variable
 from .schedules import LearningRateSchedule, deserialize, serialize

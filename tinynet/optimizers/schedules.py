@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import registry
-from ..objects import custom_object_scope
+from ..configs import lookup as registry
+from ..configs.serialization import custom_object_scope
 
 
 class LearningRateSchedule:

@@ -3,7 +3,7 @@
 Read next: `archive.py`, then `weights.py`.
 """
 
-from ..objects import (
+from ..configs.serialization import (
     CustomObjectScope,
     custom_object_scope,
     deserialize_keras_object,

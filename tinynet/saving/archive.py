@@ -17,9 +17,9 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
+from ..configs.serialization import deserialize_keras_object, serialize_keras_object, sharing
 from ..layers.symbolic import within
-from ..objects import deserialize_keras_object, serialize_keras_object, sharing
-from ..training import Trainer
+from ..training.trainer import Trainer
 from . import weights
 from .files import allowance, refusing, replacing
 
@@ -287,8 +287,8 @@ class Saved(Trainer):
             )
             return
         self.compile(**deserialize_keras_object(config))
-        if self.built:  # type: ignore[attr-defined]
-            self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined, union-attr]
+        if self.built:
+            self.optimizer.build(self.trainable_variables)  # type: ignore[union-attr]
 
     def to_json(self, **kwargs: Any) -> str:
         """Return the model's config as JSON, without weights; `kwargs` are those of `json.dumps`.

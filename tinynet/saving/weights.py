@@ -21,11 +21,11 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from ..configs.lookup import snake_case
 from ..engine.variable import Variable
 from ..layers.base import Layer
 from ..optimizers.base import Optimizer
-from ..registry import snake_case
-from ..training import Trainer
+from ..training.trainer import Trainer
 
 
 class Place(NamedTuple):

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..data import Dataset, to_array
 from ..engine.tensor import no_grad, wrap
-from ..pure import at_weights, loss_of
+from ..training.at_weights import at_weights, loss_of
+from ..training.data import Dataset, to_array
 from .curves import line_of
 from .landscape import draw_path, draw_surface, loss_surface
 from .planes import as_weights, recorded

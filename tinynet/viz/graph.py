@@ -15,7 +15,7 @@ from .. import tree
 from ..compiler.jit import Jit
 from ..compiler.program import Program, record
 from ..engine.tensor import Operand, Tensor, as_tensor, wrap
-from ..step import Step
+from ..training.step import Step
 from .boxes import (
     Canvas,
     Cell,

@@ -15,23 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..compiler.jit import jit
-from ..data import Dataset
 from ..engine.autodiff import hessian, value_and_grad
 from ..engine.tensor import Tensor, no_grad
 from ..engine.variable import Variable
-from ..pure import loss_of
+from ..training.at_weights import loss_of
+from ..training.data import Dataset
 from .planes import Plane, as_weights, flat_of, parts_of, plane_of, recorded
-from .style import (
-    INK,
-    VERMILION,
-    YELLOW,
-    axes_for,
-    demand,
-    log_subs,
-    loss_label,
-    plain,
-    wants_log,
-)
+from .style import INK, VERMILION, YELLOW, axes_for, demand, log_subs, loss_label, plain, wants_log
 
 FAR = 4.0  # a minimum is shown if it is not farther from the path than so many times its width
 

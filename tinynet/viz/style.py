@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data import to_array
+from ..training.data import to_array
 from ..tree import is_structure
 
 # Told apart by colour-blind people, too: Okabe and Ito, "Color universal design", 2008.

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .engine.tensor import Tensor, to_array
+from ..engine.tensor import Tensor, to_array
 
 # Keras's modules by name, and what we have of them by name.
 MODULES: dict[str, dict[str, Any]] = {}

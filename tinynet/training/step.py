@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from . import ops, tree
-from .compiler.jit import Executable
-from .compiler.passes import simplify
-from .compiler.program import Var, label, record, section, short_name, stand_in
+from .. import ops, tree
+from ..compiler.jit import Executable
+from ..compiler.passes import simplify
+from ..compiler.program import Var, label, record, section, short_name, stand_in
+from ..engine.tensor import Tensor, grad_mode, wrap
+from ..engine.variable import Variable, stateless
+from ..layers.symbolic import within
+from ..optimizers.base import Group
 from .data import Dataset, Stream
-from .engine.tensor import Tensor, grad_mode, wrap
-from .engine.variable import Variable, stateless
-from .layers.symbolic import within
-from .optimizers.base import Group
 
 
 class Step:

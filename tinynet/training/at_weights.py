@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import tree
+from .. import tree
+from ..engine.tensor import Tensor, wrap
+from ..engine.variable import stateless
+from ..layers.symbolic import within
 from .data import Dataset
-from .engine.tensor import Tensor, wrap
-from .engine.variable import stateless
-from .layers.symbolic import within
 
 
 def at_weights(model: Any, compute: Callable[[], Any]) -> Callable[..., Any]:

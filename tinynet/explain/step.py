@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import tree
-from .compiler.program import Program, Recording, Var, record, recording
-from .data import Dataset
-from .engine.autodiff import cotangents, tape
-from .engine.tensor import Tensor, no_grad, wrap
-from .engine.variable import Variable, stateless
-from .layers.symbolic import within
+from .. import tree
+from ..compiler.program import Program, Recording, Var, record, recording
+from ..engine.autodiff import cotangents, tape
+from ..engine.tensor import Tensor, no_grad, wrap
+from ..engine.variable import Variable, stateless
+from ..layers.symbolic import within
+from ..training.data import Dataset
 
 FEW = 8  # samples, elements or columns that are shown one by one; of more there is a summary
 

@@ -23,7 +23,7 @@ from benchmarks.harness import (
 from benchmarks.results import Result
 from benchmarks.works import QUICK, SWEEPS, WORKS, Work, columns, initial, works_named
 
-PROJECT = Path(__file__).parent.parent
+PROJECT = Path(__file__).parents[2]
 TINY = Work("networks", "fit", (3, 4, 2), 20, 8)  # a last batch of four
 BRIEF = Settings(rounds=1, seconds=0.001, threads=1, limit=60, patience=0)
 
@@ -34,7 +34,7 @@ def toy(how, **more):
 
 @pytest.fixture(autouse=True)
 def workers_find_the_toys(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(PROJECT / "tests"), prepend=":")
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT / "tests/benchmarks"), prepend=":")
 
 
 def outcome(work, contestants, settings=BRIEF, **more):

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinynet as tn
-from tinynet import progress
 from tinynet.callbacks import Callback, CallbackList, ProgbarLogger
+from tinynet.callbacks import progbar as progress
 from tinynet.layers import Dense, Input
 from tinynet.utils import Progbar
 

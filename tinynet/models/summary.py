@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from . import tree
+from .. import tree
 
 
 class Column(NamedTuple):

@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .objects import (
+from .serialization import (
     ADVICE,
     find,
     get_registered_object,
     made,
     place,
-    publish,  # noqa: F401 (each table's module calls it)
+    publish as publish,
     serialize_keras_object,
 )
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from . import tree
-from .engine.tensor import Operand, floatx
+from .. import tree
+from ..engine.tensor import Operand, floatx
 
 
 def to_array(data: Any, argument: str) -> np.ndarray:

@@ -13,21 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from . import ops, optimizers, tree
-from .callbacks import CallbackList, History
-from .callbacks.base import Logs
+from .. import ops, optimizers, tree
+from ..callbacks import CallbackList, History
+from ..callbacks.base import Logs
+from ..engine.autodiff import gradients
+from ..engine.tensor import Tensor, no_grad, wrap
+from ..engine.variable import Variable, stateless
+from ..explain.step import Explanation, explain_step
+from ..layers.base import Layer
+from ..layers.symbolic import within
 from .data import Dataset, Stream, batches_of, is_stream, split
 from .divergence import Watch, largest_curvature, max_learning_rate
-from .engine.autodiff import gradients
-from .engine.tensor import Tensor, no_grad, wrap
-from .engine.variable import Variable, stateless
-from .explain import Explanation, explain_step
-from .layers.symbolic import within
 from .objective import Objective, check_names
 from .step import Step
 
 
-class Trainer:
+class Trainer(Layer):
     """What is done with a model: the methods that `models.Model` has beside those of a layer."""
 
     optimizer: optimizers.Optimizer | None = None
@@ -148,9 +149,9 @@ class Trainer:
 
         The model is built by that, if it is not yet.
         """
-        known = {v: wrap(v.array) for v in self.variables}  # type: ignore[attr-defined]
+        known = {v: wrap(v.array) for v in self.variables}
         with no_grad(), stateless(known):
-            return self(_tensors(batch.x))  # type: ignore[operator]
+            return self(_tensors(batch.x))
 
     def _names_of(self, y_pred: Any) -> list[str]:
         """Return names for the outputs: their keys, or those of the layers that they come from."""
@@ -177,7 +178,7 @@ class Trainer:
     ) -> Tensor:
         """Return the loss of predictions and what layers add to it, a scalar tensor."""
         loss = self._prepare_for(y, y_pred).loss(y, y_pred, sample_weight)
-        for term in self.losses:  # type: ignore[attr-defined]
+        for term in self.losses:
             loss = ops.sum(term) if loss is None else loss + ops.sum(term)
         if loss is None:
             raise ValueError("No loss to compute. Provide a `loss` argument in `compile()`.")
@@ -192,9 +193,9 @@ class Trainer:
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Tensor, Any]:
         """Take one step on a batch; return the loss before it and the predictions."""
         with within(training=True):
-            y_pred = self(x)  # type: ignore[operator]
+            y_pred = self(x)
         loss = self.compute_loss(x, y, y_pred, sample_weight)
-        variables = self.trainable_variables  # type: ignore[attr-defined]
+        variables = self.trainable_variables
         grads = self.gradients_of(loss, {v: v.value for v in variables})
         self.optimizer.apply(grads, variables)  # type: ignore[union-attr]
         return loss, y_pred
@@ -216,7 +217,7 @@ class Trainer:
     def test_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Tensor, Any]:
         """Return the loss and the predictions of a batch."""
         with no_grad():
-            y_pred = self(x)  # type: ignore[operator]
+            y_pred = self(x)
             return self.compute_loss(x, y, y_pred, sample_weight, training=False), y_pred
 
     # -- fit, evaluate, predict ---------------------------------------------------------------
@@ -520,7 +521,7 @@ class Trainer:
             return {}
         if not self.optimizer.built:  # type: ignore[union-attr]
             # No step was taken, but Keras makes the state here, too.
-            self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined, union-attr]
+            self.optimizer.build(self.trainable_variables)  # type: ignore[union-attr]
         return running()
 
     def _stepper(self, dataset: Dataset | Stream, training: bool) -> Any:
@@ -545,7 +546,7 @@ class Trainer:
         """Return the outputs for each batch, as arrays."""
         before = calls.before("predict") if calls else []
         after = calls.after("predict") if calls else None
-        if not self._called:  # type: ignore[attr-defined]
+        if not self._called:
             self._outputs_of(dataset.first())
         step = None if self.run_eagerly else self.predict_function.on(dataset)
         parts = []
@@ -556,7 +557,7 @@ class Trainer:
                 parts.append(step(size)(rows)[1])
             else:
                 with no_grad():
-                    outputs = self(_tensors(dataset.take(rows)[0]))  # type: ignore[operator]
+                    outputs = self(_tensors(dataset.take(rows)[0]))
                 parts.append(tree.map_structure(lambda t: np.array(t), outputs))
             if after:
                 after(batch, lambda: {"outputs": parts[-1]})

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from . import tree
+from .. import tree
+from ..engine.autodiff import hvp
+from ..engine.tensor import wrap
+from ..engine.variable import Variable
+from .at_weights import loss_of
 from .data import Dataset, Stream
-from .engine.autodiff import hvp
-from .engine.tensor import wrap
-from .engine.variable import Variable
-from .pure import loss_of
 
 GROWTH = 1e4  # a loss that is so many times the scale of the start has diverged
 KEPT = 100_000  # elements; the start of larger models is not kept, to be told of later

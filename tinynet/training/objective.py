@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from . import losses, metrics, ops, tree
-from .engine.tensor import Tensor, no_grad
+from .. import losses, metrics, ops, tree
+from ..engine.tensor import Tensor, no_grad
 
 BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # what these mean depends on the shapes
 

@@ -7,7 +7,7 @@ from helpers import refused
 
 import tinynet as tn
 from tinynet.layers import Dense, Input
-from tinynet.summary import size
+from tinynet.models.summary import size
 
 
 def fork() -> tn.Model:

@@ -11,8 +11,8 @@ from helpers import assert_all_same, assert_same, everything, normal, over, refu
 
 import tinynet as tn
 from tinynet import saving
+from tinynet.configs.serialization import sharing
 from tinynet.layers import Activation, Dense, Input, Layer
-from tinynet.objects import sharing
 
 X, Y = normal(0, 12, 3), normal(1, 12, 1)
 

@@ -12,7 +12,7 @@ import pytest
 
 import tinynet as tn
 
-PROJECT = Path(__file__).parent.parent
+PROJECT = Path(__file__).parents[2]
 
 
 def run_example(name, folder):
@@ -106,26 +106,6 @@ def test_hidden_units_follow_a_polynomial(tmp_path):
     assert twelve == pytest.approx(np.mean((outputs.ravel() - y) ** 2), rel=1e-3)
     assert f"mean squared error {twelve:.3f}" in printed
     assert is_picture(found["picture"])
-
-
-def test_examples_are_listed_and_run_by_number_or_name(tmp_path, capsys, monkeypatch):
-    from tinynet.__main__ import main
-
-    monkeypatch.setattr("sys.argv", ["tinynet"])
-    main([])
-    listed = capsys.readouterr().out
-    for path in sorted((PROJECT / "examples").glob("[0-9]*.py")):
-        first = path.read_text(encoding="utf-8").split('"""')[1].splitlines()[0]
-        assert f"{path.name[:2]}  {first}" in listed
-    for asked in ("7", "07", "newton", "07_newton"):
-        (tmp_path / asked).mkdir()
-        main([asked, "--out", str(tmp_path / asked)])
-        assert is_picture(tmp_path / asked / "newton.png")
-    with pytest.raises(SystemExit, match=r"no example 'nope'.*07_newton"):
-        main(["nope"])
-    monkeypatch.setattr("tinynet.__main__.EXAMPLES", tmp_path / "elsewhere")
-    with pytest.raises(SystemExit, match="repository"):
-        main([])
 
 
 def test_the_highest_learning_rate_is_that_of_the_largest_eigenvalue(tmp_path):

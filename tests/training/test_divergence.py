@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinynet as tn
-from tinynet.divergence import DivergenceWarning, largest_eigenvalue
 from tinynet.layers import Dense, Input
+from tinynet.training.divergence import DivergenceWarning, largest_eigenvalue
 
 SEEDS = st.integers(0, 2**16)
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from . import tree
-from .layers.base import Layer
-from .layers.core import Input, InputLayer
-from .layers.symbolic import KerasTensor, Node
-from .objects import deserialize_keras_object, place, serialize_keras_object
+from .. import tree
+from ..configs.serialization import deserialize_keras_object, place, serialize_keras_object
+from ..layers.base import Layer
+from ..layers.core import Input, InputLayer
+from ..layers.symbolic import KerasTensor, Node
 
 
 def sorted_nodes(

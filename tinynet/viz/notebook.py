@@ -1,6 +1,6 @@
 """How tensors and models show themselves in a notebook: numbers in a table, layers in one.
 
-Installs itself when imported. Imports `models.py`. Read next: `viz/style.py`.
+Loaded when a notebook first asks. Imports `models.py`. Read next: `viz/style.py`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .engine.tensor import Tensor
-from .models import Model
-from .summary import summary_text
+from ..engine.tensor import Tensor
+from ..models import Model
+from ..models.summary import summary_text
 
 ROWS, COLUMNS = 12, 10  # of a larger tensor the text is shown, which leaves out the middle
 
@@ -43,11 +43,12 @@ def _text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def model_html(self: Any) -> str:
+def model_html(self: Model) -> str:
     """Return the summary of a model, to be shown as it is."""
     text = summary_text(self, 98, None, False, False, None)
     return f'<pre style="white-space: pre; line-height: normal">{escape(text)}</pre>'
 
 
-Tensor._repr_html_ = tensor_html  # type: ignore[attr-defined]
-Model._repr_html_ = model_html  # type: ignore[attr-defined]
+def html_of(thing: Tensor | Model) -> str:
+    """Return a tensor or a model as HTML."""
+    return tensor_html(thing) if isinstance(thing, Tensor) else model_html(thing)

@@ -1,0 +1,1 @@
+"""Objects, plain data and names: `serialization`, `lookup`."""

@@ -1,0 +1,1 @@
+"""One training step explained: see `step.py`."""
