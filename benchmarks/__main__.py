@@ -10,8 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import __doc__ as usage
-from . import compare, plots, report, results, small
+from . import __doc__ as usage, compare, plots, report, results, small
 from .contestants import BASE, CONTESTANTS, Contestant
 from .harness import TOLERANCE, Settings, run
 from .works import KINDS, QUICK, SWEEPS, WORKS, Work, works_named

@@ -6,8 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from helpers import assert_close, assert_same, over, refused
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tinynet as tn

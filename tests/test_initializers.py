@@ -13,11 +13,9 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from tinynet import initializers
-from tinynet import random as tn_random
+from tinynet import initializers, random as tn_random
 
 SEEDS = st.integers(0, 2**32 - 1)
 SHAPES = st.lists(st.integers(0, 6), max_size=4).map(tuple)

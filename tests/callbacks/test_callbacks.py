@@ -10,8 +10,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from helpers import normal, refused
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import tinynet as tn
 from tinynet.callbacks import (

@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 from helpers import normal, refused
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import tinynet as tn
-from tinynet.callbacks import Callback, CallbackList, ProgbarLogger
-from tinynet.callbacks import progbar as progress
+from tinynet.callbacks import Callback, CallbackList, ProgbarLogger, progbar as progress
 from tinynet.layers import Dense, Input
 from tinynet.utils import Progbar
 

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import assert_same, normal, refused
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import tinynet as tn
 from tinynet.callbacks import Callback, EarlyStopping, WeightHistory

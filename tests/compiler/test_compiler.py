@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import assert_all_same, assert_same, over
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from programs import (
     FLOATS,
     OPERATIONS,

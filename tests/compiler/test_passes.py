@@ -11,16 +11,14 @@ from unittest import mock
 import numpy as np
 import pytest
 from helpers import assert_all_same, over
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from programs import FLOATS, functions, gradient, numbers, recorded, results_in_c_order
 
 import tinynet as tn
 from tinynet import ops
 from tinynet.compiler import passes
 from tinynet.compiler.passes import PASSES, dead_code, simplify
-from tinynet.compiler.program import Program, Var, typecheck
-from tinynet.compiler.program import _types as types
+from tinynet.compiler.program import Program, Var, _types as types, typecheck
 from tinynet.engine.primitives import REGISTRY
 
 EACH = {each.__name__: each for each in PASSES}

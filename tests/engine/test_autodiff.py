@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import assert_close, assert_same, leaf, over, refused
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.polynomial import Polynomial
 

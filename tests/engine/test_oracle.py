@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from helpers import assert_close, refused
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.extra import numpy as hnp
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import assert_close, assert_same
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from programs import assert_same_results, eagerly, poisoned_buffers
 from strategies import (
     CASES,

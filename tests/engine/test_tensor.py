@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import ARITHMETIC, COMPARISONS, assert_close, assert_same, leaf, over, refused
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 from strategies import BROADCASTABLE, DTYPES, LAYOUTS
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 from helpers import assert_all_same, assert_close, assert_same, everything, normal, over
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 from strategies import SEEDS
 
 import tinynet as tn

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import normal, refused
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 from programs import Drawn, functions, recorded
 from strategies import SEEDS

@@ -8,8 +8,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 from side_by_side import WIDTH, Library, assert_agree, assert_both_agree, in_both, numbers
 
 import tinynet as tn

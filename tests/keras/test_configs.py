@@ -8,8 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from side_by_side import (
     WIDTH,
     assert_agree,

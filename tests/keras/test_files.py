@@ -13,8 +13,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import assert_close
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from side_by_side import (
     RTOL,
     SEEDS,

@@ -6,8 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from side_by_side import (
     SEEDS,
     WIDTH,

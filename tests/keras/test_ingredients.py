@@ -9,8 +9,7 @@ import jax
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from side_by_side import SEEDS, assert_agree, assert_both_agree, in_both, numbers
 
 import tinynet as tn

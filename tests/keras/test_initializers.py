@@ -8,8 +8,7 @@ import random
 import keras
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import tinynet.initializers as ours
 import tinynet.random as our_random

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from side_by_side import ROWS, SEEDS, WIDTH, assert_both_agree, in_both, numbers
 
 import tinynet as tn

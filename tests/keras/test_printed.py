@@ -12,8 +12,7 @@ from unittest import mock
 import keras
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from side_by_side import WIDTH, Library, in_both, numbers
 
 import tinynet as tn

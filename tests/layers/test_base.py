@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import assert_all_same, assert_close, assert_same, normal, over, refused
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 from strategies import LAYOUTS, SEEDS
 
 import tinynet as tn

@@ -14,8 +14,7 @@ from helpers import (
     over,
     refused,
 )
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 from strategies import SEEDS
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import assert_all_same, assert_close, assert_same, everything, normal, over, refused
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from strategies import SEEDS
 
 import tinynet as tn

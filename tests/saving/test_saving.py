@@ -18,8 +18,7 @@ import killed
 import numpy as np
 import pytest
 from helpers import assert_all_same, assert_same, everything, normal, over, refused
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 import tinynet as tn
 from tinynet import saving

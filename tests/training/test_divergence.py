@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import refused
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import tinynet as tn
 from tinynet.layers import Dense, Input

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import assert_all_same, assert_close, assert_same, everything, normal, over, refused
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 from strategies import LAYOUTS, SEEDS
 
 import tinynet as tn

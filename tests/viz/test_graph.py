@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import normal, refused
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 

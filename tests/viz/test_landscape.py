@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import assert_close, assert_same, everything, normal, refused
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from matplotlib.figure import Figure
 
 import tinynet as tn

@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from . import functional as F  # noqa: N812 (the field's custom)
-from . import primitives as p
+from . import (
+    functional as F,  # noqa: N812 (the field's custom)
+    primitives as p,
+)
 from .tensor import Operand, Tensor, as_tensor, bind, grad_mode, state
 
 
