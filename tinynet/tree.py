@@ -5,7 +5,7 @@ Imports NumPy alone. Read next: `layers.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -49,3 +49,16 @@ def map_structure(f: Callable[[Any], Any], structure: Any) -> Any:
     if is_structure(structure):
         return type(structure)(map_structure(f, part) for part in structure)
     return f(structure)
+
+
+def instances(kind: type | tuple[type, ...], container: Any) -> Iterator[Any]:
+    """Yield the things of a kind in a list, tuple or dict, also in those nested inside.
+
+    >>> list(instances(str, {"a": "x", "b": [1, ("y", {"c": "z"})]}))
+    ['x', 'y', 'z']
+    """
+    for thing in tuple(container.values() if isinstance(container, dict) else container):
+        if isinstance(thing, kind):
+            yield thing
+        elif isinstance(thing, (list, tuple, dict)):
+            yield from instances(kind, thing)

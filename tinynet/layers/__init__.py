@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..configs.serialization import publish
-from .base import INSTEAD, Layer
+from .base import Layer
 from .core import Dense, Input, InputLayer
 from .merging import (
     Add,
@@ -21,6 +21,7 @@ from .merging import (
     multiply,
     subtract,
 )
+from .module import INSTEAD
 from .preprocessing import Normalization, Rescaling
 from .regularization import Dropout
 from .symbolic import KerasTensor

@@ -12,12 +12,13 @@ import numpy as np
 
 from .. import activations, initializers, regularizers, tree
 from ..engine.variable import Variable
-from .base import Layer, out_of_scope
-from .symbolic import KerasTensor, Node, Shape, to_shape
+from .base import Layer
+from .module import out_of_scope
+from .symbolic import KerasTensor, LayerCall, Shape, to_shape
 
 
 class InputLayer(Layer):
-    """The entrance of a model: its `output` is the placeholder that `Input` returns."""
+    """The input of a model: its `output` is the placeholder that `Input` returns."""
 
     def __init__(
         self,
@@ -37,7 +38,7 @@ class InputLayer(Layer):
         full = (batch_size, *to_shape(shape)) if batch_shape is None else to_shape(batch_shape)
         self.batch_shape: Shape = full
         self.built = True
-        self.output = KerasTensor(full, self.dtype, Node(self, [], []), name)
+        self.output = KerasTensor(full, self.dtype, LayerCall(self, []), name)
 
     def call(self, inputs: Any) -> Any:
         """Return the inputs as they are."""
@@ -56,7 +57,7 @@ class InputLayer(Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        """Return an entrance made from what `get_config` returned."""
+        """Return an input layer made from what `get_config` returned."""
         kinds = ("sparse", "ragged", "optional")
         asked = [kind for kind in kinds if config.get(kind)]
         if asked:

@@ -35,9 +35,13 @@ class Trainer(Layer):
     compiled = False
     stop_training = False
     history: History | None = None
-    graph: Any = None  # the `models.graph.Graph` of the calls of its layers, where it is known
     _initial_epoch = 0
     run_eagerly = False
+
+    @property
+    def graph(self) -> Any:
+        """The graph of layer calls, a `models.graph.Graph`; None if it is not known."""
+        return None
 
     # -- compile ------------------------------------------------------------------------------
 

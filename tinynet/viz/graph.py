@@ -15,6 +15,7 @@ from .. import tree
 from ..compiler.jit import Jit
 from ..compiler.program import Program, record
 from ..engine.tensor import Operand, Tensor, as_tensor, wrap
+from ..models.model import Model
 from ..training.step import Step
 from .boxes import (
     Canvas,
@@ -99,7 +100,7 @@ def plot_graph(
     """
     check_rankdir(rankdir)
     needs_matplotlib()
-    if hasattr(thing, "trainable_weights") and hasattr(thing, "predict"):
+    if isinstance(thing, Model):
         _refuse_arguments(args, thing)
         demand(thing, "plot_graph")
         shown = Shown(shapes=True, dtype=False, names=True, activations=True, trainable=False)
