@@ -77,26 +77,32 @@ class Module:
             self._frozen.add(weight)
         return weight
 
+    def _parts(self) -> tuple[list[Variable], list[Any]]:
+        """Return the variables, those that never train last, and the layers among the attributes.
+
+        One search for both, as it is made for each layer in every call of `fit`.
+        """
+        found = dict.fromkeys([*self._own, *tree.instances((Variable, Module), vars(self))])
+        own = [x for x in found if isinstance(x, Variable)]
+        layers = [x for x in found if not isinstance(x, Variable)]
+        return sorted(own, key=self._frozen.__contains__), layers
+
     @property
     def layers(self) -> list[Any]:
         """The layers among the attributes."""
-        return list(dict.fromkeys(tree.instances(Module, vars(self))))
+        return self._parts()[1]
 
     def _flatten_layers(self) -> list[Any]:
         """Return the layer, its layers, and theirs, each once."""
         inner = (x for layer in self.layers for x in layer._flatten_layers())
         return list(dict.fromkeys([self, *inner]))
 
-    def _own_variables(self) -> list[Variable]:
-        """Return the variables without those of further layers; those that never train are last."""
-        own = dict.fromkeys([*self._own, *tree.instances(Variable, vars(self))])
-        return sorted(own, key=self._frozen.__contains__)
-
     @property
     def weights(self) -> list[Variable]:
         """All weights: the layer's own, those that train first, then those of its layers."""
-        inner = (w for layer in self.layers for w in layer.weights)
-        return list(dict.fromkeys([*self._own_variables(), *inner]))
+        own, layers = self._parts()
+        inner = [w for layer in layers for w in layer.weights]
+        return list(dict.fromkeys(own + inner)) if inner else own
 
     @property
     def trainable_weights(self) -> list[Variable]:
@@ -132,13 +138,13 @@ class Module:
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        own = self._own_variables()
+        own, layers = self._parts()
         if self._trainable:  # variables that do not train now are not to train later
             self._frozen.update(w for w in own if not w.trainable)
         self._trainable = bool(value)
         for weight in set(own) - self._frozen:
             weight.trainable = self._trainable
-        for layer in self.layers:
+        for layer in layers:
             layer.trainable = self._trainable
 
     # -- numbers ------------------------------------------------------------------------------

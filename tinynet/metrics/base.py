@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .. import initializers, losses, ops
+from .. import initializers, losses, ops, tree
 from ..configs import lookup as registry
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx, no_grad
@@ -82,15 +82,10 @@ class Metric:
 
     @property
     def variables(self) -> list[Variable]:
-        """The variables among its attributes and in lists there, and those of metrics there."""
-        found: dict[Variable, None] = {}
-        for value in vars(self).values():
-            for held in value if isinstance(value, (list, tuple)) else (value,):
-                if isinstance(held, Variable):
-                    found[held] = None
-                elif isinstance(held, Metric):
-                    found |= dict.fromkeys(held.variables)
-        return list(found)
+        """The variables among the attributes, also in lists and dicts, and those of metrics there."""
+        found = tree.instances((Variable, Metric), vars(self))
+        parts = ([x] if isinstance(x, Variable) else x.variables for x in found)
+        return list(dict.fromkeys(v for part in parts for v in part))
 
     def _build(self, y_true_shape: Any, y_pred_shape: Any) -> None:
         """Make the variables whose shapes depend on those of the samples."""

@@ -61,6 +61,10 @@ class GraphModel(Model):
         """The names of the layers that compute the outputs."""
         return self._known_graph("output_names").output_names
 
+    def _parts(self) -> tuple[list[Any], list[Layer]]:
+        """Return the variables among the attributes, and the layers of the graph or stack."""
+        return super()._parts()[0], self.layers
+
     def call(self, inputs: Any) -> Any:
         """Return the outputs for tensors; a single output without a list around it."""
         return self._known_graph("call")(inputs)

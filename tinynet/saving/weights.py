@@ -63,7 +63,7 @@ def _walk(thing: Any, path: str, seen: dict[int, Any]) -> Iterator[Location]:
     if isinstance(thing, Optimizer):
         yield Location(path, thing, thing.variables)
     elif isinstance(thing, Layer):
-        yield Location(path, thing, thing._own_variables())
+        yield Location(path, thing, thing._parts()[0])
         for name, part in _attributes(thing):
             yield from _walk(part, f"{path}/{name}".lstrip("/"), seen)
     elif isinstance(thing, (list, tuple, dict)):
