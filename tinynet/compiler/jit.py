@@ -17,7 +17,7 @@ import numpy as np
 from .. import tree
 from ..configs import lookup as registry
 from ..engine.tensor import as_tensor, floatx, grad_mode, state, wrap
-from ..engine.variable import Memory, Variable, aligned
+from ..engine.variable import Variable, aligned, structure
 from .passes import simplify
 from .program import Program, Var, record
 from .source import Source
@@ -49,15 +49,15 @@ class Executable:
         self.inputs = {v: aligned(v.shape, v.dtype) for v in program.inputs if v not in self._live}
         self._living: list[np.ndarray] | None = None
         self._bound: tuple[Callable[[], None], tuple[Any, ...]]
-        self._made = -1  # how many memories there had been when `_living` was looked up
+        self._seen: object = None  # the structure's version when `_living` was looked up
 
     def ready(self) -> tuple[Callable[[], None], tuple[Any, ...]]:
         """Return the function that runs, and the arrays of the outputs."""
-        if self._made == Memory.made:
+        if self._seen is structure.version:
             return self._bound
-        made = Memory.made
+        seen = structure.version
         living = [read() for read in self._live.values()]
-        self._made = made
+        self._seen = seen
         if self._living is None or any(map(is_not, living, self._living)):
             self._living = living
             arrays = {**self.inputs, **dict(zip(self._live, living, strict=True))}
