@@ -19,11 +19,10 @@ from ..callbacks.base import Logs
 from ..engine.autodiff import gradients
 from ..engine.tensor import Tensor, no_grad, wrap
 from ..engine.variable import Variable, stateless
-from ..explain.step import Explanation, explain_step
 from ..layers.base import Layer
 from ..layers.symbolic import within
 from .data import Dataset, Stream, batches_of, is_stream, split
-from .divergence import Watch, largest_curvature, max_learning_rate
+from .divergence import Watch
 from .objective import Objective, check_names
 from .step import Step
 
@@ -36,6 +35,7 @@ class Trainer(Layer):
     compiled = False
     stop_training = False
     history: History | None = None
+    graph: Any = None  # the `models.graph.Graph` of the calls of its layers, where it is known
     _initial_epoch = 0
     run_eagerly = False
 
@@ -119,8 +119,7 @@ class Trainer(Layer):
             self._objective.demand(y)
             return False
         check_names(self.loss, *self._given_metrics)
-        known = self._graph_of_calls()
-        y_pred = self._outputs_of(batches.first()) if known is None else known.output
+        y_pred = self.graph.output if self.graph else self._outputs_of(batches.first())
         self._prepare_for(y, y_pred)
         return True
 
@@ -157,14 +156,9 @@ class Trainer(Layer):
         """Return names for the outputs: their keys, or those of the layers that they come from."""
         if isinstance(y_pred, dict):
             return sorted(y_pred)
-        graph = self._graph_of_calls()
-        several = range(len(tree.flatten(y_pred)))
-        return [f"output_{i + 1}" for i in several] if graph is None else graph.output_names
-
-    def _graph_of_calls(self) -> Any:
-        """Return the functional model that this one is or is made of, if that is known."""
-        graph = getattr(self, "_graph", self)
-        return graph if hasattr(graph, "output_names") else None
+        if self.graph:
+            return self.graph.output_names
+        return [f"output_{i + 1}" for i in range(len(tree.flatten(y_pred)))]
 
     # -- one step -----------------------------------------------------------------------------
 
@@ -363,54 +357,6 @@ class Trainer(Layer):
         columns = zip(*(tree.flatten(part) for part in parts), strict=True)
         joined = iter([np.concatenate(column) for column in columns])
         return tree.map_structure(lambda _: next(joined), parts[0])
-
-    def explain_step(self, x: Any, y: Any, sample_weight: Any = None) -> Explanation:
-        """Return one training step on these samples, told in full; the model is left as it is.
-
-        `print` it, show it in a notebook, or take its data: `rows` has for each element of the
-        weights its value, its gradient, what the optimizer remembers of it, and the new value;
-        ``gradient_of("dense/kernel", 0, 0)`` the factors of the chain rule, sample by sample.
-
-        Raises
-        ------
-        ValueError
-            For what `fit` would refuse.
-        TypeError
-            When a layer looks at its numbers, as a step cannot be recorded then.
-
-        >>> import tinynet as tn
-        >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1, use_bias=False, name="line")])
-        >>> model.set_weights([[[3.0]]])
-        >>> model.compile(tn.optimizers.SGD(0.25), "mse")
-        >>> told = model.explain_step([1.0, 2.0], [2.0, 4.0])
-        >>> print(told.gradient_of("line/kernel", 0, 0).text())
-        backward: d loss / d line/kernel[0, 0]
-          sample  x  d loss / d line  product
-          0       1                1        1
-          1       2                2        4
-          sum                               5
-        >>> told.rows[0]["new_value"]  # 3 - 0.25 * 5
-        1.75
-        """
-        return explain_step(self, x, y, sample_weight)
-
-    def max_learning_rate(self, x: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the learning rate above which plain gradient descent on these samples diverges.
-
-        It is 2 / the largest eigenvalue of the loss's Hessian at the present weights, computed in
-        float64. Where the loss is quadratic in the weights, as for a linear neuron and the mean
-        squared error, this is exact: below it gradient descent on all samples at once converges,
-        above it the loss grows without bound. Elsewhere it holds near the present weights.
-
-        >>> import numpy as np, tinynet as tn
-        >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1, use_bias=False)])
-        >>> model.compile("sgd", "mse")
-        >>> x = np.arange(200.0)  # the Hessian is 2 * mean(x ** 2)
-        >>> print(f"{model.max_learning_rate(x, 2 * x):.9f} {1 / np.mean(x**2):.9f}")
-        0.000075566 0.000075566
-        """
-        with self.prepared(Dataset.of_one_batch(x, y, sample_weight)) as batch:
-            return max_learning_rate(largest_curvature(self, batch))
 
     def train_on_batch(
         self,
