@@ -22,6 +22,7 @@ ORDER = [
     "engine/numpy_protocol",
     "engine/gradcheck",
     "tree",
+    "configs/watched",
     "configs/serialization",
     "configs/lookup",
     "configs/__init__",

@@ -12,10 +12,11 @@ import numpy as np
 
 from . import ops
 from .configs import lookup as registry
+from .configs.watched import Watched
 from .engine.tensor import Tensor, as_tensor
 
 
-class Regularizer:
+class Regularizer(Watched):
     """Base of regularizers: subclass it with ``__call__(self, x)``, which returns a scalar tensor.
 
     >>> class Mean(Regularizer):

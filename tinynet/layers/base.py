@@ -19,12 +19,13 @@ import numpy as np
 from .. import initializers, ops, regularizers, tree
 from ..configs import lookup as registry
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx, no_grad, state, to_array
-from ..engine.variable import Variable, stateless
+from ..configs.watched import Watched
+from ..engine.variable import Variable, stateless, structure
 from ..random import SeedGenerator
 from .symbolic import KerasTensor, Node, claim, common_shape, context, map_shapes, to_shape, within
 
 
-class Layer:
+class Layer(Watched):
     """Base of layers: weights, and a `call` that computes with them.
 
     Subclass it with ``call(self, inputs)`` and, where the weights depend on the shape of the
@@ -64,6 +65,11 @@ class Layer:
     _takes_training = False
     activity_regularizer: Any = None
     _arguments: Any = None  # what a layer without `get_config` was made with, if it is plain data
+
+    _unwatched = frozenset(
+        {"built", "noted_shape", "noted_calls", "_called", "_built_shape", "_arguments"}
+        | {"_own", "_frozen", "_regularizers"}
+    )
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         layer = object.__new__(cls)
@@ -309,6 +315,7 @@ class Layer:
             path="/".join((*(layer.name for layer in scope), name)),
         )
         self._own.append(weight)
+        structure.change()
         if regularizer is not None:
             self._regularizers[weight] = regularizers.get(regularizer)
         if not trainable:

@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import ops
 from ..configs import lookup as registry
+from ..configs.watched import Watched
 from ..engine.tensor import Tensor, as_tensor, floatx
 
 
@@ -66,7 +67,7 @@ def fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
     return len(shape) <= len(target) and all(n in (1, m) for n, m in zip(shape, ends, strict=True))
 
 
-class Loss:
+class Loss(Watched):
     """Base of losses: subclass it with ``call(self, y_true, y_pred)``, one value per sample.
 
     Parameters

@@ -14,11 +14,12 @@ from typing import Any
 from .. import initializers, losses, ops
 from ..configs import lookup as registry
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object
+from ..configs.watched import Watched
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx, no_grad
 from ..engine.variable import Variable
 
 
-class Metric:
+class Metric(Watched):
     """Base of metrics: subclass it with `update_state` and `result`.
 
     What it remembers of the samples is to be held by variables, from `add_variable`; then it is
@@ -49,6 +50,8 @@ class Metric:
 
     # Whether training is to make it larger ("up") or smaller ("down"), for callbacks to know.
     _direction: str | None = None
+
+    _unwatched = frozenset({"_variables"})
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
         self.name = name or registry.unique_name(registry.snake_case(type(self).__name__))
