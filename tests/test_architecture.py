@@ -29,6 +29,7 @@ ORDER = [
     "compiler/passes",
     "compiler/buffers",
     "compiler/source",
+    "compiler/executable",
     "compiler/jit",
     "compiler/__init__",
     "ops",
