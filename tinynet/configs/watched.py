@@ -78,6 +78,16 @@ class Fingerprint:
             return False
         return not self._containers or self._contents == self._of_containers()
 
+    def differences(self, later: Fingerprint) -> dict[tuple[int, str], Any]:
+        """Return the attributes whose values differ, each with its object."""
+        keys = self.values.keys() | later.values.keys()
+        kept = self._kept | later._kept
+        return {
+            key: kept[key[0]]
+            for key in keys
+            if key[0] in kept and self.values.get(key) != later.values.get(key)
+        }
+
     def _of_containers(self) -> list[Hashable]:
         containers, self._containers = self._containers, []
         contents = [self._of(container) for container in containers]

@@ -18,8 +18,8 @@ import numpy as np
 
 from .. import initializers, ops, regularizers, tree
 from ..configs import lookup as registry
-from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx, no_grad, state, to_array
 from ..configs.watched import Watched
+from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx, no_grad, state, to_array
 from ..engine.variable import Variable, stateless, structure
 from ..random import SeedGenerator
 from .symbolic import KerasTensor, Node, claim, common_shape, context, map_shapes, to_shape, within

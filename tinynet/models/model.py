@@ -212,7 +212,7 @@ class Model(Trainer):
             return
         self.compile(**deserialize_keras_object(config))
         if self.built:
-            self.optimizer.build(self.trainable_variables)  # type: ignore[union-attr]
+            self.optimizer.build(self.trainable_variables)
 
     def to_json(self, **kwargs: Any) -> str:
         """Return the model's config as JSON, without weights; `kwargs` are those of `json.dumps`.

@@ -8,14 +8,12 @@ Imports the engine, `optimizers`, `layers`. Read next: `compiled.py`.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import ops
 from ..compiler.record import label, section, short_name
-from ..engine.autodiff import gradients
 from ..engine.tensor import Tensor, grad_mode, wrap
 from ..engine.variable import Memory, Variable, stateless
 from ..layers.symbolic import within
@@ -181,25 +179,3 @@ class Step:
             owner.version += 1
         if self.groups:
             self.model.optimizer.count_step()
-
-
-def gradients_of(
-    loss: Tensor, weights: dict[Variable, Tensor], warn_of_missing: bool = True
-) -> list[Tensor]:
-    """Return the gradients of a loss with respect to weights: 0 for those it does not depend on.
-
-    Raises
-    ------
-    ValueError
-        When the loss depends on none of them.
-
-    Warns of those that it does not depend on, if `warn_of_missing`.
-    """
-    found = gradients(loss, list(weights.values()))
-    missing = [v.path for v, g in zip(weights, found, strict=True) if g is None]
-    if missing and len(missing) == len(weights):
-        raise ValueError("No gradients provided for any variable.")
-    if missing and warn_of_missing:
-        warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=3)
-    pairs = zip(weights.values(), found, strict=True)
-    return [ops.zeros_like(weight) if g is None else g for weight, g in pairs]
