@@ -99,7 +99,9 @@ class Fingerprint:
             return repr(value)  # which tells 1 from 1.0 and True, and 0.0 from -0.0
         if isinstance(value, tuple):
             return tuple([self._of(part) for part in value])
-        if isinstance(value, (list, set, frozenset, dict)):
+        if isinstance(value, frozenset):
+            return frozenset([self._of(part) for part in value])
+        if isinstance(value, (list, set, dict)):
             self._containers.append(value)
             if isinstance(value, dict):
                 return tuple([(self._of(key), self._of(part)) for key, part in value.items()])

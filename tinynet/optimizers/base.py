@@ -171,7 +171,7 @@ class Optimizer(Watched):
         self.iterations = self._state(np.array(0, "int32"), "iteration")
         self._rate: Any = None
         self.learning_rate = learning_rate
-        self._undecayed: tuple[set[Variable], list[str]] = (set(), [])
+        self._undecayed: tuple[frozenset[Variable], tuple[str, ...]] = (frozenset(), ())
         self.built = False  # whether the slots are there
         self._params: dict[Variable, int] = {}
         self._slots: list[dict[str, Variable]] = []
@@ -401,7 +401,7 @@ class Optimizer(Watched):
 
         Names, such as ``"bias"``, are those of the variables alone, without the layer's.
         """
-        self._undecayed = (set(var_list or ()), list(var_names or ()))
+        self._undecayed = (frozenset(var_list or ()), tuple(var_names or ()))
 
     def decays(self, variable: Variable) -> bool:
         """Return whether weight decay concerns `variable`."""

@@ -54,6 +54,7 @@ class StepCache:
         self._first: tuple[Any, Executable] | None = None  # the key of its attributes, and it
         self._small: dict[Any, CompiledStep] = {}  # those of one input, by its type
         self._fingerprint: Fingerprint | None = None
+        self._trained: tuple[int, ...] = ()  # the ids of the trainable variables
         self._assigned: dict[tuple[int, str], Any] = {}  # attributes that steps assign themselves
 
     @property
@@ -89,10 +90,9 @@ class StepCache:
     def step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
         """Return the compiled step for batches of `size` samples of such a dataset."""
         form = repr([tree.map_structure(_type, part) for part in dataset.parts])
-        trained = tuple(map(id, self.model.trainable_variables))
-        optimizer = id(self.model.optimizer) if self.kind == "train" else None
-        key = (form, size, with_outputs, trained, optimizer, floatx())
         before = self._attributes().key
+        optimizer = id(self.model.optimizer) if self.kind == "train" else None
+        key = (form, size, with_outputs, self._trained, optimizer, floatx())
         compiled = self._steps.get((key, before), partial(self._make, dataset, size, with_outputs))
         after = self._attributes().key  # without those that the recorded step assigned
         if after != before:
@@ -119,6 +119,7 @@ class StepCache:
         if known is not None and known.is_current():
             return known
         found = self._fingerprint = Fingerprint(self._things(), self._assigned)
+        self._trained = tuple(map(id, self.model.trainable_variables))
         if known is None or known.key != found.key:
             self._small = {}
         return found
@@ -210,7 +211,7 @@ class CompiledStep:
             self.state_size,
         )
         training = bool(self.step.groups)
-        optimizer = self.step.model.optimizer
+        optimizer = self.step.optimizer
         outputs_of = None if self.form is None else self._outputs
 
         def fill(rows: Any) -> None:
@@ -255,7 +256,7 @@ def _examples(step: Step, dataset: Dataset, size: int) -> tuple[tuple[Any, ...],
     state = step.read()
     batch = Batch(*(_stand_ins(part, size) for part in dataset.parts))
     names = [n for n, part in zip(Batch._fields, batch, strict=True) for _ in tree.leaves(part)]
-    numbers = step.model.optimizer.scalars(1, 1.0) if step.groups else ()
+    numbers = step.optimizer.scalars(1, 1.0) if step.groups else ()
     dtypes = [group.memories[0].array.dtype for group in step.groups]
     scalars = [{name: wrap(np.array(1, dtype)) for name in numbers} for dtype in dtypes]
     state_names = [name for group in step.groups for name in ("parameters", *group.slots)]

@@ -62,11 +62,12 @@ class Step:
 
     def __init__(self, model: Any, kind: str, with_metrics: bool = True) -> None:
         self.model, self.kind, self.with_metrics = model, kind, with_metrics
+        self.optimizer = model.optimizer
         self.trained: list[Variable] = model.trainable_variables if kind == "train" else []
         self.groups: list[ParameterGroup] = []
         if self.trained:
-            model.optimizer.build(self.trained)
-            self.groups = model.optimizer.groups
+            self.optimizer.build(self.trained)
+            self.groups = self.optimizer.groups
         others = [v for v in model.variables if not v.trainable]
         if with_metrics and kind != "predict":
             others += model.objective.variables
@@ -87,7 +88,7 @@ class Step:
         with section("backward"):
             grads = self.backward(loss, weights)
         with section("update"):
-            groups = self.model.optimizer.updated(state.groups, grads, scalars)
+            groups = self.optimizer.updated(state.groups, grads, scalars)
         return State(groups, others), loss, outputs
 
     def weights(self, state: State) -> dict[Variable, Tensor]:
@@ -159,7 +160,7 @@ class Step:
 
     def scalars(self) -> list[dict[str, float]]:
         """Return the numbers that the next update takes, for each group."""
-        return [self.model.optimizer.next_scalars()] * len(self.groups) if self.groups else []
+        return [self.optimizer.next_scalars()] * len(self.groups) if self.groups else []
 
     def run(self, batch: Batch) -> tuple[Any, Any]:
         """Take the step eagerly and write the new state; return the loss and the outputs."""
@@ -178,4 +179,4 @@ class Step:
             np.copyto(owner.array, value.data)
             owner.version += 1
         if self.groups:
-            self.model.optimizer.count_step()
+            self.optimizer.count_step()
