@@ -13,6 +13,7 @@ import tinynet
 # A module may import from those above it. Those that are not written yet may stand here.
 ORDER = [
     "engine/__init__",
+    "engine/temporarily",
     "engine/tensor",
     "engine/variable",
     "engine/primitives",
