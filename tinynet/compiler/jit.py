@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import tree
-from ..configs import lookup as registry
+from ..configs.lookup import name_of
 from ..engine.tensor import as_tensor, floatx, grad_mode, state, wrap
 from ..engine.variable import Memory, Variable, aligned
 from .passes import simplify
@@ -167,7 +167,7 @@ class Jit:
         with grad_mode(True):
             tensors = [wrap(t.data) for t in tree.flatten(args)]
             program = record(flat, tensors, self._names(args))
-        executable = Executable(simplify(program), registry.name_of(self.function))
+        executable = Executable(simplify(program), name_of(self.function))
         frozen = tuple(v for v in program.captured.values() if not v.trainable)
         return Compiled(executable, form, tracked, frozen)
 

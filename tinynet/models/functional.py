@@ -11,7 +11,8 @@ from typing import Any
 
 from .. import ops, tree
 from ..callbacks.progbar import write
-from ..configs.serialization import CustomObjectScope, publish
+from ..configs.lookup import publish
+from ..configs.serialization import CustomObjectScope
 from ..engine.tensor import Tensor
 from ..layers.base import Layer
 from ..layers.core import InputLayer
