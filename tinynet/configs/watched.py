@@ -5,7 +5,7 @@ regularizers and the optimizer. `fingerprint` is part of its key, so a changed a
 another step, and a restored one to the first. Assigning an attribute of a `Watched` object changes
 `structure.version`; only then is a fingerprint computed again.
 
-Imports the engine. Read next: `serialization.py`.
+Imports the engine. Read next: `configurable.py`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import ops, tree
-from ..configs.serialization import CustomObjectScope, publish
+from ..configs.lookup import publish
+from ..configs.serialization import CustomObjectScope
 from ..engine.tensor import Tensor
 from ..layers.base import Layer
 from ..layers.core import InputLayer

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..callbacks.progbar import write
+from ..configs.lookup import publish
 from ..configs.serialization import (
     CustomObjectScope,
     deserialize_keras_object,
-    publish,
     serialize_keras_object,
 )
 from ..explain.step import Explanation, explain_step

@@ -6,7 +6,7 @@ learning rate, bias corrections) is computed in Python's floats, rounded to floa
 does, and passed in as `scalars`. `apply` runs the function on variables, on all of one dtype
 together.
 
-Imports the engine, `registry.py`. Read next: `sgd.py`, then `adam.py`.
+Imports the engine and `configs/`. Read next: `sgd.py`, then `adam.py`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ import math
 import re
 import warnings
 from collections.abc import Iterable, Sequence
-from functools import wraps
-from inspect import Signature, signature
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from .. import ops
 from ..compiler.record import label
-from ..configs import lookup as registry
-from ..configs.watched import Watched
+from ..configs.configurable import Configurable, with_parameters
+from ..configs.lookup import automatic_name
 from ..engine.tensor import Tensor, no_grad, wrap
 from ..engine.variable import Memory, Variable
 from .schedules import LearningRateSchedule, deserialize, serialize
@@ -95,7 +94,7 @@ class ParameterGroup:
         return [(stretch, [i], decay) for stretch, i, decay in rows if i in grads]
 
 
-class Optimizer(Watched):
+class Optimizer(Configurable):
     """Base of optimizers: subclass it with `slots` and `update`.
 
     Parameters
@@ -122,6 +121,15 @@ class Optimizer(Watched):
         Assign a number to change it, or a schedule or function to replace it.
     """
 
+    _config_first = (
+        *("name", "learning_rate", "weight_decay", "clipnorm", "global_clipnorm", "clipvalue"),
+        *("use_ema", "ema_momentum", "ema_overwrite_frequency", "loss_scale_factor"),
+        "gradient_accumulation_steps",
+    )
+    # Keras's options that are not supported, with the values that turn them off.
+    use_ema, ema_momentum, ema_overwrite_frequency = False, 0.99, None
+    loss_scale_factor = gradient_accumulation_steps = None
+
     # Names of slots, in the order in which Keras saves them: variable by variable those of one
     # group, then the next group.
     slots: tuple[tuple[str, ...], ...] = ()
@@ -147,15 +155,12 @@ class Optimizer(Watched):
     ) -> None:
         if kwargs:
             raise ValueError(f"Argument(s) not recognized: {kwargs}")
-        options = {
-            "use_ema": use_ema or None,
-            "ema_overwrite_frequency": ema_overwrite_frequency,
-            "loss_scale_factor": loss_scale_factor,
-            "gradient_accumulation_steps": gradient_accumulation_steps,
-        }
-        asked = {key: value for key, value in options.items() if value is not None}
-        if asked:
-            raise ValueError(f"{type(self).__name__}: not supported by tinynet: {asked}.")
+        self._refuse_unsupported(
+            use_ema=use_ema or None,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            loss_scale_factor=loss_scale_factor,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+        )
         clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         if sum(c is not None for c in clips.values()) > 1:
             raise ValueError(
@@ -167,7 +172,7 @@ class Optimizer(Watched):
                 raise ValueError(f"{key}: expected a number of at least 0, received {value!r}.")
         self.clipnorm, self.clipvalue, self.global_clipnorm = clips.values()
         self.weight_decay = weight_decay
-        self.name = name or registry.unique_name(registry.snake_case(type(self).__name__))
+        self.name = name or automatic_name(self)
         self.iterations = self._state(np.array(0, "int32"), "iteration")
         self._rate: Any = None
         self.learning_rate = learning_rate
@@ -176,6 +181,11 @@ class Optimizer(Watched):
         self._params: dict[Variable, int] = {}
         self._slots: list[dict[str, Variable]] = []
         self.groups: list[ParameterGroup] = []
+
+    def _refuse_unsupported(self, **options: Any) -> None:
+        given = {key: value for key, value in options.items() if value is not None}
+        if given:
+            raise ValueError(f"{type(self).__name__}: not supported by tinynet: {given}.")
 
     # -- what subclasses define ---------------------------------------------------------------
 
@@ -413,28 +423,17 @@ class Optimizer(Watched):
         )
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments; a learning rate that is no schedule as it is now."""
+        """Return the constructor's arguments by name; a variable learning rate as it is now."""
         rate = self._rate
         scheduled = isinstance(rate, LearningRateSchedule)
-        return {
-            "name": self.name,
-            "learning_rate": serialize(rate) if scheduled else self._current_rate(),
-            "weight_decay": self.weight_decay,
-            "clipnorm": self.clipnorm,
-            "global_clipnorm": self.global_clipnorm,
-            "clipvalue": self.clipvalue,
-            "use_ema": False,
-            "ema_momentum": 0.99,
-            "ema_overwrite_frequency": None,
-            "loss_scale_factor": None,
-            "gradient_accumulation_steps": None,
-        }
+        current = serialize(rate) if scheduled else self._current_rate()
+        return super().get_config() | {"learning_rate": current}
 
     @classmethod
     def from_config(
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> Optimizer:
-        """Return an optimizer made from what `get_config` returned.
+        """Return a new optimizer, made from what `get_config` returned.
 
         `custom_objects` are users' classes of schedules by their names.
         """
@@ -457,20 +456,11 @@ def _is_number(value: Any) -> bool:
 
 
 def taking_common(init: Any) -> Any:
-    """Let a constructor take, after its own arguments, those of `Optimizer`, also by position.
+    """Let a constructor also take the arguments of `Optimizer` after its own, by position too.
 
-    Its ``**common`` gets those that were given: so they are said once, and signatures are Keras's.
+    ``**common`` in `init` receives them. So they are written once, and signatures are Keras's.
     """
     own = [p for p in signature(init).parameters.values() if p.kind is not p.VAR_KEYWORD]
     known = {p.name for p in own}
-    every = signature(Optimizer.__init__).parameters.values()
-    full = Signature([*own, *(p for p in every if p.name not in known)])
-
-    @wraps(init)
-    def taking(*args: Any, **kwargs: Any) -> None:
-        given = full.bind(*args, **kwargs).arguments
-        unknown = given.pop("kwargs", {})
-        init(**given, **unknown)
-
-    taking.__signature__ = full  # type: ignore[attr-defined]
-    return taking
+    common = signature(Optimizer.__init__).parameters.values()
+    return with_parameters(init, [*own, *(p for p in common if p.name not in known)])

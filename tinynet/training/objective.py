@@ -13,6 +13,8 @@ import numpy as np
 from .. import losses, metrics, ops, tree
 from ..engine.tensor import Tensor, no_grad
 from ..engine.variable import Variable
+from ..losses.lookup import resolve as resolve_loss
+from ..metrics.lookup import resolve as resolve_metric
 
 BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # what these mean depends on the shapes
 
@@ -82,7 +84,7 @@ class Objective:
             (None if target is None else target.shape, shape)
             for target, shape in zip(targets, shapes, strict=True)
         ]
-        self.losses = [losses.resolve(each, *both) for each, both in zip(given, types, strict=True)]
+        self.losses = [resolve_loss(each, *both) for each, both in zip(given, types, strict=True)]
         self.weights = self._loss_weights(loss_weights)
         several = len(self.partly) > 1
         self.trackers = {
@@ -97,7 +99,7 @@ class Objective:
         ):
             for i, each in enumerate(self._metrics_of(argument, identifiers)):
                 for identifier in each:
-                    metric = metrics.resolve(identifier, *types[i])
+                    metric = resolve_metric(identifier, *types[i])
                     self.metrics[self._key(metric.name, i, heeds)] = metric, i, heeds
         by_key = {key: metric for key, (metric, _, _) in self.metrics.items()}
         self.watched = by_key | self.trackers
