@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 import numpy as np
 
 from .. import ops, regularizers, tree
-from ..configs import lookup as registry
+from ..configs.configurable import Configurable, plain_arguments
+from ..configs.lookup import automatic_name
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx, no_grad, state
 from ..engine.variable import stateless
 from .module import Module
@@ -33,7 +34,7 @@ from .symbolic import (
 )
 
 
-class Layer(Module):
+class Layer(Module, Configurable):
     """Base of layers: weights, and a `call` that computes with them.
 
     Subclass it with ``call(self, inputs)`` and, where the weights depend on the shape of the
@@ -75,10 +76,19 @@ class Layer(Module):
     _built_shape: Any = None
     _arguments: Any = None  # the constructor's, if there is no `get_config` and they are plain data
 
+    _unwatched = Module._unwatched | {
+        "built",
+        "symbolic_shape",
+        "symbolic_calls",
+        "_called",
+        "_built_shape",
+        "_arguments",
+    }
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         layer = object.__new__(cls)
         if not _overrides(cls, "get_config"):
-            layer._arguments = _plain_arguments(cls, args, kwargs)
+            layer._arguments = plain_arguments(cls, args, kwargs)
         return layer
 
     def __init__(
@@ -104,7 +114,7 @@ class Layer(Module):
         if len(given) == 2:
             raise ValueError(f"Pass only one of input_shape and input_dim, received both: {given}.")
         super().__init__(trainable)
-        self.name = name or registry.unique_name(registry.snake_case(type(self).__name__))
+        self.name = name or automatic_name(self)
         self.dtype = as_dtype(dtype or floatx()).name
         self.declared_shape = (
             to_shape([given[0]] if isinstance(given[0], int) else given[0]) if given else None
@@ -189,7 +199,7 @@ class Layer(Module):
         policy = config.get("dtype")
         if isinstance(policy, dict):
             config = {**config, "dtype": policy["config"]["name"]}
-        return cls(**config)
+        return super().from_config(config)
 
     # -- calling ------------------------------------------------------------------------------
 
@@ -312,30 +322,6 @@ class Layer(Module):
 def _overrides(cls: type, method: str) -> bool:
     """Return whether a class of layers defines `method` itself."""
     return getattr(cls, method) is not getattr(Layer, method)
-
-
-def _plain_arguments(cls: type, args: Any, kwargs: Any) -> dict[str, Any] | None:
-    """Return a constructor's arguments by name, if they all are plain data."""
-    signature = inspect.signature(cls.__init__)  # type: ignore[misc]
-    try:
-        given = signature.bind(None, *args, **kwargs).arguments
-    except TypeError:  # which the constructor is to raise
-        return None
-    del given[next(iter(given))]
-    kinds = {parameter.kind: name for name, parameter in signature.parameters.items()}
-    if given.pop(kinds.get(inspect.Parameter.VAR_POSITIONAL, ""), None):
-        return None
-    given |= given.pop(kinds.get(inspect.Parameter.VAR_KEYWORD, ""), {})
-    plain = all(isinstance(v, (str, int, float, type(None))) for v in _leaves(given))
-    return given if plain else None
-
-
-def _leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, (list, tuple, dict)):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _leaves(part)
-    else:
-        yield value
 
 
 def _recorded(build: Callable[..., Any]) -> Callable[..., Any]:

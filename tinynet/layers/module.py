@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import initializers, regularizers, tree
 from ..engine.tensor import Tensor, as_tensor, to_array
-from ..engine.variable import Variable
+from ..engine.variable import Variable, structure
 from ..random import SeedGenerator
 from .symbolic import context, scope_of
 
@@ -27,6 +27,7 @@ class Module:
     name: str
     dtype: str
     built = False
+    _unwatched = frozenset({"_own", "_frozen", "_regularizers"})
 
     def __init__(self, trainable: bool) -> None:
         self._trainable = bool(trainable)
@@ -71,6 +72,7 @@ class Module:
             path="/".join((*(layer.name for layer in scope_of(self)), name)),
         )
         self._own.append(weight)
+        structure.change()
         if regularizer is not None:
             self._regularizers[weight] = regularizers.get(regularizer)
         if not trainable:

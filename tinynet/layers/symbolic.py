@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..configs import lookup as registry
+from ..configs.lookup import unique_name
 from ..engine.temporarily import temporarily
 
 Shape = tuple[int | None, ...]
@@ -102,7 +102,7 @@ class KerasTensor:
         self.shape = shape
         self.dtype = dtype
         self.call = call
-        self.name = name or registry.unique_name("keras_tensor")
+        self.name = name or unique_name("keras_tensor")
         call.outputs.append(self)
 
     @property

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..configs.serialization import CustomObjectScope, publish
+from ..configs.lookup import publish
+from ..configs.serialization import CustomObjectScope
 from ..layers.base import Layer
 from .graph import Graph, from_config
 from .model import Model

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from .. import ops, tree
-from ..configs.serialization import deserialize_keras_object, place, serialize_keras_object
+from ..configs.serialization import deserialize_keras_object, location, serialize_keras_object
 from ..engine.tensor import Tensor
 from ..layers.base import Layer
 from ..layers.core import Input, InputLayer
@@ -326,7 +326,7 @@ def from_config(config: dict[str, Any], functional: type) -> tuple[Any, Any]:
     def tensor(history: Any, first: int = 0) -> KerasTensor:
         name, number, output = history
         if (name, number - first) not in made:
-            raise ValueError(f"There is no call {number} of a layer {name!r}{place()}.")
+            raise ValueError(f"There is no call {number} of a layer {name!r}{location()}.")
         return made[name, number - first][output]
 
     def end(history: Any) -> KerasTensor:
@@ -345,9 +345,9 @@ def _layers_from(configs: list[dict[str, Any]]) -> dict[str, Layer]:
     for data in configs:
         name, layer = data["name"], deserialize_keras_object(data)
         if name in layers:
-            raise ValueError(f"Two layers are called {name!r}{place()}.")
+            raise ValueError(f"Two layers are called {name!r}{location()}.")
         if not isinstance(layer, Layer):
-            raise ValueError(f"Expected {name!r}{place()} to be a layer, received {layer!r}.")
+            raise ValueError(f"Expected {name!r}{location()} to be a layer, received {layer!r}.")
         layers[name] = layer
     return layers
 
@@ -363,7 +363,9 @@ def _in_order(calls: dict[CallId, dict[str, Any]]) -> Iterable[CallId]:
     try:
         return [key for key in TopologicalSorter(needed).static_order() if key in calls]
     except CycleError as error:
-        raise ValueError(f"Layers need each other's outputs{place()}: {error.args[1]}.") from None
+        raise ValueError(
+            f"Layers need each other's outputs{location()}: {error.args[1]}."
+        ) from None
 
 
 def _is_default(name: str, value: Any) -> bool:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..callbacks.progbar import write
+from ..configs.lookup import publish
 from ..configs.serialization import (
     CustomObjectScope,
     deserialize_keras_object,
-    publish,
     serialize_keras_object,
 )
 from ..explain.step import Explanation, explain_step
@@ -224,7 +224,7 @@ class Model(Trainer):
             return
         self.compile(**deserialize_keras_object(config))
         if self.built:
-            self.optimizer.build(self.trainable_variables)  # type: ignore[union-attr]
+            self.optimizer.build(self.trainable_variables)
 
     def to_json(self, **kwargs: Any) -> str:
         """Return the model's config as JSON, without weights; `kwargs` are those of `json.dumps`.

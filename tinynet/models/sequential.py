@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import tree
+from ..configs.lookup import publish
 from ..configs.serialization import (
     CustomObjectScope,
     deserialize_keras_object,
-    publish,
     serialize_keras_object,
 )
 from ..layers.base import Layer
