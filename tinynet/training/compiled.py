@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..compiler.executable import Cache, Executable
+from ..compiler.executable import CACHE_SIZE, Cache, Executable
 from ..compiler.passes import simplify
 from ..compiler.program import Var
 from ..compiler.record import record, short_name, stand_in
@@ -101,6 +101,8 @@ class StepCache:
             self._first = after, compiled.executable
         if self.kind == "predict" and isinstance(dataset.x, np.ndarray):
             self._small[(size, *dataset.x.shape[1:]), dataset.x.dtype] = compiled
+            if len(self._small) > CACHE_SIZE:
+                del self._small[next(iter(self._small))]
         return compiled
 
     def _make(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
