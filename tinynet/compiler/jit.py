@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import tree
-from ..configs import lookup
+from ..configs.lookup import name_of
 from ..engine.tensor import Tensor, as_tensor, floatx, grad_mode, state, wrap
 from ..engine.variable import Variable
 from .executable import CACHE_SIZE, Cache, Executable, copies
@@ -110,7 +110,7 @@ class Jit:
 
         with grad_mode(True):
             program = record(traced, tree.map_structure(_to_tensor, args), self._names())
-        executable = Executable(simplify(program), lookup.name_of(self.function))
+        executable = Executable(simplify(program), name_of(self.function))
         run = executable.runner(executable.fill, copies)
         frozen = tuple(v for v in program.captured.values() if not v.trainable)
         return Compiled(executable, run, tracked, frozen)
