@@ -29,7 +29,6 @@ from . import (
     utils,
 )
 from .compiler.jit import jit
-from .engine import numpy_protocol as _numpy_protocol  # noqa: F401 (installs itself)
 from .engine.autodiff import grad, hessian, hvp, jacobian, value_and_grad, vjp
 from .engine.gradcheck import check_grads, check_model_grads
 from .engine.tensor import Tensor, no_grad, tensor

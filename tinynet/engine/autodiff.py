@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from . import (
-    functional as F,  # noqa: N812 (the field's custom)
-    primitives as p,
-)
-from .tensor import Operand, Tensor, as_tensor, bind, grad_mode, state
+from . import functional
+from .bind import bind, grad_mode, state
+from .primitives import elementwise, products, shapes
+from .tensor import Operand, Tensor, as_tensor
 
 
 def tape(root: Tensor, stop: Iterable[Tensor] = ()) -> list[Tensor]:
@@ -89,10 +88,10 @@ def unbroadcast(ct: Tensor, primal: Tensor) -> Tensor:
         new = ct.data.ndim - len(shape)
         kept = enumerate(shape, start=new)
         axes = (*range(new), *(i for i, n in kept if n == 1 and ct.data.shape[i] != 1))
-        ct = p.sum(ct, axes)
+        ct = products.sum(ct, axes)
         if ct.data.shape != shape:
-            ct = p.reshape(ct, shape)
-    return ct if ct.data.dtype is primal.data.dtype else p.cast(ct, primal.dtype)
+            ct = shapes.reshape(ct, shape)
+    return ct if ct.data.dtype is primal.data.dtype else elementwise.cast(ct, primal.dtype)
 
 
 def backward(self: Operand, ct: Any = None) -> None:
@@ -143,21 +142,18 @@ def backward(self: Operand, ct: Any = None) -> None:
         leaf.grad = part.data.copy() if leaf.grad is None else np.asarray(leaf.grad + part.data)
 
 
-Operand.backward = backward  # type: ignore[attr-defined]
-
-
 def gradients(y: Tensor, xs: Sequence[Tensor]) -> list[Tensor | None]:
     """Return the gradient of the scalar `y` in each of the tensors it was computed from, or None.
 
     Leaves nothing at the tensors and no tape behind the result.
     """
     with grad_mode(False):
-        found = cotangents(tape(y), F.ones_like(y), xs) if y.tracked else {}
+        found = cotangents(tape(y), functional.ones_like(y), xs) if y.tracked else {}
     return [found.get(x) for x in xs]
 
 
 def _cotangent(ct: Any, y: Tensor, argument: str = "ct", of: str = "the result") -> Tensor:
-    ct = p.cast(as_tensor(ct, y.dtype), y.dtype)
+    ct = elementwise.cast(as_tensor(ct, y.dtype), y.dtype)
     if ct.shape != y.shape:
         raise ValueError(f"{argument}: expected the shape of {of}, {y.shape}, received {ct.shape}.")
     return ct
@@ -193,7 +189,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Tensor, Callable[[Any], t
         start = _cotangent(ct, y)
         with grad_mode(state.grad and (outer or start.tracked)):
             found = cotangents(order, start, known) if y.tracked else {}
-        return tuple(found[x] if x in found else F.zeros_like(x) for x in xs)
+        return tuple(found[x] if x in found else functional.zeros_like(x) for x in xs)
 
     return y if outer and state.grad else y.detach(), pullback
 
@@ -201,7 +197,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Tensor, Callable[[Any], t
 def _argument(x: Tensor) -> Tensor:
     """Return `x` as a tensor of its own, so that only what is passed on as argument counts."""
     if x.tracked and state.grad:
-        return bind(p.alias, x)
+        return bind(elementwise.alias, x)
     out = x.detach()
     out.requires_grad = True
     return out
@@ -209,7 +205,7 @@ def _argument(x: Tensor) -> Tensor:
 
 def _at(f: Callable[..., Any], argnums: int | tuple[int, ...], args: Any, kwargs: Any) -> Any:
     """Return `f` as a function of the arguments `argnums` alone, and these arguments."""
-    chosen = p.ints(argnums, "argnums")
+    chosen = shapes.ints(argnums, "argnums")
     if not all(-len(args) <= i < len(args) for i in chosen):
         raise ValueError(
             f"argnums: expected positions among {len(args)} arguments, received {argnums}."
@@ -294,7 +290,7 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
 
 def _stacked(rows: Any, y: Tensor, x: Any) -> Tensor:
     shape = y.shape + as_tensor(x).shape
-    return p.reshape(F.stack(rows), shape) if rows else F.zeros(shape, y.dtype)
+    return shapes.reshape(functional.stack(rows), shape) if rows else functional.zeros(shape, y.dtype)
 
 
 def hessian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
@@ -329,7 +325,7 @@ def hvp(f: Callable[..., Any], primals: Any, vectors: Any) -> Any:
     def slope(*at: Tensor) -> Tensor:
         parts = zip(grad(f, everywhere)(*at), vs, strict=True)
         products = (g * _cotangent(v, g, "vectors", "the primal") for g, v in parts)
-        return reduce(p.add, (product.sum() for product in products))
+        return reduce(elementwise.add, (product.sum() for product in products))
 
     products = grad(slope, everywhere)(*xs)
     return products if several else products[0]
