@@ -30,7 +30,7 @@ from . import (
 )
 from .compiler.jit import jit
 from .engine.autodiff import grad, hessian, hvp, jacobian, value_and_grad, vjp
-from .engine.gradcheck import check_grads, check_model_grads
+from .engine.gradcheck import check_grads
 from .engine.tensor import Tensor, no_grad, tensor
 from .engine.variable import Variable
 from .initializers import Initializer
@@ -40,6 +40,7 @@ from .metrics import Metric
 from .models import Model, Sequential
 from .optimizers import Optimizer
 from .regularizers import Regularizer
+from .training.at_weights import check_model_grads
 from .training.divergence import DivergenceWarning
 
 __version__ = "0.1.0"

@@ -12,14 +12,7 @@ import numpy as np
 from ..bind import Case, bind, primitive
 from ..tensor import Tensor, as_tensor
 from .elementwise import alike, cast, equal
-from .shapes import axes_of, axis_of, broadcast_to, reshape, transpose
-
-# -- products ---------------------------------------------------------------------------------
-
-
-def _columns(x: Tensor) -> Tensor:
-    """Return `x` with its last two axes exchanged."""
-    return transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+from .shapes import axes_of, axis_of, broadcast_to, reshape, swap_last_axes
 
 
 def _matrices(ct: Tensor, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -33,12 +26,12 @@ def _matrices(ct: Tensor, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor, Tenso
 
 def _matmul_rule_1(ct: Tensor, y: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
     ct, _, right = _matrices(ct, x1, x2)
-    return ct @ _columns(right)
+    return ct @ swap_last_axes(right)
 
 
 def _matmul_rule_2(ct: Tensor, y: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
     ct, left, _ = _matrices(ct, x1, x2)
-    out = _columns(left) @ ct
+    out = swap_last_axes(left) @ ct
     return out if x2.ndim > 1 else reshape(out, out.shape[:-1])
 
 

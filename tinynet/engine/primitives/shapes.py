@@ -66,6 +66,11 @@ def transpose(x: Any, axes: tuple[int, ...] | None = None) -> Tensor:
     return bind(_transpose, x, axes=order)
 
 
+def swap_last_axes(x: Tensor) -> Tensor:
+    """Return `x` with its last two axes exchanged."""
+    return bind(_transpose, x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
 def broadcast_to(x: Any, shape: int | tuple[int, ...]) -> Tensor:
     """Return `x` repeated along new axes and axes of length 1 until it has `shape`."""
     x, shape = as_tensor(x), ints(shape, "shape")
@@ -102,7 +107,6 @@ def concatenate(xs: Any, axis: int = 0) -> Tensor:
     if floating:
         tensors = [x if x.data.dtype.kind == "f" else cast(x, floating[0]) for x in tensors]
     return bind(_concatenate, *tensors, axis=axis_of(tensors[0], axis))
-
 
 
 # -- arguments ---------------------------------------------------------------------------------
