@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from types import FunctionType
 from typing import Any
 
@@ -31,6 +32,12 @@ ADVICE = (
 def publish(module: str, *things: Any) -> None:
     """Let configs name these classes and functions as what Keras has in `module`."""
     MODULES.setdefault(module, {}).update({thing.__name__: thing for thing in things})
+
+
+def _published() -> dict[str, dict[str, Any]]:
+    """Return `MODULES`, complete: `models` imports whatever publishes; `import tinynet` does not."""
+    import_module(f"{__name__.partition('.')[0]}.models")
+    return MODULES
 
 
 class _State(threading.local):
@@ -384,7 +391,7 @@ def find(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
         return None
     found = get_registered_object(registered)
     if found is None:
-        found = MODULES.get(module or "", {}).get(name or "")
+        found = _published().get(module or "", {}).get(name or "")
     if found is None:
         found = get_registered_object(name, module_objects=table)
     if found is None and name in ("__lambda__", "Lambda"):
@@ -398,7 +405,7 @@ def find(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
 def _function(name: str, table: Mapping[str, Any] = {}) -> Any:
     """Return the function of this name: the user's, or in any module; None if there is none."""
     found = get_registered_object(name, module_objects=table)
-    builtin = (known.get(name) for known in MODULES.values())
+    builtin = (known.get(name) for known in _published().values())
     functions = (f for f in builtin if isinstance(f, FunctionType))
     return next(functions, None) if found is None else found
 
