@@ -47,6 +47,7 @@ ORDER = [
     "initializers",
     "regularizers",
     "layers/symbolic",
+    "layers/module",
     "layers/base",
     "layers/core",
     "layers/weightless",

@@ -36,10 +36,14 @@ class Compilable(Layer):
     on_divergence = "warn"
     compiled = False
     run_eagerly = False
-    graph: Any = None  # the `models.graph.Graph` of the calls of its layers, where it is known
     _given_metrics: tuple[Any, Any] = (None, None)
     _objective: Objective | None = None
     _steps: dict[str, StepCache] | None = None
+
+    @property
+    def graph(self) -> Any:
+        """The graph of layer calls, a `models.graph.Graph`; None if it is not known."""
+        return None
 
     def compile(
         self,

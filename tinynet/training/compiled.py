@@ -128,7 +128,7 @@ class StepCache:
 
     def _things(self) -> list[Any]:
         """Return the objects whose attributes a step may read."""
-        family = self.model._family()
+        family = self.model._flatten_layers()
         # Nothing reads what users attach to a model of a class of ours.
         things: list[Any] = [x for x in family if not type(x).__module__.startswith(_MODELS)]
         if self.kind != "predict":
