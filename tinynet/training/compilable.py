@@ -157,7 +157,7 @@ class Compilable(Layer):
         """Run the model on a batch, and build it if needed; assignments to weights are not kept."""
         known = {v: wrap(v.array) for v in self.variables}
         with no_grad(), stateless(known):
-            return self(as_tensors(batch.x))
+            return self(batch.data.map(wrap).x)
 
     def _names_of(self, y_pred: Any) -> list[str]:
         """Return names for the outputs: their keys, or those of the layers that they come from."""
@@ -213,8 +213,3 @@ class Compilable(Layer):
             warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
         pairs = zip(weights.values(), found, strict=True)
         return [ops.zeros_like(weight) if g is None else g for weight, g in pairs]
-
-
-def as_tensors(data: Any) -> Any:
-    """Return the arrays of a batch as tensors, not copied: they are read in this step only."""
-    return None if data is None else tree.map_structure(wrap, data)

@@ -22,8 +22,8 @@ from ..compiler.record import record, short_name, stand_in
 from ..configs.watched import Fingerprint
 from ..engine.tensor import floatx, wrap
 from ..engine.variable import Memory, structure
-from .data import Dataset, Stream
-from .step import Batch, State, Step
+from .data import Batch, Dataset, Stream
+from .step import State, Step
 
 Run = Callable[[Any], tuple[float, Any]]  # from rows to the loss and the outputs there
 
@@ -89,7 +89,7 @@ class StepCache:
 
     def step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
         """Return the compiled step for batches of `size` samples of such a dataset."""
-        form = repr([tree.map_structure(_type, part) for part in dataset.parts])
+        form = repr(dataset.data.map(_type))
         before = self._attributes().key
         optimizer = id(self.model.optimizer) if self.kind == "train" else None
         key = (form, size, with_outputs, self._trained, optimizer, floatx())
@@ -160,7 +160,7 @@ class Runner:
             self._version, self._runs = structure.version, {}
         if size not in self._runs:
             compiled = self.cache.step_for(dataset, size, self.with_outputs)
-            self._runs[size] = compiled.runner(dataset.arrays())
+            self._runs[size] = compiled.runner(tree.leaves(dataset.data))
         return self._runs[size]
 
     def _run_batch(self, batch: Dataset) -> tuple[float, Any]:
@@ -256,7 +256,7 @@ class CompiledStep:
 def _examples(step: Step, dataset: Dataset, size: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Return example arguments of a step for batches of `size` samples, and names for them."""
     state = step.read()
-    batch = Batch(*(_stand_ins(part, size) for part in dataset.parts))
+    batch = dataset.data.map(lambda a: wrap(stand_in((size, *a.shape[1:]), a.dtype)))
     names = [n for n, part in zip(Batch._fields, batch, strict=True) for _ in tree.leaves(part)]
     numbers = step.optimizer.scalars(1, 1.0) if step.groups else ()
     dtypes = [group.memories[0].array.dtype for group in step.groups]
@@ -267,12 +267,5 @@ def _examples(step: Step, dataset: Dataset, size: int) -> tuple[tuple[Any, ...],
     return args, (state_names, names, [name for group in scalars for name in sorted(group)])
 
 
-def _stand_ins(part: Any, size: int) -> Any:
-    """Return tensors without numbers for the arrays of a part of a batch, in its structure."""
-    if part is None:
-        return None
-    return tree.map_structure(lambda a: wrap(stand_in((size, *a.shape[1:]), a.dtype)), part)
-
-
-def _type(array: np.ndarray | None) -> str:
-    return "" if array is None else f"{array.dtype}{array.shape[1:]}"
+def _type(array: np.ndarray) -> str:
+    return f"{array.dtype}{array.shape[1:]}"

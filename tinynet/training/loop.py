@@ -13,13 +13,13 @@ import numpy as np
 from .. import tree
 from ..callbacks import CallbackList
 from ..callbacks.base import Logs
-from ..engine.tensor import no_grad
+from ..engine.tensor import no_grad, wrap
 from ..engine.variable import structure
-from .compilable import Compilable, as_tensors
+from .compilable import Compilable
 from .compiled import Run, Runner
 from .data import Dataset, Stream
 from .divergence import DivergenceMonitor
-from .step import Batch, Step
+from .step import Step
 
 
 class Loop:
@@ -98,19 +98,19 @@ class Loop:
 
         def run_and_update(rows: Any) -> tuple[float, Any]:
             loss, y_pred = run(rows)
-            _, y, sample_weight = map(as_tensors, self.dataset.take(rows))
+            _, y, sample_weight = self.dataset.take(rows).map(wrap)
             self.objective.update(y, y_pred, sample_weight, python=True)
             return loss, y_pred
 
         return run_and_update
 
     def _run_eagerly(self, rows: Any) -> tuple[float, Any]:
-        x, y, sample_weight = map(as_tensors, self.dataset.take(rows))
+        batch = self.dataset.take(rows).map(wrap)
         if self.overridden:
-            loss, y_pred = self.step(x, y, sample_weight)
-            self.model.compute_metrics(x, y, y_pred, sample_weight)
+            loss, y_pred = self.step(*batch)
+            self.model.compute_metrics(batch.x, batch.y, y_pred, batch.sample_weight)
         else:
-            loss, y_pred = Step(self.model, self.kind).run(Batch(x, y, sample_weight))
+            loss, y_pred = Step(self.model, self.kind).run(batch)
         return loss.item(), y_pred
 
 
@@ -131,7 +131,7 @@ def predict_batches(
             parts.append(runner.for_size(size)(rows)[1])
         else:
             with no_grad():
-                outputs = model(as_tensors(dataset.take(rows)[0]))
+                outputs = model(dataset.take(rows).map(wrap).x)
             parts.append(tree.map_structure(np.array, outputs))
         if after:
             after(batch, lambda: {"outputs": parts[-1]})

@@ -16,7 +16,7 @@ from ..callbacks import CallbackList, History
 from ..callbacks.base import Logs
 from .compilable import Compilable
 from .compiled import StepCache
-from .data import Dataset, Stream, batches_of, is_stream, split
+from .data import Batch, Dataset, Stream, batches_of, is_stream, split
 from .divergence import DivergenceMonitor
 from .loop import Loop, predict_batches
 
@@ -84,7 +84,7 @@ class Trainer(Compilable):
         TypeError
             For an unknown keyword, and where `epochs` is no integer.
         """
-        data, validation = (x, y, sample_weight), _unpack(validation_data)
+        data, validation = Batch(x, y, sample_weight), _unpack(validation_data)
         if validation_split and validation is None:
             data, validation = split(data, validation_split)
         dataset = batches_of(*data, batch_size, steps_per_epoch, shuffle, class_weight)
@@ -270,17 +270,17 @@ class Trainer(Compilable):
         return {**vars(self), "_steps": None}
 
 
-def _unpack(validation_data: Any) -> tuple[Any, Any, Any] | None:
+def _unpack(validation_data: Any) -> Batch | None:
     if validation_data is None:
         return None
     if is_stream(validation_data):
-        return validation_data, None, None
+        return Batch(validation_data)
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
         raise ValueError(
             "validation_data: expected a tuple (x, y) or (x, y, sample_weight), or an iterable of "
             f"batches, received {type(validation_data).__name__}."
         )
-    return (*validation_data, None)[:3]
+    return Batch(*validation_data)
 
 
 def _due(validation_freq: Any) -> Callable[[int], bool]:
