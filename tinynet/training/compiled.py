@@ -21,8 +21,8 @@ from ..compiler.program import Var
 from ..compiler.record import record, short_name, stand_in
 from ..configs.watched import Fingerprint
 from ..engine.tensor import floatx, wrap
-from ..engine.variable import Memory, structure
-from .data import Batch, Dataset, Stream
+from ..engine.variable import Memory
+from .data import Batch, Dataset
 from .step import State, Step
 
 Run = Callable[[Any], tuple[float, Any]]  # from rows to the loss and the outputs there
@@ -83,12 +83,14 @@ class StepCache:
         compiled = self._small.get((x.shape, x.dtype))
         return None if compiled is None or len(x) > most else compiled.predict(x)
 
-    def runner(self, dataset: Dataset | Stream, with_outputs: bool = True) -> Runner:
-        """Return the means to run steps on batches of a dataset."""
-        return Runner(self, dataset, with_outputs)
+    def runner(self, dataset: Dataset, size: int, with_outputs: bool) -> Run:
+        """Return a function of the positions of `size` samples to the loss and the outputs there.
 
-    def step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
-        """Return the compiled step for batches of `size` samples of such a dataset."""
+        It holds for this dataset, and until `structure.version` changes.
+        """
+        return self._step_for(dataset, size, with_outputs).runner(tree.leaves(dataset.data))
+
+    def _step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
         form = repr(dataset.data.map(_type))
         before = self._attributes().key
         optimizer = id(self.model.optimizer) if self.kind == "train" else None
@@ -138,34 +140,6 @@ class StepCache:
 
 
 _MODELS = f"{__name__.split('.')[0]}.models."
-
-
-class Runner:
-    """The compiled steps of one cache for one dataset: ``for_size(n)(rows)``."""
-
-    def __init__(self, cache: StepCache, dataset: Dataset | Stream, with_outputs: bool) -> None:
-        self.cache, self.dataset, self.with_outputs = cache, dataset, with_outputs
-        self._runs: dict[int, Run] = {}
-        self._version: object = None  # of the structure that `_runs` are for
-
-    def for_size(self, size: int) -> Run:
-        """Return a function of `size` rows to the loss and the outputs there.
-
-        Of a stream it takes a batch instead. Ask again when `structure.version` has changed.
-        """
-        dataset = self.dataset
-        if isinstance(dataset, Stream):
-            return self._run_batch
-        if self._version is not structure.version:
-            self._version, self._runs = structure.version, {}
-        if size not in self._runs:
-            compiled = self.cache.step_for(dataset, size, self.with_outputs)
-            self._runs[size] = compiled.runner(tree.leaves(dataset.data))
-        return self._runs[size]
-
-    def _run_batch(self, batch: Dataset) -> tuple[float, Any]:
-        runner = self.cache.runner(batch, self.with_outputs)
-        return runner.for_size(batch.size)(slice(None))
 
 
 class CompiledStep:
