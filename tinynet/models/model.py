@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from ..callbacks.progbar import write
@@ -295,6 +296,10 @@ class Model(Trainer):
         from ..export import export  # seldom needed, so not loaded before
 
         export(self, filepath, format, verbose, input_signature, **kwargs)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows. `viz` stands below this room, so it is imported by name."""
+        return import_module("tinynet.viz.notebook").html_of(self)
 
 
 publish("keras", Model)
