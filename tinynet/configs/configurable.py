@@ -86,7 +86,10 @@ def with_parameters(
 
     @wraps(init)
     def call(*args: Any, **kwargs: Any) -> None:
-        given = full.bind(*args, **kwargs)
+        try:
+            given = full.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{type(args[0]).__name__}: {error}") from None
         given.apply_defaults()
         arguments = given.arguments
         more = arguments.pop("kwargs", {})

@@ -13,7 +13,8 @@ from ..losses.lookup import FUNCTIONS, crossentropy_for
 from . import accuracy, base, errors
 from .base import MeanMetricWrapper, Metric
 
-_DEFINED = defined_in(accuracy, base, errors)
+# Keras does not export the function `accuracy`.
+_DEFINED = [t for t in defined_in(accuracy, base, errors) if t is not accuracy.accuracy]
 publish("keras.metrics", *FUNCTIONS.values(), *_DEFINED)
 _CLASSES = publish("keras.metrics", *(thing for thing in _DEFINED if isinstance(thing, type)))
 # The name of a loss, also a short one, stands for the metric class of that loss if there is one.
