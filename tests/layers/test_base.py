@@ -21,18 +21,18 @@ class Scale(Layer):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.builds: list[Any] = []
-        self.told: list[bool] = []
+        self.modes: list[bool] = []
 
     def build(self, input_shape: Any) -> None:
         self.builds.append(input_shape)
         self.factor = self.add_weight(input_shape[-1:], "ones", name="factor")
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        self.told.append(training)
+        self.modes.append(training)
         return inputs * self.factor
 
 
-class Within(Layer):
+class Outer(Layer):
     """Calls one layer; with `fixed` it sets that layer's training mode."""
 
     def __init__(self, inner: Layer, fixed: bool | None = None, **kwargs: Any) -> None:
@@ -191,32 +191,32 @@ def test_inner_layers_get_the_training_mode_of_the_nearest_layer_that_sets_it(fi
     scale.build((None, 2))
     layer: Layer = scale
     for decision in fixed:
-        layer = Within(layer, decision)
+        layer = Outer(layer, decision)
     for training in (called, None):
         layer(np.ones((1, 2)), training=training)
         decided = [d for d in (*fixed, training) if d is not None]
-        assert scale.told.pop() is (decided[0] if decided else False)
+        assert scale.modes.pop() is (decided[0] if decided else False)
 
 
 def test_only_fit_and_train_on_batch_run_in_training_mode():
     x, scale = normal(0, 6, 2), Scale()
-    model = tn.Sequential([Input((2,)), Within(scale), Dense(1)])
+    model = tn.Sequential([Input((2,)), Outer(scale), Dense(1)])
     model.compile("sgd", "mse", run_eagerly=True)
 
-    def told(run: Any) -> list[bool]:
-        scale.told.clear()
+    def modes(run: Any) -> list[bool]:
+        scale.modes.clear()
         run()
-        return scale.told
+        return scale.modes
 
     y = x[:, :1]
-    assert told(lambda: model.fit(x, y, 2, epochs=2, verbose=0)) == [True] * 6
-    assert told(lambda: model.train_on_batch(x, y)) == [True]
-    validated = told(lambda: model.fit(x, y, 3, validation_split=0.5, verbose=0))
+    assert modes(lambda: model.fit(x, y, 2, epochs=2, verbose=0)) == [True] * 6
+    assert modes(lambda: model.train_on_batch(x, y)) == [True]
+    validated = modes(lambda: model.fit(x, y, 3, validation_split=0.5, verbose=0))
     assert validated == [True, False]
-    assert told(lambda: model.evaluate(x, y, verbose=0)) == [False]
-    assert told(lambda: model.predict(x, verbose=0)) == [False]
-    assert told(lambda: model.test_on_batch(x, y)) == [False]
-    assert told(lambda: model(x)) == [False]
+    assert modes(lambda: model.evaluate(x, y, verbose=0)) == [False]
+    assert modes(lambda: model.predict(x, verbose=0)) == [False]
+    assert modes(lambda: model.test_on_batch(x, y)) == [False]
+    assert modes(lambda: model(x)) == [False]
 
 
 def test_an_exception_restores_the_training_mode():
@@ -228,7 +228,7 @@ def test_an_exception_restores_the_training_mode():
     with pytest.raises(ZeroDivisionError):
         tn.Sequential([Function(fail)])(np.ones((1, 2)), training=True)
     scale(np.ones((1, 2)))
-    assert scale.told == [False]
+    assert scale.modes == [False]
 
 
 @given(st.booleans(), st.booleans())
@@ -240,10 +240,10 @@ def test_the_options_of_a_symbolic_call_apply_to_every_run(training, doubled):
     scale, x = Twice(), Input((2,))
     times = {"times": 2.0} if doubled else {}
     model = tn.Model(x, scale(x, training=training, **times))
-    scale.told.clear()
+    scale.modes.clear()
     data = normal(0, 3, 2)
     assert_same(model(data), data * (2 if doubled else 1))
-    assert scale.told == [training]
+    assert scale.modes == [training]
 
 
 def test_placeholders_mixed_with_other_arguments_are_refused():
