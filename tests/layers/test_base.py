@@ -1,4 +1,4 @@
-"""Layers: building, calling, weights, training mode, shape inference, names."""
+"""Layers: building and calling, weights, dtypes, output shapes, names and configs."""
 
 from typing import Any
 
@@ -12,28 +12,28 @@ import tinynet as tn
 from tinynet import ops, tree
 from tinynet.layers import Activation, Dense, Input, Layer
 
-# -- users' layers ---------------------------------------------------------------------------------
+# -- layers as users write them -------------------------------------------------------------------
 
 
 class Scale(Layer):
-    """A factor per input; remembers the shapes it was built for and the modes of its calls."""
+    """Multiplies by a factor per input; records the input shapes and `training` of its calls."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.builds: list[Any] = []
-        self.modes: list[bool] = []
+        self.told: list[bool] = []
 
     def build(self, input_shape: Any) -> None:
         self.builds.append(input_shape)
         self.factor = self.add_weight(input_shape[-1:], "ones", name="factor")
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        self.modes.append(training)
+        self.told.append(training)
         return inputs * self.factor
 
 
-class Outer(Layer):
-    """Calls one layer; with `fixed` it sets that layer's training mode."""
+class Wrapper(Layer):
+    """Calls one layer, with ``training=fixed``."""
 
     def __init__(self, inner: Layer, fixed: bool | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -44,7 +44,7 @@ class Outer(Layer):
 
 
 class Holder(Layer):
-    """Keeps any attribute; computes nothing."""
+    """Holds things as an attribute and returns its inputs."""
 
     def __init__(self, things: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -55,7 +55,7 @@ class Holder(Layer):
 
 
 class Chain(Layer):
-    """Calls layers in sequence."""
+    """Calls layers one after the other."""
 
     def __init__(self, *chain: Layer, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -68,7 +68,7 @@ class Chain(Layer):
 
 
 class Function(Layer):
-    """Computes a function, without a `compute_output_shape`."""
+    """Computes a function; its output shape has to be inferred."""
 
     def __init__(self, function: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -79,7 +79,7 @@ class Function(Layer):
 
 
 class MovingMean(Layer):
-    """Changes a weight of its own in training, and counts its calls."""
+    """Changes a weight in training, and counts its calls."""
 
     def build(self, input_shape: Any) -> None:
         self.calls = self.add_weight((), "zeros", dtype="int32", trainable=False)
@@ -93,7 +93,7 @@ class MovingMean(Layer):
         return (inputs - self.mean) * self.slope
 
 
-# -- building and calling --------------------------------------------------------------------------
+# -- building and calling -------------------------------------------------------------------------
 
 
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=3), st.integers(1, 4), SEEDS)
@@ -163,18 +163,18 @@ def test_a_call_accepts_what_numpy_accepts_and_refuses_anything_else():
         layer([np.ones((1, 2)), np.ones((1, 2))])
 
 
-def test_a_layer_without_a_call_raises_not_implemented():
+def test_calling_a_layer_without_a_call_method_raises():
     with pytest.raises(NotImplementedError, match="Layer must define call"):
         Layer()(np.ones(2))
 
 
 @pytest.mark.parametrize("name", ["a/b", 3, ["a"], b"a"])
-def test_a_layers_name_must_be_a_string_without_a_slash(name):
+def test_a_name_is_a_string_without_a_slash(name):
     with refused(ValueError, "name", str(name)):
         Scale(name=name)
 
 
-def test_a_layer_refuses_unknown_arguments_and_non_numeric_dtypes():
+def test_a_layer_refuses_unknown_arguments_and_unsupported_dtypes():
     with refused(ValueError, "Scale", "unit"):
         Scale(unit=3)
     for dtype in ("text", "complex64", object):
@@ -182,44 +182,44 @@ def test_a_layer_refuses_unknown_arguments_and_non_numeric_dtypes():
             Scale(dtype=dtype)
 
 
-# -- training mode ---------------------------------------------------------------------------------
+# -- training or not ------------------------------------------------------------------------------
 
 
 @given(st.lists(st.booleans() | st.none(), max_size=4), st.booleans() | st.none())
-def test_inner_layers_get_the_training_mode_of_the_nearest_layer_that_sets_it(fixed, called):
+def test_the_innermost_enclosing_layer_that_sets_training_decides_for_inner_layers(fixed, called):
     scale = Scale()
     scale.build((None, 2))
     layer: Layer = scale
     for decision in fixed:
-        layer = Outer(layer, decision)
+        layer = Wrapper(layer, decision)
     for training in (called, None):
         layer(np.ones((1, 2)), training=training)
         decided = [d for d in (*fixed, training) if d is not None]
-        assert scale.modes.pop() is (decided[0] if decided else False)
+        assert scale.told.pop() is (decided[0] if decided else False)
 
 
-def test_only_fit_and_train_on_batch_run_in_training_mode():
+def test_only_fit_and_train_on_batch_call_layers_in_training_mode():
     x, scale = normal(0, 6, 2), Scale()
-    model = tn.Sequential([Input((2,)), Outer(scale), Dense(1)])
+    model = tn.Sequential([Input((2,)), Wrapper(scale), Dense(1)])
     model.compile("sgd", "mse", run_eagerly=True)
 
-    def modes(run: Any) -> list[bool]:
-        scale.modes.clear()
+    def told(run: Any) -> list[bool]:
+        scale.told.clear()
         run()
-        return scale.modes
+        return scale.told
 
     y = x[:, :1]
-    assert modes(lambda: model.fit(x, y, 2, epochs=2, verbose=0)) == [True] * 6
-    assert modes(lambda: model.train_on_batch(x, y)) == [True]
-    validated = modes(lambda: model.fit(x, y, 3, validation_split=0.5, verbose=0))
+    assert told(lambda: model.fit(x, y, 2, epochs=2, verbose=0)) == [True] * 6
+    assert told(lambda: model.train_on_batch(x, y)) == [True]
+    validated = told(lambda: model.fit(x, y, 3, validation_split=0.5, verbose=0))
     assert validated == [True, False]
-    assert modes(lambda: model.evaluate(x, y, verbose=0)) == [False]
-    assert modes(lambda: model.predict(x, verbose=0)) == [False]
-    assert modes(lambda: model.test_on_batch(x, y)) == [False]
-    assert modes(lambda: model(x)) == [False]
+    assert told(lambda: model.evaluate(x, y, verbose=0)) == [False]
+    assert told(lambda: model.predict(x, verbose=0)) == [False]
+    assert told(lambda: model.test_on_batch(x, y)) == [False]
+    assert told(lambda: model(x)) == [False]
 
 
-def test_an_exception_restores_the_training_mode():
+def test_an_exception_does_not_leave_layers_in_training():
     scale = Scale()
 
     def fail(x):
@@ -228,11 +228,11 @@ def test_an_exception_restores_the_training_mode():
     with pytest.raises(ZeroDivisionError):
         tn.Sequential([Function(fail)])(np.ones((1, 2)), training=True)
     scale(np.ones((1, 2)))
-    assert scale.modes == [False]
+    assert scale.told == [False]
 
 
 @given(st.booleans(), st.booleans())
-def test_the_options_of_a_symbolic_call_apply_to_every_run(training, doubled):
+def test_keywords_of_a_call_on_a_placeholder_are_used_in_every_run(training, doubled):
     class Twice(Scale):
         def call(self, inputs, training=False, times=1.0):
             return super().call(inputs, training) * times
@@ -240,13 +240,13 @@ def test_the_options_of_a_symbolic_call_apply_to_every_run(training, doubled):
     scale, x = Twice(), Input((2,))
     times = {"times": 2.0} if doubled else {}
     model = tn.Model(x, scale(x, training=training, **times))
-    scale.modes.clear()
+    scale.told.clear()
     data = normal(0, 3, 2)
     assert_same(model(data), data * (2 if doubled else 1))
-    assert scale.modes == [training]
+    assert scale.told == [training]
 
 
-def test_placeholders_mixed_with_other_arguments_are_refused():
+def test_a_placeholder_next_to_other_arguments_is_refused():
     a, b = Input((2,)), Input((2,))
     for call in (lambda: Scale()(a, b), lambda: Scale()(a, training=b), lambda: Scale()(a, True)):
         with refused(ValueError, "list", "keyword"):
@@ -255,7 +255,7 @@ def test_placeholders_mixed_with_other_arguments_are_refused():
         Total()([a, np.ones((1, 2))])
 
 
-# -- shape inference -------------------------------------------------------------------------------
+# -- the output shape, inferred by running the layer ----------------------------------------------
 
 FUNCTIONS = {
     "the same": lambda x: x,
@@ -276,7 +276,7 @@ FUNCTIONS = {
 
 
 def agrees(noted: Any, first: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Return whether `noted` has the lengths that both shapes share, and None elsewhere."""
+    """Return whether an inferred shape has the lengths that two batches share, and None elsewhere."""
     return noted == tuple(a if a == b else None for a, b in zip(first, other, strict=True))
 
 
@@ -294,7 +294,7 @@ def test_the_output_shape_is_inferred_by_running_the_layer(function, shape, rows
         assert_same(y, expected)
 
 
-def test_unknown_lengths_are_inferred_like_the_batch_size():
+def test_an_unknown_length_stays_unknown_in_the_output_shape():
     x = Input((None, 3))
     assert Function(lambda x: x.sum(-1))(x).shape == (None, None)
     assert Function(lambda x: x.sum(1))(x).shape == (None, 3)
@@ -302,7 +302,7 @@ def test_unknown_lengths_are_inferred_like_the_batch_size():
     assert Function(lambda x: x.T)(Input((2,), batch_size=5)).shape == (2, 5)
 
 
-def test_shape_inference_does_not_train_nor_change_weights_nor_draw():
+def test_inferring_the_output_shape_neither_trains_nor_changes_weights_nor_draws_random_numbers():
     class Noisy(MovingMean):
         def call(self, inputs, training=False):
             noise = np.random.normal() if training else 0.0
@@ -316,14 +316,14 @@ def test_shape_inference_does_not_train_nor_change_weights_nor_draw():
     assert_all_same(np.random.get_state()[1:3], before)
 
 
-# -- dtypes ----------------------------------------------------------------------------------------
+# -- dtypes ---------------------------------------------------------------------------------------
 
 NUMBERS = ["float64", "float32", "float16", "int64", "int8", "uint8", "bool"]
 
 
 @over(LAYOUTS, "layout")
 @given(st.sampled_from(NUMBERS), st.sampled_from(["float32", "float64"]), SEEDS)
-def test_inputs_of_every_dtype_and_layout_are_converted_to_the_layers_dtype(
+def test_inputs_of_every_dtype_and_memory_layout_are_cast_to_the_layers_dtype(
     layout, dtype, own, seed
 ):
     layer = Dense(2, "tanh", dtype=own, bias_initializer="normal")
@@ -338,7 +338,7 @@ def test_inputs_of_every_dtype_and_layout_are_converted_to_the_layers_dtype(
     assert (x.tobytes(), x.flags.writeable) == (before, flags)
 
 
-def test_an_integer_weight_does_not_make_the_inputs_integers():
+def test_an_integer_weight_does_not_cast_the_inputs_to_integers():
     layer, x = MovingMean(), normal(0, 3, 2)
     assert_same(layer(x), x)
     assert_same(layer(x.astype("float64")), x)
@@ -359,7 +359,7 @@ def test_dtypes_may_differ_from_layer_to_layer():
         assert not np.array_equal(old, new)
 
 
-# -- weights ---------------------------------------------------------------------------------------
+# -- weights --------------------------------------------------------------------------------------
 
 PIECES = st.sampled_from(["layer", "variable", "frozen", "again", 3, None, "text", b"x"])
 THINGS = st.recursive(
@@ -374,7 +374,7 @@ THINGS = st.recursive(
 
 
 def furnished(plan: Any, found: list[Any]) -> Any:
-    """Return the structure of the plan with new layers and variables; append these to `found`."""
+    """Return the planned structure of layers and variables, which are also appended to `found`."""
     if isinstance(plan, dict):
         return {key: furnished(part, found) for key, part in plan.items()}
     if isinstance(plan, (list, tuple)):
@@ -411,7 +411,7 @@ def test_weights_and_layers_in_nested_lists_and_dicts_belong_to_the_layer(plan, 
 
 
 def assert_identical(found: list[Any], expected: list[Any]) -> None:
-    """Assert that the lists contain the same objects in the same order."""
+    """Assert that the lists hold the same objects in the same order."""
     assert list(map(id, found)) == list(map(id, expected))
 
 
@@ -426,7 +426,7 @@ class Mixed(Layer):
         return sum((w * inputs for w in self.weights), 0.0)
 
 
-def test_trainable_weights_come_before_non_trainable_ones():
+def test_trainable_weights_come_before_non_trainable_weights():
     layer = Mixed(name="mixed")
     layer(np.ones((1, 2)))
     assert [w.path for w in layer.weights] == ["mixed/b", "mixed/d", "mixed/a", "mixed/c"]
@@ -453,14 +453,14 @@ def test_training_changes_exactly_the_weights_that_are_not_frozen(switches, seed
         return {w for w in model.weights if not np.array_equal(w.numpy(), before[w])}
 
     assert changed_by_training() == {w for w in free if free[w]}
-    block.trainable = False  # takes effect without compiling again
+    block.trainable = False  # which need not be compiled again
     assert changed_by_training() == set(model.layers[1].weights)
     model.trainable = False
     assert changed_by_training() == set()
     assert int(model.optimizer.iterations) == 2
 
 
-def test_a_layer_or_model_constructed_as_frozen_does_not_train():
+def test_a_layer_or_model_created_with_trainable_false_does_not_train():
     x, constant = normal(0, 4, 2), Holder([tn.Variable(1.0, trainable=False)])
     for model in (
         tn.Sequential([Input((2,)), Dense(1)], trainable=False),
@@ -484,7 +484,7 @@ def test_non_trainable_variables_stay_so_when_their_layer_is_frozen_and_unfrozen
 
 
 @given(SEEDS)
-def test_get_weights_and_set_weights_restore_the_layer(seed):
+def test_set_weights_restores_what_get_weights_returned(seed):
     layer, x = Dense(2, "tanh"), normal(seed, 4, 3)
     y = layer(x).numpy()
     taken = layer.get_weights()
@@ -493,7 +493,7 @@ def test_get_weights_and_set_weights_restore_the_layer(seed):
     assert not np.array_equal(layer(x).numpy(), y)
     layer.set_weights(taken)
     assert_same(layer(x), y)
-    taken[0][...] = np.nan  # get_weights and set_weights both copy
+    taken[0][...] = np.nan  # they are copies, both ways
     assert_same(layer(x), y)
 
 
@@ -532,7 +532,7 @@ def test_a_weight_cannot_have_an_unknown_length():
         Dense(2, name="dense")(Input((None,)))
 
 
-def test_weights_are_counted_once_the_layer_is_built():
+def test_weights_are_counted_only_after_building():
     for layer in (Dense(2, name="mine"), tn.Sequential([Dense(2)], name="mine")):
         with refused(ValueError, "mine", "build"):
             layer.count_params()
@@ -540,10 +540,10 @@ def test_weights_are_counted_once_the_layer_is_built():
         assert layer.count_params() == 3 * 2 + 2
 
 
-# -- sharing ---------------------------------------------------------------------------------------
+# -- sharing --------------------------------------------------------------------------------------
 
 
-def test_a_layer_shared_by_two_models_has_one_set_of_weights():
+def test_two_models_share_the_weights_of_a_layer_in_both():
     shared, x = Dense(2, "tanh"), normal(0, 6, 3)
     models = [tn.Sequential([Input((3,)), shared, Dense(1)]) for _ in range(2)]
     assert models[0].weights[0] is models[1].weights[0] is shared.kernel
@@ -561,11 +561,11 @@ def test_a_layer_shared_by_two_models_has_one_set_of_weights():
                 assert_close(each(x), expected, 1e-5, 1e-6)
 
 
-# -- names and configs -----------------------------------------------------------------------------
+# -- names and configs ----------------------------------------------------------------------------
 
 
 @given(st.lists(st.sampled_from([Dense, Scale, "mine"]), max_size=8))
-def test_unnamed_layers_are_numbered_by_class_and_named_ones_are_not(kinds):
+def test_automatic_names_are_numbered_per_class_and_given_names_are_kept(kinds):
     tn.utils.clear_session()
     counts = {"dense": 0, "scale": 0}
     for kind in kinds:
@@ -578,7 +578,7 @@ def test_unnamed_layers_are_numbered_by_class_and_named_ones_are_not(kinds):
         counts[word] += 1
 
 
-def test_paths_of_weights_contain_the_names_of_the_outer_layers():
+def test_a_weights_path_names_the_enclosing_layers():
     inner = tn.Sequential([Dense(2, name="last")], name="inner")
     block = Chain(Dense(2, name="first"), inner, name="block")
     model = tn.Sequential([Input((2,)), block], name="model")
@@ -604,7 +604,7 @@ def test_paths_of_weights_contain_the_names_of_the_outer_layers():
         },
     )
 )
-def test_a_layer_rebuilt_from_its_config_equals_the_original(options):
+def test_a_layer_made_from_a_config_equals_the_original(options):
     layer = Dense(**options)
     twin = Dense.from_config(layer.get_config())
     assert twin.get_config() == layer.get_config()
@@ -630,12 +630,12 @@ def test_units_must_be_a_positive_integer(units):
     "option",
     ["kernel_constraint", "bias_constraint", "lora_rank", "lora_alpha", "quantization_config"],
 )
-def test_an_unsupported_option_is_refused_and_not_ignored(option):
+def test_an_option_out_of_scope_is_refused_instead_of_ignored(option):
     with refused(ValueError, "Dense", option, "out of", "model.save"):
         Dense(1, **{option: 3})
 
 
-def test_an_activation_can_be_a_layer():
+def test_an_activation_can_be_used_as_a_layer():
     x = normal(0, 3, 4)
     assert_same(Activation("tanh")(x), ops.tanh(x))
     assert_same(Activation(np.square)(x), x * x)

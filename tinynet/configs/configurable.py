@@ -1,6 +1,6 @@
 """`Configurable`: objects whose config is what their constructor takes.
 
-Imports nothing of the package. Read next: `serialization.py`, which turns configs into plain data.
+Imports `watched.py`. Read next: `serialization.py`, which turns configs into plain data.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ from functools import cache, wraps
 from inspect import Parameter, Signature, signature
 from typing import Any, ClassVar
 
+from .watched import Watched
+
 _PLAIN = (str, int, float, type(None))  # bool is an int
 
 
-class Configurable:
+class Configurable(Watched):
     """Base of objects with `get_config` and `from_config`: layers, losses, initializers, ...
 
     The config holds the constructor's arguments, read from the attributes of the same names. A
     subclass whose attributes differ from its arguments overrides `get_config`. So does a user's
     subclass with arguments of its own: its config starts from `super().get_config()`, as in Keras.
+    Compiled steps notice when an attribute is assigned (see `Watched`).
 
     >>> import tinynet as tn
     >>> tn.layers.LeakyReLU(0.1, name="leaky").get_config()["negative_slope"]
