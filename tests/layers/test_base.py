@@ -276,7 +276,7 @@ FUNCTIONS = {
 
 
 def agrees(noted: Any, first: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Return whether an inferred shape has the lengths that two batches share, and None elsewhere."""
+    """Return whether an inferred shape has the lengths that both shapes share, else None."""
     return noted == tuple(a if a == b else None for a, b in zip(first, other, strict=True))
 
 
