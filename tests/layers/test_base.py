@@ -16,7 +16,7 @@ from tinynet.layers import Activation, Dense, Input, Layer
 
 
 class Scale(Layer):
-    """Multiplies by a factor per input; records its builds, and `training` of its calls."""
+    """Multiplies by a factor per input; records the input shapes and `training` of its calls."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -276,7 +276,7 @@ FUNCTIONS = {
 
 
 def agrees(noted: Any, first: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Return whether an inferred shape has the lengths common to two batches, else None."""
+    """Return whether an inferred shape has the lengths that both shapes share, else None."""
     return noted == tuple(a if a == b else None for a, b in zip(first, other, strict=True))
 
 
