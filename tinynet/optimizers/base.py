@@ -247,8 +247,9 @@ class Optimizer(Configurable):
 
     def count_step(self) -> None:
         """Note that a step was taken."""
-        self.iterations.array[...] = self.iterations.array.item() + 1
-        self.iterations.version += 1
+        count = self.iterations
+        count.array[...] = count.array.item() + 1
+        count.version += 1
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Variable:
         """Change variables by one step, given pairs of gradient and variable; see `apply`."""
