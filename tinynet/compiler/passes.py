@@ -26,10 +26,13 @@ from .record import record, stand_in
 OF = p.REGISTRY
 LIMIT = 20  # rounds in `simplify`
 Pass = Callable[[Program], Program]
+# A function of a variable and its equation, which returns a better equation, or a variable that has
+# the value already, or None.
+Rule = Callable[["Rewrite", Var, Equation], Var | Equation | None]
 
 
 class Rewrite:
-    """A new program in the making: equations of the old one are read, or better ones written.
+    """A new program in the making: the equations of an old one, or better ones.
 
     Attributes
     ----------
@@ -37,19 +40,19 @@ class Rewrite:
     seen : dict, the variables that are computed already, by their equations
     """
 
-    def __init__(self, program: Program, rules: tuple[Rule, ...] = ()) -> None:
+    def __init__(self, program: Program, rules: tuple[Rule, ...]) -> None:
         self.old = program
+        self.rules = rules
         self.constants: dict[Var, np.ndarray] = {}
-        self.equations: dict[Var, Any] = {}
+        self.equations: dict[Var, Equation] = {}
         self.now: dict[Var, Var] = {}
         self.seen: dict[Any, Var] = {}
-        self._rules = rules
-        self._rules_of: dict[Primitive, list[Any]] = {}
+        self.changed = False
         for v, array in program.constants.items():
             same = self.constant(array, v)
             if same is not v:
                 self.now[v] = same
-        self._changed = bool(self.now)
+                self.changed = True
 
     def constant(self, array: Any, v: Var | None = None) -> Var:
         """Return a constant, `v` or a new one; of the same single number there is one only."""
@@ -67,113 +70,71 @@ class Rewrite:
         array = self.constants.get(v)
         return array.item() if array is not None and array.size == 1 else None
 
-    def add(self, v: Var, equation: Any) -> Var:
+    def add(self, v: Var, equation: Equation) -> Var:
         """Compute `v` by this equation, or by what the rules make of it; return its variable."""
-        rules, i = self._applying(equation.primitive), 0
-        while i < len(rules):
-            found = rules[i](self, v, equation)
+        i = 0
+        while i < len(self.rules):
+            found = self.rules[i](self, v, equation)
             i += 1
+            if isinstance(found, Var):
+                self.now[v], self.changed = found, True
+                return found
             if found is not None:
-                self._changed = True
-                if isinstance(found, Var):
-                    self.now[v] = found
-                    return found
-                equation = found
-                rules, i = self._applying(equation.primitive), 0
+                equation, self.changed, i = found, True, 0
         self.equations[v] = equation
         return v
 
     def new(self, like: Var, primitive: Primitive, *inputs: Var, **params: Any) -> Var:
         """Return a variable computed from `inputs` in the section of `like`."""
         kind = infer(primitive, inputs, params, self.old.types)
-        return self.add(Var(*kind, section=like.section), _equation(primitive, inputs, params))
-
-    def _applying(self, primitive: Primitive) -> list[Any]:
-        if primitive not in self._rules_of:
-            applying = [rule.function for rule in self._rules if rule.when(primitive)]
-            self._rules_of[primitive] = applying
-        return self._rules_of[primitive]
-
-    def done(self) -> Program:
-        """Return the new program; the old one if nothing has changed."""
-        for v, equation in self.old.equations.items():
-            if not self.now.keys().isdisjoint(equation.inputs):
-                inputs = tuple([self.now.get(x, x) for x in equation.inputs])
-                equation = _equation(equation.primitive, inputs, equation.params)
-            self.add(v, equation)
-        if not self._changed:
-            return self.old
-        outputs = tuple([self.now.get(v, v) for v in self.old.outputs])
-        return replace(
-            self.old, constants=self.constants, equations=self.equations, outputs=outputs
-        )
+        return self.add(Var(*kind, section=like.section), Equation(primitive, inputs, params))
 
 
-def _equation(primitive: Primitive, inputs: Any, params: dict[str, Any]) -> Any:
-    return Equation(primitive, inputs, params)
+def rewrite(program: Program, rules: tuple[Rule, ...] | None = None) -> Program:
+    """Return the program with rules applied to each equation, all of them by default."""
+    new = Rewrite(program, RULES if rules is None else rules)
+    for v, equation in program.equations.items():
+        if not new.now.keys().isdisjoint(equation.inputs):
+            inputs = tuple([new.now.get(x, x) for x in equation.inputs])
+            equation = equation._replace(inputs=inputs)
+        new.add(v, equation)
+    if not new.changed:
+        return program
+    outputs = tuple([new.now.get(v, v) for v in program.outputs])
+    return replace(program, constants=new.constants, equations=new.equations, outputs=outputs)
 
 
-class Rule:
-    """A pass that looks at one equation at a time; made by `rule`."""
-
-    def __init__(self, function: Any, when: Callable[[Primitive], bool]) -> None:
-        self.function = function
-        self.when = when
-        self.__name__: str = function.__name__
-        self.__doc__ = function.__doc__
-
-    def __call__(self, program: Program) -> Program:
-        """Return the program with this rule applied to each equation."""
-        return Rewrite(program, (self,)).done()
-
-
-def rule(*names: str, when: Callable[[Primitive], bool] = lambda _: True) -> Callable[[Any], Rule]:
-    """Decorate a function of (rewrite, variable, equation), for primitives of these names or all.
-
-    It returns a better equation for the variable, a variable of the same value, or None.
-    """
-    return lambda function: Rule(function, lambda p: p.name in names if names else when(p))
-
-
-@rule("alias", "reshape", "broadcast_to", "cast", "multiply", "divide", "sum", "add")
-def identities(new: Rewrite, v: Var, equation: Any) -> Any:
+def identities(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
     """Leave out what changes nothing: times 1, by 1, aliases, shapes that are there already."""
-    primitive, inputs, _ = equation
-    same = _unchanged(new, v, primitive, inputs)
-    if same is not None:
-        same.name = same.name or v.name
-        return same
-    x = inputs[0]
-    if primitive is OF["sum"] and (v.size, v.dtype) == (x.size, x.dtype):
-        return _equation(OF["reshape"], inputs, {"newshape": v.shape})  # sums of one element each
-    if primitive is OF["add"] and x is inputs[1] and v.dtype.kind == "f":
-        return _equation(OF["multiply"], (x, new.constant(np.array(2, v.dtype))), {})
-    return None
-
-
-def _unchanged(new: Rewrite, v: Var, primitive: Primitive, inputs: tuple[Var, ...]) -> Var | None:
-    """Return the input that `v` is equal to in shape, dtype and every element, or None."""
-    x = inputs[0]
-    if primitive.name in ("alias", "reshape", "broadcast_to", "cast"):
-        return x if x.type == v.type else None
-    if primitive.name in ("multiply", "divide"):
-        if x.type == v.type and new.value(inputs[1]) == 1:
+    (name, inputs), same = (equation.primitive.name, equation.inputs), []
+    if name in ("alias", "reshape", "broadcast_to", "cast"):
+        same = [inputs[0]]
+    elif name == "multiply":
+        same = [x for x, y in (inputs, inputs[::-1]) if new.value(y) == 1]
+    elif name == "divide" and new.value(inputs[1]) == 1:
+        same = [inputs[0]]
+    elif name == "sum" and (v.size, v.dtype) == (inputs[0].size, inputs[0].dtype):
+        return Equation(OF["reshape"], inputs, {"newshape": v.shape})  # sums of one element each
+    elif name == "add" and inputs[0] is inputs[1] and v.dtype.kind == "f":
+        return Equation(OF["multiply"], (inputs[0], new.constant(np.array(2, v.dtype))), {})
+    for x in same:
+        if x.type == v.type:
+            x.name = x.name or v.name
             return x
-        if primitive.name == "multiply" and inputs[1].type == v.type and new.value(x) == 1:
-            return inputs[1]
     return None
 
 
-@rule("sum")
-def sums_of_repetitions(new: Rewrite, v: Var, equation: Any) -> Any:
+def sums_of_repetitions(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
     """Multiply instead of adding up repetitions, where they are 2 or 4 and that is exact."""
+    if equation.primitive is not OF["sum"]:
+        return None
     (repeated,) = equation.inputs
     x = _before_repetition(new, repeated)
     if x is repeated or x.dtype != v.dtype or not _sums_only(x, repeated, equation.params["axis"]):
         return None
     times = new.constant(np.array(repeated.size // x.size, x.dtype))
     total = new.new(v, OF["multiply"], x, times)
-    return _equation(OF["reshape"], (total,), {"newshape": v.shape})
+    return Equation(OF["reshape"], (total,), {"newshape": v.shape})
 
 
 def _sums_only(x: Var, repeated: Var, axis: Any) -> bool:
@@ -187,31 +148,32 @@ def _sums_only(x: Var, repeated: Var, axis: Any) -> bool:
     )
 
 
-@rule(when=is_elementwise)
-def unbroadcast_operands(new: Rewrite, v: Var, equation: Any) -> Any:
+def unbroadcast_operands(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
     """Compute elementwise functions before their operands are repeated, or without repeating them.
 
     They broadcast by themselves; and where all operands are repeated, the result is, too.
     """
     primitive, inputs, params = equation
+    if not is_elementwise(primitive):
+        return None
     small = tuple([_before_repetition(new, x) for x in inputs])
     if primitive is OF["power"]:  # NumPy raises to one exponent in another way than to many
         small = small[0], inputs[1]
     if small == inputs:
         return None
     if np.broadcast_shapes(*(x.shape for x in small)) == v.shape:
-        return _equation(primitive, small, params)
+        return Equation(primitive, small, params)
     once = new.new(v, primitive, *small, **params)
-    return _equation(OF["broadcast_to"], (once,), {"shape": v.shape})
+    return Equation(OF["broadcast_to"], (once,), {"shape": v.shape})
 
 
-@rule("reshape")
-def repetitions_of_scalars(new: Rewrite, v: Var, equation: Any) -> Any:
+def repetitions_of_scalars(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
     """Give the repetitions of one element their final shape at once, to be dropped by operands."""
-    x = _before_repetition(new, equation.inputs[0])
-    if x is equation.inputs[0] or x.shape != ():
-        return None
-    return _equation(OF["broadcast_to"], (x,), {"shape": v.shape})
+    if equation.primitive is OF["reshape"]:
+        x = _before_repetition(new, equation.inputs[0])
+        if x is not equation.inputs[0] and x.shape == ():
+            return Equation(OF["broadcast_to"], (x,), {"shape": v.shape})
+    return None
 
 
 def _before_repetition(new: Rewrite, x: Var) -> Var:
@@ -219,8 +181,7 @@ def _before_repetition(new: Rewrite, x: Var) -> Var:
     return equation.inputs[0] if equation and equation.primitive is OF["broadcast_to"] else x
 
 
-@rule()
-def fold_constants(new: Rewrite, v: Var, equation: Any) -> Any:
+def fold_constants(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
     """Compute now what depends on constants alone, unless the result is larger than they are."""
     primitive, inputs, params = equation
     if not new.constants.keys() >= set(inputs) or v.size > sum([x.size for x in inputs]):
@@ -229,8 +190,7 @@ def fold_constants(new: Rewrite, v: Var, equation: Any) -> Any:
     return new.constant(np.asarray(primitive.impl(*known, **params)))
 
 
-@rule("multiply", "divide")
-def exact_factors(new: Rewrite, v: Var, equation: Any) -> Any:
+def exact_factors(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
     """Gather constant factors: ``(x * 2) / 32`` is ``x * 0.0625``.
 
     Only factors that are powers of two are moved past each other or past one other factor, as
@@ -244,26 +204,24 @@ def exact_factors(new: Rewrite, v: Var, equation: Any) -> Any:
     exact = _is_exact(before) or _is_exact(factor)
     if inner is None or not exact or not _is_moderate(before * factor):
         inner, before = x, 1.0
-    gathered = inner, new.constant(np.array(before * factor, v.dtype))
-    if equation.primitive is OF["multiply"] and equation.inputs == gathered:
-        return None
-    return _equation(OF["multiply"], gathered, {})
+    inputs = inner, new.constant(np.array(before * factor, v.dtype))
+    same = equation.primitive is OF["multiply"] and equation.inputs == inputs
+    return None if same else Equation(OF["multiply"], inputs, {})
 
 
-def _factor(new: Rewrite, v: Var, equation: Any) -> tuple[Var | None, float]:
+def _factor(new: Rewrite, v: Var, equation: Equation | None) -> tuple[Var | None, float]:
     """Return a variable of the type of `v` and the number whose product `v` is, or None."""
-    if equation is None or v.dtype.char not in "fd":
-        return None, 1.0
-    name, inputs = equation.primitive.name, equation.inputs
-    if name == "multiply":
-        for x, c in (inputs, inputs[::-1]):
+    if equation is not None and v.dtype.char in "fd":
+        name, inputs = equation.primitive.name, equation.inputs
+        pairs = {"multiply": (inputs, inputs[::-1]), "divide": (inputs,)}.get(name, ())
+        for x, c in pairs:
             value = new.value(c)
-            if value is not None and c.dtype == x.dtype and x.type == v.type:
+            if value is None or x.type != v.type or c.dtype != v.dtype:
+                continue
+            if name == "multiply":
                 return x, value
-    if name == "divide" and inputs[0].type == v.type and inputs[1].dtype == v.dtype:
-        value = new.value(inputs[1])
-        if value is not None and _is_exact(value):
-            return inputs[0], 1.0 / value
+            if _is_exact(value):
+                return x, 1.0 / value
     return None, 1.0
 
 
@@ -276,8 +234,7 @@ def _is_moderate(factor: float) -> bool:
     return factor == 0 or 2.0**-16 < abs(factor) < 2.0**16
 
 
-@rule()
-def common_subexpressions(new: Rewrite, v: Var, equation: Any) -> Any:
+def common_subexpressions(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
     """Compute once what is computed several times from the same inputs, constants included."""
     primitive, inputs, params = equation
     key = (primitive, inputs, tuple(sorted(params.items())) if params else ())
@@ -306,7 +263,7 @@ def lower(program: Program) -> Program:
         for part, (inner, xs, params) in parts.equations.items():
             out = v if part is parts.outputs[0] else Var(*part.type, part.name, v.section)
             stands[part] = out
-            equations[out] = _equation(inner, tuple([stands.get(x, x) for x in xs]), params)
+            equations[out] = Equation(inner, tuple([stands.get(x, x) for x in xs]), params)
     return replace(program, constants=constants, equations=equations) if recorded else program
 
 
@@ -326,7 +283,7 @@ def dead_code(program: Program) -> Program:
     )
 
 
-RULES = (
+RULES: tuple[Rule, ...] = (
     identities,
     sums_of_repetitions,
     unbroadcast_operands,
@@ -335,11 +292,6 @@ RULES = (
     exact_factors,
     common_subexpressions,
 )
-
-
-def rewrite(program: Program) -> Program:
-    """Apply all rules."""
-    return Rewrite(program, RULES).done()
 
 
 PASSES: tuple[Pass, ...] = (lower, rewrite, dead_code)
