@@ -73,7 +73,7 @@ class Jit:
         leaves = args if types <= _LEAVES else tree.leaves(args)
         if state.recording is not None or state.values:
             return self._inlined(args)
-        if state.grad and any(type(x) is Tensor and x.tracked for x in leaves):
+        if state.grad and any(type(x) is not np.ndarray and x.tracked for x in leaves):
             return self._inlined(args)
         arrays = [x if type(x) is np.ndarray else x.numpy() for x in leaves]
         compiled = self._compiled_for(args, arrays)
