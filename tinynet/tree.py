@@ -21,7 +21,10 @@ def is_structure(value: Any) -> bool:
     (True, False)
     """
     if isinstance(value, (list, tuple)):
-        return not value or any(v is None or _is_array(v) or is_structure(v) for v in value)
+        for v in value:
+            if v is None or _is_array(v) or is_structure(v):
+                return True
+        return not value
     return isinstance(value, dict)
 
 

@@ -1,10 +1,10 @@
-"""Passes: each takes a program to one that computes the same numbers with less work.
+"""Passes: they take a program to one that computes the same numbers with less work.
 
 The same numbers to the last bit, but for the sign of a zero: a factor is only moved where
-multiplying by it is exact. Most passes are rules: a rule looks at one equation, and at those that
-compute its inputs, and returns a better equation or a variable that has the value already. One walk
-over a program applies all rules to each equation until none changes it; `simplify` repeats the
-passes until the program stays as it is.
+multiplying by it is exact. A rule looks at one equation, and at those that compute its inputs, and
+returns a better equation or a variable that has the value already. `rewrite` walks over a program
+and applies rules to each equation until none changes it; `dead_code` removes what no output needs;
+`simplify` repeats both until the program stays as it is.
 
 Imports `record.py`. Read next: `buffers.py`.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,6 @@ from .record import record, stand_in
 
 OF = p.REGISTRY
 LIMIT = 20  # rounds in `simplify`
-Pass = Callable[[Program], Program]
 # A function of a variable and its equation, which returns a better equation, or a variable that has
 # the value already, or None.
 Rule = Callable[["Rewrite", Var, Equation], Var | Equation | None]
@@ -72,15 +72,19 @@ class Rewrite:
 
     def add(self, v: Var, equation: Equation) -> Var:
         """Compute `v` by this equation, or by what the rules make of it; return its variable."""
-        i = 0
-        while i < len(self.rules):
-            found = self.rules[i](self, v, equation)
-            i += 1
-            if isinstance(found, Var):
-                self.now[v], self.changed = found, True
-                return found
-            if found is not None:
-                equation, self.changed, i = found, True, 0
+        applying = True
+        while applying:
+            applying = False
+            for rule in self.rules:
+                found = rule(self, v, equation)
+                if found is None:
+                    continue
+                self.changed = applying = True
+                if isinstance(found, Var):
+                    self.now[v] = found
+                    return found
+                equation = found
+                break
         self.equations[v] = equation
         return v
 
@@ -90,9 +94,9 @@ class Rewrite:
         return self.add(Var(*kind, section=like.section), Equation(primitive, inputs, params))
 
 
-def rewrite(program: Program, rules: tuple[Rule, ...] | None = None) -> Program:
-    """Return the program with rules applied to each equation, all of them by default."""
-    new = Rewrite(program, RULES if rules is None else rules)
+def rewrite(program: Program, rules: tuple[Rule, ...]) -> Program:
+    """Return the program with rules applied to each equation; itself if none changes anything."""
+    new = Rewrite(program, rules)
     for v, equation in program.equations.items():
         if not new.now.keys().isdisjoint(equation.inputs):
             inputs = tuple([new.now.get(x, x) for x in equation.inputs])
@@ -102,6 +106,25 @@ def rewrite(program: Program, rules: tuple[Rule, ...] | None = None) -> Program:
         return program
     outputs = tuple([new.now.get(v, v) for v in program.outputs])
     return replace(program, constants=new.constants, equations=new.equations, outputs=outputs)
+
+
+def lower(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
+    """Replace operations that NumPy has no function for by those that they are composed of."""
+    primitive, inputs, _ = equation
+    if not primitive.composite:
+        return None
+    with no_grad():
+        parts = record(primitive.impl, [wrap(stand_in(*x.type)) for x in inputs])
+    new.old.types.update(parts.types)
+    now = dict(zip(parts.inputs, inputs, strict=True))
+    now |= {c: new.constant(array) for c, array in parts.constants.items()}
+    for part, inner in parts.equations.items():
+        inner = inner._replace(inputs=tuple([now[x] for x in inner.inputs]))
+        if part is parts.outputs[0]:
+            return inner
+        part.section = v.section
+        now[part] = new.add(part, inner)
+    return now[parts.outputs[0]]
 
 
 def identities(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
@@ -211,13 +234,13 @@ def exact_factors(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | 
 
 def _factor(new: Rewrite, v: Var, equation: Equation | None) -> tuple[Var | None, float]:
     """Return a variable of the type of `v` and the number whose product `v` is, or None."""
-    if equation is not None and v.dtype.char in "fd":
-        name, inputs = equation.primitive.name, equation.inputs
-        pairs = {"multiply": (inputs, inputs[::-1]), "divide": (inputs,)}.get(name, ())
-        for x, c in pairs:
-            value = new.value(c)
-            if value is None or x.type != v.type or c.dtype != v.dtype:
-                continue
+    name = "" if equation is None else equation.primitive.name
+    if equation is None or name not in ("multiply", "divide") or v.dtype.char not in "fd":
+        return None, 1.0
+    inputs = equation.inputs
+    for x, c in (inputs, inputs[::-1]) if name == "multiply" else (inputs,):
+        value = new.value(c)
+        if value is not None and x.type == v.type and c.dtype == v.dtype:
             if name == "multiply":
                 return x, value
             if _is_exact(value):
@@ -238,33 +261,11 @@ def common_subexpressions(new: Rewrite, v: Var, equation: Equation) -> Var | Equ
     """Compute once what is computed several times from the same inputs, constants included."""
     primitive, inputs, params = equation
     key = (primitive, inputs, tuple(sorted(params.items())) if params else ())
-    same = new.seen.setdefault(key, v)
-    return None if same is v else same
-
-
-def lower(program: Program) -> Program:
-    """Replace operations that NumPy has no function for by those that they are composed of."""
-    equations: dict[Var, Any] = {}
-    constants = dict(program.constants)
-    recorded: dict[Any, Program] = {}
-    for v, equation in program.equations.items():
-        primitive, inputs, _ = equation
-        if not primitive.composite:
-            equations[v] = equation
-            continue
-        key = primitive, tuple([x.type for x in inputs])
-        if key not in recorded:
-            with no_grad():
-                recorded[key] = record(primitive.impl, [wrap(stand_in(*x.type)) for x in inputs])
-            program.types.update(recorded[key].types)
-            constants |= recorded[key].constants
-        parts = recorded[key]
-        stands = dict(zip(parts.inputs, inputs, strict=True))
-        for part, (inner, xs, params) in parts.equations.items():
-            out = v if part is parts.outputs[0] else Var(*part.type, part.name, v.section)
-            stands[part] = out
-            equations[out] = Equation(inner, tuple([stands.get(x, x) for x in xs]), params)
-    return replace(program, constants=constants, equations=equations) if recorded else program
+    same = new.seen.get(key)
+    if same in new.equations:
+        return same
+    new.seen[key] = v
+    return None
 
 
 def dead_code(program: Program) -> Program:
@@ -284,6 +285,7 @@ def dead_code(program: Program) -> Program:
 
 
 RULES: tuple[Rule, ...] = (
+    lower,
     identities,
     sums_of_repetitions,
     unbroadcast_operands,
@@ -294,20 +296,17 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-PASSES: tuple[Pass, ...] = (lower, rewrite, dead_code)
-
-
 def simplify(
-    program: Program, passes: tuple[Pass, ...] = PASSES, check_each: bool = False
+    program: Program, rules: tuple[Rule, ...] = RULES, check_each: bool = False
 ) -> Program:
-    """Return the program after all passes, repeated until nothing changes, and checked at the end.
+    """Return the program with all rules applied and dead code left out, until nothing changes.
 
-    With `check_each` it is checked after each pass, too.
+    It is checked at the end; with `check_each`, after each pass.
     """
     recorded = program
     for _ in range(LIMIT):
         before = program
-        for each in passes:
+        for each in (partial(rewrite, rules=rules), dead_code):
             program = each(program)
             if check_each:
                 typecheck(program)
