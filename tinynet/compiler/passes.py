@@ -4,7 +4,7 @@ The same numbers to the last bit, but for the sign of a zero: a factor is only m
 multiplying by it is exact. A rule looks at one equation, and at those that compute its inputs, and
 returns a better equation or a variable that has the value already. `rewrite` walks over a program
 and applies rules to each equation until none changes it; `dead_code` removes what no output needs;
-`simplify` repeats both until the program stays as it is.
+`simplify` does both.
 
 Imports `record.py`. Read next: `buffers.py`.
 """
@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,6 @@ from .program import Program, Var, infer, is_elementwise, typecheck
 from .record import record, stand_in
 
 OF = p.REGISTRY
-LIMIT = 20  # rounds in `simplify`
 # A function of a variable and its equation, which returns a better equation, or a variable that has
 # the value already, or None.
 Rule = Callable[["Rewrite", Var, Equation], Var | Equation | None]
@@ -296,20 +294,10 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def simplify(
-    program: Program, rules: tuple[Rule, ...] = RULES, check_each: bool = False
-) -> Program:
-    """Return the program with all rules applied and dead code left out, until nothing changes.
+def simplify(program: Program, rules: tuple[Rule, ...] = RULES) -> Program:
+    """Return the program with all rules applied and dead code left out, checked.
 
-    It is checked at the end; with `check_each`, after each pass.
+    No rule or pass changes it any more: a rule sees an equation and those before it, which are
+    final by then, and does not see what uses the result, so one walk is enough.
     """
-    recorded = program
-    for _ in range(LIMIT):
-        before = program
-        for each in (partial(rewrite, rules=rules), dead_code):
-            program = each(program)
-            if check_each:
-                typecheck(program)
-        if program is before:
-            break
-    return typecheck(program, recorded)
+    return typecheck(dead_code(rewrite(program, rules)), program)

@@ -158,11 +158,9 @@ class Recorder:
             for t, (primitive, xs, params) in self.equations.items()
         }
         types = {signature(*e): v.type for v, e in equations.items()}
-        packed, form = tree.pack_sequence_as(args, inputs), tree.map_leaves(var, result)
+        args, form = tree.map_leaves(var, args), tree.map_leaves(var, result)
         outputs, watched = tuple(tree.leaves(form)), tuple(self.watched.values())
-        return Program(
-            inputs, constants, captured, equations, outputs, packed, form, types, watched
-        )
+        return Program(inputs, constants, captured, equations, outputs, args, form, types, watched)
 
 
 def _spread(args: tuple[Any, ...], names: Sequence[Any]) -> list[str]:
@@ -250,11 +248,14 @@ def _record(
     f: Callable[..., Any], args: tuple[Any, ...], names: Sequence[Any], numbers: bool
 ) -> Program:
     """Record `f` for arguments of these types, on their numbers or on zeros."""
-    inputs = [
-        wrap(np.asarray(t.data) if numbers else stand_in(t.shape, t.dtype))
-        for t in tree.leaves(args)
-    ]
+    inputs: list[Tensor] = []
+
+    def example(t: Tensor) -> Tensor:
+        inputs.append(wrap(np.asarray(t.data) if numbers else stand_in(t.shape, t.dtype)))
+        return inputs[-1]
+
+    args = tree.map_leaves(example, args)
     with recording(inputs, numbers) as recorder, np.errstate(all="ignore"):
         recorder.names |= {t: n for t, n in zip(inputs, _spread(args, names), strict=True) if n}
-        result = tree.map_leaves(as_tensor, f(*tree.pack_sequence_as(args, inputs)))
+        result = tree.map_leaves(as_tensor, f(*args))
     return recorder.program(args, result)
