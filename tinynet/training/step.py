@@ -128,7 +128,7 @@ class Step:
             if now[v] is not weight:
                 raise TypeError(
                     f"A step that trains {v.path} cannot assign to it as well: let the layer hold "
-                    "it with trainable=False, or compile the model with run_eagerly=True."
+                    "it with trainable=False, or override the model's train_step."
                 )
         made = set(self.model.trainable_variables).difference(self.trained) if self.trained else ()
         if made:
