@@ -10,10 +10,15 @@ from tinynet.engine.temporarily import temporarily
 
 def test_attributes_are_restored_also_after_an_exception():
     thing = SimpleNamespace(a=1, b=2)
-    with pytest.raises(KeyError), temporarily(thing, a=3, b=4):
+
+    @temporarily(thing, a=3, b=4)
+    def fail() -> None:
         assert (thing.a, thing.b) == (3, 4)
         thing.a = 5
         raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert (thing.a, thing.b) == (1, 2)
 
 
