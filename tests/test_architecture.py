@@ -67,6 +67,7 @@ ORDER = [
     "metrics/lookup",
     "metrics/__init__",
     "optimizers/schedules",
+    "optimizers/groups",
     "optimizers/base",
     "optimizers/sgd",
     "optimizers/rmsprop",
