@@ -108,7 +108,7 @@ class Sequential(GraphModel):
         with within(scope=(*(layer for layer in context.scope if layer is not self), self)):
             for layer in layers:
                 x = layer(x)
-        unique_name("functional")  # Keras's Sequential contains a Functional model
+        unique_name("functional")  # which Keras gives to a model inside the Sequential one
         self._graph = Graph(input_layer.output, x, self.name)
         self._layers, self.built = [input_layer, *layers], True
 
