@@ -50,7 +50,8 @@ OPTIMIZER = (
     "name learning_rate weight_decay clipnorm global_clipnorm clipvalue use_ema ema_momentum "
     "ema_overwrite_frequency loss_scale_factor gradient_accumulation_steps"
 )
-KEYS = {  # as Keras 3.15 writes them
+# As Keras 3.15 writes them. It loses `delta` and the `axis` of the sparse loss; tinynet does not.
+KEYS = {
     "initializer": "seed scale mode distribution input_axes output_axes",
     "named initializer": "seed input_axes output_axes",
     "regularizer": "l1 l2",
