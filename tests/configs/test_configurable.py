@@ -45,6 +45,33 @@ def test_an_object_rebuilt_from_its_config_has_the_same_config(make):
     assert isinstance(first, Configurable)
 
 
+LAYER = "name trainable dtype"
+OPTIMIZER = (
+    "name learning_rate weight_decay clipnorm global_clipnorm clipvalue use_ema ema_momentum "
+    "ema_overwrite_frequency loss_scale_factor gradient_accumulation_steps"
+)
+# As Keras 3.15 writes them. It loses `delta` and the `axis` of the sparse loss; tinynet does not.
+KEYS = {
+    "initializer": "seed scale mode distribution input_axes output_axes",
+    "named initializer": "seed input_axes output_axes",
+    "regularizer": "l1 l2",
+    "loss": "name reduction delta",
+    "sparse loss": "name reduction from_logits ignore_class axis",
+    "metric": "name dtype class_aggregation num_regressors",
+    "function metric": "name dtype fn delta",
+    "optimizer": f"{OPTIMIZER} beta_1 beta_2 epsilon amsgrad",
+    "schedule": "initial_learning_rate decay_steps end_learning_rate power cycle name",
+    "layer": f"{LAYER} max_value negative_slope threshold",
+    "dropout": f"{LAYER} rate seed noise_shape",
+    "normalization": f"{LAYER} axis invert mean variance",
+}
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_config_has_the_keys_of_keras_in_its_order(kind):
+    assert " ".join(OBJECTS[kind]().get_config()) == KEYS[kind]
+
+
 def test_a_config_holds_present_values_and_not_those_of_the_construction():
     adam = optimizers.Adam(0.5, beta_1=0.5)
     adam.beta_1, adam.learning_rate = 0.25, 0.125
