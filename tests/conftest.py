@@ -21,13 +21,13 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from tinynet.engine.tensor import state
+from tinynet.engine.bind import state
+from tinynet.engine.tensor import floatx, set_floatx
 
 settings.register_profile("dev", max_examples=20, deadline=None)
 settings.register_profile("ci", max_examples=20, deadline=None, derandomize=True, database=None)
 settings.register_profile("thorough", max_examples=1000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
-
 
 MOST_WORKERS = 8  # of ``pytest -n auto``; each imports JAX and Keras, which takes memory
 
@@ -40,8 +40,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def engine_state() -> dict[str, Any]:
-    """Return the engine's modes in this thread (grad mode, floatx, and so on) by name."""
-    return {name: copy(getattr(state, name)) for name in dir(state) if not name.startswith("_")}
+    """Return the modes of this thread (grad, substituted variables, recorder, floatx) by name."""
+    modes = {name: copy(getattr(state, name)) for name in dir(state) if not name.startswith("_")}
+    return {**modes, "floatx": floatx()}
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +52,10 @@ def no_leak_of_global_state() -> Iterator[None]:
     yield
     leaked = [name for name, value in engine_state().items() if value != modes.get(name)]
     for name in leaked:
-        setattr(state if name in vars(state) else type(state), name, modes.get(name))
+        if name == "floatx":
+            set_floatx(modes[name])
+        else:
+            setattr(state, name, modes.get(name))
     if np.seterr(**errors) != errors:
         leaked.append("np.geterr()")
     if leaked:

@@ -8,7 +8,6 @@ Imports `compiler`, `layers`. Read next: `numpy_text.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
@@ -16,10 +15,10 @@ import numpy as np
 
 from .. import tree
 from ..compiler.passes import OF, PASSES, lower, simplify
-from ..compiler.program import Program, Var, record, short_name, stand_in
+from ..compiler.program import Program, Var
+from ..compiler.record import record, short_name, stand_in
 from ..engine.tensor import Equation, Tensor, floatx, no_grad, wrap
 from ..engine.variable import Variable, stateless
-from ..layers.base import Layer
 from ..layers.symbolic import KerasTensor, map_shapes, within
 
 SAMPLES = (97, 101)  # two numbers of samples, unlike any length that a layer is likely to have
@@ -79,16 +78,17 @@ def forward_of(model: Any, input_signature: Any = None) -> Forward:
                 f"shape {v.shape}. Say what they are: input_signature=[Input(shape)]."
             )
     variables = list(model.variables)
-    layers = {layer.name: type(layer).__name__ for layer in _within(model)}
-    (first, form), (second, _) = (_recorded(model, x, variables, n) for n in SAMPLES)
+    layers = {layer.name: type(layer).__name__ for layer in model._flatten_layers()[1:]}
+    first, second = (_recorded(model, x, variables, n) for n in SAMPLES)
     program = Both(first, second, layers).merged(len(tree.flatten(x)), variables)
-    outputs = iter(program.outputs)
-    return Forward(program, tree.map_structure(lambda _: next(outputs), form), layers)
+    return Forward(program, program.result, layers)
 
 
 def _inputs(model: Any, input_signature: Any) -> Any:
     """Return what the model is called on: a Var, or a structure of them."""
-    found = getattr(model, "inputs", None) if input_signature is None else input_signature
+    found = input_signature
+    if found is None and model.graph is not None:
+        found = model.graph.inputs
     if found is not None:
         found = tree.map_structure(lambda x: _var(tuple(x.shape), x), found)
     elif model._built_shape is not None:
@@ -103,42 +103,31 @@ def _inputs(model: Any, input_signature: Any) -> Any:
 
 def _var(shape: tuple[int | None, ...], placeholder: Any = None) -> Var:
     """Return an input by the name that the user gave it, else x."""
-    name = placeholder.node.layer.name if isinstance(placeholder, KerasTensor) else "x"
+    name = placeholder.call.layer.name if isinstance(placeholder, KerasTensor) else "x"
     return Var(shape, np.dtype(floatx()), "x" if name.startswith("input_layer") else name)  # type: ignore[arg-type]
 
 
-def _within(layer: Layer) -> Iterator[Layer]:
-    for inner in layer.layers:
-        yield inner
-        yield from _within(inner)
+def _recorded(model: Any, x: Any, variables: list[Variable], n: int) -> Program:
+    """Return the program of `n` samples and the values of all variables."""
 
-
-def _recorded(model: Any, x: Any, variables: list[Variable], n: int) -> tuple[Program, Any]:
-    """Return the program of `n` samples and all variables, and the structure that it returns."""
-    form: Any = None
-
-    def run(*tensors: Tensor) -> list[Tensor]:
-        nonlocal form
-        rest = iter(tensors)
-        samples = tree.map_structure(lambda _: next(rest), x)
-        values = dict(zip(variables, rest, strict=True))
-        with stateless(values) as now, within(training=False):
+    def run(samples: Any, values: list[Tensor]) -> Any:
+        with stateless(dict(zip(variables, values, strict=True))) as now, within(training=False):
             y = model(samples)
-        for variable, value in values.items():
+        for variable, value in zip(variables, values, strict=True):
             if now[variable] is not value:
                 raise ValueError(
                     f"export: the model changes its variable {variable.path} when it predicts, "
                     "and a file does not remember."
                 )
-        form = tree.map_structure(lambda t: Var(t.shape, t.dtype), y)
-        return tree.flatten(y)
+        return y
 
-    inputs = [wrap(stand_in((n, *v.shape[1:]), v.dtype)) for v in tree.flatten(x)]
-    names = [v.name for v in tree.flatten(x)] + [short_name(v.path) for v in variables]
+    samples = tree.map_structure(lambda v: wrap(stand_in((n, *v.shape[1:]), v.dtype)), x)
+    values = [wrap(v.array) for v in variables]
+    names = [v.name for v in tree.flatten(x)], [short_name(v.path) for v in variables]
     with no_grad():
-        program = record(run, [*inputs, *(wrap(v.array) for v in variables)], names)
+        program = record(run, (samples, values), names)
     # Not lowered: a file calls a sigmoid by its name.
-    return simplify(program, tuple(p for p in PASSES if p is not lower)), form
+    return simplify(program, tuple(p for p in PASSES if p is not lower))
 
 
 class Both:
@@ -168,7 +157,8 @@ class Both:
         outputs = tuple(self.now[v] for v in first.outputs)
         used = {*outputs, *(x for e in self.equations.values() for x in e.inputs)}
         constants = {v: array for v, array in self.constants.items() if v in used}
-        return Program(tuple(inputs[:samples]), constants, {}, self.equations, outputs)
+        given = tuple(inputs[:samples])
+        return Program(given, constants, {}, self.equations, outputs, given, first.form)
 
     def _merge(self, v: Var, w: Var) -> None:
         primitive, xs, params = self.first.equations[v]
