@@ -4,6 +4,7 @@ The environment variable HYPOTHESIS_PROFILE selects ``dev`` (the default, fast),
 examples in each run) or ``thorough``. ``pytest -n auto`` runs the tests in several processes.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from copy import copy
@@ -30,6 +31,12 @@ settings.register_profile("thorough", max_examples=1000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 MOST_WORKERS = 8  # of ``pytest -n auto``; each imports JAX and Keras, which takes memory
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what exists before the first test from garbage collection, which is slow with JAX."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
