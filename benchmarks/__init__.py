@@ -8,6 +8,4 @@
 `works.py` defines the workloads, `contestants/` the programs, `harness.py` the method. `worker.py`
 is the process in which a contestant runs. `results.py` defines the results file, `report.py` and
 `plots.py` show it, `compare.py` compares two of them. Nothing here is part of the package.
-
-Read next: `works.py`.
 """

@@ -169,7 +169,7 @@ def test_importing_the_package_loads_only_numpy():
     assert set(run.stdout.split()) - sys.stdlib_module_names - {"numpy"} == {"tinynet"}
 
 
-# -- what a reader is told --------------------------------------------------------------------
+# -- docstrings and the map -------------------------------------------------------------------
 
 DOCUMENTED = {
     path.relative_to(PROJECT).as_posix(): path

@@ -68,7 +68,7 @@ def assert_both_agree(run: Callable[[Library], Any], seed: int = 0, rtol: float 
 
 # -- networks -------------------------------------------------------------------------------------
 
-ROWS, WIDTH = 20, 3  # few shapes, because JAX compiles each operation anew for every shape
+ROWS, WIDTH = 20, 3  # few shapes, because JAX compiles each operation for each shape
 
 ACTIVATIONS = st.sampled_from([None, "linear", "sigmoid", "tanh", "relu", "softmax"])
 

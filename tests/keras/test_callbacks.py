@@ -214,9 +214,9 @@ def test_histories_progress_bars_and_callback_lists_of_the_user_are_used_as_by_k
 @pytest.mark.parametrize("verbose", ["auto", 0, True])
 def test_callbacks_receive_the_verbosity_that_fit_was_given(capsys, verbose):
     def run(lib: Library) -> Any:
-        model, told = small(lib), lib.callbacks.Callback()
-        model.fit(X, Y, verbose=verbose, callbacks=[told])
-        return told.params
+        model, callback = small(lib), lib.callbacks.Callback()
+        model.fit(X, Y, verbose=verbose, callbacks=[callback])
+        return callback.params
 
     assert_both_agree(run)
 

@@ -157,7 +157,7 @@ MADE = {
     "calling an empty stack": (lambda lib: lib.Sequential()(X), ("sequential", "no layers")),
     "predicting by an empty stack": (lambda lib: lib.Sequential().predict(X, verbose=0), ()),
     "building an empty stack": (lambda lib: lib.Sequential().build((2, 2)), ("no layers",)),
-    "building a stack anew": (
+    "building a stack again": (
         lambda lib: stack(lib, lib.layers.Dense(1)).build((None, 4)),
         ("sequential", "(None, 3)", "(None, 4)"),
     ),
