@@ -126,13 +126,15 @@ def _ordered(rank: Sequence[int], links: Sequence[Edge]) -> Rows:
         rows = [[*row] for row in rows]
         linked = near[sweep % 2]  # above in a sweep from the top, below in one from the bottom
         for row in rows[:: -1 if sweep % 2 else 1]:
-            centre = {
-                i: sum(place[j] for j in linked[i]) / len(linked[i]) for i in row if linked[i]
-            }
-            row.sort(key=lambda i, centre=centre: centre.get(i, place[i]))  # type: ignore[misc]
+            wanted = {i: _mean([place[j] for j in linked[i]], place[i]) for i in row}
+            row.sort(key=wanted.__getitem__)
             place.update((i, float(k)) for k, i in enumerate(row))
         tried.append((_crossings(rows, place, near[1]), rows))
     return min(tried, key=lambda pair: pair[0])[1]
+
+
+def _mean(numbers: Sequence[float], default: float) -> float:
+    return sum(numbers) / len(numbers) if numbers else default
 
 
 def _crossings(rows: Rows, place: dict[int, float], below: Rows) -> int:
