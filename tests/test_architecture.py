@@ -26,6 +26,7 @@ ORDER = [
     "configs/__init__",
     "compiler/program",
     "compiler/passes",
+    "compiler/text",
     "compiler/buffers",
     "compiler/source",
     "compiler/jit",
