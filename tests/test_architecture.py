@@ -25,6 +25,7 @@ ORDER = [
     "configs/lookup",
     "configs/__init__",
     "compiler/program",
+    "compiler/record",
     "compiler/passes",
     "compiler/text",
     "compiler/buffers",

@@ -19,8 +19,6 @@ from itertools import count
 from pprint import pformat
 from typing import Any
 
-import numpy as np
-
 from ..compiler.program import Program, Var, is_elementwise
 from ..compiler.text import (
     INFIX,
@@ -38,8 +36,8 @@ from ..engine.tensor import Primitive
 from .forward import BatchSize
 
 WIDTH = 96
-RESERVED = ("np", "base64", "n", "forward", "predict", "samples", "numbers")
-RESERVED += ("batch_size", "starts", "parts")
+RESERVED = ("np", "base64", "n", "forward", "predict", "samples", "numbers", "batch_size")
+LOCALS = ("i", "starts", "parts", "column")  # of `predict`
 LONG = 56  # a longer expression is not written inside another one
 
 
@@ -79,7 +77,7 @@ def _contiguous(x: Any) -> Expr:
 
 def _elementwise(primitive: Any, xs: list[Expr], strided: bool) -> Expr:
     if primitive.name in INFIX and not strided:
-        return infix(primitive.name, *xs)
+        return infix(primitive.name, xs[0], xs[1])
     if primitive.name == "negative" and not strided:
         return Expr(f"-{xs[0].within(SIGN)}", SIGN)
     order = ', order="C"' if strided else ""
@@ -141,7 +139,7 @@ class Body:
     def __init__(self, program: Program, layer_of: dict[Var, Var], layers: dict[str, str]) -> None:
         self.program, self._layer_of, self._layers = program, layer_of, layers
         self.lines: list[str] = []
-        self._new = Names([*dir(builtins), *RESERVED]).new
+        self._new = Names([*dir(builtins), *RESERVED, *LOCALS]).new
         own = {e.primitive: "" for e in program.equations.values() if not _has_text(e.primitive)}
         self._own = {primitive: self._new(primitive.name) for primitive in own}
         self.functions = {name: _source(primitive, name) for primitive, name in self._own.items()}

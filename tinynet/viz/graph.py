@@ -13,8 +13,11 @@ import numpy as np
 
 from .. import tree
 from ..compiler.jit import Jit
-from ..compiler.program import Program, record
-from ..engine.tensor import Operand, Tensor, as_tensor, wrap
+from ..compiler.program import Program
+from ..compiler.record import record
+from ..compiler.text import index_text
+from ..engine.primitives import Slice
+from ..engine.tensor import Operand, Tensor, as_tensor
 from ..training.step import Step
 from .boxes import Cell, Drawing, arranged, card, check_rankdir, on_canvas
 from .models import BoxOptions, drawing_of
@@ -160,23 +163,11 @@ def _program_of(function: Callable[..., Any], args: Any) -> Program:
     """Return the program that is recorded when a function runs on these arguments."""
     function = function.function if isinstance(function, Jit) else function
     given = [tree.map_structure(as_tensor, x) for x in args]
-    flat = [wrap(t.data) for t in tree.flatten(given)]
-
-    def run(*tensors: Tensor) -> list[Tensor]:
-        rest = iter(tensors)
-        again = [tree.map_structure(lambda _: next(rest), x) for x in given]
-        return [as_tensor(t) for t in tree.flatten(function(*again))]
-
-    return record(run, flat, _parameters(function, given))
-
-
-def _parameters(function: Any, args: list[Any]) -> list[str]:
-    """Return the name of the parameter for each tensor among the arguments."""
     try:
-        names = [p.name for p in inspect.signature(function).parameters.values()]
+        names = [*inspect.signature(function).parameters]
     except (TypeError, ValueError):  # some callables have no signature
-        return []
-    return [name for name, x in zip(names, args, strict=False) for _ in tree.flatten(x)]
+        names = []
+    return record(function, given, names)
 
 
 def _of_program(program: Program) -> dict[Any, Node]:
@@ -204,12 +195,9 @@ def _operation(name: str, params: Mapping[str, Any]) -> Cell:
 
 
 def _shown(value: Any) -> str:
-    """Return a parameter as text; a slice as it is written in an index."""
-    if isinstance(value, tuple) and any(hasattr(part, "step") for part in value):
-        return f"[{', '.join(map(_shown, value))}]"
-    if hasattr(value, "step"):
-        parts = [value.start, value.stop, *([] if value.step is None else [value.step])]
-        return ":".join("" if part is None else str(part) for part in parts)
+    """Return a parameter as text; an index with slices as it is written."""
+    if isinstance(value, tuple) and any(isinstance(part, Slice) for part in value):
+        return f"[{index_text(value)}]"
     return str(value)
 
 
