@@ -23,6 +23,7 @@ ORDER = [
     "tree",
     "configs/serialization",
     "configs/lookup",
+    "configs/files",
     "configs/__init__",
     "compiler/program",
     "compiler/record",

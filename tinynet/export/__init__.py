@@ -12,7 +12,7 @@ import os
 import sys
 from typing import Any
 
-from ..saving.files import replacing
+from ..configs.files import replacing
 from .forward import forward_of
 from .numpy_file import file_text
 from .onnx_file import OPSET, onnx_model

@@ -17,11 +17,12 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
+from ..configs.files import replacing
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object, sharing
 from ..layers.symbolic import within
 from ..training.trainer import Trainer
 from . import weights
-from .files import allowance, refusing, replacing
+from .files import allowance, refusing
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 KERAS = "3.15.1"  # whose format this is
