@@ -18,6 +18,7 @@ from ..compiler.record import record
 from ..compiler.text import index_text
 from ..engine.primitives import Slice
 from ..engine.tensor import Operand, Tensor, as_tensor
+from ..models import Model
 from ..training.step import Step
 from .boxes import Cell, Drawing, arranged, card, check_rankdir, on_canvas
 from .models import BoxOptions, drawing_of
@@ -92,7 +93,7 @@ def plot_graph(
     """
     check_rankdir(rankdir)
     needs_matplotlib()
-    if hasattr(thing, "trainable_weights") and hasattr(thing, "predict"):
+    if isinstance(thing, Model):
         _refuse_arguments(args, thing)
         demand(thing, "plot_graph")
         options = BoxOptions(True, dtype=False, names=True, activations=True, trainable=False)

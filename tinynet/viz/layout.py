@@ -90,28 +90,37 @@ def _neighbours(count: int, links: Sequence[Edge]) -> tuple[Rows, Rows]:
 
 
 def _ranks(count: int, edges: Sequence[Edge]) -> tuple[list[int], set[Edge]]:
-    """Return the rank of each box by longest path, and the back edges, which point upwards.
-
-    When every remaining box waits for another, a cycle is left. Then the first box that an edge
-    from above has reached is placed, and the edges that it still waits for become back edges.
-    """
-    above, below = _neighbours(count, edges)
-    rank, waits, order = [0] * count, [len(each) for each in above], dict[int, int]()
-    left = dict.fromkeys(range(count))
-    ready = [i for i in left if not waits[i]]
-    while left:
-        i = ready.pop(0) if ready else min(left, key=lambda i: waits[i] == len(above[i]))
-        del left[i]
-        order[i] = len(order)
+    """Return the rank of each box by longest path, and the back edges, which point upwards."""
+    order = _depth_first(_neighbours(count, edges)[1])
+    place = {i: k for k, i in enumerate(order)}
+    back = {(i, j) for i, j in edges if place[i] > place[j]}
+    above, below = _neighbours(count, [e[::-1] if e in back else e for e in edges])
+    rank = [0] * count
+    for i in order:
         for j in below[i]:
-            waits[j] -= 1
-            if j in left:
-                rank[j] = max(rank[j], rank[i] + 1)
-                ready += [j] * (not waits[j])
+            rank[j] = max(rank[j], rank[i] + 1)
     for i in range(count):
         if not above[i]:  # an input stands just above the first box that uses it
             rank[i] = min((rank[j] for j in below[i]), default=1) - 1
-    return rank, {(i, j) for i, j in edges if order[i] > order[j]}
+    return rank, back
+
+
+def _depth_first(below: Rows) -> list[int]:
+    """Return boxes in the reverse of the order in which a depth-first search finishes them.
+
+    Only the back edges of the search lead from a later box to an earlier one.
+    """
+    seen: set[int] = set()
+    finished: dict[int, None] = {}
+    stack = [*range(len(below))][::-1]
+    while stack:
+        i = stack[-1]
+        if i in seen:
+            finished[stack.pop()] = None
+        else:
+            seen.add(i)
+            stack += [j for j in reversed(below[i]) if j not in seen]
+    return [*finished][::-1]
 
 
 def _ordered(rank: Sequence[int], links: Sequence[Edge]) -> Rows:

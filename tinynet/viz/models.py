@@ -9,6 +9,7 @@ import os
 from typing import Any, NamedTuple
 
 from .. import tree
+from ..models import Model
 from .boxes import Cell, Drawing, arranged, check_rankdir, framed, on_canvas, table
 from .style import needs_matplotlib
 
@@ -115,7 +116,7 @@ def drawing_of(model: Any, options: BoxOptions, rankdir: str, expand_nested: boo
 
 def graph_of_layers(layer: Any) -> bool:
     """Return whether a layer is a model whose layers and calls are known."""
-    return hasattr(layer, "get_layer") and bool(graph_of(layer)[1])
+    return isinstance(layer, Model) and bool(graph_of(layer)[1])
 
 
 def rows_of(layer: Any, call: Any, options: BoxOptions) -> list[list[Cell]]:
