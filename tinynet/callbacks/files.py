@@ -206,6 +206,7 @@ class BackupAndRestore(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Restore the state in the folder, if there is one."""
+        self.resume_epoch = None
         if not self.model.built:
             raise ValueError(
                 "To use the BackupAndRestore callback, the model must be built before `fit`: start "
@@ -258,11 +259,10 @@ class BackupAndRestore(Callback):
             os.replace(self._fresh(progress), self._file(self._latest))
         optimizer = self.model.optimizer
         if optimizer is not None and not optimizer.built:
-            optimizer.build(
-                self.model.trainable_variables
-            )  # load_weights skips the state of one that is not built
+            # load_weights skips the state of an optimizer that is not built
+            optimizer.build(self.model.trainable_variables)
         self.model.load_weights(self._file(prefix + self._latest))
-        self.model._initial_epoch = self._epoch = progress["epoch"]
+        self.resume_epoch = self._epoch = progress["epoch"]
 
     def _file(self, name: str) -> str:
         return os.path.join(self.backup_dir, name)

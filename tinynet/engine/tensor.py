@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from .temporarily import temporarily
 
 Rule = Callable[..., Any]
 
@@ -33,14 +34,9 @@ class _State(threading.local):
 state = _State()
 
 
-@contextmanager
-def grad_mode(enabled: bool) -> Iterator[None]:
+def grad_mode(enabled: bool) -> temporarily:
     """Turn the recording of equations on or off in this thread, and back again on leaving."""
-    before, state.grad = state.grad, enabled
-    try:
-        yield
-    finally:
-        state.grad = before
+    return temporarily(state, grad=enabled)
 
 
 def no_grad() -> Any:

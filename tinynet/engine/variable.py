@@ -20,6 +20,25 @@ from .tensor import Operand, Tensor, as_tensor, state, to_array, wrap
 LINE = 64  # bytes in a cache line
 
 
+class _Structure:
+    """Whether the world is as it was when a program was bound or compiled: compare `version`.
+
+    `version` is a new object after each change that a program cannot see as an input: a variable
+    moved to another array or became trainable, or an attribute of a watched object was assigned
+    (see `configs/watched.py`). As no version comes back, a reader that remembers the version it
+    saw before it looked cannot miss a change by another thread.
+    """
+
+    version = object()
+
+    def change(self) -> None:
+        """Note a change."""
+        self.version = object()
+
+
+structure = _Structure()
+
+
 class Variable(Operand):
     """A named tensor that can be replaced: a weight, an optimizer's slot, a count of steps.
 
@@ -50,13 +69,14 @@ class Variable(Operand):
     __slots__ = (
         "__weakref__",
         "_memory",
+        "_seen",  # the version of the numbers that `_tensor` is a copy of
         "_tensor",
         "_trainable",
-        "_version",
-        "array",  # the numbers themselves; only `assign` and the memory write here
+        "array",  # the numbers themselves; whoever writes here adds 1 to `version`
         "name",
         "path",
         "regularizer",  # what layers add to the loss for it, a function, or None
+        "version",
     )
 
     def __init__(
@@ -73,25 +93,25 @@ class Variable(Operand):
         self._trainable = trainable
         self.array = to_array(value, dtype)
         self._memory: Memory | None = None
-        self._version = 0
+        self.version = self._seen = 0
         self._tensor: Tensor | None = None  # the value as last asked for
 
     def _move(self, memory: Memory, array: np.ndarray) -> None:
         """Live in `memory` from now on, in its part `array`, which holds the same numbers."""
-        if self._memory and self._version != self._memory.clock[0]:
-            self._tensor = None  # out of date, and would not be seen to be any more
-        self.array, self._memory, self._version = array, memory, memory.clock[0]
+        if self._seen != self.version + (self._memory.version if self._memory else 0):
+            self._tensor = None  # out of date, which the new memory's version would not show
+        self.array, self._memory, self._seen = array, memory, self.version + memory.version
 
     @property
     def value(self) -> Tensor:
         """The numbers as they are now; within `stateless`, the tensor that stands in for them."""
         if state.values and self in state.values:
             return state.values[self]
-        version = self._memory.clock[0] if self._memory else 0
-        if self._tensor is None or self._version != version:
+        version = self.version + self._memory.version if self._memory else self.version
+        if self._tensor is None or self._seen != version:
             self._tensor = wrap(self.array.copy())
             self._tensor.tracked = self._trainable and self.array.dtype.kind == "f"
-            self._version = version
+            self._seen = version
         return state.recording.read(self, self._tensor) if state.recording else self._tensor
 
     def assign(self, value: Any) -> Variable:
@@ -115,7 +135,7 @@ class Variable(Operand):
         numbers = value.data if isinstance(value, Tensor) else to_array(value, self.dtype)
         self._refuse_other(numbers.shape)
         self.array[...] = numbers
-        self._tensor = None
+        self.version += 1
         return self
 
     def assign_add(self, value: Any) -> Variable:
@@ -138,11 +158,7 @@ class Variable(Operand):
         if state.recording is not None:
             self.refuse_if_recorded("write")
         self.array[...] = number
-        self._tensor = None
-
-    def forget(self) -> None:
-        """Let go the copy of the numbers that `value` made, and the gradient with it."""
-        self._tensor = None
+        self.version += 1
 
     def refuse_if_recorded(self, what: str) -> None:
         """Raise a TypeError if a function is being recorded, which may not do `what`."""
@@ -162,6 +178,7 @@ class Variable(Operand):
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
         self._tensor = None
+        structure.change()
 
     @property
     def grad(self) -> np.ndarray | None:
@@ -244,35 +261,40 @@ class Memory:
     Attributes
     ----------
     array : array of one axis
-    slices : list of slice, the place of each variable
-    clock : list of one int
-        Whoever writes to `array` adds 1; the variables then have new values. Memories that are
-        written to together may share one.
-    made : int
-        How many memories there have been: while it stays the same, no variable has moved.
+    slices : list of slice, the position of each variable in it
+    version : int
+        Whoever writes to `array` adds 1; the variables then have new values.
     """
 
-    made = 0
-
-    def __init__(self, variables: Sequence[Variable], clock: list[int] | None = None) -> None:
-        Memory.made += 1
+    def __init__(self, variables: Sequence[Variable]) -> None:
         self.variables = list(variables)
-        flat = [v.array.reshape(-1) for v in variables]
-        size = sum(v.size for v in variables)
-        self.array = np.concatenate(flat, out=aligned(size, flat[0].dtype))
-        self.clock = [0] if clock is None else clock
+        self.version = 0
         ends = np.cumsum([v.size for v in variables]).tolist()
         self.slices = [slice(end - v.size, end) for v, end in zip(variables, ends, strict=True)]
-        for variable, place in zip(variables, self.slices, strict=True):
-            variable._move(self, self.array[place].reshape(variable.shape))
+        self._gather()
+
+    def _gather(self) -> None:
+        """Move all variables to a new array."""
+        flat = [v.array.reshape(-1) for v in self.variables]
+        size = sum(a.size for a in flat)
+        self.array = np.concatenate(flat, out=aligned(size, flat[0].dtype))
+        for variable, part in zip(self.variables, self.slices, strict=True):
+            variable._move(self, self.array[part].reshape(variable.shape))
+        structure.change()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy as a new memory of the variables' copies."""
-        return Memory, (self.variables, self.clock)
+        return Memory, (self.variables,)
 
     def holds_all(self) -> bool:
         """Return whether no variable has moved to another memory."""
         return all(v._memory is self for v in self.variables)
+
+    def current(self) -> np.ndarray:
+        """Return `array`, after gathering the variables again if some moved to another memory."""
+        if not self.holds_all():
+            self._gather()
+        return self.array
 
 
 @contextmanager

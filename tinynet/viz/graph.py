@@ -19,7 +19,7 @@ from ..compiler.text import index_text
 from ..engine.primitives import Slice
 from ..engine.tensor import Operand, Tensor, as_tensor
 from ..models import Model
-from ..training.step import Step
+from ..training.compiled import StepCache
 from .boxes import Cell, Drawing, arranged, card, check_rankdir, on_canvas
 from .models import BoxOptions, drawing_of
 from .style import GREY, INK, VERMILION, demand, needs_matplotlib
@@ -101,9 +101,9 @@ def plot_graph(
     if isinstance(thing, Operand):
         _refuse_arguments(args, thing)
         nodes = _of_tape(as_tensor(thing), names or {})
-    elif isinstance(thing, (Step, Program)):
+    elif isinstance(thing, (StepCache, Program)):
         _refuse_arguments(args, thing)
-        nodes = _of_program(thing._first().program if isinstance(thing, Step) else thing)
+        nodes = _of_program(thing.executable.program if isinstance(thing, StepCache) else thing)
     elif callable(thing):
         nodes = _of_program(_program_of(thing, args))
     else:
