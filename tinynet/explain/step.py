@@ -1,13 +1,14 @@
 """Explain one training step: activations, gradients, update.
 
-Nothing here computes a derivative or an update of its own: the step runs as in `fit`, on copies.
+Nothing here computes a derivative or an update of its own: the step of `fit` runs, on copies.
 
-Imports `trace.py`, `tables.py`, `formulas.py`, `../training/data.py`. Read next: `trace.py`.
+Imports `trace.py`, `tables.py`, `formulas.py`, `../training/step.py`. Read next: `trace.py`.
 """
 
 from __future__ import annotations
 
 import html
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,9 +16,10 @@ import numpy as np
 from .. import tree
 from ..compiler.record import recording
 from ..engine.tensor import Tensor, no_grad, wrap
-from ..engine.variable import Variable, stateless
-from ..layers.symbolic import within
+from ..engine.variable import Variable
+from ..training.compilable import as_tensors
 from ..training.data import Dataset
+from ..training.step import Batch, Step
 from .formulas import formulas_of
 from .tables import FEW, Table, short_path, summary
 from .trace import Term, Trace
@@ -212,30 +214,27 @@ def explain_step(model: Any, x: Any, y: Any, sample_weight: Any = None) -> Expla
 
 
 def _explained(model: Any, batch: Dataset) -> Explanation:
-    optimizer = model.optimizer
-    weights = {v: wrap(v.array.copy()) for v in model.trainable_variables}
-    for t in weights.values():
-        t.requires_grad = True
-    rest = {v: wrap(v.array.copy()) for v in model.variables if v not in weights}
-    inputs, targets, heeded = (
-        None if part is None else tree.map_structure(wrap, part)
-        for part in (batch.x, batch.y, batch.sample_weight)
-    )
-    given = tree.flatten(inputs)
-    with recording(given) as run, stateless({**weights, **rest}), within(training=True, losses={}):
-        y_pred = model(inputs)
-        loss = model.compute_loss(inputs, targets, y_pred, heeded)
-    grads = model.gradients_of(loss, weights)
+    optimizer = copy(model.optimizer)  # the model's own is built by the first `fit`
+    optimizer.groups = [*optimizer.groups]
+    step = Step(model, "train", with_metrics=False, optimizer=optimizer)
+    state = tree.map_structure(lambda a: wrap(a.copy()), step.read())
+    samples = Batch(*map(as_tensors, (batch.x, batch.y, batch.sample_weight)))
+    weights, inputs = step.weights(state), tree.leaves(samples.x)
+    with recording(inputs) as run:
+        _, loss, _ = step.forward(weights, state.others, samples)
+    grads = step.backward(loss, weights)
     with no_grad():
-        trace = Trace(run, given, loss)
-        terms = {v: trace.terms(t) for v, t in weights.items()}
-        changes = _changes(optimizer, weights, grads, terms)
-    step = int(optimizer.iterations) + 1
+        groups = optimizer.updated(state.groups, grads, step.scalars())
+        trace = Trace(run, inputs, loss)
+        changes = _changes(step, state.groups, groups, grads)
+        for change in changes.values():
+            change.terms.extend(trace.terms(weights[change.variable]))
+    count = int(optimizer.iterations) + 1
     title = (
-        f"Step {step} of {type(optimizer).__name__} on {batch.size} samples: {model.name}, "
+        f"Step {count} of {type(optimizer).__name__} on {batch.size} samples: {model.name}, "
         f"{model.count_params():,} weights"
     )
-    scalars, corrections = optimizer.next_scalars(), optimizer.corrections(step)
+    scalars, corrections = optimizer.next_scalars(), optimizer.corrections(count)
     formulas = formulas_of(optimizer, scalars)
     shown = [*formulas, *corrections.values()]
     used = {name: scalars[name] for name in scalars if any(name in line for line in shown)}
@@ -243,26 +242,25 @@ def _explained(model: Any, batch: Dataset) -> Explanation:
 
 
 def _changes(
-    optimizer: Any, weights: dict[Variable, Tensor], grads: list[Tensor], terms: Any
+    step: Step, before: Any, after: Any, grads: dict[Variable, Tensor]
 ) -> dict[str, Change]:
-    """Return what the optimizer would do to each weight."""
-    scalars = optimizer.next_scalars()
+    """Return the change of each weight, from the flat memories before and after the update."""
+    clipped = dict(zip(grads, step.optimizer.clip([*grads.values()]), strict=True))
     found = {}
-    for (v, before), grad, clipped in zip(
-        weights.items(), grads, optimizer.clip(grads), strict=True
-    ):
-        slots = {name: wrap(a) for name, a in optimizer.slots_of(v).items()}
-        after, new = optimizer.stepped(
-            before.detach(), clipped, slots, scalars, optimizer.decays(v)
-        )
-        found[v.path] = Change(
-            v,
-            before.data,
-            grad.data,
-            clipped.data,
-            {name: t.data for name, t in slots.items()},
-            {name: t.data for name, t in new.items()},
-            after.data,
-            terms[v],
-        )
-    return found
+    for group, *flats in zip(step.groups, before, after, strict=True):
+        for v, part in zip(group.params, group.memories[0].slices, strict=True):
+            if v in grads:
+                (value, *slots), (new_value, *new_slots) = (
+                    [t.data[part].reshape(v.shape) for t in flat] for flat in flats
+                )
+                found[v] = Change(
+                    v,
+                    value,
+                    grads[v].data,
+                    clipped[v].data,
+                    dict(zip(group.slots, slots, strict=True)),
+                    dict(zip(group.slots, new_slots, strict=True)),
+                    new_value,
+                    [],
+                )
+    return {v.path: found[v] for v in grads}

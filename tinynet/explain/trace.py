@@ -53,9 +53,9 @@ class Trace:
     def __init__(self, run: Recorder, inputs: Sequence[Tensor], loss: Tensor) -> None:
         self.run = run
         self.order = tape(loss)
-        self.names = {
-            t: "x" if len(inputs) == 1 else f"x[{i}]" for i, t in enumerate(inputs)
-        } | run.names
+        self.names = {t: "x" if len(inputs) == 1 else f"x[{i}]" for i, t in enumerate(inputs)} | {
+            t: name for t, name in run.names.items() if t is not loss
+        }
         self.forward = {name: t.data for t, name in self.names.items()}
         self.users: dict[Tensor, list[Tensor]] = {}
         for out, (_, xs, _) in run.equations.items():
