@@ -10,16 +10,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from .. import tree
-from ..engine.tensor import Equation, StandIn, Tensor, as_tensor, no_numbers, state, wrap
+from ..engine.bind import state
+from ..engine.tensor import Equation, ShapeOnly, Tensor, as_tensor, wrap
 from ..engine.variable import Variable
 from .program import Program, Var, is_elementwise, signature
 
 _ZERO = bytes(16)  # no element is larger
+
+
+class StandIn(ShapeOnly):
+    """Zeros in place of the unknown numbers of a recorded tensor.
+
+    NumPy computes with them while a recorder without numbers is set in this thread, and the results
+    are of this class again. At any other time, and in other threads, they are refused.
+    """
+
+    def __array_function__(self, *args: Any) -> Any:
+        recorder = state.recording
+        if not isinstance(recorder, Recorder) or recorder.numbers:
+            self.refuse()
+        return super().__array_function__(*args)
+
+    def refuse(self) -> NoReturn:
+        """Raise the TypeError for a recorded tensor that is used elsewhere."""
+        raise TypeError(
+            "This tensor was computed while a function was recorded to be compiled. It has no "
+            "numbers, since they differ from call to call. Return it from the function; do not "
+            "keep it or hand it to another thread. Or run without compilation "
+            "(run_eagerly=True, or no tn.jit)."
+        )
 
 
 def stand_in(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -60,7 +84,9 @@ class Recorder:
         self.equations[out] = equation
         self.sections[out] = self.section
         for x in equation.inputs:
-            if type(x.data) is StandIn:
+            if isinstance(x.data, ShapeOnly):
+                if self.numbers:
+                    x.data.refuse()
                 out.data = stand_in(out.data.shape, out.data.dtype)
                 break
 
@@ -124,8 +150,8 @@ class Recorder:
                 if variable is not None:
                     captured[v] = variable
                 elif t not in self.equations and t not in self._inputs:
-                    if type(t.data) is StandIn:  # of an earlier recording
-                        raise no_numbers()
+                    if isinstance(t.data, ShapeOnly):  # from an earlier recording
+                        t.data.refuse()
                     constants[v] = t.data
             v.name = v.name or name
             return v
@@ -165,9 +191,10 @@ def _spread(args: tuple[Any, ...], names: Sequence[Any]) -> list[str]:
 @contextmanager
 def recording(inputs: Sequence[Tensor], numbers: bool = True) -> Iterator[Recorder]:
     """Record the operations of this thread."""
-    before, state.recording = state.recording, Recorder(inputs, numbers)
+    before = state.recording
+    recorder = state.recording = Recorder(inputs, numbers)
     try:
-        yield state.recording
+        yield recorder
     finally:
         state.recording = before
 
@@ -176,7 +203,7 @@ def recording(inputs: Sequence[Tensor], numbers: bool = True) -> Iterator[Record
 def section(name: str) -> Iterator[None]:
     """Name the part of the program that is recorded in this context; nothing if none is."""
     recorder = state.recording
-    if recorder is None:
+    if not isinstance(recorder, Recorder):
         yield
         return
     before, recorder.section = recorder.section, name

@@ -58,17 +58,19 @@ class Adam(Optimizer):
         self.beta_1, self.beta_2 = float(beta_1), float(beta_2)
         self.epsilon = epsilon
         self.amsgrad = bool(amsgrad)
-        self._corrections: tuple[Any, dict[int, float]] = (None, {})
         if amsgrad:
             self.slots = (*self.slots, ("velocity_hat",))
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in ("beta_1", "beta_2"):
+            self._corrections: dict[int, float] = {}  # by step
+
     def scalars(self, step: int, learning_rate: float) -> dict[str, float]:
         """Return the learning rate, and its bias-corrected form `alpha`."""
-        betas, known = self._corrections
-        if step not in known or betas != (self.beta_1, self.beta_2):
-            known = self._corrections_from(step)
-            self._corrections = (self.beta_1, self.beta_2), known
-        alpha = learning_rate * known[step]
+        if step not in self._corrections:
+            self._corrections = self._corrections_from(step)
+        alpha = learning_rate * self._corrections[step]
         return {"learning_rate": learning_rate, "alpha": alpha}
 
     def corrections(self, step: int) -> dict[str, str]:
