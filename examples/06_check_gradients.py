@@ -33,7 +33,7 @@ def by_hand(x, y):
     found = [(loss(2.0 + h).item() - loss(2.0 - h).item()) / (2 * h) for h in moves]
     print(f"the gradient by tinynet:  {exact:.12f}")
     for h, slope in zip(moves[::3], found[::3], strict=True):
-        print(f"moved by {h:7.0e}:         {slope:.12f}")
+        print(f"w changed by {h:7.0e}:     {slope:.12f}")
     return exact, moves, np.array(found)
 
 
@@ -69,9 +69,9 @@ def main(out="."):
     path = Path(out) / "check_gradients.png"
     fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
     ax.loglog(moves, abs(found - exact), "o-", color="tab:orange")
-    ax.text(2e-3, 1e-7, "too far:\nthe loss is curved", ha="right")
-    ax.text(3e-10, 1e-6, "too near:\nnumbers have 16 digits")
-    ax.set(xlabel="how far the weight was moved", ylabel="distance from the gradient")
+    ax.text(2e-3, 1e-7, "too large:\nthe loss is curved", ha="right")
+    ax.text(3e-10, 1e-6, "too small:\nnumbers have 16 digits")
+    ax.set(xlabel="change of the weight", ylabel="error of the gradient")
     ax.set_title("A gradient by small changes: small, but not too small")
     fig.savefig(path, dpi=100)
     plt.close(fig)

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import warnings
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
@@ -19,6 +20,7 @@ from .monitors import MonitorCallback
 from .progbar import write
 
 
+@dataclass(eq=False, repr=False)
 class ModelCheckpoint(MonitorCallback):
     """Save the model, or its weights, during training.
 
@@ -50,31 +52,26 @@ class ModelCheckpoint(MonitorCallback):
     'best.keras'
     """
 
-    def __init__(
-        self,
-        filepath: str | os.PathLike[str],
-        monitor: str = "val_loss",
-        verbose: int = 0,
-        save_best_only: bool = False,
-        save_weights_only: bool = False,
-        mode: str = "auto",
-        save_freq: str | int = "epoch",
-        initial_value_threshold: float | None = None,
-    ) -> None:
-        super().__init__(monitor, mode, initial_value_threshold)
-        self.filepath = os.fspath(filepath)
-        self.verbose = verbose
-        self.save_best_only = save_best_only
-        self.save_weights_only = save_weights_only
-        self.save_freq = save_freq
-        extensions = (".weights.h5", ".weights.npz") if save_weights_only else (".keras",)
-        if not self.filepath.endswith(extensions):
+    filepath: str | os.PathLike[str]
+    monitor: str = "val_loss"
+    verbose: int = 0
+    save_best_only: bool = False
+    save_weights_only: bool = False
+    mode: str = "auto"
+    save_freq: str | int = "epoch"
+    initial_value_threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__(self.monitor, self.mode, self.initial_value_threshold)
+        self.filepath = path = os.fspath(self.filepath)
+        extensions = (".weights.h5", ".weights.npz") if self.save_weights_only else (".keras",)
+        if not path.endswith(extensions):
             raise ValueError(
                 f"The filepath provided must end in {' or '.join(extensions)} where "
-                f"save_weights_only={save_weights_only}. Received: filepath={self.filepath}"
+                f"save_weights_only={self.save_weights_only}. Received: filepath={path}"
             )
         self._epoch = 0
-        self._counter = BatchCounter(save_freq)
+        self._counter = BatchCounter(self.save_freq)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Remember the number of the epoch."""
@@ -103,7 +100,7 @@ class ModelCheckpoint(MonitorCallback):
 
     def _path(self, fields: dict[str, Any]) -> str:
         try:
-            return self.filepath.format(**fields)
+            return os.fspath(self.filepath).format(**fields)
         except KeyError as error:
             raise KeyError(
                 f'Failed to format this callback filepath: "{self.filepath}". Reason: {error}'
@@ -158,6 +155,7 @@ class BatchCounter:
 PROGRESS = "training_metadata.json"
 
 
+@dataclass(eq=False, repr=False)
 class BackupAndRestore(Callback):
     """Continue an interrupted `fit`: run the same program again.
 
@@ -186,23 +184,21 @@ class BackupAndRestore(Callback):
     'epoch'
     """
 
-    def __init__(
-        self,
-        backup_dir: str | os.PathLike[str],
-        save_freq: str | int = "epoch",
-        double_checkpoint: bool = False,
-        delete_checkpoint: bool = True,
-    ) -> None:
-        if not backup_dir:
-            raise ValueError(f"backup_dir: expected the path of a folder, received {backup_dir!r}.")
-        self.backup_dir = os.fspath(backup_dir)
-        self.save_freq = save_freq
-        self.double_checkpoint = double_checkpoint
-        self.delete_checkpoint = delete_checkpoint
+    backup_dir: str | os.PathLike[str]
+    save_freq: str | int = "epoch"
+    double_checkpoint: bool = False
+    delete_checkpoint: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.backup_dir:
+            raise ValueError(
+                f"backup_dir: expected the path of a folder, received {self.backup_dir!r}."
+            )
+        self.backup_dir = os.fspath(self.backup_dir)
         self._extension = ".weights.h5" if find_spec("h5py") else ".weights.npz"
         self._latest = f"latest{self._extension}"
         self._epoch = 0
-        self._counter = BatchCounter(save_freq)
+        self._counter = BatchCounter(self.save_freq)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Restore the state in the folder, if there is one."""
@@ -271,6 +267,7 @@ class BackupAndRestore(Callback):
         return self._file(f"{progress['epoch']}-{progress['batch']}{self._extension}")
 
 
+@dataclass(eq=False, repr=False)
 class CSVLogger(Callback):
     """Write a row of a CSV file after each epoch.
 
@@ -286,12 +283,12 @@ class CSVLogger(Callback):
     'log.csv'
     """
 
-    def __init__(
-        self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
-    ) -> None:
-        self.filename = os.fspath(filename)
-        self.sep = separator
-        self.append = append
+    filename: str | os.PathLike[str]
+    separator: str = ","
+    append: bool = False
+
+    def __post_init__(self) -> None:
+        self.filename, self.sep = os.fspath(self.filename), self.separator
         self.keys: list[str] | None = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class MonitorCallback(Callback):
         if mode not in ("auto", "min", "max"):
             warnings.warn(
                 f"{type(self).__name__} mode '{mode}' is unknown, fallback to auto mode.",
-                stacklevel=3,
+                stacklevel=4,
             )
             mode = "auto"
         self.monitor = monitor
@@ -95,6 +96,7 @@ def direction(model: Any, name: str) -> str | None:
     return getattr(metric, "_direction", None)
 
 
+@dataclass(eq=False, repr=False)
 class EarlyStopping(MonitorCallback):
     """Stop training when a quantity has not improved for some epochs.
 
@@ -127,23 +129,17 @@ class EarlyStopping(MonitorCallback):
     4
     """
 
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        min_delta: float = 0,
-        patience: int = 0,
-        verbose: int = 0,
-        mode: str = "auto",
-        baseline: float | None = None,
-        restore_best_weights: bool = False,
-        start_from_epoch: int = 0,
-    ) -> None:
-        super().__init__(monitor, mode, min_delta=min_delta)
-        self.patience = patience
-        self.verbose = verbose
-        self.baseline = baseline
-        self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = start_from_epoch
+    monitor: str = "val_loss"
+    min_delta: float = 0
+    patience: int = 0
+    verbose: int = 0
+    mode: str = "auto"
+    baseline: float | None = None
+    restore_best_weights: bool = False
+    start_from_epoch: int = 0
+
+    def __post_init__(self) -> None:
+        super().__init__(self.monitor, self.mode, min_delta=self.min_delta)
         self.on_train_begin()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -270,6 +266,7 @@ class ReduceLROnPlateau(MonitorCallback):
             write(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {reduced}.\n")
 
 
+@dataclass(eq=False, repr=False)
 class LearningRateScheduler(Callback):
     """Set the learning rate before each epoch.
 
@@ -295,9 +292,8 @@ class LearningRateScheduler(Callback):
     [0.25, 0.125, 0.0625]
     """
 
-    def __init__(self, schedule: Callable[..., Any], verbose: int = 0) -> None:
-        self.schedule = schedule
-        self.verbose = verbose
+    schedule: Callable[..., Any]
+    verbose: int = 0
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Set the learning rate."""
@@ -333,6 +329,7 @@ def _takes(function: Callable[..., Any], count: int) -> bool:
     return True
 
 
+@dataclass(eq=False, repr=False)
 class TerminateOnNaN(Callback):
     """Stop training when the loss is not finite.
 
@@ -342,8 +339,7 @@ class TerminateOnNaN(Callback):
         Whether to raise a RuntimeError instead of stopping after the batch.
     """
 
-    def __init__(self, raise_error: bool = False) -> None:
-        self.raise_error = raise_error
+    raise_error: bool = False
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Check the loss."""

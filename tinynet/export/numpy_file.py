@@ -6,6 +6,7 @@ Imports `numpy_text.py`. Read next: `onnx_file.py`.
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -115,23 +116,21 @@ def _predict(inputs: dict[str, Var], form: Any) -> str:
     if len(inputs) > 1:
         lengths = ", ".join(f"len({name})" for name in inputs)
         checks.append(LENGTHS.format(lengths=lengths).strip("\n"))
-    columns, results = iter(range(len(tree.flatten(form)))), ""
-    if len(tree.flatten(form)) > 1:
-        results = "parts = [np.concatenate(column) for column in zip(*parts)]\n    "
-        results += f"return {_structure(form, lambda _: f'parts[{next(columns)}]')}"
-    else:
-        results = f"return {_structure(form, lambda _: 'np.concatenate(parts)')}"
+    join, columns = "", iter(["np.concatenate(parts)"])
+    if (several := len(tree.flatten(form))) > 1:
+        join = "parts = [np.concatenate(column) for column in zip(*parts)]\n    "
+        columns = (f"parts[{i}]" for i in range(several))
     return PREDICT.format(
         parameters=", ".join(inputs),
         checks="\n".join(checks),
         first=next(iter(inputs)),
         slices=", ".join(f"{name}[i : i + batch_size]" for name in inputs),
-        results=results,
+        results=f"{join}return {_structure(form, lambda _: next(columns))}",
     )
 
 
-def _structure(form: Any, text: Any) -> str:
-    """Return the text of a structure, `text` giving that of each Var in it, in order."""
+def _structure(form: Any, text: Callable[[Var], str]) -> str:
+    """Return the text of a structure, with the `text` of each Var in it, in order."""
     if isinstance(form, dict):
         parts = [f"{key!r}: {_structure(form[key], text)}" for key in sorted(form)]
         return f"{{{', '.join(parts)}}}"

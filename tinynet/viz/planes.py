@@ -5,14 +5,15 @@ Imports the engine. Read next: `landscape.py`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable
+from ..explain.tables import short_path
 
 
 class Plane(NamedTuple):
@@ -97,14 +98,12 @@ def _place(chosen: Any, variables: Sequence[Variable]) -> int:
     size = sum(v.size for v in variables)
     if isinstance(chosen, (int, np.integer)) and -size <= chosen < size:
         return int(chosen) % size
-    if isinstance(chosen, str):
-        path, index = re.fullmatch(r"(.*?)(?:\[([-\d, ]*)\])?", chosen, re.S).groups()  # type: ignore[union-attr]
-        before = 0
-        for v in variables:
-            at = _within(v, index) if f"/{v.path}".endswith(f"/{path}") else None
-            if at is not None:
-                return before + at
-            before += v.size
+    path, _, index = str(chosen).partition("[")
+    for v, places in zip(variables, parts_of(np.arange(size), variables), strict=True):
+        if f"/{v.path}".endswith(f"/{path}"):
+            with suppress(ValueError, IndexError):  # no such element, or several
+                at = tuple(int(i) for i in index.removesuffix("]").split(",")) if index else ()
+                return int(places[at].item())
     known = [v.path if v.size == 1 else f"{v.path}[...]" for v in variables]
     raise ValueError(
         f"weights: expected an integer below {size}, or the name of a weight with its index, as in "
@@ -112,24 +111,12 @@ def _place(chosen: Any, variables: Sequence[Variable]) -> int:
     )
 
 
-def _within(variable: Variable, index: str | None) -> int | None:
-    """Return the flat position of the index ``0, 1``; None if it is missing or out of range."""
-    if index is None:
-        return 0 if variable.size == 1 else None
-    try:
-        return int(np.ravel_multi_index([int(i) for i in index.split(",")], variable.shape))
-    except ValueError:
-        return None
-
-
 def _name(place: int, variables: Sequence[Variable]) -> str:
     """Return the name of the weight at a position among all."""
-    for v in variables:
-        if place < v.size:
-            at = ", ".join(map(str, np.unravel_index(place, v.shape)))
-            path = "/".join(v.path.split("/")[-2:])
-            return path if v.size == 1 else f"{path}[{at}]"
-        place -= v.size
+    size = sum(v.size for v in variables)
+    for v, places in zip(variables, parts_of(np.arange(size), variables), strict=True):
+        if place in places:
+            return short_path(v.path, tuple(np.argwhere(places == place)[0]) if v.size > 1 else ())
     raise IndexError(place)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..explain.tables import short_path
 from .style import BLUE, INK, demand, new_figure, panels, tidy
 
 CELLS = 48  # a matrix with more rows or columns is drawn as a histogram
@@ -54,8 +55,7 @@ def plot_weights(model: Any, ax: Any = None) -> Any:
     reach = max((np.nanmax(np.abs(each), initial=0.0) for each in matrices), default=0.0) or 1.0
     images = []
     for (path, array), each in zip(arrays.items(), axes, strict=True):
-        title = f"{'/'.join(path.split('/')[-2:])} {array.shape}"
-        each.set_title(title, fontsize=9, color=INK)
+        each.set_title(f"{short_path(path)} {array.shape}", fontsize=9, color=INK)
         if _is_small(array):
             images.append(_draw_matrix(each, np.atleast_2d(array), reach))
         else:
