@@ -49,6 +49,7 @@ ORDER = [
     "initializers",
     "regularizers",
     "layers/symbolic",
+    "layers/module",
     "layers/base",
     "layers/core",
     "layers/weightless",

@@ -30,7 +30,7 @@ def replacing(path: Any) -> Iterator[BinaryIO]:
     target = os.path.realpath(path)  # a link stays a link
     if os.path.exists(target):
         if not os.path.isfile(target):
-            raise ValueError(f"Cannot save to {os.fspath(path)!r}: that is no plain file.")
+            raise ValueError(f"Cannot save to {os.fspath(path)!r}: it is not a regular file.")
         if not os.access(target, os.W_OK):
             raise PermissionError(f"No permission to write to {os.fspath(path)!r}.")
     folder = os.path.dirname(target)

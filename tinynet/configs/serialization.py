@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from types import FunctionType
 from typing import Any
 
@@ -27,6 +28,12 @@ ADVICE = (
     "Pass your own classes and functions in `custom_objects`, or register them by "
     "`tinynet.saving.register_keras_serializable()`."
 )
+
+
+def _published() -> dict[str, dict[str, Any]]:
+    """Return `MODULES`, complete: `models` imports all modules that publish classes."""
+    import_module(f"{__name__.partition('.')[0]}.models")
+    return MODULES
 
 
 class _State(threading.local):
@@ -367,7 +374,7 @@ def class_named(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
         return None
     found = get_registered_object(registered)
     if found is None:
-        found = MODULES.get(module or "", {}).get(name or "")
+        found = _published().get(module or "", {}).get(name or "")
     if found is None:
         found = get_registered_object(name, module_objects=table)
     if found is None and name in ("__lambda__", "Lambda"):
@@ -381,7 +388,7 @@ def class_named(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
 def _function(name: str, table: Mapping[str, Any] = {}) -> Any:
     """Return the user's function of this name, or the one in any module, else None."""
     found = get_registered_object(name, module_objects=table)
-    builtin = (known.get(name) for known in MODULES.values())
+    builtin = (known.get(name) for known in _published().values())
     functions = (f for f in builtin if isinstance(f, FunctionType))
     return next(functions, None) if found is None else found
 

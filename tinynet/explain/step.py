@@ -17,9 +17,8 @@ from .. import tree
 from ..compiler.record import recording
 from ..engine.tensor import Tensor, no_grad, wrap
 from ..engine.variable import Variable
-from ..training.compilable import as_tensors
 from ..training.data import Dataset
-from ..training.step import Batch, Step
+from ..training.step import Step
 from .formulas import formulas_of
 from .tables import FEW, Table, short_path, summary
 from .trace import Term, Trace
@@ -218,7 +217,7 @@ def _explained(model: Any, batch: Dataset) -> Explanation:
     optimizer.groups = [*optimizer.groups]
     step = Step(model, "train", with_metrics=False, optimizer=optimizer)
     state = tree.map_structure(lambda a: wrap(a.copy()), step.read())
-    samples = Batch(*map(as_tensors, (batch.x, batch.y, batch.sample_weight)))
+    samples = batch.data.map(wrap)
     weights, inputs = step.weights(state), tree.leaves(samples.x)
     with recording(inputs) as run:
         _, loss, _ = step.forward(weights, state.others, samples)

@@ -9,7 +9,6 @@ Imports `compiler`, `layers`. Read next: `numpy_text.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
@@ -21,7 +20,6 @@ from ..compiler.program import Program, Var
 from ..compiler.record import record, short_name, stand_in
 from ..engine.tensor import Equation, Tensor, floatx, no_grad, wrap
 from ..engine.variable import Variable, stateless
-from ..layers.base import Layer
 from ..layers.symbolic import KerasTensor, map_shapes, within
 
 PROBES = (97, 101)  # two batch sizes, unlike any length that a layer is likely to have
@@ -82,7 +80,7 @@ def forward_of(model: Any, input_signature: Any = None) -> Forward:
                 f"shape {v.shape}. Give the lengths: input_signature=[Input(shape)]."
             )
     variables = list(model.variables)
-    layers = {layer.name: type(layer).__name__ for layer in _nested(model)}
+    layers = {layer.name: type(layer).__name__ for layer in model._flatten_layers()[1:]}
     first, second = (_recorded(model, x, variables, n) for n in PROBES)
     program = BatchGeneralizer(first, second, layers).program(len(tree.flatten(x)), variables)
     return Forward(program, program.result, layers)
@@ -90,7 +88,9 @@ def forward_of(model: Any, input_signature: Any = None) -> Forward:
 
 def _inputs(model: Any, input_signature: Any) -> Any:
     """Return what the model is called on: a Var, or a structure of Vars."""
-    found = getattr(model, "inputs", None) if input_signature is None else input_signature
+    found = input_signature
+    if found is None and model.graph is not None:
+        found = model.graph.inputs
     if found is not None:
         found = tree.map_structure(lambda x: _var(tuple(x.shape), x), found)
     elif model._built_shape is not None:
@@ -105,14 +105,8 @@ def _inputs(model: Any, input_signature: Any) -> Any:
 
 def _var(shape: Any, placeholder: Any = None) -> Var:
     """Return an input under the name that the user gave it, or x."""
-    name = placeholder.node.layer.name if isinstance(placeholder, KerasTensor) else "x"
+    name = placeholder.call.layer.name if isinstance(placeholder, KerasTensor) else "x"
     return Var(shape, np.dtype(floatx()), "x" if name.startswith("input_layer") else name)
-
-
-def _nested(layer: Layer) -> Iterator[Layer]:
-    for inner in layer.layers:
-        yield inner
-        yield from _nested(inner)
 
 
 def _recorded(model: Any, x: Any, variables: list[Variable], n: int) -> Program:

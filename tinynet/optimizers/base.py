@@ -28,7 +28,18 @@ from ..engine.tensor import Tensor, no_grad, wrap
 from ..engine.variable import Memory, Variable
 from .schedules import LearningRateSchedule, deserialize, serialize
 
+
 Slots = dict[str, Tensor]
+
+
+class _MadeSlots(Slots):
+    """The slots of a parameter by name; asking for a slot that was not made raises ValueError."""
+
+    def __missing__(self, name: str) -> Tensor:
+        raise ValueError(
+            f"This optimizer was made without the slot {name!r}, so the option that needs it cannot "
+            f"be turned on later: there are {list(self)}. Make a new optimizer with that option."
+        )
 
 
 def float32(x: float) -> float:
@@ -70,7 +81,7 @@ class ParameterGroup:
             parts = [ops.reshape(grads[i], (grads[i].size,)) for i in members]
             param, *old = flat if stop - start == size else [t[stretch] for t in flat]
             grad = label(ops.concatenate(parts), "gradients")
-            slots = dict(zip(self.slots, old, strict=True))
+            slots: Slots = _MadeSlots(zip(self.slots, old, strict=True))
             param, slots = optimizer.stepped(param, grad, slots, scalars, decays)
             new = [param, *(slots[name] for name in self.slots)]
             for found, t, part in zip(pieces, flat, new, strict=True):
@@ -211,7 +222,8 @@ class Optimizer(Configurable):
         """Return the parameter, which may decay first, and the slots after a step."""
         if decays:
             param = param - param * self.weight_decay * scalars["learning_rate"]
-        return self.update(param, grad, slots, scalars)
+        param, new = self.update(param, grad, slots, scalars)
+        return param, slots | new
 
     def slots_of(self, variable: Variable) -> dict[str, np.ndarray]:
         """Return copies of what is remembered of a variable, by name; 0 before the first step."""

@@ -18,6 +18,7 @@ from ..engine.tensor import Tensor, grad_mode, wrap
 from ..engine.variable import Memory, Variable, stateless
 from ..layers.symbolic import within
 from ..optimizers.base import ParameterGroup
+from .data import Batch as Batch
 
 
 class State(NamedTuple):
@@ -33,14 +34,6 @@ class State(NamedTuple):
 
     groups: list[list[Any]]
     others: list[Any]
-
-
-class Batch(NamedTuple):
-    """Inputs, targets and weights of samples: structures, or None."""
-
-    x: Any
-    y: Any = None
-    sample_weight: Any = None
 
 
 class Step:

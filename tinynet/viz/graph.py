@@ -18,7 +18,7 @@ from ..compiler.record import record
 from ..compiler.text import index_text
 from ..engine.primitives import Slice
 from ..engine.tensor import Operand, Tensor, as_tensor
-from ..models import Model
+from ..models.model import Model
 from ..training.compiled import StepCache
 from .boxes import Cell, Drawing, arranged, card, check_rankdir, on_canvas
 from .models import BoxOptions, drawing_of

@@ -9,7 +9,8 @@ import os
 from typing import Any, NamedTuple
 
 from .. import tree
-from ..models import Model
+from ..layers.symbolic import LayerCall
+from ..models.model import Model
 from .boxes import Cell, Drawing, arranged, check_rankdir, framed, on_canvas, table
 from .style import needs_matplotlib
 
@@ -88,10 +89,9 @@ class BoxOptions(NamedTuple):
     trainable: bool
 
 
-def graph_of(model: Any) -> tuple[list[Any], list[Any]]:
-    """Return the layers of a model, and its calls of them; no calls if they are not known."""
-    graph = model if hasattr(model, "_plan") else getattr(model, "_graph", None)
-    return (model.layers, graph._plan) if graph else ([model], [])
+def graph_of(model: Model) -> tuple[list[Any], list[LayerCall]]:
+    """Return the layers of a model and the calls of them; the model alone if they are unknown."""
+    return (model.layers, model.graph.calls) if model.graph else ([model], [])
 
 
 def drawing_of(model: Any, options: BoxOptions, rankdir: str, expand_nested: bool) -> Drawing:
@@ -101,12 +101,12 @@ def drawing_of(model: Any, options: BoxOptions, rankdir: str, expand_nested: boo
     called = {id(call.layer): call for call in reversed(calls)}
     parts = []
     for layer in layers:
-        if expand_nested and layer is not model and graph_of_layers(layer):
+        if expand_nested and layer is not model and has_graph(layer):
             parts.append(framed(drawing_of(layer, options, rankdir, True), layer.name))
         else:
             parts.append(table(rows_of(layer, called.get(id(layer)), options)))
     pairs = (
-        (number.get(id(x.node.layer)), number[id(call.layer)])
+        (number.get(id(x.call.layer)), number[id(call.layer)])
         for call in calls
         for x in tree.flatten(call.inputs)
     )
@@ -114,9 +114,9 @@ def drawing_of(model: Any, options: BoxOptions, rankdir: str, expand_nested: boo
     return arranged(parts, edges, rankdir)
 
 
-def graph_of_layers(layer: Any) -> bool:
-    """Return whether a layer is a model whose layers and calls are known."""
-    return isinstance(layer, Model) and bool(graph_of(layer)[1])
+def has_graph(layer: Any) -> bool:
+    """Return whether a layer is a model whose layer calls are known."""
+    return isinstance(layer, Model) and layer.graph is not None
 
 
 def rows_of(layer: Any, call: Any, options: BoxOptions) -> list[list[Cell]]:
