@@ -11,7 +11,7 @@ from tinynet.utils import normalize, to_categorical
 
 
 @given(st.lists(st.integers(0, 5), min_size=1), st.sampled_from([None, 6, 9]))
-def test_classes_become_rows_with_a_single_one(classes, count):
+def test_class_indices_become_one_hot_rows(classes, count):
     rows = to_categorical(classes, count)
     assert rows.shape == (len(classes), count or max(classes) + 1)
     assert rows.sum() == len(classes)
@@ -26,13 +26,13 @@ def test_classes_become_rows_with_a_single_one(classes, count):
     ("x", "count"),
     [([-1, 0], None), ([3], 3), ([0.5], None), ([np.nan], 2), (["a"], 2), ([], None)],
 )
-def test_what_is_no_class_is_refused(x, count):
+def test_invalid_class_indices_are_refused(x, count):
     with refused(ValueError, "num_classes", str(count)):
         to_categorical(x, count)
 
 
 @given(st.integers(1, 4), st.integers(1, 4), st.sampled_from([0, 1, -1, None]))
-def test_each_part_of_a_normed_array_has_norm_one(rows, columns, axis):
+def test_normalized_vectors_have_norm_1(rows, columns, axis):
     x = np.random.default_rng(rows).normal(size=(rows, columns))
     found = normalize(x, axis)
     np.testing.assert_allclose(np.linalg.norm(found, 2, axis), 1)
@@ -41,7 +41,7 @@ def test_each_part_of_a_normed_array_has_norm_one(rows, columns, axis):
     np.testing.assert_array_equal(normalize(x, axis), x)
 
 
-def test_the_backend_has_what_scripts_ask_it_for():
+def test_backend_has_epsilon_floatx_and_clear_session():
     tn.backend.clear_session()
     assert Dense(1).name == "dense"
     assert (tn.backend.floatx(), tn.backend.epsilon()) == ("float32", 1e-7)

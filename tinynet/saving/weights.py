@@ -48,7 +48,7 @@ class Entry(NamedTuple):
 Entries = Callable[[str], dict[str, Entry]]  # from a path to the entries there, by name
 
 # Attributes of models that hold nothing beyond their `layers`.
-_INTERNAL = {"_input_layer", "_layers", "history"}
+_INTERNAL = {"_layers", "history"}
 
 
 def locations(model: Any) -> Iterator[Location]:
