@@ -303,7 +303,7 @@ def assert_close_in_onnx(drawn: Drawn, rtol: float = 1e-5, atol: float = 1e-5) -
         v.name = "x"
     expected = compiled(drawn)
     try:
-        found = in_onnxruntime(Forward(program, None, {}), drawn.second)
+        found = in_onnxruntime(Forward(program, {}), drawn.second)
     except Exception as error:  # ONNX lacks some indices, the runtime some dtypes
         if not re.search("getitem|NOT_IMPLEMENTED", str(error)):
             raise

@@ -1,5 +1,6 @@
 """Callbacks: objects whose methods run during training. Read `base.py`, then `monitors.py`."""
 
+from ..public import only_public
 from .base import (
     Callback as Callback,
     CallbackList as CallbackList,
@@ -19,3 +20,5 @@ from .monitors import (
     TerminateOnNaN as TerminateOnNaN,
 )
 from .weights import WeightHistory as WeightHistory
+
+only_public(__name__)

@@ -10,6 +10,7 @@ import re
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ def in_terminal() -> bool:
     return shown or "ipykernel" in sys.modules or "PYCHARM_HOSTED" in os.environ
 
 
+@dataclass(eq=False, repr=False)
 class Progbar:
     """A progress bar of steps, with their time and some values.
 
@@ -69,29 +71,24 @@ class Progbar:
     2/2 - 0s - ...s/step - loss: 2.0000
     """
 
-    def __init__(
-        self,
-        target: int | None,
-        width: int = 20,
-        verbose: int = 1,
-        interval: float = 0.05,
-        stateful_metrics: Iterable[str] | None = None,
-        stateless_metrics: Iterable[str] | None = None,
-        unit_name: str = "step",
-    ) -> None:
+    target: int | None
+    width: int = 20
+    verbose: int = 1
+    interval: float = 0.05
+    stateful_metrics: Iterable[str] | None = None
+    stateless_metrics: Iterable[str] | None = None
+    unit_name: str = "step"
+
+    def __post_init__(self) -> None:
+        stateful_metrics, stateless_metrics = self.stateful_metrics, self.stateless_metrics
         if stateful_metrics is not None and stateless_metrics is not None:
             raise ValueError(
                 "Only one of `stateful_metrics` and `stateless_metrics` can be given. Received: "
                 f"{stateful_metrics=}, {stateless_metrics=}"
             )
-        self.target = target
-        self.width = width
-        self.verbose = verbose
-        self.interval = interval
-        self.unit_name = unit_name
         self.stateful_metrics = None if stateful_metrics is None else set(stateful_metrics)
         self.stateless_metrics = None if stateless_metrics is None else set(stateless_metrics)
-        self.moves = verbose == 1 and in_terminal()
+        self.moves = self.verbose == 1 and in_terminal()
         self._seen = 0
         self._sums: dict[str, tuple[Any, int]] = {}  # of values, and of how many steps
         self._started = time.time()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 from copy import copy
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,6 +82,7 @@ class Change(NamedTuple):
 _COLUMNS = ("weight", "index", "value", "gradient", "clipped", "change", "new_value")
 
 
+@dataclass(eq=False, repr=False)
 class Explanation:
     """The explanation of one training step: print it, show it in a notebook, or read its data.
 
@@ -97,18 +99,13 @@ class Explanation:
     corrections : dict from name to str, the formulas of the scalars that are computed
     """
 
-    def __init__(
-        self,
-        title: str,
-        loss: float,
-        forward: dict[str, np.ndarray],
-        changes: dict[str, Change],
-        formulas: list[str],
-        scalars: dict[str, float],
-        corrections: dict[str, str],
-    ) -> None:
-        self.title, self.loss, self.forward, self.changes = title, loss, forward, changes
-        self.formulas, self.scalars, self.corrections = formulas, scalars, corrections
+    title: str
+    loss: float
+    forward: dict[str, np.ndarray]
+    changes: dict[str, Change]
+    formulas: list[str]
+    scalars: dict[str, float]
+    corrections: dict[str, str]
 
     @property
     def rows(self) -> list[dict[str, Any]]:

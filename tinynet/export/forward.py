@@ -43,12 +43,11 @@ class Forward(NamedTuple):
     ----------
     program : Program
         A program of the samples, with the weights among its constants and `BatchSize` in shapes.
-    form : the outputs in the structure that the model returns, with Vars as leaves
+        Its result has the structure that the model returns.
     layers : dict from the name of a layer to that of its class
     """
 
     program: Program
-    form: Any
     layers: dict[str, str]
 
     @property
@@ -83,7 +82,7 @@ def forward_of(model: Any, input_signature: Any = None) -> Forward:
     layers = {layer.name: type(layer).__name__ for layer in model._flatten_layers()[1:]}
     first, second = (_recorded(model, x, variables, n) for n in PROBES)
     program = BatchGeneralizer(first, second, layers).program(len(tree.flatten(x)), variables)
-    return Forward(program, program.result, layers)
+    return Forward(program, layers)
 
 
 def _inputs(model: Any, input_signature: Any) -> Any:

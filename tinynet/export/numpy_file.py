@@ -72,7 +72,7 @@ def file_text(forward: Forward, name: str, version: str) -> str:
         f"{_docstring(forward, inputs, name, version)}\n\n{imports}",
         _forward(inputs, body),
         "\n".join(small),
-        _predict(inputs, forward.form),
+        _predict(inputs, forward.program.result),
         SAMPLES.format(dtype=forward.program.inputs[0].dtype),
         *body.functions.values(),
         NUMBERS if large else "",
@@ -83,7 +83,7 @@ def file_text(forward: Forward, name: str, version: str) -> str:
 
 def _docstring(forward: Forward, inputs: dict[str, Var], name: str, version: str) -> str:
     shapes = {key: _shape_text(v) for key, v in inputs.items()}
-    shapes["returns"] = _structure(forward.form, _shape_text)
+    shapes["returns"] = _structure(forward.program.result, _shape_text)
     width = max(map(len, shapes))
     lines = [
         f"The network {plain(name)!r}, exported by tinynet {version}. It needs NumPy alone.",
