@@ -256,3 +256,24 @@ def test_a_regularizer_contributes_to_the_gradient():
     row = model.explain_step(X, Y).rows[0]
     assert row["gradient"] == 14.0 + 2 * 0.5 * 2.0
     assert row["new_value"] == 2.0 - 0.25 * 16.0
+
+
+def test_columns_of_slots_follow_the_formulas():
+    model = neuron()
+    model.compile(RMSprop(0.25, rho=0.5, momentum=0.5, centered=True, epsilon=1.0), "mse")
+    explained = model.explain_step(X, Y)
+    assigned = [line.split(" = ")[0] for line in explained.formulas]
+    assert sorted(assigned) == ["average_gradient", "momentum", "velocity", "weight"]
+    (header,) = [table.header for table in explained.tables() if table.title == "weights"]
+    assert list(header[3:6]) == assigned[:-1]
+
+
+def test_a_formula_names_what_it_uses_twice():
+    model = neuron()
+    model.compile(Adam(0.5, amsgrad=True), "mse")
+    formulas = model.explain_step(X, Y).formulas
+    assert formulas[:2] == [
+        "momentum = momentum + (gradient - momentum) * 0.1",
+        "velocity = velocity + (gradient * gradient - velocity) * 0.001",
+    ]
+    assert formulas[2] == "velocity_hat = maximum(velocity_hat, velocity)"

@@ -61,13 +61,15 @@ class MonitorCallback(Callback):
         """
         if not self._sign:
             known = {"min": "down", "max": "up"}
-            way = known.get(self.mode) or direction(self.model, self.monitor.removeprefix("val_"))
-            if way is None:
+            better = known.get(self.mode) or direction(
+                self.model, self.monitor.removeprefix("val_")
+            )
+            if better is None:
                 raise ValueError(
                     f"{type(self).__name__}: is more of {self.monitor!r} better, or less? Expected "
                     f"mode='max' or mode='min', received mode={self.mode!r}."
                 )
-            self._sign = 1 if way == "up" else -1
+            self._sign = 1 if better == "up" else -1
 
     def _is_improvement(self, value: float, reference: float | None) -> bool:
         if reference is None:

@@ -165,6 +165,8 @@ class Explanation:
     def _elements(self) -> Table:
         rows = self.rows
         slots = [key for key in rows[0] if key not in _COLUMNS and not key.endswith("_before")]
+        updated = [line.partition(" = ")[0] for line in self.formulas]  # columns in this order
+        slots.sort(key=lambda key: updated.index(key) if key in updated else -1)
         clips = any(row["gradient"] != row["clipped"] for row in rows)
         keys = ("value", "gradient", *["clipped"] * clips, *slots, "change", "new_value")
         header = ("weight", *keys[:-1], "new value")

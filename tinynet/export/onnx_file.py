@@ -39,7 +39,7 @@ def onnx_model(forward: Forward, name: str, version: str, opset: int = OPSET) ->
             "'tinynet[onnx]'"
         ) from None
     graph = Graph(forward, onnx)
-    made = onnx.helper.make_graph(
+    proto = onnx.helper.make_graph(
         graph.nodes,
         name,
         graph.inputs,
@@ -47,7 +47,7 @@ def onnx_model(forward: Forward, name: str, version: str, opset: int = OPSET) ->
         [onnx.numpy_helper.from_array(array, key) for key, array in graph.arrays.items()],
     )
     model = onnx.helper.make_model(
-        made,
+        proto,
         producer_name="tinynet",
         producer_version=version,
         opset_imports=[onnx.helper.make_opsetid("", opset)],
@@ -88,10 +88,10 @@ class Graph:
             if v.name:
                 names[v] = self._rename_last(v.name)
         self.outputs = []
-        others = {*self.arrays, *(names[v] for v in program.inputs)}
+        taken = {*self.arrays, *(names[v] for v in program.inputs)}
         for v in program.outputs:
-            name = self.node("Identity", names[v]) if names[v] in others else names[v]
-            others.add(name)
+            name = self.node("Identity", names[v]) if names[v] in taken else names[v]
+            taken.add(name)
             self.outputs.append(self._typed(name, v))
 
     def _name(self, wanted: str) -> str:

@@ -82,22 +82,23 @@ def animate_descent(
             "None."
         )
     surface = loss_surface(model, x, y, history, weights, extent, resolution, seed)
-    walk = recorded(history, list(model.trainable_weights))
-    shown = np.unique(np.linspace(0, len(walk) - 1, min(frames, len(walk))).round().astype(int))
+    path_weights = recorded(history, list(model.trainable_weights))
+    count = len(path_weights)
+    shown = np.unique(np.linspace(0, count - 1, min(frames, count)).round().astype(int))
     inputs = line_of(rows, np.ndim(x))
-    fits, losses = _evaluated(model, x, y, inputs, walk[shown])
-    steps = getattr(history, "steps", range(len(walk)))
-    figure, line, title, way, end = _pictures(
+    fits, losses = _evaluated(model, x, y, inputs, path_weights[shown])
+    steps = getattr(history, "steps", range(count))
+    figure, line, title, trail, end = _pictures(
         rows, targets, inputs.ravel(), fits[0], surface, loss_label(model)
     )
 
     def draw(frame: int) -> list[Any]:
         place = shown[frame]
         line.set_ydata(fits[frame])
-        way.set_data(*surface.path[: place + 1].T)
+        trail.set_data(*surface.path[: place + 1].T)
         end.set_data(*surface.path[place : place + 1].T)
         title.set_text(f"step {steps[place]:<6} loss {plain(losses[frame])}")
-        return [line, way, end, title]
+        return [line, trail, end, title]
 
     from matplotlib.animation import FuncAnimation, PillowWriter
 
@@ -118,7 +119,7 @@ def _points(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _evaluated(
-    model: Any, x: Any, y: Any, inputs: np.ndarray, walk: np.ndarray
+    model: Any, x: Any, y: Any, inputs: np.ndarray, points: np.ndarray
 ) -> tuple[list[np.ndarray], list[float]]:
     """Return the outputs for `inputs`, and the loss of the samples, at each row of weights."""
     given = wrap(to_array(inputs, "x"))
@@ -127,7 +128,7 @@ def _evaluated(
     prepared = model.prepared(Dataset.of_one_batch(x, y))
     with prepared as batch, no_grad(), np.errstate(all="ignore"):
         loss = loss_of(model, batch)
-        for flat in walk:
+        for flat in points:
             weights = as_weights(flat, model.trainable_weights)
             fits.append(outputs(*weights).numpy().ravel())
             losses.append(loss(*weights).item())
@@ -147,7 +148,7 @@ def _pictures(
     tidy(left)
     title = left.set_title(" ", loc="left", fontsize=10, family="monospace")
     draw_surface(right, surface, label)
-    way, _, end = draw_path(right, surface, end="now")
+    trail, _, end = draw_path(right, surface, end="now")
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # otherwise the layout would change from frame to frame
-    return figure, line, title, way, end
+    return figure, line, title, trail, end

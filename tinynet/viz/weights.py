@@ -48,9 +48,9 @@ def plot_weights(model: Any, ax: Any = None) -> Any:
     if not arrays:
         raise ValueError(f"plot_weights: model '{model.name}' has no weights.")
     if ax is None:
-        figure, axes, beside = _columns(arrays)
+        figure, axes, scale = _columns(arrays)
     else:
-        (figure, axes), beside = panels(ax, 1, len(arrays), 0, 0), None
+        (figure, axes), scale = panels(ax, 1, len(arrays), 0, 0), None
     matrices = [each for each in arrays.values() if _is_small(each)]
     reach = max((np.nanmax(np.abs(each), initial=0.0) for each in matrices), default=0.0) or 1.0
     images = []
@@ -62,11 +62,11 @@ def plot_weights(model: Any, ax: Any = None) -> Any:
             _draw_histogram(each, array)
     if images:
         bar = figure.colorbar(
-            images[0], cax=beside, ax=axes if beside is None else None, label="weight"
+            images[0], cax=scale, ax=axes if scale is None else None, label="weight"
         )
         bar.outline.set_visible(False)
-    elif beside is not None:
-        beside.remove()
+    elif scale is not None:
+        scale.remove()
     return figure
 
 
