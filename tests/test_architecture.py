@@ -69,6 +69,7 @@ ORDER = [
     "metrics/lookup",
     "metrics/__init__",
     "optimizers/schedules",
+    "optimizers/groups",
     "optimizers/base",
     "optimizers/sgd",
     "optimizers/rmsprop",

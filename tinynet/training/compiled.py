@@ -21,7 +21,6 @@ from ..compiler.program import Var
 from ..compiler.record import record, short_name, stand_in
 from ..configs.watched import Fingerprint
 from ..engine.tensor import floatx, wrap
-from ..engine.variable import Memory
 from .data import Batch, Dataset
 from .step import State, Step
 
@@ -158,15 +157,11 @@ class CompiledStep:
         before, data, scalars = program.args
         after, _, self.form = program.result
         old, new = tree.leaves(before), tree.leaves(after)
-        readers = [
-            o.current if isinstance(o, Memory) else partial(getattr, o, "array")
-            for o in step.owners
-        ]
         self.executable = Executable(
             program,
             f"{step.kind}_step",
             donate=dict(zip(new, old, strict=True)),
-            live=dict(zip(old, readers, strict=True)),
+            live={v: owner.current for v, owner in zip(old, step.owners, strict=True)},
         )
         self.written = [o for o, v, w in zip(step.owners, old, new, strict=True) if v is not w]
         buffers = self.executable.inputs
