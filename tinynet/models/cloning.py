@@ -30,7 +30,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     ValueError
         For text that is not JSON, or does not describe a model that tinynet has.
     """
-    import json  # which nothing needs at start-up
+    import json
 
     with refusing("the JSON text"):
         return model_of(json.loads(json_string), custom_objects)

@@ -35,6 +35,8 @@ class Graph:
     layers : list of Layer, in Keras's order: those farthest from an output first
     input, output : the placeholders in the structure they were passed in
     inputs, outputs : list of the same placeholders
+    input_shape, output_shape : the shape of the only one, or a list of shapes
+    output_names : list of str, the layers that compute the outputs
 
     Raises
     ------
@@ -49,6 +51,9 @@ class Graph:
         # The first attribute, and in this order, so that copying a deep graph does not recurse.
         self.calls = [call for call in calls if not isinstance(call.layer, InputLayer)]
         self.input, self.output, self.inputs, self.outputs = inputs, outputs, starts, ends
+        self.input_shape = _unlisted([x.shape for x in starts])
+        self.output_shape = _unlisted([x.shape for x in ends])
+        self.output_names = [x.call.layer.name for x in ends]
         self.name = name
         _, depth = _depths(calls)
         unused = [x.call.layer for x in starts if x.call.layer not in depth]
@@ -65,21 +70,6 @@ class Graph:
             self.calls_of[call.layer].append(call)
 
     # -- what is known without running ------------------------------------------------------------
-
-    @property
-    def input_shape(self) -> Any:
-        """The shape of the input, or a list of the inputs' shapes."""
-        return _unlisted([x.shape for x in self.inputs])
-
-    @property
-    def output_shape(self) -> Any:
-        """The shape of the output, or a list of the outputs' shapes."""
-        return _unlisted([x.shape for x in self.outputs])
-
-    @property
-    def output_names(self) -> list[str]:
-        """The names of the layers that compute the outputs."""
-        return [x.call.layer.name for x in self.outputs]
 
     @property
     def is_line(self) -> bool:
@@ -174,7 +164,7 @@ class Graph:
     # -- configs ----------------------------------------------------------------------------------
 
     def config(self, functional: type) -> dict[str, Any]:
-        """Return what Keras writes of a graph: its layers, each with its calls, inputs and outputs.
+        """Return Keras's description of a graph: its layers with their calls, inputs and outputs.
 
         A tensor is ``[name of its layer, number of the call, index among the call's outputs]``,
         where the calls of a layer are numbered in the order in which they were made. Where Keras

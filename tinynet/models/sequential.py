@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import tree
-from ..configs.lookup import publish
+from ..configs.lookup import publish, unique_name
 from ..configs.serialization import (
     CustomObjectScope,
     deserialize_keras_object,
@@ -108,6 +108,7 @@ class Sequential(GraphModel):
         with within(scope=(*(layer for layer in context.scope if layer is not self), self)):
             for layer in layers:
                 x = layer(x)
+        unique_name("functional")  # which Keras gives to a model inside the Sequential one
         self._graph = Graph(input_layer.output, x, self.name)
         self._layers, self.built = [input_layer, *layers], True
 
