@@ -149,5 +149,10 @@ class Cache(Generic[T]):
                 del self._values[next(iter(self._values))]
             return value
 
+    def drop(self, key: Hashable) -> None:
+        """Forget the value of `key`."""
+        with self._lock:
+            self._values.pop(key, None)
+
     def __iter__(self) -> Iterator[T]:
         return iter(list(self._values.values()))

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from .. import tree
-from ..compiler.passes import OF, PASSES, lower, simplify
+from ..compiler.passes import OF, RULES, lower, simplify
 from ..compiler.program import Program, Var
 from ..compiler.record import record, short_name, stand_in
 from ..engine.tensor import Equation, Tensor, floatx, no_grad, wrap
@@ -23,7 +23,7 @@ from ..engine.variable import Variable, stateless
 from ..layers.symbolic import KerasTensor, map_shapes, within
 
 PROBES = (97, 101)  # two batch sizes, unlike any length that a layer is likely to have
-UNLOWERED = tuple(p for p in PASSES if p is not lower)  # a file calls a sigmoid by its name
+UNLOWERED = tuple(rule for rule in RULES if rule is not lower)  # a file calls a sigmoid by its name
 
 
 @dataclass(frozen=True)

@@ -246,8 +246,10 @@ class Layer(Module, Configurable):
             for output in tree.flatten(outputs):
                 batch_size = max(output.shape[0], 1) if output.ndim else 1
                 self.add_loss(self.activity_regularizer(output) / batch_size)
-        if state.recording is not None and isinstance(outputs, Tensor):
-            state.recording.label(outputs, self.name)
+        if state.recording is not None:
+            state.recording.watch(self)
+            if isinstance(outputs, Tensor):
+                state.recording.label(outputs, self.name)
         return outputs
 
     def _to_tensor(self, x: Any) -> Tensor:
