@@ -188,9 +188,9 @@ def test_a_network_separates_two_moons_better_than_a_line(tmp_path):
 
 
 def test_a_custom_primitive_layer_and_loss_recover_a_curve_among_outliers(tmp_path, monkeypatch):
-    from tinynet.engine import primitives
+    from tinynet.engine import bind
 
-    monkeypatch.setattr(primitives, "REGISTRY", dict(primitives.REGISTRY))  # without arctan
+    monkeypatch.setattr(bind, "PRIMITIVES", dict(bind.PRIMITIVES))  # without arctan afterwards
     found, printed = run_example("09_your_own", tmp_path)
     x, y, temperature = found["data"]
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from .. import tree
 from ..compiler.record import recording
-from ..engine.tensor import Tensor, no_grad, wrap
+from ..engine.bind import no_grad
+from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable
 from ..training.data import Dataset
 from ..training.step import Step

@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 from ..configs.files import replacing
+from ..public import only_public
 from .forward import forward_of
 from .numpy_file import file_text
 from .onnx_file import OPSET, onnx_model
@@ -48,3 +49,6 @@ def export(
         file.write(data)
     if verbose or verbose is None:
         print(f"Saved artifact at '{os.fspath(filepath)}'.")
+
+
+only_public(__name__)

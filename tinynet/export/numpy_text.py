@@ -31,7 +31,7 @@ from ..compiler.text import (
     number_text,
     used_once,
 )
-from ..engine.primitives import ARRAY
+from ..engine.primitives.indexing import ARRAY
 from ..engine.tensor import Primitive
 from .forward import BatchSize
 

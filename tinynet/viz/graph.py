@@ -16,7 +16,7 @@ from ..compiler.jit import Jit
 from ..compiler.program import Program
 from ..compiler.record import record
 from ..compiler.text import index_text
-from ..engine.primitives import Slice
+from ..engine.primitives.indexing import Slice
 from ..engine.tensor import Operand, Tensor, as_tensor
 from ..models.model import Model
 from ..training.compiled import StepCache
