@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..compiler.program import Var
+from ..compiler.text import Names
 from ..engine.primitives.indexing import ARRAY, Slice
 from .forward import BatchSize, Forward
 
@@ -72,9 +73,9 @@ class Graph:
         self._helper = onnx.helper
         self.nodes: list[Any] = []
         self.arrays: dict[str, np.ndarray] = {}
-        self._taken: set[str] = set()
+        self._new = Names().new  # ONNX demands identifiers
         self._known: dict[Any, str] = {}  # names of arrays by their contents
-        names = {v: self._name(v.name) for v in program.inputs}
+        names = {v: self._new(v.name) for v in program.inputs}
         self._first = names[program.inputs[0]]
         self.inputs = [self._typed(names[v], v) for v in program.inputs]
         names |= {v: self.array(array, v.name) for v, array in program.constants.items()}
@@ -94,19 +95,10 @@ class Graph:
             taken.add(name)
             self.outputs.append(self._typed(name, v))
 
-    def _name(self, wanted: str) -> str:
-        """Return `wanted`, with a number if it is taken."""
-        name, count = wanted, 1
-        while name in self._taken:
-            count += 1
-            name = f"{wanted}_{count}"
-        self._taken.add(name)
-        return name
-
     def _rename_last(self, name: str) -> str:
         """Give the result of the last node the name that the layer gave it."""
         node = self.nodes[-1]
-        node.name = node.output[0] = self._name(name)
+        node.name = node.output[0] = self._new(name)
         return node.name
 
     def _typed(self, name: str, v: Var) -> Any:
@@ -123,7 +115,7 @@ class Graph:
 
     def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Add a node."""
-        name = self._name(operator.lower())
+        name = self._new(operator.lower())
         self.nodes.append(self._helper.make_node(operator, inputs, [name], name, **attributes))
         return name
 
@@ -133,7 +125,7 @@ class Graph:
         key = name or (array.tobytes(), array.dtype, array.shape)
         if name or key not in self._known:
             short = "_".join(map(str, array.reshape(-1).tolist())) if array.size < 4 else "constant"
-            self._known[key] = self._name(name or short or "empty")
+            self._known[key] = self._new(name or short or "empty")
             self.arrays[self._known[key]] = array
         return self._known[key]
 
