@@ -127,14 +127,14 @@ def _refuse_arguments(args: Any, thing: Any) -> None:
 
 def _of_tape(root: Tensor, names: Mapping[str, Any]) -> dict[Any, Node]:
     """Return the nodes of a tensor and of all values that it was computed from."""
-    called = {id(as_tensor(x)): name for name, x in names.items()}
+    titles = {id(as_tensor(x)): name for name, x in names.items()}
     nodes: dict[Any, Node] = {}
     pending = [root]
     while pending:
         t = pending.pop()
         if id(t) in nodes:
             continue
-        title = called.get(id(t), "")
+        title = titles.get(id(t), "")
         lines = [Cell(title, bold=True)] if title else []
         if t.equation is None:
             kind = "leaf" if t.tracked else "constant"
