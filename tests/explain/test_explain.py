@@ -12,6 +12,8 @@ from helpers import refused
 from hypothesis import given, strategies as st
 
 import tinynet as tn
+from tinynet.compiler.record import record
+from tinynet.explain.formulas import assignments
 from tinynet.layers import Dense, Dropout, Input
 from tinynet.optimizers import SGD, Adam, AdamW, RMSprop
 
@@ -268,12 +270,21 @@ def test_columns_of_slots_follow_the_formulas():
     assert list(header[3:6]) == assigned[:-1]
 
 
-def test_a_formula_names_what_it_uses_twice():
+def test_formulas_of_amsgrad():
     model = neuron()
     model.compile(Adam(0.5, amsgrad=True), "mse")
-    formulas = model.explain_step(X, Y).formulas
-    assert formulas[:2] == [
+    assert model.explain_step(X, Y).formulas[:3] == [
         "momentum = momentum + (gradient - momentum) * 0.1",
         "velocity = velocity + (gradient * gradient - velocity) * 0.001",
+        "velocity_hat = maximum(velocity_hat, velocity)",
     ]
-    assert formulas[2] == "velocity_hat = maximum(velocity_hat, velocity)"
+
+
+def test_a_value_that_is_used_twice_is_assigned_once():
+    def function(a: tn.Tensor, b: tn.Tensor) -> tn.Tensor:
+        total = a + (b + 0.5)
+        return total * (1.0 - total) / (a * b)
+
+    program = record(function, (tn.tensor(1.0), tn.tensor(2.0)), ("a", "b"))
+    lines = assignments(program, {program.result: "y"})
+    assert lines == ["t0 = a + b + 0.5", "y = t0 * (1 - t0) / (a * b)"]
