@@ -14,7 +14,7 @@ from .. import ops, optimizers, tree
 from ..engine.autodiff import gradients
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, no_grad, wrap
-from ..engine.variable import Variable, stateless
+from ..engine.variable import Variable, stateless, structure
 from ..layers.base import Layer
 from .compiled import StepCache
 from .data import Dataset, Stream
@@ -39,6 +39,11 @@ class Compilable(Layer):
     _given_metrics: tuple[Any, Any] = (None, None)
     _objective: Objective | None = None
     _steps: dict[str, StepCache] | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "optimizer":  # which only steps of training read
+            structure.change()
 
     @property
     def graph(self) -> Any:
