@@ -5,7 +5,7 @@ Imports NumPy alone. Read next: `compiler/program.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -91,3 +91,16 @@ def pack_sequence_as(structure: Any, flat_sequence: Iterable[Any]) -> Any:
             "structure, received another number."
         )
     return packed
+
+
+def instances(kind: type | tuple[type, ...], container: Any) -> Iterator[Any]:
+    """Yield the things of a kind in a list, tuple or dict, also in those nested inside.
+
+    >>> list(instances(str, {"a": "x", "b": [1, ("y", {"c": "z"})]}))
+    ['x', 'y', 'z']
+    """
+    for thing in tuple(container.values() if isinstance(container, dict) else container):
+        if isinstance(thing, kind):
+            yield thing
+        elif isinstance(thing, (list, tuple, dict)):
+            yield from instances(kind, thing)

@@ -124,7 +124,7 @@ def test_a_graph_of_layers_computes_what_numpy_does(graph, seed):
     model, layers = graph.build(seed)
     arrays = arrays_for(graph, seed)
     expected = graph.evaluate(layers, arrays)
-    by_name = dict(zip([x.node.layer.name for x in model.inputs], arrays, strict=True))
+    by_name = dict(zip([x.call.layer.name for x in model.inputs], arrays, strict=True))
     alone = arrays if len(arrays) > 1 else arrays[0]
     found = [model(given_as) for given_as in (arrays, tuple(arrays), by_name, alone)]
     for outputs in [*found, model.predict(arrays, batch_size=2, verbose=0)]:
@@ -134,7 +134,7 @@ def test_a_graph_of_layers_computes_what_numpy_does(graph, seed):
     assert {x for x in model.layers if not isinstance(x, tn.layers.InputLayer)} == set(used)
     assert len(model.layers) == len(used) + graph.inputs
     assert model.count_params() == sum(layer.count_params() for layer in used)
-    assert model.output_names == [y.node.layer.name for y in model.outputs]
+    assert model.output_names == [y.call.layer.name for y in model.outputs]
 
 
 @settings(max_examples=2 * settings.default.max_examples)

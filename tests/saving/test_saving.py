@@ -710,7 +710,7 @@ def test_every_variable_has_one_place():
 
     model = tn.Sequential([Input((3,)), Holder(), shared])
     model.also = model.layers[0]
-    found = {place.path: len(place.variables) for place in weights.places(model)}
+    found = {place.path: len(place.variables) for place in weights.locations(model)}
     assert found == {
         "": 0,
         "layers/holder": 2,
@@ -718,7 +718,7 @@ def test_every_variable_has_one_place():
         "layers/holder/a/dense_1": 2,
         "layers/holder/_c/dense": 2,
     }
-    variables = [v for place in weights.places(model) for v in place.variables]
+    variables = [v for place in weights.locations(model) for v in place.variables]
     assert len(variables) == len(set(variables)) == len(model.weights)
 
 
@@ -735,6 +735,6 @@ def test_no_variable_of_models_within_models_is_left_out():
         return tn.Sequential([Input((2,)), *inner])
 
     whole = model(3)
-    variables = [v for place in weights.places(whole) for v in place.variables]
+    variables = [v for place in weights.locations(whole) for v in place.variables]
     assert set(variables) == set(whole.weights)
     assert len(variables) == 2 * 2 * 27

@@ -133,7 +133,7 @@ class Progbar:
     def _take(self, current: int, values: Iterable[tuple[str, Any]], finalize: bool) -> None:
         steps = max(current - self._seen, 1)
         for name, value in values:
-            total, count = self._sums.get(name, (0, 0))
+            total, count = self._sums.get(name, (-0.0, 0))  # which keeps the sign of a zero
             if finalize or not self._averages(name):
                 self._sums[name] = (value, 1)
             else:
@@ -179,7 +179,7 @@ class Progbar:
 
     def _values(self, magnitudes: bool = False) -> str:
         """Return the values by name; Keras looks at their magnitudes in the bar, not in a line."""
-        means = {name: float(np.mean(total)) / n for name, (total, n) in self._sums.items()}
+        means = {name: _mean(total) / n for name, (total, n) in self._sums.items()}
         return "".join(
             f" - {name}: {number(mean, abs(mean) if magnitudes else mean)}"
             for name, mean in means.items()
@@ -190,6 +190,10 @@ class Progbar:
         if self._first_step is not None and current > 1:
             return (now - self._first_step) / (current - 1)
         return (now - self._started) / current if current else 0.0
+
+
+def _mean(value: Any) -> float:
+    return value if isinstance(value, float) else float(np.mean(value))  # np.mean(-0.0) is 0.0
 
 
 def number(value: float, size: float) -> str:

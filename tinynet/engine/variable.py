@@ -153,12 +153,16 @@ class Variable(Operand):
                 f"received a value of shape {shape}."
             )
 
-    def write(self, number: float) -> None:
-        """Set all elements to `number`."""
+    def write(self, numbers: Any) -> None:
+        """Hold `numbers`, an array or a number for all elements, from now on."""
         if state.recording is not None:
             self.refuse_if_recorded("write")
-        self.array[...] = number
+        self.array[...] = numbers
         self.version += 1
+
+    def current(self) -> np.ndarray:
+        """Return the array that holds the numbers now."""
+        return self.array
 
     def refuse_if_recorded(self, what: str) -> None:
         """Raise a TypeError if a function is being recorded, in which `what` is not allowed."""
@@ -266,6 +270,11 @@ class Memory:
     def holds_all(self) -> bool:
         """Return whether no variable has moved to another memory."""
         return all(v._memory is self for v in self.variables)
+
+    def write(self, numbers: np.ndarray) -> None:
+        """Give all variables new values."""
+        self.array[...] = numbers
+        self.version += 1
 
     def current(self) -> np.ndarray:
         """Return `array`, after gathering the variables again if some moved to another memory."""

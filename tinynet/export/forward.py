@@ -8,7 +8,6 @@ Imports `compiler`, `layers`. Read next: `numpy_text.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
@@ -20,7 +19,6 @@ from ..compiler.program import Program, Var
 from ..compiler.record import record, short_name, stand_in
 from ..engine.tensor import Equation, Tensor, floatx, no_grad, wrap
 from ..engine.variable import Variable, stateless
-from ..layers.base import Layer
 from ..layers.symbolic import KerasTensor, map_shapes, within
 
 SAMPLES = (97, 101)  # two numbers of samples, unlike any length that a layer is likely to have
@@ -80,7 +78,7 @@ def forward_of(model: Any, input_signature: Any = None) -> Forward:
                 f"shape {v.shape}. Say what they are: input_signature=[Input(shape)]."
             )
     variables = list(model.variables)
-    layers = {layer.name: type(layer).__name__ for layer in _within(model)}
+    layers = {layer.name: type(layer).__name__ for layer in model._flatten_layers()[1:]}
     first, second = (_recorded(model, x, variables, n) for n in SAMPLES)
     program = Both(first, second, layers).merged(len(tree.flatten(x)), variables)
     return Forward(program, program.result, layers)
@@ -88,7 +86,9 @@ def forward_of(model: Any, input_signature: Any = None) -> Forward:
 
 def _inputs(model: Any, input_signature: Any) -> Any:
     """Return what the model is called on: a Var, or a structure of them."""
-    found = getattr(model, "inputs", None) if input_signature is None else input_signature
+    found = input_signature
+    if found is None and model.graph is not None:
+        found = model.graph.inputs
     if found is not None:
         found = tree.map_structure(lambda x: _var(tuple(x.shape), x), found)
     elif model._built_shape is not None:
@@ -103,14 +103,8 @@ def _inputs(model: Any, input_signature: Any) -> Any:
 
 def _var(shape: tuple[int | None, ...], placeholder: Any = None) -> Var:
     """Return an input by the name that the user gave it, else x."""
-    name = placeholder.node.layer.name if isinstance(placeholder, KerasTensor) else "x"
+    name = placeholder.call.layer.name if isinstance(placeholder, KerasTensor) else "x"
     return Var(shape, np.dtype(floatx()), "x" if name.startswith("input_layer") else name)  # type: ignore[arg-type]
-
-
-def _within(layer: Layer) -> Iterator[Layer]:
-    for inner in layer.layers:
-        yield inner
-        yield from _within(inner)
 
 
 def _recorded(model: Any, x: Any, variables: list[Variable], n: int) -> Program:

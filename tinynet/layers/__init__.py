@@ -3,7 +3,7 @@
 from typing import Any as _Any
 
 from ..configs.lookup import publish as _publish
-from .base import INSTEAD as _INSTEAD, Layer as Layer
+from .base import Layer as Layer
 from .core import Dense as Dense, Input as Input, InputLayer as InputLayer
 from .merging import (
     Add as Add,
@@ -21,6 +21,7 @@ from .merging import (
     multiply as multiply,
     subtract as subtract,
 )
+from .module import INSTEAD as _INSTEAD
 from .preprocessing import Normalization as Normalization, Rescaling as Rescaling
 from .regularization import Dropout as Dropout
 from .symbolic import KerasTensor as KerasTensor

@@ -12,8 +12,9 @@ import numpy as np
 
 from .. import activations, initializers, regularizers, tree
 from ..engine.variable import Variable
-from .base import Layer, out_of_scope
-from .symbolic import KerasTensor, Node, Shape, to_shape
+from .base import Layer
+from .module import out_of_scope
+from .symbolic import KerasTensor, LayerCall, Shape, to_shape
 
 
 class InputLayer(Layer):
@@ -37,7 +38,7 @@ class InputLayer(Layer):
         full = (batch_size, *to_shape(shape)) if batch_shape is None else to_shape(batch_shape)
         self.batch_shape: Shape = full
         self.built = True
-        self.output = KerasTensor(full, self.dtype, Node(self, [], []), name)
+        self.output = KerasTensor(full, self.dtype, LayerCall(self, []), name)
 
     def call(self, inputs: Any) -> Any:
         """Return the inputs unchanged."""

@@ -24,6 +24,7 @@ from ..saving.archive import load_weights, save_model, save_weights
 from ..training.data import Dataset
 from ..training.divergence import largest_curvature, max_learning_rate
 from ..training.trainer import Trainer
+from .graph import Graph
 from .summary import summary_text
 
 
@@ -50,7 +51,8 @@ class Model(Trainer):
     (1, (None, 1))
     """
 
-    _functional: type[Model]  # `Functional`, which its module puts here: it needs this class first
+    _functional: type[Model]  # `Functional`, assigned by its module, which imports this one
+    _graph: Graph | None = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         is_graph = args or "inputs" in kwargs or "outputs" in kwargs
@@ -60,6 +62,16 @@ class Model(Trainer):
 
     def __init__(self, *, name: str | None = None, trainable: bool = True, **kwargs: Any) -> None:
         super().__init__(name=name, trainable=trainable, **kwargs)
+
+    @property
+    def graph(self) -> Graph | None:
+        """The graph of layer calls; None for subclassed models and before the model is built."""
+        return self._graph
+
+    @property
+    def is_line(self) -> bool:
+        """Whether the summary lists the layers as one line, without their connections."""
+        return self._graph is None or self._graph.is_line
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return the layer of this name, or at this place among `layers`.

@@ -21,77 +21,17 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..compiler.record import label
 from ..configs.configurable import Configurable, with_parameters
 from ..configs.lookup import automatic_name
 from ..engine.tensor import Tensor, no_grad, wrap
-from ..engine.variable import Memory, Variable
+from ..engine.variable import Variable
+from .groups import ParameterGroup, Slots as Slots
 from .schedules import LearningRateSchedule, deserialize, serialize
-
-Slots = dict[str, Tensor]
 
 
 def float32(x: float) -> float:
     """Return `x` rounded to float32, as a Python float: Keras keeps its scalars so."""
     return float(np.float32(x))
-
-
-class ParameterGroup:
-    """Parameters of one dtype, and their slots, each in one flat memory: one update for all.
-
-    Attributes
-    ----------
-    positions : list of int, the positions of the parameters among the optimizer's variables
-    params : list of Variable
-    memories : list of Memory, that of the parameters, then one for each slot
-    """
-
-    def __init__(self, params: dict[int, Variable], slots: dict[str, list[Variable]]) -> None:
-        self.positions = list(params)
-        self.params = list(params.values())
-        self.slots = list(slots)
-        self.memories = [Memory(self.params), *map(Memory, slots.values())]
-
-    def updated(
-        self,
-        optimizer: Optimizer,
-        flat: Sequence[Tensor],
-        grads: dict[int, Tensor],
-        scalars: dict[str, Any],
-    ) -> list[Tensor]:
-        """Return the new parameters and slots, each flat, as a pure function of the old ones.
-
-        `grads` are by positions; parameters without a gradient stay as they are, and their slots.
-        """
-        pieces: list[list[Tensor]] = [[] for _ in flat]
-        done, size = 0, flat[0].shape[0]
-        for stretch, members, decays in self._stretches(optimizer, grads):
-            start, stop, _ = stretch.indices(size)
-            parts = [ops.reshape(grads[i], (grads[i].size,)) for i in members]
-            param, *old = flat if stop - start == size else [t[stretch] for t in flat]
-            grad = label(ops.concatenate(parts), "gradients")
-            slots = dict(zip(self.slots, old, strict=True))
-            param, slots = optimizer.stepped(param, grad, slots, scalars, decays)
-            new = [param, *(slots[name] for name in self.slots)]
-            for found, t, part in zip(pieces, flat, new, strict=True):
-                found += [t[done:start]] * (start > done) + [part]
-            done = stop
-        for found, t in zip(pieces, flat, strict=True):
-            found += [t[done:]] * (done < size)
-        return [found[0] if len(found) == 1 else ops.concatenate(found) for found in pieces]
-
-    def _stretches(
-        self, optimizer: Optimizer, grads: dict[int, Tensor]
-    ) -> list[tuple[slice, list[int], bool]]:
-        """Return the stretches of memory that are updated alike: slice, positions, do they decay?
-
-        All of it is one stretch, unless some gradients are missing or some weights do not decay.
-        """
-        decays = [optimizer.decays(v) for v in self.params]
-        if len(set(decays)) == 1 and all(i in grads for i in self.positions):
-            return [(slice(None), self.positions, decays[0])]
-        rows = zip(self.memories[0].slices, self.positions, decays, strict=True)
-        return [(stretch, [i], decay) for stretch, i, decay in rows if i in grads]
 
 
 class Optimizer(Configurable):
@@ -211,7 +151,8 @@ class Optimizer(Configurable):
         """Return the parameter, which may decay first, and the slots after a step."""
         if decays:
             param = param - param * self.weight_decay * scalars["learning_rate"]
-        return self.update(param, grad, slots, scalars)
+        param, new = self.update(param, grad, slots, scalars)
+        return param, slots | new
 
     def slots_of(self, variable: Variable) -> dict[str, np.ndarray]:
         """Return copies of what is remembered of a variable, by name; 0 before the first step."""
@@ -266,26 +207,21 @@ class Optimizer(Configurable):
             )
         if len(set(variables)) < len(variables):
             raise ValueError("apply: expected each variable once, received one of them twice.")
-        pairs = [
-            (v, self._as_gradient(g, v))
-            for g, v in zip(grads, variables, strict=True)
-            if g is not None
-        ]
+        rows = list(zip(grads, variables, strict=True))
+        found = {v: self._as_gradient(g, v) for g, v in rows if g is not None}
         if not grads:
             return self.iterations  # nothing trains
-        if not pairs:
+        if not found:
             raise ValueError("No gradients provided for any variable.")
-        if len(pairs) < len(grads):
-            missing = [v.path for g, v in zip(grads, variables, strict=True) if g is None]
+        if missing := [v.path for g, v in rows if g is None]:
             warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
         self.build(variables)
         state = [[wrap(m.current()) for m in group.memories] for group in self.groups]
         with no_grad():
-            new = self.updated(state, dict(pairs), [self.next_scalars()] * len(state))
-        memories = [memory for group in self.groups for memory in group.memories]
-        for memory, flat in zip(memories, (t for group in new for t in group), strict=True):
-            memory.array[...] = flat.data
-            memory.version += 1
+            new = self.updated(state, found, [self.next_scalars()] * len(state))
+        for group, flats in zip(self.groups, new, strict=True):
+            for memory, flat in zip(group.memories, flats, strict=True):
+                memory.write(flat.data)
         self.count_step()
         return self.iterations
 
@@ -311,8 +247,7 @@ class Optimizer(Configurable):
 
     def count_step(self) -> None:
         """Note that a step was taken."""
-        count = self.iterations.array
-        count[...] = count.item() + 1
+        self.iterations.array[...] = self.iterations.array.item() + 1
         self.iterations.version += 1
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Variable:
@@ -444,10 +379,8 @@ class Optimizer(Configurable):
 
 
 def _norm(grads: Sequence[Tensor]) -> Tensor:
-    total = ops.sum(ops.square(grads[0]))
-    for grad in grads[1:]:
-        total = total + ops.sum(ops.square(grad))
-    return ops.sqrt(total)
+    first, *others = [ops.sum(ops.square(grad)) for grad in grads]
+    return ops.sqrt(sum(others, first))
 
 
 def _is_number(value: Any) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .. import tree
 from ..engine.gradcheck import check_grads
 from ..engine.tensor import Tensor, no_grad, wrap
 from ..engine.variable import stateless
@@ -34,10 +33,7 @@ def at_weights(model: Any, compute: Callable[[], Any]) -> Callable[..., Any]:
 
 def loss_of(model: Any, batch: Dataset) -> Callable[..., Tensor]:
     """Return the loss of a batch, as that of a test, as a function of the trainable weights."""
-    x, y, sample_weight = (
-        None if part is None else tree.map_structure(wrap, part)
-        for part in (batch.x, batch.y, batch.sample_weight)
-    )
+    x, y, sample_weight = batch.data.map(wrap)
     return at_weights(
         model, lambda: model.compute_loss(x, y, model(x), sample_weight, training=False)
     )

@@ -18,7 +18,7 @@ from ..engine.variable import Variable, stateless
 from ..layers.base import Layer
 from .compiled import StepCache
 from .data import Dataset, Stream
-from .objective import Objective, check_names
+from .objective import Objective, check_arguments, check_names
 from .step import Batch, Step
 
 
@@ -36,10 +36,14 @@ class Compilable(Layer):
     on_divergence = "warn"
     compiled = False
     run_eagerly = False
-    graph: Any = None  # the `models.graph.Graph` of the calls of its layers, where it is known
     _given_metrics: tuple[Any, Any] = (None, None)
     _objective: Objective | None = None
     _steps: dict[str, StepCache] | None = None
+
+    @property
+    def graph(self) -> Any:
+        """The graph of layer calls, a `models.graph.Graph`; None if it is not known."""
+        return None
 
     def compile(
         self,
@@ -80,19 +84,7 @@ class Compilable(Layer):
             For an unknown optimizer, a class instead of an object, and metrics that are no list,
             tuple or dict.
         """
-        for name, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
-            if value is not None and not isinstance(value, (list, tuple, dict)):
-                raise ValueError(
-                    f"Expected `{name}` argument to be a list, tuple, or dict. Received instead: "
-                    f"{name}={value} of type {type(value)}"
-                )
-        if loss_weights is not None and not isinstance(
-            loss_weights, (int, float, list, tuple, dict)
-        ):
-            raise ValueError(
-                "loss_weights: expected a number, or a list or dict of numbers, received "
-                f"{loss_weights!r}."
-            )
+        check_arguments(loss_weights, metrics, weighted_metrics)
         if on_divergence not in ("warn", "raise", "ignore"):
             raise ValueError(
                 f"on_divergence: expected 'warn', 'raise' or 'ignore', received {on_divergence!r}."
@@ -100,11 +92,8 @@ class Compilable(Layer):
         found = optimizers.get(optimizer)
         if found is None:
             raise ValueError("compile: expected an optimizer, received None.")
-        self.optimizer = found
-        self.loss = loss
-        self.on_divergence = on_divergence
-        self.loss_weights = loss_weights
-        self.run_eagerly = bool(run_eagerly)
+        self.optimizer, self.loss, self.loss_weights = found, loss, loss_weights
+        self.on_divergence, self.run_eagerly = on_divergence, bool(run_eagerly)
         self._given_metrics = (metrics, weighted_metrics)
         self._objective = self._steps = None
         self.compiled = True
@@ -153,7 +142,7 @@ class Compilable(Layer):
         """Run the model on a batch, and build it if needed; assignments to weights are not kept."""
         known = {v: wrap(v.array) for v in self.variables}
         with no_grad(), stateless(known):
-            return self(as_tensors(batch.x))
+            return self(batch.data.map(wrap).x)
 
     def _names_of(self, y_pred: Any) -> list[str]:
         """Return names for the outputs: their keys, or those of the layers that they come from."""
@@ -209,8 +198,3 @@ class Compilable(Layer):
             warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
         pairs = zip(weights.values(), found, strict=True)
         return [ops.zeros_like(weight) if g is None else g for weight, g in pairs]
-
-
-def as_tensors(data: Any) -> Any:
-    """Return the arrays of a batch as tensors, not copied: they are read in this step only."""
-    return None if data is None else tree.map_structure(wrap, data)

@@ -19,6 +19,21 @@ from ..metrics.lookup import resolve as resolve_metric
 BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # what these mean depends on the shapes
 
 
+def check_arguments(loss_weights: Any, metrics: Any, weighted_metrics: Any) -> None:
+    """Raise ValueError for arguments of `compile` that are of a wrong type."""
+    for name, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
+        if value is not None and not isinstance(value, (list, tuple, dict)):
+            raise ValueError(
+                f"Expected `{name}` argument to be a list, tuple, or dict. Received instead: "
+                f"{name}={value} of type {type(value)}"
+            )
+    if loss_weights is not None and not isinstance(loss_weights, (int, float, list, tuple, dict)):
+        raise ValueError(
+            f"loss_weights: expected a number, or a list or dict of numbers, received "
+            f"{loss_weights!r}."
+        )
+
+
 def check_names(loss: Any, *metrics_given: Any) -> None:
     """Raise ValueError for names of losses and metrics that are not known.
 

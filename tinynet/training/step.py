@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from .. import ops
 from ..compiler.record import label, section, short_name
 from ..engine.tensor import Tensor, grad_mode, wrap
 from ..engine.variable import Memory, Variable, stateless
 from ..layers.symbolic import within
 from ..optimizers.base import ParameterGroup
+from .data import Batch as Batch
 
 
 class State(NamedTuple):
@@ -33,14 +32,6 @@ class State(NamedTuple):
 
     groups: list[list[Any]]
     others: list[Any]
-
-
-class Batch(NamedTuple):
-    """Inputs, targets and weights of samples: structures, or None."""
-
-    x: Any
-    y: Any = None
-    sample_weight: Any = None
 
 
 class Step:
@@ -156,7 +147,7 @@ class Step:
     def read(self) -> State:
         """Return the state as arrays, at this moment; they change when the state is written."""
         groups = [[memory.current() for memory in group.memories] for group in self.groups]
-        return State(groups, [v.array for v in self.others])
+        return State(groups, [v.current() for v in self.others])
 
     def scalars(self) -> list[dict[str, float]]:
         """Return the numbers that the next update takes, for each group."""
@@ -176,7 +167,6 @@ class Step:
         """Write a new state, tensors, into the arrays of the old one, and count the step."""
         values = [*(t for group in state.groups for t in group), *state.others]
         for owner, value in zip(self.owners, values, strict=True):
-            np.copyto(owner.array, value.data)
-            owner.version += 1
+            owner.write(value.data)
         if self.groups:
             self.optimizer.count_step()

@@ -16,6 +16,7 @@ from ..compiler.jit import Jit
 from ..compiler.program import Program
 from ..compiler.record import record
 from ..engine.tensor import Operand, Tensor, as_tensor
+from ..models.model import Model
 from ..training.compiled import StepCache
 from .boxes import (
     Canvas,
@@ -100,7 +101,7 @@ def plot_graph(
     """
     check_rankdir(rankdir)
     needs_matplotlib()
-    if hasattr(thing, "trainable_weights") and hasattr(thing, "predict"):
+    if isinstance(thing, Model):
         _refuse_arguments(args, thing)
         demand(thing, "plot_graph")
         shown = Shown(shapes=True, dtype=False, names=True, activations=True, trainable=False)

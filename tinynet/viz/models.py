@@ -9,6 +9,8 @@ import os
 from typing import Any, NamedTuple
 
 from .. import tree
+from ..layers.symbolic import LayerCall
+from ..models.model import Model
 from .boxes import Cell, Drawing, arranged, box, check_rankdir, framed, on_canvas
 from .style import needs_matplotlib
 
@@ -85,10 +87,9 @@ class Shown(NamedTuple):
     trainable: bool
 
 
-def graph_of(model: Any) -> tuple[list[Any], list[Any]]:
-    """Return the layers of a model, and its calls of them; no calls if they are not known."""
-    graph = model if hasattr(model, "_plan") else getattr(model, "_graph", None)
-    return (model.layers, graph._plan) if graph else ([model], [])
+def graph_of(model: Model) -> tuple[list[Any], list[LayerCall]]:
+    """Return the layers of a model and the calls of them; the model alone if they are unknown."""
+    return (model.layers, model.graph.calls) if model.graph else ([model], [])
 
 
 def drawing_of(model: Any, shown: Shown, rankdir: str, expand_nested: bool) -> Drawing:
@@ -98,12 +99,12 @@ def drawing_of(model: Any, shown: Shown, rankdir: str, expand_nested: bool) -> D
     called = {id(call.layer): call for call in reversed(calls)}
     parts = []
     for layer in layers:
-        if expand_nested and layer is not model and graph_of_layers(layer):
+        if expand_nested and layer is not model and has_graph(layer):
             parts.append(framed(drawing_of(layer, shown, rankdir, True), layer.name, rankdir))
         else:
             parts.append(box(rows_of(layer, called.get(id(layer)), shown), rankdir))
     pairs = (
-        (number.get(id(x.node.layer)), number[id(call.layer)])
+        (number.get(id(x.call.layer)), number[id(call.layer)])
         for call in calls
         for x in tree.flatten(call.inputs)
     )
@@ -111,9 +112,9 @@ def drawing_of(model: Any, shown: Shown, rankdir: str, expand_nested: bool) -> D
     return arranged(parts, edges)
 
 
-def graph_of_layers(layer: Any) -> bool:
-    """Return whether a layer is a model whose layers and calls are known."""
-    return hasattr(layer, "get_layer") and bool(graph_of(layer)[1])
+def has_graph(layer: Any) -> bool:
+    """Return whether a layer is a model whose layer calls are known."""
+    return isinstance(layer, Model) and layer.graph is not None
 
 
 def rows_of(layer: Any, call: Any, shown: Shown) -> list[list[Cell]]:
