@@ -1,6 +1,6 @@
 """`jit`: a function of tensors, recorded once for each type of arguments, and run as source.
 
-Imports `source.py`. Read next: `../training.py`.
+Imports `numpy_printer.py`. Read next: `../training/step.py`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from .. import tree
 from ..configs import lookup as registry
 from ..engine.tensor import as_tensor, floatx, grad_mode, state, wrap
 from ..engine.variable import Memory, Variable, aligned
+from .numpy_printer import Source
 from .passes import simplify
 from .program import Program, Var, record
-from .source import Source
 
 
 class Executable:

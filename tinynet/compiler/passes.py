@@ -4,7 +4,7 @@ The same numbers to the last bit, but for the sign of a zero: a factor is only m
 multiplying by it is exact. Each pass is a small function; `simplify` runs them and checks the
 program after each.
 
-Imports `program.py`. Read next: `buffers.py`.
+Imports `program.py`. Read next: `memory.py`.
 """
 
 from __future__ import annotations
