@@ -176,12 +176,16 @@ VIEWS: dict[str, Any] = {  # primitives whose result shows the numbers of its fi
 
 
 class View(NamedTuple):
-    """How a slot is taken from another one: by a function of `VIEWS`, which gives it a label."""
+    """How a slot is taken from another one: by a function of `VIEWS`.
+
+    Without a label of its own it can be named after the slot `like`.
+    """
 
     base: Slot
     name: str
     params: dict[str, Any]
     label: str = ""
+    like: Slot | None = None
 
     @property
     def slot(self) -> Slot | None:
@@ -288,7 +292,8 @@ class Plan:
             whole, start = self._parts[v]
             params = {"start": start, "stop": start + v.size, "shape": v.shape}
             base = self._whole(whole, self.position[v])
-            self.slots[v] = self.take(View(base, "part", params, v.name))
+            like = next(iter(self.inputs(v)), None)
+            self.slots[v] = self.take(View(base, "part", params, v.name, like))
         elif v not in self.slots:  # a concatenation can be there already
             overwritten = self._overwritten(v, equation)
             self.slots[v] = self.fresh(v, self.position[v]) if overwritten is None else overwritten
@@ -302,7 +307,7 @@ class Plan:
         )
         if name == "broadcast_to" and base.size == v.size:  # NumPy lets nobody write to it
             name, params = "reshape", {"newshape": v.shape}
-        view = View(base, name, params, v.name)
+        view = View(base, name, params, v.name, base)
         possible = view.slot is not None and not (v in self._in_order and view.slot.repeats)
         if possible:
             self.slots[v] = self.take(view)

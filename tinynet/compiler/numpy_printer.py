@@ -156,22 +156,23 @@ class Printer:
         return "\n".join([*lines, "", f"    {end}"]) + "\n"
 
     def _header(self) -> Iterator[str]:
-        """Yield the lines that make buffers and views; a view for one other view is part of it."""
+        """Yield the lines that make buffers and views; what only one view needs is part of it."""
         texts: dict[Slot, str] = {}
         for slot, view in self._made.items():
-            if not self._uses[slot]:
+            if not self._uses[slot] or _is_argument(slot, view):
+                texts[slot] = self._names.get(slot, "")
                 continue
-            texts[slot] = name = self._names[slot]
-            if view is not None:
-                text = VIEWS[view.name](texts[view.base], view)
-                if not self._needed[slot] and self._uses[slot] == 1 and len(text) <= INLINE:
-                    texts[slot] = text
-                    continue
-            elif _is_argument(slot, view):
-                continue
+            text = (
+                self._buffer(slot.buffer)
+                if view is None
+                else VIEWS[view.name](texts[view.base], view)
+            )
+            once = self._uses[slot] == 1 and not self._needed[slot] and len(text) <= INLINE
+            if once and (view is not None or slot.buffer.kind == "constant"):
+                texts[slot] = text
             else:
-                text = self._buffer(slot.buffer)
-            yield f"{name} = {text}"
+                texts[slot] = self._names[slot]
+                yield f"{self._names[slot]} = {text}"
 
     def _buffer(self, buffer: Buffer) -> str:
         if buffer.value is not None:
@@ -320,7 +321,8 @@ def _label(slot: Slot, view: View | None, names: dict[Slot, str]) -> str:
         ending = ENDINGS.get(view.name, "view")
         if view.name == "reshape" and slot.ndim < 2:
             ending = ("0d", "flat")[slot.ndim]
-        return view.label or (f"{names[view.base]}_{ending}" if view.base in names else "")
+        like = names.get(view.like or view.base)
+        return view.label or (f"{like}_{ending}" if like else "")
     buffer = slot.buffer
     if is_literal(buffer.value):
         return "c" + str(buffer.value[()]).removesuffix(".0")  # type: ignore[index]
