@@ -31,8 +31,8 @@ from strategies import LAYOUTS
 
 import tinynet as tn
 from tinynet import ops, tree
-from tinynet.compiler.memory import Plan
 from tinynet.compiler.jit import Executable
+from tinynet.compiler.memory import Plan
 from tinynet.compiler.passes import simplify
 from tinynet.engine.primitives import REGISTRY
 from tinynet.engine.tensor import Tensor
