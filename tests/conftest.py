@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from tinynet.engine.tensor import state
+from tinynet.engine.bind import state
+from tinynet.engine.tensor import floatx, set_floatx
 
 settings.register_profile("dev", max_examples=20, deadline=None)
 settings.register_profile("ci", max_examples=20, deadline=None, derandomize=True, database=None)
@@ -22,8 +23,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
 def engine_state() -> dict[str, Any]:
-    """Return this thread's modes (grad, stand-ins for variables, floatx, ...) by name."""
-    return {name: copy(getattr(state, name)) for name in dir(state) if not name.startswith("_")}
+    """Return this thread's modes (grad, substitutes of variables, recorder) by name, and floatx."""
+    modes = {name: copy(getattr(state, name)) for name in dir(state) if not name.startswith("_")}
+    return {**modes, "floatx": floatx()}
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +35,10 @@ def no_leak_of_global_state() -> Iterator[None]:
     yield
     leaked = [name for name, value in engine_state().items() if value != modes.get(name)]
     for name in leaked:
-        setattr(state if name in vars(state) else type(state), name, modes.get(name))
+        if name == "floatx":
+            set_floatx(modes[name])
+        else:
+            setattr(state, name, modes.get(name))
     if np.seterr(**errors) != errors:
         leaked.append("np.geterr()")
     if leaked:

@@ -29,9 +29,8 @@ from . import (
     utils,
 )
 from .compiler.jit import jit
-from .engine import numpy_protocol as _numpy_protocol  # noqa: F401 (installs itself)
 from .engine.autodiff import grad, hessian, hvp, jacobian, value_and_grad, vjp
-from .engine.gradcheck import check_grads, check_model_grads
+from .engine.gradcheck import check_grads
 from .engine.tensor import Tensor, no_grad, tensor
 from .engine.variable import Variable
 from .initializers import Initializer
@@ -41,6 +40,7 @@ from .metrics import Metric
 from .models import Model, Sequential
 from .optimizers import Optimizer
 from .regularizers import Regularizer
+from .training.at_weights import check_model_grads
 from .training.divergence import DivergenceWarning
 
 __version__ = "0.1.0"

@@ -1,27 +1,27 @@
-"""Nested lists, tuples and dicts of things, as models take and return them.
+"""Nested structures: lists, tuples, named tuples and dicts of arrays, as models take and return.
 
-Imports NumPy alone. Read next: `layers.py`.
+Imports NumPy alone. Read next: `compiler/program.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 
 def is_structure(value: Any) -> bool:
-    """Return whether `value` holds several things: a dict, or a list or tuple of arrays.
+    """Return whether `value` is a structure: a dict, or a list or tuple of arrays or None.
 
-    A list of numbers, nested or not, is data: one thing.
+    A list of numbers, nested or not, is data, and so a leaf.
 
     >>> import numpy as np
     >>> is_structure([np.ones(2), np.ones(3)]), is_structure([[1.0, 2.0], [3.0, 4.0]])
     (True, False)
     """
     if isinstance(value, (list, tuple)):
-        return not value or any(_is_array(v) or is_structure(v) for v in value)
+        return not value or any(v is None or _is_array(v) or is_structure(v) for v in value)
     return isinstance(value, dict)
 
 
@@ -47,5 +47,36 @@ def map_structure(f: Callable[[Any], Any], structure: Any) -> Any:
     if isinstance(structure, dict):
         return {key: map_structure(f, structure[key]) for key in sorted(structure)}
     if is_structure(structure):
-        return type(structure)(map_structure(f, part) for part in structure)
+        parts = [map_structure(f, part) for part in structure]
+        return type(structure)(*parts) if hasattr(structure, "_fields") else type(structure)(parts)
     return f(structure)
+
+
+def leaves(structure: Any) -> list[Any]:
+    """Return the things in `structure`, as `flatten` does, without None."""
+    return [leaf for leaf in flatten(structure) if leaf is not None]
+
+
+def pack_sequence_as(structure: Any, flat_sequence: Iterable[Any]) -> Any:
+    """Return a structure of the same form with these leaves, in order; None stays None.
+
+    The inverse of `leaves`.
+
+    Raises
+    ------
+    ValueError
+        When `flat_sequence` has fewer or more elements than `structure` has leaves.
+
+    >>> import numpy as np
+    >>> pack_sequence_as({"a": np.ones(2), "b": [None, np.ones(3)]}, [1, 2])
+    {'a': 1, 'b': [None, 2]}
+    """
+    values = list(flat_sequence)
+    expected = len(leaves(structure))
+    if len(values) != expected:
+        raise ValueError(
+            f"flat_sequence: expected {expected} elements, one per leaf of the structure, "
+            f"received {len(values)}."
+        )
+    rest = iter(values)
+    return map_structure(lambda leaf: None if leaf is None else next(rest), structure)

@@ -12,8 +12,9 @@ from strategies import BROADCASTABLE, typical
 
 import tinynet as tn
 from tinynet import ops
-from tinynet.engine import functional, primitives
-from tinynet.engine.primitives import REGISTRY
+from tinynet.engine import functional
+from tinynet.engine.bind import PRIMITIVES
+from tinynet.engine.primitives import elementwise, indexing, products, shapes
 
 A = np.array([[1.5, -2.0, 0.5], [3.0, 0.25, -1.0]])
 SQUARE = np.array([[2.0, 1.0], [0.5, 3.0]])
@@ -25,11 +26,11 @@ def shared_names() -> set[str]:
     """Return the names that our functions of tensors share with NumPy's."""
     ours = {
         name
-        for module in (primitives, functional)
+        for module in (elementwise, shapes, products, indexing, functional)
         for name, f in vars(module).items()
         if callable(f) and getattr(f, "__module__", None) == module.__name__
     }
-    return {name for name in ours | set(REGISTRY) if callable(getattr(np, name, None))}
+    return {name for name in ours | set(PRIMITIVES) if callable(getattr(np, name, None))}
 
 
 UFUNCS = sorted(name for name in shared_names() if isinstance(getattr(np, name), np.ufunc))
@@ -102,11 +103,11 @@ def assert_ours(call: Call, of_ops: Call, of_numpy: Call, arrays: list[np.ndarra
 @pytest.mark.parametrize("name", UFUNCS)
 def test_a_ufunc_of_tensors_is_our_function_of_that_name(name):
     f = getattr(np, name)
-    for arrays in (typical(case) for case in REGISTRY[name].cases):
+    for arrays in (typical(case) for case in PRIMITIVES[name].cases):
         assert_ours(f, getattr(ops, name), f, arrays)
         found, _ = gradients(f, *arrays)
         assert isinstance(found, tn.Tensor)
-        assert found.requires_grad == (REGISTRY[name].rule(0) is not None)
+        assert found.requires_grad == (PRIMITIVES[name].rule(0) is not None)
 
 
 @over(ALL_CALLS, "call")
@@ -131,7 +132,7 @@ def test_variables_and_constants_are_taken_too(name):
     if name in CALLS:
         calls = [(lambda x, call=call: call(np, x), [A]) for call in CALLS[name]]
     else:
-        calls = [(getattr(np, name), typical(case)) for case in REGISTRY[name].cases]
+        calls = [(getattr(np, name), typical(case)) for case in PRIMITIVES[name].cases]
     for call, arrays in calls:
         expected = call(*arrays)
         assert_same(call(*map(tn.Variable, arrays)), expected)

@@ -27,9 +27,9 @@ from strategies import (
 )
 
 import tinynet as tn
-from tinynet.engine import primitives
-from tinynet.engine.primitives import REGISTRY, Case
-from tinynet.engine.tensor import Tensor, bind, wrap
+from tinynet.engine.bind import PRIMITIVES, Case, bind
+from tinynet.engine.primitives import elementwise, indexing, products, shapes
+from tinynet.engine.tensor import Tensor, wrap
 
 FLOATING = [
     (primitive, case)
@@ -37,7 +37,7 @@ FLOATING = [
     if as_function(primitive, case)(*map(wrap, typical(case))).dtype.kind == "f"
 ]
 LINEAR = [(primitive, case) for primitive, case in CASES if primitive.linear]
-every_primitive = pytest.mark.parametrize("primitive", REGISTRY.values(), ids=REGISTRY)
+every_primitive = pytest.mark.parametrize("primitive", PRIMITIVES.values(), ids=PRIMITIVES)
 
 
 def direction(seed: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -170,7 +170,7 @@ def test_a_linear_primitive_is_its_own_derivative_exactly(primitive, case, data,
     assert_equal_products(ct, f(*map(wrap, vs)).data, *flat, tol=1e-14)
 
 
-@pytest.mark.parametrize("primitive", [p for p in REGISTRY.values() if not p.linear], ids=repr)
+@pytest.mark.parametrize("primitive", [p for p in PRIMITIVES.values() if not p.linear], ids=repr)
 @np.errstate(all="ignore")
 def test_a_primitive_not_called_linear_is_not(primitive):
     def is_additive(f: Callable[..., Tensor], xs: Any, zs: Any) -> bool:
@@ -304,16 +304,17 @@ def test_every_primitive_has_a_case(primitive):
     assert primitive.cases
 
 
-PUBLIC = [
-    name
-    for name, function in vars(primitives).items()
-    if name in REGISTRY and inspect.isfunction(function)
-]
+PUBLIC = {
+    name: function
+    for module in (elementwise, shapes, products, indexing)
+    for name, function in vars(module).items()
+    if name in PRIMITIVES and inspect.isfunction(function)
+}
 
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_every_public_function_of_a_primitive_is_in_ops_and_documented(name):
     function = getattr(tn.ops, name)
-    assert function is getattr(primitives, name)
+    assert function is PUBLIC[name]
     assert function.__name__ == name
     assert inspect.getdoc(function)

@@ -19,7 +19,8 @@ from strategies import SEEDS
 import tinynet as tn
 from tinynet import ops, tree
 from tinynet.compiler import kernels, numpy_printer
-from tinynet.compiler.program import Program, record
+from tinynet.compiler.program import Program
+from tinynet.compiler.record import record
 from tinynet.engine.primitives import REGISTRY, Case
 from tinynet.engine.tensor import Primitive, Tensor, bind
 

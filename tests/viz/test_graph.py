@@ -12,7 +12,7 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 
 import tinynet as tn
 from tinynet import viz
-from tinynet.compiler.program import record
+from tinynet.compiler.record import record
 from tinynet.layers import Add, Dense, Input
 
 

@@ -20,7 +20,8 @@ from ..engine.tensor import as_tensor, floatx, grad_mode, state, wrap
 from ..engine.variable import Memory, Variable, aligned
 from .numpy_printer import Source
 from .passes import simplify
-from .program import Program, Var, record
+from .program import Program, Var
+from .record import record
 
 
 class Executable:
@@ -92,7 +93,6 @@ class Compiled(NamedTuple):
     """A function, compiled for one type of arguments."""
 
     executable: Executable
-    form: Any  # the structure of the results
     tracked: bool  # does a gradient flow from them to tensors that are no arguments?
     frozen: tuple[Variable, ...]  # what they would be tracked by, too, if it became trainable
 
@@ -127,8 +127,9 @@ class Jit:
         compiled = self._for(args)
         if state.grad and (compiled.tracked or any(v.trainable for v in compiled.frozen)):
             return self.function(*args)
-        arrays = iter(compiled.executable(*(t.data for t in tensors)))
-        return tree.map_structure(lambda _: wrap(next(arrays)), compiled.form)
+        executable = compiled.executable
+        results = map(wrap, executable(*(t.data for t in tensors)))
+        return tree.pack_sequence_as(executable.program.form, results)
 
     def __reduce__(self) -> str:
         """Copy and pickle as Python does with functions: by name."""
@@ -152,33 +153,27 @@ class Jit:
             return self._compiled[key]
 
     def _compile(self, args: Any) -> Compiled:
-        form: Any = None
         tracked = False
 
-        def flat(*xs: Any) -> list[Any]:
-            nonlocal form, tracked
-            rest = iter(xs)
-            found = self.function(*(tree.map_structure(lambda _: next(rest), x) for x in args))
-            form = tree.map_structure(lambda t: Var((), np.dtype(bool)), found)
-            outputs = [as_tensor(t) for t in tree.flatten(found)]
-            tracked = any(t.tracked for t in outputs)
-            return outputs
+        def traced(*args: Any) -> Any:
+            nonlocal tracked
+            result = tree.map_structure(as_tensor, self.function(*args))
+            tracked = any(t.tracked for t in tree.leaves(result))
+            return result
 
         with grad_mode(True):
-            tensors = [wrap(t.data) for t in tree.flatten(args)]
-            program = record(flat, tensors, self._names(args))
+            program = record(traced, args, self._names())
         executable = Executable(simplify(program), registry.name_of(self.function))
         frozen = tuple(v for v in program.captured.values() if not v.trainable)
-        return Compiled(executable, form, tracked, frozen)
+        return Compiled(executable, tracked, frozen)
 
-    def _names(self, args: Any) -> list[str]:
-        """Return the name of the parameter, for each tensor in `args`."""
+    def _names(self) -> list[str]:
+        """Return the names of the positional parameters."""
         try:
             parameters = inspect.signature(self.function).parameters.values()
-        except (TypeError, ValueError):  # some callables do not tell
+        except (TypeError, ValueError):  # some callables have no signature
             return []
-        names = (p.name for p in parameters if p.kind < p.VAR_POSITIONAL)
-        return [name for name, x in zip(names, args, strict=False) for _ in tree.flatten(x)]
+        return [p.name for p in parameters if p.kind < p.VAR_POSITIONAL]
 
 
 def jit(function: Callable[..., Any]) -> Jit:

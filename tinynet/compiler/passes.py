@@ -18,7 +18,8 @@ import numpy as np
 
 from ..engine import primitives as p
 from ..engine.tensor import Equation, Primitive, no_grad, wrap
-from .program import Program, Var, infer, is_elementwise, record, stand_in, typecheck
+from .program import Program, Var, infer, is_elementwise, typecheck
+from .record import record, stand_in
 
 OF = p.REGISTRY
 Pass = Callable[[Program], Program]
@@ -45,8 +46,7 @@ class Rewrite:
 
     def new(self, like: Var, name: str, *inputs: Var, **params: Any) -> Var:
         """Return a new variable, computed from `inputs` where `like` would be."""
-        v = infer(OF[name], inputs, params)
-        v.section = like.section
+        v = Var(*infer(OF[name], inputs, params, self.old.types), section=like.section)
         return self.keep(v, OF[name], inputs, params)
 
     def constant(self, array: Any) -> Var:
@@ -77,8 +77,9 @@ def lower(program: Program) -> Program:
             continue
         examples = [wrap(stand_in(x.shape, x.dtype)) for x in inputs]
         with no_grad():
-            parts = record(lambda *xs, f=primitive.impl: [f(*xs)], examples)
+            parts = record(primitive.impl, examples)
         new.constants |= parts.constants
+        program.types.update(parts.types)
         stands = dict(zip(parts.inputs, inputs, strict=True))
         for part, (inner, xs, inner_params) in parts.equations.items():
             out = v if part is parts.outputs[0] else part

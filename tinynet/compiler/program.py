@@ -1,22 +1,21 @@
-"""Programs: what a function of tensors did, as equations in order.
+"""Programs: equations between variables that have types, but no numbers.
 
-`record` runs a function once on example tensors and notes every operation that `bind` performs.
-The result is a `Program` in single-assignment form: each variable is computed once, before it is
-used. It prints as text, and `typecheck` says whether it is sound.
+A `Program` is in single-assignment form: each variable is computed once, before it is used. It
+prints as text, and `typecheck` checks it.
 
-Imports the engine. Read next: `passes.py`.
+Imports the engine and `tree.py`. Read next: `record.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..engine.tensor import Equation, Primitive, StandIn, Tensor, no_numbers, state, wrap
+from .. import tree
+from ..engine.tensor import Primitive
 from ..engine.variable import Variable
 
 
@@ -63,6 +62,12 @@ class Program:
     captured : dict from Var to Variable, read at each call
     equations : dict from Var to the Equation that computes it, whose inputs are Vars
     outputs : tuple of Var
+    args : tuple of trees of Vars
+        The arguments of the recorded function; `inputs` are their leaves.
+    form : tree
+        The structure of the recorded function's result; `outputs` are its leaves.
+    types : dict
+        The types that primitives gave when the program was recorded; see `infer`.
     """
 
     inputs: tuple[Var, ...]
@@ -70,6 +75,14 @@ class Program:
     captured: dict[Var, Variable]
     equations: dict[Var, Any]
     outputs: tuple[Var, ...]
+    args: tuple[Any, ...] = ()
+    form: Any = ()
+    types: dict[Any, Type] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def result(self) -> Any:
+        """The recorded function's result, with `outputs` as leaves."""
+        return tree.pack_sequence_as(self.form, self.outputs)
 
     def __str__(self) -> str:
         names = self.names()
@@ -104,183 +117,42 @@ def _shown(array: np.ndarray) -> str:
     return str(array) if array.size == 1 else "..."
 
 
-class Recording:
-    """What `bind` and variables tell while a function is recorded.
-
-    Without `numbers`, those of results are let go at once if they are others at each call: their
-    types are all that is asked for, and a step's results together take many times the memory of
-    the step.
-    """
-
-    def __init__(self, inputs: Sequence[Tensor], numbers: bool = True) -> None:
-        self.inputs = inputs
-        self.numbers = numbers
-        self.equations: dict[Tensor, Equation] = {}
-        self.variables: dict[Tensor, Variable] = {}
-        self.same: dict[Tensor, Tensor] = {}  # detached tensors, and what they were detached from
-        self.names: dict[Tensor, str] = {}
-        self.sections: dict[Tensor, str] = {}
-        self.section = ""
-        self._inputs = set(inputs)
-        self._read: dict[Variable, Tensor] = {}
-
-    def note(self, out: Tensor, equation: Equation) -> None:
-        """Note an operation."""
-        self.equations[out] = equation
-        self.sections[out] = self.section
-        kind = _types[_signature(*equation)] = (out.data.shape, out.data.dtype)
-        if any(type(x.data) is StandIn for x in equation.inputs):
-            out.data = stand_in(*kind)
-
-    def read(self, variable: Variable, value: Tensor) -> Tensor:
-        """Return what stands for a variable: not its value, which may have been kept from before.
-
-        The same tensor each time, so that gradients flow to it from everywhere.
-        """
-        if variable not in self._read:
-            data = value.data if self.numbers else stand_in(value.shape, value.dtype)
-            self._read[variable] = t = wrap(data)
-            t.tracked = value.tracked
-            self.variables[t] = variable
-        return self._read[variable]
-
-    def knows(self, t: Tensor) -> bool:
-        """Return whether `t` has other numbers at another call."""
-        t = self.origin(t)
-        return t in self._inputs or t in self.equations or t in self.variables
-
-    def origin(self, t: Tensor) -> Tensor:
-        """Return what `t` was detached from, or itself."""
-        while t in self.same:
-            t = self.same[t]
-        return t
-
-
-@contextmanager
-def recording(inputs: Sequence[Tensor], numbers: bool = True) -> Iterator[Recording]:
-    """Record the operations of this thread."""
-    before, state.recording = state.recording, Recording(inputs, numbers)
-    try:
-        yield state.recording
-    finally:
-        state.recording = before
-
-
-@contextmanager
-def section(name: str) -> Iterator[None]:
-    """Say which part of the program follows, for its readers; nothing if none is recorded."""
-    record = state.recording
-    if record is None:
-        yield
-        return
-    before, record.section = record.section, name
-    try:
-        yield
-    finally:
-        record.section = before
-
-
-def label(t: Tensor, name: str) -> Tensor:
-    """Return `t`; if a program is being recorded, its readers will see it by this name."""
-    if state.recording is not None:
-        state.recording.names[t] = name
-    return t
-
-
-def short_name(path: str) -> str:
-    """Return the last two parts of a path as an identifier: ``dense_kernel``."""
-    return "_".join(path.split("/")[-2:])
-
-
-def record(
-    f: Callable[..., Sequence[Tensor]], inputs: Sequence[Tensor], names: Sequence[str] = ()
-) -> Program:
-    """Return the program of ``f(*inputs)``, which returns a sequence of tensors.
-
-    Some functions raise when they see zeros, as an inverse does: these are run on numbers.
-    """
-    try:
-        return _record(f, inputs, names, False)
-    except (ValueError, ArithmeticError, IndexError):
-        return _record(f, inputs, names, True)
-
-
-def _record(
-    f: Callable[..., Sequence[Tensor]],
-    inputs: Sequence[Tensor],
-    names: Sequence[str],
-    numbers: bool,
-) -> Program:
-    """Record `f` on inputs of the same types: on their numbers, or on stand-ins for them."""
-    inputs = [wrap(np.asarray(t.data) if numbers else stand_in(t.shape, t.dtype)) for t in inputs]
-    with recording(inputs, numbers) as found, np.errstate(all="ignore"):
-        outputs = f(*inputs)
-    of: dict[Tensor, Var] = {}
-    constants: dict[Var, np.ndarray] = {}
-    captured: dict[Var, Variable] = {}
-
-    def var(t: Tensor, name: str = "") -> Var:
-        name = name or found.names.get(t, "")
-        t = found.origin(t)
-        if t not in of:
-            variable = found.variables.get(t)
-            name = name or found.names.get(t, "")
-            name = short_name(variable.path) if variable is not None else name
-            of[t] = Var(t.shape, t.dtype, name, found.sections.get(t, ""))
-            if variable is not None:
-                captured[of[t]] = variable
-            elif t not in found.equations and not is_input:
-                if type(t.data) is StandIn:  # of an earlier recording
-                    raise no_numbers()
-                constants[of[t]] = t.data
-        of[t].name = of[t].name or name
-        return of[t]
-
-    is_input = True
-    padded = (*names, *("" for _ in inputs[len(names) :]))
-    given = tuple(var(t, name) for t, name in zip(inputs, padded, strict=True))
-    is_input = False
-    equations = {}
-    for t, (primitive, xs, params) in found.equations.items():
-        arguments = tuple(var(x) for x in xs)
-        equations[var(t)] = Equation(primitive, arguments, params)  # type: ignore[arg-type]
-    return Program(given, constants, captured, equations, tuple(var(t) for t in outputs))
-
-
-def stand_in(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Return zeros for the numbers of a recorded tensor; they take the memory of one."""
-    return StandIn(shape, dtype, _ZERO, strides=(0,) * len(shape))
-
-
-_ZERO = bytes(16)  # no element is larger
-
-
 def is_elementwise(primitive: Any) -> bool:
     """Return whether a primitive is one of NumPy's elementwise functions."""
     return isinstance(primitive.impl, np.ufunc) and primitive.impl.signature is None
 
 
-_types: dict[Any, tuple[tuple[int, ...], np.dtype]] = {}  # what primitives were seen to give
+Type = tuple[tuple[int, ...], np.dtype]
 
 
-def infer(primitive: Primitive, inputs: Sequence[Var], params: dict[str, Any]) -> Var:
-    """Return a variable of the type that the primitive gives for inputs of these types.
+def infer(
+    primitive: Primitive, inputs: Sequence[Var], params: dict[str, Any], types: dict[Any, Type]
+) -> Type:
+    """Return the type that a primitive gives for inputs of these types.
 
-    Types are observed, not computed: where a recording has not yet shown this one, the primitive is
-    run on zeros.
+    Types are observed, not computed: one that is not among `types` is added there by running the
+    primitive on zeros.
     """
-    signature = _signature(primitive, inputs, params)
-    if signature not in _types:
-        zeros = [np.asarray(stand_in(x.shape, x.dtype)) for x in inputs]
+    key = signature(primitive, inputs, params)
+    if key not in types:
+        elementwise = is_elementwise(primitive)
+        zeros = [np.zeros((), x.dtype) for x in inputs]
+        if not elementwise:
+            zeros = [np.broadcast_to(zero, x.shape) for zero, x in zip(zeros, inputs, strict=True)]
         with np.errstate(all="ignore"):
             result = np.asarray(primitive.impl(*zeros, **params))
-        _types[signature] = (result.shape, result.dtype)
-    return Var(*_types[signature])
+        types[key] = result.shape, result.dtype
+    shape, dtype = types[key]
+    if is_elementwise(primitive):
+        shape = np.broadcast_shapes(*(x.shape for x in inputs))
+    return shape, dtype
 
 
-def _signature(primitive: Primitive, inputs: Sequence[Any], params: dict[str, Any]) -> Any:
-    types = tuple((x.shape, x.dtype) for x in inputs)
-    return primitive, types, tuple(sorted(params.items()))
+def signature(primitive: Primitive, inputs: Sequence[Any], params: dict[str, Any]) -> Any:
+    """Return what the type of a result depends on: of elementwise functions the dtypes alone."""
+    if is_elementwise(primitive):
+        return primitive, tuple([x.dtype for x in inputs])
+    return primitive, tuple([(x.shape, x.dtype) for x in inputs]), tuple(sorted(params.items()))
 
 
 def typecheck(program: Program) -> Program:
@@ -294,7 +166,7 @@ def typecheck(program: Program) -> Program:
     for v, (primitive, inputs, params) in program.equations.items():
         assert v not in known, f"{primitive.name} computes a variable twice"
         assert known.issuperset(inputs), f"{primitive.name} uses a variable before it is known"
-        given = infer(primitive, inputs, params)
+        given = Var(*infer(primitive, inputs, params, program.types))
         assert given.type == v.type, f"{primitive.name} gives {given.type_text}, not {v.type_text}"
         known.add(v)
     assert known.issuperset(program.outputs), "an output is not computed"

@@ -1,11 +1,10 @@
 """Derivatives: the tape, walked backwards.
 
-Every function here comes down to `cotangents`: give the result a cotangent, go through the
-equations from the last to the first, and let each primitive's rules hand it on to its inputs. The
-rules are operations of tensors, so a derivative can be differentiated like anything else.
+Every function here uses `cotangents`: it gives the result a cotangent, goes through the equations
+from the last to the first, and applies each primitive's rules to get the cotangents of its inputs.
+Rules are tensor operations, so a derivative can be differentiated like anything else.
 
-Imports `functional.py`. Read next: `tests/test_primitives.py`, then `compiler/program.py` or, for
-networks, `layers.py`.
+Imports `functional.py`. Read next: `operators.py`.
 """
 
 from __future__ import annotations
@@ -16,33 +15,32 @@ from typing import Any
 
 import numpy as np
 
-from . import (
-    functional as F,  # noqa: N812 (the field's custom)
-    primitives as p,
-)
-from .tensor import Operand, Tensor, as_tensor, bind, grad_mode, state
+from . import functional
+from .bind import bind, grad_mode, state
+from .primitives import elementwise, products, shapes
+from .tensor import Operand, Tensor, as_tensor
 
 
 def tape(root: Tensor, stop: Iterable[Tensor] = ()) -> list[Tensor]:
-    """Return the tracked tensors behind `root`, each before its inputs, not going beyond `stop`.
+    """Return the tracked tensors behind `root`, each before its inputs; those in `stop` are leaves.
 
-    Linear in the number of equations, and no deeper in calls for a longer chain.
+    Takes time linear in the number of equations, and no recursion.
     """
     leaves = set(stop)
-    inputs: dict[Tensor, list[Tensor]] = {}  # of the reached tensors, those that are tracked
-    uses: dict[Tensor, int] = {}  # how often each is among them
+    inputs: dict[Tensor, list[Tensor]] = {}  # the tracked inputs of each tensor
+    uses: dict[Tensor, int] = {}  # how many times a tensor is such an input
     pending = [root]
     while pending:
         t = pending.pop()
-        known = t.equation is not None and t not in leaves
-        inputs[t] = [x for x in t.equation.inputs if x.tracked] if known else []  # type: ignore[union-attr]
+        equation = None if t in leaves else t.equation
+        inputs[t] = [x for x in equation.inputs if x.tracked] if equation else []
         for x in inputs[t]:
             if x not in uses:
                 uses[x] = 0
                 pending.append(x)
             uses[x] += 1
     order = [root]
-    for t in order:  # grows while it is read: a tensor enters when all that used it have
+    for t in order:  # grows on the way: a tensor is appended after everything that used it
         for x in inputs[t]:
             uses[x] -= 1
             if not uses[x]:
@@ -55,15 +53,15 @@ def cotangents(
 ) -> dict[Tensor, Tensor]:
     """Return the cotangents of the tensors `wrt`, by default of all leaves, along the tape.
 
-    `ct` is that of ``order[0]``. Only rules on the way to what is asked for are run.
+    `ct` is the cotangent of ``order[0]``. Only the rules on paths to `wrt` are run.
     """
     wanted = {t for t in order if t.equation is None} if wrt is None else set(wrt)
-    needed = set(order) if wrt is None else _ways(order, wanted)
+    needed = set(order) if wrt is None else _dependent(order, wanted)
     cts = {order[0]: ct}
     for t in order:
-        if t not in cts or t in wanted or t not in needed:
+        if t not in cts or t in wanted or t not in needed or t.equation is None:
             continue
-        primitive, inputs, params = t.equation  # type: ignore[misc]
+        primitive, inputs, params = t.equation
         ct = cts.pop(t)
         for i, x in enumerate(inputs):
             rule = primitive.rule(i) if x in needed else None
@@ -73,8 +71,8 @@ def cotangents(
     return {x: cts[x] for x in wanted if x in cts}
 
 
-def _ways(order: list[Tensor], wanted: set[Tensor]) -> set[Tensor]:
-    """Return those of the tape that are wanted or were computed from what is."""
+def _dependent(order: list[Tensor], wanted: set[Tensor]) -> set[Tensor]:
+    """Return the tensors of the tape that are wanted or depend on one that is."""
     found = set(wanted)
     for t in reversed(order):
         if t.equation is not None and not found.isdisjoint(t.equation.inputs):
@@ -83,35 +81,35 @@ def _ways(order: list[Tensor], wanted: set[Tensor]) -> set[Tensor]:
 
 
 def unbroadcast(ct: Tensor, primal: Tensor) -> Tensor:
-    """Return `ct` in the shape and dtype of `primal`, summed where that was broadcast."""
+    """Return `ct` in the shape and dtype of `primal`: summed over the axes that were broadcast."""
     shape = primal.data.shape
     if ct.data.shape != shape:
         new = ct.data.ndim - len(shape)
         kept = enumerate(shape, start=new)
         axes = (*range(new), *(i for i, n in kept if n == 1 and ct.data.shape[i] != 1))
-        ct = p.sum(ct, axes)
+        ct = products.sum(ct, axes)
         if ct.data.shape != shape:
-            ct = p.reshape(ct, shape)
-    return ct if ct.data.dtype is primal.data.dtype else p.cast(ct, primal.dtype)
+            ct = shapes.reshape(ct, shape)
+    return ct if ct.data.dtype is primal.data.dtype else elementwise.cast(ct, primal.dtype)
 
 
 def backward(self: Operand, ct: Any = None) -> None:
-    """Leave at each leaf with ``requires_grad`` the gradient of this tensor, in its `grad`.
+    """Add the gradient of this tensor to the `grad` of each leaf with ``requires_grad``.
 
-    Adds to what is there; `zero_grad` forgets it.
+    `zero_grad` resets it.
 
     Parameters
     ----------
     ct : array of this tensor's shape, optional
-        The cotangent to start from. A scalar needs none: it is 1.
+        The cotangent to start from; 1 for a scalar.
 
     Raises
     ------
     ValueError
-        If this tensor was not computed from one that requires a gradient, or is no scalar and `ct`
-        is missing or of another shape.
+        If this tensor was not computed from one that requires a gradient, or if it is not a scalar
+        and `ct` is missing or has another shape.
     TypeError
-        While a function is recorded to be compiled, as numbers are left here.
+        While a function is recorded to be compiled, since gradients are numbers.
 
     >>> import tinynet as tn
     >>> w = tn.tensor(3.0, requires_grad=True)
@@ -123,17 +121,17 @@ def backward(self: Operand, ct: Any = None) -> None:
     if state.recording is not None:
         raise TypeError(
             "backward(): a function that is recorded to be compiled cannot leave gradients at its "
-            "tensors, as it would do so this once only. Use tn.grad or tn.vjp, which return them, "
-            "or run without compilation (run_eagerly=True, or no tn.jit)."
+            "tensors: it would do so only once. Use tn.grad or tn.vjp, which return them, or run "
+            "without compilation (run_eagerly=True, or no tn.jit)."
         )
     if not root.tracked:
         raise ValueError(
-            "backward(): this tensor was not computed from any with requires_grad=True (or it was "
-            "computed within no_grad)."
+            "backward(): this tensor was not computed from a tensor with requires_grad=True, or "
+            "it was computed under no_grad."
         )
     if ct is None and root.shape != ():
         raise ValueError(
-            f"backward(): a gradient is that of a scalar, but this tensor has shape {root.shape}. "
+            f"backward(): only a scalar has a gradient, but this tensor has shape {root.shape}. "
             "Reduce it, for example with .sum(), or pass the cotangent ct."
         )
     start = as_tensor(1.0, root.dtype) if ct is None else _cotangent(ct, root)
@@ -143,36 +141,33 @@ def backward(self: Operand, ct: Any = None) -> None:
         leaf.grad = part.data.copy() if leaf.grad is None else np.asarray(leaf.grad + part.data)
 
 
-Operand.backward = backward  # type: ignore[attr-defined]
-
-
 def gradients(y: Tensor, xs: Sequence[Tensor]) -> list[Tensor | None]:
-    """Return the gradient of the scalar `y` in each of the tensors it was computed from, or None.
+    """Return the gradient of the scalar `y` in each of `xs`; None where `y` does not depend on it.
 
-    Leaves nothing at the tensors and no tape behind the result.
+    Changes no tensor. The gradients have no tape.
     """
     with grad_mode(False):
-        found = cotangents(tape(y), F.ones_like(y), xs) if y.tracked else {}
+        found = cotangents(tape(y), functional.ones_like(y), xs) if y.tracked else {}
     return [found.get(x) for x in xs]
 
 
 def _cotangent(ct: Any, y: Tensor, argument: str = "ct", of: str = "the result") -> Tensor:
-    ct = p.cast(as_tensor(ct, y.dtype), y.dtype)
+    ct = elementwise.cast(as_tensor(ct, y.dtype), y.dtype)
     if ct.shape != y.shape:
         raise ValueError(f"{argument}: expected the shape of {of}, {y.shape}, received {ct.shape}.")
     return ct
 
 
 def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Tensor, Callable[[Any], tuple[Tensor, ...]]]:
-    """Return ``f(*primals)`` and its pullback, which maps a cotangent of it to those of `primals`.
+    """Return ``f(*primals)`` and its pullback: from a cotangent of it to those of `primals`.
 
-    The vector-Jacobian product: ``pullback(ct)[i]`` is ``ct @ J`` for the Jacobian J in argument i,
-    of the argument's shape and dtype, and can be differentiated again.
+    The vector-Jacobian product: ``pullback(ct)[i]`` is ``ct @ J`` for the Jacobian J in argument i.
+    It has the argument's shape and dtype and can be differentiated again.
 
     Raises
     ------
     ValueError
-        For a primal of integers or bools; for a `ct` of another shape than the result.
+        For a primal of integers or bools, and for a `ct` whose shape is not the result's.
 
     >>> import tinynet as tn
     >>> y, pullback = tn.vjp(lambda a, b: a * b, 2.0, 3.0)
@@ -184,7 +179,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Tensor, Callable[[Any], t
     with grad_mode(True):
         y = as_tensor(f(*xs))
     order = tape(y, stop=xs)
-    # More than these arguments may be behind y. Only then can somebody want to go back further.
+    # y may depend on more than these arguments. Only then can it be differentiated further.
     known = set(xs)
     outer = any(x.tracked for x in given)
     outer = outer or any(t.tracked and t.equation is None and t not in known for t in order)
@@ -193,23 +188,23 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Tensor, Callable[[Any], t
         start = _cotangent(ct, y)
         with grad_mode(state.grad and (outer or start.tracked)):
             found = cotangents(order, start, known) if y.tracked else {}
-        return tuple(found[x] if x in found else F.zeros_like(x) for x in xs)
+        return tuple(found[x] if x in found else functional.zeros_like(x) for x in xs)
 
     return y if outer and state.grad else y.detach(), pullback
 
 
 def _argument(x: Tensor) -> Tensor:
-    """Return `x` as a tensor of its own, so that only what is passed on as argument counts."""
+    """Return a tensor equal to `x`, so that other uses of `x` do not count as uses of the argument."""
     if x.tracked and state.grad:
-        return bind(p.alias, x)
+        return bind(elementwise.alias, x)
     out = x.detach()
     out.requires_grad = True
     return out
 
 
 def _at(f: Callable[..., Any], argnums: int | tuple[int, ...], args: Any, kwargs: Any) -> Any:
-    """Return `f` as a function of the arguments `argnums` alone, and these arguments."""
-    chosen = p.ints(argnums, "argnums")
+    """Return `f` as a function of its arguments `argnums` alone, and these arguments."""
+    chosen = shapes.ints(argnums, "argnums")
     if not all(-len(args) <= i < len(args) for i in chosen):
         raise ValueError(
             f"argnums: expected positions among {len(args)} arguments, received {argnums}."
@@ -231,13 +226,13 @@ def _like_argnums(argnums: Any, values: tuple[Any, ...]) -> Any:
 def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
     """Return a function that computes ``f(*args)`` and its gradient in the arguments `argnums`.
 
-    `f` takes tensors (arrays are converted) and returns a scalar. The gradient is a tensor, a tuple
-    of them if `argnums` is a tuple, with shape and dtype of the argument; it nests.
+    `f` takes tensors (arrays are converted) and returns a scalar. The gradient is a tensor with the
+    argument's shape and dtype, or a tuple of them if `argnums` is a tuple. Calls can be nested.
 
     Raises
     ------
     ValueError
-        When `f` returns no scalar, or an argument of `argnums` has no floating dtype.
+        If `f` does not return a scalar, or an argument of `argnums` has no floating dtype.
 
     >>> import tinynet as tn
     >>> tn.value_and_grad(lambda x: x**3)(2.0)
@@ -258,7 +253,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
 
 
 def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
-    """Return a function that computes the gradient of `f`; as `value_and_grad`, without the value.
+    """Return a function that computes the gradient of `f`: `value_and_grad` without the value.
 
     >>> import tinynet as tn
     >>> tn.grad(tn.grad(lambda x: x**3))(2.0)
@@ -269,10 +264,10 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
 
 
 def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
-    """Return a function that computes all derivatives of the result in the arguments `argnums`.
+    """Return a function that computes the Jacobian of `f` in the arguments `argnums`.
 
-    Its shape is that of the result followed by that of the argument. One walk per element of the
-    result.
+    Its shape is the shape of the result followed by that of the argument. The tape is walked once
+    per element of the result.
 
     >>> import tinynet as tn
     >>> tn.jacobian(lambda x: x * x)([1.0, 2.0])
@@ -294,13 +289,15 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
 
 def _stacked(rows: Any, y: Tensor, x: Any) -> Tensor:
     shape = y.shape + as_tensor(x).shape
-    return p.reshape(F.stack(rows), shape) if rows else F.zeros(shape, y.dtype)
+    return (
+        shapes.reshape(functional.stack(rows), shape) if rows else functional.zeros(shape, y.dtype)
+    )
 
 
 def hessian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
     """Return a function that computes the second derivatives of the scalar `f` in one argument.
 
-    Its shape is that of the argument, twice.
+    Its shape is the argument's shape, twice.
 
     >>> import tinynet as tn
     >>> tn.hessian(lambda x: x[0] * x[0] * x[1])([1.0, 2.0])
@@ -313,8 +310,8 @@ def hessian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
 def hvp(f: Callable[..., Any], primals: Any, vectors: Any) -> Any:
     """Return the Hessian of the scalar `f` at `primals`, times `vectors`, without forming it.
 
-    Both are one array, or tuples with one per argument of `f`; so is the result. The gradient of
-    the slope along the vectors (Pearlmutter, 1994), by two walks.
+    Both are one array, or tuples with one array per argument of `f`; so is the result. It is the
+    gradient of the slope along the vectors (Pearlmutter, 1994) and takes two walks.
 
     >>> import tinynet as tn
     >>> tn.hvp(lambda x: (x**3).sum(), [1.0, 2.0], [1.0, 1.0])
@@ -329,7 +326,7 @@ def hvp(f: Callable[..., Any], primals: Any, vectors: Any) -> Any:
     def slope(*at: Tensor) -> Tensor:
         parts = zip(grad(f, everywhere)(*at), vs, strict=True)
         products = (g * _cotangent(v, g, "vectors", "the primal") for g, v in parts)
-        return reduce(p.add, (product.sum() for product in products))
+        return reduce(elementwise.add, (product.sum() for product in products))
 
     products = grad(slope, everywhere)(*xs)
     return products if several else products[0]

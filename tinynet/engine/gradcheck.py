@@ -1,7 +1,7 @@
-"""Check derivatives against finite differences.
+"""Checks of derivatives against finite differences.
 
-Imports `autodiff.py`. Read next: `tests/test_gradcheck.py`, which breaks every rule there is and
-expects to be told.
+Imports `autodiff.py`. Read next: `../compiler/record.py`. `tests/engine/test_gradcheck.py` breaks
+every rule of every primitive and expects `check_grads` to fail.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from .autodiff import vjp
-from .tensor import Tensor, as_tensor, no_grad, wrap
-from .variable import stateless
+from .bind import no_grad
+from .tensor import Tensor, as_tensor, wrap
 
 
 def check_grads(
@@ -29,24 +29,24 @@ def check_grads(
 
     For random cotangents ct and directions v it compares ``<ct, J v>``, by differences, with
     ``<pullback(ct), v>``, one argument at a time; the second order does the same with the pullback
-    itself. All in float64, whatever dtype `args` have.
+    itself. Everything is computed in float64, whatever the dtypes of `args`.
 
     Parameters
     ----------
     f : function of tensors
         Smooth within `step` of `args`; returns one tensor.
     args : tuple of arrays
-        Integers and bools among them are passed on as they are.
+        Integers and bools among them are passed on unchanged.
     rtol : float
-        The largest error allowed, relative to the sizes of the terms that make the product up.
+        The largest error allowed, relative to the sizes of the terms of the product.
     step : float
-        Half the distance of the differences. They err by about ``step ** 2``.
+        Half the distance of the two points. The error of a difference is about ``step ** 2``.
 
     Raises
     ------
     AssertionError
-        Where they differ or are not finite, with a table of the arguments. Also when `f` or its
-        derivative has changed an argument.
+        If they differ or are not finite, with a table of the arguments; also if `f` or its
+        derivative changes an argument in place.
 
     >>> import tinynet as tn
     >>> tn.check_grads(lambda x: tn.ops.tanh(x) ** 2, ([0.5, -0.3],))
@@ -63,7 +63,7 @@ def _as_float64(x: Any) -> Tensor:
 def _check(
     f: Any, args: dict[str, Tensor], of: str, order: int, rtol: float, step: float, rng: Any
 ) -> None:
-    """Check the derivatives of `f`, called `of`, in those of its arguments that are floating."""
+    """Check the derivatives of `f`, which messages call `of`, in its floating arguments."""
     chosen = [name for name, x in args.items() if x.data.dtype.kind == "f"]
 
     def at(*xs: Any) -> Tensor:
@@ -109,7 +109,7 @@ def _products(
             return at(*(wrap(x) for x in xs)).data
 
     ahead, behind = shifted(step), shifted(-step)
-    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is told by the table
+    with np.errstate(invalid="ignore", over="ignore"):  # the table shows what is not finite
         left, right = ct * ((ahead - behind) / (2 * step)), slope * v
         size = np.abs(left).sum() + np.abs(right).sum() + 1e-6
         return float(left.sum()), float(right.sum()), float(size)
@@ -122,20 +122,3 @@ def _table(rows: list[Any], bad: list[Any], of: str) -> str:
         mark = "  <-- wrong" if row in bad else ""
         lines.append(f"{row[0]:>8}  {row[1]!s:<12}  {row[2]:>16.9g}  {row[3]:>16.9g}{mark}")
     return "\n".join(lines)
-
-
-def check_model_grads(model: Any, x: Any, y: Any, order: int = 1, **options: Any) -> None:
-    """Check the gradient of a compiled model's loss on (x, y) in each of its trainable weights.
-
-    Runs in float64 and leaves the model as it was. See `check_grads` for the options and what is
-    raised; argument i of the table is ``model.trainable_variables[i]``.
-    """
-    with no_grad():
-        model(x)  # which builds it, where that is still to be done
-    variables = model.trainable_variables
-
-    def loss(*weights: Tensor) -> Tensor:
-        with stateless(dict(zip(variables, weights, strict=True))):
-            return model.compute_loss(x, y, model(x))
-
-    check_grads(loss, tuple(v.numpy() for v in variables), order, **options)

@@ -1,129 +1,44 @@
-"""The tensor, what it came from, and `bind`, through which every operation passes.
+"""Tensors, the equations they come from, and the conversion of users' data to tensors.
 
-An operation is a `Primitive`: a NumPy function with the rules of its derivative. `bind` runs it
-and, where somebody will want to know, leaves an `Equation` on the result: which primitive, of which
-inputs. The equations behind a tensor are its tape; `autodiff.py` walks it backwards.
+An operation is a `Primitive`: a NumPy function with the rules of its derivative. An `Equation`
+says which primitive computed a tensor, from which inputs. The equations behind a tensor are its
+tape, which `autodiff.py` walks backwards.
 
-Imports NumPy alone. Read next: the first ten stanzas of `primitives.py`.
+Imports NumPy alone. Read next: `bind.py`.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import math
+import sys
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
 Rule = Callable[..., Any]
 
 
-class _State(threading.local):
-    """What one thread is doing: each thread starts with these values and changes only its own."""
-
-    grad = True  # do operations leave equations?
-    values: dict[Any, Tensor] = {}  # tensors standing in for variables (see variable.stateless)
-    recording: Any = None  # who wants to know of every operation (see compiler/program.py)
-    floatx = np.dtype("float32")  # what Python's numbers become; set on the class, for all threads
-
-
-state = _State()
-
-
-@contextmanager
-def grad_mode(enabled: bool) -> Iterator[None]:
-    """Turn the recording of equations on or off in this thread, and back again on leaving."""
-    before, state.grad = state.grad, enabled
-    try:
-        yield
-    finally:
-        state.grad = before
-
-
-def no_grad() -> Any:
-    """Run without recording: results need no memory for gradients, and have none.
-
-    A context manager and a decorator, for this thread alone; the former state is restored on
-    leaving, also by an exception.
-
-    >>> import tinynet as tn
-    >>> w = tn.tensor(3.0, requires_grad=True)
-    >>> with tn.no_grad():
-    ...     y = w * w
-    >>> y.requires_grad
-    False
-    """
-    return grad_mode(False)
-
-
-def floatx() -> str:
-    """Return the dtype that Python's numbers and lists become, ``"float32"`` unless set."""
-    return state.floatx.name
-
-
-def set_floatx(dtype: str) -> None:
-    """Set the dtype that Python's numbers, lists and new layers get, in every thread.
-
-    Raises
-    ------
-    ValueError
-        Unless `dtype` is ``"float16"``, ``"float32"`` or ``"float64"``.
-    """
-    if dtype not in ("float16", "float32", "float64"):
-        raise ValueError(
-            f"set_floatx: dtype must be 'float16', 'float32' or 'float64', received {dtype!r}."
-        )
-    _State.floatx = np.dtype(dtype)
-
-
-class StandIn(np.ndarray):
-    """Zeros in the place of the numbers of a tensor that is recorded: it has them at calls only.
-
-    NumPy computes with them while a recording goes on, and what comes of it is a stand-in again;
-    at any other time, and in other threads, it is refused.
-    """
-
-    def __array_function__(self, *args: Any) -> Any:
-        demand_recording()
-        return super().__array_function__(*args)
-
-
-def demand_recording() -> None:
-    """Raise if a tensor without numbers is used where no function is recorded."""
-    if state.recording is None or state.recording.numbers:
-        raise no_numbers()
-
-
-def no_numbers() -> TypeError:
-    """Return the refusal of a tensor that was recorded and is used elsewhere."""
-    return TypeError(
-        "This tensor was computed while a function was recorded to be compiled, and has no "
-        "numbers, as they are others at each call. Return it from the function, do not keep it "
-        "or hand it to another thread; or run without compilation (run_eagerly=True, or no tn.jit)."
-    )
-
-
 @dataclass(frozen=True, eq=False)
 class Primitive:
-    """One operation: what it computes, how cotangents go back through it, what it is tested on.
+    """One operation: its function, the rules of its derivative, and the inputs it is tested on.
 
     Attributes
     ----------
     name : str
     impl : function of arrays (positional) and params (keyword) to an array
     vjps : tuple of rules, one per input, or a function from an input's position to its rule
-        A rule ``(ct, y, *inputs, **params)`` returns the cotangent of its input, in operations of
-        tensors. It need not care for broadcasting. None: no gradient. Inputs beyond the tuple have
-        no gradient either.
+        A rule ``(ct, y, *inputs, **params)`` returns the cotangent of its input, computed with
+        tensor operations. Rules ignore broadcasting, which the engine undoes. None: no gradient.
+        Inputs beyond the tuple have no gradient either.
     cases : tuple of `Case`
-        The inputs that the tests draw.
+        The inputs on which the tests run it.
     linear : bool
-        Whether the result is linear in all inputs that have a gradient, together.
+        Whether the result is linear in all inputs that have a gradient, taken together.
     composite : bool
-        Whether `impl` is made of NumPy's functions and so works on tensors, too.
+        Whether `impl` consists of NumPy functions and therefore works on tensors, too.
     """
 
     name: str
@@ -132,6 +47,13 @@ class Primitive:
     cases: tuple[Any, ...] = ()
     linear: bool = False
     composite: bool = False
+
+    @cached_property
+    def differentiable(self) -> Container[int]:
+        """The positions of the inputs that have a gradient."""
+        if isinstance(self.vjps, tuple):
+            return frozenset(i for i, rule in enumerate(self.vjps) if rule is not None)
+        return range(sys.maxsize)
 
     def rule(self, position: int) -> Rule | None:
         """Return the rule of the input at `position`, None if it has no gradient."""
@@ -145,7 +67,7 @@ class Primitive:
 
 
 class Equation(NamedTuple):
-    """How a tensor came to be: ``primitive(*inputs, **params)``."""
+    """How a tensor was computed: ``primitive(*inputs, **params)``."""
 
     primitive: Primitive
     inputs: tuple[Tensor, ...]
@@ -153,15 +75,21 @@ class Equation(NamedTuple):
 
 
 class Operand:
-    """What stands in expressions: a `Tensor`, or a `Variable`, which is read when it is used.
+    """The base of `Tensor` and `Variable`: whatever can stand in an expression.
 
-    Operators and methods are put here by the table at the end of `functional.py`.
+    `operators.py` adds the operators, the methods and NumPy's protocol.
     """
 
     __slots__ = ()
     __hash__ = object.__hash__  # by identity: == compares elements
 
     if TYPE_CHECKING:
+
+        @property
+        def value(self) -> Tensor: ...
+        @property
+        def shape(self) -> tuple[int, ...]: ...
+
         __add__: Callable[[Any, Any], Tensor]
         __radd__: Callable[[Any, Any], Tensor]
         __sub__: Callable[[Any, Any], Tensor]
@@ -181,6 +109,8 @@ class Operand:
         __gt__: Callable[[Any, Any], Tensor]
         __ge__: Callable[[Any, Any], Tensor]
         __getitem__: Callable[[Any, Any], Tensor]
+        numpy: Callable[[], np.ndarray]
+        detach: Callable[[], Tensor]
         sum: Callable[..., Tensor]
         mean: Callable[..., Tensor]
         max: Callable[..., Tensor]
@@ -188,10 +118,50 @@ class Operand:
         reshape: Callable[..., Tensor]
         transpose: Callable[..., Tensor]
         astype: Callable[..., Tensor]
+        backward: Callable[..., None]
+
+    def item(self) -> Any:
+        """Return the only element as a Python number; ValueError unless there is just one."""
+        if self.shape and math.prod(self.shape) != 1:
+            raise ValueError(
+                f"item(): expected a tensor of one element, received shape {self.shape}."
+            )
+        return self.numpy().item()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.numpy()
+        if dtype is None or np.dtype(dtype) == array.dtype:
+            return array.copy() if copy else array
+        if copy is False:
+            raise ValueError(
+                f"a tensor of dtype {array.dtype} cannot become {np.dtype(dtype)} without a copy."
+            )
+        return array.astype(dtype)
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a tensor without axes: its shape is ().")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        t = as_tensor(self)
+        return (t[i] for i in range(len(t)))
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else repr(self)
 
 
 class Tensor(Operand):
-    """An array that knows what it was computed from.
+    """An array that knows how it was computed.
 
     A tensor owns its numbers and never changes: `data` is copied on the way in, `numpy` gives a
     read-only view on the way out.
@@ -199,17 +169,17 @@ class Tensor(Operand):
     Parameters
     ----------
     data : array, number, (nested) list of numbers, tensor, or anything with ``__array__``
-        Copied. Arrays keep their dtype; Python's numbers and lists become `floatx`, or bool.
+        Copied. Arrays keep their dtype; Python numbers and lists become `floatx`, or bool.
     dtype : str or dtype, optional
-        float, integer or bool; converts `data`.
+        A floating, integer or bool dtype; `data` is converted to it.
     requires_grad : bool
-        Whether `backward` shall leave a gradient here; floating dtypes only.
+        Whether `backward` leaves a gradient here; floating dtypes only.
 
     Raises
     ------
     ValueError
-        On data of another dtype (strings, objects, complex), ragged lists, and integers or bools
-        with ``requires_grad=True``.
+        For data of another dtype (strings, objects, complex), for ragged lists, and for integers
+        or bools with ``requires_grad=True``.
 
     >>> import tinynet as tn
     >>> x = tn.tensor([1.0, 2.0, 3.0], requires_grad=True)
@@ -224,9 +194,6 @@ class Tensor(Operand):
     tracked: bool  # does a gradient flow through here?
     equation: Equation | None  # None: a leaf
     grad: np.ndarray | None
-
-    if TYPE_CHECKING:
-        backward: Callable[..., None]
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
         self.data = to_array(data, dtype)
@@ -277,83 +244,20 @@ class Tensor(Operand):
         """The tensor with its axes reversed."""
         return self.transpose()
 
-    def numpy(self) -> np.ndarray:
-        """Return the numbers as a read-only view: no copy, no gradient."""
-        self._look()
-        view = self.data.view()
-        view.flags.writeable = False
-        return view
-
-    def _look(self) -> None:
-        """Raise if there are no numbers, as a function is recorded, or was."""
-        if state.recording is not None and state.recording.knows(self):
-            raise TypeError(
-                "While a function is recorded to be compiled, it cannot look at the numbers of a "
-                f"tensor, as they are others at the next call: received {self.shape}, "
-                f"{self.dtype}. Choose with tn.ops.where instead of branching, or run without "
-                "compilation (run_eagerly=True, or no tn.jit)."
-            )
-        if type(self.data) is StandIn:
-            raise no_numbers()
-
-    def item(self) -> Any:
-        """Return the only element as a Python number; ValueError if there is not just one."""
-        if self.data.size != 1:
-            raise ValueError(
-                f"item(): expected a tensor of one element, received shape {self.shape}."
-            )
-        self._look()
-        return self.data.item()
-
-    def detach(self) -> Tensor:
-        """Return a tensor of the same numbers through which no gradient flows."""
-        out = wrap(self.data)
-        if state.recording is not None:
-            state.recording.same[out] = self
-        return out
-
     def zero_grad(self) -> None:
-        """Forget the gradient: `grad` is None again."""
+        """Reset `grad` to None."""
         self.grad = None
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        self._look()
-        if dtype is None or np.dtype(dtype) == self.data.dtype:
-            return self.data.copy() if copy else self.numpy()
-        if copy is False:
-            raise ValueError(f"a tensor of {self.dtype} is no {np.dtype(dtype)} without a copy.")
-        return self.data.astype(dtype)
-
-    def __bool__(self) -> bool:
-        return bool(self.item())
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of a tensor without axes: its shape is ().")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return (self[i] for i in range(len(self)))
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else repr(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the numbers alone: a copy is a leaf."""
-        self._look()
-        return Tensor, (self.data, None, self.tracked)
+        return Tensor, (self.numpy(), None, self.tracked)
 
     def __repr__(self) -> str:
-        record = state.recording
-        if type(self.data) is StandIn or (record is not None and record.knows(self)):
+        try:
+            array = self.numpy()
+        except TypeError:
             return f"tensor(recorded, shape={self.shape}, dtype={self.dtype})"
-        text = np.array2string(self.data, separator=", ", prefix="tensor(")
+        text = np.array2string(array, separator=", ", prefix="tensor(")
         tail = ", requires_grad=True" if self.tracked else ""
         return f"tensor({text}, dtype={self.dtype}{tail})"
 
@@ -369,65 +273,50 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     return Tensor(data, dtype, requires_grad)
 
 
+class ShapeOnly(np.ndarray):
+    """An array whose numbers are unknown: a recorder puts its own subclass into tensors."""
+
+    def refuse(self) -> NoReturn:
+        """Raise the TypeError that explains why there are no numbers."""
+        raise NotImplementedError
+
+
 def wrap(data: Any) -> Tensor:
-    """Return a leaf that owns `data`, an array nobody will write to: no copy, no check."""
+    """Return a leaf that owns `data`, an array that nobody will write to: no copy, no check."""
     out = _new(Tensor)
-    out.data = data if type(data) is np.ndarray or type(data) is StandIn else np.asarray(data)
+    out.data = data if type(data) is np.ndarray or isinstance(data, ShapeOnly) else np.asarray(data)
     out.equation = out.grad = None
     out.tracked = False
     return out
 
 
-_new, _data = Tensor.__new__, attrgetter("data")
+_new = Tensor.__new__
 
 
-def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
-    """Run `primitive` on `inputs`, and leave an equation on the result if gradients flow.
+# -- the conversion of users' data ------------------------------------------------------------
 
-    The one place that every operation passes through. `params` are static and hashable.
+_floatx = np.dtype("float32")  # in all threads
+
+
+def floatx() -> str:
+    """Return the dtype of Python numbers and lists, ``"float32"`` unless it was set."""
+    return _floatx.name
+
+
+def set_floatx(dtype: str) -> None:
+    """Set the dtype that Python numbers, lists and new layers get, in every thread.
 
     Raises
     ------
-    ValueError, TypeError or IndexError
-        What NumPy raises, saying which operation was given what.
+    ValueError
+        Unless `dtype` is ``"float16"``, ``"float32"`` or ``"float64"``.
     """
-    try:
-        data = primitive.impl(*map(_data, inputs), **params)
-    except (ValueError, TypeError, IndexError) as error:
-        shapes = " and ".join(str(x.shape) for x in inputs)
-        given = "".join(f", {key}={value}" for key, value in params.items())
-        kind = next(k for k in (ValueError, TypeError, IndexError) if isinstance(error, k))
-        raise kind(f"{primitive.name}() of shape {shapes}{given}: {error}") from None
-    out = _new(Tensor)
-    out.data = data if type(data) is np.ndarray else _plain(data)
-    out.equation = out.grad = None
-    out.tracked = False
-    for x in inputs:
-        if x.tracked:
-            if state.grad and _flows(out, primitive, inputs):
-                out.tracked = True
-                out.equation = Equation(primitive, inputs, params)
-            break
-    if state.recording is not None:
-        state.recording.note(out, Equation(primitive, inputs, params))
-    return out
-
-
-def _plain(data: Any) -> np.ndarray:
-    """Return what a primitive gave as an array; a stand-in only while a function is recorded."""
-    if isinstance(data, StandIn):
-        demand_recording()
-    return np.asarray(data)
-
-
-def _flows(out: Tensor, primitive: Primitive, inputs: tuple[Tensor, ...]) -> bool:
-    """Return whether a gradient flows back from `out` to one of the inputs."""
-    if out.data.dtype.kind != "f":  # what is counted or compared is a constant
-        return False
-    return any(x.tracked and primitive.rule(i) is not None for i, x in enumerate(inputs))
-
-
-# -- what users may pass for a tensor ---------------------------------------------------------
+    global _floatx
+    if dtype not in ("float16", "float32", "float64"):
+        raise ValueError(
+            f"set_floatx: dtype must be 'float16', 'float32' or 'float64', received {dtype!r}."
+        )
+    _floatx = np.dtype(dtype)
 
 
 def to_array(data: Any, dtype: Any = None) -> np.ndarray:
@@ -444,7 +333,7 @@ def to_array(data: Any, dtype: Any = None) -> np.ndarray:
     if dtype is not None:
         wanted = as_dtype(dtype)
     elif array.dtype.kind != "b" and _of_python_numbers(data):
-        wanted = state.floatx
+        wanted = _floatx
     else:
         wanted = as_dtype(array.dtype)
     return array.astype(wanted, copy=False)
@@ -471,13 +360,13 @@ def as_dtype(dtype: Any) -> np.dtype:
 def as_tensor(x: Any, like: np.dtype | None = None) -> Tensor:
     """Return `x` as a tensor: itself, a variable's value, or a copy of an array or number.
 
-    A Python or NumPy scalar is weak: it takes the dtype `like` of what it stands beside, unless
-    it is a float beside an integer, a number beside a bool, or an integer that does not fit.
+    A Python or NumPy scalar is weak: it takes the dtype `like` of the other operand, unless it is
+    a float and the other an integer, a number and the other a bool, or an integer that overflows.
     """
     if isinstance(x, Tensor):
         return x
     if isinstance(x, Operand):
-        return x.value  # type: ignore[attr-defined]
+        return x.value
     if like is None or not isinstance(x, (int, float, np.generic)):
         return Tensor(x)
     if like.kind == "f" and not isinstance(x, np.generic):
@@ -489,9 +378,15 @@ _RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 
 def _weak_dtype(scalar: np.ndarray, like: np.dtype) -> np.dtype:
-    """Return the dtype that `scalar` takes beside a tensor of dtype `like`."""
+    """Return the dtype that `scalar` takes when combined with a tensor of dtype `like`."""
     own = scalar.dtype
     if _RANK.get(own.kind, 3) <= _RANK[like.kind]:
         fits = like.kind == "f" or scalar.astype(like) == scalar
         return like if fits else own
-    return state.floatx if own.kind == "f" else own
+    return _floatx if own.kind == "f" else own
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    return getattr(importlib.import_module("tinynet.engine.bind"), name)

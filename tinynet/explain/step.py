@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import tree
-from ..compiler.program import Program, Recording, Var, record, recording
+from ..compiler.program import Program, Var
+from ..compiler.record import Recorder, record, recording
 from ..engine.autodiff import cotangents, tape
 from ..engine.tensor import Tensor, no_grad, wrap
 from ..engine.variable import Variable, stateless
@@ -359,7 +360,7 @@ def _changes(
 class _Told:
     """The run of a model: what its layers gave, and how weights had part in the loss."""
 
-    def __init__(self, run: Recording, inputs: list[Tensor], loss: Tensor) -> None:
+    def __init__(self, run: Recorder, inputs: list[Tensor], loss: Tensor) -> None:
         self.run = run
         self.order = tape(loss)
         self.names = {

@@ -16,7 +16,8 @@ import numpy as np
 
 from .. import tree
 from ..compiler.passes import OF, PASSES, lower, simplify
-from ..compiler.program import Program, Var, record, short_name, stand_in
+from ..compiler.program import Program, Var
+from ..compiler.record import record, short_name, stand_in
 from ..engine.tensor import Equation, Tensor, floatx, no_grad, wrap
 from ..engine.variable import Variable, stateless
 from ..layers.base import Layer
@@ -80,10 +81,9 @@ def forward_of(model: Any, input_signature: Any = None) -> Forward:
             )
     variables = list(model.variables)
     layers = {layer.name: type(layer).__name__ for layer in _within(model)}
-    (first, form), (second, _) = (_recorded(model, x, variables, n) for n in SAMPLES)
+    first, second = (_recorded(model, x, variables, n) for n in SAMPLES)
     program = Both(first, second, layers).merged(len(tree.flatten(x)), variables)
-    outputs = iter(program.outputs)
-    return Forward(program, tree.map_structure(lambda _: next(outputs), form), layers)
+    return Forward(program, program.result, layers)
 
 
 def _inputs(model: Any, input_signature: Any) -> Any:
@@ -113,32 +113,27 @@ def _within(layer: Layer) -> Iterator[Layer]:
         yield from _within(inner)
 
 
-def _recorded(model: Any, x: Any, variables: list[Variable], n: int) -> tuple[Program, Any]:
-    """Return the program of `n` samples and all variables, and the structure that it returns."""
-    form: Any = None
+def _recorded(model: Any, x: Any, variables: list[Variable], n: int) -> Program:
+    """Return the program of `n` samples and the values of all variables."""
 
-    def run(*tensors: Tensor) -> list[Tensor]:
-        nonlocal form
-        rest = iter(tensors)
-        samples = tree.map_structure(lambda _: next(rest), x)
-        values = dict(zip(variables, rest, strict=True))
-        with stateless(values) as now, within(training=False):
+    def run(samples: Any, values: list[Tensor]) -> Any:
+        with stateless(dict(zip(variables, values, strict=True))) as now, within(training=False):
             y = model(samples)
-        for variable, value in values.items():
+        for variable, value in zip(variables, values, strict=True):
             if now[variable] is not value:
                 raise ValueError(
                     f"export: the model changes its variable {variable.path} when it predicts, "
                     "and a file does not remember."
                 )
-        form = tree.map_structure(lambda t: Var(t.shape, t.dtype), y)
-        return tree.flatten(y)
+        return y
 
-    inputs = [wrap(stand_in((n, *v.shape[1:]), v.dtype)) for v in tree.flatten(x)]
-    names = [v.name for v in tree.flatten(x)] + [short_name(v.path) for v in variables]
+    samples = tree.map_structure(lambda v: wrap(stand_in((n, *v.shape[1:]), v.dtype)), x)
+    values = [wrap(v.array) for v in variables]
+    names = [v.name for v in tree.flatten(x)], [short_name(v.path) for v in variables]
     with no_grad():
-        program = record(run, [*inputs, *(wrap(v.array) for v in variables)], names)
+        program = record(run, (samples, values), names)
     # Not lowered: a file calls a sigmoid by its name.
-    return simplify(program, tuple(p for p in PASSES if p is not lower)), form
+    return simplify(program, tuple(p for p in PASSES if p is not lower))
 
 
 class Both:
@@ -168,7 +163,8 @@ class Both:
         outputs = tuple(self.now[v] for v in first.outputs)
         used = {*outputs, *(x for e in self.equations.values() for x in e.inputs)}
         constants = {v: array for v, array in self.constants.items() if v in used}
-        return Program(tuple(inputs[:samples]), constants, {}, self.equations, outputs)
+        given = tuple(inputs[:samples])
+        return Program(given, constants, {}, self.equations, outputs, given, first.form)
 
     def _merge(self, v: Var, w: Var) -> None:
         primitive, xs, params = self.first.equations[v]

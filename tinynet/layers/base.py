@@ -223,7 +223,7 @@ class Layer:
                 share = max(output.shape[0], 1) if output.ndim else 1
                 self.add_loss(self.activity_regularizer(output) / share)
         if state.recording is not None and isinstance(outputs, Tensor):
-            state.recording.names.setdefault(outputs, self.name)
+            state.recording.label(outputs, self.name)
         return outputs
 
     def _to_tensor(self, x: Any) -> Tensor:

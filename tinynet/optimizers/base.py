@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..compiler.program import label
+from ..compiler.record import label
 from ..configs import lookup as registry
 from ..engine.tensor import Tensor, no_grad, wrap
 from ..engine.variable import Memory, Variable

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import tree
-from ..engine.tensor import Tensor, wrap
+from ..engine.gradcheck import check_grads
+from ..engine.tensor import Tensor, no_grad, wrap
 from ..engine.variable import stateless
 from ..layers.symbolic import within
 from .data import Dataset
@@ -40,3 +41,20 @@ def loss_of(model: Any, batch: Dataset) -> Callable[..., Tensor]:
     return at_weights(
         model, lambda: model.compute_loss(x, y, model(x), sample_weight, training=False)
     )
+
+
+def check_model_grads(model: Any, x: Any, y: Any, order: int = 1, **options: Any) -> None:
+    """Check the gradient of a compiled model's loss on (x, y) in each of its trainable weights.
+
+    Runs in float64 and leaves the model unchanged. Options and errors are those of `check_grads`;
+    argument i of its table is ``model.trainable_variables[i]``.
+    """
+    with no_grad():
+        model(x)  # builds it if necessary
+    variables = model.trainable_variables
+
+    def loss(*weights: Tensor) -> Tensor:
+        with stateless(dict(zip(variables, weights, strict=True))):
+            return model.compute_loss(x, y, model(x))
+
+    check_grads(loss, tuple(v.numpy() for v in variables), order, **options)

@@ -18,7 +18,8 @@ import numpy as np
 from .. import ops, tree
 from ..compiler.jit import Executable
 from ..compiler.passes import simplify
-from ..compiler.program import Var, label, record, section, short_name, stand_in
+from ..compiler.program import Var
+from ..compiler.record import label, record, section, short_name, stand_in
 from ..engine.tensor import Tensor, grad_mode, wrap
 from ..engine.variable import Variable, stateless
 from ..layers.symbolic import within
@@ -104,58 +105,58 @@ class Ready:
 
     def __init__(self, step: Step, parts: Any, size: int, with_outputs: bool) -> None:
         self.model, self.kind, self._with_outputs = step.model, step.kind, with_outputs
-        self._parts = parts
         self._trained = set(self.model.trainable_variables) if self.kind == "train" else set()
-        self.groups, self._scalars = self._of_the_optimizer()
+        self.groups, scalars = self._of_the_optimizer()
         self._cells = self._other_state()
-        data, state = _examples(parts, size), self._state()
-        scalars = [(name, wrap(np.array(1, dtype))) for dtype, name in self._scalars]
-        inputs = [*data, *scalars, *((name, wrap(read())) for name, read in state)]
-        names, tensors = zip(*inputs, strict=True)
+        readers = [[_reader(g, slot) for slot in (None, *g.slots)] for g in self.groups]
+        args = (
+            *(_examples(part, size) for part in parts),
+            [[wrap(np.array(1, g.memory.array.dtype)) for _ in scalars] for g in self.groups],
+            [[wrap(read()) for read in reads] for reads in readers],
+            [wrap(v.array) for v in self._cells],
+        )
+        names = (
+            *("x", "y", "sample_weight"),
+            [name for _ in self.groups for name in scalars],
+            [name for g in self.groups for name in ("parameters", *g.slots)],
+            [short_name(v.path) for v in self._cells],
+        )
         with grad_mode(self.kind == "train"):
-            program = simplify(record(self._run, tensors, names))
-        self._parts = None
+            program = simplify(record(self._run, args, names))
         if self._trained and (made := set(self.model.trainable_variables) - self._trained):
             raise TypeError(
                 "A step that is compiled cannot make weights, as it trains those that are there "
                 f"before: received {', '.join(v.path for v in made)}. Make them in the layer's "
                 "build or constructor."
             )
-        self._states = len(state)
-        before, after = (vs[len(vs) - len(state) :] for vs in (program.inputs, program.outputs))
-        donate = dict(zip(after, before, strict=True))
-        live = dict(zip(before, (read for _, read in state), strict=True))
+        *data, numbers, flats, cells = program.args
+        _, self._form, *after = program.result
+        before = tree.leaves([flats, cells])
+        donate = dict(zip(tree.leaves(after), before, strict=True))
+        reads = [read for reads in readers for read in reads]
+        reads += [partial(getattr, v, "array") for v in self._cells]
+        live = dict(zip(before, reads, strict=True))
         self.executable = Executable(program, f"{self.kind}_step", donate, live)
-        cells = len(state) - len(self._cells)  # which stand at the end
         self._changed = [
-            v
-            for v, old, new in zip(self._cells, before[cells:], after[cells:], strict=True)
-            if old is not new
+            v for v, old, new in zip(self._cells, cells, after[-1], strict=True) if old is not new
         ]
         buffers = self.executable.inputs
-        self._data = [buffers[v] for v in program.inputs[: len(data)]]
+        self._data = [buffers[v] for v in tree.leaves(data)]
         needed = {v for equation in program.equations.values() for v in equation.inputs}
         self._fill = [
             (name, buffers[v])
-            for (name, _), v in zip(scalars, program.inputs[len(data) :], strict=False)
+            for group in numbers
+            for name, v in zip(scalars, group, strict=True)
             if v in needed
         ]
 
-    def _of_the_optimizer(self) -> tuple[list[Group], list[tuple[np.dtype, str]]]:
-        """Return the groups of weights that are updated together, and the scalars of each dtype."""
+    def _of_the_optimizer(self) -> tuple[list[Group], list[str]]:
+        """Return the groups of weights that are updated together, and the names of the scalars."""
         if not self._trained:
             return [], []
         optimizer = self.model.optimizer
         optimizer.build(self.model.trainable_variables)
-        dtypes = [group.memory.array.dtype for group in optimizer.groups]
-        names = optimizer.scalars(1, 1.0)
-        return optimizer.groups, [(dtype, name) for dtype in dtypes for name in names]
-
-    def _state(self) -> list[tuple[str, Callable[[], np.ndarray]]]:
-        """Return names and readers of the arrays that a step reads and replaces."""
-        places = [(g, slot) for g in self.groups for slot in (None, *g.slots)]
-        state = [(slot or "parameters", _reader(g, slot)) for g, slot in places]
-        return state + [(short_name(v.path), partial(getattr, v, "array")) for v in self._cells]
+        return optimizer.groups, [*optimizer.scalars(1, 1.0)]
 
     def on(self, arrays: list[np.ndarray]) -> Callable[[Any], tuple[float, Any]]:
         """Return a function of rows of `arrays` to the loss and the outputs there."""
@@ -205,36 +206,34 @@ class Ready:
 
     def _copied(self, outputs: Any) -> Any:
         """Return the model's outputs, copied from the buffers."""
+        first = self.kind != "predict"
         if isinstance(self._form, Var):
-            return outputs[self.kind != "predict"].copy()
-        found = outputs[self.kind != "predict" : len(outputs) - self._states]
-        copies = iter([np.array(out) for out in found])
-        return tree.map_structure(lambda _: next(copies), self._form)
+            return outputs[first].copy()
+        found = outputs[first : first + len(tree.leaves(self._form))]
+        return tree.pack_sequence_as(self._form, [np.array(out) for out in found])
 
-    def _run(self, *inputs: Tensor) -> list[Tensor]:
-        """The step itself, as a function of tensors."""
-        rest = iter(inputs)
-        x, y, sample_weight = (
-            None if part is None else tree.map_structure(lambda _: next(rest), part)
-            for part in self._parts
-        )
-        scalars: dict[Any, dict[str, Tensor]] = {}
-        for dtype, name in self._scalars:
-            scalars.setdefault(dtype, {})[name] = next(rest)
-        flats = [{name: next(rest) for name in ("", *g.slots)} for g in self.groups]
+    def _run(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        scalars: list[list[Tensor]],
+        flats: list[list[Tensor]],
+        cells: list[Tensor],
+    ) -> tuple[Any, ...]:
+        """The step itself: loss, outputs, and the new values of `flats` and `cells`."""
         weights: dict[Variable, Tensor] = {}
         for group, flat in zip(self.groups, flats, strict=True):
-            weights |= _weights(group, flat[""], self._trained)
-        cells = dict(zip(self._cells, rest, strict=True))
+            weights |= _weights(group, flat[0], self._trained)
+        held = dict(zip(self._cells, cells, strict=True))
         training = self.kind == "train"
         # What layers add to the loss is part of this program, and of nothing else.
-        with stateless({**weights, **cells}) as now, within(training=training, losses={}):
+        with stateless({**weights, **held}) as now, within(training=training, losses={}):
             with section("forward"):
                 y_pred = self.model(x)
-            self._form = tree.map_structure(lambda t: Var(t.shape, t.dtype), y_pred)
-            outputs = tree.flatten(y_pred) if self._with_outputs else []
+            outputs = y_pred if self._with_outputs else None
             if self.kind == "predict":
-                return [*outputs, *(now[v] for v in cells)]
+                return None, outputs, [], [now[v] for v in held]
             with section("loss"):
                 loss = self.model.compute_loss(x, y, y_pred, sample_weight, training=training)
                 label(loss, "loss")
@@ -252,7 +251,7 @@ class Ready:
                 grads = self._gradients(loss, weights)
             with section("update"):
                 updated = self._updated(flats, grads, scalars)
-        return [loss, *outputs, *updated, *(now[v] for v in cells)]
+        return loss, outputs, updated, [now[v] for v in held]
 
     def _other_state(self) -> list[Variable]:
         """Return the variables that a step may change beside those that are trained."""
@@ -273,13 +272,15 @@ class Ready:
         optimizer = self.model.optimizer
         clipped = dict(zip(grads, optimizer.clip(list(grads.values())), strict=True))
         new: list[Tensor] = []
-        for group, flat in zip(self.groups, flats, strict=True):
+        names = [*optimizer.scalars(1, 1.0)]
+        for group, flat, numbers in zip(self.groups, flats, scalars, strict=True):
             mine = {
                 i: clipped[v]
                 for i, v in zip(group.places, group.params, strict=True)
                 if v in clipped
             }
-            new += group.updated(optimizer, flat, mine, scalars[flat[""].dtype])
+            before = dict(zip(("", *group.slots), flat, strict=True))
+            new += group.updated(optimizer, before, mine, dict(zip(names, numbers, strict=True)))
         return new
 
 
@@ -291,14 +292,11 @@ def _type(array: np.ndarray | None) -> str:
     return "" if array is None else f"{array.dtype}{array.shape[1:]}"
 
 
-def _examples(parts: Any, size: int) -> list[tuple[str, Tensor]]:
-    """Return names and stand-ins for the arrays of a batch."""
-    return [
-        (name, wrap(stand_in((size, *array.shape[1:]), array.dtype)))
-        for name, part in zip(("x", "y", "sample_weight"), parts, strict=True)
-        if part is not None
-        for array in tree.flatten(part)
-    ]
+def _examples(part: Any, size: int) -> Any:
+    """Return stand-ins for the arrays of a part of a batch, in the same structure."""
+    if part is None:
+        return None
+    return tree.map_structure(lambda a: wrap(stand_in((size, *a.shape[1:]), a.dtype)), part)
 
 
 def _reader(group: Group, slot: str | None) -> Callable[[], np.ndarray]:

@@ -13,8 +13,9 @@ import numpy as np
 
 from .. import tree
 from ..compiler.jit import Jit
-from ..compiler.program import Program, record
-from ..engine.tensor import Operand, Tensor, as_tensor, wrap
+from ..compiler.program import Program
+from ..compiler.record import record
+from ..engine.tensor import Operand, Tensor, as_tensor
 from ..training.step import Step
 from .boxes import (
     Canvas,
@@ -170,23 +171,11 @@ def _program_of(function: Callable[..., Any], args: Any) -> Program:
     """Return the program of a function for these arguments, as it is recorded."""
     function = function.function if isinstance(function, Jit) else function
     given = [tree.map_structure(as_tensor, x) for x in args]
-    flat = [wrap(t.data) for t in tree.flatten(given)]
-
-    def run(*tensors: Tensor) -> list[Tensor]:
-        rest = iter(tensors)
-        again = [tree.map_structure(lambda _: next(rest), x) for x in given]
-        return [as_tensor(t) for t in tree.flatten(function(*again))]
-
-    return record(run, flat, _parameters(function, given))
-
-
-def _parameters(function: Any, args: list[Any]) -> list[str]:
-    """Return the name of the parameter for each tensor among the arguments."""
     try:
-        names = [p.name for p in inspect.signature(function).parameters.values()]
-    except (TypeError, ValueError):  # some callables do not tell
-        return []
-    return [name for name, x in zip(names, args, strict=False) for _ in tree.flatten(x)]
+        names = [*inspect.signature(function).parameters]
+    except (TypeError, ValueError):  # some callables have no signature
+        names = []
+    return record(function, given, names)
 
 
 def _of_program(program: Program) -> dict[Any, Node]:

@@ -1,0 +1,162 @@
+"""`bind`, through which every operation passes, and the modes that it obeys.
+
+`bind` runs a primitive. If a gradient may flow, it leaves an `Equation` on the result; if a
+`Recorder` is set, it tells the recorder. `primitive` makes new primitives.
+
+Imports `tensor.py`. Read next: `primitives/elementwise.py`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from operator import attrgetter
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from .tensor import Equation, Primitive, Rule, ShapeOnly, Tensor
+
+
+class Recorder(Protocol):
+    """What the engine asks of the object that records a function (see `compiler/record.py`)."""
+
+    def note(self, out: Tensor, equation: Equation, /) -> None:
+        """Note an operation and its result."""
+
+    def read(self, variable: Any, value: Tensor, /) -> Tensor:
+        """Return the tensor that takes the place of a variable's value."""
+
+    def refuse(self, tensor: Tensor, /) -> None:
+        """Raise a TypeError if the numbers of `tensor` are unknown while recording."""
+
+    def detached(self, out: Tensor, source: Tensor, /) -> None:
+        """Note that `out` has the numbers of `source`."""
+
+    def label(self, tensor: Tensor, name: str, /) -> None:
+        """Give `tensor` a name for readers of the program, unless it has one."""
+
+
+class _State(threading.local):
+    """The modes of one thread: each thread starts with these values and changes only its own."""
+
+    grad = True  # do operations leave equations?
+    values: dict[Any, Tensor] = {}  # substitutes for the values of variables: see `stateless`
+    recording: Recorder | None = None
+
+
+state = _State()
+
+
+@contextmanager
+def grad_mode(enabled: bool) -> Iterator[None]:
+    """Switch equations on or off in this thread; the former mode returns on leaving."""
+    before, state.grad = state.grad, enabled
+    try:
+        yield
+    finally:
+        state.grad = before
+
+
+def no_grad() -> Any:
+    """Compute without equations: results need no memory for gradients, and have none.
+
+    A context manager and a decorator, for this thread alone; the former mode returns on leaving,
+    also after an exception.
+
+    >>> import tinynet as tn
+    >>> w = tn.tensor(3.0, requires_grad=True)
+    >>> with tn.no_grad():
+    ...     y = w * w
+    >>> y.requires_grad
+    False
+    """
+    return grad_mode(False)
+
+
+_new, _data, _equation = Tensor.__new__, attrgetter("data"), tuple.__new__
+
+
+def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
+    """Run `primitive` on `inputs`, and leave an equation on the result if gradients flow.
+
+    Every operation passes through this function. `params` are static and hashable.
+
+    Raises
+    ------
+    ValueError, TypeError or IndexError
+        NumPy's error, with the name of the operation and what it received.
+    """
+    try:
+        data = primitive.impl(*map(_data, inputs), **params)
+    except (ValueError, TypeError, IndexError) as error:
+        raise _explained(error, primitive, inputs, params) from None
+    out = _new(Tensor)
+    out.data = data if type(data) is np.ndarray else _as_array(data)
+    out.equation = out.grad = None
+    out.tracked = False
+    for i, x in enumerate(inputs):
+        if x.tracked and i in primitive.differentiable:
+            if state.grad and out.data.dtype.kind == "f":  # counts and comparisons are constants
+                out.tracked = True
+                # Equation(...) itself takes several times as long as tuple's own constructor.
+                out.equation = _equation(Equation, (primitive, inputs, params))
+            break
+    if state.recording is not None:
+        state.recording.note(out, Equation(primitive, inputs, params))
+    return out
+
+
+def _explained(error: Exception, primitive: Primitive, inputs: Any, params: Any) -> Exception:
+    """Return NumPy's error as one of the same kind that says what the operation received."""
+    shapes = " and ".join(str(x.shape) for x in inputs)
+    given = "".join(f", {key}={value}" for key, value in params.items())
+    kind = next(k for k in (ValueError, TypeError, IndexError) if isinstance(error, k))
+    return kind(f"{primitive.name}() of shape {shapes}{given}: {error}")
+
+
+def _as_array(data: Any) -> np.ndarray:
+    """Return the result of a primitive as an array; one without numbers only while recording."""
+    if isinstance(data, ShapeOnly) and state.recording is None:
+        data.refuse()
+    return np.asarray(data)
+
+
+# -- how primitives are made ------------------------------------------------------------------
+
+PRIMITIVES: dict[str, Primitive] = {}
+
+
+class Case(NamedTuple):
+    """Inputs on which a primitive is tested, as data.
+
+    `shapes` are those of the inputs; a number means that many shapes that broadcast. Numbers are
+    drawn from `domains`, one interval per input (the last one repeats); `apart` keeps them away
+    from each other and from 0, where a rule has kinks. `given` fixes inputs by position.
+    """
+
+    shapes: int | tuple[tuple[int, ...], ...]
+    params: dict[str, Any] = {}
+    domains: tuple[tuple[float, float], ...] = ((-2.0, 2.0),)
+    apart: bool = False
+    given: dict[int, Any] = {}
+
+
+def primitive(
+    name: str,
+    impl: Callable[..., Any],
+    *vjps: Rule | None,
+    cases: tuple[Case, ...],
+    linear: bool = False,
+    composite: bool = False,
+    each: Callable[[int], Rule | None] | None = None,
+) -> Primitive:
+    """Return a new primitive, entered in `PRIMITIVES`.
+
+    A primitive of any number of inputs gives its rules by `each`, a function of the position.
+    """
+    if name in PRIMITIVES:
+        raise ValueError(f"primitive: the name {name!r} is already taken.")
+    PRIMITIVES[name] = Primitive(name, impl, each or vjps, cases, linear, composite)
+    return PRIMITIVES[name]

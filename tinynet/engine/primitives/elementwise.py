@@ -1,0 +1,347 @@
+"""Elementwise primitives: a stanza each, the simplest first.
+
+A stanza gives the function of NumPy that is computed, one rule per input, and the cases on which it
+is tested (`Case`). A rule takes the cotangent `ct` of the result `y` and the inputs, and returns
+the cotangent of its input. It consists of tensor operations, so that it can be differentiated
+again, and ignores broadcasting, which `autodiff.py` undoes. Nothing else needs to know of a new
+stanza: gradients of any order, NumPy's protocol, the compiler and the tests read `PRIMITIVES`.
+
+Imports `bind.py`. Read next: `shapes.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..bind import Case, bind, primitive
+from ..tensor import Operand, Rule, Tensor, as_dtype, as_tensor, floatx, wrap
+
+Unary = Callable[[Any], Tensor]
+Binary = Callable[[Any, Any], Tensor]
+
+# -- elementwise, of one tensor ---------------------------------------------------------------
+
+
+def unary(
+    impl: Callable[..., Any],
+    does: str,
+    *vjps: Rule,
+    case: Case = Case(1),
+    linear: bool = False,
+    floating: bool = True,
+) -> Unary:
+    """Register an elementwise primitive of one input, under the name of `impl`; its function.
+
+    With `floating`, integers and bools are converted to `floatx` first.
+    """
+    composite = not isinstance(impl, np.ufunc)
+    record = primitive(
+        impl.__name__.strip("_"), impl, *vjps, cases=(case,), linear=linear, composite=composite
+    )
+
+    def function(x: Any) -> Tensor:
+        x = as_tensor(x)
+        return bind(record, to_floating(x) if floating else x)
+
+    return _named(function, record.name, does)
+
+
+def _named(function: Any, name: str, does: str) -> Any:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{does}\n\n    Elementwise; shapes broadcast as NumPy's do."
+    return function
+
+
+def to_floating(x: Tensor) -> Tensor:
+    """Return `x`, converted to `floatx` unless it is of a floating dtype."""
+    return x if x.data.dtype.kind == "f" else cast(x, floatx())
+
+
+POSITIVE = (0.3, 3.0)
+KINKED = Case(1, apart=True)
+
+negative = unary(np.negative, "Return -x.", lambda ct, y, x: -ct, linear=True, floating=False)
+square = unary(np.square, "Return x * x.", lambda ct, y, x: ct * (x * 2.0), floating=False)
+exp = unary(np.exp, "Return e ** x.", lambda ct, y, x: ct * y)
+expm1 = unary(np.expm1, "Return e ** x - 1.", lambda ct, y, x: ct * (y + 1.0))
+log = unary(
+    np.log,
+    "Return the natural logarithm.",
+    lambda ct, y, x: ct / x,
+    case=Case(1, domains=(POSITIVE,)),
+)
+log1p = unary(
+    np.log1p,
+    "Return log(1 + x).",
+    lambda ct, y, x: ct / (1.0 + x),
+    case=Case(1, domains=((-0.5, 2.0),)),
+)
+sqrt = unary(
+    np.sqrt,
+    "Return the square root.",
+    lambda ct, y, x: 0.5 * ct / y,
+    case=Case(1, domains=(POSITIVE,)),
+)
+sin = unary(np.sin, "Return the sine of radians.", lambda ct, y, x: ct * cos(x))
+cos: Unary = unary(np.cos, "Return the cosine of radians.", lambda ct, y, x: -ct * sin(x))
+tanh = unary(np.tanh, "Return the hyperbolic tangent.", lambda ct, y, x: ct * (1.0 - y * y))
+
+
+def _sigmoid(x: Any) -> Any:
+    # e^x / (1 + e^x): for large negative x this is e^x itself, exact to the last denormal. Beyond
+    # 40 both quotients are 1 in float64, so stopping e^x there changes nothing and never overflows;
+    # in float16 they are so beyond 11.
+    e = np.exp(np.minimum(x, 11.0 if x.dtype.itemsize == 2 else 40.0))
+    return e / (e + 1.0)
+
+
+sigmoid = unary(
+    _sigmoid,
+    "Return 1 / (1 + e ** -x), without overflow and exact in relative terms.",
+    lambda ct, y, x: ct * (y * (1.0 - y)),
+)
+
+
+def _softplus(x: Any) -> Any:
+    return np.maximum(x, 0.0) + np.log1p(np.exp(-np.absolute(x)))
+
+
+softplus = unary(
+    _softplus,
+    "Return log(1 + e ** x), without overflow and exact in relative terms.",
+    lambda ct, y, x: ct * sigmoid(x),
+)
+
+# Of (1 + 2 x) e^(x^2) erfc(x) for x >= 0 as a polynomial in (x - 3) / (x + 3), highest power first:
+# its Chebyshev series, computed with fifty digits and cut where terms fall below 1e-17. The form is
+# Shepherd and Laframboise's, Mathematics of Computation 36, 1981.
+_ERFC = [-3.1813541434969274e-09, -7.641962892589975e-09, 2.7843881265502222e-08]
+_ERFC += [8.765881411730558e-08, -1.205414228648938e-07, -5.963983625522741e-07]
+_ERFC += [3.3669790806407595e-07, 3.454294770277738e-06, -7.187883834404266e-07]
+_ERFC += [-2.0089997833284275e-05, 4.94412434222366e-06, 0.00012509531076254534]
+_ERFC += [-0.00010515831297813128, -0.0007798312797290158, 0.0018886900977441495]
+_ERFC += [0.0025293916672051724, -0.023770514891530075, 0.06830802735638397]
+_ERFC += [-0.11927366341676002, 0.12964515870228346, -0.04756229435342038]
+_ERFC += [-0.13562110612457576, 1.2530080582697294]
+
+
+def _erfc_of(x: Any) -> Any:
+    a = np.minimum(np.abs(x, dtype=np.float64), 30.0)  # where the result has long been 0
+    t = (a - 3.0) / (a + 3.0)
+    y = np.full_like(a, _ERFC[0])
+    for coefficient in _ERFC[1:]:
+        y *= t
+        y += coefficient
+    rounded = a.astype(np.float32)  # whose square is exact: e^(-x^2) doubles the error of x^2
+    y *= np.exp(-np.square(rounded, dtype=np.float64)) * np.exp((rounded - a) * (rounded + a))
+    y /= 1.0 + 2.0 * a
+    return np.where(x < 0, 2.0 - y, y).astype(x.dtype)
+
+
+_erfc = primitive(
+    "erfc",
+    _erfc_of,
+    lambda ct, y, x: ct * (exp(-square(x)) * (-2.0 / math.sqrt(math.pi))),
+    cases=(Case(1),),
+)
+
+
+def erfc(x: Any) -> Tensor:
+    """Return 1 - erf(x), the share of a normal distribution's tails, to a few ulps for any x."""
+    return bind(_erfc, to_floating(as_tensor(x)))
+
+
+def _relu(x: Any) -> Any:
+    return np.maximum(x, 0)
+
+
+relu = unary(
+    _relu,
+    "Return x where it is positive, else 0; the gradient at 0 is 0.",
+    lambda ct, y, x: ct * cast(greater(x, 0.0), x.dtype),
+    case=KINKED,
+    floating=False,
+)
+absolute = unary(
+    np.absolute,
+    "Return the distance from 0; the gradient at 0 is 0.",
+    lambda ct, y, x: ct * sign(x),
+    case=KINKED,
+    floating=False,
+)
+sign: Unary = unary(np.sign, "Return -1, 0 or 1.", case=KINKED, floating=False)
+floor = unary(np.floor, "Return the largest whole number not above x.", case=KINKED)
+isfinite = unary(np.isfinite, "Return whether x is neither infinite nor NaN.")
+logical_not = unary(np.logical_not, "Return whether x is 0.", floating=False)
+
+
+# -- elementwise, of two tensors --------------------------------------------------------------
+
+
+def binary(
+    impl: Callable[..., Any],
+    does: str,
+    *vjps: Rule,
+    case: Case = Case(2),
+    linear: bool = False,
+    floating: bool = False,
+) -> Binary:
+    """Register an elementwise primitive of two inputs, under the name of `impl`; its function."""
+    record = primitive(impl.__name__, impl, *vjps, cases=(case,), linear=linear)
+
+    def function(x1: Any, x2: Any) -> Tensor:
+        x1, x2 = alike(x1, x2)
+        if floating and x1.data.dtype.kind != "f":
+            x1, x2 = to_floating(x1), to_floating(x2)
+        return bind(record, x1, x2)
+
+    return _named(function, record.name, does)
+
+
+def alike(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
+    """Return both as tensors that may be combined: integers beside floats become floats."""
+    if type(x1) is Tensor:  # the two most frequent cases first
+        dtype = x1.data.dtype
+        if type(x2) is Tensor and x2.data.dtype is dtype:
+            return x1, x2
+        if type(x2) is float and dtype.kind == "f":
+            return x1, wrap(np.array(x2, dtype))
+    if isinstance(x1, Operand) or isinstance(x2, (int, float, np.generic)):
+        x1 = as_tensor(x1)
+        x2 = as_tensor(x2, x1.data.dtype)
+    else:
+        x2 = as_tensor(x2)
+        x1 = as_tensor(x1, x2.data.dtype)
+    kinds = x1.data.dtype.kind + x2.data.dtype.kind
+    if kinds != "ff" and "f" in kinds:
+        return (cast(x1, x2.dtype), x2) if kinds[1] == "f" else (x1, cast(x2, x1.dtype))
+    return x1, x2
+
+
+add = binary(
+    np.add, "Return x1 + x2.", lambda ct, y, x1, x2: ct, lambda ct, y, x1, x2: ct, linear=True
+)
+subtract = binary(
+    np.subtract, "Return x1 - x2.", lambda ct, y, x1, x2: ct, lambda ct, y, x1, x2: -ct, linear=True
+)
+multiply = binary(
+    np.multiply,
+    "Return x1 * x2.",
+    lambda ct, y, x1, x2: ct * x2,
+    lambda ct, y, x1, x2: ct * x1,
+)
+divide = binary(
+    np.divide,
+    "Return x1 / x2.",
+    lambda ct, y, x1, x2: ct / x2,
+    lambda ct, y, x1, x2: -ct * y / x2,
+    case=Case(2, domains=((-2.0, 2.0), POSITIVE)),
+    floating=True,
+)
+
+
+def _both_zero(x1: Tensor, x2: Tensor) -> Tensor:
+    return logical_and(equal(x1, 0.0), equal(x2, 0.0))
+
+
+_power: Binary = binary(
+    np.power,
+    "Return x1 ** x2; a base of 0 or below has the right gradient where the exponent is whole.",
+    # At 0 ** 0 the slope in the base is 0, by the factor x2; 0 must not be raised to -1.
+    lambda ct, y, x1, x2: ct * x2 * _power(x1, where(_both_zero(x1, x2), 0.0, x2 - 1.0)),
+    # The slope in the exponent at a base of 0 is 0, though log 0 is not finite.
+    lambda ct, y, x1, x2: ct * y * log(where(equal(x1, 0.0), 1.0, x1)),
+    case=Case(2, domains=(POSITIVE, (-2.0, 2.0))),
+)
+
+
+def power(x1: Any, x2: Any) -> Tensor:
+    if isinstance(x2, (int, float)) and x2 == 2:
+        x1 = as_tensor(x1)
+        if x1.data.dtype.kind == "f":
+            return square(x1)
+    return _power(x1, x2)
+
+
+power.__doc__ = _power.__doc__
+
+
+def _share(larger: Tensor, smaller: Tensor) -> Tensor:
+    """Return 1 where the first is larger, 1/2 where they are equal, else 0."""
+    over, tied = greater(larger, smaller), equal(larger, smaller)
+    return cast(over, larger.dtype) + 0.5 * cast(tied, larger.dtype)
+
+
+maximum = binary(
+    np.maximum,
+    "Return the larger of x1 and x2; where they are equal, each has half of the gradient.",
+    lambda ct, y, x1, x2: ct * _share(x1, x2),
+    lambda ct, y, x1, x2: ct * _share(x2, x1),
+    case=Case(2, apart=True),
+)
+minimum = binary(
+    np.minimum,
+    "Return the smaller of x1 and x2; where they are equal, each has half of the gradient.",
+    lambda ct, y, x1, x2: ct * _share(x2, x1),
+    lambda ct, y, x1, x2: ct * _share(x1, x2),
+    case=Case(2, apart=True),
+)
+equal: Binary = binary(np.equal, "Return whether x1 == x2.")
+not_equal = binary(np.not_equal, "Return whether x1 != x2.")
+less = binary(np.less, "Return whether x1 < x2.")
+less_equal = binary(np.less_equal, "Return whether x1 <= x2.")
+greater: Binary = binary(np.greater, "Return whether x1 > x2.")
+greater_equal = binary(np.greater_equal, "Return whether x1 >= x2.")
+logical_and = binary(np.logical_and, "Return whether both are nonzero.")
+logical_or = binary(np.logical_or, "Return whether one of them is nonzero.")
+
+
+# -- elementwise, with an argument of another kind --------------------------------------------
+
+_where = primitive(
+    "where",
+    np.where,
+    None,
+    lambda ct, y, condition, x1, x2: where(condition, ct, 0.0),
+    lambda ct, y, condition, x1, x2: where(condition, 0.0, ct),
+    cases=(
+        Case(((2, 3), (2, 3), (2, 3)), given={0: [[True, False, True], [False, False, True]]}),
+        Case(((2, 1), (1, 3), ()), given={0: [[True], [False]]}),
+    ),
+    linear=True,
+)
+
+
+def where(condition: Any, x1: Any = None, x2: Any = None) -> Tensor:
+    """Return x1 where `condition` holds, else x2; shapes broadcast as NumPy's do.
+
+    TypeError without x1 or x2: the places where it holds would be of a shape that depends on it.
+    """
+    if x1 is None or x2 is None:
+        raise TypeError("where: expected x1 and x2 beside the condition, received None.")
+    return bind(_where, as_tensor(condition), *alike(x1, x2))
+
+
+_cast = primitive(
+    "cast",
+    lambda x, dtype: x.astype(dtype),
+    lambda ct, y, x, dtype: ct,  # the engine gives it the dtype of x
+    cases=(Case(1, {"dtype": "float64"}),),
+    linear=True,
+)
+
+
+def cast(x: Any, dtype: Any) -> Tensor:
+    """Return `x` converted to `dtype`: itself if it has it. ValueError for an unsuitable dtype."""
+    x = as_tensor(x) if isinstance(x, Operand) else Tensor(x, dtype)
+    if x.data.dtype is dtype:
+        return x
+    dtype = as_dtype(dtype)
+    return x if x.data.dtype == dtype else bind(_cast, x, dtype=dtype.name)
+
+
+alias = primitive("alias", lambda x: x, lambda ct, y, x: ct, cases=(Case(1),), linear=True)

@@ -1,0 +1,105 @@
+"""Indexing: getitem, and its transpose scatter.
+
+Imports `shapes.py`. Read next: `../functional.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..bind import Case, bind, primitive
+from ..tensor import Operand, Primitive, Tensor, as_tensor, wrap
+from .shapes import ints
+
+
+class Slice(NamedTuple):
+    """A slice among the params (Python's own is not hashable before 3.12)."""
+
+    start: int | None
+    stop: int | None
+    step: int | None
+
+
+ARRAY = "array"  # stands among the params for an index array, which is an input
+
+
+def _index(index: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the index as NumPy takes it."""
+    rest = iter(arrays)
+    return tuple(
+        slice(*i) if isinstance(i, Slice) else next(rest) if i == ARRAY else i for i in index
+    )
+
+
+def _put(ct: Any, *arrays: Any, index: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
+    out = np.zeros(shape, ct.dtype)
+    if arrays:
+        np.add.at(out, _index(index, arrays), ct)  # an element taken twice gets both
+    else:
+        out[_index(index, ())] = ct
+    return out
+
+
+_getitem = primitive(
+    "getitem",
+    lambda x, *arrays, index: x[_index(index, arrays)],
+    lambda ct, y, x, *arrays, index: bind(_scatter, ct, *arrays, index=index, shape=x.shape),
+    cases=(
+        Case(((4, 3),), {"index": (Slice(1, 4, 2), 0)}),
+        Case(((2, 3),), {"index": (Ellipsis, None, Slice(None, None, -1))}),
+        Case(((4,), (4,)), {"index": (ARRAY,)}, given={1: [2, 0, 2, 1]}),
+        Case(((4, 3), (2,), (2,)), {"index": (ARRAY, ARRAY)}, given={1: [1, 1], 2: [0, 0]}),
+    ),
+    linear=True,
+)
+_scatter: Primitive = primitive(
+    "scatter",
+    _put,
+    lambda ct, y, x, *arrays, index, shape: bind(_getitem, ct, *arrays, index=index),
+    cases=(
+        Case(((2,),), {"index": (Slice(1, 4, 2), 0), "shape": (4, 3)}),
+        Case(((4,), (4,)), {"index": (ARRAY,), "shape": (4,)}, given={1: [2, 0, 2, 1]}),
+    ),
+    linear=True,
+)
+
+
+def getitem(x: Any, index: Any) -> Tensor:
+    """Return ``x[index]``: integers, slices, ``...``, None, integer and bool arrays, as in NumPy.
+
+    An element that is taken twice gets both gradients. IndexError if out of range.
+    """
+    x = as_tensor(x)
+    static: list[Any] = []
+    arrays: list[Tensor] = []
+    for i in index if isinstance(index, tuple) else (index,):
+        if isinstance(i, slice):
+            ends = (i.start, i.stop, i.step)
+            static.append(Slice(*(n if n is None else ints((n,), "slice")[0] for n in ends)))
+        elif i is None or i is Ellipsis:
+            static.append(i)
+        elif isinstance(i, (int, np.integer)) and not isinstance(i, bool):
+            static.append(int(i))
+        else:
+            parts = _index_arrays(x, i, index)
+            static.extend(ARRAY for _ in parts)
+            arrays.extend(parts)
+    return bind(_getitem, x, *arrays, index=tuple(static))
+
+
+def _index_arrays(x: Tensor, i: Any, index: Any) -> tuple[Tensor, ...]:
+    """Return `i`, an array or list in `index`, as index arrays: one per axis for a mask."""
+    if isinstance(i, Operand) and as_tensor(i).data.dtype.kind != "b":
+        return (as_tensor(i),)
+    found = np.asarray(i, int) if isinstance(i, list) and not np.size(i) else np.asarray(i)
+    if found.dtype.kind != "b":
+        return (wrap(np.array(found)),)
+    if not found.ndim:
+        raise IndexError(f"getitem: expected integers, slices or arrays, received {i!r}.")
+    try:
+        np.broadcast_to(False, x.shape)[index]  # nonzero forgets how long the mask was
+    except IndexError as error:
+        raise IndexError(f"getitem() of shape {x.shape}: {error}") from None
+    return tuple(wrap(part) for part in np.nonzero(found))

@@ -1,0 +1,148 @@
+"""Primitives that change shapes: reshape, transpose, broadcast, concatenate.
+
+Imports `elementwise.py`. Read next: `products.py`.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..bind import Case, bind, primitive
+from ..tensor import Rule, Tensor, as_tensor
+from .elementwise import cast
+
+
+def _repeated(x: Any, shape: tuple[int, ...]) -> Any:
+    out = np.empty(shape, x.dtype)  # for small arrays several times faster than np.broadcast_to
+    out[...] = x
+    return out
+
+
+_reshape = primitive(
+    "reshape",
+    lambda x, newshape: x.reshape(newshape),
+    lambda ct, y, x, newshape: reshape(ct, x.shape),
+    cases=(
+        Case(((2, 3),), {"newshape": (3, 1, 2)}),
+        Case(((2, 3),), {"newshape": (6,)}),
+        Case(((1, 1),), {"newshape": ()}),
+    ),
+    linear=True,
+)
+_transpose = primitive(
+    "transpose",
+    lambda x, axes: x.transpose(axes),
+    lambda ct, y, x, axes: transpose(ct, tuple(axes.index(i) for i in range(x.ndim))),
+    cases=(Case(((2, 3),), {"axes": (1, 0)}), Case(((2, 3, 4),), {"axes": (1, 2, 0)})),
+    linear=True,
+)
+_broadcast_to = primitive(
+    "broadcast_to",
+    _repeated,
+    lambda ct, y, x, shape: ct,  # the engine undoes broadcasting
+    cases=(Case(((3,),), {"shape": (2, 3)}), Case(((2, 1),), {"shape": (4, 2, 3)})),
+    linear=True,
+)
+
+
+def reshape(x: Any, newshape: int | tuple[int, ...]) -> Tensor:
+    """Return the elements of `x`, in the same order, in another shape; one length may be -1."""
+    x, shape = as_tensor(x), ints(newshape, "newshape")
+    if -1 in shape:
+        known = -math.prod(shape)
+        if known > 0 and x.size % known == 0:
+            shape = tuple(x.size // known if n == -1 else n for n in shape)
+    return bind(_reshape, x, newshape=shape)
+
+
+def transpose(x: Any, axes: tuple[int, ...] | None = None) -> Tensor:
+    """Return `x` with its axes in the order `axes`, reversed by default."""
+    x = as_tensor(x)
+    order = tuple(range(x.ndim))[::-1] if axes is None else axes_of(x, axes, "axes")
+    return bind(_transpose, x, axes=order)
+
+
+def swap_last_axes(x: Tensor) -> Tensor:
+    """Return `x` with its last two axes exchanged."""
+    return bind(_transpose, x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+def broadcast_to(x: Any, shape: int | tuple[int, ...]) -> Tensor:
+    """Return `x` repeated along new axes and axes of length 1 until it has `shape`."""
+    x, shape = as_tensor(x), ints(shape, "shape")
+    return x if x.shape == shape else bind(_broadcast_to, x, shape=shape)
+
+
+def _concatenate_rule(position: int) -> Rule:
+    def rule(ct: Tensor, y: Tensor, *xs: Tensor, axis: int) -> Tensor:
+        start = sum(x.shape[axis] for x in xs[:position])
+        here = slice(start, start + xs[position].shape[axis])
+        return ct[(slice(None),) * axis + (here,)]
+
+    return rule
+
+
+_concatenate = primitive(
+    "concatenate",
+    lambda *xs, axis: np.concatenate(xs, axis),
+    each=_concatenate_rule,
+    cases=(Case(((2, 3), (2, 1), (2, 2)), {"axis": 1}), Case(((2, 3), (2, 3)), {"axis": 0})),
+    linear=True,
+)
+
+
+def concatenate(xs: Any, axis: int = 0) -> Tensor:
+    """Return the tensors `xs` one after the other along `axis`.
+
+    ValueError if there are none, or their shapes differ along another axis.
+    """
+    tensors = [as_tensor(x) for x in xs]
+    if not tensors:
+        raise ValueError("concatenate: expected at least one tensor, received none.")
+    floating = [x.dtype for x in tensors if x.data.dtype.kind == "f"]
+    if floating:
+        tensors = [x if x.data.dtype.kind == "f" else cast(x, floating[0]) for x in tensors]
+    return bind(_concatenate, *tensors, axis=axis_of(tensors[0], axis))
+
+
+# -- arguments ---------------------------------------------------------------------------------
+
+
+def axes_of(x: Tensor, axis: Any, argument: str = "axis") -> tuple[int, ...] | None:
+    """Return `axis` counted from the front, as a tuple; None stays None, for all axes.
+
+    Raises
+    ------
+    ValueError
+        When an axis is out of range or named twice.
+    """
+    if axis is None:
+        return None
+    ndim = x.data.ndim
+    found = tuple([i + ndim if i < 0 else i for i in ints(axis, argument)])
+    if len({*found, *range(ndim)}) != ndim or (len(found) > 1 and len(set(found)) != len(found)):
+        raise ValueError(
+            f"{argument}: expected different axes of a tensor of shape {x.shape}, received {axis}."
+        )
+    return found
+
+
+def axis_of(x: Tensor, axis: Any, argument: str = "axis") -> int:
+    """Return one `axis` counted from the front; ValueError when out of range or not just one."""
+    found = axes_of(x, axis, argument) or ()
+    if len(found) != 1:
+        raise ValueError(f"{argument}: expected one axis, received {axis}.")
+    return found[0]
+
+
+def ints(value: Any, argument: str) -> tuple[int, ...]:
+    """Return an integer or a sequence of them as a tuple; TypeError naming `argument`."""
+    try:
+        sequence = value if isinstance(value, (tuple, list, np.ndarray)) else (value,)
+        return tuple(map(operator.index, sequence))
+    except (TypeError, AttributeError):
+        raise TypeError(f"{argument}: expected integers, received {value!r}.") from None
