@@ -71,12 +71,15 @@ def pack_sequence_as(structure: Any, flat_sequence: Iterable[Any]) -> Any:
     >>> pack_sequence_as({"a": np.ones(2), "b": [None, np.ones(3)]}, [1, 2])
     {'a': 1, 'b': [None, 2]}
     """
-    values = list(flat_sequence)
-    expected = len(leaves(structure))
-    if len(values) != expected:
+    rest = iter(flat_sequence)
+    try:
+        packed = map_structure(lambda leaf: None if leaf is None else next(rest), structure)
+        fits = next(rest, rest) is rest
+    except StopIteration:
+        fits = False
+    if not fits:
         raise ValueError(
-            f"flat_sequence: expected {expected} elements, one per leaf of the structure, "
-            f"received {len(values)}."
+            f"flat_sequence: expected {len(leaves(structure))} elements, one per leaf of the "
+            "structure, received another number."
         )
-    rest = iter(values)
-    return map_structure(lambda leaf: None if leaf is None else next(rest), structure)
+    return packed

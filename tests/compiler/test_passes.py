@@ -15,12 +15,11 @@ from programs import FLOATS, functions, gradient, numbers, recorded, results_in_
 
 import tinynet as tn
 from tinynet import ops
-from tinynet.compiler import passes
-from tinynet.compiler.passes import PASSES, dead_code, simplify
+from tinynet.compiler.passes import PASSES, RULES, dead_code, lower, simplify
 from tinynet.compiler.program import Program, Var, infer, typecheck
 from tinynet.engine.primitives import REGISTRY
 
-EACH = {each.__name__: each for each in PASSES}
+EACH = {each.__name__: each for each in (lower, dead_code, *RULES)}
 MANY = 5 * settings.default.max_examples
 X = numbers(0, (2, 3))
 
@@ -68,18 +67,34 @@ def test_a_pass_changes_no_bit(each, drawn):
 
 
 @settings(max_examples=2 * MANY)
-@given(programs(), st.lists(st.sampled_from(PASSES), max_size=12))
+@given(programs(), st.lists(st.sampled_from(list(EACH.values())), max_size=12))
 @np.errstate(all="ignore")
 def test_passes_may_come_in_any_order(drawn, some):
     program, runs = drawn
-    assert_equivalent(simplify(program, tuple(some)), program, runs)
+    assert_equivalent(simplify(program, tuple(some), check_each=True), program, runs)
+
+
+@settings(max_examples=2 * MANY)
+@given(programs())
+@np.errstate(all="ignore")
+def test_all_passes_together_change_no_bit(drawn):
+    program, runs = drawn
+    assert_equivalent(simplify(program, check_each=True), program, runs)
+
+
+@settings(max_examples=MANY)
+@given(programs())
+def test_a_simplified_program_is_a_fixed_point_of_each_pass(drawn):
+    simple = simplify(drawn[0])
+    for each in (*PASSES, *EACH.values()):
+        assert each(simple) is simple, each.__name__
 
 
 @settings(max_examples=MANY)
 @given(programs())
 @np.errstate(all="ignore")
 def test_simplified_programs_are_no_longer_and_hold_nothing_unneeded(drawn):
-    lowered = passes.lower(drawn[0])
+    lowered = lower(drawn[0])
     simple = simplify(drawn[0])
     assert len(simple.equations) <= len(lowered.equations)
     assert dead_code(simple) == simple
@@ -115,8 +130,16 @@ def test_a_pass_that_breaks_a_program_is_found_out():
     def breaking(program: Program) -> Program:
         return replace(program, equations={})
 
-    with pytest.raises(AssertionError, match="an output is not computed"):
-        simplify(PROGRAM, (dead_code, breaking))
+    for check_each in (False, True):
+        with pytest.raises(AssertionError, match="an output is not computed"):
+            simplify(PROGRAM, (dead_code, breaking), check_each)
+
+
+def test_the_types_of_equations_that_passes_kept_are_taken_for_granted():
+    wrong = replace(PROGRAM, **BROKEN["exp gives float32[2,3], not float64[2,3]"], outputs=(WIDE,))
+    assert typecheck(wrong, known_good=wrong) is wrong
+    with pytest.raises(AssertionError, match="exp gives"):
+        typecheck(wrong, known_good=PROGRAM)
 
 
 # -- each pass does what it is there for ------------------------------------------------------

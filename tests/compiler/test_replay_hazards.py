@@ -20,7 +20,7 @@ from programs import assert_same_results, poisoned_buffers, recorded
 
 import tinynet as tn
 from tinynet import ops
-from tinynet.compiler.jit import Executable
+from tinynet.compiler.executable import Executable
 from tinynet.engine.tensor import Primitive, bind, state
 from tinynet.engine.variable import Memory, stateless
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tinynet import ops
-from tinynet.compiler.program import record
+from tinynet.compiler.record import record
 from tinynet.compiler.text import (
     ATOM,
     COMPARISON,

@@ -1,100 +1,34 @@
 """`jit`: a function of tensors, recorded once for each type of arguments, and run as source.
 
-Imports `numpy_printer.py`. Read next: `../training/step.py`.
+Imports `executable.py`. Read next: `../training/step.py`.
 """
 
 from __future__ import annotations
 
 import inspect
-import threading
-from collections.abc import Callable
-from functools import partial, update_wrapper
-from operator import is_not
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import tree
-from ..configs import lookup as registry
-from ..engine.tensor import as_tensor, floatx, grad_mode, state, wrap
-from ..engine.variable import Memory, Variable, aligned
-from .numpy_printer import Source
+from ..configs import lookup
+from ..engine.tensor import Tensor, as_tensor, floatx, grad_mode, state, wrap
+from ..engine.variable import Variable
+from .executable import CACHE_SIZE, Cache, Executable, copies
 from .passes import simplify
-from .program import Program, Var
 from .record import record
-
-
-class Executable:
-    """A program with its source and its buffers, ready to run, one run at a time.
-
-    Arrays that live elsewhere (captured variables, and the inputs named in `live`, each with a
-    function that returns its array) are used where they live, so that changes to them are seen.
-
-    Attributes
-    ----------
-    inputs : dict from Var to array, to be filled before a run
-    """
-
-    def __init__(
-        self,
-        program: Program,
-        name: str,
-        donate: dict[Var, Var] | None = None,
-        live: dict[Var, Callable[[], np.ndarray]] | None = None,
-    ) -> None:
-        self.program = program
-        self.source = Source(program, name, donate)
-        self.lock = threading.Lock()
-        self._live = dict(live or {})
-        self._live |= {v: partial(getattr, w, "array") for v, w in program.captured.items()}
-        self.inputs = {v: aligned(v.shape, v.dtype) for v in program.inputs if v not in self._live}
-        self._living: list[np.ndarray] | None = None
-        self._bound: tuple[Callable[[], None], tuple[Any, ...]]
-        self._made = -1  # how many memories there had been when `_living` was looked up
-
-    def ready(self) -> tuple[Callable[[], None], tuple[Any, ...]]:
-        """Return the function that runs, and the arrays of the outputs."""
-        if self._made == Memory.made:
-            return self._bound
-        made = Memory.made
-        living = [read() for read in self._live.values()]
-        self._made = made
-        if self._living is None or any(map(is_not, living, self._living)):
-            self._living = living
-            arrays = {**self.inputs, **dict(zip(self._live, living, strict=True))}
-            arrays |= self.program.constants
-            self._bound = self.source.bind([arrays[v] for v in self.source.arguments])
-        return self._bound
-
-    def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
-        """Return the outputs, copied, for arrays of the types of the inputs.
-
-        Raises
-        ------
-        ValueError
-            When an array has another shape or dtype than its input; nothing is broadcast or cast.
-        """
-        for v, array in zip(self.inputs, arrays, strict=True):
-            if array.shape != v.shape or array.dtype != v.dtype:
-                given = Var(array.shape, array.dtype).type_text
-                raise ValueError(
-                    f"{self.source.name}: expected {v.type_text} for {v.name or 'an input'}, "
-                    f"received {given}."
-                )
-        with self.lock:
-            for buffer, array in zip(self.inputs.values(), arrays, strict=True):
-                np.copyto(buffer, array)
-            run, outputs = self.ready()
-            run()
-            return [np.array(out) for out in outputs]
 
 
 class Compiled(NamedTuple):
     """A function, compiled for one type of arguments."""
 
     executable: Executable
-    tracked: bool  # does a gradient flow from them to tensors that are no arguments?
-    frozen: tuple[Variable, ...]  # what they would be tracked by, too, if it became trainable
+    run: Callable[[Sequence[np.ndarray]], list[np.ndarray]]
+    tracked: bool  # does a gradient flow from the results to tensors that are not arguments?
+    frozen: tuple[Variable, ...]  # the results would be tracked if one of these became trainable
 
 
 class Jit:
@@ -103,33 +37,35 @@ class Jit:
     Attributes
     ----------
     compilations : int
-        How many types of arguments it was compiled for.
+        How often the function was compiled.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], cache_size: int = CACHE_SIZE) -> None:
         self.function = function
-        self._compiled: dict[str, Compiled] = {}
-        self._lock = threading.Lock()
+        self._compiled: Cache[Compiled] = Cache(cache_size)
         update_wrapper(self, function)
 
     @property
     def compilations(self) -> int:
-        """How many types of arguments the function was compiled for."""
-        return len(self._compiled)
+        """How often the function was compiled: once for each type of arguments in the cache."""
+        return self._compiled.made
 
     def __call__(self, *args: Any) -> Any:
         """Return what the function returns, computed by its compiled form."""
-        args = tuple(tree.map_structure(as_tensor, x) for x in args)
-        tensors = tree.flatten(args)
-        inlined = state.recording is not None or state.values
-        if inlined or (state.grad and any(t.tracked for t in tensors)):
-            return self.function(*args)
-        compiled = self._for(args)
+        types = {*map(type, args)}
+        if not types <= _LEAVES:  # as is checked at once, since most calls have plain arguments
+            args = tuple([tree.map_structure(_leaf, x) for x in args])
+        leaves = args if types <= _LEAVES else tree.leaves(args)
+        if state.recording is not None or state.values:
+            return self._inlined(args)
+        if state.grad and any(type(x) is Tensor and x.tracked for x in leaves):
+            return self._inlined(args)
+        arrays = [x if type(x) is np.ndarray else x.numpy() for x in leaves]
+        compiled = self._compiled_for(args, arrays)
         if state.grad and (compiled.tracked or any(v.trainable for v in compiled.frozen)):
-            return self.function(*args)
-        executable = compiled.executable
-        results = map(wrap, executable(*(t.data for t in tensors)))
-        return tree.pack_sequence_as(executable.program.form, results)
+            return self._inlined(args)
+        results = map(wrap, compiled.run(arrays))
+        return tree.pack_sequence_as(compiled.executable.program.form, results)
 
     def __reduce__(self) -> str:
         """Copy and pickle as Python does with functions: by name."""
@@ -144,28 +80,40 @@ class Jit:
         return self._for(args).executable.source.text
 
     def _for(self, args: Any) -> Compiled:
-        args = tuple(tree.map_structure(as_tensor, x) for x in args)
-        types = tree.map_structure(lambda t: f"{t.dtype}{t.shape}", args)
-        with self._lock:
-            key = f"{types} {floatx()}"
-            if key not in self._compiled:
-                self._compiled[key] = self._compile(args)
-            return self._compiled[key]
+        args = tuple([tree.map_structure(as_tensor, x) for x in args])
+        return self._compiled_for(args, [t.data for t in tree.leaves(args)])
+
+    def _inlined(self, args: Any) -> Any:
+        """Call the function itself."""
+        return self.function(*tree.map_structure(_to_tensor, args))
+
+    def _compiled_for(self, args: Any, arrays: list[np.ndarray]) -> Compiled:
+        """Return the function compiled for arguments with these leaves."""
+        flat = {*map(type, args)} <= _LEAVES
+        form = "" if flat else repr(tree.map_structure(_mark, args))
+        types = tuple(map(_type, arrays))
+        return self._compiled.get((types, form, floatx()), lambda: self._compile(args))
 
     def _compile(self, args: Any) -> Compiled:
         tracked = False
 
         def traced(*args: Any) -> Any:
             nonlocal tracked
-            result = tree.map_structure(as_tensor, self.function(*args))
+            found = self.function(*args)
+            if found is None:
+                raise ValueError(
+                    "jit: expected a function that returns tensors, received NoneType."
+                )
+            result = tree.map_structure(_to_tensor, found)
             tracked = any(t.tracked for t in tree.leaves(result))
             return result
 
         with grad_mode(True):
-            program = record(traced, args, self._names())
-        executable = Executable(simplify(program), registry.name_of(self.function))
+            program = record(traced, tree.map_structure(_to_tensor, args), self._names())
+        executable = Executable(simplify(program), lookup.name_of(self.function))
+        run = executable.runner(executable.fill, copies)
         frozen = tuple(v for v in program.captured.values() if not v.trainable)
-        return Compiled(executable, tracked, frozen)
+        return Compiled(executable, run, tracked, frozen)
 
     def _names(self) -> list[str]:
         """Return the names of the positional parameters."""
@@ -176,17 +124,38 @@ class Jit:
         return [p.name for p in parameters if p.kind < p.VAR_POSITIONAL]
 
 
-def jit(function: Callable[..., Any]) -> Jit:
+_LEAVES = {np.ndarray, Tensor}
+_type = attrgetter("shape", "dtype")
+
+
+def _leaf(x: Any) -> Any:
+    """Return a leaf of the arguments as an array if it is one, otherwise as a tensor."""
+    return x if type(x) is np.ndarray or x is None else as_tensor(x)
+
+
+def _to_tensor(x: Any) -> Tensor | None:
+    return None if x is None else as_tensor(x)
+
+
+def _mark(x: Any) -> bool:
+    """Return what is written for a leaf in the key of a structure."""
+    return x is None
+
+
+def jit(function: Callable[..., Any], cache_size: int = CACHE_SIZE) -> Jit:
     """Return `function` compiled: recorded once for each type of arguments, then run as NumPy.
 
     Parameters
     ----------
-    function : function of tensors (or lists and dicts of them) that returns such
+    function : function of tensors (or trees of them: lists, tuples, dicts) that returns such
         It is run once to record what it does, so Python's own branches and loops are those of that
         run: a branch on a number raises and says what to use instead. Variables it reads are read
         at each call; other tensors from outside are constants, and so are the random numbers that
         it draws. What else it does (print, count, append) is done while it is recorded only.
         Numbers among the arguments become tensors of `floatx`.
+    cache_size : int
+        How many compiled forms to keep, one for each type of arguments. The least recently used
+        one is let go first, with its memory.
 
     Returns
     -------
@@ -194,9 +163,17 @@ def jit(function: Callable[..., Any]) -> Jit:
         Called with the function's arguments by position; its results are new tensors, equal to the
         function's own.
         ``.source(*args)`` and ``.program(*args)`` show what runs, ``.compilations`` counts.
-        Another `floatx` counts as another type. Where the result has a gradient, as an argument or
-        a variable requires one and `no_grad` is off, or where another function is being recorded,
-        the function itself is called.
+
+    Raises
+    ------
+    ValueError
+        Unless `cache_size` is an integer of at least 1.
+
+    Notes
+    -----
+    Another `floatx` counts as another type. Where the result has a gradient, as an argument or a
+    variable requires one and `no_grad` is off, or where another function is being recorded, the
+    function itself is called.
 
     >>> import tinynet as tn
     >>> @tn.jit
@@ -219,4 +196,4 @@ def jit(function: Callable[..., Any]) -> Jit:
         return f, (t1,)
     <BLANKLINE>
     """
-    return Jit(function)
+    return Jit(function, cache_size)

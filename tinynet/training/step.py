@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops, tree
-from ..compiler.jit import Executable
+from ..compiler.executable import Executable
 from ..compiler.passes import simplify
 from ..compiler.program import Var
 from ..compiler.record import label, record, section, short_name, stand_in
@@ -140,6 +140,7 @@ class Ready:
         self._changed = [
             v for v, old, new in zip(self._cells, cells, after[-1], strict=True) if old is not new
         ]
+        self._on_all = self.executable.runner(self._fill_all, self._take_all)
         buffers = self.executable.inputs
         self._data = [buffers[v] for v in tree.leaves(data)]
         needed = {v for equation in program.equations.values() for v in equation.inputs}
@@ -160,49 +161,50 @@ class Ready:
 
     def on(self, arrays: list[np.ndarray]) -> Callable[[Any], tuple[float, Any]]:
         """Return a function of rows of `arrays` to the loss and the outputs there."""
-        lock, current, changed = self.executable.lock, self.executable.ready, self._changed
+        changed = self._changed
         pairs = list(zip(arrays, self._data, strict=True))
         clocks = [group.clock for group in self.groups]
         has_loss, training, scalar_buffers = self.kind != "predict", bool(self.groups), self._fill
         if training:
             next_scalars = self.model.optimizer.next_scalars
             count_step = self.model.optimizer.count_step
-        copied = self._copied if self._with_outputs else _nothing
+        copied = self._copied if self._with_outputs else None
 
-        def run(rows: Any) -> tuple[float, Any]:
-            with lock:
-                go, outputs = current()
-                if type(rows) is slice:
-                    for array, buffer in pairs:
-                        buffer[...] = array[rows]
-                else:
-                    for array, buffer in pairs:
-                        array.take(rows, 0, buffer, "clip")
-                if training:
-                    scalars = next_scalars()
-                    for name, buffer in scalar_buffers:
-                        buffer[()] = scalars[name]
-                go()
-                if training:
-                    count_step()
-                    for clock in clocks:
-                        clock[0] += 1
-                for variable in changed:
-                    variable.forget()
-                loss = outputs[0].item() if has_loss else 0.0
-                return loss, copied(outputs)
+        def fill(rows: Any) -> None:
+            if type(rows) is slice:
+                for array, buffer in pairs:
+                    buffer[...] = array[rows]
+            else:
+                for array, buffer in pairs:
+                    array.take(rows, 0, buffer, "clip")
+            if training:
+                scalars = next_scalars()
+                for name, buffer in scalar_buffers:
+                    buffer[()] = scalars[name]
 
-        return run
+        def take(outputs: Any) -> tuple[float, Any]:
+            if training:
+                count_step()
+                for clock in clocks:
+                    clock[0] += 1
+            for variable in changed:
+                variable.forget()
+            loss = outputs[0].item() if has_loss else 0.0
+            return loss, copied(outputs) if copied else None
+
+        return self.executable.runner(fill, take)
 
     def of_all(self, array: np.ndarray) -> Any:
         """Return the outputs for all rows of the only array."""
-        with self.executable.lock:
-            run, outputs = self.executable.ready()
-            self._data[0][...] = array
-            run()
-            for variable in self._changed:
-                variable.forget()
-            return self._copied(outputs)
+        return self._on_all(array)
+
+    def _fill_all(self, array: np.ndarray) -> None:
+        self._data[0][...] = array
+
+    def _take_all(self, outputs: Any) -> Any:
+        for variable in self._changed:
+            variable.forget()
+        return self._copied(outputs)
 
     def _copied(self, outputs: Any) -> Any:
         """Return the model's outputs, copied from the buffers."""
@@ -282,10 +284,6 @@ class Ready:
             before = dict(zip(("", *group.slots), flat, strict=True))
             new += group.updated(optimizer, before, mine, dict(zip(names, numbers, strict=True)))
         return new
-
-
-def _nothing(outputs: Any) -> None:
-    """Return no outputs, where nobody asks for them."""
 
 
 def _type(array: np.ndarray | None) -> str:

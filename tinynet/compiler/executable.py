@@ -1,0 +1,153 @@
+"""Executables: a program with its source and buffers, and how it is run.
+
+The one place that locks, fills inputs, runs and hands out outputs. `Cache` keeps the executables
+that were used last.
+
+Imports `numpy_printer.py`. Read next: `jit.py`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import partial
+from operator import is_not
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from ..engine.variable import Memory, aligned
+from .numpy_printer import Source
+from .program import Program, Var
+
+CACHE_SIZE = 64
+T = TypeVar("T")
+
+
+class Executable:
+    """A program with its source and its buffers, ready to run, one run at a time.
+
+    Parameters
+    ----------
+    program : Program
+    name : str, of the function in the source
+    donate : dict from Var to Var, optional
+        Outputs, each with the input whose array it replaces.
+    live : dict from Var to function, optional
+        Inputs whose arrays live elsewhere, each with a function that returns its array. These and
+        captured variables are used where they live, so that changes to them are seen.
+
+    Attributes
+    ----------
+    inputs : dict from Var to array, the buffers of all other inputs, to be filled before a run
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        name: str,
+        donate: dict[Var, Var] | None = None,
+        live: dict[Var, Callable[[], np.ndarray]] | None = None,
+    ) -> None:
+        self.program = program
+        self.source = Source(program, name, donate)
+        self._live = dict(live or {})
+        self._live |= {v: partial(getattr, w, "array") for v, w in program.captured.items()}
+        self.inputs = {v: aligned(v.shape, v.dtype) for v in program.inputs if v not in self._live}
+        self._lock = threading.Lock()
+        self._living: list[np.ndarray] | None = None
+        self._bound: tuple[Callable[[], None], tuple[np.ndarray, ...]]
+        self._made = -1  # how many memories there had been when `_living` was looked up
+
+    def runner(
+        self, fill: Callable[[Any], object], take: Callable[[tuple[np.ndarray, ...]], T]
+    ) -> Callable[[Any], T]:
+        """Return a function ``run(data)`` that runs the program once.
+
+        Under the lock it calls ``fill(data)``, which writes to `inputs`, runs, and returns
+        ``take(outputs)``, which copies what is needed: the next run writes to the same arrays.
+        """
+        lock = self._lock
+
+        def run(data: Any) -> T:
+            with lock:
+                if self._made != Memory.made:
+                    self._bind()
+                go, outputs = self._bound
+                fill(data)
+                go()
+                return take(outputs)
+
+        return run
+
+    def _bind(self) -> None:
+        """Bind the source to the arrays, unless those that live elsewhere are still the same."""
+        made = Memory.made
+        living = [read() for read in self._live.values()]
+        self._made = made
+        if self._living is None or any(map(is_not, living, self._living)):
+            self._living = living
+            arrays = {**self.inputs, **dict(zip(self._live, living, strict=True))}
+            arrays |= self.program.constants
+            self._bound = self.source.bind([arrays[v] for v in self.source.arguments])
+
+    def fill(self, arrays: Sequence[np.ndarray]) -> None:
+        """Copy arrays to the inputs' buffers."""
+        for buffer, array in zip(self.inputs.values(), arrays, strict=True):
+            buffer[...] = array
+
+    def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
+        """Return the outputs, copied, for arrays of the types of the inputs.
+
+        Raises
+        ------
+        ValueError
+            When an array has another shape or dtype than its input; nothing is broadcast or cast.
+        """
+        for v, array in zip(self.inputs, arrays, strict=True):
+            if array.shape != v.shape or array.dtype != v.dtype:
+                given = Var(array.shape, array.dtype).type_text
+                raise ValueError(
+                    f"{self.source.name}: expected {v.type_text} for {v.name or 'an input'}, "
+                    f"received {given}."
+                )
+        return self.runner(self.fill, copies)(arrays)
+
+
+def copies(outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return copies of arrays."""
+    return [out.copy("K") for out in outputs]
+
+
+class Cache(Generic[T]):
+    """The values used last, by key: of more than `size`, the least recently used is let go.
+
+    Attributes
+    ----------
+    size : int, at least 1
+    made : int, how many values were made so far
+    """
+
+    def __init__(self, size: int = CACHE_SIZE) -> None:
+        if not isinstance(size, int) or size < 1:
+            raise ValueError(f"cache_size: expected an integer of at least 1, received {size!r}.")
+        self.size = size
+        self.made = 0
+        self._values: dict[Hashable, T] = {}
+        self._lock = threading.RLock()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the value of `key`; a new one from `make` if there is none."""
+        with self._lock:
+            if key in self._values:
+                value = self._values.pop(key)
+            else:
+                value = make()
+                self.made += 1
+            self._values[key] = value
+            while len(self._values) > self.size:
+                del self._values[next(iter(self._values))]
+            return value
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(list(self._values.values()))
