@@ -12,6 +12,7 @@ import tinynet
 
 # A module may import from those above it. Those that are not written yet may stand here.
 ORDER = [
+    "engine/temporarily",
     "engine/tensor",
     "engine/bind",
     "engine/primitives/elementwise",

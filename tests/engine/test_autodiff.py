@@ -56,7 +56,7 @@ def test_several_arguments_give_a_tuple_in_their_order(transform, argnums):
         assert_same(gradient, BY_ARGUMENT[i])
 
 
-def test_other_arguments_reach_the_function_as_they_are():
+def test_other_arguments_reach_the_function_unchanged():
     seen = []
 
     def f(x, *args, **kwargs):
@@ -110,7 +110,7 @@ NO_DEPENDENCE = {
 
 
 @over(NO_DEPENDENCE, "f")
-def test_the_derivative_of_what_does_not_depend_on_the_argument_is_zero(f):
+def test_the_derivative_is_zero_if_the_result_does_not_depend_on_the_argument(f):
     x = np.ones(2, "float16")
     zero, zeros = np.zeros(2, "float16"), np.zeros((2, 2), "float16")
     assert_same(tn.grad(f)(x), zero)
@@ -168,7 +168,7 @@ REFUSED = {
 
 
 @over(REFUSED, "case")
-def test_a_refusal_says_what_was_received(case):
+def test_an_error_says_what_was_received(case):
     call, error, words = case
     with refused(error, *words):
         call()
@@ -225,14 +225,14 @@ def test_the_jacobian_of_an_elementwise_function_is_diagonal(x):
 
 
 @given(vectors(4))
-def test_the_jacobian_of_softmax_is_that_of_the_books(x):
+def test_the_jacobian_of_softmax_is_diag_y_minus_y_y_transposed(x):
     p = np.exp(x) / np.exp(x).sum()
     assert_close(tn.jacobian(ops.softmax)(x), np.diag(p) - np.outer(p, p))
 
 
 @pytest.mark.parametrize("inner", [(), (2,), (3, 2), (0,)])
 @pytest.mark.parametrize("outer", [(), (4,), (1, 2), (0,)])
-def test_a_jacobian_has_the_shape_of_the_result_and_then_of_the_argument(inner, outer):
+def test_a_jacobian_has_the_shape_of_the_result_followed_by_that_of_the_argument(inner, outer):
     rng = np.random.default_rng(0)
     matrix = rng.standard_normal((*outer, int(np.prod(inner))))
     x = rng.standard_normal(inner)
@@ -284,7 +284,7 @@ def test_hessians_are_symmetric_and_hvp_multiplies_by_them(f, x, v):
 
 
 @given(smooth(), vectors(3), vectors(3))
-def test_all_roads_to_a_gradient_agree(f, x, v):
+def test_all_ways_to_compute_a_gradient_agree(f, x, v):
     expected = tn.grad(f)(x).numpy()
     t = leaf(x)
     f(t).backward()
@@ -342,7 +342,7 @@ NESTED = {
 
 
 @over(NESTED, "case")
-def test_derivatives_in_derivatives_are_not_confused(case):
+def test_nested_derivatives_do_not_mix_their_tangents(case):
     f, at, expected = case
     assert float(D(f)(at)) == expected
     t = leaf(at)
@@ -365,7 +365,7 @@ PENALTIES = {
 
 @over(PENALTIES, "slope")
 @pytest.mark.parametrize("make", [leaf, tn.Variable])
-def test_a_penalty_on_a_derivative_reaches_the_weights_it_was_computed_from(slope, make):
+def test_a_penalty_on_a_derivative_has_a_gradient_in_the_weights(slope, make):
     w = make(2.0)
     penalty = slope(w) * slope(w)
     assert penalty.item() == 144.0  # (2wx)^2
@@ -373,7 +373,7 @@ def test_a_penalty_on_a_derivative_reaches_the_weights_it_was_computed_from(slop
     assert w.grad == 144.0  # 8 w x^2
 
 
-def test_the_value_beside_a_gradient_reaches_the_weights_too():
+def test_the_value_of_value_and_grad_has_a_gradient_in_the_weights_too():
     w = leaf(2.0)
     y, slope = tn.value_and_grad(lambda x: w * x * x)(3.0)
     (y + slope).backward()
@@ -381,7 +381,7 @@ def test_the_value_beside_a_gradient_reaches_the_weights_too():
 
 
 @given(smooth(), vectors(3), vectors(3))
-def test_a_gradient_penalty_has_the_gradient_of_finite_differences(f, x, w):
+def test_the_gradient_of_a_gradient_penalty_agrees_with_finite_differences(f, x, w):
     def penalty(w):
         return ops.square(tn.grad(lambda x: f(w * x))(x)).sum()
 
@@ -411,7 +411,7 @@ RESULTS = {
 
 
 @over(RESULTS, "results")
-def test_results_are_tracked_only_where_somebody_can_ask_for_more(results):
+def test_results_are_tracked_only_if_they_can_be_differentiated_further(results):
     x, w = leaf(A), leaf(2.0)
     expected = results(cubes, A)
     assert not any(t.requires_grad for t in expected)
@@ -431,7 +431,7 @@ def test_results_are_tracked_only_where_somebody_can_ask_for_more(results):
 LONG = 100_000
 
 
-def test_a_chain_of_100000_operations_works_and_is_freed():
+def test_a_chain_of_100000_operations_can_be_differentiated_and_is_freed():
     t = leaf(1.0)
     y = t
     for _ in range(LONG // 2):
@@ -444,7 +444,7 @@ def test_a_chain_of_100000_operations_works_and_is_freed():
     assert middle() is None
 
 
-def test_a_long_chain_has_derivatives_of_functions_too():
+def test_a_long_chain_works_with_grad_and_vjp_too():
     def f(x):
         y = x
         for _ in range(LONG // 10):
@@ -496,7 +496,7 @@ def test_the_walk_waits_for_all_uses_of_a_tensor():
     assert add.rules == 2 * 60
 
 
-def test_rules_that_nobody_needs_do_not_run():
+def test_rules_on_no_path_to_the_arguments_do_not_run():
     add, t, other, constant = Counted(), leaf(1.0), leaf(1.0), tn.tensor(1.0)
     y = add(add(t, constant), constant)
     y.backward()
@@ -510,7 +510,7 @@ def test_rules_that_nobody_needs_do_not_run():
     assert not add(constant, constant).requires_grad
 
 
-def test_walks_record_only_where_somebody_can_ask_for_more():
+def test_walks_leave_equations_only_if_they_can_be_differentiated_further():
     add, t = Counted(), leaf(1.0)
     add(t, t).backward()
     tn.grad(lambda x: add(x, x))(1.0)
@@ -521,7 +521,7 @@ def test_walks_record_only_where_somebody_can_ask_for_more():
     assert (add.rules, add.recorded) == (6, 1)
 
 
-def test_backward_needs_no_recording():
+def test_backward_leaves_no_equations():
     t = leaf(2.0)
     y = t * t * t
     with tn.no_grad():
@@ -574,7 +574,7 @@ def no_collector():
 
 
 @over(CHORES, "chore")
-def test_nothing_is_left_for_the_garbage_collector(chore, no_collector):
+def test_derivatives_leave_no_reference_cycles(chore, no_collector):
     chore()  # what is made once, such as caches
     gc.collect()
     for _ in range(3):
@@ -591,7 +591,7 @@ def test_nothing_is_left_for_the_garbage_collector(chore, no_collector):
     assert not arrays
 
 
-def test_a_graph_dies_with_its_last_result(no_collector):
+def test_a_tape_is_freed_with_its_last_result(no_collector):
     t = leaf(A)
     inner = t * 2.0
     alive = [weakref.ref(inner), weakref.ref(inner.equation.inputs[1])]
@@ -603,7 +603,7 @@ def test_a_graph_dies_with_its_last_result(no_collector):
     assert all(ref() is None for ref in alive)
 
 
-def test_a_detached_result_keeps_nothing_alive(no_collector):
+def test_a_detached_result_keeps_no_tape_alive(no_collector):
     inner = leaf(A) * 2.0
     alive = weakref.ref(inner)
     kept = [(inner * inner).detach(), tn.value_and_grad(cubes)(inner.detach())]
@@ -668,7 +668,7 @@ FAILING = {
 
 
 @over(FAILING, "call")
-def test_a_function_that_fails_leaves_the_grad_mode_as_it_was(call):
+def test_an_exception_in_the_function_restores_the_grad_mode(call):
     def fails(*args):
         raise ZeroDivisionError
 
@@ -678,7 +678,7 @@ def test_a_function_that_fails_leaves_the_grad_mode_as_it_was(call):
     assert recording()
 
 
-def test_a_rule_that_fails_leaves_grads_and_grad_mode_as_they_were():
+def test_an_exception_in_a_rule_leaves_grads_and_grad_mode_unchanged():
     def fails(*args):
         raise ZeroDivisionError
 
@@ -692,7 +692,7 @@ def test_a_rule_that_fails_leaves_grads_and_grad_mode_as_they_were():
     assert recording()
 
 
-def test_derivatives_record_inside_no_grad():
+def test_derivatives_are_computed_inside_no_grad():
     with tn.no_grad():
         assert float(tn.grad(tn.grad(lambda x: x**3))(2.0)) == 12.0
         assert not recording()
@@ -732,13 +732,13 @@ def test_grad_mode_belongs_to_a_thread():
     assert in_threads(without, within) == [(False, True), (True, True)]
 
 
-def test_a_new_thread_records_whatever_the_one_that_started_it_does():
+def test_a_new_thread_starts_in_the_default_grad_mode():
     with tn.no_grad():
         assert in_threads(recording) == [True]
         assert not recording()
 
 
-def test_floatx_is_that_of_all_threads():
+def test_all_threads_share_floatx():
     set_floatx("float16")
     try:
         assert in_threads(lambda: leaf(1.0).dtype, floatx) == ["float16", "float16"]
@@ -748,7 +748,7 @@ def test_floatx_is_that_of_all_threads():
         set_floatx("float32")
 
 
-def test_what_stands_in_for_a_variable_does_so_in_one_thread():
+def test_a_variable_is_substituted_in_one_thread_only():
     v = tn.Variable(1.0)
     inside, done = threading.Barrier(2, timeout=10), threading.Barrier(2, timeout=10)
 
@@ -768,7 +768,7 @@ def test_what_stands_in_for_a_variable_does_so_in_one_thread():
     assert in_threads(substituted, plain) == [(2.0, 1.0), (1.0, 1.0)]
 
 
-def test_graphs_are_walked_in_several_threads_at_once():
+def test_several_threads_can_differentiate_at_once():
     def work() -> float:
         t = leaf(1.0)
         for _ in range(200):

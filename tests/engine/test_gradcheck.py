@@ -112,7 +112,9 @@ def test_every_fault_in_every_rule_is_found(primitive, position, fault):
 @every_rule
 @pytest.mark.parametrize("confusion", CONFUSIONS)
 @np.errstate(all="ignore")
-def test_a_confusion_is_found_where_it_makes_another_function(primitive, position, confusion):
+def test_a_wrong_variant_of_a_rule_is_found_where_it_differs_from_the_rule(
+    primitive, position, confusion
+):
     for faulty, case in with_fault(CONFUSIONS[confusion], primitive, position):
         for xs in (typical(case, seed) for seed in range(3)):
             try:
@@ -124,7 +126,7 @@ def test_a_confusion_is_found_where_it_makes_another_function(primitive, positio
 
 @pytest.mark.parametrize("confusion", CONFUSIONS)
 @np.errstate(all="ignore")
-def test_a_confusion_makes_another_function_of_several_rules(confusion):
+def test_each_wrong_variant_differs_from_several_rules(confusion):
     def is_one(primitive: Primitive, position: int) -> bool:
         for faulty, case in with_fault(CONFUSIONS[confusion], primitive, position):
             with suppress(ValueError, IndexError):
@@ -183,19 +185,19 @@ def test_a_rule_in_raw_numpy_is_found_by_the_second_order_alone():
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 @pytest.mark.parametrize("order", [1, 2])
-def test_what_is_not_finite_fails(number, order):
+def test_nan_and_infinity_fail(number, order):
     assert not passes(lambda x: x * number, ([0.5],), order)
     assert not passes(lambda x: x + number, ([0.5],), order)
     assert not passes(primitive_with(lambda ct, y, x: ct * number), ([0.5],), order)
 
 
-def test_a_function_that_hides_from_the_tape_fails():
+def test_a_function_that_computes_outside_the_tape_fails():
     assert not passes(tn.no_grad()(lambda x: x * x), ([0.5],))
     assert not passes(lambda x: tn.tensor(x.numpy() ** 2), ([0.5],))
 
 
 @pytest.mark.parametrize("dtype", ["int64", "uint8", "bool"])
-def test_integers_and_bools_are_passed_on_as_they_are(dtype):
+def test_integers_and_bools_are_passed_on_unchanged(dtype):
     seen = []
 
     def f(which: Tensor, x: Tensor) -> Tensor:
@@ -234,23 +236,23 @@ def change(t: Tensor) -> Tensor:
     ],
     ids=["an argument", "an integer argument", "an argument in a rule", "the cotangent in a rule"],
 )
-def test_a_change_in_place_is_told_and_does_not_reach_the_callers_arrays(f):
+def test_a_change_in_place_is_reported_and_does_not_reach_the_callers_arrays(f):
     n, x = np.array([2, 3]), np.array([0.5, -0.2])
     assert "in place" in failure(f, (n, x))
     assert (n.tolist(), x.tolist()) == ([2, 3], [0.5, -0.2])
 
 
-def test_at_a_kink_the_one_sided_slope_fails_and_beside_it_passes():
+def test_a_one_sided_slope_fails_at_a_kink_and_passes_next_to_it():
     assert not passes(tn.ops.relu, ([0.0, 1.0],), order=1)
     assert passes(tn.ops.relu, ([0.01, -0.01],))
 
 
-def test_central_differences_agree_with_the_middle_slope_at_a_kink_in_first_order_only():
+def test_the_mean_of_two_slopes_passes_at_a_kink_in_first_order_only():
     for f, args in ((tn.ops.absolute, ([0.0],)), (tn.ops.maximum, ([0.5], [0.5]))):
         assert passes(f, args, order=1)
         assert not passes(f, args, order=2)
 
 
-def test_a_constant_and_a_function_without_floating_arguments_pass():
+def test_constants_and_functions_without_floating_arguments_pass():
     tn.check_grads(lambda x: tn.tensor(3.0, "float64"), ([0.5],))
     tn.check_grads(lambda n: n + 1, (np.array([1, 2]),))

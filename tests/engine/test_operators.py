@@ -101,7 +101,7 @@ def assert_ours(call: Call, of_ops: Call, of_numpy: Call, arrays: list[np.ndarra
 
 
 @pytest.mark.parametrize("name", UFUNCS)
-def test_a_ufunc_of_tensors_is_our_function_of_that_name(name):
+def test_a_ufunc_of_tensors_calls_our_function_of_that_name(name):
     f = getattr(np, name)
     for arrays in (typical(case) for case in PRIMITIVES[name].cases):
         assert_ours(f, getattr(ops, name), f, arrays)
@@ -111,7 +111,7 @@ def test_a_ufunc_of_tensors_is_our_function_of_that_name(name):
 
 
 @over(ALL_CALLS, "call")
-def test_a_function_of_tensors_is_our_function_of_that_name(call):
+def test_a_numpy_function_of_tensors_calls_our_function_of_that_name(call):
     assert_ours(lambda x: call(np, x), lambda x: call(ops, x), lambda x: call(np, x), [A])
 
 
@@ -128,7 +128,7 @@ def test_the_result_carries_a_gradient(name):
 
 
 @pytest.mark.parametrize("name", [*UFUNCS, *CALLS])
-def test_variables_and_constants_are_taken_too(name):
+def test_variables_and_constants_are_accepted_too(name):
     if name in CALLS:
         calls = [(lambda x, call=call: call(np, x), [A]) for call in CALLS[name]]
     else:
@@ -147,7 +147,7 @@ def test_arrays_and_tensors_are_joined_along_the_first_axis():
         assert_same(joined, np.concatenate([A, A]))
 
 
-def test_numpys_names_of_arguments_are_taken():
+def test_numpys_argument_names_are_accepted():
     t = leaf(A)
     assert_same(np.clip(t, a_min=0.0, a_max=1.0), A.clip(0.0, 1.0))
     assert_same(np.sum(t, axis=0, keepdims=True, out=None), A.sum(0, keepdims=True))
@@ -206,14 +206,14 @@ WRITING = {
 
 @over(WRITING, "write")
 @pytest.mark.parametrize("make", [leaf, tn.tensor, tn.Variable])
-def test_writing_a_tensor_to_an_array_is_refused_and_leaves_the_array_alone(write, make):
+def test_writing_a_tensor_to_an_array_is_refused_and_leaves_the_array_unchanged(write, make):
     a = SQUARE.copy()
     with refused(TypeError, "np."):
         write(a, make(SQUARE))
     assert_same(a, SQUARE)
 
 
-def test_the_refusal_of_an_array_in_place_says_what_to_write():
+def test_the_error_of_an_operation_in_place_says_what_to_write_instead():
     a = SQUARE.copy()
     with refused(TypeError, "np.add", "in place", "a = np.add(a, t)"):
         a += leaf(SQUARE)
@@ -235,7 +235,7 @@ OPTIONS = {
 
 
 @over(OPTIONS, "call")
-def test_an_option_of_numpys_that_we_lack_is_refused_not_overlooked(call):
+def test_a_numpy_option_that_we_lack_is_refused_not_ignored(call):
     with refused(TypeError, "np.", "of a tensor"):
         call(leaf(SQUARE))
 
@@ -258,14 +258,14 @@ LACKING = {
 
 
 @over(LACKING, "call")
-def test_a_function_we_lack_is_refused_where_a_gradient_would_be_lost(call):
+def test_a_numpy_function_that_we_lack_is_refused_if_a_gradient_would_be_lost(call):
     for x in (leaf(SQUARE), tn.Variable(SQUARE), leaf(SQUARE) * 1.0):
         with refused(TypeError, "np.", "no gradient", "numpy()"):
             call(x)
 
 
 @over(LACKING, "call")
-def test_a_function_we_lack_gives_numpys_result_where_there_is_no_gradient(call):
+def test_a_numpy_function_that_we_lack_gives_numpys_result_if_no_gradient_flows(call):
     expected = call(SQUARE)
     for x in (tn.tensor(SQUARE), tn.Variable(SQUARE, trainable=False), leaf(SQUARE).detach()):
         found = call(x)
@@ -277,7 +277,7 @@ ALL_UFUNCS = sorted({f for f in vars(np).values() if isinstance(f, np.ufunc)}, k
 
 
 @pytest.mark.parametrize("ufunc", ALL_UFUNCS, ids=lambda f: f.__name__)
-def test_no_ufunc_loses_a_gradient_in_silence(ufunc):
+def test_no_ufunc_drops_a_gradient_silently(ufunc):
     try:
         with np.errstate(divide="ignore"):
             expected = ufunc(*[np.ones((2, 2))] * ufunc.nin)

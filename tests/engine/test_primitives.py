@@ -172,7 +172,7 @@ def test_a_linear_primitive_is_its_own_derivative_exactly(primitive, case, data,
 
 @pytest.mark.parametrize("primitive", [p for p in PRIMITIVES.values() if not p.linear], ids=repr)
 @np.errstate(all="ignore")
-def test_a_primitive_not_called_linear_is_not(primitive):
+def test_a_primitive_that_is_not_marked_linear_is_not_linear(primitive):
     def is_additive(f: Callable[..., Tensor], xs: Any, zs: Any) -> bool:
         at = (xs, zs, [x + z for x, z in zip(xs, zs, strict=True)])
         fx, fz, f_sum = (f(*map(wrap, point)).data.astype("float64") for point in at)
@@ -236,7 +236,7 @@ REFERENCES: dict[str, Callable[..., Any]] = {
 
 @over_cases(CASES)
 @given(st.data(), st.sampled_from(["float32", "float64"]))
-def test_the_value_is_numpys(primitive, case, data, dtype):
+def test_the_value_equals_numpys(primitive, case, data, dtype):
     free = data.draw(inputs(case, st.just(dtype)))
     reference = REFERENCES.get(primitive.name) or getattr(np, primitive.name)
     expected = np.asarray(reference(*with_given(case, free), **case.params))

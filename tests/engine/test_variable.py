@@ -5,16 +5,28 @@ import pickle
 from typing import Any
 
 import numpy as np
-from helpers import assert_all_same, assert_close, assert_same, everything, normal, over
+import pytest
+from helpers import (
+    assert_all_same,
+    assert_close,
+    assert_same,
+    everything,
+    leaf,
+    normal,
+    over,
+    refused,
+)
 from hypothesis import example, given, settings, strategies as st
+from hypothesis.extra import numpy as hnp
 from strategies import SEEDS
 
 import tinynet as tn
-from tinynet.engine.variable import Memory
+from tinynet.engine.variable import Memory, stateless
 from tinynet.layers import Dense, Input, Layer
 
 # -- memories -------------------------------------------------------------------------------------
 
+WHOLE = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 SHAPES = [(2, 3), (3,), (), (0, 2), (4, 1)]
 SOME = st.lists(st.integers(0, len(SHAPES) - 1), min_size=1, unique=True)
 ACTIONS = st.tuples(
@@ -38,7 +50,7 @@ def write(memory: Memory, numbers: np.ndarray) -> None:
 @settings(max_examples=3 * settings.default.max_examples)
 @example(UNSEEN)
 @given(st.lists(ACTIONS, max_size=12))
-def test_a_variable_holds_what_it_was_last_given_wherever_it_lives(actions):
+def test_a_variable_holds_the_value_last_assigned_in_any_memory(actions):
     variables, memories = variables_of(), []
     numbers = {v: v.numpy() for v in variables}
     grads: dict[tn.Variable, Any] = dict.fromkeys(variables)
@@ -74,7 +86,7 @@ def test_a_variable_holds_what_it_was_last_given_wherever_it_lives(actions):
 
 
 @given(SEEDS, st.sampled_from(["assign", "set_weights"]))
-def test_what_is_assigned_to_weights_in_training_is_what_training_goes_on_from(seed, how):
+def test_training_continues_from_weights_that_were_assigned(seed, how):
     layer, sgd = Dense(2), tn.optimizers.SGD(0.5)
     layer.build((None, 3))
     kernel, bias = layer.weights
@@ -106,7 +118,7 @@ OPTIMIZERS = {
 
 @over(OPTIMIZERS, "make")
 @given(st.booleans(), st.integers(1, 3), SEEDS)
-def test_a_graph_built_before_steps_keeps_its_numbers_and_its_gradients(make, built, steps, seed):
+def test_a_tape_built_before_training_keeps_its_numbers_and_gradients(make, built, steps, seed):
     optimizer, x = make(), normal(seed, 5, 3, dtype="float64")
     w, b = (tn.Variable(normal(seed, *shape), "float64") for shape in [(3, 2), (2,)])
     if built:  # else the first step moves them to a new memory
@@ -130,7 +142,7 @@ STEPS = st.lists(st.tuples(st.integers(0, 2), SEEDS), max_size=10)
 
 
 @given(STEPS)
-def test_optimizers_that_share_variables_all_go_on_from_each_others_steps(steps):
+def test_optimizers_that_share_variables_see_each_others_steps(steps):
     lists, momenta = [[0, 1], [1, 2, 3], [4, 1, 0]], [0.5, 0.75, 0.0]
     variables = variables_of("float64")
     optimizers = [tn.optimizers.SGD(0.25, momentum=m) for m in momenta]
@@ -146,7 +158,7 @@ def test_optimizers_that_share_variables_all_go_on_from_each_others_steps(steps)
         assert_close(v.numpy(), array)
 
 
-def test_an_optimizer_that_is_compiled_again_keeps_its_state_and_another_starts_anew():
+def test_an_optimizer_compiled_again_keeps_its_state_and_a_new_one_starts_fresh():
     model, x = sequential(), normal(0, 8, 3)
     adam = tn.optimizers.Adam(0.1)
     for optimizer, steps in [(adam, 2), (adam, 4), (tn.optimizers.SGD(0.1), 2), (adam, 6)]:
@@ -229,7 +241,7 @@ STAGES = {
 @over(COPIES, "copied")
 @over(STAGES, "prepare")
 @over(MODELS, "make")
-def test_a_copy_of_a_model_trains_on_as_the_original_would_and_leaves_it_alone(
+def test_a_copied_model_continues_training_like_the_original_and_does_not_change_it(
     make, prepare, copied
 ):
     model = make()
@@ -263,7 +275,7 @@ def test_a_copied_variable_has_the_numbers_and_names_but_not_the_memory_nor_the_
 
 
 @over(COPIES, "copied")
-def test_a_copied_layer_computes_the_same_with_weights_of_its_own(copied):
+def test_a_copied_layer_computes_the_same_with_separate_weights(copied):
     layer = Dense(2, "tanh")
     y = layer(X)
     twin = copied(layer)
@@ -282,3 +294,143 @@ def test_a_model_of_many_layers_can_be_copied(copied):
         y = Add()([y, x])
     for deep in (model, tn.Model(x, y)):
         assert_same(copied(deep)(X[:, :2]), deep(X[:, :2]))
+
+
+# -- values, gradients, substitution ---------------------------------------------------------------
+
+
+def test_a_tape_keeps_the_numbers_it_was_built_from():
+    v = tn.Variable([1.0, 2.0])
+    held, y = v.value, (v * v * v).sum()
+    v.assign([10.0, 20.0])
+    assert y.item() == 1 + 8
+    y.backward()
+    assert_same(held.grad, np.array([3.0, 12.0], "float32"))  # 3 v^2 at the old numbers
+    assert v.grad is None
+    (v * v * v).sum().backward()
+    assert_same(v.grad, np.array([300.0, 1200.0], "float32"))
+
+
+VALUES = {
+    "list": [3, 4],
+    "array": np.array([3.0, 4.0]),
+    "whole array": np.array([3, 4]),
+    "tensor": tn.tensor([3.0, 4.0]),
+    "float64 tensor": tn.tensor(np.array([3.0, 4.0])),
+    "tracked tensor": leaf([3.0, 4.0]),
+    "variable": tn.Variable([3.0, 4.0]),
+}
+
+
+@over(VALUES, "value")
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int32"])
+def test_a_variable_converts_a_value_to_its_dtype(value, dtype):
+    v = tn.Variable([1, 2], dtype=dtype)
+    assert v.assign(value) is v
+    assert_same(v.numpy(), np.array([3, 4], dtype))
+    assert v.dtype == dtype
+
+
+def test_an_assigned_tensor_is_not_tied_to_the_variable():
+    value, v = leaf([3.0, 4.0]), tn.Variable([1.0, 2.0])
+    v.assign(value * 1.0)
+    (v * v).sum().backward()
+    assert value.grad is None
+    assert_same(v.grad, np.array([6.0, 8.0], "float32"))
+    v.assign(value).trainable = False
+    assert value.requires_grad
+
+
+@pytest.mark.parametrize("value", [1.0, [1.0], [[1.0, 2.0]], [1.0, 2.0, 3.0], "text", None])
+def test_a_variable_refuses_a_value_of_another_shape_and_keeps_its_own(value):
+    v = tn.Variable([1.0, 2.0], path="dense/kernel")
+    (v * v).sum().backward()
+    held, gradient = v.value, v.grad
+    words = [] if value in ("text", None) else ["dense/kernel", "(2,)", str(np.shape(value))]
+    with refused(ValueError, *words):
+        v.assign(value)
+    assert v.value is held
+    assert v.grad is gradient
+    assert_same(v.numpy(), np.array([1.0, 2.0], "float32"))
+
+
+def test_assign_and_zero_grad_reset_the_gradient_of_a_variable():
+    v = tn.Variable(2.0)
+    for forget in (lambda: v.assign(3.0), lambda: v.assign(v.value), v.zero_grad):
+        (v * v).backward()
+        assert v.grad is not None
+        forget()
+        assert v.grad is None
+
+
+def test_a_variable_is_a_constant_while_it_is_not_trainable():
+    v, t = tn.Variable(2.0, trainable=False), leaf(5.0)
+    for trainable in (False, True, False):
+        v.trainable = trainable
+        assert (v * 1.0).requires_grad == v.trainable == trainable
+        (v * t).backward()
+        assert (v.grad is not None) == trainable
+        assert v.numpy() == 2.0
+    assert t.grad == 3 * 2.0
+
+
+def test_a_tape_built_before_a_variable_was_frozen_still_has_its_gradient():
+    v = tn.Variable(3.0)
+    held, y = v.value, v * v
+    v.trainable = False
+    y.backward()
+    assert held.grad == 6.0
+    assert v.grad is None
+
+
+@pytest.mark.parametrize("dtype", WHOLE)
+def test_an_integer_variable_has_no_gradient(dtype):
+    v = tn.Variable(1, dtype)
+    assert v.assign(v.value | (v.value > 0)).numpy() == 1
+    assert not v.value.requires_grad
+    assert v.dtype == dtype
+    v.trainable = True
+    assert not v.value.requires_grad
+
+
+def test_a_variable_has_a_name_a_path_and_the_shape_of_its_value():
+    v = tn.Variable(np.ones((2, 3)), name="kernel", path="dense/kernel")
+    assert (v.name, v.path, v.shape, v.ndim, v.size) == ("kernel", "dense/kernel", (2, 3), 2, 6)
+    assert tn.Variable(1.0, name="bias").path == "bias"
+    assert all(word in repr(v) for word in ("dense/kernel", "(2, 3)", "float64"))
+
+
+def test_variables_are_substituted_only_inside_stateless():
+    v, other, stand_in = tn.Variable(2.0), tn.Variable(7.0), leaf(5.0)
+    with stateless({v: stand_in}):
+        assert v.value is stand_in
+        assert other.numpy() == 7.0
+        (v * v * other).backward()
+        assert v.numpy() == float(v) == 5.0
+    assert v.numpy() == 2.0
+    assert stand_in.grad == 2 * 5 * 7
+    assert other.grad == 25.0
+    assert v.grad is None
+
+
+def test_stateless_nests_and_is_undone_by_an_exception():
+    v, w = tn.Variable(1.0), tn.Variable(2.0)
+    with stateless({v: tn.tensor(10.0)}):
+        with pytest.raises(ZeroDivisionError), stateless({v: tn.tensor(20.0), w: tn.tensor(0.0)}):
+            float(v) / float(w)
+        assert (float(v), float(w)) == (10.0, 2.0)
+        with stateless({w: tn.tensor(40.0)}):
+            assert (float(v), float(w)) == (10.0, 40.0)
+    assert (float(v), float(w)) == (1.0, 2.0)
+
+
+@given(hnp.arrays("float64", (2,), elements=st.floats(-2, 2)))
+def test_a_network_is_a_function_of_its_variables(a):
+    v = tn.Variable([1.0, 2.0])
+
+    def loss(value):
+        with stateless({v: value}):
+            return (v * v * v).sum()
+
+    assert_close(tn.grad(loss)(a), 3 * a**2)
+    assert_close(tn.hessian(loss)(a), np.diag(6 * a))

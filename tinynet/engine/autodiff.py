@@ -194,7 +194,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Tensor, Callable[[Any], t
 
 
 def _argument(x: Tensor) -> Tensor:
-    """Return a tensor equal to `x`, so that other uses of `x` do not count as uses of the argument."""
+    """Return a tensor equal to `x`: other uses of `x` do not count as uses of the argument."""
     if x.tracked and state.grad:
         return bind(elementwise.alias, x)
     out = x.detach()

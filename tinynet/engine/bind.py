@@ -9,13 +9,13 @@ Imports `tensor.py`. Read next: `primitives/elementwise.py`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from .temporarily import temporarily
 from .tensor import Equation, Primitive, Rule, ShapeOnly, Tensor
 
 
@@ -49,17 +49,12 @@ class _State(threading.local):
 state = _State()
 
 
-@contextmanager
-def grad_mode(enabled: bool) -> Iterator[None]:
+def grad_mode(enabled: bool) -> temporarily:
     """Switch equations on or off in this thread; the former mode returns on leaving."""
-    before, state.grad = state.grad, enabled
-    try:
-        yield
-    finally:
-        state.grad = before
+    return temporarily(state, grad=enabled)
 
 
-def no_grad() -> Any:
+def no_grad() -> temporarily:
     """Compute without equations: results need no memory for gradients, and have none.
 
     A context manager and a decorator, for this thread alone; the former mode returns on leaving,

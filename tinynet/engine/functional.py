@@ -14,7 +14,7 @@ from .tensor import Tensor, as_dtype, as_tensor, floatx, wrap
 
 
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """Return the mean along `axis`: an integer, several, or None for all.
+    """Return the mean along `axis`: an integer, a tuple of them, or None for all axes.
 
     >>> import tinynet as tn
     >>> tn.ops.mean([[1.0, 2.0], [3.0, 4.0]], axis=0)
@@ -26,20 +26,20 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
 
 
 def var(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """Return the variance along `axis`: the mean square distance from the mean."""
+    """Return the variance along `axis`: the mean squared distance from the mean."""
     x = as_tensor(x)
     return mean(elementwise.square(x - mean(x, axis, keepdims=True)), axis, keepdims)
 
 
 def std(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """Return the standard deviation along `axis`: the root of the variance."""
+    """Return the standard deviation along `axis`: the square root of the variance."""
     return elementwise.sqrt(var(x, axis, keepdims))
 
 
 def clip(x: Any, x_min: Any, x_max: Any) -> Tensor:
-    """Return `x`, with `x_min` where it is smaller and `x_max` where it is larger.
+    """Return `x` limited to the interval from `x_min` to `x_max`.
 
-    Outside the gradient is 0, at a bound it is the full one.
+    The gradient is 0 outside and the full one at a bound.
     """
     x = as_tensor(x)
     return elementwise.where(x < x_min, x_min, elementwise.where(x > x_max, x_max, x))
@@ -48,8 +48,8 @@ def clip(x: Any, x_min: Any, x_max: Any) -> Tensor:
 def divide_no_nan(x1: Any, x2: Any) -> Tensor:
     """Return ``x1 / x2``, and 0 where x2 is 0."""
     x2 = as_tensor(x2)
-    nothing = elementwise.equal(x2, 0)
-    return elementwise.where(nothing, 0, elementwise.divide(x1, elementwise.where(nothing, 1, x2)))
+    zero = elementwise.equal(x2, 0)
+    return elementwise.where(zero, 0, elementwise.divide(x1, elementwise.where(zero, 1, x2)))
 
 
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
@@ -81,7 +81,7 @@ def softmax(x: Any, axis: Any = -1) -> Tensor:
 
 
 def dot(x1: Any, x2: Any) -> Tensor:
-    """Return the product of numbers, vectors or matrices (`matmul` up to two axes)."""
+    """Return the product of scalars, vectors or matrices (`matmul` up to two axes)."""
     x1, x2 = elementwise.alike(x1, x2)
     if x1.ndim > 2 or x2.ndim > 2:
         raise ValueError(
@@ -112,7 +112,7 @@ def squeeze(x: Any, axis: Any = None) -> Tensor:
     ones = tuple(i for i, n in enumerate(x.shape) if n == 1)
     axes = ones if axis is None else shapes.axes_of(x, axis) or ()
     if not set(axes) <= set(ones):
-        raise ValueError(f"squeeze: axis {axis} of shape {x.shape} has another length than 1.")
+        raise ValueError(f"squeeze: axis {axis} of shape {x.shape} does not have length 1.")
     return shapes.reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 
@@ -126,13 +126,13 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
 
 
 def zeros_like(x: Any, dtype: Any = None) -> Tensor:
-    """Return zeros of the shape of `x`, and of its dtype if no other is given."""
+    """Return zeros of the shape of `x`, and of its dtype by default."""
     x = as_tensor(x)
     return zeros(x.shape, dtype or x.dtype)
 
 
 def ones_like(x: Any, dtype: Any = None) -> Tensor:
-    """Return ones of the shape of `x`, and of its dtype if no other is given."""
+    """Return ones of the shape of `x`, and of its dtype by default."""
     x = as_tensor(x)
     return ones(x.shape, dtype or x.dtype)
 
@@ -155,7 +155,7 @@ def _lengths(shape: Any) -> tuple[int, ...]:
 
 
 def stop_gradient(variable: Any) -> Tensor:
-    """Return a tensor or the value of a variable as a constant: no gradient flows through."""
+    """Return a tensor or the value of a variable as a constant, through which no gradient flows."""
     return as_tensor(variable).detach()
 
 

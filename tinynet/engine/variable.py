@@ -56,7 +56,6 @@ class Variable(Operand):
         "array",  # the numbers themselves; only `assign` and the memory write here
         "name",
         "path",
-        "regularizer",  # what layers add to the loss for it, a function, or None
     )
 
     def __init__(
@@ -69,7 +68,6 @@ class Variable(Operand):
     ) -> None:
         self.name = name
         self.path = path or name
-        self.regularizer: Any = None
         self._trainable = trainable
         self.array = to_array(value, dtype)
         self._memory: Memory | None = None
@@ -218,8 +216,7 @@ class Variable(Operand):
         """Pickle and copy the numbers, not the memory they live in."""
         if state.recording is not None:
             self.value.numpy()  # which is refused
-        made_with = (self.array, self.dtype, self._trainable, self.name, self.path)
-        return Variable, made_with, (None, {"regularizer": self.regularizer})
+        return Variable, (self.array, self.dtype, self._trainable, self.name, self.path)
 
     def __repr__(self) -> str:
         value = "" if state.recording is not None else f", value={self.numpy()}"

@@ -108,6 +108,7 @@ class Layer:
         self._trainable = bool(trainable)
         self._own: list[Variable] = []  # what add_weight made
         self._frozen: set[Variable] = set()  # those of them that never train
+        self._regularizers: dict[Variable, Callable[[Tensor], Any]] = {}
         self._called = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -307,8 +308,9 @@ class Layer:
             name=name,
             path="/".join((*(layer.name for layer in scope), name)),
         )
-        weight.regularizer = regularizers.get(regularizer)
         self._own.append(weight)
+        if regularizer is not None:
+            self._regularizers[weight] = regularizers.get(regularizer)
         if not trainable:
             self._frozen.add(weight)
         return weight
@@ -376,11 +378,12 @@ class Layer:
 
     @property
     def losses(self) -> list[Tensor]:
-        """What the last call adds to the loss, and what the regularizers of weights do."""
-        family = self._family() if context.losses else ()
-        found = [x for layer in family for x in context.losses.get(layer, ())]
-        trained = (w for w in self.trainable_weights if w.regularizer is not None)
-        return found + [as_tensor(w.regularizer(w.value)) for w in trained]
+        """The losses that the last call added, then those of regularizers of trainable weights."""
+        family = self._family()
+        added = [x for layer in family for x in context.losses.get(layer, ())]
+        penalties = {w: f for layer in family for w, f in layer._regularizers.items()}
+        trained = (w for w in self.trainable_weights if w in penalties) if penalties else ()
+        return added + [as_tensor(penalties[w](w.value)) for w in trained]
 
     @property
     def trainable(self) -> bool:

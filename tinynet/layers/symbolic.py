@@ -8,14 +8,14 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from ..configs import lookup as registry
+from ..engine.temporarily import temporarily
 from ..engine.tensor import as_dtype
 
 Shape = tuple[int | None, ...]
@@ -88,15 +88,9 @@ class _Context(threading.local):
 context = _Context()
 
 
-@contextmanager
-def within(**changes: Any) -> Iterator[None]:
-    """Change the `context` of calls for a while."""
-    before = {key: getattr(context, key) for key in changes}
-    vars(context).update(changes)
-    try:
-        yield
-    finally:
-        vars(context).update(before)
+def within(**changes: Any) -> temporarily:
+    """Change the `context` of calls, and restore it on leaving."""
+    return temporarily(context, **changes)
 
 
 def claim(shape: Shape, dtype: Any, once: bool = False) -> None:

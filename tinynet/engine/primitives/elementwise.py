@@ -23,7 +23,7 @@ from ..tensor import Operand, Rule, Tensor, as_dtype, as_tensor, floatx, wrap
 Unary = Callable[[Any], Tensor]
 Binary = Callable[[Any, Any], Tensor]
 
-# -- elementwise, of one tensor ---------------------------------------------------------------
+# -- of one tensor ----------------------------------------------------------------------------
 
 
 def unary(
@@ -34,7 +34,7 @@ def unary(
     linear: bool = False,
     floating: bool = True,
 ) -> Unary:
-    """Register an elementwise primitive of one input, under the name of `impl`; its function.
+    """Make an elementwise primitive of one input, named like `impl`, and return its function.
 
     With `floating`, integers and bools are converted to `floatx` first.
     """
@@ -57,7 +57,7 @@ def _named(function: Any, name: str, does: str) -> Any:
 
 
 def to_floating(x: Tensor) -> Tensor:
-    """Return `x`, converted to `floatx` unless it is of a floating dtype."""
+    """Return `x`, converted to `floatx` unless its dtype is floating."""
     return x if x.data.dtype.kind == "f" else cast(x, floatx())
 
 
@@ -92,16 +92,16 @@ tanh = unary(np.tanh, "Return the hyperbolic tangent.", lambda ct, y, x: ct * (1
 
 
 def _sigmoid(x: Any) -> Any:
-    # e^x / (1 + e^x): for large negative x this is e^x itself, exact to the last denormal. Beyond
-    # 40 both quotients are 1 in float64, so stopping e^x there changes nothing and never overflows;
-    # in float16 they are so beyond 11.
+    # e^x / (1 + e^x). For large negative x this is e^x itself, exact to the last denormal. The
+    # quotient rounds to 1 for x > 40 in float64 and for x > 11 in float16, so a bound on x changes
+    # nothing and avoids overflow.
     e = np.exp(np.minimum(x, 11.0 if x.dtype.itemsize == 2 else 40.0))
     return e / (e + 1.0)
 
 
 sigmoid = unary(
     _sigmoid,
-    "Return 1 / (1 + e ** -x), without overflow and exact in relative terms.",
+    "Return 1 / (1 + e ** -x), without overflow and with a small relative error.",
     lambda ct, y, x: ct * (y * (1.0 - y)),
 )
 
@@ -112,13 +112,13 @@ def _softplus(x: Any) -> Any:
 
 softplus = unary(
     _softplus,
-    "Return log(1 + e ** x), without overflow and exact in relative terms.",
+    "Return log(1 + e ** x), without overflow and with a small relative error.",
     lambda ct, y, x: ct * sigmoid(x),
 )
 
-# Of (1 + 2 x) e^(x^2) erfc(x) for x >= 0 as a polynomial in (x - 3) / (x + 3), highest power first:
-# its Chebyshev series, computed with fifty digits and cut where terms fall below 1e-17. The form is
-# Shepherd and Laframboise's, Mathematics of Computation 36, 1981.
+# Coefficients of (1 + 2 x) e^(x^2) erfc(x), for x >= 0, as a polynomial in (x - 3) / (x + 3), the
+# highest power first: the Chebyshev series, computed with fifty digits and cut where terms fall
+# below 1e-17. The form is that of Shepherd and Laframboise, Mathematics of Computation 36, 1981.
 _ERFC = [-3.1813541434969274e-09, -7.641962892589975e-09, 2.7843881265502222e-08]
 _ERFC += [8.765881411730558e-08, -1.205414228648938e-07, -5.963983625522741e-07]
 _ERFC += [3.3669790806407595e-07, 3.454294770277738e-06, -7.187883834404266e-07]
@@ -130,13 +130,13 @@ _ERFC += [-0.13562110612457576, 1.2530080582697294]
 
 
 def _erfc_of(x: Any) -> Any:
-    a = np.minimum(np.abs(x, dtype=np.float64), 30.0)  # where the result has long been 0
+    a = np.minimum(np.abs(x, dtype=np.float64), 30.0)  # from 30 on the result is 0
     t = (a - 3.0) / (a + 3.0)
     y = np.full_like(a, _ERFC[0])
     for coefficient in _ERFC[1:]:
         y *= t
         y += coefficient
-    rounded = a.astype(np.float32)  # whose square is exact: e^(-x^2) doubles the error of x^2
+    rounded = a.astype(np.float32)  # its square is exact; an error of x^2 would grow in e^(-x^2)
     y *= np.exp(-np.square(rounded, dtype=np.float64)) * np.exp((rounded - a) * (rounded + a))
     y /= 1.0 + 2.0 * a
     return np.where(x < 0, 2.0 - y, y).astype(x.dtype)
@@ -151,7 +151,7 @@ _erfc = primitive(
 
 
 def erfc(x: Any) -> Tensor:
-    """Return 1 - erf(x), the share of a normal distribution's tails, to a few ulps for any x."""
+    """Return 1 - erf(x), exact to a few ulps for any x."""
     return bind(_erfc, to_floating(as_tensor(x)))
 
 
@@ -161,25 +161,25 @@ def _relu(x: Any) -> Any:
 
 relu = unary(
     _relu,
-    "Return x where it is positive, else 0; the gradient at 0 is 0.",
+    "Return max(x, 0); the gradient at 0 is 0.",
     lambda ct, y, x: ct * cast(greater(x, 0.0), x.dtype),
     case=KINKED,
     floating=False,
 )
 absolute = unary(
     np.absolute,
-    "Return the distance from 0; the gradient at 0 is 0.",
+    "Return |x|; the gradient at 0 is 0.",
     lambda ct, y, x: ct * sign(x),
     case=KINKED,
     floating=False,
 )
 sign: Unary = unary(np.sign, "Return -1, 0 or 1.", case=KINKED, floating=False)
-floor = unary(np.floor, "Return the largest whole number not above x.", case=KINKED)
+floor = unary(np.floor, "Return the largest integer not above x.", case=KINKED)
 isfinite = unary(np.isfinite, "Return whether x is neither infinite nor NaN.")
 logical_not = unary(np.logical_not, "Return whether x is 0.", floating=False)
 
 
-# -- elementwise, of two tensors --------------------------------------------------------------
+# -- of two tensors ---------------------------------------------------------------------------
 
 
 def binary(
@@ -190,7 +190,7 @@ def binary(
     linear: bool = False,
     floating: bool = False,
 ) -> Binary:
-    """Register an elementwise primitive of two inputs, under the name of `impl`; its function."""
+    """Make an elementwise primitive of two inputs, named like `impl`, and return its function."""
     record = primitive(impl.__name__, impl, *vjps, cases=(case,), linear=linear)
 
     def function(x1: Any, x2: Any) -> Tensor:
@@ -203,7 +203,7 @@ def binary(
 
 
 def alike(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
-    """Return both as tensors that may be combined: integers beside floats become floats."""
+    """Return both as tensors that can be combined: if one is floating, both are."""
     if type(x1) is Tensor:  # the two most frequent cases first
         dtype = x1.data.dtype
         if type(x2) is Tensor and x2.data.dtype is dtype:
@@ -250,10 +250,10 @@ def _both_zero(x1: Tensor, x2: Tensor) -> Tensor:
 
 _power: Binary = binary(
     np.power,
-    "Return x1 ** x2; a base of 0 or below has the right gradient where the exponent is whole.",
-    # At 0 ** 0 the slope in the base is 0, by the factor x2; 0 must not be raised to -1.
+    "Return x1 ** x2. For an integer exponent the gradient is right for any base, 0 included.",
+    # At 0 ** 0 the factor x2 makes the slope in the base 0; 0 ** -1 must not be computed.
     lambda ct, y, x1, x2: ct * x2 * _power(x1, where(_both_zero(x1, x2), 0.0, x2 - 1.0)),
-    # The slope in the exponent at a base of 0 is 0, though log 0 is not finite.
+    # For a base of 0 the slope in the exponent is 0, though log 0 is not finite.
     lambda ct, y, x1, x2: ct * y * log(where(equal(x1, 0.0), 1.0, x1)),
     case=Case(2, domains=(POSITIVE, (-2.0, 2.0))),
 )
@@ -278,14 +278,14 @@ def _share(larger: Tensor, smaller: Tensor) -> Tensor:
 
 maximum = binary(
     np.maximum,
-    "Return the larger of x1 and x2; where they are equal, each has half of the gradient.",
+    "Return the larger of x1 and x2; where they are equal, each gets half of the gradient.",
     lambda ct, y, x1, x2: ct * _share(x1, x2),
     lambda ct, y, x1, x2: ct * _share(x2, x1),
     case=Case(2, apart=True),
 )
 minimum = binary(
     np.minimum,
-    "Return the smaller of x1 and x2; where they are equal, each has half of the gradient.",
+    "Return the smaller of x1 and x2; where they are equal, each gets half of the gradient.",
     lambda ct, y, x1, x2: ct * _share(x2, x1),
     lambda ct, y, x1, x2: ct * _share(x1, x2),
     case=Case(2, apart=True),
@@ -297,10 +297,10 @@ less_equal = binary(np.less_equal, "Return whether x1 <= x2.")
 greater: Binary = binary(np.greater, "Return whether x1 > x2.")
 greater_equal = binary(np.greater_equal, "Return whether x1 >= x2.")
 logical_and = binary(np.logical_and, "Return whether both are nonzero.")
-logical_or = binary(np.logical_or, "Return whether one of them is nonzero.")
+logical_or = binary(np.logical_or, "Return whether at least one is nonzero.")
 
 
-# -- elementwise, with an argument of another kind --------------------------------------------
+# -- with an argument of another kind ---------------------------------------------------------
 
 _where = primitive(
     "where",
@@ -317,12 +317,12 @@ _where = primitive(
 
 
 def where(condition: Any, x1: Any = None, x2: Any = None) -> Tensor:
-    """Return x1 where `condition` holds, else x2; shapes broadcast as NumPy's do.
+    """Return x1 where `condition` is true, else x2; shapes broadcast as NumPy's do.
 
-    TypeError without x1 or x2: the places where it holds would be of a shape that depends on it.
+    TypeError without x1 or x2: the shape of the true positions would depend on the numbers.
     """
     if x1 is None or x2 is None:
-        raise TypeError("where: expected x1 and x2 beside the condition, received None.")
+        raise TypeError("where: expected x1 and x2 besides the condition, received None.")
     return bind(_where, as_tensor(condition), *alike(x1, x2))
 
 
@@ -336,7 +336,10 @@ _cast = primitive(
 
 
 def cast(x: Any, dtype: Any) -> Tensor:
-    """Return `x` converted to `dtype`: itself if it has it. ValueError for an unsuitable dtype."""
+    """Return `x` converted to `dtype`, or `x` itself if it has it.
+
+    ValueError unless `dtype` is floating, integer or bool.
+    """
     x = as_tensor(x) if isinstance(x, Operand) else Tensor(x, dtype)
     if x.data.dtype is dtype:
         return x

@@ -15,18 +15,18 @@ from .shapes import ints
 
 
 class Slice(NamedTuple):
-    """A slice among the params (Python's own is not hashable before 3.12)."""
+    """A slice in an equation's params. Python's own is not hashable before 3.12."""
 
     start: int | None
     stop: int | None
     step: int | None
 
 
-ARRAY = "array"  # stands among the params for an index array, which is an input
+ARRAY = "array"  # in the params, the place of an index array, which is an input
 
 
 def _index(index: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the index as NumPy takes it."""
+    """Return the index in NumPy's form."""
     rest = iter(arrays)
     return tuple(
         slice(*i) if isinstance(i, Slice) else next(rest) if i == ARRAY else i for i in index
@@ -36,7 +36,7 @@ def _index(index: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
 def _put(ct: Any, *arrays: Any, index: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
     out = np.zeros(shape, ct.dtype)
     if arrays:
-        np.add.at(out, _index(index, arrays), ct)  # an element taken twice gets both
+        np.add.at(out, _index(index, arrays), ct)  # an element indexed twice gets both
     else:
         out[_index(index, ())] = ct
     return out
@@ -69,7 +69,7 @@ _scatter: Primitive = primitive(
 def getitem(x: Any, index: Any) -> Tensor:
     """Return ``x[index]``: integers, slices, ``...``, None, integer and bool arrays, as in NumPy.
 
-    An element that is taken twice gets both gradients. IndexError if out of range.
+    An element that is indexed twice gets both gradients. IndexError if out of range.
     """
     x = as_tensor(x)
     static: list[Any] = []
@@ -90,7 +90,7 @@ def getitem(x: Any, index: Any) -> Tensor:
 
 
 def _index_arrays(x: Tensor, i: Any, index: Any) -> tuple[Tensor, ...]:
-    """Return `i`, an array or list in `index`, as index arrays: one per axis for a mask."""
+    """Return `i`, an array or list in `index`, as index arrays: for a mask, one per axis."""
     if isinstance(i, Operand) and as_tensor(i).data.dtype.kind != "b":
         return (as_tensor(i),)
     found = np.asarray(i, int) if isinstance(i, list) and not np.size(i) else np.asarray(i)
@@ -99,7 +99,7 @@ def _index_arrays(x: Tensor, i: Any, index: Any) -> tuple[Tensor, ...]:
     if not found.ndim:
         raise IndexError(f"getitem: expected integers, slices or arrays, received {i!r}.")
     try:
-        np.broadcast_to(False, x.shape)[index]  # nonzero forgets how long the mask was
+        np.broadcast_to(False, x.shape)[index]  # np.nonzero would accept a mask of another length
     except IndexError as error:
         raise IndexError(f"getitem() of shape {x.shape}: {error}") from None
     return tuple(wrap(part) for part in np.nonzero(found))

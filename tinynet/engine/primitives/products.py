@@ -16,7 +16,7 @@ from .shapes import axes_of, axis_of, broadcast_to, reshape, swap_last_axes
 
 
 def _matrices(ct: Tensor, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return a product's cotangent and inputs as matrices: x1 may be a row, x2 a column."""
+    """Return a product's cotangent and inputs as matrices; vectors become a row or a column."""
     if x2.ndim == 1:
         ct, x2 = reshape(ct, (*ct.shape, 1)), reshape(x2, (x2.size, 1))
     if x1.ndim == 1:
@@ -36,7 +36,7 @@ def _matmul_rule_2(ct: Tensor, y: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
 
 
 def _product(x1: Any, x2: Any) -> Any:
-    # For matrices np.dot gives the same numbers in half the time, when they are small.
+    # For small matrices np.dot gives the same numbers in half the time.
     return np.dot(x1, x2) if x1.ndim == x2.ndim == 2 else np.matmul(x1, x2)
 
 
@@ -59,10 +59,10 @@ _matmul = primitive(
 
 
 def matmul(x1: Any, x2: Any) -> Tensor:
-    """Return the matrix product over the last axis of x1 and the last but one of x2.
+    """Return the matrix product over the last axis of x1 and the second to last of x2.
 
-    Every rank that NumPy allows: vectors are rows on the left and columns on the right, leading
-    axes are stacks of matrices and broadcast. ValueError if the lengths do not fit.
+    Ranks are NumPy's: vectors are rows on the left and columns on the right; leading axes broadcast
+    and hold stacks of matrices. ValueError if the lengths do not match.
     """
     return bind(_matmul, *alike(x1, x2))
 
@@ -77,7 +77,7 @@ def reduced(x: Tensor, axis: tuple[int, ...] | None) -> tuple[int, ...]:
 
 def _extreme_rule(ct: Tensor, y: Tensor, x: Tensor, axis: Any, keepdims: bool) -> Tensor:
     shape = reduced(x, axis)
-    ties = cast(equal(x, reshape(y, shape)), x.dtype)  # those that are the extreme share 1
+    ties = cast(equal(x, reshape(y, shape)), x.dtype)  # equal extremes share one unit of gradient
     return ties * (reshape(ct, shape) / sum(ties, axis, keepdims=True))
 
 
@@ -111,7 +111,7 @@ _argmax = primitive("argmax", np.argmax, cases=(Case(((2, 3),), {"axis": 1}, apa
 
 
 def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """Return the sum along `axis`: an integer, several, or None for all."""
+    """Return the sum along `axis`: an integer, a tuple of them, or None for all axes."""
     x = as_tensor(x)
     return bind(_sum, x, axis=axes_of(x, axis), keepdims=bool(keepdims))
 
@@ -129,10 +129,10 @@ def min(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
 
 
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """Return where along `axis` the largest element first stands; None counts through all."""
+    """Return the index along `axis` of the first largest element; None: in the flat tensor."""
     x = as_tensor(x)
-    place = bind(_argmax, x, axis=None if axis is None else axis_of(x, axis))
+    index = bind(_argmax, x, axis=None if axis is None else axis_of(x, axis))
     if not keepdims:
-        return place
+        return index
     ones = range(x.ndim) if axis is None else [axis_of(x, axis)]
-    return reshape(place, tuple(1 if i in ones else n for i, n in enumerate(x.shape)))
+    return reshape(index, tuple(1 if i in ones else n for i, n in enumerate(x.shape)))

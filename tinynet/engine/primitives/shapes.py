@@ -17,7 +17,7 @@ from .elementwise import cast
 
 
 def _repeated(x: Any, shape: tuple[int, ...]) -> Any:
-    out = np.empty(shape, x.dtype)  # for small arrays several times faster than np.broadcast_to
+    out = np.empty(shape, x.dtype)  # several times faster than np.broadcast_to for small arrays
     out[...] = x
     return out
 
@@ -96,9 +96,9 @@ _concatenate = primitive(
 
 
 def concatenate(xs: Any, axis: int = 0) -> Tensor:
-    """Return the tensors `xs` one after the other along `axis`.
+    """Return the tensors `xs` joined along `axis`.
 
-    ValueError if there are none, or their shapes differ along another axis.
+    ValueError if there are none, or if their shapes differ along another axis.
     """
     tensors = [as_tensor(x) for x in xs]
     if not tensors:
@@ -118,7 +118,7 @@ def axes_of(x: Tensor, axis: Any, argument: str = "axis") -> tuple[int, ...] | N
     Raises
     ------
     ValueError
-        When an axis is out of range or named twice.
+        If an axis is out of range or given twice.
     """
     if axis is None:
         return None
@@ -132,7 +132,7 @@ def axes_of(x: Tensor, axis: Any, argument: str = "axis") -> tuple[int, ...] | N
 
 
 def axis_of(x: Tensor, axis: Any, argument: str = "axis") -> int:
-    """Return one `axis` counted from the front; ValueError when out of range or not just one."""
+    """Return one `axis` counted from the front; ValueError if out of range or more than one."""
     found = axes_of(x, axis, argument) or ()
     if len(found) != 1:
         raise ValueError(f"{argument}: expected one axis, received {axis}.")
@@ -140,7 +140,7 @@ def axis_of(x: Tensor, axis: Any, argument: str = "axis") -> int:
 
 
 def ints(value: Any, argument: str) -> tuple[int, ...]:
-    """Return an integer or a sequence of them as a tuple; TypeError naming `argument`."""
+    """Return an integer or a sequence of integers as a tuple; errors name `argument`."""
     try:
         sequence = value if isinstance(value, (tuple, list, np.ndarray)) else (value,)
         return tuple(map(operator.index, sequence))

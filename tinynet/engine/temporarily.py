@@ -1,0 +1,43 @@
+"""`temporarily`: set attributes of an object, and restore them on leaving.
+
+Imports nothing of the package. Read next: `tensor.py`.
+"""
+
+from __future__ import annotations
+
+from contextlib import ContextDecorator
+from typing import Any
+
+
+class temporarily(ContextDecorator):  # noqa: N801, read as a verb: `with temporarily(...):`
+    """Set attributes of `obj`; restore their former values on leaving, also after an exception.
+
+    A context manager and a decorator. A thread-local `obj` is changed for this thread alone.
+
+    >>> from types import SimpleNamespace
+    >>> mode = SimpleNamespace(training=False)
+    >>> with temporarily(mode, training=True):
+    ...     mode.training
+    True
+    >>> mode.training
+    False
+    """
+
+    __slots__ = ("before", "changes", "obj")
+
+    def __init__(self, obj: Any, **changes: Any) -> None:
+        self.obj, self.changes = obj, changes
+
+    def __enter__(self) -> None:
+        obj = self.obj
+        self.before = {name: getattr(obj, name) for name in self.changes}
+        for name, value in self.changes.items():
+            setattr(obj, name, value)
+
+    def __exit__(self, *error: Any) -> None:
+        for name, value in self.before.items():
+            setattr(self.obj, name, value)
+
+    def _recreate_cm(self) -> temporarily:
+        """Return a fresh one for each call of a decorated function, as calls may be nested."""
+        return temporarily(self.obj, **self.changes)
