@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from helpers import assert_all_same, over
 from hypothesis import given, settings, strategies as st
-from programs import FLOATS, functions, gradient, numbers, recorded, results_in_c_order
+from programs import FLOATS, functions, gradient, numbers, recorded
 
 import tinynet as tn
 from tinynet import ops
 from tinynet.compiler.passes import PASSES, RULES, dead_code, lower, simplify
 from tinynet.compiler.program import Program, Var, infer, typecheck
 from tinynet.engine.primitives import REGISTRY
+from tinynet.engine.tensor import bind, wrap
 
 EACH = {each.__name__: each for each in (lower, dead_code, *RULES)}
 MANY = 5 * settings.default.max_examples
@@ -26,13 +27,14 @@ X = numbers(0, (2, 3))
 
 def interpret(program: Program, args: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Return the outputs of a program, computed equation by equation."""
-    values = dict(zip(program.inputs, args, strict=True)) | program.constants
-    values |= {v: variable.array for v, variable in program.captured.items()}
-    with results_in_c_order(), np.errstate(all="ignore"):
+    arrays = dict(zip(program.inputs, args, strict=True)) | program.constants
+    arrays |= {v: variable.array for v, variable in program.captured.items()}
+    values = {v: wrap(array) for v, array in arrays.items()}
+    with np.errstate(all="ignore"):
         for v, (primitive, inputs, params) in program.equations.items():
-            values[v] = np.asarray(primitive.impl(*(values[x] for x in inputs), **params))
+            values[v] = bind(primitive, *(values[x] for x in inputs), **params)
             assert (values[v].shape, values[v].dtype) == (v.shape, v.dtype)
-    return [values[v] for v in program.outputs]
+    return [values[v].data for v in program.outputs]
 
 
 def primitives(program: Program) -> list[str]:

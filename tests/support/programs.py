@@ -240,30 +240,9 @@ def recorded(f: Callable[..., Any], args: Any) -> Program:
 # -- what is expected, and where it is computed -----------------------------------------------
 
 
-@contextmanager
-def results_in_c_order() -> Iterator[None]:
-    """Let primitives leave new arrays in C order, as buffers are: the last bit depends on it."""
-
-    def in_order(impl: Any) -> Any:
-        def run(*xs: Any, **params: Any) -> Any:
-            out = np.asarray(impl(*xs, **params))
-            return np.array(out, order="C") if out.base is None else out
-
-        return run
-
-    impls = {primitive: primitive.impl for primitive in REGISTRY.values()}
-    try:
-        for primitive, impl in impls.items():
-            object.__setattr__(primitive, "impl", in_order(impl))
-        yield
-    finally:
-        for primitive, impl in impls.items():
-            object.__setattr__(primitive, "impl", impl)
-
-
 def eagerly(f: Callable[..., Any], args: Any) -> Any:
     """Return what `f` gives without being compiled."""
-    with results_in_c_order(), np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):
         return f(*(tn.tensor(x) for x in args))
 
 

@@ -87,8 +87,12 @@ def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
         data = primitive.impl(*map(_data, inputs), **params)
     except (ValueError, TypeError, IndexError) as error:
         raise _explained(error, primitive, inputs, params) from None
+    if type(data) is not np.ndarray:
+        data = _as_array(data)
+    elif not data.flags.c_contiguous:
+        data = _row_major(data, primitive, inputs)
     out = _new(Tensor)
-    out.data = data if type(data) is np.ndarray else _as_array(data)
+    out.data = data
     out.equation = out.grad = None
     out.tracked = False
     for i, x in enumerate(inputs):
@@ -116,6 +120,20 @@ def _as_array(data: Any) -> np.ndarray:
     if isinstance(data, ShapeOnly) and state.recording is None:
         data.refuse()
     return np.asarray(data)
+
+
+VIEWS = frozenset(("reshape", "transpose", "getitem", "alias"))  # whose results may be views
+
+
+def _row_major(data: np.ndarray, primitive: Primitive, inputs: tuple[Tensor, ...]) -> np.ndarray:
+    """Return the result of a primitive in row-major order, unless it is a view of the input.
+
+    NumPy keeps the layout of a transposed operand. The last bits of sums and products depend on the
+    layout, and compiled functions compute into row-major buffers.
+    """
+    if primitive.name in VIEWS and np.may_share_memory(data, inputs[0].data):
+        return data
+    return np.array(data, order="C")
 
 
 # -- how primitives are made ------------------------------------------------------------------
