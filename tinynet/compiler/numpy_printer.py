@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import linecache
 import weakref
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from keyword import iskeyword
@@ -21,10 +21,11 @@ import numpy as np
 
 from ..engine.variable import aligned
 from .kernels import Call, Copy, Kernel, Loop, Map, Product, Reduce, kernels_of, slots_of
-from .memory import Buffer, Plan, Slot, View
+from .memory import Plan, Slot, View
 from .program import Program, Var
 from .text import Names, index_text, is_literal
 
+MANY = 2000  # names
 INLINE = 200  # characters; a longer view is declared, so that no line grows without limit
 KEYWORD_OUT = ("maximum", "minimum")  # NumPy deprecates `out` by position there
 _numbers = itertools.count()
@@ -49,15 +50,21 @@ class Source:
         printer = Printer(Plan(program, donate), self.name)
         self.text = printer.text
         self._functions = list(printer.called.values())
-        self._code = self._compiled()
+        self._code = self._compiled(printer.locals)
 
-    def _compiled(self) -> Any:
-        """Return the compiled text; tracebacks and profilers show its lines while this exists."""
+    def _compiled(self, names: list[str]) -> Any:
+        """Return the compiled text; tracebacks and profilers show its lines while this exists.
+
+        The time that `compile` takes grows with the square of the number of names that one function
+        takes from another one, so many names become globals of this text.
+        """
         file = f"<tinynet {self.name} {next(_numbers)}>"
         lines = self.text.splitlines(keepends=True)
-        linecache.cache[file] = (len(self.text), None, lines, file)
+        linecache.cache[file] = (len(self.text), None, [*lines], file)
         weakref.finalize(self, linecache.cache.pop, file, None)
-        return compile(self.text, file, "exec")
+        if len(names) > MANY:
+            lines[1] = f"    global {', '.join(names)}; {lines[1].lstrip()}"
+        return compile("".join(lines), file, "exec")
 
     def bind(self, arrays: list[np.ndarray]) -> tuple[Callable[[], None], tuple[Any, ...]]:
         """Return the function that runs on `arrays`, one per argument, and the outputs' arrays."""
@@ -81,53 +88,43 @@ class Printer:
     Attributes
     ----------
     text : str
+    locals : list of str, the names of `make` that are no parameters
     called : dict from name to function, primitives' own functions, which `make` takes as well
     """
 
     def __init__(self, plan: Plan, name: str) -> None:
         self.called: dict[str, Callable[..., Any]] = {}
-        self._kernels = kernels_of(plan)
-        self._made = dict(plan.made)
-        self._kernels = [self._with_scalars(kernel) for kernel in self._kernels]
-        self._needed = Counter(plan.results)  # how often each slot is needed by its name
-        for kernel in self._kernels:
-            self._needed.update(self._needed_by(kernel))
-        self._uses = self._needed.copy()  # how often it is needed, by other views as well
-        for slot, view in reversed(self._made.items()):
-            if view is not None and self._uses[slot]:
-                self._uses[view.base] += 1
         self._free = Names(("xp", "make", name))
-        self._names = self._named()
         self._functions: dict[str, str] = {}  # NumPy's functions and their local names
         self._blocks: list[str] = []
-        self._block_sizes: dict[Buffer, int] = {}
-        self.text = self._assembled(name, plan.results)
+        kernels = kernels_of(plan)
+        self._made = plan.made
+        self._count_uses(kernels, plan.results)
+        self._names = self._named()
+        loops = [kernel for kernel in kernels if isinstance(kernel, Loop) and kernel.block]
+        self._block_sizes = {b: loop.block for loop in loops for b in loop.local}
+        self._texts: dict[Slot, str] = {}  # a name, or the text of what is needed only once
+        header = list(self._header())
+        body = self._body(kernels)
+        self.text = self._assembled(name, plan.results, header, body)
 
     # -- which slots need a name, and which name ----------------------------------------------
 
-    def _with_scalars(self, kernel: Kernel) -> Kernel:
-        """Show single numbers to maps as 0-d views: NumPy is three times as fast with them."""
-        if not isinstance(kernel, Loop):
-            return kernel
-        body = (
-            each._replace(args=tuple(self._scalar(x, each) for x in each.args))
-            for each in kernel.body
-        )
-        return kernel._replace(body=tuple(body))
+    def _count_uses(self, kernels: list[Kernel], results: list[Slot]) -> None:
+        """Count how often each slot is used, and note which must have a name of their own.
 
-    def _scalar(self, x: Slot, each: Map) -> Slot:
-        if x.size != 1 or not x.ndim or each.out.size == 1:
-            return x
-        scalar = x._replace(shape=(), strides=())
-        self._made.setdefault(scalar, View(x, "reshape", {"newshape": ()}))
-        return scalar
-
-    def _needed_by(self, kernel: Kernel) -> Iterator[Slot]:
-        """Yield the slots whose names a kernel's lines need: of an unnamed part, the whole's."""
-        for slot in slots_of(kernel):
-            view = self._made[slot]
-            inline = isinstance(kernel, Copy) and view is not None and _is_unnamed_part(view)
-            yield view.base if inline else slot
+        A view that one other view is taken of, or that one copy writes to, needs none.
+        """
+        self._uses = Counter(results)
+        self._needed = set(results)
+        for kernel in kernels:
+            slots = list(slots_of(kernel))
+            self._uses.update(slots)
+            is_part = isinstance(kernel, Copy) and self._made[kernel.out] is not None
+            self._needed.update(slots[is_part:])
+        for slot, view in reversed(self._made.items()):
+            if view and self._uses[slot]:
+                self._uses[view.base] += 1
 
     def _named(self) -> dict[Slot, str]:
         """Return the names: first of what has a label and its views, then of temporaries."""
@@ -138,7 +135,7 @@ class Printer:
                 if slot in names or not (self._uses[slot] or _is_argument(slot, view)):
                     continue
                 wanted = _label(slot, view, names)
-                if not wanted and not labelled:
+                if not (wanted or labelled):
                     wanted = f"t{next(temporaries)}"
                 if wanted:
                     names[slot] = self._free.new(wanted)
@@ -146,39 +143,34 @@ class Printer:
 
     # -- the parts of the text ----------------------------------------------------------------
 
-    def _assembled(self, name: str, results: list[Slot]) -> str:
+    def _assembled(self, name: str, results: list[Slot], header: list[str], body: list[str]) -> str:
         arguments = [self._names[s] for s, view in self._made.items() if _is_argument(s, view)]
-        body = self._body() or ["pass"]
-        end = f"return {name}, {_tuple(self._names[slot] for slot in results)}"
+        self.locals = [*{*self._names.values(), *self._functions.values()}.difference(arguments)]
         lines = [f"def make({', '.join(['xp', *arguments, *self.called])}):"]
-        lines += [f"    {line}" for line in (*self._header(), *self._blocks, *self._locals())]
-        lines += ["", f"    def {name}():", *(f"        {line}" for line in body)]
+        lines += [f"    {line}" for line in (*header, *self._blocks, *self._locals())]
+        lines += ["", f"    def {name}():", *(f"        {line}" for line in body or ["pass"])]
+        end = f"return {name}, {_tuple(self._texts[slot] for slot in results)}"
         return "\n".join([*lines, "", f"    {end}"]) + "\n"
 
     def _header(self) -> Iterator[str]:
         """Yield the lines that make buffers and views; what only one view needs is part of it."""
-        texts: dict[Slot, str] = {}
         for slot, view in self._made.items():
+            self._texts[slot] = name = self._names.get(slot, "")
             if not self._uses[slot] or _is_argument(slot, view):
-                texts[slot] = self._names.get(slot, "")
                 continue
-            text = (
-                self._buffer(slot.buffer)
-                if view is None
-                else VIEWS[view.name](texts[view.base], view)
-            )
-            once = self._uses[slot] == 1 and not self._needed[slot] and len(text) <= INLINE
-            if once and (view is not None or slot.buffer.kind == "constant"):
-                texts[slot] = text
+            text = VIEWS[view.name](self._texts[view.base], view) if view else self._buffer(slot)
+            once = self._uses[slot] == 1 and slot not in self._needed and len(text) <= INLINE
+            if once and (view or slot.buffer.kind == "constant"):
+                self._texts[slot] = text
             else:
-                texts[slot] = self._names[slot]
-                yield f"{self._names[slot]} = {text}"
+                yield f"{name} = {text}"
 
-    def _buffer(self, buffer: Buffer) -> str:
+    def _buffer(self, slot: Slot) -> str:
+        buffer = slot.buffer
         if buffer.value is not None:
             return f'xp.array({buffer.value[()]!s}, "{buffer.dtype.name}")'
-        size = self._block_sizes.get(buffer)
-        return f'xp.empty({buffer.shape if size is None else (size,)}, "{buffer.dtype.name}")'
+        block = self._block_sizes.get(buffer)
+        return f'xp.empty({(block,) if block else buffer.shape}, "{buffer.dtype.name}")'
 
     def _locals(self) -> Iterator[str]:
         """Yield lines that give NumPy's functions local names."""
@@ -187,10 +179,10 @@ class Printer:
             names = ", ".join(self._functions[function] for function in few)
             yield f"{names} = {', '.join(f'xp.{function}' for function in few)}"
 
-    def _body(self) -> list[str]:
+    def _body(self, kernels: list[Kernel]) -> list[str]:
         lines: list[str] = []
         section = ""
-        for kernel in self._kernels:
+        for kernel in kernels:
             if kernel.section not in ("", section):
                 section = kernel.section
                 lines.append(f"# {section}")
@@ -206,12 +198,12 @@ class Printer:
         return f"{self._functions[function]}({', '.join(arguments)})"
 
     def _loop(self, loop: Loop) -> list[str]:
-        if loop.block is not None:
+        if loop.block:
             return self._in_blocks(loop, loop.block)
-        return [line for each in loop.body for line in self._map(each, self._names)]
+        return [line for each in loop.body for line in self._map(each, self._texts)]
 
-    def _map(self, each: Map, names: Mapping[Slot, str]) -> list[str]:
-        out, args = names[each.out], [names[x] for x in each.args]
+    def _map(self, each: Map, texts: Mapping[Slot, str]) -> list[str]:
+        out, args = texts[each.out], [texts[x] for x in each.args]
         if each.op.name == "where":
             condition, x1, x2 = args
             chosen = self._call("copyto", out, x1, f"where={condition}")
@@ -222,50 +214,40 @@ class Printer:
         return [self._call(function, *args, f"out={out}" if function in KEYWORD_OUT else out)]
 
     def _in_blocks(self, loop: Loop, block: int) -> list[str]:
-        """Return a loop over blocks; of local buffers there is only one block."""
+        """Return a loop over blocks; of a local buffer there is only one block."""
         size = loop.shape[0]
         slots = dict.fromkeys(each.out for each in loop.body)
         slots |= dict.fromkeys(x for each in loop.body for x in each.args if x.size > 1)
         local = [slot for slot in slots if slot.buffer in loop.local]
         whole = [slot for slot in slots if slot.buffer not in loop.local]
-        parts = f"[a[i : i + {block}] for a in {_tuple(self._names[s] for s in whole)}]"
+        parts = f"[a[i : i + {block}] for a in {_tuple(self._texts[s] for s in whole)}]"
         if local:
-            self._block_sizes |= dict.fromkeys((slot.buffer for slot in local), block)
-            parts += f" + [a[: {size} - i] for a in {_tuple(self._names[s] for s in local)}]"
+            parts += f" + [a[: {size} - i] for a in {_tuple(self._texts[s] for s in local)}]"
         blocks = self._free.new("blocks")
         self._blocks.append(f"{blocks} = [{parts} for i in range(0, {size}, {block})]")
-        pieces = {slot: self._free.new(f"{self._names[slot]}_i") for slot in (*whole, *local)}
-        names = {**self._names, **pieces}
-        inner = [f"    {line}" for each in loop.body for line in self._map(each, names)]
-        each = ", ".join(pieces.values()) + "," * (len(pieces) == 1)
-        return [f"for {each} in {blocks}:", *inner]
+        pieces = {slot: self._free.new(f"{self._texts[slot]}_i") for slot in (*whole, *local)}
+        texts = ChainMap(pieces, self._texts)
+        inner = [f"    {line}" for each in loop.body for line in self._map(each, texts)]
+        names = ", ".join(pieces.values()) + "," * (len(pieces) == 1)
+        return [f"for {names} in {blocks}:", *inner]
 
     def _reduce(self, kernel: Reduce) -> list[str]:
+        arg, out = self._texts[kernel.arg], self._texts[kernel.out]
         keep = ["True"] * kernel.keepdims
-        axis, out = str(kernel.axis), self._names[kernel.out]
-        return [
-            self._call(
-                REDUCTIONS[kernel.op.name], self._names[kernel.arg], axis, "None", out, *keep
-            )
-        ]
+        function = REDUCTIONS[kernel.op.name]
+        return [self._call(function, arg, str(kernel.axis), "None", out, *keep)]
 
     def _product(self, kernel: Product) -> list[str]:
-        _, *slots = kernel
-        out, left, right = (self._names[slot] for slot in slots)
         flat = kernel.left.ndim == kernel.right.ndim == 2 and kernel.out.is_contiguous
-        return [self._call("dot" if flat else "matmul", left, right, out)]
+        texts = (self._texts[slot] for slot in (kernel.left, kernel.right, kernel.out))
+        return [self._call("dot" if flat else "matmul", *texts)]
 
     def _copy(self, kernel: Copy) -> list[str]:
-        view = self._made[kernel.out]
-        if view is not None and kernel.out not in self._names:  # see `_needed_by`
-            out = f"{self._names[view.base]}[{view.params['start']}:{view.params['stop']}]"
-        else:
-            out = self._names[kernel.out]
-        return [self._call("copyto", out, self._names[kernel.arg])]
+        return [self._call("copyto", self._texts[kernel.out], self._texts[kernel.arg])]
 
     def _opaque(self, kernel: Call) -> list[str]:
         """Call the primitive's own function, which allocates, and copy its result."""
-        out, args = self._names[kernel.out], [self._names[x] for x in kernel.args]
+        out, args = self._texts[kernel.out], [self._texts[x] for x in kernel.args]
         if kernel.op.name == "concatenate":
             return [self._call("concatenate", _tuple(args), str(kernel.params["axis"]), out)]
         name = self._free.new(f"{kernel.op.name}_with")
@@ -309,10 +291,6 @@ def _is_argument(slot: Slot, view: View | None) -> bool:
     """Return whether a slot is an array that `make` takes."""
     buffer = slot.buffer
     return view is None and buffer.kind != "temporary" and not is_literal(buffer.value)
-
-
-def _is_unnamed_part(view: View) -> bool:
-    return view.name == "part" and not view.label
 
 
 def _label(slot: Slot, view: View | None, names: dict[Slot, str]) -> str:
