@@ -1,5 +1,7 @@
 """tinynet: automatic differentiation from scratch on NumPy, with a thin face that speaks Keras 3.
 
+Importing it loads the engine and NumPy; everything else is loaded when it is first used.
+
 >>> import numpy as np, tinynet as tn
 >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1)])
 >>> model.compile(optimizer=tn.optimizers.Adam(0.1), loss="mse")
@@ -10,93 +12,91 @@
 2.00 x + 1.00
 """
 
-from importlib import import_module as _import_module
-from types import ModuleType as _ModuleType
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from . import (
-    activations,
-    backend,
-    callbacks,
-    initializers,
-    layers,
-    losses,
-    metrics,
-    models,
-    ops,
-    optimizers,
-    regularizers,
-    saving,
-    utils,
+from .engine.autodiff import (
+    grad as grad,
+    hessian as hessian,
+    hvp as hvp,
+    jacobian as jacobian,
+    value_and_grad as value_and_grad,
+    vjp as vjp,
 )
-from .compiler.jit import jit
-from .engine.autodiff import grad, hessian, hvp, jacobian, value_and_grad, vjp
-from .engine.gradcheck import check_grads
-from .engine.tensor import Tensor, no_grad, tensor
-from .engine.variable import Variable
-from .initializers import Initializer
-from .layers import Input, Layer
-from .losses import Loss
-from .metrics import Metric
-from .models import Model, Sequential
-from .optimizers import Optimizer
-from .regularizers import Regularizer
-from .training.at_weights import check_model_grads
-from .training.divergence import DivergenceWarning
+from .engine.bind import no_grad as no_grad
+from .engine.gradcheck import check_grads as check_grads
+from .engine.tensor import Tensor as Tensor, tensor as tensor
+from .engine.variable import Variable as Variable
+from .public import only_public
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "DivergenceWarning",
-    "Initializer",
-    "Input",
-    "Layer",
-    "Loss",
-    "Metric",
-    "Model",
-    "Optimizer",
-    "Regularizer",
-    "Sequential",
-    "Tensor",
-    "Variable",
-    "activations",
-    "backend",
-    "callbacks",
-    "check_grads",
-    "check_model_grads",
-    "grad",
-    "hessian",
-    "hvp",
-    "initializers",
-    "jacobian",
-    "jit",
-    "layers",
-    "losses",
-    "metrics",
-    "models",
-    "no_grad",
-    "ops",
-    "optimizers",
-    "regularizers",
-    "saving",
-    "tensor",
-    "utils",
-    "value_and_grad",
-    "viz",
-    "vjp",
-]
+if TYPE_CHECKING:
+    from . import (
+        activations as activations,
+        backend as backend,
+        callbacks as callbacks,
+        explain as explain,
+        export as export,
+        initializers as initializers,
+        layers as layers,
+        losses as losses,
+        metrics as metrics,
+        models as models,
+        ops as ops,
+        optimizers as optimizers,
+        random as random,
+        regularizers as regularizers,
+        saving as saving,
+        tree as tree,
+        utils as utils,
+        viz as viz,
+    )
+    from .compiler.jit import jit as jit
+    from .initializers import Initializer as Initializer
+    from .layers import Input as Input, Layer as Layer
+    from .losses import Loss as Loss
+    from .metrics import Metric as Metric
+    from .models import Model as Model, Sequential as Sequential
+    from .optimizers import Optimizer as Optimizer
+    from .regularizers import Regularizer as Regularizer
+    from .training.at_weights import check_model_grads as check_model_grads
+    from .training.divergence import DivergenceWarning as DivergenceWarning
+else:
+    _HOMES = {
+        "DivergenceWarning": "training.divergence",
+        "Initializer": "initializers",
+        "Input": "layers",
+        "Layer": "layers",
+        "Loss": "losses",
+        "Metric": "metrics",
+        "Model": "models",
+        "Optimizer": "optimizers",
+        "Regularizer": "regularizers",
+        "Sequential": "models",
+        "check_model_grads": "training.at_weights",
+        "jit": "compiler.jit",
+    }
+
+    def __getattr__(name: str) -> Any:
+        """Load a name on first use: a module, or a class or function from the module it is in."""
+        if name in _HOMES:
+            found = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+            return globals().setdefault(name, found)
+        if name.isidentifier() and not name.startswith("_"):
+            try:
+                return import_module(f".{name}", __name__)
+            except ModuleNotFoundError as error:
+                if error.name != f"{__name__}.{name}":
+                    raise
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def _repr_html_(self: Tensor | Model) -> str:
-    from .viz.notebook import html_of
-
-    return html_of(self)
+only_public(__name__)
 
 
-Tensor._repr_html_ = Model._repr_html_ = _repr_html_  # type: ignore[attr-defined]
+def _repr_html_(self: Any) -> str:
+    return import_module(".viz.notebook", __name__).html_of(self)
 
 
-def __getattr__(name: str) -> _ModuleType:
-    """Load on first use what is not needed for computing: ``tn.viz``."""
-    if name == "viz":
-        return _import_module(".viz", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+Tensor._repr_html_ = _repr_html_  # type: ignore[attr-defined]

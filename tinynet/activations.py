@@ -1,6 +1,6 @@
-"""Activations: what a layer does to each sum of weighted inputs.
+"""Activations: the nonlinear functions that layers apply to their weighted sums.
 
-Imports the engine. Read next: `initializers.py`.
+Imports the engine and `configs/`. Read next: `initializers.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import ops
-from .configs import lookup as registry
+from .configs.lookup import config_of, lookup, publish
 from .engine.tensor import Tensor, as_tensor
 
 
@@ -37,10 +37,10 @@ def tanh(x: Any) -> Tensor:
 def relu(
     x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
 ) -> Tensor:
-    """Return ``max(x, 0)``, or what the options make of it, as in Keras.
+    """Return ``max(x, 0)``, generalized by the options as in Keras.
 
-    Above `threshold` it is `x`, but at most `max_value`; else ``negative_slope * (x - threshold)``.
-    The derivative at 0 is 0, with a `negative_slope` 1.
+    Above `threshold` it is `x`, clipped to `max_value`; elsewhere it is
+    ``negative_slope * (x - threshold)``. The derivative at 0 is 0, or 1 with a `negative_slope`.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def relu(
 
 
 def relu6(x: Any) -> Tensor:
-    """Return `relu` of at most 6; the derivative at 0 and at 6 is 0."""
+    """Return `relu`, clipped to 6; the derivative at 0 and at 6 is 0."""
     return relu(x, max_value=6.0)
 
 
@@ -78,7 +78,7 @@ def leaky_relu(x: Any, negative_slope: float = 0.2) -> Tensor:
 
 
 def elu(x: Any, alpha: float = 1.0) -> Tensor:
-    """Return `x` where it is positive, else ``alpha * (exp(x) - 1)``, which ends at -alpha.
+    """Return `x` where it is positive, else ``alpha * (exp(x) - 1)``, which tends to -alpha.
 
     The derivative at 0 is `alpha`. Source: Clevert et al., ICLR 2016.
 
@@ -91,7 +91,7 @@ def elu(x: Any, alpha: float = 1.0) -> Tensor:
 
 
 def selu(x: Any) -> Tensor:
-    """Return `elu` with the slopes that keep mean 0 and variance 1 from layer to layer.
+    """Return `elu`, scaled so that mean 0 and variance 1 persist from layer to layer.
 
     Source: Klambauer et al., "Self-normalizing neural networks", 2017.
     """
@@ -99,9 +99,9 @@ def selu(x: Any) -> Tensor:
 
 
 def gelu(x: Any, approximate: bool = False) -> Tensor:
-    """Return ``x`` times the share of a normal distribution that lies below `x`.
+    """Return ``x`` times the standard normal distribution function at `x`.
 
-    With `approximate` that share is ``(1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2``.
+    With `approximate`, the function is ``(1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2``.
     Source: Hendrycks and Gimpel, "Gaussian error linear units", 2016.
 
     >>> gelu([-1.0, 0.0, 1.0]), gelu([1.0], approximate=True)
@@ -155,7 +155,7 @@ def exponential(x: Any) -> Tensor:
 
 
 def hard_sigmoid(x: Any) -> Tensor:
-    """Return ``x / 6 + 0.5``, but at least 0 and at most 1.
+    """Return ``x / 6 + 0.5``, clipped to 0 and 1.
 
     >>> hard_sigmoid([-4.0, 0.0, 1.5, 4.0])
     tensor([0.  , 0.5 , 0.75, 1.  ], dtype=float32)
@@ -173,14 +173,14 @@ hard_swish = hard_silu
 
 
 def log_sigmoid(x: Any) -> Tensor:
-    """Return the logarithm of `sigmoid`, exact where that is almost 0 or 1."""
+    """Return the logarithm of `sigmoid`, accurate also where `sigmoid` is close to 0 or 1."""
     return -ops.softplus(-as_tensor(x))
 
 
 def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
-    """Return ``exp(x) / sum(exp(x))`` along `axis`: positive numbers that add up to 1.
+    """Return ``exp(x) / sum(exp(x))`` along `axis`: positive numbers that sum to 1.
 
-    Warns (UserWarning) where `axis` has length 1 and all results are therefore 1.
+    Warns (UserWarning) if `axis` has length 1, since all results are then 1.
 
     >>> softmax([[1000.0, 1000.0]])
     tensor([[0.5, 0.5]], dtype=float32)
@@ -196,19 +196,21 @@ def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
 
 
 def log_softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
-    """Return the logarithm of `softmax`, exact where that is almost 0 or 1."""
+    """Return the logarithm of `softmax`, accurate also where `softmax` is close to 0 or 1."""
     return ops.log_softmax(x, axis)
 
 
-_TABLE = registry.names(linear, sigmoid, tanh, relu, relu6, leaky_relu, elu, selu, gelu, silu)
-_TABLE |= registry.names(softplus, softsign, mish, exponential, hard_sigmoid, hard_silu)
-_TABLE |= registry.names(log_sigmoid, softmax, log_softmax)
+_TABLE = publish(
+    "keras.activations",
+    *(linear, sigmoid, tanh, relu, relu6, leaky_relu, elu, selu, gelu, silu),
+    *(softplus, softsign, mish, exponential, hard_sigmoid, hard_silu),
+    *(log_sigmoid, softmax, log_softmax),
+)
 _TABLE |= {"swish": silu, "hard_swish": hard_silu}
-registry.publish("keras.activations", *_TABLE.values())
 
 
 def get(identifier: Any) -> Callable[[Any], Any]:
-    """Return the activation that `identifier` names; None is `linear`, a function is itself.
+    """Return the activation that `identifier` names; `linear` for None; a function as it is.
 
     Raises
     ------
@@ -218,11 +220,9 @@ def get(identifier: Any) -> Callable[[Any], Any]:
     >>> get("sigmoid").__name__, get(None).__name__
     ('sigmoid', 'linear')
     """
-    if identifier is None:
-        return linear
-    return registry.lookup(identifier, _TABLE, "activation function")
+    return linear if identifier is None else lookup(identifier, _TABLE, "activation function")
 
 
 def serialize(activation: Callable[[Any], Any]) -> Any:
-    """Return the name of an activation, as a config holds it."""
-    return registry.serialize(activation, _TABLE, "keras.activations")
+    """Return the name of an activation, or the config of a function of the user's."""
+    return config_of(activation, _TABLE)

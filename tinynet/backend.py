@@ -1,19 +1,16 @@
-"""What scripts look for in ``keras.backend``.
+"""Settings under Keras's path: ``tinynet.backend.epsilon()``.
 
-Imports the engine and `registry.py`. Read next: `utils.py`.
+Imports the engine and `configs/lookup.py`. Read next: `ops.py`.
 """
 
-from .configs.lookup import clear_session
-from .engine.tensor import floatx, set_floatx
-from .losses.functions import EPSILON
-
-__all__ = ["clear_session", "epsilon", "floatx", "set_floatx"]
+from .configs.lookup import clear_session as clear_session
+from .engine.tensor import floatx as floatx, set_floatx as set_floatx
 
 
 def epsilon() -> float:
-    """Return the small number that keeps logarithms and divisions away from 0.
+    """Return the small number that keeps arguments of logarithms and divisors away from 0.
 
     >>> epsilon()
     1e-07
     """
-    return EPSILON
+    return 1e-7

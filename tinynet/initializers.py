@@ -1,60 +1,49 @@
-"""Initializers: the values that a layer's weights have before training.
+"""Initializers: the values of a layer's weights before training.
 
-An initializer is called with a shape and a dtype and returns a new array. What each one means to
-draw stands here; how the numbers are drawn, in `random.py`. Imports that, `registry.py` and the
-engine's dtypes. Read next: `layers.py`, which calls them.
+An initializer is called with a shape and a dtype and returns a new array. This module says which
+distribution each one draws from; `random.py` draws the numbers. Imports `random.py`, `configs/` and
+the engine's dtypes. Read next: `regularizers.py`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from . import random
-from .configs import lookup as registry
+from .configs.configurable import Configurable
+from .configs.lookup import config_of, lookup, publish
 from .engine.tensor import as_dtype, floatx, to_array
 from .random import Seed, Shape
 
 Axes = Sequence[int] | None
 
-# The standard deviation of a standard normal variable on condition that it lies within -2 and 2.
+# The standard deviation of a standard normal distribution that is truncated to [-2, 2].
 _STD_WITHIN_2 = 0.87962566103423978
 _MODES = ("fan_in", "fan_out", "fan_avg")
 _DISTRIBUTIONS = ("truncated_normal", "normal", "untruncated_normal", "uniform")
 
 
-class Initializer:
-    """An initializer of no kind yet; a subclass defines ``__call__(shape, dtype=None)``.
+class Initializer(Configurable):
+    """Base of initializers: subclass it with ``__call__(self, shape, dtype=None)``.
 
-    One that takes arguments also defines `get_config`, so that models which use it can be saved.
+    A subclass with arguments also defines `get_config`, so that models which use it can be saved.
     """
-
-    # Names of constructor arguments which are kept as attributes and make up the config.
-    _arguments: ClassVar[str] = ""
 
     def __call__(self, shape: Shape, dtype: Any = None) -> np.ndarray:
         """Return a new array of `shape` and `dtype` (None: `floatx()`).
 
-        TypeError or ValueError if `shape` is none, ValueError if `dtype` is none of numbers.
+        TypeError or ValueError for an invalid `shape`, ValueError for a `dtype` without numbers.
         """
         wanted = as_dtype(floatx() if dtype is None else dtype)
         return np.asarray(self._values(random.checked_shape(shape), wanted), dtype=wanted)
 
     def _values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         raise NotImplementedError(f"{type(self).__name__} must define `__call__(shape, dtype)`.")
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make an initializer like this one."""
-        return {name: getattr(self, name) for name in self._arguments.split()}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Initializer:
-        """Return the initializer that `get_config` described."""
-        return cls(**config)
 
 
 class Zeros(Initializer):
@@ -69,16 +58,21 @@ class Zeros(Initializer):
 
 
 class Ones(Initializer):
-    """Ones everywhere, otherwise as `Zeros`."""
+    """Ones everywhere, otherwise as `Zeros`.
+
+    >>> Ones()((2,))
+    array([1., 1.], dtype=float32)
+    """
 
     def _values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         return np.ones(shape, dtype)
 
 
 class Constant(Initializer):
-    """The number `value` everywhere, or the array `value` for a weight of its very shape.
+    """The number `value` everywhere, or the array `value`, for weights of its shape alone.
 
-    ValueError if `value` is not of numbers or, when called, an array of another shape. Copied.
+    The array is copied. ValueError for a `value` without numbers, and for a call with another
+    shape.
 
     >>> Constant(0.5)((2,))
     array([0.5, 0.5], dtype=float32)
@@ -94,19 +88,17 @@ class Constant(Initializer):
         return np.full(shape, self.value, dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the value as Python numbers."""
+        """Return the value as Python numbers, by name."""
         return {"value": self.value.tolist()}
 
 
 class Identity(Initializer):
-    """`gain` on the diagonal of a matrix, 0 elsewhere; ValueError unless the shape has two axes.
+    """`gain` on the diagonal of a matrix, 0 elsewhere; ValueError for shapes of other ranks than 2.
 
     >>> Identity(2.0)((2, 3))
     array([[2., 0., 0.],
            [0., 2., 0.]], dtype=float32)
     """
-
-    _arguments = "gain"
 
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = _number("gain", gain)
@@ -120,19 +112,21 @@ class Identity(Initializer):
 
 
 class RandomInitializer(Initializer):
-    """What all random initializers share: the seed is settled at construction.
+    """Base of random initializers: the seed is fixed at construction.
 
-    So one instance gives equal arrays whenever it is called. ValueError unless `seed` is an int
-    from 0 to 2**32 - 1, or None, which draws one from Python's `random` (see `set_random_seed`).
+    So one instance returns the same values at each call. ValueError unless `seed` is an int from 0
+    to 2**32 - 1, or None, which draws a seed from Python's `random` (see `set_random_seed`).
     """
+
+    _config_first = ("seed",)
 
     def __init__(self, seed: Seed = None) -> None:
         self._given_seed = seed
         self.seed = random.draw_seed() if seed is None else random.checked_seed(seed)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments, with the seed as it was given: None stays None, as in Keras."""
-        return {"seed": self._given_seed, **super().get_config()}
+        """Return the arguments by name, and the seed as it was given: None stays None."""
+        return super().get_config() | {"seed": self._given_seed}
 
 
 class RandomUniform(RandomInitializer):
@@ -141,8 +135,6 @@ class RandomUniform(RandomInitializer):
     >>> RandomUniform(0.0, 1.0, seed=1)((2,))
     array([0.13620758, 0.68262076], dtype=float32)
     """
-
-    _arguments = "minval maxval"
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Seed = None) -> None:
         self.minval, self.maxval = _number("minval", minval), _number("maxval", maxval)
@@ -159,8 +151,7 @@ class RandomNormal(RandomInitializer):
     array([-1.098,  0.475], dtype=float32)
     """
 
-    _arguments = "mean stddev"
-    _draw: ClassVar[Callable[..., np.ndarray]] = staticmethod(random.normal)
+    _draw = staticmethod(random.normal)
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Seed = None) -> None:
         self.mean, self.stddev = _number("mean", mean), _number("stddev", stddev)
@@ -171,28 +162,38 @@ class RandomNormal(RandomInitializer):
 
 
 class TruncatedNormal(RandomNormal):
-    """Draws from the normal distribution, those beyond two `stddev` from `mean` excluded."""
+    """Draws from the normal distribution, truncated at two `stddev` from `mean`.
+
+    >>> bool(abs(TruncatedNormal(stddev=1.0, seed=1)((1000,))).max() < 2)
+    True
+    """
 
     _draw = staticmethod(random.truncated_normal)
 
 
 class VarianceScaling(RandomInitializer):
-    """Draws of mean 0 and variance scale / fan: the larger a unit's fan, the smaller its weights.
+    """Draws of mean 0 and variance scale / fan: units with a larger fan get smaller weights.
 
     Parameters
     ----------
-    scale : positive number, else TypeError or ValueError
-    mode : "fan_in", the inputs of a unit; "fan_out", the outputs; "fan_avg", their mean
+    scale : positive number
+    mode : "fan_in", the number of a unit's inputs; "fan_out", of its outputs; "fan_avg", their mean
     distribution : "truncated_normal" (or "normal"), "untruncated_normal" or "uniform"
     seed : int, optional
     input_axes, output_axes : lists of int, optional
-        Axes whose product is the fan; both, or else the last two axes, times those before them.
+        The axes whose product is each fan. By default the fans are the lengths of the last two
+        axes, times those of the axes before them.
+
+    Raises
+    ------
+    TypeError
+        When `scale` is not a number.
+    ValueError
+        When `scale` is not positive, or `mode` or `distribution` is unknown.
 
     >>> VarianceScaling(3.0, "fan_in", "uniform", seed=1)((4, 2)).shape
     (4, 2)
     """
-
-    _arguments = "scale mode distribution input_axes output_axes"
 
     def __init__(
         self,
@@ -230,9 +231,7 @@ class VarianceScaling(RandomInitializer):
 
 
 class _Named(VarianceScaling):
-    """A variance scaling whose first three arguments follow from its name."""
-
-    _arguments = "input_axes output_axes"
+    """A variance scaling with fixed scale, mode and distribution."""
 
     def __init__(
         self, seed: Seed = None, input_axes: Axes = None, output_axes: Axes = None
@@ -257,13 +256,13 @@ class GlorotNormal(_Named):
 
 
 class HeUniform(_Named):
-    """Uniform draws of variance 2 / fan_in, made for relu. Source: He et al., ICCV 2015."""
+    """Uniform draws of variance 2 / fan_in, suited to relu. Source: He et al., ICCV 2015."""
 
     scale, mode, distribution = 2.0, "fan_in", "uniform"
 
 
 class HeNormal(_Named):
-    """Truncated normal draws of variance 2 / fan_in, made for relu. Source: see `HeUniform`."""
+    """Truncated normal draws of variance 2 / fan_in, suited to relu. Source: see `HeUniform`."""
 
     scale, mode, distribution = 2.0, "fan_in", "truncated_normal"
 
@@ -281,17 +280,16 @@ class LecunNormal(_Named):
 
 
 class Orthogonal(RandomInitializer):
-    """`gain` times a random matrix of orthonormal columns, or rows where these are fewer.
+    """`gain` times a random matrix with orthonormal columns, or rows if there are fewer rows.
 
-    A shape of more than two axes is taken as a matrix with all but the last as rows; of fewer:
-    ValueError. Source: Saxe et al., ICLR 2014; the signs make Q of the QR factors unique.
+    In a shape of more than two axes, all axes but the last are the rows of the matrix. ValueError
+    for a shape of fewer axes. Source: Saxe et al., ICLR 2014; the signs make the Q of the QR
+    decomposition unique.
 
     >>> q = Orthogonal(seed=1)((3, 2))
     >>> np.allclose(q.T @ q, np.eye(2), atol=1e-6)
     True
     """
-
-    _arguments = "gain"
 
     def __init__(self, gain: float = 1.0, seed: Seed = None) -> None:
         self.gain = _number("gain", gain)
@@ -307,61 +305,57 @@ class Orthogonal(RandomInitializer):
         return (scaled.T if rows < columns else scaled).reshape(shape)
 
 
-# The names that Keras has for the same classes; strings may be these, the classes' own, and a few.
+# Keras's aliases of the classes. A string identifier is a class's name, an alias or one of a few.
 zeros, ones, constant, identity, orthogonal = Zeros, Ones, Constant, Identity, Orthogonal
 random_uniform, random_normal, truncated_normal = RandomUniform, RandomNormal, TruncatedNormal
 glorot_uniform, he_uniform, lecun_uniform = GlorotUniform, HeUniform, LecunUniform
 glorot_normal, he_normal, lecun_normal = GlorotNormal, HeNormal, LecunNormal
 variance_scaling = VarianceScaling
 
-_TABLE = {
-    **registry.names(Zeros, Ones, Constant, Identity, Orthogonal, VarianceScaling),
-    **registry.names(RandomUniform, RandomNormal, TruncatedNormal, GlorotUniform, GlorotNormal),
-    **registry.names(HeUniform, HeNormal, LecunUniform, LecunNormal),
-    **{"zero": Zeros, "one": Ones, "uniform": RandomUniform, "normal": RandomNormal},
-    **{"IdentityInitializer": Identity, "OrthogonalInitializer": Orthogonal},
-}
-registry.publish("keras.initializers", *_TABLE.values())
+_TABLE = publish(
+    "keras.initializers",
+    *(Zeros, Ones, Constant, Identity, Orthogonal, VarianceScaling),
+    *(RandomUniform, RandomNormal, TruncatedNormal, GlorotUniform, GlorotNormal),
+    *(HeUniform, HeNormal, LecunUniform, LecunNormal),
+)
+_TABLE |= {"zero": Zeros, "one": Ones, "uniform": RandomUniform, "normal": RandomNormal}
+_TABLE |= {"IdentityInitializer": Identity, "OrthogonalInitializer": Orthogonal}
 
 
 def get(identifier: Any) -> Any:
     """Return the initializer that `identifier` stands for; None for None.
 
-    A name in Keras' spellings, a config, a class, an initializer or other callable
-    ``(shape, dtype=None)``, or an array: the values themselves. ValueError for all else.
+    `identifier` is a name in one of Keras's spellings, a config, a class, an initializer or another
+    callable ``(shape, dtype=None)``, or an array of the values. ValueError for anything else.
 
     >>> get("zeros")((2,))
     array([0., 0.], dtype=float32)
     """
-    if identifier is None:
-        return None
     if hasattr(identifier, "__array__"):
         return Constant(identifier)
-    return registry.lookup(identifier, _TABLE, "initializer")
+    return lookup(identifier, _TABLE, "initializer")
 
 
 def serialize(initializer: Any) -> Any:
-    """Return the config from which `get` makes an initializer like this one; None for None.
+    """Return the config from which `get` makes an equal initializer; None for None.
 
     >>> serialize(Identity(2.0))["config"]
     {'gain': 2.0}
     """
-    if initializer is None:
-        return None
-    return registry.serialize(initializer, _TABLE, "keras.initializers")
+    return config_of(initializer, _TABLE)
 
 
 def _number(name: str, value: Any) -> Any:
-    """Return the real number `value`, NumPy's as Python's, which JSON can hold; else TypeError."""
+    """Return the real number `value` as a Python number, for JSON; TypeError for another type."""
     if not isinstance(value, Real):
         raise TypeError(f"`{name}` must be a number. Received: {name}={value!r}")
     return value.item() if isinstance(value, np.generic) else value
 
 
 def _fans(shape: tuple[int, ...], inputs: Axes, outputs: Axes) -> tuple[int, int]:
-    """Return how many inputs an output of a weight of `shape` has, and how many outputs an input.
+    """Return the numbers of inputs and outputs of a unit with a weight of `shape`.
 
-    IndexError or TypeError, as in Keras, if `inputs` and `outputs` are no axes of that shape.
+    IndexError or TypeError, as in Keras, if `inputs` and `outputs` are not axes of the shape.
     """
     if inputs is None or outputs is None:
         fan_in = math.prod(shape[:-1] or shape)

@@ -1,8 +1,8 @@
-"""Random arrays that their integer seed alone decides: JAX's generator, in plain NumPy.
+"""Random arrays that depend on an integer seed alone: JAX's generator, in plain NumPy.
 
-Keras 3 on JAX draws initial weights with Threefry-2x32. With the same bits, and the same roundings
-after them, a network here starts from the weights it would have there, and drops out the same
-units. Imports the engine, `registry.py`. Read next: `initializers.py`, which decides what to draw.
+Keras 3 on JAX draws initial weights with Threefry-2x32. This module draws the same bits and rounds
+in the same places, so a network starts from the weights that Keras would give it, and drops out
+the same units. Imports the engine and `configs/`. Read next: `initializers.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .configs import lookup as registry
+from .configs.lookup import unique_name
 from .engine.primitives import Case, primitive
 from .engine.tensor import Tensor, as_dtype, bind, floatx
 from .engine.variable import Variable
@@ -25,7 +25,7 @@ Seed = int | None
 
 _SQRT2 = np.float32(math.sqrt(2.0))
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-# The polynomials of `_erfinv`, highest power first: for |x| near the centre, and near 1.
+# The polynomials of `_erfinv`, highest power first: for |x| near 0 and for |x| near 1.
 _CENTRE = [2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087]
 _CENTRE += [-0.00125372503, -0.00417768164, 0.246640727, 1.50140941]
 _TAIL = [-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773]
@@ -35,10 +35,10 @@ _TAIL += [-0.0076224613, 0.00943887047, 1.00167406, 2.83297682]
 def uniform(
     shape: Shape, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Seed = None
 ) -> np.ndarray:
-    """Return draws from [minval, maxval), those of `keras.random.uniform` on JAX bit for bit.
+    """Return draws from [minval, maxval), bit for bit those of `keras.random.uniform` on JAX.
 
-    Made in float32, then cast to the floating `dtype` (None: floatx; others: ValueError). `seed`
-    is an int from 0 to 2**32 - 1, or None for one from `draw_seed`; else ValueError.
+    They are drawn in float32, then cast to the floating `dtype` (None: floatx). `seed` is an int
+    from 0 to 2**32 - 1, or None for a seed from `draw_seed`. ValueError for another dtype or seed.
 
     >>> uniform((2,), seed=1)
     array([0.13620758, 0.68262076], dtype=float32)
@@ -49,10 +49,10 @@ def uniform(
 def normal(
     shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Seed = None
 ) -> np.ndarray:
-    """Return normal draws: uniform ones through the inverse distribution. Otherwise as `uniform`.
+    """Return normal draws: uniform draws through the inverse distribution. Else as `uniform`.
 
-    Before scaling, 99 of 100 are those of `keras.random.normal` on JAX bit for bit, the rest within
-    three units in the last place, because XLA has a logarithm of its own.
+    Before scaling, 99 of 100 draws are bit for bit those of `keras.random.normal` on JAX. The rest
+    differs by at most three units in the last place, since XLA computes logarithms differently.
 
     >>> normal((2,), seed=1).round(3)
     array([-1.098,  0.475], dtype=float32)
@@ -65,7 +65,7 @@ def normal(
 def truncated_normal(
     shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Seed = None
 ) -> np.ndarray:
-    """Return draws of `normal` on condition that they lie within two `stddev` of `mean`.
+    """Return draws from the normal distribution, truncated at two `stddev` from `mean`.
 
     >>> bool(abs(truncated_normal((1000,), seed=1)).max() < 2)
     True
@@ -89,19 +89,19 @@ def set_random_seed(seed: int) -> None:
 
 
 def draw_seed() -> int:
-    """Return a seed for what was given none: Python's `random.randint(1, 10**9)`, as in Keras."""
+    """Return a default seed: Python's `random.randint(1, 10**9)`, as in Keras."""
     return random.randint(1, 10**9)
 
 
 def checked_seed(seed: Any) -> int:
-    """Return `seed`, an int of 32 bits; else raise ValueError."""
+    """Return `seed` if it is an int of 32 bits, else raise ValueError."""
     if isinstance(seed, int) and 0 <= seed < 2**32:
         return seed
     raise ValueError(f"`seed` must be an int from 0 to 2**32 - 1. Received: seed={seed!r}")
 
 
 def checked_shape(shape: Shape) -> tuple[int, ...]:
-    """Return `shape` as a tuple of ints; TypeError if they are none, ValueError if negative."""
+    """Return `shape` as a tuple of ints; TypeError unless they are, ValueError if negative."""
     try:
         sizes = tuple(map(operator.index, shape if isinstance(shape, Iterable) else [shape]))
     except TypeError:
@@ -112,12 +112,12 @@ def checked_shape(shape: Shape) -> tuple[int, ...]:
 
 
 def threefry(key: tuple[int, int], x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the uint32 words `x` and `y` enciphered: Threefry-2x32 of 20 rounds.
+    """Return the uint32 words `x` and `y` encrypted by Threefry-2x32 with 20 rounds.
 
     Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
     """
     keys = np.array([*key, key[0] ^ key[1] ^ 0x1BD11BDA], dtype=np.uint32)
-    x, y = x + keys[0], y + keys[1]  # new arrays, in which all happens
+    x, y = x + keys[0], y + keys[1]  # new arrays, updated in place below
     low = np.empty_like(y)
     for i in range(5):
         for turn in _ROTATIONS[i % 2]:
@@ -135,8 +135,8 @@ def threefry(key: tuple[int, int], x: np.ndarray, y: np.ndarray) -> tuple[np.nda
 def threefry_bits(seed: int, shape: Shape, count: int = 0) -> np.ndarray:
     """Return 32 random bits, a uint32, per element.
 
-    They hang on its flat index, `seed` and `count` alone. Source: JAX's "partitionable" Threefry
-    under the key (seed, count), which is (seed, 0) where Keras makes it of a seed alone.
+    They depend only on the flat index, `seed` and `count`. Source: JAX's "partitionable" Threefry
+    with the key (seed, count); Keras makes the key (seed, 0) from a seed alone.
     """
     shape = checked_shape(shape)
     index = np.arange(math.prod(shape), dtype=np.uint64)
@@ -153,23 +153,23 @@ _random_bits = primitive(
 
 
 class SeedGenerator:
-    """Random numbers that are others at each draw, also in a step that is compiled.
+    """A random generator whose state advances at every draw, inside compiled steps too.
 
     Parameters
     ----------
     seed : int, optional
-        From 0 to 2**32 - 1; by default one from `draw_seed`.
+        From 0 to 2**32 - 1; by default a seed from `draw_seed`.
     name : str, optional
 
     Attributes
     ----------
     state : Variable of shape (2,)
-        The seed, and how many draws there were.
+        The seed, and the number of draws so far.
 
     Raises
     ------
     ValueError
-        For another `seed`.
+        For an invalid `seed`.
 
     >>> twins = SeedGenerator(1), SeedGenerator(1)
     >>> [bool((one.bits((9,)) == twins[1].bits((9,))).numpy().all()) for one in twins]
@@ -178,12 +178,12 @@ class SeedGenerator:
 
     def __init__(self, seed: Seed = None, name: str | None = None) -> None:
         start = np.array([checked_seed(draw_seed() if seed is None else seed), 0], np.uint32)
-        self.name = name or registry.unique_name("seed_generator")
+        self.name = name or unique_name("seed_generator")
         path = f"{self.name}/seed_generator_state"
         self.state = Variable(start, "uint32", False, "seed_generator_state", path)
 
     def next(self) -> Tensor:
-        """Return the state, and count the draw that it is for."""
+        """Return the state for the next draw, and count that draw."""
         state = self.state.value
         self.state.assign(state + np.array([0, 1], np.uint32))
         return state
@@ -193,16 +193,16 @@ class SeedGenerator:
         return bind(_random_bits, self.next(), shape=shape)
 
     def mask(self, shape: tuple[int, ...], share: float) -> Tensor:
-        """Return bools of which `share` hold, those of `jax.random.bernoulli` bit for bit.
+        """Return bools, each True with probability `share`, as `jax.random.bernoulli` draws them.
 
-        They hold where a float32 draw of `uniform`, 23 of the bits, would be below `share`.
+        True is where a float32 draw of `uniform`, made of 23 of the bits, would be below `share`.
         """
         limit = math.ceil(float(np.float32(share)) * 2**23) << 9
         return self.bits(shape) < np.uint64(limit)
 
 
 def _between(low: float, high: float, shape: Shape, seed: Seed) -> Any:
-    """Return float32 draws from [low, high): 23 of the bits become the mantissa of 1.something."""
+    """Return float32 draws from [low, high): 23 bits become the mantissa of a number in [1, 2)."""
     bits = threefry_bits(draw_seed() if seed is None else seed, shape)
     unit = np.asarray(bits >> 9 | 0x3F800000).view(np.float32) - 1
     start = np.float32(low)
@@ -224,12 +224,12 @@ def _erfinv(x: np.ndarray) -> Any:
 
 
 def _multiply_add(a: np.ndarray, b: Any, c: Any) -> Any:
-    """Return a * b + c of float32 numbers, rounded once, as a fused instruction rounds it."""
+    """Return a * b + c of float32 numbers, rounded once, as a fused multiply-add."""
     return (a.astype(np.float64) * b + c).astype(np.float32)
 
 
 def _cast(draws: Any, dtype: Any) -> np.ndarray:
-    """Return `draws` in `dtype`; ValueError unless that is floating."""
+    """Return `draws` in `dtype`; ValueError unless `dtype` is floating."""
     wanted = as_dtype(floatx() if dtype is None else dtype)
     if wanted.kind != "f":
         raise ValueError(f"`dtype` of random numbers must be floating. Received: dtype={dtype!r}")

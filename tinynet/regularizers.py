@@ -1,6 +1,6 @@
-"""Regularizers: what is added to the loss for the size of weights or outputs.
+"""Regularizers: penalties for large weights or outputs, which are added to the loss.
 
-Imports the engine, `registry.py`. Read next: `layers/base.py`, which adds them up.
+Imports the engine and `configs/`. Read next: `layers/base.py`, which adds them up.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .configs import lookup as registry
+from .configs.configurable import Configurable
+from .configs.lookup import config_of, lookup, publish
 from .engine.tensor import Tensor, as_tensor
 
 
-class Regularizer:
+class Regularizer(Configurable):
     """Base of regularizers: subclass it with ``__call__(self, x)``, which returns a scalar tensor.
 
     >>> class Mean(Regularizer):
@@ -26,21 +27,16 @@ class Regularizer:
     """
 
     def __call__(self, x: Any) -> Any:
-        """Return what is added to the loss for `x`, a weight or an output."""
+        """Return the penalty for `x`, a weight or an output."""
         return 0.0
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
+        """Return the constructor's arguments by name. A subclass defines it, to be saved."""
         raise NotImplementedError(f"{type(self).__name__} must define get_config(self).")
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        """Return a regularizer made from what `get_config` returned."""
-        return cls(**config)
 
 
 class L1L2(Regularizer):
-    """``l1 * sum(abs(x)) + l2 * sum(x ** 2)``; ValueError for a factor that is negative.
+    """``l1 * sum(abs(x)) + l2 * sum(x ** 2)``; ValueError for a negative factor.
 
     >>> L1L2(l1=0.5, l2=1.0)([1.0, -2.0])
     tensor(6.5, dtype=float32)
@@ -57,13 +53,11 @@ class L1L2(Regularizer):
             total = total + self.l1 * ops.sum(ops.absolute(x))
         return total + self.l2 * ops.sum(ops.square(x)) if self.l2 else total
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {"l1": self.l1, "l2": self.l2}
+    get_config = Configurable.get_config
 
 
 class L1(Regularizer):
-    """``l1 * sum(abs(x))``, which makes weights 0; ValueError for a negative factor.
+    """``l1 * sum(abs(x))``, which drives weights to 0; ValueError for a negative factor.
 
     The gradient at 0 is 0.
 
@@ -72,15 +66,13 @@ class L1(Regularizer):
     """
 
     def __init__(self, l1: float = 0.01) -> None:
-        self.l1 = float(np.float32(_factor("l1", l1, 0.01)))  # as Keras keeps and saves this one
+        self.l1 = float(np.float32(_factor("l1", l1, 0.01)))  # Keras rounds this one
 
     def __call__(self, x: Any) -> Tensor:
         """Return the weighted sum of magnitudes."""
         return self.l1 * ops.sum(ops.absolute(x))
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {"l1": self.l1}
+    get_config = Configurable.get_config
 
 
 class L2(Regularizer):
@@ -97,13 +89,11 @@ class L2(Regularizer):
         """Return the weighted sum of squares."""
         return self.l2 * ops.sum(ops.square(x))
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {"l2": self.l2}
+    get_config = Configurable.get_config
 
 
 def _factor(name: str, value: Any, default: float) -> float:
-    """Return a factor as a float, `default` for None; ValueError if it is negative or none."""
+    """Return a factor as a float, or `default` for None; ValueError unless it is at least 0."""
     value = default if value is None else value
     if isinstance(value, (int, float, np.number)) and math.isfinite(value) and value >= 0:
         return float(value)
@@ -113,12 +103,11 @@ def _factor(name: str, value: Any, default: float) -> float:
     )
 
 
-_TABLE = {**registry.names(Regularizer, L1, L2, L1L2), "l1_l2": L1L2}
-registry.publish("keras.regularizers", *_TABLE.values())
+_TABLE = publish("keras.regularizers", Regularizer, L1, L2, L1L2) | {"l1_l2": L1L2}
 
 
 def get(identifier: Any) -> Any:
-    """Return the regularizer that `identifier` is or names; None is None.
+    """Return the regularizer that `identifier` is or names; None for None.
 
     Raises
     ------
@@ -128,16 +117,12 @@ def get(identifier: Any) -> Any:
     >>> get("l2").get_config(), get("L1L2").get_config()
     ({'l2': 0.01}, {'l1': 0.0, 'l2': 0.0})
     """
-    if identifier is None:
-        return None
-    return registry.lookup(identifier, _TABLE, "regularizer")
+    return lookup(identifier, _TABLE, "regularizer")
 
 
 def serialize(regularizer: Any) -> Any:
     """Return the config of a regularizer as Keras writes it; None for None."""
-    if regularizer is None:
-        return None
-    return registry.serialize(regularizer, _TABLE, "keras.regularizers")
+    return config_of(regularizer, _TABLE)
 
 
 l1, l2, l1_l2 = L1, L2, L1L2

@@ -1,6 +1,6 @@
 """Utilities, under Keras's path: ``tinynet.utils.set_random_seed(0)``.
 
-Imports what it names, and NumPy. Read next: the examples.
+Imports the modules whose functions it exports. Read next: `backend.py`.
 """
 
 from __future__ import annotations
@@ -9,46 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .callbacks.progbar import Progbar
-from .configs.lookup import clear_session
+from .callbacks.progbar import Progbar as Progbar
+from .configs.lookup import clear_session as clear_session
 from .configs.serialization import (
-    CustomObjectScope,
-    custom_object_scope,
-    deserialize_keras_object,
-    get_custom_objects,
-    get_registered_name,
-    get_registered_object,
-    register_keras_serializable,
-    serialize_keras_object,
+    CustomObjectScope as CustomObjectScope,
+    custom_object_scope as custom_object_scope,
+    deserialize_keras_object as deserialize_keras_object,
+    get_custom_objects as get_custom_objects,
+    get_registered_name as get_registered_name,
+    get_registered_object as get_registered_object,
+    register_keras_serializable as register_keras_serializable,
+    serialize_keras_object as serialize_keras_object,
 )
-from .engine.tensor import Operand, floatx, set_floatx, tensor
-from .random import set_random_seed
+from .engine.tensor import Operand, floatx as floatx, set_floatx as set_floatx, tensor
+from .random import set_random_seed as set_random_seed
 
 if TYPE_CHECKING:
-    from .viz import plot_model
-
-__all__ = [
-    "CustomObjectScope",
-    "Progbar",
-    "clear_session",
-    "custom_object_scope",
-    "deserialize_keras_object",
-    "floatx",
-    "get_custom_objects",
-    "get_registered_name",
-    "get_registered_object",
-    "normalize",
-    "plot_model",
-    "register_keras_serializable",
-    "serialize_keras_object",
-    "set_floatx",
-    "set_random_seed",
-    "to_categorical",
-]
+    from .viz import plot_model as plot_model
 
 
 def __getattr__(name: str) -> Any:
-    """Load `plot_model` on first use, and not with everything else."""
+    """Load `plot_model` on first use."""
     if name == "plot_model":
         from .viz import plot_model
 
@@ -57,23 +38,23 @@ def __getattr__(name: str) -> Any:
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> Any:
-    """Return a row for each class number in `x`: 1 at its place, 0 elsewhere.
+    """Return a one-hot row for each class index in `x`.
 
     Parameters
     ----------
     x : array-like of integers from 0 to ``num_classes - 1``
-        A last axis of length 1 is left out.
+        A last axis of length 1 is removed.
     num_classes : int, optional
-        By default the largest number plus 1.
+        By default the largest index plus 1.
 
     Returns
     -------
-    numpy.ndarray of float64, as from Keras; a tensor of dtype `floatx` where `x` is one
+    numpy.ndarray of float64, as in Keras; a tensor of dtype `floatx` for a tensor
 
     Raises
     ------
     ValueError
-        For numbers that are no classes.
+        For numbers that are not class indices.
 
     >>> to_categorical([0, 2]).tolist()
     [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
@@ -95,19 +76,19 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
 
 
 def normalize(x: Any, axis: int | None = -1, order: float = 2) -> Any:
-    """Return `x` divided by its norm along an axis; what has norm 0 stays.
+    """Return `x` divided by its norm along an axis; vectors of norm 0 stay as they are.
 
     Parameters
     ----------
     x : array-like or tensor
     axis : int or None
-        None is the norm of the whole array.
+        None: divide by the norm of the whole array.
     order : float
-        That of the norm, as in `numpy.linalg.norm`.
+        The order of the norm, as in `numpy.linalg.norm`.
 
     Returns
     -------
-    numpy.ndarray, or a tensor where `x` is one. A vector becomes an array of one row, as in Keras.
+    numpy.ndarray, or a tensor for a tensor. A vector becomes an array of one row, as in Keras.
 
     >>> normalize([[3.0, 4.0], [0.0, 0.0]]).tolist()
     [[0.6, 0.8], [0.0, 0.0]]

@@ -47,7 +47,7 @@ class Marked:
     """A stand-in for a model, whose weights are a number that says when they were saved."""
 
     built, optimizer, trainable_variables = True, None, ()
-    _initial_epoch = 0
+    begun = 0  # the epoch that its last run began with
 
     def __init__(self) -> None:
         self.weights = 0
@@ -82,7 +82,7 @@ def run_on(folder: Any, model: Marked, epochs: int = 5, **options: Any) -> int:
     backup = BackupAndRestore(folder, **options)
     calls = CallbackList([backup], model=model)
     calls.on_train_begin()
-    begun = model._initial_epoch
+    begun = model.begun = calls.first_epoch(0)
     assert 3 * begun <= model.weights <= 3 * begun + 3  # of the epoch's beginning, or within it
     model.weights = 3 * begun
     for epoch in range(begun, epochs):
@@ -112,7 +112,7 @@ def test_whenever_a_run_crashes_weights_and_epoch_of_one_moment_are_left(
             try:
                 begun = run_on(folder, model, **options)
             except Crash:
-                begun = model._initial_epoch or before  # 0 if it crashed when it began
+                begun = model.begun or before  # 0 if it crashed when it began
         finished = not folder.exists()
         assert finished or begun >= before
         before = 0 if finished else begun

@@ -188,7 +188,7 @@ def test_a_variable_is_read_at_each_call_wherever_it_lives():
     w.assign(X)
     assert_seen()
     memory.array[...] = normal(3, 8)
-    memory.clock[0] += 1
+    memory.version += 1
     assert_seen()
     tn.optimizers.SGD(0.5).apply([Z], [w])
     assert_seen()

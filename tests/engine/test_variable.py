@@ -44,7 +44,7 @@ def variables_of(dtype: str = "float32") -> list[tn.Variable]:
 def write(memory: Memory, numbers: np.ndarray) -> None:
     """Update all that live in `memory`, as an optimizer does."""
     memory.array[...] = numbers
-    memory.clock[0] += 1
+    memory.version += 1
 
 
 @settings(max_examples=3 * settings.default.max_examples)

@@ -13,6 +13,7 @@ from hypothesis import given, settings, strategies as st
 from side_by_side import SEEDS, assert_agree, assert_both_agree, in_both, numbers
 
 import tinynet as tn
+from tinynet.losses.lookup import resolve
 
 some = settings(max_examples=6, deadline=None)
 ROWS = 20
@@ -166,7 +167,7 @@ def test_crossentropy_is_the_one_that_keras_takes(identifier, width, target):
             from keras.src.trainers.compile_utils import get_loss
 
             return get_loss(identifier, np.ones(target), np.ones((6, width))).fn.__name__
-        return lib.losses.resolve(identifier, target, (6, width)).function.__name__
+        return resolve(identifier, target, (6, width)).function.__name__
 
     assert_both_agree(run)
 

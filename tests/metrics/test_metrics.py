@@ -14,6 +14,7 @@ import tinynet as tn
 from tinynet import losses, metrics, ops
 from tinynet.engine.variable import stateless
 from tinynet.layers import Dense, Input
+from tinynet.metrics.lookup import resolve
 
 WIDTH = 3
 
@@ -196,7 +197,7 @@ def test_r2_says_what_it_cannot_take():
     with refused(ValueError, "R2Score", "(3,)"):
         metrics.R2Score()(np.ones(3), np.ones(3))
     with refused(ValueError, "R2Score", "(3, 2, 1)"):
-        metrics.resolve("r2_score", (3, 2, 1), (3, 2, 1))
+        resolve("r2_score", (3, 2, 1), (3, 2, 1))
 
 
 @pytest.mark.parametrize("case", sorted(PER_SAMPLE))
@@ -217,7 +218,7 @@ def test_scores_of_one_sample_are_not_those_of_all():
 
 def test_a_function_of_a_user_sees_targets_and_predictions_of_one_rank():
     for y_true, y_pred in (((0.0, 0.0), ((1.0,), (2.0,))), (((0.0,), (0.0,)), (1.0, 2.0))):
-        assert metrics.resolve(quartic)(y_true, y_pred) == 8.5  # (1 + 16) / 2
+        assert resolve(quartic)(y_true, y_pred) == 8.5  # (1 + 16) / 2
 
 
 def test_the_first_of_equal_scores_counts_and_no_number_is_below_all():
@@ -237,8 +238,8 @@ OBJECTS: dict[str, Any] = {
         case: lambda c=c, o=o: getattr(metrics, c)(**o) for case, (c, o, _, _) in PER_SAMPLE.items()
     },
     "rmse": metrics.RootMeanSquaredError,
-    "r2": lambda: metrics.resolve(metrics.R2Score(), (4, WIDTH), (4, WIDTH)),
-    "function": lambda: metrics.resolve(quartic),
+    "r2": lambda: resolve(metrics.R2Score(), (4, WIDTH), (4, WIDTH)),
+    "function": lambda: resolve(quartic),
     "mean": metrics.Mean,
     "sum": metrics.Sum,
 }
@@ -275,7 +276,7 @@ def test_an_update_is_recorded_and_equals_the_eager_one_bit_for_bit(case, weight
 
 def test_metrics_record_no_gradients():
     t = leaf(np.ones((3, 1)))
-    for metric in (metrics.MeanSquaredError(), metrics.R2Score(), metrics.resolve(scalar)):
+    for metric in (metrics.MeanSquaredError(), metrics.R2Score(), resolve(scalar)):
         metric.update_state(np.arange(3.0)[:, None], t)
         assert not metric.result().requires_grad
     assert t.grad is None
@@ -413,14 +414,14 @@ BY_SHAPE = {
 def test_accuracy_and_crossentropy_are_chosen_by_the_shapes(kind):
     for target, output in BY_SHAPE[kind]:
         for name in ("accuracy", "acc", "Accuracy", "ACC"):
-            metric = metrics.resolve(name, target, output)
+            metric = resolve(name, target, output)
             assert type(metric) is getattr(metrics, f"{kind}Accuracy")
             assert metric.name == name  # as it was typed
         for name in ("crossentropy", "ce"):
-            metric = metrics.resolve(name, target, output)
+            metric = resolve(name, target, output)
             assert type(metric) is getattr(metrics, f"{kind}Crossentropy")
     with refused(ValueError, "'acc'", "target"):
-        metrics.resolve("acc", None, (8, 1))
+        resolve("acc", None, (8, 1))
 
 
 def test_what_compile_is_given_becomes_a_metric_of_that_name():
@@ -433,19 +434,19 @@ def test_what_compile_is_given_becomes_a_metric_of_that_name():
         (losses.MeanSquaredError(name="other"), metrics.MeanMetricWrapper, "other"),
         ({"class_name": "Mean", "config": {"name": "m"}}, metrics.Mean, "m"),
     ]:
-        found = metrics.resolve(given_, (8, 1), (8, 1))
+        found = resolve(given_, (8, 1), (8, 1))
         assert (type(found), found.name) == (kind, name)
     mine = Largest("mine")
-    assert metrics.resolve(mine, (8, 1), (8, 1)) is mine is metrics.get(mine)
+    assert resolve(mine, (8, 1), (8, 1)) is mine is metrics.get(mine)
     assert metrics.get(quartic) is quartic
     assert metrics.get(None) is None
     with refused(ValueError, "metric", "None"):
-        metrics.resolve(None, (8, 1), (8, 1))
+        resolve(None, (8, 1), (8, 1))
 
 
 @pytest.mark.parametrize("wrong", ["nope", "", "Mse", "rmse", 3, ["mse"], {"class_name": "nope"}])
 def test_a_name_that_is_not_known_is_refused(wrong):
-    for look_up in (metrics.get, metrics.resolve, metrics.deserialize):
+    for look_up in (metrics.get, resolve, metrics.deserialize):
         with refused(ValueError, "metric", str(wrong)):
             look_up(wrong)
 
@@ -481,8 +482,8 @@ def test_metrics_know_whether_more_is_better():
     down = {"MeanSquaredError", "RootMeanSquaredError", "BinaryCrossentropy"}
     for name in up | down:
         assert getattr(metrics, name)()._direction == ("up" if name in up else "down")
-    assert metrics.Mean()._direction is metrics.resolve(quartic)._direction is None
-    assert metrics.resolve(losses.MeanAbsoluteError())._direction == "down"
+    assert metrics.Mean()._direction is resolve(quartic)._direction is None
+    assert resolve(losses.MeanAbsoluteError())._direction == "down"
 
 
 def test_a_metric_that_is_not_defined_says_so():

@@ -179,7 +179,7 @@ def test_the_step_of_fit_is_drawn_in_its_parts():
     model.compile("adam", "mse")
     model.fit(normal(0, 8, 3), normal(1, 8, 1), batch_size=8, verbose=0)
     ax = viz.plot_graph(model.train_function)
-    program = model.train_function._first().program
+    program = model.train_function.executable.program
     assert len(program.equations) > 40
     used = [x for equation in program.equations.values() for x in equation.inputs]
     assert len(arrows(ax)) == len(used)

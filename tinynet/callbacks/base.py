@@ -20,10 +20,13 @@ class Callback:
     ----------
     model : the model that is trained; set ``self.model.stop_training = True`` to end training.
     params : dict with ``verbose``, ``epochs`` and ``steps``
+    resume_epoch : int or None
+        After `on_train_begin`: the epoch that `fit` begins with instead of its `initial_epoch`.
     """
 
     model: Any = None
     params: dict[str, Any] = {}
+    resume_epoch: int | None = None
 
     def set_model(self, model: Any) -> None:
         """Be told the model."""
@@ -311,6 +314,16 @@ class CallbackList(Callback):
         self.params = params
         for callback in self.callbacks if params else ():
             callback.set_params(params)
+
+    @property
+    def history(self) -> History | None:
+        """The first `History` among the callbacks, if any."""
+        return next((c for c in self.callbacks if isinstance(c, History)), None)
+
+    def first_epoch(self, initial_epoch: int) -> int:
+        """Return the epoch that `fit` begins with: the last `resume_epoch`, or `initial_epoch`."""
+        resumed = [c.resume_epoch for c in self.callbacks if c.resume_epoch is not None]
+        return resumed[-1] if resumed else initial_epoch
 
     def before(self, mode: str) -> list[Callable[..., Any]]:
         """Return what to call before each batch of ``"train"``, ``"test"`` or ``"predict"``."""

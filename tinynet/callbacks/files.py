@@ -209,6 +209,7 @@ class BackupAndRestore(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Go on from the folder, if there is something in it."""
+        self.resume_epoch = None
         if not self.model.built:
             raise ValueError(
                 "To use the BackupAndRestore callback, the model must be built before `fit`: begin "
@@ -262,7 +263,7 @@ class BackupAndRestore(Callback):
         if optimizer is not None and not optimizer.built:
             optimizer.build(self.model.trainable_variables)  # or its state would not be loaded
         self.model.load_weights(self._file(prefix + self._latest))
-        self.model._initial_epoch = self._epoch = progress["epoch"]
+        self.resume_epoch = self._epoch = progress["epoch"]
 
     def _file(self, name: str) -> str:
         return os.path.join(self.backup_dir, name)

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from ..engine.variable import Memory, aligned
+from ..engine.variable import aligned, structure
 from .numpy_printer import Source
 from .program import Program, Var
 
@@ -57,7 +57,7 @@ class Executable:
         self._lock = threading.Lock()
         self._living: list[np.ndarray] | None = None
         self._bound: tuple[Callable[[], None], tuple[np.ndarray, ...]]
-        self._made = -1  # how many memories there had been when `_living` was looked up
+        self._seen: object = None  # the version of the structure that `_bound` is for
 
     def runner(
         self, fill: Callable[[Any], object], take: Callable[[tuple[np.ndarray, ...]], T]
@@ -71,7 +71,7 @@ class Executable:
 
         def run(data: Any) -> T:
             with lock:
-                if self._made != Memory.made:
+                if self._seen is not structure.version:
                     self._bind()
                 go, outputs = self._bound
                 fill(data)
@@ -82,9 +82,9 @@ class Executable:
 
     def _bind(self) -> None:
         """Bind the source to the arrays, unless those that live elsewhere are still the same."""
-        made = Memory.made
+        seen = structure.version
         living = [read() for read in self._live.values()]
-        self._made = made
+        self._seen = seen
         if self._living is None or any(map(is_not, living, self._living)):
             self._living = living
             arrays = {**self.inputs, **dict(zip(self._live, living, strict=True))}
@@ -148,6 +148,11 @@ class Cache(Generic[T]):
             while len(self._values) > self.size:
                 del self._values[next(iter(self._values))]
             return value
+
+    def drop(self, key: Hashable) -> None:
+        """Forget the value of `key`."""
+        with self._lock:
+            self._values.pop(key, None)
 
     def __iter__(self) -> Iterator[T]:
         return iter(list(self._values.values()))

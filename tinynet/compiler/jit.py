@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import update_wrapper
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .. import tree
-from ..configs import lookup
+from ..configs.lookup import name_of
+from ..configs.watched import Fingerprint, Watched
 from ..engine.tensor import Tensor, as_tensor, floatx, grad_mode, state, wrap
 from ..engine.variable import Variable
 from .executable import CACHE_SIZE, Cache, Executable, copies
@@ -22,13 +24,26 @@ from .passes import simplify
 from .record import record
 
 
-class Compiled(NamedTuple):
+@dataclass
+class Compiled:
     """A function, compiled for one type of arguments."""
 
     executable: Executable
     run: Callable[[Sequence[np.ndarray]], list[np.ndarray]]
     tracked: bool  # does a gradient flow from the results to tensors that are not arguments?
     frozen: tuple[Variable, ...]  # the results would be tracked if one of these became trainable
+    watched: list[object]  # objects whose attributes the function may have read
+    attributes: Fingerprint  # as they were then
+
+    def is_current(self) -> bool:
+        """Return whether the attributes that the function may have read are the same as then."""
+        if self.attributes.is_current():
+            return True
+        now = Fingerprint(self.watched)
+        same = now.key == self.attributes.key
+        if same:
+            self.attributes = now
+        return same
 
 
 class Jit:
@@ -92,7 +107,12 @@ class Jit:
         flat = {*map(type, args)} <= _LEAVES
         form = "" if flat else repr(tree.map_structure(_mark, args))
         types = tuple(map(_type, arrays))
-        return self._compiled.get((types, form, floatx()), lambda: self._compile(args))
+        key = types, form, floatx()
+        compiled = self._compiled.get(key, lambda: self._compile(args))
+        if not compiled.is_current():
+            self._compiled.drop(key)
+            compiled = self._compiled.get(key, lambda: self._compile(args))
+        return compiled
 
     def _compile(self, args: Any) -> Compiled:
         tracked = False
@@ -110,10 +130,11 @@ class Jit:
 
         with grad_mode(True):
             program = record(traced, tree.map_structure(_to_tensor, args), self._names())
-        executable = Executable(simplify(program), lookup.name_of(self.function))
+        executable = Executable(simplify(program), name_of(self.function))
         run = executable.runner(executable.fill, copies)
         frozen = tuple(v for v in program.captured.values() if not v.trainable)
-        return Compiled(executable, run, tracked, frozen)
+        watched = [*program.watched, *_watched(self.function)]
+        return Compiled(executable, run, tracked, frozen, watched, Fingerprint(watched))
 
     def _names(self) -> list[str]:
         """Return the names of the positional parameters."""
@@ -142,6 +163,20 @@ def _mark(x: Any) -> bool:
     return x is None
 
 
+def _watched(function: Callable[..., Any]) -> list[Watched]:
+    """Return the watched objects that a function refers to by name."""
+    try:
+        names = inspect.getclosurevars(inspect.unwrap(function))
+    except TypeError:  # not a Python function
+        return []
+    found = [
+        getattr(function, "__self__", None),
+        *names.nonlocals.values(),
+        *names.globals.values(),
+    ]
+    return [x for x in found if isinstance(x, Watched)]
+
+
 def jit(function: Callable[..., Any], cache_size: int = CACHE_SIZE) -> Jit:
     """Return `function` compiled: recorded once for each type of arguments, then run as NumPy.
 
@@ -151,7 +186,10 @@ def jit(function: Callable[..., Any], cache_size: int = CACHE_SIZE) -> Jit:
         It is run once to record what it does, so Python's own branches and loops are those of that
         run: a branch on a number raises and says what to use instead. Variables it reads are read
         at each call; other tensors from outside are constants, and so are the random numbers that
-        it draws. What else it does (print, count, append) is done while it is recorded only.
+        it draws. Layers that it calls, and losses, regularizers and the like that it refers to by
+        name, are watched: when one of their attributes is assigned, it is recorded again. Other
+        Python values stay those of the recording, and what else it does (print, count, append) is
+        done while it is recorded only.
         Numbers among the arguments become tensors of `floatx`.
     cache_size : int
         How many compiled forms to keep, one for each type of arguments. The least recently used

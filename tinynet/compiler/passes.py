@@ -45,11 +45,11 @@ class Rewrite:
         self.seen: dict[Any, Var] = {}
         self._rules = rules
         self._rules_of: dict[Primitive, list[Any]] = {}
-        self._changed = False
         for v, array in program.constants.items():
             same = self.constant(array, v)
             if same is not v:
                 self.now[v] = same
+        self._changed = bool(self.now)
 
     def constant(self, array: Any, v: Var | None = None) -> Var:
         """Return a constant, `v` or a new one; of the same single number there is one only."""

@@ -69,6 +69,8 @@ class Program:
         The structure of the recorded function's result; `outputs` are its leaves.
     types : dict
         The types that primitives gave when the program was recorded; see `infer`.
+    watched : tuple
+        The layers that were called: the program depends on their attributes.
     """
 
     inputs: tuple[Var, ...]
@@ -79,6 +81,7 @@ class Program:
     args: tuple[Any, ...] = ()
     form: Any = ()
     types: dict[Any, Type] = field(default_factory=dict, compare=False, repr=False)
+    watched: tuple[object, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def result(self) -> Any:

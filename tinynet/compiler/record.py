@@ -65,6 +65,7 @@ class Recorder:
     same : dict from a detached Tensor to the one it was detached from
     names : dict from Tensor to the name that a reader of the program sees
     sections : dict from Tensor to the part of the program that it is computed in
+    watched : dict from id to the object whose attributes the function may have read
     """
 
     def __init__(self, inputs: Sequence[Tensor], numbers: bool = True) -> None:
@@ -76,6 +77,7 @@ class Recorder:
         self.names: dict[Tensor, str] = {}
         self.sections: dict[Tensor, str] = {}
         self.section = ""
+        self.watched: dict[int, object] = {}
         self._inputs = set(inputs)
         self._read: dict[Variable, Tensor] = {}
 
@@ -109,6 +111,10 @@ class Recorder:
     def label(self, t: Tensor, name: str) -> None:
         """Name a tensor for readers of the program, unless it has a name."""
         self.names.setdefault(t, name)
+
+    def watch(self, thing: object) -> None:
+        """Note that the function may have read attributes of `thing`."""
+        self.watched[id(thing)] = thing
 
     def knows(self, t: Tensor) -> bool:
         """Return whether the numbers of `t` can differ at another call."""
@@ -175,6 +181,7 @@ class Recorder:
             tree.pack_sequence_as(args, flat),
             form,
             types,
+            tuple(self.watched.values()),
         )
 
 

@@ -1,8 +1,8 @@
-"""Names: what a user may write for an object becomes the object, and an object gets a name.
+"""Names: what a user may write for an object, and the names that objects get.
 
-Activations, initializers, losses, metrics and optimizers all are looked up here, each with its own
-table, and objects of users' own beside them. Imports `objects.py`. Read next: `activations.py`, the
-simplest table.
+Activations, initializers, losses, metrics and optimizers are looked up by `lookup`, each kind in
+its own table; users' registered objects come first. Imports `serialization.py`. Read next:
+`../activations.py`, the simplest table.
 """
 
 from __future__ import annotations
@@ -10,72 +10,87 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
 from .serialization import (
     ADVICE,
-    find,
+    MODULES,
+    class_named,
+    deserialize_part,
     get_registered_object,
-    made,
-    place,
-    publish as publish,
+    location,
     serialize_keras_object,
 )
 
 
+def publish(module: str, *objects: Any) -> dict[str, Any]:
+    """Let configs name classes and functions as Keras does in `module`; return a table of names.
+
+    The table holds each object under its own name, and each class also under its name in
+    snake_case.
+    """
+    MODULES.setdefault(module, {}).update({thing.__name__: thing for thing in objects})
+    classes = (thing for thing in objects if isinstance(thing, type))
+    own_names = {thing.__name__: thing for thing in objects}
+    return {snake_case(c.__name__): c for c in classes} | own_names
+
+
+def defined_in(*modules: ModuleType) -> list[Any]:
+    """Return the public classes and functions that these modules define, not what they import."""
+    return [
+        thing
+        for module in modules
+        for name, thing in vars(module).items()
+        if name[0] != "_" and getattr(thing, "__module__", "") == module.__name__
+    ]
+
+
 def lookup(identifier: Any, table: Mapping[str, Any], kind: str) -> Any:
-    """Return the object that `identifier` stands for.
+    """Return the object that `identifier` stands for; None for None.
 
     Parameters
     ----------
     identifier : str, dict, class, callable or None
-        A name in `table`, or of a custom object, which comes first; a config
-        ``{"class_name": ..., "config": {...}}`` as Keras writes it; a class, which is made with its
-        defaults; a callable, which is returned as it is.
-    table : mapping of names to functions and classes
-    kind : what is looked for, as the message of a failure calls it
+        A name of a custom object or in `table`; a config ``{"class_name": ..., "config": {...}}``
+        as Keras writes it; a class, of which an instance with default arguments is returned; or a
+        callable, which is returned as it is.
+    table : mapping from names to functions and classes
+    kind : the kind of object, for the error message
 
     Raises
     ------
     ValueError
-        When nothing of that name is in the table, or the identifier is of no such type.
+        When the name is unknown, or `identifier` has another type.
 
     >>> lookup("twice", {"twice": lambda x: 2 * x}, "function")(21)
     42
     """
     found = identifier
+    if identifier is None:
+        return None
     if isinstance(identifier, str):
         found = get_registered_object(identifier, module_objects=table)
-    elif isinstance(identifier, dict) and find(identifier, table) is not None:
-        return made({"config": {}, **identifier}, table)
+    elif isinstance(identifier, dict) and class_named(identifier, table) is not None:
+        return deserialize_part({"config": {}, **identifier}, table)
     if isinstance(found, type):
         return found()
     if callable(found):
         return found
     raise ValueError(
-        f"Could not interpret {kind} identifier: {identifier}{place()}. Expected a callable or "
+        f"Could not interpret {kind} identifier: {identifier}{location()}. Expected a callable or "
         f"one of: {', '.join(sorted(table))}. {ADVICE}"
     )
 
 
-def serialize(thing: Any, table: Mapping[str, Any], module: str) -> str | dict[str, Any]:
-    """Return the config of `thing` as Keras writes it: a name for a function, else a dict."""
+def config_of(thing: Any, table: Mapping[str, Any]) -> Any:
+    """Return the config of `thing` as Keras writes it: its name if `table` has it, else a dict."""
     name = next((name for name, known in table.items() if known is thing), None)
     return name or serialize_keras_object(thing)
 
 
-def names(*objects: Callable[..., Any]) -> dict[str, Any]:
-    """Return a table of the objects under their own names, classes also in snake_case."""
-    table: dict[str, Any] = {}
-    for thing in objects:
-        table[thing.__name__] = thing
-        if isinstance(thing, type):
-            table[snake_case(thing.__name__)] = thing
-    return table
-
-
 def snake_case(name: str) -> str:
-    """Return a class's name in the spelling of variables.
+    """Return a class's name in snake_case.
 
     >>> snake_case("MeanSquaredError"), snake_case("RandomNormal"), snake_case("SGD")
     ('mean_squared_error', 'random_normal', 'sgd')
@@ -98,8 +113,18 @@ def unique_name(prefix: str) -> str:
     return prefix if _counts[prefix] == 1 else f"{prefix}_{_counts[prefix] - 1}"
 
 
+def automatic_name(obj: Any) -> str:
+    """Return a unique name for `obj`: its class's name in snake_case, numbered from the second on.
+
+    >>> class Thing: ...
+    >>> automatic_name(Thing()), automatic_name(Thing())
+    ('thing', 'thing_1')
+    """
+    return unique_name(snake_case(type(obj).__name__))
+
+
 def clear_session() -> None:
-    """Start the numbering of automatic names anew.
+    """Restart the numbering of automatic names.
 
     >>> import tinynet as tn
     >>> tn.utils.clear_session()

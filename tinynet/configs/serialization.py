@@ -1,9 +1,9 @@
-"""Objects and configs: what Keras writes of an object is plain data, which JSON can hold.
+"""Objects to plain data, which JSON can hold, and back: Keras's serialization format.
 
-There is one way for all kinds of objects, from models to plain functions. Nothing is imported or
-run because a config says so: what it names is in one of the tables here, or is refused.
+All objects take the same path, from models to plain functions. A config never makes this module
+import or run anything: a name in a config is in one of the tables here, or is refused.
 
-Imports the engine's tensors. Read next: `registry.py`, where names are looked up.
+Imports the engine's tensors. Read next: `lookup.py`, where users' names are looked up.
 """
 
 from __future__ import annotations
@@ -11,49 +11,41 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from types import FunctionType
 from typing import Any
 
 import numpy as np
 
+from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, to_array
 
-# Keras's modules by name, and what we have of them by name.
+# Keras's modules by name; for each the classes and functions that tinynet has, by name.
 MODULES: dict[str, dict[str, Any]] = {}
 
 _PLAIN = (str, int, float, bool, type(None))
 ADVICE = (
-    "What is your own is found when it is among `custom_objects`, or was registered by "
+    "Pass your own classes and functions in `custom_objects`, or register them by "
     "`tinynet.saving.register_keras_serializable()`."
 )
 
 
-def publish(module: str, *things: Any) -> None:
-    """Let configs name these classes and functions as what Keras has in `module`."""
-    MODULES.setdefault(module, {}).update({thing.__name__: thing for thing in things})
+def _published() -> dict[str, dict[str, Any]]:
+    """Return `MODULES`, complete: `models` imports all modules that publish classes."""
+    import_module(f"{__name__.partition('.')[0]}.models")
+    return MODULES
 
 
 class _State(threading.local):
-    """What holds in this thread while configs are read or written."""
+    """This thread's settings while configs are read or written."""
 
     scope: dict[str, Any] = {}  # the objects of `custom_object_scope`
-    where: tuple[str, ...] = ()  # within which objects we are, for messages
-    shared: dict[Any, Any] | None = None  # within `sharing`, objects and their configs by id
-    seen: dict[str, Any] | None = None  # within `noting_custom_objects`, users' objects by name
+    path: tuple[str, ...] = ()  # the objects around the current one, for messages
+    shared: dict[Any, Any] | None = None  # in `sharing`, objects and their configs by id
+    custom: dict[str, Any] | None = None  # in `noting_custom_objects`, users' objects by name
 
 
 _state = _State()
-
-
-@contextmanager
-def _within(**changes: Any) -> Iterator[None]:
-    before = {key: getattr(_state, key) for key in changes}
-    vars(_state).update(changes)
-    try:
-        yield
-    finally:
-        vars(_state).update(before)
-
 
 # -- users' own objects ----------------------------------------------------------------------------
 
@@ -61,9 +53,9 @@ _registered: dict[str, Any] = {}
 
 
 def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Any:
-    """Return a decorator that makes a class or function known as ``package>name``.
+    """Return a decorator that registers a class or function as ``package>name``.
 
-    Models that use it can then be saved and loaded without `custom_objects`.
+    Models that use it can then be loaded without `custom_objects`.
 
     Raises
     ------
@@ -91,12 +83,12 @@ def register_keras_serializable(package: str = "Custom", name: str | None = None
 
 
 def get_custom_objects() -> dict[str, Any]:
-    """Return the registered objects by name: the dict itself, to be changed."""
+    """Return the registry of users' objects by name: the dict itself, which may be changed."""
     return _registered
 
 
 class CustomObjectScope:
-    """A context within which names stand for objects of the user's own: ``{name: object}``.
+    """A context in which names stand for the user's own objects: ``{name: object}``.
 
     >>> import tinynet as tn
     >>> with CustomObjectScope({"double": lambda x: 2 * x}):
@@ -109,7 +101,7 @@ class CustomObjectScope:
         self.custom_objects = dict(custom_objects or {})
 
     def __enter__(self) -> CustomObjectScope:
-        self._before, _state.scope = _state.scope, {**_state.scope, **self.custom_objects}
+        self._before, _state.scope = _state.scope, _state.scope | self.custom_objects
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -120,7 +112,7 @@ custom_object_scope = CustomObjectScope
 
 
 def get_registered_name(obj: Any) -> str:
-    """Return the name under which `obj` is registered, else its own."""
+    """Return the name under which `obj` is registered, else its own name."""
     return next((name for name, known in _registered.items() if known is obj), obj.__name__)
 
 
@@ -129,42 +121,41 @@ def get_registered_object(
     custom_objects: Mapping[str, Any] | None = None,
     module_objects: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Return what `name` stands for in the scope, the registry or these tables; None if nothing."""
+    """Return the object called `name` in the scope, the registry or these tables, else None."""
     tables = (_state.scope, _registered, custom_objects or {}, module_objects or {})
     return next((table[name] for table in tables if name in table), None)
 
 
 @contextmanager
 def noting_custom_objects() -> Iterator[dict[str, Any]]:
-    """Yield a dict that gets the users' objects of all configs that are written meanwhile."""
-    with _within(seen={}):
-        yield _state.seen  # type: ignore[misc]
+    """Yield a dict that collects the users' objects of all configs written in this context."""
+    found: dict[str, Any] = {}
+    with temporarily(_state, custom=found):
+        yield found
 
 
 # -- objects to configs ----------------------------------------------------------------------------
 
 
-@contextmanager
-def sharing() -> Iterator[None]:
-    """Let an object that is met several times while configs are written or read be one object."""
-    with _within(shared={}):
-        yield
+def sharing() -> temporarily:
+    """Return a context that keeps an object one object where several configs contain it."""
+    return temporarily(_state, shared={})
 
 
 def serialize_keras_object(obj: Any) -> Any:
     """Return plain data that describes `obj`, as Keras writes it.
 
-    Numbers, strings and None are themselves; lists, tuples and dicts are described part by part;
-    arrays and tensors by their numbers; functions by their names; other objects by
-    ``{"module", "class_name", "config", "registered_name"}`` with what `get_config` returns.
+    Numbers, strings and None stay as they are; lists, tuples and dicts are described part by part,
+    arrays and tensors by their numbers, functions by their names. Other objects become
+    ``{"module", "class_name", "config", "registered_name"}`` with the result of `get_config`.
 
     Raises
     ------
     TypeError
         For an object without `get_config`.
     ValueError
-        For a function that could not be found again by its name: a lambda, or one that has the
-        name of another that is here.
+        For a function that its name does not identify: a lambda, or a function with the name of
+        one in tinynet.
 
     >>> import tinynet as tn
     >>> serialize_keras_object(tn.initializers.Constant(2.0))["config"]
@@ -189,14 +180,14 @@ def serialize_keras_object(obj: Any) -> Any:
         return _special("__slice__", **serialize_keras_object(ends))
     if obj is ...:
         return _special("__ellipsis__")
-    return _described(obj) if hasattr(obj, "get_config") else _named(obj)
+    return _describe(obj) if hasattr(obj, "get_config") else _function_config(obj)
 
 
 def _special(class_name: str, **config: Any) -> dict[str, Any]:
     return {"class_name": class_name, "config": config}
 
 
-def _named(function: Any) -> dict[str, Any]:
+def _function_config(function: Any) -> dict[str, Any]:
     """Return the config of a function: its name."""
     if not hasattr(function, "__name__"):
         raise TypeError(
@@ -208,12 +199,12 @@ def _named(function: Any) -> dict[str, Any]:
     ours = str(getattr(function, "__module__", None)).partition(".")[0] in ("tinynet", "numpy")
     if name == "<lambda>" or (known not in (None, function) and not ours):
         raise ValueError(
-            f"Cannot serialize the function {function}{place()}: by its name '{name}' it would "
-            "not be found again. Define it by `def` under a name of its own, or register it by "
+            f"Cannot serialize the function {function}{location()}: the name '{name}' does not "
+            "identify it. Define it by `def` under another name, or register it by "
             "`tinynet.saving.register_keras_serializable(package)`."
         )
     if known is None or not ours:
-        _note(name, function)
+        _note_custom(name, function)
     return {
         "module": "builtins",
         "class_name": "function",
@@ -222,15 +213,15 @@ def _named(function: Any) -> dict[str, Any]:
     }
 
 
-def _described(obj: Any) -> dict[str, Any]:
+def _describe(obj: Any) -> dict[str, Any]:
     """Return the config of an object that has `get_config`."""
     cls = type(obj)
-    module, name = _public_place(cls)
+    module, name = _keras_name(cls)
     registered: str | None = name if module and ".src." in module else None
     if module is None:
         module, registered = cls.__module__, get_registered_name(cls)
-        _note(registered, cls)
-    with _at(obj):
+        _note_custom(registered, cls)
+    with _in_object(obj):
         config = obj.get_config()
         if not isinstance(config, dict):
             raise TypeError(
@@ -247,14 +238,14 @@ def _described(obj: Any) -> dict[str, Any]:
             if more is not None:
                 found[key] = serialize_keras_object(more)
     if _state.shared is not None:
-        # With the object, so that its id stays taken.
+        # The object is kept too, so that no new object gets its id.
         _, first = _state.shared.setdefault(("written", id(obj)), (obj, found))
         if first is not found:
             first["shared_object_id"] = found["shared_object_id"] = id(obj)
     return found
 
 
-def _public_place(cls: type) -> tuple[str | None, str]:
+def _keras_name(cls: type) -> tuple[str | None, str]:
     """Return the module and the name under which Keras has a class of ours."""
     for module, table in MODULES.items():
         if table.get(cls.__name__) is cls:
@@ -262,26 +253,24 @@ def _public_place(cls: type) -> tuple[str | None, str]:
     return None, cls.__name__
 
 
-def _note(name: str, thing: Any) -> None:
-    if _state.seen is not None:
-        _state.seen[name] = thing
+def _note_custom(name: str, thing: Any) -> None:
+    if _state.custom is not None:
+        _state.custom[name] = thing
 
 
-@contextmanager
-def _at(thing: Any) -> Iterator[None]:
-    """Tell messages that we are within an object, or what a config says is one."""
+def _in_object(thing: Any) -> temporarily:
+    """Return a context that adds an object, or the object of a config, to `location`."""
     if isinstance(thing, dict):
         config, kind = thing["config"], thing["class_name"]
         name = config.get("name") if isinstance(config, dict) else None
     else:
         kind, name = type(thing).__name__, getattr(thing, "name", None)
-    with _within(where=(*_state.where, f"{kind} '{name}'" if name else str(kind))):
-        yield
+    return temporarily(_state, path=(*_state.path, f"{kind} '{name}'" if name else str(kind)))
 
 
-def place() -> str:
-    """Return in words where in a config we are."""
-    return f" (in {' > '.join(_state.where)})" if _state.where else ""
+def location() -> str:
+    """Return the path of the config that is read or written, for messages."""
+    return f" (in {' > '.join(_state.path)})" if _state.path else ""
 
 
 # -- configs to objects ----------------------------------------------------------------------------
@@ -300,14 +289,14 @@ def deserialize_keras_object(
     config : dict, list, str, number or None
     custom_objects : dict of names and objects, optional
     safe_mode : bool
-        Accepted as in Keras. Code in a config is never run, whatever this is.
+        Accepted as in Keras, and without effect: code in a config is never run.
     module_objects : dict of names and objects, optional
-        Where to look first for what comes without a module.
+        Searched first for names without a module.
 
     Raises
     ------
     ValueError
-        For a class or function that is not here, with its place; for code (lambdas).
+        For an unknown class or function, with its location in the config; for code (lambdas).
 
     >>> import tinynet as tn
     >>> layer = tn.layers.Dense(3, name="mine")
@@ -315,51 +304,52 @@ def deserialize_keras_object(
     <Dense name=mine, built=False>
     """
     with CustomObjectScope(custom_objects):
-        return made(config, module_objects or {})
+        return deserialize_part(config, module_objects or {})
 
 
-def made(config: Any, table: Mapping[str, Any]) -> Any:
-    """Return what `deserialize_keras_object` does, looking in `table` first."""
-    if isinstance(config, str):  # the name of a custom object stands for it
+def deserialize_part(config: Any, table: Mapping[str, Any]) -> Any:
+    """Return the object that a part of a config describes; names are searched in `table` first."""
+    if isinstance(config, str):  # the name of a custom object stands for the object
         found = get_registered_object(config)
         return config if found is None else found
     if isinstance(config, _PLAIN):
         return config
     if isinstance(config, (list, tuple)):
-        return [made(part, table) for part in config]
+        return [deserialize_part(part, table) for part in config]
     if not isinstance(config, dict):
-        raise ValueError(f"Could not parse config: {config!r}{place()}")
+        raise ValueError(f"Could not parse config: {config!r}{location()}")
     if "class_name" not in config or "config" not in config:
-        return {key: made(value, table) for key, value in config.items()}
-    with _at(config):
-        return _object(config, table)
+        return {key: deserialize_part(value, table) for key, value in config.items()}
+    with _in_object(config):
+        return _deserialize_object(config, table)
 
 
-def _object(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
+def _deserialize_object(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
     name, inner = config["class_name"], config["config"]
     if isinstance(name, str) and name in _SPECIAL:
         return _SPECIAL[name](inner)
     shared = config.get("shared_object_id")
     if _state.shared is not None and shared is not None and shared in _state.shared:
         return _state.shared[shared]
-    found = find(config, table)
+    found = class_named(config, table)
     if found is None:
         raise ValueError(
-            f"tinynet has no {name!r} of module {config.get('module')!r}{place()}. {ADVICE} What "
-            "is Keras's own and not here can be used in Keras alone."
+            f"tinynet has no {name!r} of module {config.get('module')!r}{location()}. {ADVICE} "
+            "Parts of Keras that tinynet lacks can be used in Keras alone."
         )
     if not isinstance(found, type):
         return found
     if not isinstance(inner, dict) or not hasattr(found, "from_config"):
         raise ValueError(
-            f"Expected a config that is a dict, and a class with from_config(){place()}. Received: "
-            f"{found} and {inner!r}"
+            f"Expected a config that is a dict, and a class with from_config(){location()}. "
+            f"Received: {found} and {inner!r}"
         )
     try:
         thing = found.from_config(inner)
     except (TypeError, KeyError, IndexError, AttributeError) as error:
         raise ValueError(
-            f"{found} could not be made from its config{place()}: {type(error).__name__}: {error}"
+            f"{found} could not be created from its config{location()}: "
+            f"{type(error).__name__}: {error}"
         ) from error
     if config.get("build_config") and not getattr(thing, "built", True):
         thing.build_from_config(config["build_config"])
@@ -371,8 +361,8 @@ def _object(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
     return thing
 
 
-def find(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
-    """Return the class or function that a config names, None if there is none.
+def class_named(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
+    """Return the class or function that a config names, None if it is unknown.
 
     ValueError for code, which Keras writes for a lambda.
     """
@@ -384,21 +374,21 @@ def find(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
         return None
     found = get_registered_object(registered)
     if found is None:
-        found = MODULES.get(module or "", {}).get(name or "")
+        found = _published().get(module or "", {}).get(name or "")
     if found is None:
         found = get_registered_object(name, module_objects=table)
     if found is None and name in ("__lambda__", "Lambda"):
         raise ValueError(
-            f"This config holds Python code{place()}, which tinynet never runs: make a function or "
-            "Layer of your own of it, and pass that in `custom_objects`."
+            f"This config contains Python code{location()}, which tinynet never runs. Write it as "
+            "a function or Layer of your own, and pass that in `custom_objects`."
         )
     return found
 
 
 def _function(name: str, table: Mapping[str, Any] = {}) -> Any:
-    """Return the function of this name: the user's, or in any module; None if there is none."""
+    """Return the user's function of this name, or the one in any module, else None."""
     found = get_registered_object(name, module_objects=table)
-    builtin = (known.get(name) for known in MODULES.values())
+    builtin = (known.get(name) for known in _published().values())
     functions = (f for f in builtin if isinstance(f, FunctionType))
     return next(functions, None) if found is None else found
 

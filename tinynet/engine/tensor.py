@@ -90,35 +90,17 @@ class Operand:
         @property
         def shape(self) -> tuple[int, ...]: ...
 
-        __add__: Callable[[Any, Any], Tensor]
-        __radd__: Callable[[Any, Any], Tensor]
-        __sub__: Callable[[Any, Any], Tensor]
-        __rsub__: Callable[[Any, Any], Tensor]
-        __mul__: Callable[[Any, Any], Tensor]
-        __rmul__: Callable[[Any, Any], Tensor]
-        __truediv__: Callable[[Any, Any], Tensor]
-        __rtruediv__: Callable[[Any, Any], Tensor]
-        __matmul__: Callable[[Any, Any], Tensor]
-        __rmatmul__: Callable[[Any, Any], Tensor]
-        __pow__: Callable[[Any, Any], Tensor]
-        __rpow__: Callable[[Any, Any], Tensor]
-        __neg__: Callable[[Any], Tensor]
-        __abs__: Callable[[Any], Tensor]
-        __lt__: Callable[[Any, Any], Tensor]
-        __le__: Callable[[Any, Any], Tensor]
-        __gt__: Callable[[Any, Any], Tensor]
-        __ge__: Callable[[Any, Any], Tensor]
-        __getitem__: Callable[[Any, Any], Tensor]
-        numpy: Callable[[], np.ndarray]
-        detach: Callable[[], Tensor]
-        sum: Callable[..., Tensor]
-        mean: Callable[..., Tensor]
-        max: Callable[..., Tensor]
-        min: Callable[..., Tensor]
-        reshape: Callable[..., Tensor]
-        transpose: Callable[..., Tensor]
-        astype: Callable[..., Tensor]
-        backward: Callable[..., None]
+        def _binary(self, other: Any) -> Tensor: ...
+        def _unary(self) -> Tensor: ...
+        def _method(self, *args: Any, **kwargs: Any) -> Tensor: ...
+        def numpy(self) -> np.ndarray: ...
+        def backward(self, ct: Any = None) -> None: ...
+
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _binary
+        __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = __pow__ = __rpow__ = _binary
+        __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = _binary
+        __neg__ = __abs__ = detach = _unary
+        sum = mean = max = min = reshape = transpose = astype = _method
 
     def item(self) -> Any:
         """Return the only element as a Python number; ValueError unless there is just one."""

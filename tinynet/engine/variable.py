@@ -1,10 +1,10 @@
-"""A variable: a named cell that holds a tensor, as a layer holds its kernel.
+"""A variable: a named cell that holds a tensor, such as the kernel of a layer.
 
-Tensors never change; a variable changes, and its value is then another tensor. So a graph that was
-built from a weight keeps the numbers it was built from, whatever training does to it afterwards.
-Variables that are updated together can live in one `Memory`, which is then updated as a whole.
+A tensor never changes. A variable changes by getting another tensor as its value. So a tape built
+from a weight keeps its numbers, whatever training does to the weight afterwards. Variables that are
+updated together can live in one `Memory`, which is then updated as a whole.
 
-Imports `tensor.py`. Read next: `primitives.py`.
+Imports `bind.py`. Read next: `gradcheck.py`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,36 @@ from typing import Any
 
 import numpy as np
 
-from .tensor import Operand, Tensor, as_tensor, state, to_array, wrap
+from .bind import state
+from .temporarily import temporarily
+from .tensor import Operand, Tensor, as_tensor, to_array, wrap
 
 LINE = 64  # bytes in a cache line
+
+
+class _Structure:
+    """A counter of the changes that compiled programs cannot see as inputs: compare `version`.
+
+    `version` is a new object after each such change: a variable moved to another array, became
+    trainable, or an attribute of a watched object was assigned (see `configs/watched.py`). No
+    version comes back. So a reader that notes the version before it looks at the objects cannot
+    miss a change by another thread.
+    """
+
+    version = object()
+
+    def change(self) -> None:
+        """Note a change."""
+        self.version = object()
+
+
+structure = _Structure()
 
 
 class Variable(Operand):
     """A named tensor that can be replaced: a weight, an optimizer's slot, a count of steps.
 
-    Stands in expressions as the tensor it holds at that moment.
+    In an expression it acts as the tensor that it holds at that moment.
 
     Parameters
     ----------
@@ -34,7 +55,7 @@ class Variable(Operand):
         Whether optimizers change it and gradients flow to it.
     name : str
     path : str, optional
-        The name with those of the layer and model before it, such as ``"dense/kernel"``.
+        The name after the names of the model and layer, such as ``"dense/kernel"``.
 
     >>> import numpy as np, tinynet as tn
     >>> w = tn.Variable([1.0, 2.0], name="w")
@@ -50,12 +71,13 @@ class Variable(Operand):
     __slots__ = (
         "__weakref__",
         "_memory",
+        "_seen",  # the version of the numbers that `_tensor` is a copy of
         "_tensor",
         "_trainable",
-        "_version",
-        "array",  # the numbers themselves; only `assign` and the memory write here
+        "array",  # the numbers themselves; whoever writes here adds 1 to `version`
         "name",
         "path",
+        "version",
     )
 
     def __init__(
@@ -71,60 +93,60 @@ class Variable(Operand):
         self._trainable = trainable
         self.array = to_array(value, dtype)
         self._memory: Memory | None = None
-        self._version = 0
-        self._tensor: Tensor | None = None  # the value as last asked for
+        self.version = self._seen = 0
+        self._tensor: Tensor | None = None  # the value when it was last read
 
     def _move(self, memory: Memory, array: np.ndarray) -> None:
-        """Live in `memory` from now on, in its part `array`, which holds the same numbers."""
-        if self._memory and self._version != self._memory.clock[0]:
-            self._tensor = None  # out of date, and would not be seen to be any more
-        self.array, self._memory, self._version = array, memory, memory.clock[0]
+        """Move to `memory`, to its part `array`, which holds the same numbers."""
+        if self._seen != self.version + (self._memory.version if self._memory else 0):
+            self._tensor = None  # stale, but the new memory's version would not show it
+        self.array, self._memory, self._seen = array, memory, self.version + memory.version
 
     @property
     def value(self) -> Tensor:
-        """The numbers as they are now; within `stateless`, the tensor that stands in for them."""
+        """The present numbers as a tensor; within `stateless`, the substitute."""
         if state.values and self in state.values:
             return state.values[self]
-        version = self._memory.clock[0] if self._memory else 0
-        if self._tensor is None or self._version != version:
+        version = self.version + self._memory.version if self._memory else self.version
+        if self._tensor is None or self._seen != version:
             self._tensor = wrap(self.array.copy())
             self._tensor.tracked = self._trainable and self.array.dtype.kind == "f"
-            self._version = version
+            self._seen = version
         return state.recording.read(self, self._tensor) if state.recording else self._tensor
 
     def assign(self, value: Any) -> Variable:
-        """Hold `value` from now on, converted to the variable's dtype; the gradient is forgotten.
+        """Set the value, converted to the variable's dtype; `grad` becomes None.
 
-        Within `stateless`, the value changes there only.
+        Within `stateless` only the substitute is replaced.
 
         Raises
         ------
         ValueError
-            If the shape of `value` is another one; the variable then keeps what it held.
+            If `value` has another shape; the variable then keeps its value.
         TypeError
-            While a function is recorded to be compiled: it would be assigned to this once only.
+            While a function is recorded to be compiled: it would assign only once.
         """
         if state.values and self in state.values:
-            stand_in = as_tensor(value, self.array.dtype).astype(self.array.dtype).detach()
-            self._refuse_other(stand_in.shape)
-            state.values[self] = stand_in
+            substitute = as_tensor(value, self.array.dtype).astype(self.array.dtype).detach()
+            self._check_shape(substitute.shape)
+            state.values[self] = substitute
             return self
         self.refuse_if_recorded("assign")
         numbers = value.data if isinstance(value, Tensor) else to_array(value, self.dtype)
-        self._refuse_other(numbers.shape)
+        self._check_shape(numbers.shape)
         self.array[...] = numbers
-        self._tensor = None
+        self.version += 1
         return self
 
     def assign_add(self, value: Any) -> Variable:
-        """Hold the sum with `value` from now on; see `assign`."""
+        """Add `value`; see `assign`."""
         return self.assign(self + value)
 
     def assign_sub(self, value: Any) -> Variable:
-        """Hold the difference to `value` from now on; see `assign`."""
+        """Subtract `value`; see `assign`."""
         return self.assign(self - value)
 
-    def _refuse_other(self, shape: tuple[int, ...]) -> None:
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
         if shape != self.shape:
             raise ValueError(
                 f"assign: variable {self.path} has shape {self.shape}, "
@@ -132,23 +154,19 @@ class Variable(Operand):
             )
 
     def write(self, number: float) -> None:
-        """Let all elements be `number` from now on."""
+        """Set all elements to `number`."""
         if state.recording is not None:
             self.refuse_if_recorded("write")
         self.array[...] = number
-        self._tensor = None
-
-    def forget(self) -> None:
-        """Let go the copy of the numbers that `value` made, and the gradient with it."""
-        self._tensor = None
+        self.version += 1
 
     def refuse_if_recorded(self, what: str) -> None:
-        """Raise a TypeError if a function is being recorded, which may not do `what`."""
+        """Raise a TypeError if a function is being recorded, in which `what` is not allowed."""
         if state.recording is not None:
             raise TypeError(
-                f"{what}: a function that is recorded to be compiled cannot change a variable, as "
-                f"it would do so this once only: received {self.path}. Return the new value and "
-                "assign it outside, or run without compilation (run_eagerly=True, or no tn.jit)."
+                f"{what}: a function that is recorded to be compiled cannot change a variable: it "
+                f"would do so only once. Received {self.path}. Return the new value and assign it "
+                "outside, or run without compilation (run_eagerly=True, or no tn.jit)."
             )
 
     @property
@@ -160,14 +178,15 @@ class Variable(Operand):
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
         self._tensor = None
+        structure.change()
 
     @property
     def grad(self) -> np.ndarray | None:
-        """The gradient that `backward` left at the tensor held now, or None."""
+        """The gradient that `backward` added to the present value, or None."""
         return self.value.grad
 
     def zero_grad(self) -> None:
-        """Forget the gradient: `grad` is None again."""
+        """Reset `grad` to None."""
         self.value.zero_grad()
 
     @property
@@ -190,32 +209,10 @@ class Variable(Operand):
         """The number of elements."""
         return self.array.size
 
-    def numpy(self) -> np.ndarray:
-        """Return the numbers held now as a read-only array."""
-        return self.value.numpy()
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return self.value.__array__(dtype, copy)
-
-    def __float__(self) -> float:
-        return float(self.value)
-
-    def __int__(self) -> int:
-        return int(self.value)
-
-    def __len__(self) -> int:
-        return len(self.value)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return iter(self.value)
-
-    def __bool__(self) -> bool:
-        return bool(self.value)
-
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle and copy the numbers, not the memory they live in."""
+        """Pickle and copy the numbers, not the memory."""
         if state.recording is not None:
-            self.value.numpy()  # which is refused
+            self.value.numpy()  # raises
         return Variable, (self.array, self.dtype, self._trainable, self.name, self.path)
 
     def __repr__(self) -> str:
@@ -224,9 +221,9 @@ class Variable(Operand):
 
 
 def aligned(shape: tuple[int, ...] | int, dtype: Any) -> np.ndarray:
-    """Return a new array that begins where a cache line does: NumPy is up to a tenth faster on it.
+    """Return a new array that begins at a cache line: NumPy is up to a tenth faster on it.
 
-    NumPy's own large arrays begin 16 bytes after one, and each vector then lies across two lines.
+    NumPy's own large arrays begin 16 bytes after one, so that each vector lies across two lines.
     """
     kind = np.dtype(dtype)
     size = int(np.prod(shape)) * kind.itemsize
@@ -241,44 +238,49 @@ class Memory:
     Attributes
     ----------
     array : array of one axis
-    slices : list of slice, the place of each variable
-    clock : list of one int
-        Whoever writes to `array` adds 1; the variables then have new values. Memories that are
-        written to together may share one.
-    made : int
-        How many memories there have been: while it stays the same, no variable has moved.
+    slices : list of slice, the position of each variable in it
+    version : int
+        Whoever writes to `array` adds 1. The variables then have new values.
     """
 
-    made = 0
-
-    def __init__(self, variables: Sequence[Variable], clock: list[int] | None = None) -> None:
-        Memory.made += 1
+    def __init__(self, variables: Sequence[Variable]) -> None:
         self.variables = list(variables)
-        flat = [v.array.reshape(-1) for v in variables]
-        size = sum(v.size for v in variables)
-        self.array = np.concatenate(flat, out=aligned(size, flat[0].dtype))
-        self.clock = [0] if clock is None else clock
+        self.version = 0
         ends = np.cumsum([v.size for v in variables]).tolist()
         self.slices = [slice(end - v.size, end) for v, end in zip(variables, ends, strict=True)]
-        for variable, place in zip(variables, self.slices, strict=True):
-            variable._move(self, self.array[place].reshape(variable.shape))
+        self._gather()
+
+    def _gather(self) -> None:
+        """Move all variables to a new array."""
+        flat = [v.array.reshape(-1) for v in self.variables]
+        size = sum(a.size for a in flat)
+        self.array = np.concatenate(flat, out=aligned(size, flat[0].dtype))
+        for variable, part in zip(self.variables, self.slices, strict=True):
+            variable._move(self, self.array[part].reshape(variable.shape))
+        structure.change()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle and copy as a new memory of the variables' copies."""
-        return Memory, (self.variables, self.clock)
+        """Pickle and copy as a new memory of copied variables."""
+        return Memory, (self.variables,)
 
     def holds_all(self) -> bool:
         """Return whether no variable has moved to another memory."""
         return all(v._memory is self for v in self.variables)
 
+    def current(self) -> np.ndarray:
+        """Return `array`, after gathering the variables again if some moved to another memory."""
+        if not self.holds_all():
+            self._gather()
+        return self.array
+
 
 @contextmanager
 def stateless(values: Mapping[Variable, Tensor]) -> Iterator[dict[Variable, Tensor]]:
-    """Let tensors stand in for variables, in this thread: ``{variable: tensor}``.
+    """Substitute tensors for the values of variables, in this thread: ``{variable: tensor}``.
 
-    So a network is a function of its weights, to be differentiated, recorded or run in float64.
-    What is assigned to these variables meanwhile is found in the dict that is yielded, and leaves
-    the variables themselves as they are.
+    So a network is a function of its weights that can be differentiated, recorded or run in
+    float64. Values assigned to these variables meanwhile are in the dict that is yielded; the
+    variables themselves do not change.
 
     >>> import tinynet as tn
     >>> count = tn.Variable(0)
@@ -288,8 +290,5 @@ def stateless(values: Mapping[Variable, Tensor]) -> Iterator[dict[Variable, Tens
     >>> now[count], count.numpy()
     (tensor(8., dtype=float32), array(0., dtype=float32))
     """
-    before, state.values = state.values, {**state.values, **values}
-    try:
+    with temporarily(state, values={**state.values, **values}):
         yield state.values
-    finally:
-        state.values = before

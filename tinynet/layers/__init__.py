@@ -1,70 +1,46 @@
-"""Layers, under Keras's path: ``from tinynet.layers import Dense, Input``."""
+"""Layers, under Keras's path: ``from tinynet.layers import Dense, Input``. Read next: `base.py`."""
 
-from typing import Any
+from typing import Any as _Any
 
-from ..configs.serialization import publish
-from .base import INSTEAD, Layer
-from .core import Dense, Input, InputLayer
+from ..configs.lookup import publish as _publish
+from .base import INSTEAD as _INSTEAD, Layer as Layer
+from .core import Dense as Dense, Input as Input, InputLayer as InputLayer
 from .merging import (
-    Add,
-    Average,
-    Concatenate,
-    Maximum,
-    Minimum,
-    Multiply,
-    Subtract,
-    add,
-    average,
-    concatenate,
-    maximum,
-    minimum,
-    multiply,
-    subtract,
+    Add as Add,
+    Average as Average,
+    Concatenate as Concatenate,
+    Maximum as Maximum,
+    Minimum as Minimum,
+    Multiply as Multiply,
+    Subtract as Subtract,
+    add as add,
+    average as average,
+    concatenate as concatenate,
+    maximum as maximum,
+    minimum as minimum,
+    multiply as multiply,
+    subtract as subtract,
 )
-from .preprocessing import Normalization, Rescaling
-from .regularization import Dropout
-from .symbolic import KerasTensor
-from .weightless import ELU, Activation, Flatten, LeakyReLU, ReLU, Reshape, Softmax
+from .preprocessing import Normalization as Normalization, Rescaling as Rescaling
+from .regularization import Dropout as Dropout
+from .symbolic import KerasTensor as KerasTensor
+from .weightless import (
+    ELU as ELU,
+    Activation as Activation,
+    Flatten as Flatten,
+    LeakyReLU as LeakyReLU,
+    ReLU as ReLU,
+    Reshape as Reshape,
+    Softmax as Softmax,
+)
 
-__all__ = [
-    "ELU",
-    "Activation",
-    "Add",
-    "Average",
-    "Concatenate",
-    "Dense",
-    "Dropout",
-    "Flatten",
-    "Input",
-    "InputLayer",
-    "KerasTensor",
-    "Layer",
-    "LeakyReLU",
-    "Maximum",
-    "Minimum",
-    "Multiply",
-    "Normalization",
-    "ReLU",
-    "Rescaling",
-    "Reshape",
-    "Softmax",
-    "Subtract",
-    "add",
-    "average",
-    "concatenate",
-    "maximum",
-    "minimum",
-    "multiply",
-    "subtract",
-]
-
-_known = list(vars().values())
-publish("keras.layers", *(c for c in _known if isinstance(c, type) and issubclass(c, Layer)))
+_names = list(vars().values())
+_publish("keras.layers", *(c for c in _names if isinstance(c, type) and issubclass(c, Layer)))
 
 
-def __getattr__(name: str) -> Any:
-    """Raise AttributeError; for what may be a layer of Keras's, saying what to do instead."""
+def __getattr__(name: str) -> _Any:
+    """Raise AttributeError, which for Keras's other layers says what to do instead."""
     problem = f"module {__name__!r} has no attribute {name!r}"
     if name[:1].isupper():
-        problem += f": tinynet has the layers of dense networks alone. {INSTEAD}"
+        problem += f": tinynet has the layers of dense networks alone. {_INSTEAD}"
     raise AttributeError(problem)

@@ -17,14 +17,15 @@ from typing import Any
 import numpy as np
 
 from .. import initializers, ops, regularizers, tree
-from ..configs import lookup as registry
+from ..configs.configurable import Configurable, plain_arguments
+from ..configs.lookup import automatic_name
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx, no_grad, state, to_array
-from ..engine.variable import Variable, stateless
+from ..engine.variable import Variable, stateless, structure
 from ..random import SeedGenerator
 from .symbolic import KerasTensor, Node, claim, common_shape, context, map_shapes, to_shape, within
 
 
-class Layer:
+class Layer(Configurable):
     """Base of layers: weights, and a `call` that computes with them.
 
     Subclass it with ``call(self, inputs)`` and, where the weights depend on the shape of the
@@ -65,10 +66,15 @@ class Layer:
     activity_regularizer: Any = None
     _arguments: Any = None  # what a layer without `get_config` was made with, if it is plain data
 
+    _unwatched = frozenset(
+        {"built", "noted_shape", "noted_calls", "_called", "_built_shape", "_arguments"}
+        | {"_own", "_frozen", "_regularizers"}
+    )
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         layer = object.__new__(cls)
         if not _overrides(cls, "get_config"):
-            layer._arguments = _plain_arguments(cls, args, kwargs)
+            layer._arguments = plain_arguments(cls, args, kwargs)
         return layer
 
     def __init__(
@@ -93,7 +99,7 @@ class Layer:
             )
         if len(given) == 2:
             raise ValueError(f"Pass only one of input_shape and input_dim, received both: {given}.")
-        self.name = name or registry.unique_name(registry.snake_case(type(self).__name__))
+        self.name = name or automatic_name(self)
         self.dtype = as_dtype(dtype or floatx()).name
         self.declared_shape = (
             to_shape([given[0]] if isinstance(given[0], int) else given[0]) if given else None
@@ -176,7 +182,7 @@ class Layer:
         policy = config.get("dtype")
         if isinstance(policy, dict):
             config = {**config, "dtype": policy["config"]["name"]}
-        return cls(**config)
+        return super().from_config(config)
 
     # -- calling ------------------------------------------------------------------------------
 
@@ -223,8 +229,10 @@ class Layer:
             for output in tree.flatten(outputs):
                 share = max(output.shape[0], 1) if output.ndim else 1
                 self.add_loss(self.activity_regularizer(output) / share)
-        if state.recording is not None and isinstance(outputs, Tensor):
-            state.recording.label(outputs, self.name)
+        if state.recording is not None:
+            state.recording.watch(self)
+            if isinstance(outputs, Tensor):
+                state.recording.label(outputs, self.name)
         return outputs
 
     def _to_tensor(self, x: Any) -> Tensor:
@@ -309,6 +317,7 @@ class Layer:
             path="/".join((*(layer.name for layer in scope), name)),
         )
         self._own.append(weight)
+        structure.change()
         if regularizer is not None:
             self._regularizers[weight] = regularizers.get(regularizer)
         if not trainable:
@@ -469,30 +478,6 @@ class Layer:
 def _overrides(cls: type, method: str) -> bool:
     """Return whether a class of layers has its own `method`."""
     return getattr(cls, method) is not getattr(Layer, method)
-
-
-def _plain_arguments(cls: type, args: Any, kwargs: Any) -> dict[str, Any] | None:
-    """Return a constructor's arguments by name, if they all are plain data."""
-    signature = inspect.signature(cls.__init__)  # type: ignore[misc]
-    try:
-        given = signature.bind(None, *args, **kwargs).arguments
-    except TypeError:  # which the constructor is to raise
-        return None
-    del given[next(iter(given))]
-    kinds = {parameter.kind: name for name, parameter in signature.parameters.items()}
-    if given.pop(kinds.get(inspect.Parameter.VAR_POSITIONAL, ""), None):
-        return None
-    given |= given.pop(kinds.get(inspect.Parameter.VAR_KEYWORD, ""), {})
-    plain = all(isinstance(v, (str, int, float, type(None))) for v in _leaves(given))
-    return given if plain else None
-
-
-def _leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, (list, tuple, dict)):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _leaves(part)
-    else:
-        yield value
 
 
 def _noted(build: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,6 +1,6 @@
-"""The input and the dense layer.
+"""The input layer and the dense layer.
 
-Imports `base.py`, `activations.py`, `initializers.py`, `regularizers.py`. Read next:
+Imports `base.py`, `../activations.py`, `../initializers.py`, `../regularizers.py`. Read next:
 `weightless.py`.
 """
 
@@ -17,7 +17,7 @@ from .symbolic import KerasTensor, Node, Shape, to_shape
 
 
 class InputLayer(Layer):
-    """The entrance of a model: its `output` is the placeholder that `Input` returns."""
+    """The input of a model. Its `output` is the placeholder that `Input` returns."""
 
     def __init__(
         self,
@@ -40,11 +40,11 @@ class InputLayer(Layer):
         self.output = KerasTensor(full, self.dtype, Node(self, [], []), name)
 
     def call(self, inputs: Any) -> Any:
-        """Return the inputs as they are."""
+        """Return the inputs unchanged."""
         return inputs
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
+        """Return the constructor's arguments by name."""
         return {
             "batch_shape": self.batch_shape,
             "dtype": self.dtype,
@@ -56,7 +56,7 @@ class InputLayer(Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        """Return an entrance made from what `get_config` returned."""
+        """Return a new input layer, made from what `get_config` returned."""
         kinds = ("sparse", "ragged", "optional")
         asked = [kind for kind in kinds if config.get(kind)]
         if asked:
@@ -76,7 +76,7 @@ def Input(  # noqa: N802 (Keras's name)
     Parameters
     ----------
     shape : list or tuple
-        The lengths of the axes after the batch's; None is any length.
+        The lengths of the axes after the batch axis; None is any length.
     batch_size : int, optional
     dtype : str, optional
     batch_shape : list or tuple
@@ -86,7 +86,7 @@ def Input(  # noqa: N802 (Keras's name)
     Raises
     ------
     ValueError
-        Without a shape, or with one that is no list or tuple of lengths.
+        Without a shape, and for a shape that is not a list or tuple of lengths.
 
     >>> Input(shape=[1]).shape
     (None, 1)
@@ -100,16 +100,16 @@ class Dense(Layer):
     Parameters
     ----------
     units : int
-        How many outputs.
+        The number of outputs.
     activation : str or function, optional
         None is linear.
     use_bias : bool
     kernel_initializer, bias_initializer : str, initializer or function
     kernel_regularizer, bias_regularizer, activity_regularizer : str, regularizer or function
-        What they return for the kernel, for the bias, and for the output divided by the length of
-        the batch, is added to the loss.
+        Penalties that are added to the loss: of the kernel, of the bias, and of the output, which
+        is divided by the batch size.
     name, dtype, trainable, input_shape, input_dim
-        As for `Layer`; the last two declare the input when the layer is a Sequential's first.
+        As for `Layer`; the last two declare the input of a Sequential model's first layer.
 
     Attributes
     ----------
@@ -119,8 +119,8 @@ class Dense(Layer):
     Raises
     ------
     ValueError
-        When `units` is no positive integer, a name is unknown, or an option is given that is out of
-        scope here (constraints, LoRA, quantization).
+        When `units` is not a positive integer, a name is unknown, or an option out of tinynet's
+        scope is given (constraints, LoRA, quantization).
 
     >>> import tinynet as tn
     >>> layer = Dense(2, kernel_initializer="ones")
@@ -174,7 +174,7 @@ class Dense(Layer):
         self.bias_regularizer = regularizers.get(bias_regularizer)
 
     def build(self, input_shape: Any) -> None:
-        """Make kernel and bias for inputs whose last axis has the length of `input_shape`'s."""
+        """Create kernel and bias for inputs with the last axis of `input_shape`."""
         width = input_shape[-1] if input_shape else None
         if width is None:
             raise ValueError(
@@ -198,7 +198,7 @@ class Dense(Layer):
 
     @property
     def kernel(self) -> Variable:
-        """The weights of the inputs; AttributeError before the layer is built."""
+        """The weights that inputs are multiplied by; AttributeError before the layer is built."""
         if not self.built:
             raise AttributeError(f"Build layer '{self.name}' before accessing its `kernel`.")
         return self._kernel
@@ -209,7 +209,7 @@ class Dense(Layer):
         return self.activation(y if self.bias is None else y + self.bias)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return `input_shape` with `units` for its last length."""
+        """Return `input_shape` with the last length replaced by `units`."""
         return (*input_shape[:-1], self.units)
 
     def _check(self, inputs: Any) -> None:
@@ -232,7 +232,7 @@ class Dense(Layer):
             )
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
+        """Return the constructor's arguments by name."""
         return {
             **super().get_config(),
             "units": self.units,

@@ -1,4 +1,4 @@
-"""Layers that make one tensor of several: their sum, their mean, one behind the other.
+"""Layers that combine several tensors into one: their sum, their mean, their concatenation.
 
 Imports `base.py`, `weightless.py`. Read next: `preprocessing.py`.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
+from inspect import Signature, signature
 from typing import Any
 
 from .. import ops
@@ -14,14 +15,14 @@ from .weightless import Weightless
 
 
 class Merge(Weightless):
-    """Base of layers that combine a list of inputs, two and two, element by element.
+    """Base of layers that combine a list of inputs elementwise, from the first to the last.
 
-    Shapes broadcast; an input of lower rank gets axes of length 1 behind that of the batch.
+    Shapes broadcast; an input of lower rank gets axes of length 1 after the batch axis.
 
     Raises
     ------
     ValueError
-        When called on something else than a list, or on shapes that do not fit.
+        When called on anything but a list, or on shapes that do not broadcast.
     """
 
     combine: Any  # a function of two inputs
@@ -30,7 +31,7 @@ class Merge(Weightless):
         super().__init__(**kwargs)
 
     def build(self, input_shape: Any) -> None:
-        """Check that there are several inputs, whose shapes fit."""
+        """Check that there are several inputs, and that their shapes fit."""
         if not input_shape or not all(isinstance(shape, (list, tuple)) for shape in input_shape):
             raise ValueError(
                 f"A layer {type(self).__name__} should be called on a list of inputs. Received: "
@@ -41,13 +42,13 @@ class Merge(Weightless):
     def call(self, inputs: Any) -> Any:
         """Return the inputs combined, from the first to the last."""
         rank = max(x.ndim for x in inputs)
-        inputs = [x if x.ndim == rank else ops.reshape(x, _of_rank(rank, x.shape)) for x in inputs]
+        inputs = [x if x.ndim == rank else ops.reshape(x, _padded(rank, x.shape)) for x in inputs]
         return reduce(self.combine, inputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return the shape that those in the list broadcast to."""
+        """Return the shape that all shapes in the list broadcast to."""
         rank = max(map(len, input_shape))
-        lengths = list(zip(*(_of_rank(rank, shape) for shape in input_shape), strict=True))
+        lengths = list(zip(*(_padded(rank, shape) for shape in input_shape), strict=True))
         batches = set(lengths[0]) - {None} if lengths else set()
         if len(batches) > 1 or any(len({*n} - {None, 1}) > 1 for n in lengths):
             raise ValueError(f"Inputs have incompatible shapes. Received shapes {input_shape}")
@@ -55,7 +56,7 @@ class Merge(Weightless):
         return (batches.pop() if batches else None, *found)
 
 
-def _of_rank(rank: int, shape: Any) -> Any:
+def _padded(rank: int, shape: Any) -> Any:
     return (*shape[:1], *(1,) * (rank - len(shape)), *shape[1:])
 
 
@@ -71,33 +72,33 @@ class Add(Merge):
 
 
 class Multiply(Merge):
-    """The product of the inputs. Called as `Add`."""
+    """The product of the inputs. Called like `Add`."""
 
     combine = staticmethod(ops.multiply)
 
 
 class Maximum(Merge):
-    """The largest of the inputs; equal ones share the gradient. Called as `Add`."""
+    """The largest of the inputs; equal inputs share the gradient. Called like `Add`."""
 
     combine = staticmethod(ops.maximum)
 
 
 class Minimum(Merge):
-    """The smallest of the inputs; equal ones share the gradient. Called as `Add`."""
+    """The smallest of the inputs; equal inputs share the gradient. Called like `Add`."""
 
     combine = staticmethod(ops.minimum)
 
 
 class Average(Add):
-    """The mean of the inputs. Called as `Add`."""
+    """The mean of the inputs. Called like `Add`."""
 
     def call(self, inputs: Any) -> Any:
-        """Return the sum, divided by how many there are."""
+        """Return the sum, divided by the number of inputs."""
         return super().call(inputs) / len(inputs)
 
 
 class Subtract(Merge):
-    """The first of two inputs less the second; ValueError for another number of them."""
+    """The first of two inputs minus the second; ValueError for another number of inputs."""
 
     combine = staticmethod(ops.subtract)
 
@@ -112,23 +113,21 @@ class Subtract(Merge):
 
 
 class Concatenate(Merge):
-    """The inputs one behind the other along `axis`.
+    """The concatenation of the inputs along `axis`.
 
-    ValueError where their shapes differ along another axis.
+    ValueError if their shapes differ along another axis.
 
     >>> import numpy as np
     >>> Concatenate()([np.array([[1.0, 2.0]]), np.array([[3.0]])])
     tensor([[1., 2., 3.]], dtype=float64)
     """
 
-    options = ("axis",)
-
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.axis = axis
 
     def call(self, inputs: Any) -> Any:
-        """Return the inputs one behind the other."""
+        """Return the concatenated inputs."""
         return ops.concatenate(inputs, self.axis)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -136,38 +135,41 @@ class Concatenate(Merge):
         shapes = [list(shape) for shape in input_shape]
         try:
             along = [shape.pop(self.axis) for shape in shapes]
-            common = [_same(lengths) for lengths in zip(*shapes, strict=True)]
+            common = [_common(lengths) for lengths in zip(*shapes, strict=True)]
         except (IndexError, ValueError):
             raise ValueError(
                 "A `Concatenate` layer requires inputs with matching shapes except for the "
                 f"concatenation axis {self.axis}. Received: input_shape={input_shape}"
             ) from None
-        place = self.axis % (len(common) + 1)
-        common.insert(place, None if None in along else sum(along))
+        axis = self.axis % (len(common) + 1)
+        common.insert(axis, None if None in along else sum(along))
         return tuple(common)
 
 
-def _same(lengths: tuple[int | None, ...]) -> int | None:
-    """Return the only length that is known, None if there is none; ValueError for two of them."""
+def _common(lengths: tuple[int | None, ...]) -> int | None:
+    """Return the only known length, or None if all are unknown; ValueError for several lengths."""
     known = {*lengths} - {None}
     (length,) = known or {None}
     return length
 
 
-def _function(layer: type) -> Callable[..., Any]:
-    def merge(inputs: Any, **kwargs: Any) -> Any:
-        return layer(**kwargs)(inputs)
+def _function(layer: Any) -> Callable[..., Any]:
+    """Return the function of `layer`: it takes a list of inputs and the layer's arguments."""
 
-    merge.__name__ = merge.__qualname__ = layer.__name__.lower()
-    merge.__doc__ = f"Return what a new layer `{layer.__name__}` makes of a list of inputs."
-    return merge
+    def merge(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        return layer(*args, **kwargs)(inputs)
+
+    name = layer.__name__.lower()
+    _, *arguments = signature(layer.__init__).parameters.values()
+    function: Any = merge
+    function.__signature__ = Signature(
+        [next(iter(signature(merge).parameters.values())), *arguments]
+    )
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"Return the output of a new layer `{layer.__name__}` for a list of inputs."
+    return function
 
 
-add, subtract, multiply, average, maximum, minimum = map(
-    _function, (Add, Subtract, Multiply, Average, Maximum, Minimum)
+add, subtract, multiply, average, maximum, minimum, concatenate = map(
+    _function, (Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate)
 )
-
-
-def concatenate(inputs: Any, axis: int = -1, **kwargs: Any) -> Any:
-    """Return what a new layer `Concatenate` makes of a list of inputs."""
-    return Concatenate(axis=axis, **kwargs)(inputs)

@@ -1,4 +1,4 @@
-"""Layers that bring data into the range in which networks learn.
+"""Layers that scale data to the range in which networks learn.
 
 Imports `base.py`, `weightless.py`. Read next: `regularization.py`.
 """
@@ -12,49 +12,48 @@ from typing import Any
 import numpy as np
 
 from .. import ops, tree
+from ..backend import epsilon
 from ..engine.tensor import Tensor
 from .base import Layer
 from .weightless import Weightless
 
 
 class Rescaling(Weightless):
-    """``inputs * scale + offset``; both are numbers, or as many as the last axis is long.
+    """``inputs * scale + offset``; both are numbers, or arrays that broadcast to the inputs.
 
     >>> Rescaling(1 / 127.5, offset=-1.0)([0.0, 255.0])
     tensor([-1.,  1.], dtype=float32)
     """
-
-    options = ("scale", "offset")
 
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scale, self.offset = _plain(scale), _plain(offset)
 
     def call(self, inputs: Any) -> Any:
-        """Return the inputs, scaled and shifted."""
+        """Return the scaled and shifted inputs."""
         return inputs * ops.cast(self.scale, inputs.dtype) + ops.cast(self.offset, inputs.dtype)
 
 
 class Normalization(Layer):
-    """Inputs less their mean, divided by their standard deviation, which `adapt` takes from data.
+    """``(inputs - mean) / standard deviation``; `adapt` takes mean and variance from data.
 
     Parameters
     ----------
     axis : int, several, or None
-        The axes along which each place has a mean and a variance of its own: by default the last,
-        that of the features. None is one mean for all.
+        Each index along these axes has its own mean and variance: by default the last axis, that of
+        the features. None: one mean and variance for all elements.
     mean, variance : numbers or lists, optional
         Both, instead of `adapt`.
     invert : bool
-        Whether to go back from normalized inputs.
+        Whether to undo the normalization instead.
     name, dtype, trainable
         As for `Layer`.
 
     Raises
     ------
     ValueError
-        For one of mean and variance without the other, or of another shape; when the layer is built
-        for an axis that is not there, or whose length is not known.
+        For a mean without a variance, a variance without a mean, or different shapes of both; when
+        the layer is built for inputs in which an axis is missing or has an unknown length.
 
     >>> import numpy as np
     >>> x = np.array([[0.0], [100.0], [200.0]], "float32")
@@ -81,14 +80,14 @@ class Normalization(Layer):
             )
         if np.ndim(mean) > len(self.axis):
             raise ValueError(
-                f"mean: expected at most {len(self.axis)} axes, as axis={self.axis}, received "
+                f"mean: expected at most {len(self.axis)} axes for axis={self.axis}, received "
                 f"shape {np.shape(mean)}."
             )
         self.input_mean, self.input_variance = _plain(mean), _plain(variance)
         self.invert = invert
 
     def build(self, input_shape: Any) -> None:
-        """Make the weights: a mean and a variance for each place along the axes."""
+        """Create the weights: a mean and a variance for each index along the axes."""
         rank = len(input_shape)
         kept = sorted(axis % rank for axis in self.axis if -rank <= axis < rank)
         if len(kept) < len(self.axis) or any(input_shape[i] is None for i in kept):
@@ -108,15 +107,15 @@ class Normalization(Layer):
             )
 
     def adapt(self, data: Any) -> None:
-        """Take mean and variance from `data`: an array, or an iterable of batches of samples.
+        """Compute mean and variance from `data`: an array, or an iterable of batches of samples.
 
-        Of a batch ``(x, y)`` the first part is taken. ValueError for data without samples, whose
-        shape does not fit the layer, or for a layer that was made with a mean.
+        A batch ``(x, y)`` counts as ``x``. ValueError for data without samples or of a wrong shape,
+        and for a layer that was constructed with a mean.
         """
         if self.input_mean is not None:
             raise ValueError(
-                f"adapt: layer '{self.name}' was made with mean={self.input_mean}; make it "
-                "without, to take it from data."
+                f"adapt: layer '{self.name}' was constructed with mean={self.input_mean}; leave "
+                "mean and variance out to compute them from data."
             )
         total = mean = variance = np.float64(0)
         for batch in filter(len, _batches(data)):
@@ -134,7 +133,7 @@ class Normalization(Layer):
             share = count / total
             center = batch.mean(self._reduced)
             shifted = mean * (1 - share) + center * share
-            # Of each part its variance, and how far its mean is from that of all.
+            # The variance of both parts, plus the squared distances of their means from the mean.
             variance = (variance + (mean - shifted) ** 2) * (1 - share) + (
                 batch.var(self._reduced) + (center - shifted) ** 2
             ) * share
@@ -146,12 +145,12 @@ class Normalization(Layer):
 
     @property
     def mean(self) -> Tensor | None:
-        """The mean, of a shape that broadcasts to the inputs'; None before the layer is built."""
+        """The mean, broadcastable to the inputs; None before the layer is built."""
         return self._as_built(self.input_mean, "adapt_mean")
 
     @property
     def variance(self) -> Tensor | None:
-        """The variance, of a shape that broadcasts to the inputs'; None before it is built."""
+        """The variance, broadcastable to the inputs; None before the layer is built."""
         return self._as_built(self.input_variance, "adapt_variance")
 
     def _as_built(self, given: Any, weight: str) -> Tensor | None:
@@ -164,16 +163,16 @@ class Normalization(Layer):
         )
 
     def call(self, inputs: Any) -> Any:
-        """Return the inputs normalized, or with `invert` taken back."""
-        spread = ops.maximum(ops.sqrt(self.variance), 1e-7)
-        return inputs * spread + self.mean if self.invert else (inputs - self.mean) / spread
+        """Return the normalized inputs, or with `invert` the denormalized inputs."""
+        deviation = ops.maximum(ops.sqrt(self.variance), epsilon())
+        return inputs * deviation + self.mean if self.invert else (inputs - self.mean) / deviation
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return `input_shape`."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
+        """Return the constructor's arguments by name."""
         return {
             **super().get_config(),
             "axis": self.axis,
@@ -184,7 +183,7 @@ class Normalization(Layer):
 
 
 def _plain(value: Any) -> Any:
-    """Return a number, or an array as a list, so that a config can hold it."""
+    """Return a number, or an array as a list, for configs."""
     return value if value is None else np.asarray(value).tolist()
 
 

@@ -1,4 +1,4 @@
-"""Layers that keep a network from learning its samples by heart.
+"""Layers against overfitting: dropout.
 
 Imports `weightless.py`, `../random.py`. Read next: `../losses/base.py`.
 """
@@ -15,17 +15,17 @@ from .weightless import Weightless
 
 
 class Dropout(Weightless):
-    """In training, a share of the inputs is set to 0 and the others are divided by ``1 - rate``.
+    """In training, sets random inputs to 0 and divides the others by ``1 - rate``.
 
-    Otherwise the inputs pass as they are. Which ones it is, is drawn anew at each call, as
-    Keras on JAX draws it. Source: Srivastava et al., "Dropout", JMLR 15, 2014.
+    Outside of training, the inputs pass unchanged. Each call draws a new mask, the one that Keras
+    on JAX draws. Source: Srivastava et al., "Dropout", JMLR 15, 2014.
 
     Parameters
     ----------
     rate : float from 0 to 1
-        The share.
+        The probability that an input is set to 0.
     noise_shape : tuple of int or None, optional
-        The shape of what is drawn, to be broadcast to the inputs; None is their length. So
+        The shape of the mask, which broadcasts to the inputs; None is the inputs' length. So
         ``(None, 1)`` sets whole samples to 0.
     seed : int, optional
     name, dtype, trainable
@@ -34,14 +34,14 @@ class Dropout(Weightless):
     Raises
     ------
     ValueError
-        For a `rate`, `noise_shape` or `seed` that is no such thing.
+        For an invalid `rate`, `noise_shape` or `seed`.
 
     >>> layer = Dropout(0.5, seed=1)
     >>> layer([1.0, 2.0, 3.0], training=True), layer([1.0, 2.0, 3.0])
     (tensor([2., 0., 0.], dtype=float32), tensor([1., 2., 3.], dtype=float32))
     """
 
-    options = ("rate", "seed", "noise_shape")
+    _config_first = ("rate", "seed")
 
     def __init__(
         self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any
@@ -59,7 +59,7 @@ class Dropout(Weightless):
         self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """Return the inputs, in training with some of them 0."""
+        """Return the inputs, with some of them set to 0 in training."""
         if not training or self.rate == 0:
             return inputs
         if self.rate == 1:
@@ -73,7 +73,7 @@ class Dropout(Weightless):
 
 
 def _noise_shape(value: Any) -> tuple[int | None, ...]:
-    """Return a shape as a tuple; ValueError unless it holds positive integers and None."""
+    """Return a shape as a tuple; ValueError unless it consists of positive integers and None."""
     good = isinstance(value, (list, tuple)) and all(
         n is None or (isinstance(n, int) and n > 0) for n in value
     )

@@ -1,6 +1,6 @@
 """Placeholders, which stand for tensors in a graph of layers, and where a call takes place.
 
-Imports the engine, `registry.py`. Read next: `base.py`.
+Imports the engine, `configs/`. Read next: `base.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..configs import lookup as registry
+from ..configs.lookup import unique_name
 from ..engine.temporarily import temporarily
 from ..engine.tensor import as_dtype
 
@@ -42,7 +42,7 @@ class KerasTensor:
         self.dtype = dtype
         self.node = node
         self.number = next(_numbers)  # placeholders made later have larger ones
-        self.name = name or registry.unique_name("keras_tensor")
+        self.name = name or unique_name("keras_tensor")
         node.outputs.append(self)
 
     @property

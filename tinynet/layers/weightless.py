@@ -1,6 +1,6 @@
-"""Layers without weights: their base, activations, and what changes shapes.
+"""Layers without weights: their base, activations, and changes of shape.
 
-Imports `base.py`, `activations.py`. Read next: `merging.py`.
+Imports `base.py`, `../activations.py`. Read next: `merging.py`.
 """
 
 from __future__ import annotations
@@ -10,31 +10,30 @@ from numbers import Real
 from typing import Any
 
 from .. import activations, ops
+from ..configs.configurable import Configurable
 from .base import Layer
 
 
 class Weightless(Layer):
-    """Base of layers that are a function of their inputs and options; `options` names the latter.
+    """Base of layers that are a function of their inputs and their constructor's arguments.
 
-    The output has the shape of the input, unless `compute_output_shape` says otherwise.
+    The output has the shape of the input, unless a subclass overrides `compute_output_shape`.
     """
-
-    options: tuple[str, ...] = ()
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return `input_shape`."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), **{key: getattr(self, key) for key in self.options}}
+        """Return the constructor's arguments by name."""
+        return super().get_config() | Configurable.get_config(self)
 
 
 # -- activations ----------------------------------------------------------------------------------
 
 
 class Activation(Weightless):
-    """An activation as a layer of its own.
+    """An activation as a layer.
 
     >>> Activation("relu")([-1.0, 2.0])
     tensor([0., 2.], dtype=float32)
@@ -50,18 +49,16 @@ class Activation(Weightless):
         return self.activation(inputs)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "activation": activations.serialize(self.activation)}
+        """Return the constructor's arguments by name."""
+        return super().get_config() | {"activation": activations.serialize(self.activation)}
 
 
 class ReLU(Weightless):
-    """`activations.relu` with its options; ValueError where they are negative or None.
+    """`activations.relu` with its options; ValueError for negative options, and None for slopes.
 
     >>> ReLU(max_value=6.0)([-1.0, 2.0, 9.0])
     tensor([0., 2., 6.], dtype=float32)
     """
-
-    options = ("max_value", "negative_slope", "threshold")
 
     def __init__(
         self,
@@ -88,8 +85,6 @@ class LeakyReLU(Weightless):
     tensor([-0.3,  2. ], dtype=float32)
     """
 
-    options = ("negative_slope",)
-
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.negative_slope = _not_negative("negative_slope", negative_slope)
@@ -107,8 +102,6 @@ class ELU(Weightless):
     tensor([-1.,  2.], dtype=float32)
     """
 
-    options = ("alpha",)
-
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.alpha = alpha
@@ -120,13 +113,11 @@ class ELU(Weightless):
 
 
 class Softmax(Weightless):
-    """`activations.softmax` along `axis`, one or several.
+    """`activations.softmax` along `axis`, an axis or several.
 
     >>> Softmax()([[1.0, 1.0]])
     tensor([[0.5, 0.5]], dtype=float32)
     """
-
-    options = ("axis",)
 
     def __init__(self, axis: Any = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -134,7 +125,7 @@ class Softmax(Weightless):
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        """Return numbers that add up to 1 along the axis."""
+        """Return numbers that sum to 1 along the axis."""
         axis = tuple(self.axis) if isinstance(self.axis, list) else self.axis
         return activations.softmax(inputs, axis)
 
@@ -151,13 +142,11 @@ def _not_negative(name: str, value: Any) -> Any:
 class Flatten(Weightless):
     """Each sample as a row of numbers: (batch, 2, 3) becomes (batch, 6), and (batch,) (batch, 1).
 
-    ValueError for a `data_format` other than ``"channels_last"``, or None, which is the same.
+    ValueError for a `data_format` other than ``"channels_last"`` and None, which mean the same.
 
     >>> Flatten()([[[1.0, 2.0], [3.0, 4.0]]])
     tensor([[1., 2., 3., 4.]], dtype=float32)
     """
-
-    options = ("data_format",)
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -166,25 +155,23 @@ class Flatten(Weightless):
         self.data_format = "channels_last"
 
     def call(self, inputs: Any) -> Any:
-        """Return the elements of each sample in a row."""
+        """Return the elements of each sample as a row."""
         return ops.reshape(inputs, self.compute_output_shape(inputs.shape))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return the length of the batch and the product of the other lengths."""
+        """Return the batch size and the product of the other lengths."""
         lengths = input_shape[1:]
         return (input_shape[0], None if None in lengths else math.prod(lengths))
 
 
 class Reshape(Weightless):
-    """Each sample in another shape, of which one length may be -1.
+    """Each sample in another shape, in which one length may be -1, to be computed.
 
-    ValueError where the numbers of elements differ, or a length is not known.
+    ValueError if the numbers of elements differ, or a length is unknown.
 
     >>> Reshape((-1, 2))([[1.0, 2.0, 3.0, 4.0]]).shape
     (1, 2, 2)
     """
-
-    options = ("target_shape",)
 
     def __init__(self, target_shape: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -192,7 +179,7 @@ class Reshape(Weightless):
         lengths = [n for n in self.target_shape if not isinstance(n, int) or n < 0]
         if lengths not in ([], [-1]):
             raise ValueError(
-                "target_shape: expected lengths of 0 or more, one of them perhaps -1, received "
+                "target_shape: expected lengths of at least 0, of which one may be -1, received "
                 f"{self.target_shape}."
             )
         self.built = True
@@ -202,7 +189,7 @@ class Reshape(Weightless):
         return ops.reshape(inputs, self.compute_output_shape(inputs.shape))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return the length of the batch and `target_shape`, with what -1 stands for."""
+        """Return the batch size and `target_shape`, with the length that -1 stands for."""
         lengths, target = input_shape[1:], self.target_shape
         if None in lengths:
             return (input_shape[0], *(None if n == -1 else n for n in target))

@@ -1,57 +1,71 @@
-"""The base of losses: ranks are aligned, values weighed and reduced to the scalar to train on.
+"""The base of losses: align the ranks, weight the values, reduce them to the scalar to train on.
 
-Formulas, alignment of ranks and reductions are Keras's. Imports the engine, `registry.py`. Read
-next: `functions.py`.
+Formulas, rank alignment and reductions are Keras's. Imports the engine and `configs/`. Read next:
+`functions.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from .. import ops
-from ..configs import lookup as registry
+from ..configs.configurable import Configurable, FunctionObject
+from ..configs.lookup import name_of, snake_case
 from ..engine.tensor import Tensor, as_tensor, floatx
 
 
-def align(x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
-    """Return both with one rank, where theirs differ by one and the longer shape ends in 1.
+def align_ranks(x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both with one rank, if their ranks differ by 1 and the longer shape ends in 1.
 
-    So (n,) beside (n, 1) pairs sample with sample, and never makes a table of n times n.
+    So (n,) and (n, 1) pair sample with sample and do not broadcast to (n, n).
 
-    >>> [x.shape for x in align(ops.zeros(3), ops.zeros((3, 1)))]
+    >>> [x.shape for x in align_ranks(ops.zeros(3), ops.zeros((3, 1)))]
     [(3, 1), (3, 1)]
     """
     if x1.ndim > x2.ndim:
-        x2, x1 = align(x2, x1)
+        x2, x1 = align_ranks(x2, x1)
         return x1, x2
     if x1.ndim + 1 == x2.ndim and x2.shape[-1] == 1:
         return (ops.expand_dims(x1, -1), x2) if x1.ndim == 1 else (x1, ops.squeeze(x2, -1))
     return x1, x2
 
 
-REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
-
-
-def reduce(values: Tensor, sample_weight: Any = None, reduction: str | None = "mean") -> Tensor:
-    """Return the values of samples, weighted, as one number (or as they are, for ``"none"``).
-
-    ``"sum_over_batch_size"`` and ``"mean"`` divide the weighted sum by the count of values,
-    ``"mean_with_sample_weight"`` by the sum of the weights, or 0 if that is 0.
+def same_shapes(y_true: Any, y_pred: Any, dtype: Any = None) -> tuple[Tensor, Tensor]:
+    """Return targets and predictions as tensors of one shape, and of `dtype` if it is given.
 
     Raises
     ------
     ValueError
-        When `sample_weight` does not have a weight for each value, or one for all.
+        When the shapes differ after `align_ranks`.
+    """
+    y_true, y_pred = (ops.convert_to_tensor(y, dtype) for y in (y_true, y_pred))
+    y_true, y_pred = align_ranks(y_true, y_pred)
+    if y_true.shape != y_pred.shape:
+        raise ValueError(
+            f"y_true and y_pred must have one shape, received y_true of shape {y_true.shape} and "
+            f"y_pred of shape {y_pred.shape}."
+        )
+    return y_true, y_pred
+
+
+REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
+
+
+def reduce(values: Tensor, sample_weight: Any = None, reduction: str | None = "mean") -> Tensor:
+    """Return the weighted values of samples reduced to a scalar, or unreduced for ``"none"``.
+
+    ``"sum_over_batch_size"`` and ``"mean"`` divide the weighted sum by the number of values,
+    ``"mean_with_sample_weight"`` divides it by the sum of the weights, and is 0 if that sum is 0.
+
+    Raises
+    ------
+    ValueError
+        When the shape of `sample_weight` does not broadcast to that of the values.
     """
     weight = None
     if sample_weight is not None:
-        weight, values = align(ops.cast(sample_weight, values.dtype), values)
-        if not fits(weight.shape, values.shape):
-            raise ValueError(
-                f"sample_weight of shape {weight.shape} does not fit values of shape "
-                f"{values.shape}: expected a weight per value."
-            )
+        weight, values = align_weights(sample_weight, values)
         values = values * weight
     if reduction in ("none", None) or values.shape == ():
         return values
@@ -60,13 +74,31 @@ def reduce(values: Tensor, sample_weight: Any = None, reduction: str | None = "m
     return ops.sum(values) if reduction == "sum" else ops.mean(values)
 
 
-def fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+def align_weights(
+    sample_weight: Any, values: Tensor, reduce: Callable[[Tensor, int], Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return weights and values of samples with aligned ranks, both in the values' dtype.
+
+    If `reduce` is given, ``reduce(values, rank)`` reduces values of more axes than the weights.
+    ValueError when the weights do not broadcast to the values.
+    """
+    weight, values = align_ranks(ops.cast(sample_weight, values.dtype), values)
+    values = reduce(values, weight.ndim) if reduce else values
+    if not broadcasts_to(weight.shape, values.shape):
+        raise ValueError(
+            f"sample_weight of shape {weight.shape} does not fit values of shape "
+            f"{values.shape}: expected a weight per value."
+        )
+    return weight, values
+
+
+def broadcasts_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
     """Return whether `shape` broadcasts to `target`."""
     ends = target[len(target) - len(shape) :]
     return len(shape) <= len(target) and all(n in (1, m) for n, m in zip(shape, ends, strict=True))
 
 
-class Loss:
+class Loss(Configurable):
     """Base of losses: subclass it with ``call(self, y_true, y_pred)``, one value per sample.
 
     Parameters
@@ -85,6 +117,9 @@ class Loss:
     tensor(4.5, dtype=float32)
     """
 
+    _config_first = ("name", "reduction")
+    _config_without: ClassVar[tuple[str, ...]] = ("dtype",)
+
     def __init__(
         self,
         name: str | None = None,
@@ -96,12 +131,12 @@ class Loss:
                 f"Invalid value for argument `reduction`. Expected one of {REDUCTIONS}. "
                 f"Received: reduction={reduction}"
             )
-        self.name = name or registry.snake_case(type(self).__name__)
+        self.name = name or snake_case(type(self).__name__)
         self.reduction = reduction
         self.dtype = dtype
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """Return one value per sample: what a subclass defines."""
+        """Return one value per sample. A subclass defines it."""
         raise NotImplementedError(f"{type(self).__name__} must define call(self, y_true, y_pred).")
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
@@ -115,22 +150,15 @@ class Loss:
     def _dtype_for(self, y_pred: Tensor) -> Any:
         return self.dtype or (y_pred.dtype if y_pred.dtype.kind == "f" else floatx())
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {"name": self.name, "reduction": self.reduction}
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Loss:
-        """Return a loss made from what `get_config` returned."""
-        return cls(**config)
-
-
-class LossFunction(Loss):
+class LossFunction(FunctionObject, Loss):
     """The loss object of a function ``(y_true, y_pred, **options)``: ranks aligned, values reduced.
 
     >>> LossFunction(lambda t, p, power: abs(t - p) ** power, power=3)([0.0, 0.0], [[1.0], [3.0]])
     tensor(14., dtype=float32)
     """
+
+    _config_without = ("function", "dtype")
 
     def __init__(
         self,
@@ -140,15 +168,10 @@ class LossFunction(Loss):
         dtype: Any = None,
         **options: Any,
     ) -> None:
-        super().__init__(name or registry.name_of(function), reduction, dtype)
+        super().__init__(name or name_of(function), reduction, dtype)
         self.function = function
-        self._options = options
-        vars(self).update(options)  # to be read, as in Keras: loss.from_logits
+        self._keep_options(options)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """Return the function's values of the aligned pair."""
-        return as_tensor(self.function(*align(y_true, y_pred), **self._options))
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), **self._options}
+        """Return the function's values for the aligned targets and predictions."""
+        return as_tensor(self.function(*align_ranks(y_true, y_pred), **self.options))

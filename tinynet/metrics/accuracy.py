@@ -1,6 +1,6 @@
-"""Metrics of classes: how often the predicted class is the true one.
+"""Metrics of classes: how often the predicted class is the true class.
 
-The functions return 1 where it is and 0 where not; the metrics are the means of that.
+The functions return 1 for a correct prediction and 0 for a wrong one; the metrics are their means.
 
 Imports `base.py`. Read next: `errors.py`.
 """
@@ -13,20 +13,21 @@ import numpy as np
 
 from .. import ops
 from ..engine.tensor import Tensor, as_tensor, floatx
-from .base import MeanMetricWrapper, mean_of, pair
+from ..losses.base import same_shapes
+from .base import MeanMetricWrapper
 
 
 def _equal(y_true: Any, y_pred: Any) -> Tensor:
-    return ops.cast(ops.equal(*pair(y_true, y_pred)), floatx())
+    return ops.cast(ops.equal(*same_shapes(y_true, y_pred)), floatx())
 
 
 def _label(y: Any) -> Tensor:
-    """Return the class of the largest score along the last axis, the first of several."""
+    """Return the class of the largest score along the last axis, the first one on ties."""
     return ops.argmax(y, -1)
 
 
 def accuracy(y_true: Any, y_pred: Any) -> Tensor:
-    """Return 1 where both are equal, else 0: for predictions that are classes themselves.
+    """Return 1 where both are equal, else 0: for predictions that are class labels.
 
     >>> accuracy([1, 2, 3], [1, 2, 0])
     tensor([1., 1., 0.], dtype=float32)
@@ -36,7 +37,7 @@ def accuracy(y_true: Any, y_pred: Any) -> Tensor:
 
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
-    """Return 1 where a prediction is above `threshold` and the target 1, or neither; else 0.
+    """Return 1 where a prediction is above `threshold` just if the target is 1, else 0.
 
     >>> binary_accuracy([[1.0], [0.0], [1.0]], [[0.9], [0.2], [0.5]])
     tensor([[1.], [1.], [0.]], dtype=float32)
@@ -46,7 +47,7 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
 
 
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
-    """Return 1 where the largest score is that of the true class; targets are one-hot.
+    """Return 1 where the true class has the largest score; targets are one-hot.
 
     >>> categorical_accuracy([[0, 1], [1, 0]], [[0.2, 0.8], [0.4, 0.6]])
     tensor([1., 0.], dtype=float32)
@@ -55,17 +56,17 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
 
 
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
-    """Return 1 where the largest score is that of the true class; targets are its numbers.
+    """Return 1 where the true class has the largest score; targets are class indices.
 
     >>> sparse_categorical_accuracy([1, 0], [[0.2, 0.8], [0.4, 0.6]])
     tensor([1., 0.], dtype=float32)
     """
-    y_true, y_pred = _numbers(y_true, y_pred)
+    y_true, y_pred = _indices(y_true, y_pred)
     return _equal(y_true, ops.cast(_label(y_pred), y_true.dtype))
 
 
-def _numbers(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
-    """Return the numbers of classes, without a last axis of 1, in the dtype of the scores."""
+def _indices(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
+    """Return the class indices, without a last axis of 1, in the scores' dtype, and the scores."""
     y_pred = as_tensor(y_pred)
     y_true = ops.cast(y_true, y_pred.dtype)
     single = y_true.ndim > 1 and y_true.shape[-1] == 1
@@ -73,7 +74,7 @@ def _numbers(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
 
 
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:
-    """Return 1 where fewer than `k` scores are above that of the true class; one-hot targets.
+    """Return 1 where fewer than `k` scores exceed the true class's score; targets are one-hot.
 
     >>> top_k_categorical_accuracy([[0, 0, 1], [0, 1, 0]], [[0.1, 0.9, 0.8], [0.3, 0.1, 0.2]], k=2)
     tensor([1., 0.], dtype=float32)
@@ -84,75 +85,87 @@ def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:
 def sparse_top_k_categorical_accuracy(
     y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False
 ) -> Tensor:
-    """Return 1 where fewer than `k` scores are above that of the true class, given by number.
+    """Return 1 where fewer than `k` scores exceed the true class's score; targets are indices.
 
-    With `from_sorted_ids` predictions are not scores, but numbers of classes, the best first.
+    With `from_sorted_ids`, predictions are not scores but class indices, the best first.
 
     >>> sparse_top_k_categorical_accuracy([2, 1], [[0.1, 0.9, 0.8], [0.3, 0.1, 0.2]], k=2)
     tensor([1., 0.], dtype=float32)
     """
-    y_true, y_pred = _numbers(y_true, y_pred)
-    pair(y_true, y_pred[..., 0])
+    y_true, y_pred = _indices(y_true, y_pred)
+    same_shapes(y_true, y_pred[..., 0])
     y_true = ops.expand_dims(y_true, -1)
     if from_sorted_ids:
         return ops.max(ops.cast(ops.equal(y_true, y_pred[..., :k]), floatx()), -1)
     is_true = ops.equal(y_true, np.arange(y_pred.shape[-1]))
-    is_true = ops.logical_and(is_true, ops.equal(y_pred, y_pred))  # NaN is no score
+    is_true = ops.logical_and(is_true, ops.equal(y_pred, y_pred))  # a NaN score never counts
     score = ops.max(ops.where(is_true, y_pred, -np.inf), -1, keepdims=True)
     above = ops.sum(ops.cast(y_pred > score, floatx()), -1)
     return ops.cast(above < k, floatx())
 
 
-Accuracy = mean_of(accuracy, direction="up")
-CategoricalAccuracy = mean_of(categorical_accuracy, direction="up")
-SparseCategoricalAccuracy = mean_of(sparse_categorical_accuracy, direction="up")
+class _Accuracy(MeanMetricWrapper):
+    """Base of the metrics here: a larger value is better."""
+
+    _direction = "up"
 
 
-class BinaryAccuracy(MeanMetricWrapper):
-    """How often predictions are above `threshold` where targets are 1, and not where they are 0.
+class Accuracy(_Accuracy, function=accuracy, arguments="name dtype"):
+    """The mean over samples of `accuracy`; parameters as for `Metric`.
+
+    >>> Accuracy()([1, 2, 3, 4], [1, 2, 3, 0])
+    tensor(0.75, dtype=float32)
+    """
+
+
+class CategoricalAccuracy(_Accuracy, function=categorical_accuracy, arguments="name dtype"):
+    """The mean over samples of `categorical_accuracy`; parameters as for `Metric`.
+
+    >>> CategoricalAccuracy()([[0, 1], [1, 0]], [[0.2, 0.8], [0.4, 0.6]])
+    tensor(0.5, dtype=float32)
+    """
+
+
+class SparseCategoricalAccuracy(
+    _Accuracy, function=sparse_categorical_accuracy, arguments="name dtype"
+):
+    """The mean over samples of `sparse_categorical_accuracy`; parameters as for `Metric`.
+
+    >>> SparseCategoricalAccuracy()([1, 0], [[0.2, 0.8], [0.4, 0.6]])
+    tensor(0.5, dtype=float32)
+    """
+
+
+class BinaryAccuracy(_Accuracy, function=binary_accuracy, arguments="name dtype threshold"):
+    """The share of predictions on the target's side of `threshold`: above it for 1, else for 0.
 
     >>> BinaryAccuracy()([[1], [1], [0], [0]], [[0.98], [1.0], [0.0], [0.6]])
     tensor(0.75, dtype=float32)
     """
 
-    _direction = "up"
 
-    def __init__(
-        self, name: str | None = "binary_accuracy", dtype: Any = None, threshold: float = 0.5
-    ) -> None:
-        super().__init__(binary_accuracy, name, dtype, threshold=threshold)
-
-
-class TopKCategoricalAccuracy(MeanMetricWrapper):
-    """How often the true class is among the `k` of the largest scores; targets are one-hot.
+class TopKCategoricalAccuracy(
+    _Accuracy, function=top_k_categorical_accuracy, arguments="k name dtype"
+):
+    """The share of samples whose true class has one of the `k` largest scores; one-hot targets.
 
     >>> TopKCategoricalAccuracy(k=2)([[0, 0, 1], [0, 1, 0]], [[0.1, 0.9, 0.8], [0.3, 0.1, 0.2]])
     tensor(0.5, dtype=float32)
     """
 
-    _direction = "up"
 
-    def __init__(
-        self, k: int = 5, name: str | None = "top_k_categorical_accuracy", dtype: Any = None
-    ) -> None:
-        super().__init__(top_k_categorical_accuracy, name, dtype, k=k)
-
-
-class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
-    """How often the true class is among the `k` of the largest scores; targets are its numbers.
+class SparseTopKCategoricalAccuracy(
+    _Accuracy, function=sparse_top_k_categorical_accuracy, arguments="k name dtype from_sorted_ids"
+):
+    """The share of samples whose true class, an index, has one of the `k` largest scores.
 
     >>> SparseTopKCategoricalAccuracy(k=2)([2, 1], [[0.1, 0.9, 0.8], [0.3, 0.1, 0.2]])
     tensor(0.5, dtype=float32)
     """
 
-    _direction = "up"
-
-    def __init__(
-        self,
-        k: int = 5,
-        name: str | None = "sparse_top_k_categorical_accuracy",
-        dtype: Any = None,
-        from_sorted_ids: bool = False,
-    ) -> None:
-        options = {"from_sorted_ids": True} if from_sorted_ids else {}
-        super().__init__(sparse_top_k_categorical_accuracy, name, dtype, k=k, **options)
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments by name; `from_sorted_ids` only if set, as Keras."""
+        config = super().get_config()
+        if not config["from_sorted_ids"]:
+            del config["from_sorted_ids"]
+        return config

@@ -1,6 +1,6 @@
-"""Metrics of how far predictions are from their targets: losses that are watched, and R2.
+"""Metrics of prediction errors: losses as metrics, the root mean squared error, and R2.
 
-Imports `base.py`, `losses.py`. Read next: `__init__.py`, where metrics are looked up.
+Imports `base.py`, `../losses/`. Read next: `lookup.py`.
 """
 
 from __future__ import annotations
@@ -12,69 +12,96 @@ import numpy as np
 
 from .. import losses, ops
 from ..engine.tensor import Tensor, no_grad
-from .base import Mean, MeanMetricWrapper, Metric, mean_of, pair
-
-MeanSquaredError = mean_of(losses.mean_squared_error)
-MeanAbsoluteError = mean_of(losses.mean_absolute_error)
-MeanAbsolutePercentageError = mean_of(losses.mean_absolute_percentage_error)
-MeanSquaredLogarithmicError = mean_of(losses.mean_squared_logarithmic_error)
-LogCoshError = mean_of(losses.log_cosh, "LogCoshError", "logcosh")
+from ..losses.base import same_shapes
+from .base import Mean, MeanMetricWrapper, Metric
 
 
-class BinaryCrossentropy(MeanMetricWrapper):
+class MeanSquaredError(
+    MeanMetricWrapper, function=losses.mean_squared_error, arguments="name dtype"
+):
+    """The mean over samples of `losses.mean_squared_error`; parameters as for `Metric`.
+
+    >>> MeanSquaredError()([[0.0], [0.0]], [[1.0], [3.0]])
+    tensor(5., dtype=float32)
+    """
+
+
+class MeanAbsoluteError(
+    MeanMetricWrapper, function=losses.mean_absolute_error, arguments="name dtype"
+):
+    """The mean over samples of `losses.mean_absolute_error`; parameters as for `Metric`.
+
+    >>> MeanAbsoluteError()([[0.0], [0.0]], [[1.0], [3.0]])
+    tensor(2., dtype=float32)
+    """
+
+
+class MeanAbsolutePercentageError(
+    MeanMetricWrapper, function=losses.mean_absolute_percentage_error, arguments="name dtype"
+):
+    """The mean over samples of `losses.mean_absolute_percentage_error`; parameters as for `Metric`.
+
+    >>> MeanAbsolutePercentageError()([[1.0], [2.0]], [[1.0], [4.0]])
+    tensor(50., dtype=float32)
+    """
+
+
+class MeanSquaredLogarithmicError(
+    MeanMetricWrapper, function=losses.mean_squared_logarithmic_error, arguments="name dtype"
+):
+    """The mean over samples of `losses.mean_squared_logarithmic_error`; parameters as for `Metric`.
+
+    >>> MeanSquaredLogarithmicError()([[1.0], [2.0]], [[1.0], [2.0]])
+    tensor(0., dtype=float32)
+    """
+
+
+class LogCoshError(
+    MeanMetricWrapper, function=losses.log_cosh, arguments="name dtype", name="logcosh"
+):
+    """The mean over samples of `losses.log_cosh`; parameters as for `Metric`.
+
+    >>> LogCoshError()([[1.0], [2.0]], [[1.0], [2.0]])
+    tensor(0., dtype=float32)
+    """
+
+
+class BinaryCrossentropy(
+    MeanMetricWrapper,
+    function=losses.binary_crossentropy,
+    arguments="name dtype from_logits label_smoothing",
+    label_smoothing=0,
+):
     """The mean of `losses.binary_crossentropy`: targets are 0 or 1, predictions probabilities.
 
     >>> BinaryCrossentropy()([[1.0], [0.0]], [[0.5], [0.5]])  # log(2)
     tensor(0.6931472, dtype=float32)
     """
 
-    def __init__(
-        self,
-        name: str | None = "binary_crossentropy",
-        dtype: Any = None,
-        from_logits: bool = False,
-        label_smoothing: float = 0,
-    ) -> None:
-        options = {"from_logits": from_logits, "label_smoothing": label_smoothing}
-        super().__init__(losses.binary_crossentropy, name, dtype, **options)
 
-
-class CategoricalCrossentropy(MeanMetricWrapper):
+class CategoricalCrossentropy(
+    MeanMetricWrapper,
+    function=losses.categorical_crossentropy,
+    arguments="name dtype from_logits label_smoothing axis",
+    label_smoothing=0,
+):
     """The mean of `losses.categorical_crossentropy`: targets are one-hot.
 
     >>> CategoricalCrossentropy()([[0.0, 1.0]], [[0.5, 0.5]])
     tensor(0.6931472, dtype=float32)
     """
 
-    def __init__(
-        self,
-        name: str | None = "categorical_crossentropy",
-        dtype: Any = None,
-        from_logits: bool = False,
-        label_smoothing: float = 0,
-        axis: int = -1,
-    ) -> None:
-        options = {"from_logits": from_logits, "label_smoothing": label_smoothing, "axis": axis}
-        super().__init__(losses.categorical_crossentropy, name, dtype, **options)
 
-
-class SparseCategoricalCrossentropy(MeanMetricWrapper):
-    """The mean of `losses.sparse_categorical_crossentropy`: targets are the numbers of classes.
+class SparseCategoricalCrossentropy(
+    MeanMetricWrapper,
+    function=losses.sparse_categorical_crossentropy,
+    arguments="name dtype from_logits ignore_class axis",
+):
+    """The mean of `losses.sparse_categorical_crossentropy`: targets are class indices.
 
     >>> SparseCategoricalCrossentropy()([1], [[0.5, 0.5]])
     tensor(0.6931472, dtype=float32)
     """
-
-    def __init__(
-        self,
-        name: str | None = "sparse_categorical_crossentropy",
-        dtype: Any = None,
-        from_logits: bool = False,
-        ignore_class: int | None = None,
-        axis: int = -1,
-    ) -> None:
-        options = {"from_logits": from_logits, "ignore_class": ignore_class, "axis": axis}
-        super().__init__(losses.sparse_categorical_crossentropy, name, dtype, **options)
 
 
 class RootMeanSquaredError(Mean):
@@ -94,7 +121,7 @@ class RootMeanSquaredError(Mean):
     ) -> None:
         """Add the squared errors of a batch."""
         with no_grad():
-            y_true, y_pred = pair(y_true, y_pred, self.dtype)
+            y_true, y_pred = same_shapes(y_true, y_pred, self.dtype)
             super().update_state(ops.square(y_pred - y_true), sample_weight)
 
     def result(self) -> Tensor:
@@ -106,23 +133,24 @@ class R2Score(Metric):
     """The coefficient of determination: the share of the targets' variance that is predicted.
 
     That is ``1 - sum((y_true - y_pred) ** 2) / sum((y_true - mean(y_true)) ** 2)`` for each output.
-    It is 1 if predictions are exact, 0 if they are as good as the mean, below if they are worse; 0
-    where all targets are the same, and NaN where in addition they are hit, or there are no samples.
+    It is 1 for exact predictions, 0 for predictions as good as the mean, and negative for worse
+    ones. It is 0 where all targets are equal, and NaN where they are also predicted exactly, or
+    where there are no samples.
 
     Parameters
     ----------
     class_aggregation : "uniform_average", "variance_weighted_average" or None
-        How the scores of the outputs, the last axis, become one; None leaves them apart.
+        How the scores of the outputs, along the last axis, are averaged; None: not at all.
     num_regressors : int
-        If not 0, the score is adjusted for the number of independent variables.
+        If not 0, the score is adjusted for this number of independent variables.
     name, dtype
         See `Metric`.
 
     Raises
     ------
     ValueError
-        For another `class_aggregation`, a negative `num_regressors`, and samples without the shape
-        (samples, outputs).
+        For another `class_aggregation`, a negative `num_regressors`, and samples of another shape
+        than (samples, outputs).
 
     >>> R2Score()([[1.0], [4.0], [3.0]], [[2.0], [4.0], [4.0]])
     tensor(0.57142854, dtype=float32)
@@ -171,7 +199,7 @@ class R2Score(Metric):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add the sums of a batch."""
         with no_grad():
-            y_true, y_pred = pair(y_true, y_pred, self.dtype)
+            y_true, y_pred = same_shapes(y_true, y_pred, self.dtype)
             self._build(y_true.shape, y_pred.shape)
             weight = ops.cast(1.0 if sample_weight is None else sample_weight, self.dtype)
             weight = ops.expand_dims(weight, 1) if weight.ndim == 1 else weight
@@ -185,7 +213,7 @@ class R2Score(Metric):
     def result(self) -> Tensor:
         """Return the score of all samples since `reset_state`, a vector without aggregation."""
         if not self._built:
-            raise ValueError("R2Score.result: expected samples first, by update_state.")
+            raise ValueError("R2Score.result: call update_state with samples first.")
         with np.errstate(divide="ignore", invalid="ignore"):
             total = self.squared_sum - self.sum * (self.sum / self.count)
             scores = 1 - self.total_mse / total
@@ -197,21 +225,13 @@ class R2Score(Metric):
         return self._adjusted(score) if self.num_regressors else score
 
     def _adjusted(self, score: Tensor) -> Tensor:
-        """Return the score as it is for so many independent variables (Theil's adjustment)."""
+        """Return the adjusted R2 (Theil) for `num_regressors` independent variables."""
         n, p = float(self.num_samples), self.num_regressors
         if p >= n - 1:
             warnings.warn(
-                f"R2Score: the score is not adjusted, as that takes more samples than {p + 1} for "
-                f"num_regressors={p}, received {n:.0f}.",
+                f"R2Score: the score is not adjusted: num_regressors={p} needs more than {p + 1} "
+                f"samples, received {n:.0f}.",
                 stacklevel=3,
             )
             return score
         return 1 - (1 - score) * ((n - 1) / (n - p - 1))
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "class_aggregation": self.class_aggregation,
-            "num_regressors": self.num_regressors,
-        }

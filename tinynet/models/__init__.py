@@ -2,7 +2,8 @@
 
 from ..saving import load_model, save_model
 from .cloning import clone_model, model_from_json
-from .functional import Functional, Model
+from .functional import Functional
+from .model import Model
 from .sequential import Sequential
 
 __all__ = [

@@ -6,167 +6,18 @@ then `sequential.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from .. import ops, tree
-from ..callbacks.progbar import write
-from ..configs.serialization import CustomObjectScope, publish
+from ..configs.lookup import publish
+from ..configs.serialization import CustomObjectScope
 from ..engine.tensor import Tensor
 from ..layers.base import Layer
 from ..layers.core import InputLayer
 from ..layers.symbolic import KerasTensor
-from ..saving import Saved
 from . import graph
-from .summary import summary_text
-
-
-class Model(Saved):
-    """A network: ``Model(inputs, outputs)``, or a subclass with layers and a `call`.
-
-    Parameters
-    ----------
-    inputs, outputs : KerasTensor, or lists or dicts of them
-        The placeholders that a graph of layer calls leads from and to. Any graph without cycles;
-        a layer may be called several times and then shares its weights.
-    name : str, optional
-
-    Raises
-    ------
-    ValueError
-        When something else is passed, the outputs are not connected to the inputs, or two layers
-        have one name.
-
-    >>> import tinynet as tn
-    >>> inputs = tn.Input(shape=[1])
-    >>> model = Model(inputs, tn.layers.Dense(1, use_bias=False)(inputs))
-    >>> model.count_params(), model.output_shape
-    (1, (None, 1))
-    """
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        is_graph = args or "inputs" in kwargs or "outputs" in kwargs
-        return super().__new__(Functional if cls is Model and is_graph else cls, *args, **kwargs)
-
-    def __init__(self, *, name: str | None = None, trainable: bool = True, **kwargs: Any) -> None:
-        super().__init__(name=name, trainable=trainable, **kwargs)
-
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """Return the layer of this name, or at this place among `layers`.
-
-        Raises
-        ------
-        ValueError
-            When there is none, or both or neither are given.
-        """
-        if (name is None) == (index is None):
-            problem = "Provide either a layer name or layer index at `get_layer`."
-            raise ValueError(problem if name is None else f"{problem} Received: {index=}, {name=}.")
-        if index is not None:
-            if not -len(self.layers) <= index < len(self.layers):
-                raise ValueError(
-                    f"Was asked to retrieve layer at index {index} but model only has "
-                    f"{len(self.layers)} layers."
-                )
-            return self.layers[index]
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        names = [layer.name for layer in self.layers]
-        raise ValueError(f"No such layer: {name}. Existing layers are: {names}.")
-
-    def summary(
-        self,
-        line_length: int | None = None,
-        positions: Sequence[float] | None = None,
-        print_fn: Callable[[str], Any] | None = None,
-        expand_nested: bool = False,
-        show_trainable: bool = False,
-        layer_range: Sequence[str] | None = None,
-    ) -> None:
-        """Print a table of the layers, their output shapes and numbers of weights.
-
-        In a graph that is no line of layers a further column says what each layer is called on.
-
-        Parameters
-        ----------
-        line_length : int, optional
-            By default the terminal's width less 4, at most 88, or 108 for a graph.
-        positions : list of float, optional
-            Where each column ends, as a share of the line.
-        print_fn : function of the whole text, optional
-            Called instead of `print`.
-        expand_nested : bool
-            Whether to list the layers of models within, too.
-        show_trainable : bool
-            Whether to say which layers train.
-        layer_range : two names of layers, optional
-            Or patterns of them: the first and the last to be listed.
-
-        Raises
-        ------
-        ValueError
-            When there is no room for the columns; for positions that are not one for each column;
-            for a range of layers that are not there.
-        """
-        text = summary_text(
-            self, line_length, positions, expand_nested, show_trainable, layer_range
-        )
-        (print_fn or write)(text)
-
-    # -- configs and files ------------------------------------------------------------------------
-
-    @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Return a model, of new weights, made from what `get_config` returned."""
-        with CustomObjectScope(custom_objects):
-            if cls is Model and "input_layers" in config:
-                return Functional.from_config(config)
-            return super().from_config(config)
-
-    def export(
-        self,
-        filepath: Any,
-        format: str = "tf_saved_model",
-        verbose: bool | None = None,
-        input_signature: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Write what `predict` computes to a file that does without tinynet.
-
-        Parameters
-        ----------
-        filepath : str or path
-            A file that is there is replaced, whole or not at all.
-        format : "numpy" or "onnx"
-            A Python file that needs NumPy alone, with a function ``predict`` that gives the same
-            numbers to the last bit; or an ONNX model (this needs the extra ``onnx``).
-        verbose : bool, optional
-            Whether to say that the file was written, which is so by default.
-        input_signature : list of placeholders or arrays, optional
-            The shapes of the inputs, where the model does not know them itself.
-        opset_version : int, optional
-            Of ONNX, 18 by default.
-
-        Raises
-        ------
-        ValueError
-            For other formats; for a model that is not built; when a prediction depends on the
-            number of samples, or the format cannot express what the model computes.
-
-        >>> import os, runpy, tempfile, tinynet as tn
-        >>> model = tn.Sequential([tn.Input((2,)), tn.layers.Dense(1, kernel_initializer="ones")])
-        >>> path = os.path.join(tempfile.mkdtemp(), "sum.py")
-        >>> model.export(path, format="numpy", verbose=False)
-        >>> runpy.run_path(path)["predict"]([[1.0, 2.0], [3.0, 4.0]])
-        array([[3.],
-               [7.]], dtype=float32)
-        """
-        from ..export import export  # seldom needed, so not loaded before
-
-        export(self, filepath, format, verbose, input_signature, **kwargs)
+from .model import Model
 
 
 class Functional(Model):
@@ -214,6 +65,10 @@ class Functional(Model):
     def output_shape(self) -> Any:
         """The shape of the output, or a list of the outputs' shapes."""
         return _alone([x.shape for x in self.outputs])
+
+    @property
+    def graph(self) -> Any:
+        return self
 
     @property
     def output_names(self) -> list[str]:
@@ -295,5 +150,5 @@ def _alone(things: Any) -> Any:
     return things[0] if isinstance(things, (list, tuple)) and len(things) == 1 else things
 
 
-publish("keras", Model)
+Model._functional = Functional
 publish("keras.src.models.functional", Functional)

@@ -10,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from .. import tree
-from ..configs.serialization import deserialize_keras_object, place, serialize_keras_object
+from ..configs.serialization import deserialize_keras_object, location, serialize_keras_object
 from ..layers.base import Layer
 from ..layers.core import Input, InputLayer
 from ..layers.symbolic import KerasTensor, Node
@@ -142,12 +142,12 @@ def from_config(config: dict[str, Any], models: tuple[type, ...]) -> tuple[Any, 
     for data in config["layers"]:
         name = data["name"]
         if name in layers:
-            raise ValueError(f"Two layers are called {name!r}{place()}.")
+            raise ValueError(f"Two layers are called {name!r}{location()}.")
         layers[name] = layer = deserialize_keras_object(data)
         if isinstance(layer, InputLayer):
             made[name, 0] = [layer.output]
         elif not isinstance(layer, Layer):
-            raise ValueError(f"{name!r}{place()} is no layer, but {layer!r}.")
+            raise ValueError(f"{name!r}{location()} is no layer, but {layer!r}.")
         for number, call in enumerate(data["inbound_nodes"]):
             before = {(name, number - 1)} if number else set()
             calls[name, number] = call
@@ -155,12 +155,14 @@ def from_config(config: dict[str, Any], models: tuple[type, ...]) -> tuple[Any, 
     try:
         order = list(TopologicalSorter(needed).static_order())
     except CycleError as error:
-        raise ValueError(f"Layers need each other's outputs{place()}: {error.args[1]}.") from None
+        raise ValueError(
+            f"Layers need each other's outputs{location()}: {error.args[1]}."
+        ) from None
 
     def tensor(history: Any, first: int = 0) -> KerasTensor:
         name, number, output = history
         if (name, number - first) not in made:
-            raise ValueError(f"There is no call {number} of a layer {name!r}{place()}.")
+            raise ValueError(f"There is no call {number} of a layer {name!r}{location()}.")
         return made[name, number - first][output]
 
     def triple(history: Any) -> KerasTensor:

@@ -9,16 +9,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import tree
+from ..configs.lookup import publish
 from ..configs.serialization import (
     CustomObjectScope,
     deserialize_keras_object,
-    publish,
     serialize_keras_object,
 )
 from ..layers.base import Layer
 from ..layers.core import InputLayer
 from ..layers.symbolic import KerasTensor, context, to_shape, within
-from .functional import Functional, Model
+from .functional import Functional
+from .model import Model
 
 
 class Sequential(Model):
@@ -174,6 +175,10 @@ class Sequential(Model):
     def get_build_config(self) -> dict[str, Any] | None:
         """Return the shape of the input, if the model is built."""
         return {"input_shape": self._entrance.batch_shape} if self.built else None  # type: ignore[union-attr]
+
+    @property
+    def graph(self) -> Any:
+        return self._graph
 
     def _defined(self, attribute: str) -> Any:
         if self._graph is None:

@@ -1,4 +1,4 @@
-"""Adam and AdamW. Imports `base.py`. Read next: `../models.py`."""
+"""Adam and AdamW. Imports `base.py`. Read next: `lookup.py`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from .base import Optimizer, Slots, float32, taking_common
 
 
 class Adam(Optimizer):
-    """Adam: steps along a mean of past gradients, scaled by a mean of their squares.
+    """Adam: a moving average of the gradients, scaled by a moving average of their squares.
 
     With ``m += (g - m) * (1 - beta_1)`` and ``u += (g * g - u) * (1 - beta_2)`` it does
-    ``w -= a * m / (sqrt(u) + epsilon)``. Both means begin at 0, which
-    ``a = learning_rate * sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t)`` makes up for at step t
-    (Kingma and Ba, 2015, the form before section 2.1; where epsilon stands is Keras's choice).
-    With `amsgrad` the largest u so far takes its place (Reddi et al., 2018).
+    ``w -= a * m / (sqrt(u) + epsilon)``. Both averages start at 0; the factor
+    ``a = learning_rate * sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t)`` corrects this bias at step t
+    (Kingma and Ba, 2015, the form before section 2.1; the place of epsilon is Keras's). With
+    `amsgrad`, the largest u so far replaces u (Reddi et al., 2018).
 
     Parameters
     ----------
     learning_rate : float
     beta_1, beta_2 : float in [0, 1)
-        The share of the past in either mean.
+        The decays of the two moving averages.
     epsilon : float
     amsgrad : bool
     weight_decay, clipnorm, clipvalue, global_clipnorm, name
@@ -38,6 +38,8 @@ class Adam(Optimizer):
     """
 
     slots: tuple[tuple[str, ...], ...] = (("momentum", "velocity"),)
+
+    _unwatched = Optimizer._unwatched | {"_corrections"}
 
     @taking_common
     def __init__(
@@ -56,9 +58,13 @@ class Adam(Optimizer):
         self.beta_1, self.beta_2 = float(beta_1), float(beta_2)
         self.epsilon = epsilon
         self.amsgrad = bool(amsgrad)
-        self._corrections: dict[int, float] = {}
         if amsgrad:
             self.slots = (*self.slots, ("velocity_hat",))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in ("beta_1", "beta_2"):
+            self._corrections: dict[int, float] = {}  # by step
 
     def scalars(self, step: int, learning_rate: float) -> dict[str, float]:
         """Return the learning rate, and its bias-corrected form `alpha`."""
@@ -68,13 +74,13 @@ class Adam(Optimizer):
         return {"learning_rate": learning_rate, "alpha": alpha}
 
     def corrections(self, step: int) -> dict[str, str]:
-        """Return how `alpha` makes up for the means' beginning at 0."""
+        """Return the formula of `alpha`, which corrects the bias of averages that start at 0."""
         first, second = f"1 - {self.beta_1:.6g} ** {step}", f"1 - {self.beta_2:.6g} ** {step}"
         return {"alpha": f"learning_rate * sqrt({second}) / ({first})"}
 
     def _corrections_from(self, step: int) -> dict[int, float]:
-        """Return sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t) for some steps t from `step` on."""
-        # Rounded where Keras rounds: at the first steps 1 - beta_2 ** t loses digits in float32.
+        """Return sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t) for the next 256 steps t from `step`."""
+        # Rounded where Keras rounds: in the first steps 1 - beta_2 ** t loses digits in float32.
         t = np.arange(step, step + 256)
         first, second = (
             np.float32(1) - (float32(beta) ** t).astype("float32")
@@ -86,7 +92,7 @@ class Adam(Optimizer):
     def update(
         self, param: Tensor, grad: Tensor, slots: Slots, scalars: dict[str, Any]
     ) -> tuple[Tensor, Slots]:
-        """Return the parameter after the step, and both means."""
+        """Return the parameter after the step, and its slots."""
         m, u = slots["momentum"], slots["velocity"]
         m = m + (grad - m) * (1.0 - self.beta_1)
         u = u + (grad * grad - u) * (1.0 - self.beta_2)
@@ -95,23 +101,13 @@ class Adam(Optimizer):
             new["velocity_hat"] = u = ops.maximum(slots["velocity_hat"], u)
         return param - m * scalars["alpha"] / (ops.sqrt(u) + self.epsilon), new
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments; the learning rate as it is now."""
-        return {
-            **super().get_config(),
-            "beta_1": self.beta_1,
-            "beta_2": self.beta_2,
-            "epsilon": self.epsilon,
-            "amsgrad": self.amsgrad,
-        }
-
 
 class AdamW(Adam):
-    """Adam with weight decay, which is taken off the weights themselves and not off gradients.
+    """Adam with decoupled weight decay: it shrinks the weights and does not change the gradients.
 
     Before each step ``w -= learning_rate * weight_decay * w`` (Loshchilov and Hutter, "Decoupled
-    weight decay regularization", 2019). Any optimizer here does so with `weight_decay`; this one
-    has a default for it. ValueError for None.
+    weight decay regularization", 2019). Every optimizer does this if `weight_decay` is given;
+    AdamW has a default for it. ValueError for None.
 
     >>> import tinynet as tn
     >>> w = tn.Variable([1.0, 1.0])

@@ -6,7 +6,7 @@ learning rate, bias corrections) is computed in Python's floats, rounded to floa
 does, and passed in as `scalars`. `apply` runs the function on variables, on all of one dtype
 together.
 
-Imports the engine, `registry.py`. Read next: `sgd.py`, then `adam.py`.
+Imports the engine and `configs/`. Read next: `sgd.py`, then `adam.py`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import math
 import re
 import warnings
 from collections.abc import Iterable, Sequence
-from functools import wraps
-from inspect import Signature, signature
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from .. import ops
 from ..compiler.record import label
-from ..configs import lookup as registry
+from ..configs.configurable import Configurable, with_parameters
+from ..configs.lookup import automatic_name
 from ..engine.tensor import Tensor, no_grad, wrap
 from ..engine.variable import Memory, Variable
 from .schedules import LearningRateSchedule, deserialize, serialize
@@ -36,77 +36,65 @@ def float32(x: float) -> float:
     return float(np.float32(x))
 
 
-class Group:
-    """Parameters of one dtype, and their slots, each in one memory: one update serves them all."""
+class ParameterGroup:
+    """Parameters of one dtype, and their slots, each in one flat memory: one update for all.
+
+    Attributes
+    ----------
+    positions : list of int, the positions of the parameters among the optimizer's variables
+    params : list of Variable
+    memories : list of Memory, that of the parameters, then one for each slot
+    """
 
     def __init__(self, params: dict[int, Variable], slots: dict[str, list[Variable]]) -> None:
-        self.places = list(params)  # among all variables of the optimizer
+        self.positions = list(params)
         self.params = list(params.values())
-        self.clock = [0]
-        self.memory = Memory(self.params, self.clock)
-        self.slots = {name: Memory(variables, self.clock) for name, variables in slots.items()}
-
-    def living(self) -> Memory:
-        """Return the memory of the parameters, a new one if some have moved to another."""
-        if not self.memory.holds_all():
-            self.memory = Memory(self.params, self.clock)
-        return self.memory
-
-    def step(self, optimizer: Optimizer, grads: dict[int, Tensor], scalars: dict[str, Any]) -> None:
-        """Update those parameters whose places are among `grads`."""
-        self.living()
-        for place, members, decays in self._runs(optimizer, grads):
-            flat = np.concatenate([grads[i].data.reshape(-1) for i in members])
-            param = wrap(self.memory.array[place])
-            before = {name: wrap(memory.array[place]) for name, memory in self.slots.items()}
-            after, slots = optimizer.stepped(param, wrap(flat), before, scalars, decays)
-            self.memory.array[place] = after.data
-            for name, memory in self.slots.items():
-                memory.array[place] = slots[name].data
-        self.clock[0] += 1
+        self.slots = list(slots)
+        self.memories = [Memory(self.params), *map(Memory, slots.values())]
 
     def updated(
         self,
         optimizer: Optimizer,
-        flat: dict[str, Tensor],
+        flat: Sequence[Tensor],
         grads: dict[int, Tensor],
         scalars: dict[str, Any],
     ) -> list[Tensor]:
-        """Return the new parameters and slots, flat, as a function of flat ones (``""``, slots)."""
-        pieces: dict[str, list[Tensor]] = {name: [] for name in flat}
-        done = 0
-        size = flat[""].shape[0]
-        for place, members, decays in self._runs(optimizer, grads):
-            start, stop, _ = place.indices(size)
-            parts = [ops.reshape(grads[i], (grads[i].size,)) for i in members]
-            old = {name: t if stop - start == size else t[place] for name, t in flat.items()}
-            param = old.pop("")
-            grad = label(ops.concatenate(parts), "gradients")
-            param, slots = optimizer.stepped(param, grad, old, scalars, decays)
-            for name, new in {"": param, **slots}.items():
-                pieces[name] += [flat[name][done:start]] * (start > done) + [new]
-            done = stop
-        for name, found in pieces.items():
-            found += [flat[name][done:]] * (done < size)
-        return [
-            found[0] if len(found) == 1 else ops.concatenate(found) for found in pieces.values()
-        ]
+        """Return the new parameters and slots, each flat, as a pure function of the old ones.
 
-    def _runs(
+        `grads` are by positions; parameters without a gradient stay as they are, and their slots.
+        """
+        pieces: list[list[Tensor]] = [[] for _ in flat]
+        done, size = 0, flat[0].shape[0]
+        for stretch, members, decays in self._stretches(optimizer, grads):
+            start, stop, _ = stretch.indices(size)
+            parts = [ops.reshape(grads[i], (grads[i].size,)) for i in members]
+            param, *old = flat if stop - start == size else [t[stretch] for t in flat]
+            grad = label(ops.concatenate(parts), "gradients")
+            slots = dict(zip(self.slots, old, strict=True))
+            param, slots = optimizer.stepped(param, grad, slots, scalars, decays)
+            new = [param, *(slots[name] for name in self.slots)]
+            for found, t, part in zip(pieces, flat, new, strict=True):
+                found += [t[done:start]] * (start > done) + [part]
+            done = stop
+        for found, t in zip(pieces, flat, strict=True):
+            found += [t[done:]] * (done < size)
+        return [found[0] if len(found) == 1 else ops.concatenate(found) for found in pieces]
+
+    def _stretches(
         self, optimizer: Optimizer, grads: dict[int, Tensor]
     ) -> list[tuple[slice, list[int], bool]]:
-        """Return stretches of memory that are updated alike: slice, places, whether they decay.
+        """Return the stretches of memory that are updated alike: slice, positions, do they decay?
 
         All of it is one stretch, unless some gradients are missing or some weights do not decay.
         """
         decays = [optimizer.decays(v) for v in self.params]
-        if len(set(decays)) == 1 and all(i in grads for i in self.places):
-            return [(slice(None), self.places, decays[0])]
-        rows = zip(self.memory.slices, self.places, decays, strict=True)
-        return [(place, [i], decay) for place, i, decay in rows if i in grads]
+        if len(set(decays)) == 1 and all(i in grads for i in self.positions):
+            return [(slice(None), self.positions, decays[0])]
+        rows = zip(self.memories[0].slices, self.positions, decays, strict=True)
+        return [(stretch, [i], decay) for stretch, i, decay in rows if i in grads]
 
 
-class Optimizer:
+class Optimizer(Configurable):
     """Base of optimizers: subclass it with `slots` and `update`.
 
     Parameters
@@ -133,9 +121,22 @@ class Optimizer:
         Assign a number to change it, or a schedule or function to replace it.
     """
 
+    _config_first = (
+        *("name", "learning_rate", "weight_decay", "clipnorm", "global_clipnorm", "clipvalue"),
+        *("use_ema", "ema_momentum", "ema_overwrite_frequency", "loss_scale_factor"),
+        "gradient_accumulation_steps",
+    )
+    # Keras's options that are not supported, with the values that turn them off.
+    use_ema, ema_momentum, ema_overwrite_frequency = False, 0.99, None
+    loss_scale_factor = gradient_accumulation_steps = None
+
     # Names of slots, in the order in which Keras saves them: variable by variable those of one
     # group, then the next group.
     slots: tuple[tuple[str, ...], ...] = ()
+
+    _unwatched = frozenset(
+        {"iterations", "learning_rate", "_rate", "built", "_params", "_slots", "groups"}
+    )
 
     def __init__(
         self,
@@ -154,15 +155,12 @@ class Optimizer:
     ) -> None:
         if kwargs:
             raise ValueError(f"Argument(s) not recognized: {kwargs}")
-        options = {
-            "use_ema": use_ema or None,
-            "ema_overwrite_frequency": ema_overwrite_frequency,
-            "loss_scale_factor": loss_scale_factor,
-            "gradient_accumulation_steps": gradient_accumulation_steps,
-        }
-        asked = {key: value for key, value in options.items() if value is not None}
-        if asked:
-            raise ValueError(f"{type(self).__name__}: not supported by tinynet: {asked}.")
+        self._refuse_unsupported(
+            use_ema=use_ema or None,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            loss_scale_factor=loss_scale_factor,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+        )
         clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         if sum(c is not None for c in clips.values()) > 1:
             raise ValueError(
@@ -174,15 +172,20 @@ class Optimizer:
                 raise ValueError(f"{key}: expected a number of at least 0, received {value!r}.")
         self.clipnorm, self.clipvalue, self.global_clipnorm = clips.values()
         self.weight_decay = weight_decay
-        self.name = name or registry.unique_name(registry.snake_case(type(self).__name__))
+        self.name = name or automatic_name(self)
         self.iterations = self._state(np.array(0, "int32"), "iteration")
         self._rate: Any = None
         self.learning_rate = learning_rate
-        self._undecayed: tuple[set[Variable], list[str]] = (set(), [])
+        self._undecayed: tuple[frozenset[Variable], tuple[str, ...]] = (frozenset(), ())
         self.built = False  # whether the slots are there
         self._params: dict[Variable, int] = {}
         self._slots: list[dict[str, Variable]] = []
-        self.groups: list[Group] = []
+        self.groups: list[ParameterGroup] = []
+
+    def _refuse_unsupported(self, **options: Any) -> None:
+        given = {key: value for key, value in options.items() if value is not None}
+        if given:
+            raise ValueError(f"{type(self).__name__}: not supported by tinynet: {given}.")
 
     # -- what subclasses define ---------------------------------------------------------------
 
@@ -276,14 +279,31 @@ class Optimizer:
             missing = [v.path for g, v in zip(grads, variables, strict=True) if g is None]
             warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
         self.build(variables)
-        places = [self._place(v) for v, _ in pairs]
-        scalars = self.next_scalars()
+        state = [[wrap(m.current()) for m in group.memories] for group in self.groups]
         with no_grad():
-            clipped = self.clip([g for _, g in pairs])
-            for group in self.groups:
-                group.step(self, dict(zip(places, clipped, strict=True)), scalars)
+            new = self.updated(state, dict(pairs), [self.next_scalars()] * len(state))
+        memories = [memory for group in self.groups for memory in group.memories]
+        for memory, flat in zip(memories, (t for group in new for t in group), strict=True):
+            memory.array[...] = flat.data
+            memory.version += 1
         self.count_step()
         return self.iterations
+
+    def updated(
+        self,
+        state: Sequence[Sequence[Tensor]],
+        grads: dict[Variable, Tensor],
+        scalars: Sequence[dict[str, Any]],
+    ) -> list[list[Tensor]]:
+        """Return the new state of all parameters as a pure function: one step, with clipping.
+
+        `state` has for each of `groups` its flat parameters and slots, `scalars` the numbers of
+        the step (see `scalars`) for each group.
+        """
+        clipped = self.clip(list(grads.values()))
+        mine = {self._position(v): g for v, g in zip(grads, clipped, strict=True)}
+        rows = zip(self.groups, state, scalars, strict=True)
+        return [group.updated(self, flat, mine, numbers) for group, flat, numbers in rows]
 
     def next_scalars(self) -> dict[str, float]:
         """Return the scalars of the next step."""
@@ -293,7 +313,7 @@ class Optimizer:
         """Note that a step was taken."""
         count = self.iterations.array
         count[...] = count.item() + 1
-        self.iterations.forget()
+        self.iterations.version += 1
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Variable:
         """Change variables by one step, given pairs of gradient and variable; see `apply`."""
@@ -317,7 +337,7 @@ class Optimizer:
         """Make the slots of `variables`, the first time; later only check that they are known."""
         if self.built:
             for variable in variables:
-                self._place(variable)
+                self._position(variable)
             return
         self.built = True
         self._params = {v: i for i, v in enumerate(variables)}
@@ -332,12 +352,12 @@ class Optimizer:
         for dtype in dict.fromkeys(v.dtype for v in self._params):
             params = {i: v for v, i in self._params.items() if v.dtype == dtype}
             slots = {slot: [self._slots[i][slot] for i in params] for slot in names}
-            self.groups.append(Group(params, slots))
+            self.groups.append(ParameterGroup(params, slots))
 
     def _state(self, value: np.ndarray, name: str) -> Variable:
         return Variable(value, trainable=False, name=name, path=f"{self.name}/{name}")
 
-    def _place(self, variable: Variable) -> int:
+    def _position(self, variable: Variable) -> int:
         if variable in self._params:
             return self._params[variable]
         raise ValueError(
@@ -391,7 +411,7 @@ class Optimizer:
 
         Names, such as ``"bias"``, are those of the variables alone, without the layer's.
         """
-        self._undecayed = (set(var_list or ()), list(var_names or ()))
+        self._undecayed = (frozenset(var_list or ()), tuple(var_names or ()))
 
     def decays(self, variable: Variable) -> bool:
         """Return whether weight decay concerns `variable`."""
@@ -403,28 +423,17 @@ class Optimizer:
         )
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments; a learning rate that is no schedule as it is now."""
+        """Return the constructor's arguments by name; a variable learning rate as it is now."""
         rate = self._rate
         scheduled = isinstance(rate, LearningRateSchedule)
-        return {
-            "name": self.name,
-            "learning_rate": serialize(rate) if scheduled else self._current_rate(),
-            "weight_decay": self.weight_decay,
-            "clipnorm": self.clipnorm,
-            "global_clipnorm": self.global_clipnorm,
-            "clipvalue": self.clipvalue,
-            "use_ema": False,
-            "ema_momentum": 0.99,
-            "ema_overwrite_frequency": None,
-            "loss_scale_factor": None,
-            "gradient_accumulation_steps": None,
-        }
+        current = serialize(rate) if scheduled else self._current_rate()
+        return super().get_config() | {"learning_rate": current}
 
     @classmethod
     def from_config(
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> Optimizer:
-        """Return an optimizer made from what `get_config` returned.
+        """Return a new optimizer, made from what `get_config` returned.
 
         `custom_objects` are users' classes of schedules by their names.
         """
@@ -447,20 +456,11 @@ def _is_number(value: Any) -> bool:
 
 
 def taking_common(init: Any) -> Any:
-    """Let a constructor take, after its own arguments, those of `Optimizer`, also by position.
+    """Let a constructor also take the arguments of `Optimizer` after its own, by position too.
 
-    Its ``**common`` gets those that were given: so they are said once, and signatures are Keras's.
+    ``**common`` in `init` receives them. So they are written once, and signatures are Keras's.
     """
     own = [p for p in signature(init).parameters.values() if p.kind is not p.VAR_KEYWORD]
     known = {p.name for p in own}
-    every = signature(Optimizer.__init__).parameters.values()
-    full = Signature([*own, *(p for p in every if p.name not in known)])
-
-    @wraps(init)
-    def taking(*args: Any, **kwargs: Any) -> None:
-        given = full.bind(*args, **kwargs).arguments
-        unknown = given.pop("kwargs", {})
-        init(**given, **unknown)
-
-    taking.__signature__ = full  # type: ignore[attr-defined]
-    return taking
+    common = signature(Optimizer.__init__).parameters.values()
+    return with_parameters(init, [*own, *(p for p in common if p.name not in known)])

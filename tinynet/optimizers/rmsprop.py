@@ -1,4 +1,4 @@
-"""RMSprop. Imports `base.py`. Read next: `../models.py`."""
+"""RMSprop. Imports `base.py`. Read next: `adam.py`."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from .base import Optimizer, Slots, taking_common
 
 
 class RMSprop(Optimizer):
-    """RMSprop: steps along the gradient, divided by the root of a mean of its past squares.
+    """RMSprop: divides the gradient by the root of a moving average of its squares.
 
     With ``u = rho * u + (1 - rho) * g * g`` it does ``w -= learning_rate * g / sqrt(u + epsilon)``
-    (Hinton, lecture 6e of the Coursera course, 2012; where epsilon stands is Keras's choice). With
-    `centered` the square of the mean gradient is taken off u; with `momentum` steps add up,
-    ``m = momentum * m + step``.
+    (Hinton, lecture 6e of the Coursera course, 2012; the place of epsilon is Keras's). With
+    `centered`, the square of the average gradient is subtracted from u. With `momentum`, the
+    weights move by ``m = momentum * m + step``.
 
     Parameters
     ----------
     learning_rate : float
     rho : float
-        The share of the past in the mean.
+        The decay of the moving averages.
     momentum : float
     epsilon : float
     centered : bool
@@ -56,7 +56,7 @@ class RMSprop(Optimizer):
     def update(
         self, param: Tensor, grad: Tensor, slots: Slots, scalars: dict[str, Any]
     ) -> tuple[Tensor, Slots]:
-        """Return the parameter after the step, and its means."""
+        """Return the parameter after the step, and its slots."""
         u = slots["velocity"] * self.rho + ops.square(grad) * (1.0 - self.rho)
         new = {"velocity": u}
         if self.centered:
@@ -67,13 +67,3 @@ class RMSprop(Optimizer):
         if self.momentum > 0:
             new["momentum"] = step = slots["momentum"] * self.momentum + step
         return param - step, new
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments; the learning rate as it is now."""
-        return {
-            **super().get_config(),
-            "rho": self.rho,
-            "momentum": self.momentum,
-            "epsilon": self.epsilon,
-            "centered": self.centered,
-        }

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent. Imports `base.py`. Read next: `adam.py`."""
+"""Stochastic gradient descent. Imports `base.py`. Read next: `rmsprop.py`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .base import Optimizer, Slots, taking_common
 class SGD(Optimizer):
     """Gradient descent: ``w -= learning_rate * g``.
 
-    With `momentum` the step is a velocity that keeps a share of its past,
-    ``m = momentum * m - learning_rate * g``, and ``w += m``; with `nesterov` it looks ahead,
+    With `momentum`, the weights move by a velocity, ``m = momentum * m - learning_rate * g`` and
+    ``w += m``. With `nesterov`, the update looks one step ahead,
     ``w += momentum * m - learning_rate * g``. The formulas are Keras's.
 
     Parameters
@@ -61,7 +61,3 @@ class SGD(Optimizer):
         m = slots["momentum"] * self.momentum - step
         change = m * self.momentum - step if self.nesterov else m
         return param + change, {"momentum": m}
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments; the learning rate as it is now."""
-        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}

@@ -13,12 +13,11 @@ from ..configs.serialization import (
     register_keras_serializable,
     serialize_keras_object,
 )
-from .archive import Saved, load_model, load_weights, model_of, save_model, save_weights
+from .archive import load_model, load_weights, model_of, save_model, save_weights
 from .files import refusing
 
 __all__ = [
     "CustomObjectScope",
-    "Saved",
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",

@@ -127,10 +127,14 @@ class Dataset:
         """Let the next epoch begin with the first batch."""
         self._next = 0
 
+    @property
+    def parts(self) -> tuple[Any, Any, Any]:
+        """x, y and the weights: structures of arrays, or None."""
+        return self.x, self.y, self.sample_weight
+
     def arrays(self) -> list[np.ndarray]:
         """Return all arrays: those of x, of y and of the weights, as far as they are given."""
-        parts = (self.x, self.y, self.sample_weight)
-        return [a for part in parts if part is not None for a in tree.flatten(part)]
+        return [a for part in self.parts for a in tree.leaves(part)]
 
     def take(self, rows: Any) -> tuple[Any, Any, Any]:
         """Return x, y and weights of these rows; what is not given stays None."""

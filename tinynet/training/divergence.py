@@ -89,51 +89,56 @@ def max_learning_rate(curvature: float) -> float:
     return 2.0 / curvature if curvature > 0.0 else math.inf
 
 
-class Watch:
-    """Watches the losses of a fit, and tells once when they diverge.
+class DivergenceMonitor:
+    """Watches the losses of a fit and reports once when they diverge.
 
     Attributes
     ----------
-    limit : float; a loss that is not at most this is to be shown to `look`
+    limit : float
+        Losses above it, or NaN, must be passed to `check`.
+    reported : bool
     """
 
     def __init__(self, model: Any, batches: Dataset | Stream, mode: str) -> None:
         self.model, self.batches, self.mode = model, batches, mode
-        self.limit = -math.inf  # so that the first loss is shown, whatever it is
+        self.limit = -math.inf  # so that the first loss is passed, whatever it is
         self.first = math.nan
-        self.told = mode == "ignore"
+        self.reported = mode == "ignore"
         variables = model.trainable_variables
-        small = sum(v.size for v in variables) <= KEPT
-        self.start = {v: v.array.copy() for v in variables} if small and not self.told else None
+        keeps = sum(v.size for v in variables) <= KEPT and not self.reported
+        self.start = {v: v.array.copy() for v in variables} if keeps else None
 
-    def look(self, loss: float, epoch: int, batch: int) -> None:
-        """Take note of the first loss; tell of a later one, or of one that is not finite."""
-        begins = math.isnan(self.first)
-        if begins and math.isfinite(loss):
+    def check(self, loss: float, epoch: int, batch: int) -> float:
+        """Note the first loss; report a later one that is above the limit or NaN.
+
+        Return the new limit.
+        """
+        if math.isnan(self.first) and math.isfinite(loss):
             self.first = loss
             self.limit = GROWTH * max(abs(loss), _scale(self.batches), TINY)
-        elif not self.told:
-            self.told, self.limit = True, math.inf
-            self._tell(self._message(loss, epoch, batch))
+        elif not self.reported:
+            self._report(self._message(loss, epoch, batch))
+        return self.limit
 
-    def look_at_data(self) -> None:
-        """Tell of inputs and targets that are NaN, before the training starts."""
-        if self.told or not isinstance(self.batches, Dataset):
+    def check_data(self) -> None:
+        """Report inputs and targets that are NaN, before the training starts."""
+        if self.reported or not isinstance(self.batches, Dataset):
             return
         for name, part in (("x", self.batches.x), ("y", self.batches.y)):
-            for array in [] if part is None else tree.flatten(part):
-                if array.dtype.kind == "f" and np.isnan(array.sum()):
-                    rows = np.isnan(array.reshape(len(array), -1)).any(axis=1)
-                    if rows.any():
-                        self.told, self.limit = True, math.inf
-                        self._tell(
-                            f"fit: {name} holds NaN in {rows.sum()} of {len(rows)} rows, first in "
-                            f"row {rows.argmax()}: the loss will be NaN, and then all weights. "
-                            "Remove or fill these rows."
-                        )
-                        return
+            for array in tree.leaves(part):
+                if array.dtype.kind != "f" or not np.isnan(array.sum()):
+                    continue
+                rows = np.isnan(array.reshape(len(array), -1)).any(axis=1)
+                if rows.any():
+                    self._report(
+                        f"fit: {name} holds NaN in {rows.sum()} of {len(rows)} rows, first in row "
+                        f"{rows.argmax()}: the loss will be NaN, and then all weights. Remove or "
+                        "fill these rows."
+                    )
+                    return
 
-    def _tell(self, message: str) -> None:
+    def _report(self, message: str) -> None:
+        self.reported, self.limit = True, math.inf
         if self.mode == "raise":
             raise DivergenceWarning(message)
         warnings.warn(message, DivergenceWarning, stacklevel=5)

@@ -5,13 +5,16 @@ Imports `losses.py`, `metrics.py`. Read next: `training.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import losses, metrics, ops, tree
 from ..engine.tensor import Tensor, no_grad
+from ..engine.variable import Variable
+from ..losses.lookup import resolve as resolve_loss
+from ..metrics.lookup import resolve as resolve_metric
 
 BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # what these mean depends on the shapes
 
@@ -81,7 +84,7 @@ class Objective:
             (None if target is None else target.shape, shape)
             for target, shape in zip(targets, shapes, strict=True)
         ]
-        self.losses = [losses.resolve(each, *both) for each, both in zip(given, types, strict=True)]
+        self.losses = [resolve_loss(each, *both) for each, both in zip(given, types, strict=True)]
         self.weights = self._loss_weights(loss_weights)
         several = len(self.partly) > 1
         self.trackers = {
@@ -96,10 +99,26 @@ class Objective:
         ):
             for i, each in enumerate(self._metrics_of(argument, identifiers)):
                 for identifier in each:
-                    metric = metrics.resolve(identifier, *types[i])
+                    metric = resolve_metric(identifier, *types[i])
                     self.metrics[self._key(metric.name, i, heeds)] = metric, i, heeds
         by_key = {key: metric for key, (metric, _, _) in self.metrics.items()}
         self.watched = by_key | self.trackers
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The state of the metrics."""
+        return [v for metric in self.watched.values() for v in metric.variables]
+
+    @property
+    def has_python_metrics(self) -> bool:
+        """Whether the state of a metric is not in variables, so that no step can hold it."""
+        return not all(metric.variables for metric in self.watched.values())
+
+    @property
+    def parts(self) -> list[Any]:
+        """What a step reads: losses, their weights, and the metrics whose state is in variables."""
+        held = [metric for metric in self.watched.values() if metric.variables]
+        return [tuple(self.losses), tuple(self.weights), *held]
 
     # -- one for each output ------------------------------------------------------------------
 
@@ -222,18 +241,28 @@ class Objective:
                 found[i] = loss(target, output, weight)
         return found
 
-    def update(self, y: Any, y_pred: Any, sample_weight: Any, which: Callable[..., bool]) -> None:
-        """Let those metrics that `which` is true of take the samples of a batch into account."""
+    def update(self, y: Any, y_pred: Any, sample_weight: Any, python: bool = False) -> None:
+        """Update metrics with a batch: those whose state is in variables, or those in Python."""
         targets, weights = self.targets(y), self.sample_weights(sample_weight)
         outputs = tree.flatten(y_pred)
         with no_grad():
             for metric, i, heeds in self.metrics.values():
-                if which(metric):
+                if python != bool(metric.variables):
                     metric.update_state(targets[i], outputs[i], weights[i] if heeds else None)
-            if self.trackers and which(next(iter(self.trackers.values()))):
+            if self.trackers and not python:
                 values = self._values(y, y_pred, sample_weight).values()
                 for tracker, value in zip(self.trackers.values(), values, strict=True):
                     tracker.update_state(value, ops.cast(outputs[0].shape[0], value.dtype))
+
+    def reset(self) -> None:
+        """Let all metrics forget the samples they have seen."""
+        for metric in self.watched.values():
+            metric.reset_state()
+
+    def logs(self, loss: float) -> dict[str, Any]:
+        """Return the loss and what the metrics are by now, by sorted keys."""
+        found = self.results()
+        return dict(sorted({"loss": loss, **found}.items())) if found else {"loss": loss}
 
     def results(self) -> dict[str, Any]:
         """Return what the metrics are by now, by their keys: floats, or arrays for several numbers.

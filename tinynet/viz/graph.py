@@ -16,7 +16,7 @@ from ..compiler.jit import Jit
 from ..compiler.program import Program
 from ..compiler.record import record
 from ..engine.tensor import Operand, Tensor, as_tensor
-from ..training.step import Step
+from ..training.compiled import StepCache
 from .boxes import (
     Canvas,
     Cell,
@@ -108,9 +108,9 @@ def plot_graph(
     if isinstance(thing, Operand):
         _refuse_arguments(args, thing)
         nodes = _of_tape(as_tensor(thing), names or {})
-    elif isinstance(thing, (Step, Program)):
+    elif isinstance(thing, (StepCache, Program)):
         _refuse_arguments(args, thing)
-        nodes = _of_program(thing._first().program if isinstance(thing, Step) else thing)
+        nodes = _of_program(thing.executable.program if isinstance(thing, StepCache) else thing)
     elif callable(thing):
         nodes = _of_program(_program_of(thing, args))
     else:

@@ -12,6 +12,8 @@ from strategies import SEEDS
 
 import tinynet as tn
 from tinynet import losses
+from tinynet.losses.base import REDUCTIONS
+from tinynet.losses.lookup import resolve
 
 SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple)
 
@@ -87,7 +89,8 @@ def test_binary_crossentropy_is_the_mean_surprise(shape, smoothing, seed):
 @given(st.sampled_from([(1, 2), (4, 3), (2, 3, 4)]), st.sampled_from([0.0, 0.3]), st.data(), SEEDS)
 def test_categorical_crossentropy_is_the_surprise_at_the_class(shape, smoothing, data, seed):
     axis = data.draw(st.sampled_from([-1, len(shape) - 1, 1]))
-    z = normal(seed, *shape, dtype="float64")
+    # Not too far apart: finite differences are inaccurate at tiny probabilities.
+    z = np.clip(normal(seed, *shape, dtype="float64"), -1.5, 1.5)
     y_true = abs(normal(seed + 1, *shape, dtype="float64"))
     t = y_true * (1 - smoothing) + smoothing / shape[-1]
     expected = -(t * np.log(softmax(z, axis))).sum(axis)
@@ -116,7 +119,7 @@ def test_a_class_by_its_number_is_the_class_one_hot(shape, logits, column, data,
     tn.check_grads(lambda p: loss(y_true, p), (y_pred,))
 
 
-@given(st.sampled_from(losses.REDUCTIONS), st.booleans(), st.sampled_from([-1, 1, 255]), SEEDS)
+@given(st.sampled_from(REDUCTIONS), st.booleans(), st.sampled_from([-1, 1, 255]), SEEDS)
 def test_classes_that_are_ignored_do_not_count(reduction, weighted, ignored, seed):
     rng = np.random.default_rng(seed)
     z, classes = rng.normal(size=(6, 3)), rng.integers(0, 3, 6)
@@ -186,7 +189,7 @@ def test_a_softmax_of_one_class_is_warned_of():
 
 @pytest.mark.parametrize("name", ["binary_crossentropy", "categorical_crossentropy"])
 def test_targets_and_probabilities_of_other_shapes_are_refused(name):
-    for loss in (losses.get(name), losses.resolve(name, (), ())):
+    for loss in (losses.get(name), resolve(name, (), ())):
         with refused(ValueError, "(4, 2)", "(4, 3)"):
             loss(np.ones((4, 2)), np.ones((4, 3)))
 
@@ -219,11 +222,11 @@ SPELLINGS = {
 def test_a_loss_goes_by_the_name_of_its_function_and_of_its_class(name):
     for spelling in (name, *SPELLINGS[name]):
         assert losses.get(spelling) is getattr(losses, name)
-        assert losses.resolve(spelling, (2, 2), (2, 2)).name == spelling
+        assert resolve(spelling, (2, 2), (2, 2)).name == spelling
     kind = getattr(losses, name.title().replace("_", ""))
     assert type(losses.get(kind.__name__)) is type(losses.get(kind)) is kind
     loss = kind(name="mine", reduction="sum")
-    assert losses.resolve(loss, (2,), (2,)) is loss
+    assert resolve(loss, (2,), (2,)) is loss
     again = losses.get({"class_name": kind.__name__, "config": loss.get_config()})
     assert again.get_config() == loss.get_config()
     assert again.name == "mine"
@@ -244,7 +247,7 @@ def test_a_loss_goes_by_the_name_of_its_function_and_of_its_class(name):
     ],
 )
 def test_crossentropy_is_chosen_by_the_shapes(identifier, target, output, kind):
-    found = losses.resolve(identifier, target, output)
+    found = resolve(identifier, target, output)
     assert found.function is getattr(losses, f"{kind}_crossentropy")
     assert found.name == identifier
 
@@ -253,12 +256,12 @@ def test_no_loss_is_none_and_a_function_is_its_own_loss():
     def mine(y_true: Any, y_pred: Any) -> Any:
         return abs(y_true - y_pred)
 
-    assert losses.resolve(None, (2,), (2,)) is None
-    found = losses.resolve(mine, (2,), (2,))
+    assert resolve(None, (2,), (2,)) is None
+    found = resolve(mine, (2,), (2,))
     assert (found.name, found.function) == ("mine", mine)
     for wrong in ("crossentropies", "Crossentropy loss", "cce", 3):
         with refused(ValueError, "loss", str(wrong)):
-            losses.resolve(wrong, (2,), (2,))
+            resolve(wrong, (2,), (2,))
 
 
 @given(st.sampled_from(sorted(SPELLINGS)), SEEDS)

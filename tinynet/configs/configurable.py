@@ -1,0 +1,139 @@
+"""`Configurable`: objects whose config is what their constructor takes.
+
+Imports `watched.py`. Read next: `serialization.py`, which turns configs into plain data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cache, wraps
+from inspect import Parameter, Signature, signature
+from typing import Any, ClassVar
+
+from .watched import Watched
+
+_PLAIN = (str, int, float, type(None))  # bool is an int
+
+
+class Configurable(Watched):
+    """Base of objects with `get_config` and `from_config`: layers, losses, initializers, ...
+
+    The config holds the constructor's arguments, read from the attributes of the same names. A
+    subclass whose attributes differ from its arguments overrides `get_config`. So does a user's
+    subclass with arguments of its own: its config starts from `super().get_config()`, as in Keras.
+    Compiled steps notice when an attribute is assigned (see `Watched`).
+
+    >>> import tinynet as tn
+    >>> tn.layers.LeakyReLU(0.1, name="leaky").get_config()["negative_slope"]
+    0.1
+    >>> tn.losses.Huber.from_config({"delta": 2.0}).get_config()
+    {'name': 'huber_loss', 'reduction': 'sum_over_batch_size', 'delta': 2.0}
+    """
+
+    _config_first: ClassVar[tuple[str, ...]] = ()  # names that come first, as Keras writes them
+    _config_without: ClassVar[tuple[str, ...]] = ()  # arguments that Keras does not write
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments by name."""
+        names = dict.fromkeys((*self._config_first, *_argument_names(_library_class(type(self)))))
+        return {name: getattr(self, name) for name in names if name not in self._config_without}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Return a new object, made from what `get_config` returned."""
+        return cls(**config)
+
+
+def _library_class(cls: type) -> type:
+    """Return the nearest base of `cls`, or `cls` itself, that tinynet defines."""
+    return next(c for c in cls.__mro__ if c.__module__.partition(".")[0] == "tinynet")
+
+
+@cache
+def _argument_names(cls: Any) -> list[str]:
+    """Return the names of the constructor's arguments, without ``*args`` and ``**kwargs``."""
+    variadic = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    if cls.__init__ is object.__init__:
+        return []
+    _, *parameters = signature(cls.__init__).parameters.values()
+    return [p.name for p in parameters if p.kind not in variadic]
+
+
+def plain_arguments(cls: Any, args: Any, kwargs: Any) -> dict[str, Any] | None:
+    """Return the arguments of a call of `cls` by name if all are plain data, else None."""
+    parameters = signature(cls.__init__)
+    try:
+        given = parameters.bind(None, *args, **kwargs).arguments
+    except TypeError:  # the constructor raises it with a better message
+        return None
+    del given[next(iter(given))]
+    kinds = {parameter.kind: name for name, parameter in parameters.parameters.items()}
+    if given.pop(kinds.get(Parameter.VAR_POSITIONAL, ""), None):
+        return None
+    given |= given.pop(kinds.get(Parameter.VAR_KEYWORD, ""), {})
+    return given if _is_plain(given) else None
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether `value` is plain data, or nested lists, tuples and dicts of plain data."""
+    if isinstance(value, (list, tuple, dict)):
+        return all(map(_is_plain, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, _PLAIN)
+
+
+def with_parameters(
+    init: Callable[..., None], parameters: Iterable[Parameter], **fixed: Any
+) -> Any:
+    """Return a constructor with these parameters that calls `init` by name, with `fixed` added."""
+    full = Signature(list(parameters))
+
+    @wraps(init)
+    def call(*args: Any, **kwargs: Any) -> None:
+        given = full.bind(*args, **kwargs)
+        given.apply_defaults()
+        arguments = given.arguments
+        more = arguments.pop("kwargs", {})
+        init(**arguments, **fixed, **more)
+
+    constructor: Any = call
+    constructor.__signature__ = full
+    return constructor
+
+
+class FunctionObject(Configurable):
+    """Base of losses and metrics that are made from a function ``(y_true, y_pred, **options)``.
+
+    ``class Huber(LossFunction, function=huber, arguments="delta reduction name dtype")`` has a
+    constructor with these arguments. The options among them have the function's defaults, and the
+    name is the function's; other class keywords replace defaults. Options are attributes: changing
+    one changes what the object computes.
+    """
+
+    _options: tuple[str, ...] = ()
+
+    def __init_subclass__(
+        cls, function: Callable[..., Any] | None = None, arguments: str = "", **defaults: Any
+    ) -> None:
+        super().__init_subclass__()
+        if function is None:
+            return
+        target: Any = cls
+        this, first, *_ = (own := signature(target.__init__).parameters).values()
+        known = {**signature(function).parameters, **own}
+        for key, value in {"name": function.__name__, **defaults}.items():
+            known[key] = known[key].replace(default=value)
+        parameters = [this, *(known[key] for key in arguments.split())]
+        target.__init__ = with_parameters(target.__init__, parameters, **{first.name: function})
+
+    def _keep_options(self, options: dict[str, Any]) -> None:
+        self._options = tuple(options)
+        vars(self).update(options)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The function's keyword arguments, as the attributes of these names are now."""
+        return {name: getattr(self, name) for name in self._options}
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments by name."""
+        return super().get_config() | self.options

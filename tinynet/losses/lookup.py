@@ -1,0 +1,78 @@
+"""Losses by name: what `compile` accepts becomes a loss object.
+
+Imports `objects.py`. Read next: `../metrics/base.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..configs.lookup import defined_in, lookup, publish
+from . import functions, objects
+from .base import Loss, LossFunction
+
+_FUNCTIONS = (
+    functions.mean_squared_error,
+    functions.mean_absolute_error,
+    functions.mean_absolute_percentage_error,
+    functions.mean_squared_logarithmic_error,
+    functions.log_cosh,
+    functions.huber,
+    functions.binary_crossentropy,
+    functions.categorical_crossentropy,
+    functions.sparse_categorical_crossentropy,
+)
+_SHORT = {
+    "mse": functions.mean_squared_error,
+    "mae": functions.mean_absolute_error,
+    "mape": functions.mean_absolute_percentage_error,
+    "msle": functions.mean_squared_logarithmic_error,
+    "bce": functions.binary_crossentropy,
+}
+
+FUNCTIONS = publish("keras.losses", *_FUNCTIONS)
+FUNCTIONS |= {spelled: f for name, f in _SHORT.items() for spelled in (name, name.upper())}
+_TABLE = publish("keras.losses", *defined_in(objects)) | FUNCTIONS
+
+
+def get(identifier: Any) -> Any:
+    """Return the loss that `identifier` names: a function, or an object for a class name.
+
+    Raises
+    ------
+    ValueError
+        ``Could not interpret loss identifier: ...``
+
+    >>> get("mse").__name__, get("MeanSquaredError").name
+    ('mean_squared_error', 'mean_squared_error')
+    """
+    return lookup(identifier, _TABLE, "loss")
+
+
+def resolve(
+    identifier: Any, target_shape: tuple[int, ...] | None, output_shape: tuple[int, ...]
+) -> Loss | None:
+    """Return the loss object for an argument of `compile`; None is no loss.
+
+    ``"crossentropy"`` or ``"ce"`` is the binary crossentropy for outputs of width 1, the sparse one
+    for targets of lower rank or of width 1, else the categorical one. Shapes have a batch axis.
+
+    >>> resolve("crossentropy", (32,), (32, 10)).function.__name__
+    'sparse_categorical_crossentropy'
+    """
+    found = get(
+        crossentropy_for(target_shape or (), output_shape)
+        if isinstance(identifier, str) and identifier.lower() in ("crossentropy", "ce")
+        else identifier
+    )
+    if found is None or isinstance(found, Loss):
+        return found
+    return LossFunction(found, name=identifier if isinstance(identifier, str) else None)
+
+
+def crossentropy_for(target: tuple[int, ...], output: tuple[int, ...]) -> str:
+    """Return the name of the crossentropy for targets and outputs of these shapes."""
+    if output[-1:] == (1,):
+        return "binary_crossentropy"
+    sparse = len(target) < len(output) or target[-1] == 1
+    return "sparse_categorical_crossentropy" if sparse else "categorical_crossentropy"

@@ -1,0 +1,293 @@
+"""The base of all models: a network that can be trained, explained, saved and exported.
+
+Imports `training`, `saving`, `explain` and, when a model is exported, `export`. Read next:
+`graph.py`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from ..callbacks.progbar import write
+from ..configs.lookup import publish
+from ..configs.serialization import (
+    CustomObjectScope,
+    deserialize_keras_object,
+    serialize_keras_object,
+)
+from ..explain.step import Explanation, explain_step
+from ..layers.base import Layer
+from ..saving.archive import load_weights, save_model, save_weights
+from ..training.data import Dataset
+from ..training.divergence import largest_curvature, max_learning_rate
+from ..training.trainer import Trainer
+from .summary import summary_text
+
+
+class Model(Trainer):
+    """A network: ``Model(inputs, outputs)``, or a subclass with layers and a `call`.
+
+    Parameters
+    ----------
+    inputs, outputs : KerasTensor, or lists or dicts of them
+        The placeholders where a graph of layer calls begins and ends. Any graph without cycles; a
+        layer that is called several times shares its weights between the calls.
+    name : str, optional
+
+    Raises
+    ------
+    ValueError
+        For other inputs and outputs, outputs that are not connected to the inputs, or two layers
+        with the same name.
+
+    >>> import tinynet as tn
+    >>> inputs = tn.Input(shape=[1])
+    >>> model = Model(inputs, tn.layers.Dense(1, use_bias=False)(inputs))
+    >>> model.count_params(), model.output_shape
+    (1, (None, 1))
+    """
+
+    _functional: type[Model]  # `Functional`, which its module puts here: it needs this class first
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        is_graph = args or "inputs" in kwargs or "outputs" in kwargs
+        return super().__new__(
+            cls._functional if cls is Model and is_graph else cls, *args, **kwargs
+        )
+
+    def __init__(self, *, name: str | None = None, trainable: bool = True, **kwargs: Any) -> None:
+        super().__init__(name=name, trainable=trainable, **kwargs)
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return the layer of this name, or at this place among `layers`.
+
+        Raises
+        ------
+        ValueError
+            When there is none, or both or neither are given.
+        """
+        if (name is None) == (index is None):
+            problem = "Provide either a layer name or layer index at `get_layer`."
+            raise ValueError(problem if name is None else f"{problem} Received: {index=}, {name=}.")
+        if index is not None:
+            if not -len(self.layers) <= index < len(self.layers):
+                raise ValueError(
+                    f"Was asked to retrieve layer at index {index} but model only has "
+                    f"{len(self.layers)} layers."
+                )
+            return self.layers[index]
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        names = [layer.name for layer in self.layers]
+        raise ValueError(f"No such layer: {name}. Existing layers are: {names}.")
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Sequence[str] | None = None,
+    ) -> None:
+        """Print a table of the layers, their output shapes and numbers of weights.
+
+        In a graph that is no line of layers a further column says what each layer is called on.
+
+        Parameters
+        ----------
+        line_length : int, optional
+            By default the terminal's width less 4, at most 88, or 108 for a graph.
+        positions : list of float, optional
+            Where each column ends, as a share of the line.
+        print_fn : function of the whole text, optional
+            Called instead of `print`.
+        expand_nested : bool
+            Whether to list the layers of models within, too.
+        show_trainable : bool
+            Whether to say which layers train.
+        layer_range : two names of layers, optional
+            Or patterns of them: the first and the last to be listed.
+
+        Raises
+        ------
+        ValueError
+            When there is no room for the columns; for positions that are not one for each column;
+            for a range of layers that are not there.
+        """
+        text = summary_text(
+            self, line_length, positions, expand_nested, show_trainable, layer_range
+        )
+        (print_fn or write)(text)
+
+    def explain_step(self, x: Any, y: Any, sample_weight: Any = None) -> Explanation:
+        """Return one training step on these samples, told in full; the model is left as it is.
+
+        `print` it, show it in a notebook, or take its data: `rows` has for each element of the
+        weights its value, its gradient, what the optimizer remembers of it, and the new value;
+        ``gradient_of("dense/kernel", 0, 0)`` the factors of the chain rule, sample by sample.
+
+        Raises
+        ------
+        ValueError
+            For what `fit` would refuse.
+        TypeError
+            When a layer looks at its numbers, as a step cannot be recorded then.
+
+        >>> import tinynet as tn
+        >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1, use_bias=False, name="line")])
+        >>> model.set_weights([[[3.0]]])
+        >>> model.compile(tn.optimizers.SGD(0.25), "mse")
+        >>> told = model.explain_step([1.0, 2.0], [2.0, 4.0])
+        >>> print(told.gradient_of("line/kernel", 0, 0).text())
+        backward: d loss / d line/kernel[0, 0]
+          sample  x  d loss / d line  product
+          0       1                1        1
+          1       2                2        4
+          sum                               5
+        >>> told.rows[0]["new_value"]  # 3 - 0.25 * 5
+        1.75
+        """
+        return explain_step(self, x, y, sample_weight)
+
+    def max_learning_rate(self, x: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the learning rate above which plain gradient descent on these samples diverges.
+
+        It is 2 / the largest eigenvalue of the loss's Hessian at the present weights, computed in
+        float64. Where the loss is quadratic in the weights, as for a linear neuron and the mean
+        squared error, this is exact: below it gradient descent on all samples at once converges,
+        above it the loss grows without bound. Elsewhere it holds near the present weights.
+
+        >>> import numpy as np, tinynet as tn
+        >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1, use_bias=False)])
+        >>> model.compile("sgd", "mse")
+        >>> x = np.arange(200.0)  # the Hessian is 2 * mean(x ** 2)
+        >>> print(f"{model.max_learning_rate(x, 2 * x):.9f} {1 / np.mean(x**2):.9f}")
+        0.000075566 0.000075566
+        """
+        with self.prepared(Dataset.of_one_batch(x, y, sample_weight)) as batch:
+            return max_learning_rate(largest_curvature(self, batch))
+
+    # -- configs and files ------------------------------------------------------------------------
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return a model, of new weights, made from what `get_config` returned."""
+        with CustomObjectScope(custom_objects):
+            if cls is Model and "input_layers" in config:
+                return cls._functional.from_config(config)
+            return super().from_config(config)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """Return what `compile` was given, with the optimizer as it is now; nothing before it."""
+        if not self.compiled:
+            return {}
+        metrics, weighted_metrics = self._given_metrics
+        arguments = {
+            "optimizer": self.optimizer,
+            "loss": self.loss,
+            "loss_weights": self.loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": self.run_eagerly,
+            "steps_per_execution": 1,
+            "jit_compile": not self.run_eagerly,
+        }
+        return {key: serialize_keras_object(value) for key, value in arguments.items()}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile the model as `get_compile_config` said; the optimizer's state begins anew."""
+        if type(self).compile is not Trainer.compile:
+            warnings.warn(
+                "`compile()` was not called as part of model loading because the model's "
+                "`compile()` method is custom. Compile it yourself, or define "
+                "`get_compile_config()` and `compile_from_config()`.",
+                stacklevel=2,
+            )
+            return
+        self.compile(**deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """Return the model's config as JSON, without weights; `kwargs` are those of `json.dumps`.
+
+        >>> import tinynet as tn
+        >>> model = tn.Sequential([tn.Input((2,)), tn.layers.Dense(1)], name="line")
+        >>> tn.models.model_from_json(model.to_json())
+        <Sequential name=line, built=True>
+        """
+        import json  # which nothing else at start-up needs
+
+        return json.dumps(serialize_keras_object(self), **kwargs)
+
+    def save(
+        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
+    ) -> None:
+        """Save the model to a ``.keras`` file, which Keras can load; see `saving.save_model`."""
+        save_model(self, filepath, overwrite, zipped, **kwargs)
+
+    def save_weights(
+        self, filepath: Any, overwrite: bool = True, max_shard_size: None = None
+    ) -> None:
+        """Save weights and optimizer state alone; see `saving.save_weights`."""
+        save_weights(self, filepath, overwrite, max_shard_size)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
+        """Load weights and optimizer state from a file; see `saving.load_weights`."""
+        load_weights(self, filepath, skip_mismatch)
+
+    def export(
+        self,
+        filepath: Any,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Write what `predict` computes to a file that does without tinynet.
+
+        Parameters
+        ----------
+        filepath : str or path
+            A file that is there is replaced, whole or not at all.
+        format : "numpy" or "onnx"
+            A Python file that needs NumPy alone, with a function ``predict`` that gives the same
+            numbers to the last bit; or an ONNX model (this needs the extra ``onnx``).
+        verbose : bool, optional
+            Whether to say that the file was written, which is so by default.
+        input_signature : list of placeholders or arrays, optional
+            The shapes of the inputs, where the model does not know them itself.
+        opset_version : int, optional
+            Of ONNX, 18 by default.
+
+        Raises
+        ------
+        ValueError
+            For other formats; for a model that is not built; when a prediction depends on the
+            number of samples, or the format cannot express what the model computes.
+
+        >>> import os, runpy, tempfile, tinynet as tn
+        >>> model = tn.Sequential([tn.Input((2,)), tn.layers.Dense(1, kernel_initializer="ones")])
+        >>> path = os.path.join(tempfile.mkdtemp(), "sum.py")
+        >>> model.export(path, format="numpy", verbose=False)
+        >>> runpy.run_path(path)["predict"]([[1.0, 2.0], [3.0, 4.0]])
+        array([[3.],
+               [7.]], dtype=float32)
+        """
+        from ..export import export  # seldom needed, so not loaded before
+
+        export(self, filepath, format, verbose, input_signature, **kwargs)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows. `viz` stands below this room, so it is imported by name."""
+        return import_module("tinynet.viz.notebook").html_of(self)
+
+
+publish("keras", Model)

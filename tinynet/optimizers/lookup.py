@@ -1,0 +1,50 @@
+"""Optimizers by name.
+
+Imports `sgd.py`, `adam.py`, `rmsprop.py`. Read next: `../layers/base.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..configs.lookup import config_of, lookup, publish
+from .adam import Adam, AdamW
+from .base import Optimizer
+from .rmsprop import RMSprop
+from .sgd import SGD
+
+publish("keras.optimizers", SGD, Adam, AdamW, RMSprop)
+_TABLE = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop}
+
+
+def get(identifier: Any) -> Optimizer | None:
+    """Return the optimizer that `identifier` is or names, in upper or lower case; None for None.
+
+    Raises
+    ------
+    ValueError
+        ``Could not interpret optimizer identifier: ...``
+
+    >>> get("SGD").get_config()["momentum"]
+    0.0
+    """
+    if identifier is None or isinstance(identifier, Optimizer):
+        return identifier
+    if isinstance(identifier, str):
+        return lookup(_known_spelling(identifier), _TABLE, "optimizer")
+    if isinstance(identifier, dict) and "class_name" in identifier:
+        name = _known_spelling(str(identifier["class_name"]))
+        return lookup({**identifier, "class_name": name}, _TABLE, "optimizer")
+    raise ValueError(
+        f"Could not interpret optimizer identifier: {identifier}. Expected an optimizer object or "
+        f"one of: {', '.join(_TABLE)}."
+    )
+
+
+def _known_spelling(name: str) -> str:
+    return name.lower() if name.lower() in _TABLE else name
+
+
+def serialize(optimizer: Optimizer) -> Any:
+    """Return the config of an optimizer as Keras writes it."""
+    return config_of(optimizer, _TABLE)

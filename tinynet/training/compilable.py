@@ -1,0 +1,216 @@
+"""What a model is compiled with, and its loss and steps: the part of `Trainer` without loops.
+
+Imports `objective.py`, `step.py`, `compiled.py`. Read next: `loop.py`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .. import ops, optimizers, tree
+from ..engine.autodiff import gradients
+from ..engine.temporarily import temporarily
+from ..engine.tensor import Tensor, no_grad, wrap
+from ..engine.variable import Variable, stateless
+from ..layers.base import Layer
+from .compiled import StepCache
+from .data import Dataset, Stream
+from .objective import Objective, check_names
+from .step import Batch, Step
+
+
+class Compilable(Layer):
+    """A layer with an optimizer, a loss and metrics, and the steps that these define."""
+
+    _unwatched = Layer._unwatched | {
+        *("optimizer", "loss", "loss_weights", "on_divergence", "run_eagerly", "compiled"),
+        *("_given_metrics", "_objective", "_steps"),
+    }
+
+    optimizer: Any = None
+    loss: Any = None
+    loss_weights: Any = None
+    on_divergence = "warn"
+    compiled = False
+    run_eagerly = False
+    graph: Any = None  # the `models.graph.Graph` of the calls of its layers, where it is known
+    _given_metrics: tuple[Any, Any] = (None, None)
+    _objective: Objective | None = None
+    _steps: dict[str, StepCache] | None = None
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+        *,
+        on_divergence: str = "warn",
+    ) -> None:
+        """Choose how the model is to be trained.
+
+        Parameters
+        ----------
+        optimizer : str or Optimizer
+        loss : str, Loss or function ``(y_true, y_pred)``
+            Names of losses and metrics are looked up when they are first used. For several outputs
+            one for all, a list, or a dict by the outputs' names; None is no loss.
+        loss_weights : float, or list or dict of them, optional
+            Factors of the losses, which are added up.
+        metrics, weighted_metrics : list of str, Metric or function
+            Averaged over samples; only the latter heed sample weights. For several outputs a list
+            of such lists, or a dict.
+        run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
+            Accepted as in Keras; they do not change the numbers.
+        on_divergence : "warn", "raise" or "ignore"
+            What `fit` does once when the loss turns infinite or NaN or grows without bound: a
+            `DivergenceWarning` says where and, where it can be known, why.
+
+        Raises
+        ------
+        ValueError
+            For an unknown optimizer, a class instead of an object, and metrics that are no list,
+            tuple or dict.
+        """
+        for name, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
+            if value is not None and not isinstance(value, (list, tuple, dict)):
+                raise ValueError(
+                    f"Expected `{name}` argument to be a list, tuple, or dict. Received instead: "
+                    f"{name}={value} of type {type(value)}"
+                )
+        if loss_weights is not None and not isinstance(
+            loss_weights, (int, float, list, tuple, dict)
+        ):
+            raise ValueError(
+                "loss_weights: expected a number, or a list or dict of numbers, received "
+                f"{loss_weights!r}."
+            )
+        if on_divergence not in ("warn", "raise", "ignore"):
+            raise ValueError(
+                f"on_divergence: expected 'warn', 'raise' or 'ignore', received {on_divergence!r}."
+            )
+        found = optimizers.get(optimizer)
+        if found is None:
+            raise ValueError("compile: expected an optimizer, received None.")
+        self.optimizer = found
+        self.loss = loss
+        self.on_divergence = on_divergence
+        self.loss_weights = loss_weights
+        self.run_eagerly = bool(run_eagerly)
+        self._given_metrics = (metrics, weighted_metrics)
+        self._objective = self._steps = None
+        self.compiled = True
+
+    @property
+    def objective(self) -> Objective:
+        """The losses and metrics, looked up; ValueError before the first batch is known."""
+        if self._objective is None:
+            raise ValueError("Losses and metrics are not known before the first batch: call `fit`.")
+        return self._objective
+
+    def _prepare(self, batches: Dataset | Stream) -> bool:
+        """Build the model and look up losses and metrics; return whether that was still to do."""
+        if not self.compiled:
+            raise ValueError("You must call `compile()` before using the model.")
+        y = batches.y if isinstance(batches, Dataset) else batches.first().y
+        if self._objective is not None:
+            self._objective.demand(y)
+            return False
+        check_names(self.loss, *self._given_metrics)
+        y_pred = self.graph.output if self.graph else self._outputs_of(batches.first())
+        self._objective_for(y, y_pred)
+        return True
+
+    def _objective_for(self, y: Any, y_pred: Any) -> Objective:
+        """Return the losses and metrics; they are looked up for the first targets and outputs."""
+        if self._objective is None:
+            names = self._names_of(y_pred)
+            given = (self.loss, self.loss_weights, *self._given_metrics)
+            objective = Objective(y_pred, names, y, *given)
+            objective.demand(y)
+            self._objective = objective
+        return self._objective
+
+    @contextmanager
+    def prepared(self, batch: Dataset) -> Iterator[Dataset]:
+        """Look up losses and metrics for a batch, and forget them on leaving if they were unknown.
+
+        So the next `fit` is still the first one.
+        """
+        with temporarily(self, _objective=self._objective):
+            self._prepare(batch)
+            yield batch
+
+    def _outputs_of(self, batch: Dataset) -> Any:
+        """Run the model on a batch, and build it if needed; assignments to weights are not kept."""
+        known = {v: wrap(v.array) for v in self.variables}
+        with no_grad(), stateless(known):
+            return self(as_tensors(batch.x))
+
+    def _names_of(self, y_pred: Any) -> list[str]:
+        """Return names for the outputs: their keys, or those of the layers that they come from."""
+        if isinstance(y_pred, dict):
+            return sorted(y_pred)
+        if self.graph:
+            return self.graph.output_names
+        return [f"output_{i + 1}" for i in range(len(tree.flatten(y_pred)))]
+
+    # -- one step -----------------------------------------------------------------------------
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Return the loss of predictions and what layers add to it, a scalar tensor."""
+        loss = self._objective_for(y, y_pred).loss(y, y_pred, sample_weight)
+        for term in self.losses:
+            loss = ops.sum(term) if loss is None else loss + ops.sum(term)
+        if loss is None:
+            raise ValueError("No loss to compute. Provide a `loss` argument in `compile()`.")
+        return loss
+
+    def compute_metrics(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
+    ) -> None:
+        """Update the compiled metrics with the samples of a batch."""
+        self.objective.update(y, y_pred, sample_weight)
+
+    def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Tensor, Any]:
+        """Take one step on a batch; return the loss before it and the predictions."""
+        return Step(self, "train", with_metrics=False).run(Batch(x, y, sample_weight))
+
+    def test_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Tensor, Any]:
+        """Return the loss and the predictions of a batch."""
+        return Step(self, "test", with_metrics=False).run(Batch(x, y, sample_weight))
+
+    def gradients_of(self, loss: Tensor, weights: dict[Variable, Tensor]) -> list[Tensor]:
+        """Return the gradients of a loss with respect to weights: 0 where it depends on none.
+
+        Warns of such weights, unless they may belong to an output without a loss; ValueError when
+        the loss depends on no weight at all.
+        """
+        found = gradients(loss, list(weights.values()))
+        missing = [v.path for v, g in zip(weights, found, strict=True) if g is None]
+        if missing and len(missing) == len(weights):
+            raise ValueError("No gradients provided for any variable.")
+        if missing and None not in self.objective.losses:
+            warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
+        pairs = zip(weights.values(), found, strict=True)
+        return [ops.zeros_like(weight) if g is None else g for weight, g in pairs]
+
+
+def as_tensors(data: Any) -> Any:
+    """Return the arrays of a batch as tensors, not copied: they are read in this step only."""
+    return None if data is None else tree.map_structure(wrap, data)

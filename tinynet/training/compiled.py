@@ -1,0 +1,276 @@
+"""Compiled steps: `step.Step`, recorded and compiled for each type of batch.
+
+A compiled step writes its new state where the old one stood: into the optimizer's flat memories,
+and into the variables of layers and metrics.
+
+Imports `compiler`, `step.py`. Read next: `compilable.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..compiler.executable import Cache, Executable
+from ..compiler.passes import simplify
+from ..compiler.program import Var
+from ..compiler.record import record, short_name, stand_in
+from ..configs.watched import Fingerprint
+from ..engine.tensor import floatx, wrap
+from ..engine.variable import Memory, structure
+from .data import Dataset, Stream
+from .step import Batch, State, Step
+
+Run = Callable[[Any], tuple[float, Any]]  # from rows to the loss and the outputs there
+
+
+class StepCache:
+    """The compiled steps of a model, of one kind: one for each type of batch, made when first used.
+
+    A step is compiled again when an attribute that it may have read was changed: of the model, its
+    layers and their regularizers, of losses, metrics and the optimizer (see
+    `configs.watched.Fingerprint` for what is not seen). Attributes that a step assigns itself, such
+    as a count of its calls, do not count. The 64 steps used last are kept.
+
+    Attributes
+    ----------
+    kind : "train", "test" or "predict"
+    compilations : int
+        How many steps were compiled.
+    source : str
+        The NumPy source of the step, for the type of batch seen first, to be read.
+    program : str
+        The same as a program.
+    """
+
+    def __init__(self, model: Any, kind: str) -> None:
+        self.model, self.kind = model, kind
+        self.compilations = 0
+        self._steps: Cache[CompiledStep] = Cache()
+        self._first: tuple[Any, Executable] | None = None  # the key of its attributes, and it
+        self._small: dict[Any, CompiledStep] = {}  # those of one input, by its type
+        self._fingerprint: Fingerprint | None = None
+        self._trained: tuple[int, ...] = ()  # the ids of the trainable variables
+        self._assigned: dict[tuple[int, str], Any] = {}  # attributes that steps assign themselves
+
+    @property
+    def source(self) -> str:
+        """The NumPy source of the step."""
+        return self.executable.source.text
+
+    @property
+    def program(self) -> str:
+        """The program of the step."""
+        return str(self.executable.program)
+
+    @property
+    def executable(self) -> Executable:
+        """The executable for the type of batch seen first; ValueError before the first step."""
+        if self._first is None:
+            raise ValueError("This step has not run yet: fit, evaluate or predict first.")
+        return self._first[1]
+
+    def predict_small(self, x: np.ndarray, most: float) -> Any:
+        """Predict `x` with an already compiled step; None if there is none for its type.
+
+        None also if `x` has more than `most` rows.
+        """
+        self._attributes()
+        compiled = self._small.get((x.shape, x.dtype))
+        return None if compiled is None or len(x) > most else compiled.predict(x)
+
+    def runner(self, dataset: Dataset | Stream, with_outputs: bool = True) -> Runner:
+        """Return the means to run steps on batches of a dataset."""
+        return Runner(self, dataset, with_outputs)
+
+    def step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
+        """Return the compiled step for batches of `size` samples of such a dataset."""
+        form = repr([tree.map_structure(_type, part) for part in dataset.parts])
+        before = self._attributes().key
+        optimizer = id(self.model.optimizer) if self.kind == "train" else None
+        key = (form, size, with_outputs, self._trained, optimizer, floatx())
+        compiled = self._steps.get((key, before), partial(self._make, dataset, size, with_outputs))
+        after = self._attributes().key  # without those that the recorded step assigned
+        if after != before:
+            compiled = self._steps.get((key, after), lambda: compiled)
+        if self._first is None or self._first[0] != after:
+            self._first = after, compiled.executable
+        if self.kind == "predict" and isinstance(dataset.x, np.ndarray):
+            self._small[(size, *dataset.x.shape[1:]), dataset.x.dtype] = compiled
+        return compiled
+
+    def _make(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
+        before = self._attributes()
+        compiled = CompiledStep(Step(self.model, self.kind), dataset, size, with_outputs)
+        self.compilations += 1
+        after = Fingerprint(self._things(), self._assigned)
+        if changed := before.differences(after):
+            self._assigned |= changed
+            self._fingerprint = None
+        return compiled
+
+    def _attributes(self) -> Fingerprint:
+        """Return the fingerprint of all attributes that a step may read, as they are now."""
+        known = self._fingerprint
+        if known is not None and known.is_current():
+            return known
+        found = self._fingerprint = Fingerprint(self._things(), self._assigned)
+        self._trained = tuple(map(id, self.model.trainable_variables))
+        if known is None or known.key != found.key:
+            self._small = {}
+        return found
+
+    def _things(self) -> list[Any]:
+        """Return the objects whose attributes a step may read."""
+        family = self.model._family()
+        # Nothing reads what users attach to a model of a class of ours.
+        things: list[Any] = [x for x in family if not type(x).__module__.startswith(_MODELS)]
+        if self.kind != "predict":
+            things += self.model.objective.parts
+            things += [f for layer in family for f in layer._regularizers.values()]
+        return [*things, self.model.optimizer] if self.kind == "train" else things
+
+
+_MODELS = f"{__name__.split('.')[0]}.models."
+
+
+class Runner:
+    """The compiled steps of one cache for one dataset: ``for_size(n)(rows)``."""
+
+    def __init__(self, cache: StepCache, dataset: Dataset | Stream, with_outputs: bool) -> None:
+        self.cache, self.dataset, self.with_outputs = cache, dataset, with_outputs
+        self._runs: dict[int, Run] = {}
+        self._version: object = None  # of the structure that `_runs` are for
+
+    def for_size(self, size: int) -> Run:
+        """Return a function of `size` rows to the loss and the outputs there.
+
+        Of a stream it takes a batch instead. Ask again when `structure.version` has changed.
+        """
+        dataset = self.dataset
+        if isinstance(dataset, Stream):
+            return self._run_batch
+        if self._version is not structure.version:
+            self._version, self._runs = structure.version, {}
+        if size not in self._runs:
+            compiled = self.cache.step_for(dataset, size, self.with_outputs)
+            self._runs[size] = compiled.runner(dataset.arrays())
+        return self._runs[size]
+
+    def _run_batch(self, batch: Dataset) -> tuple[float, Any]:
+        runner = self.cache.runner(batch, self.with_outputs)
+        return runner.for_size(batch.size)(slice(None))
+
+
+class CompiledStep:
+    """A step compiled for one type of batch."""
+
+    def __init__(self, step: Step, dataset: Dataset, size: int, with_outputs: bool) -> None:
+        self.step, self.has_loss = step, step.kind != "predict"
+        self.state_size = len(step.owners)
+        args, names = _examples(step, dataset, size)
+
+        def traced(state: State, batch: Batch, scalars: Any) -> tuple[State, Any, Any]:
+            new, loss, outputs = step(state, batch, scalars)
+            return new, loss, outputs if with_outputs else None
+
+        program = simplify(record(traced, args, names))
+        before, data, scalars = program.args
+        after, _, self.form = program.result
+        old, new = tree.leaves(before), tree.leaves(after)
+        readers = [
+            o.current if isinstance(o, Memory) else partial(getattr, o, "array")
+            for o in step.owners
+        ]
+        self.executable = Executable(
+            program,
+            f"{step.kind}_step",
+            donate=dict(zip(new, old, strict=True)),
+            live=dict(zip(old, readers, strict=True)),
+        )
+        self.written = [o for o, v, w in zip(step.owners, old, new, strict=True) if v is not w]
+        buffers = self.executable.inputs
+        self.data = [buffers[v] for v in tree.leaves(data)]
+        used = {v for equation in program.equations.values() for v in equation.inputs}
+        self.scalars = [
+            (name, buffers[v]) for group in scalars for name, v in group.items() if v in used
+        ]
+        self.predict = self.executable.runner(self._fill_all, self._outputs)
+
+    def runner(self, arrays: list[np.ndarray]) -> Run:
+        """Return a function of rows of `arrays` to the loss and the outputs there."""
+        pairs = list(zip(arrays, self.data, strict=True))
+        scalar_buffers, written, has_loss, at = (
+            self.scalars,
+            self.written,
+            self.has_loss,
+            self.state_size,
+        )
+        training = bool(self.step.groups)
+        optimizer = self.step.optimizer
+        outputs_of = None if self.form is None else self._outputs
+
+        def fill(rows: Any) -> None:
+            if type(rows) is slice:
+                for array, buffer in pairs:
+                    buffer[...] = array[rows]
+            else:
+                for array, buffer in pairs:
+                    array.take(rows, 0, buffer, "clip")
+            if training:
+                scalars = optimizer.next_scalars()
+                for name, buffer in scalar_buffers:
+                    buffer[()] = scalars[name]
+
+        def take(results: Any) -> tuple[float, Any]:
+            if training:
+                optimizer.count_step()
+            loss = results[at].item() if has_loss else 0.0
+            if outputs_of:
+                return loss, outputs_of(results)
+            for owner in written:
+                owner.version += 1
+            return loss, None
+
+        return self.executable.runner(fill, take)
+
+    def _fill_all(self, array: np.ndarray) -> None:
+        self.data[0][...] = array
+
+    def _outputs(self, results: Any) -> Any:
+        """Note what the step wrote; return the model's outputs, copied from the buffers."""
+        for owner in self.written:
+            owner.version += 1
+        first = self.state_size + self.has_loss
+        if isinstance(self.form, Var):
+            return results[first].copy()
+        return tree.pack_sequence_as(self.form, [np.array(out) for out in results[first:]])
+
+
+def _examples(step: Step, dataset: Dataset, size: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Return example arguments of a step for batches of `size` samples, and names for them."""
+    state = step.read()
+    batch = Batch(*(_stand_ins(part, size) for part in dataset.parts))
+    names = [n for n, part in zip(Batch._fields, batch, strict=True) for _ in tree.leaves(part)]
+    numbers = step.optimizer.scalars(1, 1.0) if step.groups else ()
+    dtypes = [group.memories[0].array.dtype for group in step.groups]
+    scalars = [{name: wrap(np.array(1, dtype)) for name in numbers} for dtype in dtypes]
+    state_names = [name for group in step.groups for name in ("parameters", *group.slots)]
+    state_names += [short_name(v.path) for v in step.others]
+    args = (tree.map_structure(wrap, state), batch, scalars)
+    return args, (state_names, names, [name for group in scalars for name in sorted(group)])
+
+
+def _stand_ins(part: Any, size: int) -> Any:
+    """Return tensors without numbers for the arrays of a part of a batch, in its structure."""
+    if part is None:
+        return None
+    return tree.map_structure(lambda a: wrap(stand_in((size, *a.shape[1:]), a.dtype)), part)
+
+
+def _type(array: np.ndarray | None) -> str:
+    return "" if array is None else f"{array.dtype}{array.shape[1:]}"
