@@ -83,7 +83,8 @@ class Slot(NamedTuple):
     @property
     def repeats(self) -> bool:
         """Whether several elements of the array are one element of the buffer."""
-        return any(n > 1 and not s for n, s in zip(self.shape, self.strides, strict=True))
+        axes = zip(self.shape, self.strides, strict=True)
+        return self.size > 0 and any(n > 1 and s == 0 for n, s in axes)
 
 
 # -- views ----------------------------------------------------------------------------------------
