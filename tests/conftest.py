@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+import tinynet.random  # noqa: F401 (registers primitives, over which tests run)
 from tinynet.engine.bind import state
 from tinynet.engine.tensor import floatx, set_floatx
 

@@ -26,6 +26,7 @@ ORDER = [
     "engine/variable",
     "engine/gradcheck",
     "engine/__init__",
+    "public",
     "tree",
     "configs/watched",
     "configs/configurable",

@@ -21,7 +21,10 @@ def is_structure(value: Any) -> bool:
     (True, False)
     """
     if isinstance(value, (list, tuple)):
-        return not value or any(v is None or _is_array(v) or is_structure(v) for v in value)
+        for v in value:
+            if v is None or _is_array(v) or is_structure(v):
+                return True
+        return not value
     return isinstance(value, dict)
 
 
@@ -52,6 +55,11 @@ def map_structure(f: Callable[[Any], Any], structure: Any) -> Any:
     return f(structure)
 
 
+def map_leaves(f: Callable[[Any], Any], structure: Any) -> Any:
+    """Return a structure of the same form with `f` applied to each leaf; None stays None."""
+    return map_structure(lambda leaf: None if leaf is None else f(leaf), structure)
+
+
 def leaves(structure: Any) -> list[Any]:
     """Return the things in `structure`, as `flatten` does, without None."""
     return [leaf for leaf in flatten(structure) if leaf is not None]
@@ -73,7 +81,7 @@ def pack_sequence_as(structure: Any, flat_sequence: Iterable[Any]) -> Any:
     """
     rest = iter(flat_sequence)
     try:
-        packed = map_structure(lambda leaf: None if leaf is None else next(rest), structure)
+        packed = map_leaves(lambda _: next(rest), structure)
         fits = next(rest, rest) is rest
     except StopIteration:
         fits = False

@@ -5,6 +5,7 @@ Programs are run here by a loop over their equations, without the compiler's oth
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,14 @@ from programs import FLOATS, functions, gradient, numbers, recorded
 
 import tinynet as tn
 from tinynet import ops
-from tinynet.compiler.passes import PASSES, RULES, dead_code, lower, simplify
+from tinynet.compiler import passes
+from tinynet.compiler.passes import RULES, dead_code, rewrite, simplify
 from tinynet.compiler.program import Program, Var, infer, typecheck
 from tinynet.engine.primitives import REGISTRY
 from tinynet.engine.tensor import bind, wrap
 
-EACH = {each.__name__: each for each in (lower, dead_code, *RULES)}
+EACH: dict[str, Any] = {rule.__name__: partial(rewrite, rules=(rule,)) for rule in RULES}
+EACH["dead_code"] = dead_code
 MANY = 5 * settings.default.max_examples
 X = numbers(0, (2, 3))
 
@@ -73,6 +76,17 @@ def test_a_pass_changes_no_bit(each, drawn):
 @np.errstate(all="ignore")
 def test_passes_may_come_in_any_order(drawn, some):
     program, runs = drawn
+    new = program
+    for each in some:
+        new = typecheck(each(new))
+    assert_equivalent(new, program, runs)
+
+
+@settings(max_examples=2 * MANY)
+@given(programs(), st.lists(st.sampled_from(RULES), unique=True))
+@np.errstate(all="ignore")
+def test_rules_may_be_applied_together_in_any_order(drawn, some):
+    program, runs = drawn
     assert_equivalent(simplify(program, tuple(some), check_each=True), program, runs)
 
 
@@ -88,15 +102,14 @@ def test_all_passes_together_change_no_bit(drawn):
 @given(programs())
 def test_a_simplified_program_is_a_fixed_point_of_each_pass(drawn):
     simple = simplify(drawn[0])
-    for each in (*PASSES, *EACH.values()):
-        assert each(simple) is simple, each.__name__
+    assert all(each(simple) is simple for each in EACH.values())
 
 
 @settings(max_examples=MANY)
 @given(programs())
 @np.errstate(all="ignore")
 def test_simplified_programs_are_no_longer_and_hold_nothing_unneeded(drawn):
-    lowered = lower(drawn[0])
+    lowered = EACH["lower"](drawn[0])
     simple = simplify(drawn[0])
     assert len(simple.equations) <= len(lowered.equations)
     assert dead_code(simple) == simple
@@ -128,13 +141,13 @@ def test_a_broken_program_is_refused(message):
     assert message in str(caught.value)
 
 
-def test_a_pass_that_breaks_a_program_is_found_out():
-    def breaking(program: Program) -> Program:
-        return replace(program, equations={})
+@pytest.mark.parametrize("check_each", [False, True])
+def test_a_rule_that_breaks_a_program_is_found_out(check_each):
+    def breaking(new: passes.Rewrite, v: Var, equation: Any) -> Var:
+        return Var(*v.type)
 
-    for check_each in (False, True):
-        with pytest.raises(AssertionError, match="an output is not computed"):
-            simplify(PROGRAM, (dead_code, breaking), check_each)
+    with pytest.raises(AssertionError, match="an output is not computed"):
+        simplify(PROGRAM, (breaking,), check_each)
 
 
 def test_the_types_of_equations_that_passes_kept_are_taken_for_granted():

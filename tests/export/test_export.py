@@ -18,7 +18,7 @@ from strategies import SEEDS
 
 import tinynet as tn
 from tinynet import activations, layers, ops, tree
-from tinynet.compiler.passes import PASSES, lower, simplify
+from tinynet.compiler.passes import RULES, lower, simplify
 from tinynet.compiler.program import Program
 from tinynet.engine.primitives import REGISTRY
 from tinynet.export.forward import Forward, forward_of
@@ -194,8 +194,8 @@ def in_onnxruntime(forward: Forward, xs: list[np.ndarray]) -> list[np.ndarray]:
 
 def program_of(drawn: Drawn) -> Program:
     """Return a drawn function as export sees one: not lowered, its variables among constants."""
-    passes = tuple(p for p in PASSES if p is not lower)
-    program = simplify(recorded(drawn.function, drawn.first), passes)
+    rules = tuple(rule for rule in RULES if rule is not lower)
+    program = simplify(recorded(drawn.function, drawn.first), rules)
     held = {v: variable.array for v, variable in program.captured.items()}
     return replace(program, constants={**program.constants, **held}, captured={})
 

@@ -69,11 +69,11 @@ class Jit:
         """Return what the function returns, computed by its compiled form."""
         types = {*map(type, args)}
         if not types <= _LEAVES:  # as is checked at once, since most calls have plain arguments
-            args = tuple([tree.map_structure(_leaf, x) for x in args])
+            args = tuple([tree.map_leaves(_leaf, x) for x in args])
         leaves = args if types <= _LEAVES else tree.leaves(args)
         if state.recording is not None or state.values:
             return self._inlined(args)
-        if state.grad and any(type(x) is Tensor and x.tracked for x in leaves):
+        if state.grad and any(type(x) is not np.ndarray and x.tracked for x in leaves):
             return self._inlined(args)
         arrays = [x if type(x) is np.ndarray else x.numpy() for x in leaves]
         compiled = self._compiled_for(args, arrays)
@@ -95,17 +95,17 @@ class Jit:
         return self._for(args).executable.source.text
 
     def _for(self, args: Any) -> Compiled:
-        args = tuple([tree.map_structure(as_tensor, x) for x in args])
+        args = tuple([tree.map_leaves(as_tensor, x) for x in args])
         return self._compiled_for(args, [t.data for t in tree.leaves(args)])
 
     def _inlined(self, args: Any) -> Any:
         """Call the function itself."""
-        return self.function(*tree.map_structure(_to_tensor, args))
+        return self.function(*tree.map_leaves(as_tensor, args))
 
     def _compiled_for(self, args: Any, arrays: list[np.ndarray]) -> Compiled:
         """Return the function compiled for arguments with these leaves."""
         flat = {*map(type, args)} <= _LEAVES
-        form = "" if flat else repr(tree.map_structure(_mark, args))
+        form = "" if flat else repr(tree.map_leaves(lambda _: 0, args))
         types = tuple(map(_type, arrays))
         key = types, form, floatx()
         compiled = self._compiled.get(key, lambda: self._compile(args))
@@ -124,12 +124,12 @@ class Jit:
                 raise ValueError(
                     "jit: expected a function that returns tensors, received NoneType."
                 )
-            result = tree.map_structure(_to_tensor, found)
+            result = tree.map_leaves(as_tensor, found)
             tracked = any(t.tracked for t in tree.leaves(result))
             return result
 
         with grad_mode(True):
-            program = record(traced, tree.map_structure(_to_tensor, args), self._names())
+            program = record(traced, tree.map_leaves(as_tensor, args), self._names())
         executable = Executable(simplify(program), name_of(self.function))
         run = executable.runner(executable.fill, copies)
         frozen = tuple(v for v in program.captured.values() if not v.trainable)
@@ -151,16 +151,7 @@ _type = attrgetter("shape", "dtype")
 
 def _leaf(x: Any) -> Any:
     """Return a leaf of the arguments as an array if it is one, otherwise as a tensor."""
-    return x if type(x) is np.ndarray or x is None else as_tensor(x)
-
-
-def _to_tensor(x: Any) -> Tensor | None:
-    return None if x is None else as_tensor(x)
-
-
-def _mark(x: Any) -> bool:
-    """Return what is written for a leaf in the key of a structure."""
-    return x is None
+    return x if type(x) is np.ndarray else as_tensor(x)
 
 
 def _watched(function: Callable[..., Any]) -> list[Watched]:

@@ -1,10 +1,10 @@
-"""Passes: each takes a program to one that computes the same numbers with less work.
+"""Passes: they take a program to one that computes the same numbers with less work.
 
 The same numbers to the last bit, but for the sign of a zero: a factor is only moved where
-multiplying by it is exact. Most passes are rules: a rule looks at one equation, and at those that
-compute its inputs, and returns a better equation or a variable that has the value already. One walk
-over a program applies all rules to each equation until none changes it; `simplify` repeats the
-passes until the program stays as it is.
+multiplying by it is exact. A rule looks at one equation, and at those that compute its inputs, and
+returns a better equation or a variable that has the value already. `rewrite` walks over a program
+and applies rules to each equation until none changes it; `dead_code` removes what no output needs;
+`simplify` repeats both until the program stays as it is.
 
 Imports `record.py`. Read next: `memory.py`.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,13 @@ from .record import record, stand_in
 
 OF = p.REGISTRY
 LIMIT = 20  # rounds in `simplify`
-Pass = Callable[[Program], Program]
+# A function of a variable and its equation, which returns a better equation, or a variable that has
+# the value already, or None.
+Rule = Callable[["Rewrite", Var, Equation], Var | Equation | None]
 
 
 class Rewrite:
-    """A new program in the making: equations of the old one are read, or better ones written.
+    """A new program in the making: the equations of an old one, or better ones.
 
     Attributes
     ----------
@@ -37,19 +40,19 @@ class Rewrite:
     seen : dict, the variables that are computed already, by their equations
     """
 
-    def __init__(self, program: Program, rules: tuple[Rule, ...] = ()) -> None:
+    def __init__(self, program: Program, rules: tuple[Rule, ...]) -> None:
         self.old = program
+        self.rules = rules
         self.constants: dict[Var, np.ndarray] = {}
-        self.equations: dict[Var, Any] = {}
+        self.equations: dict[Var, Equation] = {}
         self.now: dict[Var, Var] = {}
         self.seen: dict[Any, Var] = {}
-        self._rules = rules
-        self._rules_of: dict[Primitive, list[Any]] = {}
+        self.changed = False
         for v, array in program.constants.items():
             same = self.constant(array, v)
             if same is not v:
                 self.now[v] = same
-        self._changed = bool(self.now)
+                self.changed = True
 
     def constant(self, array: Any, v: Var | None = None) -> Var:
         """Return a constant, `v` or a new one; of the same single number there is one only."""
@@ -67,113 +70,94 @@ class Rewrite:
         array = self.constants.get(v)
         return array.item() if array is not None and array.size == 1 else None
 
-    def add(self, v: Var, equation: Any) -> Var:
+    def add(self, v: Var, equation: Equation) -> Var:
         """Compute `v` by this equation, or by what the rules make of it; return its variable."""
-        rules, i = self._applying(equation.primitive), 0
-        while i < len(rules):
-            found = rules[i](self, v, equation)
-            i += 1
-            if found is not None:
-                self._changed = True
+        applying = True
+        while applying:
+            applying = False
+            for rule in self.rules:
+                found = rule(self, v, equation)
+                if found is None:
+                    continue
+                self.changed = applying = True
                 if isinstance(found, Var):
                     self.now[v] = found
                     return found
                 equation = found
-                rules, i = self._applying(equation.primitive), 0
+                break
         self.equations[v] = equation
         return v
 
     def new(self, like: Var, primitive: Primitive, *inputs: Var, **params: Any) -> Var:
         """Return a variable computed from `inputs` in the section of `like`."""
         kind = infer(primitive, inputs, params, self.old.types)
-        return self.add(Var(*kind, section=like.section), _equation(primitive, inputs, params))
-
-    def _applying(self, primitive: Primitive) -> list[Any]:
-        if primitive not in self._rules_of:
-            applying = [rule.function for rule in self._rules if rule.when(primitive)]
-            self._rules_of[primitive] = applying
-        return self._rules_of[primitive]
-
-    def done(self) -> Program:
-        """Return the new program; the old one if nothing has changed."""
-        for v, equation in self.old.equations.items():
-            if not self.now.keys().isdisjoint(equation.inputs):
-                inputs = tuple([self.now.get(x, x) for x in equation.inputs])
-                equation = _equation(equation.primitive, inputs, equation.params)
-            self.add(v, equation)
-        if not self._changed:
-            return self.old
-        outputs = tuple([self.now.get(v, v) for v in self.old.outputs])
-        return replace(
-            self.old, constants=self.constants, equations=self.equations, outputs=outputs
-        )
+        return self.add(Var(*kind, section=like.section), Equation(primitive, inputs, params))
 
 
-def _equation(primitive: Primitive, inputs: Any, params: dict[str, Any]) -> Any:
-    return Equation(primitive, inputs, params)
+def rewrite(program: Program, rules: tuple[Rule, ...]) -> Program:
+    """Return the program with rules applied to each equation; itself if none changes anything."""
+    new = Rewrite(program, rules)
+    for v, equation in program.equations.items():
+        if not new.now.keys().isdisjoint(equation.inputs):
+            inputs = tuple([new.now.get(x, x) for x in equation.inputs])
+            equation = equation._replace(inputs=inputs)
+        new.add(v, equation)
+    if not new.changed:
+        return program
+    outputs = tuple([new.now.get(v, v) for v in program.outputs])
+    return replace(program, constants=new.constants, equations=new.equations, outputs=outputs)
 
 
-class Rule:
-    """A pass that looks at one equation at a time; made by `rule`."""
-
-    def __init__(self, function: Any, when: Callable[[Primitive], bool]) -> None:
-        self.function = function
-        self.when = when
-        self.__name__: str = function.__name__
-        self.__doc__ = function.__doc__
-
-    def __call__(self, program: Program) -> Program:
-        """Return the program with this rule applied to each equation."""
-        return Rewrite(program, (self,)).done()
-
-
-def rule(*names: str, when: Callable[[Primitive], bool] = lambda _: True) -> Callable[[Any], Rule]:
-    """Decorate a function of (rewrite, variable, equation), for primitives of these names or all.
-
-    It returns a better equation for the variable, a variable of the same value, or None.
-    """
-    return lambda function: Rule(function, lambda p: p.name in names if names else when(p))
-
-
-@rule("alias", "reshape", "broadcast_to", "cast", "multiply", "divide", "sum", "add")
-def identities(new: Rewrite, v: Var, equation: Any) -> Any:
-    """Leave out what changes nothing: times 1, by 1, aliases, shapes that are there already."""
+def lower(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
+    """Replace operations that NumPy has no function for by those that they are composed of."""
     primitive, inputs, _ = equation
-    same = _unchanged(new, v, primitive, inputs)
-    if same is not None:
-        same.name = same.name or v.name
-        return same
-    x = inputs[0]
-    if primitive is OF["sum"] and (v.size, v.dtype) == (x.size, x.dtype):
-        return _equation(OF["reshape"], inputs, {"newshape": v.shape})  # sums of one element each
-    if primitive is OF["add"] and x is inputs[1] and v.dtype.kind == "f":
-        return _equation(OF["multiply"], (x, new.constant(np.array(2, v.dtype))), {})
-    return None
+    if not primitive.composite:
+        return None
+    with no_grad():
+        parts = record(primitive.impl, [wrap(stand_in(*x.type)) for x in inputs])
+    new.old.types.update(parts.types)
+    now = dict(zip(parts.inputs, inputs, strict=True))
+    now |= {c: new.constant(array) for c, array in parts.constants.items()}
+    for part, inner in parts.equations.items():
+        inner = inner._replace(inputs=tuple([now[x] for x in inner.inputs]))
+        if part is parts.outputs[0]:
+            return inner
+        part.section = v.section
+        now[part] = new.add(part, inner)
+    return now[parts.outputs[0]]
 
 
-def _unchanged(new: Rewrite, v: Var, primitive: Primitive, inputs: tuple[Var, ...]) -> Var | None:
-    """Return the input that `v` is equal to in shape, dtype and every element, or None."""
-    x = inputs[0]
-    if primitive.name in ("alias", "reshape", "broadcast_to", "cast"):
-        return x if x.type == v.type else None
-    if primitive.name in ("multiply", "divide"):
-        if x.type == v.type and new.value(inputs[1]) == 1:
+def identities(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
+    """Leave out what changes nothing: times 1, by 1, aliases, shapes that are there already."""
+    (name, inputs), same = (equation.primitive.name, equation.inputs), []
+    if name in ("alias", "reshape", "broadcast_to", "cast"):
+        same = [inputs[0]]
+    elif name == "multiply":
+        same = [x for x, y in (inputs, inputs[::-1]) if new.value(y) == 1]
+    elif name == "divide" and new.value(inputs[1]) == 1:
+        same = [inputs[0]]
+    elif name == "sum" and (v.size, v.dtype) == (inputs[0].size, inputs[0].dtype):
+        return Equation(OF["reshape"], inputs, {"newshape": v.shape})  # sums of one element each
+    elif name == "add" and inputs[0] is inputs[1] and v.dtype.kind == "f":
+        return Equation(OF["multiply"], (inputs[0], new.constant(np.array(2, v.dtype))), {})
+    for x in same:
+        if x.type == v.type:
+            x.name = x.name or v.name
             return x
-        if primitive.name == "multiply" and inputs[1].type == v.type and new.value(x) == 1:
-            return inputs[1]
     return None
 
 
-@rule("sum")
-def sums_of_repetitions(new: Rewrite, v: Var, equation: Any) -> Any:
+def sums_of_repetitions(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
     """Multiply instead of adding up repetitions, where they are 2 or 4 and that is exact."""
+    if equation.primitive is not OF["sum"]:
+        return None
     (repeated,) = equation.inputs
     x = _before_repetition(new, repeated)
     if x is repeated or x.dtype != v.dtype or not _sums_only(x, repeated, equation.params["axis"]):
         return None
     times = new.constant(np.array(repeated.size // x.size, x.dtype))
     total = new.new(v, OF["multiply"], x, times)
-    return _equation(OF["reshape"], (total,), {"newshape": v.shape})
+    return Equation(OF["reshape"], (total,), {"newshape": v.shape})
 
 
 def _sums_only(x: Var, repeated: Var, axis: Any) -> bool:
@@ -187,31 +171,32 @@ def _sums_only(x: Var, repeated: Var, axis: Any) -> bool:
     )
 
 
-@rule(when=is_elementwise)
-def unbroadcast_operands(new: Rewrite, v: Var, equation: Any) -> Any:
+def unbroadcast_operands(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
     """Compute elementwise functions before their operands are repeated, or without repeating them.
 
     They broadcast by themselves; and where all operands are repeated, the result is, too.
     """
     primitive, inputs, params = equation
+    if not is_elementwise(primitive):
+        return None
     small = tuple([_before_repetition(new, x) for x in inputs])
     if primitive is OF["power"]:  # NumPy raises to one exponent in another way than to many
         small = small[0], inputs[1]
     if small == inputs:
         return None
     if np.broadcast_shapes(*(x.shape for x in small)) == v.shape:
-        return _equation(primitive, small, params)
+        return Equation(primitive, small, params)
     once = new.new(v, primitive, *small, **params)
-    return _equation(OF["broadcast_to"], (once,), {"shape": v.shape})
+    return Equation(OF["broadcast_to"], (once,), {"shape": v.shape})
 
 
-@rule("reshape")
-def repetitions_of_scalars(new: Rewrite, v: Var, equation: Any) -> Any:
+def repetitions_of_scalars(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
     """Give the repetitions of one element their final shape at once, to be dropped by operands."""
-    x = _before_repetition(new, equation.inputs[0])
-    if x is equation.inputs[0] or x.shape != ():
-        return None
-    return _equation(OF["broadcast_to"], (x,), {"shape": v.shape})
+    if equation.primitive is OF["reshape"]:
+        x = _before_repetition(new, equation.inputs[0])
+        if x is not equation.inputs[0] and x.shape == ():
+            return Equation(OF["broadcast_to"], (x,), {"shape": v.shape})
+    return None
 
 
 def _before_repetition(new: Rewrite, x: Var) -> Var:
@@ -219,8 +204,7 @@ def _before_repetition(new: Rewrite, x: Var) -> Var:
     return equation.inputs[0] if equation and equation.primitive is OF["broadcast_to"] else x
 
 
-@rule()
-def fold_constants(new: Rewrite, v: Var, equation: Any) -> Any:
+def fold_constants(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
     """Compute now what depends on constants alone, unless the result is larger than they are."""
     primitive, inputs, params = equation
     if not new.constants.keys() >= set(inputs) or v.size > sum([x.size for x in inputs]):
@@ -229,8 +213,7 @@ def fold_constants(new: Rewrite, v: Var, equation: Any) -> Any:
     return new.constant(np.asarray(primitive.impl(*known, **params)))
 
 
-@rule("multiply", "divide")
-def exact_factors(new: Rewrite, v: Var, equation: Any) -> Any:
+def exact_factors(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
     """Gather constant factors: ``(x * 2) / 32`` is ``x * 0.0625``.
 
     Only factors that are powers of two are moved past each other or past one other factor, as
@@ -244,26 +227,24 @@ def exact_factors(new: Rewrite, v: Var, equation: Any) -> Any:
     exact = _is_exact(before) or _is_exact(factor)
     if inner is None or not exact or not _is_moderate(before * factor):
         inner, before = x, 1.0
-    gathered = inner, new.constant(np.array(before * factor, v.dtype))
-    if equation.primitive is OF["multiply"] and equation.inputs == gathered:
-        return None
-    return _equation(OF["multiply"], gathered, {})
+    inputs = inner, new.constant(np.array(before * factor, v.dtype))
+    same = equation.primitive is OF["multiply"] and equation.inputs == inputs
+    return None if same else Equation(OF["multiply"], inputs, {})
 
 
-def _factor(new: Rewrite, v: Var, equation: Any) -> tuple[Var | None, float]:
+def _factor(new: Rewrite, v: Var, equation: Equation | None) -> tuple[Var | None, float]:
     """Return a variable of the type of `v` and the number whose product `v` is, or None."""
-    if equation is None or v.dtype.char not in "fd":
+    name = "" if equation is None else equation.primitive.name
+    if equation is None or name not in ("multiply", "divide") or v.dtype.char not in "fd":
         return None, 1.0
-    name, inputs = equation.primitive.name, equation.inputs
-    if name == "multiply":
-        for x, c in (inputs, inputs[::-1]):
-            value = new.value(c)
-            if value is not None and c.dtype == x.dtype and x.type == v.type:
+    inputs = equation.inputs
+    for x, c in (inputs, inputs[::-1]) if name == "multiply" else (inputs,):
+        value = new.value(c)
+        if value is not None and x.type == v.type and c.dtype == v.dtype:
+            if name == "multiply":
                 return x, value
-    if name == "divide" and inputs[0].type == v.type and inputs[1].dtype == v.dtype:
-        value = new.value(inputs[1])
-        if value is not None and _is_exact(value):
-            return inputs[0], 1.0 / value
+            if _is_exact(value):
+                return x, 1.0 / value
     return None, 1.0
 
 
@@ -276,38 +257,15 @@ def _is_moderate(factor: float) -> bool:
     return factor == 0 or 2.0**-16 < abs(factor) < 2.0**16
 
 
-@rule()
-def common_subexpressions(new: Rewrite, v: Var, equation: Any) -> Any:
+def common_subexpressions(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
     """Compute once what is computed several times from the same inputs, constants included."""
     primitive, inputs, params = equation
     key = (primitive, inputs, tuple(sorted(params.items())) if params else ())
-    same = new.seen.setdefault(key, v)
-    return None if same is v else same
-
-
-def lower(program: Program) -> Program:
-    """Replace operations that NumPy has no function for by those that they are composed of."""
-    equations: dict[Var, Any] = {}
-    constants = dict(program.constants)
-    recorded: dict[Any, Program] = {}
-    for v, equation in program.equations.items():
-        primitive, inputs, _ = equation
-        if not primitive.composite:
-            equations[v] = equation
-            continue
-        key = primitive, tuple([x.type for x in inputs])
-        if key not in recorded:
-            with no_grad():
-                recorded[key] = record(primitive.impl, [wrap(stand_in(*x.type)) for x in inputs])
-            program.types.update(recorded[key].types)
-            constants |= recorded[key].constants
-        parts = recorded[key]
-        stands = dict(zip(parts.inputs, inputs, strict=True))
-        for part, (inner, xs, params) in parts.equations.items():
-            out = v if part is parts.outputs[0] else Var(*part.type, part.name, v.section)
-            stands[part] = out
-            equations[out] = _equation(inner, tuple([stands.get(x, x) for x in xs]), params)
-    return replace(program, constants=constants, equations=equations) if recorded else program
+    same = new.seen.get(key)
+    if same in new.equations:
+        return same
+    new.seen[key] = v
+    return None
 
 
 def dead_code(program: Program) -> Program:
@@ -326,7 +284,8 @@ def dead_code(program: Program) -> Program:
     )
 
 
-RULES = (
+RULES: tuple[Rule, ...] = (
+    lower,
     identities,
     sums_of_repetitions,
     unbroadcast_operands,
@@ -337,25 +296,17 @@ RULES = (
 )
 
 
-def rewrite(program: Program) -> Program:
-    """Apply all rules."""
-    return Rewrite(program, RULES).done()
-
-
-PASSES: tuple[Pass, ...] = (lower, rewrite, dead_code)
-
-
 def simplify(
-    program: Program, passes: tuple[Pass, ...] = PASSES, check_each: bool = False
+    program: Program, rules: tuple[Rule, ...] = RULES, check_each: bool = False
 ) -> Program:
-    """Return the program after all passes, repeated until nothing changes, and checked at the end.
+    """Return the program with all rules applied and dead code left out, until nothing changes.
 
-    With `check_each` it is checked after each pass, too.
+    It is checked at the end; with `check_each`, after each pass.
     """
     recorded = program
     for _ in range(LIMIT):
         before = program
-        for each in passes:
+        for each in (partial(rewrite, rules=rules), dead_code):
             program = each(program)
             if check_each:
                 typecheck(program)

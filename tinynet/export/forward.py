@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from .. import tree
-from ..compiler.passes import OF, PASSES, lower, simplify
+from ..compiler.passes import OF, RULES, lower, simplify
 from ..compiler.program import Program, Var
 from ..compiler.record import record, short_name, stand_in
 from ..engine.tensor import Equation, Tensor, floatx, no_grad, wrap
@@ -133,7 +133,7 @@ def _recorded(model: Any, x: Any, variables: list[Variable], n: int) -> Program:
     with no_grad():
         program = record(run, (samples, values), names)
     # Not lowered: a file calls a sigmoid by its name.
-    return simplify(program, tuple(p for p in PASSES if p is not lower))
+    return simplify(program, tuple(rule for rule in RULES if rule is not lower))
 
 
 class Both:
