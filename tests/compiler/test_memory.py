@@ -33,7 +33,8 @@ from tinynet.compiler.memory import NEVER, Buffer, Plan, Slot, View
 from tinynet.compiler.numpy_printer import Source
 from tinynet.compiler.passes import simplify
 from tinynet.compiler.program import Program, Var
-from tinynet.engine.primitives import REGISTRY, Slice
+from tinynet.engine.bind import PRIMITIVES
+from tinynet.engine.primitives.indexing import Slice
 from tinynet.engine.tensor import Equation, Tensor
 
 MANY = 10 * settings.default.max_examples
@@ -122,12 +123,12 @@ def test_a_plan_over_a_large_array_allocates_nothing():
     flat, column = Var((16_000_000,), x.dtype), Var((4000,), x.dtype)
     y, turned, z, total = (Var(x.shape, x.dtype) for _ in range(4))
     equations = {
-        y: Equation(REGISTRY["exp"], (x,), {}),
-        turned: Equation(REGISTRY["transpose"], (y,), {"axes": (1, 0)}),
-        z: Equation(REGISTRY["matmul"], (turned, x), {}),
-        flat: Equation(REGISTRY["reshape"], (z,), {"newshape": flat.shape}),
-        total: Equation(REGISTRY["add"], (z, x), {}),
-        column: Equation(REGISTRY["sum"], (total,), {"axis": (0,), "keepdims": False}),
+        y: Equation(PRIMITIVES["exp"], (x,), {}),
+        turned: Equation(PRIMITIVES["transpose"], (y,), {"axes": (1, 0)}),
+        z: Equation(PRIMITIVES["matmul"], (turned, x), {}),
+        flat: Equation(PRIMITIVES["reshape"], (z,), {"newshape": flat.shape}),
+        total: Equation(PRIMITIVES["add"], (z, x), {}),
+        column: Equation(PRIMITIVES["sum"], (total,), {"axis": (0,), "keepdims": False}),
     }
     program = Program((x,), {}, {}, equations, (flat, column))
     tracemalloc.start()

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ..engine.primitives import Slice
+from ..engine.primitives.indexing import Slice
 from ..engine.tensor import Primitive
 from .memory import VIEWS, Buffer, Plan, Slot, View
 from .program import Var, is_elementwise

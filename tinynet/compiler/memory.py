@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engine.primitives import REGISTRY, Slice
+from ..engine.primitives.indexing import Slice
 from .program import Program, Var, is_elementwise
 
 NEVER = 1 << 60  # the position of a last use that never comes
@@ -256,9 +256,9 @@ class Plan:
         equations = self.program.equations
         for whole, (primitive, parts, _) in equations.items():
             start = 0
-            for x in parts if primitive is REGISTRY["concatenate"] and whole.ndim == 1 else ():
+            for x in parts if primitive.name == "concatenate" and whole.ndim == 1 else ():
                 stop = start + x.size
-                while x in equations and equations[x].primitive is REGISTRY["reshape"]:
+                while x in equations and equations[x].primitive.name == "reshape":
                     (x,) = equations[x].inputs
                 free = x in equations and x not in found and x not in self._donate
                 if free and x.dtype == whole.dtype and not _may_be_view(equations[x]):
@@ -302,7 +302,7 @@ class Plan:
         NumPy's elementwise functions give the same numbers then, except for powers of single ones.
         The equation may read nothing else of that buffer, and nothing later may read what it holds.
         """
-        if not is_elementwise(primitive) or primitive is REGISTRY["power"]:
+        if not is_elementwise(primitive) or primitive.name == "power":
             return None
         slots = self.inputs(v)
         given = [self._donate[v]] if v in self._donate else []

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engine.primitives import Slice
+from ..engine.primitives.indexing import Slice
 from .program import Program, Var
 
 COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)  # ranks: what binds weakest comes first
