@@ -156,6 +156,8 @@ class _OpenLoop:
         start, end = self._plan.position[first], self._plan.position[last]
         local = frozenset(b for b in self._written if start <= b.first and b.last <= end)
         block = BLOCK if len(self._body) > 1 and _is_long(self._body[first]) else None
+        for buffer in local if block else ():
+            buffer.shape = (BLOCK,)  # no more of it is needed
         return [Loop(first.section, first.shape, (*self._body.values(),), block, local)]
 
 

@@ -32,7 +32,8 @@ class Buffer:
 
     Attributes
     ----------
-    shape, dtype
+    shape : tuple of int; (block,) if only a loop in blocks uses it
+    dtype : dtype
     kind : "input", "state", "constant" or "temporary"
     label : str, what a reader would call it; empty if nothing is known
     value : array or None, the numbers of a constant

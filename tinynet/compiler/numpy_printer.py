@@ -21,7 +21,7 @@ import numpy as np
 
 from ..engine.variable import aligned
 from .kernels import Call, Copy, Kernel, Loop, Map, Product, Reduce, kernels_of, slots_of
-from .memory import Plan, Slot, View
+from .memory import Buffer, Plan, Slot, View
 from .program import Program, Var
 from .text import Names, index_text, is_literal
 
@@ -101,8 +101,6 @@ class Printer:
         self._made = plan.made
         self._count_uses(kernels, plan.results)
         self._names = self._named()
-        loops = [kernel for kernel in kernels if isinstance(kernel, Loop) and kernel.block]
-        self._block_sizes = {b: loop.block for loop in loops for b in loop.local}
         self._texts: dict[Slot, str] = {}  # a name, or the text of what is needed only once
         header = list(self._header())
         body = self._body(kernels)
@@ -127,18 +125,13 @@ class Printer:
                 self._uses[view.base] += 1
 
     def _named(self) -> dict[Slot, str]:
-        """Return the names: first of what has a label and its views, then of temporaries."""
+        """Return the names of what is used: labels, or what a view is of, or t1, t2 and so on."""
         names: dict[Slot, str] = {}
         temporaries = itertools.count(1)
-        for labelled in (True, False):
-            for slot, view in self._made.items():
-                if slot in names or not (self._uses[slot] or _is_argument(slot, view)):
-                    continue
-                wanted = _label(slot, view, names)
-                if not (wanted or labelled):
-                    wanted = f"t{next(temporaries)}"
-                if wanted:
-                    names[slot] = self._free.new(wanted)
+        for slot, view in self._made.items():
+            if self._uses[slot] or _is_argument(slot, view):
+                wanted = _label(slot, view, names) or f"t{next(temporaries)}"
+                names[slot] = self._free.new(wanted)
         return names
 
     # -- the parts of the text ----------------------------------------------------------------
@@ -158,19 +151,12 @@ class Printer:
             self._texts[slot] = name = self._names.get(slot, "")
             if not self._uses[slot] or _is_argument(slot, view):
                 continue
-            text = VIEWS[view.name](self._texts[view.base], view) if view else self._buffer(slot)
+            text = VIEWS[view.name](self._texts[view.base], view) if view else _new(slot.buffer)
             once = self._uses[slot] == 1 and slot not in self._needed and len(text) <= INLINE
             if once and (view or slot.buffer.kind == "constant"):
                 self._texts[slot] = text
             else:
                 yield f"{name} = {text}"
-
-    def _buffer(self, slot: Slot) -> str:
-        buffer = slot.buffer
-        if buffer.value is not None:
-            return f'xp.array({buffer.value[()]!s}, "{buffer.dtype.name}")'
-        block = self._block_sizes.get(buffer)
-        return f'xp.empty({(block,) if block else buffer.shape}, "{buffer.dtype.name}")'
 
     def _locals(self) -> Iterator[str]:
         """Yield lines that give NumPy's functions local names."""
@@ -294,17 +280,23 @@ def _is_argument(slot: Slot, view: View | None) -> bool:
 
 
 def _label(slot: Slot, view: View | None, names: dict[Slot, str]) -> str:
-    """Return the name that a slot should have; empty if there is none (yet)."""
+    """Return the name that a slot should have; empty if there is none."""
     if view is not None:
         ending = ENDINGS.get(view.name, "view")
         if view.name == "reshape" and slot.ndim < 2:
             ending = ("0d", "flat")[slot.ndim]
-        like = names.get(view.like or view.base)
-        return view.label or (f"{like}_{ending}" if like else "")
+        return view.label or f"{names.get(view.like or view.base) or names[view.base]}_{ending}"
     buffer = slot.buffer
     if is_literal(buffer.value):
         return "c" + str(buffer.value[()]).removesuffix(".0")  # type: ignore[index]
     return buffer.label or {"input": "x", "state": "x", "constant": "c"}.get(buffer.kind, "")
+
+
+def _new(buffer: Buffer) -> str:
+    """Return the text that makes a temporary buffer or a number."""
+    if buffer.value is not None:
+        return f'xp.array({buffer.value[()]!s}, "{buffer.dtype.name}")'
+    return f'xp.empty({buffer.shape}, "{buffer.dtype.name}")'
 
 
 def _tuple(texts: Any) -> str:
