@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compiler.buffers import index_text, is_literal
 from ..compiler.program import Program, Var, is_elementwise
+from ..compiler.text import index_text, is_literal
 from ..engine.primitives import ARRAY
 from ..engine.tensor import Primitive
 
