@@ -18,7 +18,7 @@ from strategies import SEEDS
 
 import tinynet as tn
 from tinynet import ops, tree
-from tinynet.compiler import source
+from tinynet.compiler import kernels, numpy_printer
 from tinynet.compiler.program import Program
 from tinynet.compiler.record import record
 from tinynet.engine.primitives import REGISTRY, Case
@@ -260,9 +260,9 @@ def poisoned(shape: tuple[int, ...], dtype: str) -> np.ndarray:
 
 
 @contextmanager
-def poisoned_buffers(block: int = source.BLOCK) -> Iterator[None]:
+def poisoned_buffers(block: int = kernels.BLOCK) -> Iterator[None]:
     """Let compiled functions find such buffers, and compute long arrays in blocks of `block`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source.AlignedNumpy, "empty", staticmethod(poisoned))
-        patch.setattr(source, "BLOCK", block)
+        patch.setattr(numpy_printer.AlignedNumpy, "empty", staticmethod(poisoned))
+        patch.setattr(kernels, "BLOCK", block)
         yield

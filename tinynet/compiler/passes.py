@@ -6,7 +6,7 @@ returns a better equation or a variable that has the value already. `rewrite` wa
 and applies rules to each equation until none changes it; `dead_code` removes what no output needs;
 `simplify` does both.
 
-Imports `record.py`. Read next: `buffers.py`.
+Imports `record.py`. Read next: `memory.py`.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engine.primitives import Slice
+from ..engine.primitives.indexing import Slice
 from .program import Program, Var
 
 COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)  # ranks: what binds weakest comes first
@@ -121,13 +121,11 @@ def index_text(index: tuple[Any, ...]) -> str:
     >>> index_text((0, ..., None, Slice(1, None, None), Slice(None, None, -1)))
     '0, ..., None, 1:, ::-1'
     """
-    return ", ".join(_slice_text(i) if isinstance(i, Slice) else _item_text(i) for i in index)
-
-
-def _slice_text(i: Slice) -> str:
-    parts = ["" if n is None else str(n) for n in i]
-    return ":".join(parts[:2] if i.step is None else parts)
+    return ", ".join(map(_item_text, index))
 
 
 def _item_text(i: Any) -> str:
-    return "..." if i is Ellipsis else str(i)
+    if not isinstance(i, Slice):
+        return "..." if i is Ellipsis else str(i)
+    parts = ["" if n is None else str(n) for n in i]
+    return ":".join(parts[:2] if i.step is None else parts)
