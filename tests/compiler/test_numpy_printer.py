@@ -128,6 +128,26 @@ def test_results_are_computed_in_c_order_as_sums_depend_on_it():
     assert_same(f(x), np.ascontiguousarray((np.exp(x) * np.float32(3)).T).sum(0))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_and_powers_of_repeated_numbers_equal_eager_ones_bit_for_bit(dtype):
+    def f(x, row, exponent):
+        repeated = ops.broadcast_to(ops.exp(row), (17, 17))
+        powers = ops.exp(x) ** ops.broadcast_to(exponent * 1.0, (17, 17))
+        return x @ repeated, repeated.T @ x, powers
+
+    args = [numbers(0, (17, 17), dtype), numbers(1, (17,), dtype), np.array(2.0, dtype)]
+    assert_same_results(tn.jit(f)(*args), eagerly(f, args))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_powers_of_single_numbers_equal_eager_ones_bit_for_bit(dtype):
+    def f(x, exponent):
+        return [ops.exp(n) ** (exponent * 1.1) for n in x]
+
+    args = [np.abs(numbers(0, (300,), dtype)), np.array(1.7, dtype)]
+    assert_same_results(tn.jit(f)(*args), eagerly(f, args))
+
+
 # -- the form of the source -------------------------------------------------------------------
 
 

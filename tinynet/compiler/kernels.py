@@ -87,12 +87,13 @@ Kernel = Loop | Reduce | Product | Copy | Call
 
 def slots_of(kernel: Kernel) -> Iterator[Slot]:
     """Yield the slots that a kernel writes and reads, as often as it does."""
-    for each in kernel.body if isinstance(kernel, Loop) else (kernel,):
-        for field in each:
-            if isinstance(field, Slot):
-                yield field
-            elif isinstance(field, tuple):
-                yield from (x for x in field if isinstance(x, Slot))
+    if isinstance(kernel, Loop):
+        for each in kernel.body:
+            yield each.out
+            yield from each.args
+    else:
+        yield from (field for field in kernel if isinstance(field, Slot))
+        yield from kernel.args if isinstance(kernel, Call) else ()
 
 
 def kernels_of(plan: Plan) -> list[Kernel]:

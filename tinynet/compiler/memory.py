@@ -36,7 +36,7 @@ class Buffer:
     dtype : dtype
     kind : "input", "state", "constant" or "temporary"
     label : str, what a reader would call it; empty if nothing is known
-    value : array or None, the numbers of a constant
+    value : array or None, the number that a constant is, if source can hold it
     first, last : int, the positions of the first and the last equation that use it
     """
 
@@ -102,8 +102,9 @@ def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _slot(base: Slot, shape: Sequence[int], strides: Sequence[int], offset: int = 0) -> Slot:
     """Return elements of `base.buffer`, `offset` of them after those of `base`."""
-    strides = [s if n > 1 and 0 not in shape else 0 for n, s in zip(shape, strides, strict=True)]
-    return Slot(base.buffer, base.offset + offset, tuple(shape), tuple(strides))
+    axes = zip(shape, strides, strict=True)
+    found = (0,) * len(shape) if 0 in shape else tuple([s if n > 1 else 0 for n, s in axes])
+    return Slot(base.buffer, base.offset + offset, tuple(shape), found)
 
 
 def _reshaped(slot: Slot, newshape: tuple[int, ...]) -> Slot | None:
@@ -219,7 +220,9 @@ class Plan:
         kinds = {"input": program.inputs, "state": program.captured, "constant": program.constants}
         for kind, vs in kinds.items():
             for v in vs:
-                self.slots[v] = self._made(Buffer(*v.type, kind, v.name, program.constants.get(v)))
+                self.slots[v] = self._made(Buffer(*v.type, kind, v.name))
+        for v, array in program.constants.items():
+            self.slots[v].buffer.value = array if is_literal(array) else None
         for v in program.equations:
             self._place(v)
         self.copies = self._copies()
@@ -236,8 +239,9 @@ class Plan:
         return slot
 
     def _made(self, buffer: Buffer) -> Slot:
-        self.made[buffer.slot] = None
-        return buffer.slot
+        slot = buffer.slot
+        self.made[slot] = None
+        return slot
 
     # -- what is known before anything is placed ----------------------------------------------
 
@@ -294,7 +298,8 @@ class Plan:
         slot = view.slot
         if slot is None or (v in self._in_order and slot.repeats):
             return False
-        self.slots[v] = self.take(view)
+        self.made.setdefault(slot, view)
+        self.slots[v] = slot
         return True
 
     def _overwritten(self, v: Var, primitive: Any) -> Slot | None:
@@ -325,13 +330,12 @@ class Plan:
             last, first, buffer = heapq.heappop(self._in_use)
             if buffer.last == last:  # it was not taken again
                 heapq.heappush(self._free[buffer.shape, buffer.dtype], (first, buffer))
-        if self._free[v.type]:
-            _, buffer = heapq.heappop(self._free[v.type])
+        if free := self._free[v.type]:
+            slot = heapq.heappop(free)[1].slot
         else:
-            buffer = Buffer(*v.type, "temporary", v.name, None, at, -1)
-            self._made(buffer)
-        self._use(buffer, v)
-        return buffer.slot
+            slot = self._made(Buffer(*v.type, "temporary", v.name, None, at, -1))
+        self._use(slot.buffer, v)
+        return slot
 
     def _use(self, buffer: Buffer, v: Var) -> None:
         """Keep a buffer in use until the last use of `v`."""
@@ -354,6 +358,11 @@ class Plan:
         self.results = [moves.get(v) or saved.get(v) or slots[v] for v in outputs]
         copies = [(slot, slots[v]) for v, slot in saved.items()]
         return copies + [(slot, saved.get(v) or slots[v]) for v, slot in moves.items()]
+
+
+def is_literal(constant: np.ndarray | None) -> bool:
+    """Return whether a constant is a finite number, which source can hold."""
+    return constant is not None and not constant.ndim and bool(np.isfinite(constant))
 
 
 def _may_be_view(equation: Any) -> bool:

@@ -23,7 +23,7 @@ from ..engine.variable import aligned
 from .kernels import Call, Copy, Kernel, Loop, Map, Product, Reduce, kernels_of, slots_of
 from .memory import Buffer, Plan, Slot, View
 from .program import Program, Var
-from .text import Names, index_text, is_literal
+from .text import Names, index_text
 
 MANY = 2000  # names
 INLINE = 200  # characters; a longer view is declared, so that no line grows without limit
@@ -44,10 +44,11 @@ class Source:
     def __init__(
         self, program: Program, name: str = "run", donate: dict[Var, Var] | None = None
     ) -> None:
-        arrays = (v for v, array in program.constants.items() if not is_literal(array))
-        self.arguments = (*program.inputs, *program.captured, *arrays)
         self.name = name if name.isidentifier() and not iskeyword(name) else "run"
-        printer = Printer(Plan(program, donate), self.name)
+        plan = Plan(program, donate)
+        given = (*program.inputs, *program.captured, *program.constants)
+        self.arguments = tuple(v for v in given if plan.slots[v].buffer.value is None)
+        printer = Printer(plan, self.name)
         self.text = printer.text
         self._functions = list(printer.called.values())
         self._code = self._compiled(printer.locals)
@@ -275,8 +276,7 @@ VIEWS: dict[str, Callable[[str, View], str]] = {
 
 def _is_argument(slot: Slot, view: View | None) -> bool:
     """Return whether a slot is an array that `make` takes."""
-    buffer = slot.buffer
-    return view is None and buffer.kind != "temporary" and not is_literal(buffer.value)
+    return view is None and slot.buffer.kind != "temporary" and slot.buffer.value is None
 
 
 def _label(slot: Slot, view: View | None, names: dict[Slot, str]) -> str:
@@ -287,8 +287,8 @@ def _label(slot: Slot, view: View | None, names: dict[Slot, str]) -> str:
             ending = ("0d", "flat")[slot.ndim]
         return view.label or f"{names.get(view.like or view.base) or names[view.base]}_{ending}"
     buffer = slot.buffer
-    if is_literal(buffer.value):
-        return "c" + str(buffer.value[()]).removesuffix(".0")  # type: ignore[index]
+    if buffer.value is not None:
+        return "c" + str(buffer.value[()]).removesuffix(".0")
     return buffer.label or {"input": "x", "state": "x", "constant": "c"}.get(buffer.kind, "")
 
 

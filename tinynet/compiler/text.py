@@ -3,7 +3,7 @@
 The NumPy printer, the exporters and the formulas of `explain` write with these. Nothing here reads
 text that was written before: names are given once, and an expression knows its own precedence.
 
-Imports the engine and `program.py`. Read next: `numpy_printer.py`.
+Imports the engine, `program.py` and `memory.py`. Read next: `numpy_printer.py`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.primitives.indexing import Slice
+from .memory import is_literal as is_literal
 from .program import Program, Var
 
 COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)  # ranks: what binds weakest comes first
@@ -33,6 +34,7 @@ INFIX = {
     "equal": ("==", COMPARISON),
     "not_equal": ("!=", COMPARISON),
 }
+_NO_IDENTIFIER = re.compile(r"^(?=\d)|\W", flags=re.ASCII)
 
 
 class Names:
@@ -48,7 +50,9 @@ class Names:
 
     def new(self, wanted: str) -> str:
         """Return `wanted` as an identifier that was neither taken nor given before."""
-        name = wanted = re.sub(r"^(?=\d)|\W", "_", wanted, flags=re.ASCII) or "_"
+        if not (wanted.isascii() and wanted.isidentifier()):
+            wanted = _NO_IDENTIFIER.sub("_", wanted) or "_"
+        name = wanted
         while name in self._counts or iskeyword(name):
             self._counts[wanted] = self._counts.get(wanted, 1) + 1
             name = f"{wanted}_{self._counts[wanted]}"
@@ -99,11 +103,6 @@ def used_once(program: Program) -> set[Var]:
     uses = Counter(x for equation in program.equations.values() for x in equation.inputs)
     outputs = {*program.outputs}
     return {v for v in program.equations if uses[v] == 1 and v not in outputs}
-
-
-def is_literal(constant: np.ndarray | None) -> bool:
-    """Return whether a constant is a finite number, which source can hold."""
-    return constant is not None and not constant.ndim and bool(np.isfinite(constant))
 
 
 def number_text(number: Any) -> str:
