@@ -476,6 +476,15 @@ def chain(config: Any) -> Any:
     return config
 
 
+def many(config: Any) -> Any:
+    """Return the config of a model whose layers are too large only together."""
+    x = Input((1,))
+    found = json.loads(tn.Model(x, [Dense(1)(x) for _ in range(10)]).to_json())
+    for data in found["config"]["layers"][1:]:
+        data["config"]["units"] = 5_000_000  # 40 MB
+    return found
+
+
 CONFIGS = {
     "a number": lambda config: 5,
     "a list": lambda config: [config],
@@ -509,6 +518,7 @@ CONFIGS = {
     ),
     "unknown arguments of compile": lambda config: config["compile_config"].update(evil=1),
     "a width that doubles in every layer": chain,
+    "many large layers": many,
 }
 
 
