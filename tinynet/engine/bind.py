@@ -87,9 +87,7 @@ def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
         data = primitive.impl(*map(_data, inputs), **params)
     except (ValueError, TypeError, IndexError) as error:
         raise _explained(error, primitive, inputs, params) from None
-    if type(data) is not np.ndarray:
-        data = _as_array(data)
-    elif not data.flags.c_contiguous:
+    if type(data) is not np.ndarray or not data.flags.c_contiguous:
         data = _row_major(data, primitive, inputs)
     out = _new(Tensor)
     out.data = data
@@ -115,25 +113,20 @@ def _explained(error: Exception, primitive: Primitive, inputs: Any, params: Any)
     return kind(f"{primitive.name}() of shape {shapes}{given}: {error}")
 
 
-def _as_array(data: Any) -> np.ndarray:
-    """Return the result of a primitive as an array; one without numbers only while recording."""
-    if isinstance(data, ShapeOnly) and state.recording is None:
-        data.refuse()
-    return np.asarray(data)
+VIEWS = frozenset(("reshape", "transpose", "getitem", "alias"))  # their results may be views
 
 
-VIEWS = frozenset(("reshape", "transpose", "getitem", "alias"))  # whose results may be views
-
-
-def _row_major(data: np.ndarray, primitive: Primitive, inputs: tuple[Tensor, ...]) -> np.ndarray:
-    """Return the result of a primitive in row-major order, unless it is a view of the input.
+def _row_major(data: Any, primitive: Primitive, inputs: tuple[Tensor, ...]) -> np.ndarray:
+    """Return the result of a primitive as an array in row-major order, or as a view of its input.
 
     NumPy keeps the layout of a transposed operand. The last bits of sums and products depend on the
     layout, and compiled functions compute into row-major buffers.
     """
+    if isinstance(data, ShapeOnly) and state.recording is None:
+        data.refuse()
     if primitive.name in VIEWS and np.may_share_memory(data, inputs[0].data):
-        return data
-    return np.array(data, order="C")
+        return np.asarray(data)
+    return np.asarray(data, order="C")
 
 
 # -- how primitives are made ------------------------------------------------------------------

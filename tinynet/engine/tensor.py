@@ -51,16 +51,15 @@ class Primitive:
     @cached_property
     def differentiable(self) -> Container[int]:
         """The positions of the inputs that have a gradient."""
-        if isinstance(self.vjps, tuple):
-            return frozenset(i for i, rule in enumerate(self.vjps) if rule is not None)
-        return range(sys.maxsize)
+        if callable(self.vjps):
+            return range(sys.maxsize)
+        return frozenset(i for i, rule in enumerate(self.vjps) if rule is not None)
 
     def rule(self, position: int) -> Rule | None:
         """Return the rule of the input at `position`, None if it has no gradient."""
-        vjps = self.vjps
-        if isinstance(vjps, tuple):
-            return vjps[position] if position < len(vjps) else None
-        return vjps(position)
+        if callable(self.vjps):
+            return self.vjps(position)
+        return self.vjps[position] if position < len(self.vjps) else None
 
     def __repr__(self) -> str:
         return f"<Primitive {self.name}>"
@@ -102,9 +101,19 @@ class Operand:
         __neg__ = __abs__ = detach = _unary
         sum = mean = max = min = reshape = transpose = astype = _method
 
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
     def item(self) -> Any:
         """Return the only element as a Python number; ValueError unless there is just one."""
-        if self.shape and math.prod(self.shape) != 1:
+        if self.size != 1:
             raise ValueError(
                 f"item(): expected a tensor of one element, received shape {self.shape}."
             )
@@ -210,16 +219,6 @@ class Tensor(Operand):
     def dtype(self) -> np.dtype:
         """The dtype of the elements."""
         return self.data.dtype
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return self.data.ndim
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return self.data.size
 
     @property
     def T(self) -> Tensor:  # noqa: N802 (NumPy's name)

@@ -68,17 +68,8 @@ class Variable(Operand):
     True
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_memory",
-        "_seen",  # the version of the numbers that `_tensor` is a copy of
-        "_tensor",
-        "_trainable",
-        "array",  # the numbers themselves; whoever writes here adds 1 to `version`
-        "name",
-        "path",
-        "version",
-    )
+    __slots__ = ("__weakref__", "_memory", "_seen", "_tensor", "_trainable")
+    __slots__ += ("array", "name", "path", "version")
 
     def __init__(
         self,
@@ -91,10 +82,11 @@ class Variable(Operand):
         self.name = name
         self.path = path or name
         self._trainable = trainable
-        self.array = to_array(value, dtype)
+        self.array = to_array(value, dtype)  # whoever writes here adds 1 to `version`
+        self.version = 0
         self._memory: Memory | None = None
-        self.version = self._seen = 0
-        self._tensor: Tensor | None = None  # the value when it was last read
+        self._tensor: Tensor | None = None  # the value when it was last read,
+        self._seen = 0  # and the version then
 
     def _move(self, memory: Memory, array: np.ndarray) -> None:
         """Move to `memory`, to its part `array`, which holds the same numbers."""
@@ -198,16 +190,6 @@ class Variable(Operand):
     def dtype(self) -> str:
         """The name of the elements' dtype."""
         return self.array.dtype.name
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return self.array.ndim
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return self.array.size
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the numbers, not the memory."""
