@@ -23,7 +23,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tinynet as tn
-from tinynet.engine.primitives import unary
+from tinynet.engine.primitives.elementwise import unary
 from tinynet.layers import Input
 from tinynet.models import Sequential
 from tinynet.optimizers import Adam

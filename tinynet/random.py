@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from .configs.lookup import unique_name
-from .engine.primitives import Case, primitive
-from .engine.tensor import Tensor, as_dtype, bind, floatx
+from .engine.bind import Case, bind, primitive
+from .engine.tensor import Tensor, as_dtype, floatx
 from .engine.variable import Variable
 
 Shape = int | Iterable[int]

@@ -60,7 +60,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     """
     if isinstance(x, Operand):
-        return tensor(to_categorical(x.numpy(), num_classes).astype(floatx()))  # type: ignore[attr-defined]
+        return tensor(to_categorical(x.numpy(), num_classes).astype(floatx()))
     given = np.asarray(x)
     if given.ndim > 1 and given.shape[-1] == 1:
         given = given[..., 0]
@@ -94,7 +94,7 @@ def normalize(x: Any, axis: int | None = -1, order: float = 2) -> Any:
     [[0.6, 0.8], [0.0, 0.0]]
     """
     if isinstance(x, Operand):
-        return tensor(normalize(x.numpy(), axis, order).reshape(x.shape))  # type: ignore[attr-defined]
+        return tensor(normalize(x.numpy(), axis, order).reshape(x.shape))
     norm = np.linalg.norm(x, order, axis, keepdims=True)
     norm[norm == 0] = 1
     return np.atleast_2d(np.asarray(x) / norm)

@@ -21,7 +21,8 @@ from programs import assert_same_results, poisoned_buffers, recorded
 import tinynet as tn
 from tinynet import ops
 from tinynet.compiler.executable import Executable
-from tinynet.engine.tensor import Primitive, bind, state
+from tinynet.engine.bind import bind, state
+from tinynet.engine.tensor import Primitive
 from tinynet.engine.variable import Memory, stateless
 
 X, Z, START = normal(0, 4), normal(1, 4), np.array([1, 2, 3, 4], "float32")

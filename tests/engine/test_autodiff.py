@@ -16,7 +16,8 @@ from numpy.polynomial import Polynomial
 
 import tinynet as tn
 from tinynet import ops
-from tinynet.engine.tensor import Primitive, bind, floatx, set_floatx, state
+from tinynet.engine.bind import bind, state
+from tinynet.engine.tensor import Primitive, floatx, set_floatx
 from tinynet.engine.variable import stateless
 
 SMALL = st.floats(-1.5, 1.5)

@@ -180,9 +180,9 @@ def test_a_network_parts_two_moons_that_no_line_does(tmp_path):
 
 
 def test_an_own_primitive_layer_and_loss_recover_a_curve_among_nonsense(tmp_path, monkeypatch):
-    from tinynet.engine import primitives
+    from tinynet.engine import bind
 
-    monkeypatch.setattr(primitives, "REGISTRY", dict(primitives.REGISTRY))  # arctan is a guest
+    monkeypatch.setattr(bind, "PRIMITIVES", dict(bind.PRIMITIVES))  # without arctan afterwards
     found, printed = run_example("09_your_own", tmp_path)
     x, y, warmth = found["data"]
 

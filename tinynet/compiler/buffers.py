@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.primitives import REGISTRY, Slice
+from ..engine.bind import PRIMITIVES
+from ..engine.primitives.indexing import Slice
 from .program import Program, Var, is_elementwise
 
 NEVER = 1 << 60
@@ -104,13 +105,13 @@ class Plan:
         """Return what can be computed in its place within a concatenation of flat arrays."""
         found: dict[Var, tuple[Var, slice]] = {}
         for whole, (primitive, parts, _) in self.program.equations.items():
-            if primitive is not REGISTRY["concatenate"] or whole.ndim != 1:
+            if primitive is not PRIMITIVES["concatenate"] or whole.ndim != 1:
                 continue
             start = 0
             for part in parts:
                 x, here = part, slice(start, start + part.size)
                 start += part.size
-                while x in self.order and self._equation(x).primitive is REGISTRY["reshape"]:
+                while x in self.order and self._equation(x).primitive is PRIMITIVES["reshape"]:
                     x = self._equation(x).inputs[0]
                 free = x in self.order and x not in found and x not in self._donated
                 if free and x.dtype == whole.dtype and not _may_be_view(self._equation(x)):
@@ -239,7 +240,7 @@ def _may_overwrite(primitive: Any) -> bool:
 
     NumPy's elementwise functions do, but for single numbers it computes powers otherwise then.
     """
-    return is_elementwise(primitive) and primitive is not REGISTRY["power"]
+    return is_elementwise(primitive) and primitive is not PRIMITIVES["power"]
 
 
 def _may_be_view(equation: Any) -> bool:

@@ -15,7 +15,8 @@ import numpy as np
 
 from .. import tree
 from ..configs.lookup import name_of
-from ..engine.tensor import Tensor, as_tensor, floatx, grad_mode, state, wrap
+from ..engine.bind import grad_mode, state
+from ..engine.tensor import Tensor, as_tensor, floatx, wrap
 from ..engine.variable import Variable
 from .executable import CACHE_SIZE, Cache, Executable, copies
 from .passes import simplify

@@ -16,12 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import primitives as p
-from ..engine.tensor import Equation, Primitive, no_grad, wrap
+from ..engine.bind import PRIMITIVES, no_grad
+from ..engine.tensor import Equation, Primitive, wrap
 from .program import Program, Var, infer, is_elementwise, typecheck
 from .record import record, stand_in
 
-OF = p.REGISTRY
 Pass = Callable[[Program], Program]
 
 
@@ -46,8 +45,8 @@ class Rewrite:
 
     def new(self, like: Var, name: str, *inputs: Var, **params: Any) -> Var:
         """Return a new variable, computed from `inputs` where `like` would be."""
-        v = Var(*infer(OF[name], inputs, params, self.old.types), section=like.section)
-        return self.keep(v, OF[name], inputs, params)
+        v = Var(*infer(PRIMITIVES[name], inputs, params, self.old.types), section=like.section)
+        return self.keep(v, PRIMITIVES[name], inputs, params)
 
     def constant(self, array: Any) -> Var:
         """Return a new constant."""
@@ -139,11 +138,16 @@ def identities(program: Program) -> Program:
         if same is not None:
             new.now[v] = same
             same.name = same.name or v.name
-        elif primitive is OF["sum"] and (v.size, v.dtype) == (inputs[0].size, inputs[0].dtype):
-            new.keep(v, OF["reshape"], inputs, {"newshape": v.shape})  # sums of one element each
-        elif primitive is OF["add"] and inputs[0] is inputs[1] and v.dtype.kind == "f":
+        elif primitive is PRIMITIVES["sum"] and (v.size, v.dtype) == (
+            inputs[0].size,
+            inputs[0].dtype,
+        ):
+            new.keep(
+                v, PRIMITIVES["reshape"], inputs, {"newshape": v.shape}
+            )  # sums of one element each
+        elif primitive is PRIMITIVES["add"] and inputs[0] is inputs[1] and v.dtype.kind == "f":
             two = new.constant(np.array(2, v.dtype))
-            new.keep(v, OF["multiply"], (inputs[0], two), {})
+            new.keep(v, PRIMITIVES["multiply"], (inputs[0], two), {})
         else:
             new.keep(v, primitive, inputs, params)
     return new.done()
@@ -153,9 +157,9 @@ def repetitions_of_scalars(program: Program) -> Program:
     """Give the repetitions of one element their final shape at once, to be dropped by operands."""
     new = Rewrite(program)
     for v, primitive, inputs, params in new:
-        x = _before_repetition(new, inputs[0]) if primitive is OF["reshape"] else inputs[0]
+        x = _before_repetition(new, inputs[0]) if primitive is PRIMITIVES["reshape"] else inputs[0]
         if x is not inputs[0] and x.shape == ():
-            new.keep(v, OF["broadcast_to"], (x,), {"shape": v.shape})
+            new.keep(v, PRIMITIVES["broadcast_to"], (x,), {"shape": v.shape})
         else:
             new.keep(v, primitive, inputs, params)
     return new.done()
@@ -192,7 +196,7 @@ def exact_factors(program: Program) -> Program:
             inner, before = x, 1.0
         scaled[v] = inner, before * factor
         constant = new.constant(np.array(before * factor, v.dtype))
-        new.keep(v, OF["multiply"], (inner, constant), {})
+        new.keep(v, PRIMITIVES["multiply"], (inner, constant), {})
     return new.done()
 
 
@@ -232,30 +236,33 @@ def unbroadcast_operands(program: Program) -> Program:
             new.keep(v, primitive, inputs, params)
             continue
         small = tuple(_before_repetition(new, x) for x in inputs)
-        if primitive is OF["power"]:  # NumPy raises to one exponent in another way than to many
+        if (
+            primitive is PRIMITIVES["power"]
+        ):  # NumPy raises to one exponent in another way than to many
             small = small[0], inputs[1]
         if np.broadcast_shapes(*(x.shape for x in small)) == v.shape:
             new.keep(v, primitive, small, params)
         else:
             once = new.new(v, primitive.name, *small, **params)
-            new.keep(v, OF["broadcast_to"], (once,), {"shape": v.shape})
+            new.keep(v, PRIMITIVES["broadcast_to"], (once,), {"shape": v.shape})
     return new.done()
 
 
 def _before_repetition(new: Rewrite, x: Var) -> Var:
     equation = new.equations.get(x)
-    return equation.inputs[0] if equation and equation.primitive is OF["broadcast_to"] else x  # type: ignore[return-value]
+    repeat = PRIMITIVES["broadcast_to"]
+    return equation.inputs[0] if equation and equation.primitive is repeat else x  # type: ignore[return-value]
 
 
 def sums_of_repetitions(program: Program) -> Program:
     """Multiply instead of adding up repetitions, where they are 2 or 4 and that is exact."""
     new = Rewrite(program)
     for v, primitive, inputs, params in new:
-        x = _before_repetition(new, inputs[0]) if primitive is OF["sum"] else inputs[0]
+        x = _before_repetition(new, inputs[0]) if primitive is PRIMITIVES["sum"] else inputs[0]
         if x is not inputs[0] and x.dtype == v.dtype and _sums_only(x, inputs[0], params["axis"]):
             times = inputs[0].size // x.size
             total = new.new(v, "multiply", x, new.constant(np.array(times, x.dtype)))
-            new.keep(v, OF["reshape"], (total,), {"newshape": v.shape})
+            new.keep(v, PRIMITIVES["reshape"], (total,), {"newshape": v.shape})
         else:
             new.keep(v, primitive, inputs, params)
     return new.done()

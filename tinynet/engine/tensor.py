@@ -365,9 +365,3 @@ def _weak_dtype(scalar: np.ndarray, like: np.dtype) -> np.dtype:
         fits = like.kind == "f" or scalar.astype(like) == scalar
         return like if fits else own
     return _floatx if own.kind == "f" else own
-
-
-def __getattr__(name: str) -> Any:
-    import importlib
-
-    return getattr(importlib.import_module("tinynet.engine.bind"), name)

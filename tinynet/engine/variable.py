@@ -68,8 +68,17 @@ class Variable(Operand):
     True
     """
 
-    __slots__ = ("__weakref__", "_memory", "_seen", "_tensor", "_trainable")
-    __slots__ += ("array", "name", "path", "version")
+    __slots__ = (
+        "__weakref__",
+        "_memory",
+        "_seen",
+        "_tensor",
+        "_trainable",
+        "array",
+        "name",
+        "path",
+        "version",
+    )
 
     def __init__(
         self,

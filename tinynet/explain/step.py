@@ -18,7 +18,8 @@ from .. import tree
 from ..compiler.program import Program, Var
 from ..compiler.record import Recorder, record, recording
 from ..engine.autodiff import cotangents, tape
-from ..engine.tensor import Tensor, no_grad, wrap
+from ..engine.bind import no_grad
+from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable, stateless
 from ..layers.symbolic import within
 from ..training.data import Dataset

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from .. import tree
-from ..compiler.passes import OF, PASSES, lower, simplify
+from ..compiler.passes import PASSES, lower, simplify
 from ..compiler.program import Program, Var
 from ..compiler.record import record, short_name, stand_in
-from ..engine.tensor import Equation, Tensor, floatx, no_grad, wrap
+from ..engine.bind import PRIMITIVES, no_grad
+from ..engine.tensor import Equation, Tensor, floatx, wrap
 from ..engine.variable import Variable, stateless
 from ..layers.base import Layer
 from ..layers.symbolic import KerasTensor, map_shapes, within
@@ -191,7 +192,7 @@ class Both:
             self.constants[number] = a.reshape(-1)[:1].reshape(())
             repeated = self._var(x, y)
             shape = {"shape": repeated.shape}
-            self.equations[repeated] = Equation(OF["broadcast_to"], (number,), shape)
+            self.equations[repeated] = Equation(PRIMITIVES["broadcast_to"], (number,), shape)
         else:
             self._refuse(f"a number, {a} or {b}" if a.size == b.size == 1 else "an array")
 

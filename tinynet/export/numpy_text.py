@@ -25,7 +25,7 @@ import numpy as np
 
 from ..compiler.buffers import index_text, is_literal
 from ..compiler.program import Program, Var, is_elementwise
-from ..engine.primitives import ARRAY
+from ..engine.primitives.indexing import ARRAY
 from ..engine.tensor import Primitive
 
 WIDTH = 96

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..compiler.program import Var
-from ..engine.primitives import ARRAY, Slice
+from ..engine.primitives.indexing import ARRAY, Slice
 from .forward import Forward, Rows
 
 OPSET = 18  # of 2022, and the operators used here have been the same since

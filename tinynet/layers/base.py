@@ -19,7 +19,8 @@ import numpy as np
 from .. import initializers, ops, regularizers, tree
 from ..configs.configurable import Configurable, plain_arguments
 from ..configs.lookup import automatic_name
-from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx, no_grad, state, to_array
+from ..engine.bind import no_grad, state
+from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx, to_array
 from ..engine.variable import Variable, stateless, structure
 from ..random import SeedGenerator
 from .symbolic import KerasTensor, Node, claim, common_shape, context, map_shapes, to_shape, within

@@ -24,7 +24,8 @@ from .. import ops
 from ..compiler.record import label
 from ..configs.configurable import Configurable, with_parameters
 from ..configs.lookup import automatic_name
-from ..engine.tensor import Tensor, no_grad, wrap
+from ..engine.bind import no_grad
+from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Memory, Variable
 from .schedules import LearningRateSchedule, deserialize, serialize
 

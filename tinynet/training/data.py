@@ -27,7 +27,7 @@ def to_array(data: Any, argument: str) -> np.ndarray:
         For dtypes other than numbers and bools, for ragged lists, and without a first axis.
     """
     try:
-        array = data.numpy() if isinstance(data, Operand) else np.asarray(data)  # type: ignore[attr-defined]
+        array = data.numpy() if isinstance(data, Operand) else np.asarray(data)
     except ValueError as error:
         raise ValueError(f"{argument}: expected an array of a regular shape: {error}") from None
     if array.dtype.kind not in "fiub":

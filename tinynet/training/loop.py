@@ -13,7 +13,7 @@ import numpy as np
 from .. import tree
 from ..callbacks import CallbackList
 from ..callbacks.base import Logs
-from ..engine.tensor import no_grad
+from ..engine.bind import no_grad
 from ..engine.variable import structure
 from .compilable import Compilable, as_tensors
 from .compiled import Run, Runner

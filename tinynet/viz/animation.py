@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.tensor import no_grad, wrap
+from ..engine.bind import no_grad
+from ..engine.tensor import wrap
 from ..training.at_weights import at_weights, loss_of
 from ..training.data import Dataset, to_array
 from .curves import line_of

@@ -16,7 +16,8 @@ import numpy as np
 
 from ..compiler.jit import jit
 from ..engine.autodiff import hessian, value_and_grad
-from ..engine.tensor import Tensor, no_grad
+from ..engine.bind import no_grad
+from ..engine.tensor import Tensor
 from ..engine.variable import Variable
 from ..training.at_weights import loss_of
 from ..training.data import Dataset
