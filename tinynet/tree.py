@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .public import only_public
+
 
 def is_structure(value: Any) -> bool:
     """Return whether `value` is a structure: a dict, or a list or tuple of arrays or None.
@@ -83,3 +85,6 @@ def pack_sequence_as(structure: Any, flat_sequence: Iterable[Any]) -> Any:
             "structure, received another number."
         )
     return packed
+
+
+only_public(__name__)

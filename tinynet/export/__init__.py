@@ -12,6 +12,7 @@ import os
 import sys
 from typing import Any
 
+from ..public import only_public
 from ..saving.files import replacing
 from .forward import forward_of
 from .numpy_file import file_text
@@ -49,3 +50,6 @@ def export(
         file.write(data)
     if verbose or verbose is None:
         print(f"Saved artifact at '{os.fspath(filepath)}'.")
+
+
+only_public(__name__)

@@ -3,6 +3,7 @@
 from typing import Any as _Any
 
 from ..configs.lookup import publish as _publish
+from ..public import only_public
 from .base import INSTEAD as _INSTEAD, Layer as Layer
 from .core import Dense as Dense, Input as Input, InputLayer as InputLayer
 from .merging import (
@@ -44,3 +45,6 @@ def __getattr__(name: str) -> _Any:
     if name[:1].isupper():
         problem += f": tinynet has the layers of dense networks alone. {_INSTEAD}"
     raise AttributeError(problem)
+
+
+only_public(__name__)

@@ -1,17 +1,10 @@
 """Models, under Keras's path: ``from tinynet.models import Sequential``."""
 
-from ..saving import load_model, save_model
-from .cloning import clone_model, model_from_json
-from .functional import Functional
-from .model import Model
-from .sequential import Sequential
+from ..public import only_public
+from ..saving import load_model as load_model, save_model as save_model
+from .cloning import clone_model as clone_model, model_from_json as model_from_json
+from .functional import Functional as Functional
+from .model import Model as Model
+from .sequential import Sequential as Sequential
 
-__all__ = [
-    "Functional",
-    "Model",
-    "Sequential",
-    "clone_model",
-    "load_model",
-    "model_from_json",
-    "save_model",
-]
+only_public(__name__)

@@ -18,7 +18,8 @@ from ..configs.serialization import (
 )
 from ..layers.base import Layer
 from ..layers.core import Input
-from ..saving import model_of, refusing
+from ..saving.archive import model_of
+from ..saving.files import refusing
 from . import graph
 from .functional import Functional
 from .sequential import Sequential
