@@ -38,20 +38,20 @@ class Recorder(Protocol):
         """Give `tensor` a name for readers of the program, unless it has one."""
 
 
-class _State(threading.local):
+class _Modes(threading.local):
     """The modes of one thread: each thread starts with these values and changes only its own."""
 
     grad = True  # do operations leave equations?
-    values: dict[Any, Tensor] = {}  # substitutes for the values of variables: see `stateless`
-    recording: Recorder | None = None
+    substitutes: dict[Any, Tensor] = {}  # for the values of variables: see `stateless`
+    recorder: Recorder | None = None
 
 
-state = _State()
+modes = _Modes()
 
 
 def grad_mode(enabled: bool) -> temporarily:
     """Switch equations on or off in this thread; the former mode returns on leaving."""
-    return temporarily(state, grad=enabled)
+    return temporarily(modes, grad=enabled)
 
 
 def no_grad() -> temporarily:
@@ -95,13 +95,13 @@ def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
     out.tracked = False
     for i, x in enumerate(inputs):
         if x.tracked and i in primitive.differentiable:
-            if state.grad and out.data.dtype.kind == "f":  # counts and comparisons are constants
+            if modes.grad and out.data.dtype.kind == "f":  # counts and comparisons are constants
                 out.tracked = True
                 # Equation(...) itself takes several times as long as tuple's own constructor.
                 out.equation = _equation(Equation, (primitive, inputs, params))
             break
-    if state.recording is not None:
-        state.recording.note(out, Equation(primitive, inputs, params))
+    if modes.recorder is not None:
+        modes.recorder.note(out, Equation(primitive, inputs, params))
     return out
 
 
@@ -122,7 +122,7 @@ def _row_major(data: Any, primitive: Primitive, inputs: tuple[Tensor, ...]) -> n
     NumPy keeps the layout of a transposed operand. The last bits of sums and products depend on the
     layout, and compiled functions compute into row-major buffers.
     """
-    if isinstance(data, ShapeOnly) and state.recording is None:
+    if isinstance(data, ShapeOnly) and modes.recorder is None:
         data.refuse()
     if primitive.name in VIEWS and np.may_share_memory(data, inputs[0].data):
         return np.asarray(data)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .bind import state
+from .bind import modes
 from .temporarily import temporarily
 from .tensor import Operand, Tensor, as_tensor, to_array, wrap
 
@@ -106,14 +106,14 @@ class Variable(Operand):
     @property
     def value(self) -> Tensor:
         """The present numbers as a tensor; within `stateless`, the substitute."""
-        if state.values and self in state.values:
-            return state.values[self]
+        if modes.substitutes and self in modes.substitutes:
+            return modes.substitutes[self]
         version = self.version + self._memory.version if self._memory else self.version
         if self._tensor is None or self._seen != version:
             self._tensor = wrap(self.array.copy())
             self._tensor.tracked = self._trainable and self.array.dtype.kind == "f"
             self._seen = version
-        return state.recording.read(self, self._tensor) if state.recording else self._tensor
+        return modes.recorder.read(self, self._tensor) if modes.recorder else self._tensor
 
     def assign(self, value: Any) -> Variable:
         """Set the value, converted to the variable's dtype; `grad` becomes None.
@@ -127,10 +127,10 @@ class Variable(Operand):
         TypeError
             While a function is recorded to be compiled: it would assign only once.
         """
-        if state.values and self in state.values:
+        if modes.substitutes and self in modes.substitutes:
             substitute = as_tensor(value, self.array.dtype).astype(self.array.dtype).detach()
             self._check_shape(substitute.shape)
-            state.values[self] = substitute
+            modes.substitutes[self] = substitute
             return self
         self.refuse_if_recorded("assign")
         numbers = value.data if isinstance(value, Tensor) else to_array(value, self.dtype)
@@ -156,14 +156,14 @@ class Variable(Operand):
 
     def write(self, number: float) -> None:
         """Set all elements to `number`."""
-        if state.recording is not None:
+        if modes.recorder is not None:
             self.refuse_if_recorded("write")
         self.array[...] = number
         self.version += 1
 
     def refuse_if_recorded(self, what: str) -> None:
         """Raise a TypeError if a function is being recorded, in which `what` is not allowed."""
-        if state.recording is not None:
+        if modes.recorder is not None:
             raise TypeError(
                 f"{what}: a function that is recorded to be compiled cannot change a variable: it "
                 f"would do so only once. Received {self.path}. Return the new value and assign it "
@@ -202,12 +202,12 @@ class Variable(Operand):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the numbers, not the memory."""
-        if state.recording is not None:
+        if modes.recorder is not None:
             self.value.numpy()  # raises
         return Variable, (self.array, self.dtype, self._trainable, self.name, self.path)
 
     def __repr__(self) -> str:
-        value = "" if state.recording is not None else f", value={self.numpy()}"
+        value = "" if modes.recorder is not None else f", value={self.numpy()}"
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}{value}>"
 
 
@@ -281,5 +281,5 @@ def stateless(values: Mapping[Variable, Tensor]) -> Iterator[dict[Variable, Tens
     >>> now[count], count.numpy()
     (tensor(8., dtype=float32), array(0., dtype=float32))
     """
-    with temporarily(state, values={**state.values, **values}):
-        yield state.values
+    with temporarily(modes, substitutes={**modes.substitutes, **values}):
+        yield modes.substitutes

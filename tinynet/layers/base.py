@@ -19,7 +19,7 @@ import numpy as np
 from .. import initializers, ops, regularizers, tree
 from ..configs.configurable import Configurable, plain_arguments
 from ..configs.lookup import automatic_name
-from ..engine.bind import no_grad, state
+from ..engine.bind import modes, no_grad
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx, to_array
 from ..engine.variable import Variable, stateless, structure
 from ..random import SeedGenerator
@@ -230,8 +230,8 @@ class Layer(Configurable):
             for output in tree.flatten(outputs):
                 share = max(output.shape[0], 1) if output.ndim else 1
                 self.add_loss(self.activity_regularizer(output) / share)
-        if state.recording is not None and isinstance(outputs, Tensor):
-            state.recording.label(outputs, self.name)
+        if modes.recorder is not None and isinstance(outputs, Tensor):
+            modes.recorder.label(outputs, self.name)
         return outputs
 
     def _to_tensor(self, x: Any) -> Tensor:
