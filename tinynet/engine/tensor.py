@@ -79,7 +79,7 @@ class Operand:
     `operators.py` adds the operators, the methods and NumPy's protocol.
     """
 
-    __slots__ = ()
+    __slots__ = ("__weakref__",)
     __hash__ = object.__hash__  # by identity: == compares elements
 
     if TYPE_CHECKING:
@@ -147,6 +147,10 @@ class Operand:
         t = as_tensor(self)
         return (t[i] for i in range(len(t)))
 
+    def zero_grad(self) -> None:
+        """Reset `grad` to None."""
+        as_tensor(self).grad = None
+
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else repr(self)
 
@@ -179,7 +183,7 @@ class Tensor(Operand):
     array([2., 4., 6.], dtype=float32)
     """
 
-    __slots__ = ("__weakref__", "data", "equation", "grad", "tracked")
+    __slots__ = ("data", "equation", "grad", "tracked")
 
     data: np.ndarray
     tracked: bool  # does a gradient flow through here?
@@ -224,10 +228,6 @@ class Tensor(Operand):
     def T(self) -> Tensor:  # noqa: N802 (NumPy's name)
         """The tensor with its axes reversed."""
         return self.transpose()
-
-    def zero_grad(self) -> None:
-        """Reset `grad` to None."""
-        self.grad = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the numbers alone: a copy is a leaf."""

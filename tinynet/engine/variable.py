@@ -68,17 +68,7 @@ class Variable(Operand):
     True
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_memory",
-        "_seen",
-        "_tensor",
-        "_trainable",
-        "array",
-        "name",
-        "path",
-        "version",
-    )
+    __slots__ = ("_memory", "_seen", "_tensor", "_trainable", "array", "name", "path", "version")
 
     def __init__(
         self,
@@ -156,8 +146,7 @@ class Variable(Operand):
 
     def write(self, number: float) -> None:
         """Set all elements to `number`."""
-        if modes.recorder is not None:
-            self.refuse_if_recorded("write")
+        self.refuse_if_recorded("write")
         self.array[...] = number
         self.version += 1
 
@@ -186,10 +175,6 @@ class Variable(Operand):
         """The gradient that `backward` added to the present value, or None."""
         return self.value.grad
 
-    def zero_grad(self) -> None:
-        """Reset `grad` to None."""
-        self.value.zero_grad()
-
     @property
     def shape(self) -> tuple[int, ...]:
         """The lengths of the axes."""
@@ -202,9 +187,7 @@ class Variable(Operand):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the numbers, not the memory."""
-        if modes.recorder is not None:
-            self.value.numpy()  # raises
-        return Variable, (self.array, self.dtype, self._trainable, self.name, self.path)
+        return Variable, (self.numpy(), self.dtype, self._trainable, self.name, self.path)
 
     def __repr__(self) -> str:
         value = "" if modes.recorder is not None else f", value={self.numpy()}"

@@ -221,10 +221,7 @@ subtract = binary(
     np.subtract, "Return x1 - x2.", lambda ct, y, x1, x2: ct, lambda ct, y, x1, x2: -ct, linear=True
 )
 multiply = binary(
-    np.multiply,
-    "Return x1 * x2.",
-    lambda ct, y, x1, x2: ct * x2,
-    lambda ct, y, x1, x2: ct * x1,
+    np.multiply, "Return x1 * x2.", lambda ct, y, x1, x2: ct * x2, lambda ct, y, x1, x2: ct * x1
 )
 divide = binary(
     np.divide,

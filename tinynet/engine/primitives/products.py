@@ -90,13 +90,11 @@ _REDUCTIONS = (
 
 def _reduction(name: str, ufunc: np.ufunc, does: str, rule: Rule, linear: bool = False) -> Any:
     """Make a reduction by `ufunc` along any axes, and return its function."""
-    record = primitive(
-        name,
-        lambda x, axis, keepdims: ufunc.reduce(x, axis, keepdims=keepdims),
-        rule,
-        cases=_REDUCTIONS,
-        linear=linear,
-    )
+
+    def impl(x: Any, axis: Any, keepdims: bool) -> Any:
+        return ufunc.reduce(x, axis, keepdims=keepdims)
+
+    record = primitive(name, impl, rule, cases=_REDUCTIONS, linear=linear)
 
     def function(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
         x = as_tensor(x)
