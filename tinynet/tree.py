@@ -5,7 +5,7 @@ Imports NumPy alone. Read next: `compiler/program.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,10 @@ def is_structure(value: Any) -> bool:
     (True, False)
     """
     if isinstance(value, (list, tuple)):
-        return not value or any(v is None or _is_array(v) or is_structure(v) for v in value)
+        for v in value:
+            if v is None or _is_array(v) or is_structure(v):
+                return True
+        return not value
     return isinstance(value, dict)
 
 
@@ -54,6 +57,11 @@ def map_structure(f: Callable[[Any], Any], structure: Any) -> Any:
     return f(structure)
 
 
+def map_leaves(f: Callable[[Any], Any], structure: Any) -> Any:
+    """Return a structure of the same form with `f` applied to each leaf; None stays None."""
+    return map_structure(lambda leaf: None if leaf is None else f(leaf), structure)
+
+
 def leaves(structure: Any) -> list[Any]:
     """Return the things in `structure`, as `flatten` does, without None."""
     return [leaf for leaf in flatten(structure) if leaf is not None]
@@ -75,7 +83,7 @@ def pack_sequence_as(structure: Any, flat_sequence: Iterable[Any]) -> Any:
     """
     rest = iter(flat_sequence)
     try:
-        packed = map_structure(lambda leaf: None if leaf is None else next(rest), structure)
+        packed = map_leaves(lambda _: next(rest), structure)
         fits = next(rest, rest) is rest
     except StopIteration:
         fits = False
@@ -85,6 +93,19 @@ def pack_sequence_as(structure: Any, flat_sequence: Iterable[Any]) -> Any:
             "structure, received another number."
         )
     return packed
+
+
+def instances(kind: type | tuple[type, ...], container: Any) -> Iterator[Any]:
+    """Yield the things of a kind in a list, tuple or dict, also in those nested inside.
+
+    >>> list(instances(str, {"a": "x", "b": [1, ("y", {"c": "z"})]}))
+    ['x', 'y', 'z']
+    """
+    for thing in tuple(container.values() if isinstance(container, dict) else container):
+        if isinstance(thing, kind):
+            yield thing
+        elif isinstance(thing, (list, tuple, dict)):
+            yield from instances(kind, thing)
 
 
 only_public(__name__)

@@ -5,6 +5,7 @@ Programs are run here by a loop over their equations, without the compiler's oth
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,13 @@ from programs import FLOATS, functions, gradient, numbers, recorded
 import tinynet as tn
 from tinynet import ops
 from tinynet.compiler import passes
-from tinynet.compiler.passes import PASSES, dead_code, simplify
+from tinynet.compiler.passes import RULES, dead_code, rewrite, simplify
 from tinynet.compiler.program import Program, Var, infer, typecheck
 from tinynet.engine.bind import PRIMITIVES, bind
 from tinynet.engine.tensor import wrap
 
-EACH = {each.__name__: each for each in PASSES}
+EACH: dict[str, Any] = {rule.__name__: partial(rewrite, rules=(rule,)) for rule in RULES}
+EACH["dead_code"] = dead_code
 MANY = 5 * settings.default.max_examples
 X = numbers(0, (2, 3))
 
@@ -70,18 +72,46 @@ def test_a_pass_changes_no_bit(each, drawn):
 
 
 @settings(max_examples=2 * MANY)
-@given(programs(), st.lists(st.sampled_from(PASSES), max_size=12))
+@given(programs(), st.lists(st.sampled_from(list(EACH.values())), max_size=12))
 @np.errstate(all="ignore")
 def test_passes_may_come_in_any_order(drawn, some):
     program, runs = drawn
+    new = program
+    for each in some:
+        new = typecheck(each(new))
+    assert_equivalent(new, program, runs)
+
+
+@settings(max_examples=2 * MANY)
+@given(programs(), st.lists(st.sampled_from(RULES), unique=True))
+@np.errstate(all="ignore")
+def test_rules_may_be_applied_together_in_any_order(drawn, some):
+    program, runs = drawn
     assert_equivalent(simplify(program, tuple(some)), program, runs)
+
+
+@settings(max_examples=2 * MANY)
+@given(programs())
+@np.errstate(all="ignore")
+def test_all_passes_together_change_no_bit(drawn):
+    program, runs = drawn
+    typecheck(rewrite(program, RULES))
+    assert_equivalent(simplify(program), program, runs)
+
+
+@settings(max_examples=2 * MANY)
+@given(programs(), st.permutations(RULES))
+def test_a_simplified_program_is_a_fixed_point_of_each_pass(drawn, rules):
+    simple = simplify(drawn[0], tuple(rules))
+    for name, each in EACH.items():
+        assert each(simple) is simple, name
 
 
 @settings(max_examples=MANY)
 @given(programs())
 @np.errstate(all="ignore")
 def test_simplified_programs_are_no_longer_and_hold_nothing_unneeded(drawn):
-    lowered = passes.lower(drawn[0])
+    lowered = EACH["lower"](drawn[0])
     simple = simplify(drawn[0])
     assert len(simple.equations) <= len(lowered.equations)
     assert dead_code(simple) == simple
@@ -113,12 +143,19 @@ def test_a_broken_program_is_refused(message):
     assert message in str(caught.value)
 
 
-def test_a_pass_that_breaks_a_program_is_found_out():
-    def breaking(program: Program) -> Program:
-        return replace(program, equations={})
+def test_a_rule_that_breaks_a_program_is_found_out():
+    def breaking(new: passes.Rewrite, v: Var, equation: Any) -> Var:
+        return Var(*v.type)
 
     with pytest.raises(AssertionError, match="an output is not computed"):
-        simplify(PROGRAM, (dead_code, breaking))
+        simplify(PROGRAM, (breaking,))
+
+
+def test_the_types_of_equations_that_passes_kept_are_taken_for_granted():
+    wrong = replace(PROGRAM, **BROKEN["exp gives float32[2,3], not float64[2,3]"], outputs=(WIDE,))
+    assert typecheck(wrong, known_good=wrong) is wrong
+    with pytest.raises(AssertionError, match="exp gives"):
+        typecheck(wrong, known_good=PROGRAM)
 
 
 # -- each pass does what it is there for ------------------------------------------------------

@@ -490,3 +490,74 @@ def test_a_compiled_function_keeps_no_tensor_of_its_recording_alive():
     f(X)
     gc.collect()
     assert [r() for r in kept] == [None, None, None]
+
+
+# -- attributes of objects that a recording read ----------------------------------------------
+
+
+def test_a_changed_attribute_of_a_layer_is_seen_by_a_compiled_function():
+    layer = tn.layers.Dense(3, activation="relu")
+    model = tn.Sequential([layer])
+    x = normal(0, 5, 4)
+    model(x)
+    f = tn.jit(lambda x: model(x))
+    with tn.no_grad():
+        for activation in (tn.activations.relu, tn.activations.tanh, tn.activations.tanh):
+            layer.activation = activation
+            for _ in range(2):
+                assert_same(f(x).data, model(x).data)
+        assert f.compilations == 2
+        model.add(tn.layers.Dense(2))
+        assert_same(f(x).data, model(x).data)
+    assert f.compilations == 3
+
+
+def test_a_changed_attribute_of_an_object_that_a_function_names_is_seen():
+    penalty, loss = tn.regularizers.L2(0.5), tn.losses.Huber(delta=1.0)
+    f = tn.jit(lambda x: penalty(x) + loss(x, x * 0.0))
+    assert_same(f(X).data, (penalty(X) + loss(X, X * 0)).data)
+    penalty.l2 = loss.delta = 0.25
+    assert_same(f(X).data, (penalty(X) + loss(X, X * 0)).data)
+    assert f.compilations == 2
+
+
+def test_training_a_model_does_not_compile_a_function_of_it_again():
+    model = tn.Sequential([tn.layers.Dense(1)])
+    x = normal(0, 8, 4)
+    model.compile("adam", "mse")
+    model.fit(x, x[:, :1], verbose=0)
+    f = tn.jit(lambda x: model(x))
+    with tn.no_grad():
+        for _ in range(3):
+            assert_same(f(x).data, model(x).data)
+            model.fit(x, x[:, :1], verbose=0)
+    assert f.compilations == 1
+
+
+# -- arguments --------------------------------------------------------------------------------
+
+
+def test_arrays_of_any_byte_order_and_layout_give_the_numbers_of_eager():
+    f = tn.jit(lambda x: ops.exp(x) * 2.0)
+    a = normal(0, 3, 4)
+    for x in (a, a.astype(">f4"), a.T, a[::2], np.asfortranarray(a), np.ma.array(a), a[0, 0]):
+        assert_same_results(f(x), ops.exp(tn.tensor(x)) * 2.0)
+    for wrong in (a.astype(complex), a.astype(object)):
+        with refused(ValueError, "dtype"):
+            f(wrong)
+
+
+def test_structures_of_arguments_with_the_same_leaves_are_told_apart():
+    f = tn.jit(lambda xs: xs["b"] - xs["a"] if isinstance(xs, dict) else xs[0] - xs[1])
+    assert_same(f({"a": X, "b": 2 * X}).data, X)
+    assert_same(f([X, 2 * X]).data, -X)
+    assert_same(f((X, 2 * X)).data, -X)
+    assert f.compilations == 3
+
+
+def test_none_among_arguments_and_results_stays_none():
+    f = tn.jit(lambda x, mask: (x * 2.0 if mask is None else x * mask, mask))
+    doubled, nothing = f(X, None)
+    assert nothing is None
+    assert_same(doubled.data, X * 2)
+    assert_same(f(X, X)[0].data, X * X)

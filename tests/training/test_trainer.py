@@ -456,6 +456,7 @@ LINE = r"( *)(\d+)/(\d+) - \d+s - \d+(s|ms|us)/step( - .*)?"
 @example(value=1e-3, epochs=1, size=4)
 @example(value=-0.6, epochs=2, size=1)
 @example(value=np.nan, epochs=1, size=4)
+@example(value=-0.0, epochs=1, size=4)
 @given(
     value=st.sampled_from([0.0, 2e-3, 1e-9, 12345.678, np.inf]) | st.floats(),
     epochs=st.integers(1, 2),

@@ -1,4 +1,4 @@
-"""Callbacks: what is called in the course of training. Read `base.py`, then `monitors.py`."""
+"""Callbacks: objects whose methods run during training. Read `base.py`, then `monitors.py`."""
 
 from ..public import only_public
 from .base import (

@@ -3,7 +3,7 @@
 The one place that locks, fills inputs, runs and hands out outputs. `Cache` keeps the executables
 that were used last.
 
-Imports `source.py`. Read next: `jit.py`.
+Imports `numpy_printer.py`. Read next: `jit.py`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from ..engine.variable import aligned, structure
+from .numpy_printer import Source
 from .program import Program, Var
-from .source import Source
 
 CACHE_SIZE = 64
 T = TypeVar("T")
@@ -148,6 +148,11 @@ class Cache(Generic[T]):
             while len(self._values) > self.size:
                 del self._values[next(iter(self._values))]
             return value
+
+    def drop(self, key: Hashable) -> None:
+        """Forget the value of `key`."""
+        with self._lock:
+            self._values.pop(key, None)
 
     def __iter__(self) -> Iterator[T]:
         return iter(list(self._values.values()))

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import update_wrapper
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .. import tree
 from ..configs.lookup import name_of
+from ..configs.watched import Fingerprint, Watched
 from ..engine.bind import grad_mode, modes
 from ..engine.tensor import Tensor, as_tensor, floatx, wrap
 from ..engine.variable import Variable
@@ -23,13 +25,26 @@ from .passes import simplify
 from .record import record
 
 
-class Compiled(NamedTuple):
+@dataclass
+class Compiled:
     """A function, compiled for one type of arguments."""
 
     executable: Executable
     run: Callable[[Sequence[np.ndarray]], list[np.ndarray]]
     tracked: bool  # does a gradient flow from the results to tensors that are not arguments?
     frozen: tuple[Variable, ...]  # the results would be tracked if one of these became trainable
+    watched: list[object]  # objects whose attributes the function may have read
+    attributes: Fingerprint  # as they were then
+
+    def is_current(self) -> bool:
+        """Return whether the attributes that the function may have read are the same as then."""
+        if self.attributes.is_current():
+            return True
+        now = Fingerprint(self.watched)
+        same = now.key == self.attributes.key
+        if same:
+            self.attributes = now
+        return same
 
 
 class Jit:
@@ -55,11 +70,11 @@ class Jit:
         """Return what the function returns, computed by its compiled form."""
         types = {*map(type, args)}
         if not types <= _LEAVES:  # as is checked at once, since most calls have plain arguments
-            args = tuple([tree.map_structure(_leaf, x) for x in args])
+            args = tuple([tree.map_leaves(_leaf, x) for x in args])
         leaves = args if types <= _LEAVES else tree.leaves(args)
         if modes.recorder is not None or modes.substitutes:
             return self._inlined(args)
-        if modes.grad and any(type(x) is Tensor and x.tracked for x in leaves):
+        if modes.grad and any(type(x) is not np.ndarray and x.tracked for x in leaves):
             return self._inlined(args)
         arrays = [x if type(x) is np.ndarray else x.numpy() for x in leaves]
         compiled = self._compiled_for(args, arrays)
@@ -81,19 +96,24 @@ class Jit:
         return self._for(args).executable.source.text
 
     def _for(self, args: Any) -> Compiled:
-        args = tuple([tree.map_structure(as_tensor, x) for x in args])
+        args = tuple([tree.map_leaves(as_tensor, x) for x in args])
         return self._compiled_for(args, [t.data for t in tree.leaves(args)])
 
     def _inlined(self, args: Any) -> Any:
         """Call the function itself."""
-        return self.function(*tree.map_structure(_to_tensor, args))
+        return self.function(*tree.map_leaves(as_tensor, args))
 
     def _compiled_for(self, args: Any, arrays: list[np.ndarray]) -> Compiled:
         """Return the function compiled for arguments with these leaves."""
         flat = {*map(type, args)} <= _LEAVES
-        form = "" if flat else repr(tree.map_structure(_mark, args))
+        form = "" if flat else repr(tree.map_leaves(lambda _: 0, args))
         types = tuple(map(_type, arrays))
-        return self._compiled.get((types, form, floatx()), lambda: self._compile(args))
+        key = types, form, floatx()
+        compiled = self._compiled.get(key, lambda: self._compile(args))
+        if not compiled.is_current():
+            self._compiled.drop(key)
+            compiled = self._compiled.get(key, lambda: self._compile(args))
+        return compiled
 
     def _compile(self, args: Any) -> Compiled:
         tracked = False
@@ -105,16 +125,17 @@ class Jit:
                 raise ValueError(
                     "jit: expected a function that returns tensors, received NoneType."
                 )
-            result = tree.map_structure(_to_tensor, found)
+            result = tree.map_leaves(as_tensor, found)
             tracked = any(t.tracked for t in tree.leaves(result))
             return result
 
         with grad_mode(True):
-            program = record(traced, tree.map_structure(_to_tensor, args), self._names())
+            program = record(traced, tree.map_leaves(as_tensor, args), self._names())
         executable = Executable(simplify(program), name_of(self.function))
         run = executable.runner(executable.fill, copies)
         frozen = tuple(v for v in program.captured.values() if not v.trainable)
-        return Compiled(executable, run, tracked, frozen)
+        watched = [*program.watched, *_watched(self.function)]
+        return Compiled(executable, run, tracked, frozen, watched, Fingerprint(watched))
 
     def _names(self) -> list[str]:
         """Return the names of the positional parameters."""
@@ -131,16 +152,21 @@ _type = attrgetter("shape", "dtype")
 
 def _leaf(x: Any) -> Any:
     """Return a leaf of the arguments as an array if it is one, otherwise as a tensor."""
-    return x if type(x) is np.ndarray or x is None else as_tensor(x)
+    return x if type(x) is np.ndarray else as_tensor(x)
 
 
-def _to_tensor(x: Any) -> Tensor | None:
-    return None if x is None else as_tensor(x)
-
-
-def _mark(x: Any) -> bool:
-    """Return what is written for a leaf in the key of a structure."""
-    return x is None
+def _watched(function: Callable[..., Any]) -> list[Watched]:
+    """Return the watched objects that a function refers to by name."""
+    try:
+        names = inspect.getclosurevars(inspect.unwrap(function))
+    except TypeError:  # not a Python function
+        return []
+    found = [
+        getattr(function, "__self__", None),
+        *names.nonlocals.values(),
+        *names.globals.values(),
+    ]
+    return [x for x in found if isinstance(x, Watched)]
 
 
 def jit(function: Callable[..., Any], cache_size: int = CACHE_SIZE) -> Jit:
@@ -152,7 +178,10 @@ def jit(function: Callable[..., Any], cache_size: int = CACHE_SIZE) -> Jit:
         It is run once to record what it does, so Python's own branches and loops are those of that
         run: a branch on a number raises and says what to use instead. Variables it reads are read
         at each call; other tensors from outside are constants, and so are the random numbers that
-        it draws. What else it does (print, count, append) is done while it is recorded only.
+        it draws. Layers that it calls, and losses, regularizers and the like that it refers to by
+        name, are watched: when one of their attributes is assigned, it is recorded again. Other
+        Python values stay those of the recording, and what else it does (print, count, append) is
+        done while it is recorded only.
         Numbers among the arguments become tensors of `floatx`.
     cache_size : int
         How many compiled forms to keep, one for each type of arguments. The least recently used

@@ -18,7 +18,7 @@ from .. import tree
 from ..engine.bind import modes
 from ..engine.tensor import Equation, ShapeOnly, Tensor, as_tensor, wrap
 from ..engine.variable import Variable
-from .program import Program, Var, is_elementwise, signature
+from .program import Program, Var, signature
 
 _ZERO = bytes(16)  # no element is larger
 
@@ -61,28 +61,27 @@ class Recorder:
         Whether results keep their numbers. By default they are let go at once: only their types
         are needed, and together they take many times the memory of the function itself.
     equations : dict from Tensor to the Equation that computes it
-    variables : dict from Tensor to the Variable whose value it is
-    same : dict from a detached Tensor to the one it was detached from
     names : dict from Tensor to the name that a reader of the program sees
-    sections : dict from Tensor to the part of the program that it is computed in
+    watched : dict from id to the object whose attributes the function may have read
+    section : str, the part of the program that is recorded now
     """
 
     def __init__(self, inputs: Sequence[Tensor], numbers: bool = True) -> None:
-        self.inputs = inputs
+        self.inputs = dict.fromkeys(inputs)
         self.numbers = numbers
         self.equations: dict[Tensor, Equation] = {}
-        self.variables: dict[Tensor, Variable] = {}
-        self.same: dict[Tensor, Tensor] = {}
         self.names: dict[Tensor, str] = {}
-        self.sections: dict[Tensor, str] = {}
+        self.watched: dict[int, object] = {}
         self.section = ""
-        self._inputs = set(inputs)
+        self._sections: dict[Tensor, str] = {}
+        self._sources: dict[Tensor, Tensor] = {}  # of detached tensors
+        self._variables: dict[Tensor, Variable] = {}
         self._read: dict[Variable, Tensor] = {}
 
     def note(self, out: Tensor, equation: Equation) -> None:
         """Note an operation."""
         self.equations[out] = equation
-        self.sections[out] = self.section
+        self._sections[out] = self.section
         for x in equation.inputs:
             if isinstance(x.data, ShapeOnly):
                 if self.numbers:
@@ -99,83 +98,69 @@ class Recorder:
             data = value.data if self.numbers else stand_in(value.shape, value.dtype)
             self._read[variable] = t = wrap(data)
             t.tracked = value.tracked
-            self.variables[t] = variable
+            self._variables[t] = variable
         return self._read[variable]
 
     def detached(self, out: Tensor, source: Tensor) -> None:
         """Note that `out` has the numbers of `source`."""
-        self.same[out] = source
+        self._sources[out] = source
 
     def label(self, t: Tensor, name: str) -> None:
         """Name a tensor for readers of the program, unless it has a name."""
-        self.names.setdefault(t, name)
+        self.names.setdefault(self.origin(t), name)
 
-    def knows(self, t: Tensor) -> bool:
-        """Return whether the numbers of `t` can differ at another call."""
-        t = self.origin(t)
-        return t in self._inputs or t in self.equations or t in self.variables
+    def watch(self, thing: object) -> None:
+        """Note that the function may have read attributes of `thing`."""
+        self.watched[id(thing)] = thing
 
     def refuse(self, t: Tensor) -> None:
         """Raise a TypeError if the numbers of `t` can differ at another call."""
-        if self.knows(t):
+        source = self.origin(t)
+        if any(source in known for known in (self.inputs, self.equations, self._variables)):
             raise TypeError(
                 "While a function is recorded to be compiled, it cannot look at the numbers of a "
-                f"tensor, as they are others at the next call: received {t.shape}, "
-                f"{t.dtype}. Choose with tn.ops.where instead of branching, or run without "
-                "compilation (run_eagerly=True, or no tn.jit)."
+                f"tensor, as they differ from call to call: received {t.shape}, {t.dtype}. Choose "
+                "with tn.ops.where instead of branching, or run without compilation "
+                "(run_eagerly=True, or no tn.jit)."
             )
 
     def origin(self, t: Tensor) -> Tensor:
         """Return the tensor that `t` was detached from, or itself."""
-        while t in self.same:
-            t = self.same[t]
+        while t in self._sources:
+            t = self._sources[t]
         return t
 
-    def program(self, args: tuple[Any, ...], result: Any, names: Sequence[Any] = ()) -> Program:
-        """Return the program of a function of trees of tensors that returned such a tree."""
+    def program(self, args: tuple[Any, ...], result: Any) -> Program:
+        """Return the program of a function that was called with `args` and returned `result`."""
         made: dict[Tensor, Var] = {}
         constants: dict[Var, np.ndarray] = {}
         captured: dict[Var, Variable] = {}
 
-        def var(t: Tensor, name: str = "") -> Var:
-            name = name or self.names.get(t, "")
-            if t in self.same:
-                t = self.origin(t)
-                name = name or self.names.get(t, "")
-            v = made.get(t)
-            if v is None:
-                variable = self.variables.get(t)
-                name = name if variable is None else short_name(variable.path)
-                v = made[t] = Var(t.data.shape, t.data.dtype, name, self.sections.get(t, ""))
-                if variable is not None:
-                    captured[v] = variable
-                elif t not in self.equations and t not in self._inputs:
+        def var(t: Tensor) -> Var:
+            t = self.origin(t)
+            if t not in made:
+                v = Var(
+                    t.data.shape, t.data.dtype, self.names.get(t, ""), self._sections.get(t, "")
+                )
+                made[t] = v
+                if t in self._variables:
+                    captured[v] = self._variables[t]
+                    v.name = short_name(captured[v].path)
+                elif t not in self.equations and t not in self.inputs:
                     if isinstance(t.data, ShapeOnly):  # from an earlier recording
                         t.data.refuse()
                     constants[v] = t.data
-            v.name = v.name or name
-            return v
+            return made[t]
 
-        flat = [var(t, name) for t, name in zip(self.inputs, _spread(args, names), strict=True)]
-        equations: dict[Var, Equation] = {}
-        types = {}
-        for t, (primitive, inputs, params) in self.equations.items():
-            xs: Any = tuple([var(x) for x in inputs])
-            v = var(t)
-            equations[v] = Equation(primitive, xs, params)
-            if not is_elementwise(primitive):
-                types[signature(primitive, xs, params)] = v.type
-        form = tree.map_structure(lambda t: None if t is None else var(t), result)
-        return Program(
-            tuple(flat),
-            constants,
-            captured,
-            equations,
-            tuple(tree.leaves(form)),
-            tree.pack_sequence_as(args, flat),
-            form,
-            types,
-        )
+        inputs = tuple(map(var, self.inputs))
+        equations = {
+            var(t): Equation(primitive, tuple(map(var, xs)), params)
+            for t, (primitive, xs, params) in self.equations.items()
+        }
+        types = {signature(*e): v.type for v, e in equations.items()}
+        args, form = tree.map_leaves(var, args), tree.map_leaves(var, result)
+        outputs, watched = tuple(tree.leaves(form)), tuple(self.watched.values())
+        return Program(inputs, constants, captured, equations, outputs, args, form, types, watched)
 
 
 def _spread(args: tuple[Any, ...], names: Sequence[Any]) -> list[str]:
@@ -263,11 +248,14 @@ def _record(
     f: Callable[..., Any], args: tuple[Any, ...], names: Sequence[Any], numbers: bool
 ) -> Program:
     """Record `f` for arguments of these types, on their numbers or on zeros."""
-    inputs = [
-        wrap(np.asarray(t.data) if numbers else stand_in(t.shape, t.dtype))
-        for t in tree.leaves(args)
-    ]
+    inputs: list[Tensor] = []
+
+    def example(t: Tensor) -> Tensor:
+        inputs.append(wrap(np.asarray(t.data) if numbers else stand_in(t.shape, t.dtype)))
+        return inputs[-1]
+
+    args = tree.map_leaves(example, args)
     with recording(inputs, numbers) as recorder, np.errstate(all="ignore"):
-        result = f(*tree.pack_sequence_as(args, inputs))
-        result = tree.map_structure(lambda t: None if t is None else as_tensor(t), result)
-    return recorder.program(args, result, names)
+        recorder.names |= {t: n for t, n in zip(inputs, _spread(args, names), strict=True) if n}
+        result = tree.map_leaves(as_tensor, f(*args))
+    return recorder.program(args, result)

@@ -114,7 +114,7 @@ class Fingerprint:
         return id(value)
 
     def _add_attributes(self, thing: Watched) -> None:
-        for name, value in vars(thing).items():
+        for name, value in tuple(vars(thing).items()):  # another thread may add attributes
             key = id(thing), name
             if name not in thing._unwatched and key not in self._skipped:
                 self.values[key] = self._of(value)

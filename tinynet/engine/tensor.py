@@ -69,7 +69,7 @@ class Equation(NamedTuple):
     """How a tensor was computed: ``primitive(*inputs, **params)``."""
 
     primitive: Primitive
-    inputs: tuple[Tensor, ...]
+    inputs: tuple[Any, ...]  # of tensors; in a program of its Vars
     params: dict[str, Any]
 
 

@@ -144,11 +144,15 @@ class Variable(Operand):
                 f"received a value of shape {shape}."
             )
 
-    def write(self, number: float) -> None:
-        """Set all elements to `number`."""
+    def write(self, numbers: Any) -> None:
+        """Set all elements to `numbers`, an array or one number."""
         self.refuse_if_recorded("write")
-        self.array[...] = number
+        self.array[...] = numbers
         self.version += 1
+
+    def current(self) -> np.ndarray:
+        """Return the array that holds the numbers now."""
+        return self.array
 
     def refuse_if_recorded(self, what: str) -> None:
         """Raise a TypeError if a function is being recorded, in which `what` is not allowed."""
@@ -240,6 +244,11 @@ class Memory:
     def holds_all(self) -> bool:
         """Return whether no variable has moved to another memory."""
         return all(v._memory is self for v in self.variables)
+
+    def write(self, numbers: np.ndarray) -> None:
+        """Give all variables new values."""
+        self.array[...] = numbers
+        self.version += 1
 
     def current(self) -> np.ndarray:
         """Return `array`, after gathering the variables again if some moved to another memory."""

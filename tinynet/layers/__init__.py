@@ -1,10 +1,10 @@
 """Layers, under Keras's path: ``from tinynet.layers import Dense, Input``. Read next: `base.py`."""
 
-from typing import Any as _Any
+from typing import Any
 
-from ..configs.lookup import publish as _publish
+from ..configs.lookup import publish
 from ..public import only_public
-from .base import INSTEAD as _INSTEAD, Layer as Layer
+from .base import Layer as Layer
 from .core import Dense as Dense, Input as Input, InputLayer as InputLayer
 from .merging import (
     Add as Add,
@@ -22,6 +22,7 @@ from .merging import (
     multiply as multiply,
     subtract as subtract,
 )
+from .module import INSTEAD
 from .preprocessing import Normalization as Normalization, Rescaling as Rescaling
 from .regularization import Dropout as Dropout
 from .symbolic import KerasTensor as KerasTensor
@@ -36,14 +37,14 @@ from .weightless import (
 )
 
 _names = list(vars().values())
-_publish("keras.layers", *(c for c in _names if isinstance(c, type) and issubclass(c, Layer)))
+publish("keras.layers", *(c for c in _names if isinstance(c, type) and issubclass(c, Layer)))
 
 
-def __getattr__(name: str) -> _Any:
+def __getattr__(name: str) -> Any:
     """Raise AttributeError, which for Keras's other layers says what to do instead."""
     problem = f"module {__name__!r} has no attribute {name!r}"
     if name[:1].isupper():
-        problem += f": tinynet has the layers of dense networks alone. {_INSTEAD}"
+        problem += f": tinynet has the layers of dense networks alone. {INSTEAD}"
     raise AttributeError(problem)
 
 

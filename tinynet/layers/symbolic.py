@@ -1,49 +1,109 @@
-"""Placeholders, which stand for tensors in a graph of layers, and where a call takes place.
+"""Placeholders, which stand for tensors in a graph of layers, and the context of calls.
 
-Imports the engine, `configs/`. Read next: `base.py`.
+The context says where a call takes place: inside which layers, in training or not.
+
+Imports the engine and `configs`. Read next: `module.py`.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from ..configs.lookup import unique_name
 from ..engine.temporarily import temporarily
-from ..engine.tensor import as_dtype
 
 Shape = tuple[int | None, ...]
 
 
-class Node(NamedTuple):
-    """One call of a layer on placeholders; the input layer's has no inputs."""
+# -- the context of calls -------------------------------------------------------------------------
 
-    layer: Any
-    inputs: Any  # a structure of KerasTensors
-    outputs: list[KerasTensor]
-    options: dict[str, Any] = {}  # the keywords of the call
+# Held while a layer is built and first called, so that two threads do not build it twice.
+building = threading.RLock()
+
+
+class Allocator:
+    """Makes the arrays of weights. A context may have another one, such as one with a limit."""
+
+    def weight(self, initializer: Callable[..., Any], shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return the first values of a weight."""
+        return initializer(shape, dtype)
+
+    def check(self, shape: Shape, dtype: Any) -> None:
+        """Raise ValueError if there may be no array of this shape."""
+
+
+class _Context(threading.local):
+    """The state of calls in this thread."""
+
+    scope: tuple[Any, ...] = ()  # the layers that are being called or built, outermost first
+    training = False
+    inside = False  # is a layer being called?
+    allocator = Allocator()
+
+    def __init__(self) -> None:
+        # For each layer what it added to the loss, in the last outermost call that reached it.
+        self.losses: Any = WeakKeyDictionary()
+
+
+context = _Context()
+
+
+def within(**changes: Any) -> temporarily:
+    """Change the `context` of calls, and restore it on leaving."""
+    return temporarily(context, **changes)
+
+
+def scope_of(layer: Any) -> tuple[Any, ...]:
+    """Return the scope of what happens inside `layer`."""
+    return context.scope if layer in context.scope else (*context.scope, layer)
+
+
+# -- placeholders ---------------------------------------------------------------------------------
+
+
+class LayerCall:
+    """One call of a layer on placeholders, which is a node of a graph of layers.
+
+    Attributes
+    ----------
+    layer : Layer
+    inputs : KerasTensor, or a structure of them
+        Empty for an input layer.
+    options : dict
+        The keywords of the call.
+    outputs : list of KerasTensor
+    number : int
+        Later calls have larger numbers.
+    """
+
+    def __init__(self, layer: Any, inputs: Any, options: dict[str, Any] | None = None) -> None:
+        self.layer, self.inputs, self.options = layer, inputs, options or {}
+        self.outputs: list[KerasTensor] = []
+        self.number = next(_numbers)
+
+
+_numbers = itertools.count()
 
 
 class KerasTensor:
     """A placeholder in a graph of layers: a shape and a dtype, no numbers.
 
-    Made by `Input`, and by calling a layer on another one. A length of None is any length.
+    Made by `Input`, and by calling a layer on another placeholder. A length of None is unknown.
     """
 
-    def __init__(self, shape: Shape, dtype: str, node: Node, name: str | None = None) -> None:
-        claim(shape, dtype, once=True)
+    def __init__(self, shape: Shape, dtype: str, call: LayerCall, name: str | None = None) -> None:
+        context.allocator.check(shape, dtype)
         self.shape = shape
         self.dtype = dtype
-        self.node = node
-        self.number = next(_numbers)  # placeholders made later have larger ones
+        self.call = call
         self.name = name or unique_name("keras_tensor")
-        node.outputs.append(self)
+        call.outputs.append(self)
 
     @property
     def ndim(self) -> int:
@@ -69,45 +129,7 @@ class KerasTensor:
         )
 
 
-_numbers = itertools.count()
-
-
-class _Context(threading.local):
-    """Where this thread is: within which layers (for the paths of weights), in training or not."""
-
-    scope: tuple[Any, ...] = ()
-    training = False
-    allowance: int | None = None  # while a file is loaded: the bytes that its weights may take
-    inside = False  # is a layer being called?
-
-    def __init__(self) -> None:
-        # What layers added to the loss, each in the last call from outside that it took part in.
-        self.losses: Any = WeakKeyDictionary()
-
-
-context = _Context()
-
-
-def within(**changes: Any) -> temporarily:
-    """Change the `context` of calls, and restore it on leaving."""
-    return temporarily(context, **changes)
-
-
-def claim(shape: Shape, dtype: Any, once: bool = False) -> None:
-    """Raise ValueError if a file that is being loaded asks for more memory than it may.
-
-    With `once` only for this shape by itself, which is not to be held.
-    """
-    if context.allowance is None:
-        return
-    size = math.prod(n for n in shape if n is not None) * as_dtype(dtype).itemsize
-    if size > context.allowance:
-        raise ValueError(
-            f"it describes an array of shape {shape}, but such a file may have {context.allowance} "
-            "more bytes of them"
-        )
-    if not once:
-        context.allowance -= size
+# -- shapes ---------------------------------------------------------------------------------------
 
 
 def map_shapes(f: Callable[[Shape], Any], shapes: Any) -> Any:
@@ -120,11 +142,12 @@ def map_shapes(f: Callable[[Shape], Any], shapes: Any) -> Any:
 
 
 def common_shape(first: tuple[int, ...], second: tuple[int, ...]) -> Shape:
+    """Return the lengths that two shapes have in common, None where they differ."""
     return tuple(a if a == b else None for a, b in zip(first, second, strict=True))
 
 
 def to_shape(value: Any) -> Shape:
-    """Return what a user gave for a shape as a tuple of lengths, None for any.
+    """Return a shape, given as a list or tuple of lengths, as a tuple; None is an unknown length.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .. import initializers, ops
+from .. import initializers, ops, tree
 from ..configs.configurable import Configurable, FunctionObject
 from ..configs.lookup import automatic_name
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object
@@ -86,14 +86,9 @@ class Metric(Configurable):
     @property
     def variables(self) -> list[Variable]:
         """The variables of the metric and of its metrics: among its attributes, also in lists."""
-        found: dict[Variable, None] = {}
-        for value in vars(self).values():
-            for part in value if isinstance(value, (list, tuple)) else (value,):
-                if isinstance(part, Variable):
-                    found[part] = None
-                elif isinstance(part, Metric):
-                    found |= dict.fromkeys(part.variables)
-        return list(found)
+        found = tree.instances((Variable, Metric), vars(self))
+        parts = ([x] if isinstance(x, Variable) else x.variables for x in found)
+        return list(dict.fromkeys(v for part in parts for v in part))
 
     def _build(self, y_true_shape: Any, y_pred_shape: Any) -> None:
         """Create the variables whose shapes depend on the samples' shapes."""

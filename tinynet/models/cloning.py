@@ -1,11 +1,10 @@
-"""New models like those that are there, or that JSON describes.
+"""New models that copy an existing one, or that JSON describes.
 
-Imports `sequential.py`.
+Imports `sequential.py`. Read next: `../viz/models.py`, which draws models.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,22 +16,22 @@ from ..configs.serialization import (
     serialize_keras_object,
 )
 from ..layers.base import Layer
-from ..layers.core import Input
 from ..saving.archive import model_of
 from ..saving.files import refusing
-from . import graph
 from .functional import Functional
 from .sequential import Sequential
 
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Return a model, of new weights, made from what `to_json` returned.
+    """Return a model, with new weights, made from what `to_json` returned.
 
     Raises
     ------
     ValueError
-        For what is no JSON, or describes no model that can be made here.
+        For text that is not JSON, or does not describe a model that tinynet has.
     """
+    import json
+
     with refusing("the JSON text"):
         return model_of(json.loads(json_string), custom_objects)
 
@@ -44,19 +43,19 @@ def clone_model(
     call_function: Callable[..., Any] | None = None,
     recursive: bool = False,
 ) -> Any:
-    """Return a model like this one, of new layers and so of new weights, compiled if it is.
+    """Return a model like this one, with new layers and so new weights; compiled if it is.
 
     Parameters
     ----------
     model : Model
     input_tensors : KerasTensor, or a structure of them as the model's inputs, optional
         Placeholders to begin with instead of new ones.
-    clone_function : function of a layer to a layer, optional
+    clone_function : function from a layer to a layer, optional
         By default ``type(layer).from_config(layer.get_config())``.
     call_function : function ``(layer, inputs, **options)`` to outputs, optional
-        Instead of calling the layer; for functional models only.
+        Used instead of calling the layer; for functional models only.
     recursive : bool
-        Whether to clone the layers of models within in the same way.
+        Whether to clone the layers of models inside in the same way.
 
     Raises
     ------
@@ -68,54 +67,63 @@ def clone_model(
     >>> clone_model(model).get_weights()[0].shape
     (2, 1)
     """
-    is_stack, is_graph = isinstance(model, Sequential), isinstance(model, Functional)
-    if not (is_stack or is_graph) and (input_tensors or clone_function or call_function):
-        raise ValueError(
-            "Arguments `clone_function`, `call_function` and `input_tensors` are for Sequential "
-            f"and functional models only. Received a model of type {type(model).__name__}."
-        )
-    if is_stack and call_function is not None:
-        raise ValueError(
-            "`call_function` is for functional models only. Received a model of type "
-            f"{type(model).__name__}."
-        )
+    _refuse(model, input_tensors, clone_function, call_function)
 
     def copied(layer: Any) -> Any:
         if recursive and isinstance(layer, (Sequential, Functional)):
             call = call_function if isinstance(layer, Functional) else None
             return clone_model(layer, None, clone_function, call, True)
-        return clone_function(layer) if clone_function else _like(layer)
+        return clone_function(layer) if clone_function else _copied(layer)
 
-    if is_graph:
-        copies = {layer: copied(layer) for layer in graph.as_copied(model._plan)}
-        made = graph.again(
-            model._plan, model.input, model.output, copies, input_tensors, call_function
-        )
-        clone = type(model)(*made, name=model.name)
-    elif is_stack:
-        entrance = model._entrance
-        if input_tensors is not None:
-            (entrance,) = tree.flatten(input_tensors)
-        elif entrance is not None:
-            entrance = Input(
-                batch_shape=entrance.batch_shape, dtype=entrance.dtype, name=entrance.name
-            )
-        layers = [copied(layer) for layer in model.layers]
-        clone = Sequential([*([] if entrance is None else [entrance]), *layers], name=model.name)
+    if isinstance(model, Functional):
+        copies = {layer: copied(layer) for layer in model._graph.layers_to_copy()}
+
+        def call(layer: Layer, x: Any, **options: Any) -> Any:
+            new = copies[layer]
+            return call_function(new, x, **options) if call_function else new(x, **options)
+
+        clone: Any = type(model)(*model._graph.replay(call, input_tensors), name=model.name)
+    elif isinstance(model, Sequential):
+        start = model._layers[:1] if model._input_layer else []
+        start = [*map(_copied, start)] if input_tensors is None else tree.flatten(input_tensors)
+        clone = Sequential([*start, *map(copied, model.layers)], name=model.name)
     else:
-        return _like(model)
+        return _copied(model)
     if model.compiled:
-        with noting_custom_objects() as known:
-            config = model.get_compile_config()
-        with CustomObjectScope(known):
-            clone.compile_from_config(config)
+        _by_config(model.get_compile_config, clone.compile_from_config)
     return clone
 
 
-def _like(layer: Any) -> Any:
-    """Return a layer or model of the same config; users' own objects are known by their names."""
+def _refuse(model: Any, input_tensors: Any, clone_function: Any, call_function: Any) -> None:
+    """Raise ValueError for arguments that this kind of model does not take."""
+    problem = ""
+    if isinstance(model, Sequential) and call_function is not None:
+        problem = "`call_function` is for functional models only"
+    if not isinstance(model, (Sequential, Functional)) and (
+        input_tensors or clone_function or call_function
+    ):
+        problem = (
+            "Arguments `clone_function`, `call_function` and `input_tensors` are for Sequential "
+            "and functional models only"
+        )
+    if problem:
+        raise ValueError(f"{problem}. Received a model of type {type(model).__name__}.")
+
+
+def _copied(layer: Any) -> Any:
+    """Return a layer or model with the same config."""
+
+    def config() -> dict[str, Any]:
+        found = serialize_keras_object(layer)
+        found.pop("build_config", None)
+        return found
+
+    return _by_config(config, deserialize_keras_object)
+
+
+def _by_config(write: Callable[[], Any], read: Callable[[Any], Any]) -> Any:
+    """Return what `read` makes of a config, which may name the user's own objects."""
     with noting_custom_objects() as known:
-        config = serialize_keras_object(layer)
-    config.pop("build_config", None)
+        config = write()
     with CustomObjectScope(known):
-        return deserialize_keras_object(config)
+        return read(config)

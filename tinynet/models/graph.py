@@ -1,163 +1,300 @@
-"""Graphs of layer calls: their order, what Keras writes of them, and how they are made again.
+"""A graph of layer calls: run on tensors, described by a config, and called again by other layers.
 
-Imports `layers`. Read next: `models/functional.py`, which runs them.
+Imports `layers`. Read next: `functional.py`, a model of a graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from graphlib import CycleError, TopologicalSorter
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from .. import tree
+from .. import ops, tree
 from ..configs.serialization import deserialize_keras_object, location, serialize_keras_object
+from ..engine.tensor import Tensor
 from ..layers.base import Layer
 from ..layers.core import Input, InputLayer
-from ..layers.symbolic import KerasTensor, Node
+from ..layers.symbolic import KerasTensor, LayerCall
+from ..training.trainer import Trainer
 
 
-def sorted_nodes(
-    inputs: list[KerasTensor], outputs: list[KerasTensor]
-) -> tuple[list[Node], list[Layer]]:
-    """Return the calls that lead from inputs to outputs, each after those that it needs.
+class Graph:
+    """The layer calls between input and output placeholders.
 
-    And their layers in the order in which a walk from the outputs, depth first, meets them.
+    Parameters
+    ----------
+    inputs, outputs : KerasTensor, or a list or dict of them
+    name : str
+        The name of the model, for messages.
+
+    Attributes
+    ----------
+    calls : list of LayerCall
+        Each after the calls whose outputs it needs; without those of input layers.
+    calls_of : dict from a layer to its calls, in the order in which they were made
+    layers : list of Layer, in Keras's order: those farthest from an output first
+    input, output : the placeholders in the structure they were passed in
+    inputs, outputs : list of the same placeholders
+    input_shape, output_shape : the shape of the only one, or a list of shapes
+    output_names : list of str, the layers that compute the outputs
+
+    Raises
+    ------
+    ValueError
+        For anything but placeholders, outputs that are not connected to the inputs, or two layers
+        with the same name.
     """
-    order: list[Node] = []
-    met: dict[Layer, None] = {}
-    done: set[int] = set()
+
+    def __init__(self, inputs: Any, outputs: Any, name: str) -> None:
+        starts, ends = _placeholders("inputs", inputs), _placeholders("outputs", outputs)
+        calls, reached = _sorted_calls(starts, ends)
+        # The first attribute, and in this order, so that copying a deep graph does not recurse.
+        self.calls = [call for call in calls if not isinstance(call.layer, InputLayer)]
+        self.input, self.output, self.inputs, self.outputs = inputs, outputs, starts, ends
+        self.input_shape = _unlisted([x.shape for x in starts])
+        self.output_shape = _unlisted([x.shape for x in ends])
+        self.output_names = [x.call.layer.name for x in ends]
+        self.name = name
+        _, depth = _depths(calls)
+        unused = [x.call.layer for x in starts if x.call.layer not in depth]
+        unused = [layer for layer in unused if isinstance(layer, InputLayer)]
+        self.layers = sorted([*unused, *reached], key=lambda layer: -depth.get(layer, 0))
+        for name, count in Counter(layer.name for layer in self.layers).items():
+            if count > 1:
+                raise ValueError(
+                    f'The name "{name}" is used {count} times in the model. '
+                    "All operation names should be unique."
+                )
+        self.calls_of: dict[Layer, list[LayerCall]] = {layer: [] for layer in self.layers}
+        for call in sorted(self.calls, key=lambda call: call.number):
+            self.calls_of[call.layer].append(call)
+
+    # -- what is known without running ------------------------------------------------------------
+
+    @property
+    def is_line(self) -> bool:
+        """Whether each layer is called once, on the output of the layer before alone."""
+        before = [self.inputs[0].call, *self.calls]
+        follow = (
+            [x.call for x in tree.flatten(call.inputs)] == [previous]
+            for call, previous in zip(self.calls, before, strict=False)
+        )
+        once = len({call.layer for call in self.calls}) == len(self.calls)
+        return len(self.inputs) == 1 and once and all(follow)
+
+    def layers_to_copy(self) -> list[Layer]:
+        """Return the layers in the order in which Keras makes them when it copies a graph."""
+        depth, _ = _depths(self.calls)
+        last_first = sorted(self.calls, key=depth.__getitem__)[::-1]
+        return list(dict.fromkeys(call.layer for call in last_first))
+
+    # -- running ----------------------------------------------------------------------------------
+
+    def __call__(self, inputs: Any) -> Any:
+        """Return the outputs for tensors; a single output without a list around it."""
+        return _unlisted(self._run(self.matched(inputs)))
+
+    def replay(self, call_layer: Callable[..., Any], inputs: Any = None) -> tuple[Any, Any]:
+        """Return inputs and outputs of the same graph with other calls.
+
+        Parameters
+        ----------
+        call_layer : function ``(layer, inputs, **options)`` to outputs
+            Called instead of each layer.
+        inputs : placeholders, optional
+            By default new ones.
+        """
+        if inputs is None:
+            inputs = tree.map_structure(
+                lambda x: Input(batch_shape=x.shape, dtype=x.dtype, name=x.call.layer.name),
+                self.input,
+            )
+        return inputs, self._run(tree.flatten(inputs), call_layer)
+
+    def _run(self, inputs: list[Any], call_layer: Callable[..., Any] | None = None) -> Any:
+        values = dict(zip(self.inputs, inputs, strict=True))
+        for call in self.calls:
+            x, layer, outputs = call.inputs, call.layer, call.outputs
+            single = type(x) is KerasTensor
+            given = values[x] if single else tree.map_structure(values.__getitem__, x)
+            if call_layer:
+                y = call_layer(layer, given, **call.options)
+            else:
+                y = layer(given, **call.options)
+            if type(y) is Tensor and len(outputs) == 1:
+                values[outputs[0]] = y
+            else:
+                values.update(zip(outputs, tree.flatten(y), strict=True))
+        return tree.map_structure(values.__getitem__, self.output)
+
+    def matched(self, inputs: Any) -> list[Tensor]:
+        """Return the inputs as a list, of the declared ranks: (n,) for (n, 1) and the reverse."""
+        flat = self._by_name(inputs) if isinstance(inputs, dict) else tree.flatten(inputs)
+        if len(flat) != len(self.inputs):
+            raise ValueError(
+                f"Model '{self.name}' expects {len(self.inputs)} inputs "
+                f"({', '.join(x.call.layer.name for x in self.inputs)}), received {len(flat)}."
+            )
+        return [self._of_rank(x, declared) for x, declared in zip(flat, self.inputs, strict=True)]
+
+    def _by_name(self, inputs: dict[str, Any]) -> list[Tensor]:
+        """Return the inputs under the names of the model's inputs, or of their layers."""
+        layers = [x.call.layer.name for x in self.inputs]
+        names = sorted(self.input) if isinstance(self.input, dict) else layers
+        for name in names:
+            if name not in inputs:
+                raise ValueError(
+                    f'Missing data for input "{name}". You passed a data dictionary with keys '
+                    f"{list(inputs)}. Expected the following keys: {names}"
+                )
+        return [x for name in names for x in tree.flatten(inputs[name])]
+
+    def _of_rank(self, x: Tensor, declared: KerasTensor) -> Tensor:
+        if x.ndim == declared.ndim:
+            return x
+        if x.ndim == declared.ndim + 1 and x.shape[-1] == 1:
+            return ops.squeeze(x, -1)
+        if x.ndim == declared.ndim - 1 and declared.shape[-1] == 1:
+            return ops.expand_dims(x, -1)
+        raise ValueError(
+            f"Invalid input shape for input '{declared.call.layer.name}' of model '{self.name}'. "
+            f"Expected shape {declared.shape}, but input has incompatible shape {x.shape}"
+        )
+
+    # -- configs ----------------------------------------------------------------------------------
+
+    def config(self, functional: type) -> dict[str, Any]:
+        """Return Keras's description of a graph: its layers with their calls, inputs and outputs.
+
+        A tensor is ``[name of its layer, number of the call, index among the call's outputs]``,
+        where the calls of a layer are numbered in the order in which they were made. Where Keras
+        names the graph's inputs and outputs, it counts calls of `functional` models from 1.
+        """
+        numbers = {call: i for own in self.calls_of.values() for i, call in enumerate(own)}
+        starts = {
+            x: InputLayer(batch_shape=x.shape, dtype=x.dtype, name=f"{x.name}CLONE")
+            for x in self.inputs
+            if not isinstance(x.call.layer, InputLayer)
+        }
+
+        def history(x: KerasTensor, first: int = 0) -> list[Any]:
+            if x in starts:
+                return [starts[x].name, 0, 0]
+            number = numbers.get(x.call, 0) + first
+            return [x.call.layer.name, number, x.call.outputs.index(x)]
+
+        def end(x: KerasTensor) -> list[Any]:
+            return history(x, int(isinstance(x.call.layer, functional)))
+
+        def described(layer: Layer) -> dict[str, Any]:
+            calls = [_call_config(call, history) for call in self.calls_of.get(layer, ())]
+            return serialize_keras_object(layer) | {"name": layer.name, "inbound_nodes": calls}
+
+        return {
+            "layers": [*map(described, (*starts.values(), *self.layers))],
+            "input_layers": tree.map_structure(end, self.input),
+            "output_layers": tree.map_structure(end, self.output),
+        }
+
+
+def _placeholders(argument: str, value: Any) -> list[KerasTensor]:
+    """Return a model's inputs or outputs as a list; ValueError unless they are placeholders."""
+    flat = tree.flatten(value)
+    if not flat:
+        raise ValueError(f"`{argument}` argument cannot be empty. Received: {value}")
+    for x in flat:
+        if not isinstance(x, KerasTensor):
+            raise ValueError(
+                f"All `{argument}` values must be KerasTensors. Received: {argument}={value} "
+                f"including invalid value {x} of type {type(x)}"
+            )
+    return flat
+
+
+def _unlisted(things: Any) -> Any:
+    """Return the only thing in a list; any other structure as it is."""
+    return things[0] if isinstance(things, (list, tuple)) and len(things) == 1 else things
+
+
+# -- the order of calls ----------------------------------------------------------------------------
+
+
+def _sorted_calls(
+    inputs: list[KerasTensor], outputs: list[KerasTensor]
+) -> tuple[list[LayerCall], list[Layer]]:
+    """Return the calls between inputs and outputs, each after those that it needs.
+
+    And their layers, in the order in which a depth-first search from the outputs reaches them.
+    """
+    order: dict[LayerCall, None] = {}
+    reached: dict[Layer, None] = {}
     pending = [(x, False) for x in reversed(outputs)]
     while pending:
         x, finished = pending.pop()
-        node = x.node
-        entrance = isinstance(node.layer, InputLayer)
-        if id(node) in done or (x in inputs and not entrance):
+        call = x.call
+        starts = isinstance(call.layer, InputLayer)
+        if call in order or (x in inputs and not starts):
             continue
-        if entrance and x not in inputs:
+        if starts and x not in inputs:
             raise ValueError(
                 f"Output is not connected to `inputs`: it needs {x!r} of layer "
-                f"'{node.layer.name}', which is not among them."
+                f"'{call.layer.name}', which is not among them."
             )
-        met[node.layer] = None
-        if finished or entrance:
-            done.add(id(node))
-            order.append(node)
+        reached[call.layer] = None
+        if finished or starts:
+            order[call] = None
         else:
             pending.append((x, True))
-            pending.extend((y, False) for y in reversed(tree.flatten(node.inputs)))
-    return order, list(met)
+            pending.extend((y, False) for y in reversed(tree.flatten(call.inputs)))
+    return list(order), list(reached)
 
 
-def by_depth(nodes: list[Node], met: list[Layer], inputs: list[KerasTensor]) -> list[Layer]:
-    """Return the layers as Keras lists them: those with the longest way to an output first."""
-    _, of_layer = _depths(nodes)
-    unused = [x.node.layer for x in inputs if x.node.layer not in of_layer]
-    unused = [layer for layer in unused if isinstance(layer, InputLayer)]
-    return sorted([*unused, *met], key=lambda layer: -of_layer.get(layer, 0))
-
-
-def as_copied(nodes: list[Node]) -> list[Layer]:
-    """Return the layers in the order in which Keras makes them when it copies a graph."""
-    of_node, _ = _depths(nodes)
-    last_first = nodes[::-1]
-    last_first.sort(key=lambda node: -of_node[id(node)])  # which keeps this order at each depth
-    return list(dict.fromkeys(node.layer for node in last_first))
-
-
-def _depths(nodes: list[Node]) -> tuple[dict[int, int], dict[Layer, int]]:
-    """Return how many calls there are at most from each call, and layer, to an output."""
-    of_node: dict[int, int] = {}
+def _depths(calls: list[LayerCall]) -> tuple[dict[LayerCall, int], dict[Layer, int]]:
+    """Return the largest number of calls from each call, and from each layer, to an output."""
+    of_call: dict[LayerCall, int] = {}
     of_layer: dict[Layer, int] = {}
-    for node in reversed(nodes):
-        depth = max(of_node.get(id(node), 0), of_layer.get(node.layer, 0))
-        of_node[id(node)] = of_layer[node.layer] = depth
-        for x in tree.flatten(node.inputs):
-            of_node[id(x.node)] = max(of_node.get(id(x.node), 0), depth + 1)
-    return of_node, of_layer
+    for call in reversed(calls):
+        depth = max(of_call.get(call, 0), of_layer.get(call.layer, 0))
+        of_call[call] = of_layer[call.layer] = depth
+        for x in tree.flatten(call.inputs):
+            of_call[x.call] = max(of_call.get(x.call, 0), depth + 1)
+    return of_call, of_layer
 
 
-# -- configs ---------------------------------------------------------------------------------------
+# -- from configs ----------------------------------------------------------------------------------
+
+CallId = tuple[str, int]  # the name of a layer, and which of its calls
 
 
-def to_config(
-    nodes: list[Node], layers: list[Layer], inputs: Any, outputs: Any, models: tuple[type, ...]
-) -> dict[str, Any]:
-    """Return what Keras writes of a graph: its layers, each with its calls, inputs and outputs.
-
-    A tensor is ``[name of its layer, number of the call, place among the call's outputs]``. Calls
-    are numbered in the order in which they were made. For layers of `models`, which are functional
-    models themselves, Keras counts from 1 where it names the graph's outputs.
-    """
-    calls: dict[str, list[Node]] = {layer.name: [] for layer in layers}
-    for node in sorted(nodes, key=lambda node: node.outputs[0].number):
-        calls[node.layer.name].append(node)
-    numbers = {id(node): i for own in calls.values() for i, node in enumerate(own)}
-    within = [x for x in tree.flatten(inputs) if not isinstance(x.node.layer, InputLayer)]
-    entrances = {
-        id(x): InputLayer(batch_shape=x.shape, dtype=x.dtype, name=f"{x.name}CLONE") for x in within
-    }
-
-    def history(x: KerasTensor, first: int = 0) -> list[Any]:
-        if id(x) in entrances:
-            return [entrances[id(x)].name, 0, 0]
-        output = next(i for i, y in enumerate(x.node.outputs) if y is x)
-        return [x.node.layer.name, numbers.get(id(x.node), 0) + first, output]
+def _call_config(call: LayerCall, history: Callable[[KerasTensor], list[Any]]) -> dict[str, Any]:
+    """Return what Keras writes of a call: its arguments."""
 
     def tensor(x: KerasTensor) -> dict[str, Any]:
         config = {"shape": x.shape, "dtype": x.dtype, "keras_history": history(x)}
         return {"class_name": "__keras_tensor__", "config": config}
 
-    def call(node: Node) -> dict[str, Any]:
-        options = serialize_keras_object(node.options)
-        if hasattr(node.layer, "summary"):  # models have an argument that we do not have
-            options["mask"] = tree.map_structure(lambda x: None, node.inputs)
-        return {"args": (tree.map_structure(tensor, node.inputs),), "kwargs": options}
-
-    def triple(x: KerasTensor) -> list[Any]:
-        return history(x, int(isinstance(x.node.layer, models)))
-
-    return {
-        "layers": [
-            serialize_keras_object(layer)
-            | {"name": layer.name, "inbound_nodes": [*map(call, calls.get(layer.name, ()))]}
-            for layer in (*entrances.values(), *layers)
-        ],
-        "input_layers": tree.map_structure(triple, inputs),
-        "output_layers": tree.map_structure(triple, outputs),
-    }
+    options = serialize_keras_object(call.options)
+    if isinstance(call.layer, Trainer):  # Keras's models have an argument that ours do not have
+        options["mask"] = tree.map_structure(lambda x: None, call.inputs)
+    return {"args": (tree.map_structure(tensor, call.inputs),), "kwargs": options}
 
 
-def from_config(config: dict[str, Any], models: tuple[type, ...]) -> tuple[Any, Any]:
-    """Return inputs and outputs of the graph that `to_config` described, of new layers.
+def from_config(config: dict[str, Any], functional: type) -> tuple[Any, Any]:
+    """Return inputs and outputs of the graph that `Graph.config` described, of new layers.
 
     Raises
     ------
     ValueError
-        For calls that need each other, or a tensor that no call gives.
+        For calls that need each other's outputs, or a tensor that is no output of any call.
     """
-    layers: dict[str, Layer] = {}
-    calls: dict[tuple[str, int], dict[str, Any]] = {}
-    needed: dict[tuple[str, int], set[tuple[str, int]]] = {}
-    made: dict[tuple[str, int], list[KerasTensor]] = {}
-    for data in config["layers"]:
-        name = data["name"]
-        if name in layers:
-            raise ValueError(f"Two layers are called {name!r}{location()}.")
-        layers[name] = layer = deserialize_keras_object(data)
-        if isinstance(layer, InputLayer):
-            made[name, 0] = [layer.output]
-        elif not isinstance(layer, Layer):
-            raise ValueError(f"{name!r}{location()} is no layer, but {layer!r}.")
-        for number, call in enumerate(data["inbound_nodes"]):
-            before = {(name, number - 1)} if number else set()
-            calls[name, number] = call
-            needed[name, number] = before | {(x[0], x[1]) for x in _histories(call)}
-    try:
-        order = list(TopologicalSorter(needed).static_order())
-    except CycleError as error:
-        raise ValueError(
-            f"Layers need each other's outputs{location()}: {error.args[1]}."
-        ) from None
+    layers = _layers_from(config["layers"])
+    calls: dict[CallId, dict[str, Any]] = {
+        (data["name"], i): call
+        for data in config["layers"]
+        for i, call in enumerate(data["inbound_nodes"])
+    }
+    starts = {name: layer for name, layer in layers.items() if isinstance(layer, InputLayer)}
+    made: dict[CallId, list[KerasTensor]] = {(name, 0): [x.output] for name, x in starts.items()}
 
     def tensor(history: Any, first: int = 0) -> KerasTensor:
         name, number, output = history
@@ -165,23 +302,57 @@ def from_config(config: dict[str, Any], models: tuple[type, ...]) -> tuple[Any, 
             raise ValueError(f"There is no call {number} of a layer {name!r}{location()}.")
         return made[name, number - first][output]
 
-    def triple(history: Any) -> KerasTensor:
-        return tensor(history, int(isinstance(layers.get(history[0]), models)))
+    def argument(config: Any) -> Any:
+        is_tensor = _is_tensor(config)
+        return tensor(_history(config)) if is_tensor else deserialize_keras_object(config)
 
-    for key in order:
-        if key in calls:
-            args, options = _replaced(calls[key]["args"], tensor), calls[key]["kwargs"]
-            kept = {k: v for k, v in options.items() if not _is_default(k, v)}
-            outputs = layers[key[0]](*args, **_replaced(kept, tensor))
-            made[key] = tree.flatten(outputs)
-    found = (_mapped(triple, config[key]) for key in ("input_layers", "output_layers"))
-    return tuple(found)
+    def end(history: Any) -> KerasTensor:
+        return tensor(history, int(isinstance(layers.get(history[0]), functional)))
+
+    for key in _in_order(calls):
+        options = {k: v for k, v in calls[key]["kwargs"].items() if not _is_default(k, v)}
+        args, kwargs = _mapped(argument, _is_argument, [calls[key]["args"], options])
+        made[key] = tree.flatten(layers[key[0]](*args, **kwargs))
+    ends = [config["input_layers"], config["output_layers"]]
+    inputs, outputs = _mapped(end, _is_history, ends)
+    return inputs, outputs
+
+
+def _layers_from(configs: list[dict[str, Any]]) -> dict[str, Layer]:
+    """Return new layers by name."""
+    layers: dict[str, Layer] = {}
+    for data in configs:
+        name, layer = data["name"], deserialize_keras_object(data)
+        if name in layers:
+            raise ValueError(f"Two layers are called {name!r}{location()}.")
+        if not isinstance(layer, Layer):
+            raise ValueError(f"Expected {name!r}{location()} to be a layer, received {layer!r}.")
+        layers[name] = layer
+    return layers
+
+
+def _in_order(calls: dict[CallId, dict[str, Any]]) -> Iterable[CallId]:
+    """Return the calls, each after those whose outputs it needs, and after its layer's earlier."""
+    from graphlib import CycleError, TopologicalSorter  # which only files need
+
+    needed: dict[CallId, set[CallId]] = {}
+    for (name, number), call in calls.items():
+        sources: list[Any] = []
+        _mapped(sources.append, _is_tensor, [call["args"], call["kwargs"]])
+        earlier = {(name, number - 1)} if number else set()
+        needed[name, number] = {tuple(_history(x)[:2]) for x in sources} | earlier
+    try:
+        return [key for key in TopologicalSorter(needed).static_order() if key in calls]
+    except CycleError as error:
+        raise ValueError(
+            f"Layers need each other's outputs{location()}: {error.args[1]}."
+        ) from None
 
 
 def _is_default(name: str, value: Any) -> bool:
     """Return whether an argument is what Keras writes of one that was not given.
 
-    Of `training` that is False: what it was when the graph was made. The model decides in each run.
+    For `training` that is False, its value when the graph was made; each run decides it anew.
     """
     if isinstance(value, list):
         return all(_is_default(name, part) for part in value)
@@ -192,59 +363,26 @@ def _is_tensor(config: Any) -> bool:
     return isinstance(config, dict) and config.get("class_name") == "__keras_tensor__"
 
 
-def _histories(config: Any) -> list[Any]:
-    """Return the histories of all tensors in the arguments of a call."""
-    if _is_tensor(config):
-        return [config["config"]["keras_history"]]
-    if isinstance(config, (list, tuple, dict)):
-        parts = config.values() if isinstance(config, dict) else config
-        return [history for part in parts for history in _histories(part)]
-    return []
+def _is_argument(config: Any) -> bool:
+    """Return whether this is one argument of a call, and not a structure of several."""
+    return not isinstance(config, (list, tuple, dict)) or "class_name" in config
 
 
-def _replaced(config: Any, tensor: Callable[[Any], Any]) -> Any:
-    """Return the arguments of a call, with tensors for their histories."""
-    if _is_tensor(config):
-        return tensor(config["config"]["keras_history"])
+def _is_history(config: Any) -> bool:
+    """Return whether this is ``[name of a layer, number of the call, index]``."""
+    return isinstance(config, list) and len(config) == 3 and isinstance(config[0], str)
+
+
+def _history(config: dict[str, Any]) -> list[Any]:
+    return config["config"]["keras_history"]
+
+
+def _mapped(f: Callable[[Any], Any], is_leaf: Callable[[Any], bool], config: Any) -> Any:
+    """Return plain data with `f` applied to each leaf in its lists and dicts."""
+    if is_leaf(config):
+        return f(config)
+    if isinstance(config, dict):
+        return {key: _mapped(f, is_leaf, part) for key, part in config.items()}
     if isinstance(config, (list, tuple)):
-        return [_replaced(part, tensor) for part in config]
-    if isinstance(config, dict) and "class_name" not in config:
-        return {key: _replaced(part, tensor) for key, part in config.items()}
-    return deserialize_keras_object(config)
-
-
-def _mapped(f: Callable[[Any], Any], histories: Any) -> Any:
-    """Return a structure of histories with `f` applied to each: ``[name, number, place]``."""
-    if isinstance(histories, dict):
-        return {key: _mapped(f, part) for key, part in histories.items()}
-    if len(histories) == 3 and isinstance(histories[0], str):
-        return f(histories)
-    return [_mapped(f, part) for part in histories]
-
-
-# -- copies ----------------------------------------------------------------------------------------
-
-
-def again(
-    nodes: list[Node],
-    inputs: Any,
-    outputs: Any,
-    copies: dict[Layer, Layer],
-    new_inputs: Any = None,
-    call: Callable[..., Any] | None = None,
-) -> tuple[Any, Any]:
-    """Return inputs and outputs of the same graph, made by the same calls of other layers.
-
-    `new_inputs` are placeholders instead of new ones; `call` calls a layer in its own way.
-    """
-    if new_inputs is None:
-        new_inputs = tree.map_structure(
-            lambda x: Input(batch_shape=x.shape, dtype=x.dtype, name=x.node.layer.name), inputs
-        )
-    new = dict(zip(tree.flatten(inputs), tree.flatten(new_inputs), strict=True))
-    for node in nodes:
-        args = tree.map_structure(new.__getitem__, node.inputs)
-        layer = copies[node.layer]
-        found = call(layer, args, **node.options) if call else layer(args, **node.options)
-        new.update(zip(node.outputs, tree.flatten(found), strict=True))
-    return new_inputs, tree.map_structure(new.__getitem__, outputs)
+        return [_mapped(f, is_leaf, part) for part in config]
+    return config

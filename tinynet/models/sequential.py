@@ -1,6 +1,6 @@
 """Models of layers one after the other.
 
-Imports `functional.py`. Read next: the examples.
+Imports `functional.py`. Read next: `cloning.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import tree
-from ..configs.lookup import publish
+from ..configs.lookup import publish, unique_name
 from ..configs.serialization import (
     CustomObjectScope,
     deserialize_keras_object,
@@ -18,24 +18,24 @@ from ..configs.serialization import (
 from ..layers.base import Layer
 from ..layers.core import InputLayer
 from ..layers.symbolic import KerasTensor, context, to_shape, within
-from .functional import Functional
-from .model import Model
+from .functional import GraphModel
+from .graph import Graph
 
 
-class Sequential(Model):
+class Sequential(GraphModel):
     """A model of layers one after the other.
 
     Parameters
     ----------
     layers : list of Layer, optional
-        May begin with an `Input`; without it the model is built when it first sees data.
+        May begin with an `Input`; without it the first call builds the model.
     trainable : bool
     name : str, optional
 
     Raises
     ------
     ValueError
-        For what is no layer, a name that is there already, or a second input.
+        For anything but layers, two layers with the same name, or a second input.
 
     >>> import tinynet as tn
     >>> model = Sequential([tn.Input((2,)), tn.layers.Dense(3), tn.layers.Dense(1)])
@@ -45,123 +45,125 @@ class Sequential(Model):
 
     def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None) -> None:
         super().__init__(name=name, trainable=trainable)
-        self._entrance: InputLayer | None = None
-        self._stack: list[Layer] = []
-        self._graph: Functional | None = None
+        self._layers: list[Layer] = []  # with the input layer, if there is one
         for layer in layers or ():
             self.add(layer, rebuild=False)
         self._rebuild()
 
     def add(self, layer: Any, rebuild: bool = True) -> None:
-        """Put a layer at the end; if it does not go there, the model stays as it is."""
-        before = self._entrance, list(self._stack)
+        """Append a layer; if it does not fit, the model stays as it is."""
+        before = list(self._layers)
         if isinstance(layer, KerasTensor):
-            layer = layer.node.layer
+            layer = layer.call.layer
         if not isinstance(layer, Layer):
             raise ValueError(
                 "Only instances of `Layer` can be added to a Sequential model. Received: "
                 f"{layer} (of type {type(layer)})"
             )
-        if layer.name in (known.name for known in (self._entrance, *self._stack) if known):
+        if layer.name in (known.name for known in before):
             raise ValueError(
                 "All layers added to a Sequential model should have unique names. Name "
                 f"'{layer.name}' is already the name of a layer in this model. Update the `name` "
                 "argument to pass a unique name."
             )
-        if isinstance(layer, InputLayer):
-            self._enter(layer)
-        else:
-            if layer.declared_shape is not None and not self._stack and not self._entrance:
-                self._enter(InputLayer(layer.declared_shape))
-            self._stack.append(layer)
+        if isinstance(layer, InputLayer) and before:
+            shape = getattr(self._input_layer, "batch_shape", "that of its first layer")
+            raise ValueError(
+                f"Sequential model '{self.name}' has already been configured to use input shape "
+                f"{shape}. You cannot add a different Input layer to it."
+            )
+        if layer.declared_shape is not None and not before:
+            self._layers.append(InputLayer(layer.declared_shape))
+        self._layers.append(layer)
         try:
             if rebuild:
                 self._rebuild()
         except Exception:
-            self._entrance, self._stack = before
+            self._layers = before
             self._rebuild()
             raise
 
-    def _enter(self, layer: InputLayer) -> None:
-        if self._entrance or self._stack:
-            known = self._entrance.batch_shape if self._entrance else "that of its first layer"
-            raise ValueError(
-                f"Sequential model '{self.name}' has already been configured to use input shape "
-                f"{known}. You cannot add a different Input layer to it."
-            )
-        self._entrance = layer
-
     def pop(self, rebuild: bool = True) -> Layer:
         """Remove the last layer and return it; ValueError if there is none."""
-        if not self._stack:
+        if not self.layers:
             raise ValueError(f"Sequential model '{self.name}' has no layers to remove.")
-        layer = self._stack.pop()
+        layer = self._layers.pop()
         if rebuild:
             self._rebuild()
         return layer
 
+    @property
+    def _input_layer(self) -> InputLayer | None:
+        first = self._layers[0] if self._layers else None
+        return first if isinstance(first, InputLayer) else None
+
     def _rebuild(self) -> None:
         self._graph, self.built, self._steps = None, False, None
-        if self._entrance and self._stack:
-            self._connect(self._entrance)
+        if self._input_layer and self.layers:
+            self._connect(self._input_layer)
 
-    def _connect(self, entrance: InputLayer) -> None:
-        """Lead a placeholder through the layers; nothing is kept if one of them refuses it."""
-        x = entrance.output
+    def _connect(self, input_layer: InputLayer) -> None:
+        """Call the layers on a placeholder; if one of them refuses it, nothing changes."""
+        x, layers = input_layer.output, self.layers
         with within(scope=(*(layer for layer in context.scope if layer is not self), self)):
-            for layer in self._stack:
+            for layer in layers:
                 x = layer(x)
-        self._graph = Functional(entrance.output, x)
-        self._entrance, self.built = entrance, True
+        unique_name("functional")  # which Keras gives to a model inside the Sequential one
+        self._graph = Graph(input_layer.output, x, self.name)
+        self._layers, self.built = [input_layer, *layers], True
 
     def build(self, input_shape: Any = None) -> None:
-        """Build the layers for inputs of `input_shape`, the batch's length included.
+        """Build the layers for inputs of `input_shape`, which includes the batch size.
 
         Raises
         ------
         ValueError
             When there are no layers, or the model is built for another shape.
         """
-        if not self._stack:
+        if not self.layers:
             raise ValueError(
                 f"Sequential model {self.name} cannot be built because it has no layers. Call "
                 "`model.add(layer)`."
             )
-        if self._entrance is None:
+        known = self._input_layer
+        if known is None:
             self._connect(InputLayer(batch_shape=to_shape(input_shape)))
-        elif input_shape is not None and to_shape(input_shape) != self._entrance.batch_shape:
+        elif input_shape is not None and to_shape(input_shape) != known.batch_shape:
             raise ValueError(
                 f"Sequential model '{self.name}' has already been configured to use input shape "
-                f"{self._entrance.batch_shape}. You cannot build it with input_shape {input_shape}"
+                f"{known.batch_shape}. You cannot build it with input_shape {input_shape}"
             )
 
     def call(self, inputs: Any) -> Any:
         """Return the outputs of the last layer."""
         if self._graph is None:
             self.build(tree.map_structure(lambda x: x.shape, inputs))
-        (x,) = self._graph.fitted(inputs)  # type: ignore[union-attr]
-        for layer in self._stack:
-            x = layer(x)
-        return x
+        graph: Any = self._graph
+        return graph(inputs)
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers in order, without the input."""
-        return list(self._stack)
+        """The layers in order, without the input layer."""
+        return self._layers[1:] if self._input_layer else list(self._layers)
+
+    @property
+    def is_line(self) -> bool:
+        """Whether the summary lists the layers as one line, which it always does."""
+        return True
 
     def get_config(self) -> dict[str, Any]:
         """Return the name and the layers, and the shape of the input if the model is built."""
-        layers = [layer for layer in (self._entrance, *self._stack) if layer]
-        found = {**super().get_config(), "layers": [*map(serialize_keras_object, layers)]}
-        if self.built and self._entrance:
-            found["build_input_shape"] = self._entrance.batch_shape
-        return found
+        layers = [serialize_keras_object(layer) for layer in self._layers]
+        config = {**super().get_config(), "layers": layers}
+        if self.built and self._input_layer:
+            config["build_input_shape"] = self._input_layer.batch_shape
+        return config
 
     @classmethod
     def from_config(
         cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> Any:
-        """Return a model, of new layers, made from what `get_config` returned."""
+        """Return a model, with new layers, made from what `get_config` returned."""
         model = cls(name=config.get("name"))
         with CustomObjectScope(custom_objects):
             for layer in config["layers"]:
@@ -174,26 +176,7 @@ class Sequential(Model):
 
     def get_build_config(self) -> dict[str, Any] | None:
         """Return the shape of the input, if the model is built."""
-        return {"input_shape": self._entrance.batch_shape} if self.built else None  # type: ignore[union-attr]
-
-    @property
-    def graph(self) -> Any:
-        return self._graph
-
-    def _defined(self, attribute: str) -> Any:
-        if self._graph is None:
-            raise AttributeError(
-                f"Sequential model '{self.name}' has no defined {attribute} yet: it is built when "
-                "it sees data. Begin it with an `Input(shape)`, or call `build(input_shape)`."
-            )
-        return getattr(self._graph, attribute)
-
-    input_shape = property(lambda self: self._defined("input_shape"), doc="The shape of the input.")
-    output_shape = property(
-        lambda self: self._defined("output_shape"), doc="The shape of the output."
-    )
-    inputs = property(lambda self: self._defined("inputs"), doc="The placeholder of the input.")
-    outputs = property(lambda self: self._defined("outputs"), doc="The placeholder of the output.")
+        return {"input_shape": self.input_shape} if self.built else None
 
 
 publish("keras", Sequential)

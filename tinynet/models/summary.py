@@ -1,22 +1,24 @@
 """The table that `model.summary()` prints, drawn as Keras draws it.
 
-Imports `tree.py`. Read next: `models.py`.
+Imports `graph.py`. Read next: `model.py`.
 """
 
 from __future__ import annotations
 
 import math
 import re
-import shutil
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any, NamedTuple
 
 from .. import tree
+from ..layers.core import InputLayer
+from ..training.trainer import Trainer
+from .graph import Graph
 
 
 class Column(NamedTuple):
-    """A column's header, where it ends as a share of the table's width, and how text stands."""
+    """A column: its header, its right end as a fraction of the table's width, and its alignment."""
 
     header: str
     end: float
@@ -50,11 +52,13 @@ def summary_text(
     Raises
     ------
     ValueError
-        When there is no room for the columns; for positions that are not one for each column; for
-        a range of layers that are not there.
+        When the columns do not fit; for a wrong number of positions; for a range that names no
+        layers.
     """
-    line = is_line(model)
-    columns, width = (LINE, 88) if line else (GRAPH, 108)
+    graph = None if model.is_line else model.graph
+    from shutil import get_terminal_size  # which nothing needs at start-up
+
+    columns, width = (LINE, 88) if graph is None else (GRAPH, 108)
     ends = [column.end for column in columns] if positions is None else list(positions)
     if len(ends) != len(columns):
         raise ValueError(
@@ -63,11 +67,11 @@ def summary_text(
     if show_trainable:
         columns, width = (*columns, TRAINABLE), width + 12
         ends = [*(0.9 * end for end in ends), 1.0]
-    widths = _widths(ends, line_length or min(width, shutil.get_terminal_size().columns - 4))
+    widths = _widths(ends, line_length or min(width, get_terminal_size().columns - 4))
     rows = [
         _cells(row, columns, widths)
         for layer in _chosen(model.layers, layer_range)
-        for row in _rows(layer, None if line else model, expand_nested, show_trainable)
+        for row in _rows(layer, graph, expand_nested, show_trainable)
     ]
     header = _cells([column.header for column in columns], columns, widths, bottom=True)
     lines = [
@@ -81,21 +85,7 @@ def summary_text(
     return "\n".join([*lines, _rule("└─┴┘", widths), *_totals(model)]) + "\n"
 
 
-# -- what stands in the table ---------------------------------------------------------------------
-
-
-def is_line(model: Any) -> bool:
-    """Return whether each layer has one input, the output of the layer before, and runs once."""
-    nodes = getattr(model, "_plan", None)
-    if nodes is None:
-        return True  # Sequential, or a model that is no graph of calls
-    sources = [tree.flatten(node.inputs) for node in nodes]
-    before = [model.inputs[0].node, *nodes]
-    follow = (
-        len(xs) == 1 and xs[0].node is node for xs, node in zip(sources, before, strict=False)
-    )
-    alone = len({id(node.layer) for node in nodes}) == len(nodes)
-    return len(model.inputs) == 1 and alone and all(follow)
+# -- the contents ---------------------------------------------------------------------------------
 
 
 def _chosen(layers: list[Any], layer_range: Sequence[str] | None) -> list[Any]:
@@ -122,30 +112,25 @@ def _chosen(layers: list[Any], layer_range: Sequence[str] | None) -> list[Any]:
 
 
 def _rows(
-    layer: Any, graph: Any, expand_nested: bool, show_trainable: bool, level: int = 0
+    layer: Any, graph: Graph | None, expand_nested: bool, show_trainable: bool, level: int = 0
 ) -> list[list[str]]:
-    """Return the row of a layer and, if asked for, those of the layers of a model that it is."""
+    """Return the row of a layer and, with `expand_nested`, those of a model's layers."""
     prefix = "   " * level + "└ " if level else ""
     row = [f"{prefix}{layer.name} ({type(layer).__name__})", output_shape(layer), parameters(layer)]
     if graph is not None:
         row.append(connections(layer, graph))
     if show_trainable:
         row.append("YN"[not layer.trainable] if layer.weights else "-")
-    nested = layer.layers if expand_nested and is_model(layer) else []
+    nested = layer.layers if expand_nested and isinstance(layer, Trainer) else []
     inner = (_rows(x, graph, expand_nested, show_trainable, level + 1) for x in nested)
     return [row, *(row for rows in inner for row in rows)]
 
 
-def is_model(layer: Any) -> bool:
-    """Return whether a layer is a model, whose layers have names and places."""
-    return hasattr(layer, "get_layer")
-
-
 def output_shape(layer: Any) -> str:
-    """Return the shape of a layer's outputs, ``?`` if it is not known."""
-    shape = getattr(layer, "batch_shape", layer.noted_shape)
-    if shape is None and is_model(layer):
-        shape = getattr(layer, "output_shape", None)
+    """Return the shape of a layer's outputs as text, ``?`` if it is not known."""
+    shape = layer.batch_shape if isinstance(layer, InputLayer) else layer.symbolic_shape
+    if shape is None and isinstance(layer, Trainer) and layer.graph:
+        shape = layer.graph.output_shape
     build = layer.get_build_config() if shape is None and layer.built else None
     if build and build["input_shape"] is not None:
         try:
@@ -161,39 +146,32 @@ def _shape_text(shape: Any) -> str:
     >>> _shape_text((None, 3)), _shape_text([(None, 3), (None, 1)]), _shape_text([(2,)])
     ('(None, 3)', '[(None, 3), (None, 1)]', '(2)')
     """
-    if isinstance(shape, dict):
-        return _listed([_shape_text(part) for part in shape.values()])
-    if any(isinstance(part, (list, tuple, dict)) for part in shape):
-        return _listed([_shape_text(part) for part in shape])
-    return f"({', '.join(map(str, shape))})"
-
-
-def _listed(texts: list[str]) -> str:
-    return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    parts = list(shape.values() if isinstance(shape, dict) else shape)
+    if any(isinstance(part, (list, tuple, dict)) for part in parts):
+        texts = [_shape_text(part) for part in parts]
+        return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    return f"({', '.join(map(str, parts))})"
 
 
 def parameters(layer: Any) -> str:
-    """Return how many weights a layer has, as the third column has it."""
+    """Return the text of the third column: the number of a layer's weights."""
     return f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"
 
 
-def connections(layer: Any, graph: Any) -> str:
-    """Return what a layer is called on: ``name[number of the call][place among its outputs]``."""
-    calls = sorted(
-        (node for node in graph._plan if node.layer is layer), key=lambda n: n.outputs[0].number
-    )
-    return ", ".join(_place(x) for node in calls for x in tree.flatten(node.inputs)) or "-"
+def connections(layer: Any, graph: Graph) -> str:
+    """Return the inputs of a layer's calls: ``name[number of the call][index of the output]``."""
+    inputs = (x for call in graph.calls_of.get(layer, ()) for x in tree.flatten(call.inputs))
+    return ", ".join(map(_source, inputs)) or "-"
 
 
-def _place(x: Any) -> str:
-    calls, number = x.node.layer.noted_calls, x.node.outputs[0].number
-    call = calls.index(number) if number in calls else 0  # of an input, which is not called
-    output = next(i for i, y in enumerate(x.node.outputs) if y is x)
-    return f"{x.node.layer.name}[{call}][{output}]"
+def _source(x: Any) -> str:
+    call, numbers = x.call, x.call.layer.symbolic_calls
+    number = numbers.index(call.number) if call.number in numbers else 0  # of an input layer
+    return f"{call.layer.name}[{number}][{call.outputs.index(x)}]"
 
 
 def size(count: int, byte_count: int) -> str:
-    """Return a number of weights and their memory.
+    """Return a number of weights, and their memory in a suitable unit.
 
     >>> size(1200, 4800)
     '1,200 (4.69 KB)'
@@ -218,15 +196,15 @@ def _totals(model: Any) -> list[str]:
     ]
 
 
-# -- how it is drawn ------------------------------------------------------------------------------
+# -- the drawing ----------------------------------------------------------------------------------
 
 
 def _widths(ends: list[float], line_length: int) -> list[int]:
-    """Return the widths of the columns within their borders, from where they are to end.
+    """Return the widths of the columns inside their borders.
 
-    Each end allows for its text alone; the borders, and a space on either side, are taken off all
-    columns evenly, or what is left is added in proportion, as the library does that Keras draws
-    its tables with.
+    An end counts the text alone. The borders, and a space on either side of a text, are taken off
+    all columns evenly; room that is left is shared in proportion. So does rich, the library with
+    which Keras draws its tables.
     """
     stops = [int(end * line_length) for end in ends]
     widths = [b - a for a, b in pairwise([0, *stops])]
@@ -255,24 +233,22 @@ def _rule(marks: str, widths: list[int]) -> str:
 def _cells(
     texts: list[str], columns: Sequence[Column], widths: list[int], bottom: bool = False
 ) -> list[str]:
-    """Return the lines of a row: texts wrapped at spaces; they stand at its top or its bottom."""
+    """Return the lines of a row: its texts wrapped at spaces, aligned at the top or the bottom."""
     wrapped = [_wrapped(text, width - 2) for text, width in zip(texts, widths, strict=True)]
-    height = max(map(len, wrapped))
-    empty = [[""] * (height - len(lines)) for lines in wrapped]
-    filled = [e + c if bottom else c + e for c, e in zip(wrapped, empty, strict=True)]
-    return [
-        "│"
-        + "│".join(
+    if bottom:
+        wrapped = [lines[::-1] for lines in wrapped]
+    rows = [
+        "│".join(
             f" {part:{column.align}{width - 2}} "
             for part, column, width in zip(parts, columns, widths, strict=True)
         )
-        + "│"
-        for parts in zip(*filled, strict=True)
+        for parts in zip_longest(*wrapped, fillvalue="")
     ]
+    return [f"│{row}│" for row in (rows[::-1] if bottom else rows)]
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Return the lines of a text; a word that is longer than a line ends in an ellipsis.
+    """Return the lines of a text; a word longer than a line is cut and ends in an ellipsis.
 
     >>> _wrapped("a functional (Functional)", 10)
     ['a', 'functional', '(Function…']

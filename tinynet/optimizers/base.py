@@ -1,10 +1,10 @@
 """The base of optimizers: how gradients change weights.
 
-An optimizer is a pure function, `update`: from parameters, gradients and slots (what it remembers
-of earlier steps, per parameter) to new parameters and slots. What depends on the step alone (the
-learning rate, bias corrections) is computed in Python's floats, rounded to float32 where Keras
-does, and passed in as `scalars`. `apply` runs the function on variables, on all of one dtype
-together.
+An optimizer is a pure function, `update`, from parameters, gradients and slots (the state of
+each parameter, such as its momentum) to new parameters and slots. Numbers that depend on the step
+alone (the learning rate, bias corrections) are computed in Python's floats, rounded to float32
+where Keras rounds, and passed in as `scalars`. `apply` runs the function on all variables of a
+dtype together.
 
 Imports the engine and `configs/`. Read next: `sgd.py`, then `adam.py`.
 """
@@ -21,15 +21,13 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..compiler.record import label
 from ..configs.configurable import Configurable, with_parameters
 from ..configs.lookup import automatic_name
 from ..engine.bind import no_grad
 from ..engine.tensor import Tensor, wrap
-from ..engine.variable import Memory, Variable
+from ..engine.variable import Variable
+from .groups import ParameterGroup, Slots as Slots
 from .schedules import LearningRateSchedule, deserialize, serialize
-
-Slots = dict[str, Tensor]
 
 
 def float32(x: float) -> float:
@@ -37,88 +35,30 @@ def float32(x: float) -> float:
     return float(np.float32(x))
 
 
-class ParameterGroup:
-    """Parameters of one dtype, and their slots, each in one flat memory: one update for all.
-
-    Attributes
-    ----------
-    positions : list of int, the positions of the parameters among the optimizer's variables
-    params : list of Variable
-    memories : list of Memory, that of the parameters, then one for each slot
-    """
-
-    def __init__(self, params: dict[int, Variable], slots: dict[str, list[Variable]]) -> None:
-        self.positions = list(params)
-        self.params = list(params.values())
-        self.slots = list(slots)
-        self.memories = [Memory(self.params), *map(Memory, slots.values())]
-
-    def updated(
-        self,
-        optimizer: Optimizer,
-        flat: Sequence[Tensor],
-        grads: dict[int, Tensor],
-        scalars: dict[str, Any],
-    ) -> list[Tensor]:
-        """Return the new parameters and slots, each flat, as a pure function of the old ones.
-
-        `grads` are by positions; parameters without a gradient stay as they are, and their slots.
-        """
-        pieces: list[list[Tensor]] = [[] for _ in flat]
-        done, size = 0, flat[0].shape[0]
-        for stretch, members, decays in self._stretches(optimizer, grads):
-            start, stop, _ = stretch.indices(size)
-            parts = [ops.reshape(grads[i], (grads[i].size,)) for i in members]
-            param, *old = flat if stop - start == size else [t[stretch] for t in flat]
-            grad = label(ops.concatenate(parts), "gradients")
-            slots = dict(zip(self.slots, old, strict=True))
-            param, slots = optimizer.stepped(param, grad, slots, scalars, decays)
-            new = [param, *(slots[name] for name in self.slots)]
-            for found, t, part in zip(pieces, flat, new, strict=True):
-                found += [t[done:start]] * (start > done) + [part]
-            done = stop
-        for found, t in zip(pieces, flat, strict=True):
-            found += [t[done:]] * (done < size)
-        return [found[0] if len(found) == 1 else ops.concatenate(found) for found in pieces]
-
-    def _stretches(
-        self, optimizer: Optimizer, grads: dict[int, Tensor]
-    ) -> list[tuple[slice, list[int], bool]]:
-        """Return the stretches of memory that are updated alike: slice, positions, do they decay?
-
-        All of it is one stretch, unless some gradients are missing or some weights do not decay.
-        """
-        decays = [optimizer.decays(v) for v in self.params]
-        if len(set(decays)) == 1 and all(i in grads for i in self.positions):
-            return [(slice(None), self.positions, decays[0])]
-        rows = zip(self.memories[0].slices, self.positions, decays, strict=True)
-        return [(stretch, [i], decay) for stretch, i, decay in rows if i in grads]
-
-
 class Optimizer(Configurable):
     """Base of optimizers: subclass it with `slots` and `update`.
 
     Parameters
     ----------
-    learning_rate : float, LearningRateSchedule, or function of no arguments that returns one
+    learning_rate : float, LearningRateSchedule, or function of no arguments that returns a float
     weight_decay : float, optional
-        Before each update every weight loses this share of it, times the learning rate.
-    clipnorm, clipvalue, global_clipnorm : float, optional; at most one
-        Make gradients no longer than this, each by itself; no element larger; or no longer taken
-        together.
+        Before each update, each weight shrinks by this factor times the learning rate.
+    clipnorm, clipvalue, global_clipnorm : float, optional; at most one of them
+        The largest norm of each gradient; the largest absolute value of gradients' elements; the
+        largest norm of all gradients together.
     name : str, optional
 
     Raises
     ------
     ValueError
-        For values out of range, several clips, unknown keywords, and options of Keras that are not
-        supported here (moving averages, loss scaling, accumulation of gradients).
+        For values out of range, several clipping options, unknown keywords, and Keras's options
+        that tinynet does not support (moving averages, loss scaling, gradient accumulation).
 
     Attributes
     ----------
     iterations : Variable
-        How many steps were taken.
-    learning_rate : Variable, or with a schedule or function its present value
+        The number of steps so far.
+    learning_rate : Variable, or the current value of a schedule or function
         Assign a number to change it, or a schedule or function to replace it.
     """
 
@@ -201,7 +141,7 @@ class Optimizer(Configurable):
         raise NotImplementedError(f"{type(self).__name__} must define update().")
 
     def corrections(self, step: int) -> dict[str, str]:
-        """Return how those of the `scalars` are computed that are not given, for its readers."""
+        """Return the formulas of the derived `scalars` by name, for explanations."""
         return {}
 
     # -- one step -----------------------------------------------------------------------------
@@ -212,7 +152,8 @@ class Optimizer(Configurable):
         """Return the parameter, which may decay first, and the slots after a step."""
         if decays:
             param = param - param * self.weight_decay * scalars["learning_rate"]
-        return self.update(param, grad, slots, scalars)
+        param, new = self.update(param, grad, slots, scalars)
+        return param, slots | new
 
     def slots_of(self, variable: Variable) -> dict[str, np.ndarray]:
         """Return copies of what is remembered of a variable, by name; 0 before the first step."""
@@ -222,7 +163,7 @@ class Optimizer(Configurable):
         return {name: np.zeros(variable.shape, variable.dtype) for name in names}
 
     def clip(self, grads: Sequence[Tensor]) -> Sequence[Tensor]:
-        """Return the gradients, made smaller as the clipping options say."""
+        """Return the gradients, clipped according to the options."""
         if self.clipvalue:  # 0 is off, as in Keras
             return [ops.clip(g, -self.clipvalue, self.clipvalue) for g in grads]
         if self.clipnorm:
@@ -267,26 +208,21 @@ class Optimizer(Configurable):
             )
         if len(set(variables)) < len(variables):
             raise ValueError("apply: expected each variable once, received one of them twice.")
-        pairs = [
-            (v, self._as_gradient(g, v))
-            for g, v in zip(grads, variables, strict=True)
-            if g is not None
-        ]
+        rows = list(zip(grads, variables, strict=True))
+        found = {v: self._as_gradient(g, v) for g, v in rows if g is not None}
         if not grads:
             return self.iterations  # nothing trains
-        if not pairs:
+        if not found:
             raise ValueError("No gradients provided for any variable.")
-        if len(pairs) < len(grads):
-            missing = [v.path for g, v in zip(grads, variables, strict=True) if g is None]
+        if missing := [v.path for g, v in rows if g is None]:
             warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
         self.build(variables)
         state = [[wrap(m.current()) for m in group.memories] for group in self.groups]
         with no_grad():
-            new = self.updated(state, dict(pairs), [self.next_scalars()] * len(state))
-        memories = [memory for group in self.groups for memory in group.memories]
-        for memory, flat in zip(memories, (t for group in new for t in group), strict=True):
-            memory.array[...] = flat.data
-            memory.version += 1
+            new = self.updated(state, found, [self.next_scalars()] * len(state))
+        for group, flats in zip(self.groups, new, strict=True):
+            for memory, flat in zip(group.memories, flats, strict=True):
+                memory.write(flat.data)
         self.count_step()
         return self.iterations
 
@@ -312,9 +248,9 @@ class Optimizer(Configurable):
 
     def count_step(self) -> None:
         """Note that a step was taken."""
-        count = self.iterations.array
-        count[...] = count.item() + 1
-        self.iterations.version += 1
+        count = self.iterations
+        count.array[...] = count.array.item() + 1
+        count.version += 1
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Variable:
         """Change variables by one step, given pairs of gradient and variable; see `apply`."""
@@ -408,7 +344,7 @@ class Optimizer(Configurable):
     def exclude_from_weight_decay(
         self, var_list: Sequence[Variable] | None = None, var_names: Sequence[str] | None = None
     ) -> None:
-        """Leave these variables undecayed, and those in whose name one of these patterns is found.
+        """Exclude the listed variables, and those with a pattern in their name, from weight decay.
 
         Names, such as ``"bias"``, are those of the variables alone, without the layer's.
         """
@@ -445,10 +381,8 @@ class Optimizer(Configurable):
 
 
 def _norm(grads: Sequence[Tensor]) -> Tensor:
-    total = ops.sum(ops.square(grads[0]))
-    for grad in grads[1:]:
-        total = total + ops.sum(ops.square(grad))
-    return ops.sqrt(total)
+    first, *others = [ops.sum(ops.square(grad)) for grad in grads]
+    return ops.sqrt(sum(others, first))
 
 
 def _is_number(value: Any) -> bool:

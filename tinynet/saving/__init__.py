@@ -1,4 +1,4 @@
-"""Saving: models as files that Keras reads, and configs, under Keras's path.
+"""Saving, under Keras's path: models as files that Keras reads, and objects as configs.
 
 Read next: `archive.py`, then `weights.py`.
 """

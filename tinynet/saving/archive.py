@@ -1,30 +1,31 @@
 """Models as files: the ``.keras`` archive, and weights alone.
 
-An archive is a zip of `config.json`, which says what the model is, `model.weights.h5`, which holds
-its numbers, and `metadata.json`. Saving writes a whole file or none; loading reads and checks all
-before it changes anything, and never runs, imports or unpickles anything.
+An archive is a zip file of `config.json`, which describes the model, `model.weights.h5` with its
+numbers, and `metadata.json`. Saving writes a complete file or none. Loading reads and checks
+everything before it changes anything, and never runs, imports or unpickles what a file names.
 
 Imports `weights.py`, `files.py`. Read next: `weights.py`.
 """
 
 from __future__ import annotations
 
-import datetime
-import json
 import os
 import warnings
-import zipfile
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from ..configs.files import replacing
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object, sharing
 from ..layers.symbolic import within
 from ..training.trainer import Trainer
 from . import weights
-from .files import allowance, refusing, replacing
+from .files import Budget, allowance, refusing
+
+if TYPE_CHECKING:
+    import zipfile
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
-KERAS = "3.15.1"  # whose format this is
+KERAS = "3.15.1"  # the version that defines this format
 
 
 # -- saving ----------------------------------------------------------------------------------------
@@ -33,23 +34,23 @@ KERAS = "3.15.1"  # whose format this is
 def save_model(
     model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
 ) -> None:
-    """Save a model to a ``.keras`` file: what it is, its weights, and how it is trained.
+    """Save a model to a ``.keras`` file: its config, its weights, and the state of its training.
 
-    The file is whole or not there, whatever happens meanwhile. Keras can load it.
+    The file is written completely or not at all. Keras can load it.
 
     Parameters
     ----------
     model : Model
     filepath : str or path
     overwrite : bool
-        Whether to replace a file that is there without asking.
+        Whether to replace an existing file without asking.
     zipped : bool, optional
-        False, a folder instead of a file, is not supported.
+        False, for a folder instead of a file, is not supported.
 
     Raises
     ------
     ValueError
-        For another ending than ``.keras``, and objects that cannot be described.
+        For another extension than ``.keras``, and for objects that a config cannot describe.
     ImportError
         Without the package h5py.
 
@@ -59,6 +60,10 @@ def save_model(
     >>> tn.models.load_model(path)
     <Sequential name=line, built=True>
     """
+    import datetime
+    import json
+    import zipfile
+
     path = os.fspath(filepath)
     kwargs.pop("include_optimizer", None)
     if kwargs:
@@ -96,7 +101,8 @@ def save_weights(
     Raises
     ------
     ValueError
-        For another ending, a model that is not built, and `max_shard_size`: files are whole.
+        For another extension, a model that is not built, and `max_shard_size`, which is not
+        supported.
     ImportError
         For ``.weights.h5`` without the package h5py.
     """
@@ -121,17 +127,17 @@ def save_weights(
 
 
 def _may_write(path: str, overwrite: bool) -> bool:
-    """Return whether to write to `path`; asks, as Keras does, before replacing what is there."""
+    """Return whether to write to `path`; as in Keras, ask before an existing file is replaced."""
     answer = "y" if overwrite or not os.path.exists(path) else ""
     while answer not in ("y", "n"):
         answer = input(f"[WARNING] {path} already exists - overwrite? [y/n]").strip().lower()
     return answer == "y"
 
 
-def _refuse_unbuilt(model: Any, what: str) -> None:
+def _refuse_unbuilt(model: Any, action: str) -> None:
     if not model.built:
         raise ValueError(
-            f"You are {what} weights of a model that has not yet been built. Try building the "
+            f"You are {action} weights of a model that has not yet been built. Try building the "
             "model first by calling it on some data or by using `build()`."
         )
 
@@ -150,29 +156,28 @@ def load_model(
     Parameters
     ----------
     filepath : str or path
-    custom_objects : dict of names and your own classes and functions, optional
+    custom_objects : dict from names to your own classes and functions, optional
     compile : bool
         Whether to compile the model as it was, with the optimizer's state.
     safe_mode : bool
-        Accepted as in Keras. Code in a file is never run, whatever this is.
+        Accepted for compatibility with Keras. Code in a file is never run.
 
     Raises
     ------
     ValueError
-        When there is no such file, it is damaged, claims more memory than it may, or names an
-        object that is not here.
+        When the file does not exist, is damaged, describes more memory than its size justifies,
+        or names an object that tinynet does not have.
     ImportError
         Without the package h5py.
     """
+    import json
+
     path = os.fspath(filepath)
-    if path.endswith((".h5", ".hdf5")):
-        raise ValueError(
-            "Legacy `.h5` files of whole models are not supported: load it in Keras, and save it "
-            f"as `.keras`. Received: filepath={filepath}"
-        )
     if not path.endswith(".keras"):
         raise ValueError(
-            f"File format not supported: filepath={filepath}. Expected a `.keras` file."
+            f"File format not supported: filepath={filepath}. Expected a `.keras` file. Legacy "
+            "`.h5` files of whole models are not supported: load them in Keras, and save them as "
+            "`.keras`."
         )
     if not os.path.isfile(path):
         raise ValueError(
@@ -180,19 +185,20 @@ def load_model(
             "`.keras` zip file."
         )
     weights.h5py()
-    with open(path, "rb") as file, refusing(f"'{path}'"), within(allowance=allowance(file)):
+    with open(path, "rb") as file, refusing(f"'{path}'"):
         archive = _opened(file)
         config = json.loads(archive.read(_CONFIG))
         entries = weights.h5_entries(archive.read(_WEIGHTS))
         if isinstance(config, dict) and not compile:
             config.pop("compile_config", None)
-        model = model_of(config, custom_objects)
-        weights.load(model, entries)
+        with within(allocator=Budget(allowance(file))):
+            model = model_of(config, custom_objects)
+            weights.load(model, entries)
     return model
 
 
 def model_of(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Return the model that a config describes; ValueError if it describes something else."""
+    """Return a new model that a config describes; ValueError if it describes another object."""
     with sharing():
         model = deserialize_keras_object(config, custom_objects)
     if not isinstance(model, Trainer):
@@ -208,15 +214,14 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None
     model : Model, built
     filepath : str or path
     skip_mismatch : bool
-        Whether to leave those layers as they are, with a warning, that have other weights.
+        Whether to skip, with a warning, layers whose weights have other shapes.
 
     Raises
     ------
     ValueError
-        When the file is damaged, or holds other weights than the model has. Then nothing is
-        changed.
+        When the file is damaged, or its weights do not match the model's. Then nothing is changed.
     ImportError
-        For other files than ``.npz`` without the package h5py.
+        For any file but ``.npz`` without the package h5py.
     """
     path = os.fspath(filepath)
     if not path.endswith((".weights.h5", ".keras", ".npz")):
@@ -238,13 +243,15 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None
 
 
 def _opened(file: BinaryIO) -> zipfile.ZipFile:
-    """Return the archive in a file; ValueError for one that no honest program wrote."""
+    """Return the zip archive in a file; ValueError for a malformed or malicious one."""
+    import zipfile
+
     archive = zipfile.ZipFile(file)
-    met = set()
-    for name in (info.filename for info in archive.infolist()):
-        if name in met:
+    seen = set()
+    for name in archive.namelist():
+        if name in seen:
             raise ValueError(f"There are two members called {name!r}.")
-        met.add(name)
+        seen.add(name)
         if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
             raise ValueError(f"The member {name!r} has a path that leads out of the archive.")
     claimed, allowed = sum(info.file_size for info in archive.infolist()), allowance(file)

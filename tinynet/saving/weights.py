@@ -1,23 +1,21 @@
-"""Weights in files: where Keras keeps each variable, and how it is read back with suspicion.
+"""Weights in files: where Keras keeps each variable, and how files are read without trust in them.
 
-Every layer, model and optimizer has a place ``<path>/vars`` with its variables as ``0``, ``1``, ...
-The path is made of attributes, and in lists of classes: ``layers/dense_1`` is the second `Dense`
-among the layers. A file only says what numbers they hold. What it declares of them is compared with
-the model before anything is read, and all is read before anything is assigned.
+Every layer, model and optimizer has a location ``<path>/vars`` with its variables as ``0``, ``1``,
+... The path consists of attribute names and, in lists, of class names: ``layers/dense_1`` is the
+second `Dense` of the layers. What a file declares of its arrays is compared with the model before
+anything is read, and everything is read before anything is assigned.
 
-Imports h5py in functions alone. Read next: `archive.py`.
+Imports h5py when it is needed. Read next: `archive.py`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
+import importlib
 import math
 import warnings
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -27,9 +25,12 @@ from ..layers.base import Layer
 from ..optimizers.base import Optimizer
 from ..training.trainer import Trainer
 
+if TYPE_CHECKING:
+    import zipfile
 
-class Place(NamedTuple):
-    """Where in a file the variables of one object are."""
+
+class Location(NamedTuple):
+    """The path in a file of the variables of one object."""
 
     path: str
     owner: Any
@@ -37,56 +38,55 @@ class Place(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What a file declares of an array, and how to read it."""
+    """The declared shape and dtype of an array in a file, and a function that reads it."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
     read: Callable[[], np.ndarray]
 
 
-Entries = Callable[[str], dict[str, Entry]]  # those at a path, by name
+Entries = Callable[[str], dict[str, Entry]]  # from a path to the entries there, by name
 
-# What models remember beside their `layers`, which come first.
-_OURS = {"_entrance", "_graph", "_layers", "_plan", "_stack", "history"}
+# Attributes of models that hold nothing beyond their `layers`.
+_INTERNAL = {"_layers", "history"}
 
 
-def places(model: Any) -> Iterator[Place]:
-    """Yield the places of a model's variables, in Keras's order; each object has one, the first."""
+def locations(model: Any) -> Iterator[Location]:
+    """Yield the locations of a model's variables, in Keras's order; one for each object."""
     return _walk(model, "", {})
 
 
-def _walk(thing: Any, path: str, met: dict[int, Any]) -> Iterator[Place]:
-    if id(thing) in met:
+def _walk(thing: Any, path: str, seen: dict[int, Any]) -> Iterator[Location]:
+    if id(thing) in seen:
         return
-    met[id(thing)] = thing  # held, so that nothing made meanwhile gets this id
+    seen[id(thing)] = thing  # kept, so that no new object gets this id
     if isinstance(thing, Optimizer):
-        yield Place(path, thing, thing.variables)
+        yield Location(path, thing, thing.variables)
     elif isinstance(thing, Layer):
-        yield Place(path, thing, sorted(thing._mine(), key=lambda w: w in thing._frozen))
+        yield Location(path, thing, thing._parts()[0])
         for name, part in _attributes(thing):
-            yield from _walk(part, f"{path}/{name}".lstrip("/"), met)
+            yield from _walk(part, f"{path}/{name}".lstrip("/"), seen)
     elif isinstance(thing, (list, tuple, dict)):
-        seen: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for part in thing.values() if isinstance(thing, dict) else thing:
-            holds = isinstance(part, (list, tuple, dict))
-            if holds or isinstance(part, (Layer, Optimizer)):
-                name = "container" if holds else snake_case(type(part).__name__)
-                number = f"_{seen[name]}" if seen[name] else ""
-                seen[name] += 1
-                yield from _walk(part, f"{path}/{name}{number}", met)
+            is_container = isinstance(part, (list, tuple, dict))
+            if is_container or isinstance(part, (Layer, Optimizer)):
+                name = "container" if is_container else snake_case(type(part).__name__)
+                number = f"_{counts[name]}" if counts[name] else ""
+                counts[name] += 1
+                yield from _walk(part, f"{path}/{name}{number}", seen)
 
 
 def _attributes(layer: Layer) -> Iterator[tuple[str, Any]]:
-    """Yield what a layer holds by name, private names last; the users' properties, too."""
-    if "_plan" in vars(layer) or "_stack" in vars(layer):
-        yield "layers", layer.layers
-    names = {name for name in vars(layer) if name not in _OURS}
+    """Yield what a layer holds by name, private names last; including users' own properties."""
+    names = set(vars(layer)) - _INTERNAL
     for cls in type(layer).__mro__:
         if cls.__module__.partition(".")[0] not in ("tinynet", "builtins"):
             names |= {name for name, value in vars(cls).items() if isinstance(value, property)}
     if isinstance(layer, Trainer):
         names.add("layers")
-    for name in sorted(names, key=lambda name: f"~{name}" if name.startswith("_") else name):
+    listed = type(layer).layers is not Layer.layers  # of a graph or stack: these come first
+    for name in sorted(names, key=lambda n: (not (listed and n == "layers"), n[:1] == "_", n)):
         try:
             value = getattr(layer, name)
         except Exception:
@@ -99,26 +99,21 @@ def _attributes(layer: Layer) -> Iterator[tuple[str, Any]]:
 
 
 def load(model: Any, entries: Entries, skip_mismatch: bool = False) -> None:
-    """Assign what a file holds to the variables of a model, and of its optimizer if it has one.
+    """Assign the arrays of a file to the variables of a model, and of its optimizer if it has one.
 
     Raises
     ------
     ValueError
-        When variables are missing or of another number, shape or kind (with `skip_mismatch` a
-        warning), or the file is damaged. Then nothing is changed.
+        When the number, shapes or kinds of variables differ (with `skip_mismatch` a warning), or
+        the file is damaged. Then nothing is changed.
     """
-    plan: list[tuple[Place, list[Entry]]] = []
+    found: list[tuple[Location, list[Entry]]] = []
     failed: dict[Any, ValueError] = {}
-    for place in places(model):
-        saved = entries(place.path)
+    for location in locations(model):
         try:
-            if isinstance(place.owner, Optimizer):
-                trained = model.trainable_variables if place.path == "optimizer" else []
-                plan.append((place, _of_optimizer(place, saved, trained)))
-            else:
-                plan.append((place, _matched(place.owner, place.variables, saved)))
+            found.append((location, _entries_for(location, entries(location.path), model)))
         except ValueError as error:
-            failed[place.owner] = error
+            failed[location.owner] = error
     if failed:
         first, problem = next(iter(failed.items()))
         message = (
@@ -129,27 +124,38 @@ def load(model: Any, entries: Entries, skip_mismatch: bool = False) -> None:
         if not skip_mismatch:
             raise ValueError(message)
         warnings.warn(message, stacklevel=3)
-    read = [(place, [entry.read() for entry in found]) for place, found in plan]
-    for place, arrays in read:
-        variables = place.variables
-        if isinstance(place.owner, Optimizer) and len(arrays) > len(variables):
-            place.owner.build(model.trainable_variables)
-            variables = place.owner.variables
-        with np.errstate(all="ignore"):  # a smaller dtype may not hold a number
-            for variable, array in zip(variables, arrays, strict=False):
-                variable.assign(array)
-        for slot in variables[len(arrays) :] if arrays else []:
-            slot.write(0)  # saved before it was there
+    for location, arrays in [(place, [entry.read() for entry in es]) for place, es in found]:
+        _assign(location, arrays, model)
 
 
-def _of_optimizer(place: Place, saved: dict[str, Entry], trained: list[Variable]) -> list[Entry]:
-    """Return the entries of an optimizer's variables; none, with a warning, if it has others."""
-    optimizer, expected = place.owner, list(place.variables)
+def _assign(location: Location, arrays: list[np.ndarray], model: Any) -> None:
+    """Assign arrays to variables; optimizer slots that the file does not have yet become 0."""
+    variables = location.variables
+    if isinstance(location.owner, Optimizer) and len(arrays) > len(variables):
+        location.owner.build(model.trainable_variables)
+        variables = location.owner.variables
+    with np.errstate(all="ignore"):  # a number may be too large for a smaller dtype
+        for variable, array in zip(variables, arrays, strict=False):
+            variable.assign(array)
+    for slot in variables[len(arrays) :] if arrays else []:
+        slot.write(0)
+
+
+def _entries_for(location: Location, saved: dict[str, Entry], model: Any) -> list[Entry]:
+    """Return the entries of the variables at a location; ValueError if they do not match.
+
+    Of an optimizer with other variables: none, with a warning.
+    """
+    optimizer, expected = location.owner, list(location.variables)
+    if not isinstance(optimizer, Optimizer):
+        return _matched(location.owner, expected, saved)
     slots = sum(map(len, optimizer._slots))
     if len(saved) == len(expected) - slots:  # saved before its first step
         expected = expected[: len(saved)]
-    elif not optimizer.built:
-        expected += [v for group in optimizer.slots for v in trained for _ in group]  # alike
+    elif not optimizer.built and location.path == "optimizer":
+        expected += [
+            v for group in optimizer.slots for v in model.trainable_variables for _ in group
+        ]
     if len(saved) == len(expected):
         return _matched(optimizer, expected, saved)
     warnings.warn(
@@ -161,7 +167,7 @@ def _of_optimizer(place: Place, saved: dict[str, Entry], trained: list[Variable]
 
 
 def _matched(owner: Any, variables: list[Variable], saved: dict[str, Entry]) -> list[Entry]:
-    """Return the entries of the variables, which are of the same shapes and kinds."""
+    """Return the entries of the variables; ValueError for other shapes or kinds of dtype."""
     if len(saved) != len(variables):
         raise ValueError(
             f"'{owner.name}' expected {len(variables)} variables, but received {len(saved)} "
@@ -172,7 +178,7 @@ def _matched(owner: Any, variables: list[Variable], saved: dict[str, Entry]) -> 
         entry = saved.get(str(i))
         if entry is None:
             raise ValueError(f"'{owner.name}': variable {i} is missing among {list(saved)}.")
-        if entry.shape != variable.shape or not _alike(entry.dtype, variable.array.dtype):
+        if entry.shape != variable.shape or not _same_kind(entry.dtype, variable.array.dtype):
             raise ValueError(
                 f"'{owner.name}': variable {variable.path} is of shape {variable.shape} and dtype "
                 f"{variable.dtype}, received shape {entry.shape} and dtype {entry.dtype}."
@@ -181,34 +187,35 @@ def _matched(owner: Any, variables: list[Variable], saved: dict[str, Entry]) -> 
     return found
 
 
-def _alike(one: np.dtype, other: np.dtype) -> bool:
-    """Return whether numbers of either dtype are of one kind: floating, integer or bool."""
+def _same_kind(one: np.dtype, other: np.dtype) -> bool:
+    """Return whether both dtypes are floating, both are integer, or both are bool."""
     return one.kind == other.kind or {one.kind, other.kind} == {"i", "u"}
 
 
 # -- HDF5 ------------------------------------------------------------------------------------------
 
-# After what HDF5 reads stands a digest of it, so that damage is noticed; others do not see it.
+# A digest after the HDF5 data reveals damage; other programs ignore it.
 _MAGIC = b"tinynet1"
 
 
 def h5py() -> Any:
     """Return the package h5py; ImportError that says how to get it."""
     try:
-        import h5py as package  # type: ignore
+        return importlib.import_module("h5py")
     except ImportError:
         raise ImportError(
             "Files in Keras's format need the package h5py: pip install 'tinynet[h5]'. Without it, "
             "weights can be saved and loaded as '.npz'."
         ) from None
-    return package
 
 
 def h5_bytes(model: Any) -> bytes:
     """Return the HDF5 file of a model's variables."""
+    import io
+
     buffer = io.BytesIO()
     with h5py().File(buffer, "w") as file:
-        for path, owner, variables in places(model):
+        for path, owner, variables in locations(model):
             group = file.create_group(f"{path}/vars")
             group.attrs["name"] = owner.name
             for i, variable in enumerate(variables):
@@ -217,14 +224,22 @@ def h5_bytes(model: Any) -> bytes:
 
 
 def signed(data: bytes) -> bytes:
-    """Return `data` with its digest behind."""
-    return data + _MAGIC + hashlib.sha256(data).digest()
+    """Return `data` followed by its digest."""
+    return data + _MAGIC + _digest(data)
+
+
+def _digest(data: bytes) -> bytes:
+    import hashlib
+
+    return hashlib.sha256(data).digest()
 
 
 def h5_entries(data: bytes) -> Entries:
-    """Return the entries of an HDF5 file; ValueError if it is damaged, later or at once."""
-    if data[-40:-32] == _MAGIC and hashlib.sha256(data[:-40]).digest() != data[-32:]:
-        raise ValueError("The file is damaged: its digest is another one.")
+    """Return the entries of an HDF5 file; ValueError, at once or when they are read, for damage."""
+    import io
+
+    if data[-40:-32] == _MAGIC and _digest(data[:-40]) != data[-32:]:
+        raise ValueError("The file is damaged: its digest does not match its content.")
     package = h5py()
     file = package.File(io.BytesIO(data), "r")
 
@@ -240,22 +255,22 @@ def h5_entries(data: bytes) -> Entries:
 
 
 def _member(group: Any, name: str, kind: type) -> Any:
-    """Return what is called `name` in a group, itself there and not elsewhere."""
+    """Return the member `name` of a group; ValueError for a link, and for another kind."""
     link = group.get(name, getclass=True, getlink=True)
     if link is not h5py().HardLink:
-        raise ValueError(f"{group.name}/{name} leads elsewhere by a {link.__name__}.")
+        raise ValueError(f"{group.name}/{name} is a {link.__name__} to another place.")
     if not isinstance(group[name], kind):
-        raise ValueError(f"{group.name}/{name} is no {kind.__name__}.")
+        raise ValueError(f"{group.name}/{name} is not a {kind.__name__}.")
     return group[name]
 
 
 def _h5_entry(dataset: Any) -> Entry:
-    """Return the entry of a dataset that holds the numbers that it says it has."""
+    """Return the entry of a dataset; ValueError if it does not hold the numbers it declares."""
     shape, dtype = dataset.shape, dataset.dtype
     if dataset.external or dataset.is_virtual:
         raise ValueError(f"{dataset.name} has its numbers in another file.")
     if shape is None or dtype.kind not in "fiub":
-        raise ValueError(f"{dataset.name} holds no numbers, but {dtype} of shape {shape}.")
+        raise ValueError(f"{dataset.name} does not hold numbers, but {dtype} of shape {shape}.")
     size, stored = math.prod(shape) * dtype.itemsize, dataset.id.get_storage_size()
     block = math.prod(dataset.chunks) * dtype.itemsize if dataset.chunks else 0
     if (size and not stored) or (not block and stored != size) or block > max(size, 2**20):
@@ -269,13 +284,13 @@ def _h5_entry(dataset: Any) -> Entry:
 
 
 def write_npz(model: Any, file: BinaryIO) -> None:
-    """Write a model's variables as an ``.npz`` file, by their paths in Keras's files."""
-    arrays = {
+    """Write a model's variables as an ``.npz`` file, under their paths in Keras's files."""
+    arrays: dict[str, Any] = {
         f"{path}/vars/{i}".lstrip("/"): variable.array
-        for path, _, variables in places(model)
+        for path, _, variables in locations(model)
         for i, variable in enumerate(variables)
     }
-    np.savez(file, **arrays)  # type: ignore[arg-type]
+    np.savez(file, **arrays)
 
 
 def npz_entries(archive: zipfile.ZipFile) -> Entries:
@@ -288,23 +303,19 @@ def npz_entries(archive: zipfile.ZipFile) -> Entries:
 
 
 def _npy_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Entry:
-    """Return the entry of an ``.npy`` file; pickled objects are refused."""
-    form = np.lib.format
-    headers = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}
-
-    def opened() -> tuple[Any, Any, bool, np.dtype]:
-        file = archive.open(info)
-        shape, transposed, dtype = headers[form.read_magic(file)](file)
-        return file, shape, transposed, dtype
-
-    _, shape, _, dtype = opened()
+    """Return the entry of an ``.npy`` file; ValueError for pickled objects."""
+    npy = np.lib.format
+    headers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    with archive.open(info) as file:
+        shape, _, dtype = headers[npy.read_magic(file)](file)
     if dtype.kind not in "fiub":
-        raise ValueError(f"{info.filename} holds no numbers, but {dtype}.")
+        raise ValueError(f"{info.filename} does not hold numbers, but {dtype}.")
 
     def read() -> np.ndarray:
-        file, _, transposed, _ = opened()
-        size = math.prod(shape) * dtype.itemsize
-        data = file.read(size + 1)  # to the end, where the checksum is compared
-        return np.frombuffer(data, dtype).reshape(shape, order="F" if transposed else "C")
+        with archive.open(info) as file:
+            array = npy.read_array(file, allow_pickle=False)
+            if file.read(1):  # at the end zipfile verifies the checksum
+                raise ValueError(f"{info.filename} has more bytes than its header declares.")
+        return array
 
     return Entry(shape, dtype, read)

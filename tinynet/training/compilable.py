@@ -15,11 +15,11 @@ from ..engine.autodiff import gradients
 from ..engine.bind import no_grad
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, wrap
-from ..engine.variable import Variable, stateless
+from ..engine.variable import Variable, stateless, structure
 from ..layers.base import Layer
 from .compiled import StepCache
 from .data import Dataset, Stream
-from .objective import Objective, check_names
+from .objective import Objective, check_arguments, check_names
 from .step import Batch, Step
 
 
@@ -37,10 +37,19 @@ class Compilable(Layer):
     on_divergence = "warn"
     compiled = False
     run_eagerly = False
-    graph: Any = None  # the `models.graph.Graph` of the calls of its layers, where it is known
     _given_metrics: tuple[Any, Any] = (None, None)
     _objective: Objective | None = None
     _steps: dict[str, StepCache] | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "optimizer":  # which only steps of training read
+            structure.change()
+
+    @property
+    def graph(self) -> Any:
+        """The graph of layer calls, a `models.graph.Graph`; None if it is not known."""
+        return None
 
     def compile(
         self,
@@ -63,37 +72,25 @@ class Compilable(Layer):
         optimizer : str or Optimizer
         loss : str, Loss or function ``(y_true, y_pred)``
             Names of losses and metrics are looked up when they are first used. For several outputs
-            one for all, a list, or a dict by the outputs' names; None is no loss.
-        loss_weights : float, or list or dict of them, optional
-            Factors of the losses, which are added up.
+            one for all, a list, or a dict by the outputs' names. None is no loss.
+        loss_weights : float, or list or dict of floats, optional
+            Factors of the outputs' losses in their sum.
         metrics, weighted_metrics : list of str, Metric or function
-            Averaged over samples; only the latter heed sample weights. For several outputs a list
-            of such lists, or a dict.
+            Averaged over samples; only `weighted_metrics` use sample weights. For several outputs
+            a list of such lists, or a dict.
         run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
             Accepted as in Keras; they do not change the numbers.
         on_divergence : "warn", "raise" or "ignore"
-            What `fit` does once when the loss turns infinite or NaN or grows without bound: a
-            `DivergenceWarning` says where and, where it can be known, why.
+            What `fit` does when the loss first becomes infinite or NaN, or grows without bound: a
+            `DivergenceWarning` says where and, if it can be found, why.
 
         Raises
         ------
         ValueError
-            For an unknown optimizer, a class instead of an object, and metrics that are no list,
+            For an unknown optimizer, a class instead of an object, and metrics other than a list,
             tuple or dict.
         """
-        for name, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
-            if value is not None and not isinstance(value, (list, tuple, dict)):
-                raise ValueError(
-                    f"Expected `{name}` argument to be a list, tuple, or dict. Received instead: "
-                    f"{name}={value} of type {type(value)}"
-                )
-        if loss_weights is not None and not isinstance(
-            loss_weights, (int, float, list, tuple, dict)
-        ):
-            raise ValueError(
-                "loss_weights: expected a number, or a list or dict of numbers, received "
-                f"{loss_weights!r}."
-            )
+        check_arguments(loss_weights, metrics, weighted_metrics)
         if on_divergence not in ("warn", "raise", "ignore"):
             raise ValueError(
                 f"on_divergence: expected 'warn', 'raise' or 'ignore', received {on_divergence!r}."
@@ -101,11 +98,8 @@ class Compilable(Layer):
         found = optimizers.get(optimizer)
         if found is None:
             raise ValueError("compile: expected an optimizer, received None.")
-        self.optimizer = found
-        self.loss = loss
-        self.on_divergence = on_divergence
-        self.loss_weights = loss_weights
-        self.run_eagerly = bool(run_eagerly)
+        self.optimizer, self.loss, self.loss_weights = found, loss, loss_weights
+        self.on_divergence, self.run_eagerly = on_divergence, bool(run_eagerly)
         self._given_metrics = (metrics, weighted_metrics)
         self._objective = self._steps = None
         self.compiled = True
@@ -154,7 +148,7 @@ class Compilable(Layer):
         """Run the model on a batch, and build it if needed; assignments to weights are not kept."""
         known = {v: wrap(v.array) for v in self.variables}
         with no_grad(), stateless(known):
-            return self(as_tensors(batch.x))
+            return self(batch.data.map(wrap).x)
 
     def _names_of(self, y_pred: Any) -> list[str]:
         """Return names for the outputs: their keys, or those of the layers that they come from."""
@@ -174,7 +168,7 @@ class Compilable(Layer):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Tensor:
-        """Return the loss of predictions and what layers add to it, a scalar tensor."""
+        """Return the loss of predictions plus the losses that layers add, a scalar tensor."""
         loss = self._objective_for(y, y_pred).loss(y, y_pred, sample_weight)
         for term in self.losses:
             loss = ops.sum(term) if loss is None else loss + ops.sum(term)
@@ -210,8 +204,3 @@ class Compilable(Layer):
             warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
         pairs = zip(weights.values(), found, strict=True)
         return [ops.zeros_like(weight) if g is None else g for weight, g in pairs]
-
-
-def as_tensors(data: Any) -> Any:
-    """Return the arrays of a batch as tensors, not copied: they are read in this step only."""
-    return None if data is None else tree.map_structure(wrap, data)

@@ -15,15 +15,14 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..compiler.executable import Cache, Executable
+from ..compiler.executable import CACHE_SIZE, Cache, Executable
 from ..compiler.passes import simplify
 from ..compiler.program import Var
 from ..compiler.record import record, short_name, stand_in
 from ..configs.watched import Fingerprint
 from ..engine.tensor import floatx, wrap
-from ..engine.variable import Memory, structure
-from .data import Dataset, Stream
-from .step import Batch, State, Step
+from .data import Batch, Dataset
+from .step import State, Step
 
 Run = Callable[[Any], tuple[float, Any]]  # from rows to the loss and the outputs there
 
@@ -83,16 +82,17 @@ class StepCache:
         compiled = self._small.get((x.shape, x.dtype))
         return None if compiled is None or len(x) > most else compiled.predict(x)
 
-    def runner(self, dataset: Dataset | Stream, with_outputs: bool = True) -> Runner:
-        """Return the means to run steps on batches of a dataset."""
-        return Runner(self, dataset, with_outputs)
+    def runner(self, dataset: Dataset, size: int, with_outputs: bool) -> Run:
+        """Return a function of the positions of `size` samples to the loss and the outputs there.
 
-    def step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
-        """Return the compiled step for batches of `size` samples of such a dataset."""
-        form = repr([tree.map_structure(_type, part) for part in dataset.parts])
+        It holds for this dataset, and until `structure.version` changes.
+        """
+        return self._step_for(dataset, size, with_outputs).runner(tree.leaves(dataset.data))
+
+    def _step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
+        form = repr(dataset.data.map(_type))
         before = self._attributes().key
-        optimizer = id(self.model.optimizer) if self.kind == "train" else None
-        key = (form, size, with_outputs, self._trained, optimizer, floatx())
+        key = (form, size, with_outputs, self._trained, floatx())
         compiled = self._steps.get((key, before), partial(self._make, dataset, size, with_outputs))
         after = self._attributes().key  # without those that the recorded step assigned
         if after != before:
@@ -101,6 +101,8 @@ class StepCache:
             self._first = after, compiled.executable
         if self.kind == "predict" and isinstance(dataset.x, np.ndarray):
             self._small[(size, *dataset.x.shape[1:]), dataset.x.dtype] = compiled
+            if len(self._small) > CACHE_SIZE:
+                del self._small[next(iter(self._small))]
         return compiled
 
     def _make(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
@@ -126,7 +128,7 @@ class StepCache:
 
     def _things(self) -> list[Any]:
         """Return the objects whose attributes a step may read."""
-        family = self.model._family()
+        family = self.model._flatten_layers()
         # Nothing reads what users attach to a model of a class of ours.
         things: list[Any] = [x for x in family if not type(x).__module__.startswith(_MODELS)]
         if self.kind != "predict":
@@ -136,34 +138,6 @@ class StepCache:
 
 
 _MODELS = f"{__name__.split('.')[0]}.models."
-
-
-class Runner:
-    """The compiled steps of one cache for one dataset: ``for_size(n)(rows)``."""
-
-    def __init__(self, cache: StepCache, dataset: Dataset | Stream, with_outputs: bool) -> None:
-        self.cache, self.dataset, self.with_outputs = cache, dataset, with_outputs
-        self._runs: dict[int, Run] = {}
-        self._version: object = None  # of the structure that `_runs` are for
-
-    def for_size(self, size: int) -> Run:
-        """Return a function of `size` rows to the loss and the outputs there.
-
-        Of a stream it takes a batch instead. Ask again when `structure.version` has changed.
-        """
-        dataset = self.dataset
-        if isinstance(dataset, Stream):
-            return self._run_batch
-        if self._version is not structure.version:
-            self._version, self._runs = structure.version, {}
-        if size not in self._runs:
-            compiled = self.cache.step_for(dataset, size, self.with_outputs)
-            self._runs[size] = compiled.runner(dataset.arrays())
-        return self._runs[size]
-
-    def _run_batch(self, batch: Dataset) -> tuple[float, Any]:
-        runner = self.cache.runner(batch, self.with_outputs)
-        return runner.for_size(batch.size)(slice(None))
 
 
 class CompiledStep:
@@ -182,15 +156,11 @@ class CompiledStep:
         before, data, scalars = program.args
         after, _, self.form = program.result
         old, new = tree.leaves(before), tree.leaves(after)
-        readers = [
-            o.current if isinstance(o, Memory) else partial(getattr, o, "array")
-            for o in step.owners
-        ]
         self.executable = Executable(
             program,
             f"{step.kind}_step",
             donate=dict(zip(new, old, strict=True)),
-            live=dict(zip(old, readers, strict=True)),
+            live={v: owner.current for v, owner in zip(old, step.owners, strict=True)},
         )
         self.written = [o for o, v, w in zip(step.owners, old, new, strict=True) if v is not w]
         buffers = self.executable.inputs
@@ -204,14 +174,9 @@ class CompiledStep:
     def runner(self, arrays: list[np.ndarray]) -> Run:
         """Return a function of rows of `arrays` to the loss and the outputs there."""
         pairs = list(zip(arrays, self.data, strict=True))
-        scalar_buffers, written, has_loss, at = (
-            self.scalars,
-            self.written,
-            self.has_loss,
-            self.state_size,
-        )
-        training = bool(self.step.groups)
-        optimizer = self.step.optimizer
+        scalar_buffers, written = self.scalars, self.written
+        has_loss, at = self.has_loss, self.state_size
+        training, optimizer = bool(self.step.groups), self.step.optimizer
         outputs_of = None if self.form is None else self._outputs
 
         def fill(rows: Any) -> None:
@@ -254,7 +219,7 @@ class CompiledStep:
 def _examples(step: Step, dataset: Dataset, size: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Return example arguments of a step for batches of `size` samples, and names for them."""
     state = step.read()
-    batch = Batch(*(_stand_ins(part, size) for part in dataset.parts))
+    batch = dataset.data.map(lambda a: wrap(stand_in((size, *a.shape[1:]), a.dtype)))
     names = [n for n, part in zip(Batch._fields, batch, strict=True) for _ in tree.leaves(part)]
     numbers = step.optimizer.scalars(1, 1.0) if step.groups else ()
     dtypes = [group.memories[0].array.dtype for group in step.groups]
@@ -265,12 +230,5 @@ def _examples(step: Step, dataset: Dataset, size: int) -> tuple[tuple[Any, ...],
     return args, (state_names, names, [name for group in scalars for name in sorted(group)])
 
 
-def _stand_ins(part: Any, size: int) -> Any:
-    """Return tensors without numbers for the arrays of a part of a batch, in its structure."""
-    if part is None:
-        return None
-    return tree.map_structure(lambda a: wrap(stand_in((size, *a.shape[1:]), a.dtype)), part)
-
-
-def _type(array: np.ndarray | None) -> str:
-    return "" if array is None else f"{array.dtype}{array.shape[1:]}"
+def _type(array: np.ndarray) -> str:
+    return f"{array.dtype}{array.shape[1:]}"

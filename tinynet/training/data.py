@@ -1,14 +1,14 @@
-"""Data: what users pass for x, y and weights, as arrays, cut into batches.
+"""Data: the arrays that users pass for x, y and weights, cut into batches.
 
-Imports `tree.py` and the engine. Read next: `training.py`.
+Imports `tree.py` and the engine. Read next: `step.py`.
 """
 
 from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,6 +40,49 @@ def to_array(data: Any, argument: str) -> np.ndarray:
     return array
 
 
+class Batch(NamedTuple):
+    """Inputs, targets and weights of samples: arrays or tensors, structures of them, or None."""
+
+    x: Any
+    y: Any = None
+    sample_weight: Any = None
+
+    def map(self, f: Callable[[Any], Any]) -> Batch:
+        """Return `f` of each array, in the same structures; None stays None."""
+        return tree.map_structure(lambda a: None if a is None else f(a), self)
+
+    @property
+    def size(self) -> int:
+        """The number of samples.
+
+        Raises
+        ------
+        ValueError
+            When there are none, or their numbers differ.
+        """
+        parts = zip(self._fields, self, strict=True)
+        sizes = {name: [len(a) for a in tree.leaves(part)] for name, part in parts}
+        different = {n for lengths in sizes.values() for n in lengths}
+        if len(different) > 1:
+            lines = [f"'{k}' sizes: {', '.join(map(str, ns))}\n" for k, ns in sizes.items() if ns]
+            raise ValueError(
+                "Data cardinality is ambiguous. Make sure all arrays contain the same number of "
+                f"samples.{''.join(lines)}"
+            )
+        if different in ({0}, set()):
+            raise ValueError("The data is empty: expected at least one sample in x.")
+        return different.pop()
+
+
+def to_batch(x: Any, y: Any = None, sample_weight: Any = None) -> Batch:
+    """Return what a user passed for x, y and weights, as arrays; see `to_array`."""
+
+    def arrays(data: Any, argument: str) -> Any:
+        return None if data is None else tree.map_structure(lambda a: to_array(a, argument), data)
+
+    return Batch(*map(arrays, (x, y, sample_weight), Batch._fields))
+
+
 class Dataset:
     """Inputs, targets and weights of samples, and the batches they are cut into.
 
@@ -49,7 +92,7 @@ class Dataset:
     batch_size : int, optional
         32 by default, or what makes `steps` batches.
     steps : int, optional
-        Batches in an epoch, if not all.
+        Batches in an epoch, all by default.
     shuffle : bool or "batch"
         Draw the samples of an epoch in a new order (or each batch's, for ``"batch"``), from
         NumPy's global generator, as Keras does.
@@ -74,16 +117,11 @@ class Dataset:
     ) -> None:
         if class_weight is not None:
             sample_weight = by_class(y, class_weight, sample_weight)
-        named = {"x": x, "y": y, "sample_weight": sample_weight}
-        arrays = {
-            name: None if data is None else tree.map_structure(lambda a: to_array(a, name), data)  # noqa: B023
-            for name, data in named.items()
-        }
-        self.x, *rest = arrays.values()
-        self.y, self.sample_weight = (
-            r[0] if isinstance(r, list) and len(r) == 1 else r for r in rest
-        )
-        self.size = _common_length(arrays)
+        x, *rest = to_batch(x, y, sample_weight)
+        one = [part[0] if isinstance(part, list) and len(part) == 1 else part for part in rest]
+        self.data = Batch(x, *one)
+        self.x, self.y, self.sample_weight = self.data
+        self.size = self.data.size
         for name, value in (("batch_size", batch_size), ("steps", steps)):
             if value is not None and not (isinstance(value, (int, np.integer)) and value >= 0):
                 raise ValueError(f"{name}: expected a positive integer, received {value!r}.")
@@ -92,7 +130,7 @@ class Dataset:
         self.steps = steps
         self.shuffle = shuffle
         self._next = 0  # the batch that comes next; goes on from epoch to epoch if steps are given
-        self._order: np.ndarray | None = None
+        self._order = np.empty(0, int)
 
     @classmethod
     def of_one_batch(
@@ -117,7 +155,7 @@ class Dataset:
         return Dataset.of_one_batch(*self.take(slice(0, min(rows or self.batch_size, self.size))))
 
     def shuffle_once(self) -> None:
-        """Draw an order and throw it away, as Keras does before the first epoch of a new model."""
+        """Draw an order and discard it, as Keras does before the first epoch of a new model."""
         if self.shuffle == "batch":
             np.random.permutation(min(self.batch_size, self.size))
         elif self.shuffle:
@@ -127,21 +165,12 @@ class Dataset:
         """Let the next epoch begin with the first batch."""
         self._next = 0
 
-    @property
-    def parts(self) -> tuple[Any, Any, Any]:
-        """x, y and the weights: structures of arrays, or None."""
-        return self.x, self.y, self.sample_weight
-
-    def arrays(self) -> list[np.ndarray]:
-        """Return all arrays: those of x, of y and of the weights, as far as they are given."""
-        return [a for part in self.parts for a in tree.leaves(part)]
-
-    def take(self, rows: Any) -> tuple[Any, Any, Any]:
-        """Return x, y and weights of these rows; what is not given stays None."""
-        return _take(self.x, rows), _take(self.y, rows), _take(self.sample_weight, rows)
+    def take(self, rows: Any) -> Batch:
+        """Return x, y and weights of these rows."""
+        return self.data.map(lambda a: a[rows])
 
     def epoch(self) -> Iterator[tuple[Any, int]]:
-        """Yield the rows of each batch of one epoch, a slice or indices, and how many they are."""
+        """Yield the rows of each batch of one epoch, a slice or indices, and their number."""
         if not self.steps or self._next >= self.all_batches:
             self._next = 0
         for _ in range(self.batches):
@@ -160,7 +189,7 @@ class Dataset:
             else:
                 if not start:
                     self._order = np.random.permutation(self.size)
-                yield self._order[start:stop], stop - start  # type: ignore[index]
+                yield self._order[start:stop], stop - start
 
 
 class Stream:
@@ -169,15 +198,15 @@ class Stream:
     Parameters
     ----------
     source : iterator, iterable, or anything with a length and items
-        An iterator is used up; anything else begins anew with each epoch, or, if `steps` are given,
-        goes on where the last epoch ended.
+        An iterator is consumed. Any other source starts again with each epoch, or, if `steps` are
+        given, continues where the last epoch ended.
     steps : int, optional
-        Batches in an epoch; by default all there are.
+        Batches in an epoch, all by default.
     class_weight : dict, optional
 
     Attributes
     ----------
-    batches : int or None, the number of batches in an epoch, as far as it is known beforehand
+    batches : int or None, the number of batches in an epoch, None if unknown
     """
 
     def __init__(
@@ -188,7 +217,7 @@ class Stream:
         self._coming: Iterator[Any] | None = None
 
     def _begun(self) -> Iterator[Any]:
-        """Return the batches that come next."""
+        """Return an iterator of the next batches."""
         if self._coming is None:
             source = self.source
             items = hasattr(source, "__getitem__") and hasattr(source, "__len__")
@@ -196,7 +225,7 @@ class Stream:
         return self._coming
 
     def first(self, rows: int | None = None) -> Dataset:
-        """Return the batch that comes next, of whatever length, which is not used up by that.
+        """Return the next batch, whole, without consuming it.
 
         Raises
         ------
@@ -210,16 +239,16 @@ class Stream:
         raise ValueError("The data is empty: expected at least one batch.")
 
     def rewind(self) -> None:
-        """Let the next epoch begin with the first batch, unless batches are used up."""
+        """Let the next epoch begin with the first batch, unless the source is an iterator."""
         if not hasattr(self.source, "__next__"):
             self._coming = None
 
     def shuffle_once(self) -> None:
         """Do nothing: a stream has its own order."""
 
-    def take(self, batch: Dataset) -> tuple[Any, Any, Any]:
+    def take(self, batch: Dataset) -> Batch:
         """Return x, y and weights of a batch."""
-        return batch.x, batch.y, batch.sample_weight
+        return batch.data
 
     def epoch(self) -> Iterator[tuple[Any, int]]:
         """Yield the batches of one epoch, each with the number of its samples."""
@@ -240,8 +269,7 @@ class Stream:
                 "Data is expected to be in format `x`, `(x,)`, `(x, y)`, or `(x, y, "
                 f"sample_weight)`, found a batch of {len(parts)} parts."
             )
-        x, y, sample_weight = (*parts, None, None)[:3]
-        return Dataset.of_one_batch(x, y, sample_weight, self.class_weight)
+        return Dataset.of_one_batch(*Batch(*parts), self.class_weight)
 
 
 def batches_of(
@@ -258,14 +286,12 @@ def batches_of(
     Raises
     ------
     ValueError
-        When targets or weights are given beside an iterable, or see `Dataset`.
+        When targets or weights are given together with an iterable; see also `Dataset`.
     """
     if not is_stream(x):
         return Dataset(x, y, sample_weight, batch_size, steps, shuffle, class_weight)
-    for name, what, value in (
-        ("y", "targets", y),
-        ("sample_weight", "sample weights", sample_weight),
-    ):
+    words = (("y", "targets", y), ("sample_weight", "sample weights", sample_weight))
+    for name, what, value in words:
         if value is not None:
             raise ValueError(
                 f"When providing `x` as an iterable of batches, `{name}` should not be passed. "
@@ -275,7 +301,7 @@ def batches_of(
 
 
 def is_stream(x: Any) -> bool:
-    """Return whether `x` yields batches, and is no data itself.
+    """Return whether `x` yields batches, rather than being data itself.
 
     >>> is_stream(iter([])), is_stream([1.0, 2.0]), is_stream(np.ones(3))
     (True, False, False)
@@ -295,30 +321,7 @@ def _warn_of_the_end(steps: int, batches: int) -> None:
     )
 
 
-def _take(data: Any, rows: Any) -> Any:
-    return None if data is None else tree.map_structure(lambda a: a[rows], data)
-
-
-def _common_length(arrays: dict[str, Any]) -> int:
-    """Return the number of samples that all arrays have."""
-    sizes = {
-        name: [len(a) for a in tree.flatten(data)]
-        for name, data in arrays.items()
-        if data is not None
-    }
-    different = {n for lengths in sizes.values() for n in lengths}
-    if len(different) > 1:
-        lines = (f"'{name}' sizes: {', '.join(map(str, ns))}\n" for name, ns in sizes.items())
-        raise ValueError(
-            "Data cardinality is ambiguous. Make sure all arrays contain the same number of "
-            f"samples.{''.join(lines)}"
-        )
-    if different in ({0}, set()):
-        raise ValueError("The data is empty: expected at least one sample in x.")
-    return different.pop()
-
-
-def split(data: tuple[Any, Any, Any], share: float) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+def split(data: Batch, share: float) -> tuple[Batch, Batch]:
     """Return the first samples of x, y and weights for training, and the last `share` of them.
 
     Raises
@@ -326,17 +329,13 @@ def split(data: tuple[Any, Any, Any], share: float) -> tuple[tuple[Any, ...], tu
     ValueError
         When either part would be empty.
     """
-    if is_stream(data[0]):
+    if is_stream(data.x):
         raise ValueError(
             "`validation_split` is only supported for arrays, received an iterable of batches as "
             "x. Pass `validation_data`."
         )
-    names = ("x", "y", "sample_weight")
-    arrays = {
-        name: None if part is None else tree.map_structure(lambda a: to_array(a, name), part)  # noqa: B023
-        for name, part in zip(names, data, strict=True)
-    }
-    size = _common_length(arrays)
+    data = to_batch(*data)
+    size = data.size
     at = int(np.floor(size * (1.0 - share)))
     if not 0 < at < size:
         raise ValueError(
@@ -344,20 +343,16 @@ def split(data: tuple[Any, Any, Any], share: float) -> tuple[tuple[Any, ...], tu
             f"validation and training set as specified by `validation_split={share}`. Either "
             "provide more data, or a different value for the `validation_split` argument."
         )
-    first, last = slice(0, at), slice(at, size)
-    return (
-        tuple(_take(part, first) for part in arrays.values()),
-        tuple(_take(part, last) for part in arrays.values()),
-    )
+    return data.map(lambda a: a[:at]), data.map(lambda a: a[at:])
 
 
 def by_class(y: Any, class_weight: dict[int, float], sample_weight: Any = None) -> np.ndarray:
-    """Return the weight of each sample's class: y rounded, or the place of its largest element.
+    """Return the weight of each sample's class: y rounded, or the index of its largest element.
 
     Raises
     ------
     ValueError
-        When there are sample weights, too, or targets of several outputs, or no dict is given.
+        With sample weights, for targets of several outputs, and unless `class_weight` is a dict.
     """
     if not isinstance(class_weight, Mapping):
         raise ValueError(

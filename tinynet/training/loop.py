@@ -13,25 +13,25 @@ import numpy as np
 from .. import tree
 from ..callbacks import CallbackList
 from ..callbacks.base import Logs
-from ..engine.bind import no_grad
+from ..engine.tensor import wrap
 from ..engine.variable import structure
-from .compilable import Compilable, as_tensors
-from .compiled import Run, Runner
+from .compilable import Compilable
+from .compiled import Run
 from .data import Dataset, Stream
 from .divergence import DivergenceMonitor
-from .step import Batch, Step
+from .step import Step
 
 
 class Loop:
     """Runs one step of a model for each batch of a dataset.
 
-    The compiled step, unless the model is to run eagerly or its class overrides the step.
+    The step is compiled, unless the model is to run eagerly or its class overrides the step.
 
     Parameters
     ----------
     model : Trainer
     dataset : Dataset or Stream
-    kind : "train" or "test"
+    kind : "train", "test" or "predict"
     calls : CallbackList, optional
     monitor : DivergenceMonitor, optional
     """
@@ -46,18 +46,16 @@ class Loop:
     ) -> None:
         self.model, self.dataset, self.kind, self.monitor = model, dataset, kind, monitor
         self.calls = CallbackList() if calls is None else calls
-        self.objective = model.objective
-        self.step = model.train_step if kind == "train" else model.test_step
-        usual = Compilable.train_step if kind == "train" else Compilable.test_step
+        self.step: Any = getattr(model, f"{kind}_step", None)
+        usual = getattr(Compilable, f"{kind}_step", None)
         self.overridden = getattr(self.step, "__func__", None) is not usual
-        self.runner: Runner | None = None
-        if not (self.overridden or model.run_eagerly):
-            cache = model.train_function if kind == "train" else model.test_function
-            self.runner = cache.runner(dataset, with_outputs=self.objective.has_python_metrics)
+        self.python_metrics = kind != "predict" and model.objective.has_python_metrics
+        self._runs: dict[int, Run] = {}
+        self._version: object = None  # of the structure that `_runs` are for
 
     def run(self, epoch: int = 0) -> Logs:
         """Go through the batches of one epoch; return the means over its samples."""
-        model, monitor, objective = self.model, self.monitor, self.objective
+        model, monitor, objective = self.model, self.monitor, self.model.objective
         before, after = self.calls.before(self.kind), self.calls.after(self.kind)
         training = self.kind == "train"
         objective.reset()
@@ -90,49 +88,56 @@ class Loop:
             model.optimizer.build(model.trainable_variables)
         return running()
 
+    def predict(self) -> list[Any]:
+        """Go through all batches; return the outputs for each, as arrays."""
+        before, after = self.calls.before("predict"), self.calls.after("predict")
+        if not self.model._called:
+            self.model._outputs_of(self.dataset.first())
+        parts: list[Any] = []
+        for batch, (rows, size) in enumerate(self.dataset.epoch()):
+            for call in before:
+                call(batch, {})
+            parts.append(self._for_size(size)(rows)[1])
+            if after:
+                after(batch, lambda: {"outputs": parts[-1]})
+        return parts
+
     def _for_size(self, size: int) -> Run:
         """Return the function that takes a step on rows, or on a batch of a stream."""
-        run = self.runner.for_size(size) if self.runner else self._run_eagerly
-        if not self.objective.has_python_metrics:
-            return run
+        if self._version is not structure.version:
+            self._version, self._runs = structure.version, {}
+        if size not in self._runs:
+            run = self._compiled(size)
+            self._runs[size] = self._with_python_metrics(run) if self.python_metrics else run
+        return self._runs[size]
+
+    def _compiled(self, size: int) -> Run:
+        if self.overridden or self.model.run_eagerly:
+            return self._run_eagerly
+        cache, dataset = self.model._step_cache(self.kind), self.dataset
+        with_outputs = self.python_metrics or self.kind == "predict"
+        if isinstance(dataset, Stream):
+            return lambda batch: cache.runner(batch, size, with_outputs)(slice(None))
+        return cache.runner(dataset, size, with_outputs)
+
+    def _run_eagerly(self, rows: Any) -> tuple[float, Any]:
+        batch = self.dataset.take(rows).map(wrap)
+        if self.overridden:
+            loss, y_pred = self.step(*batch)
+            self.model.compute_metrics(batch.x, batch.y, y_pred, batch.sample_weight)
+        else:
+            loss, y_pred = Step(self.model, self.kind).run(batch)
+        if self.kind == "predict":
+            return 0.0, tree.map_structure(np.array, y_pred)
+        return loss.item(), y_pred
+
+    def _with_python_metrics(self, run: Run) -> Run:
+        """Return a step that also updates the metrics whose state is not in variables."""
 
         def run_and_update(rows: Any) -> tuple[float, Any]:
             loss, y_pred = run(rows)
-            _, y, sample_weight = map(as_tensors, self.dataset.take(rows))
-            self.objective.update(y, y_pred, sample_weight, python=True)
+            _, y, sample_weight = self.dataset.take(rows).map(wrap)
+            self.model.objective.update(y, y_pred, sample_weight, python=True)
             return loss, y_pred
 
         return run_and_update
-
-    def _run_eagerly(self, rows: Any) -> tuple[float, Any]:
-        x, y, sample_weight = map(as_tensors, self.dataset.take(rows))
-        if self.overridden:
-            loss, y_pred = self.step(x, y, sample_weight)
-            self.model.compute_metrics(x, y, y_pred, sample_weight)
-        else:
-            loss, y_pred = Step(self.model, self.kind).run(Batch(x, y, sample_weight))
-        return loss.item(), y_pred
-
-
-def predict_batches(
-    model: Any, dataset: Dataset | Stream, calls: CallbackList | None = None
-) -> list[Any]:
-    """Return the outputs of a model for each batch, as arrays."""
-    before = calls.before("predict") if calls else []
-    after = calls.after("predict") if calls else None
-    if not model._called:
-        model._outputs_of(dataset.first())
-    runner = None if model.run_eagerly else model.predict_function.runner(dataset)
-    parts: list[Any] = []
-    for batch, (rows, size) in enumerate(dataset.epoch()):
-        for call in before:
-            call(batch, {})
-        if runner:
-            parts.append(runner.for_size(size)(rows)[1])
-        else:
-            with no_grad():
-                outputs = model(as_tensors(dataset.take(rows)[0]))
-            parts.append(tree.map_structure(np.array, outputs))
-        if after:
-            after(batch, lambda: {"outputs": parts[-1]})
-    return parts

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from .. import ops
 from ..compiler.record import label, section, short_name
 from ..engine.bind import grad_mode
@@ -19,6 +17,7 @@ from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Memory, Variable, stateless
 from ..layers.symbolic import within
 from ..optimizers.base import ParameterGroup
+from .data import Batch as Batch
 
 
 class State(NamedTuple):
@@ -36,14 +35,6 @@ class State(NamedTuple):
     others: list[Any]
 
 
-class Batch(NamedTuple):
-    """Inputs, targets and weights of samples: structures, or None."""
-
-    x: Any
-    y: Any = None
-    sample_weight: Any = None
-
-
 class Step:
     """One step of a model, a pure function of state, batch and scalars.
 
@@ -53,6 +44,8 @@ class Step:
     kind : "train", "test" or "predict"
     with_metrics : bool
         Whether the step updates the compiled metrics.
+    optimizer : Optimizer, optional
+        By default the one of the model.
 
     Attributes
     ----------
@@ -61,9 +54,11 @@ class Step:
     others : list of Variable, the rest of the state
     """
 
-    def __init__(self, model: Any, kind: str, with_metrics: bool = True) -> None:
+    def __init__(
+        self, model: Any, kind: str, with_metrics: bool = True, optimizer: Any = None
+    ) -> None:
         self.model, self.kind, self.with_metrics = model, kind, with_metrics
-        self.optimizer = model.optimizer
+        self.optimizer = optimizer or model.optimizer
         self.trained: list[Variable] = model.trainable_variables if kind == "train" else []
         self.groups: list[ParameterGroup] = []
         if self.trained:
@@ -138,7 +133,7 @@ class Step:
             if now[v] is not weight:
                 raise TypeError(
                     f"A step that trains {v.path} cannot assign to it as well: let the layer hold "
-                    "it with trainable=False, or compile the model with run_eagerly=True."
+                    "it with trainable=False, or override the model's train_step."
                 )
         made = set(self.model.trainable_variables).difference(self.trained) if self.trained else ()
         if made:
@@ -157,7 +152,7 @@ class Step:
     def read(self) -> State:
         """Return the state as arrays, at this moment; they change when the state is written."""
         groups = [[memory.current() for memory in group.memories] for group in self.groups]
-        return State(groups, [v.array for v in self.others])
+        return State(groups, [v.current() for v in self.others])
 
     def scalars(self) -> list[dict[str, float]]:
         """Return the numbers that the next update takes, for each group."""
@@ -177,7 +172,6 @@ class Step:
         """Write a new state, tensors, into the arrays of the old one, and count the step."""
         values = [*(t for group in state.groups for t in group), *state.others]
         for owner, value in zip(self.owners, values, strict=True):
-            np.copyto(owner.array, value.data)
-            owner.version += 1
+            owner.write(value.data)
         if self.groups:
             self.optimizer.count_step()

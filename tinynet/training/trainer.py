@@ -16,13 +16,13 @@ from ..callbacks import CallbackList, History
 from ..callbacks.base import Logs
 from .compilable import Compilable
 from .compiled import StepCache
-from .data import Dataset, Stream, batches_of, is_stream, split
+from .data import Batch, Dataset, Stream, batches_of, is_stream, split
 from .divergence import DivergenceMonitor
-from .loop import Loop, predict_batches
+from .loop import Loop
 
 
 class Trainer(Compilable):
-    """The methods of `models.Model` that train it and run it over data."""
+    """The methods of a model that run it over data: `fit`, `evaluate`, `predict`."""
 
     _unwatched = Compilable._unwatched | {"stop_training", "history"}
 
@@ -48,7 +48,7 @@ class Trainer(Compilable):
         validation_batch_size: int | None = None,
         validation_freq: int | Sequence[int] = 1,
     ) -> History:
-        """Train on samples, several times over; return the losses of each epoch.
+        """Train on samples for some epochs; return the loss and metrics of each epoch.
 
         Parameters
         ----------
@@ -57,24 +57,24 @@ class Trainer(Compilable):
         batch_size : int
             Samples per step, 32 by default; the last batch may have fewer.
         epochs : int
-            How often to go through all samples.
+            The number of passes over all samples.
         verbose : 0, 1, 2 or "auto"
             0 is silent; otherwise a line is printed per epoch.
         callbacks : list of Callback
         validation_split : float
-            This share of the samples, the last ones, is not trained on but evaluated.
+            This share of the samples, the last ones, is held out and evaluated.
         validation_data : tuple (x, y) or (x, y, sample_weight)
         shuffle : bool or "batch"
         class_weight : dict from class to weight
         sample_weight : array
-            Each sample's loss is multiplied by it, before the mean over the batch.
+            Factors of the samples' losses, applied before the mean over the batch.
         initial_epoch, steps_per_epoch, validation_steps, validation_batch_size, validation_freq
             As in Keras.
 
         Returns
         -------
         History
-            ``history["loss"]`` is the mean over an epoch's samples of losses before their update.
+            ``history["loss"]`` is the mean over an epoch's samples of the losses before updates.
 
         Raises
         ------
@@ -82,9 +82,9 @@ class Trainer(Compilable):
             Before `compile`; for data whose lengths differ, of a dtype without numbers, or empty;
             for an unknown loss or metric.
         TypeError
-            For an unknown keyword, and where `epochs` is no integer.
+            For an unknown keyword, and unless `epochs` is an integer.
         """
-        data, validation = (x, y, sample_weight), _unpack(validation_data)
+        data, validation = Batch(x, y, sample_weight), _unpack(validation_data)
         if validation_split and validation is None:
             data, validation = split(data, validation_split)
         dataset = batches_of(*data, batch_size, steps_per_epoch, shuffle, class_weight)
@@ -152,7 +152,7 @@ class Trainer(Compilable):
         steps: int | None = None,
         callbacks: Any = None,
     ) -> Any:
-        """Return the outputs for samples `x` as arrays; computed in batches, of 32 by default.
+        """Return the outputs for samples `x` as arrays, computed in batches of 32 by default.
 
         Raises
         ------
@@ -166,7 +166,7 @@ class Trainer(Compilable):
         dataset = batches_of(x, None, None, batch_size, steps)
         calls = self._callbacks(callbacks, verbose, dataset)
         calls.on_predict_begin()
-        parts = predict_batches(self, dataset, calls)
+        parts = Loop(self, dataset, "predict", calls).predict()
         calls.on_predict_end()
         columns = zip(*map(tree.leaves, parts), strict=True)
         return tree.pack_sequence_as(parts[0], map(np.concatenate, columns))
@@ -179,19 +179,22 @@ class Trainer(Compilable):
         class_weight: dict[int, float] | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """Take one step on the samples given; return the loss before it, as `evaluate` does."""
-        return self._on_batch(True, x, y, sample_weight, return_dict, class_weight)
+        """Take one step on these samples; return the loss before it in the form of `evaluate`."""
+        dataset = Dataset.of_one_batch(x, y, sample_weight, class_weight)
+        return self._on_batch("train", dataset, return_dict)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """Return the loss of the samples given, as `evaluate` does."""
-        return self._on_batch(False, x, y, sample_weight, return_dict)
+        """Return the loss of these samples as one batch, in the form of `evaluate`."""
+        return self._on_batch("test", Dataset.of_one_batch(x, y, sample_weight), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
-        """Return the outputs for the samples given, as arrays."""
+        """Return the outputs for these samples as one batch, as arrays."""
         outputs = self._predict_small(x, math.inf)
-        return predict_batches(self, Dataset.of_one_batch(x))[0] if outputs is None else outputs
+        if outputs is None:
+            outputs = Loop(self, Dataset.of_one_batch(x), "predict").predict()[0]
+        return outputs
 
     def _predict_small(self, x: Any, most: float) -> Any:
         """Predict an array with an already compiled step; None if that is not possible."""
@@ -199,12 +202,12 @@ class Trainer(Compilable):
             return None
         return self.predict_function.predict_small(x, most)
 
-    # -- what these have in common ------------------------------------------------------------
+    # -- shared by these ----------------------------------------------------------------------
 
     def _callbacks(
         self, given: Any, verbose: int | str, batches: Dataset | Stream, epochs: int | None = None
     ) -> CallbackList:
-        """Return what is called in a run: one of `fit`, with a history, if there are `epochs`."""
+        """Return the callbacks of a run; `epochs` are given by `fit`, which has a history."""
         if verbose not in (0, 1, 2, "auto"):
             raise ValueError(f"verbose: expected 0, 1, 2 or 'auto', received {verbose!r}.")
         if isinstance(given, CallbackList):
@@ -213,19 +216,9 @@ class Trainer(Compilable):
         bar = verbose != 0
         return CallbackList(given, epochs is not None, bar, self, verbose=verbose, **params)
 
-    def _on_batch(
-        self,
-        training: bool,
-        x: Any,
-        y: Any,
-        sample_weight: Any,
-        return_dict: bool,
-        class_weight: dict[int, float] | None = None,
-    ) -> Any:
-        dataset = Dataset.of_one_batch(x, y, sample_weight, class_weight)
+    def _on_batch(self, kind: str, dataset: Dataset, return_dict: bool) -> Any:
         self._prepare(dataset)
-        loop = Loop(self, dataset, "train" if training else "test")
-        return self._as_asked(loop.run(), return_dict)
+        return self._as_asked(Loop(self, dataset, kind).run(), return_dict)
 
     def _evaluate(self, loop: Loop) -> Logs:
         loop.dataset.rewind()
@@ -245,19 +238,19 @@ class Trainer(Compilable):
     @property
     def train_function(self) -> StepCache:
         """The compiled step of `fit`: print its ``source`` to see how the weights are updated."""
-        return self._step("train")
+        return self._step_cache("train")
 
     @property
     def test_function(self) -> StepCache:
         """The compiled step of `evaluate`."""
-        return self._step("test")
+        return self._step_cache("test")
 
     @property
     def predict_function(self) -> StepCache:
         """The compiled step of `predict`."""
-        return self._step("predict")
+        return self._step_cache("predict")
 
-    def _step(self, kind: str) -> StepCache:
+    def _step_cache(self, kind: str) -> StepCache:
         steps = self._steps
         if steps is None:
             steps = self._steps = {}
@@ -270,21 +263,21 @@ class Trainer(Compilable):
         return {**vars(self), "_steps": None}
 
 
-def _unpack(validation_data: Any) -> tuple[Any, Any, Any] | None:
+def _unpack(validation_data: Any) -> Batch | None:
     if validation_data is None:
         return None
     if is_stream(validation_data):
-        return validation_data, None, None
+        return Batch(validation_data)
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
         raise ValueError(
             "validation_data: expected a tuple (x, y) or (x, y, sample_weight), or an iterable of "
             f"batches, received {type(validation_data).__name__}."
         )
-    return (*validation_data, None)[:3]
+    return Batch(*validation_data)
 
 
 def _due(validation_freq: Any) -> Callable[[int], bool]:
-    """Return whether an epoch is one of those with a validation: every so many, or the listed."""
+    """Return a predicate: is this epoch followed by a validation?"""
     if isinstance(validation_freq, (int, np.integer)) and validation_freq > 0:
         return lambda epoch: (epoch + 1) % validation_freq == 0
     if isinstance(validation_freq, (list, tuple, set, range)):

@@ -1,6 +1,6 @@
 """Pictures, drawn with matplotlib alone. Read `style.py`, then `curves.py`.
 
-Importing it does not load matplotlib; drawing does.
+Importing this package does not load matplotlib; drawing does.
 """
 
 from ..public import only_public

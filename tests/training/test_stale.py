@@ -1,0 +1,379 @@
+"""A compiled step is compiled again when an attribute that it read has changed, and only then."""
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import assert_all_same, assert_same, everything, normal, over, refused
+
+import tinynet as tn
+from tinynet import layers, losses, metrics, ops, optimizers, regularizers
+from tinynet.callbacks import LambdaCallback
+from tinynet.layers import Dense, Dropout, Input, Layer
+from tinynet.optimizers import SGD, Adam, RMSprop
+
+X, Y = normal(0, 6, 4), abs(normal(1, 6, 3)) + 0.1
+CLASSES = np.arange(6) % 3
+
+
+def other(value: Any) -> Any:
+    """Return another value of the same kind."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, float):
+        return value * 0.5 + 0.125
+    if isinstance(value, str):
+        return {"sum_over_batch_size": "sum", "float32": "float64"}.get(value, f"{value}2")
+    if isinstance(value, tuple):
+        return value[::-1]
+    if isinstance(value, regularizers.Regularizer):
+        return regularizers.L2(0.5)
+    return tn.activations.tanh if callable(value) else 0.125
+
+
+def public_attributes(thing: Any) -> list[str]:
+    """Return the attributes that a user may set: those of the config, and all other public ones."""
+    names = [*inspect.signature(type(thing)).parameters, *thing.get_config(), *vars(thing)]
+    found = [name for name in dict.fromkeys(names) if name in vars(thing) and name[0] != "_"]
+    state = ("built", "groups", "seed_generator")
+    found = [name for name in found if name not in state]
+    return [name for name in found if not isinstance(getattr(thing, name), tn.Variable)]
+
+
+def over_attributes(makers: dict[str, Any]) -> Any:
+    """Parametrize a test over the makers of objects and the public attributes of each."""
+    rows = [(key, make, name) for key, make in makers.items() for name in public_attributes(make())]
+    return over({f"{key}.{name}": (make, name) for key, make, name in rows}, "case")
+
+
+def without_arguments(module: Any, base: type) -> dict[str, Any]:
+    """Return the classes of a module below `base` that can be made without arguments."""
+    kinds = {name: kind for name, kind in vars(module).items() if inspect.isclass(kind)}
+
+    def optional(kind: type) -> bool:
+        parameters = inspect.signature(kind).parameters.values()
+        return all(p.default is not p.empty or p.kind >= p.KEYWORD_ONLY for p in parameters)
+
+    kinds = {name: kind for name, kind in kinds.items() if issubclass(kind, base)}
+    return {name: kind for name, kind in kinds.items() if kind is not base and optional(kind)}
+
+
+def network(optimizer: Any = "sgd", loss: Any = "mse", between: Any = (), **options: Any) -> Any:
+    model = tn.Sequential([Input((4,)), *between, Dense(3, "sigmoid")])
+    model.compile(optimizer, loss, **options)
+    return model
+
+
+def setting(thing: Any, name: str) -> Any:
+    return lambda: setattr(thing, name, other(getattr(thing, name)))
+
+
+def outcome(model: Any, change: Any, y: np.ndarray) -> Any:
+    """Fit, predict, change something, and do so again: return all numbers, or the error raised."""
+    model.fit(X, y, batch_size=4, shuffle=False, verbose=0)
+    model.predict(X, verbose=0)
+    change()
+    try:
+        predicted = model.predict(X, verbose=0)
+        assert_same(predicted, model(X))
+        history = model.fit(X, y, batch_size=4, epochs=2, shuffle=False, verbose=0).history
+        tested = model.evaluate(X, y, verbose=0, return_dict=True)
+        return history, tested, [predicted, model.predict(X, verbose=0), *everything(model)]
+    except (ValueError, TypeError, IndexError) as error:
+        return type(error), str(error)
+
+
+def assert_as_eager(make: Any, y: np.ndarray = Y) -> None:
+    """Assert that a compiled model and an eager one do the same after a change.
+
+    `make` returns a model and a function that changes it.
+    """
+    found = []
+    for eager in (False, True):
+        tn.utils.clear_session()
+        tn.utils.set_random_seed(3)
+        model, change = make()
+        model.run_eagerly = eager
+        found.append(outcome(model, change, y))
+    (*compiled, arrays), (*expected, others) = found
+    assert repr(compiled) == repr(expected)  # of numbers and arrays to the last digit
+    if isinstance(arrays, str):
+        assert arrays == others
+    else:
+        assert_all_same(arrays, others)
+
+
+OPTIMIZERS = {
+    "SGD": lambda: SGD(0.1),
+    "SGD with momentum": lambda: SGD(0.1, momentum=0.9, weight_decay=0.1, clipnorm=0.1),
+    "RMSprop": lambda: RMSprop(0.1, clipvalue=0.1),
+    "RMSprop with all slots": lambda: RMSprop(0.1, momentum=0.5, centered=True),
+    "Adam": lambda: Adam(0.1, global_clipnorm=0.1),
+    "Adam with amsgrad": lambda: Adam(0.1, amsgrad=True),
+    "AdamW": lambda: optimizers.AdamW(0.1),
+}
+
+
+@over_attributes(OPTIMIZERS)
+def test_an_attribute_of_an_optimizer_holds_from_when_it_is_set_between_fits(case):
+    make, name = case
+
+    def made() -> Any:
+        model = network(make())
+        return model, setting(model.optimizer, name)
+
+    assert_as_eager(made)
+
+
+@over_attributes(without_arguments(losses, losses.Loss))
+def test_an_attribute_of_a_loss_holds_from_when_it_is_set_between_fits(case):
+    make, name = case
+    loss = make()
+    y = CLASSES if isinstance(loss, losses.SparseCategoricalCrossentropy) else Y
+
+    def made() -> Any:
+        loss = make()
+        return network("sgd", loss), setting(loss, name)
+
+    assert_as_eager(made, y)
+
+
+METRICS = {
+    name: kind
+    for name, kind in without_arguments(metrics, metrics.Metric).items()
+    if not issubclass(kind, (metrics.Sum, metrics.Mean))
+    or issubclass(kind, metrics.MeanMetricWrapper)
+}
+
+
+@over_attributes(METRICS)
+def test_an_attribute_of_a_metric_holds_from_when_it_is_set_between_fits(case):
+    make, name = case
+    y = CLASSES if "Sparse" in make.__name__ else Y
+
+    def made() -> Any:
+        metric = make()
+        loss = "mse" if y is Y else "sparse_categorical_crossentropy"
+        return network("sgd", loss, metrics=[metric]), setting(metric, name)
+
+    assert_as_eager(made, y)
+
+
+LAYERS = {
+    "Dense": lambda: Dense(5, "relu", kernel_regularizer="l2", activity_regularizer="l1"),
+    "Dropout": lambda: Dropout(0.5, seed=3),
+    "Activation": lambda: layers.Activation("relu"),
+    "ReLU": lambda: layers.ReLU(6.0, 0.1, 0.5),
+    "LeakyReLU": layers.LeakyReLU,
+    "ELU": layers.ELU,
+    "Softmax": layers.Softmax,
+    "Rescaling": lambda: layers.Rescaling(2.0, 1.0),
+    "Normalization": lambda: layers.Normalization(mean=0.5, variance=2.0),
+    "Flatten": layers.Flatten,
+    "Reshape": lambda: layers.Reshape((4,)),
+}
+
+
+@over_attributes(LAYERS)
+def test_an_attribute_of_a_layer_holds_from_when_it_is_set_between_fits(case):
+    make, name = case
+
+    def made() -> Any:
+        layer = make()
+        return network(between=[layer]), setting(layer, name)
+
+    assert_as_eager(made)
+
+
+def test_a_factor_of_a_regularizer_holds_from_when_it_is_set():
+    def made() -> Any:
+        model = network(between=[Dense(4, kernel_regularizer="l1_l2", activity_regularizer="l2")])
+        first = model.layers[0]
+
+        def change() -> None:
+            first.kernel_regularizer.l1 = 0.5
+            first.activity_regularizer.l2 = 0.25
+
+        return model, change
+
+    assert_as_eager(made)
+
+
+class Scaled(Layer):
+    """Multiplies by numbers that it holds in several ways."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factors, self.named, self._hidden = [2.0, [3.0]], {"shift": 0.5}, 1.0
+
+    def call(self, inputs):
+        factor = self.factors[0] * self.factors[1][0] * self._hidden
+        return inputs * factor + self.named["shift"]
+
+
+CHANGES: dict[str, Any] = {
+    "a list": lambda layer: layer.factors.__setitem__(0, 5.0),
+    "a list within": lambda layer: layer.factors[1].__setitem__(0, 5.0),
+    "a dict": lambda layer: layer.named.update(shift=1.5),
+    "a private number": lambda layer: setattr(layer, "_hidden", 4.0),
+    "a minus before a zero": lambda layer: layer.named.update(shift=-0.0),
+}
+
+
+@over(CHANGES, "change")
+def test_what_changes_within_lists_and_dicts_of_a_layer_is_seen(change):
+    def made() -> Any:
+        layer = Scaled()
+        return network(between=[layer]), lambda: change(layer)
+
+    assert_as_eager(made)
+
+
+def test_a_layer_that_no_longer_trains_is_seen_by_the_next_fit():
+    def made() -> Any:
+        model = network(Adam(0.1), between=[Dense(4, kernel_regularizer="l2")])
+        return model, lambda: setattr(model.layers[0], "trainable", False)
+
+    assert_as_eager(made)
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_a_hyperparameter_that_a_callback_sets_holds_from_the_next_step(eager):
+    model, plain = network(SGD(0.5, momentum=0.5)), network(SGD(0.5, momentum=0.5))
+    model.run_eagerly = eager
+    plain.set_weights(model.get_weights())
+
+    def lower(batch: int, logs: Any) -> None:
+        model.optimizer.momentum = 0.25 / (batch + 1)
+
+    options: dict[str, Any] = {"batch_size": 1, "shuffle": False, "verbose": 0}
+    model.fit(X, Y, callbacks=[LambdaCallback(on_train_batch_begin=lower)], **options)
+    for i in range(len(X)):
+        plain.optimizer.momentum = 0.25 / (i + 1)
+        plain.train_on_batch(X[i : i + 1], Y[i : i + 1])
+    assert_all_same(everything(model), everything(plain))
+
+
+def test_another_optimizer_is_seen_between_fits_and_in_mid_fit():
+    def made() -> Any:
+        model = network(SGD(0.5))
+        return model, lambda: setattr(model, "optimizer", Adam(0.25))
+
+    assert_as_eager(made)
+
+    def made_for_mid_fit() -> Any:
+        model = network(SGD(0.5))
+
+        def change() -> None:
+            model.optimizer = Adam(0.25)
+
+        exchange = LambdaCallback(on_epoch_begin=lambda epoch, logs: epoch and change())
+        options = {"shuffle": False, "verbose": 0, "callbacks": [exchange]}
+        return model, lambda: model.fit(X, Y, epochs=2, **options)
+
+    assert_as_eager(made_for_mid_fit)
+
+
+# -- only then ---------------------------------------------------------------------------------
+
+
+def fitted(model: Any) -> int:
+    """Fit and predict; return how many steps have been compiled."""
+    model.fit(X, Y, verbose=0)
+    model.predict(X, verbose=0)
+    return model.train_function.compilations + model.predict_function.compilations
+
+
+def test_a_restored_attribute_leads_back_to_the_step_that_was_compiled_for_it():
+    model = network(Adam(0.1))
+    layer = model.layers[0]
+    assert fitted(model) == 2
+    before = model.train_function.source
+    layer.activation, model.optimizer.beta_1 = tn.activations.tanh, 0.5
+    assert fitted(model) == 4
+    assert model.train_function.source != before
+    layer.activation, model.optimizer.beta_1 = tn.activations.sigmoid, 0.9
+    assert fitted(model) == 4
+    assert model.train_function.source == before
+
+
+def test_nothing_is_compiled_again_for_what_no_step_reads():
+    model = network(Adam(0.1), metrics=["mae"], between=[Dropout(0.5)])
+    assert fitted(model) == 2
+    model.optimizer.learning_rate = 0.5
+    model.stop_training = True
+    model.note = "a user's own attribute of a model of a class of the library"
+    Dense(3, name="elsewhere")(X)
+    other_model = network()
+    fitted(other_model)
+    assert fitted(model) == 2
+
+
+class Counting(Layer):
+    """Notes its calls, as a user may who wants to know."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls, self.shapes = 0, []
+
+    def call(self, inputs):
+        self.calls += 1
+        self.shapes.append(inputs.shape)
+        return inputs
+
+
+def test_what_a_layer_assigns_in_its_own_call_does_not_compile_its_step_again():
+    model = network(between=[Counting()])
+    assert fitted(model) == 2
+    model(X)  # counts, too
+    model.fit(X[:3], Y[:3], verbose=0)
+    assert fitted(model) == 3
+    model(X)
+    assert fitted(model) == 3
+
+
+def test_of_many_batch_sizes_the_steps_used_last_are_kept():
+    model = network()
+    for n in range(1, 71):
+        model.predict_on_batch(np.ones((n, 4), "float32"))
+    step = model.predict_function
+    assert step.compilations == 70
+    model.predict_on_batch(np.ones((70, 4), "float32"))
+    assert step.compilations == 70
+    model.predict_on_batch(np.ones((1, 4), "float32"))
+    assert step.compilations == 71
+
+
+def test_an_option_that_needs_a_slot_is_refused_when_the_slot_was_not_made():
+    model = network(Adam(0.1))
+    model.fit(X, Y, verbose=0)
+    before = model.get_weights()
+    model.optimizer.amsgrad = True
+    with refused(ValueError, "velocity_hat", "Make a new optimizer"):
+        model.fit(X, Y, verbose=0)
+    assert_all_same(model.get_weights(), before)
+
+
+def test_a_step_is_not_kept_from_being_seen_by_a_change_in_the_loss_that_a_model_defines():
+    class Annealed(tn.Model):
+        """A model whose own number is part of its loss, as an annealed weight is."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense, self.weight = Dense(3), 1.0
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return self.weight * ops.mean(ops.square(y - y_pred))
+
+    def made() -> Any:
+        model = Annealed()
+        model.compile(SGD(0.1), "mse")
+        return model, lambda: setattr(model, "weight", 0.25)
+
+    assert_as_eager(made)

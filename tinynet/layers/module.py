@@ -1,0 +1,225 @@
+"""What layers and models own: weights, further layers, and terms of the loss.
+
+Imports the engine, `initializers.py`, `regularizers.py`, `tree.py`. Read next: `base.py`, where
+layers compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import initializers, regularizers, tree
+from ..engine.tensor import Tensor, as_tensor, to_array
+from ..engine.variable import Variable, structure
+from ..random import SeedGenerator
+from .symbolic import context, scope_of
+
+
+class Module:
+    """An owner of variables: those among its attributes, also in lists and dicts there.
+
+    The same holds for further modules, whose variables it owns as well.
+    """
+
+    name: str
+    dtype: str
+    built = False
+    _unwatched = frozenset({"_own", "_frozen", "_regularizers"})
+
+    def __init__(self, trainable: bool) -> None:
+        self._trainable = bool(trainable)
+        self._own: list[Variable] = []  # made by `add_weight`
+        self._frozen: set[Variable] = set()  # the own variables that never train
+        self._regularizers: dict[Variable, Callable[[Tensor], Any]] = {}
+
+    # -- variables ----------------------------------------------------------------------------
+
+    def add_weight(
+        self,
+        shape: Any = None,
+        initializer: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: None = None,
+        name: str | None = None,
+    ) -> Variable:
+        """Return a new weight of `shape`, filled by `initializer` (glorot_uniform by default).
+
+        What `regularizer` returns for it is added to the loss while it trains.
+
+        Raises
+        ------
+        ValueError
+            For an unknown length in `shape`, and for a constraint.
+        """
+        if constraint is not None:
+            raise ValueError(out_of_scope("add_weight", {"constraint": constraint}))
+        shape = () if shape is None else tuple(shape)
+        if any(n is None for n in shape):
+            raise ValueError(f"add_weight: expected a shape of known lengths, received {shape}.")
+        fill = initializers.get(initializer or "glorot_uniform")
+        name = name or "variable"
+        weight = Variable(
+            context.allocator.weight(fill, shape, dtype or self.dtype),
+            dtype=dtype or self.dtype,
+            trainable=trainable and self._trainable,
+            name=name,
+            path="/".join((*(layer.name for layer in scope_of(self)), name)),
+        )
+        self._own.append(weight)
+        structure.change()
+        if regularizer is not None:
+            self._regularizers[weight] = regularizers.get(regularizer)
+        if not trainable:
+            self._frozen.add(weight)
+        return weight
+
+    def _parts(self) -> tuple[list[Variable], list[Any]]:
+        """Return the variables, those that never train last, and the layers among the attributes.
+
+        One search for both, as it is made for each layer in every call of `fit`.
+        """
+        found = dict.fromkeys([*self._own, *tree.instances((Variable, Module), vars(self))])
+        own = [x for x in found if isinstance(x, Variable)]
+        layers = [x for x in found if not isinstance(x, Variable)]
+        return sorted(own, key=self._frozen.__contains__), layers
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers among the attributes."""
+        return self._parts()[1]
+
+    def _flatten_layers(self) -> list[Any]:
+        """Return the layer, its layers, and theirs, each once."""
+        inner = (x for layer in self.layers for x in layer._flatten_layers())
+        return list(dict.fromkeys([self, *inner]))
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All weights: the layer's own, those that train first, then those of its layers."""
+        own, layers = self._parts()
+        inner = [w for layer in layers for w in layer.weights]
+        return list(dict.fromkeys(own + inner)) if inner else own
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The weights that training changes: none if the layer is not `trainable`."""
+        return [w for w in self.weights if w.trainable] if self._trainable else []
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """The weights that training does not change."""
+        return [w for w in self.weights if not (w.trainable and self._trainable)]
+
+    trainable_variables = trainable_weights
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The weights, then the states of the random generators."""
+        generators = (
+            generator
+            for layer in self._flatten_layers()
+            for generator in tree.instances(SeedGenerator, vars(layer))
+        )
+        return list(dict.fromkeys([*self.weights, *(g.state for g in generators)]))
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """The variables that training does not change, or that layers change by themselves."""
+        return [v for v in self.variables if not (v.trainable and self._trainable)]
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights; setting it sets it for the layers inside, too."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        own, layers = self._parts()
+        if self._trainable:  # variables that do not train now are not to train later
+            self._frozen.update(w for w in own if not w.trainable)
+        self._trainable = bool(value)
+        for weight in set(own) - self._frozen:
+            weight.trainable = self._trainable
+        for layer in layers:
+            layer.trainable = self._trainable
+
+    # -- numbers ------------------------------------------------------------------------------
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Return the numbers of all weights, copied."""
+        return [np.array(w) for w in self.weights]
+
+    def set_weights(self, weights: list[Any]) -> None:
+        """Give the weights new numbers, in the order of `get_weights`.
+
+        Raises
+        ------
+        ValueError
+            For another number of arrays or other shapes than `get_weights` returns, and for
+            anything but numbers; then nothing is changed.
+        """
+        own = self.weights
+        if len(weights) != len(own):
+            raise ValueError(
+                f"You called `set_weights(weights)` on layer '{self.name}' with a weight list of "
+                f"length {len(weights)}, but the layer was expecting {len(own)} weights."
+            )
+        for weight, value in zip(own, weights, strict=True):
+            if np.shape(value) != weight.shape:
+                raise ValueError(
+                    f"Layer {self.name} weight shape {weight.shape} is not compatible with "
+                    f"provided weight shape {np.shape(value)}."
+                )
+        arrays = [to_array(v, w.dtype) for w, v in zip(own, weights, strict=True)]
+        for weight, array in zip(own, arrays, strict=True):
+            weight.assign(array)
+
+    def count_params(self) -> int:
+        """Return the number of weights' elements; ValueError before the layer is built."""
+        if not self.built:
+            raise ValueError(
+                f"You tried to call `count_params` on layer '{self.name}', but the layer isn't "
+                "built. You can build it manually via: `layer.build(input_shape)`."
+            )
+        return sum(w.size for w in self.weights)
+
+    # -- losses -------------------------------------------------------------------------------
+
+    def add_loss(self, loss: Any) -> None:
+        """Add a scalar tensor, or several, to the loss that the model is trained on.
+
+        Call it in `call`, with tensors computed there.
+
+        >>> import tinynet as tn
+        >>> class Watched(tn.layers.Layer):
+        ...     def call(self, inputs):
+        ...         self.add_loss(0.1 * tn.ops.sum(inputs))
+        ...         return inputs
+        >>> layer = Watched()
+        >>> layer([[1.0, 2.0]]), layer.losses
+        (tensor([[1., 2.]], dtype=float32), [tensor(0.3, dtype=float32)])
+        """
+        context.losses.setdefault(self, []).extend(map(as_tensor, tree.flatten(loss)))
+
+    @property
+    def losses(self) -> list[Tensor]:
+        """The losses that the last call added, then those of regularizers of trainable weights."""
+        layers = self._flatten_layers()
+        added = [x for layer in layers for x in context.losses.get(layer, ())]
+        penalties = {w: f for layer in layers for w, f in layer._regularizers.items()}
+        trained = (w for w in self.trainable_weights if w in penalties) if penalties else ()
+        return added + [as_tensor(penalties[w](w.value)) for w in trained]
+
+
+INSTEAD = "Write a layer of your own, or use Keras, which reads the files that `model.save` writes."
+
+
+def out_of_scope(name: str, options: dict[str, Any]) -> str:
+    """Return the message that refuses options of Keras that tinynet does not have."""
+    return f"{name}: out of tinynet's scope: {options}. {INSTEAD}"

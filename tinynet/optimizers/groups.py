@@ -1,0 +1,84 @@
+"""Groups of parameters: weights of one dtype and their slots, updated together.
+
+Imports the engine. Read next: `base.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import ops
+from ..compiler.record import label
+from ..engine.tensor import Tensor
+from ..engine.variable import Memory, Variable
+
+Slots = dict[str, Tensor]
+
+
+class _MadeSlots(Slots):
+    """The slots of a parameter by name; asking for a slot that was not made raises ValueError."""
+
+    def __missing__(self, name: str) -> Tensor:
+        raise ValueError(
+            f"This optimizer was made without the slot {name!r}, so the option that needs it "
+            f"cannot be turned on now. It has {list(self)}. Make a new optimizer with that option."
+        )
+
+
+class ParameterGroup:
+    """Parameters of one dtype, and their slots, each in one flat memory: one update for all.
+
+    Attributes
+    ----------
+    positions : list of int, the positions of the parameters among the optimizer's variables
+    params : list of Variable
+    memories : list of Memory, that of the parameters, then one for each slot
+    """
+
+    def __init__(self, params: dict[int, Variable], slots: dict[str, list[Variable]]) -> None:
+        self.positions = list(params)
+        self.params = list(params.values())
+        self.slots = list(slots)
+        self.memories = [Memory(self.params), *map(Memory, slots.values())]
+
+    def updated(
+        self,
+        optimizer: Any,
+        flat: Sequence[Tensor],
+        grads: dict[int, Tensor],
+        scalars: dict[str, Any],
+    ) -> list[Tensor]:
+        """Return the new parameters and slots, each flat, as a pure function of the old ones.
+
+        `grads` are by positions; parameters without a gradient stay as they are, and their slots.
+        """
+        pieces: list[list[Tensor]] = [[] for _ in flat]
+        done, size = 0, flat[0].shape[0]
+        for stretch, members, decays in self._stretches(optimizer, grads):
+            start, stop, _ = stretch.indices(size)
+            parts = [ops.reshape(grads[i], (grads[i].size,)) for i in members]
+            param, *old = flat if stop - start == size else [t[stretch] for t in flat]
+            grad = label(ops.concatenate(parts), "gradients")
+            slots: Slots = _MadeSlots(zip(self.slots, old, strict=True))
+            param, slots = optimizer.stepped(param, grad, slots, scalars, decays)
+            new = [param, *(slots[name] for name in self.slots)]
+            for found, t, part in zip(pieces, flat, new, strict=True):
+                found += [t[done:start]] * (start > done) + [part]
+            done = stop
+        for found, t in zip(pieces, flat, strict=True):
+            found += [t[done:]] * (done < size)
+        return [found[0] if len(found) == 1 else ops.concatenate(found) for found in pieces]
+
+    def _stretches(
+        self, optimizer: Any, grads: dict[int, Tensor]
+    ) -> list[tuple[slice, list[int], bool]]:
+        """Return the stretches of memory that are updated alike: slice, positions, do they decay?
+
+        All of it is one stretch, unless some gradients are missing or some weights do not decay.
+        """
+        decays = [optimizer.decays(v) for v in self.params]
+        if len(set(decays)) == 1 and all(i in grads for i in self.positions):
+            return [(slice(None), self.positions, decays[0])]
+        rows = zip(self.memories[0].slices, self.positions, decays, strict=True)
+        return [(stretch, [i], decay) for stretch, i, decay in rows if i in grads]
