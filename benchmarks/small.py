@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 import tinynet as tn
-from tinynet.engine.primitives import REGISTRY
-from tinynet.engine.tensor import bind
+from tinynet.engine.bind import PRIMITIVES, bind
 
 
 class Eager:
@@ -24,7 +23,7 @@ class Eager:
     def setup(self) -> None:
         """Make the tensors."""
         self.x = tn.tensor(np.ones((32, 32), "float32"), requires_grad=True)
-        self.plain, self.add = self.x.detach(), REGISTRY["add"]
+        self.plain, self.add = self.x.detach(), PRIMITIVES["add"]
 
     def time_bind(self) -> None:
         """One operation without a gradient."""

@@ -23,7 +23,7 @@ import pytest
 from hypothesis import settings
 
 import tinynet.random  # noqa: F401 (registers primitives, over which tests run)
-from tinynet.engine.bind import state
+from tinynet.engine.bind import modes
 from tinynet.engine.tensor import floatx, set_floatx
 
 settings.register_profile("dev", max_examples=20, deadline=None)
@@ -48,22 +48,22 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def engine_state() -> dict[str, Any]:
-    """Return the modes of this thread (grad, substituted variables, recorder, floatx) by name."""
-    modes = {name: copy(getattr(state, name)) for name in dir(state) if not name.startswith("_")}
-    return {**modes, "floatx": floatx()}
+    """Return this thread's modes (grad, substitutes of variables, recorder) by name, and floatx."""
+    found = {name: copy(getattr(modes, name)) for name in dir(modes) if not name.startswith("_")}
+    return {**found, "floatx": floatx()}
 
 
 @pytest.fixture(autouse=True)
 def no_leak_of_global_state() -> Iterator[None]:
-    """Fail a test that leaves a mode of the engine or of NumPy changed, and restore the mode."""
-    modes, errors = engine_state(), np.geterr()
+    """Fail a test that leaves the engine's or NumPy's modes changed; restore them for the next."""
+    before, errors = engine_state(), np.geterr()
     yield
-    leaked = [name for name, value in engine_state().items() if value != modes.get(name)]
+    leaked = [name for name, value in engine_state().items() if value != before.get(name)]
     for name in leaked:
         if name == "floatx":
-            set_floatx(modes[name])
+            set_floatx(before[name])
         else:
-            setattr(state, name, modes.get(name))
+            setattr(modes, name, before.get(name))
     if np.seterr(**errors) != errors:
         leaked.append("np.geterr()")
     if leaked:

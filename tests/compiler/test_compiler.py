@@ -27,7 +27,7 @@ from strategies import LAYOUTS
 
 import tinynet as tn
 from tinynet import ops, tree
-from tinynet.engine.primitives import REGISTRY
+from tinynet.engine.bind import PRIMITIVES
 from tinynet.engine.tensor import Tensor
 
 MANY = 10 * settings.default.max_examples
@@ -67,7 +67,7 @@ def test_a_compiled_gradient_equals_the_eager_one_bit_for_bit(order, data):
 
 
 def test_the_drawn_operations_are_all_there_are():
-    missing = {*REGISTRY} - {*OPERATIONS}
+    missing = {*PRIMITIVES} - {*OPERATIONS}
     # Gradients consist of scatter; random_bits takes seeds, as the case it is tested on has them.
     assert missing == {"scatter", "random_bits"}
 

@@ -19,8 +19,8 @@ from tinynet import ops
 from tinynet.compiler import passes
 from tinynet.compiler.passes import RULES, dead_code, rewrite, simplify
 from tinynet.compiler.program import Program, Var, infer, typecheck
-from tinynet.engine.primitives import REGISTRY
-from tinynet.engine.tensor import bind, wrap
+from tinynet.engine.bind import PRIMITIVES, bind
+from tinynet.engine.tensor import wrap
 
 EACH: dict[str, Any] = {rule.__name__: partial(rewrite, rules=(rule,)) for rule in RULES}
 EACH["dead_code"] = dead_code
@@ -273,5 +273,5 @@ def test_all_types_are_found_where_they_were_never_seen(drawn):
 
 def test_the_type_that_a_primitive_gives_is_found_where_it_was_never_seen():
     x = Var((5, 7), np.dtype("int32"))
-    shape, dtype = infer(REGISTRY["sum"], [x], {"axis": (0,), "keepdims": False}, {})
+    shape, dtype = infer(PRIMITIVES["sum"], [x], {"axis": (0,), "keepdims": False}, {})
     assert (shape, dtype) == ((7,), np.dtype("int64"))

@@ -21,7 +21,8 @@ from programs import assert_same_results, poisoned_buffers, recorded
 import tinynet as tn
 from tinynet import ops
 from tinynet.compiler.executable import Executable
-from tinynet.engine.tensor import Primitive, bind, state
+from tinynet.engine.bind import bind, modes
+from tinynet.engine.tensor import Primitive
 from tinynet.engine.variable import Memory, stateless
 
 X, Z, START = normal(0, 4), normal(1, 4), np.array([1, 2, 3, 4], "float32")
@@ -75,7 +76,7 @@ def test_looking_at_numbers_is_refused_with_a_word_on_what_to_do(look):
         with refused(TypeError, "numbers", "tn.ops.where", "run_eagerly", "received"):
             compiled(X)
         assert compiled.compilations == 0
-        assert state.recording is None
+        assert modes.recorder is None
 
 
 def test_what_is_printed_while_recording_says_so_as_there_are_no_numbers():
@@ -400,12 +401,12 @@ def test_a_function_that_raises_leaves_nothing_behind():
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             f(X)
-        assert (state.recording, state.grad, f.compilations) == (None, True, 0)
+        assert (modes.recorder, modes.grad, f.compilations) == (None, True, 0)
     fails.clear()
     assert_same(f(X).data, np.exp(X))
     with refused(ValueError, "NoneType"):
         tn.jit(lambda x: None)(X)
-    assert state.recording is None
+    assert modes.recorder is None
 
 
 def test_numpys_error_state_is_that_of_each_call():

@@ -16,7 +16,8 @@ from numpy.polynomial import Polynomial
 
 import tinynet as tn
 from tinynet import ops
-from tinynet.engine.tensor import Primitive, bind, floatx, set_floatx, state
+from tinynet.engine.bind import bind, modes
+from tinynet.engine.tensor import Primitive, floatx, set_floatx
 from tinynet.engine.variable import stateless
 
 SMALL = st.floats(-1.5, 1.5)
@@ -465,7 +466,7 @@ class Counted:
 
     def rule(self, ct: Any, y: Any, a: Any, b: Any) -> Any:
         self.rules += 1
-        self.recorded += state.grad
+        self.recorded += modes.grad
         return ct
 
     def __call__(self, a: tn.Tensor, b: tn.Tensor) -> tn.Tensor:
@@ -674,7 +675,7 @@ def test_an_exception_in_the_function_restores_the_grad_mode(call):
 
     with pytest.raises(ZeroDivisionError):
         call(fails)
-    assert state.grad
+    assert modes.grad
     assert recording()
 
 

@@ -11,9 +11,9 @@ from helpers import assert_same
 from strategies import CASES, as_function, free_positions, over_cases, typical, with_given
 
 import tinynet as tn
+from tinynet.engine.bind import PRIMITIVES, Case, bind
 from tinynet.engine.functional import ones_like
-from tinynet.engine.primitives import REGISTRY, Case
-from tinynet.engine.tensor import Primitive, Rule, Tensor, bind, wrap
+from tinynet.engine.tensor import Primitive, Rule, Tensor, wrap
 
 
 def positions(primitive: Primitive, case: Case) -> list[int]:
@@ -55,7 +55,7 @@ CONFUSIONS: dict[str, Callable[[Rule, Rule], Rule]] = {
 
 RULES = [
     pytest.param(primitive, position, id=f"{primitive.name}-{position}")
-    for primitive in REGISTRY.values()
+    for primitive in PRIMITIVES.values()
     for position in sorted({i for case in primitive.cases for i in positions(primitive, case)})
 ]
 every_rule = pytest.mark.parametrize(("primitive", "position"), RULES)

@@ -21,8 +21,8 @@ from tinynet import ops, tree
 from tinynet.compiler import kernels, numpy_printer
 from tinynet.compiler.program import Program
 from tinynet.compiler.record import record
-from tinynet.engine.primitives import REGISTRY, Case
-from tinynet.engine.tensor import Primitive, Tensor, bind
+from tinynet.engine.bind import PRIMITIVES, Case, bind
+from tinynet.engine.tensor import Primitive, Tensor
 
 Step = Callable[[Tensor, Tensor], Tensor]
 
@@ -123,7 +123,7 @@ def flat(*xs: Tensor) -> Tensor:
 
 OPERATIONS: dict[str, Any] = {
     name: elementwise(primitive)
-    for name, primitive in REGISTRY.items()
+    for name, primitive in PRIMITIVES.items()
     if isinstance(primitive.cases[0].shapes, int) and not primitive.cases[0].params
 } | {
     "beside a number": beside_a_number,

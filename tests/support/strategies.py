@@ -10,12 +10,12 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinynet.engine.primitives import REGISTRY, Case
-from tinynet.engine.tensor import Primitive, Tensor, bind, wrap
+from tinynet.engine.bind import PRIMITIVES, Case, bind
+from tinynet.engine.tensor import Primitive, Tensor, wrap
 
 Shapes = Sequence[tuple[int, ...]]
 
-CASES = [(primitive, case) for primitive in REGISTRY.values() for case in primitive.cases]
+CASES = [(primitive, case) for primitive in PRIMITIVES.values() for case in primitive.cases]
 
 DTYPES = st.sampled_from(["float16", "float32", "float64"])
 

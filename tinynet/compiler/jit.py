@@ -17,7 +17,8 @@ import numpy as np
 from .. import tree
 from ..configs.lookup import name_of
 from ..configs.watched import Fingerprint, Watched
-from ..engine.tensor import Tensor, as_tensor, floatx, grad_mode, state, wrap
+from ..engine.bind import grad_mode, modes
+from ..engine.tensor import Tensor, as_tensor, floatx, wrap
 from ..engine.variable import Variable
 from .executable import CACHE_SIZE, Cache, Executable, copies
 from .passes import simplify
@@ -71,13 +72,13 @@ class Jit:
         if not types <= _LEAVES:  # as is checked at once, since most calls have plain arguments
             args = tuple([tree.map_leaves(_leaf, x) for x in args])
         leaves = args if types <= _LEAVES else tree.leaves(args)
-        if state.recording is not None or state.values:
+        if modes.recorder is not None or modes.substitutes:
             return self._inlined(args)
-        if state.grad and any(type(x) is not np.ndarray and x.tracked for x in leaves):
+        if modes.grad and any(type(x) is not np.ndarray and x.tracked for x in leaves):
             return self._inlined(args)
         arrays = [x if type(x) is np.ndarray else x.numpy() for x in leaves]
         compiled = self._compiled_for(args, arrays)
-        if state.grad and (compiled.tracked or any(v.trainable for v in compiled.frozen)):
+        if modes.grad and (compiled.tracked or any(v.trainable for v in compiled.frozen)):
             return self._inlined(args)
         results = map(wrap, compiled.run(arrays))
         return tree.pack_sequence_as(compiled.executable.program.form, results)

@@ -18,12 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import primitives as p
-from ..engine.tensor import Equation, Primitive, no_grad, wrap
+from ..engine.bind import PRIMITIVES, no_grad
+from ..engine.tensor import Equation, Primitive, wrap
 from .program import Program, Var, infer, is_elementwise, typecheck
 from .record import record, stand_in
 
-OF = p.REGISTRY
 # A function of a variable and its equation, which returns a better equation, or a variable that has
 # the value already, or None.
 Rule = Callable[["Rewrite", Var, Equation], Var | Equation | None]
@@ -135,9 +134,11 @@ def identities(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | Non
     elif name == "divide" and new.value(inputs[1]) == 1:
         same = [inputs[0]]
     elif name == "sum" and (v.size, v.dtype) == (inputs[0].size, inputs[0].dtype):
-        return Equation(OF["reshape"], inputs, {"newshape": v.shape})  # sums of one element each
+        return Equation(
+            PRIMITIVES["reshape"], inputs, {"newshape": v.shape}
+        )  # sums of one element each
     elif name == "add" and inputs[0] is inputs[1] and v.dtype.kind == "f":
-        return Equation(OF["multiply"], (inputs[0], new.constant(np.array(2, v.dtype))), {})
+        return Equation(PRIMITIVES["multiply"], (inputs[0], new.constant(np.array(2, v.dtype))), {})
     for x in same:
         if x.type == v.type:
             x.name = x.name or v.name
@@ -147,15 +148,15 @@ def identities(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | Non
 
 def sums_of_repetitions(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
     """Multiply instead of adding up repetitions, where they are 2 or 4 and that is exact."""
-    if equation.primitive is not OF["sum"]:
+    if equation.primitive is not PRIMITIVES["sum"]:
         return None
     (repeated,) = equation.inputs
     x = _before_repetition(new, repeated)
     if x is repeated or x.dtype != v.dtype or not _sums_only(x, repeated, equation.params["axis"]):
         return None
     times = new.constant(np.array(repeated.size // x.size, x.dtype))
-    total = new.new(v, OF["multiply"], x, times)
-    return Equation(OF["reshape"], (total,), {"newshape": v.shape})
+    total = new.new(v, PRIMITIVES["multiply"], x, times)
+    return Equation(PRIMITIVES["reshape"], (total,), {"newshape": v.shape})
 
 
 def _sums_only(x: Var, repeated: Var, axis: Any) -> bool:
@@ -178,28 +179,30 @@ def unbroadcast_operands(new: Rewrite, v: Var, equation: Equation) -> Var | Equa
     if not is_elementwise(primitive):
         return None
     small = tuple([_before_repetition(new, x) for x in inputs])
-    if primitive is OF["power"]:  # NumPy raises to one exponent in another way than to many
+    if primitive is PRIMITIVES["power"]:  # NumPy raises to one exponent in another way than to many
         small = small[0], inputs[1]
     if small == inputs:
         return None
     if np.broadcast_shapes(*(x.shape for x in small)) == v.shape:
         return Equation(primitive, small, params)
     once = new.new(v, primitive, *small, **params)
-    return Equation(OF["broadcast_to"], (once,), {"shape": v.shape})
+    return Equation(PRIMITIVES["broadcast_to"], (once,), {"shape": v.shape})
 
 
 def repetitions_of_scalars(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
     """Give the repetitions of one element their final shape at once, to be dropped by operands."""
-    if equation.primitive is OF["reshape"]:
+    if equation.primitive is PRIMITIVES["reshape"]:
         x = _before_repetition(new, equation.inputs[0])
         if x is not equation.inputs[0] and x.shape == ():
-            return Equation(OF["broadcast_to"], (x,), {"shape": v.shape})
+            return Equation(PRIMITIVES["broadcast_to"], (x,), {"shape": v.shape})
     return None
 
 
 def _before_repetition(new: Rewrite, x: Var) -> Var:
     equation = new.equations.get(x)
-    return equation.inputs[0] if equation and equation.primitive is OF["broadcast_to"] else x
+    return (
+        equation.inputs[0] if equation and equation.primitive is PRIMITIVES["broadcast_to"] else x
+    )
 
 
 def fold_constants(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
@@ -226,8 +229,8 @@ def exact_factors(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | 
     if inner is None or not exact or not _is_moderate(before * factor):
         inner, before = x, 1.0
     inputs = inner, new.constant(np.array(before * factor, v.dtype))
-    same = equation.primitive is OF["multiply"] and equation.inputs == inputs
-    return None if same else Equation(OF["multiply"], inputs, {})
+    same = equation.primitive is PRIMITIVES["multiply"] and equation.inputs == inputs
+    return None if same else Equation(PRIMITIVES["multiply"], inputs, {})
 
 
 def _factor(new: Rewrite, v: Var, equation: Equation | None) -> tuple[Var | None, float]:

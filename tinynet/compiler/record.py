@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from .. import tree
-from ..engine.bind import state
+from ..engine.bind import modes
 from ..engine.tensor import Equation, ShapeOnly, Tensor, as_tensor, wrap
 from ..engine.variable import Variable
 from .program import Program, Var, signature
@@ -31,7 +31,7 @@ class StandIn(ShapeOnly):
     """
 
     def __array_function__(self, *args: Any) -> Any:
-        recorder = state.recording
+        recorder = modes.recorder
         if not isinstance(recorder, Recorder) or recorder.numbers:
             self.refuse()
         return super().__array_function__(*args)
@@ -52,7 +52,7 @@ def stand_in(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 class Recorder:
-    """Notes the operations of a function while it runs: what the engine calls `state.recording`.
+    """Notes the operations of a function while it runs: what the engine calls `modes.recorder`.
 
     Attributes
     ----------
@@ -176,18 +176,18 @@ def _spread(args: tuple[Any, ...], names: Sequence[Any]) -> list[str]:
 @contextmanager
 def recording(inputs: Sequence[Tensor], numbers: bool = True) -> Iterator[Recorder]:
     """Record the operations of this thread."""
-    before = state.recording
-    recorder = state.recording = Recorder(inputs, numbers)
+    before = modes.recorder
+    recorder = modes.recorder = Recorder(inputs, numbers)
     try:
         yield recorder
     finally:
-        state.recording = before
+        modes.recorder = before
 
 
 @contextmanager
 def section(name: str) -> Iterator[None]:
     """Name the part of the program that is recorded in this context; nothing if none is."""
-    recorder = state.recording
+    recorder = modes.recorder
     if not isinstance(recorder, Recorder):
         yield
         return
@@ -200,8 +200,8 @@ def section(name: str) -> Iterator[None]:
 
 def label(t: Tensor, name: str) -> Tensor:
     """Return `t`, named `name` in the program that is recorded, if one is; see `Recorder.label`."""
-    if state.recording is not None:
-        state.recording.label(t, name)
+    if modes.recorder is not None:
+        modes.recorder.label(t, name)
     return t
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import functional
-from .bind import bind, grad_mode, state
+from .bind import bind, grad_mode, modes
 from .primitives import elementwise, products, shapes
 from .tensor import Operand, Tensor, as_tensor
 
@@ -118,7 +118,7 @@ def backward(self: Operand, ct: Any = None) -> None:
     array(6., dtype=float32)
     """
     root = as_tensor(self)
-    if state.recording is not None:
+    if modes.recorder is not None:
         raise TypeError(
             "backward(): a function that is recorded to be compiled cannot leave gradients at its "
             "tensors: it would do so only once. Use tn.grad or tn.vjp, which return them, or run "
@@ -186,16 +186,16 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Tensor, Callable[[Any], t
 
     def pullback(ct: Any) -> tuple[Tensor, ...]:
         start = _cotangent(ct, y)
-        with grad_mode(state.grad and (outer or start.tracked)):
+        with grad_mode(modes.grad and (outer or start.tracked)):
             found = cotangents(order, start, known) if y.tracked else {}
         return tuple(found[x] if x in found else functional.zeros_like(x) for x in xs)
 
-    return y if outer and state.grad else y.detach(), pullback
+    return y if outer and modes.grad else y.detach(), pullback
 
 
 def _argument(x: Tensor) -> Tensor:
     """Return a tensor equal to `x`: other uses of `x` do not count as uses of the argument."""
-    if x.tracked and state.grad:
+    if x.tracked and modes.grad:
         return bind(elementwise.alias, x)
     out = x.detach()
     out.requires_grad = True

@@ -41,20 +41,20 @@ class Recorder(Protocol):
         """Note that the program depends on attributes of `thing`."""
 
 
-class _State(threading.local):
+class _Modes(threading.local):
     """The modes of one thread: each thread starts with these values and changes only its own."""
 
     grad = True  # do operations leave equations?
-    values: dict[Any, Tensor] = {}  # substitutes for the values of variables: see `stateless`
-    recording: Recorder | None = None
+    substitutes: dict[Any, Tensor] = {}  # for the values of variables: see `stateless`
+    recorder: Recorder | None = None
 
 
-state = _State()
+modes = _Modes()
 
 
 def grad_mode(enabled: bool) -> temporarily:
     """Switch equations on or off in this thread; the former mode returns on leaving."""
-    return temporarily(state, grad=enabled)
+    return temporarily(modes, grad=enabled)
 
 
 def no_grad() -> temporarily:
@@ -90,9 +90,7 @@ def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
         data = primitive.impl(*map(_data, inputs), **params)
     except (ValueError, TypeError, IndexError) as error:
         raise _explained(error, primitive, inputs, params) from None
-    if type(data) is not np.ndarray:
-        data = _as_array(data)
-    elif not data.flags.c_contiguous:
+    if type(data) is not np.ndarray or not data.flags.c_contiguous:
         data = _row_major(data, primitive, inputs)
     out = _new(Tensor)
     out.data = data
@@ -100,13 +98,13 @@ def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
     out.tracked = False
     for i, x in enumerate(inputs):
         if x.tracked and i in primitive.differentiable:
-            if state.grad and out.data.dtype.kind == "f":  # counts and comparisons are constants
+            if modes.grad and out.data.dtype.kind == "f":  # counts and comparisons are constants
                 out.tracked = True
                 # Equation(...) itself takes several times as long as tuple's own constructor.
                 out.equation = _equation(Equation, (primitive, inputs, params))
             break
-    if state.recording is not None:
-        state.recording.note(out, Equation(primitive, inputs, params))
+    if modes.recorder is not None:
+        modes.recorder.note(out, Equation(primitive, inputs, params))
     return out
 
 
@@ -118,25 +116,20 @@ def _explained(error: Exception, primitive: Primitive, inputs: Any, params: Any)
     return kind(f"{primitive.name}() of shape {shapes}{given}: {error}")
 
 
-def _as_array(data: Any) -> np.ndarray:
-    """Return the result of a primitive as an array; one without numbers only while recording."""
-    if isinstance(data, ShapeOnly) and state.recording is None:
-        data.refuse()
-    return np.asarray(data)
+VIEWS = frozenset(("reshape", "transpose", "getitem", "alias"))  # their results may be views
 
 
-VIEWS = frozenset(("reshape", "transpose", "getitem", "alias"))  # whose results may be views
-
-
-def _row_major(data: np.ndarray, primitive: Primitive, inputs: tuple[Tensor, ...]) -> np.ndarray:
-    """Return the result of a primitive in row-major order, unless it is a view of the input.
+def _row_major(data: Any, primitive: Primitive, inputs: tuple[Tensor, ...]) -> np.ndarray:
+    """Return the result of a primitive as an array in row-major order, or as a view of its input.
 
     NumPy keeps the layout of a transposed operand. The last bits of sums and products depend on the
     layout, and compiled functions compute into row-major buffers.
     """
+    if isinstance(data, ShapeOnly) and modes.recorder is None:
+        data.refuse()
     if primitive.name in VIEWS and np.may_share_memory(data, inputs[0].data):
-        return data
-    return np.array(data, order="C")
+        return np.asarray(data)
+    return np.asarray(data, order="C")
 
 
 # -- how primitives are made ------------------------------------------------------------------

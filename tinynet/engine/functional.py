@@ -127,14 +127,12 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
 
 def zeros_like(x: Any, dtype: Any = None) -> Tensor:
     """Return zeros of the shape of `x`, and of its dtype by default."""
-    x = as_tensor(x)
-    return zeros(x.shape, dtype or x.dtype)
+    return zeros(shape(x), dtype or as_tensor(x).dtype)
 
 
 def ones_like(x: Any, dtype: Any = None) -> Tensor:
     """Return ones of the shape of `x`, and of its dtype by default."""
-    x = as_tensor(x)
-    return ones(x.shape, dtype or x.dtype)
+    return ones(shape(x), dtype or as_tensor(x).dtype)
 
 
 def zeros(shape: Any, dtype: Any = None) -> Tensor:

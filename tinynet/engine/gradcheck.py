@@ -87,15 +87,13 @@ def _check(
     if order > 1:
         ct_name = "ct" + "'" * sum(name.startswith("ct") for name in chosen)
         for i, name in enumerate(chosen):
-            _check(
-                lambda *a, i=i: vjp(at, *a[:-1])[1](a[-1])[i],
-                {**dict(zip(chosen, primals, strict=True)), ct_name: wrap(ct)},
-                f"the pullback to argument {name} of {of}",
-                order - 1,
-                rtol,
-                step,
-                rng,
-            )
+            inner = {**dict(zip(chosen, primals, strict=True)), ct_name: wrap(ct)}
+
+            def pulled_back(*xs: Any, i: int = i) -> Tensor:
+                return vjp(at, *xs[:-1])[1](xs[-1])[i]
+
+            name = f"the pullback to argument {name} of {of}"
+            _check(pulled_back, inner, name, order - 1, rtol, step, rng)
 
 
 def _products(

@@ -15,7 +15,7 @@ import numpy as np
 
 from . import functional
 from .autodiff import backward
-from .bind import state
+from .bind import modes
 from .primitives import elementwise, indexing, products, shapes
 from .tensor import Operand, ShapeOnly, Tensor, as_tensor, wrap
 
@@ -28,8 +28,8 @@ def numpy(self: Operand) -> np.ndarray:
     TypeError if a function is being recorded, or was, and the numbers are therefore unknown.
     """
     t = as_tensor(self)
-    if state.recording is not None:
-        state.recording.refuse(t)
+    if modes.recorder is not None:
+        modes.recorder.refuse(t)
     if isinstance(t.data, ShapeOnly):
         t.data.refuse()
     view = t.data.view()
@@ -41,8 +41,8 @@ def detach(self: Operand) -> Tensor:
     """Return a tensor of the same numbers through which no gradient flows."""
     t = as_tensor(self)
     out = wrap(t.data)
-    if state.recording is not None:
-        state.recording.detached(out, t)
+    if modes.recorder is not None:
+        modes.recorder.detached(out, t)
     return out
 
 

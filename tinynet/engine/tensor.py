@@ -51,16 +51,15 @@ class Primitive:
     @cached_property
     def differentiable(self) -> Container[int]:
         """The positions of the inputs that have a gradient."""
-        if isinstance(self.vjps, tuple):
-            return frozenset(i for i, rule in enumerate(self.vjps) if rule is not None)
-        return range(sys.maxsize)
+        if callable(self.vjps):
+            return range(sys.maxsize)
+        return frozenset(i for i, rule in enumerate(self.vjps) if rule is not None)
 
     def rule(self, position: int) -> Rule | None:
         """Return the rule of the input at `position`, None if it has no gradient."""
-        vjps = self.vjps
-        if isinstance(vjps, tuple):
-            return vjps[position] if position < len(vjps) else None
-        return vjps(position)
+        if callable(self.vjps):
+            return self.vjps(position)
+        return self.vjps[position] if position < len(self.vjps) else None
 
     def __repr__(self) -> str:
         return f"<Primitive {self.name}>"
@@ -80,7 +79,7 @@ class Operand:
     `operators.py` adds the operators, the methods and NumPy's protocol.
     """
 
-    __slots__ = ()
+    __slots__ = ("__weakref__",)
     __hash__ = object.__hash__  # by identity: == compares elements
 
     if TYPE_CHECKING:
@@ -102,9 +101,19 @@ class Operand:
         __neg__ = __abs__ = detach = _unary
         sum = mean = max = min = reshape = transpose = astype = _method
 
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
     def item(self) -> Any:
         """Return the only element as a Python number; ValueError unless there is just one."""
-        if self.shape and math.prod(self.shape) != 1:
+        if self.size != 1:
             raise ValueError(
                 f"item(): expected a tensor of one element, received shape {self.shape}."
             )
@@ -138,6 +147,10 @@ class Operand:
         t = as_tensor(self)
         return (t[i] for i in range(len(t)))
 
+    def zero_grad(self) -> None:
+        """Reset `grad` to None."""
+        as_tensor(self).grad = None
+
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else repr(self)
 
@@ -170,7 +183,7 @@ class Tensor(Operand):
     array([2., 4., 6.], dtype=float32)
     """
 
-    __slots__ = ("__weakref__", "data", "equation", "grad", "tracked")
+    __slots__ = ("data", "equation", "grad", "tracked")
 
     data: np.ndarray
     tracked: bool  # does a gradient flow through here?
@@ -212,23 +225,9 @@ class Tensor(Operand):
         return self.data.dtype
 
     @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return self.data.ndim
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return self.data.size
-
-    @property
     def T(self) -> Tensor:  # noqa: N802 (NumPy's name)
         """The tensor with its axes reversed."""
         return self.transpose()
-
-    def zero_grad(self) -> None:
-        """Reset `grad` to None."""
-        self.grad = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the numbers alone: a copy is a leaf."""
@@ -366,9 +365,3 @@ def _weak_dtype(scalar: np.ndarray, like: np.dtype) -> np.dtype:
         fits = like.kind == "f" or scalar.astype(like) == scalar
         return like if fits else own
     return _floatx if own.kind == "f" else own
-
-
-def __getattr__(name: str) -> Any:
-    import importlib
-
-    return getattr(importlib.import_module("tinynet.engine.bind"), name)

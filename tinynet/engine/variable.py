@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .bind import state
+from .bind import modes
 from .temporarily import temporarily
 from .tensor import Operand, Tensor, as_tensor, to_array, wrap
 
@@ -68,17 +68,7 @@ class Variable(Operand):
     True
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_memory",
-        "_seen",  # the version of the numbers that `_tensor` is a copy of
-        "_tensor",
-        "_trainable",
-        "array",  # the numbers themselves; whoever writes here adds 1 to `version`
-        "name",
-        "path",
-        "version",
-    )
+    __slots__ = ("_memory", "_seen", "_tensor", "_trainable", "array", "name", "path", "version")
 
     def __init__(
         self,
@@ -91,10 +81,11 @@ class Variable(Operand):
         self.name = name
         self.path = path or name
         self._trainable = trainable
-        self.array = to_array(value, dtype)
+        self.array = to_array(value, dtype)  # whoever writes here adds 1 to `version`
+        self.version = 0
         self._memory: Memory | None = None
-        self.version = self._seen = 0
-        self._tensor: Tensor | None = None  # the value when it was last read
+        self._tensor: Tensor | None = None  # the value when it was last read,
+        self._seen = 0  # and the version then
 
     def _move(self, memory: Memory, array: np.ndarray) -> None:
         """Move to `memory`, to its part `array`, which holds the same numbers."""
@@ -105,14 +96,14 @@ class Variable(Operand):
     @property
     def value(self) -> Tensor:
         """The present numbers as a tensor; within `stateless`, the substitute."""
-        if state.values and self in state.values:
-            return state.values[self]
+        if modes.substitutes and self in modes.substitutes:
+            return modes.substitutes[self]
         version = self.version + self._memory.version if self._memory else self.version
         if self._tensor is None or self._seen != version:
             self._tensor = wrap(self.array.copy())
             self._tensor.tracked = self._trainable and self.array.dtype.kind == "f"
             self._seen = version
-        return state.recording.read(self, self._tensor) if state.recording else self._tensor
+        return modes.recorder.read(self, self._tensor) if modes.recorder else self._tensor
 
     def assign(self, value: Any) -> Variable:
         """Set the value, converted to the variable's dtype; `grad` becomes None.
@@ -126,10 +117,10 @@ class Variable(Operand):
         TypeError
             While a function is recorded to be compiled: it would assign only once.
         """
-        if state.values and self in state.values:
+        if modes.substitutes and self in modes.substitutes:
             substitute = as_tensor(value, self.array.dtype).astype(self.array.dtype).detach()
             self._check_shape(substitute.shape)
-            state.values[self] = substitute
+            modes.substitutes[self] = substitute
             return self
         self.refuse_if_recorded("assign")
         numbers = value.data if isinstance(value, Tensor) else to_array(value, self.dtype)
@@ -154,9 +145,8 @@ class Variable(Operand):
             )
 
     def write(self, numbers: Any) -> None:
-        """Hold `numbers`, an array or a number for all elements, from now on."""
-        if state.recording is not None:
-            self.refuse_if_recorded("write")
+        """Set all elements to `numbers`, an array or one number."""
+        self.refuse_if_recorded("write")
         self.array[...] = numbers
         self.version += 1
 
@@ -166,7 +156,7 @@ class Variable(Operand):
 
     def refuse_if_recorded(self, what: str) -> None:
         """Raise a TypeError if a function is being recorded, in which `what` is not allowed."""
-        if state.recording is not None:
+        if modes.recorder is not None:
             raise TypeError(
                 f"{what}: a function that is recorded to be compiled cannot change a variable: it "
                 f"would do so only once. Received {self.path}. Return the new value and assign it "
@@ -189,10 +179,6 @@ class Variable(Operand):
         """The gradient that `backward` added to the present value, or None."""
         return self.value.grad
 
-    def zero_grad(self) -> None:
-        """Reset `grad` to None."""
-        self.value.zero_grad()
-
     @property
     def shape(self) -> tuple[int, ...]:
         """The lengths of the axes."""
@@ -203,24 +189,12 @@ class Variable(Operand):
         """The name of the elements' dtype."""
         return self.array.dtype.name
 
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return self.array.ndim
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return self.array.size
-
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the numbers, not the memory."""
-        if state.recording is not None:
-            self.value.numpy()  # raises
-        return Variable, (self.array, self.dtype, self._trainable, self.name, self.path)
+        return Variable, (self.numpy(), self.dtype, self._trainable, self.name, self.path)
 
     def __repr__(self) -> str:
-        value = "" if state.recording is not None else f", value={self.numpy()}"
+        value = "" if modes.recorder is not None else f", value={self.numpy()}"
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}{value}>"
 
 
@@ -299,5 +273,5 @@ def stateless(values: Mapping[Variable, Tensor]) -> Iterator[dict[Variable, Tens
     >>> now[count], count.numpy()
     (tensor(8., dtype=float32), array(0., dtype=float32))
     """
-    with temporarily(state, values={**state.values, **values}):
-        yield state.values
+    with temporarily(modes, substitutes={**modes.substitutes, **values}):
+        yield modes.substitutes

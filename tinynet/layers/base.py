@@ -19,7 +19,8 @@ import numpy as np
 from .. import ops, regularizers, tree
 from ..configs.configurable import Configurable, plain_arguments
 from ..configs.lookup import automatic_name
-from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx, no_grad, state
+from ..engine.bind import modes, no_grad
+from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
 from ..engine.variable import stateless
 from .module import Module
 from .symbolic import (
@@ -246,10 +247,10 @@ class Layer(Module, Configurable):
             for output in tree.flatten(outputs):
                 batch_size = max(output.shape[0], 1) if output.ndim else 1
                 self.add_loss(self.activity_regularizer(output) / batch_size)
-        if state.recording is not None:
-            state.recording.watch(self)
+        if modes.recorder is not None:
+            modes.recorder.watch(self)
             if isinstance(outputs, Tensor):
-                state.recording.label(outputs, self.name)
+                modes.recorder.label(outputs, self.name)
         return outputs
 
     def _to_tensor(self, x: Any) -> Tensor:

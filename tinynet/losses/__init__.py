@@ -4,6 +4,7 @@ A loss function returns one value per sample; a loss object reduces the values t
 training minimizes. Read next: `base.py`.
 """
 
+from ..public import only_public
 from .base import Loss as Loss, LossFunction as LossFunction
 from .functions import (
     binary_crossentropy as binary_crossentropy,
@@ -28,3 +29,5 @@ from .objects import (
     MeanSquaredLogarithmicError as MeanSquaredLogarithmicError,
     SparseCategoricalCrossentropy as SparseCategoricalCrossentropy,
 )
+
+only_public(__name__)

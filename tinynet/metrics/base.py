@@ -15,7 +15,8 @@ from .. import initializers, ops, tree
 from ..configs.configurable import Configurable, FunctionObject
 from ..configs.lookup import automatic_name
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object
-from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx, no_grad
+from ..engine.bind import no_grad
+from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
 from ..engine.variable import Variable
 from ..losses.base import Loss, align_ranks, align_weights
 from ..losses.lookup import FUNCTIONS

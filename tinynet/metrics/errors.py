@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from .. import losses, ops
-from ..engine.tensor import Tensor, no_grad
+from ..engine.bind import no_grad
+from ..engine.tensor import Tensor
 from ..losses.base import same_shapes
 from .base import Mean, MeanMetricWrapper, Metric
 

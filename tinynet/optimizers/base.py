@@ -23,7 +23,8 @@ import numpy as np
 from .. import ops
 from ..configs.configurable import Configurable, with_parameters
 from ..configs.lookup import automatic_name
-from ..engine.tensor import Tensor, no_grad, wrap
+from ..engine.bind import no_grad
+from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable
 from .groups import ParameterGroup, Slots as Slots
 from .schedules import LearningRateSchedule, deserialize, serialize

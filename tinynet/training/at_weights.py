@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..engine.bind import no_grad
 from ..engine.gradcheck import check_grads
-from ..engine.tensor import Tensor, no_grad, wrap
+from ..engine.tensor import Tensor, wrap
 from ..engine.variable import stateless
 from ..layers.symbolic import within
 from .data import Dataset

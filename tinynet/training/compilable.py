@@ -12,8 +12,9 @@ from typing import Any
 
 from .. import ops, optimizers, tree
 from ..engine.autodiff import gradients
+from ..engine.bind import no_grad
 from ..engine.temporarily import temporarily
-from ..engine.tensor import Tensor, no_grad, wrap
+from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable, stateless, structure
 from ..layers.base import Layer
 from .compiled import StepCache

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from .. import losses, metrics, ops, tree
-from ..engine.tensor import Tensor, no_grad
+from ..engine.bind import no_grad
+from ..engine.tensor import Tensor
 from ..engine.variable import Variable
 from ..losses.lookup import resolve as resolve_loss
 from ..metrics.lookup import resolve as resolve_metric

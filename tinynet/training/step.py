@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from .. import ops
 from ..compiler.record import label, section, short_name
-from ..engine.tensor import Tensor, grad_mode, wrap
+from ..engine.bind import grad_mode
+from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Memory, Variable, stateless
 from ..layers.symbolic import within
 from ..optimizers.base import ParameterGroup

@@ -22,6 +22,7 @@ from ..tensor import Operand, Rule, Tensor, as_dtype, as_tensor, floatx, wrap
 
 Unary = Callable[[Any], Tensor]
 Binary = Callable[[Any, Any], Tensor]
+ELEMENTWISE = "\n\n    Elementwise; shapes broadcast as NumPy's do."
 
 # -- of one tensor ----------------------------------------------------------------------------
 
@@ -47,12 +48,13 @@ def unary(
         x = as_tensor(x)
         return bind(record, to_floating(x) if floating else x)
 
-    return _named(function, record.name, does)
+    return named(function, record.name, does + ELEMENTWISE)
 
 
-def _named(function: Any, name: str, does: str) -> Any:
+def named(function: Any, name: str, doc: str) -> Any:
+    """Return `function` with a name and a docstring."""
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{does}\n\n    Elementwise; shapes broadcast as NumPy's do."
+    function.__doc__ = doc
     return function
 
 
@@ -61,31 +63,21 @@ def to_floating(x: Tensor) -> Tensor:
     return x if x.data.dtype.kind == "f" else cast(x, floatx())
 
 
-POSITIVE = (0.3, 3.0)
 KINKED = Case(1, apart=True)
+POSITIVE = Case(1, domains=((0.3, 3.0),))
 
 negative = unary(np.negative, "Return -x.", lambda ct, y, x: -ct, linear=True, floating=False)
 square = unary(np.square, "Return x * x.", lambda ct, y, x: ct * (x * 2.0), floating=False)
 exp = unary(np.exp, "Return e ** x.", lambda ct, y, x: ct * y)
 expm1 = unary(np.expm1, "Return e ** x - 1.", lambda ct, y, x: ct * (y + 1.0))
-log = unary(
-    np.log,
-    "Return the natural logarithm.",
-    lambda ct, y, x: ct / x,
-    case=Case(1, domains=(POSITIVE,)),
-)
+log = unary(np.log, "Return the natural logarithm.", lambda ct, y, x: ct / x, case=POSITIVE)
 log1p = unary(
     np.log1p,
     "Return log(1 + x).",
     lambda ct, y, x: ct / (1.0 + x),
     case=Case(1, domains=((-0.5, 2.0),)),
 )
-sqrt = unary(
-    np.sqrt,
-    "Return the square root.",
-    lambda ct, y, x: 0.5 * ct / y,
-    case=Case(1, domains=(POSITIVE,)),
-)
+sqrt = unary(np.sqrt, "Return the square root.", lambda ct, y, x: 0.5 * ct / y, case=POSITIVE)
 sin = unary(np.sin, "Return the sine of radians.", lambda ct, y, x: ct * cos(x))
 cos: Unary = unary(np.cos, "Return the cosine of radians.", lambda ct, y, x: -ct * sin(x))
 tanh = unary(np.tanh, "Return the hyperbolic tangent.", lambda ct, y, x: ct * (1.0 - y * y))
@@ -199,7 +191,7 @@ def binary(
             x1, x2 = to_floating(x1), to_floating(x2)
         return bind(record, x1, x2)
 
-    return _named(function, record.name, does)
+    return named(function, record.name, does + ELEMENTWISE)
 
 
 def alike(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
@@ -229,17 +221,14 @@ subtract = binary(
     np.subtract, "Return x1 - x2.", lambda ct, y, x1, x2: ct, lambda ct, y, x1, x2: -ct, linear=True
 )
 multiply = binary(
-    np.multiply,
-    "Return x1 * x2.",
-    lambda ct, y, x1, x2: ct * x2,
-    lambda ct, y, x1, x2: ct * x1,
+    np.multiply, "Return x1 * x2.", lambda ct, y, x1, x2: ct * x2, lambda ct, y, x1, x2: ct * x1
 )
 divide = binary(
     np.divide,
     "Return x1 / x2.",
     lambda ct, y, x1, x2: ct / x2,
     lambda ct, y, x1, x2: -ct * y / x2,
-    case=Case(2, domains=((-2.0, 2.0), POSITIVE)),
+    case=Case(2, domains=((-2.0, 2.0), (0.3, 3.0))),
     floating=True,
 )
 
@@ -255,7 +244,7 @@ _power: Binary = binary(
     lambda ct, y, x1, x2: ct * x2 * _power(x1, where(_both_zero(x1, x2), 0.0, x2 - 1.0)),
     # For a base of 0 the slope in the exponent is 0, though log 0 is not finite.
     lambda ct, y, x1, x2: ct * y * log(where(equal(x1, 0.0), 1.0, x1)),
-    case=Case(2, domains=(POSITIVE, (-2.0, 2.0))),
+    case=Case(2, domains=((0.3, 3.0), (-2.0, 2.0))),
 )
 
 

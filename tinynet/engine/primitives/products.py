@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..bind import Case, bind, primitive
-from ..tensor import Tensor, as_tensor
-from .elementwise import alike, cast, equal
+from ..tensor import Rule, Tensor, as_tensor
+from .elementwise import alike, cast, equal, named
 from .shapes import axes_of, axis_of, broadcast_to, reshape, swap_last_axes
 
 
@@ -86,53 +86,41 @@ _REDUCTIONS = (
     Case(((2, 3, 2),), {"axis": (0, 2), "keepdims": False}, apart=True),
     Case(((2, 3),), {"axis": (1,), "keepdims": True}, apart=True),
 )
-_sum = primitive(
+
+
+def _reduction(name: str, ufunc: np.ufunc, does: str, rule: Rule, linear: bool = False) -> Any:
+    """Make a reduction by `ufunc` along any axes, and return its function."""
+
+    def impl(x: Any, axis: Any, keepdims: bool) -> Any:
+        return ufunc.reduce(x, axis, keepdims=keepdims)
+
+    record = primitive(name, impl, rule, cases=_REDUCTIONS, linear=linear)
+
+    def function(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+        x = as_tensor(x)
+        return bind(record, x, axis=axes_of(x, axis), keepdims=bool(keepdims))
+
+    return named(function, name, does)
+
+
+sum = _reduction(
     "sum",
-    lambda x, axis, keepdims: np.add.reduce(x, axis, keepdims=keepdims),
+    np.add,
+    "Return the sum along `axis`: an integer, a tuple of them, or None for all axes.",
     lambda ct, y, x, axis, keepdims: broadcast_to(
         ct if axis is None else reshape(ct, reduced(x, axis)), x.shape
     ),
-    cases=_REDUCTIONS,
     linear=True,
 )
-_max = primitive(
-    "max",
-    lambda x, axis, keepdims: np.maximum.reduce(x, axis, keepdims=keepdims),
-    _extreme_rule,
-    cases=_REDUCTIONS,
-)
-_min = primitive(
-    "min",
-    lambda x, axis, keepdims: np.minimum.reduce(x, axis, keepdims=keepdims),
-    _extreme_rule,
-    cases=_REDUCTIONS,
-)
+_MAX = "Return the largest element along `axis`; equal ones share the gradient."
+_MIN = "Return the smallest element along `axis`; equal ones share the gradient."
+max = _reduction("max", np.maximum, _MAX, _extreme_rule)
+min = _reduction("min", np.minimum, _MIN, _extreme_rule)
 _argmax = primitive("argmax", np.argmax, cases=(Case(((2, 3),), {"axis": 1}, apart=True),))
-
-
-def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """Return the sum along `axis`: an integer, a tuple of them, or None for all axes."""
-    x = as_tensor(x)
-    return bind(_sum, x, axis=axes_of(x, axis), keepdims=bool(keepdims))
-
-
-def max(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """Return the largest element along `axis`; equal ones share the gradient."""
-    x = as_tensor(x)
-    return bind(_max, x, axis=axes_of(x, axis), keepdims=bool(keepdims))
-
-
-def min(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """Return the smallest element along `axis`; equal ones share the gradient."""
-    x = as_tensor(x)
-    return bind(_min, x, axis=axes_of(x, axis), keepdims=bool(keepdims))
 
 
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """Return the index along `axis` of the first largest element; None: in the flat tensor."""
     x = as_tensor(x)
     index = bind(_argmax, x, axis=None if axis is None else axis_of(x, axis))
-    if not keepdims:
-        return index
-    ones = range(x.ndim) if axis is None else [axis_of(x, axis)]
-    return reshape(index, tuple(1 if i in ones else n for i, n in enumerate(x.shape)))
+    return reshape(index, reduced(x, axes_of(x, axis))) if keepdims else index
