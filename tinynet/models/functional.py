@@ -38,7 +38,6 @@ class GraphModel(Model):
     outputs = _of_graph("outputs", "The placeholders of the outputs as a list.")
     input_shape = _of_graph("input_shape", "The shape of the input, or a list of shapes.")
     output_shape = _of_graph("output_shape", "The shape of the output, or a list of shapes.")
-    output_names = _of_graph("output_names", "The names of the layers that compute the outputs.")
 
     def _parts(self) -> tuple[list[Any], list[Layer]]:
         """Return the variables among the attributes, and the layers of the graph or stack."""
@@ -47,6 +46,8 @@ class GraphModel(Model):
 
 class Functional(GraphModel):
     """A model of a graph of layer calls: what ``Model(inputs, outputs)`` returns."""
+
+    output_names = _of_graph("output_names", "The names of the layers that compute the outputs.")
 
     def __init__(
         self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True

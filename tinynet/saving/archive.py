@@ -14,11 +14,12 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from ..configs.files import replacing
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object, sharing
 from ..layers.symbolic import within
 from ..training.trainer import Trainer
 from . import weights
-from .files import Budget, allowance, refusing, replacing
+from .files import Budget, allowance, refusing
 
 if TYPE_CHECKING:
     import zipfile

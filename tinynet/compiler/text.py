@@ -1,0 +1,133 @@
+"""Text that every printer needs: unique names, expressions with precedence, numbers, indices.
+
+The NumPy printer, the exporters and the formulas of `explain` write with these. Nothing here reads
+text that was written before: names are given once, and an expression knows its own precedence.
+
+Imports the engine and `program.py`. Read next: `numpy_printer.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from keyword import iskeyword
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..engine.primitives import Slice
+from .program import Program, Var
+
+COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)  # ranks: what binds weakest comes first
+
+INFIX = {
+    "add": ("+", SUM),
+    "subtract": ("-", SUM),
+    "multiply": ("*", PRODUCT),
+    "divide": ("/", PRODUCT),
+    "less": ("<", COMPARISON),
+    "less_equal": ("<=", COMPARISON),
+    "greater": (">", COMPARISON),
+    "greater_equal": (">=", COMPARISON),
+    "equal": ("==", COMPARISON),
+    "not_equal": ("!=", COMPARISON),
+}
+
+
+class Names:
+    """Gives unique identifiers.
+
+    >>> names = Names(["np"])
+    >>> [names.new(wanted) for wanted in ("x", "x", "np", "layer 1/kernel", "lambda", "1st")]
+    ['x', 'x_2', 'np_2', 'layer_1_kernel', 'lambda_2', '_1st']
+    """
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._counts = dict.fromkeys(taken, 1)  # how often each name was asked for
+
+    def new(self, wanted: str) -> str:
+        """Return `wanted` as an identifier that was neither taken nor given before."""
+        name = wanted = re.sub(r"^(?=\d)|\W", "_", wanted, flags=re.ASCII) or "_"
+        while name in self._counts or iskeyword(name):
+            self._counts[wanted] = self._counts.get(wanted, 1) + 1
+            name = f"{wanted}_{self._counts[wanted]}"
+        self._counts[name] = 1
+        return name
+
+
+class Expr(NamedTuple):
+    """An expression: its text, and how strongly it binds, from `COMPARISON` to `ATOM`.
+
+    >>> total = infix("add", Expr("a"), Expr("b"))
+    >>> print(infix("multiply", total, Expr("c")), total.atom, sep="; ")
+    (a + b) * c; (a + b)
+    """
+
+    text: str
+    rank: int = ATOM  # a name, a number without sign, a call, brackets
+
+    def __str__(self) -> str:
+        return self.text
+
+    def within(self, rank: int) -> str:
+        """Return the text, in brackets unless it binds at least as strongly as `rank`."""
+        return self.text if self.rank >= rank else f"({self.text})"
+
+    @property
+    def atom(self) -> str:
+        """The text as something that has methods or an index."""
+        return self.within(ATOM)
+
+
+def infix(name: str, left: Expr, right: Expr, regroup: bool = False) -> Expr:
+    """Return the primitive `name` of two operands, as one of the operators of `INFIX`.
+
+    With `regroup`, ``a + (b + c)`` is ``a + b + c``: the same formula, but other last bits.
+    """
+    sign, rank = INFIX[name]
+    left_rank = rank + (rank == COMPARISON)  # Python chains comparisons
+    right_rank = rank + (not (regroup and sign in "+*"))
+    return Expr(f"{left.within(left_rank)} {sign} {right.within(right_rank)}", rank)
+
+
+def used_once(program: Program) -> set[Var]:
+    """Return the computed variables that one equation reads once, and that are not outputs.
+
+    Their expressions can stand within the one that uses them.
+    """
+    uses = Counter(x for equation in program.equations.values() for x in equation.inputs)
+    outputs = {*program.outputs}
+    return {v for v in program.equations if uses[v] == 1 and v not in outputs}
+
+
+def is_literal(constant: np.ndarray | None) -> bool:
+    """Return whether a constant is a finite number, which source can hold."""
+    return constant is not None and not constant.ndim and bool(np.isfinite(constant))
+
+
+def number_text(number: Any) -> str:
+    """Return the shortest text that NumPy reads as this number, of this dtype, again."""
+    if isinstance(number, np.floating) and not np.isfinite(number):
+        return "np.nan" if np.isnan(number) else "np.inf" if number > 0 else "-np.inf"
+    text = str(number)
+    exact = not isinstance(number, np.floating) or type(number)(float(text)) == number
+    return text if exact else repr(float(number))
+
+
+def index_text(index: tuple[Any, ...]) -> str:
+    """Return a static index as it is written between brackets.
+
+    >>> index_text((0, ..., None, Slice(1, None, None), Slice(None, None, -1)))
+    '0, ..., None, 1:, ::-1'
+    """
+    return ", ".join(_slice_text(i) if isinstance(i, Slice) else _item_text(i) for i in index)
+
+
+def _slice_text(i: Slice) -> str:
+    parts = ["" if n is None else str(n) for n in i]
+    return ":".join(parts[:2] if i.step is None else parts)
+
+
+def _item_text(i: Any) -> str:
+    return "..." if i is Ellipsis else str(i)
