@@ -1,11 +1,11 @@
-"""Benchmarks: what tinynet costs beside what people would use instead, and beside the limit.
+"""Benchmarks: tinynet compared with other libraries, with NumPy by hand, and with lower limits.
 
-    python -m benchmarks              # everything; --help says how to ask for less
-    python -m benchmarks compare OLD.json NEW.json
-    python -m benchmarks readme FILE.json
-    python -m benchmarks small        # for those who work on the source
+    python -m benchmarks              # measure everything; --help lists the options
+    python -m benchmarks compare OLD.json NEW.json  # print what became slower
+    python -m benchmarks readme FILE.json           # write the README's tables
+    python -m benchmarks small        # time single functions, for work on the source
 
-`works.py` says what is measured, `contestants/` with what, `harness.py` how; `worker.py` is the
-process that each contestant has to itself; `results.py` is the file of results, `report.py` and
-`plots.py` show it, `compare.py` compares two. Nothing here is part of the package.
+`works.py` defines the workloads, `contestants/` the programs, `harness.py` the method. `worker.py`
+is the process in which a contestant runs. `results.py` defines the results file, `report.py` and
+`plots.py` show it, `compare.py` compares two of them. Nothing here is part of the package.
 """

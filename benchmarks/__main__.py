@@ -1,4 +1,4 @@
-"""The command; `python -m benchmarks --help` and the package's docstring tell its use."""
+"""The command line; `python -m benchmarks --help` prints how to use it. Read next: `harness.py`."""
 
 from __future__ import annotations
 
@@ -21,20 +21,28 @@ FEWER = {"cold": 3, "import": 3, "memory": 1, "size": 1, **dict.fromkeys(SWEEPS,
 
 
 def options_of(arguments: list[str]) -> argparse.Namespace:
-    """Return the options of a run, complete."""
+    """Parse and check the options of a run."""
     parser = argparse.ArgumentParser(
         "python -m benchmarks", description=usage, formatter_class=argparse.RawTextHelpFormatter
     )
     known = ", ".join(CONTESTANTS)
-    parser.add_argument("--quick", action="store_true", help="in less than a minute")
     parser.add_argument(
-        "--works", nargs="+", metavar="WORK", help="names, groups, or sizes:rows:batch"
+        "--quick", action="store_true", help="fewer works and rounds: less than a minute"
     )
-    parser.add_argument("--contestants", nargs="+", metavar="NAME", help=f"of {known}")
-    parser.add_argument("--rounds", type=int, help="of every work; else 5, fewer where it is long")
-    parser.add_argument("--threads", type=int, default=results.processors())
-    parser.add_argument("--limit", type=float, default=90.0, help="seconds, for a single answer")
-    parser.add_argument("--out", type=Path, help="a folder for results.json, .md and pictures")
+    parser.add_argument(
+        "--works", nargs="+", metavar="WORK", help="names or groups of works, or sizes:rows:batch"
+    )
+    parser.add_argument("--contestants", nargs="+", metavar="NAME", help=f"some of {known}")
+    parser.add_argument(
+        "--rounds", type=int, help="rounds of each work; default 5, fewer for long ones"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=results.processors(), help="threads of each contestant"
+    )
+    parser.add_argument("--limit", type=float, default=90.0, help="seconds for one answer")
+    parser.add_argument(
+        "--out", type=Path, help="the folder for results.json, results.md and figures"
+    )
     options = parser.parse_args(arguments)
     try:
         chosen = works_named(options.works or [*(QUICK if options.quick else WORKS)])
@@ -43,22 +51,22 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
     options.works = chosen
     unknown = [name for name in options.contestants or [] if name not in CONTESTANTS]
     if unknown:
-        parser.error(f"Contestants are {known}. Received: {', '.join(unknown)}")
+        parser.error(f"--contestants takes names of {known}. Received: {', '.join(unknown)}")
     for name in ("rounds", "threads"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
-            parser.error(f"--{name} should be 1 or more. Received: {getattr(options, name)}")
+            parser.error(f"--{name} must be 1 or more. Received: {getattr(options, name)}")
     if not 0 < options.limit <= threading.TIMEOUT_MAX:
-        parser.error(f"--limit should be seconds, more than 0. Received: {options.limit:g}")
+        parser.error(f"--limit must be a number of seconds above 0. Received: {options.limit:g}")
     if options.out:
-        try:  # before it is measured for minutes
+        try:  # fail before minutes of measuring
             options.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            parser.error(f"--out should be a folder. Received: {options.out}, {error.strerror}")
+            parser.error(f"--out must be a folder. Received: {options.out}, {error.strerror}")
     return options
 
 
 def contestants_of(options: argparse.Namespace) -> dict[str, Contestant]:
-    """Return the contestants asked for; without a wish, all, or the quick ones."""
+    """Return the contestants in the options: by default all, or with --quick those not slow."""
     return {
         name: contestant
         for name, contestant in CONTESTANTS.items()
@@ -71,7 +79,7 @@ def contestants_of(options: argparse.Namespace) -> dict[str, Contestant]:
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Run what is asked for, tell of each work when it is done, and return the run."""
+    """Measure the works in the options, print the results of each work, and return the run."""
     contestants = contestants_of(options)
     rounds = options.rounds or (2 if options.quick else 5)
     seconds = 0.04 if options.quick else 0.1
@@ -80,7 +88,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     works = {name: described(work) for name, work in options.works.items()}
     date, start = results.now(), time.perf_counter()
 
-    def tell(name: str, found: list[results.Result], control: dict[str, Any]) -> None:
+    def show(name: str, found: list[results.Result], control: dict[str, Any]) -> None:
         rows = [dataclasses.asdict(result) for result in found]
         print(report.text(name, works[name], rows, labels))
         if warning := report.disturbed(control):
@@ -94,7 +102,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             return options.rounds
         return min(rounds, fewer.get(work.kind, fewer.get(work.group, rounds)))
 
-    found, control = run(options.works, contestants, settings, tell, rounds_of=rounds_of)
+    found, control = run(options.works, contestants, settings, show, rounds_of=rounds_of)
     modules = dict.fromkeys(name for c in contestants.values() for name in ("numpy", *c.needs))
     return {
         "schema": results.VERSION,
@@ -113,7 +121,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def described(work: Work) -> dict[str, Any]:
-    """Return a work as the file of results has it."""
+    """Return a work as a record of the results file."""
     return {
         **work._asdict(),
         "sizes": [*work.sizes],
@@ -122,7 +130,7 @@ def described(work: Work) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Do what is asked; return 1 if something became slower."""
+    """Run the command; return its exit code, 1 if `compare` finds that tinynet became slower."""
     if arguments[:1] == ["compare"]:
         return comparison(arguments[1:])
     if arguments[:1] == ["small"]:
@@ -133,15 +141,15 @@ def main(arguments: list[str]) -> int:
     options = options_of(arguments)
     measured = measure(options)
     print(report.header(measured))
-    print(report.disturbed(measured["control"]) or "The machine was quiet.")
+    print(report.disturbed(measured["control"]) or "The machine was quiet during all rounds.")
     if options.out:
         results.save(measured, options.out / "results.json")
         (options.out / "results.md").write_text(report.markdown(measured), encoding="utf-8")
         try:
             plots.draw(measured, options.out)
         except ImportError:
-            print("No pictures: they are drawn with matplotlib.")
-        print(f"Written to {options.out}, in {measured['seconds']:.0f} s.")
+            print("No figures: matplotlib is not installed.")
+        print(f"Wrote {options.out} after {measured['seconds']:.0f} s.")
     return 0
 
 
@@ -150,19 +158,28 @@ def comparison(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser("python -m benchmarks compare")
     parser.add_argument("old")
     parser.add_argument("new")
-    parser.add_argument("--tolerance", type=float, default=1.15, help="a factor, else 1.15")
-    parser.add_argument("--contestants", nargs="+", metavar="NAME", help="else those of tinynet")
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=1.15,
+        help="the factor above which a change counts; default 1.15",
+    )
+    parser.add_argument(
+        "--contestants", nargs="+", metavar="NAME", help="default: tinynet, tinynet-eager"
+    )
     options = parser.parse_args(arguments)
     if not options.tolerance >= 1:
-        parser.error(f"--tolerance should be 1 or more. Received: {options.tolerance:g}")
+        parser.error(f"--tolerance must be 1 or more. Received: {options.tolerance:g}")
     old, new = (loaded(parser, path) for path in (options.old, options.new))
     known = {**old["contestants"], **new["contestants"]}
     unknown = [name for name in options.contestants or [] if name not in known]
     if unknown:
-        parser.error(f"Contestants are {', '.join(known)}. Received: {', '.join(unknown)}")
+        parser.error(
+            f"--contestants takes names of {', '.join(known)}. Received: {', '.join(unknown)}"
+        )
     found = compare.changes(old, new)
     for difference in compare.comparable(old, new):
-        print(f"different: {difference}")
+        print(f"differs: {difference}")
     for when, measured in (("old", old), ("new", new)):
         if warning := report.disturbed(measured["control"]):
             print(f"{when}: {warning}")
@@ -174,14 +191,16 @@ def comparison(arguments: list[str]) -> int:
 def readme(arguments: list[str]) -> int:
     """Write the README's tables from a run."""
     parser = argparse.ArgumentParser("python -m benchmarks readme")
-    parser.add_argument("run", nargs="?", default=COMMITTED, help="a file, else the committed one")
+    parser.add_argument(
+        "run", nargs="?", default=COMMITTED, help="a results.json; default the committed one"
+    )
     found = loaded(parser, parser.parse_args(arguments).run)
     report.write_readme(found, HERE.parent / "README.md")
     return 0
 
 
 def loaded(parser: argparse.ArgumentParser, path: str | Path) -> dict[str, Any]:
-    """Return a run from its file; end with a message where there is none."""
+    """Load a run; end the program with a message if the file is missing or malformed."""
     try:
         return results.load(path)
     except (OSError, ValueError) as error:

@@ -1,7 +1,7 @@
-"""What has become slower from one run to another.
+"""Find what became slower between two runs.
 
-Ratios to the loop by hand are compared, as that loop does not change when tinynet does, and another
-day on another machine does not look like progress; without a ratio, the best.
+It compares the ratios to NumPy by hand, because those do not depend on the machine. Results without
+a ratio are compared by their best times.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _PARTS = ("machine", "versions", "settings")
 
 
 class Change(NamedTuple):
-    """A result then and now; the factor is infinite for what is no longer measured."""
+    """A result in both runs; the factor is infinite if the contestant failed in the new run."""
 
     work: str
     contestant: str
@@ -23,7 +23,7 @@ class Change(NamedTuple):
 
 
 def changes(old: Run, new: Run) -> list[Change]:
-    """Return the changes of all that was measured then and asked for now, the worst first."""
+    """Return the changes of all results that both runs contain, the largest factor first."""
     then = {(r["work"], r["contestant"]): r for r in old["results"] if r["status"] == "ok"}
     found = []
     for now in new["results"]:
@@ -42,12 +42,12 @@ def changes(old: Run, new: Run) -> list[Change]:
 
 
 def regressions(found: list[Change], tolerance: float, contestants: list[str]) -> list[Change]:
-    """Return the changes of these contestants for the worse, by more than a factor."""
+    """Return the changes of these contestants whose factor is above `tolerance`."""
     return [c for c in found if c.contestant in contestants and c.factor > tolerance]
 
 
 def comparable(old: Run, new: Run) -> list[str]:
-    """Return what else is different between two runs, and may be the cause."""
+    """Return the other differences between two runs: machine, versions, settings, works."""
     shared = [name for name in old["works"] if name in new["works"]]
     then, now = _facts(old, shared), _facts(new, shared)
     return [
@@ -63,7 +63,7 @@ def _facts(run: Run, works: list[str]) -> dict[str, Any]:
 
 
 def text(found: list[Change], tolerance: float) -> str:
-    """Return what changed by more than a factor, one way or the other."""
-    told = [c for c in found if not 1 / tolerance <= c.factor <= tolerance]
-    lines = [f"{c.factor:8.2f}  {c.work:22}{c.contestant:18}{c.note}" for c in told]
-    return "\n".join(lines or [f"No change beyond a factor of {tolerance:g}."])
+    """Return the changes by more than a factor of `tolerance`, in either direction, as text."""
+    large = [c for c in found if not 1 / tolerance <= c.factor <= tolerance]
+    lines = [f"{c.factor:8.2f}  {c.work:22}{c.contestant:18}{c.note}" for c in large]
+    return "\n".join(lines or [f"No change by more than a factor of {tolerance:g}."])

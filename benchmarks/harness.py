@@ -1,13 +1,14 @@
-"""How it is measured: every contestant in a process of its own, in turn, and none without proof.
+"""The method: each contestant runs in its own process and is timed only if its numbers are right.
 
-For a work, each contestant first trains a few epochs on the same batches from the same weights. Its
-losses (or outputs) must be those of the loop by hand in float64, else its time does not count. Then
-they are timed in rounds, each in turn, the others halted, with shuffling as in daily life. A ratio
-is the median over rounds of one time by another of the same round: what slows a whole round slows
-both. A control, always the same work, tells before and after each round whether the machine is
-disturbed; a round waits for a quiet one, a while, and ratios and medians leave disturbed rounds out
-if there are enough others.
-Read next: `results.py`.
+For each work, every contestant first trains a few epochs on the same batches from the same initial
+weights. Only contestants that reach the losses (or outputs) of NumPy by hand in float64 are timed.
+Timing goes in rounds: the contestants run one after the other, with shuffling, while all other
+processes are suspended. A ratio is the median over rounds of two times of the same round, so that a
+disturbance of a whole round cancels. A control, always the same computation, runs before and after
+each round and shows whether the machine is quiet. A round waits for a limited time until it is.
+Medians and ratios leave disturbed rounds out if enough quiet rounds remain.
+
+Read next: `worker.py`, then `results.py`.
 """
 
 from __future__ import annotations
@@ -34,18 +35,18 @@ from .contestants import BASE, Contestant, by_hand
 from .results import ContestantError, Result, installed_bytes, processors
 from .works import FRESH, Work, columns
 
-TOLERANCE = 1e-4  # relative, of the loss of each epoch, or of outputs
-DISTURBED = 1.25  # times the best control
-FEWEST = 3  # quiet rounds, for others to be left out
-PAUSE = 0.2  # seconds, to wait for a quiet machine
+TOLERANCE = 1e-4  # largest relative error of the loss of an epoch, or of an output
+DISTURBED = 1.25  # a reading of the control above this multiple of the best one
+FEWEST = 3  # quiet rounds from which on disturbed rounds are left out
+PAUSE = 0.2  # seconds between two looks at a machine that is not quiet
 PROJECT = Path(__file__).parent.parent
 
 
 class Settings(NamedTuple):
-    """How long and how often.
+    """The number of rounds, the seconds of each turn, and the number of threads.
 
-    Rounds, seconds for each turn, threads, the limit of one answer, and how often a round waits
-    for a quiet machine.
+    `limit` is the longest time for one answer, in seconds. `patience` is how many times a round
+    waits for a quiet machine.
     """
 
     rounds: int = 5
@@ -56,10 +57,10 @@ class Settings(NamedTuple):
 
 
 class Worker:
-    """A contestant's process, seen from outside."""
+    """A contestant's process."""
 
     def __init__(self, contestant: Contestant, settings: Settings) -> None:
-        """Start it."""
+        """Start the process."""
         given = {
             "module": contestant.module,
             "needs": contestant.needs,
@@ -79,12 +80,12 @@ class Worker:
         )
 
     def ask(self, do: str, **request: Any) -> dict[str, Any]:
-        """Return the answer to a request.
+        """Send a request and return the answer.
 
         Raises
         ------
         ContestantError
-            For an error on the other side, a process that died, and one that took too long.
+            If the process reports an error, dies, or does not answer within the limit.
         """
         clock = threading.Timer(self.settings.limit, self.process.kill)
         clock.start()
@@ -99,7 +100,7 @@ class Worker:
         if not line:
             code = self.process.wait()
             if late:
-                raise ContestantError("late", f"gave no answer within {self.settings.limit:g} s")
+                raise ContestantError("late", f"no answer within {self.settings.limit:g} s")
             raise ContestantError("crashed", self.last_words() or f"ended with code {code}")
         self.signal("SIGSTOP")
         answer = json.loads(line)
@@ -108,56 +109,56 @@ class Worker:
         return answer
 
     def signal(self, name: str) -> None:
-        """Halt the process or let it go on, where the system can.
+        """Suspend or resume the process, if the system can.
 
-        Threads that wait for work may do so by spinning; between its turns a contestant is halted.
+        Idle threads may spin, so a contestant is suspended between its turns.
         """
         if hasattr(signal, name):
             self.process.send_signal(getattr(signal, name))
 
     def last_words(self) -> str:
-        """Return the last line of what it wrote to the error stream."""
+        """Return the last line that the process wrote to its error stream."""
         self.errors.seek(0)
         lines = self.errors.read().strip().splitlines()
         return lines[-1].strip() if lines else ""
 
     def stop(self) -> None:
-        """End it."""
+        """End the process."""
         self.process.kill()
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout, self.errors):
-            with contextlib.suppress(BrokenPipeError):  # what it was too late to read
+            with contextlib.suppress(BrokenPipeError):  # requests that it never read
                 stream.close()
 
 
 def environment(contestant: Contestant, threads: int) -> dict[str, str]:
-    """Return the environment of a contestant's process, where the number of threads is said."""
+    """Return the environment variables of a contestant's process, with the number of threads."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-    said = dict.fromkeys(names, str(threads))
-    return {**os.environ, **said, "PYTHONDONTWRITEBYTECODE": "", **contestant.environment}
+    counts = dict.fromkeys(names, str(threads))
+    return {**os.environ, **counts, "PYTHONDONTWRITEBYTECODE": "", **contestant.environment}
 
 
 class Team:
-    """The workers that are alive, by contestant; one that failed is begun anew when asked again."""
+    """The running workers by contestant; one that failed is restarted at the next request."""
 
     def __init__(self, contestants: dict[str, Contestant], settings: Settings) -> None:
-        """Start no process yet."""
+        """Start the control's process only."""
         self.contestants, self.settings = contestants, settings
         self.workers: dict[str, Worker] = {}
         self.control_worker = Worker(Contestant("control", ""), settings)
 
     def start(self, names: list[str]) -> None:
-        """Start the processes that are not there, and let them import at the same time."""
+        """Start the processes that do not run yet; they import their libraries in parallel."""
 
         def start(name: str) -> None:
-            with contextlib.suppress(ContestantError):  # it fails again when it is to work
+            with contextlib.suppress(ContestantError):  # the next request reports it
                 self.ask(name, "imports")
 
         with ThreadPoolExecutor(self.settings.threads) as pool:
             list(pool.map(start, set(names) - set(self.workers)))
 
     def ask(self, name: str, do: str, **request: Any) -> dict[str, Any]:
-        """Return a contestant's answer; end its process if there is none."""
+        """Return a contestant's answer; end its process if it fails."""
         if name not in self.workers:
             self.workers[name] = Worker(self.contestants[name], self.settings)
         try:
@@ -167,7 +168,7 @@ class Team:
             raise
 
     def ask_fresh(self, name: str, do: str, **request: Any) -> tuple[dict[str, Any], float]:
-        """Return the answer of a new process, and the seconds since it was started."""
+        """Return the answer of a new process, and the seconds from its start to the answer."""
         worker = Worker(self.contestants[name], self.settings)
         try:
             return worker.ask(do, **request), time.perf_counter() - worker.started
@@ -175,7 +176,7 @@ class Team:
             worker.stop()
 
     def control(self) -> float:
-        """Return the seconds of the control."""
+        """Run the control and return its seconds."""
         return self.control_worker.ask("control")["seconds"]
 
     def stop(self) -> None:
@@ -185,7 +186,7 @@ class Team:
 
 
 def expected(work: Work) -> dict[str, list[Any]]:
-    """Return what the loop by hand finds in float64: losses of epochs, or outputs."""
+    """Return the reference: the losses per epoch, or the outputs, of NumPy by hand in float64."""
     if work.kind == "predict":
         x, _ = columns(work, "float64")
         return {"outputs": by_hand.predict(work, "float64")(x).tolist()}
@@ -193,9 +194,9 @@ def expected(work: Work) -> dict[str, list[Any]]:
 
 
 def error_of(answer: dict[str, Any], reference: dict[str, list[Any]]) -> float:
-    """Return the largest error of losses, relative, or of outputs, relative to the largest.
+    """Return the largest relative error of the losses, or of the outputs (relative to the largest).
 
-    It is infinite where the numbers are not as many as they should be, or are no numbers.
+    It is infinite if the shapes differ or a number is not finite.
     """
     ((key, values),) = reference.items()
     found, right = np.asarray(answer[key], float), np.asarray(values, float)
@@ -206,18 +207,18 @@ def error_of(answer: dict[str, Any], reference: dict[str, list[Any]]) -> float:
 
 
 class Control:
-    """A work that is always the same, timed before and after each round: is the machine quiet?"""
+    """Times a fixed computation before and after each round to see whether the machine is quiet."""
 
     def __init__(self, read: Callable[[], float], patience: int) -> None:
-        """Keep how its seconds are read, and how often again where they are too many."""
+        """`read` runs the computation; it is repeated up to `patience` times before a round."""
         self.read, self.patience = read, patience
         self.log: dict[str, list[tuple[float, float]]] = {}
 
     def watch(self, name: str, rounds: Iterator[Callable[[], None]]) -> None:
-        """Do the rounds of a work, each when the machine is quiet, or patience at its end."""
+        """Run the rounds of a work, each when the machine is quiet or patience is exhausted."""
         readings = self.log.setdefault(name, [])
         after = None
-        for turn in rounds:  # the first comes when all have made ready
+        for turn in rounds:  # the first is yielded when all contestants are prepared
             before = self._settled(self.read() if after is None else after)
             turn()
             after = self.read()
@@ -225,23 +226,23 @@ class Control:
 
     def _settled(self, reading: float) -> float:
         for _ in range(self.patience):
-            if reading <= self._most(reading):
+            if reading <= self._threshold(reading):
                 break
             time.sleep(PAUSE)
             reading = self.read()
         return reading
 
-    def _most(self, *more: float) -> float:
-        """Return what is not more than a quiet machine takes, by the best of all readings."""
+    def _threshold(self, *more: float) -> float:
+        """Return the largest reading that counts as quiet: a multiple of the best reading."""
         known = itertools.chain(more, *itertools.chain(*self.log.values()))
         return DISTURBED * min(known, default=0)
 
     def quiet(self, name: str) -> list[bool]:
-        """Return for each round of a work whether the machine was quiet before it and after it."""
-        return [max(pair) <= self._most() for pair in self.log[name]]
+        """Return for each round of a work whether the machine was quiet before and after."""
+        return [max(pair) <= self._threshold() for pair in self.log[name]]
 
-    def heard(self, works: Sequence[str]) -> dict[str, Any]:
-        """Return what it says of works: how many rounds there were, and how many disturbed."""
+    def summary(self, works: Sequence[str]) -> dict[str, Any]:
+        """Return the readings during these works, and how many of their rounds were disturbed."""
         rounds = [quiet for name in works for quiet in self.quiet(name)]
         return {
             "threshold": DISTURBED,
@@ -255,34 +256,34 @@ def run(
     works: dict[str, Work],
     contestants: dict[str, Contestant],
     settings: Settings,
-    tell: Callable[[str, list[Result], dict[str, Any]], None] = lambda *_: None,
+    on_work_end: Callable[[str, list[Result], dict[str, Any]], None] = lambda *_: None,
     control: Callable[[], float] | None = None,
     rounds_of: Callable[[Work], int] | None = None,
 ) -> tuple[list[Result], dict[str, Any]]:
-    """Measure all; return the results of each contestant at each work, and what the control says.
+    """Measure all works; return each contestant's result at each work, and the control's summary.
 
-    `tell` hears of each work when it is done: its name, its results, what its control says.
+    After each work, `on_work_end` is called with its name, its results and its control's summary.
     """
     team = Team({n: c for n, c in contestants.items() if not c.missing()}, settings)
     watch = Control(control or team.control, settings.patience)
     results: dict[str, list[Result]] = {}
     try:
         for name, work in works.items():
-            found = results[name] = [_entered(name, work, n, c) for n, c in contestants.items()]
+            found = results[name] = [_entry(name, work, n, c) for n, c in contestants.items()]
             asked = [result for result in found if result.status == "ok"]
             rounds = rounds_of(work) if rounds_of else settings.rounds
             watch.watch(name, _measured(team, work, asked, settings, rounds))
             summarize(found, watch.quiet(name))
-            tell(name, found, watch.heard([name]))
-        for name, found in results.items():  # what was quiet is known when all has been heard
+            on_work_end(name, found, watch.summary([name]))
+        for name, found in results.items():  # the best reading is known only now
             summarize(found, watch.quiet(name))
     finally:
         team.stop()
-    return [result for found in results.values() for result in found], watch.heard([*works])
+    return [result for found in results.values() for result in found], watch.summary([*works])
 
 
-def _entered(name: str, work: Work, contestant: str, who: Contestant) -> Result:
-    """Return a contestant's result at a work before it begins: will it take part?"""
+def _entry(name: str, work: Work, contestant: str, who: Contestant) -> Result:
+    """Return a contestant's empty result at a work, or why it does not take part."""
     if missing := who.missing():
         return Result(name, contestant, "missing", f"needs {', '.join(missing)}")
     note = who.why_not(work)
@@ -292,8 +293,8 @@ def _entered(name: str, work: Work, contestant: str, who: Contestant) -> Result:
 def _measured(
     team: Team, work: Work, asked: list[Result], settings: Settings, rounds: int
 ) -> Iterator[Callable[[], None]]:
-    """Yield the rounds of a work; its results are added to when they are done."""
-    if work.kind == "size":  # no matter of time
+    """Yield the rounds of a work; running a round adds to the results."""
+    if work.kind == "size":  # nothing to time
         for result in asked:
             with result.or_failed():
                 size = installed_bytes(team.contestants[result.contestant].needs)
@@ -307,11 +308,11 @@ def _measured(
 def _warm(
     team: Team, work: Work, asked: list[Result], settings: Settings, rounds: int
 ) -> Iterator[Callable[[], None]]:
-    """Make all ready for a work, check them, and yield the rounds."""
+    """Prepare and check all contestants for a work, and yield its rounds."""
     reference = expected(work)
 
     team.start([result.contestant for result in asked])
-    for result in asked:  # one by one: two libraries that use all cores take much longer together
+    for result in asked:  # one by one: two libraries that both use all cores slow each other down
         with result.or_failed():
             answer = team.ask(result.contestant, "prepare", work=work)
             check(result, answer, reference, team)
@@ -332,7 +333,7 @@ def _warm(
 def _fresh(
     team: Team, work: Work, asked: list[Result], rounds: int
 ) -> Iterator[Callable[[], None]]:
-    """Yield the rounds of a work for which every process is new."""
+    """Yield the rounds of a work that needs a new process for each measurement."""
     request = {"do": "imports"} if work.kind == "import" else {"do": "prepare", "work": work}
     reference = {} if work.kind == "import" else expected(work)
 
@@ -347,7 +348,7 @@ def _fresh(
                 amount = {"import": answer.get("seconds"), "cold": seconds}
                 value = amount.get(work.kind, answer["bytes"])
                 if not value:
-                    raise ContestantError("skipped", "this system does not tell")
+                    raise ContestantError("skipped", "the system does not report the peak memory")
                 result.add(best=value, median=value)
 
     yield from [turn] * rounds
@@ -356,7 +357,7 @@ def _fresh(
 def check(
     result: Result, answer: dict[str, Any], reference: dict[str, list[Any]], team: Team
 ) -> None:
-    """Note the loss and its error; what is wrong is not timed."""
+    """Set the result's loss and error; raise a ContestantError if the error is too large."""
     if team.contestants[result.contestant].limit:
         return
     result.loss = answer.get("losses", [None])[-1]
@@ -364,14 +365,14 @@ def check(
     if not result.error <= TOLERANCE:
         (key,) = reference
         raise ContestantError(
-            "wrong", f"{key} are off by {result.error:.1e}, more than {TOLERANCE:g}"
+            "wrong", f"the {key} have a relative error of {result.error:.1e}, above {TOLERANCE:g}"
         )
 
 
 def summarize(found: list[Result], quiet: list[bool]) -> None:
-    """Compute best, median and ratio of a work's results from rounds that count.
+    """Compute best, median and ratio of a work's results.
 
-    All rounds count for the best; only quiet ones for the others, unless these are too few.
+    The best is that of all rounds. Median and ratio use the quiet rounds, or all if too few are.
     """
     base = next((r for r in found if r.contestant == BASE and r.status == "ok"), None)
     for result in found:

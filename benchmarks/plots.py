@@ -1,4 +1,4 @@
-"""A run as pictures: bars for each work, and curves of scaling on logarithmic axes."""
+"""Figures of a run: bars for each work, and scaling curves. Read next: `compare.py`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from .report import Run, groups, number, of_work
 from .works import KINDS, SWEEPS
 
-# Okabe and Ito's colours, which colour-blind people tell apart, for what one looks for first.
+# The colour-blind safe palette of Okabe and Ito, for the contestants of most interest.
 COLOURS = {
     "tinynet": "#D55E00",
     "tinynet-eager": "#E69F00",
@@ -19,12 +19,12 @@ COLOURS = {
     "jax": "#56B4E9",
 }
 OTHER, LIMIT = "#9A9A9A", "#222222"
-LIMITS = {"c": ":", "products": "--"}  # drawn as such, in these styles
-AXES = {"width": "units of a layer", "depth": "hidden layers", "batch": "rows of a batch"}
+LIMITS = {"c": ":", "products": "--"}  # lower limits, drawn in these line styles
+AXES = {"width": "units per layer", "depth": "hidden layers", "batch": "batch size"}
 
 
 def measured(run: Run, work: str) -> dict[str, float]:
-    """Return the best of each contestant that did a work, in the unit of its kind."""
+    """Return the best time or size of each contestant at a work, in the unit of its kind."""
     scale = KINDS[run["works"][work]["kind"]].scale
     found = of_work(run, work)
     ok = {name: found[name] for name in run["contestants"] if name in found}
@@ -32,7 +32,7 @@ def measured(run: Run, work: str) -> dict[str, float]:
 
 
 def bars(run: Run, group: str) -> Any:
-    """Return a figure of a group: one panel for each work, one bar for each contestant."""
+    """Return a bar chart of a group: a panel for each work, a bar for each contestant."""
     from matplotlib.figure import Figure
 
     works = groups(run)[group]
@@ -48,7 +48,7 @@ def bars(run: Run, group: str) -> Any:
         ax.bar_label(shown_bars, labels, padding=2, fontsize=7)
         ax.set(title=work, xlabel=KINDS[run["works"][work]["kind"]].unit)
         ax.xaxis.set_minor_formatter("")
-        # Bars on such an axis begin somewhere: here at a power of ten. At the end is room.
+        # Bars on a logarithmic axis start at a power of ten. The labels need room at the end.
         least, most = min(values.values(), default=1), max(values.values(), default=1)
         ax.set_xlim(10 ** math.floor(math.log10(least / 1.5)), most * (most / least) ** 0.3 * 1.5)
         if "numpy" in values:
@@ -61,7 +61,7 @@ def bars(run: Run, group: str) -> Any:
 
 
 def scaling(run: Run) -> Any:
-    """Return a figure with a panel for each sweep, one curve for each contestant."""
+    """Return a figure with a panel for each sweep and a curve for each contestant."""
     from matplotlib.figure import Figure
 
     sweeps = {group: groups(run)[group] for group in SWEEPS if group in groups(run)}
@@ -84,7 +84,7 @@ def scaling(run: Run) -> Any:
         ax.set(xscale="log", yscale="log", xlabel=AXES[group])
         lowest = 0.0
         for label, (x, y) in sorted(ends.items(), key=lambda end: end[1][1]):
-            lowest = max(y, 1.3 * lowest)  # one above the other
+            lowest = max(y, 1.3 * lowest)  # so that labels do not overlap
             ax.text(x, lowest, f"  {label}", fontsize=6, color=OTHER, va="center")
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("µs per step")
@@ -97,7 +97,7 @@ def scaling(run: Run) -> Any:
 
 
 def draw(run: Run, folder: Path) -> list[Path]:
-    """Save all figures of a run; return where."""
+    """Save all figures of a run; return their paths."""
     plain = [group for group in groups(run) if group not in SWEEPS]
     figures = {group.replace(" ", "-"): bars(run, group) for group in plain}
     if len(plain) < len(groups(run)):

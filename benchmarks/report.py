@@ -1,4 +1,4 @@
-"""A run as text, as Markdown, and as the README's section on speed. Read next: `plots.py`."""
+"""A run as text, as Markdown, and as the README's tables. Read next: `plots.py`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MARKS = "<!-- from the committed run: python -m benchmarks readme -->\n", "<!-- 
 
 
 def number(value: float) -> str:
-    """Return three digits, two of small numbers, with separators and no exponent."""
+    """Format with three significant digits, two below 0.1, and thousands separators."""
     if value >= 100:
         return f"{round(value):,}" if value < 1000 else f"{float(f'{value:.3g}'):,.0f}"
     if value < 0.1:
@@ -23,7 +23,7 @@ def number(value: float) -> str:
 
 
 def times_base(ratio: float) -> str:
-    """Return a ratio with two digits after the point where they count."""
+    """Format a ratio; two decimals between 0.1 and 10."""
     return f"{ratio:.2f}" if 0.1 <= ratio < 10 else number(ratio)
 
 
@@ -33,7 +33,7 @@ def of_work(run: Run, work: str) -> dict[str, dict[str, Any]]:
 
 
 def text(name: str, work: dict[str, Any], rows: Iterable[Any], labels: dict[str, str]) -> str:
-    """Return a work's results as text, the quickest first."""
+    """Return a work's results as text, the fastest first."""
     kind = KINDS[work["kind"]]
     head = f"{name}: {kind.meaning}, {kind.unit}"
     if work["kind"] not in ("import", "size"):
@@ -53,16 +53,16 @@ def text(name: str, work: dict[str, Any], rows: Iterable[Any], labels: dict[str,
 
 
 def disturbed(control: dict[str, Any]) -> str:
-    """Return a warning if the machine was disturbed, or nothing."""
+    """Return a warning if rounds were disturbed, else an empty string."""
     if not control["disturbed"]:
         return ""
     return (
-        f"The machine was disturbed: in {control['disturbed']} of {control['rounds']} rounds the "
-        f"control took more than {control['threshold']:g} times its best."
+        f"The machine was not quiet: in {control['disturbed']} of {control['rounds']} rounds the "
+        f"control took more than {control['threshold']:g} times its best time."
     )
 
 
-_BRACKETS = "The best of all rounds; in brackets the median of rounds' ratios to"
+_BRACKETS = "Best of all rounds; in brackets the median over rounds of the ratio to"
 
 
 def table(run: Run, works: list[str]) -> str:
@@ -92,7 +92,7 @@ def _cell(run: Run, work: str, result: dict[str, Any] | None) -> str:
 
 
 def header(run: Run) -> str:
-    """Return when, where and with what it was run."""
+    """Return date, machine, number of threads and versions of a run."""
     machine, versions = run["machine"], run["versions"]
     where = f"{machine['processor']}, {machine['cores']} cores, {machine['memory']}"
     what = ", ".join(f"{name} {version}" for name, version in versions.items())
@@ -101,7 +101,7 @@ def header(run: Run) -> str:
 
 
 def groups(run: Run) -> dict[str, list[str]]:
-    """Return the works of each group."""
+    """Return the names of the works of each group."""
     found: dict[str, list[str]] = {}
     for name, work in run["works"].items():
         found.setdefault(work["group"], []).append(name)
@@ -109,7 +109,7 @@ def groups(run: Run) -> dict[str, list[str]]:
 
 
 def markdown(run: Run) -> str:
-    """Return the whole run."""
+    """Return the whole run as a Markdown page."""
     parts = ["# Benchmarks\n", header(run)]
     if warning := disturbed(run["control"]):
         parts.append(f"**{warning}**\n")
@@ -132,32 +132,32 @@ def _legend(run: Run, works: list[str]) -> str:
 
 
 def readme(run: Run) -> str:
-    """Return the README's section: the networks' table, what else is claimed, and where from."""
-    chosen = {"networks": groups(run).get("networks", []), "daily": daily(run)}
-    parts = [table(run, works) for works in chosen.values() if works]
+    """Return the README's tables: networks, then start-up and memory, then machine and versions."""
+    chosen = groups(run).get("networks", []), startup(run)
+    parts = [table(run, works) for works in chosen if works]
     if warning := disturbed(run["control"]):
         parts.append(warning + "\n")
     return "\n".join([*parts, header(run)])
 
 
-def daily(run: Run) -> list[str]:
-    """Return the works about all but the step, those of them that were run."""
+def startup(run: Run) -> list[str]:
+    """Return the works of the README's second table, as far as they were run."""
     wanted = ("first seed", "predict one", "first model", "import", "installed", "memory, wide")
     return [name for name in wanted if name in run["works"]]
 
 
 def write_readme(run: Run, path: Path) -> None:
-    """Put the section between its marks.
+    """Replace the text between the README's two marks by the tables.
 
     Raises
     ------
     ValueError
-        For a file without the marks.
+        If the file does not contain each mark exactly once.
     """
     before, after = MARKS
     pattern = re.escape(before) + ".*?" + re.escape(after)
     old = path.read_text(encoding="utf-8")
     new, count = re.subn(pattern, lambda _: f"{before}\n{readme(run)}\n{after}", old, flags=re.S)
     if count != 1:
-        raise ValueError(f"{path} should have the marks {before!r} and {after!r}, once each")
+        raise ValueError(f"{path} must contain the marks {before!r} and {after!r} exactly once")
     path.write_text(new, encoding="utf-8")

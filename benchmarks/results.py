@@ -1,7 +1,7 @@
-"""The file of results: what is in it, with which machine, and whether a file is one.
+"""The results file: its schema, how it is checked, written and read, and facts on the machine.
 
-`SCHEMA` is JSON Schema, with a description of every field; `problems` checks what of it is used
-here. Read next: `report.py`.
+`SCHEMA` is a JSON Schema that describes every field. `problems` validates a file against the parts
+of JSON Schema that it uses. Read next: `report.py`.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from typing import Any
 
 VERSION = 1
 STATUSES = {
-    "ok": "measured, and the numbers are right",
-    "missing": "not installed; the note says what",
-    "skipped": "not asked; the note says why",
-    "wrong": "other losses or outputs than the reference",
-    "crashed": "the note is the last line of its error",
-    "late": "no answer within the limit",
+    "ok": "measured, with correct losses or outputs",
+    "missing": "a requirement is not installed; the note names it",
+    "skipped": "not measured; the note says why",
+    "wrong": "losses or outputs differ from the reference",
+    "crashed": "failed; the note is the last line of the error",
+    "late": "no answer within the time limit",
 }
 
 
 class ContestantError(Exception):
-    """A contestant has no time; the status says how that is counted, the note why."""
+    """A contestant cannot be measured; `status` is one of STATUSES, `note` says why."""
 
     def __init__(self, status: str, note: str) -> None:
-        """Keep both."""
+        """Keep status and note."""
         super().__init__(note)
         self.status, self.note = status, note
 
 
 @dataclasses.dataclass
 class Result:
-    """What one contestant did at one work; the fields are those of the file, see `SCHEMA`."""
+    """The result of one contestant at one work; `SCHEMA` describes the fields."""
 
     work: str
     contestant: str
@@ -57,13 +57,13 @@ class Result:
     median_of_rounds: list[float] = dataclasses.field(default_factory=list)
 
     def add(self, best: float, median: float) -> None:
-        """Add a round."""
+        """Add the best and the median time of a round."""
         self.best_of_rounds.append(best)
         self.median_of_rounds.append(median)
 
     @contextlib.contextmanager
     def or_failed(self) -> Iterator[None]:
-        """Note the failure of what is done within."""
+        """Record a ContestantError of the block as this result's status and note."""
         try:
             yield
         except ContestantError as failure:
@@ -98,69 +98,69 @@ SCHEMA = {
     **_object(
         "One run. Times are in seconds, sizes in bytes.",
         schema=_field("integer", "the version of this schema", enum=[VERSION]),
-        date=_field("string", "when the run began, in UTC"),
-        seconds=_field("number", "how long the run took"),
-        machine=_table("processor, cores allowed, memory, system", _field("string", "as text")),
-        versions=_table("of Python, and of the libraries present", _field("string", "its version")),
+        date=_field("string", "when the run started, in UTC"),
+        seconds=_field("number", "duration of the run"),
+        machine=_table("processor, usable cores, memory, system", _field("string", "as text")),
+        versions=_table("of Python and of installed libraries", _field("string", "its version")),
         settings=_object(
-            "how it was run",
-            threads=_field("integer", "that each contestant may use"),
-            rounds=_field("integer", "of a work, at most"),
-            seconds=_field("number", "of one turn of one contestant"),
+            "the settings of the run",
+            threads=_field("integer", "threads that each contestant may use"),
+            rounds=_field("integer", "largest number of rounds of a work"),
+            seconds=_field("number", "seconds of one contestant's turn in a round"),
             limit=_field("number", "seconds, for one answer of a contestant"),
-            patience=_field("integer", "how often a round waits for a quiet machine"),
+            patience=_field("integer", "how many times a round waits for a quiet machine"),
         ),
-        tolerance=_field("number", "the largest error of a loss or output that is right"),
-        base=_field("string", "the contestant that the ratios are to"),
+        tolerance=_field("number", "the largest relative error of a correct loss or output"),
+        base=_field("string", "the contestant that ratios refer to"),
         works=_table(
-            "by name",
+            "works by name",
             _object(
                 "a work: networks have sigmoid hidden layers, a linear output, squared error",
-                group=_field("string", "works that are shown together"),
+                group=_field("string", "group of works that are shown together"),
                 kind=_field("string", "what is measured"),
-                meaning=_field("string", "the same in words"),
-                sizes=_list("units of the layers, inputs first", _field("integer", "units")),
-                rows=_field("integer", "of the data"),
-                batch=_field("integer", "rows of a step"),
-                epochs=_field("integer", "of a whole fit"),
+                meaning=_field("string", "what is measured, in words"),
+                sizes=_list("units of each layer, first the inputs", _field("integer", "units")),
+                rows=_field("integer", "rows of the data"),
+                batch=_field("integer", "batch size"),
+                epochs=_field("integer", "epochs of a whole fit"),
                 optimizer=_field("string", "adam or sgd"),
                 rate=_field("number", "the learning rate"),
-                data=_field("string", "normal, or a seed's"),
-                at=_field("integer|null", "the place on the axis of a sweep"),
+                data=_field("string", "normal, or the data of a seed script"),
+                at=_field("integer|null", "position on the axis of a sweep"),
             ),
         ),
         contestants=_table(
-            "by name",
+            "contestants by name",
             _object(
                 "a contestant",
-                label=_field("string", "as it is shown"),
-                limit=_field("boolean", "does less than the work: nothing can be faster"),
+                label=_field("string", "the name shown"),
+                limit=_field("boolean", "whether it is a lower limit: only part of the work"),
             ),
         ),
         results=_list(
-            "of every contestant at every work",
+            "one result for each contestant and work",
             _object(
                 "a result",
-                work=_field("string", "its name"),
-                contestant=_field("string", "its name"),
-                status=_field("string", "what came of it", enum=[*STATUSES]),
-                note=_field("string", "why it is not ok"),
-                loss=_field("number|null", "after the epochs by which it was checked"),
-                error=_field("number|null", "the largest of its losses or outputs, relative"),
-                best=_field("number|null", "the best of all rounds"),
-                median=_field("number|null", "the median of the rounds' medians"),
-                ratio=_field("number|null", "to the base: the median of rounds' bests by its"),
-                best_of_rounds=_list("one for each round", _field("number", "its best")),
-                median_of_rounds=_list("one for each round", _field("number", "its median")),
+                work=_field("string", "name of the work"),
+                contestant=_field("string", "name of the contestant"),
+                status=_field("string", "whether it was measured", enum=[*STATUSES]),
+                note=_field("string", "why the status is not ok"),
+                loss=_field("number|null", "loss after the epochs of the check"),
+                error=_field("number|null", "largest relative error of its losses or outputs"),
+                best=_field("number|null", "best of all rounds"),
+                median=_field("number|null", "median of the medians of the rounds"),
+                ratio=_field("number|null", "to the base: the median over rounds of best times"),
+                best_of_rounds=_list("by round", _field("number", "best of a round")),
+                median_of_rounds=_list("by round", _field("number", "median of a round")),
             ),
         ),
         control=_object(
-            "a work that is always the same, timed before and after each round",
-            threshold=_field("number", "times the best reading, above which it is disturbed"),
-            rounds=_field("integer", "of all works"),
-            disturbed=_field("integer", "of these, with a disturbed control beside them"),
+            "a fixed computation, timed before and after each round",
+            threshold=_field("number", "times the best reading: disturbed above this"),
+            rounds=_field("integer", "rounds of all works"),
+            disturbed=_field("integer", "rounds during which the machine was not quiet"),
             readings=_table(
-                "by work",
+                "readings by work",
                 _list("by round", _list("seconds before and after", _field("number", "a reading"))),
             ),
         ),
@@ -179,13 +179,13 @@ _TYPES = {
 
 
 def problems(value: Any, schema: dict[str, Any] = SCHEMA, path: str = "$") -> list[str]:
-    """Return what is wrong with a value, by the parts of JSON Schema that `SCHEMA` uses."""
+    """Return the violations of a schema, for the parts of JSON Schema that `SCHEMA` uses."""
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     fits = [isinstance(value, _TYPES[kind]) for kind in kinds]
     if not any(fits) or (isinstance(value, bool) and "boolean" not in kinds):
-        return [f"{path} should be {' or '.join(kinds)}, is {value!r}"]
+        return [f"{path} must be {' or '.join(kinds)}. Received: {value!r}"]
     if value not in schema.get("enum", [value]):
-        return [f"{path} should be one of {schema['enum']}, is {value!r}"]
+        return [f"{path} must be one of {schema['enum']}. Received: {value!r}"]
     if isinstance(value, list):
         parts = [problems(v, schema["items"], f"{path}[{i}]") for i, v in enumerate(value)]
         return [problem for part in parts for problem in part]
@@ -195,14 +195,12 @@ def problems(value: Any, schema: dict[str, Any] = SCHEMA, path: str = "$") -> li
     others = schema["additionalProperties"]
     for key, part in value.items():
         wanted = schema.get("properties", {}).get(key, others)
-        found += (
-            problems(part, wanted, f"{path}.{key}") if wanted else [f"{path}.{key} is not known"]
-        )
+        found += problems(part, wanted, f"{path}.{key}") if wanted else [f"{path}.{key} is unknown"]
     return found
 
 
 def save(run: dict[str, Any], path: Path) -> None:
-    """Write a run; what is not finite, which JSON cannot say, is null."""
+    """Write a run as JSON; numbers that are not finite become null."""
     path.write_text(json.dumps(_finite(run), indent=1, allow_nan=False) + "\n")
 
 
@@ -215,12 +213,12 @@ def _finite(value: Any) -> Any:
 
 
 def load(path: str | Path) -> dict[str, Any]:
-    """Return a run from its file.
+    """Load a run from its file.
 
     Raises
     ------
     ValueError
-        For a file that is none, with the first thing that is wrong in it.
+        If the file is malformed; the message names the first violation.
     """
     try:
         run = json.loads(Path(path).read_text())
@@ -228,19 +226,19 @@ def load(path: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not JSON: {error}") from None
     wrong = problems(run)
     if wrong:
-        raise ValueError(f"{path} is no file of results of version {VERSION}: {wrong[0]}")
+        raise ValueError(f"{path} is not a results file of version {VERSION}: {wrong[0]}")
     return run
 
 
 def processors() -> int:
-    """Return how many processors this process may use, which may be fewer than there are."""
+    """Return the number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def machine() -> dict[str, str]:
-    """Return what this machine is, as far as it tells."""
+    """Return processor, usable cores, memory and system of this machine."""
     info = _text("/proc/cpuinfo"), _text("/proc/meminfo")
     name = re.search(r"model name\s*:\s*(.*)", info[0])
     memory = re.search(r"MemTotal:\s*(\d+)", info[1])
@@ -260,7 +258,7 @@ def _text(path: str) -> str:
 
 
 def versions(modules: Sequence[str]) -> dict[str, str]:
-    """Return the versions of Python and of the modules that are there."""
+    """Return the versions of Python and of those modules that are installed."""
     found = {"python": platform.python_version()}
     for name in modules:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -273,12 +271,12 @@ def _distribution(module: str) -> str:
 
 
 def installed_bytes(modules: Sequence[str]) -> int:
-    """Return the size of modules and of all that they require, as installed, without bytecode.
+    """Return the installed size of modules and of their dependencies, without bytecode.
 
     Raises
     ------
     ContestantError
-        For a module that belongs to no installed package, whose size would be none.
+        If a module belongs to no installed package.
     """
     known = versions(modules)
     for name in modules:
@@ -294,7 +292,7 @@ def installed_bytes(modules: Sequence[str]) -> int:
         seen.add(name)
         try:
             distribution = importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError:  # required on other systems
+        except importlib.metadata.PackageNotFoundError:  # a dependency for other systems
             continue
         total += sum(map(_size, _files(distribution, modules)))
         required = distribution.requires or []
@@ -303,7 +301,7 @@ def installed_bytes(modules: Sequence[str]) -> int:
 
 
 def _files(distribution: Any, modules: Sequence[str]) -> Iterator[Path]:
-    """Yield the files of a distribution; of one used where it is developed, those of its module."""
+    """Yield the files of a distribution; of an editable install, the files of its module."""
     name = next((module for module in modules if _distribution(module) == distribution.name), "")
     installed = distribution.read_text("RECORD") is not None
     editable = '"editable": true' in (distribution.read_text("direct_url.json") or "")

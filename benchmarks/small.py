@@ -1,7 +1,7 @@
-"""The hot parts one by one, for those who work on the source; the names are those that asv knows.
+"""Micro-benchmarks of single functions, for work on the source, in the format of asv.
 
 `asv` finds them if its `benchmark_dir` is this folder; ``python -m benchmarks small [NAME ...]``
-does without it.
+runs them without asv. Read next: `harness.py`.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from tinynet.engine.tensor import bind
 
 
 class Eager:
-    """Operations and their graph."""
+    """Single operations, and the backward pass."""
 
     def setup(self) -> None:
-        """Make what is measured."""
+        """Make the tensors."""
         self.x = tn.tensor(np.ones((32, 32), "float32"), requires_grad=True)
         self.plain, self.add = self.x.detach(), REGISTRY["add"]
 
     def time_bind(self) -> None:
-        """One operation, no gradient."""
+        """One operation without a gradient."""
         bind(self.add, self.plain, self.plain)
 
     def time_bind_with_gradient(self) -> None:
-        """One operation that leaves an equation."""
+        """One operation that is recorded for the gradient."""
         bind(self.add, self.x, self.x)
 
     def time_chain_of_20(self) -> None:
-        """Twenty operations."""
+        """Twenty operations in a chain."""
         y = self.x
         for _ in range(20):
             y = y + y
 
     def time_chain_of_20_and_backward(self) -> None:
-        """The same and the way back."""
+        """Twenty operations in a chain, and their backward pass."""
         y = self.x
         for _ in range(20):
             y = y + y
@@ -53,7 +53,7 @@ class Training:
     """A network of two hidden layers."""
 
     def setup(self) -> None:
-        """Make what is measured, and compile it."""
+        """Make the model and compile its steps."""
         units = [tn.layers.Dense(32, activation="sigmoid") for _ in range(2)]
         self.model = tn.Sequential([tn.Input((8,)), *units, tn.layers.Dense(1)])
         self.model.compile(optimizer="adam", loss="mse")
@@ -64,43 +64,43 @@ class Training:
         self.many = np.ones((3200, 8), "float32"), np.ones((3200, 1), "float32")
 
     def time_forward(self) -> None:
-        """The layers, eagerly."""
+        """An eager forward pass."""
         self.model(self.x)
 
     def time_compiled_step(self) -> None:
-        """One step."""
+        """One compiled training step."""
         self.model.train_on_batch(self.x, self.y)
 
     def time_epoch_of_100_compiled_steps(self) -> None:
-        """`fit` of a hundred steps."""
+        """`fit` with a hundred compiled steps."""
         self.model.fit(*self.many, verbose=0)
 
     def time_predict_one_row(self) -> None:
-        """`predict` of a row."""
+        """`predict` of one row."""
         self.model.predict(self.x[:1], verbose=0)
 
 
 class Compiling:
-    """From a model to its first step."""
+    """Building a model and compiling its first step."""
 
     def setup(self) -> None:
         """Make the data."""
         self.x, self.y = np.ones((32, 8), "float32"), np.ones((32, 1), "float32")
 
     def time_build(self) -> None:
-        """A model of three layers."""
+        """Build a model of three layers."""
         units = [tn.layers.Dense(32, activation="sigmoid") for _ in range(2)]
         self.model = tn.Sequential([tn.Input((8,)), *units, tn.layers.Dense(1)])
 
     def time_build_compile_and_first_step(self) -> None:
-        """The same, and its step recorded, compiled and run."""
+        """Build the model, record and compile its step, and run it once."""
         self.time_build()
         self.model.compile(optimizer="adam", loss="mse")
         self.model.train_on_batch(self.x, self.y)
 
 
 def benchmarks() -> Iterator[tuple[str, Callable[[], None]]]:
-    """Yield names and functions, set up."""
+    """Yield the names and functions, ready to run."""
     for suite in (Eager, Training, Compiling):
         made = suite()
         made.setup()
@@ -110,14 +110,14 @@ def benchmarks() -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 def main(arguments: list[str]) -> None:
-    """Print the best of five, in microseconds, of those whose names contain a word wanted."""
+    """Print the best of five times in microseconds, for names that contain one of the words."""
     parser = argparse.ArgumentParser("python -m benchmarks small")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="a part of a name, else all")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="part of a name; default all")
     wanted = parser.parse_args(arguments).names
     known = dict(benchmarks())
     unknown = [word for word in wanted if not any(word in name for name in known)]
     if unknown:
-        parser.error(f"Names are {', '.join(known)}. Received: {', '.join(unknown)}")
+        parser.error(f"NAME must be part of {', '.join(known)}. Received: {', '.join(unknown)}")
     for name, function in known.items():
         if not wanted or any(word in name for word in wanted):
             timer = timeit.Timer(function)

@@ -1,7 +1,7 @@
-"""The process that a contestant has to itself: it answers requests, lines of JSON, one by one.
+"""The process in which a contestant runs: it answers requests, one line of JSON each.
 
-Nothing is imported before it is asked for, as importing is measured, too. What libraries print goes
-to the error stream. Read next: `harness.py`, which asks.
+It imports a library only on request, because imports are measured, too. Output of libraries goes to
+the error stream. Read next: `harness.py`, which sends the requests.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
-SHORTEST = 2e-3  # seconds; what takes less is called several times for one reading of the clock
+SHORTEST = 2e-3  # seconds; shorter calls are repeated for one reading of the clock
 
 
 class Bench:
-    """A contestant, and the measurement that it is ready for."""
+    """A contestant and its current measurement."""
 
     def __init__(self, module: str, needs: list[str], options: dict[str, Any]) -> None:
-        """Keep what is to be imported later."""
+        """Import nothing yet."""
         self.module, self.needs, self.options = module, needs, options
         self.once: Callable[[], Iterator[float]] = lambda: iter(())
 
     def imports(self) -> dict[str, Any]:
-        """Return the seconds that importing its libraries takes."""
+        """Import the contestant's libraries; return the seconds and the peak memory."""
         start = time.perf_counter()
         for name in self.needs:
             importlib.import_module(name)
         return {"seconds": time.perf_counter() - start, "bytes": peak_memory()}
 
     def prepare(self, work: Any) -> dict[str, Any]:
-        """Get ready for a work; return the losses or outputs by which it is checked."""
+        """Prepare a work; return the losses or outputs for the check."""
         from .works import Work
 
         work = Work(*work)
@@ -53,7 +53,7 @@ class Bench:
         return {"losses": losses, "bytes": peak_memory()}
 
     def measure(self, seconds: float) -> dict[str, Any]:
-        """Return the best and the median of what can be measured in that time, once at least."""
+        """Measure for that many seconds, at least once; return best and median."""
         end = time.perf_counter() + seconds
         found: list[float] = []
         while not found or time.perf_counter() < end:
@@ -62,13 +62,13 @@ class Bench:
         return {"best": found[0], "median": found[len(found) // 2]}
 
     def drop(self) -> dict[str, Any]:
-        """Forget the work."""
+        """Release the work."""
         self.once = lambda: iter(())
         gc.collect()
         return {}
 
     def control(self) -> dict[str, Any]:
-        """Return the seconds of a work that is always the same, for all threads and for one."""
+        """Return the seconds of a fixed computation: matrix products and a Python loop."""
         import numpy as np
 
         matrix = np.ones((512, 512), "float32")
@@ -113,22 +113,22 @@ class Bench:
 
 
 def _epochs(fit: Any, work: Any) -> Callable[[], Iterator[float]]:
-    """Return a measurement of steps: of as many epochs in one fit as take a while."""
+    """Return a measurement of steps: fits of as many epochs as the clock's precision needs."""
     times, _ = fit(1, True)
     epochs = 1 + int(10 * SHORTEST / max(times[-1], 1e-6))
 
     def once() -> Iterator[float]:
         times, losses = fit(epochs, True)
         if losses[-1] != losses[-1] and losses[0] == losses[0]:
-            raise ArithmeticError("the loss became NaN while the time was taken")
+            raise ArithmeticError("the loss became NaN during the measurement")
         return (seconds / work.steps for seconds in times)
 
     return once
 
 
 def peak_memory() -> int:
-    """Return the most bytes that this process has ever held; 0 where nobody knows."""
-    try:  # Linux: what `getrusage` says there may be the peak of the process that began this one
+    """Return the peak memory of this process in bytes; 0 if the system does not report it."""
+    try:  # Linux, where `getrusage` may return the peak of the parent process
         with open("/proc/self/status") as status:
             return next(int(line.split()[1]) * 1024 for line in status if "VmHWM" in line)
     except (OSError, StopIteration):
@@ -141,14 +141,14 @@ def peak_memory() -> int:
 
 
 def keep_to_threads(threads: int) -> None:
-    """Keep this process to so many processors, where the system can: not all libraries ask."""
+    """Bind this process to that many processors, if the system can."""
     if hasattr(os, "sched_setaffinity"):
         allowed = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, allowed[:threads])
 
 
 def serve(bench: Bench, requests: IO[str], answers: IO[str]) -> None:
-    """Answer until there are no more requests; an error is an answer, its last line."""
+    """Answer requests until there are no more; the answer to a failure is its last line."""
     for line in requests:
         request = json.loads(line)
         try:

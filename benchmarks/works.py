@@ -1,7 +1,7 @@
-"""What is measured: networks, data and initial weights, the same for every contestant.
+"""The workloads: networks, data and initial weights, equal for all contestants.
 
-Sigmoid hidden layers, a linear output, mean squared error, in float32. NumPy alone.
-Read next: `contestants/__init__.py`.
+The networks have sigmoid hidden layers, a linear output and the mean squared error, in float32.
+Imports NumPy. Read next: `contestants/__init__.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Kind(NamedTuple):
-    """How a work is measured: the unit, that in seconds or bytes, and what it means."""
+    """What is measured: the unit, its size in seconds or bytes, and the meaning in words."""
 
     unit: str
     scale: float
@@ -21,18 +21,18 @@ class Kind(NamedTuple):
 
 KINDS = {
     "fit": Kind("µs", 1e-6, "a step of `fit`, with shuffling, gathering and the loss"),
-    "whole": Kind("ms", 1e-3, "building the model and the whole `fit`, not for the first time"),
-    "predict": Kind("µs", 1e-6, "a call that predicts"),
-    "cold": Kind("s", 1.0, "from starting Python to a trained model, caches of compilers full"),
-    "import": Kind("ms", 1e-3, "the import alone, in a fresh process"),
-    "memory": Kind("MB", 2.0**20, "the peak of a fresh process that trains, all of it"),
-    "size": Kind("MB", 2.0**20, "installed, with all it requires"),
+    "whole": Kind("ms", 1e-3, "building the model and the whole `fit`, repeated in one process"),
+    "predict": Kind("µs", 1e-6, "one prediction call"),
+    "cold": Kind("s", 1.0, "from starting Python to a trained model, with warm compiler caches"),
+    "import": Kind("ms", 1e-3, "the import in a new process"),
+    "memory": Kind("MB", 2.0**20, "the peak memory of a new process that trains"),
+    "size": Kind("MB", 2.0**20, "the installed size, including dependencies"),
 }
-FRESH = ("cold", "import", "memory")  # a process for each round
+FRESH = ("cold", "import", "memory")  # a new process for each round
 
 
 class Work(NamedTuple):
-    """What is done: sizes of layers, rows, batch, optimizer. A sweep has it at `at` on its axis."""
+    """A workload: layer sizes, rows, batch size, optimizer; `at` is its position in a sweep."""
 
     group: str
     kind: str
@@ -47,7 +47,7 @@ class Work(NamedTuple):
 
     @property
     def steps(self) -> int:
-        """The steps of an epoch; the last may have a smaller batch."""
+        """The steps per epoch; the last batch may be smaller."""
         return -(-self.rows // self.batch)
 
     @property
@@ -57,7 +57,7 @@ class Work(NamedTuple):
 
     @property
     def checked(self) -> int:
-        """The epochs whose losses are compared: two, and of a dozen steps where they are timed."""
+        """The epochs whose losses are compared: two, or as many as have twelve steps if timed."""
         if self.kind == "cold":
             return self.epochs
         return 2 if self.kind == "memory" else max(2, -(-12 // self.steps))
@@ -103,12 +103,12 @@ QUICK = ("neuron", "small", "mnist-sized", "first seed", "predict one", "first m
 
 
 def works_named(names: list[str]) -> dict[str, Work]:
-    """Return works by their names, the names of their groups, or sizes:rows:batch.
+    """Return the works of these names, groups, or descriptions sizes:rows:batch.
 
     Raises
     ------
     ValueError
-        For a name that is none of these, less than two sizes, or a number below 1.
+        For an unknown name, fewer than two sizes, or a number below 1.
     """
     found: dict[str, Work] = {}
     for name in names:
@@ -124,8 +124,8 @@ def works_named(names: list[str]) -> dict[str, Work]:
             except ValueError:
                 known = ", ".join(dict.fromkeys([w.group for w in WORKS.values()] + [*WORKS]))
                 raise ValueError(
-                    f"A work is a name, a group or sizes:rows:batch such as 8-32-1:1024:32, with "
-                    f"two sizes or more and no number below 1. "
+                    f"A work must be a name, a group or sizes:rows:batch such as 8-32-1:1024:32, "
+                    f"with at least two sizes and no number below 1. "
                     f"Received: {name!r}, known: {known}"
                 ) from None
         found |= group
@@ -133,7 +133,7 @@ def works_named(names: list[str]) -> dict[str, Work]:
 
 
 def data(work: Work) -> tuple[np.ndarray, np.ndarray]:
-    """Return inputs and targets as a user has them: those of the seeds are vectors of float64."""
+    """Return inputs and targets as a user passes them; the seed scripts use float64 vectors."""
     rng = np.random.default_rng(0)
     if work.data == "first seed":
         x = np.linspace(0, 1, work.rows)
@@ -152,7 +152,7 @@ def columns(work: Work, dtype: Any = "float32") -> tuple[np.ndarray, np.ndarray]
 
 
 def initial(work: Work) -> list[np.ndarray]:
-    """Return the initial kernels and biases, each kernel followed by its bias."""
+    """Return the initial weights: each kernel, followed by its bias."""
     rng = np.random.default_rng(1)
     weights: list[np.ndarray] = []
     for before, after in zip(work.sizes, work.sizes[1:], strict=False):

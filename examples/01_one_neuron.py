@@ -1,10 +1,10 @@
 """One neuron finds the regression line.
 
-A neuron with one input computes w * x + b: a straight line. Here it is shown a hundred noisy points
-and finds, by small steps along the gradient, the line that linear regression computes directly.
-With long steps it is nearly there after 30 epochs. With short ones it needs more, but ends closer,
-if it does not start too far away: Adam's steps are about as long as the learning rate, so a
-thousand epochs of four batches at 0.001 lead no farther than 4.
+A neuron with one input computes w * x + b: a straight line. Here it is trained on a hundred noisy
+points. Small steps along the gradient lead it to the line that linear regression computes directly.
+With a high learning rate it is close after 30 epochs. With a low one it needs more epochs but ends
+closer, unless it starts too far away: a step of Adam is about as long as the learning rate, so the
+4,000 steps of a thousand epochs at 0.001 cover a distance of at most 4.
 
     python examples/01_one_neuron.py [--out FOLDER]
 """
@@ -32,7 +32,7 @@ def generate_data():
 
 
 def build_model(hidden=0, use_bias=True):
-    """Return the neuron, with so many hidden ones before it."""
+    """Return one neuron, after a layer of `hidden` neurons if there are any."""
     inputs = Input(shape=[1])
     x = Dense(hidden, use_bias=use_bias)(inputs) if hidden else inputs
     return Model(inputs=inputs, outputs=Dense(1, activation="linear", use_bias=use_bias)(x))
@@ -51,14 +51,14 @@ def fit(x, y, learning_rate, epochs):
 
 
 def compare(model, slope, intercept):
-    """Print the neuron's weight and bias beside the regression's gradient and intercept."""
+    """Print weight and bias of the neuron next to gradient and intercept of the regression."""
     w, b = model.layers[1].get_weights()
     print(f"  weight {w[0][0]:.2f}, gradient  {slope:.2f}")
     print(f"  bias   {b[0]:.2f}, intercept {intercept:.2f}")
 
 
 def draw(path, x, y, models, slope, intercept):
-    """Save the points with the lines of the regression and of the trained neurons."""
+    """Save a picture of the points, the regression line and the lines of the neurons."""
     fig, ax = plt.subplots(figsize=(6, 4))
     ax.scatter(x, y, s=14, color="0.6", label="data")
     ax.plot(x, slope * x + intercept, color="tab:green", lw=6, alpha=0.4, label="lin-regress")
@@ -71,7 +71,7 @@ def draw(path, x, y, models, slope, intercept):
 
 
 def main(out="."):
-    """Tell the story; return what the tests check."""
+    """Run the example; return the results, which the tests check."""
     tn.utils.set_random_seed(3)
     x, y = generate_data()
     slope, intercept = np.polyfit(x, y, 1)
@@ -106,5 +106,5 @@ def main(out="."):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default=".", help="the folder of the picture")
+    parser.add_argument("--out", default=".", help="folder of the picture")
     main(parser.parse_args().out)

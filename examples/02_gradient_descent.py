@@ -1,8 +1,8 @@
-"""Neurons trained by plain gradient descent, and the exact answers beside them.
+"""Neurons trained by plain gradient descent, compared with the exact solutions.
 
 A neuron trained on squared errors solves the least-squares problem, "just slower and less accurate"
-than the formula, but the same loop also trains what has no formula. Three cases: a line, a linear
-combination of several inputs, and a logistic curve.
+than the formula. But the same loop also trains models for which there is no formula. Three cases: a
+line, a linear combination of several inputs, and a logistic curve.
 
     python examples/02_gradient_descent.py [--out FOLDER]
 """
@@ -24,7 +24,7 @@ from tinynet.optimizers import SGD
 
 
 def least_squares(x, y):
-    """Return the weights and the bias that make the squared error smallest."""
+    """Return the weights and the bias with the least squared error."""
     columns = np.column_stack([x, np.ones(len(x))])
     *w, b = np.linalg.lstsq(columns, y.ravel(), rcond=None)[0]
     return np.array(w), b
@@ -73,7 +73,7 @@ def fit_a_logistic_curve():
 
 
 def draw(path, line, logistic):
-    """Save the line as it is approached, its losses, and the logistic curve."""
+    """Save a picture of the line after some epochs, its losses, and the logistic curve."""
     fig, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
     left.scatter(line["x"], line["y"], s=12, color="0.6", label="data")
     ends = np.array([0.0, 10.0])
@@ -93,7 +93,7 @@ def draw(path, line, logistic):
 
 
 def main(out="."):
-    """Tell the story; return what the tests check."""
+    """Run the example; return the results, which the tests check."""
     tn.utils.set_random_seed(1)
     print("A line, y = 0.1 x + 2 with noise:")
     line = fit_a_line()
@@ -109,5 +109,5 @@ def main(out="."):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default=".", help="the folder of the picture")
+    parser.add_argument("--out", default=".", help="folder of the picture")
     main(parser.parse_args().out)

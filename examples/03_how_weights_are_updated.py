@@ -1,12 +1,12 @@
-"""How the weights are updated: one step told in full, and the way that many steps go.
+"""How the weights are updated: one step with all its numbers, and the path of many steps.
 
-Are weights adjusted "randomly-ish", and is what helps kept? No. Each step computes the gradient:
-how fast the loss grows when a weight grows. Then it moves each weight a little the other way.
-Nothing is tried out, and nothing is random but the start and the order of the samples.
+Are weights changed "randomly-ish", and changes that help are kept? No. Each step computes the
+gradient: how fast the loss grows if a weight grows. Then it moves each weight a little in the
+opposite direction. Nothing is tried out. Only the start and the order of the samples are random.
 
-Here one step is shown with all its numbers, for two points, so that a pocket calculator can check
-it. Then the program is printed that `fit` runs for every step. At last the neuron walks downhill on
-the landscape of its loss: once by plain gradient descent (SGD), once by Adam.
+First, one step on two points is printed with all its numbers; a pocket calculator can check them.
+Then follows the program that `fit` runs in every step. Last, the neuron descends over its loss
+surface: once by plain gradient descent (SGD), once by Adam.
 
     python examples/03_how_weights_are_updated.py [--out FOLDER]
 """
@@ -28,7 +28,7 @@ from tinynet.optimizers import SGD, Adam
 
 
 def build_neuron(optimizer, w, b):
-    """Return one neuron, w x + b, to be trained by the optimizer on the mean squared error."""
+    """Return one neuron, w x + b, compiled with the optimizer and the mean squared error."""
     model = Sequential([Input((1,)), Dense(1, name="neuron")], name="net")
     model.set_weights([[[w]], [b]])
     model.compile(optimizer=optimizer, loss="mse")
@@ -36,14 +36,14 @@ def build_neuron(optimizer, w, b):
 
 
 def explain():
-    """Print one step of SGD and one of Adam from the line 2 x + 1, for points on the line x."""
+    """Print one step of SGD and one of Adam for the neuron 2 x + 1 and points on the line x."""
     x = y = np.array([[1.0], [3.0]])
-    told = {}
+    explanations = {}
     for optimizer in (SGD(learning_rate=0.01), Adam(learning_rate=0.01)):
         name = type(optimizer).__name__
-        told[name] = build_neuron(optimizer, 2.0, 1.0).explain_step(x, y)
-        print(told[name], end="\n\n")
-    return told
+        explanations[name] = build_neuron(optimizer, 2.0, 1.0).explain_step(x, y)
+        print(explanations[name], end="\n\n")
+    return explanations
 
 
 def generate_data():
@@ -53,7 +53,7 @@ def generate_data():
 
 
 def walk(x, y, optimizer, start, steps=60):
-    """Train the neuron, with all points in each step; return it and the weights it had."""
+    """Train the neuron on all points in each step; return it with the path of its weights."""
     model = build_neuron(optimizer, *start)
     record = WeightHistory("batch")
     model.fit(x, y, batch_size=len(x), epochs=steps, verbose=0, callbacks=[record])
@@ -66,7 +66,7 @@ def walk(x, y, optimizer, start, steps=60):
 
 
 def draw(path, x, y, walks):
-    """Save the landscape of the loss, with a walk in each picture."""
+    """Save pictures of the loss surface, each with the path of one optimizer."""
     both = np.concatenate([points for _, _, points in walks.values()])
     (left, bottom), (right, top) = both.min(axis=0) - 0.4, both.max(axis=0) + 0.4
     fig, axes = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
@@ -79,10 +79,10 @@ def draw(path, x, y, walks):
 
 
 def main(out="."):
-    """Tell the story; return what the tests check."""
+    """Run the example; return the results, which the tests check."""
     tn.utils.set_random_seed(3)
-    print("One step, told in full\n")
-    told = explain()
+    print("One step with all its numbers\n")
+    explanations = explain()
 
     x, y = generate_data()
     start = (-1.0, 2.5)
@@ -91,8 +91,8 @@ def main(out="."):
     w, b = np.polyfit(x.ravel(), y.ravel(), 1)
     print(f"linear regression: w = {w:6.3f}, b = {b:6.3f}\n")
 
-    print("What fit runs in each step of SGD: forward to the loss, backward to the gradient,")
-    print("and the update. These lines were recorded and written by tinynet, and can be read:\n")
+    print("The program that fit runs in each step of SGD: forward to the loss, backward to the")
+    print("gradient, and the update. tinynet has recorded the step and written these lines:\n")
     source = gradient_descent[0].train_function.source
     print(source[source.index("    def train_step") : source.index("\n    return")])
 
@@ -101,7 +101,7 @@ def main(out="."):
     draw(path, x, y, walks)
     print(f"picture: {path}")
     return {
-        "steps": told,
+        "steps": explanations,
         "data": (x, y),
         "line": (w, b),
         "walks": {"sgd": gradient_descent[2], "adam": adam[2]},
@@ -112,5 +112,5 @@ def main(out="."):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default=".", help="the folder of the picture")
+    parser.add_argument("--out", default=".", help="folder of the picture")
     main(parser.parse_args().out)

@@ -1,9 +1,9 @@
 """Polynomial data: hidden units bend the line.
 
-A single neuron can only draw a straight line. To follow a curve, the network needs a hidden layer:
-several neurons side by side whose sum is squeezed by a sigmoid, an S between 0 and 1. The last
-neuron adds up these S's, stretched, shifted and turned as needed. Here the points come from the
-polynomial x^3 - 2 x with some noise; networks of 0, 2 and 12 hidden units try to follow it.
+A single neuron can only draw a straight line. To follow a curve, a network needs a hidden layer:
+several neurons side by side, each with a sigmoid, an S-shaped function between 0 and 1. The last
+neuron adds these S-curves, stretched, shifted and mirrored as needed. Here the points come from the
+polynomial x^3 - 2 x with some noise; networks of 0, 2 and 12 hidden units are fitted to them.
 
     python examples/04_polynomial.py [--out FOLDER]
 """
@@ -31,7 +31,7 @@ def curve(x):
 
 
 def train(x, y, hidden):
-    """Return a network with so many hidden sigmoid units, trained on the points."""
+    """Return a network with `hidden` sigmoid units, trained on the points."""
     layers = [Dense(hidden, activation="sigmoid")] if hidden else []
     model = Sequential([Input((1,)), *layers, Dense(1)])
     model.compile(Adam(learning_rate=0.03), loss="mse")
@@ -40,7 +40,7 @@ def train(x, y, hidden):
 
 
 def main(out="."):
-    """Tell the story; return what the tests check."""
+    """Run the example; return the results, which the tests check."""
     tn.utils.set_random_seed(2)
     x = np.random.uniform(-2, 2, 200)
     y = curve(x) + NOISE * np.random.randn(200)
@@ -51,7 +51,7 @@ def main(out="."):
         errors[f"{hidden} hidden units"] = model.evaluate(x, y, verbose=0)
     for name, error in errors.items():
         print(f"{name:>22}: mean squared error {error:.3f}")
-    print(f"the noise alone has a mean square of about {NOISE**2:.3f}")
+    print(f"the mean square of the noise is about {NOISE**2:.3f}")
 
     path = Path(out) / "polynomial.png"
     line = np.linspace(-2.2, 2.2, 200)
@@ -70,5 +70,5 @@ def main(out="."):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default=".", help="the folder of the picture")
+    parser.add_argument("--out", default=".", help="folder of the picture")
     main(parser.parse_args().out)

@@ -1,11 +1,11 @@
-"""Learning rates: too high, too low, decaying, and the highest one that can work.
+"""Learning rates: too high, too low, decaying, and the highest one that works.
 
-The learning rate is how far a step goes along the slope. Too low, and it takes forever; too high,
-and each step overshoots the bottom by more than the last: the loss explodes. Where the border lies
-can be computed: it is 2 divided by the largest curvature of the loss. The inputs here run from 0
-to 199, which makes the loss so steep that even 0.001 is far too much, a trap that many fall into
-first. Just below the border the weight is soon found, but along the bias the loss is 13,000 times
-flatter, and 200 such steps hardly move it. Scaling the inputs is the cure of both.
+The learning rate is how far a step goes along the slope. If it is too low, training takes forever.
+If it is too high, each step overshoots the minimum by more than the last, and the loss explodes.
+The limit can be computed: it is 2 divided by the largest curvature of the loss. The inputs here run
+from 0 to 199, which makes the loss so steep that even 0.001 is far too high, a common beginner's
+mistake. Just below the limit the weight is soon found, but along the bias the loss is 13,000 times
+flatter, and 200 such steps hardly change it. Scaling the inputs solves both problems.
 
     python examples/05_learning_rates.py [--out FOLDER]
 """
@@ -30,7 +30,7 @@ EPOCHS = 200
 
 
 def train(x, y, rate, *layers):
-    """Return the losses of plain gradient descent, all points in each step, and its warning."""
+    """Return the losses of gradient descent on all points in each step, and its warnings."""
     tn.utils.set_random_seed(1)
     model = Sequential([Input((1,)), *layers, Dense(1)])
     model.compile(SGD(learning_rate=rate), loss="mse")
@@ -42,7 +42,7 @@ def train(x, y, rate, *layers):
 
 
 def limit_of(x, y, *layers):
-    """Return the highest rate that can work, as tinynet computes it."""
+    """Return the highest learning rate that works, as tinynet computes it."""
     tn.utils.set_random_seed(1)
     model = Sequential([Input((1,)), *layers, Dense(1)])
     model.compile("sgd", loss="mse")
@@ -50,7 +50,7 @@ def limit_of(x, y, *layers):
 
 
 def main(out="."):
-    """Tell the story; return what the tests check."""
+    """Run the example; return the results, which the tests check."""
     np.random.seed(1)
     x = np.arange(200.0)
     y = 0.5 * x + 20 + 5 * np.random.randn(200)
@@ -58,7 +58,7 @@ def main(out="."):
     scaled = Normalization()
     scaled.adapt(x.reshape(-1, 1))
     limit_scaled = limit_of(x, y, scaled)
-    print(f"the highest rate that can work: {limit:.3g}; with scaled inputs {limit_scaled:.3g}")
+    print(f"the highest rate that works: {limit:.3g}; with scaled inputs {limit_scaled:.3g}")
 
     decay = ExponentialDecay(0.9 * limit_scaled, decay_steps=50, decay_rate=0.5)
     runs = {
@@ -71,7 +71,7 @@ def main(out="."):
     for name, (losses, _) in runs.items():
         print(f"{name:36} loss {losses[0]:9.4g} -> {losses[-1]:9.4g}")
     (warning,) = runs["too high: 1.05 x the limit"][1]
-    print(f"\nand the first one was told:\n  {warning}")
+    print(f"\nThe first one got a warning:\n  {warning}")
 
     path = Path(out) / "learning_rates.png"
     fig, ax = plt.subplots(figsize=(8, 5), layout="constrained")
@@ -86,12 +86,12 @@ def main(out="."):
         "data": (x, y),
         "limits": (limit, limit_scaled),
         "losses": {name: losses for name, (losses, _) in runs.items()},
-        "warnings": {name: told for name, (_, told) in runs.items()},
+        "warnings": {name: warned for name, (_, warned) in runs.items()},
         "picture": path,
     }
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default=".", help="the folder of the picture")
+    parser.add_argument("--out", default=".", help="folder of the picture")
     main(parser.parse_args().out)

@@ -1,10 +1,10 @@
 """Newton's method: the regression line in a single step.
 
-Gradient descent knows the slope of the loss where it stands, but not how far to go; so it takes
-many short steps. The second derivatives, the Hessian, tell how the slope itself changes. Newton's
-method asks both: it steps to where the slope would be zero if it went on changing as it does here.
-The squared error of a line is a bowl whose slope does just that, so a single step lands on the
-bottom: the regression line, as linear algebra computes it.
+Gradient descent knows the slope of the loss at the current point, but not how far to go; so it
+takes many short steps. The second derivatives, the Hessian, say how the slope itself changes.
+Newton's method uses both: it steps to the point where the slope would be zero if it kept changing
+at the current rate. For the squared error of a line this is exact, because the loss is quadratic.
+So a single step reaches the minimum: the regression line, as linear algebra computes it.
 
     python examples/07_newton.py [--out FOLDER]
 """
@@ -30,7 +30,7 @@ def generate_data():
 
 
 def main(out="."):
-    """Tell the story; return what the tests check."""
+    """Run the example; return the results, which the tests check."""
     np.random.seed(3)
     x, y = generate_data()
 
@@ -44,7 +44,7 @@ def main(out="."):
     for name, line in (("start", START), ("one Newton step", newton), ("regression", (w, b))):
         height = loss(np.array(line)).item()
         print(f"{name:>16}: w = {line[0]:7.4f}, b = {line[1]:7.4f}, loss {height:.4f}")
-    print(f"slope at the start: {slope[0]:.4f}, {slope[1]:.4f}; and how it changes, the Hessian:")
+    print(f"slope at the start: {slope[0]:.4f}, {slope[1]:.4f}; its derivatives, the Hessian:")
     for row in hessian:
         print(f"    {row[0]:.4f} {row[1]:.4f}")
 
@@ -52,7 +52,7 @@ def main(out="."):
     path = [START]
     while loss(path[-1]).item() > 1.001 * loss(newton).item():
         path.append(path[-1] - rate * tn.grad(loss)(path[-1]).numpy())
-    print(f"gradient descent needs {len(path) - 1} steps to come within a thousandth of that loss")
+    print(f"gradient descent needs {len(path) - 1} steps to come within 0.1 % of that loss")
 
     picture = Path(out) / "newton.png"
     draw(picture, x, y, np.array(path), newton)
@@ -68,7 +68,7 @@ def main(out="."):
 
 
 def draw(path, x, y, descent, newton):
-    """Save the bowl of the loss, with both ways to its bottom."""
+    """Save a picture of the loss, with both paths to its minimum."""
     ws, bs = np.linspace(-1.4, 2.6, 80), np.linspace(-0.4, 3.0, 80)
     errors = ws[None, :, None] * x + bs[:, None, None] - y
     fig, ax = plt.subplots(figsize=(7, 5), layout="constrained")
@@ -79,7 +79,7 @@ def draw(path, x, y, descent, newton):
     ax.annotate("", newton, START, arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 2})
     ax.plot([], [], color="black", lw=2, label="Newton's method, one step")
     ax.plot(*START, "o", mfc="white", mec="black", label="start")
-    ax.set(xlabel="weight w", ylabel="bias b", title="Two ways to the bottom of a bowl")
+    ax.set(xlabel="weight w", ylabel="bias b", title="Two paths to the minimum")
     ax.legend()
     fig.savefig(path, dpi=100)
     plt.close(fig)
@@ -87,5 +87,5 @@ def draw(path, x, y, descent, newton):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default=".", help="the folder of the picture")
+    parser.add_argument("--out", default=".", help="folder of the picture")
     main(parser.parse_args().out)

@@ -1,10 +1,10 @@
-"""Two moons: a network that tells two curved classes apart.
+"""Two moons: a network that separates two curved classes.
 
-So far a line was fitted to points. Here each point belongs to one of two classes, which lie like
-two half moons around each other; no straight line parts them. The network has two inputs, a few
-hidden units that bend, and one output with a sigmoid: a number from 0 to 1, read as the
-probability of the second class. The loss is the binary cross-entropy: small where the network was
-sure and right, large where it was sure and wrong.
+The examples before fitted a curve to points. Here each point belongs to one of two classes, which
+lie around each other like two half moons; no straight line separates them. The network has two
+inputs, some hidden units, and one output with a sigmoid: a number from 0 to 1, the probability of
+the second class. The loss is the binary cross-entropy: small if the network is sure and right,
+large if it is sure and wrong.
 
     python examples/08_two_moons.py [--out FOLDER]
 """
@@ -25,7 +25,7 @@ from tinynet.optimizers import Adam
 
 
 def generate_moons(count, noise=0.15):
-    """Return so many points on two half circles that hold each other, and their classes."""
+    """Return `count` points on two interlocking half circles, and their classes."""
     classes = np.arange(count) % 2
     angle = np.pi * np.random.rand(count)
     up = np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -34,7 +34,7 @@ def generate_moons(count, noise=0.15):
 
 
 def train(points, classes, hidden):
-    """Return a network with so many hidden units, trained, and its history."""
+    """Return a trained network with two layers of `hidden` units or none, and its history."""
     layers = [Dense(hidden, activation="tanh"), Dense(hidden, activation="tanh")] if hidden else []
     model = Sequential([Input((2,)), *layers, Dense(1, activation="sigmoid")])
     model.compile(Adam(learning_rate=0.02), loss="binary_crossentropy", metrics=["accuracy"])
@@ -43,7 +43,7 @@ def train(points, classes, hidden):
 
 
 def main(out="."):
-    """Tell the story; return what the tests check."""
+    """Run the example; return the results, which the tests check."""
     tn.utils.set_random_seed(5)
     points, classes = generate_moons(800)
     fresh, truth = generate_moons(2000)
@@ -53,7 +53,7 @@ def main(out="."):
         model, history = train(points, classes, hidden)
         loss, accuracy = model.evaluate(fresh, truth, verbose=0)
         found[name] = {"model": model, "history": history, "loss": loss, "accuracy": accuracy}
-        print(f"{name}: {model.count_params()} weights, on points it has never seen:")
+        print(f"{name}: {model.count_params()} weights, on new points:")
         print(f"  loss {loss:.3f}, {100 * accuracy:.1f} % of the classes right")
 
     path = Path(out) / "two_moons.png"
@@ -69,5 +69,5 @@ def main(out="."):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default=".", help="the folder of the picture")
+    parser.add_argument("--out", default=".", help="folder of the picture")
     main(parser.parse_args().out)

@@ -1,14 +1,14 @@
-"""Your own primitive, layer and loss, which train like those that are there.
+"""Your own primitive, layer and loss, which train like the built-in ones.
 
-An oven is switched on, and its warmth is measured: low at first, then rising, then high. But the
-thermometer is bad, and every seventh reading is nonsense. Three things are made for this here, as
-none like them is there:
+An oven is switched on, and its temperature is measured: low at first, then rising, then high. But
+the thermometer is bad, and every seventh reading is an outlier. This example defines three things
+that tinynet does not have:
 
-- a primitive: the function arctan, whose curve rises from low to high, with the rule for its
-  derivative, 1 / (1 + x^2). It is checked: a step to both sides shows how steep the curve is.
-- a layer with four weights that can be read: where the curve rises, how steeply, how high, and
-  from which height.
-- a loss that hardly grows any more when an error is large, so that nonsense counts for little.
+- a primitive: the function arctan, which rises from low to high, with the rule for its derivative,
+  1 / (1 + x^2). Finite differences check the rule.
+- a layer with four weights that have a meaning: where the curve rises, how steeply, how far, and
+  around which value.
+- a loss that hardly grows for large errors, so that outliers have little effect.
 
     python examples/09_your_own.py [--out FOLDER]
 """
@@ -23,15 +23,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tinynet as tn
-from tinynet.engine.primitives import unary
+from tinynet.engine.primitives.elementwise import unary
 from tinynet.layers import Input
 from tinynet.models import Sequential
 from tinynet.optimizers import Adam
 
 TRUTH = {"place": 3.0, "steepness": 1.5, "height": 0.8, "base": 2.0}
 
-# What it computes, a sentence, and its rule: `ct` is the slope of the loss in the result y = f(x);
-# the rule returns the slope of the loss in x.
+# A NumPy function, a sentence, and a rule: `ct` is the derivative of the loss with respect to the
+# result y = f(x); the rule returns the derivative of the loss with respect to x.
 arctan = unary(np.arctan, "Return the angle whose tangent is x.", lambda ct, y, x: ct / (1 + x * x))
 
 
@@ -39,7 +39,7 @@ class Rise(tn.Layer):
     """A curve that rises from low to high: height * arctan(steepness * (x - place)) + base."""
 
     def build(self, input_shape):
-        """Make the weights, all of them 1 at first."""
+        """Create the weights, which start at 1."""
         self.curve = {name: self.add_weight((1,), "ones", name=name) for name in TRUTH}
 
     def call(self, x):
@@ -48,8 +48,8 @@ class Rise(tn.Layer):
         return w["height"] * arctan(w["steepness"] * (x - w["place"])) + w["base"]
 
 
-class Patient(tn.Loss):
-    """log(1 + (error / 0.2)^2): like the squared error for small errors, patient with large."""
+class Robust(tn.Loss):
+    """log(1 + (error / 0.2)^2): like the squared error for small errors, but robust to outliers."""
 
     def call(self, y_true, y_pred):
         """Return the loss of each sample."""
@@ -57,16 +57,18 @@ class Patient(tn.Loss):
 
 
 def generate_data():
-    """Return times, readings of which every seventh is nonsense, and the warmth as it was."""
+    """Return times, readings with every seventh an outlier, and the true temperatures."""
     x = np.linspace(0, 8, 140).reshape(-1, 1)
-    warmth = TRUTH["height"] * np.arctan(TRUTH["steepness"] * (x - TRUTH["place"])) + TRUTH["base"]
-    y = warmth + 0.1 * np.random.randn(*x.shape)
+    temperature = (
+        TRUTH["height"] * np.arctan(TRUTH["steepness"] * (x - TRUTH["place"])) + TRUTH["base"]
+    )
+    y = temperature + 0.1 * np.random.randn(*x.shape)
     y[::7] = np.random.uniform(3, 6, y[::7].shape)
-    return x, y, warmth
+    return x, y, temperature
 
 
 def train(x, y, loss):
-    """Return the layer's model, trained on this loss."""
+    """Return a model of the layer, trained with this loss."""
     model = Sequential([Input((1,)), Rise()])
     model.compile(Adam(learning_rate=0.02), loss=loss)
     tn.check_model_grads(model, x[::10], y[::10])
@@ -75,13 +77,13 @@ def train(x, y, loss):
 
 
 def main(out="."):
-    """Tell the story; return what the tests check."""
+    """Run the example; return the results, which the tests check."""
     tn.utils.set_random_seed(1)
     tn.check_grads(arctan, ([-2.0, 0.3, 5.0],))
-    print("the rule of arctan agrees with finite differences, and so does the rule of its slope")
+    print("the first and second derivatives of arctan agree with finite differences")
 
-    x, y, warmth = generate_data()
-    models = {"the squared error": train(x, y, "mse"), "our own loss": train(x, y, Patient())}
+    x, y, temperature = generate_data()
+    models = {"the squared error": train(x, y, "mse"), "our own loss": train(x, y, Robust())}
     found = {
         name: {
             weight: variable.numpy().item() for weight, variable in model.layers[0].curve.items()
@@ -91,24 +93,24 @@ def main(out="."):
     for name, curve in {**found, "truth": TRUTH}.items():
         print(f"{name:>17}: " + ", ".join(f"{weight} {w:.2f}" for weight, w in curve.items()))
     source = models["our own loss"].train_function.source
-    print("the compiled step of fit calls it like any other function:")
+    print("the compiled step of fit calls arctan like any other function:")
     print("\n".join(line for line in source.splitlines() if "arctan(" in line))
 
     path = Path(out) / "your_own.png"
-    draw(path, x, y, warmth, models)
+    draw(path, x, y, temperature, models)
     print(f"picture: {path}")
-    return {"data": (x, y, warmth), "found": found, "source": source, "picture": path}
+    return {"data": (x, y, temperature), "found": found, "source": source, "picture": path}
 
 
-def draw(path, x, y, warmth, models):
-    """Save the readings, and what was made of them."""
+def draw(path, x, y, temperature, models):
+    """Save a picture of the readings and of the fitted curves."""
     fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
     ax.scatter(x, y, s=14, color="0.6", label="readings")
-    ax.plot(x, warmth, color="black", lw=7, alpha=0.2, label="the warmth, as it was")
+    ax.plot(x, temperature, color="black", lw=7, alpha=0.2, label="the true temperature")
     for (name, model), style in zip(models.items(), ("--", "-"), strict=True):
         color = "tab:blue" if style == "--" else "tab:red"
         ax.plot(x, model.predict(x, verbose=0), style, color=color, lw=2, label=f"by {name}")
-    ax.set(xlabel="time", ylabel="warmth", title="A layer, a loss and a primitive of one's own")
+    ax.set(xlabel="time", ylabel="temperature", title="Your own layer, loss and primitive")
     ax.legend(loc="lower right")
     fig.savefig(path, dpi=100)
     plt.close(fig)
@@ -116,5 +118,5 @@ def draw(path, x, y, warmth, models):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default=".", help="the folder of the picture")
+    parser.add_argument("--out", default=".", help="folder of the picture")
     main(parser.parse_args().out)

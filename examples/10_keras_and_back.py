@@ -1,12 +1,12 @@
-"""From here to Keras and back: one network, trained in turns, and a file that needs neither.
+"""From tinynet to Keras and back: one network, trained in turns, and a file that needs neither.
 
-A network is saved to a file in Keras's format: its layers, its weights, and what its optimizer
-remembers. Whoever loads the file goes on where the other stopped. Here a network learns a wave for
-100 epochs with tinynet, for 100 more with Keras, and for 100 more with tinynet; beside it a copy
-never leaves tinynet. Both end with the same loss, but for rounding.
+A network is saved to a file in Keras's format: its layers, its weights, and the state of its
+optimizer. Either library can load the file and continue the training. Here a network learns a wave
+for 100 epochs with tinynet, for 100 more with Keras, and for 100 more with tinynet, while a copy is
+trained with tinynet alone. Both end with the same loss, except for rounding.
 
-Without Keras (`pip install keras jax`) the same file goes from tinynet to tinynet. At last the
-network is exported: as a program of a few lines that needs NumPy alone.
+Without Keras (`pip install keras jax`) tinynet takes all turns. Last, the network is exported: as a
+Python file of a few lines that needs NumPy alone.
 
     python examples/10_keras_and_back.py [--out FOLDER]
 """
@@ -31,7 +31,7 @@ EPOCHS = 100
 
 
 def other_side():
-    """Return what loads models between our turns, and its name: Keras's, or else our own."""
+    """Return the `load_model` of the second turn and its name: of Keras, or else of tinynet."""
     os.environ.setdefault("KERAS_BACKEND", "jax")
     try:
         from keras.models import load_model as load
@@ -42,19 +42,19 @@ def other_side():
 
 
 def build():
-    """Return a network with sixteen hidden units, compiled."""
+    """Return a compiled network with sixteen hidden units."""
     model = Sequential([Input((1,)), Dense(16, activation="tanh"), Dense(1)])
     model.compile(Adam(learning_rate=0.05), loss="mse")
     return model
 
 
 def train(model, x, y, epochs=EPOCHS):
-    """Return the losses of so many epochs; the samples stay in order, so that all see the same."""
+    """Return the losses of some epochs; all turns see the same batches, without shuffling."""
     return model.fit(x, y, epochs=epochs, shuffle=False, verbose=0).history["loss"]
 
 
 def main(out="."):
-    """Tell the story; return what the tests check."""
+    """Run the example; return the results, which the tests check."""
     tn.utils.set_random_seed(1)
     x = np.random.uniform(-3, 3, (128, 1)).astype("float32")
     y = np.sin(2 * x) + 0.1 * np.random.randn(*x.shape).astype("float32")
@@ -75,13 +75,15 @@ def main(out="."):
     for turn, losses in turns.items():
         print(f"{turn:16} loss {losses[0]:.6f} -> {losses[-1]:.6f}")
     print(f"{'without a break':16} loss {alone[0]:.6f} -> {alone[-1]:.6f}")
-    print(f"predictions before and after the way back differ by at most {difference:.1e}")
+    print(f"predictions before and after saving in {other} differ by at most {difference:.1e}")
 
     program = Path(out) / "wave.py"
     model.export(program, format="numpy", verbose=False)
     predict = runpy.run_path(str(program))["predict"]
     same = np.array_equal(predict(x), model.predict(x, verbose=0))
-    print(f"{program}, which needs NumPy alone, predicts {'the very same' if same else 'others'}")
+    print(
+        f"{program} needs NumPy alone; its predictions are {'identical' if same else 'different'}"
+    )
 
     path = Path(out) / "keras_and_back.png"
     draw(path, x, y, predict, turns, alone)
@@ -98,7 +100,7 @@ def main(out="."):
 
 
 def draw(path, x, y, predict, turns, alone):
-    """Save the losses of all turns, and the wave that was learnt."""
+    """Save a picture of the losses of all turns, and of the learned wave."""
     fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
     left.semilogy(np.arange(1, len(alone) + 1), alone, color="0.8", lw=7, label="without a break")
     colors = ("tab:blue", "tab:red", "tab:blue")
@@ -120,5 +122,5 @@ def draw(path, x, y, predict, turns, alone):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default=".", help="the folder of the picture")
+    parser.add_argument("--out", default=".", help="folder of the picture")
     main(parser.parse_args().out)

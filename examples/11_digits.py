@@ -1,12 +1,12 @@
-"""Handwritten digits: a network that reads, and what it misreads.
+"""Handwritten digits: a network that classifies them, and its mistakes.
 
-1797 digits, written by hand, as pictures of 8 by 8 dots. The network has one input for each dot and
-one output for each digit. Softmax makes probabilities of the outputs: positive, and together 1. The
-loss is small when the right digit is thought probable.
+The data are 1797 handwritten digits, as pictures of 8 by 8 pixels. The network has one input for
+each pixel and one output for each digit. Softmax turns the outputs into probabilities: positive
+numbers whose sum is 1. The loss is small if the probability of the correct digit is large.
 
-A network can learn its samples by heart and yet read badly. So some digits are kept out of the
-training: a validation set tells when to stop, namely when the loss on it falls no longer (early
-stopping); a test set, looked at only once, at the end, tells how well the network reads.
+A network can memorize its samples and still misread new ones. So some digits are not used for
+training: a validation set says when to stop, namely when its loss no longer falls (early stopping);
+a test set, used only once, at the end, says how well the network reads.
 
     pip install '.[examples]'    (scikit-learn, for the digits, and matplotlib)
     python examples/11_digits.py [--out FOLDER]
@@ -50,7 +50,7 @@ def build():
 
 
 def main(out="."):
-    """Tell the story; return what the tests check."""
+    """Run the example; return the results, which the tests check."""
     tn.utils.set_random_seed(1)
     x, y = load_digits()
     x_test, y_test, x, y = x[:400], y[:400], x[400:], y[400:]
@@ -59,12 +59,12 @@ def main(out="."):
     history = model.fit(x, y, epochs=200, validation_split=0.2, callbacks=[stop], verbose=0).history
     epochs = len(history["loss"])
     print(f"{model.count_params()} weights, trained on {int(0.8 * len(x))} digits:")
-    print(f"  stopped after {epochs} epochs, back to the weights of epoch {stop.best_epoch + 1}")
+    print(f"  stopped after {epochs} epochs, with the weights of epoch {stop.best_epoch + 1}")
 
     loss, accuracy = model.evaluate(x_test, y_test, verbose=0)
     read = model.predict(x_test, verbose=0).argmax(axis=1)
     wrong = np.flatnonzero(read != y_test)
-    print(f"of {len(y_test)} digits it has never seen it reads {100 * accuracy:.1f} % right;")
+    print(f"of {len(y_test)} new digits, it reads {100 * accuracy:.1f} % right;")
     print(f"  {len(wrong)} are misread:", end=" ")
     print(", ".join(f"{y_test[i]} as {read[i]}" for i in wrong))
     confusion = np.zeros((10, 10), int)
@@ -88,25 +88,25 @@ def main(out="."):
 
 
 def draw(path, history, best, confusion, misread):
-    """Save the losses, who is taken for whom, and the first nine digits that were misread."""
+    """Save a picture of the losses, the confusion matrix, and the first nine misread digits."""
     fig = plt.figure(figsize=(13, 4.3), layout="constrained")
     left, middle, right = fig.subfigures(1, 3, width_ratios=(1, 1, 0.8))
     ax = left.subplots()
     epochs = np.arange(1, len(history["loss"]) + 1)
-    ax.semilogy(epochs, history["loss"], color="tab:blue", label="on the digits it learns from")
-    ax.semilogy(epochs, history["val_loss"], color="tab:red", label="on the validation set")
-    ax.axvline(best + 1, color="0.6", ls="--", label="the lowest: these weights are kept")
+    ax.semilogy(epochs, history["loss"], color="tab:blue", label="training set")
+    ax.semilogy(epochs, history["val_loss"], color="tab:red", label="validation set")
+    ax.axvline(best + 1, color="0.6", ls="--", label="lowest: these weights are kept")
     ax.set(xlabel="epoch", ylabel="cross-entropy", title="The loss")
     ax.legend()
 
     ax = middle.subplots()
-    ax.imshow(np.sqrt(confusion), cmap="Blues")  # the root, so that single mistakes are seen
+    ax.imshow(np.sqrt(confusion), cmap="Blues")  # the square root makes single mistakes visible
     for (digit, read), count in np.ndenumerate(confusion):
         if count:
             color = "white" if digit == read else "black"
             ax.text(read, digit, count, ha="center", va="center", color=color)
     ax.set(xticks=range(10), yticks=range(10), xlabel="read as", ylabel="written")
-    ax.set_title("Who is taken for whom")
+    ax.set_title("Confusion matrix")
 
     right.suptitle("Misread")
     for ax in (axes := right.subplots(3, 3)).flat:
@@ -120,5 +120,5 @@ def draw(path, history, best, confusion, misread):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default=".", help="the folder of the picture")
+    parser.add_argument("--out", default=".", help="folder of the picture")
     main(parser.parse_args().out)

@@ -17,7 +17,7 @@ HERE = Path(__file__).parent / "pictures"
 
 
 def draw_descent(path):
-    """Write how Adam fits a line, beside the way that its two weights go over the loss."""
+    """Write an animation: Adam fits a line, next to the path of its two weights over the loss."""
     tn.utils.set_random_seed(3)
     x = np.linspace(0, 1, 100)
     y = 1.35 * x + 0.5 + np.random.randn(100) * 0.33
@@ -29,7 +29,7 @@ def draw_descent(path):
 
 
 def draw_graph(path):
-    """Write the graph of a neuron's loss on one sample, with its gradients."""
+    """Write the graph of a neuron's loss for one sample, with the gradients."""
     w = tn.tensor(1.0, requires_grad=True)
     b = tn.tensor(0.0, requires_grad=True)
     x, y = tn.tensor(3.0), tn.tensor(7.0)

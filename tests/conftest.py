@@ -1,13 +1,22 @@
-"""How Hypothesis searches, and the watch over global state.
+"""Settings of Hypothesis, the number of workers and threads, and a check of global state.
 
-HYPOTHESIS_PROFILE chooses: ``dev`` (the default, quick), ``ci`` (the same examples each time) or
-``thorough``.
+The environment variable HYPOTHESIS_PROFILE selects ``dev`` (the default, fast), ``ci`` (the same
+examples in each run) or ``thorough``. ``pytest -n auto`` runs the tests in several processes.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from copy import copy
 from typing import Any
+
+# Workers share the cores, so each uses one thread. BLAS and XLA read this when they are imported.
+if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+    os.environ.setdefault(
+        "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    )
 
 import numpy as np
 import pytest
@@ -22,16 +31,31 @@ settings.register_profile("ci", max_examples=20, deadline=None, derandomize=True
 settings.register_profile("thorough", max_examples=1000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
+MOST_WORKERS = 8  # of ``pytest -n auto``; each imports JAX and Keras, which takes memory
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what exists before the first test from garbage collection, which is slow with JAX."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the number of workers of ``pytest -n auto``: one for each usable core, up to 8."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return min(MOST_WORKERS, len(affinity(0)) if affinity else os.cpu_count() or 1)
+
 
 def engine_state() -> dict[str, Any]:
-    """Return this thread's modes (grad, substitutes of variables, recorder) by name, and floatx."""
+    """Return the modes of this thread (grad, substituted variables, recorder, floatx) by name."""
     modes = {name: copy(getattr(state, name)) for name in dir(state) if not name.startswith("_")}
     return {**modes, "floatx": floatx()}
 
 
 @pytest.fixture(autouse=True)
 def no_leak_of_global_state() -> Iterator[None]:
-    """Fail a test that leaves the engine's or NumPy's modes changed; restore them for the next."""
+    """Fail a test that leaves a mode of the engine or of NumPy changed, and restore the mode."""
     modes, errors = engine_state(), np.geterr()
     yield
     leaked = [name for name, value in engine_state().items() if value != modes.get(name)]
@@ -43,4 +67,4 @@ def no_leak_of_global_state() -> Iterator[None]:
     if np.seterr(**errors) != errors:
         leaked.append("np.geterr()")
     if leaked:
-        pytest.fail(f"this test leaves global state changed: {', '.join(leaked)}")
+        pytest.fail(f"The test changes global state: {', '.join(leaked)}")

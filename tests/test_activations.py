@@ -1,4 +1,4 @@
-"""Activations against their formulas in float64, finite differences, and at their ends."""
+"""Activations against their formulas in float64, finite differences, and their limits."""
 
 import math
 from collections.abc import Callable
@@ -65,13 +65,13 @@ KINKS = np.array([-3.0, 0.0, 3.0, 6.0])
 
 @every_activation
 @given(NUMBERS)
-def test_its_derivatives_are_those_of_differences_between_the_kinks(name, x):
+def test_its_derivatives_match_finite_differences_away_from_kinks(name, x):
     away = np.where(abs(x[..., None] - KINKS).min(-1) < 0.01, x + 0.02, x)
     tn.check_grads(lambda t: tn.ops.sum(activations.get(name)(t)), (away,), order=2)
 
 
 @given(hnp.arrays("float64", (2, 3), elements=st.floats(-9, 9)), st.sampled_from([0, 1, (0, 1)]))
-def test_the_logarithm_of_softmax_is_that(x, axis):
+def test_log_softmax_is_the_logarithm_of_softmax(x, axis):
     logarithm = activations.log_softmax(x, axis)
     assert_close(np.exp(logarithm), activations.softmax(x, axis), 1e-13, 1e-15)
     weights = np.arange(6.0).reshape(2, 3)
@@ -100,12 +100,12 @@ SLOPES = {
 
 
 @over(SLOPES, "case")
-def test_slopes_at_kinks(case):
+def test_slopes_at_kinks_are_those_of_keras(case):
     f, x, expected = case
     assert_close(tn.grad(lambda t: f(t).sum())(np.array(x)), expected, 1e-15, 0)
 
 
-# What large numbers lead to: the value and the slope at -1000 and at 1000.
+# The limits: value and slope at -1000 and at 1000.
 LIMITS = {
     "sigmoid": ([0, 1], [0, 0]),
     "tanh": ([-1, 1], [0, 0]),
@@ -122,7 +122,7 @@ LIMITS = {
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", LIMITS)
-def test_large_numbers_are_silent_and_lead_to_the_limits(name, dtype):
+def test_large_inputs_give_the_limits_without_warnings(name, dtype):
     x, f = np.array([-1000, 1000], dtype), activations.get(name)
     values, slopes = (np.array(v, dtype) for v in LIMITS[name])
     with np.errstate(over="raise", divide="raise", invalid="raise"):
@@ -131,7 +131,7 @@ def test_large_numbers_are_silent_and_lead_to_the_limits(name, dtype):
 
 
 @every_activation
-def test_compiled_it_is_the_same_to_the_last_bit(name):
+def test_the_compiled_activation_equals_the_eager_one_bit_for_bit(name):
     x = np.linspace(-9, 9, 64, dtype="float32")
     f = activations.get(name)
     assert_same(tn.jit(f)(x), f(tn.tensor(x)))
@@ -140,11 +140,11 @@ def test_compiled_it_is_the_same_to_the_last_bit(name):
 
 
 @every_activation
-def test_what_is_not_a_number_stays_none(name):
+def test_nan_stays_nan(name):
     assert np.isnan(np.asarray(activations.get(name)(np.array([np.nan])))).all()
 
 
-def test_a_name_that_is_none_is_refused():
+def test_an_unknown_activation_is_refused():
     for name in ("swisch", "GELU", "", "celu"):
         with refused(ValueError, "activation function", name):
             activations.get(name)

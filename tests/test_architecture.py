@@ -1,37 +1,40 @@
-"""Imports point upward in one list, and pull in NumPy alone."""
+"""The package's structure: import order, signposts, the map in CONTRIBUTING, public names.
+
+`python tests/test_architecture.py` prints which rooms each room imports.
+"""
 
 import ast
+import graphlib
+import importlib
+import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 import tinynet
 
-# A module may import from those above it. Those that are not written yet may stand here.
+ROOT = Path(tinynet.__file__).parent
+PROJECT = ROOT.parent
+MODULES = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in ROOT.rglob("*.py")}
+
+# The rooms: the packages and modules at the top of `tinynet/`. A room imports only from rooms that
+# stand before it. Inside a room, imports form no cycle. Rooms that do not exist yet may be listed.
 ORDER = [
-    "engine/temporarily",
-    "engine/tensor",
-    "engine/bind",
-    "engine/primitives/elementwise",
-    "engine/primitives/shapes",
-    "engine/primitives/products",
-    "engine/primitives/indexing",
-    "engine/primitives/__init__",
-    "engine/functional",
-    "engine/autodiff",
-    "engine/operators",
-    "engine/variable",
-    "engine/gradcheck",
-    "engine/__init__",
+    "engine",
     "public",
     "tree",
+<<<<<<< HEAD
     "configs/watched",
     "configs/configurable",
     "configs/serialization",
     "configs/lookup",
+    "configs/files",
     "configs/__init__",
     "compiler/program",
     "compiler/record",
@@ -43,12 +46,17 @@ ORDER = [
     "compiler/executable",
     "compiler/jit",
     "compiler/__init__",
+=======
+    "configs",
+    "compiler",
+>>>>>>> refs/heads/tests
     "ops",
     "backend",
     "random",
     "activations",
     "initializers",
     "regularizers",
+<<<<<<< HEAD
     "layers/symbolic",
     "layers/module",
     "layers/base",
@@ -96,6 +104,9 @@ ORDER = [
     "saving/weights",
     "saving/archive",
     "saving/__init__",
+    "explain/formulas",
+    "explain/tables",
+    "explain/trace",
     "explain/step",
     "explain/__init__",
     "export/forward",
@@ -122,87 +133,243 @@ ORDER = [
     "viz/landscape",
     "viz/animation",
     "viz/__init__",
+=======
+    "losses",
+    "metrics",
+    "optimizers",
+    "layers",
+    "callbacks",
+    "training",
+    "saving",
+    "explain",
+    "export",
+    "models",
+    "viz",
+    "distribution",
+    "wrappers",
+    "datasets",
+>>>>>>> refs/heads/tests
     "utils",
     "__init__",
 ]
 
-# Beside the standard library. More than NumPy only inside functions, where it is needed.
-THIRD_PARTY = {
-    **{f"viz/{name}": {"matplotlib"} for name in ("style", "boxes", "models", "graph", "curves")},
-    **{f"viz/{name}": {"matplotlib"} for name in ("weights", "landscape", "animation")},
-    "saving/weights": {"h5py"},
-    "export/onnx_file": {"onnx"},
-}
+MOST_ARROWS = 113  # pairs of rooms of which one imports the other
 
-ROOT = Path(tinynet.__file__).parent
-MODULES = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in ROOT.rglob("*.py")}
+# Third-party packages besides NumPy. They are imported in functions only, when they are needed.
+THIRD_PARTY = {"viz": {"matplotlib"}, "saving": {"h5py"}, "export": {"onnx"}}
+
+
+# -- imports ----------------------------------------------------------------------------------
+
+
+def room(module: str) -> str:
+    """Return the room of a module: ``engine`` for ``engine/tensor``."""
+    return module.split("/")[0]
 
 
 def imported(source: str, module: str) -> Iterator[str]:
-    """Yield what a module imports, anywhere in it: ``engine/tensor`` of ours, or ``<numpy>``."""
+    """Yield the imports anywhere in a module: ``engine/tensor``, or ``<numpy>`` for packages."""
     package = ["tinynet", *module.split("/")[:-1]]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (place(name.name.split(".")) for name in node.names)
+            yield from (module_at(name.name.split(".")) for name in node.names)
         elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) + 1 - node.level] if node.level else []
-            path = above + (node.module.split(".") if node.module else [])
-            yield from (place([*path, name.name]) for name in node.names)
+            parent = package[: len(package) + 1 - node.level] if node.level else []
+            path = parent + (node.module.split(".") if node.module else [])
+            yield from (module_at([*path, name.name]) for name in node.names)
 
 
-def place(path: list[str]) -> str:
-    """Return the name in ORDER of a dotted path; of others the first part, in brackets."""
+def module_at(path: list[str]) -> str:
+    """Return the module that a dotted path leads to; for other packages their name in brackets."""
     if path[0] != "tinynet":
         return f"<{path[0]}>"
     name = "/".join(path[1:])
-    places = (name, f"{name}/__init__".strip("/"))
-    return next((p for p in places if p in MODULES or p in ORDER), "") or place(path[:-1])
+    candidates = (name, f"{name}/__init__".strip("/"))
+    return next((c for c in candidates if c in MODULES), "") or module_at(path[:-1])
 
 
 def wrong_imports(source: str, module: str) -> list[str]:
-    """Return the imports that point downward or out of the package to where they may not."""
-    outside = {*sys.stdlib_module_names, "numpy", *THIRD_PARTY.get(module, ())}
-    allowed = {*ORDER[: ORDER.index(module)], *(f"<{name}>" for name in outside)}
-    return [name for name in imported(source, module) if name not in allowed]
+    """Return the imports of a module that the order of the rooms or the package forbids."""
+    place = ORDER.index(room(module))
+    packages = {*sys.stdlib_module_names, "numpy", *THIRD_PARTY.get(room(module), ())}
+
+    def allowed(name: str) -> bool:
+        if name.startswith("<"):
+            return name.strip("<>") in packages
+        return room(name) == room(module) or room(name) in ORDER[:place]
+
+    return [name for name in imported(source, module) if not allowed(name)]
+
+
+def graph() -> dict[str, set[str]]:
+    """Return the tinynet modules that each module imports, itself excluded."""
+    return {
+        module: {
+            name
+            for name in imported(path.read_text(encoding="utf-8"), module)
+            if not name.startswith("<") and name != module
+        }
+        for module, path in MODULES.items()
+    }
+
+
+def arrows() -> set[tuple[str, str]]:
+    """Return the pairs of different rooms of which the first imports the second."""
+    pairs = {(room(m), room(name)) for m, names in graph().items() for name in names}
+    return {(one, other) for one, other in pairs if one != other}
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
-def test_imports_point_upward_and_to_numpy_alone(module):
-    assert module in ORDER, f"{module} has no place in ORDER yet"
-    assert not wrong_imports(MODULES[module].read_text(encoding="utf-8"), module)
+def test_a_module_imports_only_numpy_and_rooms_that_stand_before_its_own(module):
+    assert room(module) in ORDER, f"{room(module)} has no place in ORDER yet"
+    assert wrong_imports(MODULES[module].read_text(encoding="utf-8"), module) == []
 
 
 WRONG = {
-    "from .autodiff import grad": "engine/autodiff",
-    "from . import functional as F": "engine/functional",
-    "from .. import ops": "ops",
-    "from .. import random": "random",
     "from ..layers import Dense": "layers/__init__",
     "from ..layers.core import Dense": "layers/core",
+    "from .. import ops": "ops",
+    "from .. import random": "random",
     "from .. import grad": "__init__",
     "import tinynet": "__init__",
-    "import tinynet.engine.autodiff as a": "engine/autodiff",
+    "import tinynet.layers.core as c": "layers/core",
     "from tinynet import models": "models/__init__",
-    "from .primitives import elementwise": "engine/primitives/elementwise",
     "import scipy.special": "<scipy>",
     "from jax import numpy": "<jax>",
-    "def f():\n    from .autodiff import grad": "engine/autodiff",
+    "import matplotlib": "<matplotlib>",
+    "def f():\n    from ..layers.core import Dense": "layers/core",
     "if TYPE_CHECKING:\n    from ..models import Model": "models/__init__",
 }
 
 
 @pytest.mark.parametrize("source", WRONG)
-def test_a_wrong_import_is_seen_wherever_it_stands(source):
-    right = "import random, numpy as np\nfrom .tensor import wrap\n"
-    assert wrong_imports(right + source, "engine/bind") == [WRONG[source]]
+def test_a_forbidden_import_is_found_anywhere_in_a_module(source):
+    right = "import random, numpy as np\nfrom .program import Var\nfrom ..engine import tensor\n"
+    assert wrong_imports(right + source, "compiler/jit") == [WRONG[source]]
 
 
-def test_importing_the_package_pulls_in_numpy_alone():
+def test_imports_form_no_cycle():
+    graphlib.TopologicalSorter(graph()).prepare()  # raises a CycleError that names the modules
+
+
+def test_rooms_import_few_other_rooms():
+    assert len(arrows()) <= MOST_ARROWS
+
+
+def test_importing_the_package_loads_only_numpy():
     script = (
         "import sys, numpy; before = set(sys.modules); import tinynet; "
         "print(*{name.split('.')[0] for name in set(sys.modules) - before})"
     )
     run = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT.parent
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=PROJECT
     )
     assert set(run.stdout.split()) - sys.stdlib_module_names - {"numpy"} == {"tinynet"}
+
+
+# -- docstrings and the map -------------------------------------------------------------------
+
+DOCUMENTED = {
+    path.relative_to(PROJECT).as_posix(): path
+    for path in (*ROOT.rglob("*.py"), *(PROJECT / "benchmarks").rglob("*.py"))
+    if path.stat().st_size
+}
+
+
+def signposts(docstring: str) -> Iterator[str]:
+    """Yield the files named in the sentences after ``Read next:``, up to the end of a paragraph."""
+    for text in re.findall(r"Read next:(.*?)(?:\n\n|\Z)", docstring, re.S):
+        yield from re.findall(r"`([\w./]*(?:\.py|\.md|/))`", text) or [""]
+
+
+@pytest.mark.parametrize("file", sorted(DOCUMENTED))
+def test_a_module_says_what_it_is_and_its_read_next_names_files_that_exist(file):
+    path = DOCUMENTED[file]
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert docstring, f"{file} has no docstring"
+    for name in signposts(docstring):
+        assert name, "`Read next:` names no file in backticks"
+        folders = (path.parent, ROOT, PROJECT)
+        assert any((folder / name).exists() for folder in folders), f"{name} does not exist"
+
+
+def test_contributing_has_a_line_for_each_room():
+    text = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    mapped = re.findall(r"^\| `tinynet/([\w.]+)/?` \|", text, re.M)
+    rooms = {p.name for p in ROOT.iterdir() if p.is_dir() and (p / "__init__.py").exists()}
+    assert sorted(mapped) == sorted(rooms | {path.name for path in ROOT.glob("*.py")})
+
+
+# -- public names -----------------------------------------------------------------------------
+
+
+def stated(module: ModuleType) -> Iterator[str]:
+    """Yield the names that a module's source imports by ``import A as A``, or defines.
+
+    Names that it assigns are definitions only if their values are functions or classes of tinynet.
+    """
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield from (alias.name for alias in node.names if alias.name == alias.asname)
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+            values = {name: getattr(module, name) for name in names}
+            yield from (name for name, value in values.items() if is_of_tinynet(value))
+
+
+def is_of_tinynet(value: Any) -> bool:
+    return callable(value) and (value.__module__ or "").split(".")[0] == "tinynet"
+
+
+def public(module: ModuleType) -> set[str]:
+    """Return the public names of a module, by its source."""
+    return {name for name in stated(module) if not name.startswith("_")}
+
+
+def public_modules(module: ModuleType = tinynet) -> Iterator[str]:
+    """Yield the dotted names of the modules that a user reaches from the package by its names."""
+    yield module.__name__
+    for name in sorted(public(module)):
+        part = getattr(module, name)
+        if isinstance(part, ModuleType):
+            yield from public_modules(part)
+
+
+PUBLIC = [*public_modules()]
+
+
+def test_the_modules_of_keras_and_ours_are_public():
+    expected = "activations callbacks layers losses metrics models ops optimizers viz"
+    assert {f"tinynet.{name}" for name in expected.split()} <= set(PUBLIC)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_dir_of_a_public_module_shows_exactly_its_public_names(name):
+    module = importlib.import_module(name)
+    shown = {name for name in dir(module) if not name.startswith("_")}
+    assert shown == public(module)
+    assert [name for name in shown if not hasattr(module, name)] == []
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_each_public_function_class_and_module_has_a_docstring(name):
+    module = importlib.import_module(name)
+    assert inspect.getdoc(module)
+    parts = {part: getattr(module, part) for part in public(module)}
+    documented = {
+        part: vars(thing).get("__doc__") if isinstance(thing, type) else inspect.getdoc(thing)
+        for part, thing in parts.items()
+        if callable(thing) or isinstance(thing, ModuleType)
+    }
+    assert [part for part, text in documented.items() if not text] == []
+
+
+if __name__ == "__main__":
+    for name in ORDER:
+        used = sorted((other for one, other in arrows() if one == name), key=ORDER.index)
+        print(f"{name:14} {' '.join(used)}")
+    print(f"{len(arrows())} arrows between {len({room(m) for m in MODULES})} rooms")

@@ -1,6 +1,6 @@
-"""Initializers and the generator beneath them, held to published vectors and to their own laws.
+"""Initializers and their random generator against published vectors and their distributions.
 
-How close they are to Keras stands in `keras/test_initializers.py`.
+`keras/test_initializers.py` compares them with Keras.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NUMBERS = st.integers(-1000, 1000).map(lambda k: k / 100)
 SCALES = st.integers(1, 1000).map(lambda k: k / 100)
 AXES = st.none() | st.just([0])
 
-ARGUMENTS = {  # every argument that a constructor may take, and values to draw for it
+ARGUMENTS = {  # all arguments of constructors, and values to draw for each
     "seed": SEEDS,
     "value": NUMBERS,
     "gain": NUMBERS,
@@ -60,7 +60,7 @@ CERTAIN = [  # the last is for matrices only
 
 
 def made(*classes):
-    """Draw an initializer of one of the classes, all its arguments drawn, the seed among them."""
+    """Draw an initializer of one of the classes, with all arguments and the seed drawn."""
 
     def with_arguments(cls):
         names = inspect.signature(cls).parameters.keys() & ARGUMENTS.keys()
@@ -70,7 +70,7 @@ def made(*classes):
 
 
 def bound(n: int) -> float:
-    """Return a distance that n fair draws keep from their law, but for one time in 10**10.
+    """Return a bound on the distance of n fair draws from their distribution, for p = 10**-10.
 
     Dvoretzky, Kiefer, Wolfowitz and Massart: P(sup |F_n - F| > d) <= 2 exp(-2 n d**2).
     """
@@ -78,7 +78,7 @@ def bound(n: int) -> float:
 
 
 def distance(draws: np.ndarray, cumulative) -> float:
-    """Return sup |F_n - F|, the greatest gap between the draws' staircase and their law."""
+    """Return sup |F_n - F|, the distance of the empirical distribution function from `F`."""
     law = np.array([cumulative(x) for x in np.sort(draws.ravel()).tolist()])
     steps = np.arange(len(law) + 1) / len(law)
     return max((steps[1:] - law).max(), (law - steps[:-1]).max())
@@ -88,7 +88,7 @@ def phi(x: float) -> float:
     return (1 + math.erf(x / math.sqrt(2))) / 2
 
 
-# -- the generator --------------------------------------------------------------------------------
+# -- the generator ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -99,13 +99,13 @@ def phi(x: float) -> float:
         ((0x243F6A88, 0x85A308D3), (0x13198A2E, 0x03707344), (0xC4923A9C, 0x483DF7A0)),
     ],
 )
-def test_threefry_turns_the_vectors_of_its_authors_as_they_published_them(counter, key, cipher):
+def test_threefry_reproduces_the_published_vectors(counter, key, cipher):
     words = [np.array([word], dtype=np.uint32) for word in counter]
     assert [int(word[0]) for word in tn_random.threefry(key, *words)] == list(cipher)
 
 
 @given(SEEDS, SHAPES)
-def test_bits_hang_on_the_seed_and_the_flat_index_alone(seed, shape):
+def test_bits_depend_only_on_the_seed_and_the_flat_index(seed, shape):
     longer = tn_random.threefry_bits(seed, math.prod(shape) + 5)
     bits = tn_random.threefry_bits(seed, shape)
     assert bits.shape == shape
@@ -127,13 +127,13 @@ def test_uniform_draws_are_spread_evenly_from_minval_to_below_maxval(seed, low, 
 
 
 @given(SEEDS, NUMBERS, SCALES)
-def test_normal_draws_follow_the_normal_law(seed, mean, stddev):
+def test_normal_draws_follow_the_normal_distribution(seed, mean, stddev):
     draws = tn_random.normal((100, 50), mean, stddev, seed=seed)
     assert distance(draws, lambda x: phi((x - mean) / stddev)) < bound(draws.size)
 
 
 @given(SEEDS, NUMBERS, SCALES)
-def test_truncated_draws_follow_the_normal_law_within_two_deviations(seed, mean, stddev):
+def test_truncated_draws_follow_the_truncated_normal_distribution(seed, mean, stddev):
     draws = tn_random.truncated_normal((100, 50), mean, stddev, seed=seed)
     inside, below = phi(2) - phi(-2), phi(-2)
     assert np.abs(draws - mean).max() <= 2 * stddev + 1e-6 * abs(mean)
@@ -157,7 +157,7 @@ def test_normal_draws_are_the_quantiles_of_the_uniform_draws_of_their_seed(seed)
 
 
 @given(SEEDS, SHAPES, st.sampled_from(["float16", "float32", "float64"]))
-def test_draws_are_arrays_of_the_shape_and_dtype_asked_for(seed, shape, dtype):
+def test_draws_have_the_requested_shape_and_dtype(seed, shape, dtype):
     for draw in tn_random.uniform, tn_random.normal, tn_random.truncated_normal:
         draws = draw(shape, dtype=dtype, seed=seed)
         assert (type(draws), draws.shape, draws.dtype) == (np.ndarray, shape, dtype)
@@ -165,7 +165,7 @@ def test_draws_are_arrays_of_the_shape_and_dtype_asked_for(seed, shape, dtype):
 
 
 @given(made(*RANDOM), MATRICES)
-def test_wider_dtypes_hold_the_same_draws_and_narrower_ones_round_them(initializer, shape):
+def test_wider_dtypes_have_the_same_draws_and_narrower_ones_round_them(initializer, shape):
     draws = initializer(shape, "float32")
     wide, narrow = initializer(shape, np.float64), initializer(shape, "float16")
     assert (draws.dtype, wide.dtype, narrow.dtype) == ("float32", "float64", "float16")
@@ -173,11 +173,13 @@ def test_wider_dtypes_hold_the_same_draws_and_narrower_ones_round_them(initializ
     np.testing.assert_allclose(narrow, draws, rtol=2e-3, atol=2e-2)
 
 
-# -- what is drawn --------------------------------------------------------------------------------
+# -- distributions ---------------------------------------------------------------------------------
 
 
 @given(SEEDS, SHAPES, NUMBERS, SCALES)
-def test_plain_random_initializers_draw_from_the_law_in_their_name(seed, shape, first, second):
+def test_plain_random_initializers_draw_from_the_distribution_in_their_name(
+    seed, shape, first, second
+):
     for cls, draw in {
         initializers.RandomUniform: tn_random.uniform,
         initializers.RandomNormal: tn_random.normal,
@@ -193,8 +195,8 @@ def test_plain_random_initializers_draw_from_the_law_in_their_name(seed, shape, 
     SCALES,
     st.sampled_from(["fan_in", "fan_out", "fan_avg"]),
 )
-def test_variance_scaling_spreads_its_laws_by_scale_over_fan(seed, shape, scale, mode):
-    # Each output sums over all but the last axis; each input goes out over all but the one before.
+def test_variance_scaling_has_variance_scale_over_fan(seed, shape, scale, mode):
+    # An output has all axes but the last as inputs; an input has all axes but the second last.
     size = math.prod(shape)
     ins, outs = (size // shape[-1], size // shape[-2]) if len(shape) > 1 else (size, size)
     variance = scale / {"fan_in": ins, "fan_out": outs, "fan_avg": (ins + outs) / 2}[mode]
@@ -224,8 +226,8 @@ def test_named_initializers_have_the_mean_and_variance_of_their_papers(seed, ins
     n = ins * outs
     for cls, variance in variances.items():
         weights = cls(seed=seed)((ins, outs)).astype(np.float64)
-        # No law here has a greater fourth moment than the normal one, 3 variance**2, so that the
-        # mean square strays by variance * sqrt(2 / n); seven such deviations come once in 10**11.
+        # No distribution here has a fourth moment above the normal's 3 variance**2, so the mean
+        # square has a deviation of at most variance * sqrt(2 / n); seven of them: p = 10**-11.
         assert abs(np.mean(weights)) < 7 * math.sqrt(variance / n)
         assert abs(np.mean(weights**2) - variance) < 7 * variance * math.sqrt(2 / n)
 
@@ -248,7 +250,7 @@ def test_orthogonal_weights_are_gain_times_orthonormal_rows_or_columns(seed, ext
 
 
 @given(NUMBERS, SHAPES, st.sampled_from(["float32", "float64", "int32"]))
-def test_constants_are_their_number_everywhere(value, shape, dtype):
+def test_constants_have_the_same_value_everywhere(value, shape, dtype):
     expected = np.array(value).astype(dtype)
     for initializer in initializers.Constant(value), initializers.get(np.float64(value)):
         assert (initializer(shape, dtype) == expected).all()
@@ -263,7 +265,7 @@ def test_identity_is_gain_on_the_diagonal_and_zero_elsewhere(gain, shape):
     np.testing.assert_array_equal(matrix, np.where(row == column, np.float32(gain), 0))
 
 
-# -- the contract of every initializer ------------------------------------------------------------
+# -- the contract of every initializer -------------------------------------------------------------
 
 
 @given(made(*RANDOM, *CERTAIN), MATRICES, st.sampled_from([None, "float32", "float64"]))
@@ -333,14 +335,14 @@ def test_functions_classes_and_instances_are_accepted_as_they_are():
 
 
 @pytest.mark.parametrize("cls", [*RANDOM, *CERTAIN])
-def test_every_class_answers_to_its_name_in_both_spellings(cls):
+def test_every_class_is_found_by_its_name_in_both_spellings(cls):
     words = "".join(f"_{c.lower()}" if c.isupper() else c for c in cls.__name__).lstrip("_")
     assert type(initializers.get(cls.__name__)) is cls
     assert type(initializers.get(words)) is cls
     assert getattr(initializers, words) is cls
 
 
-def test_a_subclass_defines_only_its_call():
+def test_a_subclass_needs_only_a_call():
     class Sevens(initializers.Initializer):
         def __call__(self, shape, dtype=None):
             return np.full(shape, 7, dtype)
@@ -350,11 +352,11 @@ def test_a_subclass_defines_only_its_call():
         initializers.Initializer()((2,))
 
 
-# -- seeds ----------------------------------------------------------------------------------------
+# -- seeds -----------------------------------------------------------------------------------------
 
 
 @given(SEEDS, st.lists(st.sampled_from([*RANDOM, *CERTAIN]), max_size=6))
-def test_unseeded_initializers_draw_from_python_random_when_made_in_order(seed, classes):
+def test_unseeded_initializers_take_seeds_from_python_random_in_order(seed, classes):
     tn_random.set_random_seed(seed)
     drawn = [cls().seed for cls in classes if cls in RANDOM]
     after = random.random()
@@ -398,12 +400,12 @@ def test_an_unseeded_config_stays_unseeded(seed):
     assert again.seed != initializer.seed
 
 
-# -- mistakes -------------------------------------------------------------------------------------
+# -- mistakes --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.0, "1", np.int64(1), [1]])
 @pytest.mark.parametrize("use", [initializers.HeNormal, lambda s: tn_random.uniform(2, seed=s)])
-def test_a_seed_of_another_kind_is_refused_by_name(use, seed):
+def test_an_invalid_seed_is_refused_by_name(use, seed):
     with pytest.raises(ValueError, match=r"`seed` must be an int from 0 .*Received: seed="):
         use(seed)
 
@@ -421,28 +423,28 @@ def test_a_refused_global_seed_changes_nothing(seed):
     ("shape", "error"), [((2.0, 3), TypeError), ("ab", TypeError), (None, TypeError),
                          ((None, 2), TypeError), ((-1, 2), ValueError)],
 )  # fmt: skip
-def test_what_is_no_shape_is_refused_by_name(cls, shape, error):
+def test_an_invalid_shape_is_refused_by_name(cls, shape, error):
     with pytest.raises(error, match=r"`shape` must .*Received: shape="):
         cls()(shape)
 
 
 @pytest.mark.parametrize("cls", [initializers.Identity, initializers.Orthogonal])
 @pytest.mark.parametrize("shape", [(), (3,), 3])
-def test_matrices_are_refused_to_shapes_that_are_none(cls, shape):
+def test_matrix_initializers_refuse_shapes_of_other_ranks(cls, shape):
     with pytest.raises(ValueError, match=r"`shape` must have two axes. Received: shape="):
         cls()(shape)
 
 
 @pytest.mark.parametrize("dtype", ["foo", "U3", "complex64", object, 3])
 @pytest.mark.parametrize("cls", [initializers.Zeros, initializers.HeNormal])
-def test_what_is_no_dtype_of_numbers_is_refused(cls, dtype):
+def test_a_dtype_without_numbers_is_refused(cls, dtype):
     with pytest.raises(ValueError, match="Invalid dtype"):
         cls()((2, 2), dtype)
 
 
 @pytest.mark.parametrize("cls", RANDOM)
 @pytest.mark.parametrize("dtype", ["int32", bool])
-def test_random_numbers_are_refused_to_dtypes_without_fractions(cls, dtype):
+def test_random_initializers_refuse_dtypes_that_are_not_floating(cls, dtype):
     with pytest.raises(ValueError, match=r"`dtype` of random numbers must be floating"):
         cls()((2, 2), dtype)
 
@@ -480,7 +482,7 @@ def test_constants_are_refused_unless_they_are_numbers(value):
 
 @pytest.mark.parametrize("axes", [{"input_axes": [5], "output_axes": [0]},
                                   {"input_axes": 0, "output_axes": 1}])  # fmt: skip
-def test_axes_that_a_shape_has_not_are_refused_by_name(axes):
+def test_axes_outside_of_the_shape_are_refused_by_name(axes):
     with pytest.raises((IndexError, TypeError), match=r"`input_axes` and `output_axes` must be"):
         initializers.HeNormal(**axes)((2, 3))
 

@@ -1,4 +1,4 @@
-"""Regularizers and losses that layers add: what is trained on is the sum, eager and compiled."""
+"""Regularizers and losses that layers add: training minimizes the sum, eager and compiled."""
 
 import copy
 import gc
@@ -30,7 +30,7 @@ every_penalty = pytest.mark.parametrize("name", PENALTIES)
 
 @every_penalty
 @given(st.sampled_from([(), (3,), (2, 3)]), st.sampled_from(["float32", "float64"]), SEEDS)
-def test_a_penalty_is_its_formula_and_slopes_like_it(name, shape, dtype, seed):
+def test_a_penalty_and_its_gradient_follow_the_formula(name, shape, dtype, seed):
     kind, options, formula = PENALTIES[name]
     w = normal(seed, *shape, dtype=dtype)
     found = kind(**options)(w)
@@ -41,7 +41,7 @@ def test_a_penalty_is_its_formula_and_slopes_like_it(name, shape, dtype, seed):
 
 
 @every_penalty
-def test_a_regularizer_goes_by_its_names_and_comes_back_from_its_config(name):
+def test_a_regularizer_is_found_by_its_names_and_rebuilt_from_its_config(name):
     kind, options, _ = PENALTIES[name]
     for identifier in (name, kind.__name__, kind, getattr(regularizers, name)):
         assert type(regularizers.get(identifier)) is kind
@@ -54,7 +54,7 @@ def test_a_regularizer_goes_by_its_names_and_comes_back_from_its_config(name):
             kind(**{next(iter(options)): wrong})
 
 
-def test_no_regularizer_is_none_and_a_wrong_name_is_refused():
+def test_none_is_no_regularizer_and_an_unknown_name_is_refused():
     assert regularizers.get(None) is regularizers.serialize(None) is None
     assert regularizers.L1L2()(np.ones(3)).item() == 0
     assert (regularizers.L1().l1, regularizers.L2().l2) == (np.float32(0.01), 0.01)
@@ -63,7 +63,7 @@ def test_no_regularizer_is_none_and_a_wrong_name_is_refused():
             regularizers.get(wrong)
 
 
-# -- in training ----------------------------------------------------------------------------------
+# -- in training -----------------------------------------------------------------------------------
 
 X, Y = normal(0, 10, 3), normal(1, 10, 2)
 both_roads = pytest.mark.parametrize("eager", [True, False], ids=["eager", "compiled"])
@@ -79,7 +79,7 @@ def network(eager: bool, **options: Any) -> tn.Model:
 
 @both_roads
 @given(st.sampled_from(["kernel", "bias", "activity"]), st.sampled_from(sorted(PENALTIES)))
-def test_a_step_goes_down_the_sum_of_loss_and_penalty(eager, what, name):
+def test_a_step_descends_the_sum_of_loss_and_penalty(eager, what, name):
     kind, options, formula = PENALTIES[name]
     model = network(eager, **{f"{what}_regularizer": kind(**options)})
     model.set_weights([normal(3, 3, 2), normal(4, 2)])
@@ -105,7 +105,7 @@ def test_a_step_goes_down_the_sum_of_loss_and_penalty(eager, what, name):
 
 
 @both_roads
-def test_batches_that_differ_in_length_have_the_activity_of_their_own_mean(eager):
+def test_activity_penalties_are_divided_by_each_batchs_own_size(eager):
     model = network(eager, activity_regularizer=lambda y: ops.sum(abs(y)))
     model.optimizer.learning_rate = 0.0
     out = np.asarray(model(X))
@@ -116,7 +116,7 @@ def test_batches_that_differ_in_length_have_the_activity_of_their_own_mean(eager
 
 
 @both_roads
-def test_a_weight_that_does_not_train_has_no_penalty(eager):
+def test_a_frozen_weight_has_no_penalty(eager):
     model = network(eager, kernel_regularizer="l2", bias_regularizer="l2")
     model.layers[0].trainable = False
     assert model.losses == []
@@ -125,7 +125,7 @@ def test_a_weight_that_does_not_train_has_no_penalty(eager):
 
 
 class Watched(Layer):
-    """Adds the mean of what passes, times a number, and counts how often it was called."""
+    """Adds the scaled mean of its inputs to the loss, and counts its calls."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()
@@ -138,13 +138,13 @@ class Watched(Layer):
 
 
 @both_roads
-def test_what_layers_add_is_of_the_call_and_not_of_those_before(eager):
+def test_added_losses_are_those_of_the_last_call(eager):
     inner = Watched(1.0)
     model = tn.Sequential([Input((3,)), inner, tn.Sequential([Watched(2.0), Watched(4.0)])])
     model.compile("sgd", "mse", run_eagerly=eager)
     x = abs(normal(5, 4, 3)) + 1
     expected = 7 * x.mean()
-    assert model.losses == []  # building is no call
+    assert model.losses == []  # building is not a call
     for _ in range(3):
         model(x)
         assert_close(sum(map(float, model.losses)), expected, 1e-6)
@@ -157,17 +157,17 @@ def test_what_layers_add_is_of_the_call_and_not_of_those_before(eager):
     assert_close(sum(map(float, model.losses)), 2 * x.mean() + 6 * x.mean(), 1e-6)
     other = tn.Sequential([Watched(1.0)])
     other(x)
-    assert len(model.losses) == 3  # that of another model stays its own
+    assert len(model.losses) == 3  # the other model keeps its own losses
 
 
-def test_a_layer_that_is_called_twice_adds_twice():
+def test_a_layer_called_twice_adds_its_loss_twice():
     layer, x = Watched(1.0), tn.Input((2,))
     model = tn.Model(x, layer(layer(x)))
     model(np.ones((1, 2)))
     assert [float(v) for v in model.losses] == [1, 1]
 
 
-def test_losses_of_a_call_are_differentiated_like_its_outputs():
+def test_added_losses_are_differentiable_like_outputs():
     model = tn.Sequential([Input((3,)), Dense(2, kernel_regularizer="l2"), Watched(3.0)])
     total = model(X).sum() * 0.0
     for term in model.losses:
@@ -178,13 +178,13 @@ def test_losses_of_a_call_are_differentiated_like_its_outputs():
     assert_close(bias.grad, [1.5, 1.5], 1e-6)
 
 
-def test_a_compiled_step_leaves_no_losses_behind_and_layers_can_go():
+def test_a_compiled_step_keeps_no_losses_and_no_layers_alive():
     model = tn.Sequential([Input((3,)), Watched(1.0), Dense(2, activity_regularizer="l1")])
     model.compile("sgd", "mse")
     model.fit(X, Y, verbose=0)
     model(X)
     known = [float(x) for x in model.losses]
-    model.train_on_batch(X[:3], Y[:3])  # is compiled anew, as there are fewer rows
+    model.train_on_batch(X[:3], Y[:3])  # is compiled again for fewer rows
     assert [float(x) for x in model.losses] == known
     gc.collect()
     size = len(context.losses)
@@ -194,7 +194,7 @@ def test_a_compiled_step_leaves_no_losses_behind_and_layers_can_go():
 
 
 @given(st.sampled_from(sorted(PENALTIES)), SEEDS)
-def test_a_copy_is_regularized_as_its_original(name, seed):
+def test_a_copy_has_the_regularizers_of_its_original(name, seed):
     def made() -> tn.Model:
         return network(False, kernel_regularizer=name, activity_regularizer=name)
 
@@ -206,7 +206,7 @@ def test_a_copy_is_regularized_as_its_original(name, seed):
         assert_all_same(everything(copied), everything(other))
 
 
-def test_the_value_of_a_penalty_is_the_same_eager_and_compiled_to_the_last_bit():
+def test_eager_and_compiled_penalties_are_equal_bit_for_bit():
     found = []
     for eager in (True, False):
         model = network(
@@ -218,7 +218,7 @@ def test_the_value_of_a_penalty_is_the_same_eager_and_compiled_to_the_last_bit()
         assert_same(one, other)
 
 
-def test_weights_of_ones_own_are_regularized_and_a_constraint_is_refused():
+def test_weights_of_users_layers_are_regularized_and_constraints_are_refused():
     layer = Layer()
     layer.add_weight((2,), "ones", regularizer="l2", name="w")
     layer.add_weight((2,), "ones", name="unregularized")

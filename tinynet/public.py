@@ -56,7 +56,8 @@ def _names(statements: list[Any], module: ModuleType) -> Iterator[str]:
             case "FunctionDef" | "ClassDef":
                 yield node.name
             case "Assign":
-                for target in node.targets:
+                targets = (part for t in node.targets for part in getattr(t, "elts", [t]))
+                for target in targets:
                     value = vars(module).get(getattr(target, "id", ""))
                     home = getattr(value, "__module__", None) or ""
                     if callable(value) and home.partition(".")[0] == package:

@@ -1,10 +1,11 @@
-"""With what it is measured: a table of contestants, and what they have in common.
+"""The contestants: a table of them, and the functions that they share.
 
 A contestant's module has two functions. ``train(work, **options)`` returns a function
-``fit(epochs, shuffle)``, which trains on and returns the seconds and the losses of the epochs; the
-batches are taken in the given order unless `shuffle`. ``predict(work, **options)`` returns a
-function from inputs to outputs, with the initial weights. Each module imports its library within
-these, so that it can be read where the library is missing.
+``fit(epochs, shuffle)``, which continues the training and returns the seconds and the loss of each
+epoch. Rows are in their given order unless `shuffle`. ``predict(work, **options)`` returns a
+function from inputs to outputs, with the initial weights. Both functions import the library
+themselves, so that the module can be imported without it.
+
 Read next: `by_hand.py`, then `keras.py`.
 """
 
@@ -24,12 +25,12 @@ Fit = Callable[[int, bool], tuple[list[float], list[float]]]
 
 
 class Contestant(NamedTuple):
-    """One row of the table.
+    """A row of the table.
 
-    `module` is relative to this package, or absolute. `needs` are modules and `programs` commands,
-    without which it is left out. `leaves` are kinds and groups of works that it is not asked for,
-    `largest` the multiplications of a forward pass above which it isn't; `slow` says that
-    ``--quick`` does without it. A `limit` does less than the work: it has no loss to compare.
+    `module` is relative to this package, or absolute. `needs` lists the modules and `programs` the
+    commands that it requires. It is not measured at works whose kind or group is in `leaves`, or
+    whose forward pass has more multiplications than `largest`. ``--quick`` leaves out those that
+    are `slow`. A `limit` computes only a part of the work, and has no loss to compare.
     """
 
     label: str
@@ -44,14 +45,14 @@ class Contestant(NamedTuple):
     limit: bool = False
 
     def missing(self) -> list[str]:
-        """Return what it needs and is not installed."""
+        """Return the requirements that are not installed."""
         modules = [name for name in self.needs if importlib.util.find_spec(name) is None]
         return modules + [name for name in self.programs if shutil.which(name) is None]
 
     def why_not(self, work: Work) -> str:
-        """Return why it is not asked for a work, or nothing."""
+        """Return why it is not measured at a work, or an empty string."""
         if work.kind in self.leaves or work.group in self.leaves:
-            return "not asked for this"
+            return "not measured at works of this kind"
         return "would take too long" if work.multiplications > self.largest else ""
 
 
@@ -83,7 +84,7 @@ CONTESTANTS = {
     "keras-jax": _keras_on("jax", "Keras on JAX"),
     "keras-jax-many": _keras_on(
         "jax",
-        "Keras on JAX, by 32 steps",
+        "Keras on JAX, 32 steps per call",
         options={"steps_per_execution": 32},
         leaves=("predict", *SWEEPS, *FRESH_AND_SIZE),
         slow=True,
@@ -115,11 +116,11 @@ CONTESTANTS = {
     ),
     "sklearn": Contestant("scikit-learn MLPRegressor", ".sklearn", ("sklearn",)),
 }
-BASE = "numpy"  # the contestant that the others are compared with
+BASE = "numpy"  # the contestant that ratios refer to
 
 
 def epoch_by_epoch(epoch: Callable[[bool], float]) -> Fit:
-    """Return a fit made of single epochs."""
+    """Return a fit that calls `epoch` for each epoch."""
 
     def fit(epochs: int, shuffle: bool) -> tuple[list[float], list[float]]:
         times, losses = [], []
@@ -133,9 +134,9 @@ def epoch_by_epoch(epoch: Callable[[bool], float]) -> Fit:
 
 
 def step_by_step(work: Work, step: Callable[[Any, Any], Any]) -> Fit:
-    """Return a fit made of steps, functions of a batch that return its loss.
+    """Return a fit that calls `step` for each batch; a step returns the loss.
 
-    What they return is turned into numbers at the end of the epoch, so that a library may be ahead.
+    Losses are converted to floats at the end of an epoch, so that a library may run asynchronously.
     """
     x, y = columns(work)
     sizes = [min(work.batch, work.rows - start) for start in range(0, work.rows, work.batch)]
@@ -150,12 +151,12 @@ def step_by_step(work: Work, step: Callable[[Any, Any], Any]) -> Fit:
 
 
 def order_of(work: Work, shuffle: bool) -> np.ndarray:
-    """Return the order in which an epoch takes the rows."""
+    """Return the order of the rows in an epoch."""
     return np.random.permutation(work.rows) if shuffle else np.arange(work.rows)
 
 
 def updater(work: Work, weights: Sequence[Any]) -> Callable[[Sequence[Any]], Sequence[Any]]:
-    """Return a function from gradients to the changes of weights: Keras's formulas, plainly.
+    """Return a function from gradients to changes of the weights, by Keras's formulas.
 
     For libraries without an optimizer; weights and gradients are arrays, or floats.
     """

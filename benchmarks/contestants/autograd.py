@@ -1,4 +1,4 @@
-"""HIPS autograd: NumPy with gradients, and the optimizer by hand as it has one flavour of Adam."""
+"""HIPS autograd. The optimizer is written by hand, because its Adam differs from Keras's."""
 
 from __future__ import annotations
 

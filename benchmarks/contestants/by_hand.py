@@ -1,7 +1,7 @@
-"""What a careful person would write in NumPy for one network: what all others are measured by.
+"""Optimized NumPy code for a dense network, the base of all ratios.
 
-Flat parameters, preallocated buffers, `out=` everywhere. In float64 it is also the reference for
-everybody's losses and outputs.
+It uses flat parameters, preallocated buffers and `out=` everywhere. In float64 it is also the
+reference for losses and outputs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def train(work: Work, dtype: str = "float32") -> Fit:
     ]
     update = {"adam": _adam, "sgd": _sgd}[work.optimizer](work.rate, parameters, gradients)
     sizes = [min(work.batch, work.rows - start) for start in range(0, work.rows, work.batch)]
-    # A last batch that is smaller has buffers of its own.
+    # A smaller last batch has its own buffers.
     of_size = {n: _loss_and_gradients(work, n, *views) for n in dict.fromkeys(sizes)}
 
     def epoch(shuffle: bool) -> float:
@@ -50,7 +50,7 @@ def train(work: Work, dtype: str = "float32") -> Fit:
 
 
 def _loss_and_gradients(work: Work, n: int, values: list[Any], slopes: list[Any]) -> tuple:
-    """Return the buffers of a batch, and a function that computes with what is in them."""
+    """Return the buffers of a batch, and a function that computes on them."""
     kernels, biases, d_kernels, d_biases = values[::2], values[1::2], slopes[::2], slopes[1::2]
     dtype = kernels[0].dtype
     x, y = np.empty((n, work.sizes[0]), dtype), np.empty((n, work.sizes[-1]), dtype)

@@ -1,6 +1,6 @@
-"""The same loop in C, compiled here and now by the system's compiler, on one thread.
+"""The training loop in C, compiled by the system's compiler on first use; one thread.
 
-Where nothing but arithmetic is left of a step: the limit of the smallest sizes.
+It has no overhead besides arithmetic: a lower limit for small networks.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FLAGS = ["-O3", "-ffast-math", "-fPIC"]
 
 @functools.cache
 def _library() -> Any:
-    """Return the compiled loop; kept beside Python's own compiled files."""
+    """Return the compiled loop; it is cached in the folder of Python's bytecode."""
     digest = hashlib.sha256(SOURCE.read_bytes() + " ".join(FLAGS).encode()).hexdigest()[:16]
     compiled = SOURCE.parent / "__pycache__" / f"loop-{digest}.so"
     if not compiled.exists():
@@ -34,9 +34,9 @@ def _library() -> Any:
         part = f"{new}.o"
         try:
             _cc(*FLAGS, "-march=native", "-c", str(SOURCE), "-o", part)
-        except RuntimeError:  # some compilers do not know that option
+        except RuntimeError:  # not all compilers have that option
             _cc(*FLAGS, "-c", str(SOURCE), "-o", part)
-        # Linked without -ffast-math, which would take small numbers for 0 in the whole process.
+        # Linked without -ffast-math, which would flush denormals to 0 in the whole process.
         _cc("-shared", part, "-o", str(new), "-lm")
         os.remove(part)
         new.replace(compiled)
@@ -52,7 +52,7 @@ def _cc(*arguments: str) -> None:
 
 
 def _network(work: Work) -> tuple[Any, ...]:
-    """Return the parameters as C takes them: layers, sizes, all weights in one array, room."""
+    """Return the arguments for C: layers, sizes, all weights in one array, working memory."""
     sizes = np.array(work.sizes, np.int64)
     parameters = np.concatenate([w.ravel() for w in initial(work)])
     room = np.zeros(2 * work.batch * int(sizes.sum()) + int(sizes.max()), np.float32)
@@ -60,7 +60,7 @@ def _network(work: Work) -> tuple[Any, ...]:
 
 
 def _arguments(values: Any) -> list[Any]:
-    """Return values as C's: arrays by their address, integers as int64, floats as double."""
+    """Convert values for C: arrays to addresses, integers to int64, floats to double."""
     kinds = {int: ctypes.c_int64, float: ctypes.c_double}
     return [
         ctypes.c_void_p(v.ctypes.data) if isinstance(v, np.ndarray) else kinds[type(v)](v)
@@ -78,7 +78,8 @@ def train(work: Work) -> Fit:
     kept += (gradients, m, v, room, taken, work.rate, int(work.optimizer == "adam"))
     run, arguments = _library().epoch, _arguments(kept)
 
-    def epoch(shuffle: bool, kept: Any = kept) -> float:  # what C has addresses of, lives
+    # The default keeps the arrays alive whose addresses C has.
+    def epoch(shuffle: bool, kept: Any = kept) -> float:
         order[:] = order_of(work, shuffle)
         return run(*arguments)
 

@@ -1,4 +1,4 @@
-"""JAX alone: one step jitted, called from a Python loop, or a whole epoch as one jitted scan."""
+"""JAX: a jitted step called from a Python loop, or a whole epoch as one jitted scan."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def train(work: Work, scanned: bool = False) -> Fit:
 
 
 def _scan(work: Work) -> Callable[..., Any]:
-    """Return a jitted function of an epoch; a smaller last batch is a step of its own."""
+    """Return a jitted function of an epoch; a smaller last batch is a separate step."""
     import jax
 
     step = _step(work)

@@ -1,4 +1,4 @@
-"""The model that a user writes, in a library with Keras's face: tinynet, or Keras on a backend."""
+"""The model that a user writes with Keras's API: in tinynet, or in Keras on a backend."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def train(work: Work, library: str, **options: Any) -> Fit:
 
 
 def predict(work: Work, library: str, **options: Any) -> Callable[[np.ndarray], Any]:
-    """Return the model's predict, or what Keras recommends for few rows; all in one batch."""
+    """Return a prediction in one batch: `predict`, or for Keras the call that it recommends."""
     _, model = _model(work, library, **options)
     if work.rows == 1:
         return model.predict_on_batch

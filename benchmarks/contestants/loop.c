@@ -1,11 +1,11 @@
-/* An epoch of training in plain C: dense layers, sigmoid but for the last, mean squared error.
+/* An epoch of training in plain C: dense layers, sigmoid except for the last, mean squared error.
    Weights lie one after the other, each kernel (inputs by units) followed by its bias. */
 #include <math.h>
 #include <stdint.h>
 
 typedef int64_t integer;
 
-/* out = a b + bias, for a of n by k and b of k by m: rows of b are added up, as they lie. */
+/* out = a b + bias, for a of n by k and b of k by m: adds rows of b, which are contiguous. */
 static void dense(const float *restrict a, const float *restrict b, const float *restrict bias,
                   float *restrict out, integer n, integer k, integer m) {
     for (integer i = 0; i < n; i++, a += k, out += m) {
@@ -42,7 +42,7 @@ void predict(const float *x, integer rows, integer layers, const integer *sizes,
     for (integer i = 0; i < rows * sizes[layers - 1]; i++) out[i] = last[i];
 }
 
-/* From delta, the gradient of layer l's outputs, to those of its weights and of its inputs. */
+/* From delta, the gradient of layer l's outputs, compute those of its weights and inputs. */
 static void backward(const float *restrict in, const float *restrict delta,
                      const float *restrict kernel, float *restrict d_kernel,
                      float *restrict d_bias, float *restrict d_in,
@@ -78,7 +78,7 @@ static void sgd(float *restrict w, const float *restrict g, integer n, float rat
     for (integer i = 0; i < n; i++) w[i] -= rate * g[i];
 }
 
-/* room holds the input of a batch, all layers' outputs, and as much again for their gradients. */
+/* room holds the input of a batch, all layers' outputs, and the gradients of all of these. */
 double epoch(const float *x_all, const float *y_all, const integer *order, integer rows,
              integer batch, integer layers, const integer *sizes, integer count, float *weights,
              float *gradients, float *m, float *v, float *room, integer *taken, double rate,

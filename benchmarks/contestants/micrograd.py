@@ -1,6 +1,6 @@
-"""micrograd: numbers one by one, with a sigmoid in its own manner, as it has none.
+"""micrograd: scalars only. It has no sigmoid, so one is defined here in its own style.
 
-It walks its graph by recursion, whose depth is that of the longest sum.
+Its backward pass is recursive, as deep as the longest sum.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _sigmoid(value: Any) -> Any:
 
 
 def _values(work: Work) -> list[Any]:
-    """Return the weights as lists of numbers: a kernel has a list for each unit."""
+    """Return the weights as lists of scalars: a kernel has a list for each unit."""
     from micrograd.engine import Value
 
     weights = [w.T.tolist() for w in initial(work)]

@@ -1,4 +1,4 @@
-"""MyGrad, with the guarding of memory off as its manual recommends for speed."""
+"""MyGrad, without its memory guard, as its manual recommends for speed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def train(work: Work) -> Fit:
 
 
 def predict(work: Work) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the network with its initial weights, without its graph."""
+    """Return the network with its initial weights; it records no graph."""
     import mygrad
 
     weights = _tensors(work)

@@ -1,4 +1,4 @@
-"""The matrix products of the same steps and nothing else: no program on NumPy can be faster."""
+"""Only the matrix products of the same steps: a lower limit for every program on NumPy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import Fit, epoch_by_epoch
 
 
 def train(work: Work) -> Fit:
-    """Return the products of a fit; their loss is no number."""
+    """Return the products of a fit; the loss is NaN."""
     sizes = [min(work.batch, work.rows - start) for start in range(0, work.rows, work.batch)]
     products = {n: _products(work, n) for n in dict.fromkeys(sizes)}
 
@@ -25,7 +25,7 @@ def train(work: Work) -> Fit:
 
 
 def _products(work: Work, n: int) -> list[tuple[np.ndarray, ...]]:
-    """Return left, right and out of each product of a step."""
+    """Return the operands and the output array of each product of a step."""
     kernels = initial(work)[::2]
     layers = [np.ones((n, units), "float32") for units in work.sizes]
     deltas = [np.ones((n, units), "float32") for units in work.sizes]

@@ -1,7 +1,8 @@
-"""scikit-learn's MLPRegressor, made to compute the same numbers.
+"""scikit-learn's MLPRegressor, with options that make it compute the same numbers.
 
-Its loss is half the squared error, summed over the outputs: `factor` times that of the others, and
-so are its gradients. Adam does not notice if epsilon grows with them, SGD if the rate shrinks.
+Its loss is half the squared error, summed over the outputs: `factor` times the mean squared error.
+Its gradients are larger by the same factor. To get the same updates, Adam's epsilon is multiplied
+by the factor, and SGD's learning rate is divided by it.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ def _regressor(work: Work, rate: float) -> Any:
 
 
 def train(work: Work) -> Fit:
-    """Return the regressor's fit, which begins anew each time and is timed as a whole.
+    """Return the regressor's fit, which restarts each time and is timed as a whole.
 
-    A single epoch is one more of the last fit, so that its beginning is not counted.
+    A single epoch continues the last fit, so that the start of a fit is not measured.
     """
     x, y = columns(work)
     targets = y[:, 0] if work.sizes[-1] == 1 else y
@@ -53,11 +54,11 @@ def train(work: Work) -> Fit:
         nonlocal model
         if epochs > 1:
             model = _regressor(work, work.rate)
-        # So many epochs, whatever becomes of the loss.
+        # Run all epochs, also if the loss stops improving.
         model.set_params(max_iter=epochs, shuffle=shuffle, tol=0, n_iter_no_change=epochs + 1)
         start = time.perf_counter()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it may not have converged
+            warnings.simplefilter("ignore")  # the warning that it did not converge
             (model.fit if epochs > 1 else model.partial_fit)(x, targets)
         seconds = time.perf_counter() - start
         return [seconds / epochs] * epochs, [2 * loss for loss in model.loss_curve_[-epochs:]]
@@ -66,7 +67,7 @@ def train(work: Work) -> Fit:
 
 
 def predict(work: Work) -> Callable[[np.ndarray], np.ndarray]:
-    """Return its predict, after a fit that changes nothing."""
+    """Return the regressor's predict, after a fit that does not change the weights."""
     model = _regressor(work._replace(batch=1, rows=1), 1e-30)
     y = np.zeros(1 if work.sizes[-1] == 1 else (1, work.sizes[-1]), "float32")
     model.partial_fit(np.zeros((1, work.sizes[0]), "float32"), y)

@@ -25,10 +25,10 @@ def _model(work: Work) -> Any:
 
 
 def train(work: Work, compiled: bool = False) -> Fit:
-    """Return the usual loop.
+    """Return the usual training loop.
 
-    PyTorch adds Adam's epsilon to a velocity that is corrected for its start, Keras to one that is
-    not: what is given it grows accordingly.
+    PyTorch adds Adam's epsilon to the bias-corrected velocity, Keras to the uncorrected one. So the
+    epsilon for PyTorch is divided by the correction at each step.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""The benchmarks measure what they say, and notice what is wrong, missing, broken or disturbed."""
+"""The benchmarks measure correctly and report what is wrong, missing, failing or disturbed."""
 
 import copy
 import json
@@ -42,7 +42,7 @@ def outcome(work, contestants, settings=BRIEF, **more):
     return {result.contestant: result for result in found}
 
 
-def test_what_is_wrong_broken_or_missing_is_reported_and_the_rest_goes_on():
+def test_wrong_failing_and_missing_contestants_are_reported_and_the_others_are_measured():
     ways = ("other rate", "no numbers", "raises", "dies", "dies when timed", "prints")
     contestants = {how: toy(how) for how in ways}
     contestants["absent"] = Contestant("absent", "toy_contestants", ("no_such_library",))
@@ -63,27 +63,27 @@ def test_what_is_wrong_broken_or_missing_is_reported_and_the_rest_goes_on():
     for how in ("other rate", "no numbers"):
         assert found[how].best is None
         assert found[how].error > TOLERANCE
-        assert "losses are off by" in found[how].note
+        assert "losses have a relative error of" in found[how].note
     for name in ("prints", "numpy"):
         assert 0 < found[name].best <= found[name].median
         assert found[name].error < 1e-6
     assert found["numpy"].ratio == 1
 
 
-def test_who_gives_no_answer_is_ended_and_asked_again_for_the_next_work():
+def test_contestant_that_times_out_is_restarted_for_the_next_work():
     contestants = {"sleeps": toy("sleeps")}
     works = {"fit": TINY, "predict": TINY._replace(kind="predict", rows=1)}
     found, _ = run(works, contestants, BRIEF._replace(limit=2))
     assert [(r.work, r.status) for r in found] == [("fit", "late"), ("predict", "ok")]
-    assert found[0].note == "gave no answer within 2 s"
+    assert found[0].note == "no answer within 2 s"
 
 
-def test_other_outputs_are_caught_too():
+def test_a_contestant_with_wrong_outputs_is_not_measured():
     contestants = {how: toy(how) for how in ("right", "other rate")}
     found = outcome(TINY._replace(kind="predict"), contestants)
     assert found["right"].status == "ok"
     assert found["other rate"].status == "wrong"
-    assert "outputs are off by" in found["other rate"].note
+    assert "outputs have a relative error of" in found["other rate"].note
 
 
 @pytest.mark.parametrize("kind", ["whole", "cold", "import", "memory", "size"])
@@ -108,7 +108,7 @@ def test_all_contestants_that_start_quickly_reach_the_same_losses():
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("sizes", [(1, 1), (3, 4, 2), (5, 7, 3, 6, 1)])
-def test_the_loops_in_c_and_in_numpy_compute_the_same(sizes, optimizer):
+def test_the_loops_in_c_and_in_numpy_compute_the_same_losses(sizes, optimizer):
     work = Work("networks", "fit", sizes, 20, 8, optimizer=optimizer, rate=0.05)
     (_, exact), (_, numpy), (_, in_c) = (
         fit(20, False)
@@ -118,10 +118,10 @@ def test_the_loops_in_c_and_in_numpy_compute_the_same(sizes, optimizer):
     np.testing.assert_allclose(in_c, exact, rtol=1e-4)
     x = np.random.default_rng(2).standard_normal((20, sizes[0]), "float32")
     np.testing.assert_allclose(c.predict(work)(x), by_hand.predict(work)(x), atol=1e-5)
-    assert np.array(1e-40, "float32") * np.float32(0.5) > 0  # the process computes as before
+    assert np.array(1e-40, "float32") * np.float32(0.5) > 0  # denormals are not flushed to zero
 
 
-def test_the_loop_by_hand_follows_the_gradient():
+def test_numpy_by_hand_follows_the_gradient():
     """One step of SGD on one row by the formulas: w - 0.1 * 2 * (w x + b - y) x, and its loss."""
     work = Work("networks", "fit", (1, 1), 1, 1, optimizer="sgd", rate=0.1)
     (x, y), (w, b) = columns(work, "float64"), initial(work)
@@ -131,7 +131,7 @@ def test_the_loop_by_hand_follows_the_gradient():
     np.testing.assert_allclose(losses, [error**2, after**2])
 
 
-def test_the_error_is_that_of_the_worst_epoch_and_infinite_for_what_cannot_be_compared():
+def test_the_error_is_that_of_the_worst_epoch_and_infinite_for_missing_or_infinite_losses():
     right = {"losses": [2.0, 1.0]}
     assert error_of({"losses": [2.0, 1.01]}, right) == pytest.approx(0.01)
     for other in ([2.0], [2.0, float("nan")], [2.0, float("inf")]):
@@ -145,10 +145,10 @@ def results_of(**bests):
     ]
 
 
-def test_ratios_are_those_of_paired_rounds():
+def test_a_ratio_is_the_median_of_the_ratios_of_each_round():
     """The machine is 1, 100 and 10 times slower: the ratio is 2 in two rounds and 3 in one.
 
-    That of the bests would be 3, that of the means 223 / 111.
+    The ratio of the best times would be 3, that of the means 223 / 111.
     """
     found = results_of(numpy=[1.0, 100.0, 10.0], toy=[3.0, 200.0, 20.0])
     summarize(found, [True] * 3)
@@ -156,39 +156,39 @@ def test_ratios_are_those_of_paired_rounds():
     assert (found[1].best, found[1].median) == (3, 20)
 
 
-def test_disturbed_rounds_count_for_the_best_alone():
+def test_disturbed_rounds_count_only_for_the_best_time():
     found = results_of(numpy=[1.0] * 5, toy=[1.0, 5.0, 5.0, 4.0, 2.0])
     summarize(found, [False, True, True, True, False])
     assert (found[1].best, found[1].median, found[1].ratio) == (1, 5, 5)
-    summarize(found, [False, True, True, False, False])  # of two, the median says nothing
+    summarize(found, [False, True, True, False, False])  # two quiet rounds are too few
     assert (found[1].best, found[1].median, found[1].ratio) == (1, 4, 4)
 
 
-def test_the_control_fires_when_the_machine_is_under_load():
+def test_the_control_reports_a_machine_under_load():
     readings = iter([1.0, 1.1, 1.9, 1.2])
-    told = []
+    reported = []
     _, control = run(
         {"work": TINY},
         {"numpy": toy("right")},
         BRIEF._replace(rounds=3),
-        tell=lambda name, found, heard: told.append(heard["disturbed"]),
+        on_work_end=lambda name, found, control: reported.append(control["disturbed"]),
         control=lambda: next(readings),
     )
     assert control["readings"] == {"work": [[1.0, 1.1], [1.1, 1.9], [1.9, 1.2]]}
-    assert (control["rounds"], control["disturbed"], told) == (3, 2, [2])
-    assert "disturbed: in 2 of 3 rounds" in report.disturbed(control)
+    assert (control["rounds"], control["disturbed"], reported) == (3, 2, [2])
+    assert "not quiet: in 2 of 3 rounds" in report.disturbed(control)
 
 
-def test_a_work_that_was_disturbed_throughout_is_found_by_the_others():
+def test_a_work_disturbed_throughout_is_recognized_by_the_readings_at_other_works():
     control = Control(iter([2.0, 2.1, 1.0, 1.0]).__next__, patience=0)
     for name in ("loaded", "quiet"):
         control.watch(name, iter([lambda: None]))
     assert (control.quiet("loaded"), control.quiet("quiet")) == ([False], [True])
-    assert control.heard(["loaded", "quiet"])["disturbed"] == 1
-    assert report.disturbed(control.heard(["quiet"])) == ""
+    assert control.summary(["loaded", "quiet"])["disturbed"] == 1
+    assert report.disturbed(control.summary(["quiet"])) == ""
 
 
-def test_a_round_waits_until_the_machine_is_quiet_or_patience_at_its_end(monkeypatch):
+def test_a_round_waits_until_the_machine_is_quiet_or_patience_is_exhausted(monkeypatch):
     monkeypatch.setattr(harness, "PAUSE", 0)
     read = iter([1.0, 2.0, 3.0, 1.1, 2.0, 3.0, 4.0, 5.0]).__next__
     control = Control(read, patience=2)
@@ -197,7 +197,7 @@ def test_a_round_waits_until_the_machine_is_quiet_or_patience_at_its_end(monkeyp
     assert control.quiet("work") == [False] * 3
 
 
-def test_the_control_is_read_from_a_process_before_and_after_each_round():
+def test_the_control_runs_in_a_process_before_and_after_each_round():
     _, control = run({"work": TINY}, {}, BRIEF._replace(rounds=2))
     (readings,) = control["readings"].values()
     assert [len(pair) for pair in readings] == [2, 2]
@@ -206,7 +206,7 @@ def test_the_control_is_read_from_a_process_before_and_after_each_round():
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """A run by the command, of loops in NumPy and C at a network and a sweep, as its file."""
+    """Return the folder that the command wrote for NumPy and C at a network and a sweep."""
     folder = tmp_path_factory.mktemp("run")
     works = ["--works", "3-4-1:16:8", "width 4", "width 16", "installed"]
     options = ["--contestants", "numpy", "c", "products", "--rounds", "1", "--out", str(folder)]
@@ -214,7 +214,7 @@ def measured(tmp_path_factory):
     return folder
 
 
-def test_one_command_writes_text_markdown_json_and_pictures(measured):
+def test_one_command_writes_markdown_json_and_figures(measured):
     assert sorted(path.name for path in measured.iterdir()) == [
         "asked-for.png",
         "results.json",
@@ -226,11 +226,11 @@ def test_one_command_writes_text_markdown_json_and_pictures(measured):
     assert results.problems(found) == []
     assert set(found["versions"]) >= {"python", "numpy"}
     page = (measured / "results.md").read_text(encoding="utf-8")
-    for told in (found["date"], found["machine"]["processor"], "| NumPy by hand |", "1.00"):
-        assert told in page
+    for part in (found["date"], found["machine"]["processor"], "| NumPy by hand |", "1.00"):
+        assert part in page
 
 
-def test_the_text_has_best_median_ratio_and_loss_or_why_not():
+def test_the_text_shows_best_median_ratio_and_loss_or_the_reason_of_a_failure():
     rows = [
         {"contestant": "a", "status": "ok", "best": 2e-6, "median": 3e-6, "ratio": 1.5, "loss": 1},
         {"contestant": "b", "status": "late", "note": "slept", "best": None},
@@ -244,11 +244,11 @@ def test_the_text_has_best_median_ratio_and_loss_or_why_not():
     ("value", "shown"),
     [(0.0123, "0.012"), (0.123, "0.12"), (9.94, "9.94"), (12.34, "12.3"), (1263, "1,260")],
 )
-def test_numbers_have_three_digits(value, shown):
+def test_numbers_have_three_significant_digits(value, shown):
     assert report.number(value) == shown
 
 
-def test_the_schema_describes_every_field_and_refuses_what_it_does_not_know(measured, tmp_path):
+def test_the_schema_describes_every_field_and_refuses_malformed_files(measured, tmp_path):
     def walk(schema):
         if "type" in schema:
             assert schema["description"]
@@ -260,10 +260,10 @@ def test_the_schema_describes_every_field_and_refuses_what_it_does_not_know(meas
     good = results.load(measured / "results.json")
     for change, message in (
         (lambda run: run.pop("date"), r"\$\.date is missing"),
-        (lambda run: run.update(schema=99), r"\$\.schema should be one of"),
-        (lambda run: run["results"][0].update(best="quick"), r"results\[0\]\.best should be"),
-        (lambda run: run["results"][0].update(more=1), r"results\[0\]\.more is not known"),
-        (lambda run: run["settings"].update(threads=True), r"threads should be integer"),
+        (lambda run: run.update(schema=99), r"\$\.schema must be one of"),
+        (lambda run: run["results"][0].update(best="quick"), r"results\[0\]\.best must be"),
+        (lambda run: run["results"][0].update(more=1), r"results\[0\]\.more is unknown"),
+        (lambda run: run["settings"].update(threads=True), r"threads must be integer"),
     ):
         bad = copy.deepcopy(good)
         change(bad)
@@ -275,7 +275,7 @@ def test_the_schema_describes_every_field_and_refuses_what_it_does_not_know(meas
         results.load(tmp_path / "bad.json")
 
 
-def test_the_own_check_agrees_with_json_schema(measured):
+def test_a_results_file_is_valid_by_the_package_jsonschema(measured):
     jsonschema = pytest.importorskip("jsonschema")
     jsonschema.validate(json.loads((measured / "results.json").read_text()), results.SCHEMA)
 
@@ -299,13 +299,13 @@ def test_compare_finds_a_regression(measured, tmp_path, capsys):
     assert "No change" in capsys.readouterr().out
     assert main(["compare", str(old), str(new), *names]) == 1
     assert "1.50  width 4" in capsys.readouterr().out
-    assert main(["compare", str(new), str(old), *names]) == 0  # quicker is no regression
+    assert main(["compare", str(new), str(old), *names]) == 0  # faster is no regression
     assert "0.67  width 4" in capsys.readouterr().out
     assert main(["compare", str(old), str(new), *names, "--tolerance", "1.6"]) == 0
-    assert main(["compare", str(old), str(new)]) == 0  # it was not tinynet
+    assert main(["compare", str(old), str(new)]) == 0  # by default only tinynet counts
 
 
-def test_compare_takes_ratios_so_that_a_slower_machine_is_no_regression(measured):
+def test_compare_uses_ratios_so_that_a_slower_machine_is_no_regression(measured):
     old = results.load(measured / "results.json")
     new = copy.deepcopy(old)
     for result in new["results"]:
@@ -313,10 +313,10 @@ def test_compare_takes_ratios_so_that_a_slower_machine_is_no_regression(measured
             result["best"] *= 3
     found = {(c.work, c.contestant): c.factor for c in compare.changes(old, new)}
     assert found["width 4", "c"] == 1
-    assert found["width 4", "numpy"] == pytest.approx(3)  # which the ratios are to
+    assert found["width 4", "numpy"] == pytest.approx(3)  # the base, compared by its times
 
 
-def test_what_no_longer_works_is_a_regression(measured):
+def test_a_contestant_that_fails_now_is_a_regression(measured):
     old = results.load(measured / "results.json")
     new = copy.deepcopy(old)
     new["results"][1] |= {"status": "wrong", "note": "off"}
@@ -326,7 +326,7 @@ def test_what_no_longer_works_is_a_regression(measured):
     assert compare.regressions([worst], 9.0, [worst.contestant]) == [worst]
 
 
-def test_compare_says_what_else_is_different(measured):
+def test_compare_prints_other_differences_between_the_runs(measured):
     old = results.load(measured / "results.json")
     new = copy.deepcopy(old)
     new["machine"]["cores"] = "64"
@@ -335,7 +335,7 @@ def test_compare_says_what_else_is_different(measured):
     assert line.startswith("machine cores")
 
 
-def test_the_curves_are_the_numbers_and_the_limits_are_drawn_as_such(measured):
+def test_the_curves_show_the_best_times_and_the_limits_have_their_line_styles(measured):
     found = results.load(measured / "results.json")
     (ax,) = plots.scaling(found).axes
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
@@ -351,7 +351,7 @@ def test_the_curves_are_the_numbers_and_the_limits_are_drawn_as_such(measured):
     assert lines["NumPy by hand"].get_linestyle() == "-"
 
 
-def test_the_bars_are_the_numbers(measured):
+def test_the_bars_show_the_best_times(measured):
     found = results.load(measured / "results.json")
     (ax,) = plots.bars(found, "asked for").axes
     assert ax.get_xscale() == "log"
@@ -360,7 +360,7 @@ def test_the_bars_are_the_numbers(measured):
     np.testing.assert_allclose(widths, [shown[n]["best"] * 1e6 for n in found["contestants"]])
 
 
-def test_works_are_found_by_name_group_or_shape():
+def test_works_are_found_by_name_group_or_sizes():
     assert list(works_named(["neuron"])) == ["neuron"]
     assert list(works_named(["depth"])) == [f"depth {n}" for n in (1, 2, 4, 8, 16)]
     assert works_named(["8-32-1:100:10"])["8-32-1:100:10"].sizes == (8, 32, 1)
@@ -369,7 +369,7 @@ def test_works_are_found_by_name_group_or_shape():
 
 
 @pytest.mark.parametrize("bad", [["--works", "x"], ["--contestants", "x"], ["--rounds", "0"]])
-def test_the_command_refuses_what_it_does_not_know_and_says_what_it_received(bad, capsys):
+def test_the_command_refuses_unknown_names_and_says_what_it_received(bad, capsys):
     with pytest.raises(SystemExit):
         options_of(bad)
     assert f"Received: {bad[1]}" in capsys.readouterr().err.replace("'", "")
@@ -389,12 +389,12 @@ def test_the_small_benchmarks_run():
     assert all(name.split(".")[1].startswith("time_") for name in ran)
 
 
-def test_the_section_of_the_readme_is_written_between_its_marks(measured, tmp_path):
+def test_the_tables_are_written_between_the_marks_of_the_readme(measured, tmp_path):
     found = results.load(measured / "results.json")
     page = tmp_path / "README.md"
     before, after = report.MARKS
     page.write_text(f"# Title\n{before}old\n{after}rest\n")
-    for _ in range(2):  # the second time over the first
+    for _ in range(2):  # the second run replaces the first
         report.write_readme(found, page)
         text = page.read_text(encoding="utf-8")
         assert "old" not in text
@@ -403,7 +403,7 @@ def test_the_section_of_the_readme_is_written_between_its_marks(measured, tmp_pa
         assert found["date"] in text
         assert found["machine"]["processor"] in text
     page.write_text("no marks")
-    with pytest.raises(ValueError, match="should have the marks"):
+    with pytest.raises(ValueError, match="must contain the marks"):
         report.write_readme(found, page)
 
 
@@ -417,7 +417,7 @@ def bests(run, work):
 
 
 @pytest.mark.parametrize("work", ["neuron", "small"])
-def test_what_the_readme_says_of_small_networks_was_measured(committed, work):
+def test_the_readme_is_right_about_small_networks(committed, work):
     found = bests(committed, work)
     ours = found["tinynet"]
     assert ours < 1.25 * found["numpy"]
@@ -428,13 +428,13 @@ def test_what_the_readme_says_of_small_networks_was_measured(committed, work):
     assert ours < found["keras-jax-many"] < found["keras-jax"]
 
 
-def test_what_the_readme_says_of_jax_was_measured(committed):
+def test_the_readme_is_right_about_jax(committed):
     assert bests(committed, "small")["jax-scan"] < bests(committed, "small")["tinynet"]
     neuron = bests(committed, "neuron")
     assert 0.8 < neuron["jax-scan"] / neuron["tinynet"] < 1.25
 
 
-def test_what_the_readme_says_of_the_wide_network_was_measured(committed):
+def test_the_readme_is_right_about_the_wide_network(committed):
     found = bests(committed, "wide")
     assert min((n for n in found if n != "products"), key=found.get) in ("jax", "jax-scan")
     memory = bests(committed, "memory, wide")
@@ -449,7 +449,7 @@ def test_every_number_of_the_readme_is_in_the_committed_run(committed):
 
 
 def refused(capsys, *arguments):
-    """Return what the command says when it refuses its arguments."""
+    """Return the error message of the command for these arguments."""
     with pytest.raises(SystemExit) as ended:
         main([*map(str, arguments)])
     assert ended.value.code == 2
@@ -459,18 +459,18 @@ def refused(capsys, *arguments):
 def test_compare_refuses_contestants_that_neither_run_has(measured, capsys):
     file = measured / "results.json"
     said = refused(capsys, "compare", file, file, "--contestants", "c", "tinynett")
-    assert "Contestants are numpy, c, products. Received: tinynett" in said
+    assert "--contestants takes names of numpy, c, products. Received: tinynett" in said
 
 
 @pytest.mark.parametrize("tolerance", ["0", "-1", "0.9", "nan"])
 def test_compare_refuses_a_tolerance_below_one(measured, tolerance, capsys):
     file = measured / "results.json"
     said = refused(capsys, "compare", file, file, "--tolerance", tolerance)
-    assert f"--tolerance should be 1 or more. Received: {tolerance}" in said
+    assert f"--tolerance must be 1 or more. Received: {tolerance}" in said
     assert main(["compare", str(file), str(file), "--tolerance", "1"]) == 0
 
 
-def test_compare_says_which_works_are_others_of_the_same_name(measured):
+def test_compare_prints_different_definitions_of_works_of_the_same_name(measured):
     old = results.load(measured / "results.json")
     new = copy.deepcopy(old)
     new["works"]["width 4"]["rows"] = 1000
@@ -478,32 +478,34 @@ def test_compare_says_which_works_are_others_of_the_same_name(measured):
     assert compare.comparable(old, new) == ["works width 4: rows 512 -> 1000"]
 
 
-def test_a_folder_that_cannot_be_is_refused_before_anything_is_measured(tmp_path, capsys):
+def test_an_impossible_output_folder_is_refused_before_anything_is_measured(tmp_path, capsys):
     file = tmp_path / "file"
     file.write_text("kept")
     for out in (file, file / "within"):
         said = refused(capsys, "--works", "installed", "--out", out)
-        assert f"--out should be a folder. Received: {out}" in said
+        assert f"--out must be a folder. Received: {out}" in said
     assert file.read_text() == "kept"
     assert options_of(["--out", str(tmp_path / "new" / "folder")]).out.is_dir()
 
 
 @pytest.mark.parametrize("limit", ["0", "-3", "nan", "inf"])
-def test_the_command_refuses_a_limit_that_no_clock_can_have(limit, capsys):
+def test_the_command_refuses_a_time_limit_that_is_not_finite_and_positive(limit, capsys):
     said = refused(capsys, "--works", "installed", "--limit", limit)
-    assert f"--limit should be seconds, more than 0. Received: {limit}" in said
+    assert f"--limit must be a number of seconds above 0. Received: {limit}" in said
 
 
 @pytest.mark.parametrize(
     "name",
     ["1-1:96:0", "1-1:96:-5", "1-1:0:32", "0-1:96:32", "1-0-1:96:32", "8:96:32", ":96:32", "1-1:9"],
 )
-def test_a_work_has_two_sizes_or_more_and_no_number_below_one(name):
-    with pytest.raises(ValueError, match=f"A work is a name, .* Received: '{name}', known: net"):
+def test_a_work_has_at_least_two_sizes_and_no_number_below_one(name):
+    with pytest.raises(
+        ValueError, match=f"A work must be a name, .*Received: '{name}', known: net"
+    ):
         works_named([name])
 
 
-def test_the_readme_is_not_written_from_what_is_no_run(tmp_path, capsys):
+def test_the_readme_is_not_written_from_a_missing_or_malformed_file(tmp_path, capsys):
     (tmp_path / "bad.json").write_text("{")
     before = (PROJECT / "README.md").read_text(encoding="utf-8")
     assert "No such file" in refused(capsys, "readme", tmp_path / "none.json")
@@ -511,20 +513,20 @@ def test_the_readme_is_not_written_from_what_is_no_run(tmp_path, capsys):
     assert (PROJECT / "README.md").read_text(encoding="utf-8") == before
 
 
-def test_small_refuses_names_that_none_has(monkeypatch, capsys):
+def test_small_refuses_unknown_names(monkeypatch, capsys):
     monkeypatch.setattr(small, "benchmarks", lambda: [("A.time_a", int), ("A.time_b", int)])
     said = refused(capsys, "small", "time_a", "zzz")
-    assert "Names are A.time_a, A.time_b. Received: zzz" in said
+    assert "NAME must be part of A.time_a, A.time_b. Received: zzz" in said
 
 
-def test_rounds_asked_for_are_made_of_all_but_sizes():
+def test_the_option_rounds_applies_to_all_works_except_sizes():
     works = ["--works", "first model", "installed", "--contestants", "numpy"]
     found = measure(options_of(["--quick", *works, "--rounds", "2"]))
     assert found["settings"]["rounds"] == 2
     assert [len(result["best_of_rounds"]) for result in found["results"]] == [2, 1]
 
 
-def test_what_is_not_finite_is_null_in_the_file(measured, tmp_path):
+def test_numbers_that_are_not_finite_are_null_in_the_file(measured, tmp_path):
     found = results.load(measured / "results.json")
     nan, infinite = float("nan"), float("inf")
     fields = {"loss": nan, "error": infinite, "best": nan, "median": -infinite, "ratio": nan}
@@ -535,8 +537,8 @@ def test_what_is_not_finite_is_null_in_the_file(measured, tmp_path):
     assert again["results"][1:] == found["results"][1:]
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system keeps none to some")
-def test_the_processors_are_those_allowed():
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity")
+def test_only_the_processors_that_the_process_may_use_count():
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(allowed)})
     try:
@@ -553,7 +555,7 @@ def test_without_affinity_all_processors_count(monkeypatch):
     assert results.processors() == 1
 
 
-def test_what_is_not_installed_as_a_package_has_no_size():
-    with pytest.raises(results.ContestantError, match="toy_contestants is not installed") as told:
+def test_a_module_that_is_not_installed_as_a_package_has_no_size():
+    with pytest.raises(results.ContestantError, match="toy_contestants is not installed") as caught:
         results.installed_bytes(["numpy", "toy_contestants"])
-    assert told.value.status == "missing"
+    assert caught.value.status == "missing"

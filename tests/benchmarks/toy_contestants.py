@@ -1,4 +1,4 @@
-"""A contestant for the tests of the benchmarks: the loop by hand, gone wrong as it is told."""
+"""A contestant for the tests of the benchmarks: NumPy by hand, with a chosen defect."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from benchmarks.contestants import by_hand
 
 
 def train(work, how="right"):
-    """Return the fit by hand, unless it is to be another, or none."""
+    """Return the fit of NumPy by hand, with the defect `how`."""
     if how == "raises":
         raise ValueError("first line\nboiled over")
     if how == "dies":
@@ -29,6 +29,6 @@ def train(work, how="right"):
 
 
 def predict(work, how="right"):
-    """Return the network, with or without its bias."""
+    """Return the network, with wrong outputs if `how` is "other rate"."""
     call = by_hand.predict(work)
     return (lambda x: call(x) + 0.01) if how == "other rate" else call

@@ -1,4 +1,4 @@
-"""What callbacks do beyond Keras': nothing half written, nothing harmless refused."""
+"""Callbacks beyond Keras: no file is half written, nothing valid is refused."""
 
 import csv
 import json
@@ -40,11 +40,11 @@ def network(**options: Any) -> tn.Model:
 
 
 class Crash(BaseException):
-    """What ends a process at once."""
+    """The end of the process."""
 
 
 class Marked:
-    """A stand-in for a model, whose weights are a number that says when they were saved."""
+    """A fake model: its weights are one number, which counts batches."""
 
     built, optimizer, trainable_variables = True, None, ()
     begun = 0  # the epoch that its last run began with
@@ -63,7 +63,7 @@ class Marked:
 
 
 def crashing(at: int) -> Any:
-    """Return a stand-in for `os.replace` that crashes the `at`-th time, before or after it."""
+    """Patch `os.replace` to crash in call ``at // 2``, before or after the real one."""
     real, calls = os.replace, iter(range(10_000))
 
     def replace(source: Any, target: Any) -> None:
@@ -78,12 +78,12 @@ def crashing(at: int) -> Any:
 
 
 def run_on(folder: Any, model: Marked, epochs: int = 5, **options: Any) -> int:
-    """Train the stand-in for some epochs of 3 batches, with a backup; return where it began."""
+    """Train the fake model with a backup, 3 batches per epoch; return the first epoch."""
     backup = BackupAndRestore(folder, **options)
     calls = CallbackList([backup], model=model)
     calls.on_train_begin()
     begun = model.begun = calls.first_epoch(0)
-    assert 3 * begun <= model.weights <= 3 * begun + 3  # of the epoch's beginning, or within it
+    assert 3 * begun <= model.weights <= 3 * begun + 3  # saved during the first epoch
     model.weights = 3 * begun
     for epoch in range(begun, epochs):
         calls.on_epoch_begin(epoch)
@@ -100,7 +100,7 @@ def run_on(folder: Any, model: Marked, epochs: int = 5, **options: Any) -> int:
     save_freq=st.sampled_from(["epoch", 1, 2, 7]),
     double_checkpoint=st.booleans(),
 )
-def test_whenever_a_run_crashes_weights_and_epoch_of_one_moment_are_left(
+def test_after_a_crash_at_any_moment_weights_and_epoch_belong_together(
     tmp_path_factory, crashes, save_freq, double_checkpoint
 ):
     folder = tmp_path_factory.mktemp("crash") / "backup"
@@ -112,7 +112,7 @@ def test_whenever_a_run_crashes_weights_and_epoch_of_one_moment_are_left(
             try:
                 begun = run_on(folder, model, **options)
             except Crash:
-                begun = model.begun or before  # 0 if it crashed when it began
+                begun = model.begun or before  # 0 if it crashed at the start
         finished = not folder.exists()
         assert finished or begun >= before
         before = 0 if finished else begun
@@ -122,7 +122,7 @@ def test_whenever_a_run_crashes_weights_and_epoch_of_one_moment_are_left(
     assert not folder.exists()
 
 
-def test_the_state_before_is_used_where_the_last_one_cannot_be_read(tmp_path):
+def test_the_previous_state_is_used_if_the_last_one_cannot_be_read(tmp_path):
     kept = {"double_checkpoint": True, "delete_checkpoint": False}
     run_on(tmp_path, Marked(), epochs=4, **kept)
     (tmp_path / "latest.weights.h5").write_text("nonsense")
@@ -135,7 +135,7 @@ def test_the_state_before_is_used_where_the_last_one_cannot_be_read(tmp_path):
 
 
 @pytest.mark.parametrize("h5py", [True, None])
-def test_a_run_that_is_interrupted_ends_as_if_it_had_not_been(monkeypatch, tmp_path, h5py):
+def test_an_interrupted_run_ends_like_an_uninterrupted_one(monkeypatch, tmp_path, h5py):
     monkeypatch.setattr("tinynet.callbacks.files.find_spec", lambda name: h5py)
 
     def interrupt(epoch: int, logs: Any) -> None:
@@ -153,7 +153,7 @@ def test_a_run_that_is_interrupted_ends_as_if_it_had_not_been(monkeypatch, tmp_p
     assert history.epoch == [3, 4, 5]
     assert history.history["loss"] == expected[3:]
     again = second.fit(X, Y, callbacks=[BackupAndRestore(folder)], **how)
-    assert again.epoch == list(range(6))  # as nothing was interrupted
+    assert again.epoch == list(range(6))  # the backup of a finished run is removed
 
 
 def test_a_backup_of_a_model_that_is_not_built_is_refused(tmp_path):
@@ -180,7 +180,7 @@ def test_the_best_model_can_be_saved_after_batches(tmp_path):
     np.testing.assert_array_equal(tn.models.load_model(path).get_weights()[0], weights[1])
 
 
-def test_every_epoch_is_in_the_table_as_soon_as_it_has_ended(tmp_path):
+def test_each_epoch_is_written_to_the_table_at_its_end(tmp_path):
     path, lines = tmp_path / "log.csv", []
     look = LambdaCallback(on_epoch_end=lambda *_: lines.append(path.read_text().splitlines()))
     logger = CSVLogger(path)
@@ -193,10 +193,10 @@ def test_every_epoch_is_in_the_table_as_soon_as_it_has_ended(tmp_path):
     assert path.read_text().splitlines()[-1] == "3,0.5,NA"
 
 
-# -- quantities -----------------------------------------------------------------------------------
+# -- monitored quantities -------------------------------------------------------------------------
 
 
-def test_what_is_better_is_known_of_the_losses_and_metrics_of_several_outputs():
+def test_the_direction_is_known_for_losses_and_metrics_of_several_outputs():
     inputs = Input((3,))
     model = tn.Model(inputs, [Dense(1, name="a")(inputs), Dense(1, name="b")(inputs)])
     model.compile("sgd", ["mse", "mse"], metrics=[["r2_score"], ["mae"]])
@@ -207,7 +207,7 @@ def test_what_is_better_is_known_of_the_losses_and_metrics_of_several_outputs():
     assert [callback.best_epoch for callback in callbacks] == [0, 1, 0]
 
 
-def test_a_metric_of_no_known_direction_is_refused_with_what_to_do():
+def test_a_metric_of_unknown_direction_is_refused_with_a_remedy():
     model = network(metrics=[lambda y_true, y_pred: y_pred - y_true])
     with refused(ValueError, "'lambda'", "mode='max'", "auto"):
         model.fit(X, Y, verbose=0, callbacks=EarlyStopping("lambda"))
@@ -221,7 +221,7 @@ def test_a_schedule_may_return_any_number(rate):
     assert logs.history["learning_rate"] == [float(rate)]
 
 
-def test_an_error_within_a_schedule_is_not_taken_for_another_signature():
+def test_a_type_error_inside_a_schedule_is_raised():
     def schedule(epoch: int, rate: float) -> float:
         raise TypeError("mine")
 
@@ -229,7 +229,7 @@ def test_an_error_within_a_schedule_is_not_taken_for_another_signature():
         network().fit(X, Y, verbose=0, callbacks=LearningRateScheduler(schedule))
 
 
-def test_mistakes_are_refused():
+def test_invalid_arguments_of_callbacks_are_refused():
     with refused(ValueError, "on_epoch_end", "on_epoch_endd"):
         LambdaCallback(on_epoch_endd=print)
     with refused(ValueError, "factor=2.0"):
@@ -242,7 +242,7 @@ def test_mistakes_are_refused():
         ModelCheckpoint("a.txt")
 
 
-def test_a_fit_that_is_refused_leaves_the_history_of_the_one_before():
+def test_a_refused_fit_keeps_the_previous_history():
     model = network()
     history = model.fit(X, Y, verbose=0)
     model.compile("sgd", "nonsense")

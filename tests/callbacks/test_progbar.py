@@ -1,4 +1,4 @@
-"""What a user sees while training where the output is no terminal, and what it costs."""
+"""The progress bar without a terminal, and what it costs."""
 
 import io
 import re
@@ -25,7 +25,7 @@ def network() -> tn.Model:
 
 
 class Output(io.StringIO):
-    """A terminal or none."""
+    """An output that is a terminal or is not."""
 
     def __init__(self, terminal: bool) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Output(io.StringIO):
 
 @pytest.fixture
 def output(monkeypatch):
-    """Return a function that makes a new standard output."""
+    """Return a function that replaces the standard output."""
 
     def make(terminal: bool) -> Output:
         monkeypatch.setattr(sys, "stdout", Output(terminal))
@@ -48,7 +48,7 @@ LINE = r"\d+/\d+ - \d+s - \d+(s|ms|us)/step"
 
 @pytest.mark.parametrize("epochs", [1, 3])
 @pytest.mark.parametrize("verbose", [1, "auto"])
-def test_there_is_one_line_an_epoch_where_there_is_no_terminal(output, epochs, verbose):
+def test_without_a_terminal_one_line_per_epoch_is_printed(output, epochs, verbose):
     file = output(terminal=False)
     history = network().fit(X, Y, 2, epochs, verbose, validation_split=0.2).history
     lines = file.getvalue().splitlines()
@@ -60,14 +60,14 @@ def test_there_is_one_line_an_epoch_where_there_is_no_terminal(output, epochs, v
     assert file.getvalue().endswith("\n")
 
 
-def test_a_bar_that_is_used_again_has_forgotten_the_run_before(output):
+def test_a_reused_bar_starts_again(output):
     file, model, bar = output(terminal=False), network(), ProgbarLogger()
     model.fit(X, Y, epochs=2, callbacks=[bar])
     model.predict(X, callbacks=[bar])
     assert re.fullmatch(LINE, file.getvalue().splitlines()[-1])
 
 
-def test_evaluation_and_prediction_print_a_line_where_there_is_no_terminal(output):
+def test_without_a_terminal_evaluate_and_predict_print_one_line(output):
     file, model = output(terminal=False), network()
     loss = model.evaluate(X, Y)
     model.predict(X)
@@ -76,14 +76,14 @@ def test_evaluation_and_prediction_print_a_line_where_there_is_no_terminal(outpu
     assert re.fullmatch(LINE, second)
 
 
-def test_the_steps_of_a_generator_are_known_from_the_second_epoch_on(output):
+def test_the_steps_of_a_generator_are_counted(output):
     file = output(terminal=False)
     network().fit(((X, Y) for _ in range(6)), verbose=1)
     assert file.getvalue().startswith("6/6 - ")
 
 
 @given(st.lists(st.booleans(), max_size=4), st.sampled_from([0, 1, 2]))
-def test_nothing_is_drawn_and_no_values_are_asked_for_between_two_drawings(drawn, verbose):
+def test_values_are_computed_only_when_the_bar_is_drawn(drawn, verbose):
     bar, asked = ProgbarLogger(), []
     bar.set_params({"verbose": verbose, "epochs": 1, "steps": len(drawn)})
     before, sys.stdout = sys.stdout, Output(terminal=True)
@@ -101,7 +101,7 @@ def test_nothing_is_drawn_and_no_values_are_asked_for_between_two_drawings(drawn
     assert len(asked) == shown.count("loss: 1.0000") == (sum(drawn) if verbose == 1 else 0)
 
 
-def test_only_what_is_asked_for_runs_after_a_batch():
+def test_only_callbacks_with_a_batch_hook_run_after_a_batch():
     def after(mode: str, *callbacks: Callback, **params: Any) -> Any:
         given = {"verbose": 0, "epochs": 1, "steps": 5, **params}
         return CallbackList(list(callbacks), add_history=True, add_progbar=True, **given).after(
@@ -111,14 +111,14 @@ def test_only_what_is_asked_for_runs_after_a_batch():
     for mode in ("train", "test", "predict"):
         assert after(mode) is None
         assert after(mode, verbose=2) is None
-        assert after(mode, steps=None) is not None  # somebody has to count
+        assert after(mode, steps=None) is not None  # the steps have to be counted
     listens = Callback()
     listens.on_test_batch_end = lambda batch, logs=None: None
     assert after("train", listens) is None
     assert after("test", listens) is not None
 
 
-def test_a_line_is_printed_in_ascii_where_the_output_knows_no_more(monkeypatch):
+def test_an_ascii_output_gets_ascii_characters(monkeypatch):
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii", newline="\n"))
     progress.write("│ ━━ ├─┤ é …\n")
@@ -126,12 +126,12 @@ def test_a_line_is_printed_in_ascii_where_the_output_knows_no_more(monkeypatch):
     assert raw.getvalue().startswith(b"| == +-+  ~\n")
 
 
-def test_a_bar_refuses_two_kinds_of_names():
+def test_a_bar_accepts_only_one_kind_of_names():
     with refused(ValueError, "stateful_metrics", "stateless_metrics", "'a'", "'b'"):
         Progbar(3, stateful_metrics=["a"], stateless_metrics=["b"])
 
 
-def test_a_bar_is_no_line_before_the_last_step(output):
+def test_without_a_terminal_the_line_is_printed_after_the_last_step(output):
     file = output(terminal=False)
     bar = Progbar(3)
     bar.add(1, [("loss", 4.0)])

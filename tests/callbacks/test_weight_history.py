@@ -1,4 +1,4 @@
-"""WeightHistory: what it records are copies of what the weights were, and when."""
+"""WeightHistory records copies of the weights, with their epochs and steps."""
 
 import copy
 from typing import Any
@@ -16,7 +16,7 @@ X, Y = normal(0, 10, 3), normal(1, 10, 1)  # three batches of at most 4
 
 
 class Witness(Callback):
-    """Ask the model for its weights after every batch."""
+    """Store the weights of the model after every batch."""
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.seen = [self.model.get_weights()]
@@ -47,7 +47,7 @@ def assert_recorded(record: WeightHistory, witness: Witness, steps: list[int]) -
 
 @pytest.mark.parametrize("eager", [False, True])
 @given(every=st.integers(1, 10))
-def test_every_so_many_batches_are_recorded_and_where_it_starts_and_ends(eager, every):
+def test_every_nth_batch_and_the_first_and_last_weights_are_recorded(eager, every):
     record = WeightHistory(every)
     witness = fitted(record, network(eager))
     assert_recorded(record, witness, sorted({*range(0, 10, every), 9}))
@@ -55,7 +55,7 @@ def test_every_so_many_batches_are_recorded_and_where_it_starts_and_ends(eager, 
     assert record.epochs == [0, *(step // 3 for step in before)]
 
 
-def test_each_epoch_and_each_batch_are_words_for_how_often():
+def test_frequency_accepts_epoch_and_batch():
     epochs, batches = WeightHistory(), WeightHistory("batch")
     assert_recorded(epochs, fitted(epochs), [0, 3, 6, 9])
     assert_recorded(batches, fitted(batches), [*range(10)])
@@ -64,7 +64,7 @@ def test_each_epoch_and_each_batch_are_words_for_how_often():
 
 
 @pytest.mark.parametrize("frequency", ["epoch", 3])
-def test_the_losses_are_those_of_the_logs(frequency):
+def test_recorded_losses_are_those_of_the_logs(frequency):
     record, model = WeightHistory(frequency), network()
     fitted(record, model)
     assert np.isnan(record.losses[0])
@@ -81,7 +81,7 @@ def test_one_step_of_gradient_descent_by_hand():
     assert record.losses[1] == 1.0
 
 
-def test_another_fit_goes_on_and_another_model_begins_anew():
+def test_another_fit_continues_the_record_and_another_model_starts_a_new_one():
     record, model = WeightHistory(), network()
     fitted(record, model)
     kept = [weights[0].copy() for weights in record.weights]
@@ -94,7 +94,7 @@ def test_another_fit_goes_on_and_another_model_begins_anew():
     assert record.steps == [0, 3, 6, 9]
 
 
-def test_what_was_assigned_between_two_fits_is_recorded():
+def test_weights_assigned_between_two_fits_are_recorded():
     record, model = WeightHistory(), network()
     fitted(record, model)
     model.set_weights([np.ones_like(w) for w in model.get_weights()])
@@ -102,7 +102,7 @@ def test_what_was_assigned_between_two_fits_is_recorded():
     assert record.steps == [0, 3, 6, 9, 9, 12, 15, 18]
 
 
-def test_training_that_stops_early_and_weights_that_do_not_train():
+def test_early_stopping_and_frozen_weights_are_recorded_correctly():
     record, model = WeightHistory(100), network()
     model.layers[0].trainable = False
     model.compile("sgd", "mse")
@@ -112,7 +112,7 @@ def test_training_that_stops_early_and_weights_that_do_not_train():
     assert [w.shape for w in record.weights[-1]] == [(2, 1), (1,)]
 
 
-def test_a_copy_of_a_record_records_on():
+def test_a_copy_of_a_record_can_record():
     record = WeightHistory("batch")
     fitted(record)
     again = copy.deepcopy(record)

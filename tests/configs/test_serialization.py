@@ -22,7 +22,7 @@ def double(x: Any) -> Any:
 
 
 class Scale(Layer):
-    """A user's layer that keeps another, and describes both."""
+    """A user's layer with an inner layer, and a config of both."""
 
     def __init__(self, inner: Any, factor: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -69,7 +69,7 @@ MODELS = {"stack": stack, "lazy": lazy, "graph": graph, "subclass": Network}
 # -- users' own objects ----------------------------------------------------------------------------
 
 
-def test_names_of_a_scope_stand_for_objects_wherever_a_name_is_accepted():
+def test_names_in_a_custom_object_scope_work_wherever_a_name_is_accepted():
     class Mine(tn.optimizers.SGD):
         pass
 
@@ -88,7 +88,7 @@ def test_names_of_a_scope_stand_for_objects_wherever_a_name_is_accepted():
         Dense(1, "double")
 
 
-def test_scopes_within_each_other_add_up_and_end():
+def test_nested_scopes_add_up_and_end():
     with saving.CustomObjectScope({"a": 1, "b": 2}):
         with saving.CustomObjectScope({"b": 3}):
             found = [saving.get_registered_object(name) for name in "abc"]
@@ -106,7 +106,7 @@ def registered() -> Any:
     known.update(before)
 
 
-def test_what_is_registered_needs_no_scope(registered):
+def test_registered_objects_need_no_scope(registered):
     registered(double)
     registered(Scale)
     model = tn.Sequential([Input((3,)), Scale(Dense(2, double), 3.0), Dense(1)])
@@ -117,12 +117,12 @@ def test_what_is_registered_needs_no_scope(registered):
     assert again.layers[0].inner.activation is double
 
 
-def test_a_class_that_cannot_be_described_cannot_be_registered(registered):
+def test_a_class_without_get_config_cannot_be_registered(registered):
     with refused(ValueError, "get_config"):
         registered(int)
 
 
-def test_an_object_that_stands_in_two_places_is_one_again():
+def test_an_object_in_two_places_is_deserialized_as_one_object():
     inner = Dense(3)
     model = tn.Sequential([Input((3,)), Scale(inner, 2.0), Scale(inner, 3.0)])
     with saving.custom_object_scope({"Scale": Scale}):
@@ -133,7 +133,7 @@ def test_an_object_that_stands_in_two_places_is_one_again():
     assert first.inner is second.inner
 
 
-def test_a_function_that_would_not_be_found_again_is_refused():
+def test_functions_that_their_name_does_not_identify_are_refused():
     def relu(x):
         return x
 
@@ -146,7 +146,7 @@ def test_a_function_that_would_not_be_found_again_is_refused():
         saving.serialize_keras_object(object())
 
 
-def test_a_layer_whose_arguments_are_no_plain_data_must_describe_itself():
+def test_a_layer_with_other_arguments_than_plain_data_must_define_get_config():
     class Wrap(Layer):
         def __init__(self, function):
             super().__init__()
@@ -173,7 +173,7 @@ WRONG = {
 
 
 @over(WRONG, "config")
-def test_what_is_not_here_is_refused_with_its_place(config):
+def test_unknown_parts_of_a_config_are_refused_with_their_location(config):
     within = {"module": "keras", "class_name": "Sequential", "config": {"name": "outer"}}
     within["config"]["layers"] = [{**config, "registered_name": None}]
     with refused(ValueError, "Sequential 'outer'"):
@@ -181,7 +181,7 @@ def test_what_is_not_here_is_refused_with_its_place(config):
 
 
 @over({"text": "{", "number": "3", "layer": "LAYER", "nesting": "[" * 10**5}, "text")
-def test_json_of_no_model_is_refused(text):
+def test_json_that_is_not_a_model_is_refused(text):
     if text == "LAYER":
         text = json.dumps(saving.serialize_keras_object(Dense(1)))
     with refused(ValueError, "Cannot load the JSON text"):
@@ -217,7 +217,7 @@ BREAKS = {
 
 
 @over(BREAKS, "change")
-def test_a_graph_that_does_not_hang_together_is_refused(change):
+def test_an_inconsistent_graph_is_refused(change):
     with refused(ValueError, "Cannot load the JSON text"):
         tn.models.model_from_json(broken(change))
 
@@ -247,13 +247,13 @@ STATES = {
 @over(COPIES, "copied")
 @over(STATES, "state")
 @over(MODELS, "make")
-def test_a_copy_goes_on_as_the_model_does_and_by_itself(make, state, copied):
+def test_a_copy_continues_like_the_model_and_independently_of_it(make, state, copied):
     model = state(make())
     other = copied(model)
     if not model.compiled:
         for each in (model, other):
             each.compile("adam", "mse", metrics=["mae"])
-    if not model.built:  # new weights are drawn, for each its own
+    if not model.built:  # each model draws its own weights
         for each in (model, other):
             each(X)
         other.set_weights(model.get_weights())
@@ -265,7 +265,7 @@ def test_a_copy_goes_on_as_the_model_does_and_by_itself(make, state, copied):
 
 
 @over(COPIES, "copied")
-def test_a_copy_in_the_middle_of_training_has_that_state(copied):
+def test_a_copy_during_training_has_the_state_of_that_moment(copied):
     taken = []
 
     class Take(tn.callbacks.Callback):
@@ -294,7 +294,7 @@ def test_a_clone_has_new_weights_and_new_optimizer_state(make):
         clone.fit(X, Y, verbose=0)
 
 
-def test_a_clone_knows_users_objects_without_being_told():
+def test_clone_model_needs_no_custom_objects():
     model = tn.Sequential([Input((3,)), Scale(Dense(2), 3.0), Activation(double), Dense(1)])
     model.compile("sgd", tn.losses.MeanSquaredError())
     clone = tn.models.clone_model(model)
@@ -302,7 +302,7 @@ def test_a_clone_knows_users_objects_without_being_told():
     assert_same(clone(X), model(X))
 
 
-def test_a_subclass_is_cloned_whole():
+def test_a_subclassed_model_is_cloned_as_a_whole():
     with refused(ValueError, "Network"):
         tn.models.clone_model(Network(), clone_function=lambda layer: layer)
     with refused(ValueError, "call_function"):
@@ -310,7 +310,7 @@ def test_a_subclass_is_cloned_whole():
     assert tn.models.clone_model(Network(5)).hidden.units == 5
 
 
-def test_a_graph_of_a_thousand_layers_is_described_and_made_again():
+def test_a_graph_of_a_thousand_layers_survives_json():
     x = inputs = Input((2,))
     for _ in range(1000):
         x = Activation("linear")(x)

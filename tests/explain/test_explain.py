@@ -1,4 +1,4 @@
-"""One training step told in full: its numbers are those of the step; the model is left alone."""
+"""Explanations of one step: the numbers are those of `fit`, and the model is not changed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from helpers import refused
 from hypothesis import given, strategies as st
 
 import tinynet as tn
+from tinynet.compiler.record import record
+from tinynet.explain.formulas import assignments
 from tinynet.layers import Dense, Dropout, Input
 from tinynet.optimizers import SGD, Adam, AdamW, RMSprop
 
@@ -49,18 +51,20 @@ NETWORKS = st.tuples(
 
 
 @given(NETWORKS, st.sampled_from(OPTIMIZERS), st.integers(1, 10), st.integers(0, 3), SEEDS)
-def test_what_is_told_is_what_the_next_step_does_bit_for_bit(plan, optimizer, rows, steps, seed):
+def test_the_explanation_is_what_the_next_step_does_bit_for_bit(plan, optimizer, rows, steps, seed):
     widths, activation = plan
     model = network(widths, activation, optimizer(), seed)
     x, y = data(rows, widths, seed)
     model.fit(x, y, epochs=steps, batch_size=rows, shuffle=False, verbose=0)
-    told = model.explain_step(x, y)
-    assert f"Step {steps + 1} of {type(model.optimizer).__name__} on {rows} samples" in str(told)
+    explained = model.explain_step(x, y)
+    assert f"Step {steps + 1} of {type(model.optimizer).__name__} on {rows} samples" in str(
+        explained
+    )
     before = {v.path: v.numpy().copy() for v in model.trainable_variables}
     loss = model.train_on_batch(x, y)[0]
-    assert told.loss == loss
+    assert explained.loss == loss
     for v in model.trainable_variables:
-        change = told.changes[v.path]
+        change = explained.changes[v.path]
         np.testing.assert_array_equal(change.before, before[v.path])
         np.testing.assert_array_equal(change.after, v.numpy())
         for name, slot in model.optimizer.slots_of(v).items():
@@ -68,14 +72,14 @@ def test_what_is_told_is_what_the_next_step_does_bit_for_bit(plan, optimizer, ro
 
 
 @given(NETWORKS, st.integers(1, 6), SEEDS)
-def test_gradients_are_those_of_finite_differences_and_sums_of_products_of_factors(
-    plan, rows, seed
-):
+def test_gradients_agree_with_finite_differences_and_with_their_factors(plan, rows, seed):
     widths, activation = plan
-    activation = {"relu": "tanh"}.get(activation, activation)  # which has no kink
+    activation = {"relu": "tanh"}.get(
+        activation, activation
+    )  # finite differences need a smooth function
     model = network(widths, activation, SGD(0.1), seed)
     x, y = data(rows, widths, seed)
-    told = model.explain_step(x, y)
+    explained = model.explain_step(x, y)
     weights = [w.astype("float64") for w in model.get_weights()]
 
     def loss(changed: int, index: tuple[int, ...], by: float) -> float:
@@ -89,7 +93,7 @@ def test_gradients_are_those_of_finite_differences_and_sums_of_products_of_facto
                 h = functions.get(activation, lambda z: z)(h)
         return float(np.mean((h - y) ** 2))
 
-    for i, change in enumerate(told.changes.values()):
+    for i, change in enumerate(explained.changes.values()):
         for index in np.ndindex(change.before.shape):
             slope = (loss(i, index, 1e-5) - loss(i, index, -1e-5)) / 2e-5
             assert change.gradient[index] == pytest.approx(slope, rel=1e-3, abs=1e-4)
@@ -108,7 +112,7 @@ def everything(model: tn.Model) -> Any:
 
 
 @given(st.sampled_from(OPTIMIZERS), st.booleans(), SEEDS)
-def test_a_model_is_left_as_it_is_and_a_first_fit_is_the_first(optimizer, trained, seed):
+def test_explaining_changes_neither_the_model_nor_its_first_fit(optimizer, trained, seed):
     models = [network([2, 3, 1], "tanh", optimizer(), seed) for _ in range(2)]
     x, y = data(7, [2, 1], seed)
     for model in models:
@@ -161,7 +165,7 @@ weights
 
 
 def neuron() -> tn.Model:
-    """Return 2 x + 1, to be taught x and y = 1 and 3: predictions 3 and 7 are 2 and 4 too much."""
+    """Return the neuron 2 x + 1. For x = y = 1 and 3 it predicts 3 and 7: 2 and 4 too much."""
     model = tn.Sequential([Input((1,)), Dense(1, name="neuron")], name="net")
     model.set_weights([[[2.0]], [1.0]])
     model.compile(Adam(0.5, beta_1=0.5, beta_2=0.75, epsilon=1.0), "mse")
@@ -174,8 +178,8 @@ X, Y = np.array([[1.0], [3.0]]), np.array([[1.0], [3.0]])
 def test_one_neuron_can_be_checked_with_a_pocket_calculator():
     # loss (2**2 + 4**2) / 2; d loss / d prediction 2 * error / 2; m = 14 / 2, u = 14**2 / 4;
     # change -0.5 * 7 / (sqrt(49) + 1)
-    told = neuron().explain_step(X, Y)
-    text = "\n".join(line.rstrip() for line in str(told).splitlines())
+    explained = neuron().explain_step(X, Y)
+    text = "\n".join(line.rstrip() for line in str(explained).splitlines())
     assert text.split() == ONE_NEURON.split()
     assert text == ONE_NEURON
 
@@ -199,58 +203,88 @@ def test_rows_are_data():
 
 
 def test_a_notebook_shows_the_same_numbers_as_tables():
-    told = neuron().explain_step(X, Y)
-    shown = told._repr_html_()
-    assert shown.count("<table>") == len(told.tables())
+    explained = neuron().explain_step(X, Y)
+    shown = explained._repr_html_()
+    assert shown.count("<table>") == len(explained.tables())
     for cell in ("-0.4375", "d loss / d neuron", "momentum + (gradient - momentum) * 0.5"):
         assert f">{cell}" in shown or cell in shown
     assert "<b>backward: d loss / d neuron/kernel[0, 0]</b>" in shown
 
 
-def test_a_large_network_is_told_in_norms_and_opened_by_name():
+def test_a_large_network_is_summarized_and_single_weights_are_found_by_name():
     model = network([20, 30, 2], "sigmoid", Adam(0.01), 0)
     x, y = data(50, [20, 2], 0)
-    told = model.explain_step(x, y)
-    assert len(str(told).splitlines()) < 40
-    change = told.changes["net/dense/kernel"]
-    assert f"{np.linalg.norm(change.gradient):.6g}" in str(told)
-    assert "x * sigmoid' * d loss / d dense" in str(told)
-    assert len(told.of("dense/kernel")) == 600
-    text = told.gradient_of("dense/kernel", 3, 4).text()
+    explained = model.explain_step(x, y)
+    assert len(str(explained).splitlines()) < 40
+    change = explained.changes["net/dense/kernel"]
+    assert f"{np.linalg.norm(change.gradient):.6g}" in str(explained)
+    assert "x * sigmoid' * d loss / d dense" in str(explained)
+    assert len(explained.of("dense/kernel")) == 600
+    text = explained.gradient_of("dense/kernel", 3, 4).text()
     assert "42 more" in text
     assert f"{change.gradient[3, 4] + 0.0:.6g}" in text
 
 
-def test_what_cannot_be_told_is_refused():
+def test_unknown_weights_and_invalid_data_are_refused():
     model = neuron()
-    told = model.explain_step(X, Y)
+    explained = model.explain_step(X, Y)
     with refused(ValueError, "'nope'", "net/neuron/kernel"):
-        told.of("nope")
+        explained.of("nope")
     with refused(ValueError, "net/neuron/kernel", "(1, 1)", "(0, 1)"):
-        told.gradient_of("kernel", 0, 1)
+        explained.gradient_of("kernel", 0, 1)
     with refused(ValueError, "cardinality"):
         model.explain_step(X, Y[1:])
     with refused(ValueError, "compile"):
         tn.Sequential([Input((1,)), Dense(1)]).explain_step(X, Y)
 
 
-def test_several_uses_of_a_weight_are_told_as_words():
+def test_a_shared_weight_has_a_term_for_each_use():
     x = Input((2,))
     shared = Dense(2, "tanh", name="shared")
     model = tn.Model(x, shared(shared(x)))
     model.compile("sgd", "mse")
     rng = np.random.default_rng(0)
-    told = model.explain_step(rng.standard_normal((3, 2)), rng.standard_normal((3, 2)))
-    change = told.changes["shared/kernel"]
+    explained = model.explain_step(rng.standard_normal((3, 2)), rng.standard_normal((3, 2)))
+    change = explained.changes["shared/kernel"]
     assert len(change.terms) == 2
     total = sum(term.gradient for term in change.terms)
     np.testing.assert_allclose(total, change.gradient, rtol=1e-5, atol=1e-7)
 
 
-def test_a_penalty_has_part_in_the_gradient():
+def test_a_regularizer_contributes_to_the_gradient():
     model = tn.Sequential([Input((1,)), Dense(1, kernel_regularizer=tn.regularizers.L2(0.5))])
     model.set_weights([[[2.0]], [1.0]])
     model.compile(SGD(0.25), "mse")
     row = model.explain_step(X, Y).rows[0]
     assert row["gradient"] == 14.0 + 2 * 0.5 * 2.0
     assert row["new_value"] == 2.0 - 0.25 * 16.0
+
+
+def test_columns_of_slots_follow_the_formulas():
+    model = neuron()
+    model.compile(RMSprop(0.25, rho=0.5, momentum=0.5, centered=True, epsilon=1.0), "mse")
+    explained = model.explain_step(X, Y)
+    assigned = [line.split(" = ")[0] for line in explained.formulas]
+    assert sorted(assigned) == ["average_gradient", "momentum", "velocity", "weight"]
+    (header,) = [table.header for table in explained.tables() if table.title == "weights"]
+    assert list(header[3:6]) == assigned[:-1]
+
+
+def test_formulas_of_amsgrad():
+    model = neuron()
+    model.compile(Adam(0.5, amsgrad=True), "mse")
+    assert model.explain_step(X, Y).formulas[:3] == [
+        "momentum = momentum + (gradient - momentum) * 0.1",
+        "velocity = velocity + (gradient * gradient - velocity) * 0.001",
+        "velocity_hat = maximum(velocity_hat, velocity)",
+    ]
+
+
+def test_a_value_that_is_used_twice_is_assigned_once():
+    def function(a: tn.Tensor, b: tn.Tensor) -> tn.Tensor:
+        total = a + (b + 0.5)
+        return total * (1.0 - total) / (a * b)
+
+    program = record(function, (tn.tensor(1.0), tn.tensor(2.0)), ("a", "b"))
+    lines = assignments(program, {program.result: "y"})
+    assert lines == ["t0 = a + b + 0.5", "y = t0 * (1 - t0) / (a * b)"]

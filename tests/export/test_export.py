@@ -20,7 +20,7 @@ import tinynet as tn
 from tinynet import activations, layers, ops, tree
 from tinynet.compiler.passes import RULES, lower, simplify
 from tinynet.compiler.program import Program
-from tinynet.engine.primitives import REGISTRY
+from tinynet.engine.bind import PRIMITIVES
 from tinynet.export.forward import Forward, forward_of
 from tinynet.export.numpy_file import NUMBERS, array_text, file_text
 from tinynet.export.numpy_text import Body
@@ -34,13 +34,13 @@ SIZES = (1, 2, 31, 32, 33, 70)  # predict works in batches of 32
 
 
 def only_numpy(name: str, *rest: Any) -> Any:
-    """Import what an exported file may."""
-    assert name.split(".")[0] in ("numpy", "sys", "base64"), name
+    """Import a module that an exported file may use."""
+    assert name.split(".")[0] in ("numpy", "base64"), name
     return __import__(name, *rest)
 
 
 def run(text: str) -> dict[str, Any]:
-    """Return what an exported file defines, run with nothing but NumPy to import."""
+    """Return the definitions of an exported file, which can import NumPy alone."""
     allowed = {**vars(builtins), "__import__": only_numpy}
     scope: dict[str, Any] = {"__name__": "exported", "__builtins__": allowed}
     exec(compile(text, "exported", "exec"), scope)
@@ -48,12 +48,12 @@ def run(text: str) -> dict[str, Any]:
 
 
 def exported(model: Any, **options: Any) -> dict[str, Any]:
-    """Return what the NumPy file of a model defines."""
-    return run(file_text(forward_of(model, **options), model.name, "1.0", "exported.py"))
+    """Return the definitions of the NumPy file of a model."""
+    return run(file_text(forward_of(model, **options), model.name, "1.0"))
 
 
 def assert_same_bits(found: Any, expected: Any) -> None:
-    """Assert that two structures of arrays are the same in form, types and every bit."""
+    """Assert that two structures of arrays are equal in form, types and every bit."""
     assert type(found) is type(expected)
     if isinstance(expected, dict):
         assert found.keys() == expected.keys()
@@ -65,7 +65,7 @@ def assert_same_bits(found: Any, expected: Any) -> None:
         return
     assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
     np.testing.assert_array_equal(found, expected)
-    if expected.dtype.kind == "f":  # 0 and -0 are equal, but not the same
+    if expected.dtype.kind == "f":  # 0 and -0 are equal, but have different bits
         sign = [np.signbit(x) | np.isnan(x) for x in (found, expected)]
         np.testing.assert_array_equal(*sign)
 
@@ -74,7 +74,7 @@ def assert_same_bits(found: Any, expected: Any) -> None:
 
 
 class Scale(Layer):
-    """A user's layer: weights of its own, and operations that no layer here has."""
+    """A custom layer with weights and with operations that no layer of ours uses."""
 
     def build(self, input_shape):
         self.factor = self.add_weight(input_shape[-1:], "random_normal", name="factor")
@@ -118,7 +118,7 @@ MERGING = [
 
 
 def network(draw: Any, dtypes: Any = st.sampled_from(["float32", "float64"])) -> Model:
-    """Return a drawn graph of layers, of one or two inputs and outputs, with drawn weights."""
+    """Draw a graph of layers with one or two inputs and outputs, and random weights."""
     ranks = draw(st.sampled_from([(), (3,)]))
     widths = st.integers(1, 6) | st.just(40)
     inputs = [Input((*ranks, draw(widths))) for _ in range(draw(st.integers(1, 2)))]
@@ -181,7 +181,7 @@ def test_onnxruntime_agrees_on_any_network(drawn, rows):
 
 
 def in_onnxruntime(forward: Forward, xs: list[np.ndarray]) -> list[np.ndarray]:
-    """Return what the ONNX model of a forward pass gives for inputs in order."""
+    """Return the outputs of the ONNX model of a forward pass."""
     runtime = pytest.importorskip("onnxruntime")
     runtime.set_default_logger_severity(4)
     session = runtime.InferenceSession(onnx_model(forward, "g", "1.0").SerializeToString())
@@ -193,7 +193,7 @@ def in_onnxruntime(forward: Forward, xs: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def program_of(drawn: Drawn) -> Program:
-    """Return a drawn function as export sees one: not lowered, its variables among constants."""
+    """Return a drawn function as the exporters see it: unlowered, with variables as constants."""
     rules = tuple(rule for rule in RULES if rule is not lower)
     program = simplify(recorded(drawn.function, drawn.first), rules)
     held = {v: variable.array for v, variable in program.captured.items()}
@@ -207,7 +207,7 @@ def compiled(drawn: Drawn) -> list[np.ndarray]:
 
 
 def of_text(drawn: Drawn) -> list[np.ndarray]:
-    """Return what the NumPy text of a drawn function gives."""
+    """Return the outputs of the NumPy text of a drawn function."""
     body = Body(program_of(drawn), {}, {})
     arguments = ", ".join(body.names[v] for v in body.program.inputs)
     lines = [HEAD, *(array_text(*item) for item in body.arrays.items())]
@@ -230,7 +230,7 @@ def cube(x: tn.Tensor) -> tn.Tensor:
 
 TABLE, REPEATED = (17, 115), (5, 1, 23, 9)
 
-# The last bits of a sum depend on the order of the numbers in memory.
+# The last bits of a sum depend on the memory layout.
 ORDERS: dict[str, Callable[[tn.Tensor], tn.Tensor]] = {
     "elementwise": lambda x: ops.exp(x.T),
     "sum": lambda x: ops.sum(cube(x), 1),
@@ -255,7 +255,7 @@ ORDERS: dict[str, Callable[[tn.Tensor], tn.Tensor]] = {
 
 
 @pytest.mark.parametrize("what", ORDERS)
-def test_arrays_are_in_the_same_order_in_memory(what):
+def test_memory_layouts_are_those_of_the_compiled_program(what):
     def function(x: tn.Tensor) -> list[tn.Tensor]:
         y = ORDERS[what](x)
         return [y, ops.sum(y), ops.sum(ops.sin(y) * 1.7, 0)]
@@ -283,7 +283,7 @@ BRACKETS = {
 
 
 @pytest.mark.parametrize("what", BRACKETS)
-def test_brackets_stand_where_they_are_needed(what):
+def test_brackets_keep_the_order_of_operations(what):
     drawn = Drawn(
         lambda *xs: [BRACKETS[what](*xs)], [normal(1, 3, 4)] * 2, [normal(2, 3, 4), normal(3, 3, 4)]
     )
@@ -303,8 +303,8 @@ def assert_close_in_onnx(drawn: Drawn, rtol: float = 1e-5, atol: float = 1e-5) -
         v.name = "x"
     expected = compiled(drawn)
     try:
-        found = in_onnxruntime(Forward(program, None, {}), drawn.second)
-    except Exception as error:  # not every index is in ONNX, nor every dtype in the runtime
+        found = in_onnxruntime(Forward(program, {}), drawn.second)
+    except Exception as error:  # ONNX lacks some indices, the runtime some dtypes
         if not re.search("getitem|NOT_IMPLEMENTED", str(error)):
             raise
         return
@@ -317,8 +317,8 @@ def assert_close_in_onnx(drawn: Drawn, rtol: float = 1e-5, atol: float = 1e-5) -
 NOT_IN_ONNX = {"scatter", "random_bits"}
 
 
-def test_onnx_expresses_every_primitive_but_these():
-    assert {*REGISTRY} - {*NODES} <= NOT_IN_ONNX
+def test_onnx_expresses_every_primitive_except_a_known_few():
+    assert {*PRIMITIVES} - {*NODES} <= NOT_IN_ONNX
 
 
 # -- numbers ----------------------------------------------------------------------------------
@@ -334,7 +334,7 @@ def test_numbers_are_written_exactly(array):
     assert_same_bits(run(f"{HEAD}\n{array_text('held', array)}")["held"], array)
 
 
-# -- what a reader sees -----------------------------------------------------------------------
+# -- the text of a file -----------------------------------------------------------------------
 
 ONE_NEURON = '''\
 """The network 'line', exported by tinynet 1.0. It needs NumPy alone.
@@ -344,15 +344,9 @@ ONE_NEURON = '''\
     x        float32 of shape (n, 1)
     returns  float32 of shape (n, 1)
 
-`forward` is the network. With the same NumPy on the same machine `predict` gives, to the
-last bit, what the `predict` of tinynet's model gives.
-
-As a program it reads samples, the numbers of each on a line, and prints predictions:
-
-    python line.py < samples.csv
+`forward` is the network. With the same NumPy on the same machine, `predict` returns what
+the model's `predict` in tinynet returns, to the last bit.
 """
-
-import sys
 
 import numpy as np
 
@@ -386,15 +380,15 @@ def line() -> Model:
     return model
 
 
-def test_one_neuron_is_a_file_to_be_read():
-    text = file_text(forward_of(line()), "line", "1.0", "line.py")
+def test_the_file_of_one_neuron_is_readable():
+    text = file_text(forward_of(line()), "line", "1.0")
     assert text.startswith(ONE_NEURON)
 
 
-def test_a_layer_is_a_line_under_its_name():
+def test_each_layer_is_one_line_with_a_comment():
     hidden = Dense(8, "tanh", name="hidden")
     model = Sequential([Input((2,), name="point"), hidden, Dense(3, "softmax", name="class")])
-    text = file_text(forward_of(model), "m", "1.0", "m.py")
+    text = file_text(forward_of(model), "m", "1.0")
     forward = """
 def forward(point):
     \"\"\"Return the outputs for one batch.\"\"\"
@@ -413,14 +407,14 @@ def forward(point):
     "name",
     ["class", "np", "n", "predict", "1st", "a b", "été", 'x"""\nimport os\n"""', "len", "\\"],
 )
-def test_no_name_breaks_a_file(name):
+def test_any_name_of_a_layer_gives_a_valid_file(name):
     inputs = Input((2,), name=name)
     model = Model(inputs, {name: Dense(1, name=f"{name}_")(inputs), "b": inputs}, name=name)
     x = normal(0, 40, 2)
     assert_same_bits(exported(model)["predict"](x), model.predict(x, verbose=0))
 
 
-# -- what a file takes and gives --------------------------------------------------------------
+# -- inputs and outputs of a file -------------------------------------------------------------
 
 ALIKE = [
     lambda x: x,
@@ -435,12 +429,12 @@ ALIKE = [
 
 
 @pytest.mark.parametrize("alike", ALIKE)
-def test_samples_are_taken_as_the_model_takes_them(alike):
+def test_a_file_accepts_the_samples_that_the_model_accepts(alike):
     x = alike(normal(0, 70, 1))
     assert_same_bits(exported(line())["predict"](x), line().predict(x, verbose=0))
 
 
-def test_samples_in_another_order_in_memory_give_the_same_bits():
+def test_samples_in_fortran_order_give_the_same_bits():
     model = Sequential([Input((90,)), layers.Softmax()])
     x = np.asfortranarray(normal(0, 70, 90))
     assert_same_bits(exported(model)["predict"](x), model.predict(x, verbose=0))
@@ -464,14 +458,14 @@ def test_samples_of_another_shape_are_refused(x):
         exported(line())["predict"](x)
 
 
-def test_as_many_samples_are_expected_of_each_input():
+def test_all_inputs_need_the_same_number_of_samples():
     first, second = Input((2,), name="first"), Input((2,), name="second")
     predict = exported(Model([first, second], Add()([first, second])))["predict"]
     with refused(ValueError, "(3, 4)"):
         predict(np.zeros((3, 2)), second=np.zeros((4, 2)))
 
 
-def test_a_model_in_a_model_and_a_layer_called_twice():
+def test_nested_models_and_shared_layers_are_exported():
     inner = Sequential([Input((3,)), Dense(3, "tanh", name="dense"), Dense(3, name="other")])
     inputs = Input((3,))
     model = Model(inputs, Dense(2, name="dense")(inner(inner(inputs))))
@@ -526,13 +520,13 @@ DEPENDING = {
 
 
 @pytest.mark.parametrize("what", DEPENDING)
-def test_what_depends_on_the_number_of_samples_is_refused_by_the_name_of_the_layer(what):
+def test_a_layer_whose_outputs_depend_on_the_batch_size_is_refused_by_name(what):
     model = Sequential([Input((2,)), Function(DEPENDING[what], name="odd"), Dense(1)])
     with refused(ValueError, "layer 'odd'", what, "97"):
         exported(model)
 
 
-def test_the_number_of_samples_may_move_among_the_axes():
+def test_the_batch_axis_may_move():
     def moved(x):
         return ops.transpose(ops.reshape(x, (1, x.shape[0], 2, 1)), (1, 3, 2, 0))[..., 0]
 
@@ -562,7 +556,7 @@ class Counting(Layer):
         return inputs * self.calls
 
 
-def test_a_model_that_remembers_is_refused():
+def test_a_model_that_changes_its_variables_is_refused():
     with refused(ValueError, "changes its variable", "calls"):
         exported(Sequential([Input((1,)), Counting(), Dense(1)]))
 
@@ -573,14 +567,14 @@ def test_a_primitive_without_text_or_node_is_refused_by_its_name():
 
     forward = forward_of(Sequential([Input((2,)), Function(slope), Dense(1)]))
     for write in (
-        lambda: file_text(forward, "m", "1.0", "m.py"),
+        lambda: file_text(forward, "m", "1.0"),
         lambda: onnx_model(forward, "m", "1"),
     ):
         with refused(ValueError, "'scatter'"):
             write()
 
 
-def test_lengths_beside_the_number_of_samples_have_to_be_known():
+def test_only_the_batch_size_may_be_unknown():
     model = Sequential([Input((None, 2)), Dense(1)])
     with refused(ValueError, "(None, None, 2)", "input_signature"):
         exported(model)
@@ -600,36 +594,38 @@ class Nothing:
         if name.split(".")[0] not in {*sys.stdlib_module_names, "numpy"}:
             raise ImportError(name)
 sys.meta_path.insert(0, Nothing())
+"""
+
+PREDICT = """
 import runpy
-sys.argv = sys.argv[2:]
-runpy.run_path(sys.argv[0], run_name="__main__")
+import numpy as np
+path, given, written = sys.argv[2:]
+rows = np.load(given)
+predict = runpy.run_path(path)["predict"]
+np.savez(written, **predict(rows[:, :2], rows[:, 2:]))
 """
 
 
-def run_file(path: Any, given: str) -> Any:
-    """Run a file in an interpreter that has NumPy and nothing else."""
+def run_bare(script: str, *arguments: Any) -> Any:
+    """Run a script in an interpreter that has NumPy and nothing else."""
     folder = str(next(iter(np.__path__)).rpartition("numpy")[0])
-    command = [sys.executable, "-I", "-S", "-W", "error", "-c", BARE, folder, str(path)]
-    return subprocess.run(command, input=given, capture_output=True, text=True)
+    command = [sys.executable, "-I", "-S", "-W", "error", "-c", BARE + script, folder, *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
 
 
-def test_a_file_is_a_program_that_needs_numpy_alone(tmp_path, capsys):
+def test_a_numpy_file_needs_numpy_alone(tmp_path, capsys):
     first, second = Input((2,), name="first"), Input((1,), name="second")
     ends = [Dense(90, "gelu")(first), Dense(2, "sigmoid")(second)]
     model = Model([first, second], {"b": Dense(2)(ends[0]), "a": ends[1]})
-    path = tmp_path / "both.py"
+    path, rows = tmp_path / "both.py", normal(0, 40, 3)
     model.export(path, format="numpy")
     assert capsys.readouterr().out == f"Saved artifact at '{path}'.\n"
-    rows = normal(0, 40, 3)
-    ran = run_file(path, "\n".join(" , ".join(map(repr, row)) for row in rows.tolist()))
-    assert not ran.stderr
-    printed = [line.split(",") for line in ran.stdout.splitlines()]
-    expected = model.predict([rows[:, :2], rows[:, 2:]], verbose=0)
-    assert_same_bits(
-        np.array(printed, "float32"), np.concatenate([expected["a"], expected["b"]], axis=1)
-    )
-    ran = run_file(path, "1 2 3\n\n1 2\n")
-    assert (ran.returncode, ran.stderr) == (1, "sample 2: numbers expected: 3, received: 2.\n")
+    given, written = tmp_path / "rows.npy", tmp_path / "predicted.npz"
+    np.save(given, rows)
+    ran = run_bare(PREDICT, path, given, written)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    found = dict(np.load(written))
+    assert_same_bits(found, model.predict([rows[:, :2], rows[:, 2:]], verbose=0))
 
 
 def test_an_onnx_file_runs_for_any_number_of_samples(tmp_path):
@@ -663,7 +659,7 @@ def test_without_onnx_the_message_names_the_extra(tmp_path, monkeypatch):
         ({"format": "onnx", "opset_version": 9}, ["opset_version=9", "18"]),
     ],
 )
-def test_what_is_refused_leaves_the_old_file(options, words, tmp_path):
+def test_a_refused_export_leaves_the_old_file(options, words, tmp_path):
     path = tmp_path / "old"
     path.write_text("old")
     with refused(ValueError, *words):

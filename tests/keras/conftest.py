@@ -1,4 +1,4 @@
-"""Real Keras, on JAX, beside tinynet in one process."""
+"""Keras on JAX, in the same process as tinynet."""
 
 import os
 
@@ -12,12 +12,12 @@ import tinynet as tn
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let Keras' variables be made arrays: their `__array__` is older than NumPy's `copy`."""
+    """Ignore a warning: the `__array__` of Keras's variables does not know NumPy's `copy`."""
     ignored = r"ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
     config.addinivalue_line("filterwarnings", ignored + ":keras")
 
 
 @pytest.fixture(scope="session", params=[True, False], ids=["eager", "compiled"])
 def run_eagerly(request: pytest.FixtureRequest) -> dict:
-    """For each library, the road that `compile` is to choose; Keras' own is quicker eager here."""
+    """Return `run_eagerly` for each library; Keras always runs eagerly, which is faster here."""
     return {tn: request.param, keras: True}

@@ -1,7 +1,7 @@
-"""tinynet and Keras side by side: networks drawn once and built in both, and what agreement means.
+"""Comparison of tinynet with Keras: networks that are built in both, and the tolerance.
 
-A test writes what it does as a function of the library, `run(lib)`, and `in_both` runs it in
-tinynet and in Keras from one seed: so both begin with the same weights and shuffle alike.
+A test is a function of the library, `run(lib)`. `in_both` runs it in tinynet and in Keras from the
+same seed, so that both start with the same weights and shuffle alike.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import tinynet as tn
 
 Library = ModuleType
 
-# What two float32 programs that order their sums differently can be held to: this share of a number
-# or, since what is left when larger numbers cancel has their rounding errors, of the largest number
-# in the same list, be it of gradients, weights or losses.
+# The relative tolerance for two float32 programs that add in different orders. It is relative to a
+# number, or to the largest number in the same list (of gradients, weights or losses), because the
+# difference of large numbers has their rounding errors.
 RTOL = 1e-5
 
 
 def in_both(run: Callable[[Library], Any], seed: int = 0) -> list[Any]:
-    """Return what `run` returns for tinynet and for Keras, each begun anew from `seed`."""
+    """Return the results of `run` for tinynet and for Keras, each after a reset to `seed`."""
     results = []
     for lib in (tn, keras):
         tn.utils.clear_session()
@@ -37,7 +37,7 @@ def in_both(run: Callable[[Library], Any], seed: int = 0) -> list[Any]:
 
 
 def assert_agree(found: Any, expected: Any, rtol: float = RTOL, scale: float = 0.0) -> None:
-    """Assert that structures have the same keys in the same order, shapes, and close numbers."""
+    """Assert that two structures have equal keys, order and shapes, and close numbers."""
     if isinstance(expected, dict):
         assert list(found) == list(expected), (found, expected)
         for key in expected:
@@ -56,19 +56,19 @@ def assert_agree(found: Any, expected: Any, rtol: float = RTOL, scale: float = 0
 
 
 def _largest(values: Any) -> float:
-    """Return the largest magnitude among the arrays and numbers in `values` itself."""
+    """Return the largest magnitude of the arrays and numbers in `values`, not in nested parts."""
     arrays = [np.asarray(v) for v in values if not isinstance(v, (dict, list, tuple, str))]
     return max((float(abs(a).max(initial=0)) for a in arrays if a.dtype.kind in "fiu"), default=0.0)
 
 
 def assert_both_agree(run: Callable[[Library], Any], seed: int = 0, rtol: float = RTOL) -> None:
-    """Assert that `run` returns the same in tinynet as in Keras."""
+    """Assert that `run` returns the same results for tinynet and Keras."""
     assert_agree(*in_both(run, seed), rtol)
 
 
 # -- networks -------------------------------------------------------------------------------------
 
-ROWS, WIDTH = 20, 3  # few shapes, because JAX compiles each operation anew for every shape
+ROWS, WIDTH = 20, 3  # few shapes, because JAX compiles each operation for each shape
 
 ACTIVATIONS = st.sampled_from([None, "linear", "sigmoid", "tanh", "relu", "softmax"])
 
@@ -85,7 +85,7 @@ class Spec(NamedTuple):
 
 
 class Stack(NamedTuple):
-    """A Sequential of dense layers, which knows its input or waits for data."""
+    """A Sequential of dense layers; if `lazy`, it is built when it is first called."""
 
     layers: list[Spec]
     lazy: bool = False
@@ -97,10 +97,10 @@ class Stack(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """A functional model: each step leads one tensor on through a layer, or merges two.
+    """A functional model: each step calls a layer on one tensor, or merges two tensors.
 
-    Tensors are numbered, inputs first; layers of `pool`, some of which are models themselves, may
-    be used several times or never.
+    Tensors are numbered, starting with the inputs. Layers of `pool` may be used several times or
+    never, and may be models themselves.
     """
 
     inputs: int
@@ -121,7 +121,7 @@ class Graph(NamedTuple):
 
 @cache
 def merge(lib: Library) -> Any:
-    """Return the class of a layer that a user could have written: two inputs, one weight."""
+    """Return the class of a custom layer with two inputs and one weight."""
 
     class Merge(lib.layers.Layer):
         def build(self, input_shape: Any) -> None:
@@ -139,7 +139,7 @@ def merge(lib: Library) -> Any:
 @st.composite
 def specs(draw: Any, widths: Any = st.sampled_from([1, WIDTH])) -> Spec:
     units, activation = draw(widths), draw(ACTIVATIONS)
-    # The softmax of a single number warns, rightly.
+    # The softmax of a single number warns.
     activation = "tanh" if (units, activation) == (1, "softmax") else activation
     return Spec(units, activation, draw(st.booleans()))
 
@@ -150,7 +150,7 @@ def stacks(lazy: Any = st.just(False)) -> Any:
 
 @st.composite
 def graphs(draw: Any, layers: int = 3, steps: int = 6) -> Graph:
-    """Draw a graph of at most so many layers and steps, most of which lead to the output."""
+    """Draw a graph of at most that many layers and steps, most of which lead to the output."""
     inputs = draw(st.integers(1, 2))
     spec = specs(st.just(WIDTH))
     model = st.builds(Stack, st.lists(spec, min_size=1, max_size=2))
@@ -170,7 +170,7 @@ SEEDS = st.integers(0, 2**16)
 
 
 def numbers(seed: int, *shape: int) -> np.ndarray:
-    """Return float32 numbers without anything special about them."""
+    """Return normally distributed float32 numbers."""
     return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
@@ -181,6 +181,6 @@ def inputs_for(network: Stack | Graph, seed: int, rows: int = ROWS) -> Any:
 
 
 def give_weights(model: Any, seed: int) -> None:
-    """Set all weights, biases too, to numbers that `seed` decides."""
+    """Set all weights, including biases, to random numbers."""
     shapes = [w.shape for w in model.weights]
     model.set_weights([0.8 * numbers(seed + i, *shape) for i, shape in enumerate(shapes)])

@@ -1,4 +1,4 @@
-"""Callbacks beside Keras': what they do, log, print and write, and when."""
+"""Callbacks compared with Keras: what they do, log, print and write, and when."""
 
 import io
 import sys
@@ -25,7 +25,7 @@ def small(lib: Library, **options: Any) -> Any:
 
 
 class Driven:
-    """A callback of either library, driven through epochs whose logs are given."""
+    """A callback of either library, called for epochs with given logs."""
 
     def __init__(self, lib: Library, callback: Any, epochs: list[dict[str, Any]]) -> None:
         self.model, self.logs = small(lib), []
@@ -59,7 +59,7 @@ def assert_driven_alike(make: Any, epochs: list[dict[str, Any]], *attributes: st
     assert mine == theirs
 
 
-# -- those that watch a quantity ------------------------------------------------------------------
+# -- monitors -------------------------------------------------------------------------------------
 
 QUANTITIES = st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.3 + 1e-9, 0.5, -1.0, np.inf, -np.inf])
 LOGS = st.fixed_dictionaries({"loss": QUANTITIES}, optional={"val_loss": QUANTITIES})
@@ -115,7 +115,7 @@ METRICS = ["mae", "accuracy", "MeanSquaredError", "r2_score"]
 
 
 @pytest.mark.parametrize("monitor", [*METRICS, *(f"val_{m}" for m in METRICS), "nothing", "loss"])
-def test_what_is_better_is_known_where_keras_knows_it(run_eagerly, monitor):
+def test_the_mode_auto_is_refused_or_understood_as_by_keras(run_eagerly, monitor):
     def run(lib: Library) -> Any:
         model = small(lib, metrics=METRICS, run_eagerly=run_eagerly[lib])
         stop = lib.callbacks.EarlyStopping(monitor, restore_best_weights=True)
@@ -149,7 +149,7 @@ def test_a_scheduled_learning_rate_is_set_logged_and_printed_as_in_keras(schedul
 
 
 @pytest.mark.parametrize("returned", [None, "0.1"])
-def test_a_schedule_that_returns_no_number_is_refused_as_by_keras(returned):
+def test_a_schedule_that_does_not_return_a_number_is_refused_as_by_keras(returned):
     def run(lib: Library) -> Any:
         schedule = lib.callbacks.LearningRateScheduler(lambda epoch, rate: returned)
         with pytest.raises(ValueError, match="`schedule` function should be a float"):
@@ -162,7 +162,7 @@ def test_a_schedule_that_returns_no_number_is_refused_as_by_keras(returned):
 # -- hooks ----------------------------------------------------------------------------------------
 
 
-def test_functions_and_old_names_of_hooks_are_called_as_by_keras(run_eagerly):
+def test_lambda_callbacks_and_deprecated_hook_names_are_called_as_by_keras(run_eagerly):
     def run(lib: Library) -> Any:
         calls: list[Any] = []
 
@@ -198,7 +198,7 @@ def test_functions_and_old_names_of_hooks_are_called_as_by_keras(run_eagerly):
     assert_both_agree(run)
 
 
-def test_histories_bars_and_lists_that_are_given_are_used_as_by_keras(run_eagerly):
+def test_histories_progress_bars_and_callback_lists_of_the_user_are_used_as_by_keras(run_eagerly):
     def run(lib: Library) -> Any:
         model = small(lib, run_eagerly=run_eagerly[lib])
         history = lib.callbacks.History()
@@ -212,18 +212,18 @@ def test_histories_bars_and_lists_that_are_given_are_used_as_by_keras(run_eagerl
 
 
 @pytest.mark.parametrize("verbose", ["auto", 0, True])
-def test_callbacks_are_told_the_verbosity_as_it_was_given(capsys, verbose):
+def test_callbacks_receive_the_verbosity_that_fit_was_given(capsys, verbose):
     def run(lib: Library) -> Any:
-        model, told = small(lib), lib.callbacks.Callback()
-        model.fit(X, Y, verbose=verbose, callbacks=[told])
-        return told.params
+        model, callback = small(lib), lib.callbacks.Callback()
+        model.fit(X, Y, verbose=verbose, callbacks=[callback])
+        return callback.params
 
     assert_both_agree(run)
 
 
 @pytest.mark.parametrize("loss", [np.nan, np.inf, -np.inf, 1.0])
 @pytest.mark.parametrize("raise_error", [False, True])
-def test_training_ends_with_the_batch_whose_loss_is_no_number_as_in_keras(
+def test_terminate_on_nan_stops_after_the_same_batch_as_keras(
     run_eagerly, loss, raise_error, capsys
 ):
     def run(lib: Library) -> Any:
@@ -254,7 +254,7 @@ ROWS = st.lists(
 
 @some
 @given(rows=ROWS, runs=st.integers(1, 2), append=st.booleans(), separator=st.sampled_from(",;\t"))
-def test_the_table_of_epochs_is_keras_to_the_byte(tmp_path_factory, rows, runs, append, separator):
+def test_the_csv_log_equals_keras_byte_for_byte(tmp_path_factory, rows, runs, append, separator):
     folder = tmp_path_factory.mktemp("tables")
 
     def run(lib: Library) -> bytes:
@@ -326,7 +326,7 @@ def test_a_checkpoint_is_saved_after_the_batches_of_keras_and_loads_in_both(
 
 @pytest.mark.parametrize("save_freq", ["epoch", 1])
 @pytest.mark.parametrize("double_checkpoint", [False, True])
-def test_an_interrupted_run_goes_on_where_it_was_as_in_keras(
+def test_an_interrupted_training_resumes_as_in_keras(
     run_eagerly, save_freq, double_checkpoint, tmp_path
 ):
     def run(lib: Library) -> Any:
@@ -363,7 +363,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
-def test_mistakes_are_refused_as_by_keras(mistake, tmp_path):
+def test_wrong_arguments_of_callbacks_are_refused_as_by_keras(mistake, tmp_path):
     def run(lib: Library) -> Any:
         with pytest.raises(ValueError):  # noqa: PT011
             mistake(lib.callbacks, tmp_path)
@@ -372,7 +372,7 @@ def test_mistakes_are_refused_as_by_keras(mistake, tmp_path):
     assert_both_agree(run)
 
 
-def test_a_mode_that_is_none_is_warned_of_as_by_keras():
+def test_an_unknown_mode_warns_as_in_keras():
     def run(lib: Library) -> Any:
         with pytest.warns(UserWarning, match="EarlyStopping mode 'less' is unknown"):
             return lib.callbacks.EarlyStopping(mode="less").mode
@@ -380,7 +380,7 @@ def test_a_mode_that_is_none_is_warned_of_as_by_keras():
     assert_both_agree(run)
 
 
-def test_a_field_of_a_path_that_is_not_logged_is_refused_as_by_keras(tmp_path):
+def test_an_unlogged_field_in_a_checkpoint_path_is_refused_as_by_keras(tmp_path):
     def run(lib: Library) -> Any:
         callback = lib.callbacks.ModelCheckpoint(tmp_path / "{acc}.keras")
         with pytest.raises(KeyError, match="Failed to format this callback filepath"):

@@ -1,4 +1,4 @@
-"""Configs beside Keras': what each writes the other reads, and both write the same."""
+"""Configs compared with Keras: both write the same, and each reads those of the other."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ some = settings(max_examples=15, deadline=None)
 
 
 def plain(config: Any) -> Any:
-    """Return a config as JSON has it, without what Keras adds and does not need."""
+    """Return a config after JSON, without optional entries that Keras adds."""
     if isinstance(config, dict):
         kept = {k: v for k, v in config.items() if k not in ("shared_object_id", "autocast")}
         if kept.get("activity_regularizer", "") is None:
@@ -36,7 +36,7 @@ def plain(config: Any) -> Any:
 
 
 def described(model: Any) -> Any:
-    """Return the config of a model, but not the module of the test's own layer."""
+    """Return the config of a model, without the module of the custom layer."""
     text = model.to_json().replace('"module": "side_by_side"', '"module": null')
     return plain(json.loads(text))
 
@@ -50,14 +50,14 @@ NETWORKS = st.one_of(stacks(), graphs())
 
 @some
 @given(NETWORKS)
-def test_a_network_is_described_in_the_same_words(network):
+def test_the_config_of_a_network_equals_keras(network):
     mine, theirs = in_both(lambda lib: described(network.build(lib)))
     assert mine == theirs
 
 
 @some
 @given(NETWORKS)
-def test_what_either_describes_the_other_builds(network):
+def test_each_library_builds_networks_from_the_configs_of_the_other(network):
     def run(lib):
         other = keras if lib is tn else tn
         text = network.build(lib).to_json()
@@ -70,7 +70,7 @@ def test_what_either_describes_the_other_builds(network):
 
 @some
 @given(graphs(), st.integers(0, 99))
-def test_a_rebuilt_network_computes_what_the_first_does(network, seed):
+def test_a_network_rebuilt_from_its_config_computes_the_same(network, seed):
     model = network.build(tn)
     again = tn.models.model_from_json(model.to_json(), custom_objects=own(tn))
     again.set_weights(model.get_weights())
@@ -79,7 +79,7 @@ def test_a_rebuilt_network_computes_what_the_first_does(network, seed):
 
 
 def several(lib: Any) -> Any:
-    """Two inputs and outputs by dicts, a shared layer, models within, one of them called twice."""
+    """Two inputs and outputs in dicts, a shared layer, nested models, one of them called twice."""
     a, b = lib.Input((WIDTH,), name="a"), lib.Input((WIDTH,), name="b")
     shared = lib.layers.Dense(WIDTH, "tanh")
     stack = lib.Sequential([lib.Input((WIDTH,)), lib.layers.Dense(WIDTH, name="inner")])
@@ -91,7 +91,7 @@ def several(lib: Any) -> Any:
 
 
 def crossed(lib: Any) -> Any:
-    """A layer called on one input, then on the other; the last call leads to the first output."""
+    """A layer called on two inputs in turn; the last call leads to the first output."""
     a, b, shared = lib.Input((WIDTH,)), lib.Input((WIDTH,)), lib.layers.Dense(WIDTH)
     first, second = shared(a), shared(b)
     return lib.Model([a, b], [lib.layers.Dense(1)(second), lib.layers.Dense(2)(first)])
@@ -140,7 +140,7 @@ MODELS = [several, crossed, listed, partly, lazy, called, compiled, with_objects
 
 
 @pytest.mark.parametrize("make", MODELS)
-def test_models_of_all_kinds_are_described_and_built_in_the_same_words(make):
+def test_configs_of_all_kinds_of_models_equal_keras_and_rebuild_them(make):
     mine, theirs = in_both(lambda lib: described(make(lib)))
     assert mine == theirs
     for lib in (tn, keras):
@@ -162,7 +162,7 @@ OBJECTS = {
 
 
 @pytest.mark.parametrize("make", OBJECTS.values(), ids=OBJECTS)
-def test_objects_of_all_kinds_are_described_in_the_same_words(make):
+def test_configs_of_all_kinds_of_objects_equal_keras(make):
     mine, theirs = in_both(lambda lib: lib.saving.serialize_keras_object(make(lib)))
     assert repr(mine) == repr(theirs)
     again = tn.saving.serialize_keras_object(tn.saving.deserialize_keras_object(theirs))
@@ -170,7 +170,7 @@ def test_objects_of_all_kinds_are_described_in_the_same_words(make):
 
 
 def named(lib: Any) -> type:
-    """Return a user's layer without `get_config`: its arguments are plain data."""
+    """Return a custom layer without `get_config`, whose arguments are plain data."""
 
     class Affine(lib.layers.Layer):
         def __init__(self, factor, offset=0.0, **kwargs):
@@ -183,7 +183,7 @@ def named(lib: Any) -> type:
     return Affine
 
 
-def test_a_layer_without_get_config_is_described_by_its_arguments():
+def test_a_layer_without_get_config_has_its_arguments_as_config():
     def run(lib):
         config = named(lib)(2.0, offset=1, name="mine").get_config()
         again = named(lib).from_config(config)

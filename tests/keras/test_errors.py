@@ -1,7 +1,7 @@
-"""Mistakes: refused with Keras' types of exception, saying what was received, changing nothing.
+"""User mistakes: tinynet raises Keras's exception types, says what it received, changes nothing.
 
-Each row of a table is a call, made in both libraries, and words that the message must hold. Where
-Keras itself fails badly or not at all, `BETTER` has the type that is expected here, and why.
+Each row of a table is a call that is made in both libraries, and words that its message contains.
+`BETTER` has the cases in which Keras raises no error or an unclear one, with notes on them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NAN = float("nan")
 
 
 def refusal(call: Callable[..., Any], *arguments: Any) -> BaseException | None:
-    """Return the exception that a call ends with, or None; warnings are not meant here."""
+    """Return the exception that a call raises, or None; warnings are ignored."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -37,12 +37,12 @@ def assert_refused(error: BaseException | None, expected: type, words: tuple[str
 
 
 def over(table: dict[str, Any], *names: str) -> Any:
-    """Parametrize a test over the rows of `table`, called by their keys."""
+    """Parametrize a test over the rows of `table`, with their keys as ids."""
     rows = [pytest.param(*row, id=key) for key, row in table.items()]
     return pytest.mark.parametrize(names, rows)
 
 
-# -- what is made ---------------------------------------------------------------------------------
+# -- constructors ---------------------------------------------------------------------------------
 
 
 def dense(*args: Any, **kwargs: Any) -> Callable[[Any], Any]:
@@ -157,7 +157,7 @@ MADE = {
     "calling an empty stack": (lambda lib: lib.Sequential()(X), ("sequential", "no layers")),
     "predicting by an empty stack": (lambda lib: lib.Sequential().predict(X, verbose=0), ()),
     "building an empty stack": (lambda lib: lib.Sequential().build((2, 2)), ("no layers",)),
-    "building a stack anew": (
+    "building a stack again": (
         lambda lib: stack(lib, lib.layers.Dense(1)).build((None, 4)),
         ("sequential", "(None, 3)", "(None, 4)"),
     ),
@@ -179,7 +179,7 @@ MADE = {
     ),
     "a model without inputs": (lambda lib: lib.Model([], lib.Input((1,))), ("inputs",)),
     "a model without outputs": (lambda lib: lib.Model(lib.Input((1,)), []), ("outputs",)),
-    # what is got from a model
+    # parts of a model
     "no layer asked for": (lambda lib: lazy(lib).get_layer(), ()),
     "a layer asked for twice": (lambda lib: lazy(lib).get_layer("dense", 0), ("dense", "0")),
     "an unknown layer": (lambda lib: lazy(lib).get_layer("nope"), ("nope", "dense")),
@@ -188,13 +188,13 @@ MADE = {
 
 
 @over(MADE, "call", "words")
-def test_a_mistake_in_making_things_is_refused_as_by_keras(call, words):
+def test_wrong_constructor_arguments_are_refused_as_by_keras(call, words):
     mine, theirs = in_both(lambda lib: refusal(call, lib))
     assert theirs is not None
     assert_refused(mine, type(theirs), words)
 
 
-# -- what is done with a model --------------------------------------------------------------------
+# -- uses of a model ------------------------------------------------------------------------------
 
 
 def fitted(**options: Any) -> Callable[[Any, Any], Any]:
@@ -218,7 +218,7 @@ def compiled(*arguments: Any, **options: Any) -> Callable[[Any, Any], Any]:
 
 
 def applied(grads: Callable[[Any], Any], variables: Callable[[Any, Any], Any]) -> Any:
-    """Return a call that applies gradients for variables, both made from the model."""
+    """Return a call that applies gradients to variables; both are functions of the model."""
     return lambda lib, model: model.optimizer.apply_gradients(
         zip(grads(model), variables(lib, model), strict=True)
     )
@@ -308,8 +308,8 @@ DONE = {
 }
 
 
-# What Keras refuses with a type or a message that says little, or not at all, and a note on that.
-# tinynet raises ValueError.
+# Mistakes that Keras accepts or refuses with an unclear type or message, and a note on that.
+# tinynet raises a ValueError.
 BETTER = {
     "fit: nothing": (
         fitted(x=X[:0], y=Y[:0]),
@@ -372,19 +372,21 @@ def trained(lib: Any, run_eagerly: Any) -> Any:
 
 
 @over(DONE, "call", "words")
-def test_a_mistake_in_using_a_model_is_refused_as_by_keras(run_eagerly, call, words):
+def test_wrong_uses_of_a_model_are_refused_as_by_keras(run_eagerly, call, words):
     mine, theirs = in_both(lambda lib: refusal(call, lib, trained(lib, run_eagerly)))
     assert theirs is not None
     assert_refused(mine, type(theirs), words)
 
 
 @over(BETTER, "call", "words", "note")
-def test_what_keras_takes_badly_is_a_value_error(run_eagerly, call, words, note):
+def test_errors_that_keras_misses_or_reports_unclearly_are_value_errors(
+    run_eagerly, call, words, note
+):
     assert_refused(refusal(call, tn, trained(tn, run_eagerly)), ValueError, words)
 
 
 def snapshot(model: Any) -> dict[str, Any]:
-    """Return all that a refused call must leave as it is."""
+    """Return everything that a refused call must not change."""
     optimizer = model.optimizer
     return {
         "weights": model.get_weights(),
@@ -400,7 +402,7 @@ AT_ONCE = {key: row[:1] for key, row in (DONE | BETTER).items() if "widths to va
 
 
 @over(AT_ONCE, "call")
-def test_a_refused_call_changes_nothing_and_training_goes_on(run_eagerly, call):
+def test_a_refused_call_changes_nothing_and_training_continues(run_eagerly, call):
     model, untouched = in_both(lambda lib: trained(tn, run_eagerly))
     before = snapshot(model)
     assert refusal(call, tn, model) is not None
@@ -427,7 +429,7 @@ FIRST = {
 
 
 def first_fit(lib: Any, run_eagerly: Any, options: Any, data: Any) -> tuple[Any, Any]:
-    """Return a model that is built by its first fit, and how that fit was refused."""
+    """Return a model whose first fit was refused, and the exception."""
     model = lib.Sequential([lib.layers.Dense(2, "tanh"), lib.layers.Dense(1)])
     options = {"optimizer": "sgd", "loss": "mse", "run_eagerly": run_eagerly[lib], **options}
     model.compile(**options)
@@ -435,7 +437,7 @@ def first_fit(lib: Any, run_eagerly: Any, options: Any, data: Any) -> tuple[Any,
 
 
 @over(FIRST, "options", "data", "words")
-def test_a_wrong_first_fit_is_refused_as_by_keras_and_can_be_put_right(
+def test_a_wrong_first_fit_is_refused_as_by_keras_and_can_be_corrected(
     run_eagerly, options, data, words
 ):
     (model, mine), (_, theirs) = in_both(lambda lib: first_fit(lib, run_eagerly, options, data))
@@ -461,20 +463,20 @@ def test_a_loss_that_is_not_reduced_is_a_type_error_as_in_keras(run_eagerly):
 
 
 @pytest.mark.parametrize("call", ["fit", "evaluate", "train_on_batch", "test_on_batch"])
-def test_a_model_that_is_not_compiled_is_refused_as_by_keras(call):
+def test_training_a_model_that_is_not_compiled_is_refused_as_by_keras(call):
     mine, theirs = in_both(lambda lib: refusal(lambda: getattr(small(lib), call)(X, Y)))
     assert_refused(mine, type(theirs), ("compile()",))
 
 
 @pytest.mark.parametrize("call", ["fit", "evaluate", "train_on_batch"])
-def test_a_model_without_a_loss_is_a_value_error(call):
-    """Keras on JAX reports a loss of 0; on TensorFlow and PyTorch it does this."""
+def test_training_without_a_loss_is_a_value_error(call):
+    """Keras on JAX reports a loss of 0; on TensorFlow and PyTorch it raises this error."""
     model = small(tn)
     model.compile("sgd")
     assert_refused(refusal(lambda: getattr(model, call)(X, Y)), ValueError, ("No loss",))
 
 
-def test_a_layer_that_is_thawed_without_compiling_anew_is_refused_as_by_keras(run_eagerly):
+def test_unfreezing_a_layer_without_compiling_again_is_refused_as_by_keras(run_eagerly):
     def run(lib):
         model = small(lib)
         model.layers[0].trainable = False
@@ -490,9 +492,9 @@ def test_a_layer_that_is_thawed_without_compiling_anew_is_refused_as_by_keras(ru
     model.fit(X, Y, verbose=0)
 
 
-# -- what is no mistake ---------------------------------------------------------------------------
+# -- accepted arguments ---------------------------------------------------------------------------
 
-# Keras refuses the left, for no reason; it means the right.
+# Keras refuses the left argument without a reason; it means the right one.
 HARMLESS = {
     "whole numbers for optimizers": (
         lambda lib: lib.optimizers.SGD(1, momentum=0, clipnorm=1),
@@ -513,7 +515,7 @@ def run_of(lib: Any, run_eagerly: Any, optimizer: Any, units: Any, weight: Any, 
 
 
 @over(HARMLESS, "loose", "strict")
-def test_lists_and_numbers_of_any_kind_mean_what_they_say(run_eagerly, loose, strict):
+def test_lists_and_numbers_of_any_type_are_accepted(run_eagerly, loose, strict):
     columns = np.stack([Y, -Y], -1)
 
     def run(lib):

@@ -1,4 +1,4 @@
-"""Files in both directions: what tinynet saves goes on in Keras, and the reverse."""
+"""Files in both directions: Keras loads what tinynet saves, and the reverse."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def plain(config: Any) -> Any:
 
 
 def train(model: Any, x: Any, y: Any) -> list[float]:
-    model.run_eagerly = isinstance(model, keras.Model)  # which is quicker so
+    model.run_eagerly = isinstance(model, keras.Model)  # eager is faster for few steps
     return model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0).history["loss"]
 
 
@@ -76,7 +76,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @BOTH
 @some
 @given(network=st.one_of(stacks(), graphs()), seed=SEEDS)
-def test_a_model_predicts_the_same_after_the_journey(folder, writer, reader, network, seed):
+def test_a_model_predicts_the_same_after_loading_in_the_other_library(
+    folder, writer, reader, network, seed
+):
     path, x = folder / "m.keras", inputs_for(network, seed)
     model = network.build(writer)
     give_weights(model, seed)
@@ -94,7 +96,7 @@ def again(lib: Any, path: Path) -> Any:
 
 @BOTH
 @pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
-def test_training_goes_on_after_the_journey_as_if_there_had_been_none(folder, writer, reader, make):
+def test_training_continues_in_the_other_library_as_in_the_first(folder, writer, reader, make):
     path, x, y = folder / "m.keras", numbers(1, 20, WIDTH), numbers(2, 20, 1)
     layers = writer.layers
     model = writer.Sequential(
@@ -117,7 +119,7 @@ def test_training_goes_on_after_the_journey_as_if_there_had_been_none(folder, wr
 @BOTH
 @few
 @given(network=st.one_of(stacks(), graphs()), seed=SEEDS)
-def test_weights_alone_make_the_journey_with_the_optimizers_state(
+def test_a_weights_file_transfers_weights_and_optimizer_state(
     folder, writer, reader, network, seed
 ):
     path, built = folder / "m.weights.h5", []
@@ -135,7 +137,7 @@ def test_weights_alone_make_the_journey_with_the_optimizers_state(
     assert_agree(state(other), state(model), 0)
 
 
-def test_weights_are_also_taken_from_a_whole_model(folder):
+def test_weights_can_be_loaded_from_the_file_of_a_whole_model(folder):
     path = folder / "m.keras"
     for writer, reader in ((tn, keras), (keras, tn)):
         model, other = (
@@ -147,7 +149,7 @@ def test_weights_are_also_taken_from_a_whole_model(folder):
 
 
 class Kit:
-    """A user's model with layers in lists, dicts and private attributes, in either library."""
+    """Return a subclassed model with layers in lists, dicts and private attributes."""
 
     def __new__(cls, lib: Any) -> Any:
         layers = lib.layers
@@ -192,7 +194,7 @@ class Kit:
 
 
 @BOTH
-def test_a_subclassed_model_makes_the_journey(folder, writer, reader):
+def test_a_subclassed_model_is_loaded_by_the_other_library(folder, writer, reader):
     path, x, y = folder / "m.keras", numbers(1, 20, WIDTH), numbers(2, 20, 1)
     model = Kit(writer)
     model.compile("adam", "mse", run_eagerly=True)
@@ -231,7 +233,7 @@ def adapted(layer: Any) -> Any:
 
 @BOTH
 @pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
-def test_layers_of_each_kind_make_the_journey(folder, writer, reader, make):
+def test_layers_of_each_kind_are_loaded_by_the_other_library(folder, writer, reader, make):
     path, x = folder / "m.keras", numbers(1, 20, WIDTH)
     inputs, layer = writer.Input((WIDTH,)), make(writer)
     merges = {"Add", "Concatenate", "Multiply", "Subtract"}
@@ -244,7 +246,7 @@ def test_layers_of_each_kind_make_the_journey(folder, writer, reader, make):
     assert plain(loaded.layers[1].get_config()) == plain(layer.get_config())
 
 
-def test_a_dropout_of_keras_drops_here_while_training(folder):
+def test_a_dropout_layer_from_keras_drops_only_in_training(folder):
     inputs = keras.Input((100,))
     keras.Model(inputs, keras.layers.Dropout(0.5)(inputs)).save(folder / "m.keras")
     loaded = tn.models.load_model(folder / "m.keras")
@@ -253,11 +255,11 @@ def test_a_dropout_of_keras_drops_here_while_training(folder):
     assert np.count_nonzero(loaded(x).numpy()) == 100
 
 
-# -- layout ----------------------------------------------------------------------------------------
+# -- layout ---------------------------------------------------------------------------------------
 
 
 def contents(path: Path) -> dict[str, Any]:
-    """Return what is in a file, by name: groups with their attributes, arrays with dtype."""
+    """Return the contents of a file by name: groups with attributes, arrays with dtypes."""
     found: dict[str, Any] = {}
     with zipfile.ZipFile(path) as archive:
         found["members"] = [(info.filename, info.compress_type) for info in archive.infolist()]
@@ -292,7 +294,7 @@ def trained(lib: Any) -> Any:
 
 
 @pytest.mark.parametrize("make", [layered, trained, Kit])
-def test_the_file_is_laid_out_as_keras_lays_it_out(folder, make):
+def test_the_layout_of_a_file_equals_keras(folder, make):
     def run(lib):
         model = make(lib)
         model(numbers(1, 20, WIDTH))
@@ -303,7 +305,7 @@ def test_the_file_is_laid_out_as_keras_lays_it_out(folder, make):
     assert mine == theirs
 
 
-def test_what_keras_has_and_is_not_here_is_refused_by_name(folder):
+def test_classes_that_tinynet_does_not_have_are_refused_by_name(folder):
     model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3, name="eyes")])
     keras.Sequential([keras.Input((8, 8, 1)), model], name="outer").save(folder / "m.keras")
     words = ["Conv2D", "eyes", "outer", "m.keras", "custom_objects"]
@@ -314,7 +316,7 @@ def test_what_keras_has_and_is_not_here_is_refused_by_name(folder):
 
 @pytest.mark.filterwarnings("ignore:The object being serialized includes a `lambda`")
 @pytest.mark.parametrize("safe_mode", [True, False])
-def test_code_in_a_file_of_keras_is_never_run(folder, safe_mode):
+def test_code_in_a_keras_file_is_never_run(folder, safe_mode):
     for layer in (keras.layers.Lambda(lambda x: x), keras.layers.Dense(1, lambda x: x)):
         keras.Sequential([keras.Input((2,)), layer]).save(folder / "m.keras")
         with pytest.raises(ValueError, match=r"Python code|Could not interpret activation"):

@@ -1,4 +1,4 @@
-"""Outputs, losses and gradients beside Keras', whose gradients are `jax.grad`'s."""
+"""Outputs, losses and gradients compared with Keras; its gradients come from `jax.grad`."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ many = settings(max_examples=40, deadline=None)
 
 
 def value_and_gradient(lib: Any, f: Any, *arguments: Any) -> Any:
-    """Return ``f(*arguments)`` and its gradient in each of them, by either library's own means."""
+    """Return ``f(*arguments)`` and its gradient in each argument, by tinynet or by JAX."""
     places = tuple(range(len(arguments)))
     return (tn if lib is tn else jax).value_and_grad(f, places)(*arguments)
 
 
 def weight_gradients(model: Any, loss: Any) -> tuple[Any, list[Any]]:
-    """Return `loss` of a function that runs the model, and its gradient in every weight."""
+    """Return `loss` of a function that runs the model, and its gradient in each weight."""
     if isinstance(model, tn.Model):
         value = loss(model)
         value.backward()
@@ -80,7 +80,7 @@ TANH = Stack([Spec(WIDTH, "tanh", True)])
     st.sampled_from(["float32", "float64", "float16", "int64", "bool"]),
     SEEDS,
 )
-def test_inputs_of_any_rank_and_dtype_are_taken_as_keras_takes_them(shape, dtype, seed):
+def test_inputs_of_any_rank_and_dtype_give_the_outputs_of_keras(shape, dtype, seed):
     x = (4 * numbers(seed, *shape)).astype(dtype)
 
     def run(lib):
@@ -115,7 +115,7 @@ POINTS = np.array([-200, -89, -7, -1, -1e-6, 0, 1e-6, 0.5, 1, 3, 7, 89, 200], "f
 
 
 def agree_in_value_and_derivative(f, x, seed):
-    """Assert that ``f(lib, x)`` and what it makes of a random cotangent are the same in both."""
+    """Assert that ``f(lib, x)`` and its pullback of a random cotangent agree."""
     ct = numbers(seed, *x.shape)
 
     def run(lib):
@@ -134,7 +134,7 @@ def test_activations_and_their_derivatives_equal_keras_from_minus_200_to_200(nam
 
 @some
 @given(st.sampled_from([0.0, 0.25]), SEEDS)
-def test_a_leaky_relu_and_its_derivative_equal_keras_at_zero_too(negative_slope, seed):
+def test_leaky_relu_and_its_derivative_equal_keras_also_at_zero(negative_slope, seed):
     def leaky(lib, x):
         return lib.activations.relu(x, negative_slope=negative_slope)
 
@@ -148,7 +148,7 @@ def test_a_leaky_relu_and_its_derivative_equal_keras_at_zero_too(negative_slope,
     st.sampled_from([0.0, 1.0]),
     SEEDS,
 )
-def test_relu_with_all_its_options_and_its_derivative_equal_keras_between_the_kinks(
+def test_relu_with_all_options_and_its_derivative_equal_keras_between_the_kinks(
     negative_slope, max_value, threshold, seed
 ):
     def relu(lib, x):
@@ -205,14 +205,16 @@ def test_loss_objects_and_their_gradients_equal_keras(name, shapes, reduction, s
     st.sampled_from(["float32", "float64", "int32", "bool"]),
     SEEDS,
 )
-def test_loss_functions_by_any_name_give_the_values_per_sample_of_keras(name, shapes, dtype, seed):
+def test_loss_functions_by_any_name_return_the_values_per_sample_of_keras(
+    name, shapes, dtype, seed
+):
     y, predictions = (4 * numbers(seed, *shapes[0])).astype(dtype), numbers(seed + 1, *shapes[1])
     assert_both_agree(lambda lib: lib.losses.get(name)(y, predictions))
 
 
 @some
 @given(LOSSES, REDUCTIONS, st.sampled_from([(4,), (4, 1)]), SEEDS)
-def test_weights_that_are_all_zero_give_a_loss_and_a_gradient_of_zero(name, reduction, shape, seed):
+def test_sample_weights_that_are_all_zero_give_zero_loss_and_gradient(name, reduction, shape, seed):
     y, predictions = numbers(seed, 4, 3), numbers(seed + 1, 4, 3)
 
     def run(lib):
@@ -225,7 +227,7 @@ def test_weights_that_are_all_zero_give_a_loss_and_a_gradient_of_zero(name, redu
 
 @some
 @given(SEEDS)
-def test_a_loss_of_the_users_own_is_weighted_and_reduced_but_not_aligned_as_in_keras(seed):
+def test_a_custom_loss_is_weighted_and_reduced_but_its_shapes_are_not_aligned_as_in_keras(seed):
     y, predictions = numbers(seed, 4), numbers(seed + 1, 4, 1)
 
     def run(lib):
@@ -240,7 +242,7 @@ def test_a_loss_of_the_users_own_is_weighted_and_reduced_but_not_aligned_as_in_k
 
 
 def test_the_gradient_of_an_absolute_error_of_zero_is_zero():
-    """Keras' on JAX is 1 or -1 there, on TensorFlow and PyTorch it is 0."""
+    """That of Keras on JAX is 1 or -1, on TensorFlow and PyTorch it is 0."""
     residuals = np.array([[0.0, 0.0], [0.0, 2.0]], "float32")
     grads = tn.grad(lambda p: tn.losses.MeanAbsoluteError(reduction="sum")(0 * residuals, p))
     assert_agree(grads(residuals), [[0.0, 0.0], [0.0, 0.5]])

@@ -1,4 +1,4 @@
-"""What networks are made of beside Keras': activations, losses, regularizers, layers."""
+"""Activations, losses, regularizers and layers compared with Keras."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ X, Y = numbers(0, ROWS, 4), numbers(1, ROWS, 2)
 
 
 def value_and_gradient(lib: Any, f: Any, *arguments: Any) -> Any:
-    """Return ``f(*arguments)`` and its gradient in the last of them."""
+    """Return ``f(*arguments)`` and its gradient in the last argument."""
     place = len(arguments) - 1
     return (tn if lib is tn else jax).value_and_grad(f, place)(*arguments)
 
@@ -42,7 +42,7 @@ POINTS = np.array([-1000, -200, -7, -3, -1, -1e-6, 0, 1e-6, 0.5, 1, 3, 6, 7, 80]
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activations_and_their_derivatives_equal_keras_also_at_kinks_and_far_out(name):
+def test_activations_and_their_derivatives_equal_keras_also_at_kinks_and_large_values(name):
     ct = numbers(0, *POINTS.shape)
     options = [{}, {"approximate": True}] if name == "gelu" else [{}]
     for given_ in options:
@@ -91,7 +91,7 @@ REDUCTIONS = ["sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "
 
 
 def samples(name: str, options: dict[str, Any], seed: int) -> tuple[Any, Any]:
-    """Return targets and predictions that suit a loss, some at the ends of their range."""
+    """Return valid targets and predictions for a loss, some at the ends of their range."""
     rng = np.random.default_rng(seed)
     y_pred = numbers(seed, 5, 3)
     if name.startswith("sparse"):
@@ -141,14 +141,14 @@ def test_losses_have_the_signatures_and_names_of_keras(name):
         mine, theirs = getattr(tn.losses, called), getattr(keras.losses, called)
         assert parameters(mine) == parameters(theirs)
     mine, theirs = (getattr(lib.losses, kind)().get_config() for lib in (tn, keras))
-    assert {key: mine[key] for key in theirs} == theirs  # Keras' leave out delta and axis
+    assert {key: mine[key] for key in theirs} == theirs  # Keras omits delta and axis
     assert getattr(keras.losses, kind)(**mine).get_config() == theirs
     for identifier in (name, kind, SHORT.get(name, name)):
         found, expected = (lib.losses.get(identifier) for lib in (tn, keras))
         assert type(found).__name__ == type(expected).__name__
 
 
-def test_the_ends_of_probabilities_are_those_of_float32():
+def test_crossentropy_clips_probabilities_in_float32_as_keras():
     ends = [[0.0], [1.0], [0.0], [1.0]], np.array([[0.0], [0.0], [1.0], [1.0]], "float32")
     targets = np.array(ends[0], "float32")
     found = in_both(lambda lib: np.asarray(lib.losses.binary_crossentropy(targets, ends[1])))
@@ -158,7 +158,7 @@ def test_the_ends_of_probabilities_are_those_of_float32():
 @pytest.mark.parametrize("target", [(6,), (6, 1), (6, 3)])
 @pytest.mark.parametrize("width", [1, 3])
 @pytest.mark.parametrize("identifier", ["crossentropy", "ce"])
-def test_crossentropy_is_the_one_that_keras_takes(identifier, width, target):
+def test_the_metric_crossentropy_is_the_one_that_keras_chooses(identifier, width, target):
     if target == (6, 3) and width == 1:
         return
 
@@ -184,7 +184,7 @@ CLASSES = np.random.default_rng(1).integers(0, 3, ROWS)
     ],
     ids=["binary", "categorical", "sparse"],
 )
-def test_training_on_crossentropy_goes_as_in_keras(run_eagerly, targets, width, loss):
+def test_training_on_crossentropy_equals_keras(run_eagerly, targets, width, loss):
     def run(lib):
         last = lib.layers.Dense(width, "softmax" if width > 1 else "sigmoid")
         model = lib.Sequential([lib.Input((4,)), last])
@@ -212,15 +212,15 @@ REGULARIZERS: dict[str, Any] = {
 def test_networks_with_regularizers_train_as_in_keras(run_eagerly, name):
     def run(lib):
         regularizer = REGULARIZERS[name](lib)
-        # A bias begins at 0, where the slope of L1 is 0 here, as in TensorFlow and PyTorch, and 1
-        # in JAX; so it begins elsewhere.
+        # At 0, the derivative of L1 is 0 in tinynet, TensorFlow and PyTorch, and 1 in JAX. So the
+        # biases must not start at 0.
         options = {
             "kernel_regularizer": regularizer,
             "bias_regularizer": regularizer,
             "bias_initializer": "ones",
         }
-        # Of two layers with an activity Keras now and then loses one, whose id it takes for an old
-        # one's.
+        # With two activity regularizers, Keras sometimes loses one, because it identifies layers by
+        # ids that are reused.
         model = lib.Sequential(
             [
                 lib.Input((4,)),
@@ -256,7 +256,7 @@ def test_regularizers_have_the_configs_and_signatures_of_keras(name):
         assert parameters(mine) == parameters(theirs)
 
 
-def test_what_layers_add_to_the_loss_is_trained_on_as_in_keras(run_eagerly):
+def test_losses_added_by_layers_are_minimized_as_in_keras(run_eagerly):
     def run(lib):
         class Watched(lib.layers.Layer):
             def call(self, inputs):
@@ -355,7 +355,7 @@ def test_normalization_adapts_as_in_keras(axis, seed):
     st.none() | st.integers(0, 2**31),
     SEEDS,
 )
-def test_dropout_drops_what_keras_drops_bit_for_bit(rate, shape, noise, seed, at_first):
+def test_dropout_masks_equal_keras_bit_for_bit(rate, shape, noise, seed, at_first):
     noise = noise and (*noise, *(None for _ in shape[2:]))
     x = numbers(at_first, *shape)
 
@@ -369,11 +369,11 @@ def test_dropout_drops_what_keras_drops_bit_for_bit(rate, shape, noise, seed, at
     assert mine == theirs
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one != 0, other != 0)
-        np.testing.assert_allclose(one, other, 1.2e-7)  # XLA divides in its own way
+        np.testing.assert_allclose(one, other, 1.2e-7)  # XLA divides differently
 
 
 def everything_in_one(lib: Any) -> Any:
-    """Return a network of all kinds of layers, which normalizes what it was adapted to."""
+    """Return a network of all kinds of layers, with a normalization that is adapted."""
     x = lib.Input((4,))
     normalize = lib.layers.Normalization()
     normalize.adapt(X)
@@ -386,7 +386,7 @@ def everything_in_one(lib: Any) -> Any:
     return lib.Model(x, lib.layers.Dense(2)(lib.layers.Concatenate()([c, d, e, f])))
 
 
-def test_a_network_of_all_layers_trains_from_the_seed_as_in_keras(run_eagerly):
+def test_a_network_of_all_layers_trains_from_a_seed_as_in_keras(run_eagerly):
     def run(lib):
         model = everything_in_one(lib)
         model.compile(lib.optimizers.AdamW(0.01), lib.losses.Huber(), run_eagerly=run_eagerly[lib])
@@ -399,7 +399,7 @@ def test_a_network_of_all_layers_trains_from_the_seed_as_in_keras(run_eagerly):
 
 
 @pytest.mark.parametrize("from_keras", [True, False])
-def test_a_network_of_all_layers_travels_as_a_file(from_keras, tmp_path):
+def test_a_network_of_all_layers_is_loaded_by_the_other_library(from_keras, tmp_path):
     here, there = (keras, tn) if from_keras else (tn, keras)
     model = everything_in_one(here)
     model.compile("adam", here.losses.Huber())
@@ -409,7 +409,7 @@ def test_a_network_of_all_layers_travels_as_a_file(from_keras, tmp_path):
     expected = np.asarray(model.predict(X, verbose=0))
     assert_agree(np.asarray(other.predict(X, verbose=0)), expected)
     assert_agree(other.evaluate(X, Y, verbose=0), model.evaluate(X, Y, verbose=0))
-    other.fit(X, Y, epochs=2, verbose=0)  # and drops out, from another seed
+    other.fit(X, Y, epochs=2, verbose=0)  # with dropout, from another seed
     assert other.layers[-1].get_weights()[0].tolist() != model.layers[-1].get_weights()[0].tolist()
 
 
@@ -432,7 +432,7 @@ WRONG: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_keras_refuses_is_refused_with_its_type_of_error(case):
+def test_wrong_arguments_are_refused_with_the_error_types_of_keras(case):
     for lib in (keras, tn):
         with pytest.raises(ValueError, match=r"\w"):
             WRONG[case](lib)

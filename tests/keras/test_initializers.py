@@ -1,4 +1,4 @@
-"""Initializers beside Keras' own on JAX: equal weights, seeds, configs, names and refusals."""
+"""Initializers compared with Keras on JAX: weights, seeds, configs, names and errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import tinynet.random as our_random
 
 theirs = keras.initializers
 SEEDS = st.integers(0, 2**32 - 1)
-# A score of shapes, of every rank to 4, because JAX compiles anew for each.
+# Only nineteen shapes, of ranks 0 to 4, because JAX compiles again for each shape.
 SHAPES = st.sampled_from(
     [
         *[(), (0,), (1,), (7,), (100,)],
@@ -34,12 +34,12 @@ CLASSES = [*RANDOM, "Zeros", "Ones", "Constant", "Identity"]
 
 
 def both(name: str, *args, **kwargs):
-    """Return the initializer of that name of ours and of theirs."""
+    """Return the initializer of that name from tinynet and from Keras."""
     return getattr(ours, name)(*args, **kwargs), getattr(theirs, name)(*args, **kwargs)
 
 
 def refusal(call) -> type | None:
-    """Return the class of the exception that `call` ends with, or None."""
+    """Return the class of the exception that `call` raises, or None."""
     try:
         call()
     except Exception as error:
@@ -75,8 +75,8 @@ def test_weights_with_given_axes_equal_keras_bit_for_bit(seed, shape, order):
     np.testing.assert_array_equal(mine(shape), np.asarray(other(shape)), strict=True)
 
 
-# Where XLA's float32 logarithm rounds otherwise than NumPy's, about one draw in a hundred, the
-# standard normal draw, below 6, strays by up to three units in the last place: 3 * 2**-22 < 8e-7.
+# XLA's float32 logarithm rounds differently from NumPy's in about one draw of a hundred. A standard
+# normal draw is below 6 and then differs by up to three units in the last place: 3 * 2**-22 < 8e-7.
 STRAY = 8e-7
 
 
@@ -85,7 +85,7 @@ def test_normal_weights_equal_keras_to_three_units_in_the_last_place(
     seed, shape, name, mean, stddev
 ):
     mine, other = both(name, mean, stddev, seed)
-    # The sum is rounded too, to half a unit in the last place of it on either side.
+    # The sum is rounded, too, by up to half a unit in the last place in each library.
     slack = STRAY * stddev + 2**-23 * (abs(mean) + 6 * stddev)
     np.testing.assert_allclose(mine(shape), other(shape), rtol=0, atol=slack)
 
@@ -109,13 +109,13 @@ def test_orthogonal_weights_equal_keras_as_far_as_float32_determines_them(seed, 
     mine, other = both("Orthogonal", gain, seed)
     rows, columns = int(np.prod(shape[:-1])), shape[-1]
     drawn = our_random.normal((max(rows, columns), min(rows, columns)), seed=seed)
-    # Q moves with the drawn matrix by its condition number; Keras factors in float32.
+    # The error of Q grows with the condition number; Keras factorizes in float32.
     slack = gain * 8 * np.finfo(np.float32).eps * np.linalg.cond(drawn.astype(np.float64))
     np.testing.assert_allclose(mine(shape), other(shape), rtol=0, atol=slack)
 
 
 @given(NUMBERS, MATRICES, st.sampled_from(["float32", "int32"]))
-def test_certain_weights_equal_keras(value, shape, dtype):
+def test_weights_that_are_not_random_equal_keras(value, shape, dtype):
     for mine, other in both("Constant", value), both("Zeros"), both("Ones"), both("Identity", 3):
         np.testing.assert_array_equal(
             mine(shape, dtype), np.asarray(other(shape, dtype)), strict=True
@@ -123,11 +123,11 @@ def test_certain_weights_equal_keras(value, shape, dtype):
 
 
 @given(SHAPES, SHAPES, SEEDS)
-def test_an_array_as_initializer_is_given_and_refused_as_in_keras(shape, asked, seed):
+def test_an_array_as_initializer_is_accepted_and_refused_as_in_keras(shape, asked, seed):
     values = our_random.uniform(shape, seed=seed)
     mine, other = ours.get(values), theirs.get(values)
     np.testing.assert_array_equal(mine(shape), np.asarray(other(shape)), strict=True)
-    if shape:  # a number fills any shape here, and in Keras only the empty one
+    if shape:  # tinynet accepts a scalar for any shape, Keras only for ()
         assert refusal(lambda: mine(asked)) is refusal(lambda: other(asked))
 
 
@@ -159,7 +159,7 @@ def test_one_global_seed_gives_the_kernels_of_keras_dense_layers(seed, ins, widt
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "1", None, np.int64(1), [1]])
-def test_a_global_seed_is_refused_as_in_keras(seed):
+def test_a_wrong_global_seed_is_refused_as_in_keras(seed):
     expected = refusal(lambda: keras.utils.set_random_seed(seed))
     assert refusal(lambda: our_random.set_random_seed(seed)) is expected is ValueError
 
@@ -183,7 +183,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_signatures_equal_keras(name):
+def test_signatures_of_initializers_equal_keras(name):
     mine, other = (
         [(p.name, p.default) for p in inspect.signature(getattr(module, name)).parameters.values()]
         for module in (ours, theirs)
@@ -193,12 +193,12 @@ def test_signatures_equal_keras(name):
 
 
 @given(st.data(), st.sampled_from(CLASSES))
-def test_configs_equal_keras_and_each_reads_the_other(data, name):
+def test_configs_of_initializers_equal_keras_and_each_library_reads_the_other(data, name):
     accepted = inspect.signature(getattr(ours, name)).parameters.keys() & VALUES.keys()
     arguments = {key: data.draw(VALUES[key], label=key) for key in sorted(accepted)}
     mine, other = both(name, **arguments)
     config = ours.serialize(mine)
-    if name == "Identity":  # whose gain Keras forgets
+    if name == "Identity":  # Keras omits its gain
         config["config"].pop("gain")
     assert config == theirs.serialize(other)
     assert list(config["config"]) == list(other.get_config())
@@ -215,12 +215,12 @@ SPELLINGS = [
     for spelling in [words, words.lower(), words.upper(), words + "Initializer", words[:-1]]
 ]
 SPELLINGS += ["zero", "one", "uniform", "normal", "Uniform", "Normal", "Zero", "glorot", "he", ""]
-# Keras looks for a value in the empty config of "constant", and fails.
+# Keras expects a value in the empty config of "constant", and fails.
 SPELLINGS = sorted(set(SPELLINGS) - {"Constant", "constant"})
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
-def test_a_name_is_understood_or_refused_as_in_keras(name):
+def test_names_of_initializers_are_found_or_refused_as_in_keras(name):
     expected = refusal(lambda: theirs.get(name))
     assert refusal(lambda: ours.get(name)) is expected
     if expected is None:
@@ -228,7 +228,7 @@ def test_a_name_is_understood_or_refused_as_in_keras(name):
 
 
 @pytest.mark.parametrize("name", [name for name in dir(theirs) if name.lower() == name])
-def test_names_in_the_module_are_those_of_keras(name):
+def test_the_module_has_the_names_of_keras(name):
     if inspect.isclass(getattr(theirs, name)) and name != "stft":
         assert getattr(ours, name).__name__ == getattr(theirs, name).__name__
 
@@ -239,13 +239,13 @@ def test_names_in_the_module_are_those_of_keras(name):
 @pytest.mark.parametrize(
     "identifier", [3, True, [1.0], (1,), object(), {}, {"class_name": "nope", "config": {}}, 1.5]
 )
-def test_an_identifier_that_is_none_is_refused_as_in_keras(identifier):
+def test_a_wrong_identifier_is_refused_as_in_keras(identifier):
     assert refusal(lambda: ours.get(identifier)) is refusal(lambda: theirs.get(identifier))
 
 
 @pytest.mark.parametrize("seed", [1.5, "a", np.int64(3), [1]])
 @pytest.mark.parametrize("name", RANDOM)
-def test_a_seed_is_refused_as_in_keras(name, seed):
+def test_a_wrong_seed_is_refused_as_in_keras(name, seed):
     expected = refusal(lambda: getattr(theirs, name)(seed=seed))
     assert refusal(lambda: getattr(ours, name)(seed=seed)) is expected is ValueError
 
@@ -272,7 +272,7 @@ def test_a_seed_is_refused_as_in_keras(name, seed):
         ("Orthogonal", {"gain": "a"}),
     ],
 )
-def test_an_argument_is_refused_at_the_latest_when_keras_does_and_as_it_does(name, arguments):
+def test_a_wrong_argument_is_refused_with_the_error_of_keras_and_no_later(name, arguments):
     mine, other = (
         refusal(lambda module=module: getattr(module, name)(**arguments)((2, 2)))
         for module in (ours, theirs)
@@ -283,6 +283,6 @@ def test_an_argument_is_refused_at_the_latest_when_keras_does_and_as_it_does(nam
 @pytest.mark.parametrize("name", CLASSES)
 @pytest.mark.parametrize("shape", [(), (3,), (2, 2, 2), (2.0, 3), (None, 2)])
 @pytest.mark.parametrize("dtype", ["float32", "int32"])
-def test_a_shape_or_dtype_is_refused_as_in_keras(name, shape, dtype):
+def test_a_wrong_shape_or_dtype_is_refused_as_in_keras(name, shape, dtype):
     mine, other = (lambda made=made: made(shape, dtype) for made in both(name))
     assert refusal(mine) is refusal(other)

@@ -1,4 +1,4 @@
-"""Metrics against Keras's: results, what they hold, configs, names, and in training."""
+"""Metrics compared with Keras: results, state, configs, names, and in training."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ ROWS, WIDTH = 6, 3
 
 
 def chances(seed: int, *shape: int) -> np.ndarray:
-    """Return probabilities, some of them 0, 0.5, 1 or equal to others."""
+    """Return probabilities, some of them 0, 0.5, 1 or equal."""
     eighths = np.random.default_rng(seed).integers(0, 9, shape) / 8
     return eighths.astype("float32")
 
@@ -100,7 +100,7 @@ CASES: list[tuple[str, dict[str, Any], Any]] = [
 
 @pytest.mark.parametrize(("name", "options", "samples"), CASES)
 @pytest.mark.parametrize("weights", [None, (), (ROWS,), (ROWS, 1)])
-def test_a_metric_holds_and_returns_what_that_of_keras_does(name, options, samples, weights):
+def test_a_metric_has_the_state_and_result_of_keras(name, options, samples, weights):
     seed = len(repr((name, options, weights)))
     found = []
     for lib in (tn, keras):
@@ -115,7 +115,7 @@ def test_a_metric_holds_and_returns_what_that_of_keras_does(name, options, sampl
 
 
 @pytest.mark.parametrize(("name", "options", "samples"), CASES)
-def test_a_metric_has_keras_s_config(name, options, samples):
+def test_the_config_of_a_metric_equals_keras(name, options, samples):
     def run(lib: Any) -> Any:
         metric = getattr(lib.metrics, name)(**options)
         config = metric.get_config()
@@ -127,7 +127,7 @@ def test_a_metric_has_keras_s_config(name, options, samples):
     assert_both_agree(run)
 
 
-def test_a_wrapper_has_keras_s_config_and_understands_it():
+def test_the_config_of_a_metric_wrapper_equals_keras_and_rebuilds_it():
     def run(lib: Any) -> Any:
         metric = lib.metrics.MeanMetricWrapper(lib.metrics.binary_accuracy, threshold=0.3)
         again = lib.metrics.MeanMetricWrapper.from_config(metric.get_config())
@@ -142,7 +142,7 @@ ALIASES += ["top_k_categorical_accuracy", "mean", "sum"]
 
 
 @pytest.mark.parametrize("name", [*ALIASES, *sorted({name for name, _, _ in CASES})])
-def test_a_name_stands_for_the_same_metric(name):
+def test_a_name_selects_the_same_metric_as_in_keras(name):
     mine, theirs = tn.metrics.get(name), keras.metrics.get(name)
     assert type(mine).__name__ == type(theirs).__name__
     assert mine.name == theirs.name
@@ -161,7 +161,7 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_returns_what_that_of_keras_does(name):
+def test_a_metric_function_returns_the_values_of_keras(name):
     options, samples = FUNCTIONS[name]
 
     def run(lib: Any) -> Any:
@@ -182,7 +182,7 @@ def compiled(lib: Any, width: int, activation: str, loss: str, eager: bool, **op
 
 
 def of_a_user(lib: Any) -> Any:
-    """Return the class of a metric that a user could have written."""
+    """Return the class of a custom metric."""
 
     class Hits(lib.metrics.Metric):
         def __init__(self, name: str = "hits") -> None:
@@ -199,7 +199,7 @@ def of_a_user(lib: Any) -> Any:
     return Hits
 
 
-X, N = numbers(0, 16, WIDTH), 16  # in batches of one size, which is quicker in Keras
+X, N = numbers(0, 16, WIDTH), 16  # batches of one size only, which is faster in Keras
 TRAINING: dict[str, Any] = {
     "binary": (
         1,
@@ -229,7 +229,7 @@ TRAINING: dict[str, Any] = {
 
 
 @over(TRAINING, "case")
-def test_history_has_keras_s_metrics(case, run_eagerly):
+def test_the_metrics_in_the_history_equal_keras(case, run_eagerly):
     width, activation, y, chosen = case
 
     def run(lib: Any) -> Any:

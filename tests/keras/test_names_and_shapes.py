@@ -1,4 +1,4 @@
-"""Names, paths, order, shapes, configs, histories and summaries beside Keras'."""
+"""Names, paths, order, shapes, configs, histories and summaries compared with Keras."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from side_by_side import (
 some = settings(max_examples=30, deadline=None)
 many = settings(max_examples=100, deadline=None)
 
-PLAIN = ACTIVATIONS.filter(lambda name: name != "softmax")  # which warns of a single unit
+PLAIN = ACTIVATIONS.filter(lambda name: name != "softmax")  # softmax warns for a single unit
 
 
 @pytest.fixture(autouse=True)
 def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let Keras print any line length: it cuts off what is wider than the terminal."""
+    """Let Keras print lines of any length; it truncates them at the width of the terminal."""
     monkeypatch.setenv("COLUMNS", "120")
 
 
 def assert_both_equal(run: Any) -> None:
-    """Assert that `run` returns exactly the same in tinynet as in Keras, dicts in one order."""
+    """Assert that `run` returns equal results for both libraries, including the order of dicts."""
     mine, theirs = in_both(run)
     assert mine == theirs
     assert repr(mine) == repr(theirs)
 
 
 def described(model: Any) -> dict[str, Any]:
-    """Return all that has a name or a shape."""
+    """Return everything in a model that has a name or a shape."""
     return {
         "name": (type(model).__name__, model.name),
         "layers": [(type(x).__name__, x.name, x.built, x.count_params()) for x in model.layers],
@@ -87,7 +87,7 @@ def grown(lib: Any) -> Any:
 
 @many
 @given(st.lists(st.sampled_from(sorted(MAKERS)), max_size=12))
-def test_whatever_is_made_in_whatever_order_gets_the_name_that_keras_gives(kinds):
+def test_objects_made_in_any_order_get_the_names_of_keras(kinds):
     def run(lib):
         things = [MAKERS[kind](lib) for kind in kinds]
         return [(x.name, [layer.name for layer in getattr(x, "layers", [])]) for x in things]
@@ -99,7 +99,7 @@ CLASS_NAMES = ["Scale", "MyDense", "HTTPLayer", "LSTM2", "Conv2D", "My_Layer", "
 
 
 @pytest.mark.parametrize("name", [*CLASS_NAMES, "ABc", "aB", "A", "ResNet50V2", "X2Y", "Dense_"])
-def test_a_users_class_gives_its_layers_the_name_that_keras_gives(name):
+def test_layers_of_a_custom_class_get_the_names_of_keras(name):
     def run(lib):
         made = type(name, (lib.layers.Layer,), {"call": lambda self, inputs: inputs})
         return [made().name for _ in range(3)]
@@ -198,11 +198,11 @@ LINES = [frozen, batch_of_five, whole_shape, built_later, called_later, trained_
     "make",
     [*LINES, two_outputs, stack_in_a_model, model_in_a_model, model_in_a_stack, stack_in_a_stack],
 )
-def test_models_within_models_and_late_ones_are_described_as_by_keras(make):
+def test_nested_and_deferred_models_have_the_names_and_shapes_of_keras(make):
     assert_both_equal(lambda lib: described(make(lib)))
 
 
-def test_a_layer_is_empty_until_it_is_built():
+def test_a_layer_has_no_weights_until_it_is_built():
     def run(lib):
         layer, model = lib.layers.Dense(3), lib.Sequential([lib.layers.Dense(3)])
         before = [(x.built, x.weights, x.get_weights(), repr(x)) for x in (layer, model)]
@@ -225,7 +225,7 @@ INITIALIZERS = st.sampled_from(["glorot_uniform", "zeros", "HeNormal", "uniform"
 
 @some
 @given(specs(), INITIALIZERS, INITIALIZERS, st.sampled_from([None, "d"]), st.booleans())
-def test_the_config_of_a_dense_layer_equals_keras_and_makes_an_equal_layer(
+def test_the_config_of_a_dense_layer_equals_keras_and_rebuilds_it(
     spec, kernel, bias, name, trainable
 ):
     options = {"kernel_initializer": kernel, "bias_initializer": bias, "trainable": trainable}
@@ -262,7 +262,7 @@ OPTIONS = [(name, options) for name, table in OPTIMIZERS.items() for options in 
 
 
 @pytest.mark.parametrize(("name", "options"), OPTIONS)
-def test_the_config_of_an_optimizer_equals_keras_and_makes_an_equal_one(name, options):
+def test_the_config_of_an_optimizer_equals_keras_and_rebuilds_it(name, options):
     def run(lib):
         optimizer = getattr(lib.optimizers, name)(**options)
         config = optimizer.get_config()
@@ -286,7 +286,7 @@ def test_the_variables_of_an_optimizer_have_the_names_shapes_and_order_of_keras(
 @pytest.mark.parametrize(
     "options", [{}, {"reduction": "sum", "name": "total"}, {"reduction": None}]
 )
-def test_the_config_of_a_loss_equals_keras_and_makes_an_equal_one(name, options):
+def test_the_config_of_a_loss_equals_keras_and_rebuilds_it(name, options):
     def run(lib):
         loss = getattr(lib.losses, name)(**options)
         config = loss.get_config()
@@ -337,7 +337,7 @@ def summary(model: Any, **options: Any) -> str:
 
 @st.composite
 def towers(draw: Any) -> Stack:
-    """Draw a stack of widths small and large."""
+    """Draw a Sequential of small and large widths."""
     widths = st.sampled_from([1, 9, 40, 600])
     units = draw(st.lists(widths, min_size=1, max_size=3))
     return Stack([Spec(n, draw(PLAIN), draw(st.booleans())) for n in units])
@@ -345,7 +345,9 @@ def towers(draw: Any) -> Stack:
 
 @some
 @given(towers(), st.booleans(), st.booleans(), st.sampled_from([None, 30, 50, 61, 80, 100]))
-def test_the_summary_of_a_line_of_layers_is_keras_to_the_letter(network, functional, lazy, length):
+def test_the_summary_of_a_sequential_model_equals_keras_character_for_character(
+    network, functional, lazy, length
+):
     def run(lib):
         if functional:
             x = y = lib.Input((WIDTH,), name="the_input_with_a_long_name")
@@ -367,12 +369,12 @@ def test_the_summary_of_a_line_of_layers_is_keras_to_the_letter(network, functio
     flags=st.tuples(st.booleans(), st.booleans()),
     part=st.none() | st.tuples(*[st.sampled_from(["dense", ".*_1", "input", "merge", "s"])] * 2),
 )
-def test_the_summary_of_a_graph_is_keras_to_the_letter(
+def test_the_summary_of_a_graph_equals_keras_character_for_character(
     network, wrapped, frozen, length, positions, flags, part
 ):
     def run(lib):
         model = network.build(lib)
-        if wrapped:  # in a model that calls it, twice if it has one input
+        if wrapped:  # in an outer model, which calls it twice if it has one input
             inputs = [lib.Input((WIDTH,)), lib.Input((WIDTH,))]
             outputs = [model(x) for x in inputs] if network.inputs == 1 else model(inputs)
             model = lib.Model(inputs, outputs)
@@ -389,13 +391,13 @@ def test_the_summary_of_a_graph_is_keras_to_the_letter(
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 92, 93, 200])
-def test_the_default_width_of_a_summary_is_keras(monkeypatch, columns):
+def test_the_default_width_of_a_summary_equals_keras(monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     assert_both_equal(lambda lib: summary(built_later(lib)))
 
 
 @pytest.mark.parametrize("make", [*LINES, model_in_a_stack, stack_in_a_stack])
-def test_the_summary_of_any_model_is_keras(make):
+def test_the_summary_of_any_model_equals_keras(make):
     assert_both_equal(lambda lib: summary(make(lib)))
 
 
@@ -404,7 +406,7 @@ STEPS = ["compile", "predict", "evaluate", "train_on_batch", "fit", "again"]
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
 @pytest.mark.parametrize("step", STEPS)
-def test_a_summary_counts_the_optimizers_variables_once_keras_does(run_eagerly, optimizer, step):
+def test_a_summary_counts_the_optimizers_variables_when_keras_does(run_eagerly, optimizer, step):
     x, y = numbers(0, ROWS, WIDTH), numbers(1, ROWS, 2)
 
     def run(lib):
@@ -425,7 +427,7 @@ def test_a_summary_counts_the_optimizers_variables_once_keras_does(run_eagerly, 
     assert_both_equal(run)
 
 
-def test_a_summary_is_printed_unless_it_is_handed_over(capsys):
+def test_a_summary_is_printed_unless_print_fn_is_given(capsys):
     def run(lib):
         model = built_later(lib)
         assert model.summary() is None

@@ -1,4 +1,4 @@
-"""Models of several outputs: losses, weights, metrics and data by list and by name, as in Keras."""
+"""Models with several outputs: losses, weights, metrics and data by list and by name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WEIGHT = abs(numbers(3, ROWS))
 
 
 def fork(lib: Any, form: type) -> Any:
-    """Return a model that forks into outputs "a" of width 1 and "b" of width 2."""
+    """Return a model with outputs "a" of width 1 and "b" of width 2."""
     x = lib.Input((WIDTH,))
     hidden = lib.layers.Dense(4, "tanh")(x)
     a = lib.layers.Dense(1, name="a")(hidden)
@@ -26,7 +26,7 @@ def fork(lib: Any, form: type) -> Any:
 
 
 def either(lists: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Draw a list of one for each output, or a dict of the same."""
+    """Draw a list or a dict with one entry for each output."""
     return st.tuples(lists, st.sampled_from([list, dict])).map(lambda pair: given_as(*pair))
 
 
@@ -54,11 +54,11 @@ def test_two_outputs_train_with_the_losses_metrics_and_keys_of_keras(
     run_eagerly, form, pairs, losses, weights, metrics, weighted, by_name, sample_weight, seed
 ):
     if weights is not None and losses is None:
-        losses = list  # Keras wants weights of the form of the losses
+        losses = list  # Keras requires weights in the same structure as the losses
     if form is dict:
         losses, by_name = losses and dict, True
     elif sample_weight != "none":
-        by_name = False  # Keras fails
+        by_name = False  # Keras fails otherwise
 
     def options() -> dict[str, Any]:
         found: dict[str, Any] = {"loss": given_as(pairs, losses) if losses else pairs[0]}
@@ -89,7 +89,7 @@ def cut(y: Any) -> Any:
     return {k: v[:9] for k, v in y.items()} if isinstance(y, dict) else type(y)(v[:9] for v in y)
 
 
-def test_evaluate_lists_the_loss_those_of_the_outputs_and_the_metrics_as_keras(run_eagerly):
+def test_evaluate_returns_loss_output_losses_and_metrics_in_the_order_of_keras(run_eagerly):
     def run(lib: Any) -> Any:
         model = fork(lib, list)
         chosen = {"metrics": {"a": ["mse"], "b": "mae"}, "weighted_metrics": [["mae"], None]}
@@ -140,7 +140,7 @@ def compile_and_fit(model: Any, y: Any, options: dict[str, Any], class_weight: A
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_does_not_fit_the_outputs_is_refused_as_in_keras(case):
+def test_losses_and_targets_that_do_not_fit_the_outputs_are_refused_as_in_keras(case):
     options, y = WRONG[case]
 
     def run(lib: Any) -> Any:
@@ -155,7 +155,7 @@ def test_what_does_not_fit_the_outputs_is_refused_as_in_keras(case):
     assert in_both(run)[0] is ValueError
 
 
-# Where Keras trains on something else than what was meant.
+# Arguments that Keras misinterprets without an error.
 BETTER: dict[str, tuple[dict[str, Any], Any, list[str]]] = {
     "a loss too few": ({"loss": ["mse"]}, [A, B], ["loss", "['a', 'b']", "received 1"]),
     "targets by an unknown name": ({"loss": "mse"}, {"a": A, "c": B}, ["'b'", "'c'"]),
@@ -163,14 +163,14 @@ BETTER: dict[str, tuple[dict[str, Any], Any, list[str]]] = {
 
 
 @pytest.mark.parametrize("case", BETTER)
-def test_what_keras_takes_for_something_else_is_refused(case):
+def test_arguments_that_keras_misinterprets_are_refused(case):
     options, y, words = BETTER[case]
     with pytest.raises(ValueError, match=re.escape(words[0])) as caught:
         compile_and_fit(fork(tn, list), y, options)
     assert not [word for word in words if word not in str(caught.value)]
 
 
-def test_one_weight_of_losses_is_that_of_each(run_eagerly):
+def test_a_single_loss_weight_applies_to_each_output(run_eagerly):
     def run(lib: Any) -> Any:
         model = fork(lib, list)
         options = {"loss": "mse", "loss_weights": 0.5, "run_eagerly": run_eagerly[lib]}
@@ -179,7 +179,7 @@ def test_one_weight_of_losses_is_that_of_each(run_eagerly):
     assert_both_agree(run)
 
 
-def test_a_metric_of_several_numbers_is_an_array_in_the_logs(run_eagerly):
+def test_a_metric_with_an_array_as_result_is_an_array_in_the_logs(run_eagerly):
     def run(lib: Any) -> Any:
         lib.utils.set_random_seed(0)
         model = lib.Sequential([lib.Input((WIDTH,)), lib.layers.Dense(2)])

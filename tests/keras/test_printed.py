@@ -21,20 +21,20 @@ LIBRARIES = (tn, keras)
 
 
 class Terminal(io.StringIO):
-    """An output that says that it is a terminal."""
+    """An output stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
 def printed(run: Callable[[], Any]) -> str:
-    """Return what is printed to a terminal."""
+    """Return the text that is printed to a terminal."""
     with mock.patch.object(sys, "stdout", Terminal()) as terminal:
         run()
     return terminal.getvalue()
 
 
-# -- the bar --------------------------------------------------------------------------------------
+# -- the progress bar -----------------------------------------------------------------------------
 
 VALUES = st.floats(-1e4, 1e4) | st.sampled_from([0.0, 1e-3, -1e-3, 1e-9, np.inf, np.nan, 1, 3])
 NAMES = st.sampled_from(["loss", "mae", "a_metric_with_a_long_name"])
@@ -65,7 +65,7 @@ KINDS = st.sampled_from(["stateful_metrics", "stateless_metrics"])
     updates=UPDATES,
     adds=st.booleans(),
 )
-def test_a_bar_is_drawn_as_keras_draws_it(target, options, named, updates, adds):
+def test_the_progress_bar_prints_what_keras_prints(target, options, named, updates, adds):
     def run(lib: Library) -> None:
         with mock.patch.object(time, "time", return_value=1e9) as now:
             current = 0
@@ -86,7 +86,7 @@ def test_a_bar_is_drawn_as_keras_draws_it(target, options, named, updates, adds)
 
 
 def clock(lib: Library) -> Any:
-    """Return a callback that makes the time it is: each batch takes 0.03 seconds."""
+    """Return a callback that sets the clock: each batch takes 0.03 seconds."""
 
     class Clock(lib.callbacks.Callback):
         now = 1e9
@@ -100,7 +100,7 @@ def clock(lib: Library) -> Any:
 
 
 def timed(run: Callable[..., Any], lib: Library, *callbacks: Any, **options: Any) -> str:
-    """Return what a run prints to a terminal in which time passes as the `clock` says."""
+    """Return what a run prints to a terminal while time passes as the `clock` says."""
     ticking = clock(lib)
     with mock.patch.object(time, "time", partial(getattr, ticking, "now")):
         return printed(lambda: run(callbacks=[*callbacks, ticking], **options))
@@ -141,18 +141,18 @@ RUNS: dict[str, Callable[..., Any]] = {
 
 @pytest.mark.parametrize("verbose", [1, 2])
 @pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
-def test_a_run_prints_what_keras_prints(run_eagerly, run, verbose):
+def test_fit_evaluate_and_predict_print_what_keras_prints(run_eagerly, run, verbose):
     def text(lib: Library) -> str:
         return timed(partial(run, model_of(lib, run_eagerly)), lib, verbose=verbose)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that the data ran out, if it does
+        warnings.simplefilter("ignore")  # the warning that the data ran out
         mine, theirs = in_both(text)
     assert mine == theirs
 
 
 @pytest.mark.parametrize(("verbose", "same"), [("auto", 1), (True, 1), (False, 0)])
-def test_what_verbose_may_be(verbose, same):
+def test_verbose_auto_and_true_print_as_1_and_false_as_0(verbose, same):
     model = model_of(tn, {tn: False})
     for run in (RUNS["two epochs"], RUNS["evaluate"], RUNS["predict"]):
         first, second = (
@@ -163,7 +163,7 @@ def test_what_verbose_may_be(verbose, same):
 
 
 @pytest.mark.parametrize("verbose", [1, 2])
-def test_a_run_that_is_stopped_prints_what_keras_prints(run_eagerly, verbose):
+def test_an_interrupted_training_prints_what_keras_prints(run_eagerly, verbose):
     def text(lib: Library) -> str:
         class Stop(lib.callbacks.Callback):
             def on_train_batch_end(self, batch, logs=None):

@@ -1,4 +1,4 @@
-"""The README's table of what of Keras is here, held against the installed Keras: names, signatures.
+"""The README's table of Keras's names, and signatures, compared with the installed Keras.
 
 `python tests/keras/test_public_names.py` prints the table.
 """
@@ -16,9 +16,9 @@ import pytest
 import tinynet as tn
 
 README = Path(__file__).parents[2] / "README.md"
-VERSION = "3.15"  # the one that the README speaks of
+VERSION = "3.15"  # the version in the README
 
-# Modules, and what those of their names are that are not here, in words where they are many.
+# The modules, and a description of the missing names where they are many.
 ABSENT = {
     "models": "",
     "layers": "convolution, pooling, recurrence, attention, embedding, normalization over batches, "
@@ -36,9 +36,9 @@ ABSENT = {
     "random": "",
     "ops": "",
 }
-ALIASES = {"deserialize", "serialize", "get"}  # of every module; not worth a table's room
+ALIASES = {"deserialize", "serialize", "get"}  # in every module; left out of the table
 
-# Where a signature is not Keras's, and why.
+# Signatures that differ from Keras's, and how.
 DIFFERENT = {
     "Variable": "takes a value, and no initializer",
     "Input": "no sparse or ragged tensors, no `tensor`, no `optional`",
@@ -60,9 +60,9 @@ def module_of(lib: Any, path: str) -> Any:
 
 
 def public(module: Any) -> dict[str, Any]:
-    """Return the public classes and functions of a module, one name for each."""
+    """Return the public classes and functions of a module, each under one name."""
     found: dict[int, str] = {}
-    for name in sorted(dir(module)):  # so the class's own name comes before its snake_case
+    for name in sorted(dir(module)):  # class names come before their snake_case aliases
         thing = getattr(module, name)
         if name[0] != "_" and callable(thing) and not isinstance(thing, ModuleType):
             found.setdefault(id(thing), name)
@@ -70,14 +70,14 @@ def public(module: Any) -> dict[str, Any]:
 
 
 def shared(path: str) -> dict[str, tuple[Any, Any]]:
-    """Return what both have in a module, by its name."""
+    """Return the objects that a module has in both libraries, by name."""
     ours, theirs = (module_of(lib, path) for lib in (tn, keras))
     known = public(theirs).items()
     return {name: (getattr(ours, name), x) for name, x in known if hasattr(ours, name)}
 
 
 def absent(path: str) -> list[str]:
-    """Return the names of what Keras alone has in a module."""
+    """Return the names that a module has only in Keras."""
     ours, theirs = (module_of(lib, path) for lib in (tn, keras))
     return [name for name in public(theirs) if not hasattr(ours, name)]
 
@@ -85,7 +85,7 @@ def absent(path: str) -> list[str]:
 def row(path: str) -> str:
     """Return the line of the README's table for a module."""
     here, missing = list(shared(path)), absent(path)
-    if path in ("losses", "metrics"):  # functions beside the classes that are made of them
+    if path in ("losses", "metrics"):  # only classes; the functions correspond to them
         here, missing = ([n for n in names if n[0].isupper()] for names in (here, missing))
     if path == "ops":
         return f"| `ops` | {len(here)} functions | {len(missing)} others |"
@@ -98,14 +98,16 @@ def table() -> str:
     return "\n".join([head, *map(row, ABSENT)])
 
 
-@pytest.mark.skipif(not keras.__version__.startswith(VERSION), reason="speaks of another version")
+@pytest.mark.skipif(
+    not keras.__version__.startswith(VERSION), reason="the README describes another version"
+)
 @pytest.mark.parametrize("path", ABSENT)
-def test_the_readme_says_what_of_keras_is_here_and_what_is_not(path):
+def test_the_table_in_the_readme_lists_the_names_that_tinynet_has_and_lacks(path):
     assert row(path) in README.read_text(encoding="utf-8")
 
 
 def parameters(thing: Any) -> dict[str, tuple[Any, Any]]:
-    """Return kinds and defaults of what a class or function takes, by name."""
+    """Return kinds and defaults of the parameters of a class or function, by name."""
     function = thing.__init__ if isinstance(thing, type) else thing
     plain = (int, float, str, bool, type(None), tuple)
     return {
@@ -116,7 +118,7 @@ def parameters(thing: Any) -> dict[str, tuple[Any, Any]]:
 
 
 def differ(ours: Any, theirs: Any) -> bool:
-    """Return whether arguments differ; those that Keras takes by ``**kwargs`` may have names."""
+    """Return whether parameters differ, apart from keywords where Keras has ``**kwargs``."""
     mine, wanted = parameters(ours), parameters(theirs)
     kinds = [kind for kind, _ in wanted.values()]
     loose = {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
@@ -127,7 +129,7 @@ def differ(ours: Any, theirs: Any) -> bool:
 
 
 @pytest.mark.parametrize("path", ["", *ABSENT])
-def test_what_is_here_takes_the_arguments_of_keras_in_its_order(path):
+def test_signatures_equal_keras(path):
     wrong = {
         name: (parameters(ours), parameters(theirs))
         for name, (ours, theirs) in shared(path).items()
@@ -150,7 +152,7 @@ METHODS = {
 
 
 @pytest.mark.parametrize("path", METHODS)
-def test_methods_take_the_arguments_of_keras(path):
+def test_signatures_of_methods_equal_keras(path):
     wrong = {}
     for name in METHODS[path].split():
         ours, theirs = (getattr(module_of(lib, path), name) for lib in (tn, keras))
@@ -159,14 +161,14 @@ def test_methods_take_the_arguments_of_keras(path):
     assert not wrong
 
 
-def test_nothing_is_excused_that_need_not_be():
+def test_each_listed_exception_is_a_real_difference():
     both = {name: pair for path in ["", *ABSENT] for name, pair in shared(path).items()}
     both["compile"] = tn.Model.compile, keras.Model.compile
     both["add_weight"] = tn.layers.Layer.add_weight, keras.layers.Layer.add_weight
     assert not [name for name in DIFFERENT if not differ(*both[name])]
 
 
-def test_the_readme_says_which_signatures_differ():
+def test_the_readme_lists_the_signatures_that_differ():
     text = README.read_text(encoding="utf-8")
     assert [name for name in DIFFERENT if f"`{name}`" not in text] == []
 

@@ -1,4 +1,4 @@
-"""Schedules against Keras's: values at many steps, configs, and whole fits on either road."""
+"""Schedules compared with Keras: values at many steps, configs, and training."""
 
 from typing import Any
 
@@ -64,11 +64,11 @@ def made(lib: Any, schedule: Any) -> Any:
 
 @settings(max_examples=25)
 @given(SCHEDULES)
-def test_a_schedule_has_keras_s_values_and_config(schedule):
+def test_the_values_and_config_of_a_schedule_equal_keras(schedule):
     mine, theirs = made(tn, schedule), made(keras, schedule)
     steps = np.arange(120, dtype="int32")
     expected = np.array(keras.ops.vectorized_map(theirs, steps))
-    # The cosine of pi, and what is left where two rates cancel, is as exact as the largest rate.
+    # The cosine of pi, and differences of two rates, are as exact as the largest rate.
     assert_agree(np.array([mine(step) for step in steps]), expected, 2e-6)
     assert mine.get_config() == theirs.get_config()
     config = tn.optimizers.schedules.serialize(mine)
@@ -95,7 +95,7 @@ EXAMPLES: list[Any] = [
 
 
 def own(lib: Any) -> Any:
-    """Return a schedule that a user could have written."""
+    """Return a custom schedule."""
 
     class Noam(lib.optimizers.schedules.LearningRateSchedule):
         def __call__(self, step: Any) -> Any:
@@ -109,7 +109,7 @@ def own(lib: Any) -> Any:
     ("schedule", "kind"),
     [(EXAMPLES[0], "SGD"), (EXAMPLES[1], "Adam"), (EXAMPLES[2], "Adam"), (None, "SGD")],
 )
-def test_a_fit_on_a_schedule_is_that_of_keras(schedule, kind, run_eagerly):
+def test_training_with_a_schedule_equals_keras(schedule, kind, run_eagerly):
     x, y = numbers(0, 16, 3), numbers(1, 16, 1)
 
     def run(lib: Any) -> Any:
@@ -125,7 +125,7 @@ def test_a_fit_on_a_schedule_is_that_of_keras(schedule, kind, run_eagerly):
 
 
 @pytest.mark.parametrize("schedule", EXAMPLES, ids=lambda s: s[0])
-def test_an_optimizer_s_config_holds_that_of_its_schedule(schedule):
+def test_the_config_of_an_optimizer_contains_that_of_its_schedule(schedule):
     def run(lib: Any) -> Any:
         optimizer = lib.optimizers.Adam(made(lib, schedule))
         again = lib.optimizers.Adam.from_config(optimizer.get_config())
@@ -135,7 +135,7 @@ def test_an_optimizer_s_config_holds_that_of_its_schedule(schedule):
     assert mine == theirs
 
 
-def test_a_number_cannot_be_assigned_to_a_schedule_but_a_schedule_to_anything():
+def test_a_schedule_can_be_replaced_by_a_schedule_but_not_by_a_number():
     def run(lib: Any) -> Any:
         optimizer = lib.optimizers.SGD(0.5)
         counts = [len(optimizer.variables)]
@@ -160,7 +160,7 @@ WRONG: list[Any] = [
 
 
 @pytest.mark.parametrize(("name", "arguments"), WRONG)
-def test_what_keras_refuses_is_refused_with_its_words(name, arguments):
+def test_wrong_arguments_are_refused_with_the_messages_of_keras(name, arguments):
     messages = []
     for lib in (tn, keras):
         with pytest.raises(ValueError, match="Received") as caught:

@@ -1,7 +1,7 @@
-"""Training beside Keras': from one seed, the same losses, weights and optimizer states, all along.
+"""Training compared with Keras: equal losses, weights and optimizer states from the same seed.
 
-Every test runs the same calls in both libraries, from the construction of the model on, with no
-weights handed over: so they also prove that both draw the same weights and the same permutations.
+Every test runs the same calls in both libraries, starting with the construction of the model. No
+weights are copied, so the tests also prove that both draw the same weights and permutations.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ few = settings(max_examples=8, deadline=None)
 
 
 def state(model: Any) -> dict[str, Any]:
-    """Return all that training changes: weights, the optimizer's variables, global generators."""
+    """Return all that training changes: weights, optimizer variables, global generators."""
     variables: dict[str, list[Any]] = {}
     for variable in model.optimizer.variables:
         kind = variable.name.rsplit("_", 1)[-1]
@@ -65,13 +65,13 @@ OWN = {
     "SGD": {"momentum": MOMENTA},
     "Adam": {
         "beta_1": st.sampled_from([0.0, 0.5, 0.95]),
-        "beta_2": st.sampled_from([0.5, 0.6, 0.9999]),  # the first let u fall as well as rise
+        "beta_2": st.sampled_from([0.5, 0.6, 0.9999]),  # small: v decreases, too
     },
     "AdamW": {"beta_1": st.sampled_from([0.0, 0.95])},
     "RMSprop": {"rho": st.sampled_from([0.5, 0.95]), "momentum": MOMENTA},
 }
-# Adam and RMSprop divide a gradient by its own size: one that is all but 0, and so all rounding
-# error, decides a whole step. A large epsilon prevents that; small ones are for given gradients.
+# Adam and RMSprop divide a gradient by its own size, so the rounding error of a gradient near 0
+# would decide a whole step. A large epsilon prevents that. Small ones are for given gradients.
 LARGE, SMALL = st.sampled_from([1e-3, 0.1]), st.sampled_from([1e-7, 1e-8, 1e-5])
 
 
@@ -93,7 +93,7 @@ def made(lib: Any, optimizer: tuple[str, dict[str, Any]]) -> Any:
 
 @settings(max_examples=25, deadline=None)
 @given(stacks() | graphs(), optimizers(), SEEDS)
-def test_every_optimizer_leads_to_the_losses_weights_and_slots_of_keras(
+def test_every_optimizer_reaches_the_losses_weights_and_slots_of_keras(
     run_eagerly, network, optimizer, seed
 ):
     x = inputs_for(network, seed)
@@ -135,7 +135,7 @@ SHAPES = [(2, 3), ()]
 
 @settings(max_examples=60, deadline=None)
 @given(optimizers(LARGE | SMALL), SEEDS)
-def test_gradients_applied_by_hand_change_variables_as_in_keras(optimizer, seed):
+def test_apply_and_apply_gradients_change_variables_as_in_keras(optimizer, seed):
     def run(lib):
         variables = [lib.Variable(numbers(seed + i, *shape)) for i, shape in enumerate(SHAPES)]
         chosen = made(lib, optimizer)
@@ -151,7 +151,7 @@ def test_gradients_applied_by_hand_change_variables_as_in_keras(optimizer, seed)
     assert_both_agree(run, seed)
 
 
-# -- whole stories --------------------------------------------------------------------------------
+# -- sequences of calls ---------------------------------------------------------------------------
 
 OPTIMIZERS = st.sampled_from(
     [
@@ -197,7 +197,7 @@ ACTIONS = st.one_of(
 
 
 class Story:
-    """A model in one library, and what can be done with it."""
+    """A model in one library, and the calls that can be made."""
 
     def __init__(self, lib: Any, network: Any, optimizer: Any, seed: int, run_eagerly: Any) -> None:
         self.lib, self.seed, self.optimizer = lib, seed, optimizer
@@ -213,7 +213,7 @@ class Story:
 
     def compile(self, **options: Any) -> None:
         chosen = made(self.lib, self.optimizer)
-        # Keras keeps the metrics of an earlier `compile` unless it is given others.
+        # Keras keeps the metrics of an earlier `compile` unless new ones are passed.
         options = {"metrics": [], **options, "run_eagerly": self.run_eagerly}
         self.model.compile(optimizer=chosen, **options)
 
@@ -273,7 +273,7 @@ class Story:
 
 
 def fresh(lib: Any, run_eagerly: Any, seed: int = 0) -> Story:
-    """Return the story of a small model that is compiled and has done nothing else."""
+    """Return the story of a small model that was only compiled."""
     story = Story(lib, TANH, ("SGD", {"learning_rate": 0.05}), seed, run_eagerly)
     story.compile(loss="mse", metrics=["mae"])
     return story
@@ -288,7 +288,7 @@ def fresh(lib: Any, run_eagerly: Any, seed: int = 0) -> Story:
     st.lists(ACTIONS, min_size=1, max_size=5),
     SEEDS,
 )
-def test_whatever_is_done_with_a_model_from_one_seed_has_the_results_of_keras(
+def test_any_sequence_of_calls_from_one_seed_has_the_results_of_keras(
     run_eagerly, network, optimizer, compiled, actions, seed
 ):
     def run(lib):
@@ -303,7 +303,7 @@ LAST = {"epochs": 2, "batch_size": 8, "weights": "none", "validation": "split"}
 
 @pytest.mark.parametrize("weights", ["rows", "column", "class"])
 @pytest.mark.parametrize("validation", ["pair", "triple", "split"])
-def test_weights_of_any_kind_weigh_what_they_weigh_in_keras(run_eagerly, weights, validation):
+def test_sample_and_class_weights_have_the_effect_of_keras(run_eagerly, weights, validation):
     def run(lib):
         story = fresh(lib, run_eagerly)
         story.compile(loss="mse", metrics=["mae"], weighted_metrics=["mse"])
@@ -323,7 +323,7 @@ def test_weights_of_any_kind_weigh_what_they_weigh_in_keras(run_eagerly, weights
         {"validation_steps": 2, "batch_size": 4},
     ],
 )
-def test_validation_is_done_when_and_on_what_keras_does_it(run_eagerly, options):
+def test_validation_uses_the_epochs_and_samples_of_keras(run_eagerly, options):
     def run(lib):
         return fresh(lib, run_eagerly).fit("none", "pair", 3, **options)
 
@@ -340,7 +340,7 @@ BEFORE = ["nothing", "predict", "evaluate", "train_on_batch", "test_on_batch", "
 
 @SHUFFLES
 @pytest.mark.parametrize("before", BEFORE)
-def test_a_first_fit_throws_one_permutation_away_unless_the_loss_was_used(
+def test_a_first_fit_skips_one_permutation_unless_the_loss_was_used_before(
     run_eagerly, before, shuffle
 ):
     def run(lib):
@@ -359,7 +359,9 @@ def test_a_first_fit_throws_one_permutation_away_unless_the_loss_was_used(
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 @SHUFFLES
 @pytest.mark.parametrize("steps", [1, 2, 3])
-def test_a_permutation_carries_over_to_the_next_epoch_of_fewer_steps(run_eagerly, steps, shuffle):
+def test_a_permutation_continues_in_the_next_epoch_if_an_epoch_has_fewer_steps(
+    run_eagerly, steps, shuffle
+):
     def run(lib):
         story = fresh(lib, run_eagerly)
         again = {"batch_size": 8, "shuffle": shuffle, "steps_per_epoch": steps}
@@ -380,7 +382,7 @@ def test_more_steps_than_batches_end_the_epoch_with_a_warning_as_in_keras(run_ea
     assert_both_agree(run)
 
 
-# -- what is compiled -----------------------------------------------------------------------------
+# -- arguments of compile -------------------------------------------------------------------------
 
 LOSSES = {
     "a name": lambda lib: "mean_absolute_error",
@@ -412,7 +414,7 @@ def test_a_loss_in_any_form_trains_as_in_keras(run_eagerly, loss, column):
 
 
 def largest_error(t: Any, p: Any) -> Any:
-    """Return a metric of the user's own, in operations that both libraries' tensors have."""
+    """Return a custom metric, in operations that the tensors of both libraries have."""
     return abs(t - p) ** 3
 
 
@@ -429,7 +431,7 @@ METRICS = {
 }
 
 
-def test_a_loss_of_one_number_for_all_samples_trains_as_in_keras(run_eagerly):
+def test_a_custom_loss_that_returns_a_scalar_trains_as_in_keras(run_eagerly):
     def run(lib):
         story = fresh(lib, run_eagerly)
         story.compile(loss=lambda t, p: lib.ops.sum(lib.ops.square(t - p) * 0.125))
@@ -454,7 +456,7 @@ def test_metrics_in_any_form_have_the_keys_and_values_of_keras(run_eagerly, plai
 
 
 @pytest.mark.parametrize("trains", [[], [0], [1], [0, 1]])
-def test_layers_that_do_not_train_keep_their_weights_and_have_no_slots(run_eagerly, trains):
+def test_frozen_layers_keep_their_weights_and_have_no_slots(run_eagerly, trains):
     def run(lib):
         story = fresh(lib, run_eagerly)
         for i, layer in enumerate(story.model.layers):
@@ -467,7 +469,7 @@ def test_layers_that_do_not_train_keep_their_weights_and_have_no_slots(run_eager
     assert_both_agree(run)
 
 
-def test_one_optimizer_goes_on_where_it_was_when_the_model_is_compiled_again(run_eagerly):
+def test_an_optimizer_keeps_its_state_when_the_model_is_compiled_again(run_eagerly):
     def run(lib):
         story = fresh(lib, run_eagerly)
         optimizer = story.model.optimizer
@@ -481,7 +483,7 @@ def test_one_optimizer_goes_on_where_it_was_when_the_model_is_compiled_again(run
 
 
 @pytest.mark.filterwarnings("ignore:The structure of `inputs`")
-def test_a_model_whose_input_and_output_stand_in_lists_trains_as_in_keras(run_eagerly):
+def test_a_model_with_lists_as_input_and_output_trains_as_in_keras(run_eagerly):
     x, y = numbers(1, ROWS, WIDTH), numbers(2, ROWS, 2)
 
     def run(lib):
@@ -499,7 +501,7 @@ KINDS = ["float64", "float16", "int64", "uint8", "bool"]
 
 
 @pytest.mark.parametrize(("x_kind", "y_kind"), [*zip(KINDS, KINDS[::-1], strict=True)])
-def test_rows_of_any_numbers_train_a_model_of_one_input_as_in_keras(run_eagerly, x_kind, y_kind):
+def test_rows_of_any_numeric_type_train_a_model_as_in_keras(run_eagerly, x_kind, y_kind):
     x, y = (abs(3 * numbers(i, ROWS)).astype(kind) for i, kind in enumerate((x_kind, y_kind)))
 
     def run(lib):
@@ -515,7 +517,7 @@ def test_rows_of_any_numbers_train_a_model_of_one_input_as_in_keras(run_eagerly,
 
 
 @pytest.mark.parametrize(("optimizer", "seed"), [("sgd", 0), ("adam", 1), ("rmsprop", 2)])
-def test_a_hundred_epochs_with_all_defaults_compiled_by_keras_end_alike(optimizer, seed):
+def test_a_hundred_epochs_with_defaults_equal_compiled_keras(optimizer, seed):
     x = numbers(seed, 100, WIDTH)
     y = np.sin(x.sum(-1))
 
@@ -547,7 +549,7 @@ HOOKS = [
 
 
 @pytest.mark.parametrize("last", [None, "on_train_batch_end", "on_epoch_begin", "on_epoch_end"])
-def test_callbacks_are_called_in_the_order_with_the_logs_and_stop_training_as_in_keras(
+def test_callbacks_are_called_in_the_order_and_with_the_logs_of_keras_and_can_stop_training(
     run_eagerly, last
 ):
     def run(lib):
@@ -558,7 +560,7 @@ def test_callbacks_are_called_in_the_order_with_the_logs_and_stop_training_as_in
 
         for hook in HOOKS:
 
-            def record(self, *place, hook=hook, **logs):  # Keras passes some by keyword
+            def record(self, *place, hook=hook, **logs):  # Keras passes some arguments by keyword
                 *place, logs = [*place, *logs.values()]
                 calls.append((hook, *place, dict(logs or {})))
                 self.model.stop_training |= hook == last and len(calls) > 8
@@ -574,7 +576,7 @@ def test_callbacks_are_called_in_the_order_with_the_logs_and_stop_training_as_in
     assert_both_agree(run)
 
 
-def test_a_layer_is_told_whether_it_trains_as_in_keras(run_eagerly):
+def test_a_layer_receives_the_training_argument_as_in_keras(run_eagerly):
     def run(lib):
         class Doubled(lib.layers.Layer):
             def call(self, inputs, training=False):

@@ -1,4 +1,4 @@
-"""Utilities beside Keras'."""
+"""Utilities compared with Keras."""
 
 import inspect
 
@@ -14,7 +14,7 @@ CLASSES = [[0, 2], [[0], [2]], 1, True, np.zeros((2, 3, 1)), [[1]], np.array([1,
 
 @pytest.mark.parametrize("x", CLASSES, ids=str)
 @pytest.mark.parametrize("num_classes", [None, 0, 4])
-def test_classes_become_the_rows_of_keras(x, num_classes):
+def test_to_categorical_returns_the_rows_of_keras(x, num_classes):
     mine, theirs = (lib.utils.to_categorical(x, num_classes) for lib in (tn, keras))
     assert (mine.shape, mine.dtype) == (theirs.shape, theirs.dtype)
     np.testing.assert_array_equal(mine, theirs)
@@ -25,7 +25,7 @@ def test_classes_become_the_rows_of_keras(x, num_classes):
     dtype=st.sampled_from(["float32", "float64", "int64"]),
     order=st.sampled_from([1, 2, 3, np.inf]),
 )
-def test_arrays_are_normed_as_by_keras(shape, dtype, order):
+def test_normalize_returns_the_arrays_of_keras(shape, dtype, order):
     x = np.random.default_rng(len(shape)).integers(-3, 4, shape).astype(dtype)
     mine, theirs = (lib.utils.normalize(x, -1, order) for lib in (tn, keras))
     assert (mine.shape, mine.dtype) == (theirs.shape, theirs.dtype)
@@ -39,7 +39,7 @@ NAMED = [
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_arguments_have_the_names_order_and_defaults_of_keras(name):
+def test_signatures_of_utils_equal_keras(name):
     def arguments(lib):
         thing = lib
         for part in name.split("."):

@@ -1,4 +1,4 @@
-"""Layers: how they are built and called, what weights they have, and what they make of inputs."""
+"""Layers: building and calling, weights, dtypes, output shapes, names and configs."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ import tinynet as tn
 from tinynet import ops, tree
 from tinynet.layers import Activation, Dense, Input, Layer
 
-# -- layers that a user could have written --------------------------------------------------------
+# -- layers as users write them -------------------------------------------------------------------
 
 
 class Scale(Layer):
-    """As many factors as inputs; remembers for which shapes it was built, and how it was called."""
+    """Multiplies by a factor per input; records the input shapes and `training` of its calls."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -32,8 +32,8 @@ class Scale(Layer):
         return inputs * self.factor
 
 
-class Within(Layer):
-    """Calls one layer; with `fixed` it decides for it whether it trains."""
+class Wrapper(Layer):
+    """Calls one layer, with ``training=fixed``."""
 
     def __init__(self, inner: Layer, fixed: bool | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -44,7 +44,7 @@ class Within(Layer):
 
 
 class Holder(Layer):
-    """Holds anything; computes nothing."""
+    """Holds things as an attribute and returns its inputs."""
 
     def __init__(self, things: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -68,7 +68,7 @@ class Chain(Layer):
 
 
 class Function(Layer):
-    """Computes a function, and knows nothing of the shape of the result."""
+    """Computes a function; its output shape has to be inferred."""
 
     def __init__(self, function: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -79,7 +79,7 @@ class Function(Layer):
 
 
 class MovingMean(Layer):
-    """Changes a weight of its own when it trains, and counts its calls."""
+    """Changes a weight in training, and counts its calls."""
 
     def build(self, input_shape: Any) -> None:
         self.calls = self.add_weight((), "zeros", dtype="int32", trainable=False)
@@ -148,7 +148,7 @@ def test_a_layer_may_have_several_inputs_in_a_list_or_a_dict(count, as_dict, see
     assert_same(model(arrays), layer(given_as(arrays)))
 
 
-def test_a_call_takes_what_numpy_takes_and_refuses_the_rest():
+def test_a_call_accepts_what_numpy_accepts_and_refuses_anything_else():
     layer = Dense(2, kernel_initializer="ones")
     x = [[1.0, 2.0], [3.0, 4.0]]
     for same in (x, tuple(map(tuple, x)), np.array(x), tn.tensor(x), tn.Variable(x)):
@@ -163,7 +163,7 @@ def test_a_call_takes_what_numpy_takes_and_refuses_the_rest():
         layer([np.ones((1, 2)), np.ones((1, 2))])
 
 
-def test_a_layer_without_a_call_says_so():
+def test_calling_a_layer_without_a_call_method_raises():
     with pytest.raises(NotImplementedError, match="Layer must define call"):
         Layer()(np.ones(2))
 
@@ -174,7 +174,7 @@ def test_a_name_is_a_string_without_a_slash(name):
         Scale(name=name)
 
 
-def test_a_layer_refuses_arguments_it_does_not_know_and_dtypes_of_no_number():
+def test_a_layer_refuses_unknown_arguments_and_unsupported_dtypes():
     with refused(ValueError, "Scale", "unit"):
         Scale(unit=3)
     for dtype in ("text", "complex64", object):
@@ -186,21 +186,21 @@ def test_a_layer_refuses_arguments_it_does_not_know_and_dtypes_of_no_number():
 
 
 @given(st.lists(st.booleans() | st.none(), max_size=4), st.booleans() | st.none())
-def test_layers_within_are_told_what_the_nearest_of_those_around_decides(fixed, called):
+def test_the_innermost_enclosing_layer_that_sets_training_decides_for_inner_layers(fixed, called):
     scale = Scale()
     scale.build((None, 2))
     layer: Layer = scale
     for decision in fixed:
-        layer = Within(layer, decision)
+        layer = Wrapper(layer, decision)
     for training in (called, None):
         layer(np.ones((1, 2)), training=training)
         decided = [d for d in (*fixed, training) if d is not None]
         assert scale.told.pop() is (decided[0] if decided else False)
 
 
-def test_fit_trains_and_nothing_else_does():
+def test_only_fit_and_train_on_batch_call_layers_in_training_mode():
     x, scale = normal(0, 6, 2), Scale()
-    model = tn.Sequential([Input((2,)), Within(scale), Dense(1)])
+    model = tn.Sequential([Input((2,)), Wrapper(scale), Dense(1)])
     model.compile("sgd", "mse", run_eagerly=True)
 
     def told(run: Any) -> list[bool]:
@@ -232,7 +232,7 @@ def test_an_exception_does_not_leave_layers_in_training():
 
 
 @given(st.booleans(), st.booleans())
-def test_options_of_a_call_on_a_placeholder_are_those_of_every_run(training, doubled):
+def test_keywords_of_a_call_on_a_placeholder_are_used_in_every_run(training, doubled):
     class Twice(Scale):
         def call(self, inputs, training=False, times=1.0):
             return super().call(inputs, training) * times
@@ -246,7 +246,7 @@ def test_options_of_a_call_on_a_placeholder_are_those_of_every_run(training, dou
     assert scale.told == [training]
 
 
-def test_a_placeholder_among_other_arguments_is_refused():
+def test_a_placeholder_next_to_other_arguments_is_refused():
     a, b = Input((2,)), Input((2,))
     for call in (lambda: Scale()(a, b), lambda: Scale()(a, training=b), lambda: Scale()(a, True)):
         with refused(ValueError, "list", "keyword"):
@@ -255,7 +255,7 @@ def test_a_placeholder_among_other_arguments_is_refused():
         Total()([a, np.ones((1, 2))])
 
 
-# -- the shape of the output, found by probing ----------------------------------------------------
+# -- the output shape, inferred by running the layer ----------------------------------------------
 
 FUNCTIONS = {
     "the same": lambda x: x,
@@ -276,13 +276,13 @@ FUNCTIONS = {
 
 
 def agrees(noted: Any, first: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Return whether a noted shape has the lengths that two batches share, None for the others."""
+    """Return whether an inferred shape has the lengths that both shapes share, else None."""
     return noted == tuple(a if a == b else None for a, b in zip(first, other, strict=True))
 
 
 @over(FUNCTIONS, "function")
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=2), st.integers(1, 3), SEEDS)
-def test_the_shape_of_the_output_is_found_without_being_told(function, shape, rows, seed):
+def test_the_output_shape_is_inferred_by_running_the_layer(function, shape, rows, seed):
     layer, x = Function(function), Input(shape)
     outputs = layer(x)
     few, many = (layer(normal(seed, n, *shape)) for n in (rows, rows + 4))
@@ -294,7 +294,7 @@ def test_the_shape_of_the_output_is_found_without_being_told(function, shape, ro
         assert_same(y, expected)
 
 
-def test_a_length_that_is_not_known_varies_with_the_batch_as_its_length_does():
+def test_an_unknown_length_stays_unknown_in_the_output_shape():
     x = Input((None, 3))
     assert Function(lambda x: x.sum(-1))(x).shape == (None, None)
     assert Function(lambda x: x.sum(1))(x).shape == (None, 3)
@@ -302,7 +302,7 @@ def test_a_length_that_is_not_known_varies_with_the_batch_as_its_length_does():
     assert Function(lambda x: x.T)(Input((2,), batch_size=5)).shape == (2, 5)
 
 
-def test_finding_the_shape_neither_trains_nor_changes_weights_nor_draws():
+def test_inferring_the_output_shape_neither_trains_nor_changes_weights_nor_draws_random_numbers():
     class Noisy(MovingMean):
         def call(self, inputs, training=False):
             noise = np.random.normal() if training else 0.0
@@ -323,7 +323,7 @@ NUMBERS = ["float64", "float32", "float16", "int64", "int8", "uint8", "bool"]
 
 @over(LAYOUTS, "layout")
 @given(st.sampled_from(NUMBERS), st.sampled_from(["float32", "float64"]), SEEDS)
-def test_inputs_of_every_dtype_and_layout_are_computed_with_in_the_layers_dtype(
+def test_inputs_of_every_dtype_and_memory_layout_are_cast_to_the_layers_dtype(
     layout, dtype, own, seed
 ):
     layer = Dense(2, "tanh", dtype=own, bias_initializer="normal")
@@ -338,7 +338,7 @@ def test_inputs_of_every_dtype_and_layout_are_computed_with_in_the_layers_dtype(
     assert (x.tobytes(), x.flags.writeable) == (before, flags)
 
 
-def test_a_weight_that_counts_does_not_make_the_inputs_integers():
+def test_an_integer_weight_does_not_cast_the_inputs_to_integers():
     layer, x = MovingMean(), normal(0, 3, 2)
     assert_same(layer(x), x)
     assert_same(layer(x.astype("float64")), x)
@@ -374,7 +374,7 @@ THINGS = st.recursive(
 
 
 def furnished(plan: Any, found: list[Any]) -> Any:
-    """Return what is planned, with layers and variables, all of which go to `found`, too."""
+    """Return the planned structure of layers and variables, which are also appended to `found`."""
     if isinstance(plan, dict):
         return {key: furnished(part, found) for key, part in plan.items()}
     if isinstance(plan, (list, tuple)):
@@ -393,7 +393,7 @@ def furnished(plan: Any, found: list[Any]) -> Any:
 
 @given(THINGS, THINGS)
 @example(["layer", "again"], {"b": ("variable", "again"), "a": "frozen"})
-def test_weights_and_layers_in_any_lists_and_dicts_belong_to_the_layer(plan, other):
+def test_weights_and_layers_in_nested_lists_and_dicts_belong_to_the_layer(plan, other):
     found: list[Any] = []
     holder = Holder(furnished(plan, found))
     holder.inner = Holder(furnished(other, within := []))
@@ -411,12 +411,12 @@ def test_weights_and_layers_in_any_lists_and_dicts_belong_to_the_layer(plan, oth
 
 
 def assert_identical(found: list[Any], expected: list[Any]) -> None:
-    """Assert that the lists hold the very same things in the same order."""
+    """Assert that the lists hold the same objects in the same order."""
     assert list(map(id, found)) == list(map(id, expected))
 
 
 class Mixed(Layer):
-    """Weights that train and weights that do not, made in turn."""
+    """Trainable and non-trainable weights, created alternately."""
 
     def build(self, input_shape: Any) -> None:
         for name, trainable in [("a", False), ("b", True), ("c", False), ("d", True)]:
@@ -426,7 +426,7 @@ class Mixed(Layer):
         return sum((w * inputs for w in self.weights), 0.0)
 
 
-def test_weights_that_train_come_before_those_that_never_do():
+def test_trainable_weights_come_before_non_trainable_weights():
     layer = Mixed(name="mixed")
     layer(np.ones((1, 2)))
     assert [w.path for w in layer.weights] == ["mixed/b", "mixed/d", "mixed/a", "mixed/c"]
@@ -434,7 +434,7 @@ def test_weights_that_train_come_before_those_that_never_do():
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=6), SEEDS)
-def test_training_changes_just_the_weights_that_are_not_frozen(switches, seed):
+def test_training_changes_exactly_the_weights_that_are_not_frozen(switches, seed):
     inner = [Dense(2, "tanh"), Mixed(), Dense(2)]
     block = Chain(*inner)
     model = tn.Sequential([Input((2,)), block, Dense(1)])
@@ -460,7 +460,7 @@ def test_training_changes_just_the_weights_that_are_not_frozen(switches, seed):
     assert int(model.optimizer.iterations) == 2
 
 
-def test_a_layer_or_model_that_is_made_frozen_does_not_train():
+def test_a_layer_or_model_created_with_trainable_false_does_not_train():
     x, constant = normal(0, 4, 2), Holder([tn.Variable(1.0, trainable=False)])
     for model in (
         tn.Sequential([Input((2,)), Dense(1)], trainable=False),
@@ -476,7 +476,7 @@ def test_a_layer_or_model_that_is_made_frozen_does_not_train():
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=4))
-def test_variables_that_never_train_stay_so_when_their_layer_is_frozen_and_thawed(switches):
+def test_non_trainable_variables_stay_so_when_their_layer_is_frozen_and_unfrozen(switches):
     layer = Holder([tn.Variable(1.0), tn.Variable(2.0, trainable=False)])
     for value in switches:
         layer.trainable = value
@@ -484,7 +484,7 @@ def test_variables_that_never_train_stay_so_when_their_layer_is_frozen_and_thawe
 
 
 @given(SEEDS)
-def test_weights_taken_out_and_put_back_make_the_layer_what_it_was(seed):
+def test_set_weights_restores_what_get_weights_returned(seed):
     layer, x = Dense(2, "tanh"), normal(seed, 4, 3)
     y = layer(x).numpy()
     taken = layer.get_weights()
@@ -510,7 +510,7 @@ BAD = {
 
 @over(BAD, "bad")
 @given(place=st.integers(0, 3))
-def test_all_weights_are_set_or_none(bad, place):
+def test_set_weights_sets_all_weights_or_none(bad, place):
     model = tn.Sequential([Dense(2, use_bias=False) for _ in range(4)])
     model.build((None, 2))
     before = model.get_weights()
@@ -525,14 +525,14 @@ def test_all_weights_are_set_or_none(bad, place):
     assert_all_same(model.get_weights(), before)
 
 
-def test_a_weight_cannot_have_a_length_that_is_not_known():
+def test_a_weight_cannot_have_an_unknown_length():
     with refused(ValueError, "None"):
         Layer().add_weight((None, 3))
     with refused(ValueError, "dense", "(None, None)"):
         Dense(2, name="dense")(Input((None,)))
 
 
-def test_weights_are_counted_when_they_are_there():
+def test_weights_are_counted_only_after_building():
     for layer in (Dense(2, name="mine"), tn.Sequential([Dense(2)], name="mine")):
         with refused(ValueError, "mine", "build"):
             layer.count_params()
@@ -543,7 +543,7 @@ def test_weights_are_counted_when_they_are_there():
 # -- sharing --------------------------------------------------------------------------------------
 
 
-def test_a_layer_of_two_models_is_one_layer():
+def test_two_models_share_the_weights_of_a_layer_in_both():
     shared, x = Dense(2, "tanh"), normal(0, 6, 3)
     models = [tn.Sequential([Input((3,)), shared, Dense(1)]) for _ in range(2)]
     assert models[0].weights[0] is models[1].weights[0] is shared.kernel
@@ -565,7 +565,7 @@ def test_a_layer_of_two_models_is_one_layer():
 
 
 @given(st.lists(st.sampled_from([Dense, Scale, "mine"]), max_size=8))
-def test_layers_are_numbered_by_their_class_and_those_with_names_are_not(kinds):
+def test_automatic_names_are_numbered_per_class_and_given_names_are_kept(kinds):
     tn.utils.clear_session()
     counts = {"dense": 0, "scale": 0}
     for kind in kinds:
@@ -578,7 +578,7 @@ def test_layers_are_numbered_by_their_class_and_those_with_names_are_not(kinds):
         counts[word] += 1
 
 
-def test_weights_are_called_after_the_layers_around_them():
+def test_a_weights_path_names_the_enclosing_layers():
     inner = tn.Sequential([Dense(2, name="last")], name="inner")
     block = Chain(Dense(2, name="first"), inner, name="block")
     model = tn.Sequential([Input((2,)), block], name="model")
@@ -604,7 +604,7 @@ def test_weights_are_called_after_the_layers_around_them():
         },
     )
 )
-def test_a_layer_made_from_a_config_is_like_the_one_that_gave_it(options):
+def test_a_layer_made_from_a_config_equals_the_original(options):
     layer = Dense(**options)
     twin = Dense.from_config(layer.get_config())
     assert twin.get_config() == layer.get_config()
@@ -620,7 +620,7 @@ def test_a_layer_made_from_a_config_is_like_the_one_that_gave_it(options):
 
 
 @pytest.mark.parametrize("units", [0, -1, 2.5, "3", None])
-def test_units_are_a_positive_whole_number(units):
+def test_units_must_be_a_positive_integer(units):
     with refused(ValueError, "units", str(units)):
         Dense(units)
     assert Dense(np.int64(3)).units == 3
@@ -630,12 +630,12 @@ def test_units_are_a_positive_whole_number(units):
     "option",
     ["kernel_constraint", "bias_constraint", "lora_rank", "lora_alpha", "quantization_config"],
 )
-def test_an_option_that_is_out_of_scope_is_refused_and_not_ignored(option):
+def test_an_option_out_of_scope_is_refused_instead_of_ignored(option):
     with refused(ValueError, "Dense", option, "out of", "model.save"):
         Dense(1, **{option: 3})
 
 
-def test_an_activation_is_a_layer_of_its_own_too():
+def test_an_activation_can_be_used_as_a_layer():
     x = normal(0, 3, 4)
     assert_same(Activation("tanh")(x), ops.tanh(x))
     assert_same(Activation(np.square)(x), x * x)

@@ -1,4 +1,4 @@
-"""The layers of dense networks but Dense: what they compute, refuse and remember."""
+"""All layers except Dense: what they compute, refuse and remember."""
 
 import copy
 from typing import Any
@@ -24,7 +24,7 @@ from tinynet.layers import Concatenate, Dense, Dropout, Flatten, Input, Normaliz
 
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=4, max_side=3)
 
-# Made layers, a function of NumPy's that each is, and the shape of its inputs but for the batch's.
+# Layers, the NumPy function that each computes, and the input shape without the batch axis.
 LAYERS: dict[str, tuple[Any, Any, tuple[int, ...]]] = {
     "ReLU": (lambda: layers.ReLU(6.0, 0.1), lambda x: np.where(x < 0, 0.1 * x, x), (3,)),
     "LeakyReLU": (layers.LeakyReLU, lambda x: np.where(x < 0, 0.3 * x, x), (2, 3)),
@@ -46,7 +46,7 @@ LAYERS: dict[str, tuple[Any, Any, tuple[int, ...]]] = {
 
 @over(LAYERS, "case")
 @given(st.integers(1, 3), SEEDS)
-def test_a_layer_is_its_function_called_on_arrays_or_placeholders(case, rows, seed):
+def test_a_layer_computes_its_function_on_arrays_and_in_models(case, rows, seed):
     make, function, shape = case
     layer, x = make(), normal(seed, rows, *shape)
     assert_close(layer(x), function(x.astype(float)), 1e-6, 1e-7)
@@ -109,23 +109,23 @@ REFUSED = {
 
 
 @over(REFUSED, "case")
-def test_what_makes_no_sense_is_refused_and_named(case):
+def test_invalid_arguments_are_refused_by_name(case):
     make, word = case
     with refused(ValueError, word):
         make()
 
 
 @pytest.mark.parametrize("name", ["Conv2D", "LSTM", "BatchNormalization", "Embedding", "Nonsense"])
-def test_a_layer_that_is_out_of_scope_is_not_there_and_says_what_to_do(name):
+def test_a_missing_keras_layer_raises_an_error_that_says_what_to_do(name):
     assert not hasattr(layers, name)
     with pytest.raises(AttributeError, match=rf"'{name}'.*of your own.*Keras.*model\.save"):
         getattr(layers, name)
     with pytest.raises(AttributeError, match=r"no attribute 'nonsense'$"):
         layers.nonsense  # noqa: B018
-    assert set(layers.__all__) <= set(dir(layers))
+    assert {"Dense", "Input", "KerasTensor"} <= set(dir(layers))
 
 
-# -- merging --------------------------------------------------------------------------------------
+# -- merging ---------------------------------------------------------------------------------------
 
 MERGED = {
     "add": lambda xs: sum(xs),
@@ -143,7 +143,9 @@ MERGED = {
     st.integers(1, 3),
     SEEDS,
 )
-def test_merging_is_elementwise_and_lower_ranks_broadcast_along_the_batch(name, drawn, rows, seed):
+def test_merging_is_elementwise_and_lower_ranks_broadcast_after_the_batch_axis(
+    name, drawn, rows, seed
+):
     shapes = drawn.input_shapes[: 2 if name == "subtract" else 3]
     xs = [normal(seed + i, rows, *s, dtype="float64") for i, s in enumerate(shapes)]
     rank = max(x.ndim for x in xs)
@@ -160,7 +162,7 @@ def test_merging_is_elementwise_and_lower_ranks_broadcast_along_the_batch(name, 
 
 
 @given(hnp.array_shapes(min_dims=2, max_dims=4, max_side=3), st.data(), SEEDS)
-def test_concatenation_puts_inputs_one_behind_the_other(shape, data, seed):
+def test_concatenation_is_numpys(shape, data, seed):
     axis = data.draw(st.integers(-len(shape) + 1, len(shape) - 1).filter(bool))
     lengths = data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=3))
     xs = []
@@ -176,7 +178,7 @@ def test_concatenation_puts_inputs_one_behind_the_other(shape, data, seed):
     assert_same(model.predict(xs, verbose=0), expected)
 
 
-def test_lengths_that_are_not_known_stay_so():
+def test_unknown_lengths_stay_unknown():
     x, y = Input((None, 3)), Input((4, 3))
     assert layers.add([x, y]).shape == (None, None, 3)
     assert layers.concatenate([x, y], 1).shape == (None, None, 3)
@@ -186,13 +188,13 @@ def test_lengths_that_are_not_known_stay_so():
     assert layers.Reshape((2, -1))(y).shape == (None, 2, 6)
 
 
-# -- normalization --------------------------------------------------------------------------------
+# -- normalization ---------------------------------------------------------------------------------
 
 AXES = st.sampled_from([-1, 1, None, (1, 2), (-1, 1), ()])
 
 
 @given(AXES, st.sampled_from(["float32", "float64", "int64"]), st.booleans(), SEEDS)
-def test_adapted_data_have_mean_0_and_variance_1_and_come_back(axis, dtype, batched, seed):
+def test_normalized_data_have_mean_0_and_variance_1_and_can_be_inverted(axis, dtype, batched, seed):
     x = (10 * normal(seed, 7, 3, 2) + 50).astype(dtype)
     layer = Normalization(axis=axis)
     layer.adapt([x[:3], x[3:6], x[6:]] if batched else x)
@@ -210,7 +212,7 @@ def test_adapted_data_have_mean_0_and_variance_1_and_come_back(axis, dtype, batc
 
 
 @given(st.sampled_from([(2.0, 9.0), ([1.0, 2.0], [4.0, 9.0])]), st.booleans(), SEEDS)
-def test_mean_and_variance_may_be_given(given_, invert, seed):
+def test_mean_and_variance_may_be_constructor_arguments(given_, invert, seed):
     mean, variance = given_
     x = normal(seed, 5, 2)
     layer = Normalization(mean=mean, variance=np.array(variance), invert=invert)
@@ -221,13 +223,13 @@ def test_mean_and_variance_may_be_given(given_, invert, seed):
     assert_same(again(x), layer(x))
 
 
-def test_a_constant_feature_is_not_divided_by_nothing():
+def test_a_constant_feature_is_not_divided_by_0():
     layer = Normalization()
     layer.adapt(np.full((4, 1), 3.0))
     assert layer(np.full((4, 1), 3.0)).numpy().tolist() == [[0.0]] * 4
 
 
-def test_data_may_be_lists_tensors_or_batches_with_targets():
+def test_adapt_accepts_lists_tensors_and_batches_with_targets():
     x = np.array([[1.0, 2.0], [3.0, 6.0]])
     for data in (x.tolist(), tn.tensor(x), [(x, x)], ((part, 0) for part in (x[:1], x[1:]))):
         layer = Normalization()
@@ -241,7 +243,7 @@ def test_data_may_be_lists_tensors_or_batches_with_targets():
 
 
 @pytest.mark.parametrize("eager", [True, False])
-def test_a_model_that_was_compiled_sees_what_is_adapted_later(eager):
+def test_a_compiled_model_sees_a_later_adapt(eager):
     layer = Normalization()
     model = tn.Sequential([Input((1,)), layer])
     model.compile("sgd", "mse", run_eagerly=eager)
@@ -254,11 +256,11 @@ def test_a_model_that_was_compiled_sees_what_is_adapted_later(eager):
     assert model.evaluate(x, x, verbose=0) == pytest.approx((4 + 9) / 2)
 
 
-# -- dropout --------------------------------------------------------------------------------------
+# -- dropout ---------------------------------------------------------------------------------------
 
 
 @given(st.floats(0.01, 0.99), st.integers(0, 2**32 - 1))
-def test_a_share_is_dropped_and_the_rest_made_larger(rate, seed):
+def test_dropout_drops_a_share_and_scales_the_rest(rate, seed):
     x = np.ones((40, 50), "float32")
     y = Dropout(rate, seed=seed)(x, training=True).numpy()
     kept = y != 0
@@ -267,7 +269,7 @@ def test_a_share_is_dropped_and_the_rest_made_larger(rate, seed):
     assert abs(kept.mean() - (1 - rate)) < 5.5 * spread
 
 
-def test_each_call_in_training_draws_anew_and_others_do_not_draw():
+def test_each_training_call_draws_a_new_mask_and_inference_draws_none():
     x = np.ones((4, 50), "float32")
     first, second = (Dropout(0.5, seed=3) for _ in range(2))
     drawn = []
@@ -285,7 +287,7 @@ def test_each_call_in_training_draws_anew_and_others_do_not_draw():
     assert copy.deepcopy(other)(x, training=True).numpy().tobytes() == drawn[1]
 
 
-def test_none_or_all_may_be_dropped_without_a_draw():
+def test_rates_0_and_1_draw_nothing():
     x = np.ones((2, 3), "float32")
     assert_same(Dropout(0.0)(x, training=True), x)
     assert Dropout(0).variables == []
@@ -293,7 +295,7 @@ def test_none_or_all_may_be_dropped_without_a_draw():
 
 
 @pytest.mark.parametrize("noise", [(None, 1), (1, None), (None, None), (1, 1), [None, 1]])
-def test_what_is_drawn_together_is_dropped_together(noise):
+def test_elements_that_share_a_draw_are_dropped_together(noise):
     x = np.ones((30, 20), "float32")
     layer = Dropout(0.5, noise_shape=noise, seed=1)
     y = layer(x, training=True).numpy()
@@ -304,7 +306,7 @@ def test_what_is_drawn_together_is_dropped_together(noise):
     assert layer.get_config()["noise_shape"] == tuple(noise)
 
 
-def test_the_gradient_passes_where_the_input_did():
+def test_gradients_pass_exactly_where_inputs_pass():
     x = tn.tensor(np.ones((5, 5), "float32"), requires_grad=True)
     y = Dropout(0.4, seed=2)(x, training=True)
     y.sum().backward()
@@ -317,7 +319,7 @@ def dropping() -> tn.Model:
     return tn.Sequential(stack)
 
 
-def test_compiled_steps_draw_what_eager_ones_draw_step_by_step():
+def test_compiled_steps_draw_the_same_masks_as_eager_steps():
     x, y = normal(0, 20, 3), normal(1, 20, 1)
     found = []
     for eager in (True, False):
@@ -333,21 +335,21 @@ def test_compiled_steps_draw_what_eager_ones_draw_step_by_step():
     assert_all_same(*found)
 
 
-def test_a_function_that_is_compiled_by_itself_cannot_draw_and_says_so():
+def test_jit_refuses_a_layer_that_draws():
     layer = Dropout(0.5)
     with refused(TypeError, "assign", "seed_generator"):
         tn.jit(lambda x: layer(x, training=True))(np.ones((2, 2)))
     assert_same(tn.jit(lambda x: layer(x))(np.ones((2, 2))), np.ones((2, 2)))
 
 
-def test_a_seed_makes_the_run_and_its_absence_takes_one_from_python():
+def test_a_seed_fixes_the_draws_and_no_seed_takes_one_from_python():
     tn.utils.set_random_seed(9)
     first = Dropout(0.5).seed_generator.state.numpy()
     tn.utils.set_random_seed(9)
     assert first.tolist() == [tn.random.draw_seed(), 0]
 
 
-def test_bits_of_a_generator_can_be_used_in_a_layer_of_ones_own():
+def test_a_users_layer_can_draw_bits_from_a_seed_generator():
     class Noise(layers.Layer):
         def __init__(self) -> None:
             super().__init__()

@@ -1,4 +1,4 @@
-"""Losses against their formulas: values, gradients, edges, classes that are ignored, and names."""
+"""Losses against their formulas: values, gradients, limits, ignored classes, and names."""
 
 import inspect
 import warnings
@@ -18,7 +18,7 @@ from tinynet.losses.lookup import resolve
 SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple)
 
 
-# -- of errors ------------------------------------------------------------------------------------
+# -- losses of errors ------------------------------------------------------------------------------
 
 FORMULAS = {
     "mean_absolute_percentage_error": lambda t, p: 100 * abs(t - p) / np.maximum(abs(t), 1e-7),
@@ -33,7 +33,7 @@ every_formula = pytest.mark.parametrize("name", FORMULAS)
 
 @every_formula
 @given(SHAPES, SEEDS)
-def test_a_loss_of_errors_is_the_mean_of_its_formula_over_the_last_axis(name, shape, seed):
+def test_an_error_loss_is_the_mean_of_its_formula_over_the_last_axis(name, shape, seed):
     y_true, y_pred = (2 * normal(seed + i, *shape, dtype="float64") for i in range(2))
     found = getattr(losses, name)(y_true, y_pred)
     assert_close(found, FORMULAS[name](y_true, y_pred).mean(-1), 1e-11)
@@ -48,7 +48,7 @@ def test_a_loss_of_errors_is_the_mean_of_its_formula_over_the_last_axis(name, sh
 
 
 @given(st.floats(0.1, 3.0), SEEDS)
-def test_hubers_error_is_smooth_where_its_two_parts_meet(delta, seed):
+def test_huber_is_continuous_with_its_slope_at_delta(delta, seed):
     error = np.array([delta * (1 - 1e-9), delta, delta * (1 + 1e-9)])
     t = leaf(np.stack([error, -error], 1).reshape(-1, 1))
     y = losses.Huber(delta, reduction="sum")(np.zeros((6, 1)), t)
@@ -57,7 +57,7 @@ def test_hubers_error_is_smooth_where_its_two_parts_meet(delta, seed):
     assert_close(t.grad[:, 0], delta * np.array([1, -1, 1, -1, 1, -1]), 1e-8)
 
 
-# -- of probabilities -----------------------------------------------------------------------------
+# -- losses of probabilities -----------------------------------------------------------------------
 
 
 def clipped(p: np.ndarray) -> np.ndarray:
@@ -70,7 +70,7 @@ def softmax(z: np.ndarray, axis: int) -> np.ndarray:
 
 
 @given(SHAPES, st.sampled_from([0.0, 0.2]), SEEDS)
-def test_binary_crossentropy_is_the_mean_surprise(shape, smoothing, seed):
+def test_binary_crossentropy_is_the_mean_negative_log_likelihood(shape, smoothing, seed):
     z, y_true = normal(seed, *shape, dtype="float64"), 1.0 * (normal(seed + 1, *shape) > 0)
     p, t = 1 / (1 + np.exp(-z)), y_true * (1 - smoothing) + smoothing / 2
     expected = -(t * np.log(p) + (1 - t) * np.log(1 - p))
@@ -87,7 +87,9 @@ def test_binary_crossentropy_is_the_mean_surprise(shape, smoothing, seed):
 
 
 @given(st.sampled_from([(1, 2), (4, 3), (2, 3, 4)]), st.sampled_from([0.0, 0.3]), st.data(), SEEDS)
-def test_categorical_crossentropy_is_the_surprise_at_the_class(shape, smoothing, data, seed):
+def test_categorical_crossentropy_is_the_negative_log_likelihood_of_the_target(
+    shape, smoothing, data, seed
+):
     axis = data.draw(st.sampled_from([-1, len(shape) - 1, 1]))
     # Not too far apart: finite differences are inaccurate at tiny probabilities.
     z = np.clip(normal(seed, *shape, dtype="float64"), -1.5, 1.5)
@@ -104,7 +106,9 @@ def test_categorical_crossentropy_is_the_surprise_at_the_class(shape, smoothing,
 
 
 @given(st.sampled_from([(4, 3), (2, 3, 4)]), st.booleans(), st.booleans(), st.data(), SEEDS)
-def test_a_class_by_its_number_is_the_class_one_hot(shape, logits, column, data, seed):
+def test_sparse_crossentropy_of_class_indices_equals_crossentropy_of_one_hot_targets(
+    shape, logits, column, data, seed
+):
     axis = data.draw(st.sampled_from([-1, 1]))
     z = normal(seed, *shape, dtype="float64")
     numbers = np.random.default_rng(seed).integers(0, shape[axis], np.delete(shape, axis))
@@ -120,7 +124,7 @@ def test_a_class_by_its_number_is_the_class_one_hot(shape, logits, column, data,
 
 
 @given(st.sampled_from(REDUCTIONS), st.booleans(), st.sampled_from([-1, 1, 255]), SEEDS)
-def test_classes_that_are_ignored_do_not_count(reduction, weighted, ignored, seed):
+def test_ignored_classes_do_not_count(reduction, weighted, ignored, seed):
     rng = np.random.default_rng(seed)
     z, classes = rng.normal(size=(6, 3)), rng.integers(0, 3, 6)
     y_true = np.where(rng.random(6) < 0.4, ignored, classes)
@@ -146,7 +150,7 @@ def test_classes_that_are_ignored_do_not_count(reduction, weighted, ignored, see
     assert t.grad[counted].all()
 
 
-# In float32 1 - 1e-7 is 1 - 2 ** -23, so that the two ends differ: arithmetic, and Keras.
+# In float32 1 - 1e-7 is 1 - 2 ** -23, so the two limits differ, as in Keras.
 ENDS = {
     "sure and right": ([1.0], [1.0], 2.0**-23),
     "sure and wrong": ([0.0], [1.0], 23 * np.log(2)),
@@ -156,7 +160,7 @@ ENDS = {
 
 
 @over(ENDS, "case")
-def test_probabilities_are_kept_away_from_their_ends_where_the_slope_is_0(case):
+def test_probabilities_are_clipped_and_their_slope_is_0_outside_of_the_limits(case):
     y_true, y_pred, expected = case
     t = leaf(y_pred)
     y = losses.binary_crossentropy(y_true, t)
@@ -165,7 +169,7 @@ def test_probabilities_are_kept_away_from_their_ends_where_the_slope_is_0(case):
     assert t.grad.tolist() == [0.0]
 
 
-def test_logits_may_be_large_without_a_word_and_small_losses_are_not_lost():
+def test_large_logits_give_no_warning_and_small_losses_keep_their_digits():
     z = np.array([[-1000.0], [-20.0], [20.0], [1000.0]], "float32")
     with np.errstate(over="raise", divide="raise", invalid="raise"):
         for y_true, expected in (
@@ -182,20 +186,20 @@ def test_logits_may_be_large_without_a_word_and_small_losses_are_not_lost():
         assert_close(found, [1000, 20, 0, 0], 1e-6, 1e-8)
 
 
-def test_a_softmax_of_one_class_is_warned_of():
+def test_categorical_crossentropy_of_one_class_warns():
     with pytest.warns(SyntaxWarning, match=r"\(2, 1\).*binary_crossentropy"):
         losses.categorical_crossentropy(np.ones((2, 1)), np.ones((2, 1)))
 
 
 @pytest.mark.parametrize("name", ["binary_crossentropy", "categorical_crossentropy"])
-def test_targets_and_probabilities_of_other_shapes_are_refused(name):
+def test_targets_and_predictions_of_different_shapes_are_refused(name):
     for loss in (losses.get(name), resolve(name, (), ())):
         with refused(ValueError, "(4, 2)", "(4, 3)"):
             loss(np.ones((4, 2)), np.ones((4, 3)))
 
 
 @pytest.mark.parametrize("shape", [(3,), (4, 2), (4, 3), (4, 2, 1)])
-def test_targets_that_are_no_class_per_sample_are_refused(shape):
+def test_sparse_targets_must_have_one_class_per_sample(shape):
     for loss in (
         losses.sparse_categorical_crossentropy,
         losses.SparseCategoricalCrossentropy(),
@@ -205,7 +209,7 @@ def test_targets_that_are_no_class_per_sample_are_refused(shape):
             loss(np.zeros(shape, int), np.ones((4, 3)))
 
 
-# -- names ----------------------------------------------------------------------------------------
+# -- names -----------------------------------------------------------------------------------------
 
 SPELLINGS = {
     "mean_absolute_percentage_error": ["mape", "MAPE"],
@@ -219,7 +223,7 @@ SPELLINGS = {
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
-def test_a_loss_goes_by_the_name_of_its_function_and_of_its_class(name):
+def test_a_loss_is_found_by_its_functions_names_and_its_class_name(name):
     for spelling in (name, *SPELLINGS[name]):
         assert losses.get(spelling) is getattr(losses, name)
         assert resolve(spelling, (2, 2), (2, 2)).name == spelling
@@ -246,13 +250,13 @@ def test_a_loss_goes_by_the_name_of_its_function_and_of_its_class(name):
         (None, (8, 3), "sparse_categorical"),
     ],
 )
-def test_crossentropy_is_chosen_by_the_shapes(identifier, target, output, kind):
+def test_the_kind_of_crossentropy_follows_from_the_shapes(identifier, target, output, kind):
     found = resolve(identifier, target, output)
     assert found.function is getattr(losses, f"{kind}_crossentropy")
     assert found.name == identifier
 
 
-def test_no_loss_is_none_and_a_function_is_its_own_loss():
+def test_none_is_no_loss_and_a_users_function_becomes_a_loss():
     def mine(y_true: Any, y_pred: Any) -> Any:
         return abs(y_true - y_pred)
 
@@ -265,7 +269,7 @@ def test_no_loss_is_none_and_a_function_is_its_own_loss():
 
 
 @given(st.sampled_from(sorted(SPELLINGS)), SEEDS)
-def test_compiled_a_loss_and_its_gradient_are_the_same(name, seed):
+def test_a_compiled_loss_and_its_gradient_equal_the_eager_ones(name, seed):
     y_pred = abs(normal(seed, 5, 3))
     y_true = np.arange(5) % 3 if name.startswith("sparse") else abs(normal(seed + 1, 5, 3))
 

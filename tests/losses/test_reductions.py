@@ -14,7 +14,7 @@ from tinynet import losses, ops
 from tinynet.layers import Dense, Input
 from tinynet.losses import base
 
-# What a loss is per sample, and its slope in the predictions, as functions of their error.
+# The loss per sample and its derivative by the predictions, as functions of the error.
 FORMULAS: dict[
     str, tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]
 ] = {
@@ -30,7 +30,7 @@ SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple)
 
 @st.composite
 def pairs(draw: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Draw targets and predictions of one shape, equal here and there."""
+    """Draw targets and predictions of one shape, with some equal elements."""
     shape, seed = draw(SHAPES), draw(SEEDS)
     y_true, y_pred = (normal(seed + i, *shape, dtype="float64") for i in range(2))
     return y_true, np.where(normal(seed + 2, *shape) > 1, y_true, y_pred)
@@ -38,13 +38,13 @@ def pairs(draw: Any) -> tuple[np.ndarray, np.ndarray]:
 
 @st.composite
 def weights_for(draw: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Draw weights for values of `shape`: one each, or one for several."""
+    """Draw weights that broadcast to values of `shape`."""
     lengths = [draw(st.sampled_from([n, n, 1])) for n in shape]
     weight = abs(normal(draw(SEEDS), *lengths, dtype="float64"))
     return weight * draw(st.sampled_from([0, 1, 1, 1]))
 
 
-# -- values ---------------------------------------------------------------------------------------
+# -- values ----------------------------------------------------------------------------------------
 
 
 @given(KINDS, pairs())
@@ -76,7 +76,7 @@ REDUCTIONS = st.sampled_from(base.REDUCTIONS)
 
 
 @given(KINDS, pairs(), REDUCTIONS, st.data())
-def test_a_loss_object_weighs_and_reduces_those_values(kind, pair, reduction, data):
+def test_a_loss_object_weights_and_reduces_the_values_of_its_function(kind, pair, reduction, data):
     y_true, y_pred = pair
     values = FORMULAS[kind][0](y_pred - y_true).mean(-1)
     loss = getattr(losses, kind)(reduction)
@@ -91,7 +91,7 @@ def test_a_loss_object_weighs_and_reduces_those_values(kind, pair, reduction, da
 
 
 @given(KINDS, st.integers(1, 4), REDUCTIONS, st.booleans(), SEEDS)
-def test_a_column_stands_beside_a_row_sample_by_sample(kind, n, reduction, weighted, seed):
+def test_a_column_and_a_row_pair_sample_with_sample(kind, n, reduction, weighted, seed):
     y_true, y_pred = (normal(seed + i, n, dtype="float64") for i in range(2))
     weight = abs(normal(seed + 2, n, dtype="float64")) if weighted else None
     value, loss = FORMULAS[kind][0](y_pred - y_true), getattr(losses, kind)(reduction)
@@ -105,7 +105,7 @@ def test_a_column_stands_beside_a_row_sample_by_sample(kind, n, reduction, weigh
 
 
 @given(KINDS, SHAPES.filter(lambda shape: len(shape) > 1), SEEDS)
-def test_a_last_axis_of_one_that_the_other_lacks_is_left_out(kind, shape, seed):
+def test_a_last_axis_of_length_1_is_removed_if_the_other_array_lacks_it(kind, shape, seed):
     y_true, y_pred = (normal(seed + i, *shape, dtype="float64") for i in range(2))
     values = FORMULAS[kind][0](y_pred - y_true).mean(-1)
     for pair in ((y_true[..., None], y_pred), (y_true, y_pred[..., None])):
@@ -113,7 +113,7 @@ def test_a_last_axis_of_one_that_the_other_lacks_is_left_out(kind, shape, seed):
 
 
 @pytest.mark.parametrize("kind", sorted(FORMULAS))
-def test_shapes_that_do_not_fit_are_refused_and_not_broadcast(kind):
+def test_mismatched_shapes_are_refused_and_not_broadcast(kind):
     loss = getattr(losses, kind)()
     for a, b in [
         ((4, 1), (4, 3)),
@@ -157,7 +157,7 @@ def test_gradients_of_a_weighted_loss_reach_the_predictions(kind, reduction, see
     assert_close(t.grad, slope / share.get(reduction, 1))
 
 
-# -- losses of one's own --------------------------------------------------------------------------
+# -- users' losses ---------------------------------------------------------------------------------
 
 
 class Quantile(losses.Loss):
@@ -173,7 +173,7 @@ class Quantile(losses.Loss):
 
 
 @given(st.floats(0.1, 0.9), pairs(), REDUCTIONS, st.data())
-def test_a_loss_that_a_user_wrote_is_weighed_and_reduced_like_ours(q, pair, reduction, data):
+def test_a_users_loss_is_weighted_and_reduced_like_a_built_in_loss(q, pair, reduction, data):
     y_true, y_pred = pair
     error = y_true - y_pred
     values = np.maximum(q * error, (q - 1) * error).mean(-1)
@@ -213,10 +213,10 @@ OF_A_USER: dict[str, tuple[Any, Callable[[np.ndarray], Any]]] = {
 @over(OF_A_USER, "case")
 @pytest.mark.parametrize("eager", [True, False])
 @pytest.mark.parametrize("flat", [True, False])
-def test_a_model_trains_on_a_loss_that_a_user_gives(case, eager, flat):
+def test_a_model_trains_on_a_users_loss(case, eager, flat):
     loss, expected = case
     if flat and isinstance(loss, Quantile):
-        return  # a subclass sees targets as they are, and (8,) beside (8, 1) is its own affair
+        return  # a subclass gets the targets as they are and must align (8,) and (8, 1) itself
     model = network(loss=loss, run_eagerly=eager)
     model.compile(tn.optimizers.SGD(0.01), loss, run_eagerly=eager)
     value = expected(error_of(model))
@@ -227,18 +227,18 @@ def test_a_model_trains_on_a_loss_that_a_user_gives(case, eager, flat):
     assert history[-1] < history[0]
 
 
-def test_a_loss_that_is_not_defined_says_so():
+def test_a_loss_without_a_call_raises_not_implemented():
     with pytest.raises(NotImplementedError, match="Loss must define call"):
         losses.Loss()(Y, Y)
     with refused(ValueError, "reduction", "average"):
         losses.MeanSquaredError("average")
 
 
-# -- names and configs ----------------------------------------------------------------------------
+# -- names and configs -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", sorted(FORMULAS))
-def test_a_loss_has_its_names_and_is_found_by_them(kind):
+def test_a_loss_is_found_by_all_of_its_names(kind):
     snake = NAMES[kind]
     function = getattr(losses, snake)
     assert losses.get(snake) is losses.get(function) is function
@@ -254,6 +254,6 @@ def test_a_loss_has_its_names_and_is_found_by_them(kind):
 
 
 @pytest.mark.parametrize("wrong", ["nope", "", "Mse", "rmse", 3, ["mse"], {"class_name": "nope"}])
-def test_a_name_that_is_not_known_is_refused(wrong):
+def test_an_unknown_name_is_refused(wrong):
     with refused(ValueError, "loss", str(wrong)):
         losses.get(wrong)

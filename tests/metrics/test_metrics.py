@@ -1,4 +1,4 @@
-"""Metrics against NumPy: means over all samples, weights, classes, R2, names and the record."""
+"""Metrics against NumPy: means over all samples, weights, classes, R2, names, compiled updates."""
 
 import copy
 import pickle
@@ -20,12 +20,12 @@ WIDTH = 3
 
 
 def numbers(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return targets and predictions that are any numbers."""
+    """Return random targets and predictions."""
     return normal(seed, n, WIDTH, dtype="float64"), normal(seed + 1, n, WIDTH, dtype="float64")
 
 
 def scores(seed: int, n: int) -> np.ndarray:
-    """Return scores of classes, equal here and there, and now and then exactly 0.5."""
+    """Return scores of classes, with ties, and with some scores of exactly 0.5."""
     return np.random.default_rng(seed).integers(0, 5, (n, WIDTH)) / 4
 
 
@@ -47,11 +47,11 @@ def yes_and_no(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def rank(y: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Return how many scores are above that of the true class."""
+    """Return the number of scores above the score of the true class."""
     return np.sum(p > np.take_along_axis(p, y[:, None], 1), 1)
 
 
-# What a metric is of each sample: its class, options, its samples, and a formula.
+# Metrics that are means over samples: class, options, samples, and the formula per sample.
 PER_SAMPLE: dict[str, tuple[str, dict[str, Any], Any, Any]] = {
     "mse": ("MeanSquaredError", {}, numbers, lambda y, p: ((y - p) ** 2).mean(1)),
     "mae": ("MeanAbsoluteError", {}, numbers, lambda y, p: abs(y - p).mean(1)),
@@ -87,7 +87,7 @@ def batches(sizes: list[int]) -> list[np.ndarray]:
     return np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
 
 
-# -- values ---------------------------------------------------------------------------------------
+# -- values ----------------------------------------------------------------------------------------
 
 
 @given(CASES, SIZES, st.booleans(), SEEDS)
@@ -116,7 +116,7 @@ def test_targets_and_weights_may_be_columns_or_rows(case, n, seed):
     weight = 0.5 + np.arange(n)
     expected = (formula(y_true, y_pred) * weight).sum() / weight.sum()
     if y_true.ndim > 1 and kind not in ("CategoricalAccuracy", "TopKCategoricalAccuracy"):
-        y_true, y_pred = y_true[:, 0], y_pred[:, :1]  # numbers one by one
+        y_true, y_pred = y_true[:, 0], y_pred[:, :1]  # one number per sample
         expected = (formula(y_true[:, None], y_pred) * weight).sum() / weight.sum()
     for y in (y_true, y_true[:, None]) if y_true.ndim == 1 else (y_true,):
         for w in (weight, weight[:, None]):
@@ -124,7 +124,7 @@ def test_targets_and_weights_may_be_columns_or_rows(case, n, seed):
 
 
 @given(st.lists(st.tuples(st.floats(-9, 9), st.floats(0, 9)), min_size=1, max_size=6))
-def test_a_mean_and_a_sum_are_those_of_all_numbers_they_were_given(pairs):
+def test_mean_and_sum_cover_all_values_of_all_updates(pairs):
     mean, total = metrics.Mean(dtype="float64"), metrics.Sum(dtype="float64")
     for value, weight in pairs:
         for metric in (mean, total):
@@ -136,7 +136,7 @@ def test_a_mean_and_a_sum_are_those_of_all_numbers_they_were_given(pairs):
     assert mean.dtype == mean.result().dtype == "float64"
 
 
-def test_a_sum_adds_up_what_each_sample_has_and_a_mean_averages_it():
+def test_sum_adds_and_mean_averages_the_values_within_each_sample():
     values = np.arange(6.0).reshape(3, 2)
     assert float(metrics.Sum()(values)) == 15.0
     assert float(metrics.Mean()(values)) == 2.5
@@ -146,7 +146,7 @@ def test_a_sum_adds_up_what_each_sample_has_and_a_mean_averages_it():
 
 
 @given(SIZES, st.booleans(), SEEDS)
-def test_the_root_is_taken_of_the_mean_over_all_samples(sizes, weighted, seed):
+def test_root_mean_squared_error_takes_the_root_of_the_mean_over_all_samples(sizes, weighted, seed):
     metric, n = metrics.RootMeanSquaredError(dtype="float64"), sum(sizes)
     y_true, y_pred = numbers(seed, n)
     weight = abs(normal(seed + 2, n, dtype="float64")) if weighted else np.ones(n)
@@ -160,7 +160,7 @@ AGGREGATIONS = st.sampled_from([None, "uniform_average", "variance_weighted_aver
 
 
 @given(AGGREGATIONS, st.integers(0, 2), st.lists(st.integers(2, 4), min_size=2, max_size=4), SEEDS)
-def test_r2_is_one_minus_the_share_of_the_variance_that_is_left(aggregation, p, sizes, seed):
+def test_r2_is_one_minus_the_unexplained_share_of_the_variance(aggregation, p, sizes, seed):
     metric, n = metrics.R2Score(aggregation, p, dtype="float64"), sum(sizes)
     y_true, y_pred = numbers(seed, n)
     weight = abs(normal(seed + 2, n, dtype="float64"))
@@ -172,12 +172,12 @@ def test_r2_is_one_minus_the_share_of_the_variance_that_is_left(aggregation, p, 
     if aggregation:
         shares = variance if aggregation.startswith("variance") else np.ones(WIDTH)
         score = (score * shares).sum() / shares.sum()
-    many = n * WIDTH  # what Keras takes for the number of samples
+    many = n * WIDTH  # the number of samples, as Keras counts
     adjusted = 1 - (1 - score) * (many - 1) / (many - p - 1) if p else score
     assert_close(metric.result(), adjusted, 1e-8, 1e-8)
 
 
-def test_r2_of_targets_that_are_all_the_same():
+def test_r2_of_equal_targets_is_0_or_nan():
     same = np.ones((3, 1))
     assert float(metrics.R2Score()(same, same + 1)) == 0.0
     assert np.isnan(float(metrics.R2Score()(same, same)))
@@ -187,7 +187,7 @@ def test_r2_of_targets_that_are_all_the_same():
         assert float(metric.result()) == float(metrics.R2Score()(normal(0, 3, 1), normal(1, 3, 1)))
 
 
-def test_r2_says_what_it_cannot_take():
+def test_r2_refuses_unsuitable_arguments_and_shapes():
     with refused(ValueError, "class_aggregation", "mean"):
         metrics.R2Score("mean")
     with refused(ValueError, "num_regressors", "-1"):
@@ -201,7 +201,7 @@ def test_r2_says_what_it_cannot_take():
 
 
 @pytest.mark.parametrize("case", sorted(PER_SAMPLE))
-def test_targets_that_do_not_fit_are_refused_and_not_broadcast(case):
+def test_mismatched_targets_are_refused_and_not_broadcast(case):
     kind, options, samples, _ = PER_SAMPLE[case]
     y_true, y_pred = samples(0, 4)
     with refused(ValueError, "shape", "4", "3"):
@@ -210,18 +210,18 @@ def test_targets_that_do_not_fit_are_refused_and_not_broadcast(case):
         getattr(metrics, kind)(**options)(y_true, y_pred, np.ones(3))
 
 
-def test_scores_of_one_sample_are_not_those_of_all():
+def test_scores_of_one_sample_do_not_broadcast_to_all_targets():
     for name in ("sparse_categorical_accuracy", "sparse_top_k_categorical_accuracy"):
         with refused(ValueError, "shape", "(3,)", "(1,)"):
             getattr(metrics, name)([0, 1, 0], [[0.5, 0.25]])
 
 
-def test_a_function_of_a_user_sees_targets_and_predictions_of_one_rank():
+def test_a_users_metric_function_gets_targets_and_predictions_of_one_rank():
     for y_true, y_pred in (((0.0, 0.0), ((1.0,), (2.0,))), (((0.0,), (0.0,)), (1.0, 2.0))):
         assert resolve(quartic)(y_true, y_pred) == 8.5  # (1 + 16) / 2
 
 
-def test_the_first_of_equal_scores_counts_and_no_number_is_below_all():
+def test_the_first_of_equal_scores_counts_and_nan_scores_never_count():
     assert metrics.sparse_categorical_accuracy([0, 1], [[0.5, 0.5]] * 2).numpy().tolist() == [1, 0]
     assert metrics.binary_accuracy([0, 0], [0.5, 0.75]).numpy().tolist() == [1, 0]
     top = metrics.sparse_top_k_categorical_accuracy
@@ -231,7 +231,7 @@ def test_the_first_of_equal_scores_counts_and_no_number_is_below_all():
     assert top(np.int8([[127], [1]]), np.eye(300)[[127, 257]], k=1).numpy().tolist() == [1, 0]
 
 
-# -- the record -----------------------------------------------------------------------------------
+# -- compiled updates ------------------------------------------------------------------------------
 
 OBJECTS: dict[str, Any] = {
     **{
@@ -246,7 +246,7 @@ OBJECTS: dict[str, Any] = {
 
 
 @given(st.sampled_from(sorted(OBJECTS)), st.booleans(), SEEDS)
-def test_an_update_is_recorded_and_equals_the_eager_one_bit_for_bit(case, weighted, seed):
+def test_a_compiled_update_equals_the_eager_one_bit_for_bit(case, weighted, seed):
     metric = OBJECTS[case]()
     samples = PER_SAMPLE[case][2] if case in PER_SAMPLE else numbers
     given_ = [np.asarray(a, "float32") for a in samples(seed, 4)][
@@ -274,7 +274,7 @@ def test_an_update_is_recorded_and_equals_the_eager_one_bit_for_bit(case, weight
     assert_all_same(metric.variables, expected)
 
 
-def test_metrics_record_no_gradients():
+def test_metrics_leave_no_tape():
     t = leaf(np.ones((3, 1)))
     for metric in (metrics.MeanSquaredError(), metrics.R2Score(), resolve(scalar)):
         metric.update_state(np.arange(3.0)[:, None], t)
@@ -283,7 +283,7 @@ def test_metrics_record_no_gradients():
 
 
 class Both(metrics.Metric):
-    """A metric made of others and of a variable in a list."""
+    """A metric with other metrics and a variable in a list."""
 
     def __init__(self) -> None:
         super().__init__(name="both")
@@ -299,7 +299,7 @@ class Both(metrics.Metric):
         return self.parts[0].result() + self.parts[1].result() + 0 * self.seen
 
 
-def test_a_metric_made_of_others_holds_and_resets_their_variables():
+def test_a_metric_of_metrics_owns_and_resets_their_variables():
     both = Both()
     assert both.variables == [*both.parts[0].variables, *both.parts[1].variables, both.seen]
     assert float(both(np.zeros(2), np.full(2, 3.0))) == 12.0
@@ -308,11 +308,11 @@ def test_a_metric_made_of_others_holds_and_resets_their_variables():
     assert float(both(np.zeros(2), np.full(2, 2.0))) == 6.0
 
 
-# -- names ----------------------------------------------------------------------------------------
+# -- names -----------------------------------------------------------------------------------------
 
 
 class Largest(metrics.Metric):
-    """The largest error so far, which is no mean of anything."""
+    """The largest error so far: a metric that is not a mean."""
 
     def __init__(self, name: str | None = "largest") -> None:
         super().__init__(name=name)
@@ -340,7 +340,7 @@ X, Y = normal(0, 8, 3), normal(1, 8, 1)
 
 
 @pytest.mark.parametrize("eager", [True, False])
-def test_logs_have_metrics_of_all_kinds_by_their_names(eager):
+def test_logs_contain_metrics_of_all_kinds_by_name(eager):
     mine = tn.metrics.MeanSquaredError(name="mine")
     plain = ["mae", "MAE", "mae", "MeanAbsoluteError", quartic, lambda t, p: quartic(t, p), mine]
     model = tn.Sequential([Input((3,)), Dense(1, dtype="float64")])
@@ -389,7 +389,7 @@ FITS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("kind", FITS)
-def test_logs_of_both_roads_are_the_same_to_the_last_bit(kind):
+def test_eager_and_compiled_logs_are_equal_bit_for_bit(kind):
     y, width, chosen = FITS[kind]
     logs = []
     for eager in (True, False):
@@ -411,12 +411,12 @@ BY_SHAPE = {
 
 
 @pytest.mark.parametrize("kind", BY_SHAPE)
-def test_accuracy_and_crossentropy_are_chosen_by_the_shapes(kind):
+def test_the_kind_of_accuracy_and_crossentropy_follows_from_the_shapes(kind):
     for target, output in BY_SHAPE[kind]:
         for name in ("accuracy", "acc", "Accuracy", "ACC"):
             metric = resolve(name, target, output)
             assert type(metric) is getattr(metrics, f"{kind}Accuracy")
-            assert metric.name == name  # as it was typed
+            assert metric.name == name  # in the spelling of the user
         for name in ("crossentropy", "ce"):
             metric = resolve(name, target, output)
             assert type(metric) is getattr(metrics, f"{kind}Crossentropy")
@@ -424,7 +424,7 @@ def test_accuracy_and_crossentropy_are_chosen_by_the_shapes(kind):
         resolve("acc", None, (8, 1))
 
 
-def test_what_compile_is_given_becomes_a_metric_of_that_name():
+def test_arguments_of_compile_become_metrics_with_these_names():
     for given_, kind, name in [
         ("mse", metrics.MeanSquaredError, "mse"),
         ("MeanSquaredError", metrics.MeanSquaredError, "MeanSquaredError"),
@@ -445,14 +445,14 @@ def test_what_compile_is_given_becomes_a_metric_of_that_name():
 
 
 @pytest.mark.parametrize("wrong", ["nope", "", "Mse", "rmse", 3, ["mse"], {"class_name": "nope"}])
-def test_a_name_that_is_not_known_is_refused(wrong):
+def test_an_unknown_name_is_refused(wrong):
     for look_up in (metrics.get, resolve, metrics.deserialize):
         with refused(ValueError, "metric", str(wrong)):
             look_up(wrong)
 
 
 @pytest.mark.parametrize("case", sorted(OBJECTS))
-def test_a_metric_is_made_again_from_its_config(case):
+def test_a_metric_is_rebuilt_from_its_config(case):
     made = OBJECTS[case]()
     config = made.get_config()
     with tn.saving.custom_object_scope({"quartic": quartic}):
@@ -466,7 +466,7 @@ def test_a_metric_is_made_again_from_its_config(case):
             assert again.get_config() == config
 
 
-def test_a_config_may_name_classes_and_functions_of_a_user():
+def test_a_config_may_name_a_users_classes_and_functions():
     config = {"class_name": "Largest", "config": {"name": "mine"}}
     assert metrics.deserialize(config, {"Largest": Largest}).name == "mine"
     config = metrics.serialize(metrics.MeanMetricWrapper(quartic, "mine"))
@@ -477,7 +477,7 @@ def test_a_config_may_name_classes_and_functions_of_a_user():
         metrics.serialize(metrics.MeanMetricWrapper(lambda t, p: t - p))
 
 
-def test_metrics_know_whether_more_is_better():
+def test_metrics_know_whether_larger_is_better():
     up = {"Accuracy", "R2Score", "BinaryAccuracy", "TopKCategoricalAccuracy"}
     down = {"MeanSquaredError", "RootMeanSquaredError", "BinaryCrossentropy"}
     for name in up | down:
@@ -486,7 +486,7 @@ def test_metrics_know_whether_more_is_better():
     assert resolve(losses.MeanAbsoluteError())._direction == "down"
 
 
-def test_a_metric_that_is_not_defined_says_so():
+def test_a_metric_without_its_methods_raises_not_implemented():
     for method in ("update_state", "result", "reset_state"):
         with pytest.raises(NotImplementedError, match=f"Metric must define {method}"):
             getattr(metrics.Metric(), method)()

@@ -1,11 +1,13 @@
-"""Models: graphs of layers against plain NumPy, stacks, subclasses, models within models."""
+"""Models: graphs of layers against plain NumPy, Sequential, subclasses, nested models."""
 
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from helpers import assert_close, assert_same, normal, refused
+from helpers import assert_all_same, assert_close, assert_same, normal, refused
 from hypothesis import given, settings, strategies as st
 from strategies import SEEDS
 
@@ -28,7 +30,7 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 class Merge(Layer):
-    """The first of its inputs, times a weight, plus the others."""
+    """The sum of its inputs, the first of which is multiplied by a weight."""
 
     def build(self, input_shape: Any) -> None:
         self.gate = self.add_weight(input_shape[0][-1:], "ones", name="gate")
@@ -43,7 +45,7 @@ def dense(layer: Dense, x: np.ndarray) -> np.ndarray:
 
 
 class Graph(NamedTuple):
-    """A drawn graph: each step leads a tensor through a layer, or merges several.
+    """A random graph: each step calls a layer on one tensor, or merges several tensors.
 
     Tensors are numbered, inputs first. Layers of the pool may be used often or never.
     """
@@ -54,7 +56,7 @@ class Graph(NamedTuple):
     outputs: list[int]
 
     def build(self, seed: int, shared: bool = True) -> tuple[tn.Model, list[Layer]]:
-        """Return the model and the layer of each step; not `shared`, each has one of its own."""
+        """Return the model and the layer of each step; without `shared`, each step has its own."""
         pool = [Dense(WIDTH, dtype="float64", **options) for options in self.pool]
         tensors: list[Any] = [Input((WIDTH,)) for _ in range(self.inputs)]
         layers: list[Layer] = []
@@ -83,7 +85,7 @@ class Graph(NamedTuple):
         return [tensors[i] for i in self.outputs]
 
     def used(self, layers: list[Layer]) -> list[Layer]:
-        """Return the layers on the way from inputs to outputs, each once."""
+        """Return the layers on a path from the inputs to the outputs, each once."""
         needed, found = set(self.outputs), []
         for i in reversed(range(len(layers))):
             if self.inputs + i in needed:
@@ -152,7 +154,7 @@ def test_the_gradient_of_a_shared_layer_is_the_sum_over_its_uses(graph, seed):
             assert_close(weight.grad, total, 1e-10, 1e-10)
 
 
-def test_a_layer_comes_before_those_that_need_it_and_no_two_have_one_name():
+def test_layers_are_in_order_of_their_calls_and_have_unique_names():
     x = Input((3,), name="x")
     a, b = Dense(3, name="a"), Dense(3, name="b")
     model = tn.Model(x, Merge(name="merge")([b(a(x)), x]), name="mine")
@@ -166,7 +168,7 @@ def test_a_layer_comes_before_those_that_need_it_and_no_two_have_one_name():
         tn.Model(x, Dense(1, name="a")(a(x)))
 
 
-def test_a_graph_leads_from_its_inputs_to_its_outputs():
+def test_a_graph_with_outputs_not_connected_to_its_inputs_is_refused():
     x, other = Input((3,)), Input((3,), name="other")
     y = Merge()([x, other])
     with refused(ValueError, "not connected", "other"):
@@ -187,7 +189,7 @@ def test_a_model_may_begin_in_the_middle_of_another():
     assert (first.count_params(), last.count_params(), whole.count_params()) == (8, 3, 11)
 
 
-def test_a_placeholder_has_a_shape_but_no_numbers():
+def test_a_placeholder_has_a_shape_and_refuses_arithmetic():
     x = Input((3,), batch_size=4, dtype="float64", name="x")
     assert (x.shape, x.dtype, x.ndim) == ((4, 3), "float64", 2)
     assert all(word in repr(x) for word in ("KerasTensor", "(4, 3)", "float64"))
@@ -227,7 +229,7 @@ def test_inputs_and_outputs_keep_the_structure_they_were_declared_in():
         model({"a": X, "right": X})
 
 
-def test_inputs_by_the_names_of_their_layers_may_come_in_any_order():
+def test_inputs_in_a_dict_are_matched_by_the_names_of_input_layers():
     a, b = Input((3,), name="a"), Input((3,), name="b")
     model = tn.Model([b, a], Merge()([b, a]))
     model.weights[0].assign([10.0, 10.0, 10.0])
@@ -241,7 +243,7 @@ def test_inputs_by_the_names_of_their_layers_may_come_in_any_order():
 
 
 @pytest.mark.parametrize("sequential", [True, False])
-def test_inputs_are_given_the_rank_that_was_declared(sequential):
+def test_inputs_are_reshaped_to_the_declared_rank(sequential):
     x = Input((1,))
     layer = Dense(2)
     model = tn.Sequential([x, layer]) if sequential else tn.Model(x, layer(x))
@@ -259,17 +261,40 @@ def test_inputs_are_given_the_rank_that_was_declared(sequential):
         model(X)
 
 
-def test_an_input_that_another_layer_declares_is_checked_by_it():
+def test_inputs_of_a_wrong_shape_are_refused_by_the_first_layer():
     model = tn.Sequential([Input((3,)), Dense(1)])
     with refused(ValueError, "value 3", "(6, 2)"):
         model(X[:, :2])
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_a_copied_model_has_the_graph_of_the_original(copied):
+    x, shared = Input((3,), name="x"), Dense(3, "tanh", name="shared")
+    model = tn.Model(x, [shared(shared(x)), Dense(2, name="last")(x)])
+    twin = copied(model)
+    assert twin.to_json() == model.to_json()
+    assert_all_same(twin(X), model(X))
+    assert len(twin.graph.calls) == 3
+    for ours, theirs in zip(twin.graph.calls, model.graph.calls, strict=True):
+        assert ours is not theirs
+        assert all(y.call is ours for y in ours.outputs)
+
+
+def test_setting_the_attribute_graph_raises():
+    class Mine(tn.Model):
+        def __init__(self):
+            super().__init__()
+            self.graph = Dense(1)
+
+    with pytest.raises(AttributeError, match="graph"):
+        Mine()
 
 
 # -- models as layers -----------------------------------------------------------------------------
 
 
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=4), SEEDS)
-def test_a_model_of_models_computes_what_its_layers_do_one_by_one(sizes, seed):
+def test_a_model_of_models_equals_its_layers_called_one_by_one(sizes, seed):
     layers = [Dense(2, "tanh", dtype="float64") for _ in range(sum(sizes))]
     inner, rest = [], list(layers)
     for n, size in enumerate(sizes):
@@ -296,7 +321,7 @@ def test_a_model_of_models_computes_what_its_layers_do_one_by_one(sizes, seed):
 
 
 @given(st.lists(st.integers(1, 3) | st.none(), max_size=8), st.booleans())
-def test_a_stack_is_what_was_added_less_what_was_removed(plan, declared):
+def test_a_sequential_model_has_the_layers_that_were_added_and_not_removed(plan, declared):
     model = tn.Sequential([Input((3,))] if declared else None)
     kept: list[Layer] = []
     for units in plan:
@@ -322,7 +347,7 @@ def test_a_stack_is_what_was_added_less_what_was_removed(plan, declared):
     assert model.output_shape[1:] == (kept[-1].units,)
 
 
-def test_a_stack_that_refuses_a_layer_stays_as_it_was():
+def test_a_sequential_model_that_refuses_a_layer_stays_unchanged():
     model = tn.Sequential([Input((3,)), Dense(2, name="first")])
     misfit = Dense(2, name="misfit")
     misfit.build((None, 7))
@@ -346,13 +371,13 @@ def test_a_stack_that_refuses_a_layer_stays_as_it_was():
     assert model.output_shape == (None, 1)
 
 
-def test_layers_of_a_stack_have_names_of_their_own():
+def test_layers_of_a_sequential_model_have_unique_names():
     for entrance in ([], [Input((3,))]):
         with refused(ValueError, "'same'", "unique"):
             tn.Sequential([*entrance, Dense(2, name="same"), Dense(2, name="same")])
 
 
-def test_a_stack_without_an_input_waits_for_data_or_a_shape():
+def test_a_sequential_model_without_an_input_is_built_by_data_or_a_shape():
     for see in (lambda m: m(X), lambda m: m.predict(X, verbose=0), lambda m: m.build((None, 3))):
         model = tn.Sequential([Dense(2), Dense(1)])
         assert not model.built
@@ -368,7 +393,7 @@ def test_a_stack_without_an_input_waits_for_data_or_a_shape():
             model.build((None, 4))
 
 
-def test_the_old_way_to_declare_an_input_works_and_says_that_it_is_old():
+def test_input_shape_and_input_dim_declare_the_input_and_warn():
     for option in (
         {"input_shape": (3,)},
         {"input_shape": [3]},
@@ -384,7 +409,7 @@ def test_the_old_way_to_declare_an_input_works_and_says_that_it_is_old():
         Dense(1, input_shape=(3,), input_dim=3)
 
 
-def test_layers_of_a_stack_cannot_be_put_there_behind_its_back():
+def test_the_list_of_layers_of_a_sequential_model_cannot_be_changed_from_outside():
     model = tn.Sequential([Input((3,)), Dense(2)])
     with pytest.raises(AttributeError):
         model.layers = []
@@ -396,7 +421,7 @@ def test_layers_of_a_stack_cannot_be_put_there_behind_its_back():
 
 
 class Residual(tn.Model):
-    """A model whose call says what it computes; built by its first call."""
+    """A subclassed model, which is built by its first call."""
 
     def __init__(self, depth: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -410,7 +435,7 @@ class Residual(tn.Model):
 
 
 @given(st.integers(0, 3))
-def test_a_subclass_computes_its_call_and_trains(depth):
+def test_a_subclassed_model_computes_its_call_and_trains(depth):
     model = Residual(depth, name="mine")
     assert (model.name, model.weights, model.built) == ("mine", [], False)
     expected = X
@@ -429,7 +454,7 @@ def test_a_subclass_computes_its_call_and_trains(depth):
     assert losses[0] > 2 * losses[-1]
 
 
-def test_a_subclass_trains_without_having_been_called():
+def test_a_subclassed_model_trains_without_a_call_before():
     model = Residual(2)
     model.compile("adam", "mse")
     model.fit(X, X[:, :1], verbose=0)
@@ -484,7 +509,7 @@ def text_of(model: tn.Model, **options: Any) -> str:
     return text
 
 
-def test_a_summary_is_the_table_of_keras(capsys, monkeypatch):
+def test_a_summary_is_the_table_that_keras_prints(capsys, monkeypatch):
     tn.utils.clear_session()
     model = tn.Sequential([Input((2,)), Dense(3), Dense(1)], name="mine")
     assert text_of(model, line_length=76).rstrip() == WRITTEN.rstrip()
@@ -494,7 +519,7 @@ def test_a_summary_is_the_table_of_keras(capsys, monkeypatch):
 
 
 @given(st.lists(st.sampled_from([1, 3, 40, 500]), min_size=1, max_size=4), st.integers(70, 120))
-def test_a_summary_has_a_row_per_layer_and_counts_all_weights(units, length):
+def test_a_summary_has_one_row_per_layer_and_counts_all_weights(units, length):
     model = tn.Sequential([Input((7,)), *map(Dense, units)])
     model.layers[0].trainable = False
     counts = [layer.count_params() for layer in model.layers]
@@ -510,7 +535,7 @@ def test_a_summary_has_a_row_per_layer_and_counts_all_weights(units, length):
         assert line.split(": ")[1] == f"{count:,} ({shown})"
 
 
-def test_a_summary_knows_what_is_not_built_and_counts_the_optimizers_state():
+def test_a_summary_marks_unbuilt_layers_and_counts_the_optimizers_state():
     model = tn.Sequential([Dense(3), Dense(1)])
     text = text_of(model, line_length=76)
     assert text.count("0 (unbuilt)") == text.count(" ? ") == 2

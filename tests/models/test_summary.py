@@ -1,4 +1,4 @@
-"""Summaries of parts and of graphs, and what is refused; beside Keras in tests/keras."""
+"""Summaries of graphs and of ranges of layers; compared with Keras in tests/keras."""
 
 from typing import Any
 
@@ -23,12 +23,12 @@ def text_of(model: tn.Model, **options: Any) -> str:
 
 
 def cells(text: str) -> list[list[str]]:
-    """Return the table without its header, cell by cell, of a summary whose rows are one line."""
+    """Return the cells of a summary's rows, each of which is one line, without the header."""
     rows = [line.strip("│").split("│") for line in text.splitlines() if line.startswith("│")]
     return [[cell.strip() for cell in row] for row in rows]
 
 
-def test_a_graph_tells_what_each_layer_is_called_on():
+def test_the_summary_of_a_graph_names_the_inputs_of_each_layer():
     assert cells(text_of(fork(), line_length=120, show_trainable=True)) == [
         ["x (InputLayer)", "(None, 2)", "0", "-", "-"],
         ["a (Dense)", "(None, 3)", "9", "x[0][0]", "Y"],
@@ -37,13 +37,13 @@ def test_a_graph_tells_what_each_layer_is_called_on():
     ]
 
 
-def test_a_part_is_listed_in_whatever_order_its_ends_are_named():
+def test_the_ends_of_a_layer_range_may_be_in_any_order():
     for ends in (["a", "left"], ["left", "a"], ("^a$", "le.*")):
         names = [row[0] for row in cells(text_of(fork(), line_length=120, layer_range=ends))]
         assert names == ["a (Dense)", "left (Dense)"]
 
 
-def test_a_line_is_as_long_as_it_is_asked_to_be_even_where_the_terminal_is_narrow(monkeypatch):
+def test_line_length_overrides_the_width_of_the_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     lines = text_of(fork(), line_length=100).splitlines()
     assert {len(line) for line in lines if line.startswith("├")} == {100}
@@ -62,12 +62,12 @@ MISTAKES = {
 @pytest.mark.parametrize(
     ("options", "words"), [(o, w) for o, *w in MISTAKES.values()], ids=MISTAKES
 )
-def test_what_cannot_be_listed_is_refused(options, words):
+def test_invalid_arguments_of_summary_are_refused(options, words):
     with refused(ValueError, *words):
         text_of(fork(), **options)
 
 
-def test_memory_is_told_in_units_of_1024():
+def test_memory_is_shown_in_units_of_1024():
     found = [size(1, n).split("(")[1] for n in (1023, 1024, 5 * 2**20, 2**30, 2**40, 2**50)]
     expected = ["1023.00 B)", "1.00 KB)", "5.00 MB)", "1.00 GB)", "1.00 TB)", "1.00 PB)"]
     assert found == expected

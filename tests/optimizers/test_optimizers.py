@@ -1,4 +1,4 @@
-"""Optimizers against their formulas in NumPy, the order of what a step does, and their state."""
+"""Optimizers against their formulas in NumPy, the order of operations in a step, and state."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -28,10 +28,10 @@ def gradients_of(seed: int, dtype: str = "float64") -> list[np.ndarray]:
     return [normal(seed + 50 + i, *shape, dtype=dtype) for i, shape in enumerate(SHAPES)]
 
 
-# -- the formulas ---------------------------------------------------------------------------------
+# -- the formulas ----------------------------------------------------------------------------------
 
-# Learning rates, momenta and betas are few bits long, so that rounding them to float32, or their
-# small powers, changes nothing: what is left is the formula.
+# Learning rates, momenta and betas have few bits, so that rounding them and their small powers to
+# float32 changes nothing, and only the formula is tested.
 RATES = st.sampled_from([0.5, 0.125, 2.0**-7])
 SHARES = st.sampled_from([0.0, 0.5, 0.75, 0.875])
 SIZES = st.sampled_from([1e-7, 0.01, 0.5])
@@ -82,7 +82,7 @@ def clipped(grads: list[np.ndarray], clip: dict[str, float]) -> list[np.ndarray]
 
 @st.composite
 def optimizers(draw: Any) -> tuple[Callable[..., Optimizer], dict[str, Any], Change]:
-    """Draw an optimizer's class, options for it, and what it does in NumPy."""
+    """Draw an optimizer's class, its options, and its update in NumPy."""
     flag, momentum = draw(st.booleans()), draw(SHARES)
     beta_1, beta_2, epsilon = draw(SHARES), draw(SHARES), draw(SIZES)
     kind = draw(st.sampled_from([SGD, Adam, RMSprop]))
@@ -113,7 +113,7 @@ DECAYS = st.sampled_from([{}, {"weight_decay": 0.25}])
     still=st.booleans(),
     seed=SEEDS,
 )
-def test_a_step_clips_then_decays_then_updates_as_the_formulas_say(
+def test_a_step_clips_then_decays_then_updates_by_the_formulas(
     optimizer, clip, decay, rates, missing, exempt, still, seed
 ):
     kind, options, change = optimizer
@@ -157,7 +157,7 @@ def test_adamw_is_adam_with_weight_decay(amsgrad, beta_1, beta_2, epsilon, clip,
 
 
 @over({"SGD": SGD(), "Adam": Adam(), "AdamW": AdamW(), "RMSprop": RMSprop()}, "made")
-def test_an_optimizer_made_without_options_has_those_of_keras(made):
+def test_default_options_are_those_of_keras(made):
     rate = 0.01 if type(made) is SGD else 0.001
     decay = 0.004 if type(made) is AdamW else None
     own = {
@@ -174,13 +174,11 @@ def test_an_optimizer_made_without_options_has_those_of_keras(made):
         assert config[option] is None
 
 
-# -- grouping, dtypes, state ----------------------------------------------------------------------
+# -- grouping, dtypes, state -----------------------------------------------------------------------
 
 
 @given(optimizers(), CLIPS.filter(lambda c: "global_clipnorm" not in c), DECAYS, SEEDS)
-def test_updating_variables_together_is_updating_each_alone_bit_for_bit(
-    optimizer, clip, decay, seed
-):
+def test_a_joint_update_equals_separate_updates_bit_for_bit(optimizer, clip, decay, seed):
     kind, options, _ = optimizer
     together, apart = variables_of(seed, "float32"), variables_of(seed, "float32")
     one = kind(learning_rate=0.1, **options, **clip, **decay)
@@ -198,7 +196,9 @@ def test_updating_variables_together_is_updating_each_alone_bit_for_bit(
 
 
 @given(optimizers(), CLIPS.filter(lambda c: "global_clipnorm" not in c), DECAYS, SEEDS)
-def test_variables_of_several_dtypes_are_updated_each_in_its_own(optimizer, clip, decay, seed):
+def test_variables_of_several_dtypes_are_each_updated_in_their_own_dtype(
+    optimizer, clip, decay, seed
+):
     kind, options, _ = optimizer
     options = {**options, "epsilon": 0.5} if "epsilon" in options else options
     dtypes = ["float32", "float64", "float16", "float64", "float32"]
@@ -218,7 +218,7 @@ def test_variables_of_several_dtypes_are_updated_each_in_its_own(optimizer, clip
 
 
 @given(optimizers(), st.integers(0, 3), SEEDS)
-def test_all_an_optimizer_remembers_is_in_its_variables(optimizer, steps, seed):
+def test_the_whole_state_of_an_optimizer_is_in_its_variables(optimizer, steps, seed):
     kind, options, _ = optimizer
     first, second = (kind(learning_rate=0.1, **options) for _ in range(2))
     ours, theirs = variables_of(seed), variables_of(seed)
@@ -234,7 +234,7 @@ def test_all_an_optimizer_remembers_is_in_its_variables(optimizer, steps, seed):
     assert_all_same([v.numpy() for v in theirs], [v.numpy() for v in ours])
 
 
-def test_the_state_begins_with_the_steps_and_the_rate_and_then_has_the_slots():
+def test_variables_are_the_step_count_then_the_rate_then_the_slots():
     variables = variables_of(0)[:2]
     for made, names in (
         (SGD(), []),
@@ -250,7 +250,7 @@ def test_the_state_begins_with_the_steps_and_the_rate_and_then_has_the_slots():
         assert all(not v.trainable and not v.numpy().any() for v in made.variables[2:])
 
 
-# -- gradients ------------------------------------------------------------------------------------
+# -- gradients -------------------------------------------------------------------------------------
 
 AS: dict[str, Callable[[np.ndarray], Any]] = {
     "array": np.array,
@@ -264,7 +264,7 @@ AS: dict[str, Callable[[np.ndarray], Any]] = {
 
 @over(AS, "form")
 @given(seed=SEEDS)
-def test_gradients_of_any_form_are_read_and_left_alone(form, seed):
+def test_gradients_of_any_form_are_read_and_not_changed(form, seed):
     variables, others = variables_of(seed, "float32"), variables_of(seed, "float32")
     grads = gradients_of(seed, "float32")
     passed = [form(g) for g in grads]
@@ -275,12 +275,12 @@ def test_gradients_of_any_form_are_read_and_left_alone(form, seed):
     for g in passed:
         if isinstance(g, np.ndarray) and g.flags.writeable:
             g[...] = np.nan
-    one.apply(grads)  # of the variables that it knows
+    one.apply(grads)  # for the variables of the first call
     other.apply(grads, others)
     assert_all_same([v.numpy() for v in variables], [v.numpy() for v in others])
 
 
-def test_a_variable_without_a_gradient_stays_with_its_slots_and_says_so():
+def test_a_variable_without_a_gradient_is_left_unchanged_with_a_warning():
     made, (v, w) = Adam(0.1), variables_of(0)[:2]
     grads = [np.ones(v.shape), np.ones(w.shape)]
     made.apply(grads, [v, w])
@@ -288,7 +288,7 @@ def test_a_variable_without_a_gradient_stays_with_its_slots_and_says_so():
     with pytest.warns(UserWarning, match="v1"):
         made.apply([grads[0], None], [v, w])
     assert_all_same([x.numpy() for x in (w, *made.variables[4:])], before)
-    made.apply([grads[0]], [v])  # which need not be mentioned
+    made.apply([grads[0]], [v])  # variables without a gradient may be left out
     assert_all_same([x.numpy() for x in (w, *made.variables[4:])], before)
     assert int(made.iterations) == 3
 
@@ -312,7 +312,7 @@ CASES = [(case, built) for case in WRONG for built in (True, False)]
 
 
 @pytest.mark.parametrize(("case", "built"), [c for c in CASES if c[1] or "unknown" not in c[0]])
-def test_a_step_that_is_refused_changes_nothing(case, built):
+def test_a_refused_step_changes_nothing(case, built):
     call, words = WRONG[case]
     made, variables, grads = Adam(0.1), variables_of(0), gradients_of(0)
     if built:
@@ -325,17 +325,17 @@ def test_a_step_that_is_refused_changes_nothing(case, built):
     assert int(made.iterations) == 1 + built
 
 
-def test_without_variables_there_is_nothing_to_do():
+def test_a_step_without_variables_does_nothing():
     made = SGD()
     assert int(made.apply([], [])) == 0
     assert int(made.apply_gradients([])) == 0
 
 
-# -- the learning rate ----------------------------------------------------------------------------
+# -- the learning rate -----------------------------------------------------------------------------
 
 
 @given(st.lists(RATES | st.just(0.1), min_size=1, max_size=5), DECAYS, SEEDS)
-def test_a_function_is_asked_for_the_rate_of_each_step(rates, decay, seed):
+def test_a_learning_rate_function_is_called_at_each_step(rates, decay, seed):
     scheduled = SGD(learning_rate=lambda: rates[int(scheduled.iterations)], **decay)
     assigned, ours, theirs = SGD(**decay), variables_of(seed), variables_of(seed)
     for t, rate in enumerate(rates):
@@ -344,10 +344,10 @@ def test_a_function_is_asked_for_the_rate_of_each_step(rates, decay, seed):
         assigned.learning_rate = rate
         assigned.apply(gradients_of(seed + t), theirs)
     assert_all_same([v.numpy() for v in ours], [v.numpy() for v in theirs])
-    assert [v.name for v in scheduled.variables] == ["iteration"]  # and no rate of its own
+    assert [v.name for v in scheduled.variables] == ["iteration"]  # and no variable for the rate
 
 
-def test_a_rate_may_be_assigned_read_and_replaced_by_a_function_but_not_back():
+def test_a_rate_can_be_assigned_and_replaced_by_a_function_but_not_back():
     made = SGD(learning_rate=1)
     held = made.learning_rate
     for value in (0.5, 2, np.float32(0.25), np.float64(0.1), np.int64(3), tn.Variable(0.75)):
@@ -367,7 +367,7 @@ def test_a_rate_may_be_assigned_read_and_replaced_by_a_function_but_not_back():
         made.learning_rate = 0.1
 
 
-def test_momentum_keeps_the_rate_of_the_steps_it_remembers():
+def test_momentum_contains_the_rates_of_past_steps():
     made, v = SGD(learning_rate=1.0, momentum=0.5), tn.Variable(0.0)
     made.apply([1.0], [v])
     made.learning_rate = 0.0
@@ -375,11 +375,13 @@ def test_momentum_keeps_the_rate_of_the_steps_it_remembers():
     assert float(v) == -1.0 - 0.5
 
 
-# -- configs, names and refusals ------------------------------------------------------------------
+# -- configs, names and refusals -------------------------------------------------------------------
 
 
 @given(optimizers(), CLIPS, DECAYS, st.none() | st.just("mine"), SEEDS)
-def test_an_optimizer_made_from_a_config_goes_on_alike(optimizer, clip, decay, name, seed):
+def test_an_optimizer_rebuilt_from_its_config_continues_identically(
+    optimizer, clip, decay, name, seed
+):
     kind, options, _ = optimizer
     given_options = {**options, **clip, **decay} | ({"name": name} if name else {})
     first = kind(learning_rate=0.1, **given_options)
@@ -403,12 +405,12 @@ def test_an_optimizer_made_from_a_config_goes_on_alike(optimizer, clip, decay, n
 
 
 @given(st.sampled_from([SGD, Adam, RMSprop]), st.data())
-def test_a_name_in_any_case_of_letters_is_its_optimizer(kind, data):
+def test_optimizer_names_are_case_insensitive(kind, data):
     letters = [data.draw(st.sampled_from([c.lower(), c.upper()])) for c in kind.__name__]
     assert type(tn.optimizers.get("".join(letters))) is kind
 
 
-def test_what_names_no_optimizer_is_refused():
+def test_an_unknown_optimizer_is_refused():
     made = SGD()
     assert tn.optimizers.get(made) is made
     assert tn.optimizers.get(None) is None
@@ -437,12 +439,12 @@ OPTIONS: list[tuple[Any, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("kind", "options"), OPTIONS)
-def test_an_option_out_of_range_or_not_supported_is_refused(kind, options):
+def test_options_out_of_range_and_unsupported_options_are_refused(kind, options):
     with refused(ValueError, *options):
         kind(**options)
 
 
-def test_optimizers_are_numbered_unless_they_have_names():
+def test_unnamed_optimizers_are_numbered():
     tn.utils.clear_session()
     assert [o.name for o in (SGD(), SGD(), Adam(), SGD(name="mine"), SGD())] == [
         "sgd",
@@ -457,7 +459,7 @@ EXEMPT = {"v1": {1}, "^v": {0, 1, 2, 3}, "[02]$": {0, 2}, "layer": set(), "": {0
 
 
 @pytest.mark.parametrize("pattern", EXEMPT)
-def test_weights_are_exempt_from_decay_by_a_pattern_in_their_names(pattern):
+def test_a_pattern_in_their_names_exempts_weights_from_decay(pattern):
     made, variables = SGD(0.5, weight_decay=1.0), variables_of(0)
     made.exclude_from_weight_decay(var_names=[pattern])
     before = [v.numpy() for v in variables]
@@ -466,19 +468,19 @@ def test_weights_are_exempt_from_decay_by_a_pattern_in_their_names(pattern):
         assert_close(v.numpy(), old if i in EXEMPT[pattern] else 0.5 * old)
 
 
-# -- convergence ----------------------------------------------------------------------------------
+# -- convergence -----------------------------------------------------------------------------------
 
 
 @st.composite
 def bowls(draw: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a matrix of eigenvalues from 1 to 4, and where its quadratic is least."""
+    """Draw a matrix with eigenvalues from 1 to 4, and the minimum of its quadratic."""
     n, seed = draw(st.integers(1, 4)), draw(SEEDS)
     q, _ = np.linalg.qr(normal(seed, n, n, dtype="float64"))
     return (q * np.linspace(1, 4, n)) @ q.T, normal(seed + 1, n, dtype="float64")
 
 
 @given(bowls(), st.sampled_from([0.1, 0.25, 0.4]))
-def test_gradient_descent_shrinks_the_error_by_the_matrix_it_must(bowl, rate):
+def test_gradient_descent_on_a_quadratic_contracts_by_its_matrix(bowl, rate):
     a, least = bowl
     rate = float(np.float32(rate))
     made, w = SGD(rate), tn.Variable(np.zeros(len(least)))
@@ -506,7 +508,7 @@ COUNT: Iterator[int]
 @over(CONVERGING, "make")
 @settings(max_examples=settings.default.max_examples // 4)
 @given(bowls())
-def test_every_optimizer_finds_the_bottom_of_a_bowl(make, bowl):
+def test_every_optimizer_finds_the_minimum_of_a_quadratic(make, bowl):
     global COUNT
     COUNT = iter(range(10**9))
     a, least = bowl
@@ -516,11 +518,11 @@ def test_every_optimizer_finds_the_bottom_of_a_bowl(make, bowl):
     assert np.abs(w.numpy() - least).max() <= 0.02 * np.abs(least).max()
 
 
-# -- an optimizer of one's own --------------------------------------------------------------------
+# -- users' optimizers -----------------------------------------------------------------------------
 
 
 class Lion(Optimizer):
-    """Steps of one length each way, along a mean of gradients (Chen et al., 2023)."""
+    """Steps along the sign of an average of gradients: Lion (Chen et al., 2023)."""
 
     slots = (("mean",),)
 
@@ -534,7 +536,7 @@ class Lion(Optimizer):
 
 
 @pytest.mark.parametrize("eager", [True, False])
-def test_an_optimizer_that_a_user_wrote_trains_a_model(eager):
+def test_a_users_optimizer_trains_a_model(eager):
     x, y = normal(0, 8, 2, dtype="float64"), normal(1, 8, 1, dtype="float64")
     model = tn.Sequential([Input((2,)), Dense(1, dtype="float64")])
     made = Lion(weight_decay=0.25)

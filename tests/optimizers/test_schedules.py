@@ -1,4 +1,4 @@
-"""Schedules: their formulas, and that each step of each road has its own learning rate."""
+"""Schedules: their formulas, and the learning rate of each step, eager and compiled."""
 
 import copy
 import math
@@ -80,7 +80,7 @@ def test_a_schedule_is_its_formula_in_float32(kind, i, d, share, flag):
 
 
 @given(st.lists(STEPS, min_size=1, max_size=4, unique=True).map(sorted), STEPS)
-def test_a_boundary_belongs_to_the_values_on_its_left(boundaries, step):
+def test_a_boundary_step_has_the_value_before_the_boundary(boundaries, step):
     values = [1 / (n + 1) for n in range(len(boundaries) + 1)]
     place = next((n for n, b in enumerate(boundaries) if step <= b), len(boundaries))
     found = schedules.PiecewiseConstantDecay(boundaries, values)(step)
@@ -103,12 +103,12 @@ WRONG = {
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_a_decay_that_takes_no_steps_is_refused(kind):
+def test_a_decay_over_no_steps_is_refused(kind):
     with refused(ValueError, "decay_steps", "> 0", str(WRONG[kind][1])):
         getattr(schedules, kind)(*WRONG[kind])
 
 
-def test_what_a_schedule_lacks_it_says():
+def test_incomplete_schedules_are_refused():
     with refused(ValueError, "boundaries=[1, 2] of length 2", "values=[0.1] of length 1"):
         schedules.PiecewiseConstantDecay([1, 2], [0.1])
     for method, arguments in (("__call__", (0,)), ("get_config", ())):
@@ -116,14 +116,14 @@ def test_what_a_schedule_lacks_it_says():
             getattr(schedules.LearningRateSchedule(), method)(*arguments)
 
 
-# -- of an optimizer ------------------------------------------------------------------------------
+# -- schedules of optimizers -----------------------------------------------------------------------
 
 
 def halving(i: float = 0.5) -> Any:
     return schedules.ExponentialDecay(i, 1, 0.5)
 
 
-def test_each_step_has_the_rate_at_the_number_of_steps_before_it():
+def test_the_rate_of_a_step_is_the_schedule_at_the_number_of_earlier_steps():
     sgd, w = SGD(halving()), tn.Variable(0.0)
     seen = []
     for _ in range(4):
@@ -131,12 +131,12 @@ def test_each_step_has_the_rate_at_the_number_of_steps_before_it():
         sgd.apply([np.float32(-1.0)], [w])
     assert seen == [0.5, 0.25, 0.125, 0.0625]
     assert float(w) == sum(seen)
-    assert [v.name for v in sgd.variables] == ["iteration"]  # and no rate of its own
+    assert [v.name for v in sgd.variables] == ["iteration"]  # and no variable for the rate
     sgd.iterations.assign(1)
     assert sgd.learning_rate == 0.25
 
 
-def test_a_schedule_may_replace_a_number_and_a_schedule_but_no_number_a_schedule():
+def test_a_schedule_can_replace_a_number_but_not_the_other_way_round():
     sgd = SGD(0.5)
     assert [v.name for v in sgd.variables] == ["iteration", "learning_rate"]
     sgd.learning_rate = halving(0.25)
@@ -152,7 +152,7 @@ def test_a_schedule_may_replace_a_number_and_a_schedule_but_no_number_a_schedule
 
 
 class Own(schedules.LearningRateSchedule):
-    """A schedule of a user, given by a function."""
+    """A user's schedule that calls a function."""
 
     def __init__(self, function: Any) -> None:
         self.function = function
@@ -177,7 +177,7 @@ OWN = {
 
 
 @over(OWN, "function")
-def test_a_schedule_of_a_user_may_be_written_in_any_way(function):
+def test_a_users_schedule_may_compute_in_any_way(function):
     sgd = SGD(Own(function))
     for step in range(6):
         sgd.iterations.assign(step)
@@ -196,7 +196,7 @@ def network(rate: Any, eager: bool, kind: Any = SGD) -> tn.Model:
 
 
 class Assigned(tn.callbacks.Callback):
-    """Assigns what is to be the rate before the batches of these numbers."""
+    """Assigns a new rate before the batches with these indices."""
 
     def __init__(self, rates: dict[int, Any]) -> None:
         super().__init__()
@@ -217,17 +217,19 @@ def fitted(rate: Any, eager: bool, rates: Any, kind: Any = SGD) -> list[np.ndarr
 
 @pytest.mark.parametrize("kind", [SGD, Adam])
 @pytest.mark.parametrize("eager", [True, False])
-def test_a_fit_on_a_schedule_is_one_whose_rate_is_assigned_before_each_step(kind, eager):
+def test_a_fit_on_a_schedule_equals_one_with_assigned_rates(kind, eager):
     schedule = schedules.CosineDecay(0.3, 8)
     expected = fitted(0.0, eager, {step: schedule(step) for step in range(9)}, kind)
     found = fitted(schedule, eager, {}, kind)
-    assert_all_same(found, [*expected[:4], expected[4], *expected[6:]])  # which has a rate, too
+    assert_all_same(
+        found, [*expected[:4], expected[4], *expected[6:]]
+    )  # a rate has a variable, a schedule has none
     assert_all_same(found, fitted(schedule, not eager, {}, kind))
 
 
 @pytest.mark.parametrize("first", [0.5, halving()])
 @pytest.mark.parametrize("eager", [True, False])
-def test_a_schedule_that_replaces_the_rate_in_mid_fit_holds_from_that_step(first, eager):
+def test_a_schedule_assigned_during_fit_holds_from_that_step(first, eager):
     later = schedules.InverseTimeDecay(0.5, 1, 1.0)
     found = fitted(first, eager, {4: later})
     rates = [float(first) if isinstance(first, float) else first(s) for s in range(4)]
@@ -236,7 +238,7 @@ def test_a_schedule_that_replaces_the_rate_in_mid_fit_holds_from_that_step(first
     assert_all_same(found, [*expected[:5]])
 
 
-# -- configs --------------------------------------------------------------------------------------
+# -- configs ---------------------------------------------------------------------------------------
 
 MADE = {
     "exponential": schedules.ExponentialDecay(0.1, 10, 0.5, True, "mine"),
@@ -249,7 +251,7 @@ MADE = {
 
 
 @over(MADE, "schedule")
-def test_a_schedule_comes_back_from_its_config_and_copies(schedule):
+def test_a_schedule_survives_its_config_and_copies(schedule):
     config = schedule.get_config()
     optimizer = Adam(schedule, name="a")
     for again in (
@@ -276,7 +278,7 @@ class Linear(schedules.LearningRateSchedule):
         return {"slope": self.slope}
 
 
-def test_a_schedule_of_a_user_comes_back_if_its_class_is_given():
+def test_a_users_schedule_is_rebuilt_if_its_class_is_given():
     config = SGD(Linear(0.5)).get_config()
     assert config["learning_rate"]["class_name"] == "Linear"
     before = copy.deepcopy(config)

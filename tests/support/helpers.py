@@ -1,4 +1,4 @@
-"""What several test files say in the same words."""
+"""Helpers that several test files share."""
 
 import operator
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ COMPARISONS = {
 
 
 def over(table: dict[str, Any], argument: str) -> Any:
-    """Parametrize a test over the values of `table`, called by their keys."""
+    """Parametrize a test over the values of `table`, with their keys as ids."""
     return pytest.mark.parametrize(argument, table.values(), ids=table)
 
 
@@ -44,7 +44,7 @@ def assert_same(found: Any, expected: Any) -> None:
 
 
 def assert_close(found: Any, expected: Any, rtol: float = 1e-12, atol: float = 1e-12) -> None:
-    """Assert equality of shape, and of the numbers up to a tolerance; NaN is unequal."""
+    """Assert equal shapes, and equal numbers up to a tolerance; NaN is never equal."""
     found, expected = np.asarray(found), np.asarray(expected)
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, rtol, atol, equal_nan=False)
@@ -52,7 +52,7 @@ def assert_close(found: Any, expected: Any, rtol: float = 1e-12, atol: float = 1
 
 @contextmanager
 def refused(error: type[Exception], *words: str) -> Iterator[None]:
-    """Expect just this type of error, and these words in its message."""
+    """Expect exactly this type of error, with these words in its message."""
     with pytest.raises((ValueError, TypeError, IndexError)) as caught:
         yield
     assert type(caught.value) is error
@@ -61,18 +61,18 @@ def refused(error: type[Exception], *words: str) -> Iterator[None]:
 
 
 def normal(seed: int, *shape: int, dtype: str = "float32") -> np.ndarray:
-    """Return numbers without anything special about them."""
+    """Return normally distributed numbers."""
     return np.asarray(np.random.default_rng(seed).normal(size=shape), dtype)
 
 
 def everything(model: Any) -> list[np.ndarray]:
-    """Return copies of all that training changes: weights and the optimizer's variables."""
+    """Return copies of all arrays that training changes: weights and optimizer variables."""
     state = model.optimizer.variables if model.compiled else []
     return [np.array(v) for v in (*model.weights, *state)]
 
 
 def assert_all_same(found: Any, expected: Any) -> None:
-    """Assert that lists of arrays are the same, one by one."""
+    """Assert that two lists of arrays are equal bit for bit."""
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
         assert_same(one, other)

@@ -1,6 +1,6 @@
-"""A program that saves a model over and over, in children that are killed at chosen moments.
+"""A program that saves a model in child processes, which are killed at chosen moments.
 
-`python killed.py FOLDER COUNT` leaves, for each of COUNT moments, what the child left behind.
+`python killed.py FOLDER COUNT` keeps the files of COUNT children, each in a folder of its own.
 """
 
 import os
@@ -32,7 +32,7 @@ def main(folder: Path, moments: int) -> None:
         path.parent.mkdir()
         old.save(path)
         child = os.fork()
-        if not child:  # more moments towards the end, where the file is renamed
+        if not child:  # most moments near the end, where the file is renamed
             lines = 1 + round((steps - 1) * (i / (moments - 1)) ** 0.25)
             killed_after(lines, partial(new.save, path))
             os._exit(0)
@@ -40,7 +40,7 @@ def main(folder: Path, moments: int) -> None:
 
 
 def count(f: Any) -> int:
-    """Return how many lines of the code that writes files `f` runs."""
+    """Return how many lines of the modules that write files `f` runs."""
     lines = 0
 
     def step() -> None:
@@ -52,7 +52,7 @@ def count(f: Any) -> int:
 
 
 def killed_after(lines: int, f: Any) -> None:
-    """Run `f`, and kill this process, as by ``kill -9``, after so many lines."""
+    """Run `f` and kill this process by SIGKILL after that many lines."""
 
     def step() -> None:
         nonlocal lines
@@ -64,7 +64,7 @@ def killed_after(lines: int, f: Any) -> None:
 
 
 def traced(step: Any, f: Any) -> None:
-    """Run `f`, and `step` before each line of what writes files: ours, and the zip module's."""
+    """Run `f`, and `step` before each line of the modules that write files, zipfile included."""
     watched = (files.__file__, archive.__file__, "zipfile")
 
     def trace(frame: Any, event: str, _: Any) -> Any:

@@ -1,7 +1,7 @@
-"""What the compiler's tests draw: functions of tensors, composed of the operations there are.
+"""Strategies for the compiler's tests: functions of tensors, composed of all operations.
 
-A step of a function is drawn by running it: what an operation refuses, or makes too large to stay
-finite, is not taken. So all is drawn that can be composed, and it runs again on other numbers.
+A step of a function is drawn by running it. Steps that an operation refuses, or whose results are
+too large to stay finite, are left out. The drawn function runs again on other numbers.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,11 +33,11 @@ SHAPES = st.sampled_from(
 )
 
 
-# -- the operations: each draws a step, to be made of two tensors or only the first -----------
+# -- operations: each draws a step, a function of two tensors or only the first ---------------
 
 
 def into(x: Tensor, interval: tuple[float, float]) -> Tensor:
-    """Return `x` in the interval that a case demands."""
+    """Map `x` into the domain of a case."""
     low, high = interval
     return x if interval == Case(1).domains[0] else low + (high - low) * ops.sigmoid(x)
 
@@ -170,7 +170,7 @@ class Drawn(NamedTuple):
 
 
 def numbers(seed: int, shape: tuple[int, ...], dtype: str = "float32") -> np.ndarray:
-    """Return numbers of which some are whole, some are 0 and some are equal."""
+    """Return numbers, some of them whole, zero or equal."""
     rng = np.random.default_rng(seed)
     quarters = rng.integers(-8, 9, shape) / 4
     return np.asarray(np.where(rng.random(shape) < 0.5, quarters, rng.normal(size=shape)), dtype)
@@ -213,9 +213,9 @@ def functions(draw: Any, dtypes: Any = DTYPES, shapes: Any = SHAPES, steps: int 
 
 
 def gradient(drawn: Drawn, order: int) -> Callable[..., Any]:
-    """Return the gradient of a scalar made of all floating results, differentiated `order` times.
+    """Differentiate a scalar function of all floating results `order` times, in each argument.
 
-    In each argument, which therefore must be floating.
+    The arguments must be floating.
     """
 
     def total(f: Callable[..., Any]) -> Callable[..., Tensor]:
@@ -241,13 +241,13 @@ def recorded(f: Callable[..., Any], args: Any) -> Program:
 
 
 def eagerly(f: Callable[..., Any], args: Any) -> Any:
-    """Return what `f` gives without being compiled."""
+    """Return the results of `f` without compiling it."""
     with np.errstate(all="ignore"):
         return f(*(tn.tensor(x) for x in args))
 
 
 def assert_same_results(found: Any, expected: Any) -> None:
-    """Assert that structures of tensors are the same in form, types and numbers."""
+    """Assert that trees of tensors are equal: structure, shapes, dtypes, and every bit."""
     forms = (tree.map_structure(lambda t: (t.shape, t.dtype), each) for each in (found, expected))
     assert len({repr(form) for form in forms}) == 1
     for one, other in zip(tree.flatten(found), tree.flatten(expected), strict=True):

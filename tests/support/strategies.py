@@ -1,4 +1,4 @@
-"""What the tests draw: a primitive's inputs, from its own cases; memory layouts; dtypes."""
+"""Strategies: inputs of a primitive from its own cases, memory layouts, dtypes."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "every other number": lambda x: np.stack([x, np.full_like(x, np.nan)], -1)[..., 0],
     "backwards": lambda x: np.flip(np.flip(x).copy()),
     "read-only": lambda x: np.frombuffer(x.tobytes(), x.dtype).reshape(x.shape),
-    "zero strides": lambda x: np.broadcast_to(x[:1], x.shape) if x.ndim else x,  # repeats numbers
+    "zero strides": lambda x: np.broadcast_to(x[:1], x.shape) if x.ndim else x,  # repeats elements
 }
 
 
@@ -39,19 +39,19 @@ def over_cases(pairs: Sequence[tuple[Primitive, Case]]) -> Any:
 
 
 def free_positions(case: Case, count: int) -> list[int]:
-    """Return which of `count` inputs the case leaves to be drawn."""
+    """Return the positions of those of `count` inputs that the case does not fix."""
     return [i for i in range(count) if i not in case.given]
 
 
 def with_given(case: Case, free: Sequence[Any]) -> list[Any]:
-    """Return all inputs: those that the case gives, as arrays, and `free` in the places between."""
+    """Return all inputs: those that the case fixes, and `free` at the other positions."""
     rest = iter(free)
     count = len(free) + len(case.given)
     return [np.array(case.given[i]) if i in case.given else next(rest) for i in range(count)]
 
 
 def as_function(primitive: Primitive, case: Case) -> Callable[..., Tensor]:
-    """Return the primitive as a function of those tensors alone that the case leaves free."""
+    """Return the primitive as a function of the free inputs only."""
 
     def function(*free: Tensor) -> Tensor:
         inputs = (x if isinstance(x, Tensor) else wrap(x) for x in with_given(case, free))
@@ -61,9 +61,9 @@ def as_function(primitive: Primitive, case: Case) -> Callable[..., Tensor]:
 
 
 def fill(case: Case, shapes: Shapes, units: np.ndarray) -> list[np.ndarray]:
-    """Return the free inputs, of these shapes, with numbers of the case chosen by `units`.
+    """Return free inputs of these shapes, with numbers from the case's domains.
 
-    These are `units_needed(shapes)` numbers from 0 to 1.
+    `units` are `units_needed(shapes)` numbers from 0 to 1, which are mapped to the domains.
     """
     numbers = APART[np.argsort(units[: len(APART)], kind="stable")] if case.apart else units
     ends = np.cumsum([0, *(math.prod(shape) for shape in shapes)])
@@ -77,19 +77,19 @@ def fill(case: Case, shapes: Shapes, units: np.ndarray) -> list[np.ndarray]:
 
 
 def units_needed(shapes: Shapes) -> int:
-    """Return how many numbers `fill` takes: to draw apart it ranks all that are apart."""
+    """Return how many numbers `fill` needs; for cases drawn apart, the length of APART."""
     return max(len(APART), sum(math.prod(shape) for shape in shapes))
 
 
 def shapes_of(case: Case, broadcasting: Shapes) -> Shapes:
-    """Return the shapes of the free inputs: the case's own or, where it leaves them open, those."""
+    """Return the shapes of the free inputs: the case's own, else `broadcasting`."""
     if isinstance(case.shapes, int):
         return broadcasting[: case.shapes]
     return [case.shapes[i] for i in free_positions(case, len(case.shapes))]
 
 
 def typical(case: Case, seed: int = 0) -> list[np.ndarray]:
-    """Return free inputs of the case without anything special about them."""
+    """Return ordinary free inputs of the case."""
     shapes = shapes_of(case, ((2, 1), (1, 3)))
     return fill(case, shapes, np.random.default_rng(seed).random(units_needed(shapes)))
 
@@ -98,7 +98,7 @@ BROADCASTABLE = hnp.mutually_broadcastable_shapes(
     num_shapes=2, min_dims=0, max_dims=2, min_side=0, max_side=3
 ).map(lambda drawn: drawn.input_shapes)
 
-# The middle is 0 in an interval around 0.
+# 0.5 is mapped to 0 in a domain around 0.
 UNITS = st.sampled_from([0.0, 0.5, 1.0]) | st.floats(0, 1)
 
 
@@ -109,7 +109,7 @@ def inputs(draw: Any, case: Case, dtypes: Any = st.just("float64")) -> list[np.n
     units = draw(hnp.arrays("float64", units_needed(shapes), elements=UNITS))
     layouts = [name for name in LAYOUTS if not (case.apart and name == "zero strides")]
     arrays = (np.asarray(x, draw(dtypes)) for x in fill(case, shapes, units))
-    # NumPy makes scalars of arrays without axes; they shall stay arrays.
+    # NumPy turns arrays without axes into scalars, so convert them back.
     return [np.asarray(LAYOUTS[draw(st.sampled_from(layouts))](x)) for x in arrays]
 
 

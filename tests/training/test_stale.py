@@ -257,12 +257,24 @@ def test_a_hyperparameter_that_a_callback_sets_holds_from_the_next_step(eager):
     assert_all_same(everything(model), everything(plain))
 
 
-def test_another_optimizer_or_loss_is_seen():
+def test_another_optimizer_is_seen_between_fits_and_in_mid_fit():
     def made() -> Any:
         model = network(SGD(0.5))
         return model, lambda: setattr(model, "optimizer", Adam(0.25))
 
     assert_as_eager(made)
+
+    def made_for_mid_fit() -> Any:
+        model = network(SGD(0.5))
+
+        def change() -> None:
+            model.optimizer = Adam(0.25)
+
+        exchange = LambdaCallback(on_epoch_begin=lambda epoch, logs: epoch and change())
+        options = {"shuffle": False, "verbose": 0, "callbacks": [exchange]}
+        return model, lambda: model.fit(X, Y, epochs=2, **options)
+
+    assert_as_eager(made_for_mid_fit)
 
 
 # -- only then ---------------------------------------------------------------------------------

@@ -9,10 +9,13 @@ from hypothesis import given, strategies as st
 from programs import poisoned_buffers
 
 import tinynet as tn
+from tinynet import tree
 from tinynet.callbacks import Callback
 from tinynet.layers import Activation, Dense, Input, Layer
 from tinynet.models import Model, Sequential
 from tinynet.optimizers import SGD, Adam, RMSprop
+from tinynet.training.data import Batch, Dataset
+from tinynet.training.step import State, Step
 
 OPTIMIZERS = [
     lambda: SGD(0.02),
@@ -118,6 +121,64 @@ def test_a_graph_with_shared_layers_trains_alike():
         models[-1].compile("adam", "mse", run_eagerly=eager)
         models[-1].fit(x, y, epochs=4, shuffle=False, verbose=0)
     assert_equal_runs(*models)
+
+
+# -- the step as a function -------------------------------------------------------------------
+
+
+def as_tensors(state):
+    return State(
+        [[tn.tensor(array) for array in group] for group in state.groups],
+        [tn.tensor(array) for array in state.others],
+    )
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_step_is_a_pure_function_and_its_iteration_is_fit_bit_for_bit(optimizer):
+    x, y = (array.astype("float32") for array in data(8, 2, 1))
+    fitted, model = (
+        network([2, 3, 1], "tanh", True, False, optimizer(), metrics=["mae"]) for _ in range(2)
+    )
+    fitted.fit(x, y, batch_size=4, shuffle=False, verbose=0)
+    with model.prepared(Dataset.of_one_batch(x, y)):
+        step = Step(model, "train")
+        state, losses = as_tensors(step.read()), []
+        before = [array.copy() for array in tree.leaves(step.read())]
+        for count, rows in enumerate((slice(4), slice(4, 8)), 1):
+            batch = Batch(tn.tensor(x[rows]), tn.tensor(y[rows]))
+            scalars = [model.optimizer.scalars(count, model.optimizer._current_rate())]
+            results = [step(state, batch, scalars) for _ in range(2)]
+            for one, other in zip(*map(tree.leaves, results), strict=True):
+                np.testing.assert_array_equal(one, other)
+            state, loss, _ = results[0]
+            losses.append(loss.item())
+        for array, kept in zip(tree.leaves(step.read()), before, strict=True):
+            np.testing.assert_array_equal(array, kept)
+        assert int(model.optimizer.iterations) == 0
+    found = [np.mean(losses)]
+    np.testing.assert_allclose(found, fitted.history.history["loss"], rtol=1e-6)
+    expected = Step(fitted, "train").read()
+    for one, other in zip(tree.leaves(state), tree.leaves(expected), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+class Itself(Layer):
+    """A layer whose output is its weight."""
+
+    def build(self, input_shape):
+        self.w = self.add_weight((1, input_shape[-1]), "ones")
+
+    def call(self, inputs):
+        return self.w.value
+
+
+def test_outputs_that_are_weights_stay_what_they_were_before_the_update():
+    model = Sequential([Input((2,)), Itself()])
+    model.compile(SGD(1.0), "mse")
+    x, y = data(1, 2, 2)
+    _, outputs = model.train_step(tn.tensor(x), tn.tensor(y))
+    np.testing.assert_array_equal(outputs, np.ones((1, 2)))
+    assert not np.array_equal(model.get_weights()[0], np.ones((1, 2)))
 
 
 # -- what may change between steps ------------------------------------------------------------
@@ -358,9 +419,10 @@ class Restless(Layer):
         return inputs * self.scale
 
 
-def test_a_weight_that_is_trained_cannot_be_assigned_in_the_step_as_well():
+@pytest.mark.parametrize("eager", [False, True])
+def test_a_weight_that_is_trained_cannot_be_assigned_in_the_step_as_well(eager):
     model = Sequential([Input((2,)), Restless(name="restless")])
-    model.compile("sgd", "mse")
+    model.compile("sgd", "mse", run_eagerly=eager)
     with pytest.raises(TypeError, match=r"restless/scale cannot assign.*trainable=False"):
         model.fit(*data(4, 2, 2), verbose=0)
 

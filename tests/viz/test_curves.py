@@ -1,4 +1,4 @@
-"""Curves, fits, weights and films: what they show is what was trained, found and given."""
+"""Curves, fits, weights and animations show the numbers of training, models and data."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ def built(outputs: int, inputs: int = 2, activation: str | None = None, loss: An
     return model
 
 
-def said(ax: Any) -> list[str]:
+def labels(ax: Any) -> list[str]:
     return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
@@ -52,16 +52,16 @@ def test_a_history_is_drawn_as_one_axes_for_the_loss_and_each_metric():
         assert_close(training, [[1, 2, 3], logs[name]])
         assert_close(validation, [[1, 2, 3], logs[f"val_{name}"]])
         assert ax.get_xlabel() == "epoch"
-        assert said(ax)[0] == f"training (last {logs[name][-1]:.3g})"
+        assert labels(ax)[0] == f"training (last {logs[name][-1]:.3g})"
 
 
-def test_validation_that_is_rarer_stands_at_its_epochs():
+def test_validation_with_validation_freq_is_drawn_at_its_epochs():
     model = neuron(epochs=7, validation_split=0.25, validation_freq=3)
     (ax, _) = viz.plot_history(model.history).axes
     assert ax.lines[1].get_xdata().tolist() == [3, 6]
 
 
-def test_epochs_are_those_of_the_run_or_are_counted():
+def test_epochs_are_numbered_as_in_the_run_or_from_one():
     model = neuron(epochs=5, initial_epoch=2)
     assert viz.plot_history(model.history).axes[0].lines[0].get_xdata().tolist() == [3, 4, 5]
     logs = {"loss": [1.0, 0.5]}
@@ -71,11 +71,11 @@ def test_epochs_are_those_of_the_run_or_are_counted():
 @pytest.mark.parametrize(
     ("losses", "scale"), [([1.0, 0.5], "linear"), ([1.0, 1e-3], "log"), ([1.0, 0.0], "linear")]
 )
-def test_losses_that_fall_by_decades_are_drawn_on_a_logarithmic_scale(losses, scale):
+def test_losses_that_fall_by_decades_get_a_logarithmic_scale(losses, scale):
     assert viz.plot_history({"loss": losses}).axes[0].get_yscale() == scale
 
 
-def test_what_is_infinite_leaves_a_gap_and_several_numbers_are_several_lines():
+def test_infinite_values_leave_a_gap_and_vector_metrics_are_several_lines():
     figure = viz.plot_history({"loss": [1.0, np.inf, 2.0], "r2": [np.ones(2), np.zeros(2)] * 1})
     assert np.isnan(figure.axes[0].lines[0].get_ydata()[1])
     assert len(figure.axes[1].lines) == 2
@@ -106,19 +106,19 @@ def test_the_learning_rate_of_each_step_is_drawn(schedule):
 
 
 @pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
-def test_a_fit_of_one_input_is_the_data_and_the_curve_of_predict(shape):
+def test_a_fit_of_one_input_shows_the_data_and_the_predictions(shape):
     model, x = neuron(), X.reshape(shape)
     ax = viz.plot_fit(model, x, Y)
     assert_close(ax.collections[0].get_offsets(), np.column_stack([X, Y]), 1e-6)
     inputs, outputs = ax.lines[0].get_xydata().T
     assert inputs[0] < X.min() < X.max() < inputs[-1]
     assert_close(outputs, model.predict(inputs.reshape(shape), verbose=0).ravel(), 1e-5, 1e-6)
-    assert said(ax) == ["data", "model"]
+    assert labels(ax) == ["data", "model"]
 
 
 def test_several_outputs_are_several_curves():
     ax = viz.plot_fit(built(2, 1), X, np.column_stack([Y, -Y]))
-    assert said(ax) == ["data 0", "model 0", "data 1", "model 1"]
+    assert labels(ax) == ["data 0", "model 0", "data 1", "model 1"]
     assert len({each.get_color() for each in ax.lines}) == 2
 
 
@@ -133,7 +133,9 @@ LABELS = (PLANE[:, 0] > 0) * 1
         (None, tn.losses.BinaryCrossentropy(from_logits=True), 0.0),
     ],
 )
-def test_two_classes_are_parted_where_the_output_is_at_its_threshold(activation, loss, threshold):
+def test_the_border_of_two_classes_is_where_the_output_is_at_its_threshold(
+    activation, loss, threshold
+):
     model = built(1, activation=activation, loss=loss)
     ax = viz.plot_fit(model, PLANE, LABELS)
     border = next(
@@ -141,15 +143,15 @@ def test_two_classes_are_parted_where_the_output_is_at_its_threshold(activation,
     )
     points = border.get_paths()[0].vertices
     assert_close(model.predict(points, verbose=0), np.full((len(points), 1), threshold), 0, 1e-3)
-    assert said(ax) == ["class 0", "class 1"]
+    assert labels(ax) == ["class 0", "class 1"]
 
 
 @pytest.mark.parametrize("one_hot", [False, True])
-def test_more_classes_are_regions_of_the_largest_output(one_hot):
+def test_several_classes_are_regions_of_the_largest_output(one_hot):
     model = built(3, activation="softmax", loss="mse")
     classes = np.arange(40) % 3
     ax = viz.plot_fit(model, PLANE, np.eye(3)[classes] if one_hot else classes)
-    assert said(ax) == ["class 0", "class 1", "class 2"]
+    assert labels(ax) == ["class 0", "class 1", "class 2"]
     for i in range(3):
         dots = next(c for c in ax.collections if c.get_label() == f"class {i}")
         assert_close(dots.get_offsets(), PLANE[classes == i])
@@ -162,7 +164,7 @@ def test_more_classes_are_regions_of_the_largest_output(one_hot):
         assert [region.contains_point(point) for region in regions] == [k == i for k in range(3)]
 
 
-def test_numbers_over_two_inputs_are_heights_on_one_scale_with_the_data():
+def test_a_regression_over_two_inputs_shares_its_colour_scale_with_the_data():
     ax = viz.plot_fit(built(1), PLANE, PLANE[:, 0] * 3)
     filled, dots = ax.collections[0], ax.collections[-1]
     assert filled.norm is dots.norm
@@ -172,7 +174,7 @@ def test_numbers_over_two_inputs_are_heights_on_one_scale_with_the_data():
 # -- weights ---------------------------------------------------------------------------------------
 
 
-def test_small_weights_are_matrices_with_their_numbers():
+def test_small_weights_are_drawn_as_matrices_with_numbers():
     model = tn.Sequential([Input((3,)), Dense(2, name="one"), Dense(1, use_bias=False, name="two")])
     figure = viz.plot_weights(model)
     shown = {ax.get_title(): ax for ax in figure.axes if ax.get_title()}
@@ -186,16 +188,16 @@ def test_small_weights_are_matrices_with_their_numbers():
     assert_close([*scales], [(-largest, largest)])
 
 
-def test_large_weights_are_histograms_of_all_their_numbers():
+def test_large_weights_are_drawn_as_histograms_of_all_elements():
     model = tn.Sequential([Input((100,)), Dense(60, use_bias=False)])
     (ax,) = [ax for ax in viz.plot_weights(model).axes if ax.get_title()]
     assert sum(bar.get_height() for bar in ax.patches) == 6000
 
 
-# -- films -----------------------------------------------------------------------------------------
+# -- animations ------------------------------------------------------------------------------------
 
 
-def test_a_film_has_a_frame_for_each_record_and_is_small(tmp_path):
+def test_an_animation_has_a_frame_for_each_record_and_is_small(tmp_path):
     record, path = WeightHistory("batch"), tmp_path / "descent.gif"
     model = neuron(record, 5)
     viz.animate_descent(model, X, Y, record, path, resolution=10)
@@ -204,7 +206,7 @@ def test_a_film_has_a_frame_for_each_record_and_is_small(tmp_path):
     assert path.stat().st_size < 60 * 8192
 
 
-def test_each_frame_shows_the_line_and_the_place_of_its_weights():
+def test_each_frame_shows_the_line_and_the_point_of_its_weights():
     record = WeightHistory()
     model = neuron(record, 20)
     kept = model.get_weights()
@@ -228,10 +230,10 @@ def test_each_frame_shows_the_line_and_the_place_of_its_weights():
         assert_close(found, expected, 0, 0)
 
 
-# -- where it is drawn -----------------------------------------------------------------------------
+# -- figures and axes ------------------------------------------------------------------------------
 
 
-def test_pictures_go_into_the_axes_given():
+def test_pictures_are_drawn_in_the_given_axes():
     figure = Figure()
     one, two, three = figure.subplots(1, 3)
     model = neuron()
@@ -240,10 +242,10 @@ def test_pictures_go_into_the_axes_given():
     assert viz.plot_history({"loss": [1.0]}, ax=three) is figure
     figure = Figure()
     assert viz.plot_weights(model, ax=figure.subplots(1, 2)) is figure
-    assert len(figure.axes) == 3  # with that of the scale
+    assert len(figure.axes) == 3  # with the colour bar
 
 
-def test_without_pyplot_no_figure_is_kept_and_with_it_many_may_be_open():
+def test_figures_are_freed_without_pyplot_and_many_may_be_open_with_it():
     script = """
 import gc, sys, warnings, weakref
 warnings.simplefilter("error")
@@ -263,7 +265,7 @@ assert dict(matplotlib.rcParams) == before
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_pictures_are_loaded_on_first_use():
+def test_viz_and_matplotlib_are_loaded_on_first_use():
     script = """
 import sys, tinynet as tn
 loaded = {"tinynet.viz", "matplotlib"}
@@ -275,7 +277,7 @@ for module in (tn, tn.utils):
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_settings_of_matplotlib_stay():
+def test_drawing_does_not_change_the_settings_of_matplotlib():
     before = dict(mpl.rcParams)
     model = neuron()
     viz.plot_history(model.history)

@@ -1,4 +1,4 @@
-"""Graphs: a box for each value, an arrow for each use of it, and no text upon another."""
+"""Graphs: a box for each value, an arrow for each use of it, and no overlapping texts."""
 
 from itertools import combinations
 from typing import Any
@@ -16,7 +16,7 @@ from tinynet.compiler.record import record
 from tinynet.layers import Add, Dense, Input
 
 
-def told(ax: Any) -> list[str]:
+def texts_of(ax: Any) -> list[str]:
     return [text.get_text() for text in ax.texts]
 
 
@@ -43,7 +43,7 @@ def uses(ax: Any) -> list[tuple[str, str]]:
 
 
 def assert_legible(ax: Any) -> None:
-    """Assert that each text is within a box, and meets no other text and no other box."""
+    """Assert that each text is inside one box and overlaps no other text and no other box."""
     figure = ax.figure
     figure.draw_without_rendering()
     texts = [text.get_window_extent() for text in ax.texts]
@@ -63,11 +63,11 @@ def test_a_square_has_two_arrows_from_one_value():
     ax = viz.plot_graph(x * x, names={"x": x})
     assert uses(ax) == [("x", "multiply")] * 2
     first, second = arrows(ax)
-    assert first[-1][0] < second[-1][0]  # side by side, and not upon each other
+    assert first[-1][0] < second[-1][0]  # side by side
     assert_legible(ax)
 
 
-def test_gradients_stand_at_the_leaves_after_backward():
+def test_leaves_show_their_gradients_after_backward():
     x, y = tn.tensor(3.0, requires_grad=True), tn.tensor(2.0)
     z = x * x + y
     before = viz.plot_graph(z, names={"x": x, "y": y, "z": z})
@@ -83,7 +83,7 @@ def test_gradients_stand_at_the_leaves_after_backward():
     assert after["x"] == ["3", "gradient", "6"]
 
 
-def test_variables_are_named_and_few_numbers_written_many_not():
+def test_leaves_are_named_and_only_small_arrays_show_their_numbers():
     w, x = tn.Variable([[1.0], [2.0]]), tn.tensor(normal(0, 9, 2))
     loss = tn.ops.sum(x @ w)
     loss.backward()
@@ -111,7 +111,7 @@ OPERATIONS = [tn.ops.add, tn.ops.subtract, tn.ops.multiply]
 
 @settings(max_examples=12)
 @given(st.data())
-def test_graphs_of_any_form_are_legible_and_have_an_arrow_for_each_use(data):
+def test_any_graph_is_legible_and_has_an_arrow_for_each_use(data):
     values = [tn.tensor(normal(i, 2), requires_grad=True) for i in range(3)]
     count = 0
     for _ in range(data.draw(st.integers(1, 35))):
@@ -135,7 +135,7 @@ def test_graphs_of_any_form_are_legible_and_have_an_arrow_for_each_use(data):
     assert_legible(ax)
 
 
-def test_a_picture_fits_into_axes_that_are_smaller():
+def test_a_picture_is_shrunk_to_fit_its_axes():
     x = tn.tensor(normal(0, 2, 2), requires_grad=True)
     y = x
     for _ in range(12):
@@ -174,7 +174,7 @@ def test_a_function_is_drawn_as_the_program_that_is_recorded():
         assert_legible(ax)
 
 
-def test_the_step_of_fit_is_drawn_in_its_parts():
+def test_the_parts_of_a_training_step_have_different_colours():
     model = tn.Sequential([Input((3,)), Dense(4, "tanh"), Dense(2, "sigmoid"), Dense(1)])
     model.compile("adam", "mse")
     model.fit(normal(0, 8, 3), normal(1, 8, 1), batch_size=8, verbose=0)
@@ -186,7 +186,7 @@ def test_the_step_of_fit_is_drawn_in_its_parts():
     assert len(boxes(ax)) == len(program.equations) + len(set(used) - set(program.equations))
     grounds = {p.get_facecolor() for p in ax.patches if isinstance(p, Rectangle)}
     assert len(grounds) == 6  # inputs, constants, forward, loss, backward, update
-    assert {"getitem  index=[0:12]", "concatenate  axis=0"} < set(told(ax))
+    assert {"getitem  index=[0:12]", "concatenate  axis=0"} < set(texts_of(ax))
     assert_legible(ax)
 
 
@@ -198,16 +198,16 @@ def test_a_model_is_drawn_by_its_layers():
     one, two = Dense(4, "relu", name="one")(x), Dense(4, name="two")(x)
     model = tn.Model(x, Add(name="both")([one, two]))
     ax = viz.plot_graph(model)
-    heads = [text for text in told(ax) if "(" in text and "shape" not in text]
+    heads = [text for text in texts_of(ax) if "(" in text and "shape" not in text]
     assert sorted(heads) == ["both (Add)", "in (InputLayer)", "one (Dense)", "two (Dense)"]
     assert len(arrows(ax)) == 4
-    assert "Input shape: [(None, 4), (None, 4)]" in told(ax)
+    assert "Input shape: [(None, 4), (None, 4)]" in texts_of(ax)
     assert_legible(
         viz.plot_graph(model, ax=Figure(figsize=(3, 2), dpi=500).subplots(), rankdir="LR")
     )
 
 
-def test_what_is_no_computation_is_refused():
+def test_things_that_are_no_computation_are_refused():
     late = tn.Sequential([Dense(1)], name="late")
     unseen = tn.Sequential([Input((1,)), Dense(1)])
     unseen.compile("sgd", "mse")

@@ -1,4 +1,4 @@
-"""Landscapes: heights, paths and minima are those of independent computation; models stay."""
+"""Loss surfaces: losses, paths and minima agree with independent computation."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from tinynet.layers import Dense, Dropout, Input
 from tinynet.viz.planes import random_direction
 
 SEEDS = st.integers(0, 2**32 - 1)
-FINE = {"rtol": 2e-5, "atol": 1e-6}  # float32 beside float64
+FINE = {"rtol": 2e-5, "atol": 1e-6}  # float32 against float64
 
 
 def line(seed: int, noise: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
@@ -54,12 +54,12 @@ def labelled(ax: Any) -> dict[str, np.ndarray]:
     return {each.get_label(): each.get_xydata() for each in ax.lines}
 
 
-# -- heights ---------------------------------------------------------------------------------------
+# -- losses ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("eager", [False, True])
 @given(seed=SEEDS)
-def test_heights_are_the_mean_squared_errors_of_the_lines(eager, seed):
+def test_losses_are_the_mean_squared_errors_of_the_lines(eager, seed):
     x, y = line(seed)
     model, record = neuron(x, y, run_eagerly=eager)
     found = viz.loss_surface(model, x, y, record, resolution=5)
@@ -69,7 +69,7 @@ def test_heights_are_the_mean_squared_errors_of_the_lines(eager, seed):
 
 
 @pytest.mark.parametrize("eager", [False, True])
-def test_heights_over_two_of_many_weights_are_what_evaluate_gives(eager):
+def test_losses_over_two_of_many_weights_are_those_of_evaluate(eager):
     model, x, y, record = network(run_eagerly=eager)
     names = ("first/kernel[2, 1]", "second/bias[0]")
     found = viz.loss_surface(model, x, y, record, names, resolution=4)
@@ -81,11 +81,11 @@ def test_heights_over_two_of_many_weights_are_what_evaluate_gives(eager):
         model.set_weights(weights)
         assert_close(loss, model.evaluate(x, y, verbose=0)[0], **FINE)
     end = viz.loss_surface(model, x, y, record, names, resolution=4)
-    assert_same(end.losses, found.losses)  # others are held where the path ends, not as they are
+    assert_same(end.losses, found.losses)  # the other weights are those at the end of the path
 
 
 @pytest.mark.parametrize("history", [True, False])
-def test_heights_over_directions_are_losses_at_the_weights_there(history):
+def test_losses_over_directions_are_those_at_the_weights_there(history):
     model, x, y, record = network()
     path = record if history else None
     found = viz.loss_surface(model, x, y, path, extent=(-1, 1, -2, 2), resolution=3)
@@ -94,7 +94,7 @@ def test_heights_over_directions_are_losses_at_the_weights_there(history):
     assert not np.isclose(found.losses, middle, 1e-3).all()
 
 
-def test_all_samples_count_though_evaluate_takes_them_in_batches():
+def test_the_surface_is_the_loss_of_all_samples_in_one_batch():
     x, y = normal(0, 100), normal(1, 100)
     model, record = neuron(x, y)
     found = viz.loss_surface(model, x, y, record, resolution=3)
@@ -102,7 +102,7 @@ def test_all_samples_count_though_evaluate_takes_them_in_batches():
     assert_close(found.losses[0, 2], model.evaluate(x, y, verbose=0), **FINE)
 
 
-def test_the_model_stays_as_it_is():
+def test_drawing_a_surface_does_not_change_the_model():
     model, x, y, record = network()
     before, kept = everything(model), [w.copy() for each in record.weights for w in each]
     modes = model.evaluate(x, y, verbose=0), model.train_function.compilations
@@ -116,7 +116,7 @@ def test_the_model_stays_as_it_is():
 
 
 @pytest.mark.parametrize("eager", [False, True])
-def test_what_layers_count_and_add_to_the_loss_stays(eager):
+def test_losses_that_layers_add_count_but_their_state_is_not_changed(eager):
     class Counting(tn.Layer):
         def build(self, input_shape: Any) -> None:
             self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
@@ -140,13 +140,13 @@ def test_what_layers_count_and_add_to_the_loss_stays(eager):
     assert_close(found.losses[0, 1], ((outputs - y) ** 2).mean() + added, **FINE)
 
 
-def test_a_first_fit_is_the_first_one_also_after_a_look_at_the_landscape():
-    def fitted(looks: bool) -> list[np.ndarray]:
+def test_a_surface_before_the_first_fit_does_not_change_the_fit():
+    def fitted(draws: bool) -> list[np.ndarray]:
         tn.utils.set_random_seed(1)
         model = tn.Sequential([Input((1,)), Dense(1)])
         model.compile("sgd", "mse")
         x, y = line(0)
-        if looks:
+        if draws:
             viz.loss_surface(model, x, y, resolution=2)
         model.fit(x, y, batch_size=4, verbose=0)
         return model.get_weights()
@@ -184,7 +184,7 @@ def test_the_path_over_two_weights_is_the_record_and_the_minimum_is_least_square
         assert walked.max() < high
 
 
-def test_principal_directions_hold_more_of_the_path_than_any_others():
+def test_principal_directions_explain_more_of_the_path_than_random_ones():
     model, x, y, record = network()
     found = viz.loss_surface(model, x, y, record, resolution=2)
     rows = np.array([np.concatenate([w.ravel() for w in each]) for each in record.weights], float)
@@ -195,7 +195,7 @@ def test_principal_directions_hold_more_of_the_path_than_any_others():
     assert [label.rpartition("(")[2] for label in found.labels] == [f"{s})" for s in shares]
 
 
-def test_a_path_along_a_line_gets_a_random_direction_across_it():
+def test_a_straight_path_gets_a_random_direction_orthogonal_to_it():
     model, x, y, record = network()
     record.weights = record.weights[:2]
     found = viz.loss_surface(model, x, y, record, resolution=2)
@@ -205,7 +205,7 @@ def test_a_path_along_a_line_gets_a_random_direction_across_it():
 
 
 @given(SEEDS)
-def test_a_random_direction_is_for_each_unit_as_long_as_its_weights(seed):
+def test_a_random_direction_has_the_norm_of_the_weights_of_each_unit(seed):
     layer = Dense(3, bias_initializer="ones")
     layer.build((None, 4))
     kernel, bias = layer.get_weights()
@@ -216,7 +216,7 @@ def test_a_random_direction_is_for_each_unit_as_long_as_its_weights(seed):
     assert_close(np.linalg.norm(found[12:]), np.sqrt(3))
 
 
-def test_random_directions_are_those_of_the_seed():
+def test_random_directions_depend_on_the_seed_alone():
     model, x, y, _ = network()
     first, again, other = (viz.loss_surface(model, x, y, seed=s, resolution=2) for s in (1, 1, 2))
     assert_same(first.losses, again.losses)
@@ -224,13 +224,13 @@ def test_random_directions_are_those_of_the_seed():
 
 
 @pytest.mark.parametrize("loss", ["mae", lambda y, z: tn.ops.sum(z[:, 0] * y[:, 0])])
-def test_where_the_curvature_is_nothing_no_minimum_is_claimed(loss):
+def test_without_curvature_no_minimum_is_reported(loss):
     model = tn.Sequential([Input((1,)), Dense(1)])
     model.compile("sgd", loss)
     assert viz.loss_surface(model, [[1.0], [2.0]], [[1.0], [2.0]], resolution=3).minimum is None
 
 
-def test_what_is_not_finite_is_left_out():
+def test_weights_and_losses_that_are_not_finite_are_left_out():
     x, y = line(0)
     model, record = neuron(x, y)
     record.weights[2][0][...] = np.inf
@@ -245,7 +245,7 @@ def test_what_is_not_finite_is_left_out():
 
 @settings(max_examples=6)
 @given(SEEDS)
-def test_contours_run_where_the_loss_has_their_level(seed):
+def test_along_a_contour_the_loss_is_its_level(seed):
     x, y = line(seed)
     model, record = neuron(x, y)
     ax = viz.plot_loss_surface(model, x, y, record, resolution=50)
@@ -276,7 +276,7 @@ def test_the_picture_has_path_start_end_minimum_and_labels():
 
 
 @pytest.mark.parametrize(("noise", "kind"), [(0.0, "LogNorm"), (30.0, "Normalize")])
-def test_heights_are_logarithmic_where_they_differ_much(noise, kind):
+def test_the_colour_scale_is_logarithmic_if_losses_differ_by_decades(noise, kind):
     x, y = line(0, noise)
     model, record = neuron(x, y)
     extent = (-2, 2, -2, 2)
@@ -284,14 +284,14 @@ def test_heights_are_logarithmic_where_they_differ_much(noise, kind):
     assert type(filled.norm).__name__ == kind
 
 
-def test_a_landscape_without_a_path_has_no_path():
+def test_without_a_history_there_is_no_path():
     model, x, y, _ = network()
     ax = viz.plot_loss_surface(model, x, y, resolution=3)
     assert "path" not in labelled(ax)
     assert ax.get_xlabel() == "random direction 1"
 
 
-def test_what_makes_no_landscape_is_refused():
+def test_invalid_arguments_of_surfaces_are_refused():
     x, y = line(0)
     model, record = neuron(x, y)
     bare = tn.Sequential([Input((1,)), Dense(1)])

@@ -1,22 +1,24 @@
-"""Callbacks: what is called in the course of training. Read `base.py`, then `monitors.py`."""
+"""Callbacks: objects whose methods run during training. Read `base.py`, then `monitors.py`."""
 
-from .base import Callback, CallbackList, History, LambdaCallback, ProgbarLogger
-from .files import BackupAndRestore, CSVLogger, ModelCheckpoint
-from .monitors import EarlyStopping, LearningRateScheduler, ReduceLROnPlateau, TerminateOnNaN
-from .weights import WeightHistory
+from ..public import only_public
+from .base import (
+    Callback as Callback,
+    CallbackList as CallbackList,
+    History as History,
+    LambdaCallback as LambdaCallback,
+    ProgbarLogger as ProgbarLogger,
+)
+from .files import (
+    BackupAndRestore as BackupAndRestore,
+    CSVLogger as CSVLogger,
+    ModelCheckpoint as ModelCheckpoint,
+)
+from .monitors import (
+    EarlyStopping as EarlyStopping,
+    LearningRateScheduler as LearningRateScheduler,
+    ReduceLROnPlateau as ReduceLROnPlateau,
+    TerminateOnNaN as TerminateOnNaN,
+)
+from .weights import WeightHistory as WeightHistory
 
-__all__ = [
-    "BackupAndRestore",
-    "CSVLogger",
-    "Callback",
-    "CallbackList",
-    "EarlyStopping",
-    "History",
-    "LambdaCallback",
-    "LearningRateScheduler",
-    "ModelCheckpoint",
-    "ProgbarLogger",
-    "ReduceLROnPlateau",
-    "TerminateOnNaN",
-    "WeightHistory",
-]
+only_public(__name__)

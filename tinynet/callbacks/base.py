@@ -1,6 +1,6 @@
-"""Callbacks: what is called in the course of training, and those that are always there.
+"""The base of callbacks, the callbacks that every `fit` has, and the list that calls them.
 
-Imports `progress.py`. Read next: `monitors.py`.
+Imports `progbar.py`. Read next: `monitors.py`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ Logs = dict[str, Any]
 
 
 class Callback:
-    """Base of callbacks: define the hooks to be called at.
+    """Base class of callbacks: override the hooks that should run.
 
     Attributes
     ----------
-    model : the model that is trained; set ``self.model.stop_training = True`` to end training.
+    model : the model in training; ``self.model.stop_training = True`` ends it after the epoch
     params : dict with ``verbose``, ``epochs`` and ``steps``
     resume_epoch : int or None
         After `on_train_begin`: the epoch that `fit` begins with instead of its `initial_epoch`.
@@ -29,78 +29,78 @@ class Callback:
     resume_epoch: int | None = None
 
     def set_model(self, model: Any) -> None:
-        """Be told the model."""
+        """Receive the model."""
         self.model = model
 
     def set_params(self, params: dict[str, Any]) -> None:
-        """Be told the parameters of the run."""
+        """Receive the parameters of the run."""
         self.params = params
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Be called before the first epoch."""
+        """Run before the first epoch."""
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Be called after the last epoch, with its logs."""
+        """Run after the last epoch, with its logs."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Be called before an epoch (0, 1, ...)."""
+        """Run before an epoch (0, 1, ...)."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Be called after an epoch, with loss and metrics, also of validation."""
+        """Run after an epoch, with loss and metrics of training and validation."""
 
     def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Be called before a batch of training: another name of `on_train_batch_begin`."""
+        """Run before a batch of training: another name of `on_train_batch_begin`."""
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Be called after a batch of training: another name of `on_train_batch_end`."""
+        """Run after a batch of training: another name of `on_train_batch_end`."""
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Be called before a batch."""
+        """Run before a batch of training."""
         self.on_batch_begin(batch, logs=logs)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Be called after a batch, with the running means of the epoch."""
+        """Run after a batch of training, with the running means of the epoch."""
         self.on_batch_end(batch, logs=logs)
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
-        """Be called before an evaluation."""
+        """Run before an evaluation."""
 
     def on_test_end(self, logs: Logs | None = None) -> None:
-        """Be called after an evaluation, with loss and metrics."""
+        """Run after an evaluation, with loss and metrics."""
 
     def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Be called before a batch of an evaluation."""
+        """Run before a batch of an evaluation."""
 
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Be called after a batch of an evaluation, with the running means."""
+        """Run after a batch of an evaluation, with the running means."""
 
     def on_predict_begin(self, logs: Logs | None = None) -> None:
-        """Be called before a prediction."""
+        """Run before a prediction."""
 
     def on_predict_end(self, logs: Logs | None = None) -> None:
-        """Be called after a prediction."""
+        """Run after a prediction."""
 
     def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Be called before a batch of a prediction."""
+        """Run before a batch of a prediction."""
 
     def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Be called after a batch of a prediction, with its ``outputs``."""
+        """Run after a batch of a prediction, with its ``outputs``."""
 
 
 HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 
 
 class LambdaCallback(Callback):
-    """A callback made of functions: ``LambdaCallback(on_epoch_end=lambda epoch, logs: ...)``.
+    """A callback from functions: ``LambdaCallback(on_epoch_end=lambda epoch, logs: ...)``.
 
     Parameters
     ----------
-    on_epoch_begin, on_epoch_end, ... : functions of what the hook of this name takes, optional
+    on_epoch_begin, on_epoch_end, ... : functions with the arguments of the hook of this name
 
     Raises
     ------
     ValueError
-        For a name that no hook has.
+        For a name that is not a hook.
 
     >>> LambdaCallback(on_train_end=lambda logs: print("done")).on_train_end({})
     done
@@ -116,28 +116,20 @@ class LambdaCallback(Callback):
         on_train_batch_end: Callable[..., Any] | None = None,
         **kwargs: Callable[..., Any] | None,
     ) -> None:
+        given = {**locals(), **kwargs}
         unknown = sorted(set(kwargs) - set(HOOKS))
         if unknown:
             raise ValueError(f"Expected names of hooks {list(HOOKS)}, received: {unknown}")
-        given = {
-            "on_epoch_begin": on_epoch_begin,
-            "on_epoch_end": on_epoch_end,
-            "on_train_begin": on_train_begin,
-            "on_train_end": on_train_end,
-            "on_train_batch_begin": on_train_batch_begin,
-            "on_train_batch_end": on_train_batch_end,
-            **kwargs,
-        }
-        vars(self).update({hook: f for hook, f in given.items() if f is not None})
+        vars(self).update({hook: f for hook, f in given.items() if hook in HOOKS and f})
 
 
 class History(Callback):
-    """What `fit` returns: the logs of each epoch.
+    """The logs of each epoch: what `fit` returns.
 
     Attributes
     ----------
     history : dict of lists of floats, one per epoch
-    epoch : list of the epochs' numbers
+    epoch : list of the numbers of the epochs (0, 1, ...)
     """
 
     def __init__(self) -> None:
@@ -145,23 +137,23 @@ class History(Callback):
         self.epoch: list[int] = []
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Begin a new list of epochs, and be the model's history."""
+        """Begin a new list of epochs, and become the history of the model."""
         self.epoch = []
         if self.model is not None:
             self.model.history = self
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Keep the logs of the epoch."""
+        """Append the logs of the epoch."""
         self.epoch.append(epoch)
         for key, value in (logs or {}).items():
             self.history.setdefault(key, []).append(value)
 
 
 class ProgbarLogger(Callback):
-    """Show a `Progbar` of each epoch, evaluation or prediction, as the run's `verbose` says.
+    """Show a `Progbar` for each epoch, evaluation or prediction, according to `verbose` of the run.
 
-    0 shows nothing, 1 and "auto" a bar that moves, 2 one line. Where the output is no terminal, a
-    bar cannot move, and becomes one line for each epoch.
+    0 shows nothing, 1 and "auto" a moving bar, 2 one line. If the output is not a terminal, the bar
+    cannot move, and one line is printed for each epoch.
     """
 
     def __init__(self) -> None:
@@ -170,22 +162,22 @@ class ProgbarLogger(Callback):
         self.target: int | None = None
         self.seen = 0
         self.progbar = Progbar(None, verbose=0)
-        self._head = ""  # of a line that is yet to be printed
+        self._head = ""  # the beginning of a line that is not printed yet
         self._within_fit = False
 
     def set_params(self, params: dict[str, Any]) -> None:
-        """Be told how much to show, and of how many steps."""
+        """Set verbosity and the number of steps."""
         self.params = params
         self.verbose = 1 if params["verbose"] == "auto" else int(params["verbose"])
         self.epochs = params["epochs"]
         self.target = params["steps"]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Note that evaluations are now part of an epoch."""
+        """From now on, evaluations belong to an epoch."""
         self._within_fit = True
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Print the epoch's number, if there are several."""
+        """Print the number of the epoch, if there are several."""
         self._start()
         if self.verbose and self.epochs > 1:
             self._head = f"Epoch {epoch + 1}/{self.epochs}"
@@ -198,11 +190,11 @@ class ProgbarLogger(Callback):
         self._move(batch, lambda: logs or {})
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Show all steps and the epoch's values."""
+        """Show the finished bar with the values of the epoch."""
         self._finish(logs or {})
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
-        """Begin a bar, unless the evaluation belongs to an epoch."""
+        """Start a bar, unless the evaluation belongs to an epoch."""
         if not self._within_fit:
             self._start()
 
@@ -212,39 +204,33 @@ class ProgbarLogger(Callback):
             self._move(batch, lambda: logs or {})
 
     def on_test_end(self, logs: Logs | None = None) -> None:
-        """Show all steps and the evaluation's values."""
+        """Show the finished bar with the values of the evaluation."""
         if not self._within_fit:
             self._finish(logs or {})
 
     def on_predict_begin(self, logs: Logs | None = None) -> None:
-        """Begin a bar."""
+        """Start a bar."""
         self._start()
 
     def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Move the bar; it does not show outputs."""
+        """Move the bar, without the outputs."""
         self._move(batch, dict)
 
     def on_predict_end(self, logs: Logs | None = None) -> None:
-        """Show all steps."""
+        """Show the finished bar."""
         self._finish(logs or {})
 
     def after(self, mode: str) -> Callable[[int, Callable[[], Logs]], None] | None:
-        """Return what is to be called after each batch of ``"train"`` and so on, None if nothing.
-
-        See `CallbackList.after`.
-        """
-        within = mode == "test" and self._within_fit
-        if within or not (self.progbar.moves or self.target is None):
+        """Return the function to call after each batch, or None: see `CallbackList.after`."""
+        nested = mode == "test" and self._within_fit
+        if nested or not (self.progbar.moves or self.target is None):
             return None
-        return self._move_on if mode == "predict" else self._move
+        return self._move if mode != "predict" else lambda batch, running: self._move(batch, dict)
 
     def _move(self, batch: int, running: Callable[[], Logs]) -> None:
         self.seen = batch + 1
         if self.progbar.is_due(self.seen):
             self.progbar.update(self.seen, list(running().items()), finalize=False)
-
-    def _move_on(self, batch: int, running: Callable[[], Logs]) -> None:
-        self._move(batch, dict)  # outputs are not for a bar
 
     def _start(self) -> None:
         self.seen = 0
@@ -260,25 +246,25 @@ class ProgbarLogger(Callback):
 
 
 class CallbackList(Callback):
-    """Several callbacks, called together: ``callbacks.on_epoch_end(epoch, logs)``.
+    """Several callbacks, called in order: ``callbacks.on_epoch_end(epoch, logs)``.
 
-    Each is told the same dict of logs, its keys sorted, so that one may add to what the next sees.
+    All receive the same dict of logs, with sorted keys, so each can add to what the next one sees.
 
     Parameters
     ----------
     callbacks : Callback, or lists of them, optional
     add_history, add_progbar : bool
-        Whether to add a `History`, a `ProgbarLogger`, if none is among the callbacks.
-    model : the model that is trained, optional
-    **params : what each is told by `set_params`
+        Whether to add a `History` or a `ProgbarLogger` if there is none among the callbacks.
+    model : the model in training, optional
+    **params : the parameters of the run, for `set_params`
 
     Raises
     ------
     ValueError
-        For what is no Callback.
+        If one of them is not a Callback.
 
-    >>> told = LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs))
-    >>> CallbackList([told, told]).on_epoch_end(0, {"loss": 1.0})
+    >>> show = LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs))
+    >>> CallbackList([show, show]).on_epoch_end(0, {"loss": 1.0})
     0 {'loss': 1.0}
     0 {'loss': 1.0}
     """
@@ -292,25 +278,23 @@ class CallbackList(Callback):
         **params: Any,
     ) -> None:
         self.callbacks = _flat(callbacks)
-        self._known: dict[Any, list[Callable[..., Any]]] = {}  # methods by their hooks
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
                 raise ValueError(f"callbacks: expected Callback objects, received {callback!r}.")
         for wanted, kind in ((add_history, History), (add_progbar, ProgbarLogger)):
             if wanted and not any(isinstance(callback, kind) for callback in self.callbacks):
                 self.callbacks.append(kind())
-        self._bar = next((c for c in self.callbacks if type(c) is ProgbarLogger), None)
         self.set_params(params)
         self.set_model(model)
 
     def set_model(self, model: Any) -> None:
-        """Tell all the model."""
+        """Pass the model to all callbacks."""
         self.model = model
         for callback in self.callbacks if model is not None else ():
             callback.set_model(model)
 
     def set_params(self, params: dict[str, Any]) -> None:
-        """Tell all the parameters of the run."""
+        """Pass the parameters of the run to all callbacks."""
         self.params = params
         for callback in self.callbacks if params else ():
             callback.set_params(params)
@@ -327,41 +311,28 @@ class CallbackList(Callback):
 
     def before(self, mode: str) -> list[Callable[..., Any]]:
         """Return what to call before each batch of ``"train"``, ``"test"`` or ``"predict"``."""
-        return self._methods(_BEGINS[mode])
+        return _methods(self.callbacks, f"on_{mode}_batch_begin")
 
     def after(self, mode: str) -> Callable[[int, Callable[[], Logs]], Any] | None:
-        """Return what to call after each batch, None if nobody wants to know.
+        """Return the function to call after each batch, or None if no callback needs it.
 
-        It takes the batch's number and a function that returns the logs so far: they are not made
-        for a bar that is not to be drawn yet.
+        Its arguments are the number of the batch and a function that returns the logs so far: a
+        progress bar that is not due does not need them.
         """
-        if self._bar is None and not self._methods(_ENDS[mode]):
-            return None
-        move = self._bar.after(mode) if self._bar else None
-        methods = self._methods(_ENDS[mode], but=self._bar)
+        bar = next((c for c in self.callbacks if type(c) is ProgbarLogger), None)
+        move = bar.after(mode) if bar else None
+        methods = _methods([c for c in self.callbacks if c is not bar], f"on_{mode}_batch_end")
         if not methods:
             return move
 
-        def tell(batch: int, running: Callable[[], Logs]) -> None:
+        def call(batch: int, running: Callable[[], Logs]) -> None:
             logs = running()
             for method in methods:
                 method(batch, logs)
             if move:
                 move(batch, lambda: logs)
 
-        return tell
-
-    def _methods(self, hook: str, but: Callback | None = None) -> list[Callable[..., Any]]:
-        """Return the methods of those that define `hook`, to be called in this order."""
-        found = self._known.get((hook, but))
-        if found is None:
-            found = [m for c in self.callbacks if c is not but for m in _defined(c, hook)]
-            self._known[hook, but] = found
-        return found
-
-
-_BEGINS = {mode: f"on_{mode}_batch_begin" for mode in ("train", "test", "predict")}
-_ENDS = {mode: f"on_{mode}_batch_end" for mode in _BEGINS}
+        return call
 
 
 def _flat(callbacks: Any) -> list[Callback]:
@@ -370,24 +341,29 @@ def _flat(callbacks: Any) -> list[Callback]:
     return [] if callbacks is None else [callbacks]
 
 
-def _defined(callback: Callback, hook: str) -> list[Callable[..., Any]]:
-    """Return the callback's method for `hook`, or of its other name; nothing if it has none."""
-    for name in dict.fromkeys((hook, hook.replace("_train_batch", "_batch"))):
-        method = getattr(callback, name)
-        if getattr(method, "__func__", method) is not getattr(Callback, name):
-            return [method]
-    return []
+def _methods(callbacks: list[Callback], hook: str) -> list[Callable[..., Any]]:
+    """Return the methods of the callbacks that override `hook`, or its other name."""
+    names = (hook, hook.replace("_train_batch", "_batch"))
+    found = []
+    for callback in callbacks:
+        own = [m for name in names if (m := getattr(callback, name)) and _overrides(m, name)]
+        found += own[:1]  # by default, `on_train_batch_end` calls `on_batch_end`
+    return found
+
+
+def _overrides(method: Any, name: str) -> bool:
+    return getattr(method, "__func__", method) is not getattr(Callback, name)
 
 
 def _together(hook: str) -> Callable[..., None]:
-    """Return the method of a `CallbackList` that calls `hook` of all."""
-    places = int("epoch" in hook or "batch" in hook)
+    """Return the method of a `CallbackList` that calls `hook` of all callbacks."""
+    count = int("epoch" in hook or "batch" in hook)  # of the arguments before the logs
 
     def call(self: CallbackList, *args: Any, logs: Logs | None = None) -> None:
-        given = (args[places] if len(args) > places else logs) or {}
-        told = dict(sorted(given.items()) if len(given) > 1 else given)
-        for method in self._methods(hook):
-            method(*args[:places], told)
+        given = (args[count] if len(args) > count else logs) or {}
+        ordered = dict(sorted(given.items()) if len(given) > 1 else given)
+        for method in _methods(self.callbacks, hook):
+            method(*args[:count], ordered)
 
     call.__name__, call.__doc__ = hook, getattr(Callback, hook).__doc__
     return call

@@ -1,6 +1,6 @@
-"""Callbacks that write files: checkpoints, backups to go on from, and a table of the epochs.
+"""Callbacks that write files: checkpoints, backups for interrupted runs, and a table of the epochs.
 
-Imports `monitors.py`. Read next: `training.py`, where callbacks are called.
+Imports `monitors.py`, `../configs/files.py`. Read next: `../training/trainer.py`, which calls them.
 """
 
 from __future__ import annotations
@@ -10,82 +10,80 @@ import json
 import os
 import shutil
 import warnings
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+from ..configs.files import replacing
 from .base import Callback, Logs
 from .monitors import MonitorCallback
 from .progbar import write
 
 
+@dataclass(eq=False, repr=False)
 class ModelCheckpoint(MonitorCallback):
-    """Save the model, or its weights, in the course of training.
+    """Save the model, or its weights, during training.
 
     Parameters
     ----------
     filepath : path
-        May have fields such as ``"{epoch:02d}-{val_loss:.2f}.keras"``: the epoch (1, 2, ...), the
-        batch where `save_freq` is a number, and what is logged. Folders are made.
-    monitor, mode : what is to improve, as for `MonitorCallback`
+        May contain fields, as in ``"{epoch:02d}-{val_loss:.2f}.keras"``: the epoch (1, 2, ...), the
+        batch if `save_freq` is a number, and all logs. Missing folders are created.
+    monitor, mode : the quantity to improve, as for `MonitorCallback`
     verbose : 0 or 1
-        Whether to say what is saved.
+        Whether to print a message for each file.
     save_best_only : bool
         Whether to save only when `monitor` has improved.
     save_weights_only : bool
-        Whether to call `save_weights`, for which the path ends as it demands, and not `save`.
+        Whether to call `save_weights` instead of `save`; the path needs its file extension.
     save_freq : "epoch" or int
-        Save at the end of each epoch, or after so many batches.
+        Save at the end of each epoch, or after this many batches.
     initial_value_threshold : float, optional
-        What the first value of `monitor` must be better than.
+        The first value of `monitor` must be better than this.
 
     Raises
     ------
     ValueError
-        For a path with another ending, or another `save_freq`.
+        For a path with another extension, or another `save_freq`.
     KeyError
-        When the path has a field that is not logged.
+        If the path has a field that is not in the logs.
 
     >>> ModelCheckpoint("best.keras", monitor="loss", save_best_only=True).filepath
     'best.keras'
     """
 
-    def __init__(
-        self,
-        filepath: str | os.PathLike[str],
-        monitor: str = "val_loss",
-        verbose: int = 0,
-        save_best_only: bool = False,
-        save_weights_only: bool = False,
-        mode: str = "auto",
-        save_freq: str | int = "epoch",
-        initial_value_threshold: float | None = None,
-    ) -> None:
-        super().__init__(monitor, mode, initial_value_threshold)
-        self.filepath = os.fspath(filepath)
-        self.verbose = verbose
-        self.save_best_only = save_best_only
-        self.save_weights_only = save_weights_only
-        self.save_freq = checked_frequency(save_freq)
-        endings = (".weights.h5", ".weights.npz") if save_weights_only else (".keras",)
-        if not self.filepath.endswith(endings):
+    filepath: str | os.PathLike[str]
+    monitor: str = "val_loss"
+    verbose: int = 0
+    save_best_only: bool = False
+    save_weights_only: bool = False
+    mode: str = "auto"
+    save_freq: str | int = "epoch"
+    initial_value_threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__(self.monitor, self.mode, self.initial_value_threshold)
+        self.filepath = path = os.fspath(self.filepath)
+        extensions = (".weights.h5", ".weights.npz") if self.save_weights_only else (".keras",)
+        if not path.endswith(extensions):
             raise ValueError(
-                f"The filepath provided must end in {' or '.join(endings)} where "
-                f"save_weights_only={save_weights_only}. Received: filepath={self.filepath}"
+                f"The filepath provided must end in {' or '.join(extensions)} where "
+                f"save_weights_only={self.save_weights_only}. Received: filepath={path}"
             )
         self._epoch = 0
-        self._due = Every(self.save_freq)
+        self._counter = BatchCounter(self.save_freq)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Note the epoch."""
+        """Remember the number of the epoch."""
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Save if it is time."""
-        if self._due.after(batch):
+        """Save if `save_freq` batches have passed."""
+        if self._counter.is_due(batch):
             self._save(self._epoch, logs or {}, batch=batch + 1)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Save if that is to be done for each epoch."""
+        """Save if `save_freq` is "epoch"."""
         if self.save_freq == "epoch":
             self._save(epoch, logs or {})
 
@@ -102,7 +100,7 @@ class ModelCheckpoint(MonitorCallback):
 
     def _path(self, fields: dict[str, Any]) -> str:
         try:
-            return self.filepath.format(**fields)
+            return os.fspath(self.filepath).format(**fields)
         except KeyError as error:
             raise KeyError(
                 f'Failed to format this callback filepath: "{self.filepath}". Reason: {error}'
@@ -129,16 +127,21 @@ class ModelCheckpoint(MonitorCallback):
             write(f"\nEpoch {epoch + 1}: {message}\n")
 
 
-class Every:
-    """Says when so many batches have passed since it last said so; never for "epoch"."""
+class BatchCounter:
+    """Counts batches and reports every `frequency`-th one; never fires for "epoch"."""
 
-    def __init__(self, frequency: str | int) -> None:
+    def __init__(self, frequency: Any) -> None:
+        if frequency != "epoch" and not isinstance(frequency, int):
+            raise ValueError(
+                f"Unrecognized save_freq: {frequency}. Expected save_freq are 'epoch' or integer "
+                "values"
+            )
         self.frequency = frequency
         self.passed = 0
         self.last = -1
 
-    def after(self, batch: int) -> bool:
-        """Return whether it is time, after this batch of the epoch."""
+    def is_due(self, batch: int) -> bool:
+        """Count this batch of an epoch, and return whether it is reported."""
         if isinstance(self.frequency, str):
             return False
         self.passed += batch - self.last if batch > self.last else batch + 1
@@ -149,70 +152,60 @@ class Every:
         return True
 
 
-def checked_frequency(save_freq: Any) -> str | int:
-    """Return `save_freq`; ValueError unless it is "epoch" or an integer."""
-    if save_freq != "epoch" and not isinstance(save_freq, int):
-        raise ValueError(
-            f"Unrecognized save_freq: {save_freq}. Expected save_freq are 'epoch' or integer values"
-        )
-    return save_freq
-
-
 PROGRESS = "training_metadata.json"
 
 
+@dataclass(eq=False, repr=False)
 class BackupAndRestore(Callback):
-    """Go on with an interrupted `fit` where it was: run the same program again.
+    """Continue an interrupted `fit`: run the same program again.
 
-    After each epoch the weights, the optimizer's state and the number of the epoch are written to
-    a folder; a `fit` that finds them there begins with them, and one that ends removes them. A
-    crash at any moment leaves the weights and the number of one moment, never of two.
+    After each epoch the weights, the state of the optimizer and the number of the epoch are written
+    to a folder. A `fit` that finds them there continues from them; a `fit` that ends removes them.
+    After a crash at any moment, the weights and the number in the folder belong together.
 
     Parameters
     ----------
     backup_dir : path
-        A folder for this alone.
+        A folder that nothing else uses.
     save_freq : "epoch" or int
-        Save at the end of each epoch, or also after so many batches; an epoch that was interrupted
-        begins anew.
+        Save at the end of each epoch, or also after this many batches. An interrupted epoch starts
+        again from its beginning.
     double_checkpoint : bool
-        Whether to keep the state before, too, for when the last one cannot be read.
+        Whether to keep the previous state as well, in case the last one cannot be read.
     delete_checkpoint : bool
-        Whether to remove the folder when training has ended.
+        Whether to remove the folder when training ends.
 
     Raises
     ------
     ValueError
-        For an empty `backup_dir`, another `save_freq`, and in `fit` for a model not yet built.
+        For an empty `backup_dir` or another `save_freq`; in `fit`, for a model that is not built.
 
     >>> BackupAndRestore("backup").save_freq
     'epoch'
     """
 
-    def __init__(
-        self,
-        backup_dir: str | os.PathLike[str],
-        save_freq: str | int = "epoch",
-        double_checkpoint: bool = False,
-        delete_checkpoint: bool = True,
-    ) -> None:
-        if not backup_dir:
-            raise ValueError(f"backup_dir: expected the path of a folder, received {backup_dir!r}.")
-        self.backup_dir = os.fspath(backup_dir)
-        self.save_freq = checked_frequency(save_freq)
-        self.double_checkpoint = double_checkpoint
-        self.delete_checkpoint = delete_checkpoint
-        self._ending = ".weights.h5" if find_spec("h5py") else ".weights.npz"
-        self._latest = f"latest{self._ending}"
+    backup_dir: str | os.PathLike[str]
+    save_freq: str | int = "epoch"
+    double_checkpoint: bool = False
+    delete_checkpoint: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.backup_dir:
+            raise ValueError(
+                f"backup_dir: expected the path of a folder, received {self.backup_dir!r}."
+            )
+        self.backup_dir = os.fspath(self.backup_dir)
+        self._extension = ".weights.h5" if find_spec("h5py") else ".weights.npz"
+        self._latest = f"latest{self._extension}"
         self._epoch = 0
-        self._due = Every(self.save_freq)
+        self._counter = BatchCounter(self.save_freq)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Go on from the folder, if there is something in it."""
+        """Restore the state in the folder, if there is one."""
         self.resume_epoch = None
         if not self.model.built:
             raise ValueError(
-                "To use the BackupAndRestore callback, the model must be built before `fit`: begin "
+                "To use the BackupAndRestore callback, the model must be built before `fit`: start "
                 f"it with an `Input`, or call it on data. Received: {self.model}"
             )
         try:
@@ -223,12 +216,12 @@ class BackupAndRestore(Callback):
             self._restore("previous_")
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Save if it is time."""
-        if self._due.after(batch):
+        """Save if `save_freq` batches have passed."""
+        if self._counter.is_due(batch):
             self._save(batch)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Save if that is to be done for each epoch."""
+        """Save if `save_freq` is "epoch"."""
         self._epoch = epoch + 1
         if self.save_freq == "epoch":
             self._save(0)
@@ -239,9 +232,9 @@ class BackupAndRestore(Callback):
             shutil.rmtree(self.backup_dir, ignore_errors=True)
 
     def _save(self, batch: int) -> None:
-        """Write weights under a name of their own, then what they are, then rename them.
+        """Write the weights under a new name, then the progress, then rename the weights.
 
-        Once the second is done, the weights of that name count, or those that were renamed.
+        The progress decides which weights are valid: those of its name, or renamed from it.
         """
         os.makedirs(self.backup_dir, exist_ok=True)
         if self.double_checkpoint and os.path.exists(self._file(PROGRESS)):
@@ -249,7 +242,8 @@ class BackupAndRestore(Callback):
                 shutil.copyfile(self._file(name), self._file(f"previous_{name}"))
         progress = {"epoch": self._epoch, "batch": batch}
         self.model.save_weights(self._fresh(progress), overwrite=True)
-        replace(self._file(PROGRESS), json.dumps(progress))
+        with replacing(self._file(PROGRESS)) as file:
+            file.write(json.dumps(progress).encode())
         os.replace(self._fresh(progress), self._file(self._latest))
 
     def _restore(self, prefix: str) -> None:
@@ -257,11 +251,12 @@ class BackupAndRestore(Callback):
             return
         with open(self._file(prefix + PROGRESS), encoding="utf-8") as file:
             progress = json.load(file)
-        if not prefix and os.path.exists(self._fresh(progress)):  # the last save was not finished
+        if not prefix and os.path.exists(self._fresh(progress)):  # not yet renamed
             os.replace(self._fresh(progress), self._file(self._latest))
         optimizer = self.model.optimizer
         if optimizer is not None and not optimizer.built:
-            optimizer.build(self.model.trainable_variables)  # or its state would not be loaded
+            # load_weights skips the state of an optimizer that is not built
+            optimizer.build(self.model.trainable_variables)
         self.model.load_weights(self._file(prefix + self._latest))
         self.resume_epoch = self._epoch = progress["epoch"]
 
@@ -269,49 +264,41 @@ class BackupAndRestore(Callback):
         return os.path.join(self.backup_dir, name)
 
     def _fresh(self, progress: dict[str, int]) -> str:
-        return self._file(f"{progress['epoch']}-{progress['batch']}{self._ending}")
+        return self._file(f"{progress['epoch']}-{progress['batch']}{self._extension}")
 
 
-def replace(path: str, text: str) -> None:
-    """Write a file that at any moment is the old one or the new one."""
-    with open(f"{path}.new", "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(f"{path}.new", path)
-
-
+@dataclass(eq=False, repr=False)
 class CSVLogger(Callback):
-    """Write a line of a table after each epoch.
+    """Write a row of a CSV file after each epoch.
 
     Parameters
     ----------
     filename : path
     separator : str
-        What stands between two columns.
+        The text between two columns.
     append : bool
-        Whether to go on with the file, if there is one, instead of beginning it anew.
+        Whether to append to an existing file, instead of replacing it.
 
     >>> CSVLogger("log.csv", separator=";").filename
     'log.csv'
     """
 
-    def __init__(
-        self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
-    ) -> None:
-        self.filename = os.fspath(filename)
-        self.sep = separator
-        self.append = append
+    filename: str | os.PathLike[str]
+    separator: str = ","
+    append: bool = False
+
+    def __post_init__(self) -> None:
+        self.filename, self.sep = os.fspath(self.filename), self.separator
         self.keys: list[str] | None = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Make the file, empty unless it is to be appended to."""
+        """Create the file, or empty it unless `append`."""
         self.keys = None
         with open(self.filename, "a" if self.append else "w", encoding="utf-8"):
             pass
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Write the epoch's line: what is not logged is ``NA``."""
+        """Write the row of the epoch, with ``NA`` for what is not in the logs."""
         logs = logs or {}
         rows: list[list[Any]] = []
         if self.keys is None:
@@ -326,7 +313,7 @@ class CSVLogger(Callback):
 
 
 def as_cell(value: Any) -> Any:
-    """Return a logged value as one cell of a table.
+    """Return a logged value as one cell.
 
     >>> as_cell(0.5), as_cell([1, 2])
     (0.5, '"[1, 2]"')

@@ -1,4 +1,4 @@
-"""Callbacks that watch a quantity and act: stop training, or change the learning rate.
+"""Callbacks that monitor a quantity, and stop training or change the learning rate.
 
 Imports `base.py`. Read next: `files.py`.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,18 +18,18 @@ from .progbar import write
 
 
 class MonitorCallback(Callback):
-    """Base of callbacks that ask whether a quantity among the logs has improved.
+    """Base class of callbacks that depend on whether a logged quantity has improved.
 
     Parameters
     ----------
     monitor : str
-        Its name in the logs.
+        The name of the quantity in the logs.
     mode : "auto", "min" or "max"
-        Whether less is better, or more; "auto" knows it for losses and for built-in metrics.
+        Whether less or more is better; "auto" is known for losses and built-in metrics.
     baseline : float, optional
-        What the first value is compared with.
+        The first value is compared with this.
     min_delta : float
-        A smaller change is no improvement.
+        A smaller change does not count as an improvement.
     """
 
     def __init__(
@@ -41,44 +42,45 @@ class MonitorCallback(Callback):
         if mode not in ("auto", "min", "max"):
             warnings.warn(
                 f"{type(self).__name__} mode '{mode}' is unknown, fallback to auto mode.",
-                stacklevel=3,
+                stacklevel=4,
             )
             mode = "auto"
         self.monitor = monitor
         self.mode = mode
         self.best = baseline
         self.min_delta = abs(min_delta)
-        self._sign: int | None = None  # 1 if more is better, -1 if less is
+        self._sign = 0  # 1 if more is better, -1 if less is, 0 if not yet known
 
     def _find_direction(self) -> None:
-        """Decide whether more or less is better, now that the metrics are known.
+        """Find out whether more or less is better, now that the metrics are known.
 
         Raises
         ------
         ValueError
-            When nothing says so.
+            If it is unknown.
         """
-        if self._sign is None:
+        if not self._sign:
             known = {"min": "down", "max": "up"}
-            way = known.get(self.mode) or direction(self.model, self.monitor.removeprefix("val_"))
-            if way is None:
+            better = known.get(self.mode) or direction(
+                self.model, self.monitor.removeprefix("val_")
+            )
+            if better is None:
                 raise ValueError(
-                    f"{type(self).__name__} cannot know whether {self.monitor!r} is to be as large "
-                    "or as small as possible. Expected mode='max' or mode='min', received "
-                    f"mode={self.mode!r}."
+                    f"{type(self).__name__}: is more of {self.monitor!r} better, or less? Expected "
+                    f"mode='max' or mode='min', received mode={self.mode!r}."
                 )
-            self._sign = 1 if way == "up" else -1
+            self._sign = 1 if better == "up" else -1
 
     def _is_improvement(self, value: float, reference: float | None) -> bool:
         if reference is None:
             return True
-        # Compared in float32, as Keras compares.
-        shifted = np.float32(value - self._sign * self.min_delta)  # type: ignore[operator]
+        # In float32, as in Keras.
+        shifted = np.float32(value - self._sign * self.min_delta)
         best = np.float32(reference)
         return bool(shifted > best if self._sign == 1 else shifted < best)
 
     def _value(self, logs: Logs, purpose: str) -> float | None:
-        """Return the value watched; if there is none, warn that `purpose` needs it."""
+        """Return the monitored value; if it is missing, warn that `purpose` needs it."""
         if logs.get(self.monitor) is None:
             warnings.warn(
                 f"{purpose} `{self.monitor}` which is not available. Available metrics are: "
@@ -89,13 +91,14 @@ class MonitorCallback(Callback):
 
 
 def direction(model: Any, name: str) -> str | None:
-    """Return "up" if more of a logged quantity is better, "down" if less is, None if unknown."""
+    """Return "up" if more of a logged quantity is better, "down" if less, None if unknown."""
     if name == "loss" or name.endswith("_loss"):
         return "down"
     metric, *_ = getattr(model._objective, "metrics", {}).get(name, (None,))
     return getattr(metric, "_direction", None)
 
 
+@dataclass(eq=False, repr=False)
 class EarlyStopping(MonitorCallback):
     """Stop training when a quantity has not improved for some epochs.
 
@@ -104,20 +107,20 @@ class EarlyStopping(MonitorCallback):
     monitor, min_delta, mode
         As for `MonitorCallback`.
     patience : int
-        So many epochs without improvement are tolerated.
+        The number of epochs without improvement after which training stops.
     verbose : 0 or 1
-        Whether to say so.
+        Whether to print a message.
     baseline : float, optional
-        An improvement must be better than this, too, to be waited for again.
+        The patience starts again only after an improvement that is better than this, too.
     restore_best_weights : bool
-        Whether to end with the weights of the best epoch, instead of the last one's.
+        Whether to end with the weights of the best epoch, instead of the last one.
     start_from_epoch : int
-        Epochs before this one are not watched.
+        Earlier epochs are ignored.
 
     Raises
     ------
     ValueError
-        At the end of the first epoch, when `mode` is "auto" and the direction is not known.
+        After the first epoch, if `mode` is "auto" and it is unknown whether more is better.
 
     >>> import numpy as np, tinynet as tn
     >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1)])
@@ -128,23 +131,17 @@ class EarlyStopping(MonitorCallback):
     4
     """
 
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        min_delta: float = 0,
-        patience: int = 0,
-        verbose: int = 0,
-        mode: str = "auto",
-        baseline: float | None = None,
-        restore_best_weights: bool = False,
-        start_from_epoch: int = 0,
-    ) -> None:
-        super().__init__(monitor, mode, min_delta=min_delta)
-        self.patience = patience
-        self.verbose = verbose
-        self.baseline = baseline
-        self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = start_from_epoch
+    monitor: str = "val_loss"
+    min_delta: float = 0
+    patience: int = 0
+    verbose: int = 0
+    mode: str = "auto"
+    baseline: float | None = None
+    restore_best_weights: bool = False
+    start_from_epoch: int = 0
+
+    def __post_init__(self) -> None:
+        super().__init__(self.monitor, self.mode, min_delta=self.min_delta)
         self.on_train_begin()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -172,7 +169,7 @@ class EarlyStopping(MonitorCallback):
             self.model.stop_training = True
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Say why training stopped, and bring back the best weights."""
+        """Restore the best weights, and print why training stopped."""
         messages = []
         if self.stopped_epoch > 0:
             messages.append(f"Epoch {self.stopped_epoch + 1}: early stopping\n")
@@ -186,27 +183,27 @@ class EarlyStopping(MonitorCallback):
 
 
 class ReduceLROnPlateau(MonitorCallback):
-    """Make the learning rate smaller when a quantity has not improved for some epochs.
+    """Reduce the learning rate when a quantity has not improved for some epochs.
 
     Parameters
     ----------
     monitor, mode, min_delta
         As for `MonitorCallback`.
     factor : float
-        Less than 1: what the learning rate is multiplied by.
+        The learning rate is multiplied by this number, which is less than 1.
     patience : int
-        After so many epochs without improvement.
+        The number of epochs without improvement after which it is reduced.
     verbose : 0 or 1
-        Whether to say so.
+        Whether to print a message.
     cooldown : int
-        Epochs after a reduction in which improvement is not asked for.
+        The number of epochs after a reduction that do not count.
     min_lr : float
-        The learning rate does not become less.
+        The least learning rate.
 
     Raises
     ------
     ValueError
-        When `factor` is 1 or more, and as `EarlyStopping` does.
+        If `factor` is 1 or more, and as for `EarlyStopping`.
 
     >>> ReduceLROnPlateau(monitor="loss", factor=0.5, patience=2).factor
     0.5
@@ -242,7 +239,7 @@ class ReduceLROnPlateau(MonitorCallback):
         self.wait = self.cooldown_counter = 0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Log the learning rate, and reduce it if it is time."""
+        """Log the learning rate, and reduce it after `patience` epochs without improvement."""
         self._find_direction()
         logs = {} if logs is None else logs
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
@@ -260,7 +257,7 @@ class ReduceLROnPlateau(MonitorCallback):
                 self._reduce(epoch, logs["learning_rate"])
 
     def in_cooldown(self) -> bool:
-        """Return whether improvement is not asked for at present."""
+        """Return whether this epoch does not count, shortly after a reduction."""
         return self.cooldown_counter > 0
 
     def _reduce(self, epoch: int, learning_rate: float) -> None:
@@ -271,21 +268,22 @@ class ReduceLROnPlateau(MonitorCallback):
             write(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {reduced}.\n")
 
 
+@dataclass(eq=False, repr=False)
 class LearningRateScheduler(Callback):
     """Set the learning rate before each epoch.
 
     Parameters
     ----------
     schedule : function
-        Of the epoch (0, 1, ...) and the present learning rate, or of the epoch alone; returns the
-        learning rate of the epoch.
+        Takes the epoch (0, 1, ...) and the current learning rate, or the epoch alone, and returns
+        the learning rate of the epoch.
     verbose : 0 or 1
-        Whether to say so.
+        Whether to print a message.
 
     Raises
     ------
     ValueError
-        Before an epoch for which `schedule` returns no number.
+        If `schedule` does not return a number.
 
     >>> import numpy as np, tinynet as tn
     >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1)])
@@ -296,9 +294,8 @@ class LearningRateScheduler(Callback):
     [0.25, 0.125, 0.0625]
     """
 
-    def __init__(self, schedule: Callable[..., Any], verbose: int = 0) -> None:
-        self.schedule = schedule
-        self.verbose = verbose
+    schedule: Callable[..., Any]
+    verbose: int = 0
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Set the learning rate."""
@@ -324,18 +321,19 @@ class LearningRateScheduler(Callback):
 
 
 def _takes(function: Callable[..., Any], count: int) -> bool:
-    """Return whether a function can be called with so many arguments, as far as can be known."""
+    """Return whether a function accepts `count` arguments; True if it has no signature."""
     try:
         inspect.signature(function).bind(*range(count))
     except TypeError:
         return False
-    except ValueError:  # a function that is not written in Python
+    except ValueError:  # for example, a function written in C
         pass
     return True
 
 
+@dataclass(eq=False, repr=False)
 class TerminateOnNaN(Callback):
-    """Stop training when the loss is no finite number any more.
+    """Stop training when the loss is not finite.
 
     Parameters
     ----------
@@ -343,11 +341,10 @@ class TerminateOnNaN(Callback):
         Whether to raise a RuntimeError instead of stopping after the batch.
     """
 
-    def __init__(self, raise_error: bool = False) -> None:
-        self.raise_error = raise_error
+    raise_error: bool = False
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Look at the loss."""
+        """Check the loss."""
         loss = (logs or {}).get("loss")
         if loss is None or np.isfinite(loss):
             return

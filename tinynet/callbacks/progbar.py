@@ -1,6 +1,6 @@
-"""Progress: the bar that a terminal shows while a network trains.
+"""The progress bar that a terminal shows while a network trains.
 
-Imports nothing of the project. Read next: `callbacks/base.py`, whose `ProgbarLogger` moves the bar.
+Imports nothing of the project. Read next: `base.py`, whose `ProgbarLogger` moves the bar.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ import re
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 BOLD, GREEN, GREY, PLAIN = "\x1b[1m", "\x1b[32m", "\x1b[37m", "\x1b[0m"
 ESCAPES = re.compile(r"\x1b\[\d+m")
-# What is printed for a line or a mark where the output knows ASCII alone.
+# Replacements for an output that can only encode ASCII.
 ASCII = str.maketrans("━─│┃…", "=-||~") | dict.fromkeys(map(ord, "┏┳┓┡╇┩├┼┤└┴┘"), "+")
 
 
 def write(text: str) -> None:
-    """Print `text` as it is and at once; what the output cannot encode is replaced or left out."""
+    """Print `text` at once; characters that the output cannot encode are replaced or dropped."""
     try:
         sys.stdout.write(text)
     except UnicodeEncodeError:
@@ -31,37 +32,38 @@ def write(text: str) -> None:
 
 
 def in_terminal() -> bool:
-    """Return whether lines that are printed can be drawn over: in a terminal or a notebook."""
+    """Return whether printed lines can be overwritten, as in a terminal or a notebook."""
     shown = getattr(sys.stdout, "isatty", bool)()
     return shown or "ipykernel" in sys.modules or "PYCHARM_HOSTED" in os.environ
 
 
+@dataclass(eq=False, repr=False)
 class Progbar:
-    """A bar of steps done, with the time they take and values of interest.
+    """A progress bar of steps, with their time and some values.
 
-    Where the output is no terminal, only the last update is printed, as with ``verbose=2``.
+    If the output is not a terminal, only the last update is printed, as with ``verbose=2``.
 
     Parameters
     ----------
     target : int, optional
-        How many steps there are; None if that is not known.
+        The number of steps; None if it is unknown.
     width : int
-        Characters of the bar.
+        Width of the bar in characters.
     verbose : 0, 1 or 2
-        Nothing; the bar; or one line, when all steps are done.
+        Nothing; the bar; or one line after the last step.
     interval : float
-        Seconds between two drawings of the bar, at least; the last update is always drawn.
+        The least number of seconds between two drawings; the last update is always drawn.
     stateful_metrics : names, optional
-        Values of these names are shown as they are, all others averaged over the steps.
+        Values with these names are shown as they are; all others are averaged over the steps.
     stateless_metrics : names, optional
-        Or the reverse: only values of these names are averaged.
+        The opposite: only values with these names are averaged.
     unit_name : str
-        What a step is called.
+        The word for a step.
 
     Raises
     ------
     ValueError
-        When both kinds of names are given.
+        If both kinds of names are given.
 
     >>> bar = Progbar(target=2, verbose=2)
     >>> bar.add(1, [("loss", 3.0)])
@@ -69,38 +71,33 @@ class Progbar:
     2/2 - 0s - ...s/step - loss: 2.0000
     """
 
-    def __init__(
-        self,
-        target: int | None,
-        width: int = 20,
-        verbose: int = 1,
-        interval: float = 0.05,
-        stateful_metrics: Iterable[str] | None = None,
-        stateless_metrics: Iterable[str] | None = None,
-        unit_name: str = "step",
-    ) -> None:
+    target: int | None
+    width: int = 20
+    verbose: int = 1
+    interval: float = 0.05
+    stateful_metrics: Iterable[str] | None = None
+    stateless_metrics: Iterable[str] | None = None
+    unit_name: str = "step"
+
+    def __post_init__(self) -> None:
+        stateful_metrics, stateless_metrics = self.stateful_metrics, self.stateless_metrics
         if stateful_metrics is not None and stateless_metrics is not None:
             raise ValueError(
                 "Only one of `stateful_metrics` and `stateless_metrics` can be given. Received: "
                 f"{stateful_metrics=}, {stateless_metrics=}"
             )
-        self.target = target
-        self.width = width
-        self.verbose = verbose
-        self.interval = interval
-        self.unit_name = unit_name
         self.stateful_metrics = None if stateful_metrics is None else set(stateful_metrics)
         self.stateless_metrics = None if stateless_metrics is None else set(stateless_metrics)
-        self.moves = verbose == 1 and in_terminal()
+        self.moves = self.verbose == 1 and in_terminal()
         self._seen = 0
-        self._sums: dict[str, tuple[Any, int]] = {}  # of values, and over how many steps
+        self._sums: dict[str, tuple[Any, int]] = {}  # of values, and of how many steps
         self._started = time.time()
         self._first_step: float | None = None  # when it ended
         self._drawn = 0.0
         self._drawn_width = 0
 
     def add(self, n: int, values: Iterable[tuple[str, Any]] | None = None) -> None:
-        """Note that `n` more steps are done, with these pairs of names and values."""
+        """Advance the bar by `n` steps, with pairs of names and values."""
         self.update(self._seen + n, values)
 
     def update(
@@ -109,10 +106,10 @@ class Progbar:
         values: Iterable[tuple[str, Any]] | None = None,
         finalize: bool | None = None,
     ) -> None:
-        """Note that `current` steps are done, with these pairs of names and values.
+        """Set the number of finished steps, with pairs of names and values.
 
-        The update is the last one if `finalize` says so, by default when the target is reached;
-        it shows the values that it is given, not their averages.
+        `finalize` makes this the last update; by default, it is when the target is reached. The
+        last update shows the given values, not their averages.
         """
         if finalize is None:
             finalize = self.target is not None and current >= self.target
@@ -124,7 +121,7 @@ class Progbar:
             write(self._line(current))
 
     def is_due(self, current: int) -> bool:
-        """Return whether it is time to draw the bar again; to be asked after each step."""
+        """Return whether the bar should be drawn again; call this after each step."""
         now = time.time()
         if current == 1:
             self._first_step = now
@@ -146,7 +143,7 @@ class Progbar:
         return name not in (self.stateful_metrics or ())
 
     def _draw(self, current: int, finalize: bool) -> None:
-        """Draw the bar over the one before."""
+        """Draw the bar over the previous one."""
         self._drawn = now = time.time()
         each = self._step_time(current, now)
         if self.target and not finalize:
@@ -178,7 +175,7 @@ class Progbar:
         return f"{current:{len(str(self.target))}d}/{self.target}"
 
     def _values(self, magnitudes: bool = False) -> str:
-        """Return the values by name; Keras looks at their magnitudes in the bar, not in a line."""
+        """Return the values by name; Keras uses their magnitudes in the bar, not in the line."""
         means = {name: _mean(total) / n for name, (total, n) in self._sums.items()}
         return "".join(
             f" - {name}: {number(mean, abs(mean) if magnitudes else mean)}"
@@ -186,7 +183,7 @@ class Progbar:
         )
 
     def _step_time(self, current: int, now: float) -> float:
-        """Return the seconds a step takes, without the first, which is longer than the others."""
+        """Return the seconds per step, without the first one, which takes longer."""
         if self._first_step is not None and current > 1:
             return (now - self._first_step) / (current - 1)
         return (now - self._started) / current if current else 0.0
@@ -197,7 +194,7 @@ def _mean(value: Any) -> float:
 
 
 def number(value: float, size: float) -> str:
-    """Return a value in four digits, with an exponent if its `size` is small.
+    """Return a value with four decimals, with an exponent if its `size` is small.
 
     >>> number(8.53049, 8.5), number(0.00012, 0.00012), number(0.0, 0.0)
     ('8.5305', '1.2000e-04', '0.0000e+00')
@@ -206,7 +203,7 @@ def number(value: float, size: float) -> str:
 
 
 def step_time(seconds: float, unit_name: str = "step") -> str:
-    """Return the time of a step in the unit that suits it.
+    """Return the time of a step in a suitable unit.
 
     >>> step_time(2.4), step_time(0.157), step_time(0.000635)
     ('2s/step', '157ms/step', '635us/step')
@@ -218,7 +215,7 @@ def step_time(seconds: float, unit_name: str = "step") -> str:
 
 
 def remaining(seconds: float) -> str:
-    """Return the time that is left.
+    """Return the remaining time.
 
     >>> remaining(59.9), remaining(61), remaining(7325)
     ('59s', '1:01', '2:02:05')

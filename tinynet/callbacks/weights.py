@@ -1,4 +1,4 @@
-"""The callback that remembers the weights, so that the way they went can be drawn.
+"""A callback that records the weights during training, for pictures of their path.
 
 Imports `base.py`. Read next: `../viz/landscape.py`, which draws it.
 """
@@ -14,25 +14,25 @@ from .base import Callback, Logs
 
 
 class WeightHistory(Callback):
-    """Record copies of the trainable weights, and the loss, in the course of `fit`.
+    """Record copies of the trainable weights, and the loss, during `fit`.
 
-    What is recorded first is where they start, what last where they end. Another `fit` of the same
-    model goes on with the record, one of another model begins a new one.
+    The first entry is the initial weights, the last one the final weights. Another `fit` of the
+    same model continues the record; a `fit` of another model starts a new one.
 
     Parameters
     ----------
     frequency : "epoch", "batch" or int
-        Record after each epoch, each batch, or so many batches.
+        Record after each epoch, each batch, or this many batches.
 
     Attributes
     ----------
     weights : list of lists of arrays, in the order of ``model.trainable_weights``
     names : list of str, the paths of these weights
     losses : list of float
-        What the logs then say: the mean over the epoch so far, of losses before their update. NaN
-        at the start.
-    epochs : list of int, the number of the epoch (0, 1, ...) that each was recorded in
-    steps : list of int, how many steps the optimizer had taken
+        The loss in the logs: the mean over the epoch so far, before the updates. NaN for the first
+        entry.
+    epochs : list of int, the number of the epoch (0, 1, ...) of each entry
+    steps : list of int, the number of steps that the optimizer had taken
 
     Raises
     ------
@@ -50,7 +50,7 @@ class WeightHistory(Callback):
 
     def __init__(self, frequency: str | int = "epoch") -> None:
         counts = isinstance(frequency, (int, np.integer)) and not isinstance(frequency, bool)
-        if frequency not in ("epoch", "batch") and not (counts and frequency > 0):  # type: ignore[operator]
+        if frequency not in ("epoch", "batch") and not (counts and int(frequency) > 0):
             raise ValueError(
                 "frequency: expected 'epoch', 'batch' or a positive number of batches, received "
                 f"{frequency!r}."
@@ -58,8 +58,8 @@ class WeightHistory(Callback):
         self.frequency = frequency
         self._variables: list[Any] = []
         self._clear()
-        if frequency != "epoch":  # a hook of batches costs time, and is there only if it is needed
-            self.on_train_batch_end = self._after_batch  # type: ignore[method-assign]
+        if frequency != "epoch":  # a hook that runs after each batch costs time, even an empty one
+            vars(self)["on_train_batch_end"] = self._after_batch
 
     def _clear(self) -> None:
         self.weights: list[list[np.ndarray]] = []
@@ -70,7 +70,7 @@ class WeightHistory(Callback):
         self._epoch = 0
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Record where the weights start, unless that is where they were last seen."""
+        """Record the initial weights, unless they are the last entry."""
         variables = self.model.trainable_weights
         if [*map(id, variables)] != [*map(id, self._variables)]:
             self._variables = variables
@@ -79,16 +79,16 @@ class WeightHistory(Callback):
         self._record_if_new({})
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Note the number of the epoch."""
+        """Remember the number of the epoch."""
         self._epoch = epoch
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Record, if epochs are what is recorded."""
+        """Record if `frequency` is "epoch"."""
         if self.frequency == "epoch":
             self._record(logs or {})
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Record where the weights end, if that is not done yet."""
+        """Record the final weights, unless they are the last entry."""
         self._record_if_new(logs or {})
 
     def _after_batch(self, batch: int, logs: Logs | None = None) -> None:

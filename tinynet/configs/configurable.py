@@ -89,7 +89,10 @@ def with_parameters(
 
     @wraps(init)
     def call(*args: Any, **kwargs: Any) -> None:
-        given = full.bind(*args, **kwargs)
+        try:
+            given = full.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{type(args[0]).__name__}: {error}") from None
         given.apply_defaults()
         arguments = given.arguments
         more = arguments.pop("kwargs", {})
@@ -104,9 +107,9 @@ class FunctionObject(Configurable):
     """Base of losses and metrics that are made from a function ``(y_true, y_pred, **options)``.
 
     ``class Huber(LossFunction, function=huber, arguments="delta reduction name dtype")`` has a
-    constructor with these arguments. The options among them have the function's defaults, and the
-    name is the function's; other class keywords replace defaults. Options are attributes: changing
-    one changes what the object computes.
+    constructor with these arguments, by default those of the base class. The options among them
+    have the function's defaults, and the name is the function's; other class keywords replace
+    defaults. Options are attributes: changing one changes what the object computes.
     """
 
     _options: tuple[str, ...] = ()
@@ -118,12 +121,13 @@ class FunctionObject(Configurable):
         if function is None:
             return
         target: Any = cls
-        this, first, *_ = (own := signature(target.__init__).parameters).values()
+        own = signature(target.__init__).parameters
+        this, first, *common = (key for key in own if own[key].kind is not Parameter.VAR_KEYWORD)
         known = {**signature(function).parameters, **own}
         for key, value in {"name": function.__name__, **defaults}.items():
             known[key] = known[key].replace(default=value)
-        parameters = [this, *(known[key] for key in arguments.split())]
-        target.__init__ = with_parameters(target.__init__, parameters, **{first.name: function})
+        parameters = [known[key] for key in (this, *(arguments.split() or common))]
+        target.__init__ = with_parameters(target.__init__, parameters, **{first: function})
 
     def _keep_options(self, options: dict[str, Any]) -> None:
         self._options = tuple(options)

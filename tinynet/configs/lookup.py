@@ -116,6 +116,7 @@ def unique_name(prefix: str) -> str:
 def automatic_name(obj: Any) -> str:
     """Return a unique name for `obj`: its class's name in snake_case, numbered from the second on.
 
+    >>> clear_session()
     >>> class Thing: ...
     >>> automatic_name(Thing()), automatic_name(Thing())
     ('thing', 'thing_1')

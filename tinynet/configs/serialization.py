@@ -216,8 +216,8 @@ def _function_config(function: Any) -> dict[str, Any]:
 def _describe(obj: Any) -> dict[str, Any]:
     """Return the config of an object that has `get_config`."""
     cls = type(obj)
-    module, name = _keras_name(cls)
-    registered: str | None = name if module and ".src." in module else None
+    module = _keras_module(cls)
+    registered: str | None = cls.__name__ if module and ".src." in module else None
     if module is None:
         module, registered = cls.__module__, get_registered_name(cls)
         _note_custom(registered, cls)
@@ -229,7 +229,7 @@ def _describe(obj: Any) -> dict[str, Any]:
             )
         found = {
             "module": None if module == "__main__" else module,
-            "class_name": name,
+            "class_name": cls.__name__,
             "config": serialize_keras_object(config),
             "registered_name": registered,
         }
@@ -245,12 +245,9 @@ def _describe(obj: Any) -> dict[str, Any]:
     return found
 
 
-def _keras_name(cls: type) -> tuple[str | None, str]:
-    """Return the module and the name under which Keras has a class of ours."""
-    for module, table in MODULES.items():
-        if table.get(cls.__name__) is cls:
-            return module, cls.__name__
-    return None, cls.__name__
+def _keras_module(cls: type) -> str | None:
+    """Return the module in which Keras has a class of tinynet's; None for users' classes."""
+    return next((m for m, table in MODULES.items() if table.get(cls.__name__) is cls), None)
 
 
 def _note_custom(name: str, thing: Any) -> None:

@@ -1,1 +1,9 @@
-"""One training step explained: see `step.py`."""
+"""Explanations of training: one step with all its numbers, and the optimizer's formulas.
+
+Imports the modules of this folder. Read next: `step.py`.
+"""
+
+from ..public import only_public
+from .step import Explanation as Explanation, explain_step as explain_step
+
+only_public(__name__)

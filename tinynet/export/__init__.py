@@ -1,9 +1,9 @@
-"""Export: the forward pass of a model as a file that does without tinynet.
+"""Export: the forward pass of a model as a file that can be used without tinynet.
 
-The model is recorded as a program; a format is a table from primitives to what stands for them in
-its files, and so has every layer at once, users' own included.
+The model is recorded as a program, and a format is a table that translates primitives. So every
+layer can be exported, including those that users write.
 
-Imports the modules beside it. Read next: `forward.py`.
+Imports the modules of this folder. Read next: `forward.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import os
 import sys
 from typing import Any
 
-from ..saving.files import replacing
+from ..configs.files import replacing
+from ..public import only_public
 from .forward import forward_of
 from .numpy_file import file_text
 from .onnx_file import OPSET, onnx_model
@@ -31,21 +32,23 @@ def export(
     """Write the forward pass of `model` to a file; see `models.Model.export`."""
     if format not in FORMATS:
         raise ValueError(
-            f"format: expected one of {FORMATS}, received {format!r}. For what else Keras exports "
-            "to, save the model by `model.save('model.keras')`, load that in Keras and export it."
+            f"format: expected one of {FORMATS}, received {format!r}. For another format of Keras, "
+            "call `model.save('model.keras')`, load that file in Keras and export it there."
         )
     opset = options.pop("opset_version", None) or OPSET if format == "onnx" else OPSET
     if options or opset < OPSET:
-        problem = f"opset_version={opset}; it begins with {OPSET}" if opset < OPSET else options
-        raise ValueError(f"export: there are no such options for format={format!r}: {problem}.")
+        problem = f"opset_version={opset}, the least is {OPSET}" if opset < OPSET else options
+        raise ValueError(f"export: unknown options for format={format!r}: {problem}.")
     forward = forward_of(model, input_signature)
-    version = sys.modules["tinynet"].__version__  # which is loaded after this module
+    version = sys.modules["tinynet"].__version__  # not imported: it is loaded after this module
     if format == "numpy":
-        name = os.path.basename(os.fspath(filepath))
-        data = file_text(forward, model.name, version, name).encode()
+        data = file_text(forward, model.name, version).encode()
     else:
         data = onnx_model(forward, model.name, version, opset).SerializeToString()
     with replacing(filepath) as file:
         file.write(data)
     if verbose or verbose is None:
         print(f"Saved artifact at '{os.fspath(filepath)}'.")
+
+
+only_public(__name__)

@@ -1,7 +1,8 @@
-"""The forward pass of a model as a program for any number of samples: what is written to files.
+"""The forward pass of a model as a program for any batch size: what the exporters write.
 
-It is recorded twice, for two numbers of samples. A length that differs as these do is the batch's;
-what differs in another way depends on the batch as no file could say, and is refused.
+The model is recorded for two batch sizes. A length that is proportional to the batch size in both
+recordings is symbolic (`BatchSize`). Any other difference means that the outputs of a sample depend
+on how many samples there are, which no file can express; it is refused.
 
 Imports `compiler`, `layers`. Read next: `numpy_text.py`.
 """
@@ -14,19 +15,21 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from .. import tree
-from ..compiler.passes import OF, RULES, lower, simplify
+from ..compiler.passes import RULES, lower, simplify
 from ..compiler.program import Program, Var
 from ..compiler.record import record, short_name, stand_in
-from ..engine.tensor import Equation, Tensor, floatx, no_grad, wrap
+from ..engine.bind import PRIMITIVES, no_grad
+from ..engine.tensor import Equation, Tensor, floatx, wrap
 from ..engine.variable import Variable, stateless
 from ..layers.symbolic import KerasTensor, map_shapes, within
 
-SAMPLES = (97, 101)  # two numbers of samples, unlike any length that a layer is likely to have
+PROBES = (97, 101)  # two batch sizes, unlike any length that a layer is likely to have
+UNLOWERED = tuple(rule for rule in RULES if rule is not lower)  # a file calls a sigmoid by its name
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Among the lengths of a shape: the number of samples, or so many times it."""
+class BatchSize:
+    """A symbolic axis length: `times` x the batch size."""
 
     times: int = 1
 
@@ -40,18 +43,17 @@ class Forward(NamedTuple):
     Attributes
     ----------
     program : Program
-        Of the samples; weights are among its constants. `Rows` stand in its shapes.
-    form : the outputs as the model returns them, Vars in a structure
+        A program of the samples, with the weights among its constants and `BatchSize` in shapes.
+        Its result has the structure that the model returns.
     layers : dict from the name of a layer to that of its class
     """
 
     program: Program
-    form: Any
     layers: dict[str, str]
 
     @property
-    def places(self) -> dict[Var, Var]:
-        """For each variable the result of the layer that computes it: the next one to be done."""
+    def layer_of(self) -> dict[Var, Var]:
+        """For each variable the result of the layer that computes it: the next layer to finish."""
         found: dict[Var, Var] = {}
         result = None
         for v in reversed(self.program.equations):
@@ -67,25 +69,25 @@ def forward_of(model: Any, input_signature: Any = None) -> Forward:
     Raises
     ------
     ValueError
-        When the model is not built, its inputs have unknown lengths beside that of the batch, or
-        it computes with the number of samples, or changes its variables when it predicts.
+        If the model is not built, its inputs have an unknown length other than the batch size,
+        its outputs depend on the batch size, or it changes its variables when it predicts.
     """
     x = _inputs(model, input_signature)
     for v in tree.flatten(x):
         if not v.shape or None in v.shape[1:]:
             raise ValueError(
-                "export: expected inputs of which all lengths but the first are known, received "
-                f"shape {v.shape}. Say what they are: input_signature=[Input(shape)]."
+                "export: expected inputs of which only the first length is unknown, received "
+                f"shape {v.shape}. Give the lengths: input_signature=[Input(shape)]."
             )
     variables = list(model.variables)
     layers = {layer.name: type(layer).__name__ for layer in model._flatten_layers()[1:]}
-    first, second = (_recorded(model, x, variables, n) for n in SAMPLES)
-    program = Both(first, second, layers).merged(len(tree.flatten(x)), variables)
-    return Forward(program, program.result, layers)
+    first, second = (_recorded(model, x, variables, n) for n in PROBES)
+    program = BatchGeneralizer(first, second, layers).program(len(tree.flatten(x)), variables)
+    return Forward(program, layers)
 
 
 def _inputs(model: Any, input_signature: Any) -> Any:
-    """Return what the model is called on: a Var, or a structure of them."""
+    """Return what the model is called on: a Var, or a structure of Vars."""
     found = input_signature
     if found is None and model.graph is not None:
         found = model.graph.inputs
@@ -96,15 +98,15 @@ def _inputs(model: Any, input_signature: Any) -> Any:
     else:
         raise ValueError(
             f"export: the shape of the inputs of model '{model.name}' is not known. Call it on "
-            "data first, or say what it is: input_signature=[Input(shape)]."
+            "data first, or give the shape: input_signature=[Input(shape)]."
         )
     return found[0] if isinstance(found, (list, tuple)) and len(found) == 1 else found
 
 
-def _var(shape: tuple[int | None, ...], placeholder: Any = None) -> Var:
-    """Return an input by the name that the user gave it, else x."""
+def _var(shape: Any, placeholder: Any = None) -> Var:
+    """Return an input under the name that the user gave it, or x."""
     name = placeholder.call.layer.name if isinstance(placeholder, KerasTensor) else "x"
-    return Var(shape, np.dtype(floatx()), "x" if name.startswith("input_layer") else name)  # type: ignore[arg-type]
+    return Var(shape, np.dtype(floatx()), "x" if name.startswith("input_layer") else name)
 
 
 def _recorded(model: Any, x: Any, variables: list[Variable], n: int) -> Program:
@@ -117,7 +119,7 @@ def _recorded(model: Any, x: Any, variables: list[Variable], n: int) -> Program:
             if now[variable] is not value:
                 raise ValueError(
                     f"export: the model changes its variable {variable.path} when it predicts, "
-                    "and a file does not remember."
+                    "but an exported file has no state."
                 )
         return y
 
@@ -125,58 +127,57 @@ def _recorded(model: Any, x: Any, variables: list[Variable], n: int) -> Program:
     values = [wrap(v.array) for v in variables]
     names = [v.name for v in tree.flatten(x)], [short_name(v.path) for v in variables]
     with no_grad():
-        program = record(run, (samples, values), names)
-    # Not lowered: a file calls a sigmoid by its name.
-    return simplify(program, tuple(rule for rule in RULES if rule is not lower))
+        return simplify(record(run, (samples, values), names), UNLOWERED)
 
 
-class Both:
-    """Two programs of one model, for two numbers of samples, to be merged to one for any number."""
+class BatchGeneralizer:
+    """Merges two programs of one model, for the batch sizes in `PROBES`, to one for any."""
 
     def __init__(self, first: Program, second: Program, layers: dict[str, str]) -> None:
         self.first, self.second, self.layers = first, second, layers
-        self.now: dict[Var, Var] = {}  # what stands for variables of either
+        self.merged: dict[Var, Var] = {}  # from the variables of both programs
         self.constants: dict[Var, np.ndarray] = {}
         self.equations: dict[Var, Any] = {}
-        self.at: Var | None = None  # what of the first program is being merged
+        self.current: Var | None = None  # the variable of the first program that is being merged
 
-    def merged(self, samples: int, variables: list[Variable]) -> Program:
-        """Return the program of the first inputs, the samples; those that follow are constants."""
+    def program(self, samples: int, variables: list[Variable]) -> Program:
+        """Return a program whose inputs are the first `samples` ones; the rest are constants."""
         first, second = self.first, self.second
         inputs = [self._var(*pair) for pair in zip(first.inputs, second.inputs, strict=True)]
-        others = [self._var(*pair) for pair in zip(first.captured, second.captured, strict=True)]
+        captured = [self._var(*pair) for pair in zip(first.captured, second.captured, strict=True)]
         held = [*variables, *first.captured.values()]
-        for v, variable in zip([*inputs[samples:], *others], held, strict=True):
+        for v, variable in zip([*inputs[samples:], *captured], held, strict=True):
             self.constants[v] = np.array(variable.array)
-        for self.at, w in zip(first.equations, second.equations, strict=False):
-            self._merge(self.at, w)
+        for self.current, w in zip(first.equations, second.equations, strict=False):
+            self._merge(self.current, w)
         if len(first.equations) != len(second.equations):
             self._refuse("what to compute")
         for v, w in zip(first.outputs, second.outputs, strict=True):
             self._merge_constant(v, w)
-        outputs = tuple(self.now[v] for v in first.outputs)
+        form = tree.map_structure(self.merged.__getitem__, first.result)
+        outputs = tuple(tree.flatten(form))
         used = {*outputs, *(x for e in self.equations.values() for x in e.inputs)}
         constants = {v: array for v, array in self.constants.items() if v in used}
         given = tuple(inputs[:samples])
-        return Program(given, constants, {}, self.equations, outputs, given, first.form)
+        return Program(given, constants, {}, self.equations, outputs, given, form)
 
     def _merge(self, v: Var, w: Var) -> None:
         primitive, xs, params = self.first.equations[v]
-        other, ys, others = self.second.equations[w]
+        other, ys, other_params = self.second.equations[w]
         if primitive is not other or len(xs) != len(ys):
             self._refuse(f"whether to compute {primitive.name} or {other.name}")
         for x, y in zip(xs, ys, strict=True):
             self._merge_constant(x, y)
-            if self.now.get(x) is not self.now.get(y):
+            if self.merged.get(x) is not self.merged.get(y):
                 self._refuse(f"what to compute {primitive.name} of")
-        params = {key: self._for_any(value, others[key]) for key, value in params.items()}
-        inputs: Any = tuple(self.now[x] for x in xs)
+        params = {key: self._for_any(value, other_params[key]) for key, value in params.items()}
+        inputs: Any = tuple(self.merged[x] for x in xs)
         self.equations[self._var(v, w)] = Equation(primitive, inputs, params)
 
     def _merge_constant(self, x: Var, y: Var) -> None:
-        """Merge what both know beforehand: the same array, or one number for each sample."""
+        """Merge two constants: equal arrays, or arrays that repeat one number for each sample."""
         a, b = self.first.constants.get(x), self.second.constants.get(y)
-        if a is None or b is None or x in self.now:
+        if a is None or b is None or x in self.merged:
             return
         if a.shape == b.shape and a.tobytes() == b.tobytes():
             self.constants[self._var(x, y)] = a
@@ -185,30 +186,30 @@ class Both:
             self.constants[number] = a.reshape(-1)[:1].reshape(())
             repeated = self._var(x, y)
             shape = {"shape": repeated.shape}
-            self.equations[repeated] = Equation(OF["broadcast_to"], (number,), shape)
+            self.equations[repeated] = Equation(PRIMITIVES["broadcast_to"], (number,), shape)
         else:
             self._refuse(f"a number, {a} or {b}" if a.size == b.size == 1 else "an array")
 
     def _var(self, v: Var, w: Var) -> Var:
-        self.now[v] = self.now[w] = Var(self._for_any(v.shape, w.shape), v.dtype, v.name)
-        return self.now[v]
+        self.merged[v] = self.merged[w] = Var(self._for_any(v.shape, w.shape), v.dtype, v.name)
+        return self.merged[v]
 
     def _for_any(self, a: Any, b: Any) -> Any:
-        """Return what a length, a shape or another param is for any number of samples."""
+        """Return a length, a shape or another parameter for any batch size."""
         if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
             parts = [self._for_any(x, y) for x, y in zip(a, b, strict=True)]
             return type(a)(*parts) if hasattr(a, "_fields") else tuple(parts)
         if type(a) is type(b) and a == b:
             return a
-        if isinstance(a, int) and isinstance(b, int) and a and a * SAMPLES[1] == b * SAMPLES[0]:
-            return Rows(a // SAMPLES[0])
-        return self._refuse(f"a shape or place, {a} or {b}")
+        if isinstance(a, int) and isinstance(b, int) and a and a * PROBES[1] == b * PROBES[0]:
+            return BatchSize(a // PROBES[0])
+        return self._refuse(f"a shape or index, {a} or {b}")
 
     def _refuse(self, what: str) -> NoReturn:
         rest = list(self.first.equations)
-        rest = rest[rest.index(self.at) :] if self.at in rest else []
+        rest = rest[rest.index(self.current) :] if self.current in rest else []
         place = next((f"layer '{v.name}'" for v in rest if v.name in self.layers), "the model")
         raise ValueError(
-            "export: what is predicted for a sample must not depend on how many there are, but in "
-            f"{place} that decides {what}: tried {SAMPLES[0]} and {SAMPLES[1]} samples."
+            "export: the outputs for a sample must not depend on the batch size, but in "
+            f"{place} it decides {what}: tried {PROBES[0]} and {PROBES[1]} samples."
         )

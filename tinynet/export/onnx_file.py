@@ -1,8 +1,8 @@
-"""A forward pass as an ONNX model: a table from primitives to nodes, as the other one is to text.
+"""A forward pass as an ONNX model: a table from primitives to nodes.
 
-What ONNX has no operator for is composed of those it has; what cannot be is refused by name.
+A primitive without an operator in ONNX is composed of several; one that cannot be is refused.
 
-Imports `forward.py`, and the package onnx where it is needed. Read next: `../models/functional.py`.
+Imports `forward.py`, and the package onnx when it is needed. Read next: `../models/functional.py`.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ from typing import Any
 import numpy as np
 
 from ..compiler.program import Var
-from ..engine.primitives import ARRAY, Slice
-from .forward import Forward, Rows
+from ..compiler.text import Names
+from ..engine.primitives.indexing import ARRAY, Slice
+from .forward import BatchSize, Forward
 
-OPSET = 18  # of 2022, and the operators used here have been the same since
-IR_VERSION = 8  # the format that was new then
-LAST = np.iinfo(np.int64).max  # beyond any end
+OPSET = 18  # of 2022; the operators used here have not changed since
+IR_VERSION = 8  # the file format of that year
+LAST = np.iinfo(np.int64).max  # larger than any length
 
 
 def onnx_model(forward: Forward, name: str, version: str, opset: int = OPSET) -> Any:
-    """Return the ModelProto of a forward pass, checked; its number of samples is ``batch``.
+    """Return the checked ModelProto of a forward pass; its batch size is named ``batch``.
 
     Raises
     ------
     ImportError
-        Without the package onnx.
+        If the package onnx is not installed.
     ValueError
         For a primitive that ONNX cannot express.
     """
@@ -39,7 +40,7 @@ def onnx_model(forward: Forward, name: str, version: str, opset: int = OPSET) ->
             "'tinynet[onnx]'"
         ) from None
     graph = Graph(forward, onnx)
-    made = onnx.helper.make_graph(
+    proto = onnx.helper.make_graph(
         graph.nodes,
         name,
         graph.inputs,
@@ -47,7 +48,7 @@ def onnx_model(forward: Forward, name: str, version: str, opset: int = OPSET) ->
         [onnx.numpy_helper.from_array(array, key) for key, array in graph.arrays.items()],
     )
     model = onnx.helper.make_model(
-        made,
+        proto,
         producer_name="tinynet",
         producer_version=version,
         opset_imports=[onnx.helper.make_opsetid("", opset)],
@@ -58,7 +59,7 @@ def onnx_model(forward: Forward, name: str, version: str, opset: int = OPSET) ->
 
 
 class Graph:
-    """A program as nodes; values are known by their names.
+    """A program as nodes, which refer to values by name.
 
     Attributes
     ----------
@@ -72,9 +73,9 @@ class Graph:
         self._helper = onnx.helper
         self.nodes: list[Any] = []
         self.arrays: dict[str, np.ndarray] = {}
-        self._taken: set[str] = set()
-        self._known: dict[Any, str] = {}  # arrays without a name of their own
-        names = {v: self._name(v.name) for v in program.inputs}
+        self._new = Names().new  # ONNX demands identifiers
+        self._known: dict[Any, str] = {}  # names of arrays by their contents
+        names = {v: self._new(v.name) for v in program.inputs}
         self._first = names[program.inputs[0]]
         self.inputs = [self._typed(names[v], v) for v in program.inputs]
         names |= {v: self.array(array, v.name) for v, array in program.constants.items()}
@@ -88,51 +89,43 @@ class Graph:
             if v.name:
                 names[v] = self._rename_last(v.name)
         self.outputs = []
-        others = {*self.arrays, *(names[v] for v in program.inputs)}
+        taken = {*self.arrays, *(names[v] for v in program.inputs)}
         for v in program.outputs:
-            name = self.node("Identity", names[v]) if names[v] in others else names[v]
-            others.add(name)
+            name = self.node("Identity", names[v]) if names[v] in taken else names[v]
+            taken.add(name)
             self.outputs.append(self._typed(name, v))
 
-    def _name(self, wanted: str) -> str:
-        """Return `wanted`, numbered if it is taken."""
-        name, count = wanted, 1
-        while name in self._taken:
-            count += 1
-            name = f"{wanted}_{count}"
-        self._taken.add(name)
-        return name
-
     def _rename_last(self, name: str) -> str:
-        """Call the result of the last node by the name that the layer gave it."""
+        """Give the result of the last node the name that the layer gave it."""
         node = self.nodes[-1]
-        node.name = node.output[0] = self._name(name)
+        node.name = node.output[0] = self._new(name)
         return node.name
 
     def _typed(self, name: str, v: Var) -> Any:
         shape = [
-            n if not isinstance(n, Rows) else "batch" if n == Rows() else None for n in v.shape
+            n if not isinstance(n, BatchSize) else "batch" if n == BatchSize() else None
+            for n in v.shape
         ]
         return self._helper.make_tensor_value_info(name, self._type(v.dtype), shape)
 
     def _type(self, dtype: Any) -> int:
         return self._helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
 
-    # -- what nodes are written with: each returns the name of a result -----------------------
+    # -- for the tables below: each adds nodes and returns the name of a result ---------------
 
     def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """Write a node."""
-        name = self._name(operator.lower())
+        """Add a node."""
+        name = self._new(operator.lower())
         self.nodes.append(self._helper.make_node(operator, inputs, [name], name, **attributes))
         return name
 
     def array(self, value: Any, name: str = "") -> str:
-        """Hold an array; one without a name is held once."""
+        """Add an array; equal arrays without names are added once."""
         array = np.array(value, order="C")
         key = name or (array.tobytes(), array.dtype, array.shape)
         if name or key not in self._known:
             short = "_".join(map(str, array.reshape(-1).tolist())) if array.size < 4 else "constant"
-            self._known[key] = self._name(name or short or "empty")
+            self._known[key] = self._new(name or short or "empty")
             self.arrays[self._known[key]] = array
         return self._known[key]
 
@@ -141,11 +134,11 @@ class Graph:
         return x if dtype == to else self.node("Cast", x, to=self._type(to))
 
     def shape(self, lengths: Any) -> str:
-        """Hold a shape, or compute it where the number of samples is part of it."""
-        if not any(isinstance(n, Rows) for n in lengths):
+        """Add a shape as an array, or nodes that compute it if it depends on the batch size."""
+        if not any(isinstance(n, BatchSize) for n in lengths):
             return self.array(np.array(lengths, np.int64))
         parts = [
-            self._rows(n.times) if isinstance(n, Rows) else self.array(np.array([n], np.int64))
+            self._rows(n.times) if isinstance(n, BatchSize) else self.array(np.array([n], np.int64))
             for n in lengths
         ]
         return self.node("Concat", *parts, axis=0)
@@ -156,13 +149,13 @@ class Graph:
 
 
 # -- the nodes of each primitive --------------------------------------------------------------
-# A function of the graph, the result's Var, the inputs' Vars, their names, and the params.
+# A writer takes the graph, the Var of the result, the Vars and the names of the inputs, and params.
 
 Writer = Callable[..., str]
 
 
 def _one(operator: str, of: str = "numbers", gives: str = "") -> Writer:
-    """Write one node, its inputs converted to one dtype: of numbers, of anything, or bool."""
+    """Return a writer of one node, its inputs cast to one dtype: of numbers, anything or bool."""
 
     def write(g: Graph, v: Var, inputs: tuple[Var, ...], *xs: str) -> str:
         dtype = np.result_type(*(x.dtype for x in inputs)) if of != "bool" else np.dtype(bool)
@@ -174,7 +167,7 @@ def _one(operator: str, of: str = "numbers", gives: str = "") -> Writer:
 
 
 def _countable(dtype: np.dtype) -> np.dtype:
-    """Return a dtype that ONNX counts with: it does not with bools."""
+    """Return a dtype that ONNX can compute with: int32 for bool."""
     return np.dtype(np.int32) if dtype.kind == "b" else dtype
 
 
@@ -187,7 +180,7 @@ def _not_equal(g: Graph, v: Var, inputs: Any, x1: str, x2: str) -> str:
 
 
 def _expm1(g: Graph, v: Var, inputs: Any, x: str) -> str:
-    # e^x - 1 has no digits left near 0; there it is 2 t / (1 - t) for t = tanh(x / 2).
+    # e^x - 1 cancels near 0; there it is computed as 2 t / (1 - t) with t = tanh(x / 2).
     one, two = (g.array(np.array(n, v.dtype)) for n in (1, 2))
     t = g.node("Tanh", g.node("Div", x, two))
     near = g.node("Div", g.node("Mul", two, t), g.node("Sub", one, t))
@@ -195,7 +188,7 @@ def _expm1(g: Graph, v: Var, inputs: Any, x: str) -> str:
 
 
 def _log1p(g: Graph, v: Var, inputs: Any, x: str) -> str:
-    # The error of u = 1 + x cancels in log(u) x / (u - 1), where u is not 1.
+    # The rounding error of u = 1 + x cancels in log(u) x / (u - 1), if u is not 1.
     one = g.array(np.array(1, v.dtype))
     u = g.node("Add", one, x)
     far = g.node("Div", g.node("Mul", g.node("Log", u), x), g.node("Sub", u, one))
@@ -224,7 +217,7 @@ def _reduction(operator: str) -> Writer:
         dtype = _countable(v.dtype)
         axes = [] if axis is None else [g.array(np.array(axis, np.int64))]
         x = g.cast(x, inputs[0].dtype, dtype)
-        empty = int(axis is not None)  # no axes: none, not all of them
+        empty = int(axis is not None)  # no axes mean none here, not all
         out = g.node(operator, x, *axes, keepdims=int(keepdims), noop_with_empty_axes=empty)
         return g.cast(out, dtype, v.dtype)
 
@@ -258,7 +251,7 @@ ALL = Slice(None, None, None)
 
 
 def _getitem(g: Graph, v: Var, inputs: Any, x: str, *arrays: str, index: tuple[Any, ...]) -> str:
-    """Cut slices, take single elements, the last axis first, and add axes of length 1."""
+    """Apply slices, then take single elements, last axis first, then add axes of length 1."""
     if Ellipsis in index:
         at = index.index(Ellipsis)
         rest = inputs[0].ndim - sum(i is not None for i in index) + 1
@@ -266,7 +259,7 @@ def _getitem(g: Graph, v: Var, inputs: Any, x: str, *arrays: str, index: tuple[A
     if arrays and [i for i in index if not isinstance(i, Slice)] != [ARRAY]:
         raise ValueError(
             f"export: ONNX cannot express getitem with the index {index}, which the model computes "
-            "with: expected whole numbers and slices, or one array and slices."
+            "with: expected integers and slices, or one array and slices."
         )
     used = [i for i in index if i is not None]
     cuts = {axis: i for axis, i in enumerate(used) if isinstance(i, Slice) and i != ALL}
@@ -284,30 +277,23 @@ def _getitem(g: Graph, v: Var, inputs: Any, x: str, *arrays: str, index: tuple[A
 
 
 def _ends(start: int | None, stop: int | None, step: int | None) -> tuple[int, int, int]:
-    """Return a slice with numbers in the place of None."""
+    """Return a slice with each None replaced by a number."""
     step = step or 1
     first, last = (0, LAST) if step > 0 else (LAST, -LAST)
     return first if start is None else start, last if stop is None else stop, step
 
 
+# These have the name of the operator, in lower case.
+SAME = ("exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "softplus", "relu", "sign", "floor")
 NODES: dict[str, Writer] = {
+    **{name: _one(name.capitalize()) for name in SAME},
+    **{name: _reduction(f"Reduce{name.capitalize()}") for name in ("sum", "max", "min")},
     "negative": _one("Neg"),
     "square": _square,
-    "exp": _one("Exp"),
     "expm1": _expm1,
-    "log": _one("Log"),
     "log1p": _log1p,
-    "sqrt": _one("Sqrt"),
-    "sin": _one("Sin"),
-    "cos": _one("Cos"),
-    "tanh": _one("Tanh"),
-    "sigmoid": _one("Sigmoid"),
-    "softplus": _one("Softplus"),
     "erfc": _erfc,
-    "relu": _one("Relu"),
     "absolute": _one("Abs"),
-    "sign": _one("Sign"),
-    "floor": _one("Floor"),
     "isfinite": _isfinite,
     "logical_not": _one("Not", "bool"),
     "add": _one("Add"),
@@ -329,9 +315,6 @@ NODES: dict[str, Writer] = {
     "cast": _cast,
     "alias": _one("Identity", "anything"),
     "matmul": _one("MatMul"),
-    "sum": _reduction("ReduceSum"),
-    "max": _reduction("ReduceMax"),
-    "min": _reduction("ReduceMin"),
     "argmax": _argmax,
     "reshape": _reshape,
     "transpose": _transpose,

@@ -1,8 +1,8 @@
 """Layers, under Keras's path: ``from tinynet.layers import Dense, Input``. Read next: `base.py`."""
 
-from typing import Any as _Any
+from typing import Any
 
-from ..configs.lookup import publish as _publish
+from ..configs.lookup import publish
 from .base import Layer as Layer
 from .core import Dense as Dense, Input as Input, InputLayer as InputLayer
 from .merging import (
@@ -21,7 +21,7 @@ from .merging import (
     multiply as multiply,
     subtract as subtract,
 )
-from .module import INSTEAD as _INSTEAD
+from .module import INSTEAD
 from .preprocessing import Normalization as Normalization, Rescaling as Rescaling
 from .regularization import Dropout as Dropout
 from .symbolic import KerasTensor as KerasTensor
@@ -36,12 +36,12 @@ from .weightless import (
 )
 
 _names = list(vars().values())
-_publish("keras.layers", *(c for c in _names if isinstance(c, type) and issubclass(c, Layer)))
+publish("keras.layers", *(c for c in _names if isinstance(c, type) and issubclass(c, Layer)))
 
 
-def __getattr__(name: str) -> _Any:
+def __getattr__(name: str) -> Any:
     """Raise AttributeError, which for Keras's other layers says what to do instead."""
     problem = f"module {__name__!r} has no attribute {name!r}"
     if name[:1].isupper():
-        problem += f": tinynet has the layers of dense networks alone. {_INSTEAD}"
+        problem += f": tinynet has the layers of dense networks alone. {INSTEAD}"
     raise AttributeError(problem)

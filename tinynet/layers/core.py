@@ -11,10 +11,21 @@ from typing import Any
 import numpy as np
 
 from .. import activations, initializers, regularizers, tree
+from ..configs.configurable import Configurable
 from ..engine.variable import Variable
 from .base import Layer
 from .module import out_of_scope
 from .symbolic import KerasTensor, LayerCall, Shape, to_shape
+
+
+class Standard(Layer):
+    """Base of layers whose config holds the arguments of their constructor, after Layer's own."""
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments by name, functions by their names or configs."""
+        own = Configurable.get_config(self).items()
+        written = {k: activations.serialize(v) if callable(v) else v for k, v in own}
+        return super().get_config() | written
 
 
 class InputLayer(Layer):
@@ -95,7 +106,7 @@ def Input(  # noqa: N802 (Keras's name)
     return InputLayer(shape, batch_size, dtype, batch_shape, name).output
 
 
-class Dense(Layer):
+class Dense(Standard):
     """``activation(inputs @ kernel + bias)``: each output is a weighted sum of all inputs.
 
     Parameters
@@ -132,6 +143,8 @@ class Dense(Layer):
     """
 
     bias: Variable | None
+    kernel_constraint = bias_constraint = quantization_config = None
+    _config_without = ("activity_regularizer", "lora_rank", "lora_alpha")
 
     def __init__(
         self,
@@ -231,19 +244,3 @@ class Dense(Layer):
                 f"Input 0 with name 'None' of layer '{self.name}' is incompatible with the layer: "
                 f"{problem}"
             )
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name."""
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "activation": activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
-            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
-            "kernel_constraint": None,
-            "bias_constraint": None,
-            "quantization_config": None,
-        }

@@ -1,6 +1,6 @@
 """Layers without weights: their base, activations, and changes of shape.
 
-Imports `base.py`, `../activations.py`. Read next: `merging.py`.
+Imports `core.py`, `../activations.py`. Read next: `merging.py`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from numbers import Real
 from typing import Any
 
 from .. import activations, ops
-from ..configs.configurable import Configurable
-from .base import Layer
+from .core import Standard
 
 
-class Weightless(Layer):
+class Weightless(Standard):
     """Base of layers that are a function of their inputs and their constructor's arguments.
 
     The output has the shape of the input, unless a subclass overrides `compute_output_shape`.
@@ -23,10 +22,6 @@ class Weightless(Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return `input_shape`."""
         return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name."""
-        return super().get_config() | Configurable.get_config(self)
 
 
 # -- activations ----------------------------------------------------------------------------------
@@ -47,10 +42,6 @@ class Activation(Weightless):
     def call(self, inputs: Any) -> Any:
         """Return the activation of each element."""
         return self.activation(inputs)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name."""
-        return super().get_config() | {"activation": activations.serialize(self.activation)}
 
 
 class ReLU(Weightless):

@@ -49,6 +49,22 @@ def same_shapes(y_true: Any, y_pred: Any, dtype: Any = None) -> tuple[Tensor, Te
     return y_true, y_pred
 
 
+def class_indices(y_true: Any, y_pred: Tensor, axis: int) -> Tensor:
+    """Return the targets as integers, one per sample of `y_pred`; ValueError for other shapes."""
+    y_true = ops.cast(y_true, "int32")
+    axis_index = axis % max(y_pred.ndim, 1)
+    expected = tuple(n for i, n in enumerate(y_pred.shape) if i != axis_index)
+    if y_true.ndim == y_pred.ndim > 0 and y_true.shape[axis_index] == 1:
+        y_true = ops.squeeze(y_true, axis_index)
+    if y_true.shape != expected or not y_pred.ndim:
+        raise ValueError(
+            f"sparse_categorical_crossentropy: expected targets y_true of shape {expected}, a "
+            f"class for each sample of y_pred of shape {y_pred.shape}, received shape "
+            f"{y_true.shape}."
+        )
+    return y_true
+
+
 REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from .. import ops
 from ..backend import epsilon
 from ..engine.tensor import Tensor, as_tensor, floatx
-from .base import same_shapes
+from .base import class_indices, same_shapes
 
 
 def _pair(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
@@ -218,7 +218,7 @@ def sparse_categorical_crossentropy(
     tensor([1.3862944], dtype=float32)
     """
     y_pred = as_tensor(y_pred)
-    y_true = classes(y_true, y_pred, axis)
+    y_true = class_indices(y_true, y_pred, axis)
     log_p = _log_probabilities(y_pred, from_logits, axis)
     axis_index = axis % y_pred.ndim
     numbers = np.arange(y_pred.shape[axis_index]).reshape(
@@ -227,19 +227,3 @@ def sparse_categorical_crossentropy(
     hit = ops.equal(ops.expand_dims(y_true, axis_index), numbers)
     values = -ops.sum(ops.where(hit, log_p, 0.0), axis=axis)
     return values if ignore_class is None else ops.where(y_true == ignore_class, 0.0, values)
-
-
-def classes(y_true: Any, y_pred: Tensor, axis: int) -> Tensor:
-    """Return the targets as integers, one for each sample of `y_pred`."""
-    y_true = ops.cast(y_true, "int32")
-    axis_index = axis % max(y_pred.ndim, 1)
-    expected = tuple(n for i, n in enumerate(y_pred.shape) if i != axis_index)
-    if y_true.ndim == y_pred.ndim > 0 and y_true.shape[axis_index] == 1:
-        y_true = ops.squeeze(y_true, axis_index)
-    if y_true.shape != expected or not y_pred.ndim:
-        raise ValueError(
-            f"sparse_categorical_crossentropy: expected targets y_true of shape {expected}, a "
-            f"class for each sample of y_pred of shape {y_pred.shape}, received shape "
-            f"{y_true.shape}."
-        )
-    return y_true

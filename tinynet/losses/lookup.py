@@ -11,27 +11,15 @@ from ..configs.lookup import defined_in, lookup, publish
 from . import functions, objects
 from .base import Loss, LossFunction
 
-_FUNCTIONS = (
-    functions.mean_squared_error,
-    functions.mean_absolute_error,
-    functions.mean_absolute_percentage_error,
-    functions.mean_squared_logarithmic_error,
-    functions.log_cosh,
-    functions.huber,
-    functions.binary_crossentropy,
-    functions.categorical_crossentropy,
-    functions.sparse_categorical_crossentropy,
-)
-_SHORT = {
-    "mse": functions.mean_squared_error,
-    "mae": functions.mean_absolute_error,
-    "mape": functions.mean_absolute_percentage_error,
-    "msle": functions.mean_squared_logarithmic_error,
-    "bce": functions.binary_crossentropy,
-}
-
-FUNCTIONS = publish("keras.losses", *_FUNCTIONS)
-FUNCTIONS |= {spelled: f for name, f in _SHORT.items() for spelled in (name, name.upper())}
+FUNCTIONS = publish("keras.losses", *defined_in(functions))
+for _short, _name in {
+    "mse": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "msle": "mean_squared_logarithmic_error",
+    "bce": "binary_crossentropy",
+}.items():
+    FUNCTIONS[_short] = FUNCTIONS[_short.upper()] = FUNCTIONS[_name]
 _TABLE = publish("keras.losses", *defined_in(objects)) | FUNCTIONS
 
 

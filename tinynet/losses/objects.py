@@ -9,11 +9,10 @@ from typing import Any
 
 from .. import ops
 from ..engine.tensor import Tensor, as_tensor
-from .base import LossFunction, align_ranks
+from .base import LossFunction, align_ranks, class_indices
 from .functions import (
     binary_crossentropy,
     categorical_crossentropy,
-    classes,
     huber,
     log_cosh,
     mean_absolute_error,
@@ -23,10 +22,8 @@ from .functions import (
     sparse_categorical_crossentropy,
 )
 
-_COMMON = "reduction name dtype"
 
-
-class MeanSquaredError(LossFunction, function=mean_squared_error, arguments=_COMMON):
+class MeanSquaredError(LossFunction, function=mean_squared_error):
     """The loss object of `mean_squared_error`; parameters as for `Loss`.
 
     >>> MeanSquaredError()([1.0, 2.0], [1.0, 4.0])
@@ -34,7 +31,7 @@ class MeanSquaredError(LossFunction, function=mean_squared_error, arguments=_COM
     """
 
 
-class MeanAbsoluteError(LossFunction, function=mean_absolute_error, arguments=_COMMON):
+class MeanAbsoluteError(LossFunction, function=mean_absolute_error):
     """The loss object of `mean_absolute_error`; parameters as for `Loss`.
 
     >>> MeanAbsoluteError()([1.0, 2.0], [1.0, 4.0])
@@ -42,9 +39,7 @@ class MeanAbsoluteError(LossFunction, function=mean_absolute_error, arguments=_C
     """
 
 
-class MeanAbsolutePercentageError(
-    LossFunction, function=mean_absolute_percentage_error, arguments=_COMMON
-):
+class MeanAbsolutePercentageError(LossFunction, function=mean_absolute_percentage_error):
     """The loss object of `mean_absolute_percentage_error`; parameters as for `Loss`.
 
     >>> MeanAbsolutePercentageError()([1.0, 2.0], [1.0, 4.0])
@@ -52,9 +47,7 @@ class MeanAbsolutePercentageError(
     """
 
 
-class MeanSquaredLogarithmicError(
-    LossFunction, function=mean_squared_logarithmic_error, arguments=_COMMON
-):
+class MeanSquaredLogarithmicError(LossFunction, function=mean_squared_logarithmic_error):
     """The loss object of `mean_squared_logarithmic_error`; parameters as for `Loss`.
 
     >>> MeanSquaredLogarithmicError()([1.0, 2.0], [1.0, 2.0])
@@ -62,7 +55,7 @@ class MeanSquaredLogarithmicError(
     """
 
 
-class LogCosh(LossFunction, function=log_cosh, arguments=_COMMON):
+class LogCosh(LossFunction, function=log_cosh):
     """The loss object of `log_cosh`; parameters as for `Loss`.
 
     >>> LogCosh()([1.0, 2.0], [1.0, 2.0])
@@ -70,7 +63,9 @@ class LogCosh(LossFunction, function=log_cosh, arguments=_COMMON):
     """
 
 
-class Huber(LossFunction, function=huber, arguments=f"delta {_COMMON}", name="huber_loss"):
+class Huber(
+    LossFunction, function=huber, arguments="delta reduction name dtype", name="huber_loss"
+):
     """The loss object of `huber`, with its `delta`; other parameters as for `Loss`.
 
     >>> Huber(delta=2.0)([0.0], [3.0])
@@ -81,7 +76,7 @@ class Huber(LossFunction, function=huber, arguments=f"delta {_COMMON}", name="hu
 class BinaryCrossentropy(
     LossFunction,
     function=binary_crossentropy,
-    arguments=f"from_logits label_smoothing axis {_COMMON}",
+    arguments="from_logits label_smoothing axis reduction name dtype",
 ):
     """The loss object of `binary_crossentropy`, with its options; others as for `Loss`.
 
@@ -93,7 +88,7 @@ class BinaryCrossentropy(
 class CategoricalCrossentropy(
     LossFunction,
     function=categorical_crossentropy,
-    arguments=f"from_logits label_smoothing axis {_COMMON}",
+    arguments="from_logits label_smoothing axis reduction name dtype",
 ):
     """The loss object of `categorical_crossentropy`, with its options; others as for `Loss`.
 
@@ -123,7 +118,7 @@ class SparseCategoricalCrossentropy(
         """Return the reduced loss; an ignored target has the weight 0."""
         if self.ignore_class is not None:
             y_pred = as_tensor(y_pred)
-            counted = classes(y_true, y_pred, self.axis) != self.ignore_class
+            counted = class_indices(y_true, y_pred, self.axis) != self.ignore_class
             weight = ops.cast(counted, self._dtype_for(y_pred))
             if self.reduction in ("mean", "sum_over_batch_size"):
                 weight = ops.divide_no_nan(weight * float(weight.size), ops.sum(weight))

@@ -110,7 +110,7 @@ class _Accuracy(MeanMetricWrapper):
     _direction = "up"
 
 
-class Accuracy(_Accuracy, function=accuracy, arguments="name dtype"):
+class Accuracy(_Accuracy, function=accuracy):
     """The mean over samples of `accuracy`; parameters as for `Metric`.
 
     >>> Accuracy()([1, 2, 3, 4], [1, 2, 3, 0])
@@ -118,7 +118,7 @@ class Accuracy(_Accuracy, function=accuracy, arguments="name dtype"):
     """
 
 
-class CategoricalAccuracy(_Accuracy, function=categorical_accuracy, arguments="name dtype"):
+class CategoricalAccuracy(_Accuracy, function=categorical_accuracy):
     """The mean over samples of `categorical_accuracy`; parameters as for `Metric`.
 
     >>> CategoricalAccuracy()([[0, 1], [1, 0]], [[0.2, 0.8], [0.4, 0.6]])
@@ -126,9 +126,7 @@ class CategoricalAccuracy(_Accuracy, function=categorical_accuracy, arguments="n
     """
 
 
-class SparseCategoricalAccuracy(
-    _Accuracy, function=sparse_categorical_accuracy, arguments="name dtype"
-):
+class SparseCategoricalAccuracy(_Accuracy, function=sparse_categorical_accuracy):
     """The mean over samples of `sparse_categorical_accuracy`; parameters as for `Metric`.
 
     >>> SparseCategoricalAccuracy()([1, 0], [[0.2, 0.8], [0.4, 0.6]])

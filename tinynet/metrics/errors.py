@@ -16,9 +16,7 @@ from ..losses.base import same_shapes
 from .base import Mean, MeanMetricWrapper, Metric
 
 
-class MeanSquaredError(
-    MeanMetricWrapper, function=losses.mean_squared_error, arguments="name dtype"
-):
+class MeanSquaredError(MeanMetricWrapper, function=losses.mean_squared_error):
     """The mean over samples of `losses.mean_squared_error`; parameters as for `Metric`.
 
     >>> MeanSquaredError()([[0.0], [0.0]], [[1.0], [3.0]])
@@ -26,9 +24,7 @@ class MeanSquaredError(
     """
 
 
-class MeanAbsoluteError(
-    MeanMetricWrapper, function=losses.mean_absolute_error, arguments="name dtype"
-):
+class MeanAbsoluteError(MeanMetricWrapper, function=losses.mean_absolute_error):
     """The mean over samples of `losses.mean_absolute_error`; parameters as for `Metric`.
 
     >>> MeanAbsoluteError()([[0.0], [0.0]], [[1.0], [3.0]])
@@ -37,7 +33,7 @@ class MeanAbsoluteError(
 
 
 class MeanAbsolutePercentageError(
-    MeanMetricWrapper, function=losses.mean_absolute_percentage_error, arguments="name dtype"
+    MeanMetricWrapper, function=losses.mean_absolute_percentage_error
 ):
     """The mean over samples of `losses.mean_absolute_percentage_error`; parameters as for `Metric`.
 
@@ -47,7 +43,7 @@ class MeanAbsolutePercentageError(
 
 
 class MeanSquaredLogarithmicError(
-    MeanMetricWrapper, function=losses.mean_squared_logarithmic_error, arguments="name dtype"
+    MeanMetricWrapper, function=losses.mean_squared_logarithmic_error
 ):
     """The mean over samples of `losses.mean_squared_logarithmic_error`; parameters as for `Metric`.
 
@@ -56,9 +52,7 @@ class MeanSquaredLogarithmicError(
     """
 
 
-class LogCoshError(
-    MeanMetricWrapper, function=losses.log_cosh, arguments="name dtype", name="logcosh"
-):
+class LogCoshError(MeanMetricWrapper, function=losses.log_cosh, name="logcosh"):
     """The mean over samples of `losses.log_cosh`; parameters as for `Metric`.
 
     >>> LogCoshError()([[1.0], [2.0]], [[1.0], [2.0]])

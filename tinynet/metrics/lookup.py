@@ -13,18 +13,12 @@ from ..losses.lookup import FUNCTIONS, crossentropy_for
 from . import accuracy, base, errors
 from .base import MeanMetricWrapper, Metric
 
-_DEFINED = defined_in(accuracy, base, errors)
+# Keras does not export the function `accuracy`.
+_DEFINED = [t for t in defined_in(accuracy, base, errors) if t is not accuracy.accuracy]
 publish("keras.metrics", *FUNCTIONS.values(), *_DEFINED)
 _CLASSES = publish("keras.metrics", *(thing for thing in _DEFINED if isinstance(thing, type)))
-_SHORT = {
-    "mse": errors.MeanSquaredError,
-    "mae": errors.MeanAbsoluteError,
-    "mape": errors.MeanAbsolutePercentageError,
-    "msle": errors.MeanSquaredLogarithmicError,
-    "bce": errors.BinaryCrossentropy,
-}
-_CLASSES |= {spelled: c for name, c in _SHORT.items() for spelled in (name, name.upper())}
-_TABLE = FUNCTIONS | _CLASSES
+# The name of a loss, also a short one, stands for the metric class of that loss if there is one.
+_TABLE = _CLASSES | {name: _CLASSES.get(f.__name__, f) for name, f in FUNCTIONS.items()}
 
 _CHOSEN_BY_SHAPE = dict.fromkeys(("accuracy", "acc"), "accuracy")
 _CHOSEN_BY_SHAPE |= dict.fromkeys(("crossentropy", "ce"), "crossentropy")

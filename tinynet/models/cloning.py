@@ -16,7 +16,6 @@ from ..configs.serialization import (
     serialize_keras_object,
 )
 from ..layers.base import Layer
-from ..layers.core import Input
 from ..saving.archive import model_of
 from ..saving.files import refusing
 from .functional import Functional
@@ -31,7 +30,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     ValueError
         For text that is not JSON, or does not describe a model that tinynet has.
     """
-    import json  # which nothing needs at start-up
+    import json
 
     with refusing("the JSON text"):
         return model_of(json.loads(json_string), custom_objects)
@@ -77,12 +76,16 @@ def clone_model(
         return clone_function(layer) if clone_function else _copied(layer)
 
     if isinstance(model, Functional):
-        graph = model._graph
-        copies = {layer: copied(layer) for layer in graph.layers_to_copy()}
-        ends = graph.replay(copies, input_tensors, call_function)
-        clone: Any = type(model)(*ends, name=model.name)
+        copies = {layer: copied(layer) for layer in model._graph.layers_to_copy()}
+
+        def call(layer: Layer, x: Any, **options: Any) -> Any:
+            new = copies[layer]
+            return call_function(new, x, **options) if call_function else new(x, **options)
+
+        clone: Any = type(model)(*model._graph.replay(call, input_tensors), name=model.name)
     elif isinstance(model, Sequential):
-        start = _start_of(model, input_tensors)
+        start = model._layers[:1] if model._input_layer else []
+        start = [*map(_copied, start)] if input_tensors is None else tree.flatten(input_tensors)
         clone = Sequential([*start, *map(copied, model.layers)], name=model.name)
     else:
         return _copied(model)
@@ -105,17 +108,6 @@ def _refuse(model: Any, input_tensors: Any, clone_function: Any, call_function: 
         )
     if problem:
         raise ValueError(f"{problem}. Received a model of type {type(model).__name__}.")
-
-
-def _start_of(model: Sequential, input_tensors: Any) -> list[Any]:
-    """Return the placeholder that the clone of a Sequential model begins with, if there is one."""
-    if input_tensors is not None:
-        (start,) = tree.flatten(input_tensors)
-        return [start]
-    layer = model._input_layer
-    if layer is None:
-        return []
-    return [Input(batch_shape=layer.batch_shape, dtype=layer.dtype, name=layer.name)]
 
 
 def _copied(layer: Any) -> Any:

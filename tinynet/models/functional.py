@@ -15,64 +15,39 @@ from .graph import Graph, from_config
 from .model import Model
 
 
+def _of_graph(name: str, doc: str) -> Any:
+    """Return a property of models: the attribute `name` of their graph."""
+
+    def attribute(self: Model) -> Any:
+        if self.graph is None:
+            raise AttributeError(
+                f"Model '{self.name}' has no defined {name} yet: it is built by its first call. "
+                "Begin it with an `Input(shape)`, or call `build(input_shape)`."
+            )
+        return getattr(self.graph, name)
+
+    return property(attribute, doc=doc)
+
+
 class GraphModel(Model):
     """Base of models that have a graph; a Sequential model may get it later."""
 
-    def _known_graph(self, attribute: str) -> Graph:
-        """Return the graph; AttributeError, which names `attribute`, if it is not known yet."""
-        if self._graph is None:
-            raise AttributeError(
-                f"Model '{self.name}' has no defined {attribute} yet: it is built by its first "
-                "call. Begin it with an `Input(shape)`, or call `build(input_shape)`."
-            )
-        return self._graph
-
-    @property
-    def input(self) -> Any:
-        """The placeholders of the inputs, in the structure in which they are passed."""
-        return self._known_graph("input").input
-
-    @property
-    def output(self) -> Any:
-        """The placeholders of the outputs, in the structure in which they are returned."""
-        return self._known_graph("output").output
-
-    @property
-    def inputs(self) -> Any:
-        """The placeholders of the inputs as a list."""
-        return self._known_graph("inputs").inputs
-
-    @property
-    def outputs(self) -> Any:
-        """The placeholders of the outputs as a list."""
-        return self._known_graph("outputs").outputs
-
-    @property
-    def input_shape(self) -> Any:
-        """The shape of the input, or a list of the inputs' shapes."""
-        return self._known_graph("input_shape").input_shape
-
-    @property
-    def output_shape(self) -> Any:
-        """The shape of the output, or a list of the outputs' shapes."""
-        return self._known_graph("output_shape").output_shape
-
-    @property
-    def output_names(self) -> list[str]:
-        """The names of the layers that compute the outputs."""
-        return self._known_graph("output_names").output_names
+    input = _of_graph("input", "The placeholders of the inputs, structured as passed.")
+    output = _of_graph("output", "The placeholders of the outputs, structured as returned.")
+    inputs = _of_graph("inputs", "The placeholders of the inputs as a list.")
+    outputs = _of_graph("outputs", "The placeholders of the outputs as a list.")
+    input_shape = _of_graph("input_shape", "The shape of the input, or a list of shapes.")
+    output_shape = _of_graph("output_shape", "The shape of the output, or a list of shapes.")
 
     def _parts(self) -> tuple[list[Any], list[Layer]]:
         """Return the variables among the attributes, and the layers of the graph or stack."""
         return super()._parts()[0], self.layers
 
-    def call(self, inputs: Any) -> Any:
-        """Return the outputs for tensors; a single output without a list around it."""
-        return self._known_graph("call")(inputs)
-
 
 class Functional(GraphModel):
     """A model of a graph of layer calls: what ``Model(inputs, outputs)`` returns."""
+
+    output_names = _of_graph("output_names", "The names of the layers that compute the outputs.")
 
     def __init__(
         self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True
@@ -80,6 +55,10 @@ class Functional(GraphModel):
         super().__init__(name=name, trainable=trainable)
         self._graph: Graph = Graph(inputs, outputs, self.name)
         self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Return the outputs for tensors; a single output without a list around it."""
+        return self._graph(inputs)
 
     @property
     def layers(self) -> list[Layer]:

@@ -5,8 +5,8 @@ Imports `layers`. Read next: `functional.py`, a model of a graph.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
 from .. import ops, tree
@@ -31,9 +31,12 @@ class Graph:
     ----------
     calls : list of LayerCall
         Each after the calls whose outputs it needs; without those of input layers.
+    calls_of : dict from a layer to its calls, in the order in which they were made
     layers : list of Layer, in Keras's order: those farthest from an output first
     input, output : the placeholders in the structure they were passed in
     inputs, outputs : list of the same placeholders
+    input_shape, output_shape : the shape of the only one, or a list of shapes
+    output_names : list of str, the layers that compute the outputs
 
     Raises
     ------
@@ -48,29 +51,25 @@ class Graph:
         # The first attribute, and in this order, so that copying a deep graph does not recurse.
         self.calls = [call for call in calls if not isinstance(call.layer, InputLayer)]
         self.input, self.output, self.inputs, self.outputs = inputs, outputs, starts, ends
+        self.input_shape = _unlisted([x.shape for x in starts])
+        self.output_shape = _unlisted([x.shape for x in ends])
+        self.output_names = [x.call.layer.name for x in ends]
         self.name = name
         _, depth = _depths(calls)
-        unused = [x.call.layer for x in self.inputs if x.call.layer not in depth]
+        unused = [x.call.layer for x in starts if x.call.layer not in depth]
         unused = [layer for layer in unused if isinstance(layer, InputLayer)]
         self.layers = sorted([*unused, *reached], key=lambda layer: -depth.get(layer, 0))
-        _refuse_repeated_names(self.layers)
+        for name, count in Counter(layer.name for layer in self.layers).items():
+            if count > 1:
+                raise ValueError(
+                    f'The name "{name}" is used {count} times in the model. '
+                    "All operation names should be unique."
+                )
+        self.calls_of: dict[Layer, list[LayerCall]] = {layer: [] for layer in self.layers}
+        for call in sorted(self.calls, key=lambda call: call.number):
+            self.calls_of[call.layer].append(call)
 
     # -- what is known without running ------------------------------------------------------------
-
-    @property
-    def input_shape(self) -> Any:
-        """The shape of the input, or a list of the inputs' shapes."""
-        return _unlisted([x.shape for x in self.inputs])
-
-    @property
-    def output_shape(self) -> Any:
-        """The shape of the output, or a list of the outputs' shapes."""
-        return _unlisted([x.shape for x in self.outputs])
-
-    @property
-    def output_names(self) -> list[str]:
-        """The names of the layers that compute the outputs."""
-        return [x.call.layer.name for x in self.outputs]
 
     @property
     def is_line(self) -> bool:
@@ -82,10 +81,6 @@ class Graph:
         )
         once = len({call.layer for call in self.calls}) == len(self.calls)
         return len(self.inputs) == 1 and once and all(follow)
-
-    def calls_of(self, layer: Layer) -> list[LayerCall]:
-        """Return the calls of a layer in the order in which they were made."""
-        return sorted((c for c in self.calls if c.layer is layer), key=lambda call: call.number)
 
     def layers_to_copy(self) -> list[Layer]:
         """Return the layers in the order in which Keras makes them when it copies a graph."""
@@ -99,42 +94,33 @@ class Graph:
         """Return the outputs for tensors; a single output without a list around it."""
         return _unlisted(self._run(self.matched(inputs)))
 
-    def replay(
-        self,
-        layers: dict[Layer, Layer],
-        inputs: Any = None,
-        call_function: Callable[..., Any] | None = None,
-    ) -> tuple[Any, Any]:
-        """Return inputs and outputs of the same graph of other layers, which are called anew.
+    def replay(self, call_layer: Callable[..., Any], inputs: Any = None) -> tuple[Any, Any]:
+        """Return inputs and outputs of the same graph with other calls.
 
         Parameters
         ----------
-        layers : dict from each layer to the one to call instead
+        call_layer : function ``(layer, inputs, **options)`` to outputs
+            Called instead of each layer.
         inputs : placeholders, optional
             By default new ones.
-        call_function : function ``(layer, inputs, **options)``, optional
-            Calls a layer.
         """
         if inputs is None:
             inputs = tree.map_structure(
                 lambda x: Input(batch_shape=x.shape, dtype=x.dtype, name=x.call.layer.name),
                 self.input,
             )
+        return inputs, self._run(tree.flatten(inputs), call_layer)
 
-        def function_of(layer: Layer) -> Callable[..., Any]:
-            new = layers[layer]
-            return partial(call_function, new) if call_function else new
-
-        return inputs, self._run(tree.flatten(inputs), function_of)
-
-    def _run(self, inputs: list[Any], function_of: Callable[[Layer], Any] | None = None) -> Any:
-        """Return the outputs for tensors or placeholders; `function_of` replaces the layers."""
+    def _run(self, inputs: list[Any], call_layer: Callable[..., Any] | None = None) -> Any:
         values = dict(zip(self.inputs, inputs, strict=True))
         for call in self.calls:
             x, layer, outputs = call.inputs, call.layer, call.outputs
             single = type(x) is KerasTensor
             given = values[x] if single else tree.map_structure(values.__getitem__, x)
-            y = (function_of(layer) if function_of else layer)(given, **call.options)
+            if call_layer:
+                y = call_layer(layer, given, **call.options)
+            else:
+                y = layer(given, **call.options)
             if type(y) is Tensor and len(outputs) == 1:
                 values[outputs[0]] = y
             else:
@@ -178,17 +164,17 @@ class Graph:
     # -- configs ----------------------------------------------------------------------------------
 
     def config(self, functional: type) -> dict[str, Any]:
-        """Return what Keras writes of a graph: its layers, each with its calls, inputs and outputs.
+        """Return Keras's description of a graph: its layers with their calls, inputs and outputs.
 
         A tensor is ``[name of its layer, number of the call, index among the call's outputs]``,
         where the calls of a layer are numbered in the order in which they were made. Where Keras
         names the graph's inputs and outputs, it counts calls of `functional` models from 1.
         """
-        calls = {layer: self.calls_of(layer) for layer in self.layers}
-        numbers = {call: i for own in calls.values() for i, call in enumerate(own)}
-        inner = [x for x in self.inputs if not isinstance(x.call.layer, InputLayer)]
+        numbers = {call: i for own in self.calls_of.values() for i, call in enumerate(own)}
         starts = {
-            x: InputLayer(batch_shape=x.shape, dtype=x.dtype, name=f"{x.name}CLONE") for x in inner
+            x: InputLayer(batch_shape=x.shape, dtype=x.dtype, name=f"{x.name}CLONE")
+            for x in self.inputs
+            if not isinstance(x.call.layer, InputLayer)
         }
 
         def history(x: KerasTensor, first: int = 0) -> list[Any]:
@@ -200,15 +186,12 @@ class Graph:
         def end(x: KerasTensor) -> list[Any]:
             return history(x, int(isinstance(x.call.layer, functional)))
 
+        def described(layer: Layer) -> dict[str, Any]:
+            calls = [_call_config(call, history) for call in self.calls_of.get(layer, ())]
+            return serialize_keras_object(layer) | {"name": layer.name, "inbound_nodes": calls}
+
         return {
-            "layers": [
-                serialize_keras_object(layer)
-                | {
-                    "name": layer.name,
-                    "inbound_nodes": [_call_config(call, history) for call in calls.get(layer, ())],
-                }
-                for layer in (*starts.values(), *self.layers)
-            ],
+            "layers": [*map(described, (*starts.values(), *self.layers))],
             "input_layers": tree.map_structure(end, self.input),
             "output_layers": tree.map_structure(end, self.output),
         }
@@ -226,16 +209,6 @@ def _placeholders(argument: str, value: Any) -> list[KerasTensor]:
                 f"including invalid value {x} of type {type(x)}"
             )
     return flat
-
-
-def _refuse_repeated_names(layers: list[Layer]) -> None:
-    names = [layer.name for layer in layers]
-    repeated = next((name for name in names if names.count(name) > 1), None)
-    if repeated is not None:
-        raise ValueError(
-            f'The name "{repeated}" is used {names.count(repeated)} times in the model. '
-            "All operation names should be unique."
-        )
 
 
 def _unlisted(things: Any) -> Any:
@@ -329,14 +302,20 @@ def from_config(config: dict[str, Any], functional: type) -> tuple[Any, Any]:
             raise ValueError(f"There is no call {number} of a layer {name!r}{location()}.")
         return made[name, number - first][output]
 
+    def argument(config: Any) -> Any:
+        is_tensor = _is_tensor(config)
+        return tensor(_history(config)) if is_tensor else deserialize_keras_object(config)
+
     def end(history: Any) -> KerasTensor:
         return tensor(history, int(isinstance(layers.get(history[0]), functional)))
 
     for key in _in_order(calls):
         options = {k: v for k, v in calls[key]["kwargs"].items() if not _is_default(k, v)}
-        args = _with_tensors(calls[key]["args"], tensor)
-        made[key] = tree.flatten(layers[key[0]](*args, **_with_tensors(options, tensor)))
-    return _mapped(end, config["input_layers"]), _mapped(end, config["output_layers"])
+        args, kwargs = _mapped(argument, _is_argument, [calls[key]["args"], options])
+        made[key] = tree.flatten(layers[key[0]](*args, **kwargs))
+    ends = [config["input_layers"], config["output_layers"]]
+    inputs, outputs = _mapped(end, _is_history, ends)
+    return inputs, outputs
 
 
 def _layers_from(configs: list[dict[str, Any]]) -> dict[str, Layer]:
@@ -356,10 +335,12 @@ def _in_order(calls: dict[CallId, dict[str, Any]]) -> Iterable[CallId]:
     """Return the calls, each after those whose outputs it needs, and after its layer's earlier."""
     from graphlib import CycleError, TopologicalSorter  # which only files need
 
-    needed = {key: {(x[0], x[1]) for x in _histories(call)} for key, call in calls.items()}
-    for name, number in calls:
-        if number:
-            needed[name, number].add((name, number - 1))
+    needed: dict[CallId, set[CallId]] = {}
+    for (name, number), call in calls.items():
+        sources: list[Any] = []
+        _mapped(sources.append, _is_tensor, [call["args"], call["kwargs"]])
+        earlier = {(name, number - 1)} if number else set()
+        needed[name, number] = {tuple(_history(x)[:2]) for x in sources} | earlier
     try:
         return [key for key in TopologicalSorter(needed).static_order() if key in calls]
     except CycleError as error:
@@ -382,31 +363,26 @@ def _is_tensor(config: Any) -> bool:
     return isinstance(config, dict) and config.get("class_name") == "__keras_tensor__"
 
 
-def _histories(config: Any) -> list[Any]:
-    """Return the histories of all tensors in the arguments of a call."""
-    if _is_tensor(config):
-        return [config["config"]["keras_history"]]
-    if isinstance(config, (list, tuple, dict)):
-        parts = config.values() if isinstance(config, dict) else config
-        return [history for part in parts for history in _histories(part)]
-    return []
+def _is_argument(config: Any) -> bool:
+    """Return whether this is one argument of a call, and not a structure of several."""
+    return not isinstance(config, (list, tuple, dict)) or "class_name" in config
 
 
-def _with_tensors(config: Any, tensor: Callable[[Any], Any]) -> Any:
-    """Return the arguments of a call, with tensors in the place of their histories."""
-    if _is_tensor(config):
-        return tensor(config["config"]["keras_history"])
+def _is_history(config: Any) -> bool:
+    """Return whether this is ``[name of a layer, number of the call, index]``."""
+    return isinstance(config, list) and len(config) == 3 and isinstance(config[0], str)
+
+
+def _history(config: dict[str, Any]) -> list[Any]:
+    return config["config"]["keras_history"]
+
+
+def _mapped(f: Callable[[Any], Any], is_leaf: Callable[[Any], bool], config: Any) -> Any:
+    """Return plain data with `f` applied to each leaf in its lists and dicts."""
+    if is_leaf(config):
+        return f(config)
+    if isinstance(config, dict):
+        return {key: _mapped(f, is_leaf, part) for key, part in config.items()}
     if isinstance(config, (list, tuple)):
-        return [_with_tensors(part, tensor) for part in config]
-    if isinstance(config, dict) and "class_name" not in config:
-        return {key: _with_tensors(part, tensor) for key, part in config.items()}
-    return deserialize_keras_object(config)
-
-
-def _mapped(f: Callable[[Any], Any], histories: Any) -> Any:
-    """Return a structure of histories, ``[name, number, index]``, with `f` applied to each."""
-    if isinstance(histories, dict):
-        return {key: _mapped(f, part) for key, part in histories.items()}
-    if len(histories) == 3 and isinstance(histories[0], str):
-        return f(histories)
-    return [_mapped(f, part) for part in histories]
+        return [_mapped(f, is_leaf, part) for part in config]
+    return config

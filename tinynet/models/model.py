@@ -1,7 +1,7 @@
 """The base of all models: a network that can be trained, explained, saved and exported.
 
-Imports `training`, `saving`, `explain` and, when a model is exported, `export`. Read next:
-`graph.py`.
+Imports `graph.py`, `summary.py`, `training`, `saving`, `explain` and `export`. Read next:
+`functional.py`.
 """
 
 from __future__ import annotations
@@ -74,28 +74,28 @@ class Model(Trainer):
         return self._graph is None or self._graph.is_line
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """Return the layer of this name, or at this place among `layers`.
+        """Return the layer with this name, or at this index in `layers`.
 
         Raises
         ------
         ValueError
-            When there is none, or both or neither are given.
+            When there is no such layer, and when both or neither are given.
         """
         if (name is None) == (index is None):
             problem = "Provide either a layer name or layer index at `get_layer`."
             raise ValueError(problem if name is None else f"{problem} Received: {index=}, {name=}.")
+        layers = self.layers
         if index is not None:
-            if not -len(self.layers) <= index < len(self.layers):
+            if not -len(layers) <= index < len(layers):
                 raise ValueError(
                     f"Was asked to retrieve layer at index {index} but model only has "
-                    f"{len(self.layers)} layers."
+                    f"{len(layers)} layers."
                 )
-            return self.layers[index]
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        names = [layer.name for layer in self.layers]
-        raise ValueError(f"No such layer: {name}. Existing layers are: {names}.")
+            return layers[index]
+        names = [layer.name for layer in layers]
+        if name not in names:
+            raise ValueError(f"No such layer: {name}. Existing layers are: {names}.")
+        return layers[names.index(name)]
 
     def summary(
         self,
@@ -108,28 +108,28 @@ class Model(Trainer):
     ) -> None:
         """Print a table of the layers, their output shapes and numbers of weights.
 
-        In a graph that is no line of layers a further column says what each layer is called on.
+        If the layers are not simply one after the other, a further column names their inputs.
 
         Parameters
         ----------
         line_length : int, optional
-            By default the terminal's width less 4, at most 88, or 108 for a graph.
+            By default the terminal's width minus 4, at most 88, or 108 with the further column.
         positions : list of float, optional
-            Where each column ends, as a share of the line.
+            The right ends of the columns, as fractions of the line.
         print_fn : function of the whole text, optional
             Called instead of `print`.
         expand_nested : bool
-            Whether to list the layers of models within, too.
+            Whether to list the layers of nested models, too.
         show_trainable : bool
-            Whether to say which layers train.
-        layer_range : two names of layers, optional
-            Or patterns of them: the first and the last to be listed.
+            Whether to show which layers are trainable.
+        layer_range : two names of layers, or regular expressions for them, optional
+            The first and the last layer to list.
 
         Raises
         ------
         ValueError
-            When there is no room for the columns; for positions that are not one for each column;
-            for a range of layers that are not there.
+            When the columns do not fit; for a wrong number of positions; for a range that names
+            no layers.
         """
         text = summary_text(
             self, line_length, positions, expand_nested, show_trainable, layer_range
@@ -137,18 +137,18 @@ class Model(Trainer):
         (print_fn or write)(text)
 
     def explain_step(self, x: Any, y: Any, sample_weight: Any = None) -> Explanation:
-        """Return one training step on these samples, told in full; the model is left as it is.
+        """Explain one training step on these samples, without changing the model.
 
-        `print` it, show it in a notebook, or take its data: `rows` has for each element of the
-        weights its value, its gradient, what the optimizer remembers of it, and the new value;
-        ``gradient_of("dense/kernel", 0, 0)`` the factors of the chain rule, sample by sample.
+        Print the result, show it in a notebook, or use its data: `rows` has the value, gradient,
+        optimizer state and new value of each element of the weights;
+        ``gradient_of("dense/kernel", 0, 0)`` has the factors of the chain rule for each sample.
 
         Raises
         ------
         ValueError
-            For what `fit` would refuse.
+            For arguments that `fit` refuses.
         TypeError
-            When a layer looks at its numbers, as a step cannot be recorded then.
+            When a layer reads the values of its tensors, as the step cannot be recorded then.
 
         >>> import tinynet as tn
         >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1, use_bias=False, name="line")])
@@ -169,10 +169,10 @@ class Model(Trainer):
     def max_learning_rate(self, x: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the learning rate above which plain gradient descent on these samples diverges.
 
-        It is 2 / the largest eigenvalue of the loss's Hessian at the present weights, computed in
-        float64. Where the loss is quadratic in the weights, as for a linear neuron and the mean
-        squared error, this is exact: below it gradient descent on all samples at once converges,
-        above it the loss grows without bound. Elsewhere it holds near the present weights.
+        It is 2 / the largest eigenvalue of the loss's Hessian at the current weights, computed in
+        float64. It is exact where the loss is quadratic in the weights, as for a linear neuron and
+        the mean squared error: below it full-batch gradient descent converges, above it the loss
+        grows without bound. Elsewhere it holds near the current weights.
 
         >>> import numpy as np, tinynet as tn
         >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1, use_bias=False)])
@@ -190,14 +190,14 @@ class Model(Trainer):
     def from_config(
         cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> Any:
-        """Return a model, of new weights, made from what `get_config` returned."""
+        """Return a model, with new weights, made from what `get_config` returned."""
         with CustomObjectScope(custom_objects):
             if cls is Model and "input_layers" in config:
                 return cls._functional.from_config(config)
             return super().from_config(config)
 
     def get_compile_config(self) -> dict[str, Any]:
-        """Return what `compile` was given, with the optimizer as it is now; nothing before it."""
+        """Return the arguments of `compile`, with the current optimizer; {} before `compile`."""
         if not self.compiled:
             return {}
         metrics, weighted_metrics = self._given_metrics
@@ -214,7 +214,7 @@ class Model(Trainer):
         return {key: serialize_keras_object(value) for key, value in arguments.items()}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile the model as `get_compile_config` said; the optimizer's state begins anew."""
+        """Compile the model by what `get_compile_config` returned, with a new optimizer state."""
         if type(self).compile is not Trainer.compile:
             warnings.warn(
                 "`compile()` was not called as part of model loading because the model's "
@@ -228,14 +228,14 @@ class Model(Trainer):
             self.optimizer.build(self.trainable_variables)
 
     def to_json(self, **kwargs: Any) -> str:
-        """Return the model's config as JSON, without weights; `kwargs` are those of `json.dumps`.
+        """Return the model's config as JSON, without weights; `kwargs` are for `json.dumps`.
 
         >>> import tinynet as tn
         >>> model = tn.Sequential([tn.Input((2,)), tn.layers.Dense(1)], name="line")
         >>> tn.models.model_from_json(model.to_json())
         <Sequential name=line, built=True>
         """
-        import json  # which nothing else at start-up needs
+        import json
 
         return json.dumps(serialize_keras_object(self), **kwargs)
 
@@ -248,7 +248,7 @@ class Model(Trainer):
     def save_weights(
         self, filepath: Any, overwrite: bool = True, max_shard_size: None = None
     ) -> None:
-        """Save weights and optimizer state alone; see `saving.save_weights`."""
+        """Save weights and optimizer state to a file; see `saving.save_weights`."""
         save_weights(self, filepath, overwrite, max_shard_size)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
@@ -263,27 +263,27 @@ class Model(Trainer):
         input_signature: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Write what `predict` computes to a file that does without tinynet.
+        """Write what `predict` computes to a file that does not need tinynet.
 
         Parameters
         ----------
         filepath : str or path
-            A file that is there is replaced, whole or not at all.
+            An existing file is replaced, completely or not at all.
         format : "numpy" or "onnx"
-            A Python file that needs NumPy alone, with a function ``predict`` that gives the same
-            numbers to the last bit; or an ONNX model (this needs the extra ``onnx``).
+            A Python file that needs only NumPy, with a function ``predict`` that returns the same
+            numbers bit for bit; or an ONNX model (this needs the extra ``onnx``).
         verbose : bool, optional
-            Whether to say that the file was written, which is so by default.
+            Whether to print that the file was written; True by default.
         input_signature : list of placeholders or arrays, optional
-            The shapes of the inputs, where the model does not know them itself.
+            The shapes of the inputs, for a model that does not know them.
         opset_version : int, optional
-            Of ONNX, 18 by default.
+            The version of ONNX's operators, 18 by default.
 
         Raises
         ------
         ValueError
             For other formats; for a model that is not built; when a prediction depends on the
-            number of samples, or the format cannot express what the model computes.
+            batch size, or the format cannot express what the model computes.
 
         >>> import os, runpy, tempfile, tinynet as tn
         >>> model = tn.Sequential([tn.Input((2,)), tn.layers.Dense(1, kernel_initializer="ones")])
@@ -293,7 +293,7 @@ class Model(Trainer):
         array([[3.],
                [7.]], dtype=float32)
         """
-        from ..export import export  # seldom needed, so not loaded before
+        from ..export import export  # loaded when it is needed
 
         export(self, filepath, format, verbose, input_signature, **kwargs)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import tree
-from ..configs.lookup import publish
+from ..configs.lookup import publish, unique_name
 from ..configs.serialization import (
     CustomObjectScope,
     deserialize_keras_object,
@@ -45,16 +45,14 @@ class Sequential(GraphModel):
 
     def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None) -> None:
         super().__init__(name=name, trainable=trainable)
-        self._graph: Graph | None = None
-        self._input_layer: InputLayer | None = None
-        self._layers: list[Layer] = []
+        self._layers: list[Layer] = []  # with the input layer, if there is one
         for layer in layers or ():
             self.add(layer, rebuild=False)
         self._rebuild()
 
     def add(self, layer: Any, rebuild: bool = True) -> None:
         """Append a layer; if it does not fit, the model stays as it is."""
-        before = self._input_layer, list(self._layers)
+        before = list(self._layers)
         if isinstance(layer, KerasTensor):
             layer = layer.call.layer
         if not isinstance(layer, Layer):
@@ -62,62 +60,57 @@ class Sequential(GraphModel):
                 "Only instances of `Layer` can be added to a Sequential model. Received: "
                 f"{layer} (of type {type(layer)})"
             )
-        if layer.name in (known.name for known in self._all_layers()):
+        if layer.name in (known.name for known in before):
             raise ValueError(
                 "All layers added to a Sequential model should have unique names. Name "
                 f"'{layer.name}' is already the name of a layer in this model. Update the `name` "
                 "argument to pass a unique name."
             )
-        if isinstance(layer, InputLayer):
-            self._set_input(layer)
-        else:
-            if layer.declared_shape is not None and not self._all_layers():
-                self._set_input(InputLayer(layer.declared_shape))
-            self._layers.append(layer)
+        if isinstance(layer, InputLayer) and before:
+            shape = getattr(self._input_layer, "batch_shape", "that of its first layer")
+            raise ValueError(
+                f"Sequential model '{self.name}' has already been configured to use input shape "
+                f"{shape}. You cannot add a different Input layer to it."
+            )
+        if layer.declared_shape is not None and not before:
+            self._layers.append(InputLayer(layer.declared_shape))
+        self._layers.append(layer)
         try:
             if rebuild:
                 self._rebuild()
         except Exception:
-            self._input_layer, self._layers = before
+            self._layers = before
             self._rebuild()
             raise
 
-    def _all_layers(self) -> list[Layer]:
-        """Return the layers with the input layer, if there is one."""
-        return [*([self._input_layer] if self._input_layer else []), *self._layers]
-
-    def _set_input(self, layer: InputLayer) -> None:
-        if self._all_layers():
-            first = self._input_layer
-            known = first.batch_shape if first else "that of its first layer"
-            raise ValueError(
-                f"Sequential model '{self.name}' has already been configured to use input shape "
-                f"{known}. You cannot add a different Input layer to it."
-            )
-        self._input_layer = layer
-
     def pop(self, rebuild: bool = True) -> Layer:
         """Remove the last layer and return it; ValueError if there is none."""
-        if not self._layers:
+        if not self.layers:
             raise ValueError(f"Sequential model '{self.name}' has no layers to remove.")
         layer = self._layers.pop()
         if rebuild:
             self._rebuild()
         return layer
 
+    @property
+    def _input_layer(self) -> InputLayer | None:
+        first = self._layers[0] if self._layers else None
+        return first if isinstance(first, InputLayer) else None
+
     def _rebuild(self) -> None:
         self._graph, self.built, self._steps = None, False, None
-        if self._input_layer and self._layers:
+        if self._input_layer and self.layers:
             self._connect(self._input_layer)
 
     def _connect(self, input_layer: InputLayer) -> None:
         """Call the layers on a placeholder; if one of them refuses it, nothing changes."""
-        x = input_layer.output
+        x, layers = input_layer.output, self.layers
         with within(scope=(*(layer for layer in context.scope if layer is not self), self)):
-            for layer in self._layers:
+            for layer in layers:
                 x = layer(x)
+        unique_name("functional")  # which Keras gives to a model inside the Sequential one
         self._graph = Graph(input_layer.output, x, self.name)
-        self._input_layer, self.built = input_layer, True
+        self._layers, self.built = [input_layer, *layers], True
 
     def build(self, input_shape: Any = None) -> None:
         """Build the layers for inputs of `input_shape`, which includes the batch size.
@@ -127,30 +120,31 @@ class Sequential(GraphModel):
         ValueError
             When there are no layers, or the model is built for another shape.
         """
-        if not self._layers:
+        if not self.layers:
             raise ValueError(
                 f"Sequential model {self.name} cannot be built because it has no layers. Call "
                 "`model.add(layer)`."
             )
-        if self._input_layer is None:
+        known = self._input_layer
+        if known is None:
             self._connect(InputLayer(batch_shape=to_shape(input_shape)))
-        elif input_shape is not None and to_shape(input_shape) != self._input_layer.batch_shape:
+        elif input_shape is not None and to_shape(input_shape) != known.batch_shape:
             raise ValueError(
                 f"Sequential model '{self.name}' has already been configured to use input shape "
-                f"{self._input_layer.batch_shape}. You cannot build it with input_shape "
-                f"{input_shape}"
+                f"{known.batch_shape}. You cannot build it with input_shape {input_shape}"
             )
 
     def call(self, inputs: Any) -> Any:
         """Return the outputs of the last layer."""
         if self._graph is None:
             self.build(tree.map_structure(lambda x: x.shape, inputs))
-        return super().call(inputs)
+        graph: Any = self._graph
+        return graph(inputs)
 
     @property
     def layers(self) -> list[Layer]:
         """The layers in order, without the input layer."""
-        return list(self._layers)
+        return self._layers[1:] if self._input_layer else list(self._layers)
 
     @property
     def is_line(self) -> bool:
@@ -159,7 +153,7 @@ class Sequential(GraphModel):
 
     def get_config(self) -> dict[str, Any]:
         """Return the name and the layers, and the shape of the input if the model is built."""
-        layers = [serialize_keras_object(layer) for layer in self._all_layers()]
+        layers = [serialize_keras_object(layer) for layer in self._layers]
         config = {**super().get_config(), "layers": layers}
         if self.built and self._input_layer:
             config["build_input_shape"] = self._input_layer.batch_shape

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any, NamedTuple
 
 from .. import tree
@@ -57,6 +56,8 @@ def summary_text(
         layers.
     """
     graph = None if model.is_line else model.graph
+    from shutil import get_terminal_size  # which nothing needs at start-up
+
     columns, width = (LINE, 88) if graph is None else (GRAPH, 108)
     ends = [column.end for column in columns] if positions is None else list(positions)
     if len(ends) != len(columns):
@@ -66,7 +67,7 @@ def summary_text(
     if show_trainable:
         columns, width = (*columns, TRAINABLE), width + 12
         ends = [*(0.9 * end for end in ends), 1.0]
-    widths = _widths(ends, line_length or min(width, shutil.get_terminal_size().columns - 4))
+    widths = _widths(ends, line_length or min(width, get_terminal_size().columns - 4))
     rows = [
         _cells(row, columns, widths)
         for layer in _chosen(model.layers, layer_range)
@@ -145,15 +146,11 @@ def _shape_text(shape: Any) -> str:
     >>> _shape_text((None, 3)), _shape_text([(None, 3), (None, 1)]), _shape_text([(2,)])
     ('(None, 3)', '[(None, 3), (None, 1)]', '(2)')
     """
-    if isinstance(shape, dict):
-        return _listed([_shape_text(part) for part in shape.values()])
-    if any(isinstance(part, (list, tuple, dict)) for part in shape):
-        return _listed([_shape_text(part) for part in shape])
-    return f"({', '.join(map(str, shape))})"
-
-
-def _listed(texts: list[str]) -> str:
-    return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    parts = list(shape.values() if isinstance(shape, dict) else shape)
+    if any(isinstance(part, (list, tuple, dict)) for part in parts):
+        texts = [_shape_text(part) for part in parts]
+        return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    return f"({', '.join(map(str, parts))})"
 
 
 def parameters(layer: Any) -> str:
@@ -163,7 +160,7 @@ def parameters(layer: Any) -> str:
 
 def connections(layer: Any, graph: Graph) -> str:
     """Return the inputs of a layer's calls: ``name[number of the call][index of the output]``."""
-    inputs = (x for call in graph.calls_of(layer) for x in tree.flatten(call.inputs))
+    inputs = (x for call in graph.calls_of.get(layer, ()) for x in tree.flatten(call.inputs))
     return ", ".join(map(_source, inputs)) or "-"
 
 
@@ -238,18 +235,16 @@ def _cells(
 ) -> list[str]:
     """Return the lines of a row: its texts wrapped at spaces, aligned at the top or the bottom."""
     wrapped = [_wrapped(text, width - 2) for text, width in zip(texts, widths, strict=True)]
-    height = max(map(len, wrapped))
-    empty = [[""] * (height - len(lines)) for lines in wrapped]
-    filled = [e + c if bottom else c + e for c, e in zip(wrapped, empty, strict=True)]
-    return [
-        "│"
-        + "│".join(
+    if bottom:
+        wrapped = [lines[::-1] for lines in wrapped]
+    rows = [
+        "│".join(
             f" {part:{column.align}{width - 2}} "
             for part, column, width in zip(parts, columns, widths, strict=True)
         )
-        + "│"
-        for parts in zip(*filled, strict=True)
+        for parts in zip_longest(*wrapped, fillvalue="")
     ]
+    return [f"│{row}│" for row in (rows[::-1] if bottom else rows)]
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -1,10 +1,10 @@
 """The base of optimizers: how gradients change weights.
 
-An optimizer is a pure function, `update`: from parameters, gradients and slots (what it remembers
-of earlier steps, per parameter) to new parameters and slots. What depends on the step alone (the
-learning rate, bias corrections) is computed in Python's floats, rounded to float32 where Keras
-does, and passed in as `scalars`. `apply` runs the function on variables, on all of one dtype
-together.
+An optimizer is a pure function, `update`, from parameters, gradients and slots (the state of
+each parameter, such as its momentum) to new parameters and slots. Numbers that depend on the step
+alone (the learning rate, bias corrections) are computed in Python's floats, rounded to float32
+where Keras rounds, and passed in as `scalars`. `apply` runs the function on all variables of a
+dtype together.
 
 Imports the engine and `configs/`. Read next: `sgd.py`, then `adam.py`.
 """
@@ -39,25 +39,25 @@ class Optimizer(Configurable):
 
     Parameters
     ----------
-    learning_rate : float, LearningRateSchedule, or function of no arguments that returns one
+    learning_rate : float, LearningRateSchedule, or function of no arguments that returns a float
     weight_decay : float, optional
-        Before each update every weight loses this share of it, times the learning rate.
-    clipnorm, clipvalue, global_clipnorm : float, optional; at most one
-        Make gradients no longer than this, each by itself; no element larger; or no longer taken
-        together.
+        Before each update, each weight shrinks by this factor times the learning rate.
+    clipnorm, clipvalue, global_clipnorm : float, optional; at most one of them
+        The largest norm of each gradient; the largest absolute value of gradients' elements; the
+        largest norm of all gradients together.
     name : str, optional
 
     Raises
     ------
     ValueError
-        For values out of range, several clips, unknown keywords, and options of Keras that are not
-        supported here (moving averages, loss scaling, accumulation of gradients).
+        For values out of range, several clipping options, unknown keywords, and Keras's options
+        that tinynet does not support (moving averages, loss scaling, gradient accumulation).
 
     Attributes
     ----------
     iterations : Variable
-        How many steps were taken.
-    learning_rate : Variable, or with a schedule or function its present value
+        The number of steps so far.
+    learning_rate : Variable, or the current value of a schedule or function
         Assign a number to change it, or a schedule or function to replace it.
     """
 
@@ -140,7 +140,7 @@ class Optimizer(Configurable):
         raise NotImplementedError(f"{type(self).__name__} must define update().")
 
     def corrections(self, step: int) -> dict[str, str]:
-        """Return how those of the `scalars` are computed that are not given, for its readers."""
+        """Return the formulas of the derived `scalars` by name, for explanations."""
         return {}
 
     # -- one step -----------------------------------------------------------------------------
@@ -162,7 +162,7 @@ class Optimizer(Configurable):
         return {name: np.zeros(variable.shape, variable.dtype) for name in names}
 
     def clip(self, grads: Sequence[Tensor]) -> Sequence[Tensor]:
-        """Return the gradients, made smaller as the clipping options say."""
+        """Return the gradients, clipped according to the options."""
         if self.clipvalue:  # 0 is off, as in Keras
             return [ops.clip(g, -self.clipvalue, self.clipvalue) for g in grads]
         if self.clipnorm:
@@ -247,8 +247,9 @@ class Optimizer(Configurable):
 
     def count_step(self) -> None:
         """Note that a step was taken."""
-        self.iterations.array[...] = self.iterations.array.item() + 1
-        self.iterations.version += 1
+        count = self.iterations
+        count.array[...] = count.array.item() + 1
+        count.version += 1
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Variable:
         """Change variables by one step, given pairs of gradient and variable; see `apply`."""
@@ -342,7 +343,7 @@ class Optimizer(Configurable):
     def exclude_from_weight_decay(
         self, var_list: Sequence[Variable] | None = None, var_names: Sequence[str] | None = None
     ) -> None:
-        """Leave these variables undecayed, and those in whose name one of these patterns is found.
+        """Exclude the listed variables, and those with a pattern in their name, from weight decay.
 
         Names, such as ``"bias"``, are those of the variables alone, without the layer's.
         """

@@ -14,11 +14,12 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from ..configs.files import replacing
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object, sharing
 from ..layers.symbolic import within
 from ..training.trainer import Trainer
 from . import weights
-from .files import Budget, allowance, refusing, replacing
+from .files import Budget, allowance, refusing
 
 if TYPE_CHECKING:
     import zipfile
@@ -59,6 +60,10 @@ def save_model(
     >>> tn.models.load_model(path)
     <Sequential name=line, built=True>
     """
+    import datetime
+    import json
+    import zipfile
+
     path = os.fspath(filepath)
     kwargs.pop("include_optimizer", None)
     if kwargs:
@@ -77,10 +82,6 @@ def save_model(
             "yet. Consider building the model first by calling it on some data.",
             stacklevel=3,
         )
-    import datetime
-    import json
-    import zipfile
-
     with sharing():
         config = json.dumps(serialize_keras_object(model))
     now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
@@ -169,23 +170,20 @@ def load_model(
     ImportError
         Without the package h5py.
     """
+    import json
+
     path = os.fspath(filepath)
-    if path.endswith((".h5", ".hdf5")):
-        raise ValueError(
-            "Legacy `.h5` files of whole models are not supported: load it in Keras, and save it "
-            f"as `.keras`. Received: filepath={filepath}"
-        )
     if not path.endswith(".keras"):
         raise ValueError(
-            f"File format not supported: filepath={filepath}. Expected a `.keras` file."
+            f"File format not supported: filepath={filepath}. Expected a `.keras` file. Legacy "
+            "`.h5` files of whole models are not supported: load them in Keras, and save them as "
+            "`.keras`."
         )
     if not os.path.isfile(path):
         raise ValueError(
             f"File not found: filepath={filepath}. Please ensure the file is an accessible "
             "`.keras` zip file."
         )
-    import json
-
     weights.h5py()
     with open(path, "rb") as file, refusing(f"'{path}'"):
         archive = _opened(file)

@@ -1,4 +1,4 @@
-"""Files: written completely or not at all, and read without trusting them.
+"""Files that are read without trusting them: one error for all defects, and a limit on memory.
 
 Imports `layers/symbolic.py`, whose allocator a file limits. Read next: `weights.py`.
 """
@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import math
 import os
-import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -19,45 +18,6 @@ from ..layers.symbolic import Allocator, Shape
 
 # The memory that a file may claim: a multiple of its own size, and enough for a small model.
 TIMES, AT_LEAST = 20, 64 * 2**20
-
-
-@contextmanager
-def replacing(path: Any) -> Iterator[BinaryIO]:
-    """Yield a new file that replaces `path` once everything is written to it.
-
-    Until then it lies next to `path`, so that a crash at any moment leaves the old file or the new
-    one. After an exception it is removed. Permissions are those of a plain ``open(path, "wb")``.
-    """
-    target = os.path.realpath(path)  # a link stays a link
-    if os.path.exists(target):
-        if not os.path.isfile(target):
-            raise ValueError(f"Cannot save to {os.fspath(path)!r}: it is not a regular file.")
-        if not os.access(target, os.W_OK):
-            raise PermissionError(f"No permission to write to {os.fspath(path)!r}.")
-    folder = os.path.dirname(target)
-    temporary = os.path.join(folder, f".{os.urandom(8).hex()}.saving")
-    try:
-        with open(temporary, "xb") as file:
-            if os.path.exists(target):
-                os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.remove(temporary)
-        raise
-    _sync(folder)
-
-
-def _sync(folder: str) -> None:
-    """Write the new name of a file to the disk, on systems that can."""
-    if hasattr(os, "O_DIRECTORY"):
-        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        with suppress(OSError):  # some file systems cannot
-            os.fsync(number)
-        os.close(number)
 
 
 @contextmanager

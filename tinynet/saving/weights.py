@@ -48,7 +48,7 @@ class Entry(NamedTuple):
 Entries = Callable[[str], dict[str, Entry]]  # from a path to the entries there, by name
 
 # Attributes of models that hold nothing beyond their `layers`.
-_INTERNAL = {"_input_layer", "_layers", "history"}
+_INTERNAL = {"_layers", "history"}
 
 
 def locations(model: Any) -> Iterator[Location]:
@@ -303,23 +303,19 @@ def npz_entries(archive: zipfile.ZipFile) -> Entries:
 
 
 def _npy_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Entry:
-    """Return the entry of an ``.npy`` file; pickled objects are refused."""
-    form = np.lib.format
-    headers = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}
-
-    def opened() -> tuple[Any, Any, bool, np.dtype]:
-        file = archive.open(info)
-        shape, transposed, dtype = headers[form.read_magic(file)](file)
-        return file, shape, transposed, dtype
-
-    _, shape, _, dtype = opened()
+    """Return the entry of an ``.npy`` file; ValueError for pickled objects."""
+    npy = np.lib.format
+    headers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    with archive.open(info) as file:
+        shape, _, dtype = headers[npy.read_magic(file)](file)
     if dtype.kind not in "fiub":
         raise ValueError(f"{info.filename} does not hold numbers, but {dtype}.")
 
     def read() -> np.ndarray:
-        file, _, transposed, _ = opened()
-        size = math.prod(shape) * dtype.itemsize
-        data = file.read(size + 1)  # to the end, so that the checksum is verified
-        return np.frombuffer(data, dtype).reshape(shape, order="F" if transposed else "C")
+        with archive.open(info) as file:
+            array = npy.read_array(file, allow_pickle=False)
+            if file.read(1):  # at the end zipfile verifies the checksum
+                raise ValueError(f"{info.filename} has more bytes than its header declares.")
+        return array
 
     return Entry(shape, dtype, read)

@@ -1,4 +1,4 @@
-"""A model as a pure function of its weights: what it computes if they are others.
+"""A model as a pure function of its weights, evaluated at given weights.
 
 Imports the engine and `data.py`. Read next: `divergence.py`.
 """
@@ -16,9 +16,9 @@ from .data import Dataset
 
 
 def at_weights(model: Any, compute: Callable[[], Any]) -> Callable[..., Any]:
-    """Return a function of all trainable weights that computes something with these in the model.
+    """Return a function of all trainable weights: `compute`, with these weights in the model.
 
-    Nothing that is assigned meanwhile is kept.
+    The model's own weights are left untouched, and assignments in `compute` are not kept.
     """
     trained = model.trainable_variables
 
@@ -32,7 +32,7 @@ def at_weights(model: Any, compute: Callable[[], Any]) -> Callable[..., Any]:
 
 
 def loss_of(model: Any, batch: Dataset) -> Callable[..., Tensor]:
-    """Return the loss of a batch, as that of a test, as a function of the trainable weights."""
+    """Return the loss of a batch, with training off, as a function of the trainable weights."""
     x, y, sample_weight = batch.data.map(wrap)
     return at_weights(
         model, lambda: model.compute_loss(x, y, model(x), sample_weight, training=False)

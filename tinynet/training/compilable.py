@@ -14,7 +14,7 @@ from .. import ops, optimizers, tree
 from ..engine.autodiff import gradients
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, no_grad, wrap
-from ..engine.variable import Variable, stateless
+from ..engine.variable import Variable, stateless, structure
 from ..layers.base import Layer
 from .compiled import StepCache
 from .data import Dataset, Stream
@@ -39,6 +39,11 @@ class Compilable(Layer):
     _given_metrics: tuple[Any, Any] = (None, None)
     _objective: Objective | None = None
     _steps: dict[str, StepCache] | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "optimizer":  # which only steps of training read
+            structure.change()
 
     @property
     def graph(self) -> Any:
@@ -66,22 +71,22 @@ class Compilable(Layer):
         optimizer : str or Optimizer
         loss : str, Loss or function ``(y_true, y_pred)``
             Names of losses and metrics are looked up when they are first used. For several outputs
-            one for all, a list, or a dict by the outputs' names; None is no loss.
-        loss_weights : float, or list or dict of them, optional
-            Factors of the losses, which are added up.
+            one for all, a list, or a dict by the outputs' names. None is no loss.
+        loss_weights : float, or list or dict of floats, optional
+            Factors of the outputs' losses in their sum.
         metrics, weighted_metrics : list of str, Metric or function
-            Averaged over samples; only the latter heed sample weights. For several outputs a list
-            of such lists, or a dict.
+            Averaged over samples; only `weighted_metrics` use sample weights. For several outputs
+            a list of such lists, or a dict.
         run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
             Accepted as in Keras; they do not change the numbers.
         on_divergence : "warn", "raise" or "ignore"
-            What `fit` does once when the loss turns infinite or NaN or grows without bound: a
-            `DivergenceWarning` says where and, where it can be known, why.
+            What `fit` does when the loss first becomes infinite or NaN, or grows without bound: a
+            `DivergenceWarning` says where and, if it can be found, why.
 
         Raises
         ------
         ValueError
-            For an unknown optimizer, a class instead of an object, and metrics that are no list,
+            For an unknown optimizer, a class instead of an object, and metrics other than a list,
             tuple or dict.
         """
         check_arguments(loss_weights, metrics, weighted_metrics)
@@ -162,7 +167,7 @@ class Compilable(Layer):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Tensor:
-        """Return the loss of predictions and what layers add to it, a scalar tensor."""
+        """Return the loss of predictions plus the losses that layers add, a scalar tensor."""
         loss = self._objective_for(y, y_pred).loss(y, y_pred, sample_weight)
         for term in self.losses:
             loss = ops.sum(term) if loss is None else loss + ops.sum(term)

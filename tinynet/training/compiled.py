@@ -92,8 +92,7 @@ class StepCache:
     def _step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
         form = repr(dataset.data.map(_type))
         before = self._attributes().key
-        optimizer = id(self.model.optimizer) if self.kind == "train" else None
-        key = (form, size, with_outputs, self._trained, optimizer, floatx())
+        key = (form, size, with_outputs, self._trained, floatx())
         compiled = self._steps.get((key, before), partial(self._make, dataset, size, with_outputs))
         after = self._attributes().key  # without those that the recorded step assigned
         if after != before:
@@ -175,14 +174,9 @@ class CompiledStep:
     def runner(self, arrays: list[np.ndarray]) -> Run:
         """Return a function of rows of `arrays` to the loss and the outputs there."""
         pairs = list(zip(arrays, self.data, strict=True))
-        scalar_buffers, written, has_loss, at = (
-            self.scalars,
-            self.written,
-            self.has_loss,
-            self.state_size,
-        )
-        training = bool(self.step.groups)
-        optimizer = self.step.optimizer
+        scalar_buffers, written = self.scalars, self.written
+        has_loss, at = self.has_loss, self.state_size
+        training, optimizer = bool(self.step.groups), self.step.optimizer
         outputs_of = None if self.form is None else self._outputs
 
         def fill(rows: Any) -> None:

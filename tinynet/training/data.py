@@ -1,6 +1,6 @@
-"""Data: what users pass for x, y and weights, as arrays, cut into batches.
+"""Data: the arrays that users pass for x, y and weights, cut into batches.
 
-Imports `tree.py` and the engine. Read next: `training.py`.
+Imports `tree.py` and the engine. Read next: `step.py`.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Dataset:
     batch_size : int, optional
         32 by default, or what makes `steps` batches.
     steps : int, optional
-        Batches in an epoch, if not all.
+        Batches in an epoch, all by default.
     shuffle : bool or "batch"
         Draw the samples of an epoch in a new order (or each batch's, for ``"batch"``), from
         NumPy's global generator, as Keras does.
@@ -155,7 +155,7 @@ class Dataset:
         return Dataset.of_one_batch(*self.take(slice(0, min(rows or self.batch_size, self.size))))
 
     def shuffle_once(self) -> None:
-        """Draw an order and throw it away, as Keras does before the first epoch of a new model."""
+        """Draw an order and discard it, as Keras does before the first epoch of a new model."""
         if self.shuffle == "batch":
             np.random.permutation(min(self.batch_size, self.size))
         elif self.shuffle:
@@ -170,7 +170,7 @@ class Dataset:
         return self.data.map(lambda a: a[rows])
 
     def epoch(self) -> Iterator[tuple[Any, int]]:
-        """Yield the rows of each batch of one epoch, a slice or indices, and how many they are."""
+        """Yield the rows of each batch of one epoch, a slice or indices, and their number."""
         if not self.steps or self._next >= self.all_batches:
             self._next = 0
         for _ in range(self.batches):
@@ -198,15 +198,15 @@ class Stream:
     Parameters
     ----------
     source : iterator, iterable, or anything with a length and items
-        An iterator is used up; anything else begins anew with each epoch, or, if `steps` are given,
-        goes on where the last epoch ended.
+        An iterator is consumed. Any other source starts again with each epoch, or, if `steps` are
+        given, continues where the last epoch ended.
     steps : int, optional
-        Batches in an epoch; by default all there are.
+        Batches in an epoch, all by default.
     class_weight : dict, optional
 
     Attributes
     ----------
-    batches : int or None, the number of batches in an epoch, as far as it is known beforehand
+    batches : int or None, the number of batches in an epoch, None if unknown
     """
 
     def __init__(
@@ -217,7 +217,7 @@ class Stream:
         self._coming: Iterator[Any] | None = None
 
     def _begun(self) -> Iterator[Any]:
-        """Return the batches that come next."""
+        """Return an iterator of the next batches."""
         if self._coming is None:
             source = self.source
             items = hasattr(source, "__getitem__") and hasattr(source, "__len__")
@@ -225,7 +225,7 @@ class Stream:
         return self._coming
 
     def first(self, rows: int | None = None) -> Dataset:
-        """Return the batch that comes next, of whatever length, which is not used up by that.
+        """Return the next batch, whole, without consuming it.
 
         Raises
         ------
@@ -239,7 +239,7 @@ class Stream:
         raise ValueError("The data is empty: expected at least one batch.")
 
     def rewind(self) -> None:
-        """Let the next epoch begin with the first batch, unless batches are used up."""
+        """Let the next epoch begin with the first batch, unless the source is an iterator."""
         if not hasattr(self.source, "__next__"):
             self._coming = None
 
@@ -286,7 +286,7 @@ def batches_of(
     Raises
     ------
     ValueError
-        When targets or weights are given beside an iterable, or see `Dataset`.
+        When targets or weights are given together with an iterable; see also `Dataset`.
     """
     if not is_stream(x):
         return Dataset(x, y, sample_weight, batch_size, steps, shuffle, class_weight)
@@ -301,7 +301,7 @@ def batches_of(
 
 
 def is_stream(x: Any) -> bool:
-    """Return whether `x` yields batches, and is no data itself.
+    """Return whether `x` yields batches, rather than being data itself.
 
     >>> is_stream(iter([])), is_stream([1.0, 2.0]), is_stream(np.ones(3))
     (True, False, False)
@@ -347,12 +347,12 @@ def split(data: Batch, share: float) -> tuple[Batch, Batch]:
 
 
 def by_class(y: Any, class_weight: dict[int, float], sample_weight: Any = None) -> np.ndarray:
-    """Return the weight of each sample's class: y rounded, or the place of its largest element.
+    """Return the weight of each sample's class: y rounded, or the index of its largest element.
 
     Raises
     ------
     ValueError
-        When there are sample weights, too, or targets of several outputs, or no dict is given.
+        With sample weights, for targets of several outputs, and unless `class_weight` is a dict.
     """
     if not isinstance(class_weight, Mapping):
         raise ValueError(

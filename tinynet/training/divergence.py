@@ -2,7 +2,7 @@
 
 Plain gradient descent multiplies the error along each eigenvector of the loss's Hessian by
 ``1 - learning_rate * eigenvalue`` at each step: with a rate above 2 / the largest eigenvalue, it
-grows. Imports the engine, `pure.py`. Read next: `training.py`.
+grows. Imports the engine, `at_weights.py`. Read next: `loop.py`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ..engine.variable import Variable
 from .at_weights import loss_of
 from .data import Dataset, Stream
 
-GROWTH = 1e4  # a loss that is so many times the scale of the start has diverged
-KEPT = 100_000  # elements; the start of larger models is not kept, to be told of later
-TINY = 1e-30  # the scale of losses that begin at 0
+GROWTH = 1e4  # a loss above this multiple of the initial scale has diverged
+KEPT = 100_000  # elements; initial weights of larger models are not kept for the report
+TINY = 1e-30  # the least scale, for losses that begin at 0
 ROWS = 1024  # samples whose curvature explains a divergence
 
 
 class DivergenceWarning(UserWarning):
-    """The loss turned infinite or NaN, grew without bound, or will, as the data hold NaN."""
+    """The loss is infinite or NaN, grows without bound, or will be NaN because the data are."""
 
 
 def largest_curvature(
@@ -35,8 +35,8 @@ def largest_curvature(
 ) -> float:
     """Return the largest eigenvalue of the Hessian of a model's loss on a batch.
 
-    Computed in float64 at `weights`, by default the present ones, from products of the Hessian
-    with vectors, by the method of Lanczos: what repeated multiplication shows of the spectrum.
+    Computed in float64 at `weights`, by default the current ones, from products of the Hessian
+    with vectors, by the method of Lanczos.
     """
     at = [(weights or {}).get(v, v.array).astype("float64") for v in model.trainable_variables]
     loss = loss_of(model, batch)
@@ -54,8 +54,8 @@ def largest_curvature(
 def largest_eigenvalue(times: Any, size: int, steps: int = 100, rtol: float = 1e-12) -> float:
     """Return the largest eigenvalue of a symmetric matrix, given its product with vectors.
 
-    The method of Lanczos with vectors kept orthogonal: exact after `size` steps, and long before
-    to the precision asked for. Source: Golub and Van Loan, "Matrix Computations", section 10.3.
+    The method of Lanczos with full orthogonalization: exact after `size` steps, and precise to
+    `rtol` long before. Source: Golub and Van Loan, "Matrix Computations", section 10.3.
 
     >>> matrix = np.diag([1.0, -5.0, 3.0])
     >>> round(largest_eigenvalue(lambda v: matrix @ v, 3), 9)
@@ -64,22 +64,24 @@ def largest_eigenvalue(times: Any, size: int, steps: int = 100, rtol: float = 1e
     start = np.random.default_rng(0).standard_normal(size)
     vectors = [start / np.linalg.norm(start)]
     diagonal: list[float] = []
-    beside: list[float] = []
+    off_diagonal: list[float] = []
     value = math.nan
     for _ in range(min(size, steps)):
         new = times(vectors[-1])
         if not np.isfinite(new).all():
             return math.nan
         diagonal.append(float(new @ vectors[-1]))
-        for _ in range(2):  # twice is enough
+        for _ in range(2):  # twice is enough to orthogonalize
             for v in vectors:
                 new = new - (new @ v) * v
-        values, spans = np.linalg.eigh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
+        values, spans = np.linalg.eigh(
+            np.diag(diagonal) + np.diag(off_diagonal, 1) + np.diag(off_diagonal, -1)
+        )
         value, length = float(values[-1]), float(np.linalg.norm(new))
         scale = max(abs(values[0]), abs(value), np.finfo(float).tiny)
         if length * abs(spans[-1, -1]) <= rtol * scale:
             break
-        beside.append(length)
+        off_diagonal.append(length)
         vectors.append(new / length)
     return value
 
@@ -165,17 +167,17 @@ class DivergenceMonitor:
         rate, limit = float(self.model.optimizer.learning_rate), max_learning_rate(curvature)
         if not math.isfinite(curvature):
             return "The loss has no finite curvature where the training began: look at the data."
-        told = (
+        bound = (
             f"Where the training began, the largest curvature of the loss is {curvature:.4g}, so "
             f"plain gradient descent can bear a learning rate of at most 2 / {curvature:.4g} = "
             f"{limit:.4g}"
         )
         if rate > limit:
             return (
-                f"{told}, and it is {rate:.4g}: lower it to below {limit:.4g}, or scale the inputs "
-                f"({_range(batch)}), for example with a Normalization layer."
+                f"{bound}, and it is {rate:.4g}: lower it to below {limit:.4g}, or scale the "
+                f"inputs ({_range(batch)}), for example with a Normalization layer."
             )
-        return f"{told}; it is {rate:.4g}, so the cause is another one, or came later."
+        return f"{bound}; it is {rate:.4g}, so the cause is another one, or came later."
 
 
 def _is_finite(variable: Variable) -> bool:
@@ -183,7 +185,7 @@ def _is_finite(variable: Variable) -> bool:
 
 
 def _scale(batches: Dataset | Stream) -> float:
-    """Return the mean square of the first targets: what a squared error may well begin with."""
+    """Return the mean square of the first targets, a usual initial squared error."""
     y = batches.y if isinstance(batches, Dataset) else None
     arrays = [] if y is None else [np.asarray(a[:ROWS], "float64") for a in tree.flatten(y)]
     return max((float(np.mean(a * a)) for a in arrays), default=1.0)

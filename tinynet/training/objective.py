@@ -1,6 +1,6 @@
 """What a model is compiled with, output by output: losses, their weights, and metrics.
 
-Imports `losses.py`, `metrics.py`. Read next: `training.py`.
+Imports `losses`, `metrics`. Read next: `data.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..engine.variable import Variable
 from ..losses.lookup import resolve as resolve_loss
 from ..metrics.lookup import resolve as resolve_metric
 
-BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # what these mean depends on the shapes
+BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # their meaning depends on the shapes
 
 
 def check_arguments(loss_weights: Any, metrics: Any, weighted_metrics: Any) -> None:
@@ -29,16 +29,13 @@ def check_arguments(loss_weights: Any, metrics: Any, weighted_metrics: Any) -> N
             )
     if loss_weights is not None and not isinstance(loss_weights, (int, float, list, tuple, dict)):
         raise ValueError(
-            f"loss_weights: expected a number, or a list or dict of numbers, received "
+            "loss_weights: expected a number, or a list or dict of numbers, received "
             f"{loss_weights!r}."
         )
 
 
 def check_names(loss: Any, *metrics_given: Any) -> None:
-    """Raise ValueError for names of losses and metrics that are not known.
-
-    So they are refused before a model is built in order to see the shapes of its outputs.
-    """
+    """Raise ValueError for unknown names of losses and metrics, before the model is built."""
     kinds = [(losses.get, loss), *((metrics.get, given) for given in metrics_given)]
     for get, given in kinds:
         for name in _leaves(given):
@@ -47,7 +44,7 @@ def check_names(loss: Any, *metrics_given: Any) -> None:
 
 
 def _leaves(given: Any) -> Iterator[Any]:
-    """Yield what stands in lists and dicts."""
+    """Yield the leaves of nested lists and dicts."""
     if isinstance(given, (list, tuple, dict)):
         for each in given.values() if isinstance(given, dict) else given:
             yield from _leaves(each)
@@ -56,7 +53,7 @@ def _leaves(given: Any) -> Iterator[Any]:
 
 
 class Objective:
-    """What is made smaller and what is watched, once the outputs of a model are known.
+    """The losses and metrics of a model whose outputs are known.
 
     Parameters
     ----------
@@ -69,8 +66,8 @@ class Objective:
     Attributes
     ----------
     losses : list of Loss or None, one for each output
-    metrics : dict from the key that logs have for a metric to it, its output's place and whether
-        it heeds sample weights
+    metrics : dict from the key in logs to the metric, the position of its output, and whether it
+        uses sample weights
     trackers : dict from the key of an output's loss to its mean, if there are several
     watched : dict from all these keys to metrics
 
@@ -101,21 +98,17 @@ class Objective:
         ]
         self.losses = [resolve_loss(each, *both) for each, both in zip(given, types, strict=True)]
         self.weights = self._loss_weights(loss_weights)
-        several = len(self.partly) > 1
-        self.trackers = {
-            f"{self.names[i]}_loss": metrics.Mean(f"{self.names[i]}_loss")
-            for i in self.partly
-            if several
-        }
+        tracked = self.partly if len(self.partly) > 1 else []
+        keys = [f"{self.names[i]}_loss" for i in tracked]
+        self.trackers = {key: metrics.Mean(key) for key in keys}
         self.metrics: dict[str, tuple[metrics.Metric, int, bool]] = {}
-        for argument, identifiers, heeds in (
-            ("metrics", plain, False),
-            ("weighted_metrics", weighted, True),
-        ):
+        given_metrics = (("metrics", plain, False), ("weighted_metrics", weighted, True))
+        for argument, identifiers, uses_weights in given_metrics:
             for i, each in enumerate(self._metrics_of(argument, identifiers)):
                 for identifier in each:
                     metric = resolve_metric(identifier, *types[i])
-                    self.metrics[self._key(metric.name, i, heeds)] = metric, i, heeds
+                    key = self._key(metric.name, i, uses_weights)
+                    self.metrics[key] = metric, i, uses_weights
         by_key = {key: metric for key, (metric, _, _) in self.metrics.items()}
         self.watched = by_key | self.trackers
 
@@ -138,7 +131,7 @@ class Objective:
     # -- one for each output ------------------------------------------------------------------
 
     def _spread(self, argument: str, given: Any) -> list[Any]:
-        """Return what was given, for all outputs or for each, as a list of one for each."""
+        """Return an argument, given once for all outputs or for each, as a list of one for each."""
         if isinstance(given, dict):
             return self._by_name(argument, given)
         if isinstance(given, (list, tuple)):
@@ -167,7 +160,7 @@ class Objective:
         return [1.0 if weight is None else float(weight) for weight in found]
 
     def _metrics_of(self, argument: str, given: Any) -> list[list[Any]]:
-        """Return the metrics of each output; those of an only output need no further brackets."""
+        """Return the metrics of each output; those of a single output need no list of lists."""
         if not given:
             return [[] for _ in self.names]
         if len(self.names) == 1 and not isinstance(given, dict):
@@ -178,11 +171,11 @@ class Objective:
             for each in found
         ]
 
-    def _key(self, name: str, output: int, heeds: bool) -> str:
-        """Return the key of a metric in logs: numbered, and told from one that heeds no weights."""
+    def _key(self, name: str, output: int, uses_weights: bool) -> str:
+        """Return a free key for a metric in logs, as Keras names it."""
         prefix = f"{self.names[output]}_" if len(self.names) > 1 else ""
         key = f"{prefix}{name}"
-        if heeds and key in self.metrics:
+        if uses_weights and key in self.metrics:
             key = f"{prefix}weighted_{name}"
         number, numbered = 0, key
         while numbered in self.metrics:
@@ -191,12 +184,12 @@ class Objective:
         return numbered
 
     def targets(self, y: Any) -> list[Any]:
-        """Return the targets of each output; None for an output without.
+        """Return the targets of each output; None for an output without targets.
 
         Raises
         ------
         ValueError
-            When they are as many as neither the outputs nor the losses, or of unknown names.
+            For unknown names, and unless there are as many targets as outputs or as losses.
         """
         if y is None:
             return [None] * len(self.names)
@@ -221,7 +214,7 @@ class Objective:
             raise ValueError(f"Expected targets y for the outputs {missing}, received None.")
 
     def sample_weights(self, sample_weight: Any) -> list[Any]:
-        """Return the sample weights of each output; an only array is meant for all."""
+        """Return the sample weights of each output; a single array holds for all."""
         if tree.is_structure(sample_weight):
             return self._spread("sample_weight", sample_weight)
         return [sample_weight] * len(self.names)
@@ -242,28 +235,21 @@ class Objective:
         return total
 
     def _values(self, y: Any, y_pred: Any, sample_weight: Any) -> dict[int, Tensor]:
-        """Return the losses by the places of their outputs."""
-        rows = zip(
-            self.losses,
-            self.targets(y),
-            tree.flatten(y_pred),
-            self.sample_weights(sample_weight),
-            strict=True,
-        )
-        found = {}
-        for i, (loss, target, output, weight) in enumerate(rows):
-            if loss is not None:
-                found[i] = loss(target, output, weight)
-        return found
+        """Return the losses by the positions of their outputs."""
+        outputs, weights = tree.flatten(y_pred), self.sample_weights(sample_weight)
+        rows = zip(self.losses, self.targets(y), outputs, weights, strict=True)
+        return {i: loss(*args) for i, (loss, *args) in enumerate(rows) if loss is not None}
 
     def update(self, y: Any, y_pred: Any, sample_weight: Any, python: bool = False) -> None:
         """Update metrics with a batch: those whose state is in variables, or those in Python."""
         targets, weights = self.targets(y), self.sample_weights(sample_weight)
         outputs = tree.flatten(y_pred)
         with no_grad():
-            for metric, i, heeds in self.metrics.values():
+            for metric, i, uses_weights in self.metrics.values():
                 if python != bool(metric.variables):
-                    metric.update_state(targets[i], outputs[i], weights[i] if heeds else None)
+                    metric.update_state(
+                        targets[i], outputs[i], weights[i] if uses_weights else None
+                    )
             if self.trackers and not python:
                 values = self._values(y, y_pred, sample_weight).values()
                 for tracker, value in zip(self.trackers.values(), values, strict=True):
@@ -275,14 +261,14 @@ class Objective:
             metric.reset_state()
 
     def logs(self, loss: float) -> dict[str, Any]:
-        """Return the loss and what the metrics are by now, by sorted keys."""
+        """Return the loss and the results of all metrics, by sorted keys."""
         found = self.results()
         return dict(sorted({"loss": loss, **found}.items())) if found else {"loss": loss}
 
     def results(self) -> dict[str, Any]:
-        """Return what the metrics are by now, by their keys: floats, or arrays for several numbers.
+        """Return the results of all metrics by key: floats, or arrays of several numbers.
 
-        A metric whose result is a dict has the keys of that.
+        A metric whose result is a dict gives the keys of that dict.
         """
         found: dict[str, Any] = {}
         for key, metric in self.watched.items():
@@ -292,10 +278,10 @@ class Objective:
         return found
 
     def in_order(self, logs: dict[str, Any]) -> list[Any]:
-        """Return the numbers of `logs` as `evaluate` lists them.
+        """Return the numbers of `logs` in the order of `evaluate`.
 
-        The loss, then those of the outputs, then the metrics: as compiled if there is one output,
-        else by their names.
+        The loss, the losses of the outputs, then the metrics: as compiled if there is one output,
+        otherwise by name.
         """
         compiled = list(self.metrics) if len(self.names) == 1 else []
         keys = [key for key in ("loss", *self.trackers, *compiled) if key in logs]

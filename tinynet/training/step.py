@@ -43,6 +43,8 @@ class Step:
     kind : "train", "test" or "predict"
     with_metrics : bool
         Whether the step updates the compiled metrics.
+    optimizer : Optimizer, optional
+        By default the one of the model.
 
     Attributes
     ----------
@@ -51,9 +53,11 @@ class Step:
     others : list of Variable, the rest of the state
     """
 
-    def __init__(self, model: Any, kind: str, with_metrics: bool = True) -> None:
+    def __init__(
+        self, model: Any, kind: str, with_metrics: bool = True, optimizer: Any = None
+    ) -> None:
         self.model, self.kind, self.with_metrics = model, kind, with_metrics
-        self.optimizer = model.optimizer
+        self.optimizer = optimizer or model.optimizer
         self.trained: list[Variable] = model.trainable_variables if kind == "train" else []
         self.groups: list[ParameterGroup] = []
         if self.trained:
@@ -128,7 +132,7 @@ class Step:
             if now[v] is not weight:
                 raise TypeError(
                     f"A step that trains {v.path} cannot assign to it as well: let the layer hold "
-                    "it with trainable=False, or compile the model with run_eagerly=True."
+                    "it with trainable=False, or override the model's train_step."
                 )
         made = set(self.model.trainable_variables).difference(self.trained) if self.trained else ()
         if made:

@@ -22,7 +22,7 @@ from .loop import Loop
 
 
 class Trainer(Compilable):
-    """The methods of `models.Model` that train it and run it over data."""
+    """The methods of a model that run it over data: `fit`, `evaluate`, `predict`."""
 
     _unwatched = Compilable._unwatched | {"stop_training", "history"}
 
@@ -48,7 +48,7 @@ class Trainer(Compilable):
         validation_batch_size: int | None = None,
         validation_freq: int | Sequence[int] = 1,
     ) -> History:
-        """Train on samples, several times over; return the losses of each epoch.
+        """Train on samples for some epochs; return the loss and metrics of each epoch.
 
         Parameters
         ----------
@@ -57,24 +57,24 @@ class Trainer(Compilable):
         batch_size : int
             Samples per step, 32 by default; the last batch may have fewer.
         epochs : int
-            How often to go through all samples.
+            The number of passes over all samples.
         verbose : 0, 1, 2 or "auto"
             0 is silent; otherwise a line is printed per epoch.
         callbacks : list of Callback
         validation_split : float
-            This share of the samples, the last ones, is not trained on but evaluated.
+            This share of the samples, the last ones, is held out and evaluated.
         validation_data : tuple (x, y) or (x, y, sample_weight)
         shuffle : bool or "batch"
         class_weight : dict from class to weight
         sample_weight : array
-            Each sample's loss is multiplied by it, before the mean over the batch.
+            Factors of the samples' losses, applied before the mean over the batch.
         initial_epoch, steps_per_epoch, validation_steps, validation_batch_size, validation_freq
             As in Keras.
 
         Returns
         -------
         History
-            ``history["loss"]`` is the mean over an epoch's samples of losses before their update.
+            ``history["loss"]`` is the mean over an epoch's samples of the losses before updates.
 
         Raises
         ------
@@ -82,7 +82,7 @@ class Trainer(Compilable):
             Before `compile`; for data whose lengths differ, of a dtype without numbers, or empty;
             for an unknown loss or metric.
         TypeError
-            For an unknown keyword, and where `epochs` is no integer.
+            For an unknown keyword, and unless `epochs` is an integer.
         """
         data, validation = Batch(x, y, sample_weight), _unpack(validation_data)
         if validation_split and validation is None:
@@ -152,7 +152,7 @@ class Trainer(Compilable):
         steps: int | None = None,
         callbacks: Any = None,
     ) -> Any:
-        """Return the outputs for samples `x` as arrays; computed in batches, of 32 by default.
+        """Return the outputs for samples `x` as arrays, computed in batches of 32 by default.
 
         Raises
         ------
@@ -179,18 +179,18 @@ class Trainer(Compilable):
         class_weight: dict[int, float] | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """Take one step on the samples given; return the loss before it, as `evaluate` does."""
+        """Take one step on these samples; return the loss before it in the form of `evaluate`."""
         dataset = Dataset.of_one_batch(x, y, sample_weight, class_weight)
         return self._on_batch("train", dataset, return_dict)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """Return the loss of the samples given, as `evaluate` does."""
+        """Return the loss of these samples as one batch, in the form of `evaluate`."""
         return self._on_batch("test", Dataset.of_one_batch(x, y, sample_weight), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
-        """Return the outputs for the samples given, as arrays."""
+        """Return the outputs for these samples as one batch, as arrays."""
         outputs = self._predict_small(x, math.inf)
         if outputs is None:
             outputs = Loop(self, Dataset.of_one_batch(x), "predict").predict()[0]
@@ -202,12 +202,12 @@ class Trainer(Compilable):
             return None
         return self.predict_function.predict_small(x, most)
 
-    # -- what these have in common ------------------------------------------------------------
+    # -- shared by these ----------------------------------------------------------------------
 
     def _callbacks(
         self, given: Any, verbose: int | str, batches: Dataset | Stream, epochs: int | None = None
     ) -> CallbackList:
-        """Return what is called in a run: one of `fit`, with a history, if there are `epochs`."""
+        """Return the callbacks of a run; `epochs` are given by `fit`, which has a history."""
         if verbose not in (0, 1, 2, "auto"):
             raise ValueError(f"verbose: expected 0, 1, 2 or 'auto', received {verbose!r}.")
         if isinstance(given, CallbackList):
@@ -277,7 +277,7 @@ def _unpack(validation_data: Any) -> Batch | None:
 
 
 def _due(validation_freq: Any) -> Callable[[int], bool]:
-    """Return whether an epoch is one of those with a validation: every so many, or the listed."""
+    """Return a predicate: is this epoch followed by a validation?"""
     if isinstance(validation_freq, (int, np.integer)) and validation_freq > 0:
         return lambda epoch: (epoch + 1) % validation_freq == 0
     if isinstance(validation_freq, (list, tuple, set, range)):

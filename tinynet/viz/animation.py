@@ -1,4 +1,4 @@
-"""Training as a moving picture: the line that is fitted, and beside it the walk downhill.
+"""Training as an animation: the line that is fitted, next to the descent over the loss surface.
 
 Imports `curves.py` and `landscape.py`, and matplotlib when something is drawn. Read next:
 `../utils.py`.
@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.tensor import no_grad, wrap
+from ..engine.bind import no_grad
+from ..engine.tensor import wrap
 from ..training.at_weights import at_weights, loss_of
 from ..training.data import Dataset, to_array
 from .curves import line_of
-from .landscape import draw_path, draw_surface, loss_surface
+from .landscape import Surface, draw_path, draw_surface, loss_surface
 from .planes import as_weights, recorded
 from .style import GREY, VERMILION, demand, loss_label, new_figure, plain, samples, tidy
 
@@ -34,25 +35,26 @@ def animate_descent(
     resolution: int = 60,
     seed: int = 0,
 ) -> Any:
-    """Show how a line is fitted, and beside it the way over the landscape of the loss.
+    """Animate how a line is fitted, next to the path over the loss surface.
 
     Parameters
     ----------
     model : Model
-        Of one input and one output; built and compiled. It stays as it is.
+        A built and compiled model of one input and one output. It is not changed.
     x, y : arrays of shape (samples,) or (samples, 1)
     history : WeightHistory
     path : path, optional
         Where to write a GIF.
     fps, frames, dpi : int
-        Frames per second; how many at most, spread evenly over the record; dots per inch.
+        Frames per second; the largest number of frames, spread evenly over the record; dots per
+        inch.
     weights, extent, resolution, seed
         As for `plot_loss_surface`.
 
     Returns
     -------
     matplotlib.animation.FuncAnimation
-        ``.to_jshtml()`` shows it in a notebook. It must be kept until it is shown or saved.
+        ``.to_jshtml()`` shows it in a notebook. Keep it in a variable until it is shown or saved.
 
     Raises
     ------
@@ -74,44 +76,30 @@ def animate_descent(
     for name, value in (("fps", fps), ("frames", frames), ("dpi", dpi)):
         if not value > 0:
             raise ValueError(f"{name}: expected a positive number, received {value!r}.")
-    rows, targets = samples(x, "x"), samples(y, "y")
-    if rows.shape[1] != 1 or targets.shape[1] != 1:
-        raise ValueError(
-            "animate_descent: shows models of one input and one output, received x of shape "
-            f"{np.shape(x)} and y of shape {np.shape(y)}."
-        )
+    rows, targets = _points(x, y)
     if history is None:
         raise ValueError(
             "history: expected a tinynet.callbacks.WeightHistory that was given to fit, received "
             "None."
         )
     surface = loss_surface(model, x, y, history, weights, extent, resolution, seed)
-    walk = recorded(history, list(model.trainable_weights))
-    shown = np.unique(np.linspace(0, len(walk) - 1, min(frames, len(walk))).round().astype(int))
+    path_weights = recorded(history, list(model.trainable_weights))
+    count = len(path_weights)
+    shown = np.unique(np.linspace(0, count - 1, min(frames, count)).round().astype(int))
     inputs = line_of(rows, np.ndim(x))
-    fits, losses = _told(model, x, y, inputs, walk[shown])
-    steps = getattr(history, "steps", range(len(walk)))
-
-    figure = new_figure(9.2, 4.0, True, layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
-    left.scatter(rows[:, 0], targets[:, 0], s=14, color=GREY, alpha=0.55, linewidth=0)
-    (line,) = left.plot(inputs.ravel(), fits[0], color=VERMILION, linewidth=2.4)
-    margin = 0.25 * float(np.ptp(targets)) or 1.0
-    left.set(xlabel="x", ylabel="y", ylim=(targets.min() - margin, targets.max() + margin))
-    tidy(left)
-    title = left.set_title(" ", loc="left", fontsize=10, family="monospace")
-    draw_surface(right, surface, loss_label(model))
-    way, _, end = draw_path(right, surface, end="now")
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # or it would settle anew in each frame
+    fits, losses = _evaluated(model, x, y, inputs, path_weights[shown])
+    steps = getattr(history, "steps", range(count))
+    figure, line, title, trail, end = _pictures(
+        rows, targets, inputs.ravel(), fits[0], surface, loss_label(model)
+    )
 
     def draw(frame: int) -> list[Any]:
         place = shown[frame]
         line.set_ydata(fits[frame])
-        way.set_data(*surface.path[: place + 1].T)
+        trail.set_data(*surface.path[: place + 1].T)
         end.set_data(*surface.path[place : place + 1].T)
         title.set_text(f"step {steps[place]:<6} loss {plain(losses[frame])}")
-        return [line, way, end, title]
+        return [line, trail, end, title]
 
     from matplotlib.animation import FuncAnimation, PillowWriter
 
@@ -121,18 +109,47 @@ def animate_descent(
     return film
 
 
-def _told(
-    model: Any, x: Any, y: Any, inputs: np.ndarray, walk: np.ndarray
+def _points(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    rows, targets = samples(x, "x"), samples(y, "y")
+    if rows.shape[1] != 1 or targets.shape[1] != 1:
+        raise ValueError(
+            "animate_descent: shows models of one input and one output, received x of shape "
+            f"{np.shape(x)} and y of shape {np.shape(y)}."
+        )
+    return rows, targets
+
+
+def _evaluated(
+    model: Any, x: Any, y: Any, inputs: np.ndarray, points: np.ndarray
 ) -> tuple[list[np.ndarray], list[float]]:
-    """Return the outputs for inputs, and the loss of samples, at each of the weights."""
+    """Return the outputs for `inputs`, and the loss of the samples, at each row of weights."""
     given = wrap(to_array(inputs, "x"))
     outputs = at_weights(model, lambda: model(given))
     fits, losses = [], []
     prepared = model.prepared(Dataset.of_one_batch(x, y))
     with prepared as batch, no_grad(), np.errstate(all="ignore"):
         loss = loss_of(model, batch)
-        for flat in walk:
+        for flat in points:
             weights = as_weights(flat, model.trainable_weights)
             fits.append(outputs(*weights).numpy().ravel())
             losses.append(loss(*weights).item())
     return fits, losses
+
+
+def _pictures(
+    x: np.ndarray, y: np.ndarray, inputs: np.ndarray, fit: np.ndarray, surface: Surface, label: str
+) -> tuple[Any, ...]:
+    """Return a figure with the first frame, and what changes in it: line, title, path, its end."""
+    figure = new_figure(9.2, 4.0, True, layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
+    left.scatter(x[:, 0], y[:, 0], s=14, color=GREY, alpha=0.55, linewidth=0)
+    (line,) = left.plot(inputs, fit, color=VERMILION, linewidth=2.4)
+    margin = 0.25 * float(np.ptp(y)) or 1.0
+    left.set(xlabel="x", ylabel="y", ylim=(y.min() - margin, y.max() + margin))
+    tidy(left)
+    title = left.set_title(" ", loc="left", fontsize=10, family="monospace")
+    draw_surface(right, surface, label)
+    trail, _, end = draw_path(right, surface, end="now")
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # otherwise the layout would change from frame to frame
+    return figure, line, title, trail, end

@@ -1,4 +1,4 @@
-"""Curves: how training went, what the model learned, its learning rate and its weights.
+"""Curves: the history of training, the function that a model has learned, a learning rate.
 
 Imports `style.py`. Read next: `landscape.py`.
 """
@@ -11,44 +11,30 @@ from typing import Any
 import numpy as np
 
 from ..optimizers import Optimizer
-from .style import (
-    BLUE,
-    CYCLE,
-    GREY,
-    INK,
-    VERMILION,
-    axes_for,
-    demand,
-    log_scale,
-    panels,
-    plain,
-    samples,
-    tidy,
-    wants_log,
-    words,
-)
+from . import style
+from .style import BLUE, INK, VERMILION, axes_for
 
 # -- how training went -----------------------------------------------------------------------------
 
 
 def plot_history(history: Any, ax: Any = None) -> Any:
-    """Draw what `fit` returned: the loss and each metric by epochs, in training and validation.
+    """Draw the result of `fit`: the loss and each metric by epochs, for training and validation.
 
     Parameters
     ----------
     history : History, or its dict
     ax : axes, optional
-        Where to draw: as many as there are quantities beside their validation.
+        One axes for each quantity; training and validation share one.
 
     Returns
     -------
     matplotlib.figure.Figure
-        With one axes per quantity, logarithmic where its numbers differ by decades.
+        With one axes per quantity, logarithmic if its numbers differ by decades.
 
     Raises
     ------
     ValueError
-        For what is no history, or one without an epoch, and for another number of axes.
+        If `history` is not a history or has no epochs, or for the wrong number of axes.
 
     >>> figure = plot_history({"loss": [1.0, 0.5], "val_loss": [1.1, 0.7], "mae": [0.9, 0.6]})
     >>> [axes.get_ylabel() for axes in figure.axes]
@@ -56,8 +42,8 @@ def plot_history(history: Any, ax: Any = None) -> Any:
     """
     logs, epochs = _logs_of(history)
     names = [name for name in logs if not (name[:4] == "val_" and name[4:] in logs)]
-    names.sort(key=lambda name: name != "loss")  # which comes first
-    figure, axes = panels(ax, 1, len(names), 5.2, 3.6)
+    names.sort(key=lambda name: name != "loss")  # the loss first
+    figure, axes = style.panels(ax, 1, len(names), 5.2, 3.6)
     for name, each in zip(names, axes, strict=True):
         curves = {"training": logs[name], "validation": logs.get(f"val_{name}", [])}
         _draw_quantity(each, name, curves, epochs)
@@ -65,18 +51,18 @@ def plot_history(history: Any, ax: Any = None) -> Any:
 
 
 def _logs_of(history: Any) -> tuple[dict[str, Any], list[int]]:
-    """Return the logs of a history by their names, and the numbers of its epochs, from 1."""
+    """Return the logs of a history by name, and the numbers of its epochs, from 1."""
     logs = getattr(history, "history", history)
     if not isinstance(logs, dict):
         raise ValueError(
-            "history: expected what fit returns, or its dict `history.history`, received "
+            "history: expected the result of fit, or its dict `history.history`, received "
             f"{type(history).__name__}."
         )
     length = max((len(values) for values in logs.values()), default=0)
     if not length:
         raise ValueError(f"history: expected at least one epoch, received {logs}.")
     epochs = [epoch + 1 for epoch in getattr(history, "epoch", ())]
-    if len(epochs) != length:  # of several runs the numbers of the last one only
+    if len(epochs) != length:  # a history of several runs has the numbers of the last one only
         epochs = list(range(1, length + 1))
     return {name: values for name, values in logs.items() if len(values)}, epochs
 
@@ -86,24 +72,24 @@ def _draw_quantity(ax: Any, name: str, curves: dict[str, Any], epochs: list[int]
 
     found = {of: _finite(values) for of, values in curves.items() if len(values)}
     for (of, values), color in zip(found.items(), (BLUE, VERMILION), strict=False):
-        every = max(len(epochs) // len(values), 1)  # validation may be rarer
+        every = max(len(epochs) // len(values), 1)  # validation may run in every n-th epoch only
         at = epochs[every - 1 :: every][: len(values)]
         marker = "o" if len(values) == 1 else None
-        label = f"{of} (last {plain(values[-1])})" if values.ndim == 1 else of
+        label = f"{of} (last {style.plain(values[-1])})" if values.ndim == 1 else of
         lines = ax.plot(at, values, color=color, linewidth=1.8, marker=marker, label=label)
         for line in lines[1:]:  # of a metric of several numbers
             line.set_label(None)
     everything = np.concatenate([values.ravel() for values in found.values()])
-    if wants_log(everything):
-        log_scale(ax, np.nanmin(everything), np.nanmax(everything))
+    if style.wants_log(everything):
+        style.log_scale(ax, np.nanmin(everything), np.nanmax(everything))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    ax.set(xlabel="epoch", ylabel=words(name))
-    tidy(ax)
+    ax.set(xlabel="epoch", ylabel=style.words(name))
+    style.tidy(ax)
     ax.legend(frameon=False)
 
 
 def _finite(values: Any) -> np.ndarray:
-    """Return an array with NaN for what is infinite, which has no place on an axis."""
+    """Return an array with NaN for infinite numbers, which have no place on an axis."""
     array = np.asarray(values, "float64")
     return np.where(np.isfinite(array), array, np.nan)
 
@@ -124,7 +110,7 @@ def plot_learning_rate(schedule: Any, steps: int, ax: Any = None) -> Any:
     Raises
     ------
     ValueError
-        For something else, or a number of steps that is not positive.
+        For another schedule, or if `steps` is not a positive integer.
 
     >>> import tinynet as tn
     >>> ax = plot_learning_rate(tn.optimizers.schedules.ExponentialDecay(0.5, 2, 0.25), steps=3)
@@ -144,29 +130,29 @@ def plot_learning_rate(schedule: Any, steps: int, ax: Any = None) -> Any:
     rates = [float(rate(step)) if callable(rate) else float(rate) for step in range(steps)]
     ax = axes_for(ax)
     ax.plot(range(steps), rates, color=BLUE, linewidth=1.8)
-    if wants_log(rates) and np.median(rates) < max(rates) / 20:  # not for a few small ones
-        log_scale(ax, min(rates), max(rates))
+    if style.wants_log(rates) and np.median(rates) < max(rates) / 20:  # most are small, not a few
+        style.log_scale(ax, min(rates), max(rates))
     else:
         ax.set_ylim(min(0.0, *rates), max(rates) * 1.08 or 1.0)
     ax.set(xlabel="step", ylabel="learning rate")
-    tidy(ax)
+    style.tidy(ax)
     return ax
 
 
-# -- what the model learned ------------------------------------------------------------------------
+# -- what the model has learned --------------------------------------------------------------------
 
 
 def plot_fit(model: Any, x: Any, y: Any, ax: Any = None) -> Any:
-    """Draw the data and what the model makes of them: a curve, or for two inputs a map.
+    """Draw data and the predictions of a model: a curve for one input, a map for two inputs.
 
     Parameters
     ----------
     model : Model
-        Built; of one or two inputs.
+        A built model of one or two inputs.
     x : array of shape (samples,), (samples, 1) or (samples, 2)
     y : array of shape (samples,) or (samples, outputs)
-        For two inputs a number to be predicted; or classes: 0 and 1, or as many as there are
-        outputs, as numbers or one-hot.
+        For two inputs, one number per sample, or classes: 0 and 1 for one output, else from 0 to
+        the number of outputs - 1, or one-hot.
     ax : axes, optional
 
     Returns
@@ -176,16 +162,16 @@ def plot_fit(model: Any, x: Any, y: Any, ax: Any = None) -> Any:
     Raises
     ------
     ValueError
-        For a model that is not built, for other shapes, and where y does not fit the outputs.
+        If the model is not built, for other shapes, or if y does not match the outputs.
 
     >>> import tinynet as tn
     >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1)])
     >>> plot_fit(model, [0.0, 1.0], [1.0, 2.0]).get_xlabel()
     'x'
     """
-    demand(model, "plot_fit")
-    rows = samples(x, "x")
-    targets = samples(y, "y", like=rows)
+    style.demand(model, "plot_fit")
+    rows = style.samples(x, "x")
+    targets = style.samples(y, "y", like=rows)
     if rows.shape[1] == 1:
         return _draw_curve(model, rows, targets, np.ndim(x), ax)
     if rows.shape[1] == 2:
@@ -196,7 +182,7 @@ def plot_fit(model: Any, x: Any, y: Any, ax: Any = None) -> Any:
 
 
 def line_of(rows: np.ndarray, ndim: int) -> np.ndarray:
-    """Return inputs all along the range of those given, as an array of `ndim` axes."""
+    """Return evenly spaced inputs over the range of those given, as an array of `ndim` axes."""
     low, high = rows.min(), rows.max()
     margin = 0.04 * (high - low) or 1.0
     return np.linspace(low - margin, high + margin, 241).reshape(-1, *[1] * (ndim - 1))
@@ -205,26 +191,20 @@ def line_of(rows: np.ndarray, ndim: int) -> np.ndarray:
 def _draw_curve(model: Any, rows: np.ndarray, targets: np.ndarray, ndim: int, ax: Any) -> Any:
     inputs = line_of(rows, ndim)
     outputs = _predicted(model, inputs)
-    if outputs.shape[1] != targets.shape[1]:
+    count = outputs.shape[1]
+    if count != targets.shape[1]:
         raise ValueError(
-            f"y: expected {outputs.shape[1]} columns, as the model has outputs, received "
+            f"y: expected {count} columns, one for each output of the model, received "
             f"{targets.shape[1]}."
         )
     ax = axes_for(ax)
-    several = outputs.shape[1] > 1
-    for i, color in enumerate(colors_of(outputs.shape[1])):
-        of = f" {i}" if several else ""
-        dots = {"color": color if several else GREY, "alpha": 0.55, "linewidth": 0}
-        ax.scatter(rows[:, 0], targets[:, i], s=18, label=f"data{of}", **dots)
-        ax.plot(
-            inputs.ravel(),
-            outputs[:, i],
-            color=color if several else VERMILION,
-            linewidth=2.2,
-            label=f"model{of}",
-        )
+    for i, color in enumerate(style.colors_of(count)):
+        of, dots, line = (f" {i}", color, color) if count > 1 else ("", style.GREY, VERMILION)
+        look = {"color": dots, "alpha": 0.55, "linewidth": 0}
+        ax.scatter(rows[:, 0], targets[:, i], s=18, label=f"data{of}", **look)
+        ax.plot(inputs.ravel(), outputs[:, i], color=line, linewidth=2.2, label=f"model{of}")
     ax.set(xlabel="x", ylabel="y")
-    tidy(ax)
+    style.tidy(ax)
     ax.legend(frameon=False)
     return ax
 
@@ -237,42 +217,34 @@ def _predicted(model: Any, inputs: np.ndarray) -> np.ndarray:
     return outputs.reshape(len(outputs), -1).astype("float64")
 
 
-def colors_of(count: int) -> Sequence[Any]:
-    """Return so many colours, told apart by everybody if they are few."""
-    if count <= len(CYCLE):
-        return CYCLE[:count]
-    from matplotlib import colormaps
-
-    return list(colormaps["viridis"](np.linspace(0, 0.95, count)))
-
-
 def _draw_map(model: Any, rows: np.ndarray, targets: np.ndarray, ax: Any) -> Any:
     low, high = rows.min(axis=0), rows.max(axis=0)
     margin = np.where(high > low, 0.08 * (high - low), 1.0)
     first, second = np.linspace(low - margin, high + margin, 161).T
     mesh = np.meshgrid(first, second)
     outputs = _predicted(model, np.stack(mesh, axis=-1).reshape(-1, 2))
-    classes = _classes(targets, outputs.shape[1])
-    if classes is None and outputs.shape[1] != 1:
+    count = outputs.shape[1]
+    classes = _classes(targets, count)
+    if classes is None and count != 1:
         raise ValueError(
-            f"y: expected classes from 0 to {outputs.shape[1] - 1}, or one-hot rows, for a model "
-            f"of {outputs.shape[1]} outputs, received shape {targets.shape}."
+            f"y: expected classes from 0 to {count - 1}, or one-hot rows, for a model of {count} "
+            f"outputs, received shape {targets.shape}."
         )
     ax = axes_for(ax, 5.6, 4.4)
     z = outputs.reshape(*mesh[0].shape, -1)
     if classes is None:
         _draw_heights(ax, mesh, z[..., 0], rows, targets[:, 0])
-    elif outputs.shape[1] == 1:
+    elif count == 1:
         _draw_two_classes(ax, mesh, z[..., 0], rows, classes, model)
     else:
-        _draw_classes(ax, mesh, z.argmax(axis=-1), rows, classes, outputs.shape[1])
+        _draw_classes(ax, mesh, z.argmax(axis=-1), rows, classes, count)
     ax.set(xlabel="$x_1$", ylabel="$x_2$")
-    tidy(ax, grid=False)
+    style.tidy(ax, grid=False)
     return ax
 
 
 def _classes(targets: np.ndarray, outputs: int) -> np.ndarray | None:
-    """Return the class of each sample, None if these targets are no classes."""
+    """Return the class of each sample; None if the targets are not classes."""
     if outputs > 1 and targets.shape[1] == outputs:
         one_hot = np.isin(targets, (0, 1)).all() and (targets.sum(axis=1) == 1).all()
         return targets.argmax(axis=1) if one_hot else None
@@ -285,8 +257,8 @@ def _draw_heights(ax: Any, mesh: Any, z: np.ndarray, rows: np.ndarray, y: np.nda
 
     norm = Normalize(min(z.min(), y.min()), max(z.max(), y.max()))
     filled = ax.contourf(*mesh, z, levels=24, cmap="cividis", norm=norm)
-    dots = {"s": 26, "cmap": "cividis", "norm": norm, "edgecolor": "white", "linewidth": 0.9}
-    ax.scatter(*rows.T, c=y, **dots, label="data")
+    look = {"s": 26, "cmap": "cividis", "norm": norm, "edgecolor": "white", "linewidth": 0.9}
+    ax.scatter(*rows.T, c=y, **look, label="data")
     ax.figure.colorbar(filled, ax=ax, label="y, of the model and of the data")
 
 
@@ -305,13 +277,13 @@ def _draw_two_classes(
     _draw_samples(ax, rows, classes, (BLUE, VERMILION))
     ticks = np.linspace(middle - reach, middle + reach, 5)
     bar = ax.figure.colorbar(filled, ax=ax, label="output of the model", ticks=ticks)
-    bar.ax.yaxis.set_major_formatter(plain)
+    bar.ax.yaxis.set_major_formatter(style.plain)
 
 
 def _draw_classes(
     ax: Any, mesh: Any, z: np.ndarray, rows: np.ndarray, classes: np.ndarray, count: int
 ) -> None:
-    colors = colors_of(count)
+    colors = style.colors_of(count)
     ax.contourf(*mesh, z, levels=np.arange(count + 1) - 0.5, colors=colors, alpha=0.3)
     if z.min() < z.max():
         ax.contour(*mesh, z, levels=np.arange(count) + 0.5, colors="white", linewidths=1.6)
@@ -321,7 +293,7 @@ def _draw_classes(
 def _draw_samples(ax: Any, rows: np.ndarray, classes: np.ndarray, colors: Sequence[Any]) -> None:
     markers = "osD^vPX*"
     for i in np.unique(classes):
-        options = {"color": colors[i], "marker": markers[i % len(markers)], "s": 26}
+        look = {"color": colors[i], "marker": markers[i % len(markers)], "s": 26}
         at = rows[classes == i].T
-        ax.scatter(*at, **options, edgecolor="white", linewidth=0.7, label=f"class {i}")
+        ax.scatter(*at, **look, edgecolor="white", linewidth=0.7, label=f"class {i}")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False, borderaxespad=0.2)

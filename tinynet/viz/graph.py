@@ -1,4 +1,4 @@
-"""Computations as pictures: the tape of a tensor, the program of a function, the layers of a model.
+"""Pictures of computations: the tape of a tensor, the program of a function, the layers of a model.
 
 Imports `boxes.py` and `models.py`, and matplotlib when something is drawn. Read next: `curves.py`.
 """
@@ -15,25 +15,17 @@ from .. import tree
 from ..compiler.jit import Jit
 from ..compiler.program import Program
 from ..compiler.record import record
+from ..compiler.text import index_text
+from ..engine.primitives.indexing import Slice
 from ..engine.tensor import Operand, Tensor, as_tensor
 from ..models.model import Model
 from ..training.compiled import StepCache
-from .boxes import (
-    Canvas,
-    Cell,
-    Drawing,
-    Point,
-    arranged,
-    check_rankdir,
-    on_canvas,
-    oriented,
-    text_width,
-)
-from .models import Shown, drawing_of
+from .boxes import Cell, Drawing, arranged, card, check_rankdir, on_canvas
+from .models import BoxOptions, drawing_of
 from .style import GREY, INK, VERMILION, demand, needs_matplotlib
 
-FEW = 6  # so many numbers are written out
-# What leaves, and the parts of a step, stand on; all of them carry black text.
+FEW = 6  # an array of at most this many numbers is written out
+# The background of leaves, and of the parts of a training step, under black text.
 GROUNDS = {
     "leaf": "#D6E8F5",
     "constant": "#EEEEEE",
@@ -49,12 +41,12 @@ SYMMETRIC = {"add", "multiply", "maximum", "minimum", "equal", "not_equal", "log
 
 
 class Node(NamedTuple):
-    """One value of a computation: how it is told, and what it is computed from."""
+    """One value of a computation: the text of its box, and what it is computed from."""
 
     lines: list[Cell]
     ground: str
     inputs: list[Any]  # keys of other nodes
-    symmetric: bool = True  # may its inputs be exchanged?
+    symmetric: bool = True  # may its inputs be swapped?
 
 
 def plot_graph(
@@ -66,22 +58,22 @@ def plot_graph(
 ) -> Any:
     """Draw a computation: a box for each value, and an arrow for each use of it.
 
-    Arrows enter a box in the order of its arguments, where that matters. A value that is used twice
-    by one operation, as in ``x * x``, has two arrows there.
+    Arrows enter a box in the order of its arguments, where that order matters. A value that one
+    operation uses twice, as in ``x * x``, has two arrows to it.
 
     Parameters
     ----------
     thing : Tensor, Model, function, or a step such as ``model.train_function``
-        Of a tensor its tape: values as far as they are few, otherwise shapes, and the gradients
-        that `backward` left at the leaves. Of a model its layers. Of a function the program that is
-        recorded for `args`, of a step that has run its simplified program.
-    *args : arrays, for a function
+        A tensor is drawn as its tape: small values, the shapes of larger ones, and the gradients
+        that `backward` has stored at the leaves. A model is drawn as its layers, a function as the
+        program that is recorded for `args`, a step that has run as its simplified program.
+    *args : arrays, the arguments of a function
     ax : axes, optional
-        All of it is made smaller to fit in.
+        The picture is shrunk to fit.
     names : dict from name to Tensor or Variable, optional
-        What to call leaves and other values of a tape.
+        Names of leaves and other values of a tape.
     rankdir : "TB", "BT", "LR" or "RL"
-        From top to bottom, or the reverse; from left to right, or the reverse.
+        The direction of the arrows: top to bottom, bottom to top, left to right, right to left.
 
     Returns
     -------
@@ -90,8 +82,8 @@ def plot_graph(
     Raises
     ------
     ValueError
-        For something else, a model that is not built, arguments without a function, and another
-        `rankdir`.
+        If `thing` is none of these, a model is not built, there are arguments without a function,
+        or `rankdir` is unknown.
 
     >>> import tinynet as tn
     >>> x = tn.tensor(3.0, requires_grad=True)
@@ -104,8 +96,8 @@ def plot_graph(
     if isinstance(thing, Model):
         _refuse_arguments(args, thing)
         demand(thing, "plot_graph")
-        shown = Shown(shapes=True, dtype=False, names=True, activations=True, trainable=False)
-        return on_canvas(drawing_of(thing, shown, rankdir, False), rankdir, ax, False)
+        options = BoxOptions(True, dtype=False, names=True, activations=True, trainable=False)
+        return on_canvas(drawing_of(thing, options, rankdir, False), ax, False)
     if isinstance(thing, Operand):
         _refuse_arguments(args, thing)
         nodes = _of_tape(as_tensor(thing), names or {})
@@ -119,30 +111,30 @@ def plot_graph(
             "plot_graph: expected a tensor, a model, or a function and its arguments, received "
             f"{type(thing).__name__}."
         )
-    return on_canvas(_drawing(nodes, rankdir), rankdir, ax, False)
+    return on_canvas(_drawing(nodes, rankdir), ax, False)
 
 
 def _refuse_arguments(args: Any, thing: Any) -> None:
     if args:
         raise ValueError(
-            f"plot_graph: arguments belong to a function, received {len(args)} beside a "
-            f"{type(thing).__name__}."
+            "plot_graph: only a function takes arguments, received "
+            f"{len(args)} with a {type(thing).__name__}."
         )
 
 
-# -- what is drawn -----------------------------------------------------------------------------
+# -- from computations to nodes ----------------------------------------------------------------
 
 
 def _of_tape(root: Tensor, names: Mapping[str, Any]) -> dict[Any, Node]:
-    """Return the values that a tensor was computed from, and itself."""
-    called = {id(as_tensor(x)): name for name, x in names.items()}
+    """Return the nodes of a tensor and of all values that it was computed from."""
+    titles = {id(as_tensor(x)): name for name, x in names.items()}
     nodes: dict[Any, Node] = {}
     pending = [root]
     while pending:
         t = pending.pop()
         if id(t) in nodes:
             continue
-        title = called.get(id(t), "")
+        title = titles.get(id(t), "")
         lines = [Cell(title, bold=True)] if title else []
         if t.equation is None:
             kind = "leaf" if t.tracked else "constant"
@@ -164,12 +156,12 @@ def _gradient(t: Tensor) -> list[Cell]:
     if t.grad is None:
         return [Cell("no gradient yet", GREY, size=8.5)]
     numbers = _numbers(t.grad) or [f"norm {np.linalg.norm(t.grad):.4g}"]
-    told = [Cell(text, VERMILION, size=9, family="monospace") for text in numbers]
-    return [Cell("gradient", VERMILION, size=8.5), *told]
+    lines = [Cell(text, VERMILION, size=9, family="monospace") for text in numbers]
+    return [Cell("gradient", VERMILION, size=8.5), *lines]
 
 
 def _program_of(function: Callable[..., Any], args: Any) -> Program:
-    """Return the program of a function for these arguments, as it is recorded."""
+    """Return the program that is recorded when a function runs on these arguments."""
     function = function.function if isinstance(function, Jit) else function
     given = [tree.map_structure(as_tensor, x) for x in args]
     try:
@@ -194,7 +186,7 @@ def _of_program(program: Program) -> dict[Any, Node]:
     return {v: node for v, node in nodes.items() if v in used}
 
 
-# -- how it is told ----------------------------------------------------------------------------
+# -- the text of a node ------------------------------------------------------------------------
 
 
 def _operation(name: str, params: Mapping[str, Any]) -> Cell:
@@ -204,12 +196,9 @@ def _operation(name: str, params: Mapping[str, Any]) -> Cell:
 
 
 def _shown(value: Any) -> str:
-    """Return a parameter as text, slices as they are written."""
-    if isinstance(value, tuple) and any(hasattr(part, "step") for part in value):
-        return f"[{', '.join(map(_shown, value))}]"
-    if hasattr(value, "step"):
-        parts = [value.start, value.stop, *([] if value.step is None else [value.step])]
-        return ":".join("" if part is None else str(part) for part in parts)
+    """Return a parameter as text; an index with slices as it is written."""
+    if isinstance(value, tuple) and any(isinstance(part, Slice) for part in value):
+        return f"[{index_text(value)}]"
     return str(value)
 
 
@@ -219,7 +208,7 @@ def _value(array: np.ndarray) -> list[Cell]:
 
 
 def _numbers(array: np.ndarray) -> list[str]:
-    """Return the numbers of an array as lines of text, none if they are many."""
+    """Return the numbers of a small array as lines of text; no lines for a larger one."""
     if array.size > FEW:
         return []
     if array.ndim == 0:
@@ -233,29 +222,9 @@ def _type(x: Any) -> Cell:
     return Cell(f"{np.dtype(x.dtype).name} {shape}", GREY, size=8.5)
 
 
-# -- boxes -------------------------------------------------------------------------------------
-
-
 def _drawing(nodes: dict[Any, Node], rankdir: str) -> Drawing:
     number = {key: i for i, key in enumerate(nodes)}
     edges = [(number[x], number[key]) for key, node in nodes.items() for x in node.inputs]
     ordered = [number[key] for key, node in nodes.items() if not node.symmetric]
-    cards = [_card(node.lines, GROUNDS[node.ground], rankdir) for node in nodes.values()]
-    return arranged(cards, edges, ordered)
-
-
-def _card(lines: list[Cell], ground: str, rankdir: str) -> Drawing:
-    """Return lines of text in a box as a drawing."""
-    width = max(text_width(line) for line in lines) + 16
-    heights = [1.4 * line.size for line in lines]
-    height = sum(heights) + 9
-
-    def draw(canvas: Canvas, centre: Point) -> None:
-        x, y = canvas.place(centre)
-        canvas.rectangle((x, y), (width, height), facecolor=ground, edgecolor=INK, linewidth=0.9)
-        top = y - sum(heights) / 2
-        for line, room in zip(lines, heights, strict=True):
-            canvas.text((x, top + room / 2), line)
-            top += room
-
-    return Drawing(oriented((width, height), rankdir), draw)
+    cards = [card(node.lines, GROUNDS[node.ground], INK) for node in nodes.values()]
+    return arranged(cards, edges, rankdir, ordered)

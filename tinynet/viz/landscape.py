@@ -1,7 +1,7 @@
-"""The landscape of the loss: its height over two weights, and the way that training walked there.
+"""The loss surface: the loss over two weights or directions, and the path of training on it.
 
-A landscape is a plane through the space of all weights. Its heights are computed by letting tensors
-stand in for the weights, so that the model stays as it is.
+The surface lies over a plane in the space of all weights. `../training/at_weights.py` computes the
+loss at other weights, without changing the model.
 
 Imports the compiler, `planes.py` and `style.py`, and matplotlib when something is drawn. Read next:
 `animation.py`.
@@ -16,14 +16,15 @@ import numpy as np
 
 from ..compiler.jit import jit
 from ..engine.autodiff import hessian, value_and_grad
-from ..engine.tensor import Tensor, no_grad
+from ..engine.bind import no_grad
+from ..engine.tensor import Tensor
 from ..engine.variable import Variable
 from ..training.at_weights import loss_of
 from ..training.data import Dataset
 from .planes import Plane, as_weights, flat_of, parts_of, plane_of, recorded
 from .style import INK, VERMILION, YELLOW, axes_for, demand, log_subs, loss_label, plain, wants_log
 
-FAR = 4.0  # a minimum is shown if it is not farther from the path than so many times its width
+FAR = 4.0  # a minimum is in the picture unless it is farther away than this many path widths
 
 
 class Surface(NamedTuple):
@@ -33,9 +34,9 @@ class Surface(NamedTuple):
     ys: np.ndarray
     losses: np.ndarray  # a row for each y
     labels: tuple[str, str]
-    path: np.ndarray  # two columns: where the recorded weights lie on the plane
-    minimum: np.ndarray | None  # where the loss on the plane has one, if that is known
-    whole: bool  # is the plane all there is, so that the path is on it and the minimum the model's?
+    path: np.ndarray  # two columns: the coordinates of the recorded weights on the plane
+    minimum: np.ndarray | None  # the minimum of the loss on the plane, if one was found
+    whole: bool  # whether the model has no other weights, so that this is the model's own minimum
 
 
 def loss_surface(
@@ -50,7 +51,7 @@ def loss_surface(
 ) -> Surface:
     """Return the loss of a model over two of its weights, or two directions, as numbers.
 
-    Parameters are those of `plot_loss_surface`, which draws it.
+    The parameters are those of `plot_loss_surface`, which draws the surface.
 
     >>> import tinynet as tn
     >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1, kernel_initializer="ones")])
@@ -65,8 +66,8 @@ def loss_surface(
     variables = list(model.trainable_weights)
     path = recorded(history, variables)
     plane = plane_of(variables, path, weights, seed)
-    walked = plane.coordinates(path)
-    start = walked[-1] if len(walked) else plane.coordinates(flat_of(v.array for v in variables))
+    points = plane.coordinates(path)
+    start = points[-1] if len(points) else plane.coordinates(flat_of(v.array for v in variables))
     with model.prepared(Dataset.of_one_batch(x, y)) as batch:
         loss = loss_of(model, batch)
 
@@ -75,14 +76,14 @@ def loss_surface(
 
         minimum = _minimum(height, start)
         if extent is None:
-            around = np.array([start - 1, start + 1])  # where nothing was walked
-            extent = _extent(walked if len(walked) > 1 else around, minimum).tolist()
+            around = np.array([start - 1, start + 1])  # if there is no path
+            extent = _extent(points if len(points) > 1 else around, minimum).tolist()
         xs, ys = _axis(extent, 0, resolution), _axis(extent, 2, resolution)
         losses = _heights(model, loss, plane, variables, xs, ys)
         if minimum is None and np.isfinite(losses).any():
             row, column = np.unravel_index(np.nanargmin(_masked(losses)), losses.shape)
             minimum = _minimum(height, np.array([xs[column], ys[row]]))
-    return Surface(xs, ys, losses, plane.labels, walked, minimum, plane.whole)
+    return Surface(xs, ys, losses, plane.labels, points, minimum, plane.whole)
 
 
 def _axis(extent: Any, first: int, resolution: int) -> np.ndarray:
@@ -98,7 +99,7 @@ def _axis(extent: Any, first: int, resolution: int) -> np.ndarray:
 def _heights(
     model: Any, loss: Any, plane: Plane, variables: Sequence[Variable], xs: Any, ys: Any
 ) -> np.ndarray:
-    """Return the loss at each point of a grid, with weights in the variables' dtypes."""
+    """Return the loss at each point of a grid, with the weights in their own dtypes."""
     run = loss if model.run_eagerly else jit(loss)
     losses = np.empty((len(ys), len(xs)))
     with no_grad(), np.errstate(all="ignore"):
@@ -109,7 +110,7 @@ def _heights(
 
 
 def _minimum(height: Callable[[Tensor], Tensor], start: np.ndarray) -> np.ndarray | None:
-    """Return where Newton's method arrives, in float64; None unless that is a minimum."""
+    """Return the minimum that Newton's method finds in float64; None if it finds none."""
     point = np.array(start, "float64")
     slope = value_and_grad(height)
     curvature = hessian(height)
@@ -120,7 +121,7 @@ def _minimum(height: Callable[[Tensor], Tensor], start: np.ndarray) -> np.ndarra
             if not (np.isfinite(bend).all() and np.isfinite(down.numpy()).all()):
                 return None
             values = np.linalg.eigvalsh(bend)
-            if values[0] <= 1e-9 * abs(values[1]):  # a saddle, or a valley without a lowest point
+            if values[0] <= 1e-9 * abs(values[1]):  # a saddle, or a flat valley
                 return None
             step = np.linalg.solve(bend, down.numpy())
             point = point - step
@@ -130,7 +131,7 @@ def _minimum(height: Callable[[Tensor], Tensor], start: np.ndarray) -> np.ndarra
 
 
 def _extent(points: np.ndarray, minimum: np.ndarray | None) -> np.ndarray:
-    """Return the borders of a picture of points, and of the minimum unless it is far away."""
+    """Return the extent of a picture with all points, and with a minimum that is not far away."""
     low, high = points.min(axis=0), points.max(axis=0)
     if minimum is not None:
         reach = FAR * max((high - low).max(), 0.5)
@@ -158,40 +159,41 @@ def plot_loss_surface(
     ax: Any = None,
     seed: int = 0,
 ) -> Any:
-    """Draw the loss over two weights, or two directions, with the path that training walked.
+    """Draw the loss over two weights, or two directions, with the path of training.
 
     Parameters
     ----------
     model : Model
-        Built and compiled; it stays as it is.
+        A built and compiled model. It is not changed.
     x, y : arrays
-        The samples; the loss is that of all in one batch, as `evaluate` gives it.
+        The samples. The loss is that of `evaluate` with all samples in one batch.
     history : WeightHistory, optional
-        The path, whose end is where other weights are held. Without it they are as they are now.
+        The path. All other weights have their values at its end; without it, their current ones.
     weights : two of int or str, optional
-        The weights to vary: their numbers among all trainable ones, or their names, as
-        ``("dense/kernel[0, 1]", "dense/bias")``. By default both of a model that has two; of others
-        the two principal directions of the path, or two random ones as long, for each unit, as its
-        weights. The path is then projected, and the loss along it is not that of the surface.
+        The two weights on the axes: their positions among all trainable weights, or their names,
+        such as ``("dense/kernel[0, 1]", "dense/bias")``. By default, a model with two weights shows
+        both. Others show the two principal directions of the path, or two random directions, scaled
+        to the weights of each unit; the path is then projected, and its losses are not those of the
+        surface.
     extent : (left, right, bottom, top), optional
-        By default around the path, and the minimum where it is known and not far.
+        By default around the path, with the minimum if it is known and not far away.
     resolution : int
-        Points of the grid in each direction.
+        The number of grid points in each direction.
     ax : axes, optional
     seed : int
-        Of random directions.
+        The seed of random directions.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Heights are logarithmic where the losses are positive and differ much.
+        The colour scale is logarithmic if the losses are positive and differ by decades.
 
     Raises
     ------
     ValueError
-        For a model that is not built or compiled, or has less than two trainable weights; a history
-        without weights or of another model; names that are no weights; and another extent or
-        resolution.
+        If the model is not built or compiled or has fewer than two trainable weights, the history
+        is empty or belongs to another model, a name is not that of a weight, or the extent or the
+        resolution is not valid.
 
     >>> import tinynet as tn
     >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1, name="neuron")])
@@ -210,7 +212,7 @@ def plot_loss_surface(
 
 
 def draw_surface(ax: Any, surface: Surface, label: str) -> None:
-    """Draw the heights as filled contours, with a bar that says what they mean, and the minimum."""
+    """Draw the losses as filled contours with a colour bar, and the minimum."""
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap, LogNorm, Normalize
     from matplotlib.ticker import LogLocator, MaxNLocator
@@ -233,12 +235,14 @@ def draw_surface(ax: Any, surface: Surface, label: str) -> None:
     left, right, bottom, top = *surface.xs[[0, -1]], *surface.ys[[0, -1]]
     x, y = (np.nan, np.nan) if surface.minimum is None else surface.minimum
     if left <= x <= right and bottom <= y <= top:
-        says = "minimum" if surface.whole else "lowest on this plane"
+        label = "minimum" if surface.whole else "lowest on this plane"
         star = {"marker": "*", "color": YELLOW, "markeredgecolor": INK, "markersize": 15}
-        ax.plot(x, y, linestyle="none", zorder=4, label=says, **star)
+        ax.plot(x, y, linestyle="none", zorder=4, label=label, **star)
     ax.set(xlim=(left, right), ylim=(bottom, top), xlabel=surface.labels[0])
     ax.set_ylabel(surface.labels[1])
-    if max(map(abs, (left, right, bottom, top))) >= 1e5:  # or a factor would stand in the way
+    if (
+        max(map(abs, (left, right, bottom, top))) >= 1e5
+    ):  # where matplotlib would print a common factor
         ax.xaxis.set_major_formatter(plain)
         ax.yaxis.set_major_formatter(plain)
 
@@ -248,12 +252,12 @@ def _masked(losses: np.ndarray) -> np.ndarray:
 
 
 def _levels(losses: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Return the heights of contours, and whether they are a geometric sequence."""
+    """Return the levels of the contours, and whether they are geometric."""
     found = losses[np.isfinite(losses)]
     if not found.size:
         raise ValueError("The loss is finite nowhere on this plane: choose another extent.")
     low, high = float(found.min()), float(found.max())
-    if low >= 0 < high:  # a single point may be as low as it likes
+    if low >= 0 < high:  # a single point near 0 does not stretch the scale
         low = max(low, 0.01 * float(np.quantile(found, 0.05)))
     if low > 0 and wants_log([low, high], decades=0.7):
         return np.geomspace(low, high, 25), True
@@ -262,7 +266,7 @@ def _levels(losses: np.ndarray) -> tuple[np.ndarray, bool]:
 
 
 def draw_path(ax: Any, surface: Surface, end: str = "end") -> list[Any]:
-    """Draw the path with its start and end, and say what is what; return its lines."""
+    """Draw the path with its start and end, and a legend; return its lines."""
     from matplotlib.patheffects import Normal, Stroke
 
     path, lines = surface.path, []

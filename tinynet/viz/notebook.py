@@ -1,6 +1,6 @@
-"""How tensors and models show themselves in a notebook: numbers in a table, layers in one.
+"""Tensors and models in a notebook: a table of numbers, a table of layers.
 
-Loaded when a notebook first asks. Imports `models.py`. Read next: `viz/style.py`.
+Loaded when a notebook first displays one. Imports `../models`. Read next: `style.py`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from ..engine.tensor import Tensor
 from ..models import Model
 from ..models.summary import summary_text
 
-ROWS, COLUMNS = 12, 10  # of a larger tensor the text is shown, which leaves out the middle
+ROWS, COLUMNS = 12, 10  # a larger tensor is shown as text, without its middle
 
 
 def tensor_html(self: Tensor) -> str:
-    """Return a table of the numbers and, where there is one, of the gradient.
+    """Return a table of the numbers and, if there is one, a table of the gradient.
 
     >>> import tinynet as tn
     >>> tn.tensor([1.0, 2.0])._repr_html_()
@@ -44,7 +44,7 @@ def _text(value: Any) -> str:
 
 
 def model_html(self: Model) -> str:
-    """Return the summary of a model, to be shown as it is."""
+    """Return the summary of a model as preformatted text."""
     text = summary_text(self, 98, None, False, False, None)
     return f'<pre style="white-space: pre; line-height: normal">{escape(text)}</pre>'
 

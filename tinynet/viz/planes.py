@@ -1,41 +1,42 @@
-"""Planes in the space of weights: over two of them, or along two directions.
+"""Planes in the space of weights: spanned by two weights, or by two directions.
 
 Imports the engine. Read next: `landscape.py`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable
+from ..explain.tables import short_path
 
 
 class Plane(NamedTuple):
-    """A plane in the space of all trainable weights, laid one after the other."""
+    """A plane in the space of all trainable weights, concatenated to one vector."""
 
     origin: np.ndarray
     directions: np.ndarray  # two rows
     labels: tuple[str, str]
-    whole: bool  # are there no other weights?
+    whole: bool  # whether there are no other weights
 
     def at(self, point: Any) -> Any:
-        """Return the weights at coordinates: arrays of arrays, tensors of tensors."""
+        """Return the weights at a point of the plane: an array, or a tensor if `point` is one."""
         return self.origin + point[0] * self.directions[0] + point[1] * self.directions[1]
 
     def coordinates(self, weights: np.ndarray) -> np.ndarray:
-        """Return the coordinates of the points of the plane nearest to weights, row by row."""
+        """Return the coordinates of rows of weights, projected onto the plane."""
         return (weights - self.origin) @ np.linalg.pinv(self.directions)
 
 
 def plane_of(variables: Sequence[Variable], path: np.ndarray, chosen: Any, seed: int) -> Plane:
-    """Return the plane over two chosen weights, or else the one that a picture begins with.
+    """Return the plane over two chosen weights, or the default one.
 
-    See `plot_loss_surface` for what can be chosen, and what is raised.
+    `plot_loss_surface` says what can be chosen, what is the default, and what is raised.
     """
     size = sum(v.size for v in variables)
     if size < 2:
@@ -58,7 +59,7 @@ def plane_of(variables: Sequence[Variable], path: np.ndarray, chosen: Any, seed:
 
 
 def _directed(variables: Any, path: np.ndarray, origin: np.ndarray, rng: Any) -> Plane:
-    """Return the plane in which the path moves most, filled up with random directions."""
+    """Return the plane of the principal directions of the path, or of random ones if they lack."""
     found: list[np.ndarray] = []
     labels: list[str] = []
     if len(path) > 1:
@@ -70,7 +71,7 @@ def _directed(variables: Any, path: np.ndarray, origin: np.ndarray, rng: Any) ->
                 labels.append(f"principal direction {len(found)} of the path ({share:.0%})")
     while len(found) < 2:
         direction = random_direction(variables, origin, rng)
-        for other in found:  # those of the path have length 1
+        for other in found:  # which may have any length
             direction -= (direction @ other) / (other @ other) * other
         found.append(direction)
         labels.append(f"random direction {len(found)}")
@@ -78,14 +79,14 @@ def _directed(variables: Any, path: np.ndarray, origin: np.ndarray, rng: Any) ->
 
 
 def random_direction(variables: Any, origin: np.ndarray, rng: Any) -> np.ndarray:
-    """Return a random direction in which each unit's weights are as long as they are at `origin`.
+    """Return a random direction; the norm of each unit's weights is the one at `origin`.
 
     Filter normalization: Li et al., "Visualizing the loss landscape of neural nets", 2018.
     """
     parts = []
     for part in parts_of(origin, variables):
         noise = rng.standard_normal(part.shape)
-        units = part.shape[-1] if part.ndim > 1 else 1  # a vector belongs together
+        units = part.shape[-1] if part.ndim > 1 else 1  # a bias is normalized as a whole
         length, own = (np.linalg.norm(a.reshape(-1, units), axis=0) for a in (part, noise))
         parts.append(noise * length / np.maximum(own, 1e-12))
     direction = flat_of(parts)
@@ -93,58 +94,44 @@ def random_direction(variables: Any, origin: np.ndarray, rng: Any) -> np.ndarray
 
 
 def _place(chosen: Any, variables: Sequence[Variable]) -> int:
-    """Return the place among all weights of one given by it, or as ``dense/kernel[0, 1]``."""
+    """Return the position of a weight, given as an integer or as ``dense/kernel[0, 1]``."""
     size = sum(v.size for v in variables)
     if isinstance(chosen, (int, np.integer)) and -size <= chosen < size:
         return int(chosen) % size
-    if isinstance(chosen, str):
-        path, index = re.fullmatch(r"(.*?)(?:\[([-\d, ]*)\])?", chosen, re.S).groups()  # type: ignore[union-attr]
-        before = 0
-        for v in variables:
-            at = _within(v, index) if f"/{v.path}".endswith(f"/{path}") else None
-            if at is not None:
-                return before + at
-            before += v.size
+    path, _, index = str(chosen).partition("[")
+    for v, places in zip(variables, parts_of(np.arange(size), variables), strict=True):
+        if f"/{v.path}".endswith(f"/{path}"):
+            with suppress(ValueError, IndexError):  # no such element, or several
+                at = tuple(int(i) for i in index.removesuffix("]").split(",")) if index else ()
+                return int(places[at].item())
     known = [v.path if v.size == 1 else f"{v.path}[...]" for v in variables]
     raise ValueError(
-        f"weights: expected a number below {size}, or the name of one weight with its place, such "
-        f"as 'dense/kernel[0, 1]', of {known}, received {chosen!r}."
+        f"weights: expected an integer below {size}, or the name of a weight with its index, as in "
+        f"'dense/kernel[0, 1]', from {known}, received {chosen!r}."
     )
 
 
-def _within(variable: Variable, index: str | None) -> int | None:
-    """Return the place of ``0, 1`` in a variable; None if it is not there, or one is needed."""
-    if index is None:
-        return 0 if variable.size == 1 else None
-    try:
-        return int(np.ravel_multi_index([int(i) for i in index.split(",")], variable.shape))
-    except ValueError:
-        return None
-
-
 def _name(place: int, variables: Sequence[Variable]) -> str:
-    """Return the name of the weight at a place among all."""
-    for v in variables:
-        if place < v.size:
-            at = ", ".join(map(str, np.unravel_index(place, v.shape)))
-            path = "/".join(v.path.split("/")[-2:])
-            return path if v.size == 1 else f"{path}[{at}]"
-        place -= v.size
+    """Return the name of the weight at a position among all."""
+    size = sum(v.size for v in variables)
+    for v, places in zip(variables, parts_of(np.arange(size), variables), strict=True):
+        if place in places:
+            return short_path(v.path, tuple(np.argwhere(places == place)[0]) if v.size > 1 else ())
     raise IndexError(place)
 
 
-# -- weights in a row ------------------------------------------------------------------------------
+# -- weights as one vector -------------------------------------------------------------------------
 
 
 def recorded(history: Any, variables: Sequence[Variable]) -> np.ndarray:
-    """Return recorded weights as rows of float64, as far as they are finite.
+    """Return recorded weights as rows of float64; rows that are not finite are left out.
 
-    No rows without a history.
+    Without a history there are no rows.
 
     Raises
     ------
     ValueError
-        For what is no WeightHistory, an empty one, and one of weights of other shapes.
+        If `history` is not a WeightHistory, is empty, or has weights of other shapes.
     """
     if history is None:
         return np.empty((0, sum(v.size for v in variables)))
@@ -155,7 +142,7 @@ def recorded(history: Any, variables: Sequence[Variable]) -> np.ndarray:
             f"{type(history).__name__}."
         )
     if not weights:
-        raise ValueError("history: no weights are recorded; give it to fit: callbacks=[history].")
+        raise ValueError("history: no weights are recorded. Call fit with callbacks=[history].")
     shapes = [v.shape for v in variables]
     for each in weights:
         found = [np.shape(array) for array in each]
@@ -168,18 +155,18 @@ def recorded(history: Any, variables: Sequence[Variable]) -> np.ndarray:
 
 
 def flat_of(arrays: Any) -> np.ndarray:
-    """Return weights laid one after the other, in float64."""
+    """Return weights concatenated to one vector, in float64."""
     return np.concatenate([np.asarray(array, "float64").ravel() for array in arrays])
 
 
 def parts_of(flat: Any, variables: Sequence[Variable]) -> list[Any]:
-    """Return weights laid one after the other as those of variables."""
+    """Return the parts of such a vector in the shapes of the variables."""
     ends = np.cumsum([v.size for v in variables]).tolist()
     pairs = zip(variables, ends, strict=True)
     return [flat[end - v.size : end].reshape(v.shape) for v, end in pairs]
 
 
 def as_weights(flat: np.ndarray, variables: Sequence[Variable]) -> list[Tensor]:
-    """Return weights laid one after the other as tensors of the variables' shapes and dtypes."""
+    """Return the parts of such a vector as tensors with the variables' shapes and dtypes."""
     pairs = zip(parts_of(flat, variables), variables, strict=True)
     return [wrap(part.astype(v.dtype)) for part, v in pairs]

@@ -1,34 +1,31 @@
-"""What all pictures have in common: where they are drawn, and in which colours.
+"""What all pictures have in common: figures and axes, colours, labels, checks of arguments.
 
-Imports `data.py`, and matplotlib when something is drawn. Read next: `curves.py`.
+Imports `../models`, `../training/data.py`, and matplotlib when something is drawn. Read next:
+`curves.py`.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ..models import Model
 from ..training.data import to_array
 from ..tree import is_structure
 
-# Told apart by colour-blind people, too: Okabe and Ito, "Color universal design", 2008.
-BLUE, VERMILION, GREEN, PURPLE, YELLOW, SKY = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-)
+# Colour-blind safe: Okabe and Ito, "Color universal design", 2008.
+BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
+PURPLE, YELLOW, SKY = "#CC79A7", "#E69F00", "#56B4E9"
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, YELLOW, SKY)
 INK, GREY, PALE = "#222222", "#6B6B6B", "#D9D9D9"
-DECADES = 1.5  # a range of more than these is drawn on a logarithmic scale
+DECADES = 1.5  # a larger range gets a logarithmic scale
 
 
 def needs_matplotlib() -> None:
-    """Raise an ImportError that says how to get matplotlib, unless it is there."""
+    """Raise an ImportError that says how to install matplotlib, if it is missing."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -40,9 +37,9 @@ def needs_matplotlib() -> None:
 def new_figure(width: float, height: float, shows_itself: bool = False, **options: Any) -> Any:
     """Return a new figure of a size in inches.
 
-    Where pyplot or IPython is loaded it is one of pyplot's, which ``plt.show()`` and notebooks
-    display; elsewhere one that is freed when nobody holds it. A notebook displays the figure that a
-    cell returns, and is not to display it twice: this is what `shows_itself` says.
+    If pyplot or IPython is loaded, pyplot manages the figure, so that ``plt.show()`` and notebooks
+    display it; otherwise it is freed with its last reference. `shows_itself` says that a notebook
+    cell returns the figure and displays it as its result; pyplot must not display it again.
     """
     needs_matplotlib()
     notebook = "IPython" in sys.modules
@@ -63,7 +60,7 @@ def axes_for(ax: Any, width: float = 6.0, height: float = 4.0) -> Any:
     Raises
     ------
     ValueError
-        For what is no axes, as the array that ``plt.subplots`` returns for several.
+        If `ax` is something else, such as the array that ``plt.subplots`` returns for several.
     """
     if ax is None:
         return new_figure(width, height, layout="constrained").add_subplot()
@@ -73,12 +70,12 @@ def axes_for(ax: Any, width: float = 6.0, height: float = 4.0) -> Any:
 
 
 def panels(ax: Any, rows: int, columns: int, width: float, height: float) -> tuple[Any, list[Any]]:
-    """Return a figure, and axes in it, row by row: new ones, or as many as needed in `ax`.
+    """Return a figure and its axes, row by row: new ones, or those in `ax`.
 
     Raises
     ------
     ValueError
-        When `ax` has another number of axes.
+        If `ax` has another number of axes.
     """
     if ax is None:
         size = (width * columns, height * rows)
@@ -91,15 +88,24 @@ def panels(ax: Any, rows: int, columns: int, width: float, height: float) -> tup
 
 
 def tidy(ax: Any, grid: bool = True) -> None:
-    """Leave out lines that carry no meaning."""
+    """Remove lines without meaning, and draw a pale grid."""
     ax.spines[["top", "right"]].set_visible(False)
     if grid:
         ax.grid(color=PALE, linewidth=0.6)
         ax.set_axisbelow(True)
 
 
+def colors_of(count: int) -> Sequence[Any]:
+    """Return `count` colours; up to six of them are colour-blind safe."""
+    if count <= len(CYCLE):
+        return CYCLE[:count]
+    from matplotlib import colormaps
+
+    return list(colormaps["viridis"](np.linspace(0, 0.95, count)))
+
+
 def wants_log(values: Any, decades: float = DECADES) -> bool:
-    """Return whether numbers are all positive and differ by so many decades.
+    """Return whether numbers are all positive and differ by more than this number of decades.
 
     >>> wants_log([0.01, 1.0, 5.0]), wants_log([1.0, 2.0]), wants_log([0.0, 1.0])
     (True, False, False)
@@ -112,7 +118,7 @@ def wants_log(values: Any, decades: float = DECADES) -> bool:
 
 
 def log_scale(ax: Any, low: float, high: float) -> None:
-    """Let y be logarithmic, with numbers beside it also where no decade is in sight."""
+    """Make y logarithmic, with labels even if the range contains no power of ten."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     ax.set_yscale("log")
@@ -123,7 +129,7 @@ def log_scale(ax: Any, low: float, high: float) -> None:
 
 
 def log_subs(low: float, high: float) -> tuple[float, ...]:
-    """Return which multiples of powers of ten to write beside a logarithmic axis."""
+    """Return the multiples of powers of ten that are labelled on a logarithmic axis."""
     return (1.0,) if high / low > 1e3 else (1.0, 2.0, 5.0)
 
 
@@ -147,7 +153,7 @@ def words(name: str) -> str:
 
 
 def loss_label(model: Any) -> str:
-    """Return the name of a compiled model's loss, or just "loss" where it has several."""
+    """Return the name of a compiled model's loss, or "loss" if it has several."""
     loss = model.loss
     if isinstance(loss, str):
         return words(loss)
@@ -156,8 +162,8 @@ def loss_label(model: Any) -> str:
 
 
 def demand(model: Any, what: str, compiled: bool = False) -> None:
-    """Raise a ValueError unless a model is built and, where that is needed, compiled."""
-    if not (hasattr(model, "trainable_weights") and hasattr(model, "predict")):
+    """Raise a ValueError unless a model is built and, if `compiled`, compiled."""
+    if not isinstance(model, Model):
         raise ValueError(f"{what}: expected a model, received {type(model).__name__}.")
     if not model.built:
         raise ValueError(
@@ -166,7 +172,7 @@ def demand(model: Any, what: str, compiled: bool = False) -> None:
         )
     if compiled and not model.compiled:
         raise ValueError(
-            f"{what}: model '{model.name}' is not compiled, which says what its loss is. Call "
+            f"{what}: model '{model.name}' is not compiled and so has no loss. Call "
             "`model.compile(loss=...)` first."
         )
 
@@ -177,12 +183,10 @@ def samples(data: Any, argument: str, like: Any = None) -> np.ndarray:
     Raises
     ------
     ValueError
-        For several arrays, other than numbers, and another number of rows than `like`.
+        For several arrays, data that are not numbers, or another number of rows than `like`.
     """
     if is_structure(data):
-        raise ValueError(
-            f"{argument}: expected one array to be drawn, received {type(data).__name__}."
-        )
+        raise ValueError(f"{argument}: expected a single array, received {type(data).__name__}.")
     array = to_array(data, argument).astype("float64")
     rows = array.reshape(len(array), -1)
     if like is not None and len(rows) != len(like):

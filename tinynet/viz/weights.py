@@ -1,4 +1,4 @@
-"""The weights of a model as pictures: matrices number by number, large ones as histograms.
+"""Pictures of the weights of a model: small ones as matrices, large ones as histograms.
 
 Imports `style.py`. Read next: `landscape.py`.
 """
@@ -9,33 +9,34 @@ from typing import Any
 
 import numpy as np
 
+from ..explain.tables import short_path
 from .style import BLUE, INK, demand, new_figure, panels, tidy
 
-CELLS = 48  # a matrix of more rows or columns is drawn as a histogram
-WRITTEN = 60  # in a matrix of at most so many numbers they are written
+CELLS = 48  # a matrix with more rows or columns is drawn as a histogram
+WRITTEN = 60  # a matrix of at most this many elements shows its numbers
 
 
 def plot_weights(model: Any, ax: Any = None) -> Any:
-    """Draw the weights, layer by layer: small ones as matrices, large ones as histograms.
+    """Draw the weights layer by layer: small ones as matrices, large ones as histograms.
 
-    A kernel has a row for each input and a column for each unit; a vector is a row.
+    A kernel has a row for each input and a column for each unit; a vector is one row.
 
     Parameters
     ----------
     model : Model
-        Built.
+        A built model.
     ax : axes, optional
-        As many as there are weights, in the order of ``model.weights``.
+        One for each weight, in the order of ``model.weights``.
 
     Returns
     -------
     matplotlib.figure.Figure
-        With a column of axes for each layer. Red is positive, blue negative, on one scale for all.
+        One column of axes for each layer. Red is positive, blue negative; all share one scale.
 
     Raises
     ------
     ValueError
-        For a model that is not built, or without weights, and for another number of axes.
+        If the model is not built or has no weights, or for the wrong number of axes.
 
     >>> import tinynet as tn
     >>> model = tn.Sequential([tn.Input((3,)), tn.layers.Dense(2, name="first")])
@@ -47,31 +48,30 @@ def plot_weights(model: Any, ax: Any = None) -> Any:
     if not arrays:
         raise ValueError(f"plot_weights: model '{model.name}' has no weights.")
     if ax is None:
-        figure, axes, beside = _columns(arrays)
+        figure, axes, scale = _columns(arrays)
     else:
-        (figure, axes), beside = panels(ax, 1, len(arrays), 0, 0), None
+        (figure, axes), scale = panels(ax, 1, len(arrays), 0, 0), None
     matrices = [each for each in arrays.values() if _is_small(each)]
     reach = max((np.nanmax(np.abs(each), initial=0.0) for each in matrices), default=0.0) or 1.0
     images = []
     for (path, array), each in zip(arrays.items(), axes, strict=True):
-        title = f"{'/'.join(path.split('/')[-2:])} {array.shape}"
-        each.set_title(title, fontsize=9, color=INK)
+        each.set_title(f"{short_path(path)} {array.shape}", fontsize=9, color=INK)
         if _is_small(array):
             images.append(_draw_matrix(each, np.atleast_2d(array), reach))
         else:
             _draw_histogram(each, array)
     if images:
         bar = figure.colorbar(
-            images[0], cax=beside, ax=axes if beside is None else None, label="weight"
+            images[0], cax=scale, ax=axes if scale is None else None, label="weight"
         )
         bar.outline.set_visible(False)
-    elif beside is not None:
-        beside.remove()
+    elif scale is not None:
+        scale.remove()
     return figure
 
 
 def _columns(arrays: dict[str, np.ndarray]) -> tuple[Any, list[Any], Any]:
-    """Return a figure with a column of axes for each layer, and axes beside them for the scale."""
+    """Return a figure with a column of axes for each layer, and the axes of the colour bar."""
     layers: dict[str, list[np.ndarray]] = {}
     for path, array in arrays.items():
         layers.setdefault(path.rpartition("/")[0], []).append(array)
@@ -94,7 +94,7 @@ def _is_small(array: np.ndarray) -> bool:
 
 
 def _height(array: np.ndarray) -> float:
-    """Return the inches that a weight needs, with its title."""
+    """Return the height in inches of a weight with its title."""
     if not _is_small(array):
         return 2.6
     return 0.8 + min(0.34 * len(np.atleast_2d(array)), 3.4)
@@ -130,5 +130,5 @@ def _draw_histogram(ax: Any, array: np.ndarray) -> None:
     values = array[np.isfinite(array)]
     ax.hist(values, bins=min(60, max(10, int(values.size**0.5))), color=BLUE)
     ax.axvline(0, color=INK, linewidth=0.8)
-    ax.set(xlabel="weight", ylabel="how many")
+    ax.set(xlabel="weight", ylabel="count")
     tidy(ax)
