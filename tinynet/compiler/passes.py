@@ -35,6 +35,7 @@ class Rewrite:
     ----------
     now : dict from Var to Var, what stands for a variable of the old program
     seen : dict, the variables that are computed already, by their equations
+    dtypes : dict, see `infer`
     """
 
     def __init__(self, program: Program, rules: tuple[Rule, ...]) -> None:
@@ -44,6 +45,7 @@ class Rewrite:
         self.equations: dict[Var, Equation] = {}
         self.now: dict[Var, Var] = {}
         self.seen: dict[Any, Var] = {}
+        self.dtypes: dict[Any, Any] = {}
         self.changed = False
         for v, array in program.constants.items():
             same = self.constant(array, v)
@@ -87,7 +89,7 @@ class Rewrite:
 
     def new(self, like: Var, primitive: Primitive, *inputs: Var, **params: Any) -> Var:
         """Return a variable computed from `inputs` in the section of `like`."""
-        kind = infer(primitive, inputs, params, self.old.types)
+        kind = infer(primitive, inputs, params, self.dtypes)
         return self.add(Var(*kind, section=like.section), Equation(primitive, inputs, params))
 
 
@@ -112,7 +114,6 @@ def lower(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
         return None
     with no_grad():
         parts = record(primitive.impl, [wrap(stand_in(*x.type)) for x in inputs])
-    new.old.types.update(parts.types)
     now = dict(zip(parts.inputs, inputs, strict=True))
     now |= {c: new.constant(array) for c, array in parts.constants.items()}
     for part, inner in parts.equations.items():

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..engine.tensor import Primitive
+from ..engine.tensor import Equation, Primitive
 from ..engine.variable import Variable
 
 
@@ -67,8 +67,6 @@ class Program:
         The arguments of the recorded function; `inputs` are their leaves.
     form : tree
         The structure of the recorded function's result; `outputs` are its leaves.
-    types : dict
-        The types that primitives gave when the program was recorded; see `infer`.
     watched : tuple
         The layers that were called: the program depends on their attributes.
     """
@@ -80,7 +78,6 @@ class Program:
     outputs: tuple[Var, ...]
     args: tuple[Any, ...] = ()
     form: Any = ()
-    types: dict[Any, Type] = field(default_factory=dict, compare=False, repr=False)
     watched: tuple[object, ...] = field(default=(), compare=False, repr=False)
 
     @property
@@ -130,43 +127,35 @@ Type = tuple[tuple[int, ...], np.dtype]
 
 
 def infer(
-    primitive: Primitive, inputs: Sequence[Var], params: dict[str, Any], types: dict[Any, Type]
+    primitive: Primitive, inputs: Sequence[Var], params: dict[str, Any], known: dict[Any, Any]
 ) -> Type:
     """Return the type that a primitive gives for inputs of these types.
 
-    Types are observed, not computed: one that is not among `types` is added there by running the
-    primitive on zeros.
+    Types are observed, not computed: the primitive is run on zeros. `known` remembers the dtypes
+    that elementwise functions were seen to give.
     """
-    key = signature(primitive, inputs, params)
-    if key not in types:
-        elementwise = is_elementwise(primitive)
-        zeros = [np.zeros((), x.dtype) for x in inputs]
-        if not elementwise:
+    zeros = [np.zeros((), x.dtype) for x in inputs]
+    with np.errstate(all="ignore"):
+        if not is_elementwise(primitive):
             zeros = [np.broadcast_to(zero, x.shape) for zero, x in zip(zeros, inputs, strict=True)]
-        with np.errstate(all="ignore"):
             result = np.asarray(primitive.impl(*zeros, **params))
-        types[key] = result.shape, result.dtype
-    shape, dtype = types[key]
-    if is_elementwise(primitive):
-        shape = np.broadcast_shapes(*(x.shape for x in inputs))
-    return shape, dtype
-
-
-def signature(primitive: Primitive, inputs: Sequence[Any], params: dict[str, Any]) -> Any:
-    """Return what the type of a result depends on: of elementwise functions the dtypes alone."""
-    if is_elementwise(primitive):
-        return primitive, tuple([x.dtype for x in inputs])
-    return primitive, tuple([(x.shape, x.dtype) for x in inputs]), tuple(sorted(params.items()))
+            return result.shape, result.dtype
+        key = (primitive, *[x.dtype for x in inputs])
+        if key not in known:
+            known[key] = np.asarray(primitive.impl(*zeros, **params)).dtype
+    return np.broadcast_shapes(*[x.shape for x in inputs]), known[key]
 
 
 def typecheck(program: Program, known_good: Program | None = None) -> Program:
     """Return `program`; AssertionError if it is not sound, which is always a fault of a pass.
 
-    Each variable is computed once, before it is used, and has the type that its equation gives. The
-    types of equations of `known_good` are taken for granted.
+    Each variable is computed once, before it is used, and has the type that its equation gives.
+    Equations that `known_good` has, of the same variables or of others of the same types, need no
+    check of their types.
     """
     trusted = known_good.equations if known_good else {}
     known = {*program.inputs, *program.captured, *program.constants}
+    dtypes: dict[Any, Any] = {}
     for v, array in program.constants.items():
         assert (array.shape, array.dtype) == v.type, f"constant {v.type_text}"
     for v, equation in program.equations.items():
@@ -174,9 +163,18 @@ def typecheck(program: Program, known_good: Program | None = None) -> Program:
         assert v not in known, f"{primitive.name} computes a variable twice"
         assert known.issuperset(inputs), f"{primitive.name} uses a variable before it is known"
         known.add(v)
-        if trusted.get(v) is not equation:
-            given = infer(primitive, inputs, params, program.types)
+        if not _same_types(equation, trusted.get(v)):
+            given = infer(primitive, inputs, params, dtypes)
             text = Var(*given).type_text if given != v.type else ""
             assert not text, f"{primitive.name} gives {text}, not {v.type_text}"
     assert known.issuperset(program.outputs), "an output is not computed"
     return program
+
+
+def _same_types(equation: Equation, other: Equation | None) -> bool:
+    """Return whether two equations give the same type since their inputs have the same types."""
+    return other is equation or (
+        other is not None
+        and (other.primitive, other.params) == (equation.primitive, equation.params)
+        and [x.type for x in other.inputs] == [x.type for x in equation.inputs]
+    )

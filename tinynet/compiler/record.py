@@ -18,7 +18,7 @@ from .. import tree
 from ..engine.bind import modes
 from ..engine.tensor import Equation, ShapeOnly, Tensor, as_tensor, wrap
 from ..engine.variable import Variable
-from .program import Program, Var, signature
+from .program import Program, Var
 
 _ZERO = bytes(16)  # no element is larger
 
@@ -157,10 +157,9 @@ class Recorder:
             var(t): Equation(primitive, tuple(map(var, xs)), params)
             for t, (primitive, xs, params) in self.equations.items()
         }
-        types = {signature(*e): v.type for v, e in equations.items()}
         args, form = tree.map_leaves(var, args), tree.map_leaves(var, result)
         outputs, watched = tuple(tree.leaves(form)), tuple(self.watched.values())
-        return Program(inputs, constants, captured, equations, outputs, args, form, types, watched)
+        return Program(inputs, constants, captured, equations, outputs, args, form, watched)
 
 
 def _spread(args: tuple[Any, ...], names: Sequence[Any]) -> list[str]:
