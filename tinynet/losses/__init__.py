@@ -4,7 +4,6 @@ A loss function returns one value per sample; a loss object reduces the values t
 training minimizes. Read next: `base.py`.
 """
 
-from ..public import only_public
 from .base import Loss as Loss, LossFunction as LossFunction
 from .functions import (
     binary_crossentropy as binary_crossentropy,
@@ -29,5 +28,3 @@ from .objects import (
     MeanSquaredLogarithmicError as MeanSquaredLogarithmicError,
     SparseCategoricalCrossentropy as SparseCategoricalCrossentropy,
 )
-
-only_public(__name__)
