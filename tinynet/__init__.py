@@ -25,7 +25,6 @@ from .engine.autodiff import (
     vjp as vjp,
 )
 from .engine.bind import no_grad as no_grad
-from .engine.gradcheck import check_grads as check_grads
 from .engine.tensor import Tensor as Tensor, tensor as tensor
 from .engine.variable import Variable as Variable
 from .public import PublicModule
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
         viz as viz,
     )
     from .compiler.jit import jit as jit
+    from .engine.gradcheck import check_grads as check_grads
     from .initializers import Initializer as Initializer
     from .layers import Input as Input, Layer as Layer
     from .losses import Loss as Loss
@@ -75,6 +75,7 @@ else:
         "Optimizer": "optimizers",
         "Regularizer": "regularizers",
         "Sequential": "models",
+        "check_grads": "engine.gradcheck",
         "check_model_grads": "training.at_weights",
         "jit": "compiler.jit",
     }
