@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.bind import no_grad
 from ..engine.tensor import wrap
 from ..training.at_weights import at_weights, loss_of
 from ..training.data import Dataset, to_array
-from .curves import line_of
+from .curves import evenly
 from .landscape import Surface, draw_path, draw_surface, loss_surface
-from .planes import as_weights, recorded
-from .style import GREY, VERMILION, demand, loss_label, new_figure, plain, samples, tidy
+from .planes import recorded, values_at
+from .style import GREY, VERMILION, demand, expect, loss_label, new_figure, plain, samples, tidy
 
 
 def animate_descent(
@@ -74,20 +73,20 @@ def animate_descent(
     """
     demand(model, "animate_descent", compiled=True)
     for name, value in (("fps", fps), ("frames", frames), ("dpi", dpi)):
-        if not value > 0:
-            raise ValueError(f"{name}: expected a positive number, received {value!r}.")
-    rows, targets = _points(x, y)
-    if history is None:
-        raise ValueError(
-            "history: expected a tinynet.callbacks.WeightHistory that was given to fit, received "
-            "None."
-        )
+        expect(value > 0, name, "a positive number", value)
+    rows, targets = samples(x, "x"), samples(y, "y")
+    single = rows.shape[1] == targets.shape[1] == 1
+    expect(single, "x, y", "samples of one input and one output", (np.shape(x), np.shape(y)))
+    walked = recorded(history, model.trainable_variables)
     surface = loss_surface(model, x, y, history, weights, extent, resolution, seed)
-    path_weights = recorded(history, list(model.trainable_weights))
-    count = len(path_weights)
+    count = len(walked)
     shown = np.unique(np.linspace(0, count - 1, min(frames, count)).round().astype(int))
-    inputs = line_of(rows, np.ndim(x))
-    fits, losses = _evaluated(model, x, y, inputs, path_weights[shown])
+    inputs = evenly(rows, 0.04, 241)
+    given = wrap(to_array(inputs.reshape(-1, *np.shape(x)[1:]), "x"))
+    fits = values_at(model, at_weights(model, lambda: model(given)), walked[shown])
+    fits = fits.reshape(len(shown), -1)
+    with model.prepared(Dataset.of_one_batch(x, y)) as batch:
+        losses = values_at(model, loss_of(model, batch), walked[shown])
     steps = getattr(history, "steps", range(count))
     figure, line, title, trail, end = _pictures(
         rows, targets, inputs.ravel(), fits[0], surface, loss_label(model)
@@ -107,33 +106,6 @@ def animate_descent(
     if path is not None:
         film.save(path, writer=PillowWriter(fps=fps), dpi=dpi)
     return film
-
-
-def _points(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-    rows, targets = samples(x, "x"), samples(y, "y")
-    if rows.shape[1] != 1 or targets.shape[1] != 1:
-        raise ValueError(
-            "animate_descent: shows models of one input and one output, received x of shape "
-            f"{np.shape(x)} and y of shape {np.shape(y)}."
-        )
-    return rows, targets
-
-
-def _evaluated(
-    model: Any, x: Any, y: Any, inputs: np.ndarray, points: np.ndarray
-) -> tuple[list[np.ndarray], list[float]]:
-    """Return the outputs for `inputs`, and the loss of the samples, at each row of weights."""
-    given = wrap(to_array(inputs, "x"))
-    outputs = at_weights(model, lambda: model(given))
-    fits, losses = [], []
-    prepared = model.prepared(Dataset.of_one_batch(x, y))
-    with prepared as batch, no_grad(), np.errstate(all="ignore"):
-        loss = loss_of(model, batch)
-        for flat in points:
-            weights = as_weights(flat, model.trainable_weights)
-            fits.append(outputs(*weights).numpy().ravel())
-            losses.append(loss(*weights).item())
-    return fits, losses
 
 
 def _pictures(
