@@ -96,7 +96,7 @@ only_public(__name__)
 
 
 def _repr_html_(self: Any) -> str:
-    return import_module(".viz.notebook", __name__).html_of(self)
+    return import_module(".viz.notebook", __name__).tensor_html(self)
 
 
 Tensor._repr_html_ = _repr_html_  # type: ignore[attr-defined]

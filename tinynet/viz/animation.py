@@ -14,10 +14,10 @@ import numpy as np
 from ..engine.tensor import wrap
 from ..training.at_weights import at_weights, loss_of
 from ..training.data import Dataset, to_array
-from .curves import evenly
+from .curves import draw_curves, evenly
 from .landscape import Surface, draw_path, draw_surface, loss_surface
 from .planes import recorded, values_at
-from .style import GREY, VERMILION, demand, expect, loss_label, new_figure, plain, samples, tidy
+from .style import demand, expect, loss_label, new_figure, plain, samples
 
 
 def animate_descent(
@@ -84,12 +84,12 @@ def animate_descent(
     inputs = evenly(rows, 0.04, 241)
     given = wrap(to_array(inputs.reshape(-1, *np.shape(x)[1:]), "x"))
     fits = values_at(model, at_weights(model, lambda: model(given)), walked[shown])
-    fits = fits.reshape(len(shown), -1)
+    fits = fits.reshape(len(shown), -1, 1)
     with model.prepared(Dataset.of_one_batch(x, y)) as batch:
         losses = values_at(model, loss_of(model, batch), walked[shown])
     steps = getattr(history, "steps", range(count))
     figure, line, title, trail, end = _pictures(
-        rows, targets, inputs.ravel(), fits[0], surface, loss_label(model)
+        rows, targets, inputs, fits[0], surface, loss_label(model)
     )
 
     def draw(frame: int) -> list[Any]:
@@ -114,14 +114,12 @@ def _pictures(
     """Return a figure with the first frame, and what changes in it: line, title, path, its end."""
     figure = new_figure(9.2, 4.0, True, layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
-    left.scatter(x[:, 0], y[:, 0], s=14, color=GREY, alpha=0.55, linewidth=0)
-    (line,) = left.plot(inputs, fit, color=VERMILION, linewidth=2.4)
+    draw_curves(left, x, y, inputs, fit)
     margin = 0.25 * float(np.ptp(y)) or 1.0
-    left.set(xlabel="x", ylabel="y", ylim=(y.min() - margin, y.max() + margin))
-    tidy(left)
+    left.set_ylim(y.min() - margin, y.max() + margin)
     title = left.set_title(" ", loc="left", fontsize=10, family="monospace")
     draw_surface(right, surface, label)
     trail, _, end = draw_path(right, surface, end="now")
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # otherwise the layout would change from frame to frame
-    return figure, line, title, trail, end
+    return figure, left.lines[0], title, trail, end

@@ -164,7 +164,10 @@ def plot_fit(model: Any, x: Any, y: Any, ax: Any = None) -> Any:
     expect(isinstance(outputs, np.ndarray), "model", "a single output array", type(outputs))
     values = outputs.reshape(*grid[0].shape, -1).astype("float64")
     if inputs == 1:
-        return _draw_curves(axes_for(ax), rows, targets, grid[0], values)
+        ax = axes_for(ax)
+        draw_curves(ax, rows, targets, grid[0], values)
+        ax.legend(frameon=False)
+        return ax
     return _draw_map(ax, rows, targets, grid, values, getattr(model.loss, "from_logits", False))
 
 
@@ -175,7 +178,8 @@ def evenly(rows: np.ndarray, margin: float, count: int) -> np.ndarray:
     return np.linspace(low - around, high + around, count)
 
 
-def _draw_curves(ax: Any, rows: np.ndarray, targets: np.ndarray, x: Any, values: Any) -> Any:
+def draw_curves(ax: Any, rows: np.ndarray, targets: np.ndarray, x: Any, values: Any) -> None:
+    """Draw samples as dots, and the outputs of a model at each x as lines."""
     count = values.shape[1]
     wanted = f"{count} columns, one for each output of the model"
     expect(count == targets.shape[1], "y", wanted, targets.shape[1])
@@ -186,8 +190,6 @@ def _draw_curves(ax: Any, rows: np.ndarray, targets: np.ndarray, x: Any, values:
         ax.plot(x, values[:, i], color=line, linewidth=2.2, label=f"model{of}")
     ax.set(xlabel="x", ylabel="y")
     style.tidy(ax)
-    ax.legend(frameon=False)
-    return ax
 
 
 def _draw_map(

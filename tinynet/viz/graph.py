@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,9 +21,9 @@ from ..engine.primitives.indexing import Slice
 from ..engine.tensor import Operand, Tensor, as_tensor
 from ..models.model import Model
 from ..training.compiled import StepCache
-from .boxes import Cell, Drawing, arranged, card, check_rankdir, on_canvas
-from .models import BoxOptions, drawing_of
-from .style import GREY, INK, VERMILION, demand, needs_matplotlib
+from .boxes import Cell, Drawing, arranged, card, on_canvas, prepare
+from .models import drawing_of
+from .style import GREY, VERMILION, demand, expect
 
 FEW = 6  # an array of at most this many numbers is written out
 # The background of leaves, and of the parts of a training step, under black text.
@@ -41,12 +42,11 @@ SYMMETRIC = {"add", "multiply", "maximum", "minimum", "equal", "not_equal", "log
 
 
 class Node(NamedTuple):
-    """One value of a computation: the text of its box, and what it is computed from."""
+    """One value of a computation: the text of its box, and the equation that computes it."""
 
     lines: list[Cell]
-    ground: str
-    inputs: list[Any]  # keys of other nodes
-    symmetric: bool = True  # may its inputs be swapped?
+    kind: str
+    equation: Any = None  # its inputs are keys of other nodes
 
 
 def plot_graph(
@@ -91,35 +91,22 @@ def plot_graph(
     >>> [text.get_text() for text in ax.texts]
     ['multiply', '9', 'x', '3', 'no gradient yet']
     """
-    check_rankdir(rankdir)
-    needs_matplotlib()
+    prepare(rankdir)
+    recorded = isinstance(thing, (Model, Operand, StepCache, Program))
+    expect(not (args and recorded), "args", f"no arguments of a {type(thing).__name__}", len(args))
     if isinstance(thing, Model):
-        _refuse_arguments(args, thing)
         demand(thing, "plot_graph")
-        options = BoxOptions(True, dtype=False, names=True, activations=True, trainable=False)
-        return on_canvas(drawing_of(thing, options, rankdir, False), ax, False)
+        shown = {"shapes", "names", "activations"}
+        return on_canvas(drawing_of(thing, shown, rankdir, False), ax, False)
     if isinstance(thing, Operand):
-        _refuse_arguments(args, thing)
-        nodes = _of_tape(as_tensor(thing), names or {})
-    elif isinstance(thing, (StepCache, Program)):
-        _refuse_arguments(args, thing)
-        nodes = _of_program(thing.executable.program if isinstance(thing, StepCache) else thing)
-    elif callable(thing):
-        nodes = _of_program(_program_of(thing, args))
-    else:
-        raise ValueError(
-            "plot_graph: expected a tensor, a model, or a function and its arguments, received "
-            f"{type(thing).__name__}."
-        )
-    return on_canvas(_drawing(nodes, rankdir), ax, False)
-
-
-def _refuse_arguments(args: Any, thing: Any) -> None:
-    if args:
-        raise ValueError(
-            "plot_graph: only a function takes arguments, received "
-            f"{len(args)} with a {type(thing).__name__}."
-        )
+        return on_canvas(_drawing(_of_tape(as_tensor(thing), names or {}), rankdir), ax, False)
+    if isinstance(thing, StepCache):
+        thing = thing.executable.program
+    elif not isinstance(thing, Program):
+        expected = "a tensor, a model, or a function and its arguments"
+        expect(callable(thing), "thing", expected, type(thing))
+        thing = _program_of(thing, args)
+    return on_canvas(_drawing(_of_program(thing), rankdir), ax, False)
 
 
 # -- from computations to nodes ----------------------------------------------------------------
@@ -127,26 +114,21 @@ def _refuse_arguments(args: Any, thing: Any) -> None:
 
 def _of_tape(root: Tensor, names: Mapping[str, Any]) -> dict[Any, Node]:
     """Return the nodes of a tensor and of all values that it was computed from."""
-    titles = {id(as_tensor(x)): name for name, x in names.items()}
+    titles = {as_tensor(x): [Cell(name, bold=True)] for name, x in names.items() if name}
     nodes: dict[Any, Node] = {}
     pending = [root]
     while pending:
         t = pending.pop()
-        if id(t) in nodes:
+        if t in nodes:
             continue
-        title = titles.get(id(t), "")
-        lines = [Cell(title, bold=True)] if title else []
-        if t.equation is None:
-            kind = "leaf" if t.tracked else "constant"
-            nodes[id(t)] = Node([*lines, *_value(t.data), *_gradient(t)], kind, [])
-            continue
-        primitive, inputs, params = t.equation
-        lines.append(_operation(primitive.name, params))
-        kind = "result" if t is root else ""
-        keys = [id(x) for x in inputs]
-        symmetric = primitive.name in SYMMETRIC
-        nodes[id(t)] = Node([*lines, *_value(t.data)], kind, keys, symmetric)
-        pending += reversed(inputs)
+        lines = [*titles.get(t, ())]
+        if t.equation:
+            lines += [_operation(t.equation), *_value(t.data)]
+            nodes[t] = Node(lines, "result" if t is root else "", t.equation)
+            pending += reversed(t.equation.inputs)
+        else:
+            lines += [*_value(t.data), *_gradient(t)]
+            nodes[t] = Node(lines, "leaf" if t.tracked else "constant")
     return nodes
 
 
@@ -156,42 +138,39 @@ def _gradient(t: Tensor) -> list[Cell]:
     if t.grad is None:
         return [Cell("no gradient yet", GREY, size=8.5)]
     numbers = _numbers(t.grad) or [f"norm {np.linalg.norm(t.grad):.4g}"]
-    lines = [Cell(text, VERMILION, size=9, family="monospace") for text in numbers]
-    return [Cell("gradient", VERMILION, size=8.5), *lines]
+    return [Cell("gradient", VERMILION, size=8.5), *_code(numbers, VERMILION)]
 
 
 def _program_of(function: Callable[..., Any], args: Any) -> Program:
     """Return the program that is recorded when a function runs on these arguments."""
     function = function.function if isinstance(function, Jit) else function
-    given = [tree.map_structure(as_tensor, x) for x in args]
-    try:
+    names: list[str] = []
+    with suppress(TypeError, ValueError):  # some callables have no signature
         names = [*inspect.signature(function).parameters]
-    except (TypeError, ValueError):  # some callables have no signature
-        names = []
-    return record(function, given, names)
+    return record(function, [tree.map_structure(as_tensor, x) for x in args], names)
 
 
 def _of_program(program: Program) -> dict[Any, Node]:
     names = program.names()
-    nodes: dict[Any, Node] = {}
-    for v in (*program.inputs, *program.captured):
-        nodes[v] = Node([Cell(names[v], bold=True), _type(v)], "leaf", [])
-    for v, array in program.constants.items():
-        nodes[v] = Node(_value(array), "constant", [])
-    for v, (primitive, inputs, params) in program.equations.items():
+    given = (*program.inputs, *program.captured)
+    nodes = {v: Node([Cell(names[v], bold=True), _type(v)], "leaf") for v in given}
+    nodes |= {v: Node(_value(array), "constant") for v, array in program.constants.items()}
+    for v, equation in program.equations.items():
         kind = v.section or ("result" if v in program.outputs else "")
-        lines = [_operation(primitive.name, params), Cell(names[v], GREY, size=8.5), _type(v)]
-        nodes[v] = Node(lines, kind, list(inputs), primitive.name in SYMMETRIC)
-    used = {x for node in nodes.values() for x in node.inputs} | set(program.outputs)
+        lines = [_operation(equation), Cell(names[v], GREY, size=8.5), _type(v)]
+        nodes[v] = Node(lines, kind, equation)
+    used = {x for equation in program.equations.values() for x in equation.inputs}
+    used.update(program.outputs)
     return {v: node for v, node in nodes.items() if v in used}
 
 
 # -- the text of a node ------------------------------------------------------------------------
 
 
-def _operation(name: str, params: Mapping[str, Any]) -> Cell:
-    given = {key: x for key, x in params.items() if x is not None and x is not False}
-    text = "  ".join([name, *(f"{key}={_shown(x)}" for key, x in given.items())])
+def _operation(equation: Any) -> Cell:
+    given = {key: x for key, x in equation.params.items() if x is not None and x is not False}
+    parts = [equation.primitive.name, *(f"{key}={_shown(x)}" for key, x in given.items())]
+    text = "  ".join(parts)
     return Cell(text if len(text) < 40 else f"{text[:38]}…", bold=True)
 
 
@@ -203,8 +182,12 @@ def _shown(value: Any) -> str:
 
 
 def _value(array: np.ndarray) -> list[Cell]:
-    lines = [Cell(text, size=9, family="monospace") for text in _numbers(array)]
+    lines = _code(_numbers(array))
     return [*lines, _type(array)] if array.ndim or not lines else lines
+
+
+def _code(texts: list[str], ink: str = "black") -> list[Cell]:
+    return [Cell(text, ink, size=9, family="monospace") for text in texts]
 
 
 def _numbers(array: np.ndarray) -> list[str]:
@@ -218,13 +201,12 @@ def _numbers(array: np.ndarray) -> list[str]:
 
 
 def _type(x: Any) -> Cell:
-    shape = f"({', '.join(map(str, x.shape))}{',' * (len(x.shape) == 1)})"
-    return Cell(f"{np.dtype(x.dtype).name} {shape}", GREY, size=8.5)
+    return Cell(f"{np.dtype(x.dtype).name} {tuple(map(int, x.shape))}", GREY, size=8.5)
 
 
 def _drawing(nodes: dict[Any, Node], rankdir: str) -> Drawing:
-    number = {key: i for i, key in enumerate(nodes)}
-    edges = [(number[x], number[key]) for key, node in nodes.items() for x in node.inputs]
-    ordered = [number[key] for key, node in nodes.items() if not node.symmetric]
-    cards = [card(node.lines, GROUNDS[node.ground], INK) for node in nodes.values()]
-    return arranged(cards, edges, rankdir, ordered)
+    equations = {key: node.equation for key, node in nodes.items() if node.equation}
+    uses = [(x, key) for key, equation in equations.items() for x in equation.inputs]
+    ordered = [key for key, eq in equations.items() if eq.primitive.name not in SYMMETRIC]
+    cards = {key: card(node.lines, GROUNDS[node.kind]) for key, node in nodes.items()}
+    return arranged(cards, uses, rankdir, ordered)

@@ -114,9 +114,8 @@ def colors_of(count: int) -> Sequence[Any]:
     """Return `count` colours; up to six of them are colour-blind safe."""
     from matplotlib import colormaps
 
-    return (
-        CYCLE[:count] if count <= len(CYCLE) else colormaps["viridis"](np.linspace(0, 0.95, count))
-    )
+    many = colormaps["viridis"](np.linspace(0, 0.95, count))
+    return CYCLE[:count] if count <= len(CYCLE) else list(many)
 
 
 def finite(values: Any) -> np.ndarray:
