@@ -15,7 +15,7 @@ from ..engine.tensor import wrap
 from ..training.at_weights import at_weights, loss_of
 from ..training.data import Dataset, to_array
 from .curves import draw_curves, evenly
-from .landscape import Surface, draw_path, draw_surface, loss_surface
+from .landscape import draw_path, draw_surface, loss_surface
 from .planes import recorded, values_at
 from .style import demand, expect, loss_label, new_figure, plain, samples
 
@@ -82,23 +82,27 @@ def animate_descent(
     count = len(walked)
     shown = np.unique(np.linspace(0, count - 1, min(frames, count)).round().astype(int))
     inputs = evenly(rows, 0.04, 241)
-    given = wrap(to_array(inputs.reshape(-1, *np.shape(x)[1:]), "x"))
-    fits = values_at(model, at_weights(model, lambda: model(given)), walked[shown])
-    fits = fits.reshape(len(shown), -1, 1)
-    with model.prepared(Dataset.of_one_batch(x, y)) as batch:
-        losses = values_at(model, loss_of(model, batch), walked[shown])
+    fits, losses = _evaluated(model, x, y, inputs, walked[shown])
     steps = getattr(history, "steps", range(count))
-    figure, line, title, trail, end = _pictures(
-        rows, targets, inputs, fits[0], surface, loss_label(model)
-    )
+
+    figure = new_figure(9.2, 4.0, True, layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
+    draw_curves(left, rows, targets, inputs, fits[0])
+    margin = 0.25 * float(np.ptp(targets)) or 1.0
+    left.set_ylim(targets.min() - margin, targets.max() + margin)
+    title = left.set_title(" ", loc="left", fontsize=10, family="monospace")
+    draw_surface(right, surface, loss_label(model))
+    trail, _, end = draw_path(right, surface, end="now")
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # otherwise the layout would change from frame to frame
 
     def draw(frame: int) -> list[Any]:
         place = shown[frame]
-        line.set_ydata(fits[frame])
+        left.lines[0].set_ydata(fits[frame])
         trail.set_data(*surface.path[: place + 1].T)
         end.set_data(*surface.path[place : place + 1].T)
         title.set_text(f"step {steps[place]:<6} loss {plain(losses[frame])}")
-        return [line, trail, end, title]
+        return [left.lines[0], trail, end, title]
 
     from matplotlib.animation import FuncAnimation, PillowWriter
 
@@ -108,18 +112,10 @@ def animate_descent(
     return film
 
 
-def _pictures(
-    x: np.ndarray, y: np.ndarray, inputs: np.ndarray, fit: np.ndarray, surface: Surface, label: str
-) -> tuple[Any, ...]:
-    """Return a figure with the first frame, and what changes in it: line, title, path, its end."""
-    figure = new_figure(9.2, 4.0, True, layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
-    draw_curves(left, x, y, inputs, fit)
-    margin = 0.25 * float(np.ptp(y)) or 1.0
-    left.set_ylim(y.min() - margin, y.max() + margin)
-    title = left.set_title(" ", loc="left", fontsize=10, family="monospace")
-    draw_surface(right, surface, label)
-    trail, _, end = draw_path(right, surface, end="now")
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # otherwise the layout would change from frame to frame
-    return figure, left.lines[0], title, trail, end
+def _evaluated(model: Any, x: Any, y: Any, inputs: np.ndarray, weights: Any) -> tuple[Any, Any]:
+    """Return the outputs for `inputs`, and the loss of the samples, at each row of weights."""
+    given = wrap(to_array(inputs.reshape(-1, *np.shape(x)[1:]), "x"))
+    fits = values_at(model, at_weights(model, lambda: model(given)), weights)
+    with model.prepared(Dataset.of_one_batch(x, y)) as batch:
+        losses = values_at(model, loss_of(model, batch), weights)
+    return fits.reshape(len(fits), -1, 1), losses

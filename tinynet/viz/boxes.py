@@ -16,7 +16,10 @@ from .layout import Edge, layout
 from .style import INK, axes_for, expect, needs_matplotlib, new_figure
 
 GAP = (26.0, 30.0)  # in points: between neighbouring boxes of a rank, and between ranks
-PADDING = (10.0, 7.0)  # around the text of a cell
+PADDING, CARD = (
+    (10.0, 7.0),
+    (8.0, 1.9),
+)  # around a text in a rectangle of its own, or in a shared one
 MARGIN = 14.0  # around the picture, and inside the frame of a nested model
 LOOP = 26.0  # how far an arrow from a box to itself leads out of it
 RANKDIRS = ("TB", "BT", "LR", "RL")
@@ -201,37 +204,25 @@ def framed(inner: Drawing, name: str) -> Drawing:
     return Drawing((width, height), draw)
 
 
-def table(rows: list[list[Cell]]) -> Drawing:
-    """Return rows of texts, each in a rectangle, as a drawing."""
-    widths = [[cell.width + 2 * PADDING[0] for cell in row] for row in rows]
-    heights = [max(cell.size for cell in row) + 2 * PADDING[1] for row in rows]
-    width, height = max(map(sum, widths)), sum(heights)
+def table(rows: list[list[Cell]], ground: str = "") -> Drawing:
+    """Return rows of texts as a drawing: each in a rectangle, or all in one of colour `ground`."""
+    (across, down), border = (CARD, 4.5) if ground else (PADDING, 0.0)
+    widths = [[cell.width + 2 * across for cell in row] for row in rows]
+    heights = [max(cell.size for cell in row) + 2 * down for row in rows]
+    width, height = max(map(sum, widths)), sum(heights) + 2 * border
 
     def draw(canvas: Canvas, centre: Point) -> None:
-        top = centre[1] - height / 2
+        if ground:
+            canvas.rectangle(centre, (width, height), 0.9, facecolor=ground, edgecolor=INK)
+        top = centre[1] - height / 2 + border
         for row, wanted, high in zip(rows, widths, heights, strict=True):
             left, spare = centre[0] - width / 2, (width - sum(wanted)) / len(row)
             for cell, wide in zip(row, wanted, strict=True):
-                middle = left + (wide + spare) / 2, top + high / 2
-                size = wide + spare, high
-                canvas.rectangle(middle, size, facecolor=cell.ground, edgecolor="black")
+                middle, size = (left + (wide + spare) / 2, top + high / 2), (wide + spare, high)
+                if not ground:
+                    canvas.rectangle(middle, size, facecolor=cell.ground, edgecolor="black")
                 canvas.text(middle, cell)
                 left += wide + spare
             top += high
 
     return Drawing((width, height), draw)
-
-
-def card(lines: list[Cell], ground: str) -> Drawing:
-    """Return lines of text in one rectangle as a drawing."""
-    heights = [1.4 * line.size for line in lines]
-    size = max(line.width for line in lines) + 16, sum(heights) + 9
-
-    def draw(canvas: Canvas, centre: Point) -> None:
-        canvas.rectangle(centre, size, 0.9, facecolor=ground, edgecolor=INK)
-        top = centre[1] - sum(heights) / 2
-        for line, height in zip(lines, heights, strict=True):
-            canvas.text((centre[0], top + height / 2), line)
-            top += height
-
-    return Drawing(size, draw)

@@ -63,8 +63,6 @@ def _logs_of(history: Any) -> tuple[dict[str, Any], list[int]]:
 
 
 def _draw_quantity(ax: Any, name: str, curves: dict[str, Any], epochs: list[int]) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     found = {of: style.finite(values) for of, values in curves.items() if len(values)}
     for (of, values), color in zip(found.items(), (BLUE, VERMILION), strict=False):
         every = max(len(epochs) // len(values), 1)  # validation may run in every n-th epoch only
@@ -75,7 +73,7 @@ def _draw_quantity(ax: Any, name: str, curves: dict[str, Any], epochs: list[int]
     everything = np.concatenate([values.ravel() for values in found.values()])
     if style.wants_log(everything):
         style.log_scale(ax, everything)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    ax.locator_params("x", integer=True, steps=[1, 2, 5, 10])
     ax.set(xlabel="epoch", ylabel=style.words(name))
     style.tidy(ax)
     ax.legend(frameon=False)
@@ -207,7 +205,10 @@ def _draw_map(
         if count == 1:
             _draw_two_classes(ax, mesh, values[..., 0], 0.0 if logits else 0.5)
         else:
-            _draw_classes(ax, mesh, values.argmax(axis=-1), colors)
+            largest, borders = values.argmax(axis=-1), np.arange(count + 1) - 0.5
+            ax.contourf(*mesh, largest, levels=borders, colors=colors, alpha=0.3)
+            if np.ptp(largest):
+                ax.contour(*mesh, largest, levels=borders[1:], colors="white", linewidths=1.6)
         _draw_samples(ax, rows, classes, colors)
     ax.set(xlabel="$x_1$", ylabel="$x_2$")
     style.tidy(ax, grid=False)
@@ -242,13 +243,6 @@ def _draw_two_classes(ax: Any, mesh: Any, z: np.ndarray, middle: float) -> None:
     if z.min() < middle < z.max():
         ax.contour(*mesh, z, levels=[middle], colors=INK, linewidths=1.6)
     color_bar(filled, "output of the model", ticks=np.linspace(low, high, 5))
-
-
-def _draw_classes(ax: Any, mesh: Any, z: np.ndarray, colors: Sequence[Any]) -> None:
-    borders = np.arange(len(colors) + 1) - 0.5
-    ax.contourf(*mesh, z, levels=borders, colors=colors, alpha=0.3)
-    if z.min() < z.max():
-        ax.contour(*mesh, z, levels=borders[1:], colors="white", linewidths=1.6)
 
 
 def _draw_samples(ax: Any, rows: np.ndarray, classes: np.ndarray, colors: Sequence[Any]) -> None:

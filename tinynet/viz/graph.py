@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from ..engine.primitives.indexing import Slice
 from ..engine.tensor import Operand, Tensor, as_tensor
 from ..models.model import Model
 from ..training.compiled import StepCache
-from .boxes import Cell, Drawing, arranged, card, on_canvas, prepare
+from .boxes import Cell, Drawing, arranged, on_canvas, prepare, table
 from .models import drawing_of
 from .style import GREY, VERMILION, demand, expect
 
@@ -30,8 +30,6 @@ FEW = 6  # an array of at most this many numbers is written out
 GROUNDS = {
     "leaf": "#D6E8F5",
     "constant": "#EEEEEE",
-    "": "#FFFFFF",
-    "forward": "#FFFFFF",
     "loss": "#FBE3D0",
     "metrics": "#EEEEEE",
     "backward": "#E3F2E4",
@@ -41,12 +39,8 @@ GROUNDS = {
 SYMMETRIC = {"add", "multiply", "maximum", "minimum", "equal", "not_equal", "logical_and"}
 
 
-class Node(NamedTuple):
-    """One value of a computation: the text of its box, and the equation that computes it."""
-
-    lines: list[Cell]
-    kind: str
-    equation: Any = None  # its inputs are keys of other nodes
+# For each value of a computation its box, and the equation that computes it, whose inputs are keys.
+Nodes = dict[Any, tuple[Drawing, Any]]
 
 
 def plot_graph(
@@ -112,23 +106,23 @@ def plot_graph(
 # -- from computations to nodes ----------------------------------------------------------------
 
 
-def _of_tape(root: Tensor, names: Mapping[str, Any]) -> dict[Any, Node]:
+def _of_tape(root: Tensor, names: Mapping[str, Any]) -> Nodes:
     """Return the nodes of a tensor and of all values that it was computed from."""
     titles = {as_tensor(x): [Cell(name, bold=True)] for name, x in names.items() if name}
-    nodes: dict[Any, Node] = {}
+    nodes: Nodes = {}
     pending = [root]
     while pending:
         t = pending.pop()
         if t in nodes:
             continue
-        lines = [*titles.get(t, ())]
+        title, value = titles.get(t, []), _value(t.data)
         if t.equation:
-            lines += [_operation(t.equation), *_value(t.data)]
-            nodes[t] = Node(lines, "result" if t is root else "", t.equation)
+            kind = "result" if t is root else ""
+            nodes[t] = _box([*title, _operation(t.equation), *value], kind), t.equation
             pending += reversed(t.equation.inputs)
         else:
-            lines += [*_value(t.data), *_gradient(t)]
-            nodes[t] = Node(lines, "leaf" if t.tracked else "constant")
+            kind = "leaf" if t.tracked else "constant"
+            nodes[t] = _box([*title, *value, *_gradient(t)], kind), None
     return nodes
 
 
@@ -150,35 +144,36 @@ def _program_of(function: Callable[..., Any], args: Any) -> Program:
     return record(function, [tree.map_structure(as_tensor, x) for x in args], names)
 
 
-def _of_program(program: Program) -> dict[Any, Node]:
-    names = program.names()
+def _of_program(program: Program) -> Nodes:
+    names, equations = program.names(), program.equations
+    used = {x for equation in equations.values() for x in equation.inputs} | {*program.outputs}
     given = (*program.inputs, *program.captured)
-    nodes = {v: Node([Cell(names[v], bold=True), _type(v)], "leaf") for v in given}
-    nodes |= {v: Node(_value(array), "constant") for v, array in program.constants.items()}
-    for v, equation in program.equations.items():
+    nodes: Nodes = {v: (_box([Cell(names[v], bold=True), _type(v)], "leaf"), None) for v in given}
+    nodes |= {v: (_box(_value(a), "constant"), None) for v, a in program.constants.items()}
+    for v, equation in equations.items():
         kind = v.section or ("result" if v in program.outputs else "")
         lines = [_operation(equation), Cell(names[v], GREY, size=8.5), _type(v)]
-        nodes[v] = Node(lines, kind, equation)
-    used = {x for equation in program.equations.values() for x in equation.inputs}
-    used.update(program.outputs)
+        nodes[v] = _box(lines, kind), equation
     return {v: node for v, node in nodes.items() if v in used}
 
 
-# -- the text of a node ------------------------------------------------------------------------
+# -- the box of a node -------------------------------------------------------------------------
+
+
+def _box(lines: list[Cell], kind: str) -> Drawing:
+    return table([[line] for line in lines], GROUNDS.get(kind, "white"))
 
 
 def _operation(equation: Any) -> Cell:
-    given = {key: x for key, x in equation.params.items() if x is not None and x is not False}
-    parts = [equation.primitive.name, *(f"{key}={_shown(x)}" for key, x in given.items())]
-    text = "  ".join(parts)
+    given = ((key, x) for key, x in equation.params.items() if x is not None and x is not False)
+    text = "  ".join([equation.primitive.name, *(f"{key}={_shown(x)}" for key, x in given)])
     return Cell(text if len(text) < 40 else f"{text[:38]}…", bold=True)
 
 
 def _shown(value: Any) -> str:
     """Return a parameter as text; an index with slices as it is written."""
-    if isinstance(value, tuple) and any(isinstance(part, Slice) for part in value):
-        return f"[{index_text(value)}]"
-    return str(value)
+    sliced = isinstance(value, tuple) and any(isinstance(part, Slice) for part in value)
+    return f"[{index_text(value)}]" if sliced else str(value)
 
 
 def _value(array: np.ndarray) -> list[Cell]:
@@ -194,19 +189,16 @@ def _numbers(array: np.ndarray) -> list[str]:
     """Return the numbers of a small array as lines of text; no lines for a larger one."""
     if array.size > FEW:
         return []
-    if array.ndim == 0:
-        return [f"{array.item():.4g}"]
-    options: Any = {"precision": 3, "separator": ", ", "suppress_small": False}
-    return np.array2string(array, **options).split("\n")
+    one = f"{array.item():.4g}" if array.ndim == 0 else ""
+    return (one or np.array2string(array, precision=3, separator=", ")).split("\n")
 
 
 def _type(x: Any) -> Cell:
     return Cell(f"{np.dtype(x.dtype).name} {tuple(map(int, x.shape))}", GREY, size=8.5)
 
 
-def _drawing(nodes: dict[Any, Node], rankdir: str) -> Drawing:
-    equations = {key: node.equation for key, node in nodes.items() if node.equation}
+def _drawing(nodes: Nodes, rankdir: str) -> Drawing:
+    equations = {key: equation for key, (_, equation) in nodes.items() if equation}
     uses = [(x, key) for key, equation in equations.items() for x in equation.inputs]
     ordered = [key for key, eq in equations.items() if eq.primitive.name not in SYMMETRIC]
-    cards = {key: card(node.lines, GROUNDS[node.kind]) for key, node in nodes.items()}
-    return arranged(cards, uses, rankdir, ordered)
+    return arranged({key: box for key, (box, _) in nodes.items()}, uses, rankdir, ordered)

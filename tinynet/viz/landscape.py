@@ -101,7 +101,6 @@ def _minimum(height: Callable[[Tensor], Tensor], start: np.ndarray) -> np.ndarra
     point = np.array(start, "float64")
     slope, curvature = value_and_grad(height), hessian(height)
     with np.errstate(all="ignore"):
-        first = slope(point)[0].item()
         for _ in range(20):
             bend, (loss, down) = curvature(point).numpy(), slope(point)
             if not (np.isfinite(bend).all() and np.isfinite(down.numpy()).all()):
@@ -112,7 +111,7 @@ def _minimum(height: Callable[[Tensor], Tensor], start: np.ndarray) -> np.ndarra
             step = np.linalg.solve(bend, down.numpy())
             point = point - step
             if np.abs(step).max() <= 1e-7 * (1 + np.abs(point).max()):
-                return point if loss.item() <= first else None
+                return point if loss.item() <= slope(start)[0].item() else None
     return None
 
 
@@ -219,8 +218,8 @@ def draw_surface(ax: Any, surface: Surface, label: str) -> None:
     xlabel, ylabel = surface.labels
     ax.set(xlim=ends[0], ylim=ends[1], xlabel=xlabel, ylabel=ylabel)
     if np.abs(ends).max() >= 1e5:  # where matplotlib would print a common factor
-        ax.xaxis.set_major_formatter(plain)
-        ax.yaxis.set_major_formatter(plain)
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_formatter(plain)
 
 
 def _levels(losses: np.ndarray) -> tuple[np.ndarray, bool]:

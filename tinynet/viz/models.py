@@ -67,8 +67,8 @@ def plot_model(
     shown = {name for name, flag in flags.items() if flag}
     axes = on_canvas(drawing_of(model, shown, rankdir, expand_nested))
     if to_file is not None:
-        extension = os.path.splitext(to_file)[1][1:]
-        axes.figure.savefig(to_file, dpi=dpi, format=extension or "png")
+        extension = os.path.splitext(to_file)[1]
+        axes.figure.savefig(to_file, dpi=dpi, format=extension[1:] or "png")
     return axes.figure
 
 

@@ -58,15 +58,11 @@ def plane_of(variables: Sequence[Variable], path: np.ndarray, chosen: Any, seed:
 
 def _directed(variables: Any, path: np.ndarray, origin: np.ndarray, rng: Any) -> Plane:
     """Return the plane of the principal directions of the path, or of random ones if they lack."""
-    found: list[np.ndarray] = []
-    labels: list[str] = []
-    if len(path) > 1:
-        _, strength, rows = np.linalg.svd(path - origin, full_matrices=False)
-        shares = strength**2 / max((strength**2).sum(), 1e-300)
-        for row, share in zip(rows[:2], shares[:2], strict=True):
-            if share > 1e-12:
-                found.append(row * np.sign(row[np.abs(row).argmax()]))
-                labels.append(f"principal direction {len(found)} of the path ({share:.0%})")
+    _, strength, rows = np.linalg.svd(path - origin, full_matrices=False)
+    shares = strength**2 / max((strength**2).sum(), 1e-300)
+    pairs = [(row, share) for row, share in zip(rows[:2], shares, strict=False) if share > 1e-12]
+    found = [row * np.sign(row[np.abs(row).argmax()]) for row, _ in pairs]
+    labels = [f"principal direction {i} of the path ({s:.0%})" for i, (_, s) in enumerate(pairs, 1)]
     while len(found) < 2:
         direction = random_direction(variables, origin, rng)
         for other in found:  # which may have any length

@@ -41,9 +41,7 @@ def needs_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise ImportError(
-            "Pictures are drawn with matplotlib: pip install 'tinynet[plot]', or matplotlib itself."
-        ) from None
+        raise ImportError("Pictures need matplotlib: pip install 'tinynet[plot]'.") from None
 
 
 def new_figure(width: float, height: float, shows_itself: bool = False, **options: Any) -> Any:

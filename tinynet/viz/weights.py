@@ -95,12 +95,10 @@ def _size(array: np.ndarray) -> tuple[float, float]:
 
 
 def _draw_matrix(ax: Any, matrix: np.ndarray, reach: float) -> Any:
-    from matplotlib.ticker import MaxNLocator
-
     image = ax.imshow(matrix, cmap="RdBu_r", vmin=-reach, vmax=reach, aspect="auto")
+    ax.locator_params(integer=True, nbins=6, min_n_ticks=1)
+    ax.tick_params(length=0, labelsize=8)
     for axis, count in ((ax.xaxis, matrix.shape[1]), (ax.yaxis, len(matrix))):
-        axis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
-        axis.set_tick_params(length=0, labelsize=8)
         if count == 1:
             axis.set_ticks([])
     ax.spines[:].set_visible(False)
