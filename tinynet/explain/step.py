@@ -11,6 +11,7 @@ import html
 from copy import copy
 from dataclasses import dataclass
 from itertools import islice
+from operator import contains
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -124,9 +125,8 @@ class Explanation:
         """
         change = self._change(path)
         path, shape = change.variable.path, change.before.shape
-        if len(index) != len(shape) or any(
-            i not in range(-n, n) for i, n in zip(index, shape, strict=True)
-        ):
+        valid = [range(-n, n) for n in shape]
+        if len(index) != len(shape) or not all(map(contains, valid, index)):
             raise ValueError(f"gradient_of: {path} has shape {shape}, received the index {index}.")
         return change.table(index)
 
@@ -148,10 +148,8 @@ class Explanation:
         else:
             rows = [(short_path(c.variable.path), c.factors()) for c in changes]
             found.append(Table("backward: sums over samples", ("", "d loss / d weight"), rows))
-        known = [
-            " = ".join(filter(None, (name, self.corrections.get(name), f"{value:.6g}")))
-            for name, value in self.scalars.items()
-        ]
+        derived = {name: f"{name} = {formula}" for name, formula in self.corrections.items()}
+        known = [f"{derived.get(name, name)} = {value:.6g}" for name, value in self.scalars.items()]
         found.append(Table("update", ("",), [(line,) for line in (*known, *self.formulas)]))
         if elements <= 3 * FEW:
             return [*found, self._elements()]
@@ -184,29 +182,25 @@ class Explanation:
 def explain_step(model: Any, x: Any, y: Any, sample_weight: Any = None) -> Explanation:
     """Return the explanation of one training step on these samples: `Model.explain_step`."""
     with model.prepared(Dataset.of_one_batch(x, y, sample_weight)) as batch:
-        return _explained(model, batch)
-
-
-def _explained(model: Any, batch: Dataset) -> Explanation:
-    optimizer = copy(model.optimizer)  # the model's own is built by the first `fit`
-    optimizer.groups = [*optimizer.groups]
-    step = Step(model, "train", with_metrics=False, optimizer=optimizer)
-    state = tree.map_structure(lambda a: wrap(a.copy()), step.read())
-    samples = batch.data.map(wrap)
-    weights, inputs = step.weights(state), tree.leaves(samples.x)
-    with recording(inputs) as run:
-        _, loss, _ = step.forward(weights, state.others, samples)
-    grads = step.backward(loss, weights)
-    with no_grad():
-        before = _by_weight(step, state.groups)
-        after = _by_weight(step, optimizer.updated(state.groups, grads, step.scalars()))
-        clipped = optimizer.clip([*grads.values()])
-        trace = Trace(run, inputs, loss)
-        changes = {}
-        for (v, gradient), clip in zip(grads.items(), clipped, strict=True):
-            (old, slots_before), (new, slots) = before[v], after[v]
-            numbers = old, gradient.data, clip.data, slots_before, slots, new
-            changes[v.path] = Change(v, *numbers, trace.terms(weights[v]))
+        optimizer = copy(model.optimizer)  # the model's own is built by the first `fit`
+        optimizer.groups = [*optimizer.groups]
+        step = Step(model, "train", with_metrics=False, optimizer=optimizer)
+        state = tree.map_structure(lambda a: wrap(a.copy()), step.read())
+        samples = batch.data.map(wrap)
+        weights, inputs = step.weights(state), tree.leaves(samples.x)
+        with recording(inputs) as run:
+            _, loss, _ = step.forward(weights, state.others, samples)
+        grads = step.backward(loss, weights)
+        with no_grad():
+            before = _by_weight(step, state.groups)
+            after = _by_weight(step, optimizer.updated(state.groups, grads, step.scalars()))
+            clipped = optimizer.clip([*grads.values()])
+            trace = Trace(run, inputs, loss)
+            changes = {}
+            for (v, gradient), clip in zip(grads.items(), clipped, strict=True):
+                (old, slots_before), (new, slots) = before[v], after[v]
+                numbers = old, gradient.data, clip.data, slots_before, slots, new
+                changes[v.path] = Change(v, *numbers, trace.terms(weights[v]))
     count = int(optimizer.iterations) + 1
     kind, size = type(optimizer).__name__, model.count_params()
     title = f"Step {count} of {kind} on {batch.size} samples: {model.name}, {size:,} weights"
