@@ -211,7 +211,6 @@ def _draw_map(
                 ax.contour(*mesh, largest, levels=borders[1:], colors="white", linewidths=1.6)
         _draw_samples(ax, rows, classes, colors)
     ax.set(xlabel="$x_1$", ylabel="$x_2$")
-    style.tidy(ax, grid=False)
     return ax
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..compiler.jit import Jit
 from ..compiler.program import Program
 from ..compiler.record import record
 from ..compiler.text import index_text
@@ -137,7 +136,6 @@ def _gradient(t: Tensor) -> list[Cell]:
 
 def _program_of(function: Callable[..., Any], args: Any) -> Program:
     """Return the program that is recorded when a function runs on these arguments."""
-    function = function.function if isinstance(function, Jit) else function
     names: list[str] = []
     with suppress(TypeError, ValueError):  # some callables have no signature
         names = [*inspect.signature(function).parameters]

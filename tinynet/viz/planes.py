@@ -1,6 +1,6 @@
 """Planes in the space of weights: spanned by two weights, or by two directions.
 
-Imports the compiler and `style.py`. Read next: `landscape.py`.
+Imports the engine, the compiler, `../explain/tables.py` and `style.py`. Read next: `landscape.py`.
 """
 
 from __future__ import annotations

@@ -94,12 +94,11 @@ def panels(ax: Any, count: int) -> tuple[Any, list[Any]]:
     return found[0].figure, found
 
 
-def tidy(ax: Any, grid: bool = True) -> None:
+def tidy(ax: Any) -> None:
     """Remove lines without meaning, and draw a pale grid."""
     ax.spines[["top", "right"]].set_visible(False)
-    if grid:
-        ax.grid(color=PALE, linewidth=0.6)
-        ax.set_axisbelow(True)
+    ax.grid(color=PALE, linewidth=0.6)
+    ax.set_axisbelow(True)
 
 
 def legend_above(ax: Any, **options: Any) -> None:
