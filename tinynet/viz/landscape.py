@@ -62,11 +62,11 @@ def loss_surface(
     valid = isinstance(resolution, (int, np.integer)) and resolution > 1
     expect(valid, "resolution", "an integer above 1", resolution)
     variables = model.trainable_variables
-    path = flat_of(v.array for v in variables)[None]  # the current weights alone
-    walked = np.empty_like(path[:0]) if history is None else recorded(history, variables)
-    plane = plane_of(variables, walked if len(walked) else path, weights, seed)
-    path, walked = plane.coordinates(path), plane.coordinates(walked)
-    start = (walked if len(walked) else path)[-1]
+    current = flat_of(v.array for v in variables)[None]
+    walked = current[:0] if history is None else recorded(history, variables)
+    known = walked if len(walked) else current
+    plane = plane_of(variables, known, weights, seed)
+    start, points = plane.coordinates(known[-1]), plane.coordinates(walked)
     with model.prepared(Dataset.of_one_batch(x, y)) as batch:
         loss = loss_of(model, batch)
 
@@ -76,23 +76,21 @@ def loss_surface(
         minimum = _minimum(height, start)
         if extent is None:
             around = np.array([start - 1, start + 1])  # if there is no path
-            extent = _extent(walked if len(walked) > 1 else around, minimum).tolist()
+            extent = _extent(points if len(points) > 1 else around, minimum).tolist()
         xs, ys = _axes(extent, resolution)
         losses = values_at(model, loss, (plane.at((x, y)) for y in ys for x in xs))
         losses = losses.reshape(resolution, resolution)
         if minimum is None and np.isfinite(losses).any():
             row, column = np.unravel_index(np.nanargmin(finite(losses)), losses.shape)
             minimum = _minimum(height, np.array([xs[column], ys[row]]))
-    whole = len(plane.origin) == 2
-    return Surface(xs, ys, losses, plane.labels, walked, minimum, whole)
+    return Surface(xs, ys, losses, plane.labels, points, minimum, whole=len(plane.origin) == 2)
 
 
 def _axes(extent: Any, resolution: int) -> np.ndarray:
     """Return the coordinates of the columns and those of the rows of the grid."""
     ends = np.asarray(extent, "float64")
     valid = ends.shape == (4,) and np.isfinite(ends).all() and (ends[::2] < ends[1::2]).all()
-    wanted = "(left, right, bottom, top) with left < right and bottom < top"
-    expect(valid, "extent", wanted, extent)
+    expect(valid, "extent", "four numbers, left < right and bottom < top", extent)
     return np.linspace(ends[::2], ends[1::2], resolution).T
 
 
@@ -215,8 +213,7 @@ def draw_surface(ax: Any, surface: Surface, label: str) -> None:
         label = "minimum" if surface.whole else "lowest on this plane"
         star = {"marker": "*", "color": YELLOW, "markeredgecolor": INK, "markersize": 15}
         ax.plot(*minimum, linestyle="none", zorder=4, label=label, **star)
-    xlabel, ylabel = surface.labels
-    ax.set(xlim=ends[0], ylim=ends[1], xlabel=xlabel, ylabel=ylabel)
+    ax.set(xlim=ends[0], ylim=ends[1], xlabel=surface.labels[0], ylabel=surface.labels[1])
     if np.abs(ends).max() >= 1e5:  # where matplotlib would print a common factor
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(plain)

@@ -127,8 +127,9 @@ def _depth_first(below: Rows) -> list[int]:
 
 def _ordered(rank: Sequence[int], near: tuple[Rows, Rows]) -> Rows:
     """Return the boxes of each rank in the order with the fewest crossings among those tried."""
-    ranks = range(max(rank, default=-1) + 1)
-    rows = [[i for i, r in enumerate(rank) if r == wanted] for wanted in ranks]
+    rows: Rows = [[] for _ in range(max(rank, default=-1) + 1)]
+    for i, r in enumerate(rank):
+        rows[r].append(i)
     place = {i: float(k) for row in rows for k, i in enumerate(row)}
     tried = [(_crossings(rows, place, near[1]), rows)]
     for sweep in range(SWEEPS):

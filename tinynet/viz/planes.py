@@ -148,10 +148,10 @@ def values_at(model: Any, compute: Callable[..., Tensor], rows: Iterable[np.ndar
     """Return a function of the trainable weights at each of these rows, in the weights' dtypes."""
     run = compute if model.run_eagerly else jit(compute)
     variables = model.trainable_variables
-    found = []
+
+    def weights(row: np.ndarray) -> Iterable[Tensor]:
+        pairs = zip(parts_of(row, variables), variables, strict=True)
+        return (wrap(part.astype(v.dtype)) for part, v in pairs)
+
     with no_grad(), np.errstate(all="ignore"):
-        for row in rows:
-            pairs = zip(parts_of(row, variables), variables, strict=True)
-            weights = (wrap(part.astype(v.dtype)) for part, v in pairs)
-            found.append(run(*weights).numpy())
-    return np.array(found, "float64")
+        return np.array([run(*weights(row)).numpy() for row in rows], "float64")
