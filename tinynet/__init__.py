@@ -98,7 +98,7 @@ sys.modules[__name__].__class__ = PublicModule  # and so of the modules that are
 
 
 def _repr_html_(self: Any) -> str:
-    return import_module(".viz.notebook", __name__).html_of(self)
+    return import_module(".viz.notebook", __name__).tensor_html(self)
 
 
 Tensor._repr_html_ = _repr_html_  # type: ignore[attr-defined]

@@ -96,7 +96,7 @@ def test_layers_called_on_their_own_output_and_subclassed_models_are_drawn():
 
 
 def test_models_that_are_not_built_and_unknown_directions_are_refused(monkeypatch, tmp_path):
-    with refused(ValueError, "not yet been built", "'late'"):
+    with refused(ValueError, "not built", "'late'"):
         plot_model(tn.Sequential([Dense(1)], name="late"), tmp_path / "a.png")
     model = tn.Sequential([Input((1,)), Dense(1)])
     with refused(ValueError, "rankdir", "'UP'"):

@@ -10,6 +10,8 @@ from __future__ import annotations
 import html
 from copy import copy
 from dataclasses import dataclass
+from itertools import islice
+from operator import contains
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +19,7 @@ import numpy as np
 from .. import tree
 from ..compiler.record import recording
 from ..engine.bind import no_grad
-from ..engine.tensor import Tensor, wrap
+from ..engine.tensor import wrap
 from ..engine.variable import Variable
 from ..training.data import Dataset
 from ..training.step import Step
@@ -40,21 +42,21 @@ class Change(NamedTuple):
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a dict for each element."""
-        before = {f"{name}_before": a for name, a in self.slots_before.items()}
-        columns = {
-            "value": self.before,
-            "gradient": self.gradient,
-            "clipped": self.clipped,
-            **before,
-            **self.slots,
-            "change": self.after - self.before,
-            "new_value": self.after,
-        }
+        columns = {"value": self.before, "gradient": self.gradient, "clipped": self.clipped}
+        columns |= {f"{name}_before": array for name, array in self.slots_before.items()}
+        columns |= {**self.slots, "change": self.after - self.before, "new_value": self.after}
         return [
             {"weight": self.variable.path, "index": index}
             | {key: array[index].item() for key, array in columns.items()}
             for index in np.ndindex(self.before.shape)
         ]
+
+    def norms(self) -> tuple[Any, ...]:
+        """Return the path, the shape, norms, and the largest change."""
+        change = self.after - self.before
+        norms = map(np.linalg.norm, (self.before, self.gradient, change))
+        shape = str(change.shape)
+        return short_path(self.variable.path), shape, *norms, abs(change).max(initial=0.0)
 
     def factors(self) -> str:
         """Return the gradient as a sum of products of names."""
@@ -70,17 +72,13 @@ class Change(NamedTuple):
         products = np.prod([values for _, values in columns], axis=0)
         if len(columns) > 1:
             columns.append(("product", products))
-        header = ("sample", *(name for name, _ in columns))
-        rows = [
-            (str(n), *(values[n] for _, values in columns)) for n in range(min(FEW, len(products)))
-        ]
-        blank = [""] * (len(header) - 2)
+        names, values = zip(*columns, strict=True)
+        rows = [(str(n), *row) for n, row in enumerate(islice(zip(*values, strict=True), FEW))]
+        blank = [""] * (len(names) - 1)
         if len(products) > FEW:
             rows.append(("...", *blank, f"{len(products) - FEW} more"))
-        return Table(title, header, [*rows, ("sum", *blank, self.gradient[index].item())])
-
-
-_COLUMNS = ("weight", "index", "value", "gradient", "clipped", "change", "new_value")
+        rows.append(("sum", *blank, self.gradient[index].item()))
+        return Table(title, ("sample", *names), rows)
 
 
 @dataclass(eq=False, repr=False)
@@ -126,73 +124,48 @@ class Explanation:
             If there is no such weight, or no such element in it.
         """
         change = self._change(path)
-        if len(index) != change.before.ndim or not all(
-            -n <= i < n for i, n in zip(index, change.before.shape, strict=True)
-        ):
-            raise ValueError(
-                f"gradient_of: {change.variable.path} has shape {change.before.shape}, received "
-                f"the index {index}."
-            )
+        path, shape = change.variable.path, change.before.shape
+        valid = [range(-n, n) for n in shape]
+        if len(index) != len(shape) or not all(map(contains, valid, index)):
+            raise ValueError(f"gradient_of: {path} has shape {shape}, received the index {index}.")
         return change.table(index)
 
     def _change(self, path: str) -> Change:
         found = [c for known, c in self.changes.items() if f"/{known}".endswith(f"/{path}")]
         if len(found) != 1:
-            raise ValueError(
-                f"{'No weight' if not found else 'More than one weight'} is called {path!r}; the "
-                f"weights are {list(self.changes)}."
-            )
+            known = [*self.changes]
+            raise ValueError(f"path: expected one of {known}, or its end, received {path!r}.")
         return found[0]
 
     def tables(self) -> list[Table]:
         """Return the explanation as tables: forward, backward, update, weights."""
-        elements = sum(change.before.size for change in self.changes.values())
+        changes = self.changes.values()
+        elements = sum(change.before.size for change in changes)
         layers = [(name, str(a.shape), summary(a)) for name, a in self.forward.items()]
         found = [Table("forward", ("", "shape", ""), [*layers, ("loss", "", f"{self.loss:.6g}")])]
         if elements <= FEW:
-            for change in self.changes.values():
-                found += map(change.table, np.ndindex(change.before.shape))
+            found += [c.table(index) for c in changes for index in np.ndindex(c.before.shape)]
         else:
-            rows = [(short_path(path), change.factors()) for path, change in self.changes.items()]
+            rows = [(short_path(c.variable.path), c.factors()) for c in changes]
             found.append(Table("backward: sums over samples", ("", "d loss / d weight"), rows))
-        known = [
-            " = ".join(filter(None, (name, self.corrections.get(name), f"{value:.6g}")))
-            for name, value in self.scalars.items()
-        ]
+        derived = {name: f"{name} = {formula}" for name, formula in self.corrections.items()}
+        known = [f"{derived.get(name, name)} = {value:.6g}" for name, value in self.scalars.items()]
         found.append(Table("update", ("",), [(line,) for line in (*known, *self.formulas)]))
-        found.append(self._elements() if elements <= 3 * FEW else self._norms())
-        return found
+        if elements <= 3 * FEW:
+            return [*found, self._elements()]
+        title = "weights (norms; .of(path) returns the elements)"
+        header = ("weight", "shape", "value", "gradient", "change", "largest change")
+        return [*found, Table(title, header, [change.norms() for change in changes])]
 
     def _elements(self) -> Table:
         rows = self.rows
-        slots = [key for key in rows[0] if key not in _COLUMNS and not key.endswith("_before")]
+        slots = dict.fromkeys(name for change in self.changes.values() for name in change.slots)
         updated = [line.partition(" = ")[0] for line in self.formulas]  # columns in this order
-        slots.sort(key=lambda key: updated.index(key) if key in updated else -1)
+        order = sorted(slots, key=lambda name: updated.index(name) if name in updated else -1)
         clips = any(row["gradient"] != row["clipped"] for row in rows)
-        keys = ("value", "gradient", *["clipped"] * clips, *slots, "change", "new_value")
-        header = ("weight", *keys[:-1], "new value")
-        return Table(
-            "weights",
-            header,
-            [(short_path(r["weight"], r["index"]), *(r[key] for key in keys)) for r in rows],
-        )
-
-    def _norms(self) -> Table:
-        return Table(
-            "weights (norms; .of(path) returns the elements)",
-            ("weight", "shape", "value", "gradient", "change", "largest change"),
-            [
-                (
-                    short_path(path),
-                    str(c.before.shape),
-                    np.linalg.norm(c.before),
-                    np.linalg.norm(c.gradient),
-                    np.linalg.norm(c.after - c.before),
-                    abs(c.after - c.before).max(initial=0.0),
-                )
-                for path, c in self.changes.items()
-            ],
-        )
+        keys = ("value", "gradient", *["clipped"] * clips, *order, "change", "new_value")
+        cells = [(short_path(r["weight"], r["index"]), *(r[key] for key in keys)) for r in rows]
+        return Table("weights", ("weight", *keys[:-1], "new value"), cells)
 
     def __str__(self) -> str:
         return "\n\n".join([self.title, *(table.text() for table in self.tables())])
@@ -209,30 +182,28 @@ class Explanation:
 def explain_step(model: Any, x: Any, y: Any, sample_weight: Any = None) -> Explanation:
     """Return the explanation of one training step on these samples: `Model.explain_step`."""
     with model.prepared(Dataset.of_one_batch(x, y, sample_weight)) as batch:
-        return _explained(model, batch)
-
-
-def _explained(model: Any, batch: Dataset) -> Explanation:
-    optimizer = copy(model.optimizer)  # the model's own is built by the first `fit`
-    optimizer.groups = [*optimizer.groups]
-    step = Step(model, "train", with_metrics=False, optimizer=optimizer)
-    state = tree.map_structure(lambda a: wrap(a.copy()), step.read())
-    samples = batch.data.map(wrap)
-    weights, inputs = step.weights(state), tree.leaves(samples.x)
-    with recording(inputs) as run:
-        _, loss, _ = step.forward(weights, state.others, samples)
-    grads = step.backward(loss, weights)
-    with no_grad():
-        groups = optimizer.updated(state.groups, grads, step.scalars())
-        trace = Trace(run, inputs, loss)
-        changes = _changes(step, state.groups, groups, grads)
-        for change in changes.values():
-            change.terms.extend(trace.terms(weights[change.variable]))
+        optimizer = copy(model.optimizer)  # the model's own is built by the first `fit`
+        optimizer.groups = [*optimizer.groups]
+        step = Step(model, "train", with_metrics=False, optimizer=optimizer)
+        state = tree.map_structure(lambda a: wrap(a.copy()), step.read())
+        samples = batch.data.map(wrap)
+        weights, inputs = step.weights(state), tree.leaves(samples.x)
+        with recording(inputs) as run:
+            _, loss, _ = step.forward(weights, state.others, samples)
+        grads = step.backward(loss, weights)
+        with no_grad():
+            before = _by_weight(step, state.groups)
+            after = _by_weight(step, optimizer.updated(state.groups, grads, step.scalars()))
+            clipped = optimizer.clip([*grads.values()])
+            trace = Trace(run, inputs, loss)
+            changes = {}
+            for (v, gradient), clip in zip(grads.items(), clipped, strict=True):
+                (old, slots_before), (new, slots) = before[v], after[v]
+                numbers = old, gradient.data, clip.data, slots_before, slots, new
+                changes[v.path] = Change(v, *numbers, trace.terms(weights[v]))
     count = int(optimizer.iterations) + 1
-    title = (
-        f"Step {count} of {type(optimizer).__name__} on {batch.size} samples: {model.name}, "
-        f"{model.count_params():,} weights"
-    )
+    kind, size = type(optimizer).__name__, model.count_params()
+    title = f"Step {count} of {kind} on {batch.size} samples: {model.name}, {size:,} weights"
     scalars, corrections = optimizer.next_scalars(), optimizer.corrections(count)
     formulas = formulas_of(optimizer, scalars)
     shown = [*formulas, *corrections.values()]
@@ -240,26 +211,11 @@ def _explained(model: Any, batch: Dataset) -> Explanation:
     return Explanation(title, loss.data.item(), trace.forward, changes, formulas, used, corrections)
 
 
-def _changes(
-    step: Step, before: Any, after: Any, grads: dict[Variable, Tensor]
-) -> dict[str, Change]:
-    """Return the change of each weight, from the flat memories before and after the update."""
-    clipped = dict(zip(grads, step.optimizer.clip([*grads.values()]), strict=True))
+def _by_weight(step: Step, state: Any) -> dict[Variable, tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Return the value and the slots of each weight, given the flat memories of all groups."""
     found = {}
-    for group, *flats in zip(step.groups, before, after, strict=True):
+    for group, flats in zip(step.groups, state, strict=True):
         for v, part in zip(group.params, group.memories[0].slices, strict=True):
-            if v in grads:
-                (value, *slots), (new_value, *new_slots) = (
-                    [t.data[part].reshape(v.shape) for t in flat] for flat in flats
-                )
-                found[v] = Change(
-                    v,
-                    value,
-                    grads[v].data,
-                    clipped[v].data,
-                    dict(zip(group.slots, slots, strict=True)),
-                    dict(zip(group.slots, new_slots, strict=True)),
-                    new_value,
-                    [],
-                )
-    return {v.path: found[v] for v in grads}
+            value, *slots = (flat.data[part].reshape(v.shape) for flat in flats)
+            found[v] = value, dict(zip(group.slots, slots, strict=True))
+    return found

@@ -5,8 +5,8 @@ Imports nothing of the project. Read next: `step.py`.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
+from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,24 +27,16 @@ class Table(NamedTuple):
         cells = [list(self.header), *rows] if any(self.header) else rows
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)] if cells else []
         columns = zip(*self.rows, strict=True)
-        numbers = [not all(isinstance(v, str) for v in column) for column in columns]
-        lines = []
-        for row in cells:
-            parts = [
-                text.rjust(width) if number else text.ljust(width)
-                for text, width, number in zip(row, widths, numbers, strict=True)
-            ]
-            lines.append(f"  {'  '.join(parts)}".rstrip())
-        return "\n".join([self.title, *lines])
+        aligns = ["<" if all(isinstance(v, str) for v in column) else ">" for column in columns]
+        layout = "  " + "  ".join(map("{{:{}{}}}".format, aligns, widths))
+        return "\n".join([self.title, *(layout.format(*row).rstrip() for row in cells)])
 
     def html(self) -> str:
         """Return the table as HTML."""
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.header)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(_text(v))}</td>" for v in row) + "</tr>"
-            for row in self.rows
-        )
-        return f"<p><b>{html.escape(self.title)}</b></p><table><tr>{head}</tr>{body}</table>"
+        head = "".join(f"<th>{escape(name)}</th>" for name in self.header)
+        lines = ("".join(f"<td>{escape(_text(v))}</td>" for v in row) for row in self.rows)
+        body = "".join(f"<tr>{line}</tr>" for line in lines)
+        return f"<p><b>{escape(self.title)}</b></p><table><tr>{head}</tr>{body}</table>"
 
 
 def _text(value: Any) -> str:

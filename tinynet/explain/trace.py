@@ -65,19 +65,14 @@ class Trace:
 
     def terms(self, weight: Tensor) -> list[Term]:
         """Return the uses of a weight that the loss depends on."""
-        found = [self._term(weight, out) for out in self.users.get(weight, ())]
-        return [term for term in found if term is not None]
+        found = ((out, self._cotangents(out)) for out in self.users.get(weight, ()))
+        return [self._term(weight, out, cts[out].data) for out, cts in found if out in cts]
 
-    def _term(self, weight: Tensor, out: Tensor) -> Term | None:
-        ct = self._cotangent(out)
-        if ct is None:
-            return None
+    def _term(self, weight: Tensor, out: Tensor, ct: np.ndarray) -> Term:
         primitive, inputs, _ = self.run.equations[out]
         end, slopes = self._to_layer(out)
         name = self.names.get(end, self.run.equations[end].primitive.name)
-        last = self._cotangent(end)
-        assert last is not None  # the loss depends on `out` by way of `end` alone
-        factors = [*slopes, Factor(f"d loss / d {name}", last)]
+        factors = [*slopes, Factor(f"d loss / d {name}", self._cotangents(end)[end].data)]
         place = _place(weight, inputs)
         gradient = self._pulled_back(out, place, ct)
         if primitive.name == "matmul" and place == 1 and weight.ndim == 2 and inputs[0].ndim == 2:
@@ -89,9 +84,9 @@ class Trace:
             factors.insert(0, Factor(self._name(inputs[1 - place]), slope))
         return Term(factors, gradient)
 
-    def _cotangent(self, t: Tensor) -> np.ndarray | None:
-        found = cotangents(self.order, self.one, [t])
-        return found[t].data if t in found else None
+    def _cotangents(self, t: Tensor) -> dict[Tensor, Tensor]:
+        """Return the cotangent of `t`, if the loss depends on it."""
+        return cotangents(self.order, self.one, [t])
 
     def _pulled_back(self, out: Tensor, place: int, ct: np.ndarray | None = None) -> np.ndarray:
         """Return the cotangent of an input of the equation of `out`, by default for ones."""
@@ -104,12 +99,12 @@ class Trace:
     def _name(self, t: Tensor) -> str:
         """Return the name of a tensor, or of the one that it is a reshaped or cast copy of."""
         t = self.run.origin(t)
-        while t not in self.names and t in self.run.equations:
-            primitive, inputs, _ = self.run.equations[t]
-            if primitive.name not in ("reshape", "cast", "alias"):
-                break
-            t = self.run.origin(inputs[0])
-        return self.names.get(t, "input")
+        while t not in self.names:
+            equation = self.run.equations.get(t)
+            if not equation or equation.primitive.name not in ("reshape", "cast", "alias"):
+                return "input"
+            t = self.run.origin(equation.inputs[0])
+        return self.names[t]
 
     def _to_layer(self, t: Tensor) -> tuple[Tensor, list[Factor]]:
         """Follow elementwise operations to the output of the layer; return it and the slopes."""

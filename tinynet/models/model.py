@@ -299,7 +299,7 @@ class Model(Trainer):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows. `viz` stands below this room, so it is imported by name."""
-        return import_module("tinynet.viz.notebook").html_of(self)
+        return import_module("tinynet.viz.notebook").model_html(self)
 
 
 publish("keras", Model)

@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.bind import no_grad
 from ..engine.tensor import wrap
 from ..training.at_weights import at_weights, loss_of
 from ..training.data import Dataset, to_array
-from .curves import line_of
-from .landscape import Surface, draw_path, draw_surface, loss_surface
-from .planes import as_weights, recorded
-from .style import GREY, VERMILION, demand, loss_label, new_figure, plain, samples, tidy
+from .curves import draw_curves, evenly
+from .landscape import draw_path, draw_surface, loss_surface
+from .planes import recorded, values_at
+from .style import demand, expect, loss_label, new_figure, plain, samples
 
 
 def animate_descent(
@@ -74,32 +73,36 @@ def animate_descent(
     """
     demand(model, "animate_descent", compiled=True)
     for name, value in (("fps", fps), ("frames", frames), ("dpi", dpi)):
-        if not value > 0:
-            raise ValueError(f"{name}: expected a positive number, received {value!r}.")
-    rows, targets = _points(x, y)
-    if history is None:
-        raise ValueError(
-            "history: expected a tinynet.callbacks.WeightHistory that was given to fit, received "
-            "None."
-        )
+        expect(value > 0, name, "a positive number", value)
+    rows, targets = samples(x, "x"), samples(y, "y")
+    single = rows.shape[1] == targets.shape[1] == 1
+    expect(single, "x, y", "samples of one input and one output", (np.shape(x), np.shape(y)))
+    walked = recorded(history, model.trainable_variables)
     surface = loss_surface(model, x, y, history, weights, extent, resolution, seed)
-    path_weights = recorded(history, list(model.trainable_weights))
-    count = len(path_weights)
+    count = len(walked)
     shown = np.unique(np.linspace(0, count - 1, min(frames, count)).round().astype(int))
-    inputs = line_of(rows, np.ndim(x))
-    fits, losses = _evaluated(model, x, y, inputs, path_weights[shown])
+    inputs = evenly(rows, 0.04, 241)
+    fits, losses = _evaluated(model, x, y, inputs, walked[shown])
     steps = getattr(history, "steps", range(count))
-    figure, line, title, trail, end = _pictures(
-        rows, targets, inputs.ravel(), fits[0], surface, loss_label(model)
-    )
+
+    figure = new_figure(9.2, 4.0, True, layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
+    draw_curves(left, rows, targets, inputs, fits[0])
+    margin = 0.25 * float(np.ptp(targets)) or 1.0
+    left.set_ylim(targets.min() - margin, targets.max() + margin)
+    title = left.set_title(" ", loc="left", fontsize=10, family="monospace")
+    draw_surface(right, surface, loss_label(model))
+    trail, _, end = draw_path(right, surface, end="now")
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # otherwise the layout would change from frame to frame
 
     def draw(frame: int) -> list[Any]:
         place = shown[frame]
-        line.set_ydata(fits[frame])
+        left.lines[0].set_ydata(fits[frame])
         trail.set_data(*surface.path[: place + 1].T)
         end.set_data(*surface.path[place : place + 1].T)
         title.set_text(f"step {steps[place]:<6} loss {plain(losses[frame])}")
-        return [line, trail, end, title]
+        return [left.lines[0], trail, end, title]
 
     from matplotlib.animation import FuncAnimation, PillowWriter
 
@@ -109,47 +112,10 @@ def animate_descent(
     return film
 
 
-def _points(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-    rows, targets = samples(x, "x"), samples(y, "y")
-    if rows.shape[1] != 1 or targets.shape[1] != 1:
-        raise ValueError(
-            "animate_descent: shows models of one input and one output, received x of shape "
-            f"{np.shape(x)} and y of shape {np.shape(y)}."
-        )
-    return rows, targets
-
-
-def _evaluated(
-    model: Any, x: Any, y: Any, inputs: np.ndarray, points: np.ndarray
-) -> tuple[list[np.ndarray], list[float]]:
+def _evaluated(model: Any, x: Any, y: Any, inputs: np.ndarray, weights: Any) -> tuple[Any, Any]:
     """Return the outputs for `inputs`, and the loss of the samples, at each row of weights."""
-    given = wrap(to_array(inputs, "x"))
-    outputs = at_weights(model, lambda: model(given))
-    fits, losses = [], []
-    prepared = model.prepared(Dataset.of_one_batch(x, y))
-    with prepared as batch, no_grad(), np.errstate(all="ignore"):
-        loss = loss_of(model, batch)
-        for flat in points:
-            weights = as_weights(flat, model.trainable_weights)
-            fits.append(outputs(*weights).numpy().ravel())
-            losses.append(loss(*weights).item())
-    return fits, losses
-
-
-def _pictures(
-    x: np.ndarray, y: np.ndarray, inputs: np.ndarray, fit: np.ndarray, surface: Surface, label: str
-) -> tuple[Any, ...]:
-    """Return a figure with the first frame, and what changes in it: line, title, path, its end."""
-    figure = new_figure(9.2, 4.0, True, layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
-    left.scatter(x[:, 0], y[:, 0], s=14, color=GREY, alpha=0.55, linewidth=0)
-    (line,) = left.plot(inputs, fit, color=VERMILION, linewidth=2.4)
-    margin = 0.25 * float(np.ptp(y)) or 1.0
-    left.set(xlabel="x", ylabel="y", ylim=(y.min() - margin, y.max() + margin))
-    tidy(left)
-    title = left.set_title(" ", loc="left", fontsize=10, family="monospace")
-    draw_surface(right, surface, label)
-    trail, _, end = draw_path(right, surface, end="now")
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # otherwise the layout would change from frame to frame
-    return figure, line, title, trail, end
+    given = wrap(to_array(inputs.reshape(-1, *np.shape(x)[1:]), "x"))
+    fits = values_at(model, at_weights(model, lambda: model(given)), weights)
+    with model.prepared(Dataset.of_one_batch(x, y)) as batch:
+        losses = values_at(model, loss_of(model, batch), weights)
+    return fits.reshape(len(fits), -1, 1), losses

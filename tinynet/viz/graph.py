@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
 from .. import tree
-from ..compiler.jit import Jit
 from ..compiler.program import Program
 from ..compiler.record import record
 from ..compiler.text import index_text
@@ -20,17 +20,15 @@ from ..engine.primitives.indexing import Slice
 from ..engine.tensor import Operand, Tensor, as_tensor
 from ..models.model import Model
 from ..training.compiled import StepCache
-from .boxes import Cell, Drawing, arranged, card, check_rankdir, on_canvas
-from .models import BoxOptions, drawing_of
-from .style import GREY, INK, VERMILION, demand, needs_matplotlib
+from .boxes import Cell, Drawing, arranged, on_canvas, prepare, table
+from .models import drawing_of
+from .style import GREY, VERMILION, demand, expect
 
 FEW = 6  # an array of at most this many numbers is written out
 # The background of leaves, and of the parts of a training step, under black text.
 GROUNDS = {
     "leaf": "#D6E8F5",
     "constant": "#EEEEEE",
-    "": "#FFFFFF",
-    "forward": "#FFFFFF",
     "loss": "#FBE3D0",
     "metrics": "#EEEEEE",
     "backward": "#E3F2E4",
@@ -40,13 +38,8 @@ GROUNDS = {
 SYMMETRIC = {"add", "multiply", "maximum", "minimum", "equal", "not_equal", "logical_and"}
 
 
-class Node(NamedTuple):
-    """One value of a computation: the text of its box, and what it is computed from."""
-
-    lines: list[Cell]
-    ground: str
-    inputs: list[Any]  # keys of other nodes
-    symmetric: bool = True  # may its inputs be swapped?
+# For each value of a computation its box, and the equation that computes it, whose inputs are keys.
+Nodes = dict[Any, tuple[Drawing, Any]]
 
 
 def plot_graph(
@@ -91,62 +84,44 @@ def plot_graph(
     >>> [text.get_text() for text in ax.texts]
     ['multiply', '9', 'x', '3', 'no gradient yet']
     """
-    check_rankdir(rankdir)
-    needs_matplotlib()
+    prepare(rankdir)
+    recorded = isinstance(thing, (Model, Operand, StepCache, Program))
+    expect(not (args and recorded), "args", f"no arguments of a {type(thing).__name__}", len(args))
     if isinstance(thing, Model):
-        _refuse_arguments(args, thing)
         demand(thing, "plot_graph")
-        options = BoxOptions(True, dtype=False, names=True, activations=True, trainable=False)
-        return on_canvas(drawing_of(thing, options, rankdir, False), ax, False)
+        shown = {"shapes", "names", "activations"}
+        return on_canvas(drawing_of(thing, shown, rankdir, False), ax, False)
     if isinstance(thing, Operand):
-        _refuse_arguments(args, thing)
-        nodes = _of_tape(as_tensor(thing), names or {})
-    elif isinstance(thing, (StepCache, Program)):
-        _refuse_arguments(args, thing)
-        nodes = _of_program(thing.executable.program if isinstance(thing, StepCache) else thing)
-    elif callable(thing):
-        nodes = _of_program(_program_of(thing, args))
-    else:
-        raise ValueError(
-            "plot_graph: expected a tensor, a model, or a function and its arguments, received "
-            f"{type(thing).__name__}."
-        )
-    return on_canvas(_drawing(nodes, rankdir), ax, False)
-
-
-def _refuse_arguments(args: Any, thing: Any) -> None:
-    if args:
-        raise ValueError(
-            "plot_graph: only a function takes arguments, received "
-            f"{len(args)} with a {type(thing).__name__}."
-        )
+        return on_canvas(_drawing(_of_tape(as_tensor(thing), names or {}), rankdir), ax, False)
+    if isinstance(thing, StepCache):
+        thing = thing.executable.program
+    elif not isinstance(thing, Program):
+        expected = "a tensor, a model, or a function and its arguments"
+        expect(callable(thing), "thing", expected, type(thing))
+        thing = _program_of(thing, args)
+    return on_canvas(_drawing(_of_program(thing), rankdir), ax, False)
 
 
 # -- from computations to nodes ----------------------------------------------------------------
 
 
-def _of_tape(root: Tensor, names: Mapping[str, Any]) -> dict[Any, Node]:
+def _of_tape(root: Tensor, names: Mapping[str, Any]) -> Nodes:
     """Return the nodes of a tensor and of all values that it was computed from."""
-    titles = {id(as_tensor(x)): name for name, x in names.items()}
-    nodes: dict[Any, Node] = {}
+    titles = {as_tensor(x): [Cell(name, bold=True)] for name, x in names.items() if name}
+    nodes: Nodes = {}
     pending = [root]
     while pending:
         t = pending.pop()
-        if id(t) in nodes:
+        if t in nodes:
             continue
-        title = titles.get(id(t), "")
-        lines = [Cell(title, bold=True)] if title else []
-        if t.equation is None:
+        title, value = titles.get(t, []), _value(t.data)
+        if t.equation:
+            kind = "result" if t is root else ""
+            nodes[t] = _box([*title, _operation(t.equation), *value], kind), t.equation
+            pending += reversed(t.equation.inputs)
+        else:
             kind = "leaf" if t.tracked else "constant"
-            nodes[id(t)] = Node([*lines, *_value(t.data), *_gradient(t)], kind, [])
-            continue
-        primitive, inputs, params = t.equation
-        lines.append(_operation(primitive.name, params))
-        kind = "result" if t is root else ""
-        keys = [id(x) for x in inputs]
-        symmetric = primitive.name in SYMMETRIC
-        nodes[id(t)] = Node([*lines, *_value(t.data)], kind, keys, symmetric)
-        pending += reversed(inputs)
+            nodes[t] = _box([*title, *value, *_gradient(t)], kind), None
     return nodes
 
 
@@ -156,75 +131,72 @@ def _gradient(t: Tensor) -> list[Cell]:
     if t.grad is None:
         return [Cell("no gradient yet", GREY, size=8.5)]
     numbers = _numbers(t.grad) or [f"norm {np.linalg.norm(t.grad):.4g}"]
-    lines = [Cell(text, VERMILION, size=9, family="monospace") for text in numbers]
-    return [Cell("gradient", VERMILION, size=8.5), *lines]
+    return [Cell("gradient", VERMILION, size=8.5), *_code(numbers, VERMILION)]
 
 
 def _program_of(function: Callable[..., Any], args: Any) -> Program:
     """Return the program that is recorded when a function runs on these arguments."""
-    function = function.function if isinstance(function, Jit) else function
-    given = [tree.map_structure(as_tensor, x) for x in args]
-    try:
+    names: list[str] = []
+    with suppress(TypeError, ValueError):  # some callables have no signature
         names = [*inspect.signature(function).parameters]
-    except (TypeError, ValueError):  # some callables have no signature
-        names = []
-    return record(function, given, names)
+    return record(function, [tree.map_structure(as_tensor, x) for x in args], names)
 
 
-def _of_program(program: Program) -> dict[Any, Node]:
-    names = program.names()
-    nodes: dict[Any, Node] = {}
-    for v in (*program.inputs, *program.captured):
-        nodes[v] = Node([Cell(names[v], bold=True), _type(v)], "leaf", [])
-    for v, array in program.constants.items():
-        nodes[v] = Node(_value(array), "constant", [])
-    for v, (primitive, inputs, params) in program.equations.items():
+def _of_program(program: Program) -> Nodes:
+    names, equations = program.names(), program.equations
+    used = {x for equation in equations.values() for x in equation.inputs} | {*program.outputs}
+    given = (*program.inputs, *program.captured)
+    nodes: Nodes = {v: (_box([Cell(names[v], bold=True), _type(v)], "leaf"), None) for v in given}
+    nodes |= {v: (_box(_value(a), "constant"), None) for v, a in program.constants.items()}
+    for v, equation in equations.items():
         kind = v.section or ("result" if v in program.outputs else "")
-        lines = [_operation(primitive.name, params), Cell(names[v], GREY, size=8.5), _type(v)]
-        nodes[v] = Node(lines, kind, list(inputs), primitive.name in SYMMETRIC)
-    used = {x for node in nodes.values() for x in node.inputs} | set(program.outputs)
+        lines = [_operation(equation), Cell(names[v], GREY, size=8.5), _type(v)]
+        nodes[v] = _box(lines, kind), equation
     return {v: node for v, node in nodes.items() if v in used}
 
 
-# -- the text of a node ------------------------------------------------------------------------
+# -- the box of a node -------------------------------------------------------------------------
 
 
-def _operation(name: str, params: Mapping[str, Any]) -> Cell:
-    given = {key: x for key, x in params.items() if x is not None and x is not False}
-    text = "  ".join([name, *(f"{key}={_shown(x)}" for key, x in given.items())])
+def _box(lines: list[Cell], kind: str) -> Drawing:
+    return table([[line] for line in lines], GROUNDS.get(kind, "white"))
+
+
+def _operation(equation: Any) -> Cell:
+    given = ((key, x) for key, x in equation.params.items() if x is not None and x is not False)
+    text = "  ".join([equation.primitive.name, *(f"{key}={_shown(x)}" for key, x in given)])
     return Cell(text if len(text) < 40 else f"{text[:38]}…", bold=True)
 
 
 def _shown(value: Any) -> str:
     """Return a parameter as text; an index with slices as it is written."""
-    if isinstance(value, tuple) and any(isinstance(part, Slice) for part in value):
-        return f"[{index_text(value)}]"
-    return str(value)
+    sliced = isinstance(value, tuple) and any(isinstance(part, Slice) for part in value)
+    return f"[{index_text(value)}]" if sliced else str(value)
 
 
 def _value(array: np.ndarray) -> list[Cell]:
-    lines = [Cell(text, size=9, family="monospace") for text in _numbers(array)]
+    lines = _code(_numbers(array))
     return [*lines, _type(array)] if array.ndim or not lines else lines
+
+
+def _code(texts: list[str], ink: str = "black") -> list[Cell]:
+    return [Cell(text, ink, size=9, family="monospace") for text in texts]
 
 
 def _numbers(array: np.ndarray) -> list[str]:
     """Return the numbers of a small array as lines of text; no lines for a larger one."""
     if array.size > FEW:
         return []
-    if array.ndim == 0:
-        return [f"{array.item():.4g}"]
-    options: Any = {"precision": 3, "separator": ", ", "suppress_small": False}
-    return np.array2string(array, **options).split("\n")
+    one = f"{array.item():.4g}" if array.ndim == 0 else ""
+    return (one or np.array2string(array, precision=3, separator=", ")).split("\n")
 
 
 def _type(x: Any) -> Cell:
-    shape = f"({', '.join(map(str, x.shape))}{',' * (len(x.shape) == 1)})"
-    return Cell(f"{np.dtype(x.dtype).name} {shape}", GREY, size=8.5)
+    return Cell(f"{np.dtype(x.dtype).name} {tuple(map(int, x.shape))}", GREY, size=8.5)
 
 
-def _drawing(nodes: dict[Any, Node], rankdir: str) -> Drawing:
-    number = {key: i for i, key in enumerate(nodes)}
-    edges = [(number[x], number[key]) for key, node in nodes.items() for x in node.inputs]
-    ordered = [number[key] for key, node in nodes.items() if not node.symmetric]
-    cards = [card(node.lines, GROUNDS[node.ground], INK) for node in nodes.values()]
-    return arranged(cards, edges, rankdir, ordered)
+def _drawing(nodes: Nodes, rankdir: str) -> Drawing:
+    equations = {key: equation for key, (_, equation) in nodes.items() if equation}
+    uses = [(x, key) for key, equation in equations.items() for x in equation.inputs]
+    ordered = [key for key, eq in equations.items() if eq.primitive.name not in SYMMETRIC]
+    return arranged({key: box for key, (box, _) in nodes.items()}, uses, rankdir, ordered)

@@ -3,7 +3,7 @@
 The surface lies over a plane in the space of all weights. `../training/at_weights.py` computes the
 loss at other weights, without changing the model.
 
-Imports the compiler, `planes.py` and `style.py`, and matplotlib when something is drawn. Read next:
+Imports the engine, `planes.py` and `style.py`, and matplotlib when something is drawn. Read next:
 `animation.py`.
 """
 
@@ -14,15 +14,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compiler.jit import jit
 from ..engine.autodiff import hessian, value_and_grad
-from ..engine.bind import no_grad
 from ..engine.tensor import Tensor
-from ..engine.variable import Variable
 from ..training.at_weights import loss_of
 from ..training.data import Dataset
-from .planes import Plane, as_weights, flat_of, parts_of, plane_of, recorded
-from .style import INK, VERMILION, YELLOW, axes_for, demand, log_subs, loss_label, plain, wants_log
+from . import style
+from .planes import flat_of, parts_of, plane_of, recorded, values_at
+from .style import INK, VERMILION, YELLOW, expect, finite, plain
 
 FAR = 4.0  # a minimum is in the picture unless it is farther away than this many path widths
 
@@ -60,14 +58,15 @@ def loss_surface(
     >>> surface.losses[0, 1], surface.minimum.round(6).tolist()
     (np.float64(2.5), [2.0, 1.0])
     """
-    demand(model, "loss_surface", compiled=True)
-    if not (isinstance(resolution, (int, np.integer)) and resolution > 1):
-        raise ValueError(f"resolution: expected an integer above 1, received {resolution!r}.")
-    variables = list(model.trainable_weights)
-    path = recorded(history, variables)
-    plane = plane_of(variables, path, weights, seed)
-    points = plane.coordinates(path)
-    start = points[-1] if len(points) else plane.coordinates(flat_of(v.array for v in variables))
+    style.demand(model, "loss_surface", compiled=True)
+    valid = isinstance(resolution, (int, np.integer)) and resolution > 1
+    expect(valid, "resolution", "an integer above 1", resolution)
+    variables = model.trainable_variables
+    current = flat_of(v.array for v in variables)[None]
+    walked = current[:0] if history is None else recorded(history, variables)
+    known = walked if len(walked) else current
+    plane = plane_of(variables, known, weights, seed)
+    start, points = plane.coordinates(known[-1]), plane.coordinates(walked)
     with model.prepared(Dataset.of_one_batch(x, y)) as batch:
         loss = loss_of(model, batch)
 
@@ -78,44 +77,28 @@ def loss_surface(
         if extent is None:
             around = np.array([start - 1, start + 1])  # if there is no path
             extent = _extent(points if len(points) > 1 else around, minimum).tolist()
-        xs, ys = _axis(extent, 0, resolution), _axis(extent, 2, resolution)
-        losses = _heights(model, loss, plane, variables, xs, ys)
+        xs, ys = _axes(extent, resolution)
+        losses = values_at(model, loss, (plane.at((x, y)) for y in ys for x in xs))
+        losses = losses.reshape(resolution, resolution)
         if minimum is None and np.isfinite(losses).any():
-            row, column = np.unravel_index(np.nanargmin(_masked(losses)), losses.shape)
+            row, column = np.unravel_index(np.nanargmin(finite(losses)), losses.shape)
             minimum = _minimum(height, np.array([xs[column], ys[row]]))
-    return Surface(xs, ys, losses, plane.labels, points, minimum, plane.whole)
+    return Surface(xs, ys, losses, plane.labels, points, minimum, whole=len(plane.origin) == 2)
 
 
-def _axis(extent: Any, first: int, resolution: int) -> np.ndarray:
-    numbers = np.asarray(extent, "float64")
-    if numbers.shape != (4,) or not np.isfinite(numbers).all():
-        raise ValueError(f"extent: expected (left, right, bottom, top), received {extent!r}.")
-    low, high = numbers[first : first + 2]
-    if not low < high:
-        raise ValueError(f"extent: expected left < right and bottom < top, received {extent!r}.")
-    return np.linspace(low, high, resolution)
-
-
-def _heights(
-    model: Any, loss: Any, plane: Plane, variables: Sequence[Variable], xs: Any, ys: Any
-) -> np.ndarray:
-    """Return the loss at each point of a grid, with the weights in their own dtypes."""
-    run = loss if model.run_eagerly else jit(loss)
-    losses = np.empty((len(ys), len(xs)))
-    with no_grad(), np.errstate(all="ignore"):
-        for (row, column), _ in np.ndenumerate(losses):
-            flat = plane.at((xs[column], ys[row]))
-            losses[row, column] = run(*as_weights(flat, variables)).item()
-    return losses
+def _axes(extent: Any, resolution: int) -> np.ndarray:
+    """Return the coordinates of the columns and those of the rows of the grid."""
+    ends = np.asarray(extent, "float64")
+    valid = ends.shape == (4,) and np.isfinite(ends).all() and (ends[::2] < ends[1::2]).all()
+    expect(valid, "extent", "four numbers, left < right and bottom < top", extent)
+    return np.linspace(ends[::2], ends[1::2], resolution).T
 
 
 def _minimum(height: Callable[[Tensor], Tensor], start: np.ndarray) -> np.ndarray | None:
     """Return the minimum that Newton's method finds in float64; None if it finds none."""
     point = np.array(start, "float64")
-    slope = value_and_grad(height)
-    curvature = hessian(height)
+    slope, curvature = value_and_grad(height), hessian(height)
     with np.errstate(all="ignore"):
-        first = slope(point)[0].item()
         for _ in range(20):
             bend, (loss, down) = curvature(point).numpy(), slope(point)
             if not (np.isfinite(bend).all() and np.isfinite(down.numpy()).all()):
@@ -126,7 +109,7 @@ def _minimum(height: Callable[[Tensor], Tensor], start: np.ndarray) -> np.ndarra
             step = np.linalg.solve(bend, down.numpy())
             point = point - step
             if np.abs(step).max() <= 1e-7 * (1 + np.abs(point).max()):
-                return point if loss.item() <= first else None
+                return point if loss.item() <= slope(start)[0].item() else None
     return None
 
 
@@ -140,9 +123,7 @@ def _extent(points: np.ndarray, minimum: np.ndarray | None) -> np.ndarray:
     size = high - low
     size = np.maximum(size, 0.4 * size.max()) if size.any() else np.ones(2)
     middle = (low + high) / 2
-    left, bottom = middle - 0.7 * size
-    right, top = middle + 0.7 * size
-    return np.array([left, right, bottom, top])
+    return np.stack([middle - 0.7 * size, middle + 0.7 * size], axis=1).ravel()
 
 
 # -- the picture -----------------------------------------------------------------------------------
@@ -205,8 +186,8 @@ def plot_loss_surface(
     ('neuron/kernel', 'neuron/bias')
     """
     surface = loss_surface(model, x, y, history, weights, extent, resolution, seed)
-    ax = axes_for(ax, 6.4, 4.8)
-    draw_surface(ax, surface, loss_label(model))
+    ax = style.axes_for(ax, 6.4, 4.8)
+    draw_surface(ax, surface, style.loss_label(model))
     draw_path(ax, surface)
     return ax
 
@@ -215,40 +196,27 @@ def draw_surface(ax: Any, surface: Surface, label: str) -> None:
     """Draw the losses as filled contours with a colour bar, and the minimum."""
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap, LogNorm, Normalize
-    from matplotlib.ticker import LogLocator, MaxNLocator
+    from matplotlib.ticker import MaxNLocator
 
-    losses = _masked(surface.losses)
+    losses = finite(surface.losses)
     levels, log = _levels(losses)
-    norm = LogNorm(levels[0], levels[-1]) if log else Normalize(levels[0], levels[-1])
+    low, high = levels[[0, -1]]
+    norm = (LogNorm if log else Normalize)(low, high)
     blues = ListedColormap(colormaps["Blues"](np.linspace(0.02, 0.82, 256)))
-    heights = (surface.xs, surface.ys, np.clip(losses, levels[0], levels[-1]))
+    heights = (surface.xs, surface.ys, np.clip(losses, low, high))
     filled = ax.contourf(*heights, levels=levels, norm=norm, cmap=blues)
     ax.contour(*heights, levels=levels[1:-1:2], colors="white", linewidths=0.6, alpha=0.8)
-    bar = ax.figure.colorbar(filled, ax=ax, label=label)
-    if log:
-        bar.set_ticks(LogLocator(subs=log_subs(levels[0], levels[-1])))
-    else:
-        bar.set_ticks(MaxNLocator(6))
-    bar.ax.yaxis.set_major_formatter(plain)
-    bar.ax.minorticks_off()
-    bar.outline.set_visible(False)
-    left, right, bottom, top = *surface.xs[[0, -1]], *surface.ys[[0, -1]]
-    x, y = (np.nan, np.nan) if surface.minimum is None else surface.minimum
-    if left <= x <= right and bottom <= y <= top:
+    style.color_bar(filled, label, ticks=style.log_locator(low, high) if log else MaxNLocator(6))
+    ends = np.array([surface.xs[[0, -1]], surface.ys[[0, -1]]])
+    minimum = surface.minimum
+    if minimum is not None and (ends[:, 0] <= minimum).all() and (minimum <= ends[:, 1]).all():
         label = "minimum" if surface.whole else "lowest on this plane"
         star = {"marker": "*", "color": YELLOW, "markeredgecolor": INK, "markersize": 15}
-        ax.plot(x, y, linestyle="none", zorder=4, label=label, **star)
-    ax.set(xlim=(left, right), ylim=(bottom, top), xlabel=surface.labels[0])
-    ax.set_ylabel(surface.labels[1])
-    if (
-        max(map(abs, (left, right, bottom, top))) >= 1e5
-    ):  # where matplotlib would print a common factor
-        ax.xaxis.set_major_formatter(plain)
-        ax.yaxis.set_major_formatter(plain)
-
-
-def _masked(losses: np.ndarray) -> np.ndarray:
-    return np.where(np.isfinite(losses), losses, np.nan)
+        ax.plot(*minimum, linestyle="none", zorder=4, label=label, **star)
+    ax.set(xlim=ends[0], ylim=ends[1], xlabel=surface.labels[0], ylabel=surface.labels[1])
+    if np.abs(ends).max() >= 1e5:  # where matplotlib would print a common factor
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_formatter(plain)
 
 
 def _levels(losses: np.ndarray) -> tuple[np.ndarray, bool]:
@@ -259,10 +227,9 @@ def _levels(losses: np.ndarray) -> tuple[np.ndarray, bool]:
     low, high = float(found.min()), float(found.max())
     if low >= 0 < high:  # a single point near 0 does not stretch the scale
         low = max(low, 0.01 * float(np.quantile(found, 0.05)))
-    if low > 0 and wants_log([low, high], decades=0.7):
+    if low > 0 and style.wants_log([low, high], decades=0.7):
         return np.geomspace(low, high, 25), True
-    high = high if high > low else low + 1.0
-    return np.linspace(low, high, 25), False
+    return np.linspace(low, high if high > low else low + 1.0, 25), False
 
 
 def draw_path(ax: Any, surface: Surface, end: str = "end") -> list[Any]:
@@ -271,14 +238,12 @@ def draw_path(ax: Any, surface: Surface, end: str = "end") -> list[Any]:
 
     path, lines = surface.path, []
     if len(path):
-        dots = "." if len(path) <= 80 else None
+        look = {"color": VERMILION, "marker": "." if len(path) <= 80 else None, "zorder": 3}
         halo = [Stroke(linewidth=3.6, foreground="white"), Normal()]
-        style = {"color": VERMILION, "linewidth": 1.6, "marker": dots, "path_effects": halo}
+        lines += ax.plot(*path.T, **look, linewidth=1.6, path_effects=halo, label="path")
         ends = {"linestyle": "none", "markersize": 8, "markeredgecolor": VERMILION, "zorder": 5}
-        lines += ax.plot(*path.T, **style, markersize=5, zorder=3, label="path")
         lines += ax.plot(*path[0], "o", **ends, markerfacecolor="white", label="start")
         lines += ax.plot(*path[-1], "o", **ends, markerfacecolor=VERMILION, label=end)
     if ax.get_legend_handles_labels()[0]:
-        place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
-        ax.legend(**place, ncols=4, frameon=False, fontsize=9, columnspacing=1.2, handletextpad=0.4)
+        style.legend_above(ax, fontsize=9, columnspacing=1.2, handletextpad=0.4)
     return lines

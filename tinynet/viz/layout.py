@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
+from statistics import fmean
 from typing import NamedTuple
 
 Edge = tuple[int, int]
@@ -62,8 +63,9 @@ def layout(
         rank += passed
         widths += [0.0] * len(passed)
     links = [link for chain in chains for link in pairwise(chain)]
-    rows = _ordered(rank, links)
-    xs = _columns(rows, widths, links, gap[0], count)
+    near = _neighbours(len(rank), links)
+    rows = _ordered(rank, near)
+    xs = _columns(rows, widths, near, gap[0], count)
     heights = [max((sizes[i][1] for i in row if i < count), default=0.0) for row in rows]
     tops = [*accumulate((height + gap[1] for height in heights), initial=0.0)]
     middles = [top + height / 2 for top, height in zip(tops, heights, strict=False)]
@@ -123,27 +125,22 @@ def _depth_first(below: Rows) -> list[int]:
     return [*finished][::-1]
 
 
-def _ordered(rank: Sequence[int], links: Sequence[Edge]) -> Rows:
+def _ordered(rank: Sequence[int], near: tuple[Rows, Rows]) -> Rows:
     """Return the boxes of each rank in the order with the fewest crossings among those tried."""
     rows: Rows = [[] for _ in range(max(rank, default=-1) + 1)]
     for i, r in enumerate(rank):
         rows[r].append(i)
     place = {i: float(k) for row in rows for k, i in enumerate(row)}
-    near = _neighbours(len(rank), links)
     tried = [(_crossings(rows, place, near[1]), rows)]
     for sweep in range(SWEEPS):
         rows = [[*row] for row in rows]
         linked = near[sweep % 2]  # above in a sweep from the top, below in one from the bottom
         for row in rows[:: -1 if sweep % 2 else 1]:
-            wanted = {i: _mean([place[j] for j in linked[i]], place[i]) for i in row}
+            wanted = {i: fmean(place[j] for j in linked[i] or [i]) for i in row}
             row.sort(key=wanted.__getitem__)
             place.update((i, float(k)) for k, i in enumerate(row))
         tried.append((_crossings(rows, place, near[1]), rows))
     return min(tried, key=lambda pair: pair[0])[1]
-
-
-def _mean(numbers: Sequence[float], default: float) -> float:
-    return sum(numbers) / len(numbers) if numbers else default
 
 
 def _crossings(rows: Rows, place: dict[int, float], below: Rows) -> int:
@@ -159,11 +156,10 @@ def _crossings(rows: Rows, place: dict[int, float], below: Rows) -> int:
 
 
 def _columns(
-    rows: Rows, widths: Sequence[float], links: Sequence[Edge], gap: float, count: int
+    rows: Rows, widths: Sequence[float], near: tuple[Rows, Rows], gap: float, count: int
 ) -> list[float]:
     """Return the x of each box, near the mean of those it is linked to, without overlaps."""
-    above, below = _neighbours(len(widths), links)
-    both = [a + b for a, b in zip(above, below, strict=True)]
+    both = [above + below for above, below in zip(*near, strict=True)]
     xs = [0.0] * len(widths)
 
     def wanted(i: int, linked: list[int]) -> float:
@@ -172,9 +168,9 @@ def _columns(
         return total / sum(pulls) if pulls else xs[i]
 
     for sweep in range(2 * SWEEPS + 1):
-        near = (above, below)[sweep % 2] if sweep < SWEEPS else both
+        linked = near[sweep % 2] if sweep < SWEEPS else both
         for row in rows[:: -1 if sweep % 2 else 1]:
-            wishes = [wanted(i, near[i]) for i in row]
+            wishes = [wanted(i, linked[i]) for i in row]
             steps = [(widths[i] + widths[j]) / 2 + gap for i, j in pairwise(row)]
             for i, x in zip(row, _apart(wishes, steps), strict=True):
                 xs[i] = x

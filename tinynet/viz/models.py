@@ -6,13 +6,11 @@ Imports `boxes.py`, and matplotlib when something is drawn. Read next: `graph.py
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from typing import Any
 
 from .. import tree
-from ..layers.symbolic import LayerCall
-from ..models.model import Model
-from .boxes import Cell, Drawing, arranged, check_rankdir, framed, on_canvas, table
-from .style import needs_matplotlib
+from .boxes import Cell, Drawing, arranged, framed, on_canvas, prepare, table
+from .style import demand
 
 
 def plot_model(
@@ -62,83 +60,55 @@ def plot_model(
     >>> model = tn.Sequential([tn.Input((2,)), tn.layers.Dense(3), tn.layers.Dense(1)])
     >>> figure = plot_model(model, to_file=None, show_shapes=True)
     """
-    if not model.built:
-        raise ValueError(
-            f"Model '{model.name}' has not yet been built, so its graph is not known. Call "
-            "`build()` or the model on a batch of data first."
-        )
-    check_rankdir(rankdir)
-    needs_matplotlib()
-    options = BoxOptions(
-        show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable
-    )
-    axes = on_canvas(drawing_of(model, options, rankdir, expand_nested))
+    demand(model, "plot_model")
+    prepare(rankdir)
+    flags = {"shapes": show_shapes, "dtype": show_dtype, "names": show_layer_names}
+    flags |= {"activations": show_layer_activations, "trainable": show_trainable}
+    shown = {name for name, flag in flags.items() if flag}
+    axes = on_canvas(drawing_of(model, shown, rankdir, expand_nested))
     if to_file is not None:
-        extension = os.path.splitext(to_file)[1][1:]
-        axes.figure.savefig(to_file, dpi=dpi, format=extension or "png")
+        extension = os.path.splitext(to_file)[1]
+        axes.figure.savefig(to_file, dpi=dpi, format=extension[1:] or "png")
     return axes.figure
 
 
-class BoxOptions(NamedTuple):
-    """What the box of a layer shows."""
+def drawing_of(model: Any, shown: set[str], rankdir: str, expand_nested: bool) -> Drawing:
+    """Return the boxes of a model's layers, and arrows between them, as one drawing.
 
-    shapes: bool
-    dtype: bool
-    names: bool
-    activations: bool
-    trainable: bool
+    A model whose graph of layers is not known is a single box. `shown` says what boxes show:
+    "shapes", "dtype", "names", "activations", "trainable".
+    """
+    layers, calls = (model.layers, model.graph.calls) if model.graph else ([model], [])
+    first = {call.layer: call for call in reversed(calls)}
 
+    def part(layer: Any) -> Drawing:
+        if expand_nested and layer is not model and getattr(layer, "graph", None):
+            return framed(drawing_of(layer, shown, rankdir, True), layer.name)
+        return table(rows_of(layer, first.get(layer), shown))
 
-def graph_of(model: Model) -> tuple[list[Any], list[LayerCall]]:
-    """Return the layers of a model and the calls of them; the model alone if they are unknown."""
-    return (model.layers, model.graph.calls) if model.graph else ([model], [])
-
-
-def drawing_of(model: Any, options: BoxOptions, rankdir: str, expand_nested: bool) -> Drawing:
-    """Return the boxes of a model's layers, and arrows between them, as one drawing."""
-    layers, calls = graph_of(model)
-    number = {id(layer): i for i, layer in enumerate(layers)}
-    called = {id(call.layer): call for call in reversed(calls)}
-    parts = []
-    for layer in layers:
-        if expand_nested and layer is not model and has_graph(layer):
-            parts.append(framed(drawing_of(layer, options, rankdir, True), layer.name))
-        else:
-            parts.append(table(rows_of(layer, called.get(id(layer)), options)))
-    pairs = (
-        (number.get(id(x.call.layer)), number[id(call.layer)])
-        for call in calls
-        for x in tree.flatten(call.inputs)
-    )
-    edges = list(dict.fromkeys((i, j) for i, j in pairs if i is not None))
-    return arranged(parts, edges, rankdir)
+    uses = [(x.call.layer, call.layer) for call in calls for x in tree.flatten(call.inputs)]
+    return arranged({layer: part(layer) for layer in layers}, dict.fromkeys(uses), rankdir, ())
 
 
-def has_graph(layer: Any) -> bool:
-    """Return whether a layer is a model whose layer calls are known."""
-    return isinstance(layer, Model) and layer.graph is not None
-
-
-def rows_of(layer: Any, call: Any, options: BoxOptions) -> list[list[Cell]]:
+def rows_of(layer: Any, call: Any, shown: set[str]) -> list[list[Cell]]:
     """Return the cells of a layer's box; `call` is the first call of the layer in the model."""
     kind = type(layer).__name__
-    head = f"{layer.name} ({kind})" if options.names else kind
+    head = f"{layer.name} ({kind})" if "names" in shown else kind
     rows = [[Cell(head, "white", "black", 11.5, bold=True)]]
     activation = getattr(layer, "activation", None)
-    if options.activations and activation is not None:
+    if "activations" in shown and activation is not None:
         rows.append([Cell(f"Activation: {getattr(activation, '__name__', activation)}")])
-    inputs = None if call is None else call.inputs
-    outputs = call.outputs if call else tree.flatten(getattr(layer, "output", None))
-    last = []
-    if options.shapes and kind != "InputLayer":
-        last.append(Cell(f"Input shape: {_each(inputs, 'shape')}"))
-    if options.shapes:
-        last.append(Cell(f"Output shape: {_each(outputs, 'shape')}"))
-    if options.dtype:
-        last.append(Cell(f"Output dtype: {_each(outputs, 'dtype')}"))
-    if options.trainable and layer.weights:
-        trains = layer.trainable
-        text, ground = ("Trainable", "forestgreen") if trains else ("Non-trainable", "firebrick")
+    inputs = call.inputs if call else None
+    outputs = call.outputs if call else getattr(layer, "output", None)
+    facts = {
+        f"Input shape: {_each(inputs, 'shape')}": "shapes" in shown and kind != "InputLayer",
+        f"Output shape: {_each(outputs, 'shape')}": "shapes" in shown,
+        f"Output dtype: {_each(outputs, 'dtype')}": "dtype" in shown,
+    }
+    last = [Cell(text) for text, wanted in facts.items() if wanted]
+    if "trainable" in shown and layer.weights:
+        looks = ("Non-trainable", "firebrick"), ("Trainable", "forestgreen")
+        text, ground = looks[layer.trainable]
         last.append(Cell(text, "white", ground, bold=True))
     return [*rows, last] if last else rows
 

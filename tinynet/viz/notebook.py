@@ -6,7 +6,6 @@ Loaded when a notebook first displays one. Imports `../models`. Read next: `styl
 from __future__ import annotations
 
 from html import escape
-from typing import Any
 
 import numpy as np
 
@@ -35,20 +34,12 @@ def _table(array: np.ndarray) -> str:
     rows = np.atleast_2d(array)
     if rows.ndim > 2 or rows.shape[0] > ROWS or rows.shape[1] > COLUMNS:
         return f"<pre>{escape(np.array2string(array, threshold=200, separator=', '))}</pre>"
-    lines = ("".join(f"<td>{_text(value)}</td>" for value in row) for row in rows.tolist())
+    text = "{:.6g}".format if rows.dtype.kind == "f" else str
+    lines = ("".join(f"<td>{text(value)}</td>" for value in row) for row in rows.tolist())
     return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
-
-
-def _text(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def model_html(self: Model) -> str:
     """Return the summary of a model as preformatted text."""
-    text = summary_text(self, 98, None, False, False, None)
+    text = summary_text(self, 98)
     return f'<pre style="white-space: pre; line-height: normal">{escape(text)}</pre>'
-
-
-def html_of(thing: Tensor | Model) -> str:
-    """Return a tensor or a model as HTML."""
-    return tensor_html(thing) if isinstance(thing, Tensor) else model_html(thing)

@@ -1,19 +1,22 @@
 """Planes in the space of weights: spanned by two weights, or by two directions.
 
-Imports the engine. Read next: `landscape.py`.
+Imports the engine, the compiler, `../explain/tables.py` and `style.py`. Read next: `landscape.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..compiler.jit import jit
+from ..engine.bind import no_grad
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable
 from ..explain.tables import short_path
+from .style import expect
 
 
 class Plane(NamedTuple):
@@ -22,7 +25,6 @@ class Plane(NamedTuple):
     origin: np.ndarray
     directions: np.ndarray  # two rows
     labels: tuple[str, str]
-    whole: bool  # whether there are no other weights
 
     def at(self, point: Any) -> Any:
         """Return the weights at a point of the plane: an array, or a tensor if `point` is one."""
@@ -38,44 +40,36 @@ def plane_of(variables: Sequence[Variable], path: np.ndarray, chosen: Any, seed:
 
     `plot_loss_surface` says what can be chosen, what is the default, and what is raised.
     """
-    size = sum(v.size for v in variables)
-    if size < 2:
-        raise ValueError(f"A surface needs two trainable weights, received a model with {size}.")
-    origin = path[-1].copy() if len(path) else flat_of(v.array for v in variables)
-    if chosen is None and size == 2:
-        chosen = (0, 1)
-    if chosen is not None:
-        if isinstance(chosen, str) or len(chosen) != 2:
-            raise ValueError(f"weights: expected two names or numbers, received {chosen!r}.")
-        places = [_place(each, variables) for each in chosen]
-        if places[0] == places[1]:
-            raise ValueError(f"weights: expected two different ones, received {chosen!r}.")
-        origin[places] = 0.0
-        directions = np.zeros((2, size))
-        directions[[0, 1], places] = 1.0
-        first, second = (_name(place, variables) for place in places)
-        return Plane(origin, directions, (first, second), size == 2)
-    return _directed(variables, path, origin, np.random.default_rng(seed))
+    origin = path[-1].copy()
+    size = len(origin)
+    expect(size > 1, "model", "at least two trainable weights", size)
+    if chosen is None and size > 2:
+        return _directed(variables, path, origin, np.random.default_rng(seed))
+    chosen = (0, 1) if chosen is None else chosen
+    pair = not isinstance(chosen, str) and len(chosen) == 2
+    expect(pair, "weights", "two names or numbers", chosen)
+    (first, one), (second, other) = (_chosen(each, variables) for each in chosen)
+    expect(first != second, "weights", "two different ones", chosen)
+    origin[[first, second]] = 0.0
+    directions = np.zeros((2, size))
+    directions[[0, 1], [first, second]] = 1.0
+    return Plane(origin, directions, (one, other))
 
 
 def _directed(variables: Any, path: np.ndarray, origin: np.ndarray, rng: Any) -> Plane:
     """Return the plane of the principal directions of the path, or of random ones if they lack."""
-    found: list[np.ndarray] = []
-    labels: list[str] = []
-    if len(path) > 1:
-        _, strength, rows = np.linalg.svd(path - origin, full_matrices=False)
-        shares = strength**2 / max((strength**2).sum(), 1e-300)
-        for row, share in zip(rows[:2], shares[:2], strict=True):
-            if share > 1e-12:
-                found.append(row * np.sign(row[np.abs(row).argmax()]))
-                labels.append(f"principal direction {len(found)} of the path ({share:.0%})")
+    _, strength, rows = np.linalg.svd(path - origin, full_matrices=False)
+    shares = strength**2 / max((strength**2).sum(), 1e-300)
+    pairs = [(row, share) for row, share in zip(rows[:2], shares, strict=False) if share > 1e-12]
+    found = [row * np.sign(row[np.abs(row).argmax()]) for row, _ in pairs]
+    labels = [f"principal direction {i} of the path ({s:.0%})" for i, (_, s) in enumerate(pairs, 1)]
     while len(found) < 2:
         direction = random_direction(variables, origin, rng)
         for other in found:  # which may have any length
             direction -= (direction @ other) / (other @ other) * other
         found.append(direction)
         labels.append(f"random direction {len(found)}")
-    return Plane(origin, np.array(found), (labels[0], labels[1]), False)
+    return Plane(origin, np.array(found), (labels[0], labels[1]))
 
 
 def random_direction(variables: Any, origin: np.ndarray, rng: Any) -> np.ndarray:
@@ -93,31 +87,25 @@ def random_direction(variables: Any, origin: np.ndarray, rng: Any) -> np.ndarray
     return direction if direction.any() else rng.standard_normal(direction.shape)
 
 
-def _place(chosen: Any, variables: Sequence[Variable]) -> int:
-    """Return the position of a weight, given as an integer or as ``dense/kernel[0, 1]``."""
+def _chosen(chosen: Any, variables: Sequence[Variable]) -> tuple[int, str]:
+    """Return the position and name of a weight, given as an integer or ``dense/kernel[0, 1]``."""
     size = sum(v.size for v in variables)
-    if isinstance(chosen, (int, np.integer)) and -size <= chosen < size:
-        return int(chosen) % size
+    known = isinstance(chosen, (int, np.integer)) and -size <= chosen < size
+    place = int(chosen) % size if known else None
     path, _, index = str(chosen).partition("[")
     for v, places in zip(variables, parts_of(np.arange(size), variables), strict=True):
-        if f"/{v.path}".endswith(f"/{path}"):
+        if place is None and f"/{v.path}".endswith(f"/{path}"):
             with suppress(ValueError, IndexError):  # no such element, or several
                 at = tuple(int(i) for i in index.removesuffix("]").split(",")) if index else ()
-                return int(places[at].item())
-    known = [v.path if v.size == 1 else f"{v.path}[...]" for v in variables]
+                place = int(places[at].item())
+        if place is not None and place in places:
+            at = tuple(np.argwhere(places == place)[0])
+            return place, short_path(v.path, at if v.size > 1 else ())
+    names = [v.path if v.size == 1 else f"{v.path}[...]" for v in variables]
     raise ValueError(
-        f"weights: expected an integer below {size}, or the name of a weight with its index, as in "
-        f"'dense/kernel[0, 1]', from {known}, received {chosen!r}."
+        f"weights: expected an integer below {size}, or a name with an index, as in "
+        f"'dense/kernel[0, 1]', from {names}, received {chosen!r}."
     )
-
-
-def _name(place: int, variables: Sequence[Variable]) -> str:
-    """Return the name of the weight at a position among all."""
-    size = sum(v.size for v in variables)
-    for v, places in zip(variables, parts_of(np.arange(size), variables), strict=True):
-        if place in places:
-            return short_path(v.path, tuple(np.argwhere(places == place)[0]) if v.size > 1 else ())
-    raise IndexError(place)
 
 
 # -- weights as one vector -------------------------------------------------------------------------
@@ -126,30 +114,20 @@ def _name(place: int, variables: Sequence[Variable]) -> str:
 def recorded(history: Any, variables: Sequence[Variable]) -> np.ndarray:
     """Return recorded weights as rows of float64; rows that are not finite are left out.
 
-    Without a history there are no rows.
-
     Raises
     ------
     ValueError
         If `history` is not a WeightHistory, is empty, or has weights of other shapes.
     """
-    if history is None:
-        return np.empty((0, sum(v.size for v in variables)))
     weights = getattr(history, "weights", history)
-    if not isinstance(weights, (list, tuple)):
-        raise ValueError(
-            "history: expected a tinynet.callbacks.WeightHistory that was given to fit, received "
-            f"{type(history).__name__}."
-        )
+    record = "a tinynet.callbacks.WeightHistory that was given to fit"
+    expect(isinstance(weights, (list, tuple)), "history", record, type(history))
     if not weights:
         raise ValueError("history: no weights are recorded. Call fit with callbacks=[history].")
     shapes = [v.shape for v in variables]
     for each in weights:
         found = [np.shape(array) for array in each]
-        if found != shapes:
-            raise ValueError(
-                f"history: expected weights of the model's shapes {shapes}, received {found}."
-            )
+        expect(found == shapes, "history", f"weights of the model's shapes {shapes}", found)
     rows = np.array([flat_of(each) for each in weights])
     return rows[np.isfinite(rows).all(axis=1)]
 
@@ -166,7 +144,14 @@ def parts_of(flat: Any, variables: Sequence[Variable]) -> list[Any]:
     return [flat[end - v.size : end].reshape(v.shape) for v, end in pairs]
 
 
-def as_weights(flat: np.ndarray, variables: Sequence[Variable]) -> list[Tensor]:
-    """Return the parts of such a vector as tensors with the variables' shapes and dtypes."""
-    pairs = zip(parts_of(flat, variables), variables, strict=True)
-    return [wrap(part.astype(v.dtype)) for part, v in pairs]
+def values_at(model: Any, compute: Callable[..., Tensor], rows: Iterable[np.ndarray]) -> np.ndarray:
+    """Return a function of the trainable weights at each of these rows, in the weights' dtypes."""
+    run = compute if model.run_eagerly else jit(compute)
+    variables = model.trainable_variables
+
+    def weights(row: np.ndarray) -> Iterable[Tensor]:
+        pairs = zip(parts_of(row, variables), variables, strict=True)
+        return (wrap(part.astype(v.dtype)) for part, v in pairs)
+
+    with no_grad(), np.errstate(all="ignore"):
+        return np.array([run(*weights(row)).numpy() for row in rows], "float64")

@@ -24,14 +24,24 @@ INK, GREY, PALE = "#222222", "#6B6B6B", "#D9D9D9"
 DECADES = 1.5  # a larger range gets a logarithmic scale
 
 
+def expect(holds: Any, argument: str, expected: str, received: Any) -> None:
+    """Raise a ValueError about an argument unless a condition holds.
+
+    >>> expect(2 < 1, "steps", "a number below 1", 2)
+    Traceback (most recent call last):
+    ValueError: steps: expected a number below 1, received 2.
+    """
+    if not holds:
+        shown = received.__name__ if isinstance(received, type) else repr(received)
+        raise ValueError(f"{argument}: expected {expected}, received {shown}.")
+
+
 def needs_matplotlib() -> None:
     """Raise an ImportError that says how to install matplotlib, if it is missing."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise ImportError(
-            "Pictures are drawn with matplotlib: pip install 'tinynet[plot]', or matplotlib itself."
-        ) from None
+        raise ImportError("Pictures need matplotlib: pip install 'tinynet[plot]'.") from None
 
 
 def new_figure(width: float, height: float, shows_itself: bool = False, **options: Any) -> Any:
@@ -64,13 +74,12 @@ def axes_for(ax: Any, width: float = 6.0, height: float = 4.0) -> Any:
     """
     if ax is None:
         return new_figure(width, height, layout="constrained").add_subplot()
-    if not hasattr(ax, "add_patch"):
-        raise ValueError(f"ax: expected matplotlib axes, received {type(ax).__name__}.")
+    expect(hasattr(ax, "add_patch"), "ax", "matplotlib axes", type(ax))
     return ax
 
 
-def panels(ax: Any, rows: int, columns: int, width: float, height: float) -> tuple[Any, list[Any]]:
-    """Return a figure and its axes, row by row: new ones, or those in `ax`.
+def panels(ax: Any, count: int) -> tuple[Any, list[Any]]:
+    """Return a figure and its axes, side by side: new ones, or those in `ax`.
 
     Raises
     ------
@@ -78,30 +87,38 @@ def panels(ax: Any, rows: int, columns: int, width: float, height: float) -> tup
         If `ax` has another number of axes.
     """
     if ax is None:
-        size = (width * columns, height * rows)
-        figure = new_figure(*size, shows_itself=True, layout="constrained")
-        return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
+        figure = new_figure(5.2 * count, 3.6, shows_itself=True, layout="constrained")
+        return figure, list(figure.subplots(1, count, squeeze=False)[0])
     found = [axes_for(each) for each in np.ravel(np.array(ax, dtype=object))]
-    if len(found) != rows * columns:
-        raise ValueError(f"ax: expected {rows * columns} axes, received {len(found)}.")
+    expect(len(found) == count, "ax", f"{count} axes", len(found))
     return found[0].figure, found
 
 
-def tidy(ax: Any, grid: bool = True) -> None:
+def tidy(ax: Any) -> None:
     """Remove lines without meaning, and draw a pale grid."""
     ax.spines[["top", "right"]].set_visible(False)
-    if grid:
-        ax.grid(color=PALE, linewidth=0.6)
-        ax.set_axisbelow(True)
+    ax.grid(color=PALE, linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def legend_above(ax: Any, **options: Any) -> None:
+    """Draw a legend in one line above the axes."""
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
+    ax.legend(**place, ncols=4, frameon=False, **options)
 
 
 def colors_of(count: int) -> Sequence[Any]:
     """Return `count` colours; up to six of them are colour-blind safe."""
-    if count <= len(CYCLE):
-        return CYCLE[:count]
     from matplotlib import colormaps
 
-    return list(colormaps["viridis"](np.linspace(0, 0.95, count)))
+    many = colormaps["viridis"](np.linspace(0, 0.95, count))
+    return CYCLE[:count] if count <= len(CYCLE) else list(many)
+
+
+def finite(values: Any) -> np.ndarray:
+    """Return numbers with NaN for the infinite ones, which have no place on an axis."""
+    array = np.asarray(values, "float64")
+    return np.where(np.isfinite(array), array, np.nan)
 
 
 def wants_log(values: Any, decades: float = DECADES) -> bool:
@@ -110,27 +127,34 @@ def wants_log(values: Any, decades: float = DECADES) -> bool:
     >>> wants_log([0.01, 1.0, 5.0]), wants_log([1.0, 2.0]), wants_log([0.0, 1.0])
     (True, False, False)
     """
-    found = np.asarray(values, "float64").ravel()
+    found = np.asarray(values, "float64")
     found = found[np.isfinite(found)]
-    if not found.size or found.min() <= 0:
-        return False
-    return bool(np.log10(found.max()) - np.log10(found.min()) > decades)
+    positive = found.size and found.min() > 0
+    return bool(positive and np.log10(found.max()) - np.log10(found.min()) > decades)
 
 
-def log_scale(ax: Any, low: float, high: float) -> None:
-    """Make y logarithmic, with labels even if the range contains no power of ten."""
-    from matplotlib.ticker import LogLocator, NullFormatter
+def log_locator(low: float, high: float) -> Any:
+    """Return places of labels on a logarithmic axis, also for a range without powers of ten."""
+    from matplotlib.ticker import LogLocator
 
+    return LogLocator(subs=(1.0,) if high / low > 1e3 else (1.0, 2.0, 5.0))
+
+
+def log_scale(ax: Any, values: Any) -> None:
+    """Make y logarithmic, with labels for these values."""
     ax.set_yscale("log")
-    axis = ax.yaxis
-    axis.set_major_locator(LogLocator(subs=log_subs(low, high)))
-    axis.set_major_formatter(plain)
-    axis.set_minor_formatter(NullFormatter())
+    ax.yaxis.set_major_locator(log_locator(np.nanmin(values), np.nanmax(values)))
+    ax.yaxis.set_major_formatter(plain)
+    ax.yaxis.set_minor_formatter("")
 
 
-def log_subs(low: float, high: float) -> tuple[float, ...]:
-    """Return the multiples of powers of ten that are labelled on a logarithmic axis."""
-    return (1.0,) if high / low > 1e3 else (1.0, 2.0, 5.0)
+def color_bar(drawn: Any, label: str, **options: Any) -> None:
+    """Add a colour bar for what was drawn, by default to its axes."""
+    from matplotlib.ticker import FuncFormatter
+
+    bar = drawn.axes.figure.colorbar(drawn, label=label, format=FuncFormatter(plain), **options)
+    bar.ax.minorticks_off()
+    bar.outline.set_visible(False)
 
 
 def plain(value: float, position: int | None = None) -> str:
@@ -155,40 +179,28 @@ def words(name: str) -> str:
 def loss_label(model: Any) -> str:
     """Return the name of a compiled model's loss, or "loss" if it has several."""
     loss = model.loss
-    if isinstance(loss, str):
-        return words(loss)
-    name = getattr(loss, "name", None) or getattr(loss, "__name__", None)
-    return words(name) if isinstance(name, str) and name != "<lambda>" else "loss"
+    found = (loss, getattr(loss, "name", None), getattr(loss, "__name__", None), "loss")
+    name = next(each for each in found if isinstance(each, str))
+    return words(name) if name != "<lambda>" else "loss"
 
 
 def demand(model: Any, what: str, compiled: bool = False) -> None:
     """Raise a ValueError unless a model is built and, if `compiled`, compiled."""
-    if not isinstance(model, Model):
-        raise ValueError(f"{what}: expected a model, received {type(model).__name__}.")
+    expect(isinstance(model, Model), what, "a model", type(model))
     if not model.built:
-        raise ValueError(
-            f"{what}: model '{model.name}' is not built yet and so has no weights. Call "
-            "`model.build(input_shape)`, or fit it, first."
-        )
+        raise ValueError(f"{what}: model '{model.name}' is not built. Call `build` or `fit` first.")
     if compiled and not model.compiled:
-        raise ValueError(
-            f"{what}: model '{model.name}' is not compiled and so has no loss. Call "
-            "`model.compile(loss=...)` first."
-        )
+        raise ValueError(f"{what}: model '{model.name}' is not compiled. Call `compile` first.")
 
 
-def samples(data: Any, argument: str, like: Any = None) -> np.ndarray:
+def samples(data: Any, argument: str) -> np.ndarray:
     """Return data as an array of rows, float64.
 
     Raises
     ------
     ValueError
-        For several arrays, data that are not numbers, or another number of rows than `like`.
+        For several arrays, and data that are not numbers.
     """
-    if is_structure(data):
-        raise ValueError(f"{argument}: expected a single array, received {type(data).__name__}.")
+    expect(not is_structure(data), argument, "a single array", type(data))
     array = to_array(data, argument).astype("float64")
-    rows = array.reshape(len(array), -1)
-    if like is not None and len(rows) != len(like):
-        raise ValueError(f"{argument}: expected {len(like)} rows as in x, received {len(rows)}.")
-    return rows
+    return array.reshape(len(array), -1)

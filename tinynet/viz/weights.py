@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..explain.tables import short_path
-from .style import BLUE, INK, demand, new_figure, panels, tidy
+from .style import BLUE, INK, color_bar, demand, new_figure, panels, tidy
 
 CELLS = 48  # a matrix with more rows or columns is drawn as a histogram
 WRITTEN = 60  # a matrix of at most this many elements shows its numbers
@@ -47,12 +47,9 @@ def plot_weights(model: Any, ax: Any = None) -> Any:
     arrays = {v.path: np.array(v.array, "float64") for v in model.weights}
     if not arrays:
         raise ValueError(f"plot_weights: model '{model.name}' has no weights.")
-    if ax is None:
-        figure, axes, scale = _columns(arrays)
-    else:
-        (figure, axes), scale = panels(ax, 1, len(arrays), 0, 0), None
-    matrices = [each for each in arrays.values() if _is_small(each)]
-    reach = max((np.nanmax(np.abs(each), initial=0.0) for each in matrices), default=0.0) or 1.0
+    figure, axes, scale = _columns(arrays) if ax is None else (*panels(ax, len(arrays)), None)
+    largest = (np.nanmax(np.abs(a), initial=0.0) for a in arrays.values() if _is_small(a))
+    reach = max(largest, default=0.0) or 1.0
     images = []
     for (path, array), each in zip(arrays.items(), axes, strict=True):
         each.set_title(f"{short_path(path)} {array.shape}", fontsize=9, color=INK)
@@ -61,30 +58,26 @@ def plot_weights(model: Any, ax: Any = None) -> Any:
         else:
             _draw_histogram(each, array)
     if images:
-        bar = figure.colorbar(
-            images[0], cax=scale, ax=axes if scale is None else None, label="weight"
-        )
-        bar.outline.set_visible(False)
-    elif scale is not None:
+        color_bar(images[0], "weight", ax=axes, cax=scale)
+    elif scale:
         scale.remove()
     return figure
 
 
 def _columns(arrays: dict[str, np.ndarray]) -> tuple[Any, list[Any], Any]:
     """Return a figure with a column of axes for each layer, and the axes of the colour bar."""
-    layers: dict[str, list[np.ndarray]] = {}
+    layers: dict[str, list[tuple[float, float]]] = {}
     for path, array in arrays.items():
-        layers.setdefault(path.rpartition("/")[0], []).append(array)
-    columns = layers.values()
-    widths = [max(map(_width, column)) for column in columns]
-    height = max(sum(map(_height, column)) for column in columns)
-    figure = new_figure(sum(widths) + 1.2, height, True, layout="constrained")
-    *places, last = figure.add_gridspec(1, len(layers) + 1, width_ratios=[*widths, 0.16])
+        layers.setdefault(path.rpartition("/")[0], []).append(_size(array))
+    widths, heights = zip(*(zip(*sizes, strict=True) for sizes in layers.values()), strict=True)
+    height = max(map(sum, heights))
+    figure = new_figure(sum(map(max, widths)) + 1.2, height, True, layout="constrained")
+    ratios = [*map(max, widths), 0.16]
+    *places, last = figure.add_gridspec(1, len(ratios), width_ratios=ratios)
     axes = []
-    for place, column in zip(places, columns, strict=True):
-        heights = [*map(_height, column)]
-        spare = height - sum(heights) + 1e-3
-        rows = place.subgridspec(len(column) + 1, 1, height_ratios=[*heights, spare])
+    for place, column in zip(places, heights, strict=True):
+        ratios = [*column, height - sum(column) + 1e-3]  # the last row is empty
+        rows = place.subgridspec(len(ratios), 1, height_ratios=ratios)
         axes += [figure.add_subplot(rows[i]) for i in range(len(column))]
     return figure, axes, figure.add_subplot(last)
 
@@ -93,26 +86,19 @@ def _is_small(array: np.ndarray) -> bool:
     return array.ndim <= 2 and max(array.shape, default=1) <= CELLS
 
 
-def _height(array: np.ndarray) -> float:
-    """Return the height in inches of a weight with its title."""
+def _size(array: np.ndarray) -> tuple[float, float]:
+    """Return the width and height in inches of a weight with its title."""
     if not _is_small(array):
-        return 2.6
-    return 0.8 + min(0.34 * len(np.atleast_2d(array)), 3.4)
-
-
-def _width(array: np.ndarray) -> float:
-    if not _is_small(array):
-        return 3.2
-    return max(2.2, min(0.52 * np.atleast_2d(array).shape[1], 5.0))
+        return 3.2, 2.6
+    rows, columns = np.atleast_2d(array).shape
+    return max(2.2, min(0.52 * columns, 5.0)), 0.8 + min(0.34 * rows, 3.4)
 
 
 def _draw_matrix(ax: Any, matrix: np.ndarray, reach: float) -> Any:
-    from matplotlib.ticker import MaxNLocator
-
     image = ax.imshow(matrix, cmap="RdBu_r", vmin=-reach, vmax=reach, aspect="auto")
+    ax.locator_params(integer=True, nbins=6, min_n_ticks=1)
+    ax.tick_params(length=0, labelsize=8)
     for axis, count in ((ax.xaxis, matrix.shape[1]), (ax.yaxis, len(matrix))):
-        axis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
-        axis.set_tick_params(length=0, labelsize=8)
         if count == 1:
             axis.set_ticks([])
     ax.spines[:].set_visible(False)
