@@ -293,8 +293,7 @@ class Layer(Module, Configurable):
             self._build_for(inputs)
             shape = tree.map_structure(lambda x: x.shape, inputs)
             shapes = self._probe(shape, **options) if probes else self.compute_output_shape(shape)
-        call = LayerCall(self, inputs, options)
-        self.symbolic_shape, self.symbolic_calls = shapes, (*self.symbolic_calls, call.number)
+        self.symbolic_shape, call = shapes, LayerCall(self, inputs, options)
         return map_shapes(lambda shape: KerasTensor(shape, self.dtype, call), shapes)
 
     @property

@@ -48,6 +48,7 @@ class InputLayer(Layer):
             )
         full = (batch_size, *to_shape(shape)) if batch_shape is None else to_shape(batch_shape)
         self.batch_shape: Shape = full
+        self.symbolic_shape = full
         self.built = True
         self.output = KerasTensor(full, self.dtype, LayerCall(self, []), name)
 

@@ -86,6 +86,7 @@ class LayerCall:
         self.layer, self.inputs, self.options = layer, inputs, options or {}
         self.outputs: list[KerasTensor] = []
         self.number = next(_numbers)
+        layer.symbolic_calls = (*layer.symbolic_calls, self.number)
 
 
 _numbers = itertools.count()

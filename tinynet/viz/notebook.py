@@ -45,7 +45,7 @@ def _text(value: Any) -> str:
 
 def model_html(self: Model) -> str:
     """Return the summary of a model as preformatted text."""
-    text = summary_text(self, 98, None, False, False, None)
+    text = summary_text(self, 98)
     return f'<pre style="white-space: pre; line-height: normal">{escape(text)}</pre>'
 
 
