@@ -11,14 +11,13 @@ from typing import Any
 from .. import tree
 from ..configs.serialization import (
     CustomObjectScope,
-    deserialize_keras_object,
     noting_custom_objects,
     serialize_keras_object,
 )
 from ..layers.base import Layer
 from ..saving.archive import model_of
 from ..saving.files import refusing
-from .functional import Functional
+from .functional import Functional, GraphModel
 from .sequential import Sequential
 
 
@@ -67,10 +66,20 @@ def clone_model(
     >>> clone_model(model).get_weights()[0].shape
     (2, 1)
     """
-    _refuse(model, input_tensors, clone_function, call_function)
+    takes = (
+        isinstance(model, GraphModel),
+        isinstance(model, GraphModel),
+        isinstance(model, Functional),
+    )
+    given = (input_tensors, clone_function, call_function)
+    if any(x is not None and not taken for x, taken in zip(given, takes, strict=True)):
+        raise ValueError(
+            "clone_model: `call_function` is for functional models, `input_tensors` and "
+            f"`clone_function` also for Sequential ones, received a {type(model).__name__}."
+        )
 
     def copied(layer: Any) -> Any:
-        if recursive and isinstance(layer, (Sequential, Functional)):
+        if recursive and isinstance(layer, GraphModel):
             call = call_function if isinstance(layer, Functional) else None
             return clone_model(layer, None, clone_function, call, True)
         return clone_function(layer) if clone_function else _copied(layer)
@@ -88,37 +97,15 @@ def clone_model(
         start = [*map(_copied, start)] if input_tensors is None else tree.flatten(input_tensors)
         clone = Sequential([*start, *map(copied, model.layers)], name=model.name)
     else:
-        return _copied(model)
+        clone = _copied(model)
     if model.compiled:
         _by_config(model.get_compile_config, clone.compile_from_config)
     return clone
 
 
-def _refuse(model: Any, input_tensors: Any, clone_function: Any, call_function: Any) -> None:
-    """Raise ValueError for arguments that this kind of model does not take."""
-    problem = ""
-    if isinstance(model, Sequential) and call_function is not None:
-        problem = "`call_function` is for functional models only"
-    if not isinstance(model, (Sequential, Functional)) and (
-        input_tensors or clone_function or call_function
-    ):
-        problem = (
-            "Arguments `clone_function`, `call_function` and `input_tensors` are for Sequential "
-            "and functional models only"
-        )
-    if problem:
-        raise ValueError(f"{problem}. Received a model of type {type(model).__name__}.")
-
-
 def _copied(layer: Any) -> Any:
-    """Return a layer or model with the same config."""
-
-    def config() -> dict[str, Any]:
-        found = serialize_keras_object(layer)
-        found.pop("build_config", None)
-        return found
-
-    return _by_config(config, deserialize_keras_object)
+    """Return a new layer or model with the same config."""
+    return _by_config(lambda: serialize_keras_object(layer.get_config()), type(layer).from_config)
 
 
 def _by_config(write: Callable[[], Any], read: Callable[[Any], Any]) -> Any:

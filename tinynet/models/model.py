@@ -56,9 +56,8 @@ class Model(Trainer):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         is_graph = args or "inputs" in kwargs or "outputs" in kwargs
-        return super().__new__(
-            cls._functional if cls is Model and is_graph else cls, *args, **kwargs
-        )
+        kind = cls._functional if cls is Model and is_graph else cls
+        return super().__new__(kind, *args, **kwargs)
 
     def __init__(self, *, name: str | None = None, trainable: bool = True, **kwargs: Any) -> None:
         super().__init__(name=name, trainable=trainable, **kwargs)
@@ -82,20 +81,15 @@ class Model(Trainer):
             When there is no such layer, and when both or neither are given.
         """
         if (name is None) == (index is None):
-            problem = "Provide either a layer name or layer index at `get_layer`."
-            raise ValueError(problem if name is None else f"{problem} Received: {index=}, {name=}.")
+            raise ValueError(f"get_layer: expected a name or an index, received {name=}, {index=}.")
         layers = self.layers
-        if index is not None:
-            if not -len(layers) <= index < len(layers):
-                raise ValueError(
-                    f"Was asked to retrieve layer at index {index} but model only has "
-                    f"{len(layers)} layers."
-                )
-            return layers[index]
         names = [layer.name for layer in layers]
-        if name not in names:
-            raise ValueError(f"No such layer: {name}. Existing layers are: {names}.")
-        return layers[names.index(name)]
+        if name in names:
+            return layers[names.index(name)]
+        if index is None or not -len(layers) <= index < len(layers):
+            asked = repr(name) if index is None else f"at index {index}"
+            raise ValueError(f"get_layer: no layer {asked} among the {len(layers)} layers {names}.")
+        return layers[index]
 
     def summary(
         self,
@@ -131,10 +125,8 @@ class Model(Trainer):
             When the columns do not fit; for a wrong number of positions; for a range that names
             no layers.
         """
-        text = summary_text(
-            self, line_length, positions, expand_nested, show_trainable, layer_range
-        )
-        (print_fn or write)(text)
+        options = (line_length, positions, expand_nested, show_trainable, layer_range)
+        (print_fn or write)(summary_text(self, *options))
 
     def explain_step(self, x: Any, y: Any, sample_weight: Any = None) -> Explanation:
         """Explain one training step on these samples, without changing the model.
@@ -200,26 +192,18 @@ class Model(Trainer):
         """Return the arguments of `compile`, with the current optimizer; {} before `compile`."""
         if not self.compiled:
             return {}
-        metrics, weighted_metrics = self._given_metrics
-        arguments = {
-            "optimizer": self.optimizer,
-            "loss": self.loss,
-            "loss_weights": self.loss_weights,
-            "metrics": metrics,
-            "weighted_metrics": weighted_metrics,
-            "run_eagerly": self.run_eagerly,
-            "steps_per_execution": 1,
-            "jit_compile": not self.run_eagerly,
-        }
-        return {key: serialize_keras_object(value) for key, value in arguments.items()}
+        names = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics", "run_eagerly")
+        given = (self.optimizer, self.loss, self.loss_weights, *self._given_metrics)
+        config = dict(zip(names, (*given, self.run_eagerly), strict=True))
+        config |= {"steps_per_execution": 1, "jit_compile": not self.run_eagerly}
+        return serialize_keras_object(config)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile the model by what `get_compile_config` returned, with a new optimizer state."""
         if type(self).compile is not Trainer.compile:
             warnings.warn(
-                "`compile()` was not called as part of model loading because the model's "
-                "`compile()` method is custom. Compile it yourself, or define "
-                "`get_compile_config()` and `compile_from_config()`.",
+                f"The model was not compiled, as {type(self).__name__} defines `compile` itself: "
+                "compile it, or define `get_compile_config` and `compile_from_config`, too.",
                 stacklevel=2,
             )
             return

@@ -52,29 +52,24 @@ class Sequential(GraphModel):
 
     def add(self, layer: Any, rebuild: bool = True) -> None:
         """Append a layer; if it does not fit, the model stays as it is."""
-        before = list(self._layers)
-        if isinstance(layer, KerasTensor):
-            layer = layer.call.layer
-        if not isinstance(layer, Layer):
+        before, new = self._layers, layer.call.layer if isinstance(layer, KerasTensor) else layer
+        if not isinstance(new, Layer):
             raise ValueError(
-                "Only instances of `Layer` can be added to a Sequential model. Received: "
-                f"{layer} (of type {type(layer)})"
+                f"Sequential model '{self.name}': expected a layer, received {new} of {type(new)}."
             )
-        if layer.name in (known.name for known in before):
+        if new.name in (known.name for known in before):
             raise ValueError(
-                "All layers added to a Sequential model should have unique names. Name "
-                f"'{layer.name}' is already the name of a layer in this model. Update the `name` "
-                "argument to pass a unique name."
+                f"Sequential model '{self.name}' already has a layer '{new.name}': pass a unique "
+                "`name` to each layer."
             )
-        if isinstance(layer, InputLayer) and before:
-            shape = getattr(self._input_layer, "batch_shape", "that of its first layer")
+        if before and isinstance(new, InputLayer):
             raise ValueError(
-                f"Sequential model '{self.name}' has already been configured to use input shape "
-                f"{shape}. You cannot add a different Input layer to it."
+                f"Sequential model '{self.name}' already begins with {before[0]} of shape "
+                f"{before[0].symbolic_shape}: it cannot have another input."
             )
-        if layer.declared_shape is not None and not before:
-            self._layers.append(InputLayer(layer.declared_shape))
-        self._layers.append(layer)
+        declares = new.declared_shape is not None and not before
+        entrance = [InputLayer(new.declared_shape)] if declares else []
+        self._layers = [*before, *entrance, new]
         try:
             if rebuild:
                 self._rebuild()
@@ -94,8 +89,8 @@ class Sequential(GraphModel):
 
     @property
     def _input_layer(self) -> InputLayer | None:
-        first = self._layers[0] if self._layers else None
-        return first if isinstance(first, InputLayer) else None
+        first = self._layers[:1]
+        return first[0] if first and isinstance(first[0], InputLayer) else None
 
     def _rebuild(self) -> None:
         self._graph, self.built, self._steps = None, False, None
@@ -121,17 +116,14 @@ class Sequential(GraphModel):
             When there are no layers, or the model is built for another shape.
         """
         if not self.layers:
-            raise ValueError(
-                f"Sequential model {self.name} cannot be built because it has no layers. Call "
-                "`model.add(layer)`."
-            )
+            raise ValueError(f"Sequential model '{self.name}' has no layers: `add` a layer first.")
         known = self._input_layer
         if known is None:
-            self._connect(InputLayer(batch_shape=to_shape(input_shape)))
+            self._connect(InputLayer(batch_shape=input_shape))
         elif input_shape is not None and to_shape(input_shape) != known.batch_shape:
             raise ValueError(
-                f"Sequential model '{self.name}' has already been configured to use input shape "
-                f"{known.batch_shape}. You cannot build it with input_shape {input_shape}"
+                f"Sequential model '{self.name}' is already built for the input shape "
+                f"{known.batch_shape}, received {input_shape}."
             )
 
     def call(self, inputs: Any) -> Any:
