@@ -66,13 +66,9 @@ def clone_model(
     >>> clone_model(model).get_weights()[0].shape
     (2, 1)
     """
-    takes = (
-        isinstance(model, GraphModel),
-        isinstance(model, GraphModel),
-        isinstance(model, Functional),
-    )
-    given = (input_tensors, clone_function, call_function)
-    if any(x is not None and not taken for x, taken in zip(given, takes, strict=True)):
+    functional, has_layers = isinstance(model, Functional), isinstance(model, GraphModel)
+    given = input_tensors is not None or clone_function is not None
+    if (given and not has_layers) or (call_function is not None and not functional):
         raise ValueError(
             "clone_model: `call_function` is for functional models, `input_tensors` and "
             f"`clone_function` also for Sequential ones, received a {type(model).__name__}."
@@ -84,7 +80,7 @@ def clone_model(
             return clone_model(layer, None, clone_function, call, True)
         return clone_function(layer) if clone_function else _copied(layer)
 
-    if isinstance(model, Functional):
+    if functional:
         copies = {layer: copied(layer) for layer in model._graph.layers_to_copy()}
 
         def call(layer: Layer, x: Any, **options: Any) -> Any:
@@ -92,7 +88,7 @@ def clone_model(
             return call_function(new, x, **options) if call_function else new(x, **options)
 
         clone: Any = type(model)(*model._graph.replay(call, input_tensors), name=model.name)
-    elif isinstance(model, Sequential):
+    elif has_layers:
         start = model._layers[:1] if model._input_layer else []
         start = [*map(_copied, start)] if input_tensors is None else tree.flatten(input_tensors)
         clone = Sequential([*start, *map(copied, model.layers)], name=model.name)
