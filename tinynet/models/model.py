@@ -1,17 +1,16 @@
 """The base of all models: a network that can be trained, explained, saved and exported.
 
-Imports `graph.py`, `summary.py`, `training`, `saving`, `explain` and `export`. Read next:
+Imports `summary.py`, `training`, `saving`, `explain` and `export`. Read next:
 `functional.py`.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from ..callbacks.progbar import write
 from ..configs.lookup import publish
 from ..configs.serialization import (
     CustomObjectScope,
@@ -20,12 +19,11 @@ from ..configs.serialization import (
 )
 from ..explain.step import Explanation, explain_step
 from ..layers.base import Layer
-from ..saving.archive import load_weights, save_model, save_weights
+from ..saving import archive
 from ..training.data import Dataset
 from ..training.divergence import largest_curvature, max_learning_rate
 from ..training.trainer import Trainer
-from .graph import Graph
-from .summary import summary_text
+from .summary import print_summary
 
 
 class Model(Trainer):
@@ -52,7 +50,10 @@ class Model(Trainer):
     """
 
     _functional: type[Model]  # `Functional`, assigned by its module, which imports this one
-    _graph: Graph | None = None
+    save = archive.save_model
+    save_weights = archive.save_weights
+    load_weights = archive.load_weights
+    summary = print_summary
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         is_graph = args or "inputs" in kwargs or "outputs" in kwargs
@@ -61,11 +62,6 @@ class Model(Trainer):
 
     def __init__(self, *, name: str | None = None, trainable: bool = True, **kwargs: Any) -> None:
         super().__init__(name=name, trainable=trainable, **kwargs)
-
-    @property
-    def graph(self) -> Graph | None:
-        """The graph of layer calls; None for subclassed models and before the model is built."""
-        return self._graph
 
     @property
     def is_line(self) -> bool:
@@ -90,43 +86,6 @@ class Model(Trainer):
             asked = repr(name) if index is None else f"at index {index}"
             raise ValueError(f"get_layer: no layer {asked} among the {len(layers)} layers {names}.")
         return layers[index]
-
-    def summary(
-        self,
-        line_length: int | None = None,
-        positions: Sequence[float] | None = None,
-        print_fn: Callable[[str], Any] | None = None,
-        expand_nested: bool = False,
-        show_trainable: bool = False,
-        layer_range: Sequence[str] | None = None,
-    ) -> None:
-        """Print a table of the layers, their output shapes and numbers of weights.
-
-        If the layers are not simply one after the other, a further column names their inputs.
-
-        Parameters
-        ----------
-        line_length : int, optional
-            By default the terminal's width minus 4, at most 88, or 108 with the further column.
-        positions : list of float, optional
-            The right ends of the columns, as fractions of the line.
-        print_fn : function of the whole text, optional
-            Called instead of `print`.
-        expand_nested : bool
-            Whether to list the layers of nested models, too.
-        show_trainable : bool
-            Whether to show which layers are trainable.
-        layer_range : two names of layers, or regular expressions for them, optional
-            The first and the last layer to list.
-
-        Raises
-        ------
-        ValueError
-            When the columns do not fit; for a wrong number of positions; for a range that names
-            no layers.
-        """
-        options = (line_length, positions, expand_nested, show_trainable, layer_range)
-        (print_fn or write)(summary_text(self, *options))
 
     def explain_step(self, x: Any, y: Any, sample_weight: Any = None) -> Explanation:
         """Explain one training step on these samples, without changing the model.
@@ -222,22 +181,6 @@ class Model(Trainer):
         import json
 
         return json.dumps(serialize_keras_object(self), **kwargs)
-
-    def save(
-        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
-    ) -> None:
-        """Save the model to a ``.keras`` file, which Keras can load; see `saving.save_model`."""
-        save_model(self, filepath, overwrite, zipped, **kwargs)
-
-    def save_weights(
-        self, filepath: Any, overwrite: bool = True, max_shard_size: None = None
-    ) -> None:
-        """Save weights and optimizer state to a file; see `saving.save_weights`."""
-        save_weights(self, filepath, overwrite, max_shard_size)
-
-    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
-        """Load weights and optimizer state from a file; see `saving.load_weights`."""
-        load_weights(self, filepath, skip_mismatch)
 
     def export(
         self,

@@ -10,11 +10,7 @@ from typing import Any
 
 from .. import tree
 from ..configs.lookup import publish, unique_name
-from ..configs.serialization import (
-    CustomObjectScope,
-    deserialize_keras_object,
-    serialize_keras_object,
-)
+from ..configs.serialization import deserialize_keras_object, serialize_keras_object
 from ..layers.base import Layer
 from ..layers.core import InputLayer
 from ..layers.symbolic import KerasTensor, context, to_shape, within
@@ -130,8 +126,7 @@ class Sequential(GraphModel):
         """Return the outputs of the last layer."""
         if self._graph is None:
             self.build(tree.map_structure(lambda x: x.shape, inputs))
-        graph: Any = self._graph
-        return graph(inputs)
+        return self._graph(inputs)
 
     @property
     def layers(self) -> list[Layer]:
@@ -145,11 +140,8 @@ class Sequential(GraphModel):
 
     def get_config(self) -> dict[str, Any]:
         """Return the name and the layers, and the shape of the input if the model is built."""
-        layers = [serialize_keras_object(layer) for layer in self._layers]
-        config = {**super().get_config(), "layers": layers}
-        if self.built and self._input_layer:
-            config["build_input_shape"] = self._input_layer.batch_shape
-        return config
+        shape = {"build_input_shape": self.input_shape} if self.built else {}
+        return {**super().get_config(), "layers": serialize_keras_object(self._layers), **shape}
 
     @classmethod
     def from_config(
@@ -157,9 +149,8 @@ class Sequential(GraphModel):
     ) -> Any:
         """Return a model, with new layers, made from what `get_config` returned."""
         model = cls(name=config.get("name"))
-        with CustomObjectScope(custom_objects):
-            for layer in config["layers"]:
-                model.add(deserialize_keras_object(layer), rebuild=False)
+        for layer in deserialize_keras_object(config["layers"], custom_objects):
+            model.add(layer, rebuild=False)
         model._rebuild()
         if config.get("build_input_shape") and not model.built:
             model.build(config["build_input_shape"])

@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
 from .. import tree
+from ..callbacks.progbar import write
 from ..training.trainer import Trainer
 from .graph import Graph
 
@@ -22,21 +23,39 @@ GRAPH = {"Layer (type)": 0.3, "Output Shape": 0.56, "Param #": 0.74, "Connected 
 ALIGNED = {"Param #": ">", "Trainable": "^"}  # other columns: to the left
 
 
-def summary_text(
+def print_summary(
     model: Any,
     line_length: int | None = None,
     positions: Sequence[float] | None = None,
+    print_fn: Callable[[str], Any] | None = None,
     expand_nested: bool = False,
     show_trainable: bool = False,
     layer_range: Sequence[str] | None = None,
-) -> str:
-    """Return the table of a model's layers and the counts of its weights.
+) -> None:
+    """Print a table of the layers, their output shapes and numbers of weights.
+
+    If the layers are not simply one after the other, a further column names their inputs.
+
+    Parameters
+    ----------
+    line_length : int, optional
+        By default the terminal's width minus 4, at most 88, or 108 with the further column.
+    positions : list of float, optional
+        The right ends of the columns, as fractions of the line.
+    print_fn : function of the whole text, optional
+        Called instead of `print`.
+    expand_nested : bool
+        Whether to list the layers of nested models, too.
+    show_trainable : bool
+        Whether to show which layers are trainable.
+    layer_range : two names of layers, or regular expressions for them, optional
+        The first and the last layer to list.
 
     Raises
     ------
     ValueError
-        When the columns do not fit; for a wrong number of positions; for a range that names no
-        layers.
+        When the columns do not fit; for a wrong number of positions; for a range that names
+        no layers.
     """
     graph = None if model.is_line else model.graph
     from shutil import get_terminal_size  # which nothing needs at start-up
@@ -56,7 +75,7 @@ def summary_text(
     head = [f'Model: "{model.name}"', _rule("┏━┳┓", widths), *header, _rule("┡━╇┩", widths)]
     rule = _rule("├─┼┤", widths)
     body = [line for row in rows for line in (rule, *_cells(row, cells, "│"))][1:]
-    return "\n".join([*head, *body, _rule("└─┴┘", widths), *_totals(model)]) + "\n"
+    (print_fn or write)("\n".join([*head, *body, _rule("└─┴┘", widths), *_totals(model), ""]))
 
 
 # -- the contents ---------------------------------------------------------------------------------
