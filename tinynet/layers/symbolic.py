@@ -142,25 +142,15 @@ def map_shapes(f: Callable[[Shape], Any], shapes: Any) -> Any:
     return [map_shapes(f, shape) for shape in shapes]
 
 
-def common_shape(first: tuple[int, ...], second: tuple[int, ...]) -> Shape:
-    """Return the lengths that two shapes have in common, None where they differ."""
-    return tuple(a if a == b else None for a, b in zip(first, second, strict=True))
-
-
-def to_shape(value: Any) -> Shape:
+def to_shape(value: Any, name: str = "shape", least: int = 0) -> Shape:
     """Return a shape, given as a list or tuple of lengths, as a tuple; None is an unknown length.
 
-    Raises
-    ------
-    ValueError
-        ``Cannot convert '3' to a shape.``
+    ValueError for another type, or a length that is not an integer of at least `least`.
     """
-    if not isinstance(value, (list, tuple)):
-        raise ValueError(f"Cannot convert '{value}' to a shape.")
-    for n in value:
-        if n is not None and (not isinstance(n, (int, np.integer)) or n < 0):
-            raise ValueError(
-                f"Cannot convert '{value}' to a shape. Found invalid dimension '{n}': expected "
-                "None or an integer of at least 0."
-            )
+    lengths = value if isinstance(value, (list, tuple)) else [value, -1]
+    if not all(n is None or (isinstance(n, (int, np.integer)) and n >= least) for n in lengths):
+        raise ValueError(
+            "Expected a list or tuple of lengths, each None or an integer of at least "
+            f"{least}, received {name}={value}."
+        )
     return tuple(None if n is None else int(n) for n in value)
