@@ -135,16 +135,13 @@ class Layer(Module, Configurable):
         A length that differs between batches of 2 and of 3 samples depends on the batch size.
         Losses and changes of variables are discarded.
         """
-
         map_shapes(lambda shape: context.allocator.check(shape, self.dtype), input_shape)
 
-        def run(batch_size: int) -> Any:
-            def zeros(shape: tuple[int | None, ...]) -> Tensor:
-                return ops.zeros([n or batch_size for n in shape], self.dtype)
+        def run(size: int) -> Any:
+            x = map_shapes(lambda shape: ops.zeros([n or size for n in shape], dtype), input_shape)
+            return self._run(x, **{**options, "training": False})
 
-            return self._run(map_shapes(zeros, input_shape), **{**options, "training": False})
-
-        unchanged = stateless({v: v.value for v in self.variables})
+        dtype, unchanged = self.dtype, stateless({v: v.value for v in self.variables})
         with within(losses={}), unchanged, no_grad(), np.errstate(all="ignore"):
             first, second = run(2), iter(tree.flatten(run(3)))
 
@@ -156,12 +153,8 @@ class Layer(Module, Configurable):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        policy = {
-            "module": "keras",
-            "class_name": "DTypePolicy",
-            "config": {"name": self.dtype},
-            "registered_name": None,
-        }
+        policy: dict[str, Any] = {"module": "keras", "class_name": "DTypePolicy"}
+        policy |= {"config": {"name": self.dtype}, "registered_name": None}
         found = {"name": self.name, "trainable": self.trainable, "dtype": policy}
         if self.activity_regularizer is not None:
             found["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)

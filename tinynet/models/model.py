@@ -60,9 +60,6 @@ class Model(Trainer):
         kind = cls._functional if cls is Model and is_graph else cls
         return super().__new__(kind, *args, **kwargs)
 
-    def __init__(self, *, name: str | None = None, trainable: bool = True, **kwargs: Any) -> None:
-        super().__init__(name=name, trainable=trainable, **kwargs)
-
     @property
     def is_line(self) -> bool:
         """Whether the summary lists the layers as one line, without their connections."""

@@ -39,6 +39,8 @@ class Sequential(GraphModel):
     [9, 4]
     """
 
+    is_line = True  # for the summary, whatever the layers are
+
     def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None) -> None:
         super().__init__(name=name, trainable=trainable)
         self._layers: list[Layer] = []  # with the input layer, if there is one
@@ -50,14 +52,9 @@ class Sequential(GraphModel):
         """Append a layer; if it does not fit, the model stays as it is."""
         before, new = self._layers, layer.call.layer if isinstance(layer, KerasTensor) else layer
         if not isinstance(new, Layer):
-            raise ValueError(
-                f"Sequential model '{self.name}': expected a layer, received {new} of {type(new)}."
-            )
+            raise ValueError(f"add: expected a layer, received {new} of type {type(new)}.")
         if new.name in (known.name for known in before):
-            raise ValueError(
-                f"Sequential model '{self.name}' already has a layer '{new.name}': pass a unique "
-                "`name` to each layer."
-            )
+            raise ValueError(f"add: names must be unique, there is a layer '{new.name}' already.")
         if before and isinstance(new, InputLayer):
             raise ValueError(
                 f"Sequential model '{self.name}' already begins with {before[0]} of shape "
@@ -117,10 +114,8 @@ class Sequential(GraphModel):
         if known is None:
             self._connect(InputLayer(batch_shape=input_shape))
         elif input_shape is not None and to_shape(input_shape) != known.batch_shape:
-            raise ValueError(
-                f"Sequential model '{self.name}' is already built for the input shape "
-                f"{known.batch_shape}, received {input_shape}."
-            )
+            shapes = f"{known.batch_shape}, received {input_shape}"
+            raise ValueError(f"Sequential model '{self.name}' is already built for {shapes}.")
 
     def call(self, inputs: Any) -> Any:
         """Return the outputs of the last layer."""
@@ -132,11 +127,6 @@ class Sequential(GraphModel):
     def layers(self) -> list[Layer]:
         """The layers in order, without the input layer."""
         return self._layers[1:] if self._input_layer else list(self._layers)
-
-    @property
-    def is_line(self) -> bool:
-        """Whether the summary lists the layers as one line, which it always does."""
-        return True
 
     def get_config(self) -> dict[str, Any]:
         """Return the name and the layers, and the shape of the input if the model is built."""
