@@ -103,11 +103,8 @@ class Layer(Module, Configurable):
         self.activity_regularizer = regularizers.get(activity_regularizer)
         if given:
             self.declared_shape = to_shape([given[0]] if isinstance(given[0], int) else given[0])
-            warnings.warn(
-                "input_shape and input_dim are an old way to declare a model's input: begin the "
-                "Sequential model with an `Input(shape)` instead.",
-                stacklevel=3,
-            )
+            advice = "begin the Sequential model with an `Input(shape)`"
+            warnings.warn(f"Instead of input_shape and input_dim, {advice}.", stacklevel=3)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -255,10 +252,7 @@ class Layer(Module, Configurable):
     def _call_symbolically(self, inputs: Any, flat: list[Any], *args: Any, **options: Any) -> Any:
         """Return placeholders for the outputs, which remember this call."""
         if not all(isinstance(x, KerasTensor) for x in flat):
-            raise ValueError(
-                f"Layer '{self.name}': expected placeholders or arrays, received placeholders and "
-                f"arrays: {inputs}."
-            )
+            raise ValueError(f"Layer '{self.name}': received placeholders and arrays: {inputs}.")
         if args or any(isinstance(x, KerasTensor) for x in tree.flatten(options)):
             raise ValueError(
                 f"Layer '{self.name}': pass several placeholders as a list, and other arguments by "
@@ -272,12 +266,7 @@ class Layer(Module, Configurable):
         self.symbolic_shape, call = shapes, LayerCall(self, inputs, options)
         return map_shapes(lambda shape: KerasTensor(shape, self.dtype, call), shapes)
 
-    @property
-    def compute_dtype(self) -> str:
-        """The dtype of the computation, which is that of the weights."""
-        return self.dtype
-
-    variable_dtype = compute_dtype
+    compute_dtype = variable_dtype = property(lambda self: self.dtype, doc="The same as `dtype`.")
 
     def get_build_config(self) -> dict[str, Any] | None:
         """Return the shape that the layer was built for; None if there is none."""

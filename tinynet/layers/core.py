@@ -177,9 +177,7 @@ class Dense(Standard):
         """Create kernel and bias for inputs with the last axis of `input_shape`."""
         width = input_shape[-1] if input_shape else None
         if width is None:
-            raise ValueError(
-                f"Layer '{self.name}' needs inputs of a known width, received shape {input_shape}."
-            )
+            raise ValueError(f"Layer '{self.name}' needs a known width, received {input_shape}.")
         self._kernel = self._weight("kernel", width, self.units)
         self.bias = self._weight("bias", self.units) if self.use_bias else None
 
@@ -209,7 +207,7 @@ class Dense(Standard):
             raise ValueError(f"Layer '{self.name}' expects one input, received {count}.")
         shape, expected = inputs.shape, ""
         if len(shape) < 2:
-            expected = f"at least 2 axes, received ndim={len(shape)}"
+            expected = f"min_ndim=2, received ndim={len(shape)}"
         elif self.built and shape[-1] != self.kernel.shape[0]:
             expected = f"axis -1 to have value {self.kernel.shape[0]}, received it"
         if expected:

@@ -32,10 +32,7 @@ class Merge(Weightless):
     def build(self, input_shape: Any) -> None:
         """Check that there are several inputs, and that their shapes fit."""
         if not input_shape or not all(isinstance(shape, (list, tuple)) for shape in input_shape):
-            raise ValueError(
-                f"{type(self).__name__}: expected a list of inputs, received one of shape "
-                f"{input_shape}."
-            )
+            raise ValueError(f"Layer '{self.name}': expected a list, received {input_shape=}.")
         self.compute_output_shape(input_shape)
 
     def call(self, inputs: Any) -> Any:
@@ -133,10 +130,8 @@ class Concatenate(Merge):
             along = [shape.pop(self.axis) for shape in shapes]
             common = [_common(lengths) for lengths in zip(*shapes, strict=True)]
         except (IndexError, ValueError):
-            raise ValueError(
-                f"Concatenate: expected shapes that are equal except along axis {self.axis}, "
-                f"received {input_shape=}."
-            ) from None
+            problem = f"Concatenate expects equal shapes except along axis {self.axis}"
+            raise ValueError(f"{problem}, received {input_shape=}.") from None
         axis = self.axis % (len(common) + 1)
         common.insert(axis, None if None in along else sum(along))
         return tuple(common)

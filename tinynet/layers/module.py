@@ -159,15 +159,12 @@ class Module:
         own = self.weights
         if len(weights) != len(own):
             raise ValueError(
-                f"set_weights: layer '{self.name}' has {len(own)} weights, received a list of "
-                f"length {len(weights)}."
+                f"Layer '{self.name}' has {len(own)} weights, received length {len(weights)}."
             )
         for weight, value in zip(own, weights, strict=True):
             if np.shape(value) != weight.shape:
-                raise ValueError(
-                    f"set_weights: a weight of layer '{self.name}' has shape {weight.shape}, "
-                    f"received {np.shape(value)}."
-                )
+                shapes = f"{weight.shape}, received {np.shape(value)}"
+                raise ValueError(f"A weight of layer '{self.name}' has shape {shapes}.")
         arrays = [to_array(v, w.dtype) for w, v in zip(own, weights, strict=True)]
         for weight, array in zip(own, arrays, strict=True):
             weight.assign(array)

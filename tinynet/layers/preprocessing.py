@@ -79,9 +79,7 @@ class Normalization(Layer):
         if np.shape(mean) != np.shape(variance) or (mean is None) != (variance is None):
             raise ValueError(f"Expected both or neither of one shape: {mean=} and {variance=}.")
         if np.ndim(mean) > len(self.axis):
-            raise ValueError(
-                f"mean: expected {len(self.axis)} axes at most, received shape {np.shape(mean)}."
-            )
+            raise ValueError(f"mean: more axes than {axis=}, received shape {np.shape(mean)}.")
         self.input_mean, self.input_variance = (np.asarray(x).tolist() for x in (mean, variance))
         self.invert = invert
 
@@ -92,10 +90,7 @@ class Normalization(Layer):
         self._reduced = tuple(i for i in range(rank) if i not in kept)
         self._lengths, self._broadcast = tuple(input_shape[i] for i in kept), self._by(input_shape)
         if len(kept) < len(self.axis) or None in self._lengths:
-            raise ValueError(
-                f"Layer '{self.name}': expected inputs whose lengths along axis={self.axis} are "
-                f"known, received shape {input_shape}."
-            )
+            raise ValueError(f"Lengths along axis={self.axis} are not known in {input_shape=}.")
         if self.input_mean is None:
             add = partial(self.add_weight, trainable=False)
             self.adapt_mean = add(self._lengths, "zeros", name="mean")
@@ -119,10 +114,8 @@ class Normalization(Layer):
             if not self.built:
                 self.build(batch.shape)
             if self._by(batch.shape) != self._broadcast:
-                raise ValueError(
-                    f"adapt: layer '{self.name}' was built for inputs like {self._broadcast}, "
-                    f"received data of shape {batch.shape}."
-                )
+                shapes = f"{self._broadcast}, received {batch.shape}"
+                raise ValueError(f"adapt: layer '{self.name}' is built for shapes like {shapes}.")
             count = math.prod(batch.shape[i] for i in self._reduced)
             total = total + count
             share = count / total
@@ -140,18 +133,19 @@ class Normalization(Layer):
     @property
     def mean(self) -> Tensor | None:
         """The mean, broadcastable to the inputs; None before the layer is built."""
-        return self._as_built(self.input_mean, "adapt_mean")
+        return self._broadcastable("mean")
 
     @property
     def variance(self) -> Tensor | None:
         """The variance, broadcastable to the inputs; None before the layer is built."""
-        return self._as_built(self.input_variance, "adapt_variance")
+        return self._broadcastable("variance")
 
-    def _as_built(self, given: Any, weight: str) -> Tensor | None:
+    def _broadcastable(self, name: str) -> Tensor | None:
         if not self.built:
             return None
+        given = getattr(self, f"input_{name}")
         if given is None:
-            return ops.reshape(getattr(self, weight), self._broadcast)
+            return ops.reshape(getattr(self, f"adapt_{name}"), self._broadcast)
         full = np.broadcast_to(np.array(given, self.dtype), self._lengths)
         return ops.reshape(full, self._broadcast)
 

@@ -115,10 +115,7 @@ class KerasTensor:
         raise TypeError("A symbolic KerasTensor cannot be used as a boolean.")
 
     def _no_numbers(self, *_: Any, **__: Any) -> Any:
-        raise ValueError(
-            f"{self!r} is symbolic: it has a shape and a dtype, but no numbers. Compute with it in "
-            "the `call` of a Layer, or call the model on data."
-        )
+        raise ValueError(f"{self!r} is symbolic, without numbers: call a layer on it.")
 
     __array__ = __float__ = __int__ = __add__ = __radd__ = __sub__ = __rsub__ = _no_numbers
     __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __matmul__ = __neg__ = _no_numbers
@@ -149,8 +146,5 @@ def to_shape(value: Any, name: str = "shape", least: int = 0) -> Shape:
     """
     lengths = value if isinstance(value, (list, tuple)) else [value, -1]
     if not all(n is None or (isinstance(n, (int, np.integer)) and n >= least) for n in lengths):
-        raise ValueError(
-            "Expected a list or tuple of lengths, each None or an integer of at least "
-            f"{least}, received {name}={value}."
-        )
+        raise ValueError(f"Expected lengths of at least {least} or None, received {name}={value}.")
     return tuple(None if n is None else int(n) for n in value)

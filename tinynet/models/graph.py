@@ -125,9 +125,7 @@ class Graph:
         flat = self._by_name(inputs) if isinstance(inputs, dict) else tree.flatten(inputs)
         if len(flat) != len(self.inputs):
             names = [x.call.layer.name for x in self.inputs]
-            raise ValueError(
-                f"Model '{self.name}' expects {len(names)} inputs {names}, received {len(flat)}."
-            )
+            raise ValueError(f"Model '{self.name}' has inputs {names}, received {len(flat)}.")
         return [self._of_rank(x, declared) for x, declared in zip(flat, self.inputs, strict=True)]
 
     def _by_name(self, inputs: dict[str, Any]) -> list[Tensor]:
@@ -136,9 +134,7 @@ class Graph:
         names = sorted(self.input) if isinstance(self.input, dict) else layers
         for name in names:
             if name not in inputs:
-                raise ValueError(
-                    f'Missing data for input "{name}": expected {names}, received {list(inputs)}.'
-                )
+                raise ValueError(f'Missing input "{name}" of {names}, received {list(inputs)}.')
         return [x for name in names for x in tree.flatten(inputs[name])]
 
     def _of_rank(self, x: Tensor, declared: KerasTensor) -> Tensor:
@@ -148,10 +144,8 @@ class Graph:
             return ops.squeeze(x, -1)
         if x.ndim == declared.ndim - 1 and declared.shape[-1] == 1:
             return ops.expand_dims(x, -1)
-        raise ValueError(
-            f"Input '{declared.call.layer.name}' of model '{self.name}': expected shape "
-            f"{declared.shape}, received incompatible shape {x.shape}."
-        )
+        problem = f"expected {declared.shape}, received incompatible shape {x.shape}"
+        raise ValueError(f"Input '{declared.call.layer.name}' of model '{self.name}': {problem}.")
 
     # -- configs ----------------------------------------------------------------------------------
 
@@ -224,9 +218,7 @@ def _sorted_calls(
         if call in order or (x in inputs and not starts):
             continue
         if starts and x not in inputs:
-            raise ValueError(
-                f"outputs: not connected to the inputs alone, but also to '{call.layer.name}'."
-            )
+            raise ValueError(f"outputs: not connected to inputs, but to '{call.layer.name}'.")
         reached[call.layer] = None
         if finished or starts:
             order[call] = None

@@ -56,10 +56,8 @@ class Sequential(GraphModel):
         if new.name in (known.name for known in before):
             raise ValueError(f"add: names must be unique, there is a layer '{new.name}' already.")
         if before and isinstance(new, InputLayer):
-            raise ValueError(
-                f"Sequential model '{self.name}' already begins with {before[0]} of shape "
-                f"{before[0].symbolic_shape}: it cannot have another input."
-            )
+            first = f"{before[0]}, shape {before[0].symbolic_shape}"
+            raise ValueError(f"Sequential model '{self.name}' already begins with {first}.")
         declares = new.declared_shape is not None and not before
         entrance = [InputLayer(new.declared_shape)] if declares else []
         self._layers = [*before, *entrance, new]
