@@ -254,10 +254,8 @@ class Layer(Module, Configurable):
         if not all(isinstance(x, KerasTensor) for x in flat):
             raise ValueError(f"Layer '{self.name}': received placeholders and arrays: {inputs}.")
         if args or any(isinstance(x, KerasTensor) for x in tree.flatten(options)):
-            raise ValueError(
-                f"Layer '{self.name}': pass several placeholders as a list, and other arguments by "
-                f"keyword, received {(inputs, *args)}, {options}."
-            )
+            advice = "pass several placeholders as a list, and other arguments by keyword"
+            raise ValueError(f"'{self.name}': {advice}, received {(inputs, *args)}, {options}.")
         probes = type(self).compute_output_shape is Layer.compute_output_shape
         with building, within(scope=(*context.scope, self)):
             self._build_for(inputs)

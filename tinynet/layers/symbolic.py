@@ -100,9 +100,7 @@ class KerasTensor:
 
     def __init__(self, shape: Shape, dtype: str, call: LayerCall, name: str | None = None) -> None:
         context.allocator.check(shape, dtype)
-        self.shape = shape
-        self.dtype = dtype
-        self.call = call
+        self.shape, self.dtype, self.call = shape, dtype, call
         self.name = name or unique_name("keras_tensor")
         call.outputs.append(self)
 

@@ -9,11 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import tree
-from ..configs.serialization import (
-    CustomObjectScope,
-    noting_custom_objects,
-    serialize_keras_object,
-)
+from ..configs.serialization import CustomObjectScope, noting_custom_objects, serialize_keras_object
 from ..layers.base import Layer
 from ..saving.archive import model_of
 from ..saving.files import refusing

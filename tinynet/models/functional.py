@@ -64,8 +64,7 @@ class Functional(GraphModel):
 
     def get_config(self) -> dict[str, Any]:
         """Return the name, the layers with their calls, and which tensors are in- and outputs."""
-        own = {"name": self.name, "trainable": self.trainable}
-        return own | self._graph.config(Functional)
+        return {"name": self.name, "trainable": self.trainable, **self._graph.config(Functional)}
 
     @classmethod
     def from_config(
