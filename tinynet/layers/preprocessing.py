@@ -77,7 +77,7 @@ class Normalization(Layer):
         super().__init__(**kwargs)
         self.axis = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
         if np.shape(mean) != np.shape(variance) or (mean is None) != (variance is None):
-            raise ValueError(f"Expected both or neither of one shape: {mean=} and {variance=}.")
+            raise ValueError(f"Expected both or neither, of one shape: {mean=}, {variance=}.")
         if np.ndim(mean) > len(self.axis):
             raise ValueError(f"mean: more axes than {axis=}, received shape {np.shape(mean)}.")
         self.input_mean, self.input_variance = (np.asarray(x).tolist() for x in (mean, variance))
@@ -90,7 +90,7 @@ class Normalization(Layer):
         self._reduced = tuple(i for i in range(rank) if i not in kept)
         self._lengths, self._broadcast = tuple(input_shape[i] for i in kept), self._by(input_shape)
         if len(kept) < len(self.axis) or None in self._lengths:
-            raise ValueError(f"Lengths along axis={self.axis} are not known in {input_shape=}.")
+            raise ValueError(f"Expected known lengths along {self.axis=}, received {input_shape}.")
         if self.input_mean is None:
             add = partial(self.add_weight, trainable=False)
             self.adapt_mean = add(self._lengths, "zeros", name="mean")

@@ -61,9 +61,7 @@ class Dropout(Weightless):
             return inputs
         if self.rate == 1:
             return ops.zeros_like(inputs)
-        shape = inputs.shape
-        if self.noise_shape is not None:
-            pairs = zip(self.noise_shape, shape, strict=True)
-            shape = tuple(n if noise is None else noise for noise, n in pairs)
+        noise = inputs.shape if self.noise_shape is None else self.noise_shape
+        shape = tuple(m or n for m, n in zip(noise, inputs.shape, strict=True))
         kept = self.seed_generator.mask(shape, 1.0 - self.rate)
         return ops.where(kept, inputs / (1.0 - self.rate), 0.0)

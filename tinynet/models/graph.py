@@ -218,7 +218,7 @@ def _sorted_calls(
         if call in order or (x in inputs and not starts):
             continue
         if starts and x not in inputs:
-            raise ValueError(f"outputs: not connected to inputs, but to '{call.layer.name}'.")
+            raise ValueError(f"outputs: not connected to the inputs, but need '{call.layer.name}'.")
         reached[call.layer] = None
         if finished or starts:
             order[call] = None

@@ -1,7 +1,6 @@
 """The base of all models: a network that can be trained, explained, saved and exported.
 
-Imports `summary.py`, `training`, `saving`, `explain` and `export`. Read next:
-`functional.py`.
+Imports `summary.py`, `training`, `saving`, `explain` and `export`. Read next: `functional.py`.
 """
 
 from __future__ import annotations

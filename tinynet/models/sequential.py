@@ -128,7 +128,7 @@ class Sequential(GraphModel):
 
     def get_config(self) -> dict[str, Any]:
         """Return the name and the layers, and the shape of the input if the model is built."""
-        shape = {"build_input_shape": self.input_shape} if self.built else {}
+        shape = {"build_input_shape": self.input_shape} if self._graph else {}
         return {**super().get_config(), "layers": serialize_keras_object(self._layers), **shape}
 
     @classmethod

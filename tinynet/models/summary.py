@@ -1,6 +1,6 @@
 """The table that `model.summary()` prints, drawn as Keras draws it.
 
-Imports `graph.py`. Read next: `model.py`.
+Imports `graph.py`, `../callbacks/progbar.py`. Read next: `model.py`.
 """
 
 from __future__ import annotations
