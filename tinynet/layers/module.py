@@ -159,7 +159,7 @@ class Module:
         own = self.weights
         if len(weights) != len(own):
             raise ValueError(
-                f"Layer '{self.name}' has {len(own)} weights, received a list of length {len(weights)}."
+                f"Layer '{self.name}' has {len(own)} weights, received length {len(weights)}."
             )
         for weight, value in zip(own, weights, strict=True):
             if np.shape(value) != weight.shape:
