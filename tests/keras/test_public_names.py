@@ -113,7 +113,7 @@ def parameters(thing: Any) -> dict[str, tuple[Any, Any]]:
     return {
         p.name: (p.kind, p.default if isinstance(p.default, plain) else type(p.default))
         for p in inspect.signature(function).parameters.values()
-        if p.name != "self"
+        if p.name not in ("self", "model")  # a method may be a function of a model
     }
 
 

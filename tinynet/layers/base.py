@@ -23,16 +23,7 @@ from ..engine.bind import modes, no_grad
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
 from ..engine.variable import stateless
 from .module import Module
-from .symbolic import (
-    KerasTensor,
-    LayerCall,
-    building,
-    common_shape,
-    context,
-    map_shapes,
-    to_shape,
-    within,
-)
+from .symbolic import KerasTensor, LayerCall, building, context, map_shapes, to_shape, within
 
 
 class Layer(Module, Configurable):
@@ -73,17 +64,14 @@ class Layer(Module, Configurable):
     symbolic_shape: Any = None  # of the outputs of the last call on placeholders
     symbolic_calls: tuple[int, ...] = ()  # the numbers of all calls on placeholders
     activity_regularizer: Any = None
+    declared_shape: Any = None  # of the inputs, in the old way
     _takes_training = False  # whether `call` has an argument `training`
     _built_shape: Any = None
     _arguments: Any = None  # the constructor's, if there is no `get_config` and they are plain data
+    _called = False
 
     _unwatched = Module._unwatched | {
-        "built",
-        "symbolic_shape",
-        "symbolic_calls",
-        "_called",
-        "_built_shape",
-        "_arguments",
+        *("built", "symbolic_shape", "symbolic_calls", "_called", "_built_shape", "_arguments")
     }
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -104,30 +92,19 @@ class Layer(Module, Configurable):
         given = [kwargs.pop(key) for key in ("input_shape", "input_dim") if key in kwargs]
         kwargs.pop("autocast", None)
         if kwargs:
-            raise ValueError(
-                f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}"
-            )
+            raise ValueError(f"{type(self).__name__}: unknown keyword arguments: {kwargs}.")
         if name is not None and (not isinstance(name, str) or "/" in name):
-            raise ValueError(
-                "Argument `name` must be a string and cannot contain character `/`. "
-                f"Received: name={name} (of type {type(name)})"
-            )
+            raise ValueError(f"name: expected a string without '/', received {name!r}.")
         if len(given) == 2:
             raise ValueError(f"Pass only one of input_shape and input_dim, received both: {given}.")
         super().__init__(trainable)
         self.name = name or automatic_name(self)
         self.dtype = as_dtype(dtype or floatx()).name
-        self.declared_shape = (
-            to_shape([given[0]] if isinstance(given[0], int) else given[0]) if given else None
-        )
-        if given:
-            warnings.warn(
-                "input_shape and input_dim are an old way to declare a model's input: begin the "
-                "Sequential model with an `Input(shape)` instead.",
-                stacklevel=3,
-            )
         self.activity_regularizer = regularizers.get(activity_regularizer)
-        self._called = False
+        if given:
+            self.declared_shape = to_shape([given[0]] if isinstance(given[0], int) else given[0])
+            advice = "begin the Sequential model with an `Input(shape)`"
+            warnings.warn(f"Instead of input_shape and input_dim, {advice}.", stacklevel=3)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -155,29 +132,26 @@ class Layer(Module, Configurable):
         A length that differs between batches of 2 and of 3 samples depends on the batch size.
         Losses and changes of variables are discarded.
         """
+        map_shapes(lambda shape: context.allocator.check(shape, self.dtype), input_shape)
 
-        def zeros(shape: tuple[int | None, ...], length: int) -> Tensor:
-            context.allocator.check(shape, self.dtype)
-            return ops.zeros([n or length for n in shape], self.dtype)
+        def run(size: int) -> Any:
+            x = map_shapes(lambda shape: ops.zeros([n or size for n in shape], dtype), input_shape)
+            return self._run(x, **{**options, "training": False})
 
-        def run(length: int) -> Any:
-            inputs = map_shapes(lambda shape: zeros(shape, length), input_shape)
-            with no_grad(), np.errstate(all="ignore"):  # the numbers do not matter
-                return self._run(inputs, **{**options, "training": False})
+        dtype, unchanged = self.dtype, stateless({v: v.value for v in self.variables})
+        with within(losses={}), unchanged, no_grad(), np.errstate(all="ignore"):
+            first, second = run(2), iter(tree.flatten(run(3)))
 
-        with within(losses={}), stateless({v: v.value for v in self.variables}):
-            first = run(2)
-            second = iter(tree.flatten(run(3)))
-        return tree.map_structure(lambda x: common_shape(x.shape, next(second).shape), first)
+        def common(x: Tensor) -> tuple[int | None, ...]:
+            pairs = zip(x.shape, next(second).shape, strict=True)
+            return tuple(a if a == b else None for a, b in pairs)
+
+        return tree.map_structure(common, first)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        policy = {
-            "module": "keras",
-            "class_name": "DTypePolicy",
-            "config": {"name": self.dtype},
-            "registered_name": None,
-        }
+        policy: dict[str, Any] = {"module": "keras", "class_name": "DTypePolicy"}
+        policy |= {"config": {"name": self.dtype}, "registered_name": None}
         found = {"name": self.name, "trainable": self.trainable, "dtype": policy}
         if self.activity_regularizer is not None:
             found["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
@@ -185,14 +159,13 @@ class Layer(Module, Configurable):
             return found
         if self._arguments is None:
             raise NotImplementedError(
-                f"{type(self).__name__} was made with arguments that are no plain numbers or "
-                "strings: define get_config(self), which returns all of them by name beside what "
-                "super().get_config() returns, so that the layer can be saved and copied."
+                f"{type(self).__name__} has arguments other than numbers and strings: define "
+                "get_config(self), which adds them by name to what super().get_config() returns."
             )
         names = inspect.signature(type(self).__init__).parameters
-        every = any(p.kind is p.VAR_KEYWORD for p in names.values())
-        found = {key: value for key, value in found.items() if every or key in names}
-        return {key: found.get(key) for key in ("name",) if key in found} | self._arguments | found
+        if not any(p.kind is p.VAR_KEYWORD for p in names.values()):
+            found = {key: value for key, value in found.items() if key in names}
+        return dict([*found.items()][:1]) | self._arguments | found
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
@@ -279,30 +252,19 @@ class Layer(Module, Configurable):
     def _call_symbolically(self, inputs: Any, flat: list[Any], *args: Any, **options: Any) -> Any:
         """Return placeholders for the outputs, which remember this call."""
         if not all(isinstance(x, KerasTensor) for x in flat):
-            raise ValueError(
-                f"Layer '{self.name}' was called on placeholders and arrays together; expected "
-                f"only one kind, received: {inputs}."
-            )
+            raise ValueError(f"Layer '{self.name}': received placeholders and arrays: {inputs}.")
         if args or any(isinstance(x, KerasTensor) for x in tree.flatten(options)):
-            raise ValueError(
-                f"Layer '{self.name}' was called on a placeholder and more: pass several inputs as "
-                f"a list, and other arguments by keyword. Received: {(inputs, *args)}, {options}."
-            )
+            advice = "pass several placeholders as a list, and other arguments by keyword"
+            raise ValueError(f"'{self.name}': {advice}, received {(inputs, *args)}, {options}.")
         probes = type(self).compute_output_shape is Layer.compute_output_shape
         with building, within(scope=(*context.scope, self)):
             self._build_for(inputs)
             shape = tree.map_structure(lambda x: x.shape, inputs)
             shapes = self._probe(shape, **options) if probes else self.compute_output_shape(shape)
-        call = LayerCall(self, inputs, options)
-        self.symbolic_shape, self.symbolic_calls = shapes, (*self.symbolic_calls, call.number)
+        self.symbolic_shape, call = shapes, LayerCall(self, inputs, options)
         return map_shapes(lambda shape: KerasTensor(shape, self.dtype, call), shapes)
 
-    @property
-    def compute_dtype(self) -> str:
-        """The dtype of the computation, which is that of the weights."""
-        return self.dtype
-
-    variable_dtype = compute_dtype
+    compute_dtype = variable_dtype = property(lambda self: self.dtype, doc="The same as `dtype`.")
 
     def get_build_config(self) -> dict[str, Any] | None:
         """Return the shape that the layer was built for; None if there is none."""

@@ -14,8 +14,8 @@ from .. import activations, initializers, regularizers, tree
 from ..configs.configurable import Configurable
 from ..engine.variable import Variable
 from .base import Layer
-from .module import out_of_scope
-from .symbolic import KerasTensor, LayerCall, Shape, to_shape
+from .module import refuse_options
+from .symbolic import KerasTensor, LayerCall, to_shape
 
 
 class Standard(Layer):
@@ -31,6 +31,11 @@ class Standard(Layer):
 class InputLayer(Layer):
     """The input of a model. Its `output` is the placeholder that `Input` returns."""
 
+    built = True
+    sparse = ragged = optional = False  # options of Keras alone
+    _config_first = ("batch_shape", "dtype", "sparse", "ragged", "name", "optional")
+    _config_without = ("shape", "batch_size")
+
     def __init__(
         self,
         shape: Any = None,
@@ -40,15 +45,10 @@ class InputLayer(Layer):
         name: str | None = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        if shape is None and batch_shape is None:
-            raise ValueError("You must pass a `shape` argument.")
-        if shape is not None and batch_shape is not None:
-            raise ValueError(
-                f"Pass only one of shape and batch_shape, received {shape} and {batch_shape}."
-            )
+        if (shape is None) == (batch_shape is None):
+            raise ValueError(f"Pass one of shape and batch_shape, received {shape}, {batch_shape}.")
         full = (batch_size, *to_shape(shape)) if batch_shape is None else to_shape(batch_shape)
-        self.batch_shape: Shape = full
-        self.built = True
+        self.batch_shape = self.symbolic_shape = full
         self.output = KerasTensor(full, self.dtype, LayerCall(self, []), name)
 
     def call(self, inputs: Any) -> Any:
@@ -56,23 +56,14 @@ class InputLayer(Layer):
         return inputs
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name."""
-        return {
-            "batch_shape": self.batch_shape,
-            "dtype": self.dtype,
-            "sparse": False,
-            "ragged": False,
-            "name": self.name,
-            "optional": False,
-        }
+        """Return the constructor's arguments by name, and those of Keras alone."""
+        return Configurable.get_config(self)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """Return a new input layer, made from what `get_config` returned."""
-        kinds = ("sparse", "ragged", "optional")
-        asked = [kind for kind in kinds if config.get(kind)]
-        if asked:
-            raise ValueError(f"InputLayer: not supported by tinynet: {asked}.")
+        kinds = {key: config.get(key) or None for key in ("sparse", "ragged", "optional")}
+        refuse_options("InputLayer", **kinds)
         return super().from_config({k: v for k, v in config.items() if k not in kinds})
 
 
@@ -163,22 +154,17 @@ class Dense(Standard):
         quantization_config: None = None,
         **kwargs: Any,
     ) -> None:
-        refused = {
-            "kernel_constraint": kernel_constraint,
-            "bias_constraint": bias_constraint,
-            "lora_rank": lora_rank,
-            "lora_alpha": lora_alpha,
-            "quantization_config": quantization_config,
-        }
-        given = {key: value for key, value in refused.items() if value is not None}
-        if given:
-            raise ValueError(out_of_scope("Dense", given))
+        refuse_options(
+            "Dense",
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            lora_rank=lora_rank,
+            lora_alpha=lora_alpha,
+            quantization_config=quantization_config,
+        )
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         if not isinstance(units, (int, np.integer)) or units <= 0:
-            raise ValueError(
-                "Received an invalid value for `units`, expected a positive integer. "
-                f"Received: units={units}"
-            )
+            raise ValueError(f"units: expected a positive integer, received {units!r}.")
         self.units = int(units)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
@@ -191,24 +177,13 @@ class Dense(Standard):
         """Create kernel and bias for inputs with the last axis of `input_shape`."""
         width = input_shape[-1] if input_shape else None
         if width is None:
-            raise ValueError(
-                f"Layer '{self.name}' needs to know the length of its inputs' last axis, received "
-                f"the shape {input_shape}."
-            )
-        self._kernel = self.add_weight(
-            (width, self.units),
-            self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            name="kernel",
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                (self.units,),
-                self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                name="bias",
-            )
+            raise ValueError(f"Layer '{self.name}' needs a known width, received {input_shape}.")
+        self._kernel = self._weight("kernel", width, self.units)
+        self.bias = self._weight("bias", self.units) if self.use_bias else None
+
+    def _weight(self, name: str, *shape: int) -> Variable:
+        fill, regularizer = vars(self)[f"{name}_initializer"], vars(self)[f"{name}_regularizer"]
+        return self.add_weight(shape, fill, regularizer=regularizer, name=name)
 
     @property
     def kernel(self) -> Variable:
@@ -228,19 +203,12 @@ class Dense(Standard):
 
     def _check(self, inputs: Any) -> None:
         if tree.is_structure(inputs):
-            raise ValueError(
-                f"Layer '{self.name}' expects one input, received {len(tree.flatten(inputs))}."
-            )
-        problem, shape = None, tuple(inputs.shape)
+            count = len(tree.flatten(inputs))
+            raise ValueError(f"Layer '{self.name}' expects one input, received {count}.")
+        shape, expected = inputs.shape, ""
         if len(shape) < 2:
-            problem = f"expected min_ndim=2, found ndim={len(shape)}. Full shape received: {shape}"
+            expected = f"min_ndim=2, received ndim={len(shape)}"
         elif self.built and shape[-1] != self.kernel.shape[0]:
-            problem = (
-                f"expected axis -1 of input shape to have value {self.kernel.shape[0]}, but "
-                f"received input with shape {shape}"
-            )
-        if problem:
-            raise ValueError(
-                f"Input 0 with name 'None' of layer '{self.name}' is incompatible with the layer: "
-                f"{problem}"
-            )
+            expected = f"axis -1 to have value {self.kernel.shape[0]}, received it"
+        if expected:
+            raise ValueError(f"Layer '{self.name}' expects {expected}, in inputs of shape {shape}.")

@@ -5,9 +5,7 @@ Imports `base.py`, `weightless.py`. Read next: `preprocessing.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import reduce
-from inspect import Signature, signature
 from typing import Any
 
 from .. import ops
@@ -26,6 +24,7 @@ class Merge(Weightless):
     """
 
     combine: Any  # a function of two inputs
+    built = False
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -33,10 +32,7 @@ class Merge(Weightless):
     def build(self, input_shape: Any) -> None:
         """Check that there are several inputs, and that their shapes fit."""
         if not input_shape or not all(isinstance(shape, (list, tuple)) for shape in input_shape):
-            raise ValueError(
-                f"A layer {type(self).__name__} should be called on a list of inputs. Received: "
-                f"input_shape={input_shape} (not a list of shapes)"
-            )
+            raise ValueError(f"Layer '{self.name}': expected a list, received {input_shape=}.")
         self.compute_output_shape(input_shape)
 
     def call(self, inputs: Any) -> Any:
@@ -105,10 +101,7 @@ class Subtract(Merge):
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape that both broadcast to."""
         if len(input_shape) != 2:
-            raise ValueError(
-                "A `Subtract` layer should be called on exactly 2 inputs. Received: "
-                f"input_shape={input_shape}"
-            )
+            raise ValueError(f"Subtract: expected exactly 2 inputs, received {input_shape=}.")
         return super().compute_output_shape(input_shape)
 
 
@@ -137,10 +130,8 @@ class Concatenate(Merge):
             along = [shape.pop(self.axis) for shape in shapes]
             common = [_common(lengths) for lengths in zip(*shapes, strict=True)]
         except (IndexError, ValueError):
-            raise ValueError(
-                "A `Concatenate` layer requires inputs with matching shapes except for the "
-                f"concatenation axis {self.axis}. Received: input_shape={input_shape}"
-            ) from None
+            problem = f"Concatenate expects equal shapes except along axis {self.axis}"
+            raise ValueError(f"{problem}, received {input_shape=}.") from None
         axis = self.axis % (len(common) + 1)
         common.insert(axis, None if None in along else sum(along))
         return tuple(common)
@@ -153,23 +144,39 @@ def _common(lengths: tuple[int | None, ...]) -> int | None:
     return length
 
 
-def _function(layer: Any) -> Callable[..., Any]:
-    """Return the function of `layer`: it takes a list of inputs and the layer's arguments."""
-
-    def merge(inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        return layer(*args, **kwargs)(inputs)
-
-    name = layer.__name__.lower()
-    _, *arguments = signature(layer.__init__).parameters.values()
-    function: Any = merge
-    function.__signature__ = Signature(
-        [next(iter(signature(merge).parameters.values())), *arguments]
-    )
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"Return the output of a new layer `{layer.__name__}` for a list of inputs."
-    return function
+# -- functions ------------------------------------------------------------------------------------
 
 
-add, subtract, multiply, average, maximum, minimum, concatenate = map(
-    _function, (Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate)
-)
+def add(inputs: Any, **kwargs: Any) -> Any:
+    """Return the sum of the inputs, by a new layer `Add`."""
+    return Add(**kwargs)(inputs)
+
+
+def subtract(inputs: Any, **kwargs: Any) -> Any:
+    """Return the first of two inputs minus the second, by a new layer `Subtract`."""
+    return Subtract(**kwargs)(inputs)
+
+
+def multiply(inputs: Any, **kwargs: Any) -> Any:
+    """Return the product of the inputs, by a new layer `Multiply`."""
+    return Multiply(**kwargs)(inputs)
+
+
+def average(inputs: Any, **kwargs: Any) -> Any:
+    """Return the mean of the inputs, by a new layer `Average`."""
+    return Average(**kwargs)(inputs)
+
+
+def maximum(inputs: Any, **kwargs: Any) -> Any:
+    """Return the largest of the inputs, by a new layer `Maximum`."""
+    return Maximum(**kwargs)(inputs)
+
+
+def minimum(inputs: Any, **kwargs: Any) -> Any:
+    """Return the smallest of the inputs, by a new layer `Minimum`."""
+    return Minimum(**kwargs)(inputs)
+
+
+def concatenate(inputs: Any, axis: int = -1, **kwargs: Any) -> Any:
+    """Return the concatenation of the inputs along `axis`, by a new layer `Concatenate`."""
+    return Concatenate(axis, **kwargs)(inputs)

@@ -57,20 +57,15 @@ class Module:
         ValueError
             For an unknown length in `shape`, and for a constraint.
         """
-        if constraint is not None:
-            raise ValueError(out_of_scope("add_weight", {"constraint": constraint}))
+        refuse_options("add_weight", constraint=constraint)
         shape = () if shape is None else tuple(shape)
-        if any(n is None for n in shape):
+        if None in shape:
             raise ValueError(f"add_weight: expected a shape of known lengths, received {shape}.")
         fill = initializers.get(initializer or "glorot_uniform")
-        name = name or "variable"
-        weight = Variable(
-            context.allocator.weight(fill, shape, dtype or self.dtype),
-            dtype=dtype or self.dtype,
-            trainable=trainable and self._trainable,
-            name=name,
-            path="/".join((*(layer.name for layer in scope_of(self)), name)),
-        )
+        name, dtype = name or "variable", dtype or self.dtype
+        value = context.allocator.weight(fill, shape, dtype)
+        path = "/".join((*(layer.name for layer in scope_of(self)), name))
+        weight = Variable(value, dtype, trainable and self._trainable, name, path)
         self._own.append(weight)
         structure.change()
         if regularizer is not None:
@@ -121,12 +116,9 @@ class Module:
     @property
     def variables(self) -> list[Variable]:
         """The weights, then the states of the random generators."""
-        generators = (
-            generator
-            for layer in self._flatten_layers()
-            for generator in tree.instances(SeedGenerator, vars(layer))
-        )
-        return list(dict.fromkeys([*self.weights, *(g.state for g in generators)]))
+        attributes = [vars(layer) for layer in self._flatten_layers()]
+        states = (generator.state for generator in tree.instances(SeedGenerator, attributes))
+        return list(dict.fromkeys([*self.weights, *states]))
 
     @property
     def non_trainable_variables(self) -> list[Variable]:
@@ -167,15 +159,12 @@ class Module:
         own = self.weights
         if len(weights) != len(own):
             raise ValueError(
-                f"You called `set_weights(weights)` on layer '{self.name}' with a weight list of "
-                f"length {len(weights)}, but the layer was expecting {len(own)} weights."
+                f"Layer '{self.name}' has {len(own)} weights, received length {len(weights)}."
             )
         for weight, value in zip(own, weights, strict=True):
             if np.shape(value) != weight.shape:
-                raise ValueError(
-                    f"Layer {self.name} weight shape {weight.shape} is not compatible with "
-                    f"provided weight shape {np.shape(value)}."
-                )
+                shapes = f"{weight.shape}, received {np.shape(value)}"
+                raise ValueError(f"A weight of layer '{self.name}' has shape {shapes}.")
         arrays = [to_array(v, w.dtype) for w, v in zip(own, weights, strict=True)]
         for weight, array in zip(own, arrays, strict=True):
             weight.assign(array)
@@ -184,8 +173,7 @@ class Module:
         """Return the number of weights' elements; ValueError before the layer is built."""
         if not self.built:
             raise ValueError(
-                f"You tried to call `count_params` on layer '{self.name}', but the layer isn't "
-                "built. You can build it manually via: `layer.build(input_shape)`."
+                f"count_params: layer '{self.name}' has no weights yet: build it first."
             )
         return sum(w.size for w in self.weights)
 
@@ -220,6 +208,8 @@ class Module:
 INSTEAD = "Write a layer of your own, or use Keras, which reads the files that `model.save` writes."
 
 
-def out_of_scope(name: str, options: dict[str, Any]) -> str:
-    """Return the message that refuses options of Keras that tinynet does not have."""
-    return f"{name}: out of tinynet's scope: {options}. {INSTEAD}"
+def refuse_options(name: str, **options: Any) -> None:
+    """Raise ValueError for options of Keras that tinynet does not have, unless they are None."""
+    given = {key: value for key, value in options.items() if value is not None}
+    if given:
+        raise ValueError(f"{name}: out of tinynet's scope: {given}. {INSTEAD}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,11 @@ class Rescaling(Weightless):
     tensor([-1.,  1.], dtype=float32)
     """
 
+    built = False
+
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.scale, self.offset = _plain(scale), _plain(offset)
+        self.scale, self.offset = np.asarray(scale).tolist(), np.asarray(offset).tolist()
 
     def call(self, inputs: Any) -> Any:
         """Return the scaled and shifted inputs."""
@@ -74,37 +77,29 @@ class Normalization(Layer):
         super().__init__(**kwargs)
         self.axis = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
         if np.shape(mean) != np.shape(variance) or (mean is None) != (variance is None):
-            raise ValueError(
-                "When setting values directly, both `mean` and `variance` must be set, of one "
-                f"shape. Received: mean={mean} and variance={variance}"
-            )
+            raise ValueError(f"Expected both or neither, of one shape: {mean=}, {variance=}.")
         if np.ndim(mean) > len(self.axis):
-            raise ValueError(
-                f"mean: expected at most {len(self.axis)} axes for axis={self.axis}, received "
-                f"shape {np.shape(mean)}."
-            )
-        self.input_mean, self.input_variance = _plain(mean), _plain(variance)
+            raise ValueError(f"mean: more axes than {axis=}, received shape {np.shape(mean)}.")
+        self.input_mean, self.input_variance = (np.asarray(x).tolist() for x in (mean, variance))
         self.invert = invert
 
     def build(self, input_shape: Any) -> None:
         """Create the weights: a mean and a variance for each index along the axes."""
         rank = len(input_shape)
         kept = sorted(axis % rank for axis in self.axis if -rank <= axis < rank)
-        if len(kept) < len(self.axis) or any(input_shape[i] is None for i in kept):
-            raise ValueError(
-                f"Layer '{self.name}': expected inputs whose lengths along axis={self.axis} are "
-                f"known, received shape {input_shape}."
-            )
-        self._kept, self._reduced = kept, tuple(i for i in range(rank) if i not in kept)
-        self._lengths = tuple(input_shape[i] for i in kept)
-        self._broadcast = tuple(input_shape[i] if i in kept else 1 for i in range(rank))
+        self._reduced = tuple(i for i in range(rank) if i not in kept)
+        self._lengths, self._broadcast = tuple(input_shape[i] for i in kept), self._by(input_shape)
+        if len(kept) < len(self.axis) or None in self._lengths:
+            raise ValueError(f"Expected known lengths along {self.axis=}, received {input_shape}.")
         if self.input_mean is None:
-            options: dict[str, Any] = {"shape": self._lengths, "trainable": False}
-            self.adapt_mean = self.add_weight(initializer="zeros", name="mean", **options)
-            self.adapt_variance = self.add_weight(initializer="ones", name="variance", **options)
-            self.count = self.add_weight(
-                initializer="zeros", dtype="int32", trainable=False, name="count"
-            )
+            add = partial(self.add_weight, trainable=False)
+            self.adapt_mean = add(self._lengths, "zeros", name="mean")
+            self.adapt_variance = add(self._lengths, "ones", name="variance")
+            self.count = add((), "zeros", "int32", name="count")
+
+    def _by(self, shape: Any) -> tuple[Any, ...]:
+        """Return the shape of mean and variance that broadcast to inputs of this shape."""
+        return tuple(1 if i in self._reduced else n for i, n in enumerate(shape))
 
     def adapt(self, data: Any) -> None:
         """Compute mean and variance from `data`: an array, or an iterable of batches of samples.
@@ -113,30 +108,22 @@ class Normalization(Layer):
         and for a layer that was constructed with a mean.
         """
         if self.input_mean is not None:
-            raise ValueError(
-                f"adapt: layer '{self.name}' was constructed with mean={self.input_mean}; leave "
-                "mean and variance out to compute them from data."
-            )
+            raise ValueError(f"adapt: '{self.name}' was constructed with mean={self.input_mean}.")
         total = mean = variance = np.float64(0)
         for batch in filter(len, _batches(data)):
             if not self.built:
                 self.build(batch.shape)
-                self.built = True
-            here = [batch.shape[i] for i in self._kept] if batch.ndim == len(self._broadcast) else 0
-            if here != list(self._lengths):
-                raise ValueError(
-                    f"adapt: layer '{self.name}' was built for inputs like {self._broadcast}, "
-                    f"received data of shape {batch.shape}."
-                )
+            if self._by(batch.shape) != self._broadcast:
+                shapes = f"{self._broadcast}, received {batch.shape}"
+                raise ValueError(f"adapt: layer '{self.name}' is built for shapes like {shapes}.")
             count = math.prod(batch.shape[i] for i in self._reduced)
             total = total + count
             share = count / total
             center = batch.mean(self._reduced)
             shifted = mean * (1 - share) + center * share
             # The variance of both parts, plus the squared distances of their means from the mean.
-            variance = (variance + (mean - shifted) ** 2) * (1 - share) + (
-                batch.var(self._reduced) + (center - shifted) ** 2
-            ) * share
+            here = batch.var(self._reduced) + (center - shifted) ** 2
+            variance = (variance + (mean - shifted) ** 2) * (1 - share) + here * share
             mean = shifted
         if not total:
             raise ValueError("adapt: expected at least one sample, received none.")
@@ -146,21 +133,21 @@ class Normalization(Layer):
     @property
     def mean(self) -> Tensor | None:
         """The mean, broadcastable to the inputs; None before the layer is built."""
-        return self._as_built(self.input_mean, "adapt_mean")
+        return self._broadcastable("mean")
 
     @property
     def variance(self) -> Tensor | None:
         """The variance, broadcastable to the inputs; None before the layer is built."""
-        return self._as_built(self.input_variance, "adapt_variance")
+        return self._broadcastable("variance")
 
-    def _as_built(self, given: Any, weight: str) -> Tensor | None:
+    def _broadcastable(self, name: str) -> Tensor | None:
         if not self.built:
             return None
+        given = getattr(self, f"input_{name}")
         if given is None:
-            return ops.reshape(getattr(self, weight), self._broadcast)
-        return ops.reshape(
-            np.broadcast_to(np.array(given, self.dtype), self._lengths), self._broadcast
-        )
+            return ops.reshape(getattr(self, f"adapt_{name}"), self._broadcast)
+        full = np.broadcast_to(np.array(given, self.dtype), self._lengths)
+        return ops.reshape(full, self._broadcast)
 
     def call(self, inputs: Any) -> Any:
         """Return the normalized inputs, or with `invert` the denormalized inputs."""
@@ -173,18 +160,8 @@ class Normalization(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name."""
-        return {
-            **super().get_config(),
-            "axis": self.axis,
-            "invert": self.invert,
-            "mean": self.input_mean,
-            "variance": self.input_variance,
-        }
-
-
-def _plain(value: Any) -> Any:
-    """Return a number, or an array as a list, for configs."""
-    return value if value is None else np.asarray(value).tolist()
+        own = {"axis": self.axis, "invert": self.invert, "mean": self.input_mean}
+        return {**super().get_config(), **own, "variance": self.input_variance}
 
 
 def _batches(data: Any) -> Iterable[Any]:

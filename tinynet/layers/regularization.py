@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import ops
 from ..random import SeedGenerator
+from .symbolic import to_shape
 from .weightless import Weightless
 
 
@@ -48,15 +49,11 @@ class Dropout(Weightless):
     ) -> None:
         super().__init__(**kwargs)
         if not isinstance(rate, (int, float, np.number)) or not 0 <= rate <= 1:
-            raise ValueError(
-                "Invalid value received for argument `rate`. Expected a float value between 0 and "
-                f"1. Received: rate={rate}"
-            )
+            raise ValueError(f"Expected a number from 0 to 1, received rate={rate}.")
         self.rate, self.seed = rate, seed
-        self.noise_shape = None if noise_shape is None else _noise_shape(noise_shape)
+        self.noise_shape = None if noise_shape is None else to_shape(noise_shape, "noise_shape", 1)
         if rate > 0:
             self.seed_generator = SeedGenerator(seed)
-        self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Return the inputs, with some of them set to 0 in training."""
@@ -64,22 +61,7 @@ class Dropout(Weightless):
             return inputs
         if self.rate == 1:
             return ops.zeros_like(inputs)
-        shape = inputs.shape
-        if self.noise_shape is not None:
-            pairs = zip(self.noise_shape, shape, strict=True)
-            shape = tuple(n if noise is None else noise for noise, n in pairs)
+        noise = inputs.shape if self.noise_shape is None else self.noise_shape
+        shape = tuple(m or n for m, n in zip(noise, inputs.shape, strict=True))
         kept = self.seed_generator.mask(shape, 1.0 - self.rate)
         return ops.where(kept, inputs / (1.0 - self.rate), 0.0)
-
-
-def _noise_shape(value: Any) -> tuple[int | None, ...]:
-    """Return a shape as a tuple; ValueError unless it consists of positive integers and None."""
-    good = isinstance(value, (list, tuple)) and all(
-        n is None or (isinstance(n, int) and n > 0) for n in value
-    )
-    if not good:
-        raise ValueError(
-            "Invalid value received for argument `noise_shape`. Expected a tuple or list of "
-            f"positive integers or None. Received: noise_shape={value}"
-        )
-    return tuple(value)

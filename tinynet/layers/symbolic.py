@@ -86,6 +86,7 @@ class LayerCall:
         self.layer, self.inputs, self.options = layer, inputs, options or {}
         self.outputs: list[KerasTensor] = []
         self.number = next(_numbers)
+        layer.symbolic_calls = (*layer.symbolic_calls, self.number)
 
 
 _numbers = itertools.count()
@@ -99,9 +100,7 @@ class KerasTensor:
 
     def __init__(self, shape: Shape, dtype: str, call: LayerCall, name: str | None = None) -> None:
         context.allocator.check(shape, dtype)
-        self.shape = shape
-        self.dtype = dtype
-        self.call = call
+        self.shape, self.dtype, self.call = shape, dtype, call
         self.name = name or unique_name("keras_tensor")
         call.outputs.append(self)
 
@@ -114,10 +113,7 @@ class KerasTensor:
         raise TypeError("A symbolic KerasTensor cannot be used as a boolean.")
 
     def _no_numbers(self, *_: Any, **__: Any) -> Any:
-        raise ValueError(
-            f"{self!r} is symbolic: it has a shape and a dtype, but no numbers. Compute with it in "
-            "the `call` of a Layer, or call the model on data."
-        )
+        raise ValueError(f"{self!r} is symbolic, without numbers: call a layer on it.")
 
     __array__ = __float__ = __int__ = __add__ = __radd__ = __sub__ = __rsub__ = _no_numbers
     __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __matmul__ = __neg__ = _no_numbers
@@ -141,25 +137,12 @@ def map_shapes(f: Callable[[Shape], Any], shapes: Any) -> Any:
     return [map_shapes(f, shape) for shape in shapes]
 
 
-def common_shape(first: tuple[int, ...], second: tuple[int, ...]) -> Shape:
-    """Return the lengths that two shapes have in common, None where they differ."""
-    return tuple(a if a == b else None for a, b in zip(first, second, strict=True))
-
-
-def to_shape(value: Any) -> Shape:
+def to_shape(value: Any, name: str = "shape", least: int = 0) -> Shape:
     """Return a shape, given as a list or tuple of lengths, as a tuple; None is an unknown length.
 
-    Raises
-    ------
-    ValueError
-        ``Cannot convert '3' to a shape.``
+    ValueError for another type, or a length that is not an integer of at least `least`.
     """
-    if not isinstance(value, (list, tuple)):
-        raise ValueError(f"Cannot convert '{value}' to a shape.")
-    for n in value:
-        if n is not None and (not isinstance(n, (int, np.integer)) or n < 0):
-            raise ValueError(
-                f"Cannot convert '{value}' to a shape. Found invalid dimension '{n}': expected "
-                "None or an integer of at least 0."
-            )
+    lengths = value if isinstance(value, (list, tuple)) else [value, -1]
+    if not all(n is None or (isinstance(n, (int, np.integer)) and n >= least) for n in lengths):
+        raise ValueError(f"Expected lengths of at least {least} or None, received {name}={value}.")
     return tuple(None if n is None else int(n) for n in value)

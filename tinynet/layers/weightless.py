@@ -19,6 +19,8 @@ class Weightless(Standard):
     The output has the shape of the input, unless a subclass overrides `compute_output_shape`.
     """
 
+    built = True
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return `input_shape`."""
         return input_shape
@@ -37,7 +39,6 @@ class Activation(Weightless):
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         """Return the activation of each element."""
@@ -62,7 +63,6 @@ class ReLU(Weightless):
         self.max_value = None if max_value is None else _not_negative("max_value", max_value)
         self.negative_slope = _not_negative("negative_slope", negative_slope)
         self.threshold = _not_negative("threshold", threshold)
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         """Return `relu` of each element."""
@@ -79,7 +79,6 @@ class LeakyReLU(Weightless):
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.negative_slope = _not_negative("negative_slope", negative_slope)
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         """Return `leaky_relu` of each element."""
@@ -96,7 +95,6 @@ class ELU(Weightless):
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.alpha = alpha
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         """Return `elu` of each element."""
@@ -113,7 +111,6 @@ class Softmax(Weightless):
     def __init__(self, axis: Any = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.axis = axis
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         """Return numbers that sum to 1 along the axis."""
@@ -138,6 +135,8 @@ class Flatten(Weightless):
     >>> Flatten()([[[1.0, 2.0], [3.0, 4.0]]])
     tensor([[1., 2., 3., 4.]], dtype=float32)
     """
+
+    built = False
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -170,10 +169,8 @@ class Reshape(Weightless):
         lengths = [n for n in self.target_shape if not isinstance(n, int) or n < 0]
         if lengths not in ([], [-1]):
             raise ValueError(
-                "target_shape: expected lengths of at least 0, of which one may be -1, received "
-                f"{self.target_shape}."
+                f"target_shape: expected lengths, of which one may be -1, received {target_shape}."
             )
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         """Return each sample in its new shape."""
@@ -187,8 +184,5 @@ class Reshape(Weightless):
         size, known = math.prod(lengths), math.prod(n for n in target if n != -1)
         fits = size % known == 0 if -1 in target and known else size == known and -1 not in target
         if not fits:
-            raise ValueError(
-                f"Layer '{self.name}': samples of shape {lengths} do not have the elements of "
-                f"target_shape={target}."
-            )
+            raise ValueError(f"Layer '{self.name}': {lengths} does not fit target_shape={target}.")
         return (input_shape[0], *(size // known if n == -1 else n for n in target))

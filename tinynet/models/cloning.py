@@ -9,16 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import tree
-from ..configs.serialization import (
-    CustomObjectScope,
-    deserialize_keras_object,
-    noting_custom_objects,
-    serialize_keras_object,
-)
+from ..configs.serialization import CustomObjectScope, noting_custom_objects, serialize_keras_object
 from ..layers.base import Layer
 from ..saving.archive import model_of
 from ..saving.files import refusing
-from .functional import Functional
+from .functional import Functional, GraphModel
 from .sequential import Sequential
 
 
@@ -67,15 +62,21 @@ def clone_model(
     >>> clone_model(model).get_weights()[0].shape
     (2, 1)
     """
-    _refuse(model, input_tensors, clone_function, call_function)
+    functional, has_layers = isinstance(model, Functional), isinstance(model, GraphModel)
+    given = input_tensors is not None or clone_function is not None
+    if (given and not has_layers) or (call_function is not None and not functional):
+        raise ValueError(
+            "clone_model: `call_function` is for functional models, `input_tensors` and "
+            f"`clone_function` also for Sequential ones, received a {type(model).__name__}."
+        )
 
     def copied(layer: Any) -> Any:
-        if recursive and isinstance(layer, (Sequential, Functional)):
+        if recursive and isinstance(layer, GraphModel):
             call = call_function if isinstance(layer, Functional) else None
             return clone_model(layer, None, clone_function, call, True)
         return clone_function(layer) if clone_function else _copied(layer)
 
-    if isinstance(model, Functional):
+    if functional:
         copies = {layer: copied(layer) for layer in model._graph.layers_to_copy()}
 
         def call(layer: Layer, x: Any, **options: Any) -> Any:
@@ -83,42 +84,20 @@ def clone_model(
             return call_function(new, x, **options) if call_function else new(x, **options)
 
         clone: Any = type(model)(*model._graph.replay(call, input_tensors), name=model.name)
-    elif isinstance(model, Sequential):
+    elif has_layers:
         start = model._layers[:1] if model._input_layer else []
         start = [*map(_copied, start)] if input_tensors is None else tree.flatten(input_tensors)
         clone = Sequential([*start, *map(copied, model.layers)], name=model.name)
     else:
-        return _copied(model)
+        clone = _copied(model)
     if model.compiled:
         _by_config(model.get_compile_config, clone.compile_from_config)
     return clone
 
 
-def _refuse(model: Any, input_tensors: Any, clone_function: Any, call_function: Any) -> None:
-    """Raise ValueError for arguments that this kind of model does not take."""
-    problem = ""
-    if isinstance(model, Sequential) and call_function is not None:
-        problem = "`call_function` is for functional models only"
-    if not isinstance(model, (Sequential, Functional)) and (
-        input_tensors or clone_function or call_function
-    ):
-        problem = (
-            "Arguments `clone_function`, `call_function` and `input_tensors` are for Sequential "
-            "and functional models only"
-        )
-    if problem:
-        raise ValueError(f"{problem}. Received a model of type {type(model).__name__}.")
-
-
 def _copied(layer: Any) -> Any:
-    """Return a layer or model with the same config."""
-
-    def config() -> dict[str, Any]:
-        found = serialize_keras_object(layer)
-        found.pop("build_config", None)
-        return found
-
-    return _by_config(config, deserialize_keras_object)
+    """Return a new layer or model with the same config."""
+    return _by_config(lambda: serialize_keras_object(layer.get_config()), type(layer).from_config)
 
 
 def _by_config(write: Callable[[], Any], read: Callable[[Any], Any]) -> Any:

@@ -20,10 +20,7 @@ def _of_graph(name: str, doc: str) -> Any:
 
     def attribute(self: Model) -> Any:
         if self.graph is None:
-            raise AttributeError(
-                f"Model '{self.name}' has no defined {name} yet: it is built by its first call. "
-                "Begin it with an `Input(shape)`, or call `build(input_shape)`."
-            )
+            raise AttributeError(f"Model '{self.name}' has no {name} yet: call or build it first.")
         return getattr(self.graph, name)
 
     return property(attribute, doc=doc)
@@ -53,7 +50,7 @@ class Functional(GraphModel):
         self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True
     ) -> None:
         super().__init__(name=name, trainable=trainable)
-        self._graph: Graph = Graph(inputs, outputs, self.name)
+        self._graph = Graph(inputs, outputs, self.name)
         self.built = True
 
     def call(self, inputs: Any) -> Any:
@@ -67,8 +64,7 @@ class Functional(GraphModel):
 
     def get_config(self) -> dict[str, Any]:
         """Return the name, the layers with their calls, and which tensors are in- and outputs."""
-        described = self._graph.config(Functional)
-        return {"name": self.name, "trainable": self.trainable, **described}
+        return {"name": self.name, "trainable": self.trainable, **self._graph.config(Functional)}
 
     @classmethod
     def from_config(

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from .. import ops, tree
-from ..configs.serialization import deserialize_keras_object, location, serialize_keras_object
+from ..configs.serialization import deserialize_part, location, serialize_keras_object
 from ..engine.tensor import Tensor
 from ..layers.base import Layer
 from ..layers.core import Input, InputLayer
@@ -56,15 +57,12 @@ class Graph:
         self.output_names = [x.call.layer.name for x in ends]
         self.name = name
         _, depth = _depths(calls)
-        unused = [x.call.layer for x in starts if x.call.layer not in depth]
-        unused = [layer for layer in unused if isinstance(layer, InputLayer)]
+        entrances = [x.call.layer for x in starts if isinstance(x.call.layer, InputLayer)]
+        unused = [layer for layer in entrances if layer not in depth]
         self.layers = sorted([*unused, *reached], key=lambda layer: -depth.get(layer, 0))
         for name, count in Counter(layer.name for layer in self.layers).items():
             if count > 1:
-                raise ValueError(
-                    f'The name "{name}" is used {count} times in the model. '
-                    "All operation names should be unique."
-                )
+                raise ValueError(f'The name "{name}" is used {count} times: it must be unique.')
         self.calls_of: dict[Layer, list[LayerCall]] = {layer: [] for layer in self.layers}
         for call in sorted(self.calls, key=lambda call: call.number):
             self.calls_of[call.layer].append(call)
@@ -74,13 +72,10 @@ class Graph:
     @property
     def is_line(self) -> bool:
         """Whether each layer is called once, on the output of the layer before alone."""
-        before = [self.inputs[0].call, *self.calls]
-        follow = (
-            [x.call for x in tree.flatten(call.inputs)] == [previous]
-            for call, previous in zip(self.calls, before, strict=False)
-        )
+        sources = [[x.call for x in tree.flatten(call.inputs)] for call in self.calls]
         once = len({call.layer for call in self.calls}) == len(self.calls)
-        return len(self.inputs) == 1 and once and all(follow)
+        line = [[call] for call in (self.inputs[0].call, *self.calls)]
+        return len(self.inputs) == 1 and once and sources == line[:-1]
 
     def layers_to_copy(self) -> list[Layer]:
         """Return the layers in the order in which Keras makes them when it copies a graph."""
@@ -104,23 +99,21 @@ class Graph:
         inputs : placeholders, optional
             By default new ones.
         """
-        if inputs is None:
-            inputs = tree.map_structure(
-                lambda x: Input(batch_shape=x.shape, dtype=x.dtype, name=x.call.layer.name),
-                self.input,
-            )
+
+        def entrance(x: KerasTensor) -> KerasTensor:
+            return Input(batch_shape=x.shape, dtype=x.dtype, name=x.call.layer.name)
+
+        inputs = tree.map_structure(entrance, self.input) if inputs is None else inputs
         return inputs, self._run(tree.flatten(inputs), call_layer)
 
     def _run(self, inputs: list[Any], call_layer: Callable[..., Any] | None = None) -> Any:
         values = dict(zip(self.inputs, inputs, strict=True))
         for call in self.calls:
-            x, layer, outputs = call.inputs, call.layer, call.outputs
+            x, outputs = call.inputs, call.outputs
             single = type(x) is KerasTensor
             given = values[x] if single else tree.map_structure(values.__getitem__, x)
-            if call_layer:
-                y = call_layer(layer, given, **call.options)
-            else:
-                y = layer(given, **call.options)
+            layer = partial(call_layer, call.layer) if call_layer else call.layer
+            y = layer(given, **call.options)
             if type(y) is Tensor and len(outputs) == 1:
                 values[outputs[0]] = y
             else:
@@ -131,10 +124,8 @@ class Graph:
         """Return the inputs as a list, of the declared ranks: (n,) for (n, 1) and the reverse."""
         flat = self._by_name(inputs) if isinstance(inputs, dict) else tree.flatten(inputs)
         if len(flat) != len(self.inputs):
-            raise ValueError(
-                f"Model '{self.name}' expects {len(self.inputs)} inputs "
-                f"({', '.join(x.call.layer.name for x in self.inputs)}), received {len(flat)}."
-            )
+            names = [x.call.layer.name for x in self.inputs]
+            raise ValueError(f"Model '{self.name}' has inputs {names}, received {len(flat)}.")
         return [self._of_rank(x, declared) for x, declared in zip(flat, self.inputs, strict=True)]
 
     def _by_name(self, inputs: dict[str, Any]) -> list[Tensor]:
@@ -143,10 +134,7 @@ class Graph:
         names = sorted(self.input) if isinstance(self.input, dict) else layers
         for name in names:
             if name not in inputs:
-                raise ValueError(
-                    f'Missing data for input "{name}". You passed a data dictionary with keys '
-                    f"{list(inputs)}. Expected the following keys: {names}"
-                )
+                raise ValueError(f'Missing input "{name}" of {names}, received {list(inputs)}.')
         return [x for name in names for x in tree.flatten(inputs[name])]
 
     def _of_rank(self, x: Tensor, declared: KerasTensor) -> Tensor:
@@ -156,10 +144,8 @@ class Graph:
             return ops.squeeze(x, -1)
         if x.ndim == declared.ndim - 1 and declared.shape[-1] == 1:
             return ops.expand_dims(x, -1)
-        raise ValueError(
-            f"Invalid input shape for input '{declared.call.layer.name}' of model '{self.name}'. "
-            f"Expected shape {declared.shape}, but input has incompatible shape {x.shape}"
-        )
+        problem = f"expected {declared.shape}, received incompatible shape {x.shape}"
+        raise ValueError(f"Input '{declared.call.layer.name}' of model '{self.name}': {problem}.")
 
     # -- configs ----------------------------------------------------------------------------------
 
@@ -200,14 +186,10 @@ class Graph:
 def _placeholders(argument: str, value: Any) -> list[KerasTensor]:
     """Return a model's inputs or outputs as a list; ValueError unless they are placeholders."""
     flat = tree.flatten(value)
-    if not flat:
-        raise ValueError(f"`{argument}` argument cannot be empty. Received: {value}")
-    for x in flat:
-        if not isinstance(x, KerasTensor):
-            raise ValueError(
-                f"All `{argument}` values must be KerasTensors. Received: {argument}={value} "
-                f"including invalid value {x} of type {type(x)}"
-            )
+    wrong = [x for x in flat if not isinstance(x, KerasTensor)]
+    if wrong or not flat:
+        found = f"{wrong[0]} of {type(wrong[0])}" if wrong else value
+        raise ValueError(f"{argument}: expected KerasTensors, one or more, received {found}.")
     return flat
 
 
@@ -236,10 +218,7 @@ def _sorted_calls(
         if call in order or (x in inputs and not starts):
             continue
         if starts and x not in inputs:
-            raise ValueError(
-                f"Output is not connected to `inputs`: it needs {x!r} of layer "
-                f"'{call.layer.name}', which is not among them."
-            )
+            raise ValueError(f"outputs: not connected to the inputs, but need '{call.layer.name}'.")
         reached[call.layer] = None
         if finished or starts:
             order[call] = None
@@ -302,27 +281,25 @@ def from_config(config: dict[str, Any], functional: type) -> tuple[Any, Any]:
             raise ValueError(f"There is no call {number} of a layer {name!r}{location()}.")
         return made[name, number - first][output]
 
-    def argument(config: Any) -> Any:
-        is_tensor = _is_tensor(config)
-        return tensor(_history(config)) if is_tensor else deserialize_keras_object(config)
+    class Placeholder:
+        from_config = staticmethod(lambda config: tensor(config["keras_history"]))
 
     def end(history: Any) -> KerasTensor:
         return tensor(history, int(isinstance(layers.get(history[0]), functional)))
 
     for key in _in_order(calls):
         options = {k: v for k, v in calls[key]["kwargs"].items() if not _is_default(k, v)}
-        args, kwargs = _mapped(argument, _is_argument, [calls[key]["args"], options])
+        given = [calls[key]["args"], options]
+        args, kwargs = deserialize_part(given, {"__keras_tensor__": Placeholder})
         made[key] = tree.flatten(layers[key[0]](*args, **kwargs))
-    ends = [config["input_layers"], config["output_layers"]]
-    inputs, outputs = _mapped(end, _is_history, ends)
-    return inputs, outputs
+    return _mapped(end, _is_history, (config["input_layers"], config["output_layers"]))
 
 
 def _layers_from(configs: list[dict[str, Any]]) -> dict[str, Layer]:
     """Return new layers by name."""
     layers: dict[str, Layer] = {}
     for data in configs:
-        name, layer = data["name"], deserialize_keras_object(data)
+        name, layer = data["name"], deserialize_part(data, {})
         if name in layers:
             raise ValueError(f"Two layers are called {name!r}{location()}.")
         if not isinstance(layer, Layer):
@@ -340,13 +317,13 @@ def _in_order(calls: dict[CallId, dict[str, Any]]) -> Iterable[CallId]:
         sources: list[Any] = []
         _mapped(sources.append, _is_tensor, [call["args"], call["kwargs"]])
         earlier = {(name, number - 1)} if number else set()
-        needed[name, number] = {tuple(_history(x)[:2]) for x in sources} | earlier
+        histories = [x["config"]["keras_history"] for x in sources]
+        needed[name, number] = {(source, i) for source, i, _ in histories} | earlier
     try:
         return [key for key in TopologicalSorter(needed).static_order() if key in calls]
     except CycleError as error:
-        raise ValueError(
-            f"Layers need each other's outputs{location()}: {error.args[1]}."
-        ) from None
+        problem = f"Layers need each other's outputs{location()}: {error.args[1]}."
+        raise ValueError(problem) from None
 
 
 def _is_default(name: str, value: Any) -> bool:
@@ -363,18 +340,9 @@ def _is_tensor(config: Any) -> bool:
     return isinstance(config, dict) and config.get("class_name") == "__keras_tensor__"
 
 
-def _is_argument(config: Any) -> bool:
-    """Return whether this is one argument of a call, and not a structure of several."""
-    return not isinstance(config, (list, tuple, dict)) or "class_name" in config
-
-
 def _is_history(config: Any) -> bool:
     """Return whether this is ``[name of a layer, number of the call, index]``."""
     return isinstance(config, list) and len(config) == 3 and isinstance(config[0], str)
-
-
-def _history(config: dict[str, Any]) -> list[Any]:
-    return config["config"]["keras_history"]
 
 
 def _mapped(f: Callable[[Any], Any], is_leaf: Callable[[Any], bool], config: Any) -> Any:

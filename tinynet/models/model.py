@@ -1,17 +1,15 @@
 """The base of all models: a network that can be trained, explained, saved and exported.
 
-Imports `graph.py`, `summary.py`, `training`, `saving`, `explain` and `export`. Read next:
-`functional.py`.
+Imports `summary.py`, `training`, `saving`, `explain` and `export`. Read next: `functional.py`.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from ..callbacks.progbar import write
 from ..configs.lookup import publish
 from ..configs.serialization import (
     CustomObjectScope,
@@ -20,12 +18,11 @@ from ..configs.serialization import (
 )
 from ..explain.step import Explanation, explain_step
 from ..layers.base import Layer
-from ..saving.archive import load_weights, save_model, save_weights
+from ..saving import archive
 from ..training.data import Dataset
 from ..training.divergence import largest_curvature, max_learning_rate
 from ..training.trainer import Trainer
-from .graph import Graph
-from .summary import summary_text
+from .summary import print_summary
 
 
 class Model(Trainer):
@@ -52,21 +49,15 @@ class Model(Trainer):
     """
 
     _functional: type[Model]  # `Functional`, assigned by its module, which imports this one
-    _graph: Graph | None = None
+    save = archive.save_model
+    save_weights = archive.save_weights
+    load_weights = archive.load_weights
+    summary = print_summary
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         is_graph = args or "inputs" in kwargs or "outputs" in kwargs
-        return super().__new__(
-            cls._functional if cls is Model and is_graph else cls, *args, **kwargs
-        )
-
-    def __init__(self, *, name: str | None = None, trainable: bool = True, **kwargs: Any) -> None:
-        super().__init__(name=name, trainable=trainable, **kwargs)
-
-    @property
-    def graph(self) -> Graph | None:
-        """The graph of layer calls; None for subclassed models and before the model is built."""
-        return self._graph
+        kind = cls._functional if cls is Model and is_graph else cls
+        return super().__new__(kind, *args, **kwargs)
 
     @property
     def is_line(self) -> bool:
@@ -82,59 +73,15 @@ class Model(Trainer):
             When there is no such layer, and when both or neither are given.
         """
         if (name is None) == (index is None):
-            problem = "Provide either a layer name or layer index at `get_layer`."
-            raise ValueError(problem if name is None else f"{problem} Received: {index=}, {name=}.")
+            raise ValueError(f"get_layer: expected a name or an index, received {name=}, {index=}.")
         layers = self.layers
-        if index is not None:
-            if not -len(layers) <= index < len(layers):
-                raise ValueError(
-                    f"Was asked to retrieve layer at index {index} but model only has "
-                    f"{len(layers)} layers."
-                )
-            return layers[index]
         names = [layer.name for layer in layers]
-        if name not in names:
-            raise ValueError(f"No such layer: {name}. Existing layers are: {names}.")
-        return layers[names.index(name)]
-
-    def summary(
-        self,
-        line_length: int | None = None,
-        positions: Sequence[float] | None = None,
-        print_fn: Callable[[str], Any] | None = None,
-        expand_nested: bool = False,
-        show_trainable: bool = False,
-        layer_range: Sequence[str] | None = None,
-    ) -> None:
-        """Print a table of the layers, their output shapes and numbers of weights.
-
-        If the layers are not simply one after the other, a further column names their inputs.
-
-        Parameters
-        ----------
-        line_length : int, optional
-            By default the terminal's width minus 4, at most 88, or 108 with the further column.
-        positions : list of float, optional
-            The right ends of the columns, as fractions of the line.
-        print_fn : function of the whole text, optional
-            Called instead of `print`.
-        expand_nested : bool
-            Whether to list the layers of nested models, too.
-        show_trainable : bool
-            Whether to show which layers are trainable.
-        layer_range : two names of layers, or regular expressions for them, optional
-            The first and the last layer to list.
-
-        Raises
-        ------
-        ValueError
-            When the columns do not fit; for a wrong number of positions; for a range that names
-            no layers.
-        """
-        text = summary_text(
-            self, line_length, positions, expand_nested, show_trainable, layer_range
-        )
-        (print_fn or write)(text)
+        if name in names:
+            return layers[names.index(name)]
+        if index is None or not -len(layers) <= index < len(layers):
+            asked = repr(name) if index is None else f"at index {index}"
+            raise ValueError(f"get_layer: no layer {asked} among the {len(layers)} layers {names}.")
+        return layers[index]
 
     def explain_step(self, x: Any, y: Any, sample_weight: Any = None) -> Explanation:
         """Explain one training step on these samples, without changing the model.
@@ -200,26 +147,18 @@ class Model(Trainer):
         """Return the arguments of `compile`, with the current optimizer; {} before `compile`."""
         if not self.compiled:
             return {}
-        metrics, weighted_metrics = self._given_metrics
-        arguments = {
-            "optimizer": self.optimizer,
-            "loss": self.loss,
-            "loss_weights": self.loss_weights,
-            "metrics": metrics,
-            "weighted_metrics": weighted_metrics,
-            "run_eagerly": self.run_eagerly,
-            "steps_per_execution": 1,
-            "jit_compile": not self.run_eagerly,
-        }
-        return {key: serialize_keras_object(value) for key, value in arguments.items()}
+        names = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics", "run_eagerly")
+        given = (self.optimizer, self.loss, self.loss_weights, *self._given_metrics)
+        config = dict(zip(names, (*given, self.run_eagerly), strict=True))
+        config |= {"steps_per_execution": 1, "jit_compile": not self.run_eagerly}
+        return serialize_keras_object(config)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile the model by what `get_compile_config` returned, with a new optimizer state."""
         if type(self).compile is not Trainer.compile:
             warnings.warn(
-                "`compile()` was not called as part of model loading because the model's "
-                "`compile()` method is custom. Compile it yourself, or define "
-                "`get_compile_config()` and `compile_from_config()`.",
+                f"The model was not compiled, as {type(self).__name__} defines `compile` itself: "
+                "compile it, or define `get_compile_config` and `compile_from_config`, too.",
                 stacklevel=2,
             )
             return
@@ -238,22 +177,6 @@ class Model(Trainer):
         import json
 
         return json.dumps(serialize_keras_object(self), **kwargs)
-
-    def save(
-        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
-    ) -> None:
-        """Save the model to a ``.keras`` file, which Keras can load; see `saving.save_model`."""
-        save_model(self, filepath, overwrite, zipped, **kwargs)
-
-    def save_weights(
-        self, filepath: Any, overwrite: bool = True, max_shard_size: None = None
-    ) -> None:
-        """Save weights and optimizer state to a file; see `saving.save_weights`."""
-        save_weights(self, filepath, overwrite, max_shard_size)
-
-    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
-        """Load weights and optimizer state from a file; see `saving.load_weights`."""
-        load_weights(self, filepath, skip_mismatch)
 
     def export(
         self,

@@ -10,11 +10,7 @@ from typing import Any
 
 from .. import tree
 from ..configs.lookup import publish, unique_name
-from ..configs.serialization import (
-    CustomObjectScope,
-    deserialize_keras_object,
-    serialize_keras_object,
-)
+from ..configs.serialization import deserialize_keras_object, serialize_keras_object
 from ..layers.base import Layer
 from ..layers.core import InputLayer
 from ..layers.symbolic import KerasTensor, context, to_shape, within
@@ -43,6 +39,8 @@ class Sequential(GraphModel):
     [9, 4]
     """
 
+    is_line = True  # for the summary, whatever the layers are
+
     def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None) -> None:
         super().__init__(name=name, trainable=trainable)
         self._layers: list[Layer] = []  # with the input layer, if there is one
@@ -52,29 +50,17 @@ class Sequential(GraphModel):
 
     def add(self, layer: Any, rebuild: bool = True) -> None:
         """Append a layer; if it does not fit, the model stays as it is."""
-        before = list(self._layers)
-        if isinstance(layer, KerasTensor):
-            layer = layer.call.layer
-        if not isinstance(layer, Layer):
-            raise ValueError(
-                "Only instances of `Layer` can be added to a Sequential model. Received: "
-                f"{layer} (of type {type(layer)})"
-            )
-        if layer.name in (known.name for known in before):
-            raise ValueError(
-                "All layers added to a Sequential model should have unique names. Name "
-                f"'{layer.name}' is already the name of a layer in this model. Update the `name` "
-                "argument to pass a unique name."
-            )
-        if isinstance(layer, InputLayer) and before:
-            shape = getattr(self._input_layer, "batch_shape", "that of its first layer")
-            raise ValueError(
-                f"Sequential model '{self.name}' has already been configured to use input shape "
-                f"{shape}. You cannot add a different Input layer to it."
-            )
-        if layer.declared_shape is not None and not before:
-            self._layers.append(InputLayer(layer.declared_shape))
-        self._layers.append(layer)
+        before, new = self._layers, layer.call.layer if isinstance(layer, KerasTensor) else layer
+        if not isinstance(new, Layer):
+            raise ValueError(f"add: expected a layer, received {new} of type {type(new)}.")
+        if new.name in (known.name for known in before):
+            raise ValueError(f"add: names must be unique, there is a layer '{new.name}' already.")
+        if before and isinstance(new, InputLayer):
+            first = f"{before[0]}, shape {before[0].symbolic_shape}"
+            raise ValueError(f"Sequential model '{self.name}' already begins with {first}.")
+        declares = new.declared_shape is not None and not before
+        entrance = [InputLayer(new.declared_shape)] if declares else []
+        self._layers = [*before, *entrance, new]
         try:
             if rebuild:
                 self._rebuild()
@@ -94,8 +80,8 @@ class Sequential(GraphModel):
 
     @property
     def _input_layer(self) -> InputLayer | None:
-        first = self._layers[0] if self._layers else None
-        return first if isinstance(first, InputLayer) else None
+        first = self._layers[:1]
+        return first[0] if first and isinstance(first[0], InputLayer) else None
 
     def _rebuild(self) -> None:
         self._graph, self.built, self._steps = None, False, None
@@ -121,43 +107,29 @@ class Sequential(GraphModel):
             When there are no layers, or the model is built for another shape.
         """
         if not self.layers:
-            raise ValueError(
-                f"Sequential model {self.name} cannot be built because it has no layers. Call "
-                "`model.add(layer)`."
-            )
+            raise ValueError(f"Sequential model '{self.name}' has no layers: `add` a layer first.")
         known = self._input_layer
         if known is None:
-            self._connect(InputLayer(batch_shape=to_shape(input_shape)))
+            self._connect(InputLayer(batch_shape=input_shape))
         elif input_shape is not None and to_shape(input_shape) != known.batch_shape:
-            raise ValueError(
-                f"Sequential model '{self.name}' has already been configured to use input shape "
-                f"{known.batch_shape}. You cannot build it with input_shape {input_shape}"
-            )
+            shapes = f"{known.batch_shape}, received {input_shape}"
+            raise ValueError(f"Sequential model '{self.name}' is already built for {shapes}.")
 
     def call(self, inputs: Any) -> Any:
         """Return the outputs of the last layer."""
         if self._graph is None:
             self.build(tree.map_structure(lambda x: x.shape, inputs))
-        graph: Any = self._graph
-        return graph(inputs)
+        return self._graph(inputs)
 
     @property
     def layers(self) -> list[Layer]:
         """The layers in order, without the input layer."""
         return self._layers[1:] if self._input_layer else list(self._layers)
 
-    @property
-    def is_line(self) -> bool:
-        """Whether the summary lists the layers as one line, which it always does."""
-        return True
-
     def get_config(self) -> dict[str, Any]:
         """Return the name and the layers, and the shape of the input if the model is built."""
-        layers = [serialize_keras_object(layer) for layer in self._layers]
-        config = {**super().get_config(), "layers": layers}
-        if self.built and self._input_layer:
-            config["build_input_shape"] = self._input_layer.batch_shape
-        return config
+        shape = {"build_input_shape": self.input_shape} if self._graph else {}
+        return {**super().get_config(), "layers": serialize_keras_object(self._layers), **shape}
 
     @classmethod
     def from_config(
@@ -165,9 +137,8 @@ class Sequential(GraphModel):
     ) -> Any:
         """Return a model, with new layers, made from what `get_config` returned."""
         model = cls(name=config.get("name"))
-        with CustomObjectScope(custom_objects):
-            for layer in config["layers"]:
-                model.add(deserialize_keras_object(layer), rebuild=False)
+        for layer in deserialize_keras_object(config["layers"], custom_objects):
+            model.add(layer, rebuild=False)
         model._rebuild()
         if config.get("build_input_shape") and not model.built:
             model.build(config["build_input_shape"])

@@ -80,7 +80,7 @@ def save_model(
         warnings.warn(
             "You are saving a model that has not yet been built. It might not contain any weights "
             "yet. Consider building the model first by calling it on some data.",
-            stacklevel=3,
+            stacklevel=2,
         )
     with sharing():
         config = json.dumps(serialize_keras_object(model))

@@ -40,6 +40,7 @@ class Compilable(Layer):
     _given_metrics: tuple[Any, Any] = (None, None)
     _objective: Objective | None = None
     _steps: dict[str, StepCache] | None = None
+    _graph: Any = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -48,8 +49,11 @@ class Compilable(Layer):
 
     @property
     def graph(self) -> Any:
-        """The graph of layer calls, a `models.graph.Graph`; None if it is not known."""
-        return None
+        """The graph of layer calls, a `models.graph.Graph`; None if it is not known.
+
+        It is not known for subclassed models, and before a Sequential model is built.
+        """
+        return self._graph
 
     def compile(
         self,

@@ -11,7 +11,6 @@ import numpy as np
 
 from ..engine.tensor import Tensor
 from ..models import Model
-from ..models.summary import summary_text
 
 ROWS, COLUMNS = 12, 10  # a larger tensor is shown as text, without its middle
 
@@ -41,5 +40,6 @@ def _table(array: np.ndarray) -> str:
 
 def model_html(self: Model) -> str:
     """Return the summary of a model as preformatted text."""
-    text = summary_text(self, 98)
-    return f'<pre style="white-space: pre; line-height: normal">{escape(text)}</pre>'
+    texts: list[str] = []
+    self.summary(98, print_fn=texts.append)
+    return f'<pre style="white-space: pre; line-height: normal">{escape(texts[0])}</pre>'
