@@ -106,28 +106,29 @@ def with_parameters(
 class FunctionObject(Configurable):
     """Base of losses and metrics that are made from a function ``(y_true, y_pred, **options)``.
 
-    ``class Huber(LossFunction, function=huber, arguments="delta reduction name dtype")`` has a
-    constructor with these arguments, by default those of the base class. The options among them
-    have the function's defaults, and the name is the function's; other class keywords replace
-    defaults. Options are attributes: changing one changes what the object computes.
+    ``class Huber(LossFunction, fn=huber, name="huber_loss")`` has a constructor with the arguments
+    of `LossFunction`, except the function, and with the function's options and their defaults.
+    Class keywords replace defaults; without one the name is the function's. `arguments` lists the
+    constructor's arguments where Keras has another order or fewer options. Options are attributes:
+    changing one changes what the object computes.
     """
 
     _options: tuple[str, ...] = ()
+    _options_first = False  # whether they come before the other arguments
 
-    def __init_subclass__(
-        cls, function: Callable[..., Any] | None = None, arguments: str = "", **defaults: Any
-    ) -> None:
+    def __init_subclass__(cls, fn: Any = None, arguments: str = "", **defaults: Any) -> None:
         super().__init_subclass__()
-        if function is None:
+        if fn is None:
             return
         target: Any = cls
-        own = signature(target.__init__).parameters
-        this, first, *common = (key for key in own if own[key].kind is not Parameter.VAR_KEYWORD)
-        known = {**signature(function).parameters, **own}
-        for key, value in {"name": function.__name__, **defaults}.items():
+        own, (_, _, *options) = signature(target.__init__).parameters, signature(fn).parameters
+        this, function, *common, _ = own  # the last one is `**options`
+        known = {**signature(fn).parameters, **own}
+        for key, value in {"name": fn.__name__, **defaults}.items():
             known[key] = known[key].replace(default=value)
-        parameters = [known[key] for key in (this, *(arguments.split() or common))]
-        target.__init__ = with_parameters(target.__init__, parameters, **{first: function})
+        default = [*options, *common] if cls._options_first else [*common, *options]
+        parameters = [known[key] for key in (this, *(arguments.split() or default))]
+        target.__init__ = with_parameters(target.__init__, parameters, **{function: fn})
 
     def _keep_options(self, options: dict[str, Any]) -> None:
         self._options = tuple(options)

@@ -42,10 +42,8 @@ def same_shapes(y_true: Any, y_pred: Any, dtype: Any = None) -> tuple[Tensor, Te
     y_true, y_pred = (ops.convert_to_tensor(y, dtype) for y in (y_true, y_pred))
     y_true, y_pred = align_ranks(y_true, y_pred)
     if y_true.shape != y_pred.shape:
-        raise ValueError(
-            f"y_true and y_pred must have one shape, received y_true of shape {y_true.shape} and "
-            f"y_pred of shape {y_pred.shape}."
-        )
+        shapes = f"y_true of shape {y_true.shape} and y_pred of shape {y_pred.shape}"
+        raise ValueError(f"y_true and y_pred must have one shape, received {shapes}.")
     return y_true, y_pred
 
 
@@ -58,9 +56,8 @@ def class_indices(y_true: Any, y_pred: Tensor, axis: int) -> Tensor:
         y_true = ops.squeeze(y_true, axis_index)
     if y_true.shape != expected or not y_pred.ndim:
         raise ValueError(
-            f"sparse_categorical_crossentropy: expected targets y_true of shape {expected}, a "
-            f"class for each sample of y_pred of shape {y_pred.shape}, received shape "
-            f"{y_true.shape}."
+            f"sparse_categorical_crossentropy: expected targets y_true of shape {expected} for "
+            f"y_pred of shape {y_pred.shape}, received shape {y_true.shape}."
         )
     return y_true
 
@@ -102,8 +99,7 @@ def align_weights(
     values = reduce(values, weight.ndim) if reduce else values
     if not broadcasts_to(weight.shape, values.shape):
         raise ValueError(
-            f"sample_weight of shape {weight.shape} does not fit values of shape "
-            f"{values.shape}: expected a weight per value."
+            f"sample_weight of shape {weight.shape} does not fit values of shape {values.shape}."
         )
     return weight, values
 
@@ -175,6 +171,7 @@ class LossFunction(FunctionObject, Loss):
     """
 
     _config_without = ("function", "dtype")
+    _options_first = True
 
     def __init__(
         self,
