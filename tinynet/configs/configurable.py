@@ -5,8 +5,8 @@ Imports `watched.py`. Read next: `serialization.py`, which turns configs into pl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import cache, wraps
+from collections.abc import Iterable
+from functools import wraps
 from inspect import Parameter, Signature, signature
 from typing import Any, ClassVar
 
@@ -35,7 +35,7 @@ class Configurable(Watched):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name."""
-        names = dict.fromkeys((*self._config_first, *_argument_names(_library_class(type(self)))))
+        names = dict.fromkeys((*self._config_first, *_argument_names(type(self))))
         return {name: getattr(self, name) for name in names if name not in self._config_without}
 
     @classmethod
@@ -44,34 +44,22 @@ class Configurable(Watched):
         return cls(**config)
 
 
-def _library_class(cls: type) -> type:
-    """Return the nearest base of `cls`, or `cls` itself, that tinynet defines."""
-    return next(c for c in cls.__mro__ if c.__module__.partition(".")[0] == "tinynet")
-
-
-@cache
 def _argument_names(cls: Any) -> list[str]:
-    """Return the names of the constructor's arguments, without ``*args`` and ``**kwargs``."""
-    variadic = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-    if cls.__init__ is object.__init__:
-        return []
-    _, *parameters = signature(cls.__init__).parameters.values()
-    return [p.name for p in parameters if p.kind not in variadic]
+    """Return the arguments of the constructor that `cls` has or inherits from a class of tinynet.
+
+    Without ``*args`` and ``**kwargs``.
+    """
+    known = next(c for c in cls.__mro__ if c.__module__.partition(".")[0] == "tinynet")
+    _, *parameters = signature(known.__init__).parameters.values()
+    return [p.name for p in parameters if not str(p).startswith("*")]
 
 
 def plain_arguments(cls: Any, args: Any, kwargs: Any) -> dict[str, Any] | None:
     """Return the arguments of a call of `cls` by name if all are plain data, else None."""
-    parameters = signature(cls.__init__)
-    try:
-        given = parameters.bind(None, *args, **kwargs).arguments
-    except TypeError:  # the constructor raises it with a better message
-        return None
-    del given[next(iter(given))]
-    kinds = {parameter.kind: name for name, parameter in parameters.parameters.items()}
-    if given.pop(kinds.get(Parameter.VAR_POSITIONAL, ""), None):
-        return None
-    given |= given.pop(kinds.get(Parameter.VAR_KEYWORD, ""), {})
-    return given if _is_plain(given) else None
+    _, *parameters = signature(cls.__init__).parameters.values()
+    names = [p.name for p in parameters if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
+    given = dict(zip(names, args, strict=False)) | kwargs
+    return given if len(args) <= len(names) and _is_plain(given) else None
 
 
 def _is_plain(value: Any) -> bool:
@@ -81,9 +69,7 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, _PLAIN)
 
 
-def with_parameters(
-    init: Callable[..., None], parameters: Iterable[Parameter], **fixed: Any
-) -> Any:
+def with_parameters(init: Any, parameters: Iterable[Parameter], **fixed: Any) -> Any:
     """Return a constructor with these parameters that calls `init` by name, with `fixed` added."""
     full = Signature(list(parameters))
 
@@ -98,9 +84,8 @@ def with_parameters(
         more = arguments.pop("kwargs", {})
         init(**arguments, **fixed, **more)
 
-    constructor: Any = call
-    constructor.__signature__ = full
-    return constructor
+    vars(call)["__signature__"] = full
+    return call
 
 
 class FunctionObject(Configurable):

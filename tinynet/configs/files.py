@@ -43,10 +43,9 @@ def replacing(path: Any) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
-    except BaseException:
-        if os.path.exists(temporary):
+    finally:
+        with suppress(FileNotFoundError):
             os.remove(temporary)
-        raise
     _sync(folder)
 
 

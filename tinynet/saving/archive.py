@@ -129,10 +129,8 @@ def _may_write(path: str, overwrite: bool) -> bool:
 
 def _refuse_unbuilt(model: Any, action: str) -> None:
     if not model.built:
-        raise ValueError(
-            f"You are {action} weights of a model that has not yet been built: build it first by "
-            "calling it on some data, or by `build()`."
-        )
+        advice = "call it on some data first, or `build()`"
+        raise ValueError(f"{action} weights: the model has not yet been built; {advice}.")
 
 
 # -- loading ---------------------------------------------------------------------------------------
