@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import ops
-from .configs.lookup import config_of, lookup, publish
+from .configs.lookup import config_of, defined_in, lookup, publish
 from .engine.tensor import Tensor, as_tensor
 from .public import only_public
 
@@ -201,12 +201,7 @@ def log_softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
     return ops.log_softmax(x, axis)
 
 
-_TABLE = publish(
-    "keras.activations",
-    *(linear, sigmoid, tanh, relu, relu6, leaky_relu, elu, selu, gelu, silu),
-    *(softplus, softsign, mish, exponential, hard_sigmoid, hard_silu),
-    *(log_sigmoid, softmax, log_softmax),
-)
+_TABLE = publish("keras.activations", *defined_in(globals()))
 _TABLE |= {"swish": silu, "hard_swish": hard_silu}
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from . import random
 from .configs.configurable import Configurable
-from .configs.lookup import config_of, lookup, publish
+from .configs.lookup import config_of, defined_in, lookup, publish
 from .engine.tensor import as_dtype, floatx, to_array
 from .public import only_public
 from .random import Seed, Shape
@@ -84,8 +84,7 @@ class Constant(Initializer):
 
     def _values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         if self.value.shape not in ((), shape):
-            expected = f"`shape` must be that of the given values, {self.value.shape}"
-            raise ValueError(f"{expected}. Received: shape={shape}")
+            raise ValueError(f"`shape` must be that of `value`. Received: shape={shape}")
         return np.full(shape, self.value, dtype)
 
     def get_config(self) -> dict[str, Any]:
@@ -208,12 +207,10 @@ class VarianceScaling(RandomInitializer):
         self.scale = _number("scale", scale)
         if not 0 < self.scale < math.inf:
             raise ValueError(f"`scale` must be positive and finite. Received: scale={scale}")
-        if mode not in _MODES:
-            raise ValueError(f"`mode` must be one of {_MODES}. Received: mode={mode!r}")
         kind = str(distribution).lower()
-        if kind not in _DISTRIBUTIONS:
-            expected = f"`distribution` must be one of {_DISTRIBUTIONS}"
-            raise ValueError(f"{expected}. Received: distribution={distribution!r}")
+        for name, given, known in ("mode", mode, _MODES), ("distribution", kind, _DISTRIBUTIONS):
+            if given not in known:
+                raise ValueError(f"`{name}` must be one of {known}. Received: {name}={given!r}")
         self.mode, self.distribution = mode, "truncated_normal" if kind == "normal" else kind
         self.input_axes, self.output_axes = input_axes, output_axes
         super().__init__(seed)
@@ -313,12 +310,8 @@ glorot_uniform, he_uniform, lecun_uniform = GlorotUniform, HeUniform, LecunUnifo
 glorot_normal, he_normal, lecun_normal = GlorotNormal, HeNormal, LecunNormal
 variance_scaling = VarianceScaling
 
-_TABLE = publish(
-    "keras.initializers",
-    *(Zeros, Ones, Constant, Identity, Orthogonal, VarianceScaling),
-    *(RandomUniform, RandomNormal, TruncatedNormal, GlorotUniform, GlorotNormal),
-    *(HeUniform, HeNormal, LecunUniform, LecunNormal),
-)
+_CLASSES = [c for c in defined_in(globals()) if c._values is not Initializer._values]  # no bases
+_TABLE = publish("keras.initializers", *_CLASSES)
 _TABLE |= {"zero": Zeros, "one": Ones, "uniform": RandomUniform, "normal": RandomNormal}
 _TABLE |= {"IdentityInitializer": Identity, "OrthogonalInitializer": Orthogonal}
 

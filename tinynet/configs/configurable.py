@@ -6,7 +6,7 @@ Imports `watched.py`. Read next: `serialization.py`, which turns configs into pl
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import wraps
+from functools import cache, wraps
 from inspect import Parameter, Signature, signature
 from typing import Any, ClassVar
 
@@ -35,7 +35,8 @@ class Configurable(Watched):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name."""
-        names = dict.fromkeys((*self._config_first, *_argument_names(type(self))))
+        known = next(c for c in type(self).__mro__ if c.__module__.partition(".")[0] == "tinynet")
+        names = dict.fromkeys((*self._config_first, *_argument_names(known)))
         return {name: getattr(self, name) for name in names if name not in self._config_without}
 
     @classmethod
@@ -44,13 +45,10 @@ class Configurable(Watched):
         return cls(**config)
 
 
+@cache
 def _argument_names(cls: Any) -> list[str]:
-    """Return the arguments of the constructor that `cls` has or inherits from a class of tinynet.
-
-    Without ``*args`` and ``**kwargs``.
-    """
-    known = next(c for c in cls.__mro__ if c.__module__.partition(".")[0] == "tinynet")
-    _, *parameters = signature(known.__init__).parameters.values()
+    """Return the names of the constructor's arguments, without ``*args`` and ``**kwargs``."""
+    _, *parameters = signature(cls.__init__).parameters.values()
     return [p.name for p in parameters if not str(p).startswith("*")]
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from types import ModuleType
 from typing import Any
 
 from . import serialization
@@ -26,14 +25,13 @@ def publish(module: str, *objects: Any) -> dict[str, Any]:
     return {snake_case(name): thing for name, thing in own_names.items()} | own_names
 
 
-def defined_in(*modules: ModuleType) -> list[Any]:
-    """Return the public classes and functions that these modules define, not what they import."""
-    return [
-        thing
-        for module in modules
-        for name, thing in vars(module).items()
-        if name[0] != "_" and getattr(thing, "__module__", "") == module.__name__
-    ]
+def defined_in(*namespaces: dict[str, Any]) -> list[Any]:
+    """Return the public classes and functions that modules define, not what they import.
+
+    Modules are given by their namespaces: `globals()` for what a module has defined until then.
+    """
+    found = ((names["__name__"], *item) for names in namespaces for item in names.items())
+    return [x for home, name, x in found if name[0] != "_" and getattr(x, "__module__", "") == home]
 
 
 def lookup(identifier: Any, table: Mapping[str, Any], kind: str) -> Any:

@@ -11,7 +11,7 @@ from ..configs.lookup import defined_in, lookup, publish
 from . import functions
 from .base import Loss, LossFunction
 
-_TABLE = publish("keras.losses", *defined_in(functions))
+_TABLE = publish("keras.losses", *defined_in(vars(functions)))
 FUNCTIONS = {name: loss for name, loss in _TABLE.items() if not isinstance(loss, type)}
 for _short, _name in {
     "mse": "mean_squared_error",
