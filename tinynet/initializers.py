@@ -84,7 +84,7 @@ class Constant(Initializer):
 
     def _values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         if self.value.shape not in ((), shape):
-            raise ValueError(f"`shape` must be that of `value`. Received: shape={shape}")
+            raise ValueError(f"`shape` must be that of the given values. Received: shape={shape}")
         return np.full(shape, self.value, dtype)
 
     def get_config(self) -> dict[str, Any]:
@@ -208,9 +208,12 @@ class VarianceScaling(RandomInitializer):
         if not 0 < self.scale < math.inf:
             raise ValueError(f"`scale` must be positive and finite. Received: scale={scale}")
         kind = str(distribution).lower()
-        for name, given, known in ("mode", mode, _MODES), ("distribution", kind, _DISTRIBUTIONS):
-            if given not in known:
-                raise ValueError(f"`{name}` must be one of {known}. Received: {name}={given!r}")
+        if mode not in _MODES:
+            raise ValueError(f"`mode` must be one of {_MODES}. Received: mode={mode!r}")
+        if kind not in _DISTRIBUTIONS:
+            raise ValueError(
+                f"`distribution` must be one of {_DISTRIBUTIONS}, not {distribution!r}"
+            )
         self.mode, self.distribution = mode, "truncated_normal" if kind == "normal" else kind
         self.input_axes, self.output_axes = input_axes, output_axes
         super().__init__(seed)

@@ -8,6 +8,8 @@ Imports nothing of the package. Read next: `tree.py`.
 
 from __future__ import annotations
 
+import ast
+import inspect
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -34,9 +36,6 @@ def only_public(name: str) -> None:
 
 def public_names(module: ModuleType) -> list[str]:
     """Return the public names of `module`, sorted."""
-    import ast
-    import inspect
-
     try:
         source = inspect.getsource(module)
     except OSError:  # a frozen program has no sources
@@ -44,21 +43,22 @@ def public_names(module: ModuleType) -> list[str]:
     return sorted({name for name in _names(ast.parse(source).body, module) if name[0] != "_"})
 
 
-def _names(statements: list[Any], module: ModuleType) -> Iterator[str]:
+def _names(statements: list[ast.stmt], module: ModuleType) -> Iterator[str]:
     """Yield the names that statements export or define; of assigned values those of the package."""
-    package = module.__name__.partition(".")[0]
     for node in statements:
-        match type(node).__name__:
-            case "If":  # TYPE_CHECKING
-                yield from _names(node.body, module)
-            case "ImportFrom":
-                yield from (alias.name for alias in node.names if alias.name == alias.asname)
-            case "FunctionDef" | "ClassDef":
-                yield node.name
-            case "Assign":
-                targets = (part for t in node.targets for part in getattr(t, "elts", [t]))
-                for target in targets:
-                    value = vars(module).get(getattr(target, "id", ""))
-                    home = getattr(value, "__module__", None) or ""
-                    if callable(value) and home.partition(".")[0] == package:
-                        yield target.id
+        if isinstance(node, ast.If):  # TYPE_CHECKING
+            yield from _names(node.body, module)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (alias.name for alias in node.names if alias.name == alias.asname)
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            targets = (part for target in node.targets for part in ast.walk(target))
+            names = (part.id for part in targets if isinstance(part, ast.Name))
+            yield from (name for name in names if _is_ours(vars(module)[name]))
+
+
+def _is_ours(value: Any) -> bool:
+    """Return whether `value` is a class or function of the package."""
+    home = getattr(value, "__module__", None) or ""
+    return callable(value) and home.startswith("tinynet.")
