@@ -218,7 +218,8 @@ def stated(module: ModuleType) -> Iterator[str]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield node.name
         elif isinstance(node, ast.Assign):
-            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+            parts = [part for target in node.targets for part in ast.walk(target)]
+            names = [part.id for part in parts if isinstance(part, ast.Name)]
             values = {name: getattr(module, name) for name in names}
             yield from (name for name, value in values.items() if is_of_tinynet(value))
 

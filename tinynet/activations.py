@@ -188,11 +188,8 @@ def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
     """
     x = as_tensor(x)
     if not isinstance(axis, (tuple, str)) and x.shape[axis : axis + 1 or None] == (1,):
-        warnings.warn(
-            f"softmax over axis {axis} of a tensor of shape {x.shape} is always 1, as that axis "
-            "has length 1. Did you mean to use a sigmoid instead?",
-            stacklevel=2,
-        )
+        message = f"softmax over axis {axis} of a tensor of shape {x.shape} is always 1."
+        warnings.warn(f"{message} Did you mean to use a sigmoid instead?", stacklevel=2)
     return ops.softmax(x, axis)
 
 

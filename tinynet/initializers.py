@@ -26,7 +26,7 @@ Axes = Sequence[int] | None
 # The standard deviation of a standard normal distribution that is truncated to [-2, 2].
 _STD_WITHIN_2 = 0.87962566103423978
 _MODES = ("fan_in", "fan_out", "fan_avg")
-_DISTRIBUTIONS = ("truncated_normal", "normal", "untruncated_normal", "uniform")
+_KINDS = ("truncated_normal", "normal", "untruncated_normal", "uniform")
 
 
 class Initializer(Configurable):
@@ -106,9 +106,7 @@ class Identity(Initializer):
     def _values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         if len(shape) != 2:
             raise ValueError(f"Identity: `shape` must have two axes. Received: shape={shape}")
-        matrix = np.zeros(shape, dtype)
-        np.fill_diagonal(matrix, self.gain)
-        return matrix
+        return np.where(np.eye(*shape, dtype=bool), self.gain, 0)
 
 
 class RandomInitializer(Initializer):
@@ -210,10 +208,8 @@ class VarianceScaling(RandomInitializer):
         kind = str(distribution).lower()
         if mode not in _MODES:
             raise ValueError(f"`mode` must be one of {_MODES}. Received: mode={mode!r}")
-        if kind not in _DISTRIBUTIONS:
-            raise ValueError(
-                f"`distribution` must be one of {_DISTRIBUTIONS}, not {distribution!r}"
-            )
+        if kind not in _KINDS:
+            raise ValueError(f"`distribution` must be one of {_KINDS}. Received: {distribution=}")
         self.mode, self.distribution = mode, "truncated_normal" if kind == "normal" else kind
         self.input_axes, self.output_axes = input_axes, output_axes
         super().__init__(seed)

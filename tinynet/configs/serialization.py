@@ -306,9 +306,9 @@ def _deserialize_object(config: dict[str, Any], table: Mapping[str, Any]) -> Any
     name, inner = config["class_name"], config["config"]
     if isinstance(name, str) and name in _SPECIAL:
         return _SPECIAL[name][-1](inner)
-    shared = config.get("shared_object_id")
-    if _state.shared is not None and shared is not None and shared in _state.shared:
-        return _state.shared[shared]
+    shared, known = config.get("shared_object_id"), _state.shared
+    if known and shared in known:
+        return known[shared]
     found = cls = class_named(config, table)
     if found is None:
         raise ValueError(f"Unknown {name!r} of {config.get('module')!r}{location()}. {ADVICE}")
@@ -324,8 +324,8 @@ def _deserialize_object(config: dict[str, Any], table: Mapping[str, Any]) -> Any
         thing.built = True
     if config.get("compile_config"):
         thing.compile_from_config(config["compile_config"])
-    if _state.shared is not None and shared is not None:
-        _state.shared[shared] = thing
+    if known is not None and shared is not None:
+        known[shared] = thing
     return thing
 
 

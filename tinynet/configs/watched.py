@@ -75,19 +75,14 @@ class Fingerprint:
 
     def is_current(self) -> bool:
         """Return whether all attributes are as they were; quick if nothing was assigned."""
-        if self._version is not structure.version:
-            return False
-        return not self._containers or self._contents == self._of_containers()
+        unassigned = self._version is structure.version
+        return unassigned and self._contents == self._of_containers()
 
     def differences(self, later: Fingerprint) -> dict[tuple[int, str], Any]:
         """Return the attributes whose values differ, each with its object."""
-        keys = self.values.keys() | later.values.keys()
         kept = self._kept | later._kept
-        return {
-            key: kept[key[0]]
-            for key in keys
-            if key[0] in kept and self.values.get(key) != later.values.get(key)
-        }
+        changed = dict(self.values.items() ^ later.values.items())
+        return {key: kept[key[0]] for key in changed if key[0] in kept}
 
     def _of_containers(self) -> list[Hashable]:
         containers, self._containers = self._containers, []

@@ -24,8 +24,7 @@ def align_ranks(x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
     [(3, 1), (3, 1)]
     """
     if x1.ndim > x2.ndim:
-        x2, x1 = align_ranks(x2, x1)
-        return x1, x2
+        return align_ranks(x2, x1)[::-1]
     if x1.ndim + 1 == x2.ndim and x2.shape[-1] == 1:
         return (ops.expand_dims(x1, -1), x2) if x1.ndim == 1 else (x1, ops.squeeze(x2, -1))
     return x1, x2
@@ -98,9 +97,8 @@ def align_weights(
     weight, values = align_ranks(ops.cast(sample_weight, values.dtype), values)
     values = reduce(values, weight.ndim) if reduce else values
     if not broadcasts_to(weight.shape, values.shape):
-        raise ValueError(
-            f"sample_weight of shape {weight.shape} does not fit values of shape {values.shape}."
-        )
+        shapes = f"{weight.shape} does not broadcast to the shape {values.shape} of the values"
+        raise ValueError(f"sample_weight of shape {shapes}.")
     return weight, values
 
 
@@ -139,10 +137,7 @@ class Loss(Configurable):
         dtype: Any = None,
     ) -> None:
         if reduction not in REDUCTIONS:
-            raise ValueError(
-                f"Invalid value for argument `reduction`. Expected one of {REDUCTIONS}. "
-                f"Received: reduction={reduction}"
-            )
+            raise ValueError(f"reduction: expected one of {REDUCTIONS}, received {reduction!r}.")
         self.name = name or snake_case(type(self).__name__)
         self.reduction = reduction
         self.dtype = dtype

@@ -231,12 +231,8 @@ def categorical_crossentropy(
     """
     y_true, y_pred = _pair(y_true, y_pred)
     if y_pred.shape[-1:] == (1,):
-        warnings.warn(
-            "categorical_crossentropy: expected y_pred of several classes, received shape "
-            f"{y_pred.shape}. For two classes in one output use binary_crossentropy.",
-            SyntaxWarning,
-            stacklevel=2,
-        )
+        message = f"categorical_crossentropy: y_pred of shape {y_pred.shape} has one class; for two"
+        warnings.warn(f"{message} use binary_crossentropy.", SyntaxWarning, stacklevel=2)
     if label_smoothing:
         y_true = y_true * (1.0 - label_smoothing) + label_smoothing / y_true.shape[-1]
     return -ops.sum(y_true * _log_probabilities(y_pred, from_logits, axis), axis=axis)

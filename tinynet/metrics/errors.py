@@ -166,9 +166,9 @@ class R2Score(Metric):
         if self._built:
             return
         if len(y_pred_shape) != 2:
+            shapes = f"{y_pred_shape} for y_pred and {y_true_shape} for y_true"
             raise ValueError(
-                "R2Score expects samples of shape (batch_size, output_dim), received "
-                f"y_pred of shape {y_pred_shape} and y_true of shape {y_true_shape}."
+                f"R2Score: expected the shape (batch size, outputs), received {shapes}."
             )
         names = ("squared_sum", "sum", "residual", "count")
         self.squared_sum, self.sum, self.total_mse, self.count = (
@@ -208,10 +208,7 @@ class R2Score(Metric):
         """Return the adjusted R2 (Theil) for `num_regressors` independent variables."""
         n, p = float(self.num_samples), self.num_regressors
         if p >= n - 1:
-            warnings.warn(
-                f"R2Score: the score is not adjusted: num_regressors={p} needs more than {p + 1} "
-                f"samples, received {n:.0f}.",
-                stacklevel=3,
-            )
+            message = f"num_regressors={p} needs more than {p + 1} samples, received {n:.0f}"
+            warnings.warn(f"R2Score: the score is not adjusted: {message}.", stacklevel=3)
             return score
         return 1 - (1 - score) * ((n - 1) / (n - p - 1))

@@ -99,7 +99,7 @@ def save_weights(
     path = _path(filepath, ".weights.h5", ".weights.npz")
     if max_shard_size is not None:
         raise ValueError(f"max_shard_size: not supported by tinynet, received {max_shard_size}.")
-    _refuse_unbuilt(model, "saving")
+    _refuse_unbuilt(model)
     if not _may_write(path, overwrite):
         return
     npz = path.endswith(".npz")
@@ -127,10 +127,9 @@ def _may_write(path: str, overwrite: bool) -> bool:
     return answer == "y"
 
 
-def _refuse_unbuilt(model: Any, action: str) -> None:
+def _refuse_unbuilt(model: Any) -> None:
     if not model.built:
-        advice = "call it on some data first, or `build()`"
-        raise ValueError(f"{action} weights: the model has not yet been built; {advice}.")
+        raise ValueError("The model has not yet been built: call it on some data first.")
 
 
 # -- loading ---------------------------------------------------------------------------------------
@@ -202,7 +201,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None
         For any file but ``.npz`` without the package h5py.
     """
     path = _path(filepath, ".weights.h5", ".keras", ".npz")
-    _refuse_unbuilt(model, "loading")
+    _refuse_unbuilt(model)
     npz, keras = path.endswith(".npz"), path.endswith(".keras")
     if not npz:
         weights.h5py()

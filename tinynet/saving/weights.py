@@ -112,14 +112,13 @@ def load(model: Any, entries: Entries, skip_mismatch: bool = False) -> None:
         except ValueError as error:
             failed[location.owner] = error
     if failed:
-        problems = "\n".join(map(str, failed.values()))
-        message = (
-            f"A total of {len(failed)} objects could not be loaded: {list(failed)}\n{problems}"
-        )
+        errors = "\n".join(map(str, failed.values()))
+        message = f"A total of {len(failed)} objects could not be loaded: {list(failed)}\n{errors}"
         if not skip_mismatch:
             raise ValueError(message)
         warnings.warn(message, stacklevel=3)
-    for (_, owner, variables), arrays in [(x, [e.read() for e in entries]) for x, entries in found]:
+    read = [(location, [entry.read() for entry in those]) for location, those in found]
+    for (_, owner, variables), arrays in read:
         if len(arrays) > len(variables):  # of an optimizer before its first step
             owner.build(model.trainable_variables)
             variables = owner.variables
@@ -145,11 +144,9 @@ def _entries_for(location: Location, saved: dict[str, Entry], model: Any) -> lis
     for expected in (before, variables):
         if len(saved) == len(expected):
             return _matched(owner, expected, saved)
-    warnings.warn(
-        f"Skipping variable loading for optimizer '{owner.name}', because it has "
-        f"{len(variables)} variables whereas the saved optimizer has {len(saved)} variables. ",
-        stacklevel=4,
-    )
+    counts = f"it has {len(variables)} variables and the saved one {len(saved)}"
+    message = f"Skipping variable loading for optimizer '{owner.name}', because {counts}."
+    warnings.warn(message, stacklevel=4)
     return []
 
 
@@ -157,17 +154,14 @@ def _matched(owner: Any, variables: list[Variable], saved: dict[str, Entry]) -> 
     """Return the entries of the variables; ValueError for other shapes or kinds of dtype."""
     numbers = [str(i) for i in range(len(variables))]
     if saved.keys() != set(numbers):
-        raise ValueError(
-            f"'{owner.name}' expected {len(variables)} variables, but received {len(saved)} "
-            f"variables during loading: {list(saved)}. Expected: {[v.name for v in variables]}"
-        )
+        names = [variable.name for variable in variables]
+        raise ValueError(f"'{owner.name}' expected the variables {names}, received {list(saved)}.")
     for number, variable in zip(numbers, variables, strict=True):
         entry, expected = saved[number], variable.array
         if entry.shape != expected.shape or _kind(entry.dtype) != _kind(expected.dtype):
-            raise ValueError(
-                f"'{owner.name}': variable {variable.path} is of shape {variable.shape} and dtype "
-                f"{variable.dtype}, received shape {entry.shape} and dtype {entry.dtype}."
-            )
+            shape = f"shape {variable.shape} and dtype {variable.dtype}"
+            received = f"shape {entry.shape} and dtype {entry.dtype}"
+            raise ValueError(f"'{variable.path}' expected {shape}, received {received}.")
     return [saved[number] for number in numbers]
 
 
