@@ -13,7 +13,6 @@ from typing import Any
 from . import ops
 from .configs.lookup import config_of, defined_in, lookup, publish
 from .engine.tensor import Tensor, as_tensor
-from .public import only_public
 
 
 def linear(x: Any) -> Any:
@@ -219,6 +218,3 @@ def get(identifier: Any) -> Callable[[Any], Any]:
 def serialize(activation: Callable[[Any], Any]) -> Any:
     """Return the name of an activation, or the config of a function of the user's."""
     return config_of(activation, _TABLE)
-
-
-only_public(__name__)

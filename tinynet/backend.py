@@ -5,7 +5,6 @@ Imports the engine and `configs/lookup.py`. Read next: `ops.py`.
 
 from .configs.lookup import clear_session as clear_session
 from .engine.tensor import floatx as floatx, set_floatx as set_floatx
-from .public import only_public
 
 
 def epsilon() -> float:
@@ -15,6 +14,3 @@ def epsilon() -> float:
     1e-07
     """
     return 1e-7
-
-
-only_public(__name__)

@@ -18,7 +18,6 @@ from . import random
 from .configs.configurable import Configurable
 from .configs.lookup import config_of, defined_in, lookup, publish
 from .engine.tensor import as_dtype, floatx, to_array
-from .public import only_public
 from .random import Seed, Shape
 
 Axes = Sequence[int] | None
@@ -358,6 +357,3 @@ def _fans(shape: tuple[int, ...], inputs: Axes, outputs: Axes) -> tuple[int, int
     except (IndexError, TypeError) as error:
         message = f"`input_axes` and `output_axes` must be axes of shape {shape}. Received:"
         raise type(error)(f"{message} input_axes={inputs}, output_axes={outputs}") from None
-
-
-only_public(__name__)

@@ -19,7 +19,6 @@ from .configs.lookup import unique_name
 from .engine.bind import Case, bind, primitive
 from .engine.tensor import Tensor, as_dtype, floatx
 from .engine.variable import Variable
-from .public import only_public
 
 Shape = int | Iterable[int]
 Seed = int | None
@@ -235,6 +234,3 @@ def _cast(draws: Any, dtype: Any) -> np.ndarray:
     if wanted.kind != "f":
         raise ValueError(f"`dtype` of random numbers must be floating. Received: dtype={dtype!r}")
     return np.asarray(draws, dtype=wanted)
-
-
-only_public(__name__)

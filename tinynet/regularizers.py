@@ -14,7 +14,6 @@ from . import ops
 from .configs.configurable import Configurable
 from .configs.lookup import config_of, lookup, publish
 from .engine.tensor import Tensor, as_tensor
-from .public import only_public
 
 
 class Regularizer(Configurable):
@@ -124,6 +123,3 @@ def serialize(regularizer: Any) -> Any:
 
 
 l1, l2, l1_l2 = L1, L2, L1L2
-
-
-only_public(__name__)

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from .public import only_public
-
 
 def is_structure(value: Any) -> bool:
     """Return whether `value` is a structure: a dict, or a list or tuple of arrays or None.
@@ -106,6 +104,3 @@ def instances(kind: type | tuple[type, ...], container: Any) -> Iterator[Any]:
             yield thing
         elif isinstance(thing, (list, tuple, dict)):
             yield from instances(kind, thing)
-
-
-only_public(__name__)

@@ -22,7 +22,6 @@ from .configs.serialization import (
     serialize_keras_object as serialize_keras_object,
 )
 from .engine.tensor import Operand, floatx as floatx, set_floatx as set_floatx, tensor
-from .public import only_public
 from .random import set_random_seed as set_random_seed
 
 if TYPE_CHECKING:
@@ -97,6 +96,3 @@ def normalize(x: Any, axis: int | None = -1, order: float = 2) -> Any:
     norm = np.linalg.norm(x, order, axis, keepdims=True)
     norm[norm == 0] = 1
     return np.atleast_2d(np.asarray(x) / norm)
-
-
-only_public(__name__)

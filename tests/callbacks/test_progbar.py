@@ -19,7 +19,8 @@ X, Y = normal(0, ROWS, 3), normal(1, ROWS, 1)
 
 
 def network() -> tn.Model:
-    model = tn.Sequential([Input((3,)), Dense(1)])
+    """Return a model whose losses are always the same, and so have four decimals."""
+    model = tn.Sequential([Input((3,)), Dense(1, kernel_initializer="ones")])
     model.compile("sgd", "mse")
     return model
 

@@ -1,6 +1,5 @@
 """Callbacks: objects whose methods run during training. Read `base.py`, then `monitors.py`."""
 
-from ..public import only_public
 from .base import (
     Callback as Callback,
     CallbackList as CallbackList,
@@ -20,5 +19,3 @@ from .monitors import (
     TerminateOnNaN as TerminateOnNaN,
 )
 from .weights import WeightHistory as WeightHistory
-
-only_public(__name__)

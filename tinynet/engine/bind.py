@@ -167,5 +167,5 @@ def primitive(
     """
     if name in PRIMITIVES:
         raise ValueError(f"primitive: the name {name!r} is already taken.")
-    PRIMITIVES[name] = Primitive(name, impl, each or vjps, cases, linear, composite)
-    return PRIMITIVES[name]
+    new = Primitive(name, impl, each or vjps, cases, linear, composite)
+    return PRIMITIVES.setdefault(name, new)

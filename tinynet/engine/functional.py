@@ -119,10 +119,9 @@ def squeeze(x: Any, axis: Any = None) -> Tensor:
 def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
     """Return `x` with two axes exchanged."""
     x = as_tensor(x)
-    order = list(range(x.ndim))
     i, j = shapes.axis_of(x, axis1, "axis1"), shapes.axis_of(x, axis2, "axis2")
-    order[i], order[j] = j, i
-    return shapes.transpose(x, tuple(order))
+    other = {i: j, j: i}
+    return shapes.transpose(x, tuple(other.get(k, k) for k in range(x.ndim)))
 
 
 def zeros_like(x: Any, dtype: Any = None) -> Tensor:

@@ -23,21 +23,18 @@ class temporarily(ContextDecorator):  # noqa: N801, read as a verb: `with tempor
     False
     """
 
-    __slots__ = ("before", "changes", "obj")
-
     def __init__(self, obj: Any, **changes: Any) -> None:
         self.obj, self.changes = obj, changes
 
     def __enter__(self) -> None:
-        obj = self.obj
-        self.before = {name: getattr(obj, name) for name in self.changes}
+        self.before = {name: getattr(self.obj, name) for name in self.changes}
         for name, value in self.changes.items():
-            setattr(obj, name, value)
+            setattr(self.obj, name, value)
 
     def __exit__(self, *error: Any) -> None:
         for name, value in self.before.items():
             setattr(self.obj, name, value)
 
     def _recreate_cm(self) -> temporarily:
-        """Return a fresh one for each call of a decorated function, as calls may be nested."""
+        """Return a new object for each call of a decorated function: calls may be nested."""
         return temporarily(self.obj, **self.changes)

@@ -3,7 +3,4 @@
 Imports the modules of this folder. Read next: `step.py`.
 """
 
-from ..public import only_public
 from .step import Explanation as Explanation, explain_step as explain_step
-
-only_public(__name__)

@@ -13,7 +13,6 @@ import sys
 from typing import Any
 
 from ..configs.files import replacing
-from ..public import only_public
 from .forward import forward_of
 from .numpy_file import file_text
 from .onnx_file import OPSET, onnx_model
@@ -49,6 +48,3 @@ def export(
         file.write(data)
     if verbose or verbose is None:
         print(f"Saved artifact at '{os.fspath(filepath)}'.")
-
-
-only_public(__name__)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from ..configs.lookup import publish
-from ..public import only_public
 from .base import Layer as Layer
 from .core import Dense as Dense, Input as Input, InputLayer as InputLayer
 from .merging import (
@@ -46,6 +45,3 @@ def __getattr__(name: str) -> Any:
     if name[:1].isupper():
         problem += f": tinynet has the layers of dense networks alone. {INSTEAD}"
     raise AttributeError(problem)
-
-
-only_public(__name__)

@@ -4,7 +4,6 @@ A loss function returns one value per sample; a loss object reduces the values t
 training minimizes. Read next: `base.py`.
 """
 
-from ..public import only_public
 from .base import Loss as Loss, LossFunction as LossFunction
 from .functions import (
     BinaryCrossentropy as BinaryCrossentropy,
@@ -27,5 +26,3 @@ from .functions import (
     sparse_categorical_crossentropy as sparse_categorical_crossentropy,
 )
 from .lookup import get as get
-
-only_public(__name__)

@@ -14,7 +14,6 @@ from ..losses import (
     mean_squared_logarithmic_error as mean_squared_logarithmic_error,
     sparse_categorical_crossentropy as sparse_categorical_crossentropy,
 )
-from ..public import only_public
 from .accuracy import (
     Accuracy as Accuracy,
     BinaryAccuracy as BinaryAccuracy,
@@ -42,5 +41,3 @@ from .errors import (
     SparseCategoricalCrossentropy as SparseCategoricalCrossentropy,
 )
 from .lookup import deserialize as deserialize, get as get, serialize as serialize
-
-only_public(__name__)

@@ -1,11 +1,8 @@
 """Optimizers, under Keras's path: ``from tinynet.optimizers import Adam``. Read next: `base.py`."""
 
-from ..public import only_public
 from . import schedules as schedules
 from .adam import Adam as Adam, AdamW as AdamW
 from .base import Optimizer as Optimizer
 from .lookup import get as get, serialize as serialize
 from .rmsprop import RMSprop as RMSprop
 from .sgd import SGD as SGD
-
-only_public(__name__)

@@ -18,7 +18,6 @@ import numpy as np
 from ..configs.configurable import Configurable
 from ..configs.lookup import config_of, lookup, publish
 from ..configs.serialization import custom_object_scope
-from ..public import only_public
 
 
 class LearningRateSchedule(Configurable):
@@ -262,6 +261,3 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
     """
     with custom_object_scope(custom_objects):
         return lookup(config, _TABLE, "learning rate schedule")
-
-
-only_public(__name__)

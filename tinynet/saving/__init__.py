@@ -13,12 +13,9 @@ from ..configs.serialization import (
     register_keras_serializable as register_keras_serializable,
     serialize_keras_object as serialize_keras_object,
 )
-from ..public import only_public
 from .archive import (
     load_model as load_model,
     load_weights as load_weights,
     save_model as save_model,
     save_weights as save_weights,
 )
-
-only_public(__name__)

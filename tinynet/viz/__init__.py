@@ -3,7 +3,6 @@
 Importing this package does not load matplotlib; drawing does.
 """
 
-from ..public import only_public
 from .animation import animate_descent as animate_descent
 from .curves import (
     plot_fit as plot_fit,
@@ -18,5 +17,3 @@ from .landscape import (
 )
 from .models import plot_model as plot_model
 from .weights import plot_weights as plot_weights
-
-only_public(__name__)
