@@ -61,10 +61,8 @@ def lookup(identifier: Any, table: Mapping[str, Any], kind: str) -> Any:
         found = serialization.get_registered_object(identifier, module_objects=table)
     elif isinstance(identifier, dict) and serialization.class_named(identifier, table) is not None:
         return serialization.deserialize_part({"config": {}, **identifier}, table)
-    if isinstance(found, type):
-        return found()
     if callable(found):
-        return found
+        return found() if isinstance(found, type) else found
     raise ValueError(
         f"Could not interpret {kind} identifier: {identifier}{serialization.location()}. Expected "
         f"a callable or one of: {', '.join(sorted(table))}. {serialization.ADVICE}"

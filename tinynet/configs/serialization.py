@@ -155,8 +155,8 @@ def serialize_keras_object(obj: Any) -> Any:
     if isinstance(obj, _PLAIN):
         return obj
     if isinstance(obj, (list, tuple)):
-        parts = [serialize_keras_object(part) for part in obj]
-        return tuple(parts) if isinstance(obj, tuple) else parts
+        kind = tuple if isinstance(obj, tuple) else list
+        return kind(map(serialize_keras_object, obj))
     if isinstance(obj, dict):
         return {key: serialize_keras_object(value) for key, value in obj.items()}
     if isinstance(obj, np.generic) or (isinstance(obj, np.ndarray) and not obj.ndim):

@@ -86,9 +86,7 @@ def reduce(values: Tensor, sample_weight: Any = None, reduction: str | None = "m
     return ops.sum(values) if reduction == "sum" else ops.mean(values)
 
 
-def align_weights(
-    sample_weight: Any, values: Tensor, reduce: Callable[[Tensor, int], Tensor] | None = None
-) -> tuple[Tensor, Tensor]:
+def align_weights(sample_weight: Any, values: Tensor, reduce: Any = None) -> tuple[Tensor, Tensor]:
     """Return weights and values of samples with aligned ranks, both in the values' dtype.
 
     If `reduce` is given, ``reduce(values, rank)`` reduces values of more axes than the weights.
