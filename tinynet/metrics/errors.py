@@ -152,9 +152,7 @@ class R2Score(Metric):
         super().__init__(dtype, name)
         known = (None, "uniform_average", "variance_weighted_average")
         if class_aggregation not in known:
-            raise ValueError(
-                f"class_aggregation: expected one of {known}, received {class_aggregation!r}."
-            )
+            raise ValueError(f"R2Score: expected one of {known}, received {class_aggregation=}.")
         if num_regressors < 0:
             raise ValueError(f"num_regressors: expected 0 or more, received {num_regressors}.")
         self.class_aggregation = class_aggregation
@@ -167,9 +165,7 @@ class R2Score(Metric):
             return
         if len(y_pred_shape) != 2:
             shapes = f"{y_pred_shape} for y_pred and {y_true_shape} for y_true"
-            raise ValueError(
-                f"R2Score: expected the shape (batch size, outputs), received {shapes}."
-            )
+            raise ValueError(f"R2Score: expected the shape (samples, outputs), received {shapes}.")
         names = ("squared_sum", "sum", "residual", "count")
         self.squared_sum, self.sum, self.total_mse, self.count = (
             self.add_variable(y_pred_shape[-1:], name=name) for name in names
