@@ -14,6 +14,7 @@ Importing it loads the engine and NumPy; everything else is loaded when it is fi
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from .engine.autodiff import (
@@ -85,12 +86,8 @@ else:
         if name in _HOMES:
             found = getattr(import_module(f".{_HOMES[name]}", __name__), name)
             return globals().setdefault(name, found)
-        if name.isidentifier() and not name.startswith("_"):
-            try:
-                return import_module(f".{name}", __name__)
-            except ModuleNotFoundError as error:
-                if error.name != f"{__name__}.{name}":
-                    raise
+        if name[0] != "_" and find_spec(f".{name}", __name__):
+            return import_module(f".{name}", __name__)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

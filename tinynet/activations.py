@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import ops
-from .configs.lookup import config_of, lookup, publish
+from .configs.lookup import config_of, defined_in, lookup, publish
 from .engine.tensor import Tensor, as_tensor
 
 
@@ -187,11 +187,8 @@ def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
     """
     x = as_tensor(x)
     if not isinstance(axis, (tuple, str)) and x.shape[axis : axis + 1 or None] == (1,):
-        warnings.warn(
-            f"softmax over axis {axis} of a tensor of shape {x.shape} is always 1, as that axis "
-            "has length 1. Did you mean to use a sigmoid instead?",
-            stacklevel=2,
-        )
+        message = f"softmax over axis {axis} of a tensor of shape {x.shape} is always 1."
+        warnings.warn(f"{message} Did you mean to use a sigmoid instead?", stacklevel=2)
     return ops.softmax(x, axis)
 
 
@@ -200,12 +197,7 @@ def log_softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
     return ops.log_softmax(x, axis)
 
 
-_TABLE = publish(
-    "keras.activations",
-    *(linear, sigmoid, tanh, relu, relu6, leaky_relu, elu, selu, gelu, silu),
-    *(softplus, softsign, mish, exponential, hard_sigmoid, hard_silu),
-    *(log_sigmoid, softmax, log_softmax),
-)
+_TABLE = publish("keras.activations", *defined_in(globals()))
 _TABLE |= {"swish": silu, "hard_swish": hard_silu}
 
 

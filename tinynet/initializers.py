@@ -16,7 +16,7 @@ import numpy as np
 
 from . import random
 from .configs.configurable import Configurable
-from .configs.lookup import config_of, lookup, publish
+from .configs.lookup import config_of, defined_in, lookup, publish
 from .engine.tensor import as_dtype, floatx, to_array
 from .random import Seed, Shape
 
@@ -25,7 +25,7 @@ Axes = Sequence[int] | None
 # The standard deviation of a standard normal distribution that is truncated to [-2, 2].
 _STD_WITHIN_2 = 0.87962566103423978
 _MODES = ("fan_in", "fan_out", "fan_avg")
-_DISTRIBUTIONS = ("truncated_normal", "normal", "untruncated_normal", "uniform")
+_KINDS = ("truncated_normal", "normal", "untruncated_normal", "uniform")
 
 
 class Initializer(Configurable):
@@ -83,8 +83,7 @@ class Constant(Initializer):
 
     def _values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         if self.value.shape not in ((), shape):
-            expected = f"`shape` must be that of the given values, {self.value.shape}"
-            raise ValueError(f"{expected}. Received: shape={shape}")
+            raise ValueError(f"`shape` must be that of the given values. Received: shape={shape}")
         return np.full(shape, self.value, dtype)
 
     def get_config(self) -> dict[str, Any]:
@@ -106,9 +105,7 @@ class Identity(Initializer):
     def _values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         if len(shape) != 2:
             raise ValueError(f"Identity: `shape` must have two axes. Received: shape={shape}")
-        matrix = np.zeros(shape, dtype)
-        np.fill_diagonal(matrix, self.gain)
-        return matrix
+        return np.where(np.eye(*shape, dtype=bool), self.gain, 0)
 
 
 class RandomInitializer(Initializer):
@@ -207,12 +204,11 @@ class VarianceScaling(RandomInitializer):
         self.scale = _number("scale", scale)
         if not 0 < self.scale < math.inf:
             raise ValueError(f"`scale` must be positive and finite. Received: scale={scale}")
+        kind = str(distribution).lower()
         if mode not in _MODES:
             raise ValueError(f"`mode` must be one of {_MODES}. Received: mode={mode!r}")
-        kind = str(distribution).lower()
-        if kind not in _DISTRIBUTIONS:
-            expected = f"`distribution` must be one of {_DISTRIBUTIONS}"
-            raise ValueError(f"{expected}. Received: distribution={distribution!r}")
+        if kind not in _KINDS:
+            raise ValueError(f"`distribution` must be one of {_KINDS}. Received: {distribution=}")
         self.mode, self.distribution = mode, "truncated_normal" if kind == "normal" else kind
         self.input_axes, self.output_axes = input_axes, output_axes
         super().__init__(seed)
@@ -312,12 +308,8 @@ glorot_uniform, he_uniform, lecun_uniform = GlorotUniform, HeUniform, LecunUnifo
 glorot_normal, he_normal, lecun_normal = GlorotNormal, HeNormal, LecunNormal
 variance_scaling = VarianceScaling
 
-_TABLE = publish(
-    "keras.initializers",
-    *(Zeros, Ones, Constant, Identity, Orthogonal, VarianceScaling),
-    *(RandomUniform, RandomNormal, TruncatedNormal, GlorotUniform, GlorotNormal),
-    *(HeUniform, HeNormal, LecunUniform, LecunNormal),
-)
+_CLASSES = [c for c in defined_in(globals()) if c._values is not Initializer._values]  # no bases
+_TABLE = publish("keras.initializers", *_CLASSES)
 _TABLE |= {"zero": Zeros, "one": Ones, "uniform": RandomUniform, "normal": RandomNormal}
 _TABLE |= {"IdentityInitializer": Identity, "OrthogonalInitializer": Orthogonal}
 

@@ -97,10 +97,7 @@ def _factor(name: str, value: Any, default: float) -> float:
     value = default if value is None else value
     if isinstance(value, (int, float, np.number)) and math.isfinite(value) and value >= 0:
         return float(value)
-    raise ValueError(
-        f"Invalid value for argument {name}: expected a non-negative float. "
-        f"Received: {name}={value}"
-    )
+    raise ValueError(f"Expected a non-negative float, received {name}={value!r}.")
 
 
 _TABLE = publish("keras.regularizers", Regularizer, L1, L2, L1L2) | {"l1_l2": L1L2}

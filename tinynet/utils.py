@@ -68,10 +68,8 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     count = num_classes or (int(given.max(initial=-1)) + 1 if finite else 0)
     rows = given[..., None] == np.arange(count) if finite else np.zeros(1)
     if count < 1 or not rows.any(-1).all():
-        raise ValueError(
-            f"to_categorical: expected integers from 0 to num_classes - 1, received {x!r} and "
-            f"num_classes={num_classes}."
-        )
+        expected = "expected integers from 0 to num_classes - 1"
+        raise ValueError(f"to_categorical: {expected}, received {x!r} and {num_classes=}.")
     return rows.astype("float64")
 
 

@@ -3,7 +3,7 @@
 from helpers import refused
 
 import tinynet as tn
-from tinynet.configs import lookup as module
+from tinynet.configs import serialization as module
 from tinynet.configs.lookup import automatic_name, config_of, lookup, publish, unique_name
 
 

@@ -5,7 +5,7 @@ Imports `watched.py`. Read next: `serialization.py`, which turns configs into pl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache, wraps
 from inspect import Parameter, Signature, signature
 from typing import Any, ClassVar
@@ -35,7 +35,8 @@ class Configurable(Watched):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name."""
-        names = dict.fromkeys((*self._config_first, *_argument_names(_library_class(type(self)))))
+        known = next(c for c in type(self).__mro__ if c.__module__.partition(".")[0] == "tinynet")
+        names = dict.fromkeys((*self._config_first, *_argument_names(known)))
         return {name: getattr(self, name) for name in names if name not in self._config_without}
 
     @classmethod
@@ -44,34 +45,19 @@ class Configurable(Watched):
         return cls(**config)
 
 
-def _library_class(cls: type) -> type:
-    """Return the nearest base of `cls`, or `cls` itself, that tinynet defines."""
-    return next(c for c in cls.__mro__ if c.__module__.partition(".")[0] == "tinynet")
-
-
 @cache
 def _argument_names(cls: Any) -> list[str]:
     """Return the names of the constructor's arguments, without ``*args`` and ``**kwargs``."""
-    variadic = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-    if cls.__init__ is object.__init__:
-        return []
     _, *parameters = signature(cls.__init__).parameters.values()
-    return [p.name for p in parameters if p.kind not in variadic]
+    return [p.name for p in parameters if not str(p).startswith("*")]
 
 
 def plain_arguments(cls: Any, args: Any, kwargs: Any) -> dict[str, Any] | None:
     """Return the arguments of a call of `cls` by name if all are plain data, else None."""
-    parameters = signature(cls.__init__)
-    try:
-        given = parameters.bind(None, *args, **kwargs).arguments
-    except TypeError:  # the constructor raises it with a better message
-        return None
-    del given[next(iter(given))]
-    kinds = {parameter.kind: name for name, parameter in parameters.parameters.items()}
-    if given.pop(kinds.get(Parameter.VAR_POSITIONAL, ""), None):
-        return None
-    given |= given.pop(kinds.get(Parameter.VAR_KEYWORD, ""), {})
-    return given if _is_plain(given) else None
+    _, *parameters = signature(cls.__init__).parameters.values()
+    names = [p.name for p in parameters if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
+    given = dict(zip(names, args, strict=False)) | kwargs
+    return given if len(args) <= len(names) and _is_plain(given) else None
 
 
 def _is_plain(value: Any) -> bool:
@@ -81,9 +67,7 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, _PLAIN)
 
 
-def with_parameters(
-    init: Callable[..., None], parameters: Iterable[Parameter], **fixed: Any
-) -> Any:
+def with_parameters(init: Any, parameters: Iterable[Parameter], **fixed: Any) -> Any:
     """Return a constructor with these parameters that calls `init` by name, with `fixed` added."""
     full = Signature(list(parameters))
 
@@ -98,36 +82,36 @@ def with_parameters(
         more = arguments.pop("kwargs", {})
         init(**arguments, **fixed, **more)
 
-    constructor: Any = call
-    constructor.__signature__ = full
-    return constructor
+    vars(call)["__signature__"] = full
+    return call
 
 
 class FunctionObject(Configurable):
     """Base of losses and metrics that are made from a function ``(y_true, y_pred, **options)``.
 
-    ``class Huber(LossFunction, function=huber, arguments="delta reduction name dtype")`` has a
-    constructor with these arguments, by default those of the base class. The options among them
-    have the function's defaults, and the name is the function's; other class keywords replace
-    defaults. Options are attributes: changing one changes what the object computes.
+    ``class Huber(LossFunction, fn=huber, name="huber_loss")`` has a constructor with the arguments
+    of `LossFunction`, except the function, and with the function's options and their defaults.
+    Class keywords replace defaults; without one the name is the function's. `arguments` lists the
+    constructor's arguments where Keras has another order or fewer options. Options are attributes:
+    changing one changes what the object computes.
     """
 
     _options: tuple[str, ...] = ()
+    _options_first = False  # whether they come before the other arguments
 
-    def __init_subclass__(
-        cls, function: Callable[..., Any] | None = None, arguments: str = "", **defaults: Any
-    ) -> None:
+    def __init_subclass__(cls, fn: Any = None, arguments: str = "", **defaults: Any) -> None:
         super().__init_subclass__()
-        if function is None:
+        if fn is None:
             return
         target: Any = cls
-        own = signature(target.__init__).parameters
-        this, first, *common = (key for key in own if own[key].kind is not Parameter.VAR_KEYWORD)
-        known = {**signature(function).parameters, **own}
-        for key, value in {"name": function.__name__, **defaults}.items():
+        own, (_, _, *options) = signature(target.__init__).parameters, signature(fn).parameters
+        this, function, *common, _ = own  # the last one is `**options`
+        known = {**signature(fn).parameters, **own}
+        for key, value in {"name": fn.__name__, **defaults}.items():
             known[key] = known[key].replace(default=value)
-        parameters = [known[key] for key in (this, *(arguments.split() or common))]
-        target.__init__ = with_parameters(target.__init__, parameters, **{first: function})
+        default = [*options, *common] if cls._options_first else [*common, *options]
+        parameters = [known[key] for key in (this, *(arguments.split() or default))]
+        target.__init__ = with_parameters(target.__init__, parameters, **{function: fn})
 
     def _keep_options(self, options: dict[str, Any]) -> None:
         self._options = tuple(options)

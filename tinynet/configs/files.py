@@ -43,16 +43,10 @@ def replacing(path: Any) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
-    except BaseException:
-        if os.path.exists(temporary):
+    finally:
+        with suppress(FileNotFoundError):
             os.remove(temporary)
-        raise
-    _sync(folder)
-
-
-def _sync(folder: str) -> None:
-    """Make the renaming of a file durable, if the system can."""
-    if hasattr(os, "O_DIRECTORY"):
+    if hasattr(os, "O_DIRECTORY"):  # on POSIX: make the renaming durable
         number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         with suppress(OSError):  # some file systems refuse
             os.fsync(number)

@@ -10,40 +10,28 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from types import ModuleType
 from typing import Any
 
-from .serialization import (
-    ADVICE,
-    MODULES,
-    class_named,
-    deserialize_part,
-    get_registered_object,
-    location,
-    serialize_keras_object,
-)
+from . import serialization
 
 
 def publish(module: str, *objects: Any) -> dict[str, Any]:
     """Let configs name classes and functions as Keras does in `module`; return a table of names.
 
-    The table holds each object under its own name, and each class also under its name in
-    snake_case.
+    The table holds each object under its own name and under that name in snake_case.
     """
-    MODULES.setdefault(module, {}).update({thing.__name__: thing for thing in objects})
-    classes = (thing for thing in objects if isinstance(thing, type))
     own_names = {thing.__name__: thing for thing in objects}
-    return {snake_case(c.__name__): c for c in classes} | own_names
+    serialization.MODULES.setdefault(module, {}).update(own_names)
+    return {snake_case(name): thing for name, thing in own_names.items()} | own_names
 
 
-def defined_in(*modules: ModuleType) -> list[Any]:
-    """Return the public classes and functions that these modules define, not what they import."""
-    return [
-        thing
-        for module in modules
-        for name, thing in vars(module).items()
-        if name[0] != "_" and getattr(thing, "__module__", "") == module.__name__
-    ]
+def defined_in(*namespaces: dict[str, Any]) -> list[Any]:
+    """Return the public classes and functions that modules define, not what they import.
+
+    Modules are given by their namespaces: `globals()` for what a module has defined until then.
+    """
+    found = ((names["__name__"], *item) for names in namespaces for item in names.items())
+    return [x for home, name, x in found if name[0] != "_" and getattr(x, "__module__", "") == home]
 
 
 def lookup(identifier: Any, table: Mapping[str, Any], kind: str) -> Any:
@@ -70,23 +58,21 @@ def lookup(identifier: Any, table: Mapping[str, Any], kind: str) -> Any:
     if identifier is None:
         return None
     if isinstance(identifier, str):
-        found = get_registered_object(identifier, module_objects=table)
-    elif isinstance(identifier, dict) and class_named(identifier, table) is not None:
-        return deserialize_part({"config": {}, **identifier}, table)
-    if isinstance(found, type):
-        return found()
+        found = serialization.get_registered_object(identifier, module_objects=table)
+    elif isinstance(identifier, dict) and serialization.class_named(identifier, table) is not None:
+        return serialization.deserialize_part({"config": {}, **identifier}, table)
     if callable(found):
-        return found
+        return found() if isinstance(found, type) else found
     raise ValueError(
-        f"Could not interpret {kind} identifier: {identifier}{location()}. Expected a callable or "
-        f"one of: {', '.join(sorted(table))}. {ADVICE}"
+        f"Could not interpret {kind} identifier: {identifier}{serialization.location()}. Expected "
+        f"a callable or one of: {', '.join(sorted(table))}. {serialization.ADVICE}"
     )
 
 
 def config_of(thing: Any, table: Mapping[str, Any]) -> Any:
     """Return the config of `thing` as Keras writes it: its name if `table` has it, else a dict."""
     name = next((name for name, known in table.items() if known is thing), None)
-    return name or serialize_keras_object(thing)
+    return name or serialization.serialize_keras_object(thing)
 
 
 def snake_case(name: str) -> str:

@@ -9,8 +9,7 @@ Imports the engine's tensors. Read next: `lookup.py`, where users' names are loo
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from types import FunctionType
 from typing import Any
@@ -24,10 +23,8 @@ from ..engine.tensor import Tensor, to_array
 MODULES: dict[str, dict[str, Any]] = {}
 
 _PLAIN = (str, int, float, bool, type(None))
-ADVICE = (
-    "Pass your own classes and functions in `custom_objects`, or register them by "
-    "`tinynet.saving.register_keras_serializable()`."
-)
+_KEYS = ("module", "class_name", "config", "registered_name")
+ADVICE = "Pass your own in `custom_objects`, or use `tinynet.saving.register_keras_serializable()`."
 
 
 def _published() -> dict[str, dict[str, Any]]:
@@ -72,10 +69,7 @@ def register_keras_serializable(package: str = "Custom", name: str | None = None
 
     def register(thing: Any) -> Any:
         if isinstance(thing, type) and not hasattr(thing, "get_config"):
-            raise ValueError(
-                "Cannot register a class that does not have a get_config() method. Received: "
-                f"{thing}"
-            )
+            raise ValueError(f"Cannot register a class without get_config(), received {thing}.")
         _registered[f"{package}>{name or thing.__name__}"] = thing
         return thing
 
@@ -126,12 +120,9 @@ def get_registered_object(
     return next((table[name] for table in tables if name in table), None)
 
 
-@contextmanager
-def noting_custom_objects() -> Iterator[dict[str, Any]]:
-    """Yield a dict that collects the users' objects of all configs written in this context."""
-    found: dict[str, Any] = {}
-    with temporarily(_state, custom=found):
-        yield found
+def noting_custom_objects(found: dict[str, Any]) -> temporarily:
+    """Return a context that adds the users' objects of all configs written in it to `found`."""
+    return temporarily(_state, custom=found)
 
 
 # -- objects to configs ----------------------------------------------------------------------------
@@ -164,75 +155,71 @@ def serialize_keras_object(obj: Any) -> Any:
     if isinstance(obj, _PLAIN):
         return obj
     if isinstance(obj, (list, tuple)):
-        parts = [serialize_keras_object(part) for part in obj]
-        return tuple(parts) if isinstance(obj, tuple) else parts
+        kind = tuple if isinstance(obj, tuple) else list
+        return kind(map(serialize_keras_object, obj))
     if isinstance(obj, dict):
         return {key: serialize_keras_object(value) for key, value in obj.items()}
     if isinstance(obj, np.generic) or (isinstance(obj, np.ndarray) and not obj.ndim):
         return obj.item()
-    if isinstance(obj, (Tensor, np.ndarray)):
-        kind = "__tensor__" if isinstance(obj, Tensor) else "__numpy__"
-        return _special(kind, value=np.asarray(obj).tolist(), dtype=obj.dtype.name)
-    if isinstance(obj, bytes):
-        return _special("__bytes__", value=obj.decode("utf-8"))
-    if isinstance(obj, slice):
-        ends = {"start": obj.start, "stop": obj.stop, "step": obj.step}
-        return _special("__slice__", **serialize_keras_object(ends))
-    if obj is ...:
-        return _special("__ellipsis__")
+    for class_name, (cls, config_of, _) in _SPECIAL.items():
+        if isinstance(obj, cls):
+            return {"class_name": class_name, "config": config_of(obj)}
     return _describe(obj) if hasattr(obj, "get_config") else _function_config(obj)
 
 
-def _special(class_name: str, **config: Any) -> dict[str, Any]:
-    return {"class_name": class_name, "config": config}
+def _array_config(array: Any) -> dict[str, Any]:
+    return {"value": np.asarray(array).tolist(), "dtype": array.dtype.name}
+
+
+_ENDS = ("start", "stop", "step")
+
+
+def _slice_config(ends: slice) -> dict[str, Any]:
+    return {key: serialize_keras_object(getattr(ends, key)) for key in _ENDS}
+
+
+# Values by the name that Keras gives to their type: the type, its config, and the inverse.
+_SPECIAL: dict[str, tuple[Any, Callable[[Any], dict[str, Any]], Callable[[Any], Any]]] = {
+    "DTypePolicy": ((), dict, lambda x: x["name"]),  # only read
+    "__bytes__": (bytes, lambda x: {"value": x.decode()}, lambda x: x["value"].encode()),
+    "__ellipsis__": (type(...), lambda x: {}, lambda x: ...),
+    "__numpy__": (np.ndarray, _array_config, lambda x: to_array(x["value"], x["dtype"])),
+    "__slice__": (slice, _slice_config, lambda x: slice(*map(x.get, _ENDS))),
+    "__tensor__": (Tensor, _array_config, lambda x: Tensor(x["value"], x["dtype"])),
+}
 
 
 def _function_config(function: Any) -> dict[str, Any]:
     """Return the config of a function: its name."""
     if not hasattr(function, "__name__"):
-        raise TypeError(
-            f"Cannot serialize object {function} of type {type(function)}. To be serializable, a "
-            "class must implement the `get_config()` method."
-        )
+        raise TypeError(f"Cannot serialize {function}: its class must define `get_config()`.")
     name = get_registered_name(function)
     known = _function(name)
     ours = str(getattr(function, "__module__", None)).partition(".")[0] in ("tinynet", "numpy")
     if name == "<lambda>" or (known not in (None, function) and not ours):
         raise ValueError(
-            f"Cannot serialize the function {function}{location()}: the name '{name}' does not "
-            "identify it. Define it by `def` under another name, or register it by "
-            "`tinynet.saving.register_keras_serializable(package)`."
+            f"Cannot serialize {function}{location()}: '{name}' does not identify it. Define it by "
+            "`def` under another name, or use `tinynet.saving.register_keras_serializable()`."
         )
     if known is None or not ours:
-        _note_custom(name, function)
-    return {
-        "module": "builtins",
-        "class_name": "function",
-        "config": name,
-        "registered_name": "function",
-    }
+        _custom_name(function)
+    return dict(zip(_KEYS, ("builtins", "function", name, "function"), strict=True))
 
 
 def _describe(obj: Any) -> dict[str, Any]:
     """Return the config of an object that has `get_config`."""
     cls = type(obj)
-    module = _keras_module(cls)
-    registered: str | None = cls.__name__ if module and ".src." in module else None
+    module = next((m for m, table in MODULES.items() if table.get(cls.__name__) is cls), None)
+    registered = cls.__name__ if module and ".src." in module else None
     if module is None:
-        module, registered = cls.__module__, get_registered_name(cls)
-        _note_custom(registered, cls)
-    with _in_object(obj):
+        module = None if cls.__module__ == "__main__" else cls.__module__
+        registered = _custom_name(cls)
+    with _in_object(cls.__name__, getattr(obj, "name", None)):
         config = obj.get_config()
         if not isinstance(config, dict):
-            raise TypeError(
-                f"The `get_config()` method of {obj} should return a dict. It returned: {config}"
-            )
-        found = {
-            "module": None if module == "__main__" else module,
-            "class_name": cls.__name__,
-            "config": serialize_keras_object(config),
-            "registered_name": registered,
-        }
+            raise TypeError(f"{cls.__name__}.get_config() must return a dict, received {config}.")
+        values = (module, cls.__name__, serialize_keras_object(config), registered)
+        found = dict(zip(_KEYS, values, strict=True))
         for key in ("build_config", "compile_config"):
             more = getattr(obj, f"get_{key}", lambda: None)()
             if more is not None:
@@ -245,23 +232,16 @@ def _describe(obj: Any) -> dict[str, Any]:
     return found
 
 
-def _keras_module(cls: type) -> str | None:
-    """Return the module in which Keras has a class of tinynet's; None for users' classes."""
-    return next((m for m, table in MODULES.items() if table.get(cls.__name__) is cls), None)
-
-
-def _note_custom(name: str, thing: Any) -> None:
+def _custom_name(thing: Any) -> str:
+    """Return the registered name of a user's class or function, for `noting_custom_objects` too."""
+    name = get_registered_name(thing)
     if _state.custom is not None:
         _state.custom[name] = thing
+    return name
 
 
-def _in_object(thing: Any) -> temporarily:
-    """Return a context that adds an object, or the object of a config, to `location`."""
-    if isinstance(thing, dict):
-        config, kind = thing["config"], thing["class_name"]
-        name = config.get("name") if isinstance(config, dict) else None
-    else:
-        kind, name = type(thing).__name__, getattr(thing, "name", None)
+def _in_object(kind: Any, name: Any) -> temporarily:
+    """Return a context that adds an object to `location`, with its name if it has one."""
     return temporarily(_state, path=(*_state.path, f"{kind} '{name}'" if name else str(kind)))
 
 
@@ -317,44 +297,35 @@ def deserialize_part(config: Any, table: Mapping[str, Any]) -> Any:
         raise ValueError(f"Could not parse config: {config!r}{location()}")
     if "class_name" not in config or "config" not in config:
         return {key: deserialize_part(value, table) for key, value in config.items()}
-    with _in_object(config):
+    inner = config["config"]
+    with _in_object(config["class_name"], isinstance(inner, dict) and inner.get("name")):
         return _deserialize_object(config, table)
 
 
 def _deserialize_object(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
     name, inner = config["class_name"], config["config"]
     if isinstance(name, str) and name in _SPECIAL:
-        return _SPECIAL[name](inner)
-    shared = config.get("shared_object_id")
-    if _state.shared is not None and shared is not None and shared in _state.shared:
-        return _state.shared[shared]
-    found = class_named(config, table)
+        return _SPECIAL[name][-1](inner)
+    shared, known = config.get("shared_object_id"), _state.shared
+    if known and shared in known:
+        return known[shared]
+    found = cls = class_named(config, table)
     if found is None:
-        raise ValueError(
-            f"tinynet has no {name!r} of module {config.get('module')!r}{location()}. {ADVICE} "
-            "Parts of Keras that tinynet lacks can be used in Keras alone."
-        )
+        raise ValueError(f"Unknown {name!r} of {config.get('module')!r}{location()}. {ADVICE}")
     if not isinstance(found, type):
         return found
-    if not isinstance(inner, dict) or not hasattr(found, "from_config"):
-        raise ValueError(
-            f"Expected a config that is a dict, and a class with from_config(){location()}. "
-            f"Received: {found} and {inner!r}"
-        )
     try:
-        thing = found.from_config(inner)
+        thing = cls.from_config(inner)
     except (TypeError, KeyError, IndexError, AttributeError) as error:
-        raise ValueError(
-            f"{found} could not be created from its config{location()}: "
-            f"{type(error).__name__}: {error}"
-        ) from error
+        reason = f"{location()}: {type(error).__name__}: {error}"
+        raise ValueError(f"{cls} could not be created from its config{reason}") from error
     if config.get("build_config") and not getattr(thing, "built", True):
         thing.build_from_config(config["build_config"])
         thing.built = True
     if config.get("compile_config"):
         thing.compile_from_config(config["compile_config"])
-    if _state.shared is not None and shared is not None:
-        _state.shared[shared] = thing
+    if known is not None and shared is not None:
+        known[shared] = thing
     return thing
 
 
@@ -376,8 +347,8 @@ def class_named(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
         found = get_registered_object(name, module_objects=table)
     if found is None and name in ("__lambda__", "Lambda"):
         raise ValueError(
-            f"This config contains Python code{location()}, which tinynet never runs. Write it as "
-            "a function or Layer of your own, and pass that in `custom_objects`."
+            f"This config contains Python code{location()}, which tinynet never runs. Write a "
+            "function or Layer of your own, and pass it in `custom_objects`."
         )
     return found
 
@@ -388,13 +359,3 @@ def _function(name: str, table: Mapping[str, Any] = {}) -> Any:
     builtin = (known.get(name) for known in _published().values())
     functions = (f for f in builtin if isinstance(f, FunctionType))
     return next(functions, None) if found is None else found
-
-
-_SPECIAL: dict[str, Callable[[Any], Any]] = {
-    "DTypePolicy": lambda config: config["name"],
-    "__bytes__": lambda config: config["value"].encode("utf-8"),
-    "__ellipsis__": lambda config: ...,
-    "__numpy__": lambda config: to_array(config["value"], config["dtype"]),
-    "__slice__": lambda config: slice(*(config[key] for key in ("start", "stop", "step"))),
-    "__tensor__": lambda config: Tensor(config["value"], config["dtype"]),
-}

@@ -18,6 +18,7 @@ import numpy as np
 from ..engine.variable import structure
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype)
+_CONTAINERS = (tuple, list, dict, set, frozenset)
 
 
 class Watched:
@@ -74,19 +75,14 @@ class Fingerprint:
 
     def is_current(self) -> bool:
         """Return whether all attributes are as they were; quick if nothing was assigned."""
-        if self._version is not structure.version:
-            return False
-        return not self._containers or self._contents == self._of_containers()
+        unassigned = self._version is structure.version
+        return unassigned and self._contents == self._of_containers()
 
     def differences(self, later: Fingerprint) -> dict[tuple[int, str], Any]:
         """Return the attributes whose values differ, each with its object."""
-        keys = self.values.keys() | later.values.keys()
         kept = self._kept | later._kept
-        return {
-            key: kept[key[0]]
-            for key in keys
-            if key[0] in kept and self.values.get(key) != later.values.get(key)
-        }
+        changed = dict(self.values.items() ^ later.values.items())
+        return {key: kept[key[0]] for key in changed if key[0] in kept}
 
     def _of_containers(self) -> list[Hashable]:
         containers, self._containers = self._containers, []
@@ -97,16 +93,11 @@ class Fingerprint:
     def _of(self, value: Any) -> Hashable:
         if isinstance(value, _PLAIN):
             return repr(value)  # which tells 1 from 1.0 and True, and 0.0 from -0.0
-        if isinstance(value, tuple):
-            return tuple([self._of(part) for part in value])
-        if isinstance(value, frozenset):
-            return frozenset([self._of(part) for part in value])
-        if isinstance(value, (list, set, dict)):
-            self._containers.append(value)
-            if isinstance(value, dict):
-                return tuple([(self._of(key), self._of(part)) for key, part in value.items()])
-            parts = [self._of(part) for part in value]
-            return tuple(parts) if isinstance(value, list) else frozenset(parts)
+        if isinstance(value, _CONTAINERS):
+            if not isinstance(value, (tuple, frozenset)):
+                self._containers.append(value)
+            parts = [self._of(x) for x in (value.items() if isinstance(value, dict) else value)]
+            return frozenset(parts) if isinstance(value, (set, frozenset)) else tuple(parts)
         if id(value) not in self._kept:
             self._kept[id(value)] = value
             if isinstance(value, Watched):

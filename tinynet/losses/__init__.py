@@ -6,6 +6,15 @@ training minimizes. Read next: `base.py`.
 
 from .base import Loss as Loss, LossFunction as LossFunction
 from .functions import (
+    BinaryCrossentropy as BinaryCrossentropy,
+    CategoricalCrossentropy as CategoricalCrossentropy,
+    Huber as Huber,
+    LogCosh as LogCosh,
+    MeanAbsoluteError as MeanAbsoluteError,
+    MeanAbsolutePercentageError as MeanAbsolutePercentageError,
+    MeanSquaredError as MeanSquaredError,
+    MeanSquaredLogarithmicError as MeanSquaredLogarithmicError,
+    SparseCategoricalCrossentropy as SparseCategoricalCrossentropy,
     binary_crossentropy as binary_crossentropy,
     categorical_crossentropy as categorical_crossentropy,
     huber as huber,
@@ -17,14 +26,3 @@ from .functions import (
     sparse_categorical_crossentropy as sparse_categorical_crossentropy,
 )
 from .lookup import get as get
-from .objects import (
-    BinaryCrossentropy as BinaryCrossentropy,
-    CategoricalCrossentropy as CategoricalCrossentropy,
-    Huber as Huber,
-    LogCosh as LogCosh,
-    MeanAbsoluteError as MeanAbsoluteError,
-    MeanAbsolutePercentageError as MeanAbsolutePercentageError,
-    MeanSquaredError as MeanSquaredError,
-    MeanSquaredLogarithmicError as MeanSquaredLogarithmicError,
-    SparseCategoricalCrossentropy as SparseCategoricalCrossentropy,
-)

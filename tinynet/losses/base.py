@@ -24,8 +24,7 @@ def align_ranks(x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
     [(3, 1), (3, 1)]
     """
     if x1.ndim > x2.ndim:
-        x2, x1 = align_ranks(x2, x1)
-        return x1, x2
+        return align_ranks(x2, x1)[::-1]
     if x1.ndim + 1 == x2.ndim and x2.shape[-1] == 1:
         return (ops.expand_dims(x1, -1), x2) if x1.ndim == 1 else (x1, ops.squeeze(x2, -1))
     return x1, x2
@@ -42,10 +41,8 @@ def same_shapes(y_true: Any, y_pred: Any, dtype: Any = None) -> tuple[Tensor, Te
     y_true, y_pred = (ops.convert_to_tensor(y, dtype) for y in (y_true, y_pred))
     y_true, y_pred = align_ranks(y_true, y_pred)
     if y_true.shape != y_pred.shape:
-        raise ValueError(
-            f"y_true and y_pred must have one shape, received y_true of shape {y_true.shape} and "
-            f"y_pred of shape {y_pred.shape}."
-        )
+        shapes = f"y_true of shape {y_true.shape} and y_pred of shape {y_pred.shape}"
+        raise ValueError(f"y_true and y_pred must have one shape, received {shapes}.")
     return y_true, y_pred
 
 
@@ -58,9 +55,8 @@ def class_indices(y_true: Any, y_pred: Tensor, axis: int) -> Tensor:
         y_true = ops.squeeze(y_true, axis_index)
     if y_true.shape != expected or not y_pred.ndim:
         raise ValueError(
-            f"sparse_categorical_crossentropy: expected targets y_true of shape {expected}, a "
-            f"class for each sample of y_pred of shape {y_pred.shape}, received shape "
-            f"{y_true.shape}."
+            f"sparse_categorical_crossentropy: expected targets y_true of shape {expected} for "
+            f"y_pred of shape {y_pred.shape}, received shape {y_true.shape}."
         )
     return y_true
 
@@ -90,9 +86,7 @@ def reduce(values: Tensor, sample_weight: Any = None, reduction: str | None = "m
     return ops.sum(values) if reduction == "sum" else ops.mean(values)
 
 
-def align_weights(
-    sample_weight: Any, values: Tensor, reduce: Callable[[Tensor, int], Tensor] | None = None
-) -> tuple[Tensor, Tensor]:
+def align_weights(sample_weight: Any, values: Tensor, reduce: Any = None) -> tuple[Tensor, Tensor]:
     """Return weights and values of samples with aligned ranks, both in the values' dtype.
 
     If `reduce` is given, ``reduce(values, rank)`` reduces values of more axes than the weights.
@@ -101,10 +95,8 @@ def align_weights(
     weight, values = align_ranks(ops.cast(sample_weight, values.dtype), values)
     values = reduce(values, weight.ndim) if reduce else values
     if not broadcasts_to(weight.shape, values.shape):
-        raise ValueError(
-            f"sample_weight of shape {weight.shape} does not fit values of shape "
-            f"{values.shape}: expected a weight per value."
-        )
+        shapes = f"{weight.shape} does not broadcast to the shape {values.shape} of the values"
+        raise ValueError(f"sample_weight of shape {shapes}.")
     return weight, values
 
 
@@ -143,10 +135,7 @@ class Loss(Configurable):
         dtype: Any = None,
     ) -> None:
         if reduction not in REDUCTIONS:
-            raise ValueError(
-                f"Invalid value for argument `reduction`. Expected one of {REDUCTIONS}. "
-                f"Received: reduction={reduction}"
-            )
+            raise ValueError(f"reduction: expected one of {REDUCTIONS}, received {reduction!r}.")
         self.name = name or snake_case(type(self).__name__)
         self.reduction = reduction
         self.dtype = dtype
@@ -175,6 +164,7 @@ class LossFunction(FunctionObject, Loss):
     """
 
     _config_without = ("function", "dtype")
+    _options_first = True
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
-"""Loss functions: how far predictions are from their targets, one value per sample.
+"""The losses: each formula as a function, followed by the class of its loss objects.
 
-The formulas are Keras's. Imports the engine, `base.py`. Read next: `objects.py`, which reduces the
-values.
+A function returns one value per sample, an object reduces them to a scalar. The formulas are
+Keras's. Imports the engine, `base.py`. Read next: `lookup.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from .. import ops
 from ..backend import epsilon
 from ..engine.tensor import Tensor, as_tensor, floatx
-from .base import class_indices, same_shapes
+from .base import LossFunction, align_ranks, class_indices, same_shapes
 
 
 def _pair(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
@@ -39,6 +39,14 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Tensor:
     return ops.mean(ops.square(y_pred - y_true), axis=-1)
 
 
+class MeanSquaredError(LossFunction, fn=mean_squared_error):
+    """The loss object of `mean_squared_error`; parameters as for `Loss`.
+
+    >>> MeanSquaredError()([1.0, 2.0], [1.0, 4.0])
+    tensor(2., dtype=float32)
+    """
+
+
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Tensor:
     """Return ``mean(abs(y_true - y_pred))`` over the last axis: one value per sample.
 
@@ -56,6 +64,14 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Tensor:
     return ops.mean(ops.absolute(y_pred - y_true), axis=-1)
 
 
+class MeanAbsoluteError(LossFunction, fn=mean_absolute_error):
+    """The loss object of `mean_absolute_error`; parameters as for `Loss`.
+
+    >>> MeanAbsoluteError()([1.0, 2.0], [1.0, 4.0])
+    tensor(1., dtype=float32)
+    """
+
+
 def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Tensor:
     """Return ``100 * mean(abs(y_true - y_pred) / abs(y_true))`` over the last axis.
 
@@ -67,6 +83,14 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Tensor:
     y_true, y_pred = _pair(y_true, y_pred)
     share = (y_true - y_pred) / ops.maximum(ops.absolute(y_true), epsilon())
     return 100.0 * ops.mean(ops.absolute(share), axis=-1)
+
+
+class MeanAbsolutePercentageError(LossFunction, fn=mean_absolute_percentage_error):
+    """The loss object of `mean_absolute_percentage_error`; parameters as for `Loss`.
+
+    >>> MeanAbsolutePercentageError()([1.0, 2.0], [1.0, 4.0])
+    tensor(50., dtype=float32)
+    """
 
 
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Tensor:
@@ -82,6 +106,14 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Tensor:
     return ops.mean(ops.square(first - second), axis=-1)
 
 
+class MeanSquaredLogarithmicError(LossFunction, fn=mean_squared_logarithmic_error):
+    """The loss object of `mean_squared_logarithmic_error`; parameters as for `Loss`.
+
+    >>> MeanSquaredLogarithmicError()([1.0, 2.0], [1.0, 2.0])
+    tensor(0., dtype=float32)
+    """
+
+
 def log_cosh(y_true: Any, y_pred: Any) -> Tensor:
     """Return ``mean(log(cosh(y_pred - y_true)))`` over the last axis, without overflow.
 
@@ -93,6 +125,14 @@ def log_cosh(y_true: Any, y_pred: Any) -> Tensor:
     y_true, y_pred = _pair(y_true, y_pred)
     error = y_pred - y_true
     return ops.mean(error + ops.softplus(-2.0 * error) - math.log(2.0), axis=-1)
+
+
+class LogCosh(LossFunction, fn=log_cosh):
+    """The loss object of `log_cosh`; parameters as for `Loss`.
+
+    >>> LogCosh()([1.0, 2.0], [1.0, 2.0])
+    tensor(0., dtype=float32)
+    """
 
 
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
@@ -110,6 +150,14 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
     size = ops.absolute(error)
     far = delta * size - 0.5 * delta * delta
     return ops.mean(ops.where(size <= delta, 0.5 * ops.square(error), far), axis=-1)
+
+
+class Huber(LossFunction, fn=huber, name="huber_loss"):
+    """The loss object of `huber`, with its `delta`; other parameters as for `Loss`.
+
+    >>> Huber(delta=2.0)([0.0], [3.0])
+    tensor(4., dtype=float32)
+    """
 
 
 def binary_crossentropy(
@@ -148,6 +196,14 @@ def binary_crossentropy(
     return ops.mean(values, axis=axis)
 
 
+class BinaryCrossentropy(LossFunction, fn=binary_crossentropy):
+    """The loss object of `binary_crossentropy`, with its options; others as for `Loss`.
+
+    >>> BinaryCrossentropy(from_logits=True)([1, 0], [[0.0], [0.0]])
+    tensor(0.6931472, dtype=float32)
+    """
+
+
 def categorical_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -175,15 +231,19 @@ def categorical_crossentropy(
     """
     y_true, y_pred = _pair(y_true, y_pred)
     if y_pred.shape[-1:] == (1,):
-        warnings.warn(
-            "categorical_crossentropy: expected y_pred of several classes, received shape "
-            f"{y_pred.shape}. For two classes in one output use binary_crossentropy.",
-            SyntaxWarning,
-            stacklevel=2,
-        )
+        message = f"categorical_crossentropy: y_pred of shape {y_pred.shape} has one class; for two"
+        warnings.warn(f"{message} use binary_crossentropy.", SyntaxWarning, stacklevel=2)
     if label_smoothing:
         y_true = y_true * (1.0 - label_smoothing) + label_smoothing / y_true.shape[-1]
     return -ops.sum(y_true * _log_probabilities(y_pred, from_logits, axis), axis=axis)
+
+
+class CategoricalCrossentropy(LossFunction, fn=categorical_crossentropy):
+    """The loss object of `categorical_crossentropy`, with its options; others as for `Loss`.
+
+    >>> CategoricalCrossentropy(from_logits=True)([[1, 0]], [[0.0, 0.0]])
+    tensor(0.6931472, dtype=float32)
+    """
 
 
 def _log_probabilities(y_pred: Tensor, from_logits: bool, axis: int) -> Tensor:
@@ -221,9 +281,40 @@ def sparse_categorical_crossentropy(
     y_true = class_indices(y_true, y_pred, axis)
     log_p = _log_probabilities(y_pred, from_logits, axis)
     axis_index = axis % y_pred.ndim
-    numbers = np.arange(y_pred.shape[axis_index]).reshape(
-        (-1,) + (1,) * (y_pred.ndim - axis_index - 1)
-    )
+    numbers = np.arange(y_pred.shape[axis_index])
+    numbers = np.expand_dims(numbers, tuple(range(1, y_pred.ndim - axis_index)))
     hit = ops.equal(ops.expand_dims(y_true, axis_index), numbers)
     values = -ops.sum(ops.where(hit, log_p, 0.0), axis=axis)
     return values if ignore_class is None else ops.where(y_true == ignore_class, 0.0, values)
+
+
+class SparseCategoricalCrossentropy(
+    LossFunction,
+    fn=sparse_categorical_crossentropy,
+    arguments="from_logits ignore_class reduction axis name dtype",
+):
+    """The loss object of `sparse_categorical_crossentropy`, with its options; others as for `Loss`.
+
+    Samples whose target is `ignore_class` do not count: means are over the other samples.
+
+    >>> loss = SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
+    >>> loss([1, -1], [[0.0, 0.0], [5.0, 0.0]])
+    tensor(0.6931472, dtype=float32)
+    """
+
+    ignore_class: int | None
+    axis: int
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
+        """Return the reduced loss; an ignored target has the weight 0."""
+        if self.ignore_class is not None:
+            y_pred = as_tensor(y_pred)
+            counted = class_indices(y_true, y_pred, self.axis) != self.ignore_class
+            weight = ops.cast(counted, self._dtype_for(y_pred))
+            if self.reduction in ("mean", "sum_over_batch_size"):
+                weight = ops.divide_no_nan(weight * float(weight.size), ops.sum(weight))
+            if sample_weight is not None:
+                given, weight = align_ranks(ops.cast(sample_weight, weight.dtype), weight)
+                weight = given * weight
+            sample_weight = weight
+        return super().__call__(y_true, y_pred, sample_weight)

@@ -1,6 +1,6 @@
 """Losses by name: what `compile` accepts becomes a loss object.
 
-Imports `objects.py`. Read next: `../metrics/base.py`.
+Imports `functions.py`. Read next: `../metrics/base.py`.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..configs.lookup import defined_in, lookup, publish
-from . import functions, objects
+from . import functions
 from .base import Loss, LossFunction
 
-FUNCTIONS = publish("keras.losses", *defined_in(functions))
+_TABLE = publish("keras.losses", *defined_in(vars(functions)))
+FUNCTIONS = {name: loss for name, loss in _TABLE.items() if not isinstance(loss, type)}
 for _short, _name in {
     "mse": "mean_squared_error",
     "mae": "mean_absolute_error",
@@ -20,7 +21,7 @@ for _short, _name in {
     "bce": "binary_crossentropy",
 }.items():
     FUNCTIONS[_short] = FUNCTIONS[_short.upper()] = FUNCTIONS[_name]
-_TABLE = publish("keras.losses", *defined_in(objects)) | FUNCTIONS
+_TABLE |= FUNCTIONS
 
 
 def get(identifier: Any) -> Any:
@@ -48,14 +49,11 @@ def resolve(
     >>> resolve("crossentropy", (32,), (32, 10)).function.__name__
     'sparse_categorical_crossentropy'
     """
-    found = get(
-        crossentropy_for(target_shape or (), output_shape)
-        if isinstance(identifier, str) and identifier.lower() in ("crossentropy", "ce")
-        else identifier
-    )
-    if found is None or isinstance(found, Loss):
-        return found
-    return LossFunction(found, name=identifier if isinstance(identifier, str) else None)
+    name = identifier if isinstance(identifier, str) else None
+    if name and name.lower() in ("crossentropy", "ce"):
+        identifier = crossentropy_for(target_shape or (), output_shape)
+    found = get(identifier)
+    return found if found is None or isinstance(found, Loss) else LossFunction(found, name=name)
 
 
 def crossentropy_for(target: tuple[int, ...], output: tuple[int, ...]) -> str:

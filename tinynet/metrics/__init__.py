@@ -27,12 +27,7 @@ from .accuracy import (
     sparse_top_k_categorical_accuracy as sparse_top_k_categorical_accuracy,
     top_k_categorical_accuracy as top_k_categorical_accuracy,
 )
-from .base import (
-    Mean as Mean,
-    MeanMetricWrapper as MeanMetricWrapper,
-    Metric as Metric,
-    Sum as Sum,
-)
+from .base import Mean as Mean, MeanMetricWrapper as MeanMetricWrapper, Metric as Metric, Sum as Sum
 from .errors import (
     BinaryCrossentropy as BinaryCrossentropy,
     CategoricalCrossentropy as CategoricalCrossentropy,

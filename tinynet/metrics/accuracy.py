@@ -110,7 +110,7 @@ class _Accuracy(MeanMetricWrapper):
     _direction = "up"
 
 
-class Accuracy(_Accuracy, function=accuracy):
+class Accuracy(_Accuracy, fn=accuracy):
     """The mean over samples of `accuracy`; parameters as for `Metric`.
 
     >>> Accuracy()([1, 2, 3, 4], [1, 2, 3, 0])
@@ -118,7 +118,7 @@ class Accuracy(_Accuracy, function=accuracy):
     """
 
 
-class CategoricalAccuracy(_Accuracy, function=categorical_accuracy):
+class CategoricalAccuracy(_Accuracy, fn=categorical_accuracy):
     """The mean over samples of `categorical_accuracy`; parameters as for `Metric`.
 
     >>> CategoricalAccuracy()([[0, 1], [1, 0]], [[0.2, 0.8], [0.4, 0.6]])
@@ -126,7 +126,7 @@ class CategoricalAccuracy(_Accuracy, function=categorical_accuracy):
     """
 
 
-class SparseCategoricalAccuracy(_Accuracy, function=sparse_categorical_accuracy):
+class SparseCategoricalAccuracy(_Accuracy, fn=sparse_categorical_accuracy):
     """The mean over samples of `sparse_categorical_accuracy`; parameters as for `Metric`.
 
     >>> SparseCategoricalAccuracy()([1, 0], [[0.2, 0.8], [0.4, 0.6]])
@@ -134,7 +134,7 @@ class SparseCategoricalAccuracy(_Accuracy, function=sparse_categorical_accuracy)
     """
 
 
-class BinaryAccuracy(_Accuracy, function=binary_accuracy, arguments="name dtype threshold"):
+class BinaryAccuracy(_Accuracy, fn=binary_accuracy):
     """The share of predictions on the target's side of `threshold`: above it for 1, else for 0.
 
     >>> BinaryAccuracy()([[1], [1], [0], [0]], [[0.98], [1.0], [0.0], [0.6]])
@@ -142,9 +142,7 @@ class BinaryAccuracy(_Accuracy, function=binary_accuracy, arguments="name dtype 
     """
 
 
-class TopKCategoricalAccuracy(
-    _Accuracy, function=top_k_categorical_accuracy, arguments="k name dtype"
-):
+class TopKCategoricalAccuracy(_Accuracy, fn=top_k_categorical_accuracy, arguments="k name dtype"):
     """The share of samples whose true class has one of the `k` largest scores; one-hot targets.
 
     >>> TopKCategoricalAccuracy(k=2)([[0, 0, 1], [0, 1, 0]], [[0.1, 0.9, 0.8], [0.3, 0.1, 0.2]])
@@ -153,7 +151,7 @@ class TopKCategoricalAccuracy(
 
 
 class SparseTopKCategoricalAccuracy(
-    _Accuracy, function=sparse_top_k_categorical_accuracy, arguments="k name dtype from_sorted_ids"
+    _Accuracy, fn=sparse_top_k_categorical_accuracy, arguments="k name dtype from_sorted_ids"
 ):
     """The share of samples whose true class, an index, has one of the `k` largest scores.
 

@@ -8,7 +8,6 @@ Imports `../losses/`. Read next: `accuracy.py`, then `errors.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from .. import initializers, ops, tree
@@ -170,9 +169,7 @@ class Mean(Metric):
         return ops.divide_no_nan(self.total, self.count)
 
 
-def _per_sample(
-    values: Tensor, sample_weight: Any, reduce: Callable[..., Tensor]
-) -> tuple[Tensor, Any]:
+def _per_sample(values: Tensor, sample_weight: Any, reduce: Any) -> tuple[Tensor, Any]:
     """Return one weighted value per sample, and the sum of the weights, or the number of samples.
 
     `reduce` reduces the axes after the first, also of weights that have more axes than one.
@@ -194,7 +191,8 @@ def _per_sample(
 class MeanMetricWrapper(FunctionObject, Mean):
     """The mean over samples of a function ``(y_true, y_pred, **options)``.
 
-    Where the ranks of both differ by a last axis of 1, the function gets them with one rank.
+    Where the ranks of both differ by a last axis of 1, the function gets them with one rank. A
+    config of the function stands for the function.
 
     >>> import tinynet as tn
     >>> metric = MeanMetricWrapper(lambda y_true, y_pred: abs(y_true - y_pred) ** 3)
@@ -202,12 +200,10 @@ class MeanMetricWrapper(FunctionObject, Mean):
     tensor(4.5, dtype=float32)
     """
 
-    def __init__(
-        self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **options: Any
-    ) -> None:
+    def __init__(self, fn: Any, name: str | None = None, dtype: Any = None, **options: Any) -> None:
         self._keep_options(options)
         super().__init__(name, dtype)
-        self.fn = fn
+        self.fn = fn = deserialize_keras_object(fn) if isinstance(fn, dict) else fn
         if isinstance(fn, Loss) or fn in FUNCTIONS.values():
             self._direction = "down"
 
@@ -226,10 +222,3 @@ class MeanMetricWrapper(FunctionObject, Mean):
             return config | {"fn": serialize_keras_object(self.fn)}
         config.pop("fn", None)
         return config
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        """Return a new metric, made from what `get_config` returned."""
-        if isinstance(config.get("fn"), dict):
-            config = {**config, "fn": deserialize_keras_object(config["fn"])}
-        return cls(**config)

@@ -17,7 +17,7 @@ from ..losses.base import same_shapes
 from .base import Mean, MeanMetricWrapper, Metric
 
 
-class MeanSquaredError(MeanMetricWrapper, function=losses.mean_squared_error):
+class MeanSquaredError(MeanMetricWrapper, fn=losses.mean_squared_error):
     """The mean over samples of `losses.mean_squared_error`; parameters as for `Metric`.
 
     >>> MeanSquaredError()([[0.0], [0.0]], [[1.0], [3.0]])
@@ -25,7 +25,7 @@ class MeanSquaredError(MeanMetricWrapper, function=losses.mean_squared_error):
     """
 
 
-class MeanAbsoluteError(MeanMetricWrapper, function=losses.mean_absolute_error):
+class MeanAbsoluteError(MeanMetricWrapper, fn=losses.mean_absolute_error):
     """The mean over samples of `losses.mean_absolute_error`; parameters as for `Metric`.
 
     >>> MeanAbsoluteError()([[0.0], [0.0]], [[1.0], [3.0]])
@@ -33,9 +33,7 @@ class MeanAbsoluteError(MeanMetricWrapper, function=losses.mean_absolute_error):
     """
 
 
-class MeanAbsolutePercentageError(
-    MeanMetricWrapper, function=losses.mean_absolute_percentage_error
-):
+class MeanAbsolutePercentageError(MeanMetricWrapper, fn=losses.mean_absolute_percentage_error):
     """The mean over samples of `losses.mean_absolute_percentage_error`; parameters as for `Metric`.
 
     >>> MeanAbsolutePercentageError()([[1.0], [2.0]], [[1.0], [4.0]])
@@ -43,9 +41,7 @@ class MeanAbsolutePercentageError(
     """
 
 
-class MeanSquaredLogarithmicError(
-    MeanMetricWrapper, function=losses.mean_squared_logarithmic_error
-):
+class MeanSquaredLogarithmicError(MeanMetricWrapper, fn=losses.mean_squared_logarithmic_error):
     """The mean over samples of `losses.mean_squared_logarithmic_error`; parameters as for `Metric`.
 
     >>> MeanSquaredLogarithmicError()([[1.0], [2.0]], [[1.0], [2.0]])
@@ -53,7 +49,7 @@ class MeanSquaredLogarithmicError(
     """
 
 
-class LogCoshError(MeanMetricWrapper, function=losses.log_cosh, name="logcosh"):
+class LogCoshError(MeanMetricWrapper, fn=losses.log_cosh, name="logcosh"):
     """The mean over samples of `losses.log_cosh`; parameters as for `Metric`.
 
     >>> LogCoshError()([[1.0], [2.0]], [[1.0], [2.0]])
@@ -63,7 +59,7 @@ class LogCoshError(MeanMetricWrapper, function=losses.log_cosh, name="logcosh"):
 
 class BinaryCrossentropy(
     MeanMetricWrapper,
-    function=losses.binary_crossentropy,
+    fn=losses.binary_crossentropy,
     arguments="name dtype from_logits label_smoothing",
     label_smoothing=0,
 ):
@@ -75,10 +71,7 @@ class BinaryCrossentropy(
 
 
 class CategoricalCrossentropy(
-    MeanMetricWrapper,
-    function=losses.categorical_crossentropy,
-    arguments="name dtype from_logits label_smoothing axis",
-    label_smoothing=0,
+    MeanMetricWrapper, fn=losses.categorical_crossentropy, label_smoothing=0
 ):
     """The mean of `losses.categorical_crossentropy`: targets are one-hot.
 
@@ -87,11 +80,7 @@ class CategoricalCrossentropy(
     """
 
 
-class SparseCategoricalCrossentropy(
-    MeanMetricWrapper,
-    function=losses.sparse_categorical_crossentropy,
-    arguments="name dtype from_logits ignore_class axis",
-):
+class SparseCategoricalCrossentropy(MeanMetricWrapper, fn=losses.sparse_categorical_crossentropy):
     """The mean of `losses.sparse_categorical_crossentropy`: targets are class indices.
 
     >>> SparseCategoricalCrossentropy()([1], [[0.5, 0.5]])
@@ -163,15 +152,9 @@ class R2Score(Metric):
         super().__init__(dtype, name)
         known = (None, "uniform_average", "variance_weighted_average")
         if class_aggregation not in known:
-            raise ValueError(
-                f"Invalid value for argument `class_aggregation`. Expected one of {known}. "
-                f"Received: class_aggregation={class_aggregation}"
-            )
+            raise ValueError(f"R2Score: expected one of {known}, received {class_aggregation=}.")
         if num_regressors < 0:
-            raise ValueError(
-                "Invalid value for argument `num_regressors`. Expected a value >= 0. "
-                f"Received: num_regressors={num_regressors}"
-            )
+            raise ValueError(f"num_regressors: expected 0 or more, received {num_regressors}.")
         self.class_aggregation = class_aggregation
         self.num_regressors = num_regressors
         self.num_samples = self.add_variable(name="num_samples")
@@ -181,10 +164,8 @@ class R2Score(Metric):
         if self._built:
             return
         if len(y_pred_shape) != 2:
-            raise ValueError(
-                "R2Score expects samples of shape (batch_size, output_dim), received "
-                f"y_pred of shape {y_pred_shape} and y_true of shape {y_true_shape}."
-            )
+            shapes = f"{y_pred_shape} for y_pred and {y_true_shape} for y_true"
+            raise ValueError(f"R2Score: expected the shape (samples, outputs), received {shapes}.")
         names = ("squared_sum", "sum", "residual", "count")
         self.squared_sum, self.sum, self.total_mse, self.count = (
             self.add_variable(y_pred_shape[-1:], name=name) for name in names
@@ -223,10 +204,7 @@ class R2Score(Metric):
         """Return the adjusted R2 (Theil) for `num_regressors` independent variables."""
         n, p = float(self.num_samples), self.num_regressors
         if p >= n - 1:
-            warnings.warn(
-                f"R2Score: the score is not adjusted: num_regressors={p} needs more than {p + 1} "
-                f"samples, received {n:.0f}.",
-                stacklevel=3,
-            )
+            message = f"num_regressors={p} needs more than {p + 1} samples, received {n:.0f}"
+            warnings.warn(f"R2Score: the score is not adjusted: {message}.", stacklevel=3)
             return score
         return 1 - (1 - score) * ((n - 1) / (n - p - 1))

@@ -13,8 +13,8 @@ from ..losses.lookup import FUNCTIONS, crossentropy_for
 from . import accuracy, base, errors
 from .base import MeanMetricWrapper, Metric
 
-# Keras does not export the function `accuracy`.
-_DEFINED = [t for t in defined_in(accuracy, base, errors) if t is not accuracy.accuracy]
+_DEFINED = defined_in(vars(accuracy), vars(base), vars(errors))
+_DEFINED.remove(accuracy.accuracy)  # which Keras does not export
 publish("keras.metrics", *FUNCTIONS.values(), *_DEFINED)
 _CLASSES = publish("keras.metrics", *(thing for thing in _DEFINED if isinstance(thing, type)))
 # The name of a loss, also a short one, stands for the metric class of that loss if there is one.

@@ -102,7 +102,8 @@ def _copied(layer: Any) -> Any:
 
 def _by_config(write: Callable[[], Any], read: Callable[[Any], Any]) -> Any:
     """Return what `read` makes of a config, which may name the user's own objects."""
-    with noting_custom_objects() as known:
+    known: dict[str, Any] = {}
+    with noting_custom_objects(known):
         config = write()
     with CustomObjectScope(known):
         return read(config)

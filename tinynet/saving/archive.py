@@ -9,10 +9,14 @@ Imports `weights.py`, `files.py`. Read next: `weights.py`.
 
 from __future__ import annotations
 
+import datetime
+import json
 import os
 import warnings
+import zipfile
+from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from ..configs.files import replacing
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object, sharing
@@ -20,9 +24,6 @@ from ..layers.symbolic import within
 from ..training.trainer import Trainer
 from . import weights
 from .files import Budget, allowance, refusing
-
-if TYPE_CHECKING:
-    import zipfile
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 KERAS = "3.15.1"  # the version that defines this format
@@ -60,28 +61,17 @@ def save_model(
     >>> tn.models.load_model(path)
     <Sequential name=line, built=True>
     """
-    import datetime
-    import json
-    import zipfile
-
-    path = os.fspath(filepath)
+    path = _path(filepath, ".keras")
     kwargs.pop("include_optimizer", None)
     if kwargs:
         raise ValueError(f"The following argument(s) are not supported: {list(kwargs)}")
-    if not path.endswith(".keras") or zipped is False:
-        raise ValueError(
-            "Invalid filepath extension for saving. Please add a `.keras` extension, and leave out "
-            f"`zipped`: folders and the legacy `.h5` format are not supported. Received: "
-            f"filepath={filepath}, zipped={zipped}."
-        )
+    if zipped is False:
+        raise ValueError("zipped: a model is saved as a file, not as a folder, received False.")
     if not _may_write(path, overwrite):
         return
     if not model.built:
-        warnings.warn(
-            "You are saving a model that has not yet been built. It might not contain any weights "
-            "yet. Consider building the model first by calling it on some data.",
-            stacklevel=2,
-        )
+        message = "You are saving a model that has not yet been built: call it on some data first."
+        warnings.warn(message, stacklevel=3)
     with sharing():
         config = json.dumps(serialize_keras_object(model))
     now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
@@ -106,24 +96,27 @@ def save_weights(
     ImportError
         For ``.weights.h5`` without the package h5py.
     """
-    path = os.fspath(filepath)
+    path = _path(filepath, ".weights.h5", ".weights.npz")
     if max_shard_size is not None:
         raise ValueError(f"max_shard_size: not supported by tinynet, received {max_shard_size}.")
-    if not path.endswith((".weights.h5", ".weights.npz")):
-        raise ValueError(
-            "The filename must end in `.weights.h5`, or `.weights.npz`. Received: "
-            f"filepath={filepath}"
-        )
-    _refuse_unbuilt(model, "saving")
+    _refuse_unbuilt(model)
     if not _may_write(path, overwrite):
         return
-    if path.endswith(".npz"):
-        with replacing(path) as file:
-            weights.write_npz(model, file)
-    else:
-        data = weights.signed(weights.h5_bytes(model))
-        with replacing(path) as file:
-            file.write(data)
+    npz = path.endswith(".npz")
+    data = weights.npz_bytes(model) if npz else weights.signed(weights.h5_bytes(model))
+    with replacing(path) as file:
+        file.write(data)
+
+
+def _path(filepath: Any, *endings: str) -> str:
+    """Return `filepath` as a string; ValueError unless it has one of these endings."""
+    path: str = os.fspath(filepath)
+    if not path.endswith(endings):
+        raise ValueError(
+            f"filepath: expected a name that ends in {' or '.join(endings)}, received {path!r}. "
+            "Keras converts other formats, such as legacy `.h5` files of whole models."
+        )
+    return path
 
 
 def _may_write(path: str, overwrite: bool) -> bool:
@@ -134,12 +127,9 @@ def _may_write(path: str, overwrite: bool) -> bool:
     return answer == "y"
 
 
-def _refuse_unbuilt(model: Any, action: str) -> None:
+def _refuse_unbuilt(model: Any) -> None:
     if not model.built:
-        raise ValueError(
-            f"You are {action} weights of a model that has not yet been built. Try building the "
-            "model first by calling it on some data or by using `build()`."
-        )
+        raise ValueError("The model has not yet been built: call it on some data first.")
 
 
 # -- loading ---------------------------------------------------------------------------------------
@@ -170,22 +160,9 @@ def load_model(
     ImportError
         Without the package h5py.
     """
-    import json
-
-    path = os.fspath(filepath)
-    if not path.endswith(".keras"):
-        raise ValueError(
-            f"File format not supported: filepath={filepath}. Expected a `.keras` file. Legacy "
-            "`.h5` files of whole models are not supported: load them in Keras, and save them as "
-            "`.keras`."
-        )
-    if not os.path.isfile(path):
-        raise ValueError(
-            f"File not found: filepath={filepath}. Please ensure the file is an accessible "
-            "`.keras` zip file."
-        )
+    path = _path(filepath, ".keras")
     weights.h5py()
-    with open(path, "rb") as file, refusing(f"'{path}'"):
+    with refusing(f"'{path}'"), open(path, "rb") as file:
         archive = _opened(file)
         config = json.loads(archive.read(_CONFIG))
         entries = weights.h5_entries(archive.read(_WEIGHTS))
@@ -223,35 +200,25 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None
     ImportError
         For any file but ``.npz`` without the package h5py.
     """
-    path = os.fspath(filepath)
-    if not path.endswith((".weights.h5", ".keras", ".npz")):
-        raise ValueError(
-            f"File format not supported: filepath={filepath}. Expected a `.weights.h5`, `.keras` "
-            "or `.npz` file."
-        )
-    _refuse_unbuilt(model, "loading")
-    if not path.endswith(".npz"):
+    path = _path(filepath, ".weights.h5", ".keras", ".npz")
+    _refuse_unbuilt(model)
+    npz, keras = path.endswith(".npz"), path.endswith(".keras")
+    if not npz:
         weights.h5py()
     with open(path, "rb") as file, refusing(f"'{path}'"):
-        if path.endswith(".npz"):
+        if npz:
             entries = weights.npz_entries(_opened(file))
-        elif path.endswith(".keras"):
-            entries = weights.h5_entries(_opened(file).read(_WEIGHTS))
         else:
-            entries = weights.h5_entries(file.read())
+            entries = weights.h5_entries(_opened(file).read(_WEIGHTS) if keras else file.read())
         weights.load(model, entries, skip_mismatch)
 
 
 def _opened(file: BinaryIO) -> zipfile.ZipFile:
     """Return the zip archive in a file; ValueError for a malformed or malicious one."""
-    import zipfile
-
     archive = zipfile.ZipFile(file)
-    seen = set()
-    for name in archive.namelist():
-        if name in seen:
+    for name, count in Counter(archive.namelist()).items():
+        if count > 1:
             raise ValueError(f"There are two members called {name!r}.")
-        seen.add(name)
         if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
             raise ValueError(f"The member {name!r} has a path that leads out of the archive.")
     claimed, allowed = sum(info.file_size for info in archive.infolist()), allowance(file)

@@ -54,7 +54,4 @@ class Budget(Allocator):
         """Raise ValueError for an array that exceeds what is left of the budget."""
         size = math.prod(n for n in shape if n is not None) * as_dtype(dtype).itemsize
         if size > self.left:
-            raise ValueError(
-                f"it describes an array of shape {shape}, but a file of this size may have only "
-                f"{self.left} more bytes of arrays"
-            )
+            raise ValueError(f"an array of shape {shape} exceeds what is left of {self.left} bytes")

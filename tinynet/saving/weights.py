@@ -11,11 +11,13 @@ Imports h5py when it is needed. Read next: `archive.py`.
 from __future__ import annotations
 
 import importlib
+import io
 import math
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,9 +26,6 @@ from ..engine.variable import Variable
 from ..layers.base import Layer
 from ..optimizers.base import Optimizer
 from ..training.trainer import Trainer
-
-if TYPE_CHECKING:
-    import zipfile
 
 
 class Location(NamedTuple):
@@ -49,14 +48,12 @@ Entries = Callable[[str], dict[str, Entry]]  # from a path to the entries there,
 
 # Attributes of models that hold nothing beyond their `layers`.
 _INTERNAL = {"_layers", "history"}
+_PARTS = (Layer, Optimizer, list, tuple, dict)  # what may contain variables
 
 
-def locations(model: Any) -> Iterator[Location]:
+def locations(thing: Any, path: str = "", seen: dict[int, Any] | None = None) -> Iterator[Location]:
     """Yield the locations of a model's variables, in Keras's order; one for each object."""
-    return _walk(model, "", {})
-
-
-def _walk(thing: Any, path: str, seen: dict[int, Any]) -> Iterator[Location]:
+    seen = {} if seen is None else seen
     if id(thing) in seen:
         return
     seen[id(thing)] = thing  # kept, so that no new object gets this id
@@ -65,16 +62,16 @@ def _walk(thing: Any, path: str, seen: dict[int, Any]) -> Iterator[Location]:
     elif isinstance(thing, Layer):
         yield Location(path, thing, thing._parts()[0])
         for name, part in _attributes(thing):
-            yield from _walk(part, f"{path}/{name}".lstrip("/"), seen)
-    elif isinstance(thing, (list, tuple, dict)):
+            yield from locations(part, f"{path}/{name}".lstrip("/"), seen)
+    else:
         counts: Counter[str] = Counter()
         for part in thing.values() if isinstance(thing, dict) else thing:
-            is_container = isinstance(part, (list, tuple, dict))
-            if is_container or isinstance(part, (Layer, Optimizer)):
-                name = "container" if is_container else snake_case(type(part).__name__)
+            if isinstance(part, _PARTS):
+                own = isinstance(part, (Layer, Optimizer))
+                name = snake_case(type(part).__name__) if own else "container"
                 number = f"_{counts[name]}" if counts[name] else ""
                 counts[name] += 1
-                yield from _walk(part, f"{path}/{name}{number}", seen)
+                yield from locations(part, f"{path}/{name}{number}", seen)
 
 
 def _attributes(layer: Layer) -> Iterator[tuple[str, Any]]:
@@ -91,7 +88,7 @@ def _attributes(layer: Layer) -> Iterator[tuple[str, Any]]:
             value = getattr(layer, name)
         except Exception:
             continue  # a property that is not defined yet
-        if isinstance(value, (Layer, Optimizer, list, tuple, dict)):
+        if isinstance(value, _PARTS):
             yield name, value
 
 
@@ -115,30 +112,21 @@ def load(model: Any, entries: Entries, skip_mismatch: bool = False) -> None:
         except ValueError as error:
             failed[location.owner] = error
     if failed:
-        first, problem = next(iter(failed.items()))
-        message = (
-            f"A total of {len(failed)} objects could not be loaded. Example error message for "
-            f"object {first}:\n\n{problem}\n\nList of objects that could not be loaded:\n"
-            f"{list(failed)}"
-        )
+        errors = "\n".join(map(str, failed.values()))
+        message = f"A total of {len(failed)} objects could not be loaded: {list(failed)}\n{errors}"
         if not skip_mismatch:
             raise ValueError(message)
         warnings.warn(message, stacklevel=3)
-    for location, arrays in [(place, [entry.read() for entry in es]) for place, es in found]:
-        _assign(location, arrays, model)
-
-
-def _assign(location: Location, arrays: list[np.ndarray], model: Any) -> None:
-    """Assign arrays to variables; optimizer slots that the file does not have yet become 0."""
-    variables = location.variables
-    if isinstance(location.owner, Optimizer) and len(arrays) > len(variables):
-        location.owner.build(model.trainable_variables)
-        variables = location.owner.variables
-    with np.errstate(all="ignore"):  # a number may be too large for a smaller dtype
-        for variable, array in zip(variables, arrays, strict=False):
-            variable.assign(array)
-    for slot in variables[len(arrays) :] if arrays else []:
-        slot.write(0)
+    read = [(location, [entry.read() for entry in those]) for location, those in found]
+    for (_, owner, variables), arrays in read:
+        if len(arrays) > len(variables):  # of an optimizer before its first step
+            owner.build(model.trainable_variables)
+            variables = owner.variables
+        with np.errstate(all="ignore"):  # a number may be too large for a smaller dtype
+            for variable, array in zip(variables, arrays, strict=False):
+                variable.assign(array)
+        for slot in variables[len(arrays) :] if arrays else []:  # saved before the first step
+            slot.write(0)
 
 
 def _entries_for(location: Location, saved: dict[str, Entry], model: Any) -> list[Entry]:
@@ -146,50 +134,40 @@ def _entries_for(location: Location, saved: dict[str, Entry], model: Any) -> lis
 
     Of an optimizer with other variables: none, with a warning.
     """
-    optimizer, expected = location.owner, list(location.variables)
-    if not isinstance(optimizer, Optimizer):
-        return _matched(location.owner, expected, saved)
-    slots = sum(map(len, optimizer._slots))
-    if len(saved) == len(expected) - slots:  # saved before its first step
-        expected = expected[: len(saved)]
-    elif not optimizer.built and location.path == "optimizer":
-        expected += [
-            v for group in optimizer.slots for v in model.trainable_variables for _ in group
-        ]
-    if len(saved) == len(expected):
-        return _matched(optimizer, expected, saved)
-    warnings.warn(
-        f"Skipping variable loading for optimizer '{optimizer.name}', because it has "
-        f"{len(expected)} variables whereas the saved optimizer has {len(saved)} variables. ",
-        stacklevel=4,
-    )
+    path, owner, variables = location
+    if not isinstance(owner, Optimizer):
+        return _matched(owner, variables, saved)
+    before = variables[: len(variables) - sum(map(len, owner._slots))]  # before the first step
+    if not owner.built and path == "optimizer":
+        weights = model.trainable_variables
+        variables = before + [w for group in owner.slots for w in weights for _ in group]
+    for expected in (before, variables):
+        if len(saved) == len(expected):
+            return _matched(owner, expected, saved)
+    counts = f"it has {len(variables)} variables and the saved one {len(saved)}"
+    message = f"Skipping variable loading for optimizer '{owner.name}', because {counts}."
+    warnings.warn(message, stacklevel=4)
     return []
 
 
 def _matched(owner: Any, variables: list[Variable], saved: dict[str, Entry]) -> list[Entry]:
     """Return the entries of the variables; ValueError for other shapes or kinds of dtype."""
-    if len(saved) != len(variables):
-        raise ValueError(
-            f"'{owner.name}' expected {len(variables)} variables, but received {len(saved)} "
-            f"variables during loading. Expected: {[v.name for v in variables]}"
-        )
-    found = []
-    for i, variable in enumerate(variables):
-        entry = saved.get(str(i))
-        if entry is None:
-            raise ValueError(f"'{owner.name}': variable {i} is missing among {list(saved)}.")
-        if entry.shape != variable.shape or not _same_kind(entry.dtype, variable.array.dtype):
-            raise ValueError(
-                f"'{owner.name}': variable {variable.path} is of shape {variable.shape} and dtype "
-                f"{variable.dtype}, received shape {entry.shape} and dtype {entry.dtype}."
-            )
-        found.append(entry)
-    return found
+    numbers = [str(i) for i in range(len(variables))]
+    if saved.keys() != set(numbers):
+        names = [variable.name for variable in variables]
+        raise ValueError(f"'{owner.name}' expected the variables {names}, received {list(saved)}.")
+    for number, variable in zip(numbers, variables, strict=True):
+        entry, expected = saved[number], variable.array
+        if entry.shape != expected.shape or _kind(entry.dtype) != _kind(expected.dtype):
+            shape = f"shape {variable.shape} and dtype {variable.dtype}"
+            received = f"shape {entry.shape} and dtype {entry.dtype}"
+            raise ValueError(f"'{variable.path}' expected {shape}, received {received}.")
+    return [saved[number] for number in numbers]
 
 
-def _same_kind(one: np.dtype, other: np.dtype) -> bool:
-    """Return whether both dtypes are floating, both are integer, or both are bool."""
-    return one.kind == other.kind or {one.kind, other.kind} == {"i", "u"}
+def _kind(dtype: np.dtype) -> str:
+    """Return the kind of a dtype: floating, integer or bool."""
+    return dtype.kind.replace("u", "i")
 
 
 # -- HDF5 ------------------------------------------------------------------------------------------
@@ -203,16 +181,12 @@ def h5py() -> Any:
     try:
         return importlib.import_module("h5py")
     except ImportError:
-        raise ImportError(
-            "Files in Keras's format need the package h5py: pip install 'tinynet[h5]'. Without it, "
-            "weights can be saved and loaded as '.npz'."
-        ) from None
+        advice = "pip install 'tinynet[h5]'. Without it, weights can be saved and loaded as '.npz'."
+        raise ImportError(f"Files in Keras's format need the package h5py: {advice}") from None
 
 
 def h5_bytes(model: Any) -> bytes:
     """Return the HDF5 file of a model's variables."""
-    import io
-
     buffer = io.BytesIO()
     with h5py().File(buffer, "w") as file:
         for path, owner, variables in locations(model):
@@ -236,20 +210,17 @@ def _digest(data: bytes) -> bytes:
 
 def h5_entries(data: bytes) -> Entries:
     """Return the entries of an HDF5 file; ValueError, at once or when they are read, for damage."""
-    import io
-
     if data[-40:-32] == _MAGIC and _digest(data[:-40]) != data[-32:]:
         raise ValueError("The file is damaged: its digest does not match its content.")
-    package = h5py()
-    file = package.File(io.BytesIO(data), "r")
+    file = h5py().File(io.BytesIO(data), "r")
 
     def entries(path: str) -> dict[str, Entry]:
         group = file
         for name in f"{path}/vars".strip("/").split("/"):
             if name not in group:
                 return {}
-            group = _member(group, name, package.Group)
-        return {name: _h5_entry(_member(group, name, package.Dataset)) for name in group}
+            group = _member(group, name, h5py().Group)
+        return {name: _h5_entry(_member(group, name, h5py().Dataset)) for name in group}
 
     return entries
 
@@ -272,25 +243,26 @@ def _h5_entry(dataset: Any) -> Entry:
     if shape is None or dtype.kind not in "fiub":
         raise ValueError(f"{dataset.name} does not hold numbers, but {dtype} of shape {shape}.")
     size, stored = math.prod(shape) * dtype.itemsize, dataset.id.get_storage_size()
-    block = math.prod(dataset.chunks) * dtype.itemsize if dataset.chunks else 0
-    if (size and not stored) or (not block and stored != size) or block > max(size, 2**20):
-        raise ValueError(
-            f"{dataset.name} claims {size} bytes, in blocks of {block}, and holds {stored}."
-        )
+    chunk = math.prod(dataset.chunks) * dtype.itemsize if dataset.chunks else 0
+    if (size and not stored) or (not chunk and stored != size) or chunk > max(size, 2**20):
+        sizes = f"{size} bytes, in chunks of {chunk}"
+        raise ValueError(f"{dataset.name} claims {sizes}, and holds {stored} bytes.")
     return Entry(shape, dtype, lambda: np.asarray(dataset[()]))
 
 
 # -- NumPy -----------------------------------------------------------------------------------------
 
 
-def write_npz(model: Any, file: BinaryIO) -> None:
-    """Write a model's variables as an ``.npz`` file, under their paths in Keras's files."""
+def npz_bytes(model: Any) -> bytes:
+    """Return the ``.npz`` file of a model's variables, under their paths in Keras's files."""
+    buffer = io.BytesIO()
     arrays: dict[str, Any] = {
         f"{path}/vars/{i}".lstrip("/"): variable.array
         for path, _, variables in locations(model)
         for i, variable in enumerate(variables)
     }
-    np.savez(file, **arrays)
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
 
 
 def npz_entries(archive: zipfile.ZipFile) -> Entries:
