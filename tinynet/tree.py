@@ -21,10 +21,7 @@ def is_structure(value: Any) -> bool:
     (True, False)
     """
     if isinstance(value, (list, tuple)):
-        for v in value:
-            if v is None or _is_array(v) or is_structure(v):
-                return True
-        return not value
+        return not value or any(v is None or _is_array(v) or is_structure(v) for v in value)
     return isinstance(value, dict)
 
 
@@ -36,13 +33,8 @@ def flatten(structure: Any) -> list[Any]:
     """Return the things in `structure` in order, those of a dict in the order of sorted keys."""
     if not is_structure(structure):
         return [structure]
-    return [leaf for part in _parts(structure) for leaf in flatten(part)]
-
-
-def _parts(structure: Any) -> list[Any]:
-    if isinstance(structure, dict):
-        return [structure[key] for key in sorted(structure)]
-    return list(structure)
+    parts = [structure[k] for k in sorted(structure)] if isinstance(structure, dict) else structure
+    return [leaf for part in parts for leaf in flatten(part)]
 
 
 def map_structure(f: Callable[[Any], Any], structure: Any) -> Any:
@@ -79,18 +71,13 @@ def pack_sequence_as(structure: Any, flat_sequence: Iterable[Any]) -> Any:
     >>> pack_sequence_as({"a": np.ones(2), "b": [None, np.ones(3)]}, [1, 2])
     {'a': 1, 'b': [None, 2]}
     """
-    rest = iter(flat_sequence)
-    try:
-        packed = map_leaves(lambda _: next(rest), structure)
-        fits = next(rest, rest) is rest
-    except StopIteration:
-        fits = False
-    if not fits:
+    found, count = [*flat_sequence], len(leaves(structure))
+    if len(found) != count:
         raise ValueError(
-            f"flat_sequence: expected {len(leaves(structure))} elements, one per leaf of the "
-            "structure, received another number."
+            f"flat_sequence: expected {count} elements, one per leaf, received {len(found)}."
         )
-    return packed
+    rest = iter(found)
+    return map_leaves(lambda _: next(rest), structure)
 
 
 def instances(kind: type | tuple[type, ...], container: Any) -> Iterator[Any]:
