@@ -21,20 +21,20 @@ def is_structure(value: Any) -> bool:
     (True, False)
     """
     if isinstance(value, (list, tuple)):
-        return not value or any(v is None or _is_array(v) or is_structure(v) for v in value)
+        return not value or any(map(_is_part, value))
     return isinstance(value, dict)
 
 
-def _is_array(value: Any) -> bool:
-    return hasattr(value, "shape") and not isinstance(value, np.generic)
+def _is_part(value: Any) -> bool:
+    is_array = hasattr(value, "shape") and not isinstance(value, np.generic)
+    return value is None or is_array or is_structure(value)
 
 
 def flatten(structure: Any) -> list[Any]:
     """Return the things in `structure` in order, those of a dict in the order of sorted keys."""
-    if not is_structure(structure):
-        return [structure]
-    parts = [structure[k] for k in sorted(structure)] if isinstance(structure, dict) else structure
-    return [leaf for part in parts for leaf in flatten(part)]
+    found: list[Any] = []
+    map_structure(found.append, structure)
+    return found
 
 
 def map_structure(f: Callable[[Any], Any], structure: Any) -> Any:
@@ -71,13 +71,14 @@ def pack_sequence_as(structure: Any, flat_sequence: Iterable[Any]) -> Any:
     >>> pack_sequence_as({"a": np.ones(2), "b": [None, np.ones(3)]}, [1, 2])
     {'a': 1, 'b': [None, 2]}
     """
-    found, count = [*flat_sequence], len(leaves(structure))
-    if len(found) != count:
-        raise ValueError(
-            f"flat_sequence: expected {count} elements, one per leaf, received {len(found)}."
-        )
-    rest = iter(found)
-    return map_leaves(lambda _: next(rest), structure)
+    rest = iter(flat_sequence)
+    try:
+        packed = map_leaves(lambda _: next(rest), structure)
+        if next(rest, rest) is rest:
+            return packed
+    except StopIteration:
+        pass
+    raise ValueError(f"flat_sequence: expected {len(leaves(structure))} elements, one per leaf.")
 
 
 def instances(kind: type | tuple[type, ...], container: Any) -> Iterator[Any]:

@@ -195,15 +195,13 @@ def _argument(x: Tensor) -> Tensor:
 
 def _vjp_at(f: Callable[..., Any], argnums: Any, args: Any, kwargs: Any) -> Any:
     """Return `vjp` of `f` in its arguments `argnums` alone."""
-    chosen = shapes.ints(argnums, "argnums")
-    if not all(-len(args) <= i < len(args) for i in chosen):
+    chosen = [i + len(args) * (i < 0) for i in shapes.ints(argnums, "argnums")]
+    if not set(chosen) <= set(range(len(args))):
         raise ValueError(f"argnums: expected positions below {len(args)}, received {argnums}.")
 
     def of_chosen(*xs: Tensor) -> Any:
-        full = list(args)
-        for i, x in zip(chosen, xs, strict=True):
-            full[i] = x
-        return f(*full, **kwargs)
+        full = dict(enumerate(args)) | dict(zip(chosen, xs, strict=True))
+        return f(*full.values(), **kwargs)
 
     return vjp(of_chosen, *(args[i] for i in chosen))
 

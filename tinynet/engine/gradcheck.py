@@ -88,12 +88,12 @@ def _check(
     if order > 1:
         ct_name = "ct" + "'" * sum(name.startswith("ct") for name in chosen)
         for i, name in enumerate(chosen):
-            _check(
-                lambda *xs, i=i: vjp(at, *xs[:-1])[1](xs[-1])[i],
-                {**chosen, ct_name: wrap(ct)},
-                f"the pullback to argument {name} of {of}",
-                *(order - 1, rtol, step, rng),
-            )
+
+            def pulled_back(*xs: Any, i: int = i) -> Tensor:
+                return vjp(at, *xs[:-1])[1](xs[-1])[i]
+
+            what = f"the pullback to argument {name} of {of}"
+            _check(pulled_back, {**chosen, ct_name: wrap(ct)}, what, order - 1, rtol, step, rng)
 
 
 def _table(rows: list[Any], of: str) -> str:

@@ -115,12 +115,7 @@ def _counterparts() -> dict[Any, Any]:
 
 def _with_keyword(reduction: Any) -> Any:
     """Take `keepdims` by keyword alone: NumPy has other arguments before it."""
-
-    def reduce(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-        return reduction(a, axis, keepdims)
-
-    reduce.__qualname__ = reduction.__name__
-    return reduce
+    return lambda a, axis=None, *, keepdims=False: reduction(a, axis, keepdims)
 
 
 _OURS = _counterparts()
@@ -130,9 +125,7 @@ def _call(function: Any, args: Any, kwargs: Any) -> Any:
     """Return our counterpart of `function` on the arguments; without one, `function` on arrays."""
     name = f"np.{function.__name__}"
     if kwargs.pop("out", None) is not None:
-        raise TypeError(
-            f"{name}: tensors allow no out= and nothing in place. Use a = {name}(a, t)."
-        )
+        raise TypeError(f"{name} of a tensor: not in place or with out=. Use a = {name}(a, t).")
     if function in _OURS:
         try:
             return _OURS[function](*args, **kwargs)

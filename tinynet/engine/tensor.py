@@ -138,8 +138,7 @@ class Operand:
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
-        t = as_tensor(self)
-        return (t[i] for i in range(len(t)))
+        return map(as_tensor(self).__getitem__, range(len(self)))
 
     def zero_grad(self) -> None:
         """Reset `grad` to None."""
@@ -343,7 +342,7 @@ _RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 def _weak_dtype(scalar: np.ndarray, like: np.dtype) -> np.dtype:
     """Return the dtype that `scalar` takes when combined with a tensor of dtype `like`."""
     own = scalar.dtype
-    if _RANK.get(own.kind, 3) <= _RANK[like.kind]:
-        fits = like.kind == "f" or scalar.astype(like) == scalar
-        return like if fits else own
+    fits = _RANK.get(own.kind, 3) <= _RANK[like.kind]
+    if fits and (like.kind == "f" or scalar.astype(like) == scalar):
+        return like
     return _floatx if own.kind == "f" else own

@@ -118,13 +118,12 @@ class Variable(Operand):
         TypeError
             While a function is recorded to be compiled: it would assign only once.
         """
-        is_substituted = self in modes.substitutes
-        if not is_substituted:
+        if self not in modes.substitutes:
             self.refuse_if_recorded("assign")
         new = elementwise.cast(value, self.array.dtype)
         if new.shape != self.shape:
             raise ValueError(f"assign: {self.path} has shape {self.shape}, received {new.shape}.")
-        if is_substituted:
+        if self in modes.substitutes:
             modes.substitutes[self] = new.detach()
         else:
             self.write(new.data)

@@ -193,17 +193,13 @@ divide = binary(
 )
 
 
-def _both_zero(x1: Tensor, x2: Tensor) -> Tensor:
-    return logical_and(equal(x1, 0.0), equal(x2, 0.0))
-
-
 _power: Binary = binary(
     np.power,
     "Return x1 ** x2.",
     # At 0 ** 0 the factor x2 makes the slope in the base 0; 0 ** -1 must not be computed.
-    lambda ct, y, x1, x2: ct * x2 * _power(x1, where(_both_zero(x1, x2), 0.0, x2 - 1.0)),
+    lambda ct, y, x1, x2: ct * x2 * _power(x1, where((x1 == 0.0) & (x2 == 0.0), 0.0, x2 - 1.0)),
     # For a base of 0 the slope in the exponent is 0, though log 0 is not finite.
-    lambda ct, y, x1, x2: ct * y * log(where(equal(x1, 0.0), 1.0, x1)),
+    lambda ct, y, x1, x2: ct * y * log(where(x1 == 0.0, 1.0, x1)),
     cases=(Case(2, domains=((0.3, 3.0), (-2.0, 2.0))),),
 )
 
@@ -220,20 +216,20 @@ def power(x1: Any, x2: Any) -> Tensor:
     return _power(x1, x2)
 
 
-def _share(larger: Tensor, smaller: Tensor) -> Tensor:
-    """Return 1 where the first is larger, 1/2 where they are equal, else 0."""
-    over, tied = greater(larger, smaller), equal(larger, smaller)
-    return cast(over, larger.dtype) + 0.5 * cast(tied, larger.dtype)
+def _to_larger(ct: Tensor, y: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
+    """Return `ct` where the first is larger, its half where they are equal, else 0."""
+    over, tied = greater(x1, x2), equal(x1, x2)
+    return ct * (cast(over, x1.dtype) + 0.5 * cast(tied, x1.dtype))
 
 
-_TO_LARGER: tuple[Rule, Rule] = (
-    lambda ct, y, x1, x2: ct * _share(x1, x2),
-    lambda ct, y, x1, x2: ct * _share(x2, x1),
-)
+def _to_smaller(ct: Tensor, y: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
+    return _to_larger(ct, y, x2, x1)
+
+
 _APART = (Case(2, apart=True),)
 _DOES = "Return the %s of x1 and x2; where they are equal, each gets half of the gradient."
-maximum = binary(np.maximum, _DOES % "larger", *_TO_LARGER, cases=_APART)
-minimum = binary(np.minimum, _DOES % "smaller", *_TO_LARGER[::-1], cases=_APART)
+maximum = binary(np.maximum, _DOES % "larger", _to_larger, _to_smaller, cases=_APART)
+minimum = binary(np.minimum, _DOES % "smaller", _to_smaller, _to_larger, cases=_APART)
 equal: Binary = binary(np.equal, "Return whether x1 == x2.")
 not_equal = binary(np.not_equal, "Return whether x1 != x2.")
 less = binary(np.less, "Return whether x1 < x2.")
