@@ -65,11 +65,12 @@ else:
         if name in _HOMES:
             found = getattr(import_module(f".{_HOMES[name]}", __name__), name)
             return globals().setdefault(name, found)
-        try:
-            return import_module(f".{name}", __name__)
-        except ModuleNotFoundError as error:
-            if error.name != f"{__name__}.{name}":
-                raise
+        if name.isidentifier() and not name.startswith("_"):
+            try:
+                return import_module(f".{name}", __name__)
+            except ModuleNotFoundError as error:
+                if error.name != f"{__name__}.{name}":
+                    raise
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
