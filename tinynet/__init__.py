@@ -17,14 +17,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from .engine.autodiff import (
-    grad as grad,
-    hessian as hessian,
-    hvp as hvp,
-    jacobian as jacobian,
-    value_and_grad as value_and_grad,
-    vjp as vjp,
-)
+from .engine.autodiff import grad as grad, hessian as hessian, hvp as hvp, jacobian as jacobian
+from .engine.autodiff import value_and_grad as value_and_grad, vjp as vjp
 from .engine.bind import no_grad as no_grad
 from .engine.tensor import Tensor as Tensor, tensor as tensor
 from .engine.variable import Variable as Variable
@@ -33,26 +27,12 @@ from .public import PublicModule
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from . import (
-        activations as activations,
-        backend as backend,
-        callbacks as callbacks,
-        explain as explain,
-        export as export,
-        initializers as initializers,
-        layers as layers,
-        losses as losses,
-        metrics as metrics,
-        models as models,
-        ops as ops,
-        optimizers as optimizers,
-        random as random,
-        regularizers as regularizers,
-        saving as saving,
-        tree as tree,
-        utils as utils,
-        viz as viz,
-    )
+    from . import activations as activations, backend as backend, callbacks as callbacks
+    from . import explain as explain, export as export, initializers as initializers
+    from . import layers as layers, losses as losses, metrics as metrics, models as models
+    from . import ops as ops, optimizers as optimizers, random as random
+    from . import regularizers as regularizers, saving as saving, tree as tree, utils as utils
+    from . import viz as viz
     from .compiler.jit import jit as jit
     from .engine.gradcheck import check_grads as check_grads
     from .initializers import Initializer as Initializer

@@ -21,28 +21,20 @@ def is_structure(value: Any) -> bool:
     (True, False)
     """
     if isinstance(value, (list, tuple)):
-        for v in value:
-            if v is None or _is_array(v) or is_structure(v):
-                return True
-        return not value
+        return not value or any(map(_is_part, value))
     return isinstance(value, dict)
 
 
-def _is_array(value: Any) -> bool:
-    return hasattr(value, "shape") and not isinstance(value, np.generic)
+def _is_part(value: Any) -> bool:
+    is_array = hasattr(value, "shape") and not isinstance(value, np.generic)
+    return value is None or is_array or is_structure(value)
 
 
 def flatten(structure: Any) -> list[Any]:
     """Return the things in `structure` in order, those of a dict in the order of sorted keys."""
-    if not is_structure(structure):
-        return [structure]
-    return [leaf for part in _parts(structure) for leaf in flatten(part)]
-
-
-def _parts(structure: Any) -> list[Any]:
-    if isinstance(structure, dict):
-        return [structure[key] for key in sorted(structure)]
-    return list(structure)
+    found: list[Any] = []
+    map_structure(found.append, structure)
+    return found
 
 
 def map_structure(f: Callable[[Any], Any], structure: Any) -> Any:
@@ -82,15 +74,11 @@ def pack_sequence_as(structure: Any, flat_sequence: Iterable[Any]) -> Any:
     rest = iter(flat_sequence)
     try:
         packed = map_leaves(lambda _: next(rest), structure)
-        fits = next(rest, rest) is rest
+        if next(rest, rest) is rest:
+            return packed
     except StopIteration:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"flat_sequence: expected {len(leaves(structure))} elements, one per leaf of the "
-            "structure, received another number."
-        )
-    return packed
+        pass
+    raise ValueError(f"flat_sequence: expected {len(leaves(structure))} elements, one per leaf.")
 
 
 def instances(kind: type | tuple[type, ...], container: Any) -> Iterator[Any]:

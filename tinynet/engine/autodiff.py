@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import functional
-from .bind import bind, grad_mode, modes
+from .bind import bind, grad_mode, modes, refuse_if_recorded
 from .primitives import elementwise, products, shapes
 from .tensor import Operand, Tensor, as_tensor
 
@@ -118,21 +118,12 @@ def backward(self: Operand, ct: Any = None) -> None:
     array(6., dtype=float32)
     """
     root = as_tensor(self)
-    if modes.recorder is not None:
-        raise TypeError(
-            "backward(): a function that is recorded to be compiled cannot leave gradients at its "
-            "tensors: it would do so only once. Use tn.grad or tn.vjp, which return them, or run "
-            "without compilation (run_eagerly=True, or no tn.jit)."
-        )
+    refuse_if_recorded("backward()", "Use tn.grad or tn.vjp, which return gradients")
     if not root.tracked:
-        raise ValueError(
-            "backward(): this tensor was not computed from a tensor with requires_grad=True, or "
-            "it was computed under no_grad."
-        )
+        raise ValueError("backward(): no input has requires_grad=True, or it ran under no_grad.")
     if ct is None and root.shape != ():
         raise ValueError(
-            f"backward(): only a scalar has a gradient, but this tensor has shape {root.shape}. "
-            "Reduce it, for example with .sum(), or pass the cotangent ct."
+            f"backward(): expected a scalar, received shape {root.shape}. Use .sum() or pass ct."
         )
     start = as_tensor(1.0, root.dtype) if ct is None else _cotangent(ct, root)
     with grad_mode(False):
@@ -202,21 +193,17 @@ def _argument(x: Tensor) -> Tensor:
     return out
 
 
-def _at(f: Callable[..., Any], argnums: int | tuple[int, ...], args: Any, kwargs: Any) -> Any:
-    """Return `f` as a function of its arguments `argnums` alone, and these arguments."""
-    chosen = shapes.ints(argnums, "argnums")
-    if not all(-len(args) <= i < len(args) for i in chosen):
-        raise ValueError(
-            f"argnums: expected positions among {len(args)} arguments, received {argnums}."
-        )
+def _vjp_at(f: Callable[..., Any], argnums: Any, args: Any, kwargs: Any) -> Any:
+    """Return `vjp` of `f` in its arguments `argnums` alone."""
+    chosen = [i + len(args) * (i < 0) for i in shapes.ints(argnums, "argnums")]
+    if not set(chosen) <= set(range(len(args))):
+        raise ValueError(f"argnums: expected positions below {len(args)}, received {argnums}.")
 
     def of_chosen(*xs: Tensor) -> Any:
-        full = list(args)
-        for i, x in zip(chosen, xs, strict=True):
-            full[i] = x
-        return f(*full, **kwargs)
+        full = dict(enumerate(args)) | dict(zip(chosen, xs, strict=True))
+        return f(*full.values(), **kwargs)
 
-    return of_chosen, [args[i] for i in chosen]
+    return vjp(of_chosen, *(args[i] for i in chosen))
 
 
 def _like_argnums(argnums: Any, values: tuple[Any, ...]) -> Any:
@@ -240,12 +227,10 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
     """
 
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Tensor, Any]:
-        of_chosen, primals = _at(f, argnums, args, kwargs)
-        y, pullback = vjp(of_chosen, *primals)
+        y, pullback = _vjp_at(f, argnums, args, kwargs)
         if y.shape != ():
             raise ValueError(
-                f"grad: expected a function that returns a scalar, received shape {y.shape}. "
-                "Reduce it, for example with .sum(), or use tn.jacobian."
+                f"grad: expected a scalar, received shape {y.shape}. Use .sum() or tn.jacobian."
             )
         return y, _like_argnums(argnums, pullback(1.0))
 
@@ -276,22 +261,14 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
     """
 
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
-        of_chosen, primals = _at(f, argnums, args, kwargs)
-        y, pullback = vjp(of_chosen, *primals)
+        y, pullback = _vjp_at(f, argnums, args, kwargs)
         units = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
-        rows = [pullback(unit) for unit in units]
-        columns = zip(*rows, strict=True) if rows else ([] for _ in primals)
-        pairs = zip(columns, primals, strict=True)
-        return _like_argnums(argnums, tuple(_stacked(c, y, x) for c, x in pairs))
+        rows = [pullback(unit) for unit in units] or [pullback(units.reshape(y.shape))]
+        columns = [functional.stack(column) for column in zip(*rows, strict=True)]
+        parts = [c if y.size else c[:0] for c in columns]
+        return _like_argnums(argnums, tuple(p.reshape(y.shape + p.shape[1:]) for p in parts))
 
     return jacobian_of
-
-
-def _stacked(rows: Any, y: Tensor, x: Any) -> Tensor:
-    shape = y.shape + as_tensor(x).shape
-    return (
-        shapes.reshape(functional.stack(rows), shape) if rows else functional.zeros(shape, y.dtype)
-    )
 
 
 def hessian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:

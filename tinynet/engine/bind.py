@@ -73,6 +73,15 @@ def no_grad() -> temporarily:
     return grad_mode(False)
 
 
+def refuse_if_recorded(what: str, instead: str) -> None:
+    """Raise a TypeError if a function is being recorded, in which `what` is not allowed."""
+    if modes.recorder is not None:
+        raise TypeError(
+            f"{what}: a function that is recorded to be compiled would do so only once. {instead}, "
+            "or run without compilation (run_eagerly=True, or no tn.jit)."
+        )
+
+
 _new, _data, _equation = Tensor.__new__, attrgetter("data"), tuple.__new__
 
 
@@ -156,16 +165,15 @@ def primitive(
     name: str,
     impl: Callable[..., Any],
     *vjps: Rule | None,
-    cases: tuple[Case, ...],
-    linear: bool = False,
-    composite: bool = False,
     each: Callable[[int], Rule | None] | None = None,
+    **traits: Any,
 ) -> Primitive:
     """Return a new primitive, entered in `PRIMITIVES`.
 
     A primitive of any number of inputs gives its rules by `each`, a function of the position.
+    `traits` are `cases` (by default one on any shape), `linear` and `composite`: see `Primitive`.
     """
     if name in PRIMITIVES:
         raise ValueError(f"primitive: the name {name!r} is already taken.")
-    new = Primitive(name, impl, each or vjps, cases, linear, composite)
-    return PRIMITIVES.setdefault(name, new)
+    traits.setdefault("cases", (Case(1),))
+    return PRIMITIVES.setdefault(name, Primitive(name, impl, each or vjps, **traits))

@@ -63,9 +63,12 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
 
 def log_softmax(x: Any, axis: Any = -1) -> Tensor:
     """Return the logarithm of `softmax`, without overflow or loss of small probabilities."""
-    x = as_tensor(x)
-    shifted = x - stop_gradient(products.max(x, axis, keepdims=True))
+    shifted = _shifted(x, axis)
     return shifted - elementwise.log(products.sum(elementwise.exp(shifted), axis, keepdims=True))
+
+
+def _shifted(x: Any, axis: Any) -> Tensor:
+    return as_tensor(x) - stop_gradient(products.max(x, axis, keepdims=True))
 
 
 def softmax(x: Any, axis: Any = -1) -> Tensor:
@@ -75,8 +78,7 @@ def softmax(x: Any, axis: Any = -1) -> Tensor:
     >>> tn.ops.softmax([1000.0, 1000.0])
     tensor([0.5, 0.5], dtype=float32)
     """
-    x = as_tensor(x)
-    e = elementwise.exp(x - stop_gradient(products.max(x, axis, keepdims=True)))
+    e = elementwise.exp(_shifted(x, axis))
     return e / products.sum(e, axis, keepdims=True)
 
 
@@ -84,10 +86,7 @@ def dot(x1: Any, x2: Any) -> Tensor:
     """Return the product of scalars, vectors or matrices (`matmul` up to two axes)."""
     x1, x2 = elementwise.alike(x1, x2)
     if x1.ndim > 2 or x2.ndim > 2:
-        raise ValueError(
-            f"dot: expected at most two axes, received shapes {x1.shape} and {x2.shape}. "
-            "Use matmul."
-        )
+        raise ValueError(f"dot: use matmul for more than 2 axes, received {x1.shape}, {x2.shape}.")
     return x1 @ x2 if x1.ndim and x2.ndim else x1 * x2
 
 

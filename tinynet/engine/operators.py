@@ -115,12 +115,7 @@ def _counterparts() -> dict[Any, Any]:
 
 def _with_keyword(reduction: Any) -> Any:
     """Take `keepdims` by keyword alone: NumPy has other arguments before it."""
-
-    def reduce(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-        return reduction(a, axis, keepdims)
-
-    reduce.__qualname__ = reduction.__name__
-    return reduce
+    return lambda a, axis=None, *, keepdims=False: reduction(a, axis, keepdims)
 
 
 _OURS = _counterparts()
@@ -129,34 +124,23 @@ _OURS = _counterparts()
 def _call(function: Any, args: Any, kwargs: Any) -> Any:
     """Return our counterpart of `function` on the arguments; without one, `function` on arrays."""
     name = f"np.{function.__name__}"
-    if kwargs.get("out") is None:
-        kwargs = {key: value for key, value in kwargs.items() if key != "out"}
-    if function in _OURS and "out" not in kwargs:
+    if kwargs.pop("out", None) is not None:
+        raise TypeError(f"{name} of a tensor: not in place or with out=. Use a = {name}(a, t).")
+    if function in _OURS:
         try:
             return _OURS[function](*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{name} of a tensor: {error}") from None
-    if "out" in kwargs:
-        raise TypeError(
-            f"{name}: a tensor cannot be written to an array with out= or in place; assign the "
-            f"result instead, as in a = {name}(a, t)."
-        )
-    if _any_tracked(args) or _any_tracked(tuple(kwargs.values())):
-        raise TypeError(
-            f"{name} has no gradient here. Use tn.ops, or t.numpy() for the numbers alone."
-        )
-    return function(*_as_arrays(args), **{key: _as_arrays(value) for key, value in kwargs.items()})
+    values = _as_arrays([*kwargs.values()], name)
+    return function(*_as_arrays(args, name), **dict(zip(kwargs, values, strict=True)))
 
 
-def _any_tracked(value: Any) -> bool:
+def _as_arrays(value: Any, name: str) -> Any:
+    """Return `value` with arrays for operands; TypeError where `name` would cut off a gradient."""
     if isinstance(value, (tuple, list)):
-        return any(_any_tracked(v) for v in value)
-    return isinstance(value, Operand) and as_tensor(value).tracked
-
-
-def _as_arrays(value: Any) -> Any:
-    if isinstance(value, (tuple, list)):
-        return type(value)(_as_arrays(v) for v in value)
+        return type(value)(_as_arrays(v, name) for v in value)
+    if isinstance(value, Operand) and as_tensor(value).tracked:
+        raise TypeError(f"{name} has no gradient here. Use tn.ops, or t.numpy() for the numbers.")
     return np.asarray(value) if isinstance(value, Operand) else value
 
 

@@ -114,20 +114,14 @@ class Operand:
     def item(self) -> Any:
         """Return the only element as a Python number; ValueError unless there is just one."""
         if self.size != 1:
-            raise ValueError(
-                f"item(): expected a tensor of one element, received shape {self.shape}."
-            )
+            raise ValueError(f"item(): expected one element, received shape {self.shape}.")
         return self.numpy().item()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         array = self.numpy()
-        if dtype is None or np.dtype(dtype) == array.dtype:
-            return array.copy() if copy else array
-        if copy is False:
-            raise ValueError(
-                f"a tensor of dtype {array.dtype} cannot become {np.dtype(dtype)} without a copy."
-            )
-        return array.astype(dtype)
+        if copy is False and np.dtype(dtype or array.dtype) != array.dtype:
+            raise ValueError(f"a tensor of dtype {array.dtype} cannot become {dtype} without copy.")
+        return np.array(array, dtype, copy=copy)
 
     def __bool__(self) -> bool:
         return bool(self.item())
@@ -144,8 +138,7 @@ class Operand:
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
-        t = as_tensor(self)
-        return (t[i] for i in range(len(t)))
+        return map(as_tensor(self).__getitem__, range(len(self)))
 
     def zero_grad(self) -> None:
         """Reset `grad` to None."""
@@ -203,15 +196,10 @@ class Tensor(Operand):
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         if value and self.data.dtype.kind != "f":
-            raise ValueError(
-                f"requires_grad: only floating tensors have gradients, received dtype "
-                f"{self.dtype}. Convert with .astype('float32') first."
-            )
+            raise ValueError(f"requires_grad: expected a floating dtype, received {self.dtype}.")
         if self.equation is not None and not value:
-            raise ValueError(
-                "requires_grad can be switched off on leaves only; this tensor is the result of "
-                f"{self.equation.primitive.name}(). Use .detach()."
-            )
+            name = self.equation.primitive.name
+            raise ValueError(f"requires_grad: expected a leaf, received {name}(): use detach.")
         self.tracked = bool(value)
 
     @property
@@ -294,9 +282,7 @@ def set_floatx(dtype: str) -> None:
     """
     global _floatx
     if dtype not in ("float16", "float32", "float64"):
-        raise ValueError(
-            f"set_floatx: dtype must be 'float16', 'float32' or 'float64', received {dtype!r}."
-        )
+        raise ValueError(f"set_floatx: expected float16, float32 or float64, received {dtype!r}.")
     _floatx = np.dtype(dtype)
 
 
@@ -307,17 +293,12 @@ def to_array(data: Any, dtype: Any = None) -> np.ndarray:
     except ValueError as error:
         raise ValueError(f"data: expected numbers in a regular shape: {error}") from None
     if array.dtype.kind not in "fiub":
-        raise ValueError(
-            f"Invalid dtype: {array.dtype.name}. data: expected numbers or bools, "
-            f"received {type(data).__name__}."
-        )
-    if dtype is not None:
-        wanted = as_dtype(dtype)
-    elif array.dtype.kind != "b" and _of_python_numbers(data):
-        wanted = _floatx
-    else:
-        wanted = as_dtype(array.dtype)
-    return array.astype(wanted, copy=False)
+        kind = f"{array.dtype.name}. data: expected numbers, received {type(data).__name__}"
+        raise ValueError(f"Invalid dtype: {kind}.")
+    if dtype is None:
+        is_python = array.dtype.kind != "b" and _of_python_numbers(data)
+        dtype = _floatx if is_python else array.dtype
+    return array.astype(as_dtype(dtype), copy=False)
 
 
 def _of_python_numbers(data: Any) -> bool:
@@ -361,7 +342,7 @@ _RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 def _weak_dtype(scalar: np.ndarray, like: np.dtype) -> np.dtype:
     """Return the dtype that `scalar` takes when combined with a tensor of dtype `like`."""
     own = scalar.dtype
-    if _RANK.get(own.kind, 3) <= _RANK[like.kind]:
-        fits = like.kind == "f" or scalar.astype(like) == scalar
-        return like if fits else own
+    fits = _RANK.get(own.kind, 3) <= _RANK[like.kind]
+    if fits and (like.kind == "f" or scalar.astype(like) == scalar):
+        return like
     return _floatx if own.kind == "f" else own

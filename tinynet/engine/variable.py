@@ -4,7 +4,7 @@ A tensor never changes. A variable changes by getting another tensor as its valu
 from a weight keeps its numbers, whatever training does to the weight afterwards. Variables that are
 updated together can live in one `Memory`, which is then updated as a whole.
 
-Imports `bind.py`. Read next: `gradcheck.py`.
+Imports `primitives/elementwise.py`. Read next: `gradcheck.py`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from .bind import modes
+from .bind import modes, refuse_if_recorded
+from .primitives import elementwise
 from .temporarily import temporarily
-from .tensor import Operand, Tensor, as_tensor, to_array, wrap
+from .tensor import Operand, Tensor, to_array, wrap
 
 LINE = 64  # bytes in a cache line
 
@@ -117,16 +118,15 @@ class Variable(Operand):
         TypeError
             While a function is recorded to be compiled: it would assign only once.
         """
-        if modes.substitutes and self in modes.substitutes:
-            substitute = as_tensor(value, self.array.dtype).astype(self.array.dtype).detach()
-            self._check_shape(substitute.shape)
-            modes.substitutes[self] = substitute
-            return self
-        self.refuse_if_recorded("assign")
-        numbers = value.data if isinstance(value, Tensor) else to_array(value, self.dtype)
-        self._check_shape(numbers.shape)
-        self.array[...] = numbers
-        self.version += 1
+        if self not in modes.substitutes:
+            self.refuse_if_recorded("assign")
+        new = elementwise.cast(value, self.array.dtype)
+        if new.shape != self.shape:
+            raise ValueError(f"assign: {self.path} has shape {self.shape}, received {new.shape}.")
+        if self in modes.substitutes:
+            modes.substitutes[self] = new.detach()
+        else:
+            self.write(new.data)
         return self
 
     def assign_add(self, value: Any) -> Variable:
@@ -136,13 +136,6 @@ class Variable(Operand):
     def assign_sub(self, value: Any) -> Variable:
         """Subtract `value`; see `assign`."""
         return self.assign(self - value)
-
-    def _check_shape(self, shape: tuple[int, ...]) -> None:
-        if shape != self.shape:
-            raise ValueError(
-                f"assign: variable {self.path} has shape {self.shape}, "
-                f"received a value of shape {shape}."
-            )
 
     def write(self, numbers: Any) -> None:
         """Set all elements to `numbers`, an array or one number."""
@@ -156,12 +149,8 @@ class Variable(Operand):
 
     def refuse_if_recorded(self, what: str) -> None:
         """Raise a TypeError if a function is being recorded, in which `what` is not allowed."""
-        if modes.recorder is not None:
-            raise TypeError(
-                f"{what}: a function that is recorded to be compiled cannot change a variable: it "
-                f"would do so only once. Received {self.path}. Return the new value and assign it "
-                "outside, or run without compilation (run_eagerly=True, or no tn.jit)."
-            )
+        instead = "Return the new value and assign it outside"
+        refuse_if_recorded(f"{what}: received variable {self.path}", instead)
 
     @property
     def trainable(self) -> bool:
@@ -231,8 +220,7 @@ class Memory:
     def _gather(self) -> None:
         """Move all variables to a new array."""
         flat = [v.array.reshape(-1) for v in self.variables]
-        size = sum(a.size for a in flat)
-        self.array = np.concatenate(flat, out=aligned(size, flat[0].dtype))
+        self.array = np.concatenate(flat, out=aligned(self.slices[-1].stop, flat[0].dtype))
         for variable, part in zip(self.variables, self.slices, strict=True):
             variable._move(self, self.array[part].reshape(variable.shape))
         structure.change()

@@ -23,32 +23,26 @@ from ..tensor import Operand, Rule, Tensor, as_dtype, as_tensor, floatx, wrap
 Unary = Callable[[Any], Tensor]
 Binary = Callable[[Any, Any], Tensor]
 ELEMENTWISE = "\n\n    Elementwise; shapes broadcast as NumPy's do."
+POSITIVE: dict[str, Any] = {"cases": (Case(1, domains=((0.3, 3.0),)),)}
+APART: dict[str, Any] = {"cases": (Case(1, apart=True),)}
+KINKED: dict[str, Any] = {**APART, "floating": False}
 
 # -- of one tensor ----------------------------------------------------------------------------
 
 
-def unary(
-    impl: Callable[..., Any],
-    does: str,
-    *vjps: Rule,
-    case: Case = Case(1),
-    linear: bool = False,
-    floating: bool = True,
-) -> Unary:
+def unary(impl: Any, does: str | None, *vjps: Rule, floating: bool = True, **traits: Any) -> Unary:
     """Make an elementwise primitive of one input, named like `impl`, and return its function.
 
-    With `floating`, integers and bools are converted to `floatx` first.
+    `does` is the sentence that documents it, by default that of `impl`. With `floating`, integers
+    and bools are converted to `floatx` first. `primitive` takes the other `traits`.
     """
-    composite = not isinstance(impl, np.ufunc)
-    record = primitive(
-        impl.__name__.strip("_"), impl, *vjps, cases=(case,), linear=linear, composite=composite
-    )
+    record = primitive(impl.__name__.strip("_"), impl, *vjps, **traits)
 
     def function(x: Any) -> Tensor:
         x = as_tensor(x)
         return bind(record, to_floating(x) if floating else x)
 
-    return named(function, record.name, does + ELEMENTWISE)
+    return named(function, record.name, (does or impl.__doc__) + ELEMENTWISE)
 
 
 def named(function: Any, name: str, doc: str) -> Any:
@@ -63,27 +57,21 @@ def to_floating(x: Tensor) -> Tensor:
     return x if x.data.dtype.kind == "f" else cast(x, floatx())
 
 
-KINKED = Case(1, apart=True)
-POSITIVE = Case(1, domains=((0.3, 3.0),))
-
 negative = unary(np.negative, "Return -x.", lambda ct, y, x: -ct, linear=True, floating=False)
 square = unary(np.square, "Return x * x.", lambda ct, y, x: ct * (x * 2.0), floating=False)
 exp = unary(np.exp, "Return e ** x.", lambda ct, y, x: ct * y)
 expm1 = unary(np.expm1, "Return e ** x - 1.", lambda ct, y, x: ct * (y + 1.0))
-log = unary(np.log, "Return the natural logarithm.", lambda ct, y, x: ct / x, case=POSITIVE)
-log1p = unary(
-    np.log1p,
-    "Return log(1 + x).",
-    lambda ct, y, x: ct / (1.0 + x),
-    case=Case(1, domains=((-0.5, 2.0),)),
-)
-sqrt = unary(np.sqrt, "Return the square root.", lambda ct, y, x: 0.5 * ct / y, case=POSITIVE)
+log = unary(np.log, "Return the natural logarithm.", lambda ct, y, x: ct / x, **POSITIVE)
+_ABOVE = (Case(1, domains=((-0.5, 2.0),)),)
+log1p = unary(np.log1p, "Return log(1 + x).", lambda ct, y, x: ct / (1.0 + x), cases=_ABOVE)
+sqrt = unary(np.sqrt, "Return the square root.", lambda ct, y, x: 0.5 * ct / y, **POSITIVE)
 sin = unary(np.sin, "Return the sine of radians.", lambda ct, y, x: ct * cos(x))
 cos: Unary = unary(np.cos, "Return the cosine of radians.", lambda ct, y, x: -ct * sin(x))
 tanh = unary(np.tanh, "Return the hyperbolic tangent.", lambda ct, y, x: ct * (1.0 - y * y))
 
 
 def _sigmoid(x: Any) -> Any:
+    """Return 1 / (1 + e ** -x), without overflow and with a small relative error."""
     # e^x / (1 + e^x). For large negative x this is e^x itself, exact to the last denormal. The
     # quotient rounds to 1 for x > 40 in float64 and for x > 11 in float16, so a bound on x changes
     # nothing and avoids overflow.
@@ -91,22 +79,15 @@ def _sigmoid(x: Any) -> Any:
     return e / (e + 1.0)
 
 
-sigmoid = unary(
-    _sigmoid,
-    "Return 1 / (1 + e ** -x), without overflow and with a small relative error.",
-    lambda ct, y, x: ct * (y * (1.0 - y)),
-)
+sigmoid = unary(_sigmoid, None, lambda ct, y, x: ct * (y * (1.0 - y)), composite=True)
 
 
 def _softplus(x: Any) -> Any:
+    """Return log(1 + e ** x), without overflow and with a small relative error."""
     return np.maximum(x, 0.0) + np.log1p(np.exp(-np.absolute(x)))
 
 
-softplus = unary(
-    _softplus,
-    "Return log(1 + e ** x), without overflow and with a small relative error.",
-    lambda ct, y, x: ct * sigmoid(x),
-)
+softplus = unary(_softplus, None, lambda ct, y, x: ct * sigmoid(x), composite=True)
 
 # Coefficients of (1 + 2 x) e^(x^2) erfc(x), for x >= 0, as a polynomial in (x - 3) / (x + 3), the
 # highest power first: the Chebyshev series, computed with fifty digits and cut where terms fall
@@ -121,7 +102,8 @@ _ERFC += [-0.11927366341676002, 0.12964515870228346, -0.04756229435342038]
 _ERFC += [-0.13562110612457576, 1.2530080582697294]
 
 
-def _erfc_of(x: Any) -> Any:
+def _erfc(x: Any) -> Any:
+    """Return 1 - erf(x), exact to a few ulps for any x."""
     a = np.minimum(np.abs(x, dtype=np.float64), 30.0)  # from 30 on the result is 0
     t = (a - 3.0) / (a + 3.0)
     y = np.full_like(a, _ERFC[0])
@@ -134,39 +116,22 @@ def _erfc_of(x: Any) -> Any:
     return np.where(x < 0, 2.0 - y, y).astype(x.dtype)
 
 
-_erfc = primitive(
-    "erfc",
-    _erfc_of,
-    lambda ct, y, x: ct * (exp(-square(x)) * (-2.0 / math.sqrt(math.pi))),
-    cases=(Case(1),),
-)
-
-
-def erfc(x: Any) -> Tensor:
-    """Return 1 - erf(x), exact to a few ulps for any x."""
-    return bind(_erfc, to_floating(as_tensor(x)))
+erfc = unary(_erfc, None, lambda ct, y, x: ct * (exp(-square(x)) * (-2.0 / math.sqrt(math.pi))))
 
 
 def _relu(x: Any) -> Any:
+    """Return max(x, 0); the gradient at 0 is 0."""
     return np.maximum(x, 0)
 
 
 relu = unary(
-    _relu,
-    "Return max(x, 0); the gradient at 0 is 0.",
-    lambda ct, y, x: ct * cast(greater(x, 0.0), x.dtype),
-    case=KINKED,
-    floating=False,
+    _relu, None, lambda ct, y, x: ct * cast(greater(x, 0.0), x.dtype), composite=True, **KINKED
 )
 absolute = unary(
-    np.absolute,
-    "Return |x|; the gradient at 0 is 0.",
-    lambda ct, y, x: ct * sign(x),
-    case=KINKED,
-    floating=False,
+    np.absolute, "Return |x|; the gradient at 0 is 0.", lambda ct, y, x: ct * sign(x), **KINKED
 )
-sign: Unary = unary(np.sign, "Return -1, 0 or 1.", case=KINKED, floating=False)
-floor = unary(np.floor, "Return the largest integer not above x.", case=KINKED)
+sign: Unary = unary(np.sign, "Return -1, 0 or 1.", **KINKED)
+floor = unary(np.floor, "Return the largest integer not above x.", **APART)
 isfinite = unary(np.isfinite, "Return whether x is neither infinite nor NaN.")
 logical_not = unary(np.logical_not, "Return whether x is 0.", floating=False)
 
@@ -174,16 +139,9 @@ logical_not = unary(np.logical_not, "Return whether x is 0.", floating=False)
 # -- of two tensors ---------------------------------------------------------------------------
 
 
-def binary(
-    impl: Callable[..., Any],
-    does: str,
-    *vjps: Rule,
-    case: Case = Case(2),
-    linear: bool = False,
-    floating: bool = False,
-) -> Binary:
-    """Make an elementwise primitive of two inputs, named like `impl`, and return its function."""
-    record = primitive(impl.__name__, impl, *vjps, cases=(case,), linear=linear)
+def binary(impl: Any, does: str, *vjps: Rule, floating: bool = False, **traits: Any) -> Binary:
+    """Make an elementwise primitive of two inputs, as `unary` does."""
+    record = primitive(impl.__name__, impl, *vjps, **{"cases": (Case(2),), **traits})
 
     def function(x1: Any, x2: Any) -> Tensor:
         x1, x2 = alike(x1, x2)
@@ -194,6 +152,9 @@ def binary(
     return named(function, record.name, does + ELEMENTWISE)
 
 
+_SCALARS = (int, float, np.generic)
+
+
 def alike(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
     """Return both as tensors that can be combined: if one is floating, both are."""
     if type(x1) is Tensor:  # the two most frequent cases first
@@ -202,12 +163,11 @@ def alike(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
             return x1, x2
         if type(x2) is float and dtype.kind == "f":
             return x1, wrap(np.array(x2, dtype))
-    if isinstance(x1, Operand) or isinstance(x2, (int, float, np.generic)):
-        x1 = as_tensor(x1)
-        x2 = as_tensor(x2, x1.data.dtype)
-    else:
-        x2 = as_tensor(x2)
-        x1 = as_tensor(x1, x2.data.dtype)
+    if isinstance(x1, _SCALARS) and not isinstance(x2, _SCALARS):
+        x2, x1 = alike(x2, x1)
+        return x1, x2
+    x1 = as_tensor(x1)
+    x2 = as_tensor(x2, x1.data.dtype)
     kinds = x1.data.dtype.kind + x2.data.dtype.kind
     if kinds != "ff" and "f" in kinds:
         return (cast(x1, x2.dtype), x2) if kinds[1] == "f" else (x1, cast(x2, x1.dtype))
@@ -228,27 +188,27 @@ divide = binary(
     "Return x1 / x2.",
     lambda ct, y, x1, x2: ct / x2,
     lambda ct, y, x1, x2: -ct * y / x2,
-    case=Case(2, domains=((-2.0, 2.0), (0.3, 3.0))),
+    cases=(Case(2, domains=((-2.0, 2.0), (0.3, 3.0))),),
     floating=True,
 )
 
 
-def _both_zero(x1: Tensor, x2: Tensor) -> Tensor:
-    return logical_and(equal(x1, 0.0), equal(x2, 0.0))
-
-
 _power: Binary = binary(
     np.power,
-    "Return x1 ** x2. For an integer exponent the gradient is right for any base, 0 included.",
+    "Return x1 ** x2.",
     # At 0 ** 0 the factor x2 makes the slope in the base 0; 0 ** -1 must not be computed.
-    lambda ct, y, x1, x2: ct * x2 * _power(x1, where(_both_zero(x1, x2), 0.0, x2 - 1.0)),
+    lambda ct, y, x1, x2: ct * x2 * _power(x1, where((x1 == 0.0) & (x2 == 0.0), 0.0, x2 - 1.0)),
     # For a base of 0 the slope in the exponent is 0, though log 0 is not finite.
-    lambda ct, y, x1, x2: ct * y * log(where(equal(x1, 0.0), 1.0, x1)),
-    case=Case(2, domains=((0.3, 3.0), (-2.0, 2.0))),
+    lambda ct, y, x1, x2: ct * y * log(where(x1 == 0.0, 1.0, x1)),
+    cases=(Case(2, domains=((0.3, 3.0), (-2.0, 2.0))),),
 )
 
 
 def power(x1: Any, x2: Any) -> Tensor:
+    """Return x1 ** x2. For an integer exponent the gradient is right for any base, 0 included.
+
+    Elementwise; shapes broadcast as NumPy's do.
+    """
     if isinstance(x2, (int, float)) and x2 == 2:
         x1 = as_tensor(x1)
         if x1.data.dtype.kind == "f":
@@ -256,29 +216,20 @@ def power(x1: Any, x2: Any) -> Tensor:
     return _power(x1, x2)
 
 
-power.__doc__ = _power.__doc__
+def _to_larger(ct: Tensor, y: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
+    """Return `ct` where the first is larger, its half where they are equal, else 0."""
+    over, tied = greater(x1, x2), equal(x1, x2)
+    return ct * (cast(over, x1.dtype) + 0.5 * cast(tied, x1.dtype))
 
 
-def _share(larger: Tensor, smaller: Tensor) -> Tensor:
-    """Return 1 where the first is larger, 1/2 where they are equal, else 0."""
-    over, tied = greater(larger, smaller), equal(larger, smaller)
-    return cast(over, larger.dtype) + 0.5 * cast(tied, larger.dtype)
+def _to_smaller(ct: Tensor, y: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
+    return _to_larger(ct, y, x2, x1)
 
 
-maximum = binary(
-    np.maximum,
-    "Return the larger of x1 and x2; where they are equal, each gets half of the gradient.",
-    lambda ct, y, x1, x2: ct * _share(x1, x2),
-    lambda ct, y, x1, x2: ct * _share(x2, x1),
-    case=Case(2, apart=True),
-)
-minimum = binary(
-    np.minimum,
-    "Return the smaller of x1 and x2; where they are equal, each gets half of the gradient.",
-    lambda ct, y, x1, x2: ct * _share(x2, x1),
-    lambda ct, y, x1, x2: ct * _share(x1, x2),
-    case=Case(2, apart=True),
-)
+_APART = (Case(2, apart=True),)
+_DOES = "Return the %s of x1 and x2; where they are equal, each gets half of the gradient."
+maximum = binary(np.maximum, _DOES % "larger", _to_larger, _to_smaller, cases=_APART)
+minimum = binary(np.minimum, _DOES % "smaller", _to_smaller, _to_larger, cases=_APART)
 equal: Binary = binary(np.equal, "Return whether x1 == x2.")
 not_equal = binary(np.not_equal, "Return whether x1 != x2.")
 less = binary(np.less, "Return whether x1 < x2.")
@@ -336,4 +287,4 @@ def cast(x: Any, dtype: Any) -> Tensor:
     return x if x.data.dtype == dtype else bind(_cast, x, dtype=dtype.name)
 
 
-alias = primitive("alias", lambda x: x, lambda ct, y, x: ct, cases=(Case(1),), linear=True)
+alias = primitive("alias", lambda x: x, lambda ct, y, x: ct, linear=True)

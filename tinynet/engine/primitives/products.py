@@ -40,22 +40,10 @@ def _product(x1: Any, x2: Any) -> Any:
     return np.dot(x1, x2) if x1.ndim == x2.ndim == 2 else np.matmul(x1, x2)
 
 
-_matmul = primitive(
-    "matmul",
-    _product,
-    _matmul_rule_1,
-    _matmul_rule_2,
-    cases=(
-        Case(((2, 3), (3, 4))),
-        Case(((3, 3), (3, 3))),
-        Case(((3,), (3,))),
-        Case(((3,), (3, 2))),
-        Case(((2, 3), (3,))),
-        Case(((2, 1, 4, 3), (5, 3, 2))),
-        Case(((3,), (4, 3, 2))),
-        Case(((4, 2, 3), (3,))),
-    ),
-)
+_PAIRS: list[Any] = [((2, 3), (3, 4)), ((3, 3), (3, 3)), ((2, 1, 4, 3), (5, 3, 2))]
+_PAIRS += [((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((3,), (4, 3, 2)), ((4, 2, 3), (3,))]
+_cases = tuple(map(Case, _PAIRS))
+_matmul = primitive("matmul", _product, _matmul_rule_1, _matmul_rule_2, cases=_cases)
 
 
 def matmul(x1: Any, x2: Any) -> Tensor:
@@ -91,10 +79,13 @@ _REDUCTIONS = (
 def _reduction(name: str, ufunc: np.ufunc, does: str, rule: Rule, linear: bool = False) -> Any:
     """Make a reduction by `ufunc` along any axes, and return its function."""
 
-    def impl(x: Any, axis: Any, keepdims: bool) -> Any:
-        return ufunc.reduce(x, axis, keepdims=keepdims)
-
-    record = primitive(name, impl, rule, cases=_REDUCTIONS, linear=linear)
+    record = primitive(
+        name,
+        lambda x, axis, keepdims: ufunc.reduce(x, axis, keepdims=keepdims),
+        rule,
+        cases=_REDUCTIONS,
+        linear=linear,
+    )
 
     def function(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
         x = as_tensor(x)

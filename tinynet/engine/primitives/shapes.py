@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..bind import Case, bind, primitive
-from ..tensor import Rule, Tensor, as_tensor
+from ..tensor import Tensor, as_tensor
 from .elementwise import cast
 
 
@@ -77,19 +77,17 @@ def broadcast_to(x: Any, shape: int | tuple[int, ...]) -> Tensor:
     return x if x.shape == shape else bind(_broadcast_to, x, shape=shape)
 
 
-def _concatenate_rule(position: int) -> Rule:
-    def rule(ct: Tensor, y: Tensor, *xs: Tensor, axis: int) -> Tensor:
-        start = sum(x.shape[axis] for x in xs[:position])
-        here = slice(start, start + xs[position].shape[axis])
-        return ct[(slice(None),) * axis + (here,)]
-
-    return rule
+def _part(ct: Tensor, xs: tuple[Tensor, ...], position: int, axis: int) -> Tensor:
+    """Return the part of a concatenation's cotangent that belongs to the input at `position`."""
+    start = sum(x.shape[axis] for x in xs[:position])
+    here = slice(start, start + xs[position].shape[axis])
+    return ct[(slice(None),) * axis + (here,)]
 
 
 _concatenate = primitive(
     "concatenate",
     lambda *xs, axis: np.concatenate(xs, axis),
-    each=_concatenate_rule,
+    each=lambda i: lambda ct, y, *xs, axis: _part(ct, xs, i, axis),
     cases=(Case(((2, 3), (2, 1), (2, 2)), {"axis": 1}), Case(((2, 3), (2, 3)), {"axis": 0})),
     linear=True,
 )
@@ -125,9 +123,7 @@ def axes_of(x: Tensor, axis: Any, argument: str = "axis") -> tuple[int, ...] | N
     ndim = x.data.ndim
     found = tuple([i + ndim if i < 0 else i for i in ints(axis, argument)])
     if len({*found, *range(ndim)}) != ndim or (len(found) > 1 and len(set(found)) != len(found)):
-        raise ValueError(
-            f"{argument}: expected different axes of a tensor of shape {x.shape}, received {axis}."
-        )
+        raise ValueError(f"{argument}: expected different axes of {x.shape}, received {axis}.")
     return found
 
 
