@@ -9,19 +9,50 @@ import csv
 import json
 import os
 import shutil
-import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
 from ..configs.files import replacing
 from .base import Callback, Logs
-from .monitors import MonitorCallback
-from .progbar import write
+from .monitors import MonitorCallback, announce
+
+
+class SavingCallback(Callback):
+    """Base of callbacks that save after each epoch, or after every `save_freq` batches."""
+
+    save_freq: str | int
+    _epoch = 0
+    _batches = 0  # since the last time
+
+    def _check_frequency(self) -> None:
+        if self.save_freq != "epoch" and not isinstance(self.save_freq, int):
+            raise ValueError(
+                f"save_freq: expected 'epoch' or a number of batches, received {self.save_freq!r}."
+            )
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Remember the number of the epoch."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Save if `save_freq` batches have passed."""
+        self._batches += 1
+        if self.save_freq != "epoch" and self._batches >= int(self.save_freq):
+            self._batches = 0
+            self._save(self._epoch, logs or {}, batch=batch + 1)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Save if `save_freq` is "epoch"."""
+        if self.save_freq == "epoch":
+            self._save(epoch, logs or {})
+
+    def _save(self, epoch: int, logs: Logs, **batch: int) -> None:
+        raise NotImplementedError
 
 
 @dataclass(eq=False, repr=False)
-class ModelCheckpoint(MonitorCallback):
+class ModelCheckpoint(MonitorCallback, SavingCallback):
     """Save the model, or its weights, during training.
 
     Parameters
@@ -70,33 +101,18 @@ class ModelCheckpoint(MonitorCallback):
                 f"The filepath provided must end in {' or '.join(extensions)} where "
                 f"save_weights_only={self.save_weights_only}. Received: filepath={path}"
             )
-        self._epoch = 0
-        self._counter = BatchCounter(self.save_freq)
+        self._check_frequency()
 
-    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Remember the number of the epoch."""
-        self._epoch = epoch
-
-    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Save if `save_freq` batches have passed."""
-        if self._counter.is_due(batch):
-            self._save(self._epoch, logs or {}, batch=batch + 1)
-
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Save if `save_freq` is "epoch"."""
-        if self.save_freq == "epoch":
-            self._save(epoch, logs or {})
-
-    def _save(self, epoch: int, logs: Logs, **fields: int) -> None:
-        path = self._path({"epoch": epoch + 1, **fields, **logs})
+    def _save(self, epoch: int, logs: Logs, **batch: int) -> None:
+        path = self._path({"epoch": epoch + 1, **batch, **logs})
         if self.save_best_only and not self._is_best(epoch, logs, path):
             return
         if not self.save_best_only:
-            self._say(epoch, f"saving model to {path}")
+            announce(self, epoch, f"saving model to {path}")
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         save = self.model.save_weights if self.save_weights_only else self.model.save
         save(path, overwrite=True)
-        self._say(epoch, f"finished saving model to {path}")
+        announce(self, epoch, f"finished saving model to {path}")
 
     def _path(self, fields: dict[str, Any]) -> str:
         try:
@@ -107,48 +123,16 @@ class ModelCheckpoint(MonitorCallback):
             ) from None
 
     def _is_best(self, epoch: int, logs: Logs, path: str) -> bool:
-        self._find_direction()
-        current = logs.get(self.monitor)
+        current = self._value(logs, "Can save best model only with {} available.")
         if current is None:
-            warnings.warn(f"Can save best model only with {self.monitor} available.", stacklevel=4)
             return True
         before = "None" if self.best is None else f"{self.best:.5f}"
         if not self._is_improvement(current, self.best):
-            self._say(epoch, f"{self.monitor} did not improve from {before}")
+            announce(self, epoch, f"{self.monitor} did not improve from {before}")
             return False
-        self._say(
-            epoch, f"{self.monitor} improved from {before} to {current:.5f}, saving model to {path}"
-        )
+        change = f"improved from {before} to {current:.5f}, saving model to {path}"
+        announce(self, epoch, f"{self.monitor} {change}")
         self.best = current
-        return True
-
-    def _say(self, epoch: int, message: str) -> None:
-        if self.verbose > 0:
-            write(f"\nEpoch {epoch + 1}: {message}\n")
-
-
-class BatchCounter:
-    """Counts batches and reports every `frequency`-th one; never fires for "epoch"."""
-
-    def __init__(self, frequency: Any) -> None:
-        if frequency != "epoch" and not isinstance(frequency, int):
-            raise ValueError(
-                f"Unrecognized save_freq: {frequency}. Expected save_freq are 'epoch' or integer "
-                "values"
-            )
-        self.frequency = frequency
-        self.passed = 0
-        self.last = -1
-
-    def is_due(self, batch: int) -> bool:
-        """Count this batch of an epoch, and return whether it is reported."""
-        if isinstance(self.frequency, str):
-            return False
-        self.passed += batch - self.last if batch > self.last else batch + 1
-        self.last = batch
-        if self.passed < self.frequency:
-            return False
-        self.passed = 0
         return True
 
 
@@ -156,7 +140,7 @@ PROGRESS = "training_metadata.json"
 
 
 @dataclass(eq=False, repr=False)
-class BackupAndRestore(Callback):
+class BackupAndRestore(SavingCallback):
     """Continue an interrupted `fit`: run the same program again.
 
     After each epoch the weights, the state of the optimizer and the number of the epoch are written
@@ -197,8 +181,7 @@ class BackupAndRestore(Callback):
         self.backup_dir = os.fspath(self.backup_dir)
         self._extension = ".weights.h5" if find_spec("h5py") else ".weights.npz"
         self._latest = f"latest{self._extension}"
-        self._epoch = 0
-        self._counter = BatchCounter(self.save_freq)
+        self._check_frequency()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Restore the state in the folder, if there is one."""
@@ -215,23 +198,12 @@ class BackupAndRestore(Callback):
                 raise
             self._restore("previous_")
 
-    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Save if `save_freq` batches have passed."""
-        if self._counter.is_due(batch):
-            self._save(batch)
-
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Save if `save_freq` is "epoch"."""
-        self._epoch = epoch + 1
-        if self.save_freq == "epoch":
-            self._save(0)
-
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Remove the folder."""
         if self.delete_checkpoint:
             shutil.rmtree(self.backup_dir, ignore_errors=True)
 
-    def _save(self, batch: int) -> None:
+    def _save(self, epoch: int, logs: Logs, **batch: int) -> None:
         """Write the weights under a new name, then the progress, then rename the weights.
 
         The progress decides which weights are valid: those of its name, or renamed from it.
@@ -240,7 +212,7 @@ class BackupAndRestore(Callback):
         if self.double_checkpoint and os.path.exists(self._file(PROGRESS)):
             for name in (self._latest, PROGRESS):
                 shutil.copyfile(self._file(name), self._file(f"previous_{name}"))
-        progress = {"epoch": self._epoch, "batch": batch}
+        progress = {"epoch": epoch, **batch} if batch else {"epoch": epoch + 1, "batch": 0}
         self.model.save_weights(self._fresh(progress), overwrite=True)
         with replacing(self._file(PROGRESS)) as file:
             file.write(json.dumps(progress).encode())
@@ -258,7 +230,7 @@ class BackupAndRestore(Callback):
             # load_weights skips the state of an optimizer that is not built
             optimizer.build(self.model.trainable_variables)
         self.model.load_weights(self._file(prefix + self._latest))
-        self.resume_epoch = self._epoch = progress["epoch"]
+        self.resume_epoch = progress["epoch"]
 
     def _file(self, name: str) -> str:
         return os.path.join(self.backup_dir, name)

@@ -80,14 +80,12 @@ class Progbar:
     unit_name: str = "step"
 
     def __post_init__(self) -> None:
-        stateful_metrics, stateless_metrics = self.stateful_metrics, self.stateless_metrics
-        if stateful_metrics is not None and stateless_metrics is not None:
+        if self.stateful_metrics is not None and self.stateless_metrics is not None:
             raise ValueError(
-                "Only one of `stateful_metrics` and `stateless_metrics` can be given. Received: "
-                f"{stateful_metrics=}, {stateless_metrics=}"
+                "Progbar: expected stateful_metrics or stateless_metrics, received both: "
+                f"{self.stateful_metrics} and {self.stateless_metrics}."
             )
-        self.stateful_metrics = None if stateful_metrics is None else set(stateful_metrics)
-        self.stateless_metrics = None if stateless_metrics is None else set(stateless_metrics)
+        self._named = {*(self.stateful_metrics or self.stateless_metrics or ())}
         self.moves = self.verbose == 1 and in_terminal()
         self._seen = 0
         self._sums: dict[str, tuple[Any, int]] = {}  # of values, and of how many steps
@@ -131,16 +129,12 @@ class Progbar:
         steps = max(current - self._seen, 1)
         for name, value in values:
             total, count = self._sums.get(name, (-0.0, 0))  # which keeps the sign of a zero
-            if finalize or not self._averages(name):
+            averaged = (name in self._named) == (self.stateless_metrics is not None)
+            if finalize or not averaged:
                 self._sums[name] = (value, 1)
             else:
                 self._sums[name] = (total + value * steps, count + steps)
         self._seen = current
-
-    def _averages(self, name: str) -> bool:
-        if self.stateless_metrics is not None:
-            return name in self.stateless_metrics
-        return name not in (self.stateful_metrics or ())
 
     def _draw(self, current: int, finalize: bool) -> None:
         """Draw the bar over the previous one."""

@@ -52,8 +52,7 @@ class WeightHistory(Callback):
         counts = isinstance(frequency, (int, np.integer)) and not isinstance(frequency, bool)
         if frequency not in ("epoch", "batch") and not (counts and int(frequency) > 0):
             raise ValueError(
-                "frequency: expected 'epoch', 'batch' or a positive number of batches, received "
-                f"{frequency!r}."
+                f"frequency: expected 'epoch', 'batch' or a positive int, received {frequency!r}."
             )
         self.frequency = frequency
         self._variables: list[Any] = []

@@ -194,7 +194,7 @@ class Body:
         bare = is_elementwise(primitive) or name == "where"
         xs = [self._operand(x, bare and x.dtype in arrays) for x in inputs]
         if name in INFIX:
-            return infix(name, *xs)
+            return infix(name, xs[0], xs[1])
         if name == "negative":
             return Expr(f"-{xs[0].within(SIGN)}", SIGN)
         if name == "matmul" and all(x.ndim == 2 for x in inputs):
