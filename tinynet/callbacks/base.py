@@ -232,7 +232,8 @@ class ProgbarLogger(Callback):
     def _finish(self, logs: Logs | None) -> None:
         if self.target is None:
             self.target = self.progbar.target = self.seen
-        write(self._head)
+        if self._head:
+            write(self._head)
         self.progbar.update(self.target, (logs or {}).items(), finalize=True)
 
 

@@ -11,7 +11,10 @@ import os
 import shutil
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..configs.files import replacing
 from .base import Callback, Logs
@@ -19,32 +22,35 @@ from .monitors import MonitorCallback, announce
 
 
 class SavingCallback(Callback):
-    """Base of callbacks that save after each epoch, or after every `save_freq` batches."""
+    """Base of callbacks that call `_save` after each epoch, or after a number of batches."""
 
-    save_freq: str | int
     _epoch = 0
-    _batches = 0  # since the last time
+    _batches = 0  # since the last call of `_save`
 
-    def _check_frequency(self) -> None:
-        if self.save_freq != "epoch" and not isinstance(self.save_freq, int):
+    def _call_every(self, frequency: Any, argument: str = "save_freq") -> None:
+        counts = isinstance(frequency, (int, np.integer)) and not isinstance(frequency, bool)
+        if frequency != "epoch" and not (counts and int(frequency) > 0):
             raise ValueError(
-                f"save_freq: expected 'epoch' or a number of batches, received {self.save_freq!r}."
+                f"{argument}: expected 'epoch' or a positive number of batches, received "
+                f"{frequency!r}."
             )
+        self._every = frequency
+        if frequency != "epoch":  # a hook that runs after each batch costs time, even an empty one
+            vars(self)["on_train_batch_end"] = self._after_batch
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Remember the number of the epoch."""
         self._epoch = epoch
 
-    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Save if `save_freq` batches have passed."""
+    def _after_batch(self, batch: int, logs: Logs | None = None) -> None:
         self._batches += 1
-        if self.save_freq != "epoch" and self._batches >= int(self.save_freq):
+        if self._batches == self._every:
             self._batches = 0
             self._save(self._epoch, logs or {}, batch=batch + 1)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Save if `save_freq` is "epoch"."""
-        if self.save_freq == "epoch":
+        """Save if the frequency is "epoch"."""
+        if self._every == "epoch":
             self._save(epoch, logs or {})
 
     def _save(self, epoch: int, logs: Logs, **batch: int) -> None:
@@ -93,7 +99,8 @@ class ModelCheckpoint(MonitorCallback, SavingCallback):
     initial_value_threshold: float | None = None
 
     def __post_init__(self) -> None:
-        super().__init__(self.monitor, self.mode, self.initial_value_threshold)
+        super().__post_init__()
+        self.best = self.initial_value_threshold
         self.filepath = path = os.fspath(self.filepath)
         extensions = (".weights.h5", ".weights.npz") if self.save_weights_only else (".keras",)
         if not path.endswith(extensions):
@@ -101,7 +108,7 @@ class ModelCheckpoint(MonitorCallback, SavingCallback):
                 f"The filepath provided must end in {' or '.join(extensions)} where "
                 f"save_weights_only={self.save_weights_only}. Received: filepath={path}"
             )
-        self._check_frequency()
+        self._call_every(self.save_freq)
 
     def _save(self, epoch: int, logs: Logs, **batch: int) -> None:
         path = self._path({"epoch": epoch + 1, **batch, **logs})
@@ -181,7 +188,8 @@ class BackupAndRestore(SavingCallback):
         self.backup_dir = os.fspath(self.backup_dir)
         self._extension = ".weights.h5" if find_spec("h5py") else ".weights.npz"
         self._latest = f"latest{self._extension}"
-        self._check_frequency()
+        self._folder = Path(self.backup_dir)
+        self._call_every(self.save_freq)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Restore the state in the folder, if there is one."""
@@ -194,7 +202,7 @@ class BackupAndRestore(SavingCallback):
         try:
             self._restore("")
         except (OSError, ValueError):
-            if not os.path.exists(self._file(f"previous_{PROGRESS}")):
+            if not (self._folder / f"previous_{PROGRESS}").exists():
                 raise
             self._restore("previous_")
 
@@ -208,35 +216,31 @@ class BackupAndRestore(SavingCallback):
 
         The progress decides which weights are valid: those of its name, or renamed from it.
         """
-        os.makedirs(self.backup_dir, exist_ok=True)
-        if self.double_checkpoint and os.path.exists(self._file(PROGRESS)):
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if self.double_checkpoint and (self._folder / PROGRESS).exists():
             for name in (self._latest, PROGRESS):
-                shutil.copyfile(self._file(name), self._file(f"previous_{name}"))
+                shutil.copyfile(self._folder / name, self._folder / f"previous_{name}")
         progress = {"epoch": epoch, **batch} if batch else {"epoch": epoch + 1, "batch": 0}
         self.model.save_weights(self._fresh(progress), overwrite=True)
-        with replacing(self._file(PROGRESS)) as file:
+        with replacing(self._folder / PROGRESS) as file:
             file.write(json.dumps(progress).encode())
-        os.replace(self._fresh(progress), self._file(self._latest))
+        os.replace(self._fresh(progress), self._folder / self._latest)
 
     def _restore(self, prefix: str) -> None:
-        if not os.path.exists(self._file(prefix + PROGRESS)):
+        if not (self._folder / f"{prefix}{PROGRESS}").exists():
             return
-        with open(self._file(prefix + PROGRESS), encoding="utf-8") as file:
-            progress = json.load(file)
-        if not prefix and os.path.exists(self._fresh(progress)):  # not yet renamed
-            os.replace(self._fresh(progress), self._file(self._latest))
+        progress = json.loads((self._folder / f"{prefix}{PROGRESS}").read_text("utf-8"))
+        if not prefix and self._fresh(progress).exists():  # not yet renamed
+            os.replace(self._fresh(progress), self._folder / self._latest)
         optimizer = self.model.optimizer
         if optimizer is not None and not optimizer.built:
             # load_weights skips the state of an optimizer that is not built
             optimizer.build(self.model.trainable_variables)
-        self.model.load_weights(self._file(prefix + self._latest))
+        self.model.load_weights(self._folder / f"{prefix}{self._latest}")
         self.resume_epoch = progress["epoch"]
 
-    def _file(self, name: str) -> str:
-        return os.path.join(self.backup_dir, name)
-
-    def _fresh(self, progress: dict[str, int]) -> str:
-        return self._file(f"{progress['epoch']}-{progress['batch']}{self._extension}")
+    def _fresh(self, progress: dict[str, int]) -> Path:
+        return self._folder / f"{progress['epoch']}-{progress['batch']}{self._extension}"
 
 
 @dataclass(eq=False, repr=False)

@@ -23,36 +23,30 @@ MISSING = "`{}` which is not available. Available metrics are: {}"
 class MonitorCallback(Callback):
     """Base class of callbacks that depend on whether a logged quantity has improved.
 
-    Parameters
+    Attributes
     ----------
     monitor : str
         The name of the quantity in the logs.
     mode : "auto", "min" or "max"
         Whether less or more is better; "auto" is known for losses and built-in metrics.
-    baseline : float, optional
-        The first value is compared with this.
     min_delta : float
         A smaller change does not count as an improvement.
+    best : float or None, the best value so far
     """
 
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        mode: str = "auto",
-        baseline: float | None = None,
-        min_delta: float = 0,
-    ) -> None:
-        if mode not in ("auto", "min", "max"):
+    monitor: str
+    mode: str
+    min_delta: float = 0
+    best: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("auto", "min", "max"):
             warnings.warn(
-                f"{type(self).__name__} mode '{mode}' is unknown, fallback to auto mode.",
+                f"{type(self).__name__} mode '{self.mode}' is unknown, fallback to auto mode.",
                 stacklevel=4,
             )
-            mode = "auto"
-        self.monitor = monitor
-        self.mode = mode
-        self.best = baseline
-        self.min_delta = abs(min_delta)
-        self._sign = 0  # 1 if more is better, -1 if less is; known after the first epoch
+            self.mode = "auto"
+        self.min_delta = abs(self.min_delta)
 
     def _value(self, logs: Logs, warning: str) -> float | None:
         """Return the monitored value; None, with a warning, if it is missing.
@@ -138,7 +132,7 @@ class EarlyStopping(MonitorCallback):
     start_from_epoch: int = 0
 
     def __post_init__(self) -> None:
-        super().__init__(self.monitor, self.mode, min_delta=self.min_delta)
+        super().__post_init__()
         self.on_train_begin()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -216,7 +210,7 @@ class ReduceLROnPlateau(MonitorCallback):
     min_lr: float = 0.0
 
     def __post_init__(self) -> None:
-        super().__init__(self.monitor, self.mode, min_delta=self.min_delta)
+        super().__post_init__()
         if self.factor >= 1.0:
             raise ValueError(
                 f"ReduceLROnPlateau does not support a factor >= 1.0. Received factor={self.factor}"
