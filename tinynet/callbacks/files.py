@@ -182,9 +182,7 @@ class BackupAndRestore(SavingCallback):
 
     def __post_init__(self) -> None:
         if not self.backup_dir:
-            raise ValueError(
-                f"backup_dir: expected the path of a folder, received {self.backup_dir!r}."
-            )
+            raise ValueError(f"backup_dir: expected a path, received {self.backup_dir!r}.")
         self.backup_dir = os.fspath(self.backup_dir)
         self._extension = ".weights.h5" if find_spec("h5py") else ".weights.npz"
         self._latest = f"latest{self._extension}"
@@ -196,8 +194,8 @@ class BackupAndRestore(SavingCallback):
         self.resume_epoch = None
         if not self.model.built:
             raise ValueError(
-                "To use the BackupAndRestore callback, the model must be built before `fit`: start "
-                f"it with an `Input`, or call it on data. Received: {self.model}"
+                "BackupAndRestore: expected a model that is built before `fit` (start it with an "
+                f"`Input`, or call it on data), received {self.model}."
             )
         try:
             self._restore("")
@@ -276,16 +274,15 @@ class CSVLogger(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write the row of the epoch, with ``NA`` for what is not in the logs."""
         logs = logs or {}
-        rows: list[list[Any]] = []
-        if self.keys is None:
-            self.keys = sorted(logs)
-            if not any(key.startswith("val_") for key in self.keys):
-                self.keys += [f"val_{key}" for key in self.keys]
-            if not os.path.getsize(self.filename):
-                rows.append(["epoch", *self.keys])
-        rows.append([epoch, *(as_cell(logs.get(key, "NA")) for key in self.keys)])
         with open(self.filename, "a", encoding="utf-8", newline="") as file:
-            csv.writer(file, delimiter=self.sep).writerows(rows)
+            writer = csv.writer(file, delimiter=self.sep)
+            if self.keys is None:
+                self.keys = sorted(logs)
+                if not any(key.startswith("val_") for key in self.keys):
+                    self.keys += [f"val_{key}" for key in self.keys]
+                if not file.tell():
+                    writer.writerow(["epoch", *self.keys])
+            writer.writerow([epoch, *(as_cell(logs.get(key, "NA")) for key in self.keys)])
 
 
 def as_cell(value: Any) -> Any:

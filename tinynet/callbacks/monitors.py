@@ -160,16 +160,13 @@ class EarlyStopping(MonitorCallback):
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Restore the best weights, and print why training stopped."""
-        messages = []
-        if self.stopped_epoch > 0:
-            messages.append(f"Epoch {self.stopped_epoch + 1}: early stopping\n")
+        best = self.best_epoch + 1
+        if self.verbose > 0 and self.stopped_epoch > 0:
+            write(f"Epoch {self.stopped_epoch + 1}: early stopping\n")
         if self.best_weights is not None:
-            messages.append(
-                f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.\n"
-            )
+            if self.verbose > 0:
+                write(f"Restoring model weights from the end of the best epoch: {best}.\n")
             self.model.set_weights(self.best_weights)
-        if self.verbose > 0:
-            write("".join(messages))
 
 
 @dataclass(eq=False, repr=False)
@@ -325,9 +322,6 @@ class TerminateOnNaN(Callback):
         if loss is None or np.isfinite(loss):
             return
         if self.raise_error:
-            raise RuntimeError(
-                f"NaN or Inf loss encountered at batch {batch}. Loss value: {loss}. Terminating "
-                "training immediately."
-            )
+            raise RuntimeError(f"NaN or Inf loss encountered at batch {batch}. Loss value: {loss}.")
         write(f"Batch {batch}: Invalid loss, terminating training\n")
         self.model.stop_training = True

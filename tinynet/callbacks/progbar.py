@@ -112,8 +112,7 @@ class Progbar:
         if finalize is None:
             finalize = self.target is not None and current >= self.target
         self._take(current, values or (), finalize)
-        due = self.is_due(current)
-        if self.moves and (due or finalize):
+        if self.is_due(current) or (self.moves and finalize):
             self._draw(current, finalize)
         elif self.verbose and not self.moves and finalize and self.target:
             write(self._line(current))
@@ -155,10 +154,9 @@ class Progbar:
         if not self.target:
             return f"{current:7d}/Unknown"
         done = int(self.width * (current / self.target))
-        green = f"{GREEN}{'━' * done}{PLAIN}" if done > 0 else ""
-        return (
-            f"{BOLD}{self._count(current)}{PLAIN} {green}{GREY}{'━' * (self.width - done)}{PLAIN}"
-        )
+        green, grey = "━" * done, "━" * (self.width - done)
+        bar = f"{GREEN}{green}{PLAIN}" * bool(green) + f"{GREY}{grey}{PLAIN}"
+        return f"{BOLD}{self._count(current)}{PLAIN} {bar}"
 
     def _line(self, current: int) -> str:
         now = time.time()

@@ -62,7 +62,7 @@ def numbers(shape, dtype, text):
 
 def file_text(forward: Forward, name: str, version: str) -> str:
     """Return the Python file of a forward pass; ValueError for a primitive that has no text."""
-    body = Body(forward.program, forward.layer_of, forward.layers)
+    body = Body(forward)
     inputs = {body.names[v]: v for v in forward.program.inputs}
     small = [array_text(*item) for item in body.arrays.items() if item[1].size <= FEW]
     large = [array_text(*item) for item in body.arrays.items() if item[1].size > FEW]

@@ -20,7 +20,7 @@ from itertools import count
 from pprint import pformat
 from typing import Any
 
-from ..compiler.program import Program, Var, is_elementwise
+from ..compiler.program import Var, is_elementwise
 from ..compiler.text import (
     INFIX,
     SIGN,
@@ -35,7 +35,7 @@ from ..compiler.text import (
 from ..engine.bind import VIEWS
 from ..engine.primitives.indexing import ARRAY
 from ..engine.tensor import Primitive
-from .forward import BatchSize
+from .forward import BatchSize, Forward
 
 WIDTH = 96
 RESERVED = ("np", "base64", "n", "forward", "predict", "samples", "numbers")
@@ -114,9 +114,6 @@ def _source(primitive: Primitive, name: str) -> str:
 class Body:
     """A program as the statements of a Python function, about one for each layer.
 
-    `layers` maps the name of a layer to that of its class, `layer_of` a variable to the result of
-    the layer that computes it.
-
     Attributes
     ----------
     lines : list of str
@@ -126,8 +123,9 @@ class Body:
     results : list of str, the expressions of the outputs
     """
 
-    def __init__(self, program: Program, layer_of: dict[Var, Var], layers: dict[str, str]) -> None:
-        self.program, self._layer_of, self._layers = program, layer_of, layers
+    def __init__(self, forward: Forward) -> None:
+        self.program, self._layers = forward.program, forward.layers
+        self._layer_of, program = forward.layer_of, forward.program
         self.lines: list[str] = []
         self._new = Names([*dir(builtins), *RESERVED, *LOCALS]).new
         own = {e.primitive: "" for e in program.equations.values() if not _has_text(e.primitive)}
@@ -178,9 +176,9 @@ class Body:
 
     def _expression(self, v: Var) -> Expr:
         """Return the text of an equation, which gives a row-major array unless it gives a view."""
-        name, inputs = self.program.equations[v].primitive.name, self.program.equations[v].inputs
+        primitive, inputs, params = self.program.equations[v]
+        name, expr = primitive.name, self._text(primitive, inputs, params)
         strided = any(x in self._strided for x in inputs)
-        expr = self._text(*self.program.equations[v])
         if name in VIEWS and len(inputs) == 1:  # an index of arrays gives a copy
             if strided or name in ("transpose", "getitem"):
                 self._strided.add(v)
