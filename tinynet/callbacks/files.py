@@ -26,16 +26,14 @@ class SavingCallback(Callback):
 
     _epoch = 0
     _batches = 0  # since the last call of `_save`
+    _save: Any  # takes the epoch, the logs and, after a batch, `batch`: 1, 2, ...
 
-    def _call_every(self, frequency: Any, argument: str = "save_freq") -> None:
-        counts = isinstance(frequency, (int, np.integer)) and not isinstance(frequency, bool)
-        if frequency != "epoch" and not (counts and int(frequency) > 0):
-            raise ValueError(
-                f"{argument}: expected 'epoch' or a positive number of batches, received "
-                f"{frequency!r}."
-            )
-        self._every = frequency
-        if frequency != "epoch":  # a hook that runs after each batch costs time, even an empty one
+    def _call_every(self, every: Any, argument: str = "save_freq") -> None:
+        counts = isinstance(every, (int, np.integer)) and not isinstance(every, bool)
+        if every != "epoch" and not (counts and int(every) > 0):
+            raise ValueError(f"{argument}: expected 'epoch' or a positive int, received {every!r}.")
+        self._every = every
+        if every != "epoch":  # a hook that runs after each batch costs time, even an empty one
             vars(self)["on_train_batch_end"] = self._after_batch
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
@@ -52,9 +50,6 @@ class SavingCallback(Callback):
         """Save if the frequency is "epoch"."""
         if self._every == "epoch":
             self._save(epoch, logs or {})
-
-    def _save(self, epoch: int, logs: Logs, **batch: int) -> None:
-        raise NotImplementedError
 
 
 @dataclass(eq=False, repr=False)

@@ -87,9 +87,8 @@ def forward_of(model: Any, input_signature: Any = None) -> Forward:
 
 def _inputs(model: Any, input_signature: Any) -> Any:
     """Return what the model is called on: a Var, or a structure of Vars."""
-    found = input_signature
-    if found is None and model.graph is not None:
-        found = model.graph.inputs
+    known = model.graph and model.graph.inputs
+    found = known if input_signature is None else input_signature
     if found is not None:
         found = tree.map_structure(lambda x: _var(tuple(x.shape), x), found)
     elif model._built_shape is not None:

@@ -103,8 +103,7 @@ def _source(primitive: Primitive, name: str) -> str:
             numbers = [f"{word} = {text}" for word, text in zip(given, texts, strict=True)]
             return "\n\n\n".join([*numbers, source])
     raise ValueError(
-        f"export: there is no NumPy text for the primitive {primitive.name!r}, which the model "
-        "computes with."
+        f"export: there is no NumPy text for the primitive {primitive.name!r} of the model."
     )
 
 

@@ -35,10 +35,7 @@ def onnx_model(forward: Forward, name: str, version: str, opset: int = OPSET) ->
     try:
         import onnx
     except ImportError:
-        raise ImportError(
-            "export: format='onnx' needs the package onnx. Install it by: pip install "
-            "'tinynet[onnx]'"
-        ) from None
+        raise ImportError("onnx is not installed: pip install 'tinynet[onnx]'") from None
     graph = Graph(forward, onnx)
     arrays = [onnx.numpy_helper.from_array(array, key) for key, array in graph.arrays.items()]
     proto = onnx.helper.make_graph(graph.nodes, name, graph.inputs, graph.outputs, arrays)
@@ -77,8 +74,7 @@ class Graph:
         for v, (primitive, inputs, params) in program.equations.items():
             if primitive.name not in NODES:
                 raise ValueError(
-                    f"export: ONNX cannot express the primitive {primitive.name!r}, which the "
-                    "model computes with."
+                    f"export: ONNX cannot express the primitive {primitive.name!r} of the model."
                 )
             names[v] = NODES[primitive.name](self, v, inputs, *(names[x] for x in inputs), **params)
             if v.name:  # that the layer gave it
@@ -223,8 +219,7 @@ def _getitem(g: Graph, v: Var, inputs: Any, x: str, *arrays: str, index: tuple[A
         index = (*index[:at], *[ALL] * rest, *index[at + 1 :])
     if arrays and [i for i in index if not isinstance(i, Slice)] != [ARRAY]:
         raise ValueError(
-            f"export: ONNX cannot express getitem with the index {index}, which the model computes "
-            "with: expected integers and slices, or one array and slices."
+            f"export: for ONNX, expected getitem of integers or one array, and slices: {index}."
         )
     used = [i for i in index if i is not None]
     cuts = {axis: i for axis, i in enumerate(used) if isinstance(i, Slice) and i != ALL}
