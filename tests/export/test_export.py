@@ -208,7 +208,7 @@ def compiled(drawn: Drawn) -> list[np.ndarray]:
 
 def of_text(drawn: Drawn) -> list[np.ndarray]:
     """Return the outputs of the NumPy text of a drawn function."""
-    body = Body(program_of(drawn), {}, {})
+    body = Body(Forward(program_of(drawn), {}))
     arguments = ", ".join(body.names[v] for v in body.program.inputs)
     lines = [HEAD, *(array_text(*item) for item in body.arrays.items())]
     lines += [*body.functions.values(), f"def f({arguments}):"]

@@ -117,8 +117,7 @@ class LambdaCallback(Callback):
         **kwargs: Callable[..., Any] | None,
     ) -> None:
         given = {**locals(), **kwargs}
-        unknown = sorted(set(kwargs) - set(HOOKS))
-        if unknown:
+        if unknown := sorted({*kwargs} - {*HOOKS}):
             raise ValueError(f"Expected names of hooks {list(HOOKS)}, received: {unknown}")
         vars(self).update({hook: f for hook, f in given.items() if hook in HOOKS and f})
 
@@ -157,13 +156,9 @@ class ProgbarLogger(Callback):
     """
 
     def __init__(self) -> None:
-        self.verbose = 1
-        self.epochs = 1
-        self.target: int | None = None
-        self.seen = 0
-        self.progbar = Progbar(None, verbose=0)
-        self._head = ""  # the beginning of a line that is not printed yet
+        self.set_params({"verbose": 1, "epochs": 1, "steps": None})
         self._within_fit = False
+        self._start()
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Set verbosity and the number of steps."""
@@ -180,69 +175,66 @@ class ProgbarLogger(Callback):
         """Print the number of the epoch, if there are several."""
         self._start()
         if self.verbose and self.epochs > 1:
-            self._head = f"Epoch {epoch + 1}/{self.epochs}"
+            head = f"Epoch {epoch + 1}/{self.epochs}"
             if self.verbose == 2 or in_terminal():
-                write(f"{self._head}\n")
-                self._head = ""
+                write(f"{head}\n")
+            else:
+                self._head = f"{head} - "
 
-    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Move the bar."""
-        self._move(batch, lambda: logs or {})
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Move the bar; `logs` may be a function that returns them."""
+        self.seen = batch + 1
+        if self.progbar.is_due(self.seen):
+            values = logs() if callable(logs) else logs or {}
+            self.progbar.update(self.seen, values.items(), finalize=False)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Show the finished bar with the values of the epoch."""
-        self._finish(logs or {})
+        self._finish(logs)
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
         """Start a bar, unless the evaluation belongs to an epoch."""
         if not self._within_fit:
             self._start()
 
-    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Move the bar."""
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Move the bar, unless the evaluation belongs to an epoch."""
         if not self._within_fit:
-            self._move(batch, lambda: logs or {})
+            self.on_train_batch_end(batch, logs)
 
     def on_test_end(self, logs: Logs | None = None) -> None:
         """Show the finished bar with the values of the evaluation."""
         if not self._within_fit:
-            self._finish(logs or {})
+            self._finish(logs)
 
     def on_predict_begin(self, logs: Logs | None = None) -> None:
         """Start a bar."""
         self._start()
 
-    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+    def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
         """Move the bar, without the outputs."""
-        self._move(batch, dict)
+        self.on_train_batch_end(batch)
 
     def on_predict_end(self, logs: Logs | None = None) -> None:
         """Show the finished bar."""
-        self._finish(logs or {})
+        self._finish(logs)
 
-    def after(self, mode: str) -> Callable[[int, Callable[[], Logs]], None] | None:
-        """Return the function to call after each batch, or None: see `CallbackList.after`."""
+    def counts(self, mode: str) -> bool:
+        """Return whether the hook after each batch of ``"train"``, ... has something to do."""
         nested = mode == "test" and self._within_fit
-        if nested or not (self.progbar.moves or self.target is None):
-            return None
-        return self._move if mode != "predict" else lambda batch, running: self._move(batch, dict)
-
-    def _move(self, batch: int, running: Callable[[], Logs]) -> None:
-        self.seen = batch + 1
-        if self.progbar.is_due(self.seen):
-            self.progbar.update(self.seen, list(running().items()), finalize=False)
+        return not nested and (self.progbar.moves or self.target is None)
 
     def _start(self) -> None:
         self.seen = 0
         self.progbar = Progbar(self.target, verbose=self.verbose, stateless_metrics=())
+        self._head = ""  # the beginning of the line that `_finish` prints
 
-    def _finish(self, logs: Logs) -> None:
+    def _finish(self, logs: Logs | None) -> None:
         if self.target is None:
             self.target = self.progbar.target = self.seen
         if self._head:
-            write(f"{self._head} - ")
-            self._head = ""
-        self.progbar.update(self.target, list(logs.items()), finalize=True)
+            write(self._head)
+        self.progbar.update(self.target, (logs or {}).items(), finalize=True)
 
 
 class CallbackList(Callback):
@@ -319,18 +311,16 @@ class CallbackList(Callback):
         Its arguments are the number of the batch and a function that returns the logs so far: a
         progress bar that is not due does not need them.
         """
-        bar = next((c for c in self.callbacks if type(c) is ProgbarLogger), None)
-        move = bar.after(mode) if bar else None
-        methods = _methods([c for c in self.callbacks if c is not bar], f"on_{mode}_batch_end")
+        bars = [c for c in self.callbacks if type(c) is ProgbarLogger]
+        methods = _methods([c for c in self.callbacks if c not in bars], f"on_{mode}_batch_end")
+        moves = _methods([bar for bar in bars if bar.counts(mode)], f"on_{mode}_batch_end")
         if not methods:
-            return move
+            return moves[0] if moves else None
 
         def call(batch: int, running: Callable[[], Logs]) -> None:
             logs = running()
-            for method in methods:
+            for method in (*methods, *moves):
                 method(batch, logs)
-            if move:
-                move(batch, lambda: logs)
 
         return call
 
@@ -343,16 +333,12 @@ def _flat(callbacks: Any) -> list[Callback]:
 
 def _methods(callbacks: list[Callback], hook: str) -> list[Callable[..., Any]]:
     """Return the methods of the callbacks that override `hook`, or its other name."""
-    names = (hook, hook.replace("_train_batch", "_batch"))
-    found = []
-    for callback in callbacks:
-        own = [m for name in names if (m := getattr(callback, name)) and _overrides(m, name)]
-        found += own[:1]  # by default, `on_train_batch_end` calls `on_batch_end`
-    return found
+    names = {hook, hook.replace("_train_batch", "_batch")}
+    return [getattr(c, hook) for c in callbacks if any(_overrides(c, name) for name in names)]
 
 
-def _overrides(method: Any, name: str) -> bool:
-    return getattr(method, "__func__", method) is not getattr(Callback, name)
+def _overrides(callback: Callback, name: str) -> bool:
+    return getattr(getattr(callback, name), "__func__", None) is not getattr(Callback, name)
 
 
 def _together(hook: str) -> Callable[..., None]:

@@ -9,19 +9,51 @@ import csv
 import json
 import os
 import shutil
-import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..configs.files import replacing
 from .base import Callback, Logs
-from .monitors import MonitorCallback
-from .progbar import write
+from .monitors import MonitorCallback, announce
+
+
+class SavingCallback(Callback):
+    """Base of callbacks that call `_save` after each epoch, or after a number of batches."""
+
+    _epoch = 0
+    _batches = 0  # since the last call of `_save`
+    _save: Any  # takes the epoch, the logs and, after a batch, `batch`: 1, 2, ...
+
+    def _call_every(self, every: Any, argument: str = "save_freq") -> None:
+        counts = isinstance(every, (int, np.integer)) and not isinstance(every, bool)
+        if every != "epoch" and not (counts and int(every) > 0):
+            raise ValueError(f"{argument}: expected 'epoch' or a positive int, received {every!r}.")
+        self._every = every
+        if every != "epoch":  # a hook that runs after each batch costs time, even an empty one
+            vars(self)["on_train_batch_end"] = self._after_batch
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Remember the number of the epoch."""
+        self._epoch = epoch
+
+    def _after_batch(self, batch: int, logs: Logs | None = None) -> None:
+        self._batches += 1
+        if self._batches == self._every:
+            self._batches = 0
+            self._save(self._epoch, logs or {}, batch=batch + 1)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Save if the frequency is "epoch"."""
+        if self._every == "epoch":
+            self._save(epoch, logs or {})
 
 
 @dataclass(eq=False, repr=False)
-class ModelCheckpoint(MonitorCallback):
+class ModelCheckpoint(MonitorCallback, SavingCallback):
     """Save the model, or its weights, during training.
 
     Parameters
@@ -62,7 +94,8 @@ class ModelCheckpoint(MonitorCallback):
     initial_value_threshold: float | None = None
 
     def __post_init__(self) -> None:
-        super().__init__(self.monitor, self.mode, self.initial_value_threshold)
+        super().__post_init__()
+        self.best = self.initial_value_threshold
         self.filepath = path = os.fspath(self.filepath)
         extensions = (".weights.h5", ".weights.npz") if self.save_weights_only else (".keras",)
         if not path.endswith(extensions):
@@ -70,33 +103,18 @@ class ModelCheckpoint(MonitorCallback):
                 f"The filepath provided must end in {' or '.join(extensions)} where "
                 f"save_weights_only={self.save_weights_only}. Received: filepath={path}"
             )
-        self._epoch = 0
-        self._counter = BatchCounter(self.save_freq)
+        self._call_every(self.save_freq)
 
-    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Remember the number of the epoch."""
-        self._epoch = epoch
-
-    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Save if `save_freq` batches have passed."""
-        if self._counter.is_due(batch):
-            self._save(self._epoch, logs or {}, batch=batch + 1)
-
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Save if `save_freq` is "epoch"."""
-        if self.save_freq == "epoch":
-            self._save(epoch, logs or {})
-
-    def _save(self, epoch: int, logs: Logs, **fields: int) -> None:
-        path = self._path({"epoch": epoch + 1, **fields, **logs})
+    def _save(self, epoch: int, logs: Logs, **batch: int) -> None:
+        path = self._path({"epoch": epoch + 1, **batch, **logs})
         if self.save_best_only and not self._is_best(epoch, logs, path):
             return
         if not self.save_best_only:
-            self._say(epoch, f"saving model to {path}")
+            announce(self, epoch, f"saving model to {path}")
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         save = self.model.save_weights if self.save_weights_only else self.model.save
         save(path, overwrite=True)
-        self._say(epoch, f"finished saving model to {path}")
+        announce(self, epoch, f"finished saving model to {path}")
 
     def _path(self, fields: dict[str, Any]) -> str:
         try:
@@ -107,48 +125,16 @@ class ModelCheckpoint(MonitorCallback):
             ) from None
 
     def _is_best(self, epoch: int, logs: Logs, path: str) -> bool:
-        self._find_direction()
-        current = logs.get(self.monitor)
+        current = self._value(logs, "Can save best model only with {} available.")
         if current is None:
-            warnings.warn(f"Can save best model only with {self.monitor} available.", stacklevel=4)
             return True
         before = "None" if self.best is None else f"{self.best:.5f}"
         if not self._is_improvement(current, self.best):
-            self._say(epoch, f"{self.monitor} did not improve from {before}")
+            announce(self, epoch, f"{self.monitor} did not improve from {before}")
             return False
-        self._say(
-            epoch, f"{self.monitor} improved from {before} to {current:.5f}, saving model to {path}"
-        )
+        change = f"improved from {before} to {current:.5f}, saving model to {path}"
+        announce(self, epoch, f"{self.monitor} {change}")
         self.best = current
-        return True
-
-    def _say(self, epoch: int, message: str) -> None:
-        if self.verbose > 0:
-            write(f"\nEpoch {epoch + 1}: {message}\n")
-
-
-class BatchCounter:
-    """Counts batches and reports every `frequency`-th one; never fires for "epoch"."""
-
-    def __init__(self, frequency: Any) -> None:
-        if frequency != "epoch" and not isinstance(frequency, int):
-            raise ValueError(
-                f"Unrecognized save_freq: {frequency}. Expected save_freq are 'epoch' or integer "
-                "values"
-            )
-        self.frequency = frequency
-        self.passed = 0
-        self.last = -1
-
-    def is_due(self, batch: int) -> bool:
-        """Count this batch of an epoch, and return whether it is reported."""
-        if isinstance(self.frequency, str):
-            return False
-        self.passed += batch - self.last if batch > self.last else batch + 1
-        self.last = batch
-        if self.passed < self.frequency:
-            return False
-        self.passed = 0
         return True
 
 
@@ -156,7 +142,7 @@ PROGRESS = "training_metadata.json"
 
 
 @dataclass(eq=False, repr=False)
-class BackupAndRestore(Callback):
+class BackupAndRestore(SavingCallback):
     """Continue an interrupted `fit`: run the same program again.
 
     After each epoch the weights, the state of the optimizer and the number of the epoch are written
@@ -191,80 +177,63 @@ class BackupAndRestore(Callback):
 
     def __post_init__(self) -> None:
         if not self.backup_dir:
-            raise ValueError(
-                f"backup_dir: expected the path of a folder, received {self.backup_dir!r}."
-            )
+            raise ValueError(f"backup_dir: expected a path, received {self.backup_dir!r}.")
         self.backup_dir = os.fspath(self.backup_dir)
         self._extension = ".weights.h5" if find_spec("h5py") else ".weights.npz"
         self._latest = f"latest{self._extension}"
-        self._epoch = 0
-        self._counter = BatchCounter(self.save_freq)
+        self._folder = Path(self.backup_dir)
+        self._call_every(self.save_freq)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Restore the state in the folder, if there is one."""
         self.resume_epoch = None
         if not self.model.built:
             raise ValueError(
-                "To use the BackupAndRestore callback, the model must be built before `fit`: start "
-                f"it with an `Input`, or call it on data. Received: {self.model}"
+                "BackupAndRestore: expected a model that is built before `fit` (start it with an "
+                f"`Input`, or call it on data), received {self.model}."
             )
         try:
             self._restore("")
         except (OSError, ValueError):
-            if not os.path.exists(self._file(f"previous_{PROGRESS}")):
+            if not (self._folder / f"previous_{PROGRESS}").exists():
                 raise
             self._restore("previous_")
-
-    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Save if `save_freq` batches have passed."""
-        if self._counter.is_due(batch):
-            self._save(batch)
-
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Save if `save_freq` is "epoch"."""
-        self._epoch = epoch + 1
-        if self.save_freq == "epoch":
-            self._save(0)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Remove the folder."""
         if self.delete_checkpoint:
             shutil.rmtree(self.backup_dir, ignore_errors=True)
 
-    def _save(self, batch: int) -> None:
+    def _save(self, epoch: int, logs: Logs, **batch: int) -> None:
         """Write the weights under a new name, then the progress, then rename the weights.
 
         The progress decides which weights are valid: those of its name, or renamed from it.
         """
-        os.makedirs(self.backup_dir, exist_ok=True)
-        if self.double_checkpoint and os.path.exists(self._file(PROGRESS)):
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if self.double_checkpoint and (self._folder / PROGRESS).exists():
             for name in (self._latest, PROGRESS):
-                shutil.copyfile(self._file(name), self._file(f"previous_{name}"))
-        progress = {"epoch": self._epoch, "batch": batch}
+                shutil.copyfile(self._folder / name, self._folder / f"previous_{name}")
+        progress = {"epoch": epoch, **batch} if batch else {"epoch": epoch + 1, "batch": 0}
         self.model.save_weights(self._fresh(progress), overwrite=True)
-        with replacing(self._file(PROGRESS)) as file:
+        with replacing(self._folder / PROGRESS) as file:
             file.write(json.dumps(progress).encode())
-        os.replace(self._fresh(progress), self._file(self._latest))
+        os.replace(self._fresh(progress), self._folder / self._latest)
 
     def _restore(self, prefix: str) -> None:
-        if not os.path.exists(self._file(prefix + PROGRESS)):
+        if not (self._folder / f"{prefix}{PROGRESS}").exists():
             return
-        with open(self._file(prefix + PROGRESS), encoding="utf-8") as file:
-            progress = json.load(file)
-        if not prefix and os.path.exists(self._fresh(progress)):  # not yet renamed
-            os.replace(self._fresh(progress), self._file(self._latest))
+        progress = json.loads((self._folder / f"{prefix}{PROGRESS}").read_text("utf-8"))
+        if not prefix and self._fresh(progress).exists():  # not yet renamed
+            os.replace(self._fresh(progress), self._folder / self._latest)
         optimizer = self.model.optimizer
         if optimizer is not None and not optimizer.built:
             # load_weights skips the state of an optimizer that is not built
             optimizer.build(self.model.trainable_variables)
-        self.model.load_weights(self._file(prefix + self._latest))
-        self.resume_epoch = self._epoch = progress["epoch"]
+        self.model.load_weights(self._folder / f"{prefix}{self._latest}")
+        self.resume_epoch = progress["epoch"]
 
-    def _file(self, name: str) -> str:
-        return os.path.join(self.backup_dir, name)
-
-    def _fresh(self, progress: dict[str, int]) -> str:
-        return self._file(f"{progress['epoch']}-{progress['batch']}{self._extension}")
+    def _fresh(self, progress: dict[str, int]) -> Path:
+        return self._folder / f"{progress['epoch']}-{progress['batch']}{self._extension}"
 
 
 @dataclass(eq=False, repr=False)
@@ -300,16 +269,15 @@ class CSVLogger(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write the row of the epoch, with ``NA`` for what is not in the logs."""
         logs = logs or {}
-        rows: list[list[Any]] = []
-        if self.keys is None:
-            self.keys = sorted(logs)
-            if not any(key.startswith("val_") for key in self.keys):
-                self.keys += [f"val_{key}" for key in self.keys]
-            if not os.path.getsize(self.filename):
-                rows.append(["epoch", *self.keys])
-        rows.append([epoch, *(as_cell(logs.get(key, "NA")) for key in self.keys)])
         with open(self.filename, "a", encoding="utf-8", newline="") as file:
-            csv.writer(file, delimiter=self.sep).writerows(rows)
+            writer = csv.writer(file, delimiter=self.sep)
+            if self.keys is None:
+                self.keys = sorted(logs)
+                if not any(key.startswith("val_") for key in self.keys):
+                    self.keys += [f"val_{key}" for key in self.keys]
+                if not file.tell():
+                    writer.writerow(["epoch", *self.keys])
+            writer.writerow([epoch, *(as_cell(logs.get(key, "NA")) for key in self.keys)])
 
 
 def as_cell(value: Any) -> Any:

@@ -16,60 +16,63 @@ import numpy as np
 from .base import Callback, Logs
 from .progbar import write
 
+SIGNS = {"min": -1, "down": -1, "max": 1, "up": 1}
+MISSING = "`{}` which is not available. Available metrics are: {}"
+
 
 class MonitorCallback(Callback):
     """Base class of callbacks that depend on whether a logged quantity has improved.
 
-    Parameters
+    Attributes
     ----------
     monitor : str
         The name of the quantity in the logs.
     mode : "auto", "min" or "max"
         Whether less or more is better; "auto" is known for losses and built-in metrics.
-    baseline : float, optional
-        The first value is compared with this.
     min_delta : float
         A smaller change does not count as an improvement.
+    best : float or None, the best value so far
     """
 
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        mode: str = "auto",
-        baseline: float | None = None,
-        min_delta: float = 0,
-    ) -> None:
-        if mode not in ("auto", "min", "max"):
+    monitor: str
+    mode: str
+    min_delta: float = 0
+    best: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("auto", "min", "max"):
             warnings.warn(
-                f"{type(self).__name__} mode '{mode}' is unknown, fallback to auto mode.",
+                f"{type(self).__name__} mode '{self.mode}' is unknown, fallback to auto mode.",
                 stacklevel=4,
             )
-            mode = "auto"
-        self.monitor = monitor
-        self.mode = mode
-        self.best = baseline
-        self.min_delta = abs(min_delta)
-        self._sign = 0  # 1 if more is better, -1 if less is, 0 if not yet known
+            self.mode = "auto"
+        self.min_delta = abs(self.min_delta)
 
-    def _find_direction(self) -> None:
-        """Find out whether more or less is better, now that the metrics are known.
+    def _value(self, logs: Logs, warning: str) -> float | None:
+        """Return the monitored value; None, with a warning, if it is missing.
 
         Raises
         ------
         ValueError
-            If it is unknown.
+            If it is unknown whether more or less is better.
         """
-        if not self._sign:
-            known = {"min": "down", "max": "up"}
-            better = known.get(self.mode) or direction(
-                self.model, self.monitor.removeprefix("val_")
+        direction = self.mode if self.mode != "auto" else self._known_direction()
+        if direction not in SIGNS:
+            raise ValueError(
+                f"{type(self).__name__}: is more of {self.monitor!r} better, or less? Expected "
+                f"mode='max' or mode='min', received mode={self.mode!r}."
             )
-            if better is None:
-                raise ValueError(
-                    f"{type(self).__name__}: is more of {self.monitor!r} better, or less? Expected "
-                    f"mode='max' or mode='min', received mode={self.mode!r}."
-                )
-            self._sign = 1 if better == "up" else -1
+        self._sign = SIGNS[direction]
+        if logs.get(self.monitor) is None:
+            warnings.warn(warning.format(self.monitor, ",".join(logs)), stacklevel=3)
+        return logs.get(self.monitor)
+
+    def _known_direction(self) -> str:
+        name = self.monitor.removeprefix("val_")
+        if name == "loss" or name.endswith("_loss"):
+            return "down"
+        metric, *_ = getattr(self.model._objective, "metrics", {}).get(name, (None,))
+        return getattr(metric, "_direction", None) or ""
 
     def _is_improvement(self, value: float, reference: float | None) -> bool:
         if reference is None:
@@ -79,23 +82,11 @@ class MonitorCallback(Callback):
         best = np.float32(reference)
         return bool(shifted > best if self._sign == 1 else shifted < best)
 
-    def _value(self, logs: Logs, purpose: str) -> float | None:
-        """Return the monitored value; if it is missing, warn that `purpose` needs it."""
-        if logs.get(self.monitor) is None:
-            warnings.warn(
-                f"{purpose} `{self.monitor}` which is not available. Available metrics are: "
-                f"{','.join(logs)}",
-                stacklevel=3,
-            )
-        return logs.get(self.monitor)
 
-
-def direction(model: Any, name: str) -> str | None:
-    """Return "up" if more of a logged quantity is better, "down" if less, None if unknown."""
-    if name == "loss" or name.endswith("_loss"):
-        return "down"
-    metric, *_ = getattr(model._objective, "metrics", {}).get(name, (None,))
-    return getattr(metric, "_direction", None)
+def announce(callback: Any, epoch: int, message: str) -> None:
+    """Print a message about an epoch, if the callback is verbose."""
+    if callback.verbose > 0:
+        write(f"\nEpoch {epoch + 1}: {message}\n")
 
 
 @dataclass(eq=False, repr=False)
@@ -141,7 +132,7 @@ class EarlyStopping(MonitorCallback):
     start_from_epoch: int = 0
 
     def __post_init__(self) -> None:
-        super().__init__(self.monitor, self.mode, min_delta=self.min_delta)
+        super().__post_init__()
         self.on_train_begin()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -152,8 +143,7 @@ class EarlyStopping(MonitorCallback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compare the epoch with the best one."""
-        self._find_direction()
-        current = self._value(logs or {}, "Early stopping conditioned on metric")
+        current = self._value(logs or {}, f"Early stopping conditioned on metric {MISSING}")
         if current is None or epoch < self.start_from_epoch:
             return
         self.wait += 1
@@ -170,18 +160,16 @@ class EarlyStopping(MonitorCallback):
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Restore the best weights, and print why training stopped."""
-        messages = []
-        if self.stopped_epoch > 0:
-            messages.append(f"Epoch {self.stopped_epoch + 1}: early stopping\n")
+        best = self.best_epoch + 1
+        if self.verbose > 0 and self.stopped_epoch > 0:
+            write(f"Epoch {self.stopped_epoch + 1}: early stopping\n")
         if self.best_weights is not None:
-            messages.append(
-                f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.\n"
-            )
+            if self.verbose > 0:
+                write(f"Restoring model weights from the end of the best epoch: {best}.\n")
             self.model.set_weights(self.best_weights)
-        if self.verbose > 0:
-            write("".join(messages))
 
 
+@dataclass(eq=False, repr=False)
 class ReduceLROnPlateau(MonitorCallback):
     """Reduce the learning rate when a quantity has not improved for some epochs.
 
@@ -209,28 +197,21 @@ class ReduceLROnPlateau(MonitorCallback):
     0.5
     """
 
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        factor: float = 0.1,
-        patience: int = 10,
-        verbose: int = 0,
-        mode: str = "auto",
-        min_delta: float = 1e-4,
-        cooldown: int = 0,
-        min_lr: float = 0.0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(monitor, mode, min_delta=min_delta)
-        if factor >= 1.0:
+    monitor: str = "val_loss"
+    factor: float = 0.1
+    patience: int = 10
+    verbose: int = 0
+    mode: str = "auto"
+    min_delta: float = 1e-4
+    cooldown: int = 0
+    min_lr: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.factor >= 1.0:
             raise ValueError(
-                f"ReduceLROnPlateau does not support a factor >= 1.0. Received factor={factor}"
+                f"ReduceLROnPlateau does not support a factor >= 1.0. Received factor={self.factor}"
             )
-        self.factor = factor
-        self.patience = patience
-        self.verbose = verbose
-        self.cooldown = cooldown
-        self.min_lr = min_lr
         self.on_train_begin()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -240,10 +221,9 @@ class ReduceLROnPlateau(MonitorCallback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Log the learning rate, and reduce it after `patience` epochs without improvement."""
-        self._find_direction()
         logs = {} if logs is None else logs
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
-        current = self._value(logs, "Learning rate reduction is conditioned on metric")
+        current = self._value(logs, f"Learning rate reduction is conditioned on metric {MISSING}")
         if current is None:
             return
         if self.in_cooldown():
@@ -264,8 +244,7 @@ class ReduceLROnPlateau(MonitorCallback):
         reduced = max(learning_rate * self.factor, self.min_lr)
         self.model.optimizer.learning_rate = reduced
         self.cooldown_counter, self.wait = self.cooldown, 0
-        if self.verbose > 0:
-            write(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {reduced}.\n")
+        announce(self, epoch, f"ReduceLROnPlateau reducing learning rate to {reduced}.")
 
 
 @dataclass(eq=False, repr=False)
@@ -300,19 +279,13 @@ class LearningRateScheduler(Callback):
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Set the learning rate."""
         present = float(self.model.optimizer.learning_rate)
-        arguments = (epoch, present) if _takes(self.schedule, 2) else (epoch,)
-        learning_rate = self.schedule(*arguments)
-        if isinstance(learning_rate, (str, bool)) or not hasattr(learning_rate, "__float__"):
+        rate = self.schedule(*((epoch, present) if _takes(self.schedule, 2) else (epoch,)))
+        if isinstance(rate, (str, bool)) or not hasattr(rate, "__float__"):
             raise ValueError(
-                "The output of the `schedule` function should be a float. Received: "
-                f"{learning_rate!r}"
+                f"The output of the `schedule` function should be a float. Received: {rate!r}"
             )
-        self.model.optimizer.learning_rate = float(learning_rate)
-        if self.verbose > 0:
-            write(
-                f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to "
-                f"{learning_rate}.\n"
-            )
+        self.model.optimizer.learning_rate = float(rate)
+        announce(self, epoch, f"LearningRateScheduler setting learning rate to {rate}.")
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Log the learning rate."""
@@ -349,9 +322,6 @@ class TerminateOnNaN(Callback):
         if loss is None or np.isfinite(loss):
             return
         if self.raise_error:
-            raise RuntimeError(
-                f"NaN or Inf loss encountered at batch {batch}. Loss value: {loss}. Terminating "
-                "training immediately."
-            )
+            raise RuntimeError(f"NaN or Inf loss encountered at batch {batch}. Loss value: {loss}.")
         write(f"Batch {batch}: Invalid loss, terminating training\n")
         self.model.stop_training = True

@@ -80,14 +80,12 @@ class Progbar:
     unit_name: str = "step"
 
     def __post_init__(self) -> None:
-        stateful_metrics, stateless_metrics = self.stateful_metrics, self.stateless_metrics
-        if stateful_metrics is not None and stateless_metrics is not None:
+        if self.stateful_metrics is not None and self.stateless_metrics is not None:
             raise ValueError(
-                "Only one of `stateful_metrics` and `stateless_metrics` can be given. Received: "
-                f"{stateful_metrics=}, {stateless_metrics=}"
+                "Progbar: expected stateful_metrics or stateless_metrics, received both: "
+                f"{self.stateful_metrics} and {self.stateless_metrics}."
             )
-        self.stateful_metrics = None if stateful_metrics is None else set(stateful_metrics)
-        self.stateless_metrics = None if stateless_metrics is None else set(stateless_metrics)
+        self._named = {*(self.stateful_metrics or self.stateless_metrics or ())}
         self.moves = self.verbose == 1 and in_terminal()
         self._seen = 0
         self._sums: dict[str, tuple[Any, int]] = {}  # of values, and of how many steps
@@ -114,8 +112,7 @@ class Progbar:
         if finalize is None:
             finalize = self.target is not None and current >= self.target
         self._take(current, values or (), finalize)
-        due = self.is_due(current)
-        if self.moves and (due or finalize):
+        if self.is_due(current) or (self.moves and finalize):
             self._draw(current, finalize)
         elif self.verbose and not self.moves and finalize and self.target:
             write(self._line(current))
@@ -131,16 +128,12 @@ class Progbar:
         steps = max(current - self._seen, 1)
         for name, value in values:
             total, count = self._sums.get(name, (-0.0, 0))  # which keeps the sign of a zero
-            if finalize or not self._averages(name):
+            averaged = (name in self._named) == (self.stateless_metrics is not None)
+            if finalize or not averaged:
                 self._sums[name] = (value, 1)
             else:
                 self._sums[name] = (total + value * steps, count + steps)
         self._seen = current
-
-    def _averages(self, name: str) -> bool:
-        if self.stateless_metrics is not None:
-            return name in self.stateless_metrics
-        return name not in (self.stateful_metrics or ())
 
     def _draw(self, current: int, finalize: bool) -> None:
         """Draw the bar over the previous one."""
@@ -161,10 +154,9 @@ class Progbar:
         if not self.target:
             return f"{current:7d}/Unknown"
         done = int(self.width * (current / self.target))
-        green = f"{GREEN}{'━' * done}{PLAIN}" if done > 0 else ""
-        return (
-            f"{BOLD}{self._count(current)}{PLAIN} {green}{GREY}{'━' * (self.width - done)}{PLAIN}"
-        )
+        green, grey = "━" * done, "━" * (self.width - done)
+        bar = f"{GREEN}{green}{PLAIN}" * bool(green) + f"{GREY}{grey}{PLAIN}"
+        return f"{BOLD}{self._count(current)}{PLAIN} {bar}"
 
     def _line(self, current: int) -> str:
         now = time.time()

@@ -1,6 +1,6 @@
 """A callback that records the weights during training, for pictures of their path.
 
-Imports `base.py`. Read next: `../viz/landscape.py`, which draws it.
+Imports `files.py`. Read next: `../viz/landscape.py`, which draws it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from .base import Callback, Logs
+from .base import Logs
+from .files import SavingCallback
 
 
-class WeightHistory(Callback):
+class WeightHistory(SavingCallback):
     """Record copies of the trainable weights, and the loss, during `fit`.
 
     The first entry is the initial weights, the last one the final weights. Another `fit` of the
@@ -49,17 +50,10 @@ class WeightHistory(Callback):
     """
 
     def __init__(self, frequency: str | int = "epoch") -> None:
-        counts = isinstance(frequency, (int, np.integer)) and not isinstance(frequency, bool)
-        if frequency not in ("epoch", "batch") and not (counts and int(frequency) > 0):
-            raise ValueError(
-                "frequency: expected 'epoch', 'batch' or a positive number of batches, received "
-                f"{frequency!r}."
-            )
+        self._call_every(1 if frequency == "batch" else frequency, "frequency")
         self.frequency = frequency
         self._variables: list[Any] = []
         self._clear()
-        if frequency != "epoch":  # a hook that runs after each batch costs time, even an empty one
-            vars(self)["on_train_batch_end"] = self._after_batch
 
     def _clear(self) -> None:
         self.weights: list[list[np.ndarray]] = []
@@ -78,26 +72,9 @@ class WeightHistory(Callback):
             self.names = [v.path for v in variables]
         self._record_if_new({})
 
-    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Remember the number of the epoch."""
-        self._epoch = epoch
-
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Record if `frequency` is "epoch"."""
-        if self.frequency == "epoch":
-            self._record(logs or {})
-
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Record the final weights, unless they are the last entry."""
         self._record_if_new(logs or {})
-
-    def _after_batch(self, batch: int, logs: Logs | None = None) -> None:
-        every = 1 if self.frequency == "batch" else int(self.frequency)
-        if self._step() % every == 0:
-            self._record(logs or {})
-
-    def _step(self) -> int:
-        return self.model.optimizer.iterations.array.item()
 
     def _record_if_new(self, logs: Logs) -> None:
         last = self.weights[-1] if self.weights else None
@@ -105,10 +82,10 @@ class WeightHistory(Callback):
             np.array_equal(old, v.array, equal_nan=True)
             for old, v in zip(last, self._variables, strict=True)
         ):
-            self._record(logs)
+            self._save(self._epoch, logs)
 
-    def _record(self, logs: Logs) -> None:
+    def _save(self, epoch: int, logs: Logs, **batch: int) -> None:
         self.weights.append([v.array.copy() for v in self._variables])
         self.losses.append(float(logs.get("loss", math.nan)))
-        self.epochs.append(self._epoch)
-        self.steps.append(self._step())
+        self.epochs.append(epoch)
+        self.steps.append(self.model.optimizer.iterations.array.item())

@@ -9,7 +9,7 @@ Imports `compiler`, `layers`. Read next: `numpy_text.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -82,15 +82,13 @@ def forward_of(model: Any, input_signature: Any = None) -> Forward:
     variables = list(model.variables)
     layers = {layer.name: type(layer).__name__ for layer in model._flatten_layers()[1:]}
     first, second = (_recorded(model, x, variables, n) for n in PROBES)
-    program = BatchGeneralizer(first, second, layers).program(len(tree.flatten(x)), variables)
-    return Forward(program, layers)
+    return Forward(BatchGeneralizer(first, second, layers).program(), layers)
 
 
 def _inputs(model: Any, input_signature: Any) -> Any:
     """Return what the model is called on: a Var, or a structure of Vars."""
-    found = input_signature
-    if found is None and model.graph is not None:
-        found = model.graph.inputs
+    known = model.graph and model.graph.inputs
+    found = known if input_signature is None else input_signature
     if found is not None:
         found = tree.map_structure(lambda x: _var(tuple(x.shape), x), found)
     elif model._built_shape is not None:
@@ -110,7 +108,7 @@ def _var(shape: Any, placeholder: Any = None) -> Var:
 
 
 def _recorded(model: Any, x: Any, variables: list[Variable], n: int) -> Program:
-    """Return the program of `n` samples and the values of all variables."""
+    """Return the program of `n` samples, with the values of all variables as constants."""
 
     def run(samples: Any, values: list[Tensor]) -> Any:
         with stateless(dict(zip(variables, values, strict=True))) as now, within(training=False):
@@ -127,7 +125,11 @@ def _recorded(model: Any, x: Any, variables: list[Variable], n: int) -> Program:
     values = [wrap(v.array) for v in variables]
     names = [v.name for v in tree.flatten(x)], [short_name(v.path) for v in variables]
     with no_grad():
-        return simplify(record(run, (samples, values), names), UNLOWERED)
+        program = simplify(record(run, (samples, values), names), UNLOWERED)
+    count = len(names[0])
+    held = {**dict(zip(program.inputs[count:], variables, strict=True)), **program.captured}
+    constants = program.constants | {v: variable.array for v, variable in held.items()}
+    return replace(program, inputs=program.inputs[:count], constants=constants, captured={})
 
 
 class BatchGeneralizer:
@@ -140,26 +142,18 @@ class BatchGeneralizer:
         self.equations: dict[Var, Any] = {}
         self.current: Var | None = None  # the variable of the first program that is being merged
 
-    def program(self, samples: int, variables: list[Variable]) -> Program:
-        """Return a program whose inputs are the first `samples` ones; the rest are constants."""
+    def program(self) -> Program:
+        """Return the merged program; its constants are those that it uses."""
         first, second = self.first, self.second
-        inputs = [self._var(*pair) for pair in zip(first.inputs, second.inputs, strict=True)]
-        captured = [self._var(*pair) for pair in zip(first.captured, second.captured, strict=True)]
-        held = [*variables, *first.captured.values()]
-        for v, variable in zip([*inputs[samples:], *captured], held, strict=True):
-            self.constants[v] = np.array(variable.array)
+        inputs = tuple(self._var(*pair) for pair in zip(first.inputs, second.inputs, strict=True))
         for self.current, w in zip(first.equations, second.equations, strict=False):
             self._merge(self.current, w)
         if len(first.equations) != len(second.equations):
             self._refuse("what to compute")
         for v, w in zip(first.outputs, second.outputs, strict=True):
             self._merge_constant(v, w)
-        form = tree.map_structure(self.merged.__getitem__, first.result)
-        outputs = tuple(tree.flatten(form))
-        used = {*outputs, *(x for e in self.equations.values() for x in e.inputs)}
-        constants = {v: array for v, array in self.constants.items() if v in used}
-        given = tuple(inputs[:samples])
-        return Program(given, constants, {}, self.equations, outputs, given, form)
+        outputs = tuple(self.merged[v] for v in first.outputs)
+        return Program(inputs, self.constants, {}, self.equations, outputs, inputs, first.form)
 
     def _merge(self, v: Var, w: Var) -> None:
         primitive, xs, params = self.first.equations[v]

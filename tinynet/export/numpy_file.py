@@ -6,7 +6,6 @@ Imports `numpy_text.py`. Read next: `onnx_file.py`.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -63,7 +62,7 @@ def numbers(shape, dtype, text):
 
 def file_text(forward: Forward, name: str, version: str) -> str:
     """Return the Python file of a forward pass; ValueError for a primitive that has no text."""
-    body = Body(forward.program, forward.layer_of, forward.layers)
+    body = Body(forward)
     inputs = {body.names[v]: v for v in forward.program.inputs}
     small = [array_text(*item) for item in body.arrays.items() if item[1].size <= FEW]
     large = [array_text(*item) for item in body.arrays.items() if item[1].size > FEW]
@@ -82,8 +81,8 @@ def file_text(forward: Forward, name: str, version: str) -> str:
 
 
 def _docstring(forward: Forward, inputs: dict[str, Var], name: str, version: str) -> str:
-    shapes = {key: _shape_text(v) for key, v in inputs.items()}
-    shapes["returns"] = _structure(forward.program.result, _shape_text)
+    shapes: dict[str, str] = {key: _shape_text(v) for key, v in inputs.items()}
+    shapes["returns"] = str(tree.map_structure(_shape_text, forward.program.result))
     width = max(map(len, shapes))
     lines = [
         f"The network {plain(name)!r}, exported by tinynet {version}. It needs NumPy alone.",
@@ -99,8 +98,8 @@ def _docstring(forward: Forward, inputs: dict[str, Var], name: str, version: str
     return f'"""{text}\n"""'
 
 
-def _shape_text(v: Var) -> str:
-    return f"{v.dtype} of shape {v.shape}"
+def _shape_text(v: Var) -> _Text:
+    return _Text(f"{v.dtype} of shape {v.shape}")
 
 
 def _forward(inputs: dict[str, Var], body: Body) -> str:
@@ -116,28 +115,23 @@ def _predict(inputs: dict[str, Var], form: Any) -> str:
     if len(inputs) > 1:
         lengths = ", ".join(f"len({name})" for name in inputs)
         checks.append(LENGTHS.format(lengths=lengths).strip("\n"))
-    join, columns = "", iter(["np.concatenate(parts)"])
+    join, columns = "", ["np.concatenate(parts)"]
     if (several := len(tree.flatten(form))) > 1:
         join = "parts = [np.concatenate(column) for column in zip(*parts)]\n    "
-        columns = (f"parts[{i}]" for i in range(several))
+        columns = [f"parts[{i}]" for i in range(several)]
     return PREDICT.format(
         parameters=", ".join(inputs),
         checks="\n".join(checks),
         first=next(iter(inputs)),
         slices=", ".join(f"{name}[i : i + batch_size]" for name in inputs),
-        results=f"{join}return {_structure(form, lambda _: next(columns))}",
+        results=f"{join}return {tree.pack_sequence_as(form, [*map(_Text, columns)])}",
     )
 
 
-def _structure(form: Any, text: Callable[[Var], str]) -> str:
-    """Return the text of a structure, with the `text` of each Var in it, in order."""
-    if isinstance(form, dict):
-        parts = [f"{key!r}: {_structure(form[key], text)}" for key in sorted(form)]
-        return f"{{{', '.join(parts)}}}"
-    if isinstance(form, (list, tuple)):
-        inner = ", ".join(_structure(part, text) for part in form)
-        return f"[{inner}]" if isinstance(form, list) else f"({inner}{',' * (len(form) == 1)})"
-    return text(form)
+class _Text(str):
+    """Text that stands for itself in the repr of a list, tuple or dict."""
+
+    __repr__ = str.__str__
 
 
 def array_text(name: str, array: np.ndarray) -> str:

@@ -2,7 +2,8 @@
 
 Each primitive has its text in the tables here; one without is written as the source of its own
 function. The numbers are those of `Model.predict`, bit for bit. Since the last bits of sums and
-products depend on the memory layout of arrays, the text keeps that layout the same, too.
+products depend on the memory layout of arrays, the text follows the rule of `engine/bind.py`:
+results are row-major, except views.
 
 Imports `../compiler/text.py`. Read next: `numpy_file.py`.
 """
@@ -19,7 +20,7 @@ from itertools import count
 from pprint import pformat
 from typing import Any
 
-from ..compiler.program import Program, Var, is_elementwise
+from ..compiler.program import Var, is_elementwise
 from ..compiler.text import (
     INFIX,
     SIGN,
@@ -31,13 +32,14 @@ from ..compiler.text import (
     number_text,
     used_once,
 )
+from ..engine.bind import VIEWS
 from ..engine.primitives.indexing import ARRAY
 from ..engine.tensor import Primitive
-from .forward import BatchSize
+from .forward import BatchSize, Forward
 
 WIDTH = 96
-RESERVED = ("np", "base64", "n", "forward", "predict", "samples", "numbers", "batch_size")
-LOCALS = ("i", "starts", "parts", "column")  # of `predict`
+RESERVED = ("np", "base64", "n", "forward", "predict", "samples", "numbers")
+LOCALS = ("batch_size", "i", "starts", "parts", "column")  # of `predict`
 LONG = 56  # a longer expression is not written inside another one
 
 
@@ -54,45 +56,33 @@ def _lengths(shape: tuple[Any, ...]) -> str:
     return ", ".join(map(repr, shape)) or "()"
 
 
-CALLS: dict[str, Callable[..., str]] = {
+def _reduction(name: str) -> Callable[..., str]:
+    def text(x: Expr, axis: tuple[int, ...] | None, keepdims: bool) -> str:
+        along = "" if axis is None else f", axis={axis[0] if len(axis) == 1 else axis}"
+        return f"np.{name}({x}{along}{', keepdims=True' if keepdims else ''})"
+
+    return text
+
+
+# Of the primitives that are not NumPy's own functions.
+TEXTS: dict[str, Callable[..., str]] = {
     "relu": lambda x: f"np.maximum({x}, 0)",
     "where": lambda condition, x1, x2: f"np.where({condition}, {x1}, {x2})",
     "cast": lambda x, dtype: f'{x.atom}.astype("{dtype}")',
     "argmax": lambda x, axis: f"np.argmax({x}{'' if axis is None else f', axis={axis}'})",
     "concatenate": lambda *xs, axis: f"np.concatenate([{', '.join(map(str, xs))}], axis={axis})",
-}
-VIEWS: dict[str, Callable[..., str]] = {
     "reshape": lambda x, newshape: f"{x.atom}.reshape({_lengths(newshape)})",
     "transpose": lambda x, axes: f"{x.atom}.transpose({_lengths(axes)})",
     "broadcast_to": lambda x, shape: f"np.broadcast_to({x}, {shape})",
     "alias": lambda x: x.atom,
     "getitem": _getitem,
+    "matmul": lambda x1, x2: f"np.matmul({x1}, {x2})",
+    **{name: _reduction(name) for name in ("sum", "max", "min")},
 }
-REDUCTIONS = ("sum", "max", "min")
-
-
-def _contiguous(x: Any) -> Expr:
-    return Expr(f'np.array({x}, order="C")')
-
-
-def _elementwise(primitive: Any, xs: list[Expr], strided: bool) -> Expr:
-    if primitive.name in INFIX and not strided:
-        return infix(primitive.name, xs[0], xs[1])
-    if primitive.name == "negative" and not strided:
-        return Expr(f"-{xs[0].within(SIGN)}", SIGN)
-    order = ', order="C"' if strided else ""
-    return Expr(f"np.{primitive.impl.__name__}({', '.join(map(str, xs))}{order})")
-
-
-def _reduction(name: str, x: Expr, v: Var, strided: bool, axis: Any, keepdims: bool) -> Expr:
-    along = "" if axis is None else f", axis={axis[0] if len(axis) == 1 else axis}"
-    keep = ", keepdims=True" if keepdims else ""
-    out = f', out=np.empty({v.shape}, "{v.dtype}")' if strided and v.ndim else ""
-    return Expr(f"np.{name}({x}{along}{keep}{out})")
 
 
 def _has_text(primitive: Primitive) -> bool:
-    return is_elementwise(primitive) or primitive.name in (*CALLS, *VIEWS, *REDUCTIONS, "matmul")
+    return is_elementwise(primitive) or primitive.name in TEXTS
 
 
 def _source(primitive: Primitive, name: str) -> str:
@@ -113,8 +103,7 @@ def _source(primitive: Primitive, name: str) -> str:
             numbers = [f"{word} = {text}" for word, text in zip(given, texts, strict=True)]
             return "\n\n\n".join([*numbers, source])
     raise ValueError(
-        f"export: there is no NumPy text for the primitive {primitive.name!r}, which the model "
-        "computes with."
+        f"export: there is no NumPy text for the primitive {primitive.name!r} of the model."
     )
 
 
@@ -123,9 +112,6 @@ def _source(primitive: Primitive, name: str) -> str:
 
 class Body:
     """A program as the statements of a Python function, about one for each layer.
-
-    `layers` maps the name of a layer to that of its class, `layer_of` a variable to the result of
-    the layer that computes it.
 
     Attributes
     ----------
@@ -136,8 +122,9 @@ class Body:
     results : list of str, the expressions of the outputs
     """
 
-    def __init__(self, program: Program, layer_of: dict[Var, Var], layers: dict[str, str]) -> None:
-        self.program, self._layer_of, self._layers = program, layer_of, layers
+    def __init__(self, forward: Forward) -> None:
+        self.program, self._layers = forward.program, forward.layers
+        self._layer_of, program = forward.layer_of, forward.program
         self.lines: list[str] = []
         self._new = Names([*dir(builtins), *RESERVED, *LOCALS]).new
         own = {e.primitive: "" for e in program.equations.values() if not _has_text(e.primitive)}
@@ -149,20 +136,14 @@ class Body:
         self.arrays = {constants[v]: array for v, array in held.items()}
         self._exprs = {v: Expr(name) for v, name in (self.names | constants).items()}
         self._inlined = {v for v in used_once(program) if not v.name}
-        self._strided: set[Var] = set()  # possibly not contiguous
-        self._repeated: set[Var] = set()  # where several elements may share memory
+        self._strided: set[Var] = set()  # views that are possibly not row-major
         self._layer: Var | None = None
         self._numbers = count(1)
         for v in program.equations:
             self._write(v)
         self.results = [str(self._operand(v)) for v in program.outputs]
-        if any(map(self._reads_batch_size, program.equations)):
+        if any(_varies((*equation.params.values(),)) for equation in program.equations.values()):
             self.lines.insert(0, f"n = len({self.names[program.inputs[0]]})")
-
-    def _reads_batch_size(self, v: Var) -> bool:
-        primitive, inputs, params = self.program.equations[v]
-        allocates = primitive.name in REDUCTIONS and inputs[0] in self._strided
-        return _varies((*params.values(), *(v.shape if allocates else ())))
 
     def _write(self, v: Var) -> None:
         expr = self._expression(v)
@@ -193,40 +174,33 @@ class Body:
         return Expr(number, SIGN) if bare else Expr(f'np.array({number}, dtype="{x.dtype}")')
 
     def _expression(self, v: Var) -> Expr:
+        """Return the text of an equation, which gives a row-major array unless it gives a view."""
         primitive, inputs, params = self.program.equations[v]
+        name, expr = primitive.name, self._text(primitive, inputs, params)
+        strided = any(x in self._strided for x in inputs)
+        if name in VIEWS and len(inputs) == 1:  # an index of arrays gives a copy
+            if strided or name in ("transpose", "getitem"):
+                self._strided.add(v)
+        elif strided or name in ("broadcast_to", "getitem"):
+            return Expr(f'np.array({expr}, order="C")')
+        return expr
+
+    def _text(self, primitive: Primitive, inputs: tuple[Var, ...], params: dict[str, Any]) -> Expr:
         name = primitive.name
         arrays = {x.dtype for x in inputs if x in self._exprs}
         bare = is_elementwise(primitive) or name == "where"
         xs = [self._operand(x, bare and x.dtype in arrays) for x in inputs]
-        strided = [x in self._strided for x in inputs]
-        if name in VIEWS:
-            return self._view(v, xs)
-        if name == "power":  # the last bits differ for an exponent that is repeated in memory
-            repeated = [x in self._repeated for x in inputs]
-            xs = [_contiguous(x) if again else x for x, again in zip(xs, repeated, strict=True)]
-        if name == "matmul":
-            if all(x.ndim == 2 for x in inputs):
-                return Expr(f"np.dot({xs[0]}, {xs[1]})")
-            product = Expr(f"np.matmul({xs[0]}, {xs[1]})")
-            return _contiguous(product) if any(strided) else product
-        if is_elementwise(primitive):
-            return _elementwise(primitive, xs, any(strided))
-        if name in REDUCTIONS:
-            return _reduction(name, xs[0], v, any(strided), **params)
-        xs = [_contiguous(x) if odd else x for x, odd in zip(xs, strided, strict=True)]
-        if name in CALLS:
-            return Expr(CALLS[name](*xs, **params))
-        given = [f"{key}={value!r}" for key, value in params.items()]
-        return Expr(f"{self._own[primitive]}({', '.join([*map(str, xs), *given])})")
-
-    def _view(self, v: Var, xs: list[Expr]) -> Expr:
-        primitive, inputs, params = self.program.equations[v]
-        if primitive.name != "reshape" or inputs[0] in self._strided:
-            self._strided.add(v)
-        if primitive.name == "broadcast_to" or inputs[0] in self._repeated:
-            self._repeated.add(v)
-        view = Expr(VIEWS[primitive.name](*xs, **params))
-        return _contiguous(view) if len(xs) > 1 else view
+        if name in INFIX:
+            return infix(name, xs[0], xs[1])
+        if name == "negative":
+            return Expr(f"-{xs[0].within(SIGN)}", SIGN)
+        if name == "matmul" and all(x.ndim == 2 for x in inputs):
+            return Expr(f"np.dot({xs[0]}, {xs[1]})")
+        if name in TEXTS:
+            return Expr(TEXTS[name](*xs, **params))
+        function = self._own.get(primitive) or f"np.{primitive.impl.__name__}"
+        given = [*map(str, xs), *(f"{key}={value!r}" for key, value in params.items())]
+        return Expr(f"{function}({', '.join(given)})")
 
 
 def _varies(param: Any) -> bool:

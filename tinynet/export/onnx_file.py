@@ -7,7 +7,7 @@ Imports `forward.py`, and the package onnx when it is needed. Read next: `../mod
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,18 +35,10 @@ def onnx_model(forward: Forward, name: str, version: str, opset: int = OPSET) ->
     try:
         import onnx
     except ImportError:
-        raise ImportError(
-            "export: format='onnx' needs the package onnx. Install it by: pip install "
-            "'tinynet[onnx]'"
-        ) from None
+        raise ImportError("onnx is not installed: pip install 'tinynet[onnx]'") from None
     graph = Graph(forward, onnx)
-    proto = onnx.helper.make_graph(
-        graph.nodes,
-        name,
-        graph.inputs,
-        graph.outputs,
-        [onnx.numpy_helper.from_array(array, key) for key, array in graph.arrays.items()],
-    )
+    arrays = [onnx.numpy_helper.from_array(array, key) for key, array in graph.arrays.items()]
+    proto = onnx.helper.make_graph(graph.nodes, name, graph.inputs, graph.outputs, arrays)
     model = onnx.helper.make_model(
         proto,
         producer_name="tinynet",
@@ -82,24 +74,18 @@ class Graph:
         for v, (primitive, inputs, params) in program.equations.items():
             if primitive.name not in NODES:
                 raise ValueError(
-                    f"export: ONNX cannot express the primitive {primitive.name!r}, which the "
-                    "model computes with."
+                    f"export: ONNX cannot express the primitive {primitive.name!r} of the model."
                 )
             names[v] = NODES[primitive.name](self, v, inputs, *(names[x] for x in inputs), **params)
-            if v.name:
-                names[v] = self._rename_last(v.name)
+            if v.name:  # that the layer gave it
+                node = self.nodes[-1]
+                node.name = node.output[0] = names[v] = self._new(v.name)
         self.outputs = []
         taken = {*self.arrays, *(names[v] for v in program.inputs)}
         for v in program.outputs:
             name = self.node("Identity", names[v]) if names[v] in taken else names[v]
             taken.add(name)
             self.outputs.append(self._typed(name, v))
-
-    def _rename_last(self, name: str) -> str:
-        """Give the result of the last node the name that the layer gave it."""
-        node = self.nodes[-1]
-        node.name = node.output[0] = self._new(name)
-        return node.name
 
     def _typed(self, name: str, v: Var) -> Any:
         shape = [
@@ -119,9 +105,9 @@ class Graph:
         self.nodes.append(self._helper.make_node(operator, inputs, [name], name, **attributes))
         return name
 
-    def array(self, value: Any, name: str = "") -> str:
+    def array(self, value: Any, name: str = "", dtype: Any = None) -> str:
         """Add an array; equal arrays without names are added once."""
-        array = np.array(value, order="C")
+        array = np.array(value, dtype, order="C")
         key = name or (array.tobytes(), array.dtype, array.shape)
         if name or key not in self._known:
             short = "_".join(map(str, array.reshape(-1).tolist())) if array.size < 4 else "constant"
@@ -133,19 +119,23 @@ class Graph:
         """Convert `x` from one dtype to another."""
         return x if dtype == to else self.node("Cast", x, to=self._type(to))
 
+    def cast_all(self, xs: Sequence[str], inputs: Sequence[Var], to: Any) -> list[str]:
+        """Convert several results, whose dtypes are those of `inputs`, to one dtype."""
+        return [self.cast(x, v.dtype, to) for x, v in zip(xs, inputs, strict=True)]
+
     def shape(self, lengths: Any) -> str:
         """Add a shape as an array, or nodes that compute it if it depends on the batch size."""
         if not any(isinstance(n, BatchSize) for n in lengths):
-            return self.array(np.array(lengths, np.int64))
+            return self.array(lengths, dtype=np.int64)
         parts = [
-            self._rows(n.times) if isinstance(n, BatchSize) else self.array(np.array([n], np.int64))
+            self._rows(n.times) if isinstance(n, BatchSize) else self.array([n], dtype=np.int64)
             for n in lengths
         ]
         return self.node("Concat", *parts, axis=0)
 
     def _rows(self, times: int) -> str:
         length = self.node("Shape", self._first, start=0, end=1)
-        return length if times == 1 else self.node("Mul", length, self.array(np.array([times])))
+        return length if times == 1 else self.node("Mul", length, self.array([times]))
 
 
 # -- the nodes of each primitive --------------------------------------------------------------
@@ -160,7 +150,7 @@ def _one(operator: str, of: str = "numbers", gives: str = "") -> Writer:
     def write(g: Graph, v: Var, inputs: tuple[Var, ...], *xs: str) -> str:
         dtype = np.result_type(*(x.dtype for x in inputs)) if of != "bool" else np.dtype(bool)
         dtype = _countable(dtype) if of == "numbers" else dtype
-        same = [g.cast(x, var.dtype, dtype) for x, var in zip(xs, inputs, strict=True)]
+        same = g.cast_all(xs, inputs, dtype)
         return g.cast(g.node(operator, *same), gives or dtype, v.dtype)
 
     return write
@@ -171,17 +161,9 @@ def _countable(dtype: np.dtype) -> np.dtype:
     return np.dtype(np.int32) if dtype.kind == "b" else dtype
 
 
-def _square(g: Graph, v: Var, inputs: Any, x: str) -> str:
-    return _one("Mul")(g, v, inputs * 2, x, x)
-
-
-def _not_equal(g: Graph, v: Var, inputs: Any, x1: str, x2: str) -> str:
-    return g.node("Not", _one("Equal", "anything", "bool")(g, v, inputs, x1, x2))
-
-
 def _expm1(g: Graph, v: Var, inputs: Any, x: str) -> str:
     # e^x - 1 cancels near 0; there it is computed as 2 t / (1 - t) with t = tanh(x / 2).
-    one, two = (g.array(np.array(n, v.dtype)) for n in (1, 2))
+    one, two = (g.array(n, dtype=v.dtype) for n in (1, 2))
     t = g.node("Tanh", g.node("Div", x, two))
     near = g.node("Div", g.node("Mul", two, t), g.node("Sub", one, t))
     return g.node("Where", g.node("Less", x, one), near, g.node("Sub", g.node("Exp", x), one))
@@ -189,33 +171,25 @@ def _expm1(g: Graph, v: Var, inputs: Any, x: str) -> str:
 
 def _log1p(g: Graph, v: Var, inputs: Any, x: str) -> str:
     # The rounding error of u = 1 + x cancels in log(u) x / (u - 1), if u is not 1.
-    one = g.array(np.array(1, v.dtype))
+    one = g.array(1, dtype=v.dtype)
     u = g.node("Add", one, x)
     far = g.node("Div", g.node("Mul", g.node("Log", u), x), g.node("Sub", u, one))
     return g.node("Where", g.node("Equal", u, one), x, far)
-
-
-def _erfc(g: Graph, v: Var, inputs: Any, x: str) -> str:
-    return g.node("Sub", g.array(np.array(1, v.dtype)), g.node("Erf", x))
 
 
 def _isfinite(g: Graph, v: Var, inputs: Any, x: str) -> str:
     return g.node("Not", g.node("Or", g.node("IsInf", x), g.node("IsNaN", x)))
 
 
-def _where(g: Graph, v: Var, inputs: Any, condition: str, x1: str, x2: str) -> str:
-    chosen = [g.cast(x, var.dtype, v.dtype) for x, var in zip((x1, x2), inputs[1:], strict=True)]
+def _where(g: Graph, v: Var, inputs: Any, condition: str, *xs: str) -> str:
+    chosen = g.cast_all(xs, inputs[1:], v.dtype)
     return g.node("Where", g.cast(condition, inputs[0].dtype, bool), *chosen)
-
-
-def _cast(g: Graph, v: Var, inputs: Any, x: str, dtype: str) -> str:
-    return g.cast(x, inputs[0].dtype, dtype)
 
 
 def _reduction(operator: str) -> Writer:
     def write(g: Graph, v: Var, inputs: Any, x: str, axis: Any, keepdims: bool) -> str:
         dtype = _countable(v.dtype)
-        axes = [] if axis is None else [g.array(np.array(axis, np.int64))]
+        axes = [] if axis is None else [g.array(axis, dtype=np.int64)]
         x = g.cast(x, inputs[0].dtype, dtype)
         empty = int(axis is not None)  # no axes mean none here, not all
         out = g.node(operator, x, *axes, keepdims=int(keepdims), noop_with_empty_axes=empty)
@@ -226,25 +200,12 @@ def _reduction(operator: str) -> Writer:
 
 def _argmax(g: Graph, v: Var, inputs: Any, x: str, axis: int | None) -> str:
     x = g.cast(x, inputs[0].dtype, _countable(inputs[0].dtype))
-    x = g.node("Reshape", x, g.array(np.array([-1]))) if axis is None else x
+    x = g.node("Reshape", x, g.array([-1])) if axis is None else x
     return g.node("ArgMax", x, axis=axis or 0, keepdims=0)
-
-
-def _reshape(g: Graph, v: Var, inputs: Any, x: str, newshape: Any) -> str:
-    return g.node("Reshape", x, g.shape(newshape), allowzero=1)
 
 
 def _transpose(g: Graph, v: Var, inputs: Any, x: str, axes: tuple[int, ...]) -> str:
     return g.node("Transpose", x, perm=axes) if axes else g.node("Identity", x)
-
-
-def _broadcast_to(g: Graph, v: Var, inputs: Any, x: str, shape: Any) -> str:
-    return g.node("Expand", x, g.shape(shape))
-
-
-def _concatenate(g: Graph, v: Var, inputs: Any, *xs: str, axis: int) -> str:
-    same = [g.cast(x, var.dtype, v.dtype) for x, var in zip(xs, inputs, strict=True)]
-    return g.node("Concat", *same, axis=axis)
 
 
 ALL = Slice(None, None, None)
@@ -258,22 +219,21 @@ def _getitem(g: Graph, v: Var, inputs: Any, x: str, *arrays: str, index: tuple[A
         index = (*index[:at], *[ALL] * rest, *index[at + 1 :])
     if arrays and [i for i in index if not isinstance(i, Slice)] != [ARRAY]:
         raise ValueError(
-            f"export: ONNX cannot express getitem with the index {index}, which the model computes "
-            "with: expected integers and slices, or one array and slices."
+            f"export: for ONNX, expected getitem of integers or one array, and slices: {index}."
         )
     used = [i for i in index if i is not None]
     cuts = {axis: i for axis, i in enumerate(used) if isinstance(i, Slice) and i != ALL}
     if cuts:
         ends = [_ends(*i) for i in cuts.values()]
-        starts, stops, steps = (g.array(np.array(column)) for column in zip(*ends, strict=True))
-        x = g.node("Slice", x, starts, stops, g.array(np.array([*cuts])), steps)
+        starts, stops, steps = (g.array(column) for column in zip(*ends, strict=True))
+        x = g.node("Slice", x, starts, stops, g.array([*cuts]), steps)
     for axis, i in reversed([*enumerate(used)]):
         if not isinstance(i, Slice):
-            place = g.cast(arrays[0], inputs[1].dtype, np.int64) if arrays else g.array(np.array(i))
+            place = g.cast(arrays[0], inputs[1].dtype, np.int64) if arrays else g.array(i)
             x = g.node("Gather", x, place, axis=axis)
     left = [i for i in index if i is None or isinstance(i, Slice)]
     new = [axis for axis, i in enumerate(left) if i is None]
-    return g.node("Unsqueeze", x, g.array(np.array(new))) if new else g.node("Identity", x)
+    return g.node("Unsqueeze", x, g.array(new)) if new else g.node("Identity", x)
 
 
 def _ends(start: int | None, stop: int | None, step: int | None) -> tuple[int, int, int]:
@@ -283,28 +243,28 @@ def _ends(start: int | None, stop: int | None, step: int | None) -> tuple[int, i
     return first if start is None else start, last if stop is None else stop, step
 
 
+EQUAL = _one("Equal", "anything", "bool")
 # These have the name of the operator, in lower case.
-SAME = ("exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "softplus", "relu", "sign", "floor")
+SAME = "add exp log sqrt sin cos tanh sigmoid softplus relu sign floor"
 NODES: dict[str, Writer] = {
-    **{name: _one(name.capitalize()) for name in SAME},
+    **{name: _one(name.capitalize()) for name in SAME.split()},
     **{name: _reduction(f"Reduce{name.capitalize()}") for name in ("sum", "max", "min")},
     "negative": _one("Neg"),
-    "square": _square,
+    "square": lambda g, v, inputs, x: _one("Mul")(g, v, inputs * 2, x, x),
     "expm1": _expm1,
     "log1p": _log1p,
-    "erfc": _erfc,
+    "erfc": lambda g, v, _, x: g.node("Sub", g.array(1, dtype=v.dtype), g.node("Erf", x)),
     "absolute": _one("Abs"),
     "isfinite": _isfinite,
     "logical_not": _one("Not", "bool"),
-    "add": _one("Add"),
     "subtract": _one("Sub"),
     "multiply": _one("Mul"),
     "divide": _one("Div"),
     "power": _one("Pow"),
     "maximum": _one("Max"),
     "minimum": _one("Min"),
-    "equal": _one("Equal", "anything", "bool"),
-    "not_equal": _not_equal,
+    "equal": EQUAL,
+    "not_equal": lambda g, v, inputs, *xs: g.node("Not", EQUAL(g, v, inputs, *xs)),
     "less": _one("Less", gives="bool"),
     "less_equal": _one("LessOrEqual", gives="bool"),
     "greater": _one("Greater", gives="bool"),
@@ -312,13 +272,15 @@ NODES: dict[str, Writer] = {
     "logical_and": _one("And", "bool", "bool"),
     "logical_or": _one("Or", "bool", "bool"),
     "where": _where,
-    "cast": _cast,
+    "cast": lambda g, v, inputs, x, dtype: g.cast(x, inputs[0].dtype, dtype),
     "alias": _one("Identity", "anything"),
     "matmul": _one("MatMul"),
     "argmax": _argmax,
-    "reshape": _reshape,
+    "reshape": lambda g, v, _, x, newshape: g.node("Reshape", x, g.shape(newshape), allowzero=1),
     "transpose": _transpose,
-    "broadcast_to": _broadcast_to,
-    "concatenate": _concatenate,
+    "broadcast_to": lambda g, v, _, x, shape: g.node("Expand", x, g.shape(shape)),
+    "concatenate": lambda g, v, inputs, *xs, axis: g.node(
+        "Concat", *g.cast_all(xs, inputs, v.dtype), axis=axis
+    ),
     "getitem": _getitem,
 }
