@@ -149,7 +149,7 @@ def _entries_for(location: Location, saved: dict[str, Entry], model: Any) -> lis
     optimizer, expected = location.owner, list(location.variables)
     if not isinstance(optimizer, Optimizer):
         return _matched(location.owner, expected, saved)
-    slots = sum(map(len, optimizer._slots))
+    slots = sum(map(len, optimizer._slots.values()))
     if len(saved) == len(expected) - slots:  # saved before its first step
         expected = expected[: len(saved)]
     elif not optimizer.built and location.path == "optimizer":
