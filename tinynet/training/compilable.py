@@ -1,6 +1,6 @@
 """What a model is compiled with, and its loss and steps: the part of `Trainer` without loops.
 
-Imports `objective.py`, `step.py`, `compiled.py`. Read next: `loop.py`.
+Imports `objective.py`, `step.py`, `step_cache.py`. Read next: `loop.py`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable, stateless, structure
 from ..layers.base import Layer
-from .compiled import StepCache
 from .data import Dataset, Stream
 from .objective import Objective, check_arguments, check_names
 from .step import Batch, Step
+from .step_cache import StepCache
 
 
 class Compilable(Layer):

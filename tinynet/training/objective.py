@@ -5,7 +5,10 @@ Imports `losses`, `metrics`. Read next: `data.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Sequence
+from functools import reduce
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -37,20 +40,18 @@ def check_arguments(loss_weights: Any, metrics: Any, weighted_metrics: Any) -> N
 
 def check_names(loss: Any, *metrics_given: Any) -> None:
     """Raise ValueError for unknown names of losses and metrics, before the model is built."""
-    kinds = [(losses.get, loss), *((metrics.get, given) for given in metrics_given)]
-    for get, given in kinds:
+    for get, given in ((losses.get, loss), (metrics.get, metrics_given)):
         for name in _leaves(given):
-            if name is not None and str(name).lower() not in BY_SHAPE:
+            if str(name).lower() not in BY_SHAPE:
                 get(name)
 
 
-def _leaves(given: Any) -> Iterator[Any]:
-    """Yield the leaves of nested lists and dicts."""
-    if isinstance(given, (list, tuple, dict)):
-        for each in given.values() if isinstance(given, dict) else given:
-            yield from _leaves(each)
-    else:
-        yield given
+def _leaves(given: Any) -> list[Any]:
+    """Return the leaves of nested lists and dicts, without None."""
+    if not isinstance(given, (list, tuple, dict)):
+        return [] if given is None else [given]
+    parts = given.values() if isinstance(given, dict) else given
+    return [leaf for part in parts for leaf in _leaves(part)]
 
 
 class Objective:
@@ -89,27 +90,21 @@ class Objective:
         weighted: Any = None,
     ) -> None:
         self.names = list(names)
-        shapes = [output.shape for output in tree.flatten(outputs)]
         given = self._spread("loss", loss)
-        self.partly = [i for i, each in enumerate(given) if each is not None]
-        targets = self.targets(y)
+        self.with_loss = [i for i, each in enumerate(given) if each is not None]
         types = [
-            (None if target is None else target.shape, shape)
-            for target, shape in zip(targets, shapes, strict=True)
+            (None if target is None else target.shape, output.shape)
+            for target, output in zip(self.targets(y), tree.flatten(outputs), strict=True)
         ]
         self.losses = [resolve_loss(each, *both) for each, both in zip(given, types, strict=True)]
-        self.weights = self._loss_weights(loss_weights)
-        tracked = self.partly if len(self.partly) > 1 else []
+        factors = self._spread("loss_weights", loss_weights)
+        self.weights = [1.0 if factor is None else float(factor) for factor in factors]
+        tracked = self.with_loss if len(self.with_loss) > 1 else []
         keys = [f"{self.names[i]}_loss" for i in tracked]
         self.trackers = {key: metrics.Mean(key) for key in keys}
         self.metrics: dict[str, tuple[metrics.Metric, int, bool]] = {}
-        given_metrics = (("metrics", plain, False), ("weighted_metrics", weighted, True))
-        for argument, identifiers, uses_weights in given_metrics:
-            for i, each in enumerate(self._metrics_of(argument, identifiers)):
-                for identifier in each:
-                    metric = resolve_metric(identifier, *types[i])
-                    key = self._key(metric.name, i, uses_weights)
-                    self.metrics[key] = metric, i, uses_weights
+        for argument, each in (("metrics", plain), ("weighted_metrics", weighted)):
+            self._add_metrics(argument, each, types)
         by_key = {key: metric for key, (metric, _, _) in self.metrics.items()}
         self.watched = by_key | self.trackers
 
@@ -133,44 +128,27 @@ class Objective:
 
     def _spread(self, argument: str, given: Any) -> list[Any]:
         """Return an argument, given once for all outputs or for each, as a list of one for each."""
+        names = self.names
         if isinstance(given, dict):
-            return self._by_name(argument, given)
-        if isinstance(given, (list, tuple)):
-            return self._in_order(argument, given)
-        return [given] * len(self.names)
+            if set(given) <= set(names):
+                return [given.get(name) for name in names]
+        elif not isinstance(given, (list, tuple)):
+            return [given] * len(names)
+        elif len(given) == len(names):
+            return list(given)
+        received = sorted(map(str, given)) if isinstance(given, dict) else len(given)
+        raise ValueError(
+            f"{argument}: expected one for each of the outputs {names}, received {received}."
+        )
 
-    def _by_name(self, argument: str, given: dict[str, Any]) -> list[Any]:
-        unknown = set(given) - set(self.names)
-        if unknown:
-            raise ValueError(
-                f"{argument}: expected keys among the outputs' names {self.names}, received "
-                f"{sorted(map(str, given))}."
-            )
-        return [given.get(name) for name in self.names]
-
-    def _in_order(self, argument: str, given: Sequence[Any]) -> list[Any]:
-        if len(given) != len(self.names):
-            raise ValueError(
-                f"{argument}: expected one for each of the outputs {self.names}, received "
-                f"{len(given)}: {given}."
-            )
-        return list(given)
-
-    def _loss_weights(self, given: Any) -> list[float]:
-        found = self._spread("loss_weights", given)
-        return [1.0 if weight is None else float(weight) for weight in found]
-
-    def _metrics_of(self, argument: str, given: Any) -> list[list[Any]]:
-        """Return the metrics of each output; those of a single output need no list of lists."""
-        if not given:
-            return [[] for _ in self.names]
+    def _add_metrics(self, argument: str, given: Any, types: Sequence[Any]) -> None:
         if len(self.names) == 1 and not isinstance(given, dict):
-            return [list(_leaves(given))]
-        found = self._spread(argument, given)
-        return [
-            list(each) if isinstance(each, (list, tuple)) else [] if each is None else [each]
-            for each in found
-        ]
+            given = [given]  # those of a single output need no list of lists
+        uses_weights = argument == "weighted_metrics"
+        for i, each in enumerate(self._spread(argument, given or None)):
+            for identifier in _leaves(each):
+                metric = resolve_metric(identifier, *types[i])
+                self.metrics[self._key(metric.name, i, uses_weights)] = metric, i, uses_weights
 
     def _key(self, name: str, output: int, uses_weights: bool) -> str:
         """Return a free key for a metric in logs, as Keras names it."""
@@ -178,11 +156,8 @@ class Objective:
         key = f"{prefix}{name}"
         if uses_weights and key in self.metrics:
             key = f"{prefix}weighted_{name}"
-        number, numbered = 0, key
-        while numbered in self.metrics:
-            number += 1
-            numbered = f"{key}_{number}"
-        return numbered
+        keys = (f"{key}_{i}" if i else key for i in count())
+        return next(key for key in keys if key not in self.metrics)
 
     def targets(self, y: Any) -> list[Any]:
         """Return the targets of each output; None for an output without targets.
@@ -192,15 +167,13 @@ class Objective:
         ValueError
             For unknown names, and unless there are as many targets as outputs or as losses.
         """
-        if y is None:
-            return [None] * len(self.names)
-        if isinstance(y, dict):
-            return self._by_name("y", y)
+        if y is None or isinstance(y, dict):
+            return self._spread("y", y)
         flat = tree.flatten(y)
         if len(flat) == len(self.names):
             return flat
-        if len(flat) == len(self.partly):
-            found = dict(zip(self.partly, flat, strict=True))
+        if len(flat) == len(self.with_loss):
+            found = dict(zip(self.with_loss, flat, strict=True))
             return [found.get(i) for i in range(len(self.names))]
         raise ValueError(
             f"y_true and y_pred have different structures: the outputs are {self.names}, and y has "
@@ -210,7 +183,7 @@ class Objective:
     def demand(self, y: Any) -> None:
         """Raise ValueError if targets are missing of an output that has a loss."""
         targets = self.targets(y)
-        missing = [self.names[i] for i in self.partly if targets[i] is None]
+        missing = [self.names[i] for i in self.with_loss if targets[i] is None]
         if missing:
             raise ValueError(f"Expected targets y for the outputs {missing}, received None.")
 
@@ -224,16 +197,15 @@ class Objective:
 
     def loss(self, y: Any, y_pred: Any, sample_weight: Any = None) -> Tensor | None:
         """Return the weighted sum of the outputs' losses; None if there is no loss."""
-        total: Tensor | None = None
-        for i, value in self._values(y, y_pred, sample_weight).items():
-            if value.shape != ():
-                raise TypeError(
-                    "The loss must be a scalar to be trained on, received shape "
-                    f"{value.shape}: use a reduction other than None."
-                )
-            part = value if self.weights[i] == 1.0 else value * self.weights[i]
-            total = part if total is None else total + part
-        return total
+        values = self._values(y, y_pred, sample_weight)
+        if wrong := [value.shape for value in values.values() if value.shape]:
+            raise TypeError(
+                f"The loss must be a scalar to be trained on, received shape {wrong[0]}: use a "
+                "reduction other than None."
+            )
+        factors = self.weights
+        parts = [v if factors[i] == 1.0 else v * factors[i] for i, v in values.items()]
+        return reduce(operator.add, parts) if parts else None
 
     def _values(self, y: Any, y_pred: Any, sample_weight: Any) -> dict[int, Tensor]:
         """Return the losses by the positions of their outputs."""
@@ -262,21 +234,16 @@ class Objective:
             metric.reset_state()
 
     def logs(self, loss: float) -> dict[str, Any]:
-        """Return the loss and the results of all metrics, by sorted keys."""
-        found = self.results()
-        return dict(sorted({"loss": loss, **found}.items())) if found else {"loss": loss}
+        """Return the loss and the results of all metrics: floats, or arrays of several numbers.
 
-    def results(self) -> dict[str, Any]:
-        """Return the results of all metrics by key: floats, or arrays of several numbers.
-
-        A metric whose result is a dict gives the keys of that dict.
+        By sorted keys; a metric whose result is a dict gives the keys of that dict.
         """
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {"loss": loss}
         for key, metric in self.watched.items():
             result = metric.result()
             parts = result if isinstance(result, dict) else {key: result}
             found |= {name: _plain(value) for name, value in parts.items()}
-        return found
+        return dict(sorted(found.items())) if len(found) > 1 else found
 
     def in_order(self, logs: dict[str, Any]) -> list[Any]:
         """Return the numbers of `logs` in the order of `evaluate`.

@@ -1,9 +1,9 @@
 """One step of a model as a pure function: ``(state, batch, scalars) -> (state, loss, outputs)``.
 
-Written once: eager training runs it, `compiled.py` records it, and `explain_step` runs its three
+Written once: eager training runs it, `step_cache.py` records it, and `explain_step` runs its three
 parts, `forward`, `backward` and `update`, one by one.
 
-Imports the engine, `optimizers`, `layers`. Read next: `compiled.py`.
+Imports the engine, `optimizers`, `layers`. Read next: `step_cache.py`.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class Step:
 
     def read(self) -> State:
         """Return the state as arrays, at this moment; they change when the state is written."""
-        groups = [[memory.current() for memory in group.memories] for group in self.groups]
+        groups = self.optimizer.read() if self.groups else []
         return State(groups, [v.current() for v in self.others])
 
     def scalars(self) -> list[dict[str, float]]:
@@ -170,8 +170,7 @@ class Step:
 
     def write(self, state: State) -> None:
         """Write a new state, tensors, into the arrays of the old one, and count the step."""
-        values = [*(t for group in state.groups for t in group), *state.others]
-        for owner, value in zip(self.owners, values, strict=True):
-            owner.write(value.data)
+        for variable, value in zip(self.others, state.others, strict=True):
+            variable.write(value.data)
         if self.groups:
-            self.optimizer.count_step()
+            self.optimizer.write(state.groups)
