@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops, tree
+from .. import ops
 from ..configs.configurable import Configurable, with_parameters
 from ..configs.lookup import automatic_name
 from ..engine.bind import no_grad
@@ -209,7 +209,7 @@ class Optimizer(Configurable):
             warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
         self.build(variables)
         with no_grad():
-            state = tree.map_structure(wrap, self.read())
+            state = [[wrap(array) for array in arrays] for arrays in self.read()]
             self.write(self.updated(state, found, [self.next_scalars()] * len(state)))
         return self.iterations
 

@@ -61,23 +61,23 @@ def largest_eigenvalue(times: Any, size: int, steps: int = 100, rtol: float = 1e
     >>> round(largest_eigenvalue(lambda v: matrix @ v, 3), 9)
     3.0
     """
-    start = np.random.default_rng(0).standard_normal(size)
-    basis = start[np.newaxis] / np.linalg.norm(start)
-    matrix = np.zeros((steps + 1, steps + 1))  # its lower triangle, in the basis: tridiagonal
-    values = np.array([math.nan])
-    for k in range(min(size, steps)):
+    steps = min(size, steps)
+    basis, matrix = np.empty((steps + 1, size)), np.zeros((steps + 1, steps + 1))
+    new, values = np.random.default_rng(0).standard_normal(size), np.array([math.nan])
+    basis[0] = new / np.linalg.norm(new)
+    for k in range(steps):
         new = times(basis[k])
         if not np.isfinite(new).all():
             return math.nan
         matrix[k, k] = new @ basis[k]
         for _ in range(2):  # twice is enough to orthogonalize
-            new = new - (basis @ new) @ basis
-        values, spans = np.linalg.eigh(matrix[: k + 1, : k + 1])
+            new = new - (basis[: k + 1] @ new) @ basis[: k + 1]
+        values, spans = np.linalg.eigh(matrix[: k + 1, : k + 1])  # it reads the lower triangle
         length = matrix[k + 1, k] = np.linalg.norm(new)
         scale = max(np.abs(values).max(), np.finfo(float).tiny)
         if length * abs(spans[-1, -1]) <= rtol * scale:
             break
-        basis = np.vstack([basis, new / length])
+        basis[k + 1] = new / length
     return float(values[-1])
 
 
@@ -96,11 +96,11 @@ class DivergenceMonitor:
     reported : bool
     """
 
-    def __init__(self, model: Any, batches: Dataset | Stream, mode: str) -> None:
-        self.model, self.batches, self.mode = model, batches, mode
+    def __init__(self, model: Any, batches: Dataset | Stream) -> None:
+        self.model, self.batches = model, batches
         self.limit = -math.inf  # so that the first loss is passed, whatever it is
         self.first = math.nan
-        self.reported = mode == "ignore"
+        self.reported = model.on_divergence == "ignore"
         variables = model.trainable_variables
         keeps = sum(v.size for v in variables) <= KEPT and not self.reported
         self.start = {v: v.array.copy() for v in variables} if keeps else None
@@ -121,11 +121,8 @@ class DivergenceMonitor:
         """Report inputs and targets that are NaN, before the training starts."""
         if self.reported or not isinstance(self.batches, Dataset):
             return
-        for name, array in [
-            (n, a) for n in ("x", "y") for a in tree.leaves(getattr(self.batches, n))
-        ]:
-            if not np.isnan(array.sum()):
-                continue
+        arrays = [("x", a) for a in tree.leaves(self.batches.x)]
+        for name, array in [*arrays, *(("y", a) for a in tree.leaves(self.batches.y))]:
             rows = np.isnan(array.reshape(len(array), -1)).any(axis=1)
             if rows.any():
                 self._report(
@@ -133,11 +130,11 @@ class DivergenceMonitor:
                     f"{rows.argmax()}: the loss and then all weights will be NaN. Remove or fill "
                     "these rows."
                 )
-                return
+                break
 
     def _report(self, message: str) -> None:
         self.reported, self.limit = True, math.inf
-        if self.mode == "raise":
+        if self.model.on_divergence == "raise":
             raise DivergenceWarning(message)
         warnings.warn(message, DivergenceWarning, stacklevel=5)
 
@@ -153,8 +150,8 @@ class DivergenceMonitor:
     def _cause(self) -> str:
         if self.start is None:
             return (
-                "Lower the learning rate or scale the inputs; model.max_learning_rate(x, y) returns "
-                "the highest rate for plain gradient descent."
+                "Lower the learning rate or scale the inputs; model.max_learning_rate(x, y) is the "
+                "limit for plain gradient descent."
             )
         batch = self.batches.first(ROWS)
         with np.errstate(all="ignore"):
@@ -171,8 +168,9 @@ class DivergenceMonitor:
             return f"{bound}; it is {rate:.4g}, so the cause is another one, or came later."
         x = np.concatenate([array.ravel() for array in tree.leaves(batch.x)])
         return (
-            f"{bound}, and it is {rate:.4g}: lower it to below {limit:.4g}, or scale the inputs (they "
-            f"range from {x.min():.4g} to {x.max():.4g}), for example with a Normalization layer."
+            f"{bound}, and it is {rate:.4g}: lower it to below {limit:.4g}, or scale the inputs "
+            f"(they range from {x.min():.4g} to {x.max():.4g}), for example with a Normalization "
+            "layer."
         )
 
 

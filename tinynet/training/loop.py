@@ -34,7 +34,6 @@ class Loop:
     dataset : Dataset or Stream
     kind : "train", "test" or "predict"
     calls : CallbackList, optional
-    monitor : DivergenceMonitor, optional
 
     Attributes
     ----------
@@ -42,14 +41,9 @@ class Loop:
     """
 
     def __init__(
-        self,
-        model: Any,
-        dataset: Dataset | Stream,
-        kind: str,
-        calls: CallbackList | None = None,
-        monitor: DivergenceMonitor | None = None,
+        self, model: Any, dataset: Dataset | Stream, kind: str, calls: CallbackList | None = None
     ) -> None:
-        self.model, self.dataset, self.kind, self.monitor = model, dataset, kind, monitor
+        self.model, self.dataset, self.kind = model, dataset, kind
         self.calls = CallbackList() if calls is None else calls
         self.step: Any = getattr(model, f"{kind}_step", None)
         usual = getattr(Compilable, f"{kind}_step", None)
@@ -67,12 +61,12 @@ class Loop:
         getattr(self.calls, f"on_{self.kind}_end")(logs)
         return logs
 
-    def run(self, epoch: int = 0) -> Logs:
+    def run(self, epoch: int = 0, monitor: DivergenceMonitor | None = None) -> Logs:
         """Go through the batches of one epoch; return the means over its samples.
 
         A prediction has none; it appends the outputs for each batch to `outputs`, as arrays.
         """
-        model, monitor, outputs = self.model, self.monitor, self.outputs
+        model, outputs = self.model, self.outputs
         before, after = self.calls.before(self.kind), self.calls.after(self.kind)
         training, predicting = self.kind == "train", self.kind == "predict"
         if not predicting:

@@ -25,17 +25,14 @@ BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # their meaning depends on
 
 def check_arguments(loss_weights: Any, metrics: Any, weighted_metrics: Any) -> None:
     """Raise ValueError for arguments of `compile` that are of a wrong type."""
-    for name, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
-        if value is not None and not isinstance(value, (list, tuple, dict)):
+    kinds = (list, tuple, dict, type(None))
+    given = {"metrics": metrics, "weighted_metrics": weighted_metrics, "loss_weights": loss_weights}
+    for name, value in given.items():
+        if not isinstance(value, (*kinds, int, float) if name == "loss_weights" else kinds):
             raise ValueError(
                 f"Expected `{name}` argument to be a list, tuple, or dict. Received instead: "
                 f"{name}={value} of type {type(value)}"
             )
-    if loss_weights is not None and not isinstance(loss_weights, (int, float, list, tuple, dict)):
-        raise ValueError(
-            "loss_weights: expected a number, or a list or dict of numbers, received "
-            f"{loss_weights!r}."
-        )
 
 
 def check_names(loss: Any, *metrics_given: Any) -> None:
@@ -62,7 +59,7 @@ class Objective:
     outputs : the model's outputs for some samples: an array, or a list or dict of them
     names : names of the outputs, in the order of `tree.flatten`
     y : the targets of these samples; None if there are none
-    loss, loss_weights, metrics, weighted_metrics : as `compile` takes them
+    given : tuple (loss, loss_weights, metrics, weighted_metrics), as `compile` takes them
         One for all outputs, a list with one for each, or a dict by their names. None is no loss.
 
     Attributes
@@ -80,33 +77,28 @@ class Objective:
     """
 
     def __init__(
-        self,
-        outputs: Any,
-        names: Sequence[str],
-        y: Any,
-        loss: Any,
-        loss_weights: Any = None,
-        plain: Any = None,
-        weighted: Any = None,
+        self, outputs: Any, names: Sequence[str], y: Any, given: tuple[Any, Any, Any, Any]
     ) -> None:
+        loss, loss_weights, plain, weighted = given
         self.names = list(names)
-        given = self._spread("loss", loss)
-        self.with_loss = [i for i, each in enumerate(given) if each is not None]
+        chosen = self._spread("loss", loss)
+        self.with_loss = [i for i, each in enumerate(chosen) if each is not None]
         types = [
             (None if target is None else target.shape, output.shape)
             for target, output in zip(self.targets(y), tree.flatten(outputs), strict=True)
         ]
-        self.losses = [resolve_loss(each, *both) for each, both in zip(given, types, strict=True)]
+        self.losses = [resolve_loss(each, *both) for each, both in zip(chosen, types, strict=True)]
         factors = self._spread("loss_weights", loss_weights)
         self.weights = [1.0 if factor is None else float(factor) for factor in factors]
         tracked = self.with_loss if len(self.with_loss) > 1 else []
         keys = [f"{self.names[i]}_loss" for i in tracked]
         self.trackers = {key: metrics.Mean(key) for key in keys}
         self.metrics: dict[str, tuple[metrics.Metric, int, bool]] = {}
-        for argument, each in (("metrics", plain), ("weighted_metrics", weighted)):
-            self._add_metrics(argument, each, types)
+        self._add_metrics(plain, False, types)
+        self._add_metrics(weighted, True, types)
         by_key = {key: metric for key, (metric, _, _) in self.metrics.items()}
         self.watched = by_key | self.trackers
+        self.demand(y)
 
     @property
     def variables(self) -> list[Variable]:
@@ -121,7 +113,7 @@ class Objective:
     @property
     def parts(self) -> list[Any]:
         """What a step reads: losses, their weights, and the metrics whose state is in variables."""
-        held = [metric for metric in self.watched.values() if metric.variables]
+        held = (metric for metric in self.watched.values() if metric.variables)
         return [tuple(self.losses), tuple(self.weights), *held]
 
     # -- one for each output ------------------------------------------------------------------
@@ -141,21 +133,20 @@ class Objective:
             f"{argument}: expected one for each of the outputs {names}, received {received}."
         )
 
-    def _add_metrics(self, argument: str, given: Any, types: Sequence[Any]) -> None:
+    def _add_metrics(self, given: Any, weighted: bool, types: Sequence[Any]) -> None:
         if len(self.names) == 1 and not isinstance(given, dict):
             given = [given]  # those of a single output need no list of lists
-        uses_weights = argument == "weighted_metrics"
+        argument = "weighted_metrics" if weighted else "metrics"
         for i, each in enumerate(self._spread(argument, given or None)):
             for identifier in _leaves(each):
                 metric = resolve_metric(identifier, *types[i])
-                self.metrics[self._key(metric.name, i, uses_weights)] = metric, i, uses_weights
+                self.metrics[self._key(metric.name, i, weighted)] = metric, i, weighted
 
-    def _key(self, name: str, output: int, uses_weights: bool) -> str:
+    def _key(self, name: str, output: int, weighted: bool) -> str:
         """Return a free key for a metric in logs, as Keras names it."""
         prefix = f"{self.names[output]}_" if len(self.names) > 1 else ""
-        key = f"{prefix}{name}"
-        if uses_weights and key in self.metrics:
-            key = f"{prefix}weighted_{name}"
+        taken = weighted and f"{prefix}{name}" in self.metrics
+        key = f"{prefix}weighted_{name}" if taken else f"{prefix}{name}"
         keys = (f"{key}_{i}" if i else key for i in count())
         return next(key for key in keys if key not in self.metrics)
 
@@ -218,11 +209,9 @@ class Objective:
         targets, weights = self.targets(y), self.sample_weights(sample_weight)
         outputs = tree.flatten(y_pred)
         with no_grad():
-            for metric, i, uses_weights in self.metrics.values():
+            for metric, i, weighted in self.metrics.values():
                 if python != bool(metric.variables):
-                    metric.update_state(
-                        targets[i], outputs[i], weights[i] if uses_weights else None
-                    )
+                    metric.update_state(targets[i], outputs[i], weights[i] if weighted else None)
             if self.trackers and not python:
                 values = self._values(y, y_pred, sample_weight).values()
                 for tracker, value in zip(self.trackers.values(), values, strict=True):

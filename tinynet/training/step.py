@@ -8,10 +8,12 @@ Imports the engine, `optimizers`, `layers`. Read next: `step_cache.py`.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, NamedTuple
 
 from .. import ops
 from ..compiler.record import label, section, short_name
+from ..engine.autodiff import gradients
 from ..engine.bind import grad_mode
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Memory, Variable, stateless
@@ -60,10 +62,9 @@ class Step:
         self.model, self.kind, self.with_metrics = model, kind, with_metrics
         self.optimizer = optimizer or model.optimizer
         self.trained: list[Variable] = model.trainable_variables if kind == "train" else []
-        self.groups: list[ParameterGroup] = []
         if self.trained:
             self.optimizer.build(self.trained)
-            self.groups = self.optimizer.groups
+        self.groups: list[ParameterGroup] = self.optimizer.groups if self.trained else []
         others = [v for v in model.variables if not v.trainable]
         if with_metrics and kind != "predict":
             others += model.objective.variables
@@ -121,25 +122,35 @@ class Step:
         return [now[v] for v in self.others], loss, y_pred
 
     def backward(self, loss: Tensor, weights: dict[Variable, Tensor]) -> dict[Variable, Tensor]:
-        """Return the gradients of the loss with respect to the trained weights."""
+        """Return the gradients of the loss with respect to the trained weights.
+
+        Warns of weights on which the loss does not depend, unless they may belong to an output
+        without a loss; their gradients are 0. ValueError when it depends on no weight at all.
+        """
         tensors = [weights[v] for v in self.trained]
-        grads = self.model.gradients_of(loss, dict(zip(self.trained, tensors, strict=True)))
-        for v, grad in zip(self.trained, grads, strict=True):
-            label(grad, f"d_{short_name(v.path)}")
-        return dict(zip(self.trained, grads, strict=True))
+        found = gradients(loss, tensors)
+        missing = [v.path for v, grad in zip(self.trained, found, strict=True) if grad is None]
+        if missing and len(missing) == len(tensors):
+            raise ValueError("No gradients provided for any variable.")
+        if missing and None not in self.model.objective.losses:
+            warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
+        grads = {}
+        for v, tensor, grad in zip(self.trained, tensors, found, strict=True):
+            grad = ops.zeros_like(tensor) if grad is None else grad
+            grads[v] = label(grad, f"d_{short_name(v.path)}")
+        return grads
 
     def _refuse_changed_weights(self, weights: dict[Variable, Tensor], now: Any) -> None:
-        for v, weight in weights.items():
-            if now[v] is not weight:
-                raise TypeError(
-                    f"A step that trains {v.path} cannot assign to it as well: let the layer hold "
-                    "it with trainable=False, or override the model's train_step."
-                )
+        if changed := [v.path for v, weight in weights.items() if now[v] is not weight]:
+            raise TypeError(
+                f"A step that trains {changed[0]} cannot assign to it as well: let the layer hold "
+                "it with trainable=False, or override the model's train_step."
+            )
         made = set(self.model.trainable_variables).difference(self.trained) if self.trained else ()
         if made:
             raise TypeError(
-                "A step cannot make weights, as it trains those that were there before: received "
-                f"{', '.join(v.path for v in made)}. Make them in the layer's build or constructor."
+                f"A step cannot make weights, received {', '.join(v.path for v in made)}: make "
+                "them in the layer's build or constructor."
             )
 
     # -- its state ----------------------------------------------------------------------------

@@ -90,7 +90,7 @@ class StepCache:
         return self._step_for(dataset, size, with_outputs).runner(tree.leaves(dataset.data))
 
     def _step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
-        form = repr(dataset.data.map(_type))
+        form = repr(dataset.data.map(lambda a: f"{a.dtype}{a.shape[1:]}"))
         before = self._attributes().key
         key = (form, size, with_outputs, self._trained, floatx())
         compiled = self._steps.get((key, before), partial(self._make, dataset, size, with_outputs))
@@ -130,14 +130,12 @@ class StepCache:
         """Return the objects whose attributes a step may read."""
         family = self.model._flatten_layers()
         # Nothing reads what users attach to a model of a class of ours.
-        things: list[Any] = [x for x in family if not type(x).__module__.startswith(_MODELS)]
+        models = f"{__name__.split('.')[0]}.models."
+        things: list[Any] = [x for x in family if not type(x).__module__.startswith(models)]
         if self.kind != "predict":
             things += self.model.objective.parts
             things += [f for layer in family for f in layer._regularizers.values()]
         return [*things, self.model.optimizer] if self.kind == "train" else things
-
-
-_MODELS = f"{__name__.split('.')[0]}.models."
 
 
 class CompiledStep:
@@ -166,18 +164,15 @@ class CompiledStep:
         buffers = self.executable.inputs
         self.data = [buffers[v] for v in tree.leaves(data)]
         used = {v for equation in program.equations.values() for v in equation.inputs}
-        self.scalars = [
-            (name, buffers[v]) for group in scalars for name, v in group.items() if v in used
-        ]
+        numbers = [item for group in scalars for item in group.items()]
+        self.scalars = [(name, buffers[v]) for name, v in numbers if v in used]
         self.predict = self.executable.runner(self._fill_all, self._outputs)
 
     def runner(self, arrays: list[np.ndarray]) -> Run:
         """Return a function of rows of `arrays` to the loss and the outputs there."""
         pairs = list(zip(arrays, self.data, strict=True))
-        scalar_buffers, written = self.scalars, self.written
-        has_loss, at = self.has_loss, self.state_size
-        training, optimizer = bool(self.step.groups), self.step.optimizer
-        outputs_of = None if self.form is None else self._outputs
+        scalar_buffers, has_loss, at = self.scalars, self.has_loss, self.state_size
+        training, optimizer, outputs_of = bool(self.step.groups), self.step.optimizer, self._outputs
 
         def fill(rows: Any) -> None:
             if type(rows) is slice:
@@ -194,12 +189,7 @@ class CompiledStep:
         def take(results: Any) -> tuple[float, Any]:
             if training:
                 optimizer.count_step()
-            loss = results[at].item() if has_loss else 0.0
-            if outputs_of:
-                return loss, outputs_of(results)
-            for owner in written:
-                owner.version += 1
-            return loss, None
+            return results[at].item() if has_loss else 0.0, outputs_of(results)
 
         return self.executable.runner(fill, take)
 
@@ -210,6 +200,8 @@ class CompiledStep:
         """Note what the step wrote; return the model's outputs, copied from the buffers."""
         for owner in self.written:
             owner.version += 1
+        if self.form is None:
+            return None
         first = self.state_size + self.has_loss
         if isinstance(self.form, Var):
             return results[first].copy()
@@ -218,17 +210,12 @@ class CompiledStep:
 
 def _examples(step: Step, dataset: Dataset, size: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Return example arguments of a step for batches of `size` samples, and names for them."""
-    state = step.read()
     batch = dataset.data.map(lambda a: wrap(stand_in((size, *a.shape[1:]), a.dtype)))
     names = [n for n, part in zip(Batch._fields, batch, strict=True) for _ in tree.leaves(part)]
-    numbers = step.optimizer.scalars(1, 1.0) if step.groups else ()
+    numbers = sorted(step.optimizer.scalars(1, 1.0)) if step.groups else []
     dtypes = [group.memories[0].array.dtype for group in step.groups]
-    scalars = [{name: wrap(np.array(1, dtype)) for name in numbers} for dtype in dtypes]
+    scalars = [{name: wrap(np.ones((), dtype)) for name in numbers} for dtype in dtypes]
     state_names = [name for group in step.groups for name in ("parameters", *group.slots)]
     state_names += [short_name(v.path) for v in step.others]
-    args = (tree.map_structure(wrap, state), batch, scalars)
-    return args, (state_names, names, [name for group in scalars for name in sorted(group)])
-
-
-def _type(array: np.ndarray) -> str:
-    return f"{array.dtype}{array.shape[1:]}"
+    args = (tree.map_structure(wrap, step.read()), batch, scalars)
+    return args, (state_names, names, numbers * len(step.groups))

@@ -101,13 +101,13 @@ class Trainer(Compilable):
         self.stop_training = False
         logs: Logs = {}
         calls.on_train_begin()
-        monitor = DivergenceMonitor(self, dataset, self.on_divergence)
-        training = Loop(self, dataset, "train", calls, monitor)
+        monitor = DivergenceMonitor(self, dataset)
+        training = Loop(self, dataset, "train", calls)
         validating = held_out and Loop(self, held_out, "test", calls)
         monitor.check_data()
         for epoch in range(calls.first_epoch(initial_epoch), epochs):
             calls.on_epoch_begin(epoch)
-            found = training.run(epoch)
+            found = training.run(epoch, monitor)
             if not found:  # there were no batches, and the user was warned
                 break
             logs = found
@@ -178,7 +178,7 @@ class Trainer(Compilable):
         return_dict: bool = False,
     ) -> Any:
         """Take one step on these samples; return the loss before it in the form of `evaluate`."""
-        dataset = Dataset.of_one_batch(x, y, sample_weight, class_weight=class_weight)
+        dataset = Dataset.of_one_batch(x, y, sample_weight, class_weight)
         return self._on_batch("train", dataset, return_dict)
 
     def test_on_batch(
@@ -212,9 +212,9 @@ class Trainer(Compilable):
             raise ValueError(f"verbose: expected 0, 1, 2 or 'auto', received {verbose!r}.")
         if isinstance(given, CallbackList):
             return given
-        params = {"epochs": 1 if epochs is None else epochs, "steps": batches.batches}
-        bar = verbose != 0
-        return CallbackList(given, epochs is not None, bar, self, verbose=verbose, **params)
+        fits = epochs is not None
+        params = {"epochs": epochs if fits else 1, "steps": batches.batches, "verbose": verbose}
+        return CallbackList(given, fits, verbose != 0, self, **params)
 
     def _on_batch(self, kind: str, dataset: Dataset, return_dict: bool) -> Any:
         self._prepare(dataset)
@@ -242,12 +242,11 @@ class Trainer(Compilable):
         return self._step_cache("predict")
 
     def _step_cache(self, kind: str) -> StepCache:
-        steps = self._steps
-        if steps is None:
-            steps = self._steps = {}
-        if kind not in steps:
-            steps[kind] = StepCache(self, kind)
-        return steps[kind]
+        if self._steps is None:
+            self._steps = {}
+        if kind not in self._steps:
+            self._steps[kind] = StepCache(self, kind)
+        return self._steps[kind]
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle without compiled steps."""
