@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,6 @@ import numpy as np
 from .. import ops
 from ..engine.tensor import Tensor
 from .base import Optimizer, Slots, check_number, float32, taking_common
-
-BLOCK = 256  # steps whose bias corrections are computed together
 
 
 class Adam(Optimizer):
@@ -41,6 +38,7 @@ class Adam(Optimizer):
     """
 
     slots: tuple[tuple[str, ...], ...] = (("momentum", "velocity"),)
+    _unwatched = Optimizer._unwatched | {"_corrections"}
 
     @taking_common
     def __init__(
@@ -59,11 +57,16 @@ class Adam(Optimizer):
         if amsgrad:
             self.slots = (*self.slots, ("velocity_hat",))
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in ("beta_1", "beta_2"):
+            self._corrections: dict[int, float] = {}  # by step
+
     def scalars(self, step: int, learning_rate: float) -> dict[str, float]:
         """Return the learning rate, and its bias-corrected form `alpha`."""
-        block, i = divmod(step - 1, BLOCK)
-        alpha = learning_rate * _corrections(self.beta_1, self.beta_2, block)[i]
-        return {"learning_rate": learning_rate, "alpha": alpha}
+        if step not in self._corrections:
+            self._corrections = _corrections(self.beta_1, self.beta_2, step)
+        return {"learning_rate": learning_rate, "alpha": learning_rate * self._corrections[step]}
 
     def corrections(self, step: int) -> dict[str, str]:
         """Return the formula of `alpha`, which corrects the bias of averages that start at 0."""
@@ -83,14 +86,13 @@ class Adam(Optimizer):
         return param - m * scalars["alpha"] / (ops.sqrt(u) + self.epsilon), new
 
 
-@lru_cache(maxsize=64)
-def _corrections(beta_1: float, beta_2: float, block: int) -> list[float]:
-    """Return sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t) for the steps t of a block."""
+def _corrections(beta_1: float, beta_2: float, step: int) -> dict[int, float]:
+    """Return sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t) for the next 256 steps t from `step`."""
     # Rounded where Keras rounds: in the first steps 1 - beta_2 ** t loses digits in float32.
-    t = np.arange(block * BLOCK + 1, (block + 1) * BLOCK + 1)
+    t = np.arange(step, step + 256)
     powers = [(float32(beta) ** t).astype("float32") for beta in (beta_1, beta_2)]
     first, second = [(np.float32(1) - power).astype(float) for power in powers]
-    return (np.sqrt(second) / first).tolist()
+    return dict(zip(t.tolist(), (np.sqrt(second) / first).tolist(), strict=True))
 
 
 class AdamW(Adam):

@@ -160,8 +160,7 @@ class Optimizer(Configurable):
         if self.clipnorm:
             return [g * self.clipnorm / ops.maximum(_norm([g]), self.clipnorm) for g in grads]
         if self.global_clipnorm:
-            c = self.global_clipnorm
-            scale = c * (1.0 / ops.maximum(_norm(grads), c))
+            scale = self.global_clipnorm * (1.0 / ops.maximum(_norm(grads), self.global_clipnorm))
             return [g * scale for g in grads]
         return grads
 

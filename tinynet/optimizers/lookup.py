@@ -37,9 +37,8 @@ def get(identifier: Any) -> Optimizer | None:
             f"or one of: {', '.join(_TABLE)}."
         )
     name = str(config["class_name"])
-    name = name.lower() if name.lower() in _TABLE else name
-    found = name if config is not identifier else {**config, "class_name": name}
-    return lookup(found, _TABLE, "optimizer")
+    known = name.lower() if name.lower() in _TABLE else name
+    return lookup({**config, "class_name": known}, _TABLE, "optimizer")
 
 
 def serialize(optimizer: Optimizer) -> Any:

@@ -91,7 +91,7 @@ class Loop:
             seen += size
             if predicting:
                 outputs.append(y_pred)
-            elif monitor and not loss <= limit:  # NaN is not, either
+            elif not loss <= limit and monitor:  # NaN is not, either
                 limit = monitor.check(loss, epoch, batch)
             if after:
                 after(batch, running)

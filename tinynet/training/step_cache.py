@@ -172,7 +172,8 @@ class CompiledStep:
         """Return a function of rows of `arrays` to the loss and the outputs there."""
         pairs = list(zip(arrays, self.data, strict=True))
         scalar_buffers, has_loss, at = self.scalars, self.has_loss, self.state_size
-        training, optimizer, outputs_of = bool(self.step.groups), self.step.optimizer, self._outputs
+        training, optimizer, written = bool(self.step.groups), self.step.optimizer, self.written
+        outputs_of = None if self.form is None else self._outputs
 
         def fill(rows: Any) -> None:
             if type(rows) is slice:
@@ -189,7 +190,12 @@ class CompiledStep:
         def take(results: Any) -> tuple[float, Any]:
             if training:
                 optimizer.count_step()
-            return results[at].item() if has_loss else 0.0, outputs_of(results)
+            loss = results[at].item() if has_loss else 0.0
+            if outputs_of:
+                return loss, outputs_of(results)
+            for owner in written:
+                owner.version += 1
+            return loss, None
 
         return self.executable.runner(fill, take)
 
@@ -200,8 +206,6 @@ class CompiledStep:
         """Note what the step wrote; return the model's outputs, copied from the buffers."""
         for owner in self.written:
             owner.version += 1
-        if self.form is None:
-            return None
         first = self.state_size + self.has_loss
         if isinstance(self.form, Var):
             return results[first].copy()

@@ -6,7 +6,8 @@ Imports everything that a model is trained with. Read next: `../models/model.py`
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,7 @@ class Trainer(Compilable):
             if not found:  # there were no batches, and the user was warned
                 break
             logs = found
-            if validating and due(epoch):
+            if validating and epoch + 1 in due:
                 logs |= {f"val_{key}": value for key, value in validating.whole().items()}
                 logs = dict(sorted(logs.items()))
             calls.on_epoch_end(epoch, logs)
@@ -159,10 +160,9 @@ class Trainer(Compilable):
         ValueError
             For data that does not fit the model, of a dtype without numbers, or empty.
         """
-        if not (batch_size or verbose or steps or callbacks):
-            outputs = self._predict_small(x, 32)
-            if outputs is not None:
-                return outputs
+        quick = not (batch_size or verbose or steps or callbacks)
+        if quick and (outputs := self._predict_small(x, 32)) is not None:
+            return outputs
         dataset = batches_of(Batch(x), batch_size, steps)
         loop = Loop(self, dataset, "predict", self._callbacks(callbacks, verbose, dataset))
         loop.whole()
@@ -242,11 +242,12 @@ class Trainer(Compilable):
         return self._step_cache("predict")
 
     def _step_cache(self, kind: str) -> StepCache:
-        if self._steps is None:
-            self._steps = {}
-        if kind not in self._steps:
-            self._steps[kind] = StepCache(self, kind)
-        return self._steps[kind]
+        steps = self._steps
+        if steps is None:
+            steps = self._steps = {}
+        if kind not in steps:
+            steps[kind] = StepCache(self, kind)
+        return steps[kind]
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle without compiled steps."""
@@ -266,13 +267,12 @@ def _unpack(validation_data: Any) -> Batch | None:
     )
 
 
-def _due(validation_freq: Any) -> Callable[[int], bool]:
-    """Return a predicate: is this epoch followed by a validation?"""
-    if isinstance(validation_freq, (int, np.integer)) and validation_freq > 0:
-        return lambda epoch: (epoch + 1) % validation_freq == 0
-    if isinstance(validation_freq, (list, tuple, set, range)):
-        return lambda epoch: epoch + 1 in validation_freq
+def _due(freq: Any) -> Container[int]:
+    """Return the numbers, from 1 on, of the epochs that are followed by a validation."""
+    if isinstance(freq, (int, np.integer)) and freq > 0:
+        return range(freq, sys.maxsize, freq)
+    if isinstance(freq, (list, tuple, set, range)):
+        return freq
     raise ValueError(
-        "validation_freq: expected an integer above 0, or a list of epochs from 1 on, received "
-        f"{validation_freq!r}."
+        f"validation_freq: expected an integer above 0 or a list of epochs, received {freq!r}."
     )
