@@ -26,7 +26,7 @@ from ..configs.lookup import automatic_name
 from ..engine.bind import no_grad
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable
-from .groups import ParameterGroup, Slots as Slots
+from .groups import Grads, ParameterGroup, Slots as Slots
 from .schedules import LearningRateSchedule, deserialize, serialize
 
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
@@ -106,8 +106,9 @@ class Optimizer(Configurable):
         clips = {key: options[key] for key in CLIPS if options[key] is not None}
         if len(clips) > 1:
             raise ValueError(f"Expected at most one of {', '.join(CLIPS)}, received {clips}.")
-        for key, value in {**clips, "weight_decay": weight_decay or 0}.items():
-            check_number(key, value)
+        for key in (*CLIPS, "weight_decay"):
+            if options[key] is not None:
+                check_number(key, options[key])
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
         self.weight_decay = weight_decay
         self.name = name or automatic_name(self)
@@ -213,10 +214,7 @@ class Optimizer(Configurable):
         return self.iterations
 
     def updated(
-        self,
-        state: Sequence[Sequence[Tensor]],
-        grads: dict[Variable, Tensor],
-        scalars: Sequence[dict[str, Any]],
+        self, state: Sequence[Sequence[Tensor]], grads: Grads, scalars: Sequence[dict[str, Any]]
     ) -> list[list[Tensor]]:
         """Return the new state of all parameters as a pure function: one step, with clipping.
 

@@ -118,16 +118,14 @@ class Dataset:
             sample_weight = by_class(y, class_weight, sample_weight)
         x, *rest = to_batch(x, y, sample_weight)
         one = [part[0] if isinstance(part, list) and len(part) == 1 else part for part in rest]
-        self.data = Batch(x, *one)
-        self.x, self.y, self.sample_weight = self.data
+        self.x, self.y, self.sample_weight = self.data = Batch(x, *one)
         self.size = self.data.size
         for name, value in (("batch_size", batch_size), ("steps", steps)):
             if value is not None and not (isinstance(value, (int, np.integer)) and value >= 0):
                 raise ValueError(f"{name}: expected a positive integer, received {value!r}.")
         self.batch_size = int(batch_size or (-(-self.size // steps) if steps else 32))
         self.all_batches = -(-self.size // self.batch_size)
-        self.steps = steps
-        self.shuffle = shuffle
+        self.steps, self.shuffle = steps, shuffle
         self._next = 0  # the batch that comes next; goes on from epoch to epoch if steps are given
         self._order = np.empty(0, int)
 

@@ -45,7 +45,7 @@ def largest_curvature(
     def times(flat: np.ndarray) -> np.ndarray:
         parts = np.split(flat, ends[:-1])
         vectors = tuple(part.reshape(a.shape) for part, a in zip(parts, at, strict=True))
-        products = hvp(loss, tuple(wrap(a) for a in at), vectors)
+        products = hvp(loss, tuple(map(wrap, at)), vectors)
         return np.concatenate([product.data.ravel() for product in products])
 
     return largest_eigenvalue(times, int(ends[-1]))

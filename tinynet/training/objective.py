@@ -90,14 +90,12 @@ class Objective:
         self.losses = [resolve_loss(each, *both) for each, both in zip(chosen, types, strict=True)]
         factors = self._spread("loss_weights", loss_weights)
         self.weights = [1.0 if factor is None else float(factor) for factor in factors]
-        tracked = self.with_loss if len(self.with_loss) > 1 else []
-        keys = [f"{self.names[i]}_loss" for i in tracked]
+        keys = [f"{self.names[i]}_loss" for i in self.with_loss if len(self.with_loss) > 1]
         self.trackers = {key: metrics.Mean(key) for key in keys}
         self.metrics: dict[str, tuple[metrics.Metric, int, bool]] = {}
         self._add_metrics(plain, False, types)
         self._add_metrics(weighted, True, types)
-        by_key = {key: metric for key, (metric, _, _) in self.metrics.items()}
-        self.watched = by_key | self.trackers
+        self.watched = {key: row[0] for key, row in self.metrics.items()} | self.trackers
         self.demand(y)
 
     @property

@@ -118,11 +118,11 @@ class StepCache:
     def _attributes(self) -> Fingerprint:
         """Return the fingerprint of all attributes that a step may read, as they are now."""
         known = self._fingerprint
-        if known is not None and known.is_current():
+        if known and known.is_current():
             return known
         found = self._fingerprint = Fingerprint(self._things(), self._assigned)
         self._trained = tuple(map(id, self.model.trainable_variables))
-        if known is None or known.key != found.key:
+        if not known or known.key != found.key:
             self._small = {}
         return found
 
