@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..engine.tensor import Tensor
-from .base import Optimizer, Slots, float32, taking_common
+from .base import Optimizer, Slots, check_number, float32, taking_common
 
 
 class Adam(Optimizer):
@@ -38,7 +38,6 @@ class Adam(Optimizer):
     """
 
     slots: tuple[tuple[str, ...], ...] = (("momentum", "velocity"),)
-
     _unwatched = Optimizer._unwatched | {"_corrections"}
 
     @taking_common
@@ -52,12 +51,9 @@ class Adam(Optimizer):
         **common: Any,
     ) -> None:
         super().__init__(learning_rate, **common)
-        for key, beta in (("beta_1", beta_1), ("beta_2", beta_2)):
-            if not isinstance(beta, (int, float)) or not 0 <= beta < 1:
-                raise ValueError(f"{key}: expected a number in [0, 1), received {beta!r}.")
-        self.beta_1, self.beta_2 = float(beta_1), float(beta_2)
-        self.epsilon = epsilon
-        self.amsgrad = bool(amsgrad)
+        self.beta_1 = check_number("beta_1", beta_1, below=1)
+        self.beta_2 = check_number("beta_2", beta_2, below=1)
+        self.epsilon, self.amsgrad = epsilon, bool(amsgrad)
         if amsgrad:
             self.slots = (*self.slots, ("velocity_hat",))
 
@@ -69,25 +65,13 @@ class Adam(Optimizer):
     def scalars(self, step: int, learning_rate: float) -> dict[str, float]:
         """Return the learning rate, and its bias-corrected form `alpha`."""
         if step not in self._corrections:
-            self._corrections = self._corrections_from(step)
-        alpha = learning_rate * self._corrections[step]
-        return {"learning_rate": learning_rate, "alpha": alpha}
+            self._corrections = _corrections(self.beta_1, self.beta_2, step)
+        return {"learning_rate": learning_rate, "alpha": learning_rate * self._corrections[step]}
 
     def corrections(self, step: int) -> dict[str, str]:
         """Return the formula of `alpha`, which corrects the bias of averages that start at 0."""
         first, second = f"1 - {self.beta_1:.6g} ** {step}", f"1 - {self.beta_2:.6g} ** {step}"
         return {"alpha": f"learning_rate * sqrt({second}) / ({first})"}
-
-    def _corrections_from(self, step: int) -> dict[int, float]:
-        """Return sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t) for the next 256 steps t from `step`."""
-        # Rounded where Keras rounds: in the first steps 1 - beta_2 ** t loses digits in float32.
-        t = np.arange(step, step + 256)
-        first, second = (
-            np.float32(1) - (float32(beta) ** t).astype("float32")
-            for beta in (self.beta_1, self.beta_2)
-        )
-        ratios = np.sqrt(second.astype(float)) / first.astype(float)
-        return dict(zip(t.tolist(), ratios.tolist(), strict=True))
 
     def update(
         self, param: Tensor, grad: Tensor, slots: Slots, scalars: dict[str, Any]
@@ -100,6 +84,15 @@ class Adam(Optimizer):
         if self.amsgrad:
             new["velocity_hat"] = u = ops.maximum(slots["velocity_hat"], u)
         return param - m * scalars["alpha"] / (ops.sqrt(u) + self.epsilon), new
+
+
+def _corrections(beta_1: float, beta_2: float, step: int) -> dict[int, float]:
+    """Return sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t) for the next 256 steps t from `step`."""
+    # Rounded where Keras rounds: in the first steps 1 - beta_2 ** t loses digits in float32.
+    t = np.arange(step, step + 256)
+    powers = [(float32(beta) ** t).astype("float32") for beta in (beta_1, beta_2)]
+    first, second = [(np.float32(1) - power).astype(float) for power in powers]
+    return dict(zip(t.tolist(), (np.sqrt(second) / first).tolist(), strict=True))
 
 
 class AdamW(Adam):

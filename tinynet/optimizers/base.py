@@ -26,8 +26,14 @@ from ..configs.lookup import automatic_name
 from ..engine.bind import no_grad
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable
-from .groups import ParameterGroup, Slots as Slots
+from .groups import Grads, ParameterGroup, Slots as Slots
 from .schedules import LearningRateSchedule, deserialize, serialize
+
+CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
+# Keras's options that are not supported; it also has `ema_momentum`, which only `use_ema` reads.
+UNSUPPORTED = (
+    *("use_ema", "ema_overwrite_frequency", "loss_scale_factor", "gradient_accumulation_steps"),
+)
 
 
 def float32(x: float) -> float:
@@ -64,10 +70,9 @@ class Optimizer(Configurable):
 
     _config_first = (
         *("name", "learning_rate", "weight_decay", "clipnorm", "global_clipnorm", "clipvalue"),
-        *("use_ema", "ema_momentum", "ema_overwrite_frequency", "loss_scale_factor"),
-        "gradient_accumulation_steps",
+        *("use_ema", "ema_momentum", *UNSUPPORTED[1:]),
     )
-    # Keras's options that are not supported, with the values that turn them off.
+    # The values that turn off the options that are not supported.
     use_ema, ema_momentum, ema_overwrite_frequency = False, 0.99, None
     loss_scale_factor = gradient_accumulation_steps = None
 
@@ -75,9 +80,7 @@ class Optimizer(Configurable):
     # group, then the next group.
     slots: tuple[tuple[str, ...], ...] = ()
 
-    _unwatched = frozenset(
-        {"iterations", "learning_rate", "_rate", "built", "_params", "_slots", "groups"}
-    )
+    _unwatched = frozenset({"iterations", "learning_rate", "_rate", "built", "_slots", "groups"})
 
     def __init__(
         self,
@@ -94,24 +97,19 @@ class Optimizer(Configurable):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
+        options = locals()
         if kwargs:
             raise ValueError(f"Argument(s) not recognized: {kwargs}")
-        self._refuse_unsupported(
-            use_ema=use_ema or None,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            loss_scale_factor=loss_scale_factor,
-            gradient_accumulation_steps=gradient_accumulation_steps,
-        )
-        clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
-        if sum(c is not None for c in clips.values()) > 1:
-            raise ValueError(
-                "Only one of `clipnorm`, `clipvalue` and `global_clipnorm` can be set. Received: "
-                + ", ".join(f"{key}={value}" for key, value in clips.items())
-            )
-        for key, value in {**clips, "weight_decay": weight_decay}.items():
-            if value is not None and not (_is_number(value) and value >= 0):
-                raise ValueError(f"{key}: expected a number of at least 0, received {value!r}.")
-        self.clipnorm, self.clipvalue, self.global_clipnorm = clips.values()
+        given = {key: options[key] for key in UNSUPPORTED if options[key] not in (None, False)}
+        if given:
+            raise ValueError(f"{type(self).__name__}: not supported by tinynet: {given}.")
+        clips = {key: options[key] for key in CLIPS if options[key] is not None}
+        if len(clips) > 1:
+            raise ValueError(f"Expected at most one of {', '.join(CLIPS)}, received {clips}.")
+        for key in (*CLIPS, "weight_decay"):
+            if options[key] is not None:
+                check_number(key, options[key])
+        self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
         self.weight_decay = weight_decay
         self.name = name or automatic_name(self)
         self.iterations = self._state(np.array(0, "int32"), "iteration")
@@ -119,14 +117,8 @@ class Optimizer(Configurable):
         self.learning_rate = learning_rate
         self._undecayed: tuple[frozenset[Variable], tuple[str, ...]] = (frozenset(), ())
         self.built = False  # whether the slots are there
-        self._params: dict[Variable, int] = {}
-        self._slots: list[dict[str, Variable]] = []
+        self._slots: dict[Variable, dict[str, Variable]] = {}
         self.groups: list[ParameterGroup] = []
-
-    def _refuse_unsupported(self, **options: Any) -> None:
-        given = {key: value for key, value in options.items() if value is not None}
-        if given:
-            raise ValueError(f"{type(self).__name__}: not supported by tinynet: {given}.")
 
     # -- what subclasses define ---------------------------------------------------------------
 
@@ -157,8 +149,8 @@ class Optimizer(Configurable):
 
     def slots_of(self, variable: Variable) -> dict[str, np.ndarray]:
         """Return copies of what is remembered of a variable, by name; 0 before the first step."""
-        if variable in self._params:
-            return {k: v.array.copy() for k, v in self._slots[self._params[variable]].items()}
+        if variable in self._slots:
+            return {name: slot.array.copy() for name, slot in self._slots[variable].items()}
         names = [name for group in self.slots for name in group]
         return {name: np.zeros(variable.shape, variable.dtype) for name in names}
 
@@ -169,8 +161,7 @@ class Optimizer(Configurable):
         if self.clipnorm:
             return [g * self.clipnorm / ops.maximum(_norm([g]), self.clipnorm) for g in grads]
         if self.global_clipnorm:
-            c = self.global_clipnorm
-            scale = c * (1.0 / ops.maximum(_norm(grads), c))
+            scale = self.global_clipnorm * (1.0 / ops.maximum(_norm(grads), self.global_clipnorm))
             return [g * scale for g in grads]
         return grads
 
@@ -199,12 +190,12 @@ class Optimizer(Configurable):
         (array([0.5, 1. ], dtype=float32), 1)
         """
         self.iterations.refuse_if_recorded("apply")
-        variables = list(self._params if trainable_variables is None else trainable_variables)
+        variables = list(self._slots if trainable_variables is None else trainable_variables)
         grads = list(grads)
         if len(grads) != len(variables):
             raise ValueError(
-                f"apply: expected a gradient for each of {len(variables)} variables, received "
-                f"{len(grads)} gradients."
+                f"apply: expected one gradient for each of {len(variables)} variables, received "
+                f"{len(grads)}."
             )
         if len(set(variables)) < len(variables):
             raise ValueError("apply: expected each variable once, received one of them twice.")
@@ -217,30 +208,33 @@ class Optimizer(Configurable):
         if missing := [v.path for g, v in rows if g is None]:
             warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
         self.build(variables)
-        state = [[wrap(m.current()) for m in group.memories] for group in self.groups]
         with no_grad():
-            new = self.updated(state, found, [self.next_scalars()] * len(state))
-        for group, flats in zip(self.groups, new, strict=True):
-            for memory, flat in zip(group.memories, flats, strict=True):
-                memory.write(flat.data)
-        self.count_step()
+            state = [[wrap(array) for array in arrays] for arrays in self.read()]
+            self.write(self.updated(state, found, [self.next_scalars()] * len(state)))
         return self.iterations
 
     def updated(
-        self,
-        state: Sequence[Sequence[Tensor]],
-        grads: dict[Variable, Tensor],
-        scalars: Sequence[dict[str, Any]],
+        self, state: Sequence[Sequence[Tensor]], grads: Grads, scalars: Sequence[dict[str, Any]]
     ) -> list[list[Tensor]]:
         """Return the new state of all parameters as a pure function: one step, with clipping.
 
         `state` has for each of `groups` its flat parameters and slots, `scalars` the numbers of
         the step (see `scalars`) for each group.
         """
-        clipped = self.clip(list(grads.values()))
-        mine = {self._position(v): g for v, g in zip(grads, clipped, strict=True)}
+        clipped = dict(zip(grads, self.clip(list(grads.values())), strict=True))
         rows = zip(self.groups, state, scalars, strict=True)
-        return [group.updated(self, flat, mine, numbers) for group, flat, numbers in rows]
+        return [group.updated(self, flat, clipped, numbers) for group, flat, numbers in rows]
+
+    def read(self) -> list[list[np.ndarray]]:
+        """Return the flat parameters and slots of each group; `write` changes these arrays."""
+        return [[memory.current() for memory in group.memories] for group in self.groups]
+
+    def write(self, state: Sequence[Sequence[Tensor]]) -> None:
+        """Write the new state of all parameters, and count the step."""
+        for group, flats in zip(self.groups, state, strict=True):
+            for memory, flat in zip(group.memories, flats, strict=True):
+                memory.write(flat.data)
+        self.count_step()
 
     def next_scalars(self) -> dict[str, float]:
         """Return the scalars of the next step."""
@@ -258,13 +252,11 @@ class Optimizer(Configurable):
         return self.apply([g for g, _ in pairs], [v for _, v in pairs])
 
     def _as_gradient(self, grad: Any, variable: Variable) -> Tensor:
-        if isinstance(grad, np.ndarray) and grad.dtype is variable.array.dtype:
-            grad = wrap(grad)  # read at once, and so not copied
         grad = ops.cast(grad, variable.array.dtype)
         if grad.shape != variable.shape:
             raise ValueError(
-                f"apply: the gradient of variable {variable.path} must have its shape "
-                f"{variable.shape}, received shape {grad.shape}."
+                f"apply: expected shape {variable.shape} for the gradient of {variable.path}, "
+                f"received shape {grad.shape}."
             )
         return grad
 
@@ -273,41 +265,36 @@ class Optimizer(Configurable):
     def build(self, variables: Sequence[Variable]) -> None:
         """Make the slots of `variables`, the first time; later only check that they are known."""
         if self.built:
-            for variable in variables:
-                self._position(variable)
+            if unknown := [v for v in variables if v not in self._slots]:
+                raise ValueError(
+                    f"Unknown variable: {unknown[0]}. This optimizer was built for another list of "
+                    "variables: make a new one, or compile the model again."
+                )
             return
         self.built = True
-        self._params = {v: i for i, v in enumerate(variables)}
         names = [slot for group in self.slots for slot in group]
-        self._slots = [
-            {
-                slot: self._state(np.zeros(v.shape, v.dtype), f"{v.path.replace('/', '_')}_{slot}")
-                for slot in names
-            }
-            for v in self._params
+        self._slots = {v: {name: self._slot(v, name) for name in names} for v in variables}
+        groups: dict[str, list[Variable]] = {}
+        for v in self._slots:
+            groups.setdefault(v.dtype, []).append(v)
+        self.groups = [
+            ParameterGroup(params, {name: [self._slots[v][name] for v in params] for name in names})
+            for params in groups.values()
         ]
-        for dtype in dict.fromkeys(v.dtype for v in self._params):
-            params = {i: v for v, i in self._params.items() if v.dtype == dtype}
-            slots = {slot: [self._slots[i][slot] for i in params] for slot in names}
-            self.groups.append(ParameterGroup(params, slots))
+
+    def _slot(self, variable: Variable, name: str) -> Variable:
+        path = f"{variable.path.replace('/', '_')}_{name}"
+        return self._state(np.zeros(variable.shape, variable.dtype), path)
 
     def _state(self, value: np.ndarray, name: str) -> Variable:
         return Variable(value, trainable=False, name=name, path=f"{self.name}/{name}")
-
-    def _position(self, variable: Variable) -> int:
-        if variable in self._params:
-            return self._params[variable]
-        raise ValueError(
-            f"Unknown variable: {variable}. This optimizer was built for another list of "
-            "variables: make a new one, or compile the model again."
-        )
 
     @property
     def variables(self) -> list[Variable]:
         """All state, in the order in which Keras saves it."""
         rate = [self._rate] if isinstance(self._rate, Variable) else []
-        groups = ([s[name] for s in self._slots for name in group] for group in self.slots)
-        return [self.iterations, *rate, *(slot for group in groups for slot in group)]
+        slots = [s[name] for group in self.slots for s in self._slots.values() for name in group]
+        return [self.iterations, *rate, *slots]
 
     @property
     def learning_rate(self) -> Any:
@@ -320,9 +307,8 @@ class Optimizer(Configurable):
             self._rate = value
         elif not (_is_number(value) or isinstance(value, Variable)):
             raise ValueError(
-                "Argument `learning_rate` should be a number, a LearningRateSchedule, or a "
-                "function of no arguments that returns a number. Received instead: "
-                f"learning_rate={value!r}"
+                "learning_rate: expected a number, a LearningRateSchedule, or a function of no "
+                f"arguments that returns a number, received {value!r}."
             )
         elif isinstance(self._rate, Variable):
             self._rate.assign(float(value))
@@ -330,8 +316,8 @@ class Optimizer(Configurable):
             self._rate = self._state(np.array(value, "float32"), "learning_rate")
         else:
             raise TypeError(
-                "This optimizer's learning rate is a schedule or function, so it cannot be set to "
-                f"a number: received {value!r}. Make an optimizer with a number."
+                f"The learning rate is a schedule or function and cannot be set to {value!r}. "
+                "Make an optimizer with a number."
             )
 
     def _current_rate(self) -> float:
@@ -353,11 +339,8 @@ class Optimizer(Configurable):
     def decays(self, variable: Variable) -> bool:
         """Return whether weight decay concerns `variable`."""
         excluded, names = self._undecayed
-        return (
-            bool(self.weight_decay)
-            and variable not in excluded
-            and not any(re.search(name, variable.name) for name in names)
-        )
+        named = any(re.search(name, variable.name) for name in names)
+        return bool(self.weight_decay) and not (named or variable in excluded)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name; a variable learning rate as it is now."""
@@ -383,6 +366,16 @@ class Optimizer(Configurable):
 def _norm(grads: Sequence[Tensor]) -> Tensor:
     first, *others = [ops.sum(ops.square(grad)) for grad in grads]
     return ops.sqrt(sum(others, first))
+
+
+def check_number(
+    argument: str, value: Any, most: float = math.inf, below: float = math.inf
+) -> float:
+    """Return a number from 0 to `most` and under `below`; ValueError for anything else."""
+    if not (_is_number(value) and 0 <= value <= most and value < below):
+        limit = f"< {below}" if below <= most else f"<= {most}"
+        raise ValueError(f"Expected a number with 0 <= {argument} {limit}, received {value!r}.")
+    return float(value)
 
 
 def _is_number(value: Any) -> bool:

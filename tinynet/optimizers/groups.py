@@ -14,6 +14,7 @@ from ..engine.tensor import Tensor
 from ..engine.variable import Memory, Variable
 
 Slots = dict[str, Tensor]
+Grads = dict[Variable, Tensor]
 
 
 class _MadeSlots(Slots):
@@ -21,8 +22,8 @@ class _MadeSlots(Slots):
 
     def __missing__(self, name: str) -> Tensor:
         raise ValueError(
-            f"This optimizer was made without the slot {name!r}, so the option that needs it "
-            f"cannot be turned on now. It has {list(self)}. Make a new optimizer with that option."
+            f"This optimizer was made without the slot {name!r}; it has {list(self)}. Make a new "
+            "optimizer with the option that needs it."
         )
 
 
@@ -31,33 +32,27 @@ class ParameterGroup:
 
     Attributes
     ----------
-    positions : list of int, the positions of the parameters among the optimizer's variables
     params : list of Variable
+    slots : list of str, the names of their slots
     memories : list of Memory, that of the parameters, then one for each slot
     """
 
-    def __init__(self, params: dict[int, Variable], slots: dict[str, list[Variable]]) -> None:
-        self.positions = list(params)
-        self.params = list(params.values())
-        self.slots = list(slots)
+    def __init__(self, params: list[Variable], slots: dict[str, list[Variable]]) -> None:
+        self.params, self.slots = params, list(slots)
         self.memories = [Memory(self.params), *map(Memory, slots.values())]
 
     def updated(
-        self,
-        optimizer: Any,
-        flat: Sequence[Tensor],
-        grads: dict[int, Tensor],
-        scalars: dict[str, Any],
+        self, optimizer: Any, flat: Sequence[Tensor], grads: Grads, scalars: dict[str, Any]
     ) -> list[Tensor]:
         """Return the new parameters and slots, each flat, as a pure function of the old ones.
 
-        `grads` are by positions; parameters without a gradient stay as they are, and their slots.
+        Parameters without a gradient, and their slots, stay as they are.
         """
         pieces: list[list[Tensor]] = [[] for _ in flat]
         done, size = 0, flat[0].shape[0]
         for stretch, members, decays in self._stretches(optimizer, grads):
             start, stop, _ = stretch.indices(size)
-            parts = [ops.reshape(grads[i], (grads[i].size,)) for i in members]
+            parts = [ops.reshape(grads[v], (v.size,)) for v in members]
             param, *old = flat if stop - start == size else [t[stretch] for t in flat]
             grad = label(ops.concatenate(parts), "gradients")
             slots: Slots = _MadeSlots(zip(self.slots, old, strict=True))
@@ -70,15 +65,14 @@ class ParameterGroup:
             found += [t[done:]] * (done < size)
         return [found[0] if len(found) == 1 else ops.concatenate(found) for found in pieces]
 
-    def _stretches(
-        self, optimizer: Any, grads: dict[int, Tensor]
-    ) -> list[tuple[slice, list[int], bool]]:
-        """Return the stretches of memory that are updated alike: slice, positions, do they decay?
+    def _stretches(self, optimizer: Any, grads: Grads) -> list[tuple[slice, list[Variable], bool]]:
+        """Return the stretches of memory that are updated alike, with their variables.
 
-        All of it is one stretch, unless some gradients are missing or some weights do not decay.
+        Each with whether its weights decay. All of the memory is one stretch, unless gradients
+        are missing or some weights do not decay.
         """
         decays = [optimizer.decays(v) for v in self.params]
-        if len(set(decays)) == 1 and all(i in grads for i in self.positions):
-            return [(slice(None), self.positions, decays[0])]
-        rows = zip(self.memories[0].slices, self.positions, decays, strict=True)
-        return [(stretch, [i], decay) for stretch, i, decay in rows if i in grads]
+        if len(set(decays)) == 1 and all(v in grads for v in self.params):
+            return [(slice(None), self.params, decays[0])]
+        rows = zip(self.memories[0].slices, self.params, decays, strict=True)
+        return [(stretch, [v], decay) for stretch, v, decay in rows if v in grads]

@@ -30,19 +30,15 @@ def get(identifier: Any) -> Optimizer | None:
     """
     if identifier is None or isinstance(identifier, Optimizer):
         return identifier
-    if isinstance(identifier, str):
-        return lookup(_known_spelling(identifier), _TABLE, "optimizer")
-    if isinstance(identifier, dict) and "class_name" in identifier:
-        name = _known_spelling(str(identifier["class_name"]))
-        return lookup({**identifier, "class_name": name}, _TABLE, "optimizer")
-    raise ValueError(
-        f"Could not interpret optimizer identifier: {identifier}. Expected an optimizer object or "
-        f"one of: {', '.join(_TABLE)}."
-    )
-
-
-def _known_spelling(name: str) -> str:
-    return name.lower() if name.lower() in _TABLE else name
+    config = {"class_name": identifier} if isinstance(identifier, str) else identifier
+    if not isinstance(config, dict) or "class_name" not in config:
+        raise ValueError(
+            f"Could not interpret optimizer identifier: {identifier}. Expected an optimizer object "
+            f"or one of: {', '.join(_TABLE)}."
+        )
+    name = str(config["class_name"])
+    known = name.lower() if name.lower() in _TABLE else name
+    return lookup({**config, "class_name": known}, _TABLE, "optimizer")
 
 
 def serialize(optimizer: Optimizer) -> Any:

@@ -46,12 +46,10 @@ class RMSprop(Optimizer):
         **common: Any,
     ) -> None:
         super().__init__(learning_rate, **common)
-        self.rho = rho
-        self.momentum = momentum
-        self.epsilon = epsilon
-        self.centered = centered
-        optional = {"momentum": momentum > 0, "average_gradient": centered}
-        self.slots = (("velocity",), *((slot,) for slot, used in optional.items() if used))
+        self.rho, self.momentum = rho, momentum
+        self.epsilon, self.centered = epsilon, centered
+        optional = ("momentum",) * (momentum > 0), ("average_gradient",) * bool(centered)
+        self.slots = (("velocity",), *filter(None, optional))
 
     def update(
         self, param: Tensor, grad: Tensor, slots: Slots, scalars: dict[str, Any]

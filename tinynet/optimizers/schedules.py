@@ -37,16 +37,11 @@ class LearningRateSchedule(Configurable):
 
     def __call__(self, step: Any) -> Any:
         """Return the learning rate after `step` steps. A subclass defines it."""
-        raise NotImplementedError(
-            f"Learning rate schedule '{type(self).__name__}' must override `__call__(self, step)`."
-        )
+        raise NotImplementedError(f"{type(self).__name__} must override `__call__(self, step)`.")
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name. A subclass defines it, to be saved."""
-        raise NotImplementedError(
-            f"Learning rate schedule '{type(self).__name__}' must override `get_config()` in "
-            "order to be serializable."
-        )
+        raise NotImplementedError(f"{type(self).__name__} must override `get_config()`.")
 
 
 class _Formula(LearningRateSchedule):
@@ -70,15 +65,12 @@ class _Formula(LearningRateSchedule):
 
 @dataclass(eq=False)
 class _RateDecay(_Formula):
-    """The constants of `ExponentialDecay` and `InverseTimeDecay`."""
-
     initial_learning_rate: float
     decay_steps: int
     decay_rate: float
     staircase: bool = False
 
     def _periods(self, step: Any) -> Any:
-        """Return ``step / decay_steps``, rounded down with `staircase`."""
         periods = step / np.float32(self.decay_steps)
         return np.floor(periods) if self.staircase else periods
 

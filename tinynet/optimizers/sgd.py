@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..engine.tensor import Tensor
-from .base import Optimizer, Slots, taking_common
+from .base import Optimizer, Slots, check_number, taking_common
 
 
 class SGD(Optimizer):
@@ -41,13 +41,7 @@ class SGD(Optimizer):
         **common: Any,
     ) -> None:
         super().__init__(learning_rate, **common)
-        if (
-            isinstance(momentum, bool)
-            or not isinstance(momentum, (int, float))
-            or not 0 <= momentum <= 1
-        ):
-            raise ValueError(f"`momentum` must be a float between [0, 1]. Received: {momentum!r}")
-        self.momentum = float(momentum)
+        self.momentum = check_number("momentum", momentum, 1)
         self.nesterov = bool(nesterov)
         self.slots = (("momentum",),) if momentum else ()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..engine.bind import no_grad
 from ..engine.gradcheck import check_grads
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import stateless
@@ -46,12 +45,6 @@ def check_model_grads(model: Any, x: Any, y: Any, order: int = 1, **options: Any
     Runs in float64 and leaves the model unchanged. Options and errors are those of `check_grads`;
     argument i of its table is ``model.trainable_variables[i]``.
     """
-    with no_grad():
-        model(x)  # builds it if necessary
-    variables = model.trainable_variables
-
-    def loss(*weights: Tensor) -> Tensor:
-        with stateless(dict(zip(variables, weights, strict=True))):
-            return model.compute_loss(x, y, model(x))
-
-    check_grads(loss, tuple(v.numpy() for v in variables), order, **options)
+    with model.prepared(Dataset.of_one_batch(x, y)) as batch:
+        weights = tuple(v.numpy() for v in model.trainable_variables)
+        check_grads(loss_of(model, batch), weights, order, **options)

@@ -1,26 +1,26 @@
 """What a model is compiled with, and its loss and steps: the part of `Trainer` without loops.
 
-Imports `objective.py`, `step.py`, `compiled.py`. Read next: `loop.py`.
+Imports `objective.py`, `step.py`, `step_cache.py`. Read next: `loop.py`.
 """
 
 from __future__ import annotations
 
-import warnings
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import reduce
 from typing import Any
 
 from .. import ops, optimizers, tree
-from ..engine.autodiff import gradients
 from ..engine.bind import no_grad
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, wrap
-from ..engine.variable import Variable, stateless, structure
+from ..engine.variable import stateless, structure
 from ..layers.base import Layer
-from .compiled import StepCache
 from .data import Dataset, Stream
 from .objective import Objective, check_arguments, check_names
 from .step import Batch, Step
+from .step_cache import StepCache
 
 
 class Compilable(Layer):
@@ -131,11 +131,8 @@ class Compilable(Layer):
     def _objective_for(self, y: Any, y_pred: Any) -> Objective:
         """Return the losses and metrics; they are looked up for the first targets and outputs."""
         if self._objective is None:
-            names = self._names_of(y_pred)
             given = (self.loss, self.loss_weights, *self._given_metrics)
-            objective = Objective(y_pred, names, y, *given)
-            objective.demand(y)
-            self._objective = objective
+            self._objective = Objective(y_pred, self._names_of(y_pred), y, given)
         return self._objective
 
     @contextmanager
@@ -150,17 +147,15 @@ class Compilable(Layer):
 
     def _outputs_of(self, batch: Dataset) -> Any:
         """Run the model on a batch, and build it if needed; assignments to weights are not kept."""
-        known = {v: wrap(v.array) for v in self.variables}
-        with no_grad(), stateless(known):
+        with no_grad(), stateless({v: wrap(v.array) for v in self.variables}):
             return self(batch.data.map(wrap).x)
 
     def _names_of(self, y_pred: Any) -> list[str]:
         """Return names for the outputs: their keys, or those of the layers that they come from."""
         if isinstance(y_pred, dict):
             return sorted(y_pred)
-        if self.graph:
-            return self.graph.output_names
-        return [f"output_{i + 1}" for i in range(len(tree.flatten(y_pred)))]
+        numbered = [f"output_{i + 1}" for i in range(len(tree.flatten(y_pred)))]
+        return self.graph.output_names if self.graph else numbered
 
     # -- one step -----------------------------------------------------------------------------
 
@@ -174,11 +169,10 @@ class Compilable(Layer):
     ) -> Tensor:
         """Return the loss of predictions plus the losses that layers add, a scalar tensor."""
         loss = self._objective_for(y, y_pred).loss(y, y_pred, sample_weight)
-        for term in self.losses:
-            loss = ops.sum(term) if loss is None else loss + ops.sum(term)
-        if loss is None:
+        terms = [*([] if loss is None else [loss]), *map(ops.sum, self.losses)]
+        if not terms:
             raise ValueError("No loss to compute. Provide a `loss` argument in `compile()`.")
-        return loss
+        return reduce(operator.add, terms)
 
     def compute_metrics(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
@@ -193,18 +187,3 @@ class Compilable(Layer):
     def test_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Tensor, Any]:
         """Return the loss and the predictions of a batch."""
         return Step(self, "test", with_metrics=False).run(Batch(x, y, sample_weight))
-
-    def gradients_of(self, loss: Tensor, weights: dict[Variable, Tensor]) -> list[Tensor]:
-        """Return the gradients of a loss with respect to weights: 0 where it depends on none.
-
-        Warns of such weights, unless they may belong to an output without a loss; ValueError when
-        the loss depends on no weight at all.
-        """
-        found = gradients(loss, list(weights.values()))
-        missing = [v.path for v, g in zip(weights, found, strict=True) if g is None]
-        if missing and len(missing) == len(weights):
-            raise ValueError("No gradients provided for any variable.")
-        if missing and None not in self.objective.losses:
-            warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
-        pairs = zip(weights.values(), found, strict=True)
-        return [ops.zeros_like(weight) if g is None else g for weight, g in pairs]

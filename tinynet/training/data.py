@@ -31,8 +31,7 @@ def to_array(data: Any, argument: str) -> np.ndarray:
     except ValueError as error:
         raise ValueError(f"{argument}: expected an array of a regular shape: {error}") from None
     if array.dtype.kind not in "fiub":
-        name = array.dtype.name
-        raise ValueError(f"Invalid dtype: {name}. Expected numbers in {argument}.")
+        raise ValueError(f"Invalid dtype: {array.dtype.name}. Expected numbers in {argument}.")
     if array.ndim == 0:
         raise ValueError(f"{argument}: expected an axis of samples, received the number {data!r}.")
     if array.dtype.kind == "f" or (isinstance(data, (list, tuple)) and array.dtype.kind != "b"):
@@ -62,14 +61,14 @@ class Batch(NamedTuple):
         """
         parts = zip(self._fields, self, strict=True)
         sizes = {name: [len(a) for a in tree.leaves(part)] for name, part in parts}
-        different = {n for lengths in sizes.values() for n in lengths}
+        different = set(itertools.chain(*sizes.values()))
         if len(different) > 1:
             lines = [f"'{k}' sizes: {', '.join(map(str, ns))}\n" for k, ns in sizes.items() if ns]
             raise ValueError(
                 "Data cardinality is ambiguous. Make sure all arrays contain the same number of "
                 f"samples.{''.join(lines)}"
             )
-        if different in ({0}, set()):
+        if not any(different):
             raise ValueError("The data is empty: expected at least one sample in x.")
         return different.pop()
 
@@ -119,31 +118,23 @@ class Dataset:
             sample_weight = by_class(y, class_weight, sample_weight)
         x, *rest = to_batch(x, y, sample_weight)
         one = [part[0] if isinstance(part, list) and len(part) == 1 else part for part in rest]
-        self.data = Batch(x, *one)
-        self.x, self.y, self.sample_weight = self.data
+        self.x, self.y, self.sample_weight = self.data = Batch(x, *one)
         self.size = self.data.size
         for name, value in (("batch_size", batch_size), ("steps", steps)):
             if value is not None and not (isinstance(value, (int, np.integer)) and value >= 0):
                 raise ValueError(f"{name}: expected a positive integer, received {value!r}.")
         self.batch_size = int(batch_size or (-(-self.size // steps) if steps else 32))
         self.all_batches = -(-self.size // self.batch_size)
-        self.steps = steps
-        self.shuffle = shuffle
+        self.steps, self.shuffle = steps, shuffle
         self._next = 0  # the batch that comes next; goes on from epoch to epoch if steps are given
         self._order = np.empty(0, int)
 
     @classmethod
     def of_one_batch(
-        cls,
-        x: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-        class_weight: dict[int, float] | None = None,
+        cls, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None
     ) -> Dataset:
         """Return a dataset whose samples are all in one batch."""
-        dataset = cls(x, y, sample_weight, class_weight=class_weight)
-        dataset.batch_size, dataset.all_batches = dataset.size, 1
-        return dataset
+        return cls(x, y, sample_weight, steps=1, class_weight=class_weight)
 
     @property
     def batches(self) -> int:
@@ -178,18 +169,16 @@ class Dataset:
                 _warn_of_the_end(self.batches, self.all_batches)
                 break
             start = self._next * self.batch_size
-            stop = start + self.batch_size
-            if stop > self.size:
-                stop = self.size
+            size = self.batch_size if start + self.batch_size <= self.size else self.size - start
             self._next += 1
             if not self.shuffle:
-                yield slice(start, stop), stop - start
+                yield slice(start, start + size), size
             elif self.shuffle == "batch":
-                yield np.random.permutation(stop - start) + start, stop - start
+                yield np.random.permutation(size) + start, size
             else:
                 if not start:
                     self._order = np.random.permutation(self.size)
-                yield self._order[start:stop], stop - start
+                yield self._order[start : start + size], size
 
 
 class Stream:
@@ -253,9 +242,8 @@ class Stream:
     def epoch(self) -> Iterator[tuple[Any, int]]:
         """Yield the batches of one epoch, each with the number of its samples."""
         count = 0
-        for batch in itertools.islice(self._begun(), self.steps):
+        for data in map(self._dataset, itertools.islice(self._begun(), self.steps)):
             count += 1
-            data = self._dataset(batch)
             yield data, data.size
         if count != self.steps:
             self._coming = None
@@ -266,38 +254,29 @@ class Stream:
         parts = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
         if not 1 <= len(parts) <= 3:
             raise ValueError(
-                "Data is expected to be in format `x`, `(x,)`, `(x, y)`, or `(x, y, "
-                f"sample_weight)`, found a batch of {len(parts)} parts."
+                "Expected batches x, (x,), (x, y) or (x, y, sample_weight), found a batch of "
+                f"{len(parts)} parts."
             )
         return Dataset.of_one_batch(*Batch(*parts), self.class_weight)
 
 
 def batches_of(
-    x: Any,
-    y: Any = None,
-    sample_weight: Any = None,
-    batch_size: int | None = None,
-    steps: int | None = None,
-    shuffle: bool | str = False,
-    class_weight: dict[int, float] | None = None,
+    data: Batch, batch_size: int | None = None, steps: int | None = None, **options: Any
 ) -> Dataset | Stream:
-    """Return the batches of arrays, or those that come from an iterable `x`.
+    """Return the batches of arrays, or those that come from an iterable `data.x`.
 
-    Raises
-    ------
-    ValueError
-        When targets or weights are given together with an iterable; see also `Dataset`.
+    `options` are those of `Dataset`. ValueError when targets or weights are given together with an
+    iterable; see also `Dataset`.
     """
-    if not is_stream(x):
-        return Dataset(x, y, sample_weight, batch_size, steps, shuffle, class_weight)
-    words = (("y", "targets", y), ("sample_weight", "sample weights", sample_weight))
-    for name, what, value in words:
-        if value is not None:
+    if not is_stream(data.x):
+        return Dataset(*data, batch_size, steps, **options)
+    for name in ("y", "sample_weight"):
+        if getattr(data, name) is not None:
             raise ValueError(
-                f"When providing `x` as an iterable of batches, `{name}` should not be passed. "
-                f"Instead, the {what} should be part of the batches."
+                f"`{name}` should not be passed, as `x` is an iterable of batches: make it part of "
+                "the batches."
             )
-    return Stream(x, steps, class_weight)
+    return Stream(data.x, steps, options.get("class_weight"))
 
 
 def is_stream(x: Any) -> bool:
@@ -331,17 +310,15 @@ def split(data: Batch, share: float) -> tuple[Batch, Batch]:
     """
     if is_stream(data.x):
         raise ValueError(
-            "`validation_split` is only supported for arrays, received an iterable of batches as "
-            "x. Pass `validation_data`."
+            "validation_split: expected x to be arrays, received an iterable of batches. Pass "
+            "`validation_data`."
         )
     data = to_batch(*data)
-    size = data.size
-    at = int(np.floor(size * (1.0 - share)))
-    if not 0 < at < size:
+    at = int(np.floor(data.size * (1.0 - share)))
+    if not 0 < at < data.size:
         raise ValueError(
-            f"Training data contains {size} samples, which is not sufficient to split it into a "
-            f"validation and training set as specified by `validation_split={share}`. Either "
-            "provide more data, or a different value for the `validation_split` argument."
+            f"Training data contains {data.size} samples, which validation_split={share} does not "
+            "split into two parts. Provide more data or another share."
         )
     return data.map(lambda a: a[:at]), data.map(lambda a: a[at:])
 
@@ -356,15 +333,14 @@ def by_class(y: Any, class_weight: dict[int, float], sample_weight: Any = None) 
     """
     if not isinstance(class_weight, Mapping):
         raise ValueError(
-            "class_weight: expected a dict from class numbers to weights, received "
-            f"{class_weight!r}."
+            f"class_weight: expected a dict from classes to weights, received {class_weight!r}."
         )
     if tree.is_structure(y):
         raise ValueError("`class_weight` is only supported for Models with a single output.")
     if sample_weight is not None:
         raise ValueError(
-            "Arguments `sample_weight` and `class_weight` cannot be specified at the same time. "
-            f"Received: sample_weight={sample_weight}, class_weight={class_weight}"
+            "Pass only one of `sample_weight` and `class_weight`. Received: "
+            f"sample_weight={sample_weight}, class_weight={class_weight}"
         )
     y = to_array(y, "y")
     classes = y.argmax(-1) if y.ndim > 1 and y.shape[-1] > 1 else np.round(y.reshape(len(y)))

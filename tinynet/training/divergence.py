@@ -45,7 +45,7 @@ def largest_curvature(
     def times(flat: np.ndarray) -> np.ndarray:
         parts = np.split(flat, ends[:-1])
         vectors = tuple(part.reshape(a.shape) for part, a in zip(parts, at, strict=True))
-        products = hvp(loss, tuple(wrap(a) for a in at), vectors)
+        products = hvp(loss, tuple(map(wrap, at)), vectors)
         return np.concatenate([product.data.ravel() for product in products])
 
     return largest_eigenvalue(times, int(ends[-1]))
@@ -61,29 +61,24 @@ def largest_eigenvalue(times: Any, size: int, steps: int = 100, rtol: float = 1e
     >>> round(largest_eigenvalue(lambda v: matrix @ v, 3), 9)
     3.0
     """
-    start = np.random.default_rng(0).standard_normal(size)
-    vectors = [start / np.linalg.norm(start)]
-    diagonal: list[float] = []
-    off_diagonal: list[float] = []
-    value = math.nan
-    for _ in range(min(size, steps)):
-        new = times(vectors[-1])
+    steps = min(size, steps)
+    basis, matrix = np.empty((steps + 1, size)), np.zeros((steps + 1, steps + 1))
+    new, values = np.random.default_rng(0).standard_normal(size), np.array([math.nan])
+    basis[0] = new / np.linalg.norm(new)
+    for k in range(steps):
+        new = times(basis[k])
         if not np.isfinite(new).all():
             return math.nan
-        diagonal.append(float(new @ vectors[-1]))
+        matrix[k, k] = new @ basis[k]
         for _ in range(2):  # twice is enough to orthogonalize
-            for v in vectors:
-                new = new - (new @ v) * v
-        values, spans = np.linalg.eigh(
-            np.diag(diagonal) + np.diag(off_diagonal, 1) + np.diag(off_diagonal, -1)
-        )
-        value, length = float(values[-1]), float(np.linalg.norm(new))
-        scale = max(abs(values[0]), abs(value), np.finfo(float).tiny)
+            new = new - (basis[: k + 1] @ new) @ basis[: k + 1]
+        values, spans = np.linalg.eigh(matrix[: k + 1, : k + 1])  # it reads the lower triangle
+        length = matrix[k + 1, k] = np.linalg.norm(new)
+        scale = max(np.abs(values).max(), np.finfo(float).tiny)
         if length * abs(spans[-1, -1]) <= rtol * scale:
             break
-        off_diagonal.append(length)
-        vectors.append(new / length)
-    return value
+        basis[k + 1] = new / length
+    return float(values[-1])
 
 
 def max_learning_rate(curvature: float) -> float:
@@ -101,11 +96,11 @@ class DivergenceMonitor:
     reported : bool
     """
 
-    def __init__(self, model: Any, batches: Dataset | Stream, mode: str) -> None:
-        self.model, self.batches, self.mode = model, batches, mode
+    def __init__(self, model: Any, batches: Dataset | Stream) -> None:
+        self.model, self.batches = model, batches
         self.limit = -math.inf  # so that the first loss is passed, whatever it is
         self.first = math.nan
-        self.reported = mode == "ignore"
+        self.reported = model.on_divergence == "ignore"
         variables = model.trainable_variables
         keeps = sum(v.size for v in variables) <= KEPT and not self.reported
         self.start = {v: v.array.copy() for v in variables} if keeps else None
@@ -126,30 +121,27 @@ class DivergenceMonitor:
         """Report inputs and targets that are NaN, before the training starts."""
         if self.reported or not isinstance(self.batches, Dataset):
             return
-        for name, part in (("x", self.batches.x), ("y", self.batches.y)):
-            for array in tree.leaves(part):
-                if array.dtype.kind != "f" or not np.isnan(array.sum()):
-                    continue
-                rows = np.isnan(array.reshape(len(array), -1)).any(axis=1)
-                if rows.any():
-                    self._report(
-                        f"fit: {name} holds NaN in {rows.sum()} of {len(rows)} rows, first in row "
-                        f"{rows.argmax()}: the loss will be NaN, and then all weights. Remove or "
-                        "fill these rows."
-                    )
-                    return
+        arrays = [("x", a) for a in tree.leaves(self.batches.x)]
+        for name, array in [*arrays, *(("y", a) for a in tree.leaves(self.batches.y))]:
+            rows = np.isnan(array.reshape(len(array), -1)).any(axis=1)
+            if rows.any():
+                self._report(
+                    f"fit: {name} holds NaN in {rows.sum()} of {len(rows)} rows, first in row "
+                    f"{rows.argmax()}: the loss and then all weights will be NaN. Remove or fill "
+                    "these rows."
+                )
+                break
 
     def _report(self, message: str) -> None:
         self.reported, self.limit = True, math.inf
-        if self.mode == "raise":
+        if self.model.on_divergence == "raise":
             raise DivergenceWarning(message)
         warnings.warn(message, DivergenceWarning, stacklevel=5)
 
     def _message(self, loss: float, epoch: int, batch: int) -> str:
-        hit = next((v for v in self.model.trainable_variables if not _is_finite(v)), None)
-        weights = "all weights are still finite"
-        if hit is not None:
-            weights = f"{hit.path} is not finite any more"
+        variables = self.model.trainable_variables
+        hit = [v.path for v in variables if not np.isfinite(v.array).all()][:1]
+        weights = f"{hit[0]} is not finite any more" if hit else "all weights are still finite"
         return (
             f"fit: the loss diverged: it was {self.first:.4g} at first and is {loss:.4g} in epoch "
             f"{epoch + 1}, batch {batch + 1}; {weights}. {self._cause()}"
@@ -158,30 +150,28 @@ class DivergenceMonitor:
     def _cause(self) -> str:
         if self.start is None:
             return (
-                "Lower the learning rate or scale the inputs; model.max_learning_rate(x, y) tells "
-                "what plain gradient descent can bear."
+                "Lower the learning rate or scale the inputs; model.max_learning_rate(x, y) is the "
+                "limit for plain gradient descent."
             )
         batch = self.batches.first(ROWS)
         with np.errstate(all="ignore"):
             curvature = largest_curvature(self.model, batch, self.start)
         rate, limit = float(self.model.optimizer.learning_rate), max_learning_rate(curvature)
         if not math.isfinite(curvature):
-            return "The loss has no finite curvature where the training began: look at the data."
+            return "The loss has no finite curvature where the training began: check the data."
         bound = (
             f"Where the training began, the largest curvature of the loss is {curvature:.4g}, so "
             f"plain gradient descent can bear a learning rate of at most 2 / {curvature:.4g} = "
             f"{limit:.4g}"
         )
-        if rate > limit:
-            return (
-                f"{bound}, and it is {rate:.4g}: lower it to below {limit:.4g}, or scale the "
-                f"inputs ({_range(batch)}), for example with a Normalization layer."
-            )
-        return f"{bound}; it is {rate:.4g}, so the cause is another one, or came later."
-
-
-def _is_finite(variable: Variable) -> bool:
-    return bool(np.isfinite(variable.array).all())
+        if rate <= limit:
+            return f"{bound}; it is {rate:.4g}, so the cause is another one, or came later."
+        x = np.concatenate([array.ravel() for array in tree.leaves(batch.x)])
+        return (
+            f"{bound}, and it is {rate:.4g}: lower it to below {limit:.4g}, or scale the inputs "
+            f"(they range from {x.min():.4g} to {x.max():.4g}), for example with a Normalization "
+            "layer."
+        )
 
 
 def _scale(batches: Dataset | Stream) -> float:
@@ -189,8 +179,3 @@ def _scale(batches: Dataset | Stream) -> float:
     y = batches.y if isinstance(batches, Dataset) else None
     arrays = [] if y is None else [np.asarray(a[:ROWS], "float64") for a in tree.flatten(y)]
     return max((float(np.mean(a * a)) for a in arrays), default=1.0)
-
-
-def _range(batch: Dataset) -> str:
-    arrays = tree.flatten(batch.x)
-    return f"they range from {min(map(np.min, arrays)):.4g} to {max(map(np.max, arrays)):.4g}"

@@ -5,7 +5,10 @@ Imports `losses`, `metrics`. Read next: `data.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Sequence
+from functools import reduce
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -22,35 +25,30 @@ BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # their meaning depends on
 
 def check_arguments(loss_weights: Any, metrics: Any, weighted_metrics: Any) -> None:
     """Raise ValueError for arguments of `compile` that are of a wrong type."""
-    for name, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
-        if value is not None and not isinstance(value, (list, tuple, dict)):
+    kinds = (list, tuple, dict, type(None))
+    given = {"metrics": metrics, "weighted_metrics": weighted_metrics, "loss_weights": loss_weights}
+    for name, value in given.items():
+        if not isinstance(value, (*kinds, int, float) if name == "loss_weights" else kinds):
             raise ValueError(
                 f"Expected `{name}` argument to be a list, tuple, or dict. Received instead: "
                 f"{name}={value} of type {type(value)}"
             )
-    if loss_weights is not None and not isinstance(loss_weights, (int, float, list, tuple, dict)):
-        raise ValueError(
-            "loss_weights: expected a number, or a list or dict of numbers, received "
-            f"{loss_weights!r}."
-        )
 
 
 def check_names(loss: Any, *metrics_given: Any) -> None:
     """Raise ValueError for unknown names of losses and metrics, before the model is built."""
-    kinds = [(losses.get, loss), *((metrics.get, given) for given in metrics_given)]
-    for get, given in kinds:
+    for get, given in ((losses.get, loss), (metrics.get, metrics_given)):
         for name in _leaves(given):
-            if name is not None and str(name).lower() not in BY_SHAPE:
+            if str(name).lower() not in BY_SHAPE:
                 get(name)
 
 
-def _leaves(given: Any) -> Iterator[Any]:
-    """Yield the leaves of nested lists and dicts."""
-    if isinstance(given, (list, tuple, dict)):
-        for each in given.values() if isinstance(given, dict) else given:
-            yield from _leaves(each)
-    else:
-        yield given
+def _leaves(given: Any) -> list[Any]:
+    """Return the leaves of nested lists and dicts, without None."""
+    if not isinstance(given, (list, tuple, dict)):
+        return [] if given is None else [given]
+    parts = given.values() if isinstance(given, dict) else given
+    return [leaf for part in parts for leaf in _leaves(part)]
 
 
 class Objective:
@@ -61,7 +59,7 @@ class Objective:
     outputs : the model's outputs for some samples: an array, or a list or dict of them
     names : names of the outputs, in the order of `tree.flatten`
     y : the targets of these samples; None if there are none
-    loss, loss_weights, metrics, weighted_metrics : as `compile` takes them
+    given : tuple (loss, loss_weights, metrics, weighted_metrics), as `compile` takes them
         One for all outputs, a list with one for each, or a dict by their names. None is no loss.
 
     Attributes
@@ -79,39 +77,26 @@ class Objective:
     """
 
     def __init__(
-        self,
-        outputs: Any,
-        names: Sequence[str],
-        y: Any,
-        loss: Any,
-        loss_weights: Any = None,
-        plain: Any = None,
-        weighted: Any = None,
+        self, outputs: Any, names: Sequence[str], y: Any, given: tuple[Any, Any, Any, Any]
     ) -> None:
+        loss, loss_weights, plain, weighted = given
         self.names = list(names)
-        shapes = [output.shape for output in tree.flatten(outputs)]
-        given = self._spread("loss", loss)
-        self.partly = [i for i, each in enumerate(given) if each is not None]
-        targets = self.targets(y)
+        chosen = self._spread("loss", loss)
+        self.with_loss = [i for i, each in enumerate(chosen) if each is not None]
         types = [
-            (None if target is None else target.shape, shape)
-            for target, shape in zip(targets, shapes, strict=True)
+            (None if target is None else target.shape, output.shape)
+            for target, output in zip(self.targets(y), tree.flatten(outputs), strict=True)
         ]
-        self.losses = [resolve_loss(each, *both) for each, both in zip(given, types, strict=True)]
-        self.weights = self._loss_weights(loss_weights)
-        tracked = self.partly if len(self.partly) > 1 else []
-        keys = [f"{self.names[i]}_loss" for i in tracked]
+        self.losses = [resolve_loss(each, *both) for each, both in zip(chosen, types, strict=True)]
+        factors = self._spread("loss_weights", loss_weights)
+        self.weights = [1.0 if factor is None else float(factor) for factor in factors]
+        keys = [f"{self.names[i]}_loss" for i in self.with_loss if len(self.with_loss) > 1]
         self.trackers = {key: metrics.Mean(key) for key in keys}
         self.metrics: dict[str, tuple[metrics.Metric, int, bool]] = {}
-        given_metrics = (("metrics", plain, False), ("weighted_metrics", weighted, True))
-        for argument, identifiers, uses_weights in given_metrics:
-            for i, each in enumerate(self._metrics_of(argument, identifiers)):
-                for identifier in each:
-                    metric = resolve_metric(identifier, *types[i])
-                    key = self._key(metric.name, i, uses_weights)
-                    self.metrics[key] = metric, i, uses_weights
-        by_key = {key: metric for key, (metric, _, _) in self.metrics.items()}
-        self.watched = by_key | self.trackers
+        self._add_metrics(plain, False, types)
+        self._add_metrics(weighted, True, types)
+        self.watched = {key: row[0] for key, row in self.metrics.items()} | self.trackers
+        self.demand(y)
 
     @property
     def variables(self) -> list[Variable]:
@@ -126,63 +111,42 @@ class Objective:
     @property
     def parts(self) -> list[Any]:
         """What a step reads: losses, their weights, and the metrics whose state is in variables."""
-        held = [metric for metric in self.watched.values() if metric.variables]
+        held = (metric for metric in self.watched.values() if metric.variables)
         return [tuple(self.losses), tuple(self.weights), *held]
 
     # -- one for each output ------------------------------------------------------------------
 
     def _spread(self, argument: str, given: Any) -> list[Any]:
         """Return an argument, given once for all outputs or for each, as a list of one for each."""
+        names = self.names
         if isinstance(given, dict):
-            return self._by_name(argument, given)
-        if isinstance(given, (list, tuple)):
-            return self._in_order(argument, given)
-        return [given] * len(self.names)
+            if set(given) <= set(names):
+                return [given.get(name) for name in names]
+        elif not isinstance(given, (list, tuple)):
+            return [given] * len(names)
+        elif len(given) == len(names):
+            return list(given)
+        received = sorted(map(str, given)) if isinstance(given, dict) else len(given)
+        raise ValueError(
+            f"{argument}: expected one for each of the outputs {names}, received {received}."
+        )
 
-    def _by_name(self, argument: str, given: dict[str, Any]) -> list[Any]:
-        unknown = set(given) - set(self.names)
-        if unknown:
-            raise ValueError(
-                f"{argument}: expected keys among the outputs' names {self.names}, received "
-                f"{sorted(map(str, given))}."
-            )
-        return [given.get(name) for name in self.names]
-
-    def _in_order(self, argument: str, given: Sequence[Any]) -> list[Any]:
-        if len(given) != len(self.names):
-            raise ValueError(
-                f"{argument}: expected one for each of the outputs {self.names}, received "
-                f"{len(given)}: {given}."
-            )
-        return list(given)
-
-    def _loss_weights(self, given: Any) -> list[float]:
-        found = self._spread("loss_weights", given)
-        return [1.0 if weight is None else float(weight) for weight in found]
-
-    def _metrics_of(self, argument: str, given: Any) -> list[list[Any]]:
-        """Return the metrics of each output; those of a single output need no list of lists."""
-        if not given:
-            return [[] for _ in self.names]
+    def _add_metrics(self, given: Any, weighted: bool, types: Sequence[Any]) -> None:
         if len(self.names) == 1 and not isinstance(given, dict):
-            return [list(_leaves(given))]
-        found = self._spread(argument, given)
-        return [
-            list(each) if isinstance(each, (list, tuple)) else [] if each is None else [each]
-            for each in found
-        ]
+            given = [given]  # those of a single output need no list of lists
+        argument = "weighted_metrics" if weighted else "metrics"
+        for i, each in enumerate(self._spread(argument, given or None)):
+            for identifier in _leaves(each):
+                metric = resolve_metric(identifier, *types[i])
+                self.metrics[self._key(metric.name, i, weighted)] = metric, i, weighted
 
-    def _key(self, name: str, output: int, uses_weights: bool) -> str:
+    def _key(self, name: str, output: int, weighted: bool) -> str:
         """Return a free key for a metric in logs, as Keras names it."""
         prefix = f"{self.names[output]}_" if len(self.names) > 1 else ""
-        key = f"{prefix}{name}"
-        if uses_weights and key in self.metrics:
-            key = f"{prefix}weighted_{name}"
-        number, numbered = 0, key
-        while numbered in self.metrics:
-            number += 1
-            numbered = f"{key}_{number}"
-        return numbered
+        taken = weighted and f"{prefix}{name}" in self.metrics
+        key = f"{prefix}weighted_{name}" if taken else f"{prefix}{name}"
+        keys = (f"{key}_{i}" if i else key for i in count())
+        return next(key for key in keys if key not in self.metrics)
 
     def targets(self, y: Any) -> list[Any]:
         """Return the targets of each output; None for an output without targets.
@@ -192,15 +156,13 @@ class Objective:
         ValueError
             For unknown names, and unless there are as many targets as outputs or as losses.
         """
-        if y is None:
-            return [None] * len(self.names)
-        if isinstance(y, dict):
-            return self._by_name("y", y)
+        if y is None or isinstance(y, dict):
+            return self._spread("y", y)
         flat = tree.flatten(y)
         if len(flat) == len(self.names):
             return flat
-        if len(flat) == len(self.partly):
-            found = dict(zip(self.partly, flat, strict=True))
+        if len(flat) == len(self.with_loss):
+            found = dict(zip(self.with_loss, flat, strict=True))
             return [found.get(i) for i in range(len(self.names))]
         raise ValueError(
             f"y_true and y_pred have different structures: the outputs are {self.names}, and y has "
@@ -210,7 +172,7 @@ class Objective:
     def demand(self, y: Any) -> None:
         """Raise ValueError if targets are missing of an output that has a loss."""
         targets = self.targets(y)
-        missing = [self.names[i] for i in self.partly if targets[i] is None]
+        missing = [self.names[i] for i in self.with_loss if targets[i] is None]
         if missing:
             raise ValueError(f"Expected targets y for the outputs {missing}, received None.")
 
@@ -224,16 +186,15 @@ class Objective:
 
     def loss(self, y: Any, y_pred: Any, sample_weight: Any = None) -> Tensor | None:
         """Return the weighted sum of the outputs' losses; None if there is no loss."""
-        total: Tensor | None = None
-        for i, value in self._values(y, y_pred, sample_weight).items():
-            if value.shape != ():
-                raise TypeError(
-                    "The loss must be a scalar to be trained on, received shape "
-                    f"{value.shape}: use a reduction other than None."
-                )
-            part = value if self.weights[i] == 1.0 else value * self.weights[i]
-            total = part if total is None else total + part
-        return total
+        values = self._values(y, y_pred, sample_weight)
+        if wrong := [value.shape for value in values.values() if value.shape]:
+            raise TypeError(
+                f"The loss must be a scalar to be trained on, received shape {wrong[0]}: use a "
+                "reduction other than None."
+            )
+        factors = self.weights
+        parts = [v if factors[i] == 1.0 else v * factors[i] for i, v in values.items()]
+        return reduce(operator.add, parts) if parts else None
 
     def _values(self, y: Any, y_pred: Any, sample_weight: Any) -> dict[int, Tensor]:
         """Return the losses by the positions of their outputs."""
@@ -246,11 +207,9 @@ class Objective:
         targets, weights = self.targets(y), self.sample_weights(sample_weight)
         outputs = tree.flatten(y_pred)
         with no_grad():
-            for metric, i, uses_weights in self.metrics.values():
+            for metric, i, weighted in self.metrics.values():
                 if python != bool(metric.variables):
-                    metric.update_state(
-                        targets[i], outputs[i], weights[i] if uses_weights else None
-                    )
+                    metric.update_state(targets[i], outputs[i], weights[i] if weighted else None)
             if self.trackers and not python:
                 values = self._values(y, y_pred, sample_weight).values()
                 for tracker, value in zip(self.trackers.values(), values, strict=True):
@@ -262,21 +221,16 @@ class Objective:
             metric.reset_state()
 
     def logs(self, loss: float) -> dict[str, Any]:
-        """Return the loss and the results of all metrics, by sorted keys."""
-        found = self.results()
-        return dict(sorted({"loss": loss, **found}.items())) if found else {"loss": loss}
+        """Return the loss and the results of all metrics: floats, or arrays of several numbers.
 
-    def results(self) -> dict[str, Any]:
-        """Return the results of all metrics by key: floats, or arrays of several numbers.
-
-        A metric whose result is a dict gives the keys of that dict.
+        By sorted keys; a metric whose result is a dict gives the keys of that dict.
         """
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {"loss": loss}
         for key, metric in self.watched.items():
             result = metric.result()
             parts = result if isinstance(result, dict) else {key: result}
             found |= {name: _plain(value) for name, value in parts.items()}
-        return found
+        return dict(sorted(found.items())) if len(found) > 1 else found
 
     def in_order(self, logs: dict[str, Any]) -> list[Any]:
         """Return the numbers of `logs` in the order of `evaluate`.

@@ -1,17 +1,19 @@
 """One step of a model as a pure function: ``(state, batch, scalars) -> (state, loss, outputs)``.
 
-Written once: eager training runs it, `compiled.py` records it, and `explain_step` runs its three
+Written once: eager training runs it, `step_cache.py` records it, and `explain_step` runs its three
 parts, `forward`, `backward` and `update`, one by one.
 
-Imports the engine, `optimizers`, `layers`. Read next: `compiled.py`.
+Imports the engine, `optimizers`, `layers`. Read next: `step_cache.py`.
 """
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, NamedTuple
 
 from .. import ops
 from ..compiler.record import label, section, short_name
+from ..engine.autodiff import gradients
 from ..engine.bind import grad_mode
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Memory, Variable, stateless
@@ -60,10 +62,9 @@ class Step:
         self.model, self.kind, self.with_metrics = model, kind, with_metrics
         self.optimizer = optimizer or model.optimizer
         self.trained: list[Variable] = model.trainable_variables if kind == "train" else []
-        self.groups: list[ParameterGroup] = []
         if self.trained:
             self.optimizer.build(self.trained)
-            self.groups = self.optimizer.groups
+        self.groups: list[ParameterGroup] = self.optimizer.groups if self.trained else []
         others = [v for v in model.variables if not v.trainable]
         if with_metrics and kind != "predict":
             others += model.objective.variables
@@ -121,25 +122,35 @@ class Step:
         return [now[v] for v in self.others], loss, y_pred
 
     def backward(self, loss: Tensor, weights: dict[Variable, Tensor]) -> dict[Variable, Tensor]:
-        """Return the gradients of the loss with respect to the trained weights."""
+        """Return the gradients of the loss with respect to the trained weights.
+
+        Warns of weights on which the loss does not depend, unless they may belong to an output
+        without a loss; their gradients are 0. ValueError when it depends on no weight at all.
+        """
         tensors = [weights[v] for v in self.trained]
-        grads = self.model.gradients_of(loss, dict(zip(self.trained, tensors, strict=True)))
-        for v, grad in zip(self.trained, grads, strict=True):
-            label(grad, f"d_{short_name(v.path)}")
-        return dict(zip(self.trained, grads, strict=True))
+        found = gradients(loss, tensors)
+        missing = [v.path for v, grad in zip(self.trained, found, strict=True) if grad is None]
+        if missing and len(missing) == len(tensors):
+            raise ValueError("No gradients provided for any variable.")
+        if missing and None not in self.model.objective.losses:
+            warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
+        grads = {}
+        for v, tensor, grad in zip(self.trained, tensors, found, strict=True):
+            grad = ops.zeros_like(tensor) if grad is None else grad
+            grads[v] = label(grad, f"d_{short_name(v.path)}")
+        return grads
 
     def _refuse_changed_weights(self, weights: dict[Variable, Tensor], now: Any) -> None:
-        for v, weight in weights.items():
-            if now[v] is not weight:
-                raise TypeError(
-                    f"A step that trains {v.path} cannot assign to it as well: let the layer hold "
-                    "it with trainable=False, or override the model's train_step."
-                )
+        if changed := [v.path for v, weight in weights.items() if now[v] is not weight]:
+            raise TypeError(
+                f"A step that trains {changed[0]} cannot assign to it as well: let the layer hold "
+                "it with trainable=False, or override the model's train_step."
+            )
         made = set(self.model.trainable_variables).difference(self.trained) if self.trained else ()
         if made:
             raise TypeError(
-                "A step cannot make weights, as it trains those that were there before: received "
-                f"{', '.join(v.path for v in made)}. Make them in the layer's build or constructor."
+                f"A step cannot make weights, received {', '.join(v.path for v in made)}: make "
+                "them in the layer's build or constructor."
             )
 
     # -- its state ----------------------------------------------------------------------------
@@ -151,7 +162,7 @@ class Step:
 
     def read(self) -> State:
         """Return the state as arrays, at this moment; they change when the state is written."""
-        groups = [[memory.current() for memory in group.memories] for group in self.groups]
+        groups = self.optimizer.read() if self.groups else []
         return State(groups, [v.current() for v in self.others])
 
     def scalars(self) -> list[dict[str, float]]:
@@ -170,8 +181,7 @@ class Step:
 
     def write(self, state: State) -> None:
         """Write a new state, tensors, into the arrays of the old one, and count the step."""
-        values = [*(t for group in state.groups for t in group), *state.others]
-        for owner, value in zip(self.owners, values, strict=True):
-            owner.write(value.data)
+        for variable, value in zip(self.others, state.others, strict=True):
+            variable.write(value.data)
         if self.groups:
-            self.optimizer.count_step()
+            self.optimizer.write(state.groups)

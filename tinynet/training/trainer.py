@@ -6,7 +6,8 @@ Imports everything that a model is trained with. Read next: `../models/model.py`
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,10 @@ from .. import tree
 from ..callbacks import CallbackList, History
 from ..callbacks.base import Logs
 from .compilable import Compilable
-from .compiled import StepCache
 from .data import Batch, Dataset, Stream, batches_of, is_stream, split
 from .divergence import DivergenceMonitor
 from .loop import Loop
+from .step_cache import StepCache
 
 
 class Trainer(Compilable):
@@ -87,9 +88,11 @@ class Trainer(Compilable):
         data, validation = Batch(x, y, sample_weight), _unpack(validation_data)
         if validation_split and validation is None:
             data, validation = split(data, validation_split)
-        dataset = batches_of(*data, batch_size, steps_per_epoch, shuffle, class_weight)
+        dataset = batches_of(
+            data, batch_size, steps_per_epoch, shuffle=shuffle, class_weight=class_weight
+        )
         held_out = validation and batches_of(
-            *validation, validation_batch_size or batch_size, validation_steps
+            validation, validation_batch_size or batch_size, validation_steps
         )
         due = _due(validation_freq)
         range(initial_epoch, epochs)  # raises TypeError unless both are integers
@@ -99,19 +102,18 @@ class Trainer(Compilable):
         self.stop_training = False
         logs: Logs = {}
         calls.on_train_begin()
-        monitor = DivergenceMonitor(self, dataset, self.on_divergence)
-        training = Loop(self, dataset, "train", calls, monitor)
+        monitor = DivergenceMonitor(self, dataset)
+        training = Loop(self, dataset, "train", calls)
         validating = held_out and Loop(self, held_out, "test", calls)
         monitor.check_data()
         for epoch in range(calls.first_epoch(initial_epoch), epochs):
             calls.on_epoch_begin(epoch)
-            found = training.run(epoch)
+            found = training.run(epoch, monitor)
             if not found:  # there were no batches, and the user was warned
                 break
             logs = found
-            if validating and due(epoch):
-                found = self._evaluate(validating)
-                logs |= {f"val_{key}": value for key, value in found.items()}
+            if validating and epoch + 1 in due:
+                logs |= {f"val_{key}": value for key, value in validating.whole().items()}
                 logs = dict(sorted(logs.items()))
             calls.on_epoch_end(epoch, logs)
             if self.stop_training:
@@ -138,11 +140,10 @@ class Trainer(Compilable):
         """
         if kwargs:
             raise ValueError(f"Arguments not recognized: {kwargs}")
-        dataset = batches_of(x, y, sample_weight, batch_size, steps)
+        dataset = batches_of(Batch(x, y, sample_weight), batch_size, steps)
         self._prepare(dataset)
         calls = self._callbacks(callbacks, verbose, dataset)
-        logs = self._evaluate(Loop(self, dataset, "test", calls))
-        return self._as_asked(logs, return_dict)
+        return self._as_asked(Loop(self, dataset, "test", calls).whole(), return_dict)
 
     def predict(
         self,
@@ -159,17 +160,14 @@ class Trainer(Compilable):
         ValueError
             For data that does not fit the model, of a dtype without numbers, or empty.
         """
-        if not (batch_size or verbose or steps or callbacks):
-            outputs = self._predict_small(x, 32)
-            if outputs is not None:
-                return outputs
-        dataset = batches_of(x, None, None, batch_size, steps)
-        calls = self._callbacks(callbacks, verbose, dataset)
-        calls.on_predict_begin()
-        parts = Loop(self, dataset, "predict", calls).predict()
-        calls.on_predict_end()
-        columns = zip(*map(tree.leaves, parts), strict=True)
-        return tree.pack_sequence_as(parts[0], map(np.concatenate, columns))
+        quick = not (batch_size or verbose or steps or callbacks)
+        if quick and (outputs := self._predict_small(x, 32)) is not None:
+            return outputs
+        dataset = batches_of(Batch(x), batch_size, steps)
+        loop = Loop(self, dataset, "predict", self._callbacks(callbacks, verbose, dataset))
+        loop.whole()
+        columns = zip(*map(tree.leaves, loop.outputs), strict=True)
+        return tree.pack_sequence_as(loop.outputs[0], map(np.concatenate, columns))
 
     def train_on_batch(
         self,
@@ -193,7 +191,9 @@ class Trainer(Compilable):
         """Return the outputs for these samples as one batch, as arrays."""
         outputs = self._predict_small(x, math.inf)
         if outputs is None:
-            outputs = Loop(self, Dataset.of_one_batch(x), "predict").predict()[0]
+            loop = Loop(self, Dataset.of_one_batch(x), "predict")
+            loop.run()
+            outputs = loop.outputs[0]
         return outputs
 
     def _predict_small(self, x: Any, most: float) -> Any:
@@ -212,26 +212,17 @@ class Trainer(Compilable):
             raise ValueError(f"verbose: expected 0, 1, 2 or 'auto', received {verbose!r}.")
         if isinstance(given, CallbackList):
             return given
-        params = {"epochs": 1 if epochs is None else epochs, "steps": batches.batches}
-        bar = verbose != 0
-        return CallbackList(given, epochs is not None, bar, self, verbose=verbose, **params)
+        fits = epochs is not None
+        params = {"epochs": epochs if fits else 1, "steps": batches.batches, "verbose": verbose}
+        return CallbackList(given, fits, verbose != 0, self, **params)
 
     def _on_batch(self, kind: str, dataset: Dataset, return_dict: bool) -> Any:
         self._prepare(dataset)
         return self._as_asked(Loop(self, dataset, kind).run(), return_dict)
 
-    def _evaluate(self, loop: Loop) -> Logs:
-        loop.dataset.rewind()
-        loop.calls.on_test_begin()
-        logs = loop.run()
-        loop.calls.on_test_end(logs)
-        return logs
-
     def _as_asked(self, logs: Logs, return_dict: bool) -> Any:
-        if return_dict:
-            return logs
         values = self.objective.in_order(logs)
-        return values if len(values) > 1 else values[0]
+        return logs if return_dict else values if len(values) > 1 else values[0]
 
     # -- compiled steps -----------------------------------------------------------------------
 
@@ -268,21 +259,20 @@ def _unpack(validation_data: Any) -> Batch | None:
         return None
     if is_stream(validation_data):
         return Batch(validation_data)
-    if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-        raise ValueError(
-            "validation_data: expected a tuple (x, y) or (x, y, sample_weight), or an iterable of "
-            f"batches, received {type(validation_data).__name__}."
-        )
-    return Batch(*validation_data)
-
-
-def _due(validation_freq: Any) -> Callable[[int], bool]:
-    """Return a predicate: is this epoch followed by a validation?"""
-    if isinstance(validation_freq, (int, np.integer)) and validation_freq > 0:
-        return lambda epoch: (epoch + 1) % validation_freq == 0
-    if isinstance(validation_freq, (list, tuple, set, range)):
-        return lambda epoch: epoch + 1 in validation_freq
+    if isinstance(validation_data, (tuple, list)) and len(validation_data) in (2, 3):
+        return Batch(*validation_data)
     raise ValueError(
-        "validation_freq: expected an integer above 0, or a list of epochs from 1 on, received "
-        f"{validation_freq!r}."
+        "validation_data: expected (x, y), (x, y, sample_weight) or an iterable of batches, "
+        f"received {type(validation_data).__name__}."
+    )
+
+
+def _due(freq: Any) -> Container[int]:
+    """Return the numbers, from 1 on, of the epochs that are followed by a validation."""
+    if isinstance(freq, (int, np.integer)) and freq > 0:
+        return range(freq, sys.maxsize, freq)
+    if isinstance(freq, (list, tuple, set, range)):
+        return freq
+    raise ValueError(
+        f"validation_freq: expected an integer above 0 or a list of epochs, received {freq!r}."
     )

@@ -19,7 +19,7 @@ from ..compiler.text import index_text
 from ..engine.primitives.indexing import Slice
 from ..engine.tensor import Operand, Tensor, as_tensor
 from ..models.model import Model
-from ..training.compiled import StepCache
+from ..training.step_cache import StepCache
 from .boxes import Cell, Drawing, arranged, on_canvas, prepare, table
 from .models import drawing_of
 from .style import GREY, VERMILION, demand, expect

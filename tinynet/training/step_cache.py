@@ -90,7 +90,7 @@ class StepCache:
         return self._step_for(dataset, size, with_outputs).runner(tree.leaves(dataset.data))
 
     def _step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
-        form = repr(dataset.data.map(_type))
+        form = repr(dataset.data.map(lambda a: f"{a.dtype}{a.shape[1:]}"))
         before = self._attributes().key
         key = (form, size, with_outputs, self._trained, floatx())
         compiled = self._steps.get((key, before), partial(self._make, dataset, size, with_outputs))
@@ -118,11 +118,11 @@ class StepCache:
     def _attributes(self) -> Fingerprint:
         """Return the fingerprint of all attributes that a step may read, as they are now."""
         known = self._fingerprint
-        if known is not None and known.is_current():
+        if known and known.is_current():
             return known
         found = self._fingerprint = Fingerprint(self._things(), self._assigned)
         self._trained = tuple(map(id, self.model.trainable_variables))
-        if known is None or known.key != found.key:
+        if not known or known.key != found.key:
             self._small = {}
         return found
 
@@ -130,14 +130,12 @@ class StepCache:
         """Return the objects whose attributes a step may read."""
         family = self.model._flatten_layers()
         # Nothing reads what users attach to a model of a class of ours.
-        things: list[Any] = [x for x in family if not type(x).__module__.startswith(_MODELS)]
+        models = f"{__name__.split('.')[0]}.models."
+        things: list[Any] = [x for x in family if not type(x).__module__.startswith(models)]
         if self.kind != "predict":
             things += self.model.objective.parts
             things += [f for layer in family for f in layer._regularizers.values()]
         return [*things, self.model.optimizer] if self.kind == "train" else things
-
-
-_MODELS = f"{__name__.split('.')[0]}.models."
 
 
 class CompiledStep:
@@ -166,17 +164,15 @@ class CompiledStep:
         buffers = self.executable.inputs
         self.data = [buffers[v] for v in tree.leaves(data)]
         used = {v for equation in program.equations.values() for v in equation.inputs}
-        self.scalars = [
-            (name, buffers[v]) for group in scalars for name, v in group.items() if v in used
-        ]
+        numbers = [item for group in scalars for item in group.items()]
+        self.scalars = [(name, buffers[v]) for name, v in numbers if v in used]
         self.predict = self.executable.runner(self._fill_all, self._outputs)
 
     def runner(self, arrays: list[np.ndarray]) -> Run:
         """Return a function of rows of `arrays` to the loss and the outputs there."""
         pairs = list(zip(arrays, self.data, strict=True))
-        scalar_buffers, written = self.scalars, self.written
-        has_loss, at = self.has_loss, self.state_size
-        training, optimizer = bool(self.step.groups), self.step.optimizer
+        scalar_buffers, has_loss, at = self.scalars, self.has_loss, self.state_size
+        training, optimizer, written = bool(self.step.groups), self.step.optimizer, self.written
         outputs_of = None if self.form is None else self._outputs
 
         def fill(rows: Any) -> None:
@@ -218,17 +214,12 @@ class CompiledStep:
 
 def _examples(step: Step, dataset: Dataset, size: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Return example arguments of a step for batches of `size` samples, and names for them."""
-    state = step.read()
     batch = dataset.data.map(lambda a: wrap(stand_in((size, *a.shape[1:]), a.dtype)))
     names = [n for n, part in zip(Batch._fields, batch, strict=True) for _ in tree.leaves(part)]
-    numbers = step.optimizer.scalars(1, 1.0) if step.groups else ()
+    numbers = sorted(step.optimizer.scalars(1, 1.0)) if step.groups else []
     dtypes = [group.memories[0].array.dtype for group in step.groups]
-    scalars = [{name: wrap(np.array(1, dtype)) for name in numbers} for dtype in dtypes]
+    scalars = [{name: wrap(np.ones((), dtype)) for name in numbers} for dtype in dtypes]
     state_names = [name for group in step.groups for name in ("parameters", *group.slots)]
     state_names += [short_name(v.path) for v in step.others]
-    args = (tree.map_structure(wrap, state), batch, scalars)
-    return args, (state_names, names, [name for group in scalars for name in sorted(group)])
-
-
-def _type(array: np.ndarray) -> str:
-    return f"{array.dtype}{array.shape[1:]}"
+    args = (tree.map_structure(wrap, step.read()), batch, scalars)
+    return args, (state_names, names, numbers * len(step.groups))
