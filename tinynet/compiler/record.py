@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import tree
 from ..engine.bind import modes
+from ..engine.temporarily import temporarily
 from ..engine.tensor import Equation, ShapeOnly, Tensor, as_tensor, wrap
 from ..engine.variable import Variable
 from .program import Program, Var
@@ -139,10 +140,8 @@ class Recorder:
         def var(t: Tensor) -> Var:
             t = self.origin(t)
             if t not in made:
-                v = Var(
-                    t.data.shape, t.data.dtype, self.names.get(t, ""), self._sections.get(t, "")
-                )
-                made[t] = v
+                name, section = self.names.get(t, ""), self._sections.get(t, "")
+                v = made[t] = Var(t.data.shape, t.data.dtype, name, section)
                 if t in self._variables:
                     captured[v] = self._variables[t]
                     v.name = short_name(captured[v].path)
@@ -162,39 +161,21 @@ class Recorder:
         return Program(inputs, constants, captured, equations, outputs, args, form, watched)
 
 
-def _spread(args: tuple[Any, ...], names: Sequence[Any]) -> list[str]:
-    """Return a name for each leaf of the arguments; see `record`."""
-    found: list[str] = []
-    for i, arg in enumerate(args):
-        count = len(tree.leaves(arg))
-        name = names[i] if i < len(names) else ""
-        found += [name] * count if isinstance(name, str) else name
-    return found
-
-
 @contextmanager
 def recording(inputs: Sequence[Tensor], numbers: bool = True) -> Iterator[Recorder]:
     """Record the operations of this thread."""
-    before = modes.recorder
-    recorder = modes.recorder = Recorder(inputs, numbers)
-    try:
+    recorder = Recorder(inputs, numbers)
+    with temporarily(modes, recorder=recorder):
         yield recorder
-    finally:
-        modes.recorder = before
 
 
-@contextmanager
-def section(name: str) -> Iterator[None]:
+_nobody = Recorder(())
+
+
+def section(name: str) -> temporarily:
     """Name the part of the program that is recorded in this context; nothing if none is."""
-    recorder = modes.recorder
-    if not isinstance(recorder, Recorder):
-        yield
-        return
-    before, recorder.section = recorder.section, name
-    try:
-        yield
-    finally:
-        recorder.section = before
+    recorder = modes.recorder if isinstance(modes.recorder, Recorder) else _nobody
+    return temporarily(recorder, section=name)
 
 
 def label(t: Tensor, name: str) -> Tensor:
@@ -237,24 +218,26 @@ def record(f: Callable[..., Any], args: Sequence[Any], names: Sequence[Any] = ()
     >>> program.result["y"].type_text, program.args[1]["kernel"].type_text
     ('float32[1,1]', 'float32[2,1]')
     """
+    args = tuple(args)
     try:
-        return _record(f, tuple(args), names, False)
+        return _record(f, args, names, False)
     except (ValueError, ArithmeticError, IndexError):
-        return _record(f, tuple(args), names, True)
+        return _record(f, args, names, True)
 
 
-def _record(
-    f: Callable[..., Any], args: tuple[Any, ...], names: Sequence[Any], numbers: bool
-) -> Program:
+def _record(f: Callable[..., Any], args: Any, names: Sequence[Any], numbers: bool) -> Program:
     """Record `f` for arguments of these types, on their numbers or on zeros."""
-    inputs: list[Tensor] = []
-
-    def example(t: Tensor) -> Tensor:
-        inputs.append(wrap(np.asarray(t.data) if numbers else stand_in(t.shape, t.dtype)))
-        return inputs[-1]
-
-    args = tree.map_leaves(example, args)
+    inputs = [
+        wrap(np.asarray(t.data) if numbers else stand_in(t.shape, t.dtype))
+        for t in tree.leaves(args)
+    ]
+    named = [
+        n
+        for arg, name in zip(args, names, strict=False)
+        for n in ([name] * len(tree.leaves(arg)) if isinstance(name, str) else name)
+    ]
+    args = tree.pack_sequence_as(args, inputs)
     with recording(inputs, numbers) as recorder, np.errstate(all="ignore"):
-        recorder.names |= {t: n for t, n in zip(inputs, _spread(args, names), strict=True) if n}
+        recorder.names |= {t: n for t, n in zip(inputs, named, strict=False) if n}
         result = tree.map_leaves(as_tensor, f(*args))
     return recorder.program(args, result)
