@@ -19,6 +19,7 @@ from strategies import SEEDS
 import tinynet as tn
 from tinynet import ops, tree
 from tinynet.compiler import kernels, numpy_printer
+from tinynet.compiler.executable import Executable, copies
 from tinynet.compiler.program import Program, Var, infer
 from tinynet.compiler.record import record
 from tinynet.engine.bind import PRIMITIVES, Case, bind
@@ -254,6 +255,11 @@ def typecheck(program: Program) -> Program:
         assert found.type == v.type, text
     assert known.issuperset(program.outputs), "an output is not computed"
     return program
+
+
+def run(executable: Executable, *arrays: np.ndarray) -> list[np.ndarray]:
+    """Return the outputs of one run, copied."""
+    return executable.runner(executable.fill, copies)(arrays)
 
 
 # -- what is expected, and where it is computed -----------------------------------------------

@@ -246,14 +246,10 @@ def dead_code(program: Program) -> Program:
     for v, equation in reversed(program.equations.items()):
         if v in needed:
             needed.update(equation.inputs)
-
-    def kept(part: dict[Var, Any]) -> dict[Var, Any]:
-        return {v: x for v, x in part.items() if v in needed}
-
-    constants, captured = kept(program.constants), kept(program.captured)
-    return replace(
-        program, constants=constants, captured=captured, equations=kept(program.equations)
-    )
+    parts: dict[str, Any] = {k: getattr(program, k) for k in ("constants", "captured", "equations")}
+    for name, part in parts.items():
+        parts[name] = {v: x for v, x in part.items() if v in needed}
+    return replace(program, **parts)
 
 
 RULES: tuple[Rule, ...] = (

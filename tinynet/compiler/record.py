@@ -22,6 +22,7 @@ from ..engine.variable import Variable
 from .program import Program, Var
 
 _ZERO = bytes(16)  # no element is larger
+_ELSE = "run without compilation (run_eagerly=True, or no tn.jit)."
 
 
 class StandIn(ShapeOnly):
@@ -40,10 +41,8 @@ class StandIn(ShapeOnly):
     def refuse(self) -> NoReturn:
         """Raise the TypeError for a recorded tensor that is used elsewhere."""
         raise TypeError(
-            "This tensor was computed while a function was recorded to be compiled. It has no "
-            "numbers, since they differ from call to call. Return it from the function; do not "
-            "keep it or hand it to another thread. Or run without compilation "
-            "(run_eagerly=True, or no tn.jit)."
+            "A tensor computed while a function is recorded to be compiled has no numbers. Return "
+            f"it from the function, do not keep it or give it to another thread, or {_ELSE}"
         )
 
 
@@ -83,12 +82,11 @@ class Recorder:
         """Note an operation."""
         self.equations[out] = equation
         self._sections[out] = self.section
-        for x in equation.inputs:
-            if isinstance(x.data, ShapeOnly):
-                if self.numbers:
-                    x.data.refuse()
-                out.data = stand_in(out.data.shape, out.data.dtype)
-                break
+        unknown = [x.data for x in equation.inputs if isinstance(x.data, ShapeOnly)]
+        if unknown and self.numbers:
+            unknown[0].refuse()
+        if unknown:
+            out.data = stand_in(out.data.shape, out.data.dtype)
 
     def read(self, variable: Variable, value: Tensor) -> Tensor:
         """Return a tensor for the variable's value, which may have been kept from before.
@@ -120,9 +118,7 @@ class Recorder:
         if any(source in known for known in (self.inputs, self.equations, self._variables)):
             raise TypeError(
                 "While a function is recorded to be compiled, it cannot look at the numbers of a "
-                f"tensor, as they differ from call to call: received {t.shape}, {t.dtype}. Choose "
-                "with tn.ops.where instead of branching, or run without compilation "
-                "(run_eagerly=True, or no tn.jit)."
+                f"tensor: received {t.shape}, {t.dtype}. Choose with tn.ops.where, or {_ELSE}"
             )
 
     def origin(self, t: Tensor) -> Tensor:
