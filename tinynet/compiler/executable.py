@@ -21,6 +21,7 @@ from .numpy_printer import Source
 from .program import Program, Var
 
 CACHE_SIZE = 64
+Live = Mapping[Var, Callable[[], np.ndarray]]
 T = TypeVar("T")
 
 
@@ -43,15 +44,11 @@ class Executable:
     """
 
     def __init__(
-        self,
-        program: Program,
-        name: str,
-        donate: Mapping[Var, Var] = {},
-        live: Mapping[Var, Callable[[], np.ndarray]] = {},
+        self, program: Program, name: str, donate: Mapping[Var, Var] = {}, live: Live | None = None
     ) -> None:
         self.program = program
         self.source = Source(program, name, donate)
-        self._live = {**live, **{v: w.current for v, w in program.captured.items()}}
+        self._live = {**(live or {}), **{v: w.current for v, w in program.captured.items()}}
         self.inputs = {v: aligned(v.shape, v.dtype) for v in program.inputs if v not in self._live}
         self._lock = threading.Lock()
         self._living: list[np.ndarray] | None = None
@@ -81,8 +78,7 @@ class Executable:
 
     def _bind(self) -> None:
         """Bind the source to the arrays, unless those that live elsewhere are still the same."""
-        self._seen = structure.version  # before the arrays are looked at
-        living = [read() for read in self._live.values()]
+        self._seen, living = structure.version, [read() for read in self._live.values()]
         if self._living is None or any(map(is_not, living, self._living)):
             self._living = living
             arrays = {**self.inputs, **dict(zip(self._live, living, strict=True))}

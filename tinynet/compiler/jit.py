@@ -70,9 +70,9 @@ class Jit:
         if not _flat(args):  # as is checked at once, since most calls have plain arguments
             args = tuple([tree.map_leaves(_leaf, x) for x in args])
         leaves = args if _flat(args) else tree.leaves(args)
-        if modes.recorder is not None or modes.substitutes:
-            return self._inlined(args)
-        if modes.grad and any(type(x) is not np.ndarray and x.tracked for x in leaves):
+        recording = modes.recorder is not None or modes.substitutes
+        tensors = [x for x in leaves if type(x) is not np.ndarray]
+        if recording or (modes.grad and any(x.tracked for x in tensors)):
             return self._inlined(args)
         arrays = [x if type(x) is np.ndarray else x.numpy() for x in leaves]
         compiled = self._compiled_for(args, arrays)
@@ -111,10 +111,10 @@ class Jit:
         results: list[Any] = []
 
         def traced(*args: Any) -> Any:
-            found = self.function(*args)
-            if found is None:
+            result = tree.map_leaves(as_tensor, self.function(*args))
+            if result is None:
                 raise ValueError("jit: expected a function that returns tensors, received None.")
-            results[:] = tree.leaves(result := tree.map_leaves(as_tensor, found))
+            results[:] = tree.leaves(result)
             return result
 
         with grad_mode(True):

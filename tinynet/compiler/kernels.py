@@ -101,7 +101,7 @@ def kernels_of(plan: Plan) -> list[Kernel]:
 
 def _scalar(plan: Plan, v: Var, x: Slot) -> Slot:
     """Return a single number beside arrays as a 0-d view: NumPy is three times as fast with it."""
-    single = x.size == 1 and x.ndim > 0 and v.size > 1
+    single = x.size == 1 and x.shape and v.size > 1
     return plan.take(View(x, "reshape", {"newshape": ()})) if single else x
 
 
@@ -146,7 +146,7 @@ class _OpenLoop:
 def _is_long(each: Map) -> bool:
     """Return whether a map is over flat arrays that do not fit the cache."""
     shape = each.out.shape
-    is_flat = len(shape) == 1 and all(not x.ndim or x.shape == shape for x in each.args)
+    is_flat = len(shape) == 1 and all(x.shape in ((), shape) for x in each.args)
     return is_flat and shape[0] > 2 * BLOCK
 
 
@@ -158,7 +158,7 @@ def _alone(plan: Plan, v: Var, args: tuple[Slot, ...]) -> list[Kernel]:
         view = View(args[0], name, params)
         x = args[0] if view.slot is None else plan.take(view)  # where NumPy copies, or a view
         return [Copy(section, plan.take(View(out, "reshape", {"newshape": x.shape})), (x,))]
-    if name == "concatenate" and out.ndim == 1:
+    if name == "concatenate" and v.ndim == 1:
         ends = itertools.accumulate(x.size for x in args)
         index = [(Slice(end - x.size, end, None),) for x, end in zip(args, ends, strict=True)]
         parts = [View(out, "getitem", {"index": i}) for i in index]

@@ -67,11 +67,6 @@ class Slot(NamedTuple):
     strides: tuple[int, ...]
 
     @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.shape)
-
-    @property
     def size(self) -> int:
         """The number of elements."""
         return math.prod(self.shape)
@@ -131,7 +126,7 @@ def _reshaped(slot: Slot, newshape: tuple[int, ...]) -> Slot | None:
 def _indexed(slot: Slot, index: tuple[Any, ...]) -> Slot:
     """Take the elements at a static index of integers, slices, None and ``...``."""
     at = index.index(...) if ... in index else len(index)
-    rest = slot.ndim - sum(i not in (None, ...) for i in index)
+    rest = len(slot.shape) - sum(i not in (None, ...) for i in index)
     axes = iter(zip(slot.shape, slot.strides, strict=True))
     shape, strides, offset = list[int](), list[int](), 0
     for i in (*index[:at], *[Slice(None, None, None)] * rest, *index[at + 1 :]):
@@ -149,7 +144,9 @@ def _indexed(slot: Slot, index: tuple[Any, ...]) -> Slot:
 VIEWS: dict[str, Callable[..., Slot | None]] = {
     "reshape": _reshaped,
     "transpose": lambda x, axes: _slot(x, [x.shape[i] for i in axes], [x.strides[i] for i in axes]),
-    "broadcast_to": lambda x, shape: _slot(x, shape, (0,) * (len(shape) - x.ndim) + x.strides),
+    "broadcast_to": lambda x, shape: _slot(
+        x, shape, (0,) * (len(shape) - len(x.shape)) + x.strides
+    ),
     "getitem": _indexed,
     "alias": lambda x: x,
     # no primitive: elements of a flat array in another shape

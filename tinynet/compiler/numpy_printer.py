@@ -216,7 +216,7 @@ class Printer:
         ]
 
     def _product(self, kernel: Single) -> list[str]:
-        flat = kernel.args[0].ndim == kernel.args[1].ndim == 2 and kernel.out.is_contiguous
+        flat = kernel.out.is_contiguous and all(len(x.shape) == 2 for x in kernel.args)
         return [self._apply("dot" if flat else "matmul", *self._args(kernel))]
 
     def _copy(self, kernel: Single) -> list[str]:
@@ -243,7 +243,7 @@ ENDINGS = {"transpose": "T", "reshape": "reshaped"}  # of the names of views wit
 
 def _index(view: View) -> str:
     index = view.params["index"]
-    if ... not in index and sum(isinstance(i, int) for i in index) == view.base.ndim:
+    if ... not in index and sum(isinstance(i, int) for i in index) == len(view.base.shape):
         index = (*index, ...)  # a view of the element, instead of the element
     return index_text(index)
 
@@ -269,8 +269,8 @@ def _label(slot: Slot, view: View | None, names: dict[Slot, str]) -> str:
     """Return the name that a slot should have; empty if there is none."""
     if view is not None:
         ending = ENDINGS.get(view.name, "view")
-        if view.name == "reshape" and slot.ndim < 2:
-            ending = ("0d", "flat")[slot.ndim]
+        if view.name == "reshape" and len(slot.shape) < 2:
+            ending = "flat" if slot.shape else "0d"
         return view.label or f"{names.get(view.like or view.base) or names[view.base]}_{ending}"
     buffer = slot.buffer
     if buffer.value is not None:

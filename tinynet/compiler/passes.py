@@ -61,9 +61,10 @@ class Rewrite:
         """Compute `v` by this equation, or by what the rules make of it; return its variable."""
         found: Better = equation
         while isinstance(found, Equation):
-            equation = found
-            better = (rule(self, v, equation) for rule in self.rules)
-            found = next((x for x in better if x is not None), None)
+            equation, found = found, None
+            for rule in self.rules:
+                if (found := rule(self, v, equation)) is not None:
+                    break
         if found is None:
             self.equations[v] = equation
             return v

@@ -223,10 +223,9 @@ def record(f: Callable[..., Any], args: Sequence[Any], names: Sequence[Any] = ()
 
 def _record(f: Callable[..., Any], args: Any, names: Sequence[Any], numbers: bool) -> Program:
     """Record `f` for arguments of these types, on their numbers or on zeros."""
-    inputs = [
-        wrap(np.asarray(t.data) if numbers else stand_in(t.shape, t.dtype))
-        for t in tree.leaves(args)
-    ]
+    known = tree.leaves(args)
+    data = (np.asarray(t.data) if numbers else stand_in(t.shape, t.dtype) for t in known)
+    inputs = [*map(wrap, data)]
     named = [
         n
         for arg, name in zip(args, names, strict=False)
