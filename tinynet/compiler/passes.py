@@ -12,7 +12,7 @@ Imports `record.py`. Read next: `memory.py`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -212,13 +212,13 @@ def _factor(new: Rewrite, v: Var, equation: Equation | None) -> tuple[Var | None
     return None, 1.0
 
 
-def _scaled(new: Rewrite, equation: Equation) -> Iterator[tuple[Var, Var, float]]:
-    """Yield `x`, `c` and the number `c` is, for each way to read ``x * c`` or ``x / c``."""
+def _scaled(new: Rewrite, equation: Equation) -> list[tuple[Var, Var, float]]:
+    """Return `x`, `c` and the number `c` is, for each way to read ``x * c`` or ``x / c``."""
     name, inputs = equation.primitive.name, equation.inputs
-    if name in ("multiply", "divide"):
-        for x, c in (inputs, inputs[::-1])[: 1 + (name == "multiply")]:
-            if (value := new.value(c)) is not None:
-                yield x, c, value
+    if name not in ("multiply", "divide"):
+        return []
+    ways = (inputs, inputs[::-1])[: 1 + (name == "multiply")]
+    return [(x, c, value) for x, c in ways if (value := new.value(c)) is not None]
 
 
 def _is_exact(factor: float) -> bool:

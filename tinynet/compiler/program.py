@@ -133,7 +133,8 @@ class Names:
 
     def new(self, wanted: str) -> str:
         """Return `wanted` as an identifier that was neither taken nor given before."""
-        wanted = _NO_IDENTIFIER.sub("_", wanted) or "_"
+        if not (wanted.isascii() and wanted.isidentifier()):
+            wanted = _NO_IDENTIFIER.sub("_", wanted) or "_"
         name = wanted
         while name in self._counts or iskeyword(name):
             self._counts[wanted] = self._counts.get(wanted, 1) + 1
