@@ -54,10 +54,14 @@ def test_a_cache_keeps_the_values_used_last():
     cache: Cache[int] = Cache(2)
     for key in (1, 2, 1, 3):  # 2 is the one that was not used for the longest time
         cache.get(key, lambda key=key: key * 10)
-    assert (list(cache), cache.made) == ([10, 30], 3)
+    assert (list(cache._values.values()), cache.made) == ([10, 30], 3)
     assert cache.get(1, lambda: 0) == 10
-    cache.drop(1)
-    assert cache.get(1, lambda: 0) == 0
+
+
+def test_a_cache_makes_a_value_again_that_is_not_current():
+    cache: Cache[int] = Cache(2, is_current=lambda value: value > 0)
+    assert [cache.get("key", lambda n=n: n) for n in (0, 1, 2)] == [0, 1, 1]
+    assert cache.made == 2
 
 
 def test_a_value_that_could_not_be_made_is_made_at_the_next_call():
@@ -93,4 +97,4 @@ def test_many_types_of_arguments_take_the_memory_of_the_last_ones():
     f = tn.jit(lambda x: x * 2.0)
     for n in range(1, CACHE_SIZE + 20):
         f(np.ones(n, "float32"))
-    assert len(list(f._compiled)) == CACHE_SIZE == 64
+    assert len(f._compiled._values) == CACHE_SIZE == 64

@@ -23,6 +23,7 @@ from programs import (
     numbers,
     poisoned_buffers,
     recorded,
+    run,
 )
 from reading import Reading, read
 
@@ -58,7 +59,7 @@ def addresses(slot: Slot) -> np.ndarray:
 
 
 def buffer_of(shape: tuple[int, ...]) -> Buffer:
-    return Buffer(shape, np.dtype("float32"), "temporary", "")
+    return Buffer(shape, np.dtype("float32"))
 
 
 def new_shapes(size: int) -> st.SearchStrategy[tuple[int, ...]]:
@@ -210,7 +211,7 @@ def test_a_chain_of_elementwise_operations_needs_one_buffer():
 
 
 def total_bytes(program: Program) -> int:
-    buffers = {slot.buffer for slot in Plan(program).made if slot.buffer.kind == "temporary"}
+    buffers = {slot.buffer for slot in Plan(program).made if not slot.buffer.given}
     return sum(math.prod(b.shape) * b.dtype.itemsize for b in buffers)
 
 
@@ -320,7 +321,7 @@ def donated(f: Any, args: Any, places: dict[int, int]) -> tuple[Reading, list[An
     live = {v: np.array(x) for v, x in zip(program.inputs, args, strict=True)}
     donate = {program.outputs[i]: program.inputs[j] for i, j in places.items()}
     executable = Executable(program, "step", donate, {v: lambda x=x: x for v, x in live.items()})
-    results = executable()
+    results = run(executable)
     return Reading(executable.source.text), results, list(live.values())
 
 

@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 from helpers import assert_all_same, over
 from hypothesis import given, settings, strategies as st
-from programs import FLOATS, functions, gradient, numbers, recorded
+from programs import FLOATS, functions, gradient, numbers, recorded, typecheck
 
 import tinynet as tn
 from tinynet import ops
-from tinynet.compiler import passes
 from tinynet.compiler.passes import RULES, dead_code, rewrite, simplify
-from tinynet.compiler.program import Program, Var, infer, typecheck
-from tinynet.engine.bind import PRIMITIVES, Primitive, bind
+from tinynet.compiler.program import Program, Var, infer
+from tinynet.engine.bind import PRIMITIVES, bind
 from tinynet.engine.tensor import wrap
 
 EACH: dict[str, Any] = {rule.__name__: partial(rewrite, rules=(rule,)) for rule in RULES}
@@ -104,7 +103,7 @@ def test_all_passes_together_change_no_bit(drawn):
 def test_a_simplified_program_is_a_fixed_point_of_each_pass(drawn, rules):
     simple = simplify(drawn[0], tuple(rules))
     for name, each in EACH.items():
-        assert each(simple) is simple, name
+        assert each(simple) == simple, name
 
 
 @settings(max_examples=MANY)
@@ -118,7 +117,7 @@ def test_simplified_programs_are_no_longer_and_hold_nothing_unneeded(drawn):
     assert not {"alias", "sigmoid", "relu"} & {*primitives(simple)}
 
 
-# -- the check after each pass ----------------------------------------------------------------
+# -- what the tests check after each pass ------------------------------------------------------
 
 
 PROGRAM = recorded(lambda x: ops.exp(x) * 2.0, [X])
@@ -141,33 +140,6 @@ def test_a_broken_program_is_refused(message):
     with pytest.raises(AssertionError) as caught:
         typecheck(replace(PROGRAM, **BROKEN[message]))
     assert message in str(caught.value)
-
-
-def test_a_rule_that_breaks_a_program_is_found_out():
-    def breaking(new: passes.Rewrite, v: Var, equation: Any) -> Var:
-        return Var(*v.type)
-
-    with pytest.raises(AssertionError, match="an output is not computed"):
-        simplify(PROGRAM, (breaking,))
-
-
-def test_equations_of_a_known_good_program_are_not_run_on_zeros():
-    def inverse(a: np.ndarray) -> np.ndarray:
-        return np.linalg.inv(a)  # which fails for zeros
-
-    invert = Primitive("inverse", inverse, (), ())
-    program = recorded(lambda x: bind(invert, ops.exp(x) * 1.0), [np.eye(2, dtype="float32") * 3])
-    simple = simplify(program)  # where the inverse has another input, of the same type
-    assert primitives(simple) == ["exp", "inverse"]
-    with pytest.raises(np.linalg.LinAlgError):
-        typecheck(simple)
-
-
-def test_the_types_of_equations_that_passes_kept_are_taken_for_granted():
-    wrong = replace(PROGRAM, **BROKEN["exp gives float32[2,3], not float64[2,3]"], outputs=(WIDE,))
-    assert typecheck(wrong, known_good=wrong) is wrong
-    with pytest.raises(AssertionError, match="exp gives"):
-        typecheck(wrong, known_good=PROGRAM)
 
 
 # -- each pass does what it is there for ------------------------------------------------------
@@ -285,5 +257,5 @@ def test_the_types_of_a_recording_are_those_that_are_inferred(drawn):
 
 def test_the_type_that_a_primitive_gives_is_found_by_running_it_on_zeros():
     x = Var((5, 7), np.dtype("int32"))
-    shape, dtype = infer(PRIMITIVES["sum"], [x], {"axis": (0,), "keepdims": False}, {})
+    shape, dtype = infer(PRIMITIVES["sum"], [x], {"axis": (0,), "keepdims": False})
     assert (shape, dtype) == ((7,), np.dtype("int64"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import assert_same, refused
 from hypothesis import given, strategies as st
-from programs import numbers
+from programs import numbers, run
 
 import tinynet as tn
 from tinynet import ops, tree
@@ -55,7 +55,7 @@ def test_the_result_keeps_its_structure_when_passes_replace_outputs():
         return {"double": (w["a"] * 2.0) * 1.0, "same": Pair(w["a"] * 1.0, None), "b": [w["b"]]}
 
     program = simplify(record(f, [{"a": tn.tensor(X), "b": tn.tensor(Y)}]))
-    outputs = Executable(program, "f")(X, Y)
+    outputs = run(Executable(program, "f"), X, Y)
     found = tree.pack_sequence_as(program.form, outputs)
     assert program.result["same"].first is program.args[0]["a"]
     assert found["same"].second is None

@@ -20,7 +20,6 @@ from programs import assert_same_results, poisoned_buffers, recorded
 
 import tinynet as tn
 from tinynet import ops
-from tinynet.compiler.executable import Executable
 from tinynet.engine.bind import bind, modes
 from tinynet.engine.tensor import Primitive
 from tinynet.engine.variable import Memory, stateless
@@ -268,14 +267,8 @@ def test_tensors_from_outside_are_what_they_were_when_recorded():
 
 
 def test_nothing_is_broadcast_or_cast_to_what_was_compiled():
-    executable = Executable(recorded(ops.exp, [X]), "f")
-    assert_all_same(executable(X), [np.exp(X)])
-    for wrong in (X[:1], X[0], X.astype("float64"), X[:, None]):
-        received = f"{wrong.dtype}[{','.join(map(str, wrong.shape))}]"
-        with refused(ValueError, "f: expected float32[4]", f"received {received}"):
-            executable(wrong)
     compiled = tn.jit(ops.exp)
-    for x in (X, X[:1], X.astype("float64"), X > 0):
+    for x in (X, X[:1], X[0], X[:, None], X.astype("float64"), X > 0):
         assert_same_results(compiled(x), ops.exp(x))
 
 
@@ -404,7 +397,7 @@ def test_a_function_that_raises_leaves_nothing_behind():
         assert (modes.recorder, modes.grad, f.compilations) == (None, True, 0)
     fails.clear()
     assert_same(f(X).data, np.exp(X))
-    with refused(ValueError, "NoneType"):
+    with refused(ValueError, "received None"):
         tn.jit(lambda x: None)(X)
     assert modes.recorder is None
 

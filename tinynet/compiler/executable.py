@@ -9,8 +9,8 @@ Imports `numpy_printer.py`. Read next: `jit.py`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from functools import partial
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from operator import is_not
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +21,7 @@ from .numpy_printer import Source
 from .program import Program, Var
 
 CACHE_SIZE = 64
+Live = Mapping[Var, Callable[[], np.ndarray]]
 T = TypeVar("T")
 
 
@@ -43,16 +44,11 @@ class Executable:
     """
 
     def __init__(
-        self,
-        program: Program,
-        name: str,
-        donate: dict[Var, Var] | None = None,
-        live: dict[Var, Callable[[], np.ndarray]] | None = None,
+        self, program: Program, name: str, donate: Mapping[Var, Var] = {}, live: Live | None = None
     ) -> None:
         self.program = program
         self.source = Source(program, name, donate)
-        self._live = dict(live or {})
-        self._live |= {v: partial(getattr, w, "array") for v, w in program.captured.items()}
+        self._live = {**(live or {}), **{v: w.current for v, w in program.captured.items()}}
         self.inputs = {v: aligned(v.shape, v.dtype) for v in program.inputs if v not in self._live}
         self._lock = threading.Lock()
         self._living: list[np.ndarray] | None = None
@@ -82,9 +78,7 @@ class Executable:
 
     def _bind(self) -> None:
         """Bind the source to the arrays, unless those that live elsewhere are still the same."""
-        seen = structure.version
-        living = [read() for read in self._live.values()]
-        self._seen = seen
+        self._seen, living = structure.version, [read() for read in self._live.values()]
         if self._living is None or any(map(is_not, living, self._living)):
             self._living = living
             arrays = {**self.inputs, **dict(zip(self._live, living, strict=True))}
@@ -95,23 +89,6 @@ class Executable:
         """Copy arrays to the inputs' buffers."""
         for buffer, array in zip(self.inputs.values(), arrays, strict=True):
             buffer[...] = array
-
-    def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
-        """Return the outputs, copied, for arrays of the types of the inputs.
-
-        Raises
-        ------
-        ValueError
-            When an array has another shape or dtype than its input; nothing is broadcast or cast.
-        """
-        for v, array in zip(self.inputs, arrays, strict=True):
-            if array.shape != v.shape or array.dtype != v.dtype:
-                given = Var(array.shape, array.dtype).type_text
-                raise ValueError(
-                    f"{self.source.name}: expected {v.type_text} for {v.name or 'an input'}, "
-                    f"received {given}."
-                )
-        return self.runner(self.fill, copies)(arrays)
 
 
 def copies(outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -126,33 +103,25 @@ class Cache(Generic[T]):
     ----------
     size : int, at least 1
     made : int, how many values were made so far
+    is_current : function of a value
+        Where it is false, the value is made again.
     """
 
-    def __init__(self, size: int = CACHE_SIZE) -> None:
+    def __init__(self, size: int = CACHE_SIZE, is_current: Any = lambda value: True) -> None:
         if not isinstance(size, int) or size < 1:
             raise ValueError(f"cache_size: expected an integer of at least 1, received {size!r}.")
-        self.size = size
+        self.size, self.is_current = size, is_current
         self.made = 0
-        self._values: dict[Hashable, T] = {}
+        self._values: OrderedDict[Hashable, T] = OrderedDict()
         self._lock = threading.RLock()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return the value of `key`; a new one from `make` if there is none."""
         with self._lock:
-            if key in self._values:
-                value = self._values.pop(key)
-            else:
-                value = make()
+            if key not in self._values or not self.is_current(self._values[key]):
+                self._values[key] = make()
                 self.made += 1
-            self._values[key] = value
-            while len(self._values) > self.size:
-                del self._values[next(iter(self._values))]
-            return value
-
-    def drop(self, key: Hashable) -> None:
-        """Forget the value of `key`."""
-        with self._lock:
-            self._values.pop(key, None)
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(list(self._values.values()))
+            self._values.move_to_end(key)
+            if len(self._values) > self.size:
+                self._values.popitem(last=False)
+            return self._values[key]

@@ -38,13 +38,12 @@ class Compiled:
 
     def is_current(self) -> bool:
         """Return whether the attributes that the function may have read are the same as then."""
-        if self.attributes.is_current():
-            return True
-        now = Fingerprint(self.watched)
-        same = now.key == self.attributes.key
-        if same:
+        if not self.attributes.is_current():
+            now = Fingerprint(self.watched)
+            if now.key != self.attributes.key:
+                return False
             self.attributes = now
-        return same
+        return True
 
 
 class Jit:
@@ -58,7 +57,7 @@ class Jit:
 
     def __init__(self, function: Callable[..., Any], cache_size: int = CACHE_SIZE) -> None:
         self.function = function
-        self._compiled: Cache[Compiled] = Cache(cache_size)
+        self._compiled: Cache[Compiled] = Cache(cache_size, Compiled.is_current)
         update_wrapper(self, function)
 
     @property
@@ -68,13 +67,12 @@ class Jit:
 
     def __call__(self, *args: Any) -> Any:
         """Return what the function returns, computed by its compiled form."""
-        types = {*map(type, args)}
-        if not types <= _LEAVES:  # as is checked at once, since most calls have plain arguments
+        if not _flat(args):  # as is checked at once, since most calls have plain arguments
             args = tuple([tree.map_leaves(_leaf, x) for x in args])
-        leaves = args if types <= _LEAVES else tree.leaves(args)
-        if modes.recorder is not None or modes.substitutes:
-            return self._inlined(args)
-        if modes.grad and any(type(x) is not np.ndarray and x.tracked for x in leaves):
+        leaves = args if _flat(args) else tree.leaves(args)
+        recording = modes.recorder is not None or modes.substitutes
+        tensors = [x for x in leaves if type(x) is not np.ndarray]
+        if recording or (modes.grad and any(x.tracked for x in tensors)):
             return self._inlined(args)
         arrays = [x if type(x) is np.ndarray else x.numpy() for x in leaves]
         compiled = self._compiled_for(args, arrays)
@@ -105,36 +103,27 @@ class Jit:
 
     def _compiled_for(self, args: Any, arrays: list[np.ndarray]) -> Compiled:
         """Return the function compiled for arguments with these leaves."""
-        flat = {*map(type, args)} <= _LEAVES
-        form = "" if flat else repr(tree.map_leaves(lambda _: 0, args))
-        types = tuple(map(_type, arrays))
-        key = types, form, floatx()
-        compiled = self._compiled.get(key, lambda: self._compile(args))
-        if not compiled.is_current():
-            self._compiled.drop(key)
-            compiled = self._compiled.get(key, lambda: self._compile(args))
-        return compiled
+        form = "" if _flat(args) else repr(tree.map_leaves(lambda _: 0, args))
+        key = tuple(map(_type, arrays)), form, floatx()
+        return self._compiled.get(key, lambda: self._compile(args))
 
     def _compile(self, args: Any) -> Compiled:
-        tracked = False
+        results: list[Any] = []
 
         def traced(*args: Any) -> Any:
-            nonlocal tracked
-            found = self.function(*args)
-            if found is None:
-                raise ValueError(
-                    "jit: expected a function that returns tensors, received NoneType."
-                )
-            result = tree.map_leaves(as_tensor, found)
-            tracked = any(t.tracked for t in tree.leaves(result))
+            result = tree.map_leaves(as_tensor, self.function(*args))
+            if result is None:
+                raise ValueError("jit: expected a function that returns tensors, received None.")
+            results[:] = tree.leaves(result)
             return result
 
         with grad_mode(True):
             program = record(traced, tree.map_leaves(as_tensor, args), self._names())
         executable = Executable(simplify(program), name_of(self.function))
-        run = executable.runner(executable.fill, copies)
+        tracked = any(t.tracked for t in results)
         frozen = tuple(v for v in program.captured.values() if not v.trainable)
         watched = [*program.watched, *_watched(self.function)]
+        run = executable.runner(executable.fill, copies)
         return Compiled(executable, run, tracked, frozen, watched, Fingerprint(watched))
 
     def _names(self) -> list[str]:
@@ -150,6 +139,10 @@ _LEAVES = {np.ndarray, Tensor}
 _type = attrgetter("shape", "dtype")
 
 
+def _flat(args: tuple[Any, ...]) -> bool:
+    return {*map(type, args)} <= _LEAVES
+
+
 def _leaf(x: Any) -> Any:
     """Return a leaf of the arguments as an array if it is one, otherwise as a tensor."""
     return x if type(x) is np.ndarray else as_tensor(x)
@@ -161,12 +154,8 @@ def _watched(function: Callable[..., Any]) -> list[Watched]:
         names = inspect.getclosurevars(inspect.unwrap(function))
     except TypeError:  # not a Python function
         return []
-    found = [
-        getattr(function, "__self__", None),
-        *names.nonlocals.values(),
-        *names.globals.values(),
-    ]
-    return [x for x in found if isinstance(x, Watched)]
+    found = {**names.globals, **names.nonlocals, "": getattr(function, "__self__", None)}
+    return [x for x in found.values() if isinstance(x, Watched)]
 
 
 def jit(function: Callable[..., Any], cache_size: int = CACHE_SIZE) -> Jit:

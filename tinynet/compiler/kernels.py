@@ -44,56 +44,40 @@ class Loop(NamedTuple):
     local: frozenset[Buffer] = frozenset()
 
 
-class Reduce(NamedTuple):
-    """The sum, maximum or minimum of `arg` over axes: a tuple, or None for all of them."""
+class Single(NamedTuple):
+    """An equation that no loop takes; `op`, if it is no copy, is its primitive."""
 
     section: str
-    op: Primitive
     out: Slot
-    arg: Slot
-    axis: tuple[int, ...] | None
-    keepdims: bool
+    args: tuple[Slot, ...]
+    op: Any = None
+    params: dict[str, Any] = {}
 
 
-class Product(NamedTuple):
+class Reduce(Single):
+    """The sum, maximum or minimum over axes: a tuple, or None for all of them."""
+
+
+class Product(Single):
     """A matrix product, as NumPy's `matmul` defines it."""
 
-    section: str
-    out: Slot
-    left: Slot
-    right: Slot
 
-
-class Copy(NamedTuple):
+class Copy(Single):
     """A copy of numbers, broadcast to the shape of `out`."""
 
-    section: str
-    out: Slot
-    arg: Slot
 
-
-class Call(NamedTuple):
+class Call(Single):
     """Any other primitive: its own function is called, and the result copied to `out`."""
 
-    section: str
-    out: Slot
-    op: Primitive
-    args: tuple[Slot, ...]
-    params: dict[str, Any]
 
-
-Kernel = Loop | Reduce | Product | Copy | Call
+Kernel = Loop | Single
 
 
 def slots_of(kernel: Kernel) -> Iterator[Slot]:
     """Yield the slots that a kernel writes and reads, as often as it does."""
-    if isinstance(kernel, Loop):
-        for each in kernel.body:
-            yield each.out
-            yield from each.args
-    else:
-        yield from (field for field in kernel if isinstance(field, Slot))
-        yield from kernel.args if isinstance(kernel, Call) else ()
+    for each in kernel.body if isinstance(kernel, Loop) else (kernel,):
+        yield each.out
+        yield from each.args
 
 
 def kernels_of(plan: Plan) -> list[Kernel]:
@@ -108,16 +92,16 @@ def kernels_of(plan: Plan) -> list[Kernel]:
             if not loop.takes(v, each):
                 kernels += loop.closed()
                 loop = _OpenLoop(plan)
-            loop.add(v, each)
+                loop.takes(v, each)
         elif found := _alone(plan, v, args):
             kernels += [*loop.closed(), *found]
             loop = _OpenLoop(plan)
-    return [*kernels, *loop.closed(), *(Copy("", *pair) for pair in plan.copies)]
+    return [*kernels, *loop.closed(), *(Copy("", out, (x,)) for out, x in plan.copies)]
 
 
 def _scalar(plan: Plan, v: Var, x: Slot) -> Slot:
     """Return a single number beside arrays as a 0-d view: NumPy is three times as fast with it."""
-    single = x.size == 1 and x.ndim > 0 and v.size > 1
+    single = x.size == 1 and x.shape and v.size > 1
     return plan.take(View(x, "reshape", {"newshape": ()})) if single else x
 
 
@@ -131,23 +115,20 @@ class _OpenLoop:
         self._used: dict[Buffer, set[Slot]] = defaultdict(set)
 
     def takes(self, v: Var, each: Map) -> bool:
-        """Return whether a map can run in step with those before it, one element after another."""
-        first = next(iter(self._body), None)
-        if first is None or first.shape != v.shape:
-            return False
+        """Let a map join if it can run in step with the others, one element after another."""
+        first, slots, out = next(iter(self._body), v), (each.out, *each.args), each.out.buffer
         is_long = _is_long(each)
-        if is_long != _is_long(self._body[first]) or not (is_long or v.section == first.section):
+        if first.shape != v.shape or is_long != _is_long(self._body.get(first, each)):
             return False
-        out, written = each.out.buffer, self._written
-        used = [x for x in (each.out, *each.args) if x.buffer is out or x.buffer in written]
-        return all(self._used[x.buffer] <= {x} for x in used)
-
-    def add(self, v: Var, each: Map) -> None:
-        """Let a map join."""
+        used = [x for x in slots if x.buffer is out or x.buffer in self._written]
+        elsewhere = any(not self._used[x.buffer] <= {x} for x in used)
+        if elsewhere or not (is_long or v.section == first.section):
+            return False
         self._body[v] = each
-        self._written.add(each.out.buffer)
-        for x in (each.out, *each.args):
+        self._written.add(out)
+        for x in slots:
             self._used[x.buffer].add(x)
+        return True
 
     def closed(self) -> list[Kernel]:
         """Return the loop, or nothing if it is empty."""
@@ -165,7 +146,7 @@ class _OpenLoop:
 def _is_long(each: Map) -> bool:
     """Return whether a map is over flat arrays that do not fit the cache."""
     shape = each.out.shape
-    is_flat = len(shape) == 1 and all(not x.ndim or x.shape == shape for x in each.args)
+    is_flat = len(shape) == 1 and all(x.shape in ((), shape) for x in each.args)
     return is_flat and shape[0] > 2 * BLOCK
 
 
@@ -173,21 +154,15 @@ def _alone(plan: Plan, v: Var, args: tuple[Slot, ...]) -> list[Kernel]:
     """Return the kernels of an equation that is not elementwise."""
     primitive, _, params = plan.program.equations[v]
     section, out, name = v.section, plan.slots[v], primitive.name
-    if name in REDUCTIONS:
-        return [Reduce(section, primitive, out, args[0], **params)]
-    if name == "matmul":
-        return [Product(section, out, *args)]
     if name in VIEWS and len(args) == 1:
         view = View(args[0], name, params)
-        if view.slot is not None:
-            return [Copy(section, out, plan.take(view))]
-        return [
-            Copy(section, plan.take(View(out, "reshape", {"newshape": args[0].shape})), args[0])
-        ]
-    if name == "concatenate" and out.ndim == 1:
+        x = args[0] if view.slot is None else plan.take(view)  # where NumPy copies, or a view
+        return [Copy(section, plan.take(View(out, "reshape", {"newshape": x.shape})), (x,))]
+    if name == "concatenate" and v.ndim == 1:
         ends = itertools.accumulate(x.size for x in args)
         index = [(Slice(end - x.size, end, None),) for x, end in zip(args, ends, strict=True)]
         parts = [View(out, "getitem", {"index": i}) for i in index]
         pairs = zip(parts, args, strict=True)  # without those that were computed in place
-        return [Copy(section, plan.take(part), x) for part, x in pairs if part.slot != x]
-    return [Call(section, out, primitive, args, params)]
+        return [Copy(section, plan.take(part), (x,)) for part, x in pairs if part.slot != x]
+    kind = Reduce if name in REDUCTIONS else Product if name == "matmul" else Call
+    return [kind(section, out, args, primitive, params)]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -34,16 +34,16 @@ class Buffer:
     ----------
     shape : tuple of int; (block,) if only a loop in blocks uses it
     dtype : dtype
-    kind : "input", "state", "constant" or "temporary"
     label : str, what a reader would call it; empty if nothing is known
+    given : bool, whether it exists before the program runs
     value : array or None, the number that a constant is, if source can hold it
     first, last : int, the positions of the first and the last equation that use it
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
-    kind: str
-    label: str
+    label: str = ""
+    given: bool = False
     value: np.ndarray | None = None
     first: int = -1
     last: int = NEVER
@@ -65,11 +65,6 @@ class Slot(NamedTuple):
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.shape)
 
     @property
     def size(self) -> int:
@@ -128,18 +123,10 @@ def _reshaped(slot: Slot, newshape: tuple[int, ...]) -> Slot | None:
     return _slot(slot, newshape, strides[::-1])
 
 
-def _transposed(slot: Slot, axes: tuple[int, ...]) -> Slot:
-    return _slot(slot, [slot.shape[i] for i in axes], [slot.strides[i] for i in axes])
-
-
-def _broadcast(slot: Slot, shape: tuple[int, ...]) -> Slot:
-    return _slot(slot, shape, (0,) * (len(shape) - slot.ndim) + slot.strides)
-
-
 def _indexed(slot: Slot, index: tuple[Any, ...]) -> Slot:
     """Take the elements at a static index of integers, slices, None and ``...``."""
     at = index.index(...) if ... in index else len(index)
-    rest = slot.ndim - sum(i not in (None, ...) for i in index)
+    rest = len(slot.shape) - sum(i not in (None, ...) for i in index)
     axes = iter(zip(slot.shape, slot.strides, strict=True))
     shape, strides, offset = list[int](), list[int](), 0
     for i in (*index[:at], *[Slice(None, None, None)] * rest, *index[at + 1 :]):
@@ -154,17 +141,16 @@ def _indexed(slot: Slot, index: tuple[Any, ...]) -> Slot:
     return _slot(slot, shape, strides, offset)
 
 
-def _part(slot: Slot, start: int, stop: int, shape: tuple[int, ...]) -> Slot:
-    return _slot(slot, shape, row_major(shape), start)
-
-
 VIEWS: dict[str, Callable[..., Slot | None]] = {
     "reshape": _reshaped,
-    "transpose": _transposed,
-    "broadcast_to": _broadcast,
+    "transpose": lambda x, axes: _slot(x, [x.shape[i] for i in axes], [x.strides[i] for i in axes]),
+    "broadcast_to": lambda x, shape: _slot(
+        x, shape, (0,) * (len(shape) - len(x.shape)) + x.strides
+    ),
     "getitem": _indexed,
-    "alias": lambda slot: slot,
-    "part": _part,  # no primitive: elements of a flat array in another shape
+    "alias": lambda x: x,
+    # no primitive: elements of a flat array in another shape
+    "part": lambda x, start, stop, shape: _slot(x, shape, row_major(shape), start),
 }
 
 
@@ -204,27 +190,26 @@ class Plan:
         Outputs to the inputs that they are to overwrite, where they could not be computed there.
     """
 
-    def __init__(self, program: Program, donate: dict[Var, Var] | None = None) -> None:
+    def __init__(self, program: Program, donate: Mapping[Var, Var] = {}) -> None:
         self.program = program
         self.slots: dict[Var, Slot] = {}
         self.made: dict[Slot, View | None] = {}
         self.computed: list[Var] = []
         self.position = {v: i for i, v in enumerate(program.equations)}
-        self._donate = donate or {}
+        self._donate = donate
         self._last = self._last_uses()
         self._in_use: list[tuple[int, int, Buffer]] = []  # a heap by last uses, outdated ones too
         self._free: dict[Any, list[tuple[int, Buffer]]] = defaultdict(list)  # heaps by first use
         equations = program.equations.values()
         self._in_order = {x for e in equations if e.primitive.name in IN_ORDER for x in e.inputs}
         self._parts = self._parts_of_concatenations()
-        kinds = {"input": program.inputs, "state": program.captured, "constant": program.constants}
-        for kind, vs in kinds.items():
-            for v in vs:
-                self.slots[v] = self._made(Buffer(*v.type, kind, v.name))
-        for v, array in program.constants.items():
-            self.slots[v].buffer.value = array if is_literal(array) else None
+        for v in (*program.inputs, *program.captured, *program.constants):
+            constant = program.constants.get(v)
+            label = v.name or ("x" if constant is None else "c")
+            value = constant if is_literal(constant) else None
+            self.slots[v] = self._made(Buffer(*v.type, label, True, value))
         for v in program.equations:
-            self._place(v)
+            self.slots[v] = self._viewed(v) or self._computed(v)
         self.copies = self._copies()
 
     def inputs(self, v: Var) -> tuple[Slot, ...]:
@@ -271,55 +256,57 @@ class Plan:
                 start = stop
         return found
 
-    # -- placing ------------------------------------------------------------------------------
+    # -- placing: where a variable could be, best first ----------------------------------------
 
-    def _place(self, v: Var) -> None:
-        equation, at = self.program.equations[v], self.position[v]
-        if _may_be_view(equation) and self._place_view(v, equation.primitive.name, equation.params):
-            return
-        self.computed.append(v)
-        if v in self._parts:
-            whole, start = self._parts[v]
-            if whole not in self.slots:
-                self.slots[whole] = self._fresh(whole, at)
-                self.slots[whole].buffer.last = NEVER  # parts are in use before the whole is
-            params = {"start": start, "stop": start + v.size, "shape": v.shape}
-            like = next(iter(self.inputs(v)), None)
-            self.slots[v] = self.take(View(self.slots[whole], "part", params, v.name, like))
-        elif v not in self.slots:  # where a concatenation is already
-            self.slots[v] = self._overwritten(v, equation.primitive) or self._fresh(v, at)
-
-    def _place_view(self, v: Var, name: str, params: dict[str, Any]) -> bool:
-        """Let `v` be a view of its input; return whether that is possible."""
-        (base,) = self.inputs(v)
-        if name == "broadcast_to" and base.size == v.size:  # NumPy lets nobody write to it
-            name, params = "reshape", {"newshape": v.shape}
-        view = View(base, name, params, v.name)
+    def _viewed(self, v: Var) -> Slot | None:
+        """Return the view of its input that `v` can be."""
+        if not _may_be_view(self.program.equations[v]):
+            return None
+        (base,), (primitive, _, params) = self.inputs(v), self.program.equations[v]
+        view = View(base, primitive.name, params, v.name)
+        if view.name == "broadcast_to" and base.size == v.size:  # NumPy lets nobody write to it
+            view = View(base, "reshape", {"newshape": v.shape}, v.name)
         slot = view.slot
         if slot is None or (v in self._in_order and slot.repeats):
-            return False
-        self.made.setdefault(slot, view)
-        self.slots[v] = slot
-        return True
+            return None
+        return self.take(view)
 
-    def _overwritten(self, v: Var, primitive: Any) -> Slot | None:
+    def _computed(self, v: Var) -> Slot:
+        """Return the slot that the equation of `v` writes to."""
+        self.computed.append(v)
+        found = self._part(v) or self.slots.get(v)  # where a concatenation is already
+        return found or self._overwritten(v) or self._fresh(v, self.position[v])
+
+    def _part(self, v: Var) -> Slot | None:
+        """Return the part of a concatenation that `v` is."""
+        if v not in self._parts:
+            return None
+        whole, start = self._parts[v]
+        if whole not in self.slots:
+            self.slots[whole] = self._fresh(whole, self.position[v])
+            self.slots[whole].buffer.last = NEVER  # parts are in use before the whole is
+        params = {"start": start, "stop": start + v.size, "shape": v.shape}
+        like = next(iter(self.inputs(v)), None)
+        return self.take(View(self.slots[whole], "part", params, v.name, like))
+
+    def _overwritten(self, v: Var) -> Slot | None:
         """Return the slot that `v` can overwrite: of the input it is donated to, or an operand.
 
         NumPy's elementwise functions give the same numbers then, except for powers of single ones.
         The equation may read nothing else of that buffer, and nothing later may read what it holds.
         """
+        primitive, operands, _ = self.program.equations[v]
         if not is_elementwise(primitive) or primitive.name == "power":
             return None
         slots = self.inputs(v)
         given = [self._donate[v]] if v in self._donate else []
-        for x in (*given, *self.program.equations[v].inputs):
+        for x in (*given, *operands):
             slot, buffer = self.slots[x], self.slots[x].buffer
             until = self._last.get(x, -1) if x in given else buffer.last
             whole = slot.is_contiguous and slot.size == math.prod(buffer.shape)
             alone = all(y == slot or y.buffer is not buffer for y in slots)
             if x.type == v.type and until <= self.position[v] and whole and alone:
-                if buffer.kind == "temporary":
-                    buffer.label = buffer.label or v.name
+                buffer.label = buffer.label or v.name
                 self._use(buffer, v)
                 return slot
         return None
@@ -333,7 +320,7 @@ class Plan:
         if free := self._free[v.type]:
             slot = heapq.heappop(free)[1].slot
         else:
-            slot = self._made(Buffer(*v.type, "temporary", v.name, None, at, -1))
+            slot = self._made(Buffer(*v.type, v.name, first=at, last=-1))
         self._use(slot.buffer, v)
         return slot
 

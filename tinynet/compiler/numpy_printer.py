@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.variable import aligned
-from .kernels import Call, Copy, Kernel, Loop, Map, Product, Reduce, kernels_of, slots_of
+from .kernels import Copy, Kernel, Loop, Map, Single, kernels_of, slots_of
 from .memory import Buffer, Plan, Slot, View
 from .program import Program, Var
 from .text import Names, index_text
@@ -41,9 +41,7 @@ class Source:
     arguments : tuple of Var, the inputs, captured variables and constants, as `bind` takes them
     """
 
-    def __init__(
-        self, program: Program, name: str = "run", donate: dict[Var, Var] | None = None
-    ) -> None:
+    def __init__(self, program: Program, name: str = "run", donate: Mapping[Var, Var] = {}) -> None:
         self.name = name if name.isidentifier() and not iskeyword(name) else "run"
         plan = Plan(program, donate)
         given = (*program.inputs, *program.captured, *program.constants)
@@ -104,8 +102,14 @@ class Printer:
         self._names = self._named()
         self._texts: dict[Slot, str] = {}  # a name, or the text of what is needed only once
         header = list(self._header())
-        body = self._body(kernels)
-        self.text = self._assembled(name, plan.results, header, body)
+        body = list(self._body(kernels))
+        arguments = [self._names[s] for s, view in self._made.items() if _is_argument(s, view)]
+        self.locals = [*{*self._names.values(), *self._functions.values()}.difference(arguments)]
+        lines = [f"def make({', '.join(['xp', *arguments, *self.called])}):"]
+        lines += [f"    {line}" for line in (*header, *self._blocks, *self._locals())]
+        lines += ["", f"    def {name}():", *(f"        {line}" for line in body or ["pass"])]
+        end = f"return {name}, {_tuple(self._texts[slot] for slot in plan.results)}"
+        self.text = "\n".join([*lines, "", f"    {end}"]) + "\n"
 
     # -- which slots need a name, and which name ----------------------------------------------
 
@@ -137,15 +141,6 @@ class Printer:
 
     # -- the parts of the text ----------------------------------------------------------------
 
-    def _assembled(self, name: str, results: list[Slot], header: list[str], body: list[str]) -> str:
-        arguments = [self._names[s] for s, view in self._made.items() if _is_argument(s, view)]
-        self.locals = [*{*self._names.values(), *self._functions.values()}.difference(arguments)]
-        lines = [f"def make({', '.join(['xp', *arguments, *self.called])}):"]
-        lines += [f"    {line}" for line in (*header, *self._blocks, *self._locals())]
-        lines += ["", f"    def {name}():", *(f"        {line}" for line in body or ["pass"])]
-        end = f"return {name}, {_tuple(self._texts[slot] for slot in results)}"
-        return "\n".join([*lines, "", f"    {end}"]) + "\n"
-
     def _header(self) -> Iterator[str]:
         """Yield the lines that make buffers and views; what only one view needs is part of it."""
         for slot, view in self._made.items():
@@ -154,7 +149,7 @@ class Printer:
                 continue
             text = VIEWS[view.name](self._texts[view.base], view) if view else _new(slot.buffer)
             once = self._uses[slot] == 1 and slot not in self._needed and len(text) <= INLINE
-            if once and (view or slot.buffer.kind == "constant"):
+            if once and (view or slot.buffer.given):
                 self._texts[slot] = text
             else:
                 yield f"{name} = {text}"
@@ -166,43 +161,38 @@ class Printer:
             names = ", ".join(self._functions[function] for function in few)
             yield f"{names} = {', '.join(f'xp.{function}' for function in few)}"
 
-    def _body(self, kernels: list[Kernel]) -> list[str]:
-        lines: list[str] = []
+    def _body(self, kernels: list[Kernel]) -> Iterator[str]:
         section = ""
         for kernel in kernels:
             if kernel.section not in ("", section):
                 section = kernel.section
-                lines.append(f"# {section}")
-            lines += KERNELS[type(kernel)](self, kernel)
-        return lines
+                yield f"# {section}"
+            yield from getattr(self, f"_{type(kernel).__name__.lower()}")(kernel)
 
     # -- the lines of each kernel -------------------------------------------------------------
 
-    def _call(self, function: str, *arguments: str) -> str:
+    def _apply(self, function: str, *arguments: str) -> str:
         """Return a call of one of NumPy's functions by its local name: ``add_reduce``."""
         if function not in self._functions:
             self._functions[function] = self._free.new(function.replace(".", "_"))
         return f"{self._functions[function]}({', '.join(arguments)})"
 
-    def _loop(self, loop: Loop) -> list[str]:
-        if loop.block:
-            return self._in_blocks(loop, loop.block)
-        return [line for each in loop.body for line in self._map(each, self._texts)]
-
     def _map(self, each: Map, texts: Mapping[Slot, str]) -> list[str]:
         out, args = texts[each.out], [texts[x] for x in each.args]
         if each.op.name == "where":
             condition, x1, x2 = args
-            chosen = self._call("copyto", out, x1, f"where={condition}")
-            return [self._call("copyto", out, x2), chosen]
+            chosen = self._apply("copyto", out, x1, f"where={condition}")
+            return [self._apply("copyto", out, x2), chosen]
         if each.op.name == "cast":
-            return [self._call("copyto", out, *args, "'unsafe'")]
+            return [self._apply("copyto", out, *args, "'unsafe'")]
         function = each.op.impl.__name__
-        return [self._call(function, *args, f"out={out}" if function in KEYWORD_OUT else out)]
+        return [self._apply(function, *args, f"out={out}" if function in KEYWORD_OUT else out)]
 
-    def _in_blocks(self, loop: Loop, block: int) -> list[str]:
-        """Return a loop over blocks; of a local buffer there is only one block."""
-        size = loop.shape[0]
+    def _loop(self, loop: Loop) -> list[str]:
+        """Return the maps of a loop, over blocks if it has any; a local buffer is one block."""
+        if not loop.block:
+            return [line for each in loop.body for line in self._map(each, self._texts)]
+        block, (size,) = loop.block, loop.shape
         slots = dict.fromkeys(each.out for each in loop.body)
         slots |= dict.fromkeys(x for each in loop.body for x in each.args if x.size > 1)
         local = [slot for slot in slots if slot.buffer in loop.local]
@@ -218,46 +208,42 @@ class Printer:
         names = ", ".join(pieces.values()) + "," * (len(pieces) == 1)
         return [f"for {names} in {blocks}:", *inner]
 
-    def _reduce(self, kernel: Reduce) -> list[str]:
-        arg, out = self._texts[kernel.arg], self._texts[kernel.out]
-        keep = ["True"] * kernel.keepdims
-        function = REDUCTIONS[kernel.op.name]
-        return [self._call(function, arg, str(kernel.axis), "None", out, *keep)]
+    def _reduce(self, kernel: Single) -> list[str]:
+        (arg, out), params = self._args(kernel), kernel.params
+        keep = ["True"] * params["keepdims"]
+        return [
+            self._apply(REDUCTIONS[kernel.op.name], arg, str(params["axis"]), "None", out, *keep)
+        ]
 
-    def _product(self, kernel: Product) -> list[str]:
-        flat = kernel.left.ndim == kernel.right.ndim == 2 and kernel.out.is_contiguous
-        texts = (self._texts[slot] for slot in (kernel.left, kernel.right, kernel.out))
-        return [self._call("dot" if flat else "matmul", *texts)]
+    def _product(self, kernel: Single) -> list[str]:
+        flat = kernel.out.is_contiguous and all(len(x.shape) == 2 for x in kernel.args)
+        return [self._apply("dot" if flat else "matmul", *self._args(kernel))]
 
-    def _copy(self, kernel: Copy) -> list[str]:
-        return [self._call("copyto", self._texts[kernel.out], self._texts[kernel.arg])]
+    def _copy(self, kernel: Single) -> list[str]:
+        return [self._apply("copyto", *reversed(self._args(kernel)))]
 
-    def _opaque(self, kernel: Call) -> list[str]:
+    def _call(self, kernel: Single) -> list[str]:
         """Call the primitive's own function, which allocates, and copy its result."""
-        out, args = self._texts[kernel.out], [self._texts[x] for x in kernel.args]
+        *args, out = self._args(kernel)
         if kernel.op.name == "concatenate":
-            return [self._call("concatenate", _tuple(args), str(kernel.params["axis"]), out)]
+            return [self._apply("concatenate", _tuple(args), str(kernel.params["axis"]), out)]
         name = self._free.new(f"{kernel.op.name}_with")
         self.called[name] = partial(kernel.op.impl, **kernel.params)
-        return [self._call("copyto", out, f"{name}({', '.join(args)})")]
+        return [self._apply("copyto", out, f"{name}({', '.join(args)})")]
+
+    def _args(self, kernel: Single) -> list[str]:
+        return [self._texts[slot] for slot in (*kernel.args, kernel.out)]
 
 
 # -- tables ---------------------------------------------------------------------------------------
 
-KERNELS: dict[type, Callable[[Printer, Any], list[str]]] = {
-    Loop: Printer._loop,
-    Reduce: Printer._reduce,
-    Product: Printer._product,
-    Copy: Printer._copy,
-    Call: Printer._opaque,
-}
 REDUCTIONS = {"sum": "add.reduce", "max": "maximum.reduce", "min": "minimum.reduce"}
 ENDINGS = {"transpose": "T", "reshape": "reshaped"}  # of the names of views without a label
 
 
 def _index(view: View) -> str:
     index = view.params["index"]
-    if ... not in index and sum(isinstance(i, int) for i in index) == view.base.ndim:
+    if ... not in index and sum(isinstance(i, int) for i in index) == len(view.base.shape):
         index = (*index, ...)  # a view of the element, instead of the element
     return index_text(index)
 
@@ -276,20 +262,20 @@ VIEWS: dict[str, Callable[[str, View], str]] = {
 
 def _is_argument(slot: Slot, view: View | None) -> bool:
     """Return whether a slot is an array that `make` takes."""
-    return view is None and slot.buffer.kind != "temporary" and slot.buffer.value is None
+    return view is None and slot.buffer.given and slot.buffer.value is None
 
 
 def _label(slot: Slot, view: View | None, names: dict[Slot, str]) -> str:
     """Return the name that a slot should have; empty if there is none."""
     if view is not None:
         ending = ENDINGS.get(view.name, "view")
-        if view.name == "reshape" and slot.ndim < 2:
-            ending = ("0d", "flat")[slot.ndim]
+        if view.name == "reshape" and len(slot.shape) < 2:
+            ending = "flat" if slot.shape else "0d"
         return view.label or f"{names.get(view.like or view.base) or names[view.base]}_{ending}"
     buffer = slot.buffer
     if buffer.value is not None:
         return "c" + str(buffer.value[()]).removesuffix(".0")
-    return buffer.label or {"input": "x", "state": "x", "constant": "c"}.get(buffer.kind, "")
+    return buffer.label
 
 
 def _new(buffer: Buffer) -> str:

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 
 from ..engine.bind import PRIMITIVES, no_grad
-from ..engine.tensor import Equation, Primitive, wrap
-from .program import Program, Var, infer, is_elementwise, typecheck
-from .record import record, stand_in
+from ..engine.tensor import Equation, Primitive
+from .program import Program, Var, infer, is_elementwise
+from .record import record
 
-# A function of a variable and its equation, which returns a better equation, or a variable that has
-# the value already, or None.
-Rule = Callable[["Rewrite", Var, Equation], Var | Equation | None]
+# What a rule returns: a better equation, or a variable that has the value already, or None.
+Better = Var | Equation | None
+Rule = Callable[["Rewrite", Var, Equation], Better]
 
 
 class Rewrite:
@@ -35,33 +35,21 @@ class Rewrite:
     ----------
     now : dict from Var to Var, what stands for a variable of the old program
     seen : dict, the variables that are computed already, by their equations
-    dtypes : dict, see `infer`
     """
 
     def __init__(self, program: Program, rules: tuple[Rule, ...]) -> None:
-        self.old = program
         self.rules = rules
         self.constants: dict[Var, np.ndarray] = {}
         self.equations: dict[Var, Equation] = {}
-        self.now: dict[Var, Var] = {}
         self.seen: dict[Any, Var] = {}
-        self.dtypes: dict[Any, Any] = {}
-        self.changed = False
-        for v, array in program.constants.items():
-            same = self.constant(array, v)
-            if same is not v:
-                self.now[v] = same
-                self.changed = True
+        self.now = {v: self.constant(array, v) for v, array in program.constants.items()}
 
     def constant(self, array: Any, v: Var | None = None) -> Var:
         """Return a constant, `v` or a new one; of the same single number there is one only."""
-        key = (array.tobytes(), array.shape, array.dtype) if array.size == 1 else None
-        if key in self.seen:
-            return self.seen[key]
         v = v or Var(array.shape, array.dtype)
+        if array.size == 1:
+            v = self.seen.setdefault((array.tobytes(), array.shape, array.dtype), v)
         self.constants[v] = array
-        if key is not None:
-            self.seen[key] = v
         return v
 
     def value(self, v: Var) -> float | None:
@@ -71,53 +59,47 @@ class Rewrite:
 
     def add(self, v: Var, equation: Equation) -> Var:
         """Compute `v` by this equation, or by what the rules make of it; return its variable."""
-        applying = True
-        while applying:
-            applying = False
+        found: Better = equation
+        while isinstance(found, Equation):
+            equation, found = found, None
             for rule in self.rules:
-                found = rule(self, v, equation)
-                if found is None:
-                    continue
-                self.changed = applying = True
-                if isinstance(found, Var):
-                    self.now[v] = found
-                    return found
-                equation = found
-                break
-        self.equations[v] = equation
-        return v
+                if (found := rule(self, v, equation)) is not None:
+                    break
+        if found is None:
+            self.equations[v] = equation
+            return v
+        self.now[v] = found
+        return found
 
-    def new(self, like: Var, primitive: Primitive, *inputs: Var, **params: Any) -> Var:
+    def new(self, like: Var, primitive: Primitive, *inputs: Var) -> Var:
         """Return a variable computed from `inputs` in the section of `like`."""
-        kind = infer(primitive, inputs, params, self.dtypes)
-        return self.add(Var(*kind, section=like.section), Equation(primitive, inputs, params))
+        kind = infer(primitive, inputs, {})
+        return self.add(Var(*kind, section=like.section), Equation(primitive, inputs, {}))
 
 
 def rewrite(program: Program, rules: tuple[Rule, ...]) -> Program:
-    """Return the program with rules applied to each equation; itself if none changes anything."""
+    """Return the program with rules applied to each equation; an equal one if none changes it."""
     new = Rewrite(program, rules)
-    for v, equation in program.equations.items():
-        if not new.now.keys().isdisjoint(equation.inputs):
-            inputs = tuple([new.now.get(x, x) for x in equation.inputs])
-            equation = equation._replace(inputs=inputs)
-        new.add(v, equation)
-    if not new.changed:
-        return program
+    for v, (primitive, inputs, params) in program.equations.items():
+        new.add(v, Equation(primitive, tuple([new.now.get(x, x) for x in inputs]), params))
     outputs = tuple([new.now.get(v, v) for v in program.outputs])
     return replace(program, constants=new.constants, equations=new.equations, outputs=outputs)
 
 
-def lower(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
+def _equation(name: str, *inputs: Var, **params: Any) -> Equation:
+    return Equation(PRIMITIVES[name], inputs, params)
+
+
+def lower(new: Rewrite, v: Var, equation: Equation) -> Better:
     """Replace operations that NumPy has no function for by those that they are composed of."""
-    primitive, inputs, _ = equation
-    if not primitive.composite:
+    if not equation.primitive.composite:
         return None
     with no_grad():
-        parts = record(primitive.impl, [wrap(stand_in(*x.type)) for x in inputs])
-    now = dict(zip(parts.inputs, inputs, strict=True))
+        parts = record(equation.primitive.impl, equation.inputs)
+    now = dict(zip(parts.inputs, equation.inputs, strict=True))
     now |= {c: new.constant(array) for c, array in parts.constants.items()}
-    for part, inner in parts.equations.items():
-        inner = inner._replace(inputs=tuple([now[x] for x in inner.inputs]))
+    for part, (primitive, inputs, params) in parts.equations.items():
+        inner = Equation(primitive, tuple([now[x] for x in inputs]), params)
         if part is parts.outputs[0]:
             return inner
         part.section = v.section
@@ -125,21 +107,16 @@ def lower(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
     return now[parts.outputs[0]]
 
 
-def identities(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
+def identities(new: Rewrite, v: Var, equation: Equation) -> Better:
     """Leave out what changes nothing: times 1, by 1, aliases, shapes that are there already."""
-    (name, inputs), same = (equation.primitive.name, equation.inputs), []
+    name, inputs = equation.primitive.name, equation.inputs
+    if name == "sum" and (v.size, v.dtype) == (inputs[0].size, inputs[0].dtype):
+        return _equation("reshape", *inputs, newshape=v.shape)  # sums of one element each
+    if name == "add" and inputs[0] is inputs[1] and v.dtype.kind == "f":
+        return _equation("multiply", inputs[0], new.constant(np.array(2, v.dtype)))
+    same = [x for x, _, value in _scaled(new, equation) if value == 1]
     if name in ("alias", "reshape", "broadcast_to", "cast"):
         same = [inputs[0]]
-    elif name == "multiply":
-        same = [x for x, y in (inputs, inputs[::-1]) if new.value(y) == 1]
-    elif name == "divide" and new.value(inputs[1]) == 1:
-        same = [inputs[0]]
-    elif name == "sum" and (v.size, v.dtype) == (inputs[0].size, inputs[0].dtype):
-        return Equation(
-            PRIMITIVES["reshape"], inputs, {"newshape": v.shape}
-        )  # sums of one element each
-    elif name == "add" and inputs[0] is inputs[1] and v.dtype.kind == "f":
-        return Equation(PRIMITIVES["multiply"], (inputs[0], new.constant(np.array(2, v.dtype))), {})
     for x in same:
         if x.type == v.type:
             x.name = x.name or v.name
@@ -147,31 +124,23 @@ def identities(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | Non
     return None
 
 
-def sums_of_repetitions(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
+def sums_of_repetitions(new: Rewrite, v: Var, equation: Equation) -> Better:
     """Multiply instead of adding up repetitions, where they are 2 or 4 and that is exact."""
     if equation.primitive is not PRIMITIVES["sum"]:
         return None
-    (repeated,) = equation.inputs
+    (repeated,), axis = equation.inputs, equation.params["axis"]
     x = _before_repetition(new, repeated)
-    if x is repeated or x.dtype != v.dtype or not _sums_only(x, repeated, equation.params["axis"]):
+    times = repeated.size // max(x.size, 1)
+    if x is repeated or x.dtype != v.dtype or times not in (1, 2, 4):
         return None
-    times = new.constant(np.array(repeated.size // x.size, x.dtype))
-    total = new.new(v, PRIMITIVES["multiply"], x, times)
-    return Equation(PRIMITIVES["reshape"], (total,), {"newshape": v.shape})
+    for i, n in enumerate((1,) * (repeated.ndim - x.ndim) + x.shape):
+        if n != (1 if axis is None or i in axis else repeated.shape[i]):
+            return None  # along another axis
+    total = new.new(v, PRIMITIVES["multiply"], x, new.constant(np.array(times, x.dtype)))
+    return _equation("reshape", total, newshape=v.shape)
 
 
-def _sums_only(x: Var, repeated: Var, axis: Any) -> bool:
-    """Return whether the axes summed are those along which `x` was repeated, 2 or 4 times."""
-    shape = (1,) * (repeated.ndim - x.ndim) + x.shape
-    summed = range(repeated.ndim) if axis is None else axis
-    return (
-        bool(x.size)
-        and repeated.size // x.size in (1, 2, 4)
-        and all(n == 1 if i in summed else n == repeated.shape[i] for i, n in enumerate(shape))
-    )
-
-
-def unbroadcast_operands(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
+def unbroadcast_operands(new: Rewrite, v: Var, equation: Equation) -> Better:
     """Compute elementwise functions before their operands are repeated, or without repeating them.
 
     They broadcast by themselves; and where all operands are repeated, the result is, too.
@@ -186,27 +155,25 @@ def unbroadcast_operands(new: Rewrite, v: Var, equation: Equation) -> Var | Equa
         return None
     if np.broadcast_shapes(*(x.shape for x in small)) == v.shape:
         return Equation(primitive, small, params)
-    once = new.new(v, primitive, *small, **params)
-    return Equation(PRIMITIVES["broadcast_to"], (once,), {"shape": v.shape})
+    return _equation("broadcast_to", new.new(v, primitive, *small), shape=v.shape)
 
 
-def repetitions_of_scalars(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
+def repetitions_of_scalars(new: Rewrite, v: Var, equation: Equation) -> Better:
     """Give the repetitions of one element their final shape at once, to be dropped by operands."""
     if equation.primitive is PRIMITIVES["reshape"]:
         x = _before_repetition(new, equation.inputs[0])
         if x is not equation.inputs[0] and x.shape == ():
-            return Equation(PRIMITIVES["broadcast_to"], (x,), {"shape": v.shape})
+            return _equation("broadcast_to", x, shape=v.shape)
     return None
 
 
 def _before_repetition(new: Rewrite, x: Var) -> Var:
     equation = new.equations.get(x)
-    return (
-        equation.inputs[0] if equation and equation.primitive is PRIMITIVES["broadcast_to"] else x
-    )
+    repeats = equation is not None and equation.primitive is PRIMITIVES["broadcast_to"]
+    return equation.inputs[0] if equation and repeats else x
 
 
-def fold_constants(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
+def fold_constants(new: Rewrite, v: Var, equation: Equation) -> Better:
     """Compute now what depends on constants alone, unless the result is larger than they are."""
     primitive, inputs, params = equation
     if not new.constants.keys() >= set(inputs) or v.size > sum([x.size for x in inputs]):
@@ -215,7 +182,7 @@ def fold_constants(new: Rewrite, v: Var, equation: Equation) -> Var | Equation |
     return new.constant(np.asarray(primitive.impl(*known, **params)))
 
 
-def exact_factors(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
+def exact_factors(new: Rewrite, v: Var, equation: Equation) -> Better:
     """Gather constant factors: ``(x * 2) / 32`` is ``x * 0.0625``.
 
     Only factors that are powers of two are moved past each other or past one other factor, as
@@ -229,25 +196,29 @@ def exact_factors(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | 
     exact = _is_exact(before) or _is_exact(factor)
     if inner is None or not exact or not _is_moderate(before * factor):
         inner, before = x, 1.0
-    inputs = inner, new.constant(np.array(before * factor, v.dtype))
-    same = equation.primitive is PRIMITIVES["multiply"] and equation.inputs == inputs
-    return None if same else Equation(PRIMITIVES["multiply"], inputs, {})
+    better = _equation("multiply", inner, new.constant(np.array(before * factor, v.dtype)))
+    return None if better == equation else better
 
 
 def _factor(new: Rewrite, v: Var, equation: Equation | None) -> tuple[Var | None, float]:
     """Return a variable of the type of `v` and the number whose product `v` is, or None."""
-    name = "" if equation is None else equation.primitive.name
-    if equation is None or name not in ("multiply", "divide") or v.dtype.char not in "fd":
-        return None, 1.0
-    inputs = equation.inputs
-    for x, c in (inputs, inputs[::-1]) if name == "multiply" else (inputs,):
-        value = new.value(c)
-        if value is not None and x.type == v.type and c.dtype == v.dtype:
-            if name == "multiply":
-                return x, value
-            if _is_exact(value):
-                return x, 1.0 / value
+    if equation and v.dtype.char in "fd":
+        for x, c, value in _scaled(new, equation):
+            if x.type == v.type and c.dtype == v.dtype:
+                if equation.primitive.name == "multiply":
+                    return x, value
+                if _is_exact(value):
+                    return x, 1.0 / value
     return None, 1.0
+
+
+def _scaled(new: Rewrite, equation: Equation) -> list[tuple[Var, Var, float]]:
+    """Return `x`, `c` and the number `c` is, for each way to read ``x * c`` or ``x / c``."""
+    name, inputs = equation.primitive.name, equation.inputs
+    if name not in ("multiply", "divide"):
+        return []
+    ways = (inputs, inputs[::-1])[: 1 + (name == "multiply")]
+    return [(x, c, value) for x, c in ways if (value := new.value(c)) is not None]
 
 
 def _is_exact(factor: float) -> bool:
@@ -259,10 +230,10 @@ def _is_moderate(factor: float) -> bool:
     return factor == 0 or 2.0**-16 < abs(factor) < 2.0**16
 
 
-def common_subexpressions(new: Rewrite, v: Var, equation: Equation) -> Var | Equation | None:
+def common_subexpressions(new: Rewrite, v: Var, equation: Equation) -> Better:
     """Compute once what is computed several times from the same inputs, constants included."""
     primitive, inputs, params = equation
-    key = (primitive, inputs, tuple(sorted(params.items())) if params else ())
+    key = (primitive, inputs, *sorted(params.items()))
     same = new.seen.get(key)
     if same in new.equations:
         return same
@@ -276,14 +247,10 @@ def dead_code(program: Program) -> Program:
     for v, equation in reversed(program.equations.items()):
         if v in needed:
             needed.update(equation.inputs)
-    if all(map(needed.issuperset, (program.equations, program.constants, program.captured))):
-        return program
-    return replace(
-        program,
-        equations={v: e for v, e in program.equations.items() if v in needed},
-        constants={v: a for v, a in program.constants.items() if v in needed},
-        captured={v: w for v, w in program.captured.items() if v in needed},
-    )
+    parts: dict[str, Any] = {k: getattr(program, k) for k in ("constants", "captured", "equations")}
+    for name, part in parts.items():
+        parts[name] = {v: x for v, x in part.items() if v in needed}
+    return replace(program, **parts)
 
 
 RULES: tuple[Rule, ...] = (
@@ -299,9 +266,9 @@ RULES: tuple[Rule, ...] = (
 
 
 def simplify(program: Program, rules: tuple[Rule, ...] = RULES) -> Program:
-    """Return the program with all rules applied and dead code left out, checked.
+    """Return the program with all rules applied and dead code left out.
 
     No rule or pass changes it any more: a rule sees an equation and those before it, which are
     final by then, and does not see what uses the result, so one walk is enough.
     """
-    return typecheck(dead_code(rewrite(program, rules)), program)
+    return dead_code(rewrite(program, rules))

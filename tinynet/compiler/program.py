@@ -1,35 +1,42 @@
 """Programs: equations between variables that have types, but no numbers.
 
 A `Program` is in single-assignment form: each variable is computed once, before it is used. It
-prints as text, and `typecheck` checks it.
+prints as text. `Names` gives unique identifiers, here and to all printers.
 
 Imports the engine and `tree.py`. Read next: `record.py`.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from keyword import iskeyword
 from typing import Any
 
 import numpy as np
 
 from .. import tree
-from ..engine.tensor import Equation, Primitive
+from ..engine.tensor import Primitive
 from ..engine.variable import Variable
 
+Type = tuple[tuple[int, ...], np.dtype]
 
+
+@dataclass(eq=False, slots=True)
 class Var:
-    """The name of an array in a program: a shape and a dtype, no numbers."""
+    """The name of an array in a program: a shape and a dtype, no numbers.
 
-    __slots__ = ("dtype", "name", "section", "shape")
+    `name` is what a reader would call it, `section` the part of the program that computes it.
+    """
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype, name: str = "", section: str = ""):
-        self.shape = shape
-        self.dtype = dtype
-        self.name = name  # what a reader would call it, if anything
-        self.section = section  # the part of the program it is computed in
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    name: str = ""
+    section: str = ""
 
     @property
     def ndim(self) -> int:
@@ -42,7 +49,7 @@ class Var:
         return math.prod(self.shape)
 
     @property
-    def type(self) -> tuple[tuple[int, ...], np.dtype]:
+    def type(self) -> Type:
         """The shape and the dtype."""
         return self.shape, self.dtype
 
@@ -93,7 +100,10 @@ class Program:
 
         lines = [f"inputs {typed(self.inputs)}"]
         lines += [f"weight {typed([v])}" for v in self.captured]
-        lines += [f"constant {typed([v])} = {_shown(a)}" for v, a in self.constants.items()]
+        lines += [
+            f"constant {typed([v])} = {str(a) if a.size == 1 else '...'}"
+            for v, a in self.constants.items()
+        ]
         for v, (primitive, inputs, params) in self.equations.items():
             given = "".join(f", {key}={value}" for key, value in params.items())
             arguments = ", ".join(names[x] for x in inputs)
@@ -102,20 +112,35 @@ class Program:
 
     def names(self) -> dict[Var, str]:
         """Return a name for each variable, its own if it has one, none of them twice."""
-        count: dict[str, int] = {}
-        found: dict[str, Var] = {}
-        for v in (*self.inputs, *self.captured, *self.constants, *self.equations):
-            name = v.name
-            while not name or name in found:
-                stem = v.name or "t"
-                count[stem] = count.get(stem, bool(v.name)) + 1
-                name = f"{stem}{count[stem]}"
-            found[name] = v
-        return {v: name for name, v in found.items()}
+        names, numbers = Names(), itertools.count(1)
+        known = (*self.inputs, *self.captured, *self.constants, *self.equations)
+        return {v: names.new(v.name or f"t{next(numbers)}") for v in known}
 
 
-def _shown(array: np.ndarray) -> str:
-    return str(array) if array.size == 1 else "..."
+_NO_IDENTIFIER = re.compile(r"^(?=\d)|\W", flags=re.ASCII)
+
+
+class Names:
+    """Gives unique identifiers.
+
+    >>> names = Names(["np"])
+    >>> [names.new(wanted) for wanted in ("x", "x", "np", "layer 1/kernel", "lambda", "1st")]
+    ['x', 'x_2', 'np_2', 'layer_1_kernel', 'lambda_2', '_1st']
+    """
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._counts = dict.fromkeys(taken, 1)  # how often each name was asked for
+
+    def new(self, wanted: str) -> str:
+        """Return `wanted` as an identifier that was neither taken nor given before."""
+        if not (wanted.isascii() and wanted.isidentifier()):
+            wanted = _NO_IDENTIFIER.sub("_", wanted) or "_"
+        name = wanted
+        while name in self._counts or iskeyword(name):
+            self._counts[wanted] = self._counts.get(wanted, 1) + 1
+            name = f"{wanted}_{self._counts[wanted]}"
+        self._counts[name] = 1
+        return name
 
 
 def is_elementwise(primitive: Any) -> bool:
@@ -123,58 +148,20 @@ def is_elementwise(primitive: Any) -> bool:
     return isinstance(primitive.impl, np.ufunc) and primitive.impl.signature is None
 
 
-Type = tuple[tuple[int, ...], np.dtype]
+@lru_cache(1000)
+def _dtype(function: np.ufunc, *dtypes: np.dtype) -> np.dtype:
+    return np.asarray(function(*[np.zeros((), dtype) for dtype in dtypes])).dtype
 
 
-def infer(
-    primitive: Primitive, inputs: Sequence[Var], params: dict[str, Any], known: dict[Any, Any]
-) -> Type:
+def infer(primitive: Primitive, inputs: Sequence[Var], params: dict[str, Any]) -> Type:
     """Return the type that a primitive gives for inputs of these types.
 
-    Types are observed, not computed: the primitive is run on zeros. `known` remembers the dtypes
-    that elementwise functions were seen to give.
+    Types are observed, not computed: the primitive is run on zeros.
     """
-    zeros = [np.zeros((), x.dtype) for x in inputs]
     with np.errstate(all="ignore"):
-        if not is_elementwise(primitive):
-            zeros = [np.broadcast_to(zero, x.shape) for zero, x in zip(zeros, inputs, strict=True)]
-            result = np.asarray(primitive.impl(*zeros, **params))
-            return result.shape, result.dtype
-        key = (primitive, *[x.dtype for x in inputs])
-        if key not in known:
-            known[key] = np.asarray(primitive.impl(*zeros, **params)).dtype
-    return np.broadcast_shapes(*[x.shape for x in inputs]), known[key]
-
-
-def typecheck(program: Program, known_good: Program | None = None) -> Program:
-    """Return `program`; AssertionError if it is not sound, which is always a fault of a pass.
-
-    Each variable is computed once, before it is used, and has the type that its equation gives.
-    Equations that `known_good` has, of the same variables or of others of the same types, need no
-    check of their types.
-    """
-    trusted = known_good.equations if known_good else {}
-    known = {*program.inputs, *program.captured, *program.constants}
-    dtypes: dict[Any, Any] = {}
-    for v, array in program.constants.items():
-        assert (array.shape, array.dtype) == v.type, f"constant {v.type_text}"
-    for v, equation in program.equations.items():
-        primitive, inputs, params = equation
-        assert v not in known, f"{primitive.name} computes a variable twice"
-        assert known.issuperset(inputs), f"{primitive.name} uses a variable before it is known"
-        known.add(v)
-        if not _same_types(equation, trusted.get(v)):
-            given = infer(primitive, inputs, params, dtypes)
-            text = Var(*given).type_text if given != v.type else ""
-            assert not text, f"{primitive.name} gives {text}, not {v.type_text}"
-    assert known.issuperset(program.outputs), "an output is not computed"
-    return program
-
-
-def _same_types(equation: Equation, other: Equation | None) -> bool:
-    """Return whether two equations give the same type since their inputs have the same types."""
-    return other is equation or (
-        other is not None
-        and (other.primitive, other.params) == (equation.primitive, equation.params)
-        and [x.type for x in other.inputs] == [x.type for x in equation.inputs]
-    )
+        if is_elementwise(primitive):
+            shape = np.broadcast_shapes(*[x.shape for x in inputs])
+            return shape, _dtype(primitive.impl, *[x.dtype for x in inputs])
+        zeros = [np.broadcast_to(np.zeros((), x.dtype), x.shape) for x in inputs]
+        result = np.asarray(primitive.impl(*zeros, **params))
+    return result.shape, result.dtype

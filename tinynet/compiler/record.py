@@ -16,11 +16,13 @@ import numpy as np
 
 from .. import tree
 from ..engine.bind import modes
+from ..engine.temporarily import temporarily
 from ..engine.tensor import Equation, ShapeOnly, Tensor, as_tensor, wrap
 from ..engine.variable import Variable
 from .program import Program, Var
 
 _ZERO = bytes(16)  # no element is larger
+_ELSE = "run without compilation (run_eagerly=True, or no tn.jit)."
 
 
 class StandIn(ShapeOnly):
@@ -39,10 +41,8 @@ class StandIn(ShapeOnly):
     def refuse(self) -> NoReturn:
         """Raise the TypeError for a recorded tensor that is used elsewhere."""
         raise TypeError(
-            "This tensor was computed while a function was recorded to be compiled. It has no "
-            "numbers, since they differ from call to call. Return it from the function; do not "
-            "keep it or hand it to another thread. Or run without compilation "
-            "(run_eagerly=True, or no tn.jit)."
+            "A tensor computed while a function is recorded to be compiled has no numbers. Return "
+            f"it from the function, do not keep it or give it to another thread, or {_ELSE}"
         )
 
 
@@ -82,12 +82,11 @@ class Recorder:
         """Note an operation."""
         self.equations[out] = equation
         self._sections[out] = self.section
-        for x in equation.inputs:
-            if isinstance(x.data, ShapeOnly):
-                if self.numbers:
-                    x.data.refuse()
-                out.data = stand_in(out.data.shape, out.data.dtype)
-                break
+        unknown = [x.data for x in equation.inputs if isinstance(x.data, ShapeOnly)]
+        if unknown and self.numbers:
+            unknown[0].refuse()
+        if unknown:
+            out.data = stand_in(out.data.shape, out.data.dtype)
 
     def read(self, variable: Variable, value: Tensor) -> Tensor:
         """Return a tensor for the variable's value, which may have been kept from before.
@@ -119,9 +118,7 @@ class Recorder:
         if any(source in known for known in (self.inputs, self.equations, self._variables)):
             raise TypeError(
                 "While a function is recorded to be compiled, it cannot look at the numbers of a "
-                f"tensor, as they differ from call to call: received {t.shape}, {t.dtype}. Choose "
-                "with tn.ops.where instead of branching, or run without compilation "
-                "(run_eagerly=True, or no tn.jit)."
+                f"tensor: received {t.shape}, {t.dtype}. Choose with tn.ops.where, or {_ELSE}"
             )
 
     def origin(self, t: Tensor) -> Tensor:
@@ -139,10 +136,8 @@ class Recorder:
         def var(t: Tensor) -> Var:
             t = self.origin(t)
             if t not in made:
-                v = Var(
-                    t.data.shape, t.data.dtype, self.names.get(t, ""), self._sections.get(t, "")
-                )
-                made[t] = v
+                name, section = self.names.get(t, ""), self._sections.get(t, "")
+                v = made[t] = Var(t.data.shape, t.data.dtype, name, section)
                 if t in self._variables:
                     captured[v] = self._variables[t]
                     v.name = short_name(captured[v].path)
@@ -162,39 +157,21 @@ class Recorder:
         return Program(inputs, constants, captured, equations, outputs, args, form, watched)
 
 
-def _spread(args: tuple[Any, ...], names: Sequence[Any]) -> list[str]:
-    """Return a name for each leaf of the arguments; see `record`."""
-    found: list[str] = []
-    for i, arg in enumerate(args):
-        count = len(tree.leaves(arg))
-        name = names[i] if i < len(names) else ""
-        found += [name] * count if isinstance(name, str) else name
-    return found
-
-
 @contextmanager
 def recording(inputs: Sequence[Tensor], numbers: bool = True) -> Iterator[Recorder]:
     """Record the operations of this thread."""
-    before = modes.recorder
-    recorder = modes.recorder = Recorder(inputs, numbers)
-    try:
+    recorder = Recorder(inputs, numbers)
+    with temporarily(modes, recorder=recorder):
         yield recorder
-    finally:
-        modes.recorder = before
 
 
-@contextmanager
-def section(name: str) -> Iterator[None]:
+_nobody = Recorder(())
+
+
+def section(name: str) -> temporarily:
     """Name the part of the program that is recorded in this context; nothing if none is."""
-    recorder = modes.recorder
-    if not isinstance(recorder, Recorder):
-        yield
-        return
-    before, recorder.section = recorder.section, name
-    try:
-        yield
-    finally:
-        recorder.section = before
+    recorder = modes.recorder if isinstance(modes.recorder, Recorder) else _nobody
+    return temporarily(recorder, section=name)
 
 
 def label(t: Tensor, name: str) -> Tensor:
@@ -237,24 +214,25 @@ def record(f: Callable[..., Any], args: Sequence[Any], names: Sequence[Any] = ()
     >>> program.result["y"].type_text, program.args[1]["kernel"].type_text
     ('float32[1,1]', 'float32[2,1]')
     """
+    args = tuple(args)
     try:
-        return _record(f, tuple(args), names, False)
+        return _record(f, args, names, False)
     except (ValueError, ArithmeticError, IndexError):
-        return _record(f, tuple(args), names, True)
+        return _record(f, args, names, True)
 
 
-def _record(
-    f: Callable[..., Any], args: tuple[Any, ...], names: Sequence[Any], numbers: bool
-) -> Program:
+def _record(f: Callable[..., Any], args: Any, names: Sequence[Any], numbers: bool) -> Program:
     """Record `f` for arguments of these types, on their numbers or on zeros."""
-    inputs: list[Tensor] = []
-
-    def example(t: Tensor) -> Tensor:
-        inputs.append(wrap(np.asarray(t.data) if numbers else stand_in(t.shape, t.dtype)))
-        return inputs[-1]
-
-    args = tree.map_leaves(example, args)
+    known = tree.leaves(args)
+    data = (np.asarray(t.data) if numbers else stand_in(t.shape, t.dtype) for t in known)
+    inputs = [*map(wrap, data)]
+    named = [
+        n
+        for arg, name in zip(args, names, strict=False)
+        for n in ([name] * len(tree.leaves(arg)) if isinstance(name, str) else name)
+    ]
+    args = tree.pack_sequence_as(args, inputs)
     with recording(inputs, numbers) as recorder, np.errstate(all="ignore"):
-        recorder.names |= {t: n for t, n in zip(inputs, _spread(args, names), strict=True) if n}
+        recorder.names |= {t: n for t, n in zip(inputs, named, strict=False) if n}
         result = tree.map_leaves(as_tensor, f(*args))
     return recorder.program(args, result)

@@ -1,24 +1,21 @@
-"""Text that every printer needs: unique names, expressions with precedence, numbers, indices.
+"""Text that every printer needs: expressions with precedence, numbers, indices.
 
 The NumPy printer, the exporters and the formulas of `explain` write with these. Nothing here reads
-text that was written before: names are given once, and an expression knows its own precedence.
+text that was written before: an expression knows its own precedence.
 
 Imports the engine, `program.py` and `memory.py`. Read next: `numpy_printer.py`.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable
-from keyword import iskeyword
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..engine.primitives.indexing import Slice
 from .memory import is_literal as is_literal
-from .program import Program, Var
+from .program import Names as Names, Program, Var
 
 COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)  # ranks: what binds weakest comes first
 
@@ -34,30 +31,6 @@ INFIX = {
     "equal": ("==", COMPARISON),
     "not_equal": ("!=", COMPARISON),
 }
-_NO_IDENTIFIER = re.compile(r"^(?=\d)|\W", flags=re.ASCII)
-
-
-class Names:
-    """Gives unique identifiers.
-
-    >>> names = Names(["np"])
-    >>> [names.new(wanted) for wanted in ("x", "x", "np", "layer 1/kernel", "lambda", "1st")]
-    ['x', 'x_2', 'np_2', 'layer_1_kernel', 'lambda_2', '_1st']
-    """
-
-    def __init__(self, taken: Iterable[str] = ()) -> None:
-        self._counts = dict.fromkeys(taken, 1)  # how often each name was asked for
-
-    def new(self, wanted: str) -> str:
-        """Return `wanted` as an identifier that was neither taken nor given before."""
-        if not (wanted.isascii() and wanted.isidentifier()):
-            wanted = _NO_IDENTIFIER.sub("_", wanted) or "_"
-        name = wanted
-        while name in self._counts or iskeyword(name):
-            self._counts[wanted] = self._counts.get(wanted, 1) + 1
-            name = f"{wanted}_{self._counts[wanted]}"
-        self._counts[name] = 1
-        return name
 
 
 class Expr(NamedTuple):
@@ -127,4 +100,4 @@ def _item_text(i: Any) -> str:
     if not isinstance(i, Slice):
         return "..." if i is Ellipsis else str(i)
     parts = ["" if n is None else str(n) for n in i]
-    return ":".join(parts[:2] if i.step is None else parts)
+    return ":".join(parts[: 2 + (i.step is not None)])
