@@ -137,9 +137,8 @@ def _entries_for(location: Location, saved: dict[str, Entry], model: Any) -> lis
     path, owner, variables = location
     if not isinstance(owner, Optimizer):
         return _matched(owner, variables, saved)
-    before = variables[
-        : len(variables) - sum(map(len, owner._slots.values()))
-    ]  # before the first step
+    slots = sum(map(len, owner._slots.values()))
+    before = variables[: len(variables) - slots]  # before the first step
     if not owner.built and path == "optimizer":
         weights = model.trainable_variables
         variables = before + [w for group in owner.slots for w in weights for _ in group]
