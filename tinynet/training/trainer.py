@@ -213,7 +213,7 @@ class Trainer(Compilable):
         if isinstance(given, CallbackList):
             return given
         fits = epochs is not None
-        params = {"epochs": epochs if fits else 1, "steps": batches.batches, "verbose": verbose}
+        params = {"verbose": verbose, "epochs": epochs if fits else 1, "steps": batches.batches}
         return CallbackList(given, fits, verbose != 0, self, **params)
 
     def _on_batch(self, kind: str, dataset: Dataset, return_dict: bool) -> Any:
