@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from helpers import assert_all_same, over
 from hypothesis import given, settings, strategies as st
-from programs import FLOATS, functions, gradient, numbers, recorded, typecheck
+from programs import FLOATS, functions, gradient, numbers, recorded
 
 import tinynet as tn
 from tinynet import ops
-from tinynet.compiler.passes import RULES, dead_code, rewrite, simplify
-from tinynet.compiler.program import Program, Var, infer
+from tinynet.compiler.passes import RULES, Rewrite, dead_code, rewrite, simplify
+from tinynet.compiler.program import Program, Var, infer, typecheck
 from tinynet.engine.bind import PRIMITIVES, bind
-from tinynet.engine.tensor import wrap
+from tinynet.engine.tensor import Primitive, wrap
 
 EACH: dict[str, Any] = {rule.__name__: partial(rewrite, rules=(rule,)) for rule in RULES}
 EACH["dead_code"] = dead_code
@@ -140,6 +140,33 @@ def test_a_broken_program_is_refused(message):
     with pytest.raises(AssertionError) as caught:
         typecheck(replace(PROGRAM, **BROKEN[message]))
     assert message in str(caught.value)
+
+
+def test_a_rule_that_breaks_a_program_is_found_out():
+    def breaking(new: Rewrite, v: Var, equation: Any) -> Var:
+        return Var(*v.type)
+
+    with pytest.raises(AssertionError, match="an output is not computed"):
+        simplify(PROGRAM, (breaking,))
+
+
+def test_equations_of_a_known_good_program_are_not_run_on_zeros():
+    def inverse(a: np.ndarray) -> np.ndarray:
+        return np.linalg.inv(a)  # which fails for zeros
+
+    invert = Primitive("inverse", inverse, (), ())
+    program = recorded(lambda x: bind(invert, ops.exp(x) * 1.0), [np.eye(2, dtype="float32") * 3])
+    simple = simplify(program)  # where the inverse has another input, of the same type
+    assert primitives(simple) == ["exp", "inverse"]
+    with pytest.raises(np.linalg.LinAlgError):
+        typecheck(simple)
+
+
+def test_the_types_of_equations_that_passes_kept_are_taken_for_granted():
+    wrong = replace(PROGRAM, **BROKEN["exp gives float32[2,3], not float64[2,3]"], outputs=(WIDE,))
+    assert typecheck(wrong, known_good=wrong) is wrong
+    with pytest.raises(AssertionError, match="exp gives"):
+        typecheck(wrong, known_good=PROGRAM)
 
 
 # -- each pass does what it is there for ------------------------------------------------------

@@ -20,7 +20,7 @@ import tinynet as tn
 from tinynet import ops, tree
 from tinynet.compiler import kernels, numpy_printer
 from tinynet.compiler.executable import Executable, copies
-from tinynet.compiler.program import Program, Var, infer
+from tinynet.compiler.program import Program
 from tinynet.compiler.record import record
 from tinynet.engine.bind import PRIMITIVES, Case, bind
 from tinynet.engine.tensor import Primitive, Tensor
@@ -236,25 +236,6 @@ def recorded(f: Callable[..., Any], args: Any) -> Program:
     """Return the program of `f`, not simplified."""
     with np.errstate(all="ignore"):
         return record(lambda *xs: tree.flatten(f(*xs)), [tn.tensor(x) for x in args])
-
-
-def typecheck(program: Program) -> Program:
-    """Return `program`; AssertionError if it is not sound.
-
-    Each variable is computed once, before it is used, and has the type that its equation gives.
-    """
-    known = {*program.inputs, *program.captured, *program.constants}
-    for v, array in program.constants.items():
-        assert (array.shape, array.dtype) == v.type, f"constant {v.type_text}"
-    for v, (primitive, inputs, params) in program.equations.items():
-        assert v not in known, f"{primitive.name} computes a variable twice"
-        assert known.issuperset(inputs), f"{primitive.name} uses a variable before it is known"
-        known.add(v)
-        found = Var(*infer(primitive, inputs, params))
-        text = f"{primitive.name} gives {found.type_text}, not {v.type_text}"
-        assert found.type == v.type, text
-    assert known.issuperset(program.outputs), "an output is not computed"
-    return program
 
 
 def run(executable: Executable, *arrays: np.ndarray) -> list[np.ndarray]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..engine.bind import PRIMITIVES, no_grad
 from ..engine.tensor import Equation, Primitive
-from .program import Program, Var, infer, is_elementwise
+from .program import Program, Var, infer, is_elementwise, typecheck
 from .record import record
 
 # What a rule returns: a better equation, or a variable that has the value already, or None.
@@ -269,6 +269,7 @@ def simplify(program: Program, rules: tuple[Rule, ...] = RULES) -> Program:
     """Return the program with all rules applied and dead code left out.
 
     No rule or pass changes it any more: a rule sees an equation and those before it, which are
-    final by then, and does not see what uses the result, so one walk is enough.
+    final by then, and does not see what uses the result, so one walk is enough. The new program
+    is checked once; the tests check it after each rule.
     """
-    return dead_code(rewrite(program, rules))
+    return typecheck(dead_code(rewrite(program, rules)), program)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..engine.tensor import Primitive
+from ..engine.tensor import Equation, Primitive
 from ..engine.variable import Variable
 
 Type = tuple[tuple[int, ...], np.dtype]
@@ -165,3 +165,35 @@ def infer(primitive: Primitive, inputs: Sequence[Var], params: dict[str, Any]) -
         zeros = [np.broadcast_to(np.zeros((), x.dtype), x.shape) for x in inputs]
         result = np.asarray(primitive.impl(*zeros, **params))
     return result.shape, result.dtype
+
+
+def typecheck(program: Program, known_good: Program | None = None) -> Program:
+    """Return `program`; AssertionError if it is not sound, which is always a fault of a rule.
+
+    Each variable is computed once, before it is used, and has the type that its equation gives.
+    The types of equations that `known_good` has too need no check.
+    """
+    trusted = known_good.equations if known_good else {}
+    known = {*program.inputs, *program.captured, *program.constants}
+    for v, array in program.constants.items():
+        assert (array.shape, array.dtype) == v.type, f"constant {v.type_text}"
+    for v, equation in program.equations.items():
+        primitive, inputs, params = equation
+        assert v not in known, f"{primitive.name} computes a variable twice"
+        assert known.issuperset(inputs), f"{primitive.name} uses a variable before it is known"
+        known.add(v)
+        if not _same_types(equation, trusted.get(v)):
+            found = Var(*infer(primitive, inputs, params))
+            text = f"{primitive.name} gives {found.type_text}, not {v.type_text}"
+            assert found.type == v.type, text
+    assert known.issuperset(program.outputs), "an output is not computed"
+    return program
+
+
+def _same_types(equation: Equation, other: Equation | None) -> bool:
+    """Return whether two equations give the same type since their inputs have the same types."""
+    return other is equation or (
+        other is not None
+        and (other.primitive, other.params) == (equation.primitive, equation.params)
+        and [x.type for x in other.inputs] == [x.type for x in equation.inputs]
+    )
