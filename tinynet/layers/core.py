@@ -209,6 +209,6 @@ class Dense(Standard):
         if len(shape) < 2:
             expected = f"min_ndim=2, received ndim={len(shape)}"
         elif self.built and shape[-1] != self.kernel.shape[0]:
-            expected = f"axis -1 to have value {self.kernel.shape[0]}, received it"
+            expected = f"axis -1 to have value {self.kernel.shape[0]}"
         if expected:
-            raise ValueError(f"Layer '{self.name}' expects {expected}, in inputs of shape {shape}.")
+            raise ValueError(f"Layer '{self.name}': input shape {shape}, expected {expected}.")
