@@ -103,15 +103,12 @@ def _shape_text(v: Var) -> _Text:
 
 
 def _forward(inputs: dict[str, Var], body: Body) -> str:
-    lines = [f"def forward({', '.join(inputs)}):", '    """Return the outputs for one batch."""']
-    lines += [f"    {line}" for line in body.lines]
-    return "\n".join([*lines, f"    return {', '.join(body.results)}"])
+    head, doc = f"def forward({', '.join(inputs)}):", '"""Return the outputs for one batch."""'
+    return "\n    ".join([head, doc, *body.lines, f"return {', '.join(body.results)}"])
 
 
 def _predict(inputs: dict[str, Var], form: Any) -> str:
-    checks = [
-        f'    {name} = samples("{name}", {name}, {v.shape[1:]})' for name, v in inputs.items()
-    ]
+    checks = [f'    {x} = samples("{x}", {x}, {v.shape[1:]})' for x, v in inputs.items()]
     if len(inputs) > 1:
         lengths = ", ".join(f"len({name})" for name in inputs)
         checks.append(LENGTHS.format(lengths=lengths).strip("\n"))
