@@ -78,9 +78,8 @@ def with_parameters(init: Any, parameters: Iterable[Parameter], **fixed: Any) ->
         except TypeError as error:
             raise TypeError(f"{type(args[0]).__name__}: {error}") from None
         given.apply_defaults()
-        arguments = given.arguments
-        more = arguments.pop("kwargs", {})
-        init(**arguments, **fixed, **more)
+        more = given.arguments.pop("kwargs", {})
+        init(**given.arguments, **fixed, **more)
 
     vars(call)["__signature__"] = full
     return call

@@ -10,23 +10,20 @@ from ..losses import mean_absolute_percentage_error as mean_absolute_percentage_
 from ..losses import mean_squared_error as mean_squared_error
 from ..losses import mean_squared_logarithmic_error as mean_squared_logarithmic_error
 from ..losses import sparse_categorical_crossentropy as sparse_categorical_crossentropy
-from .accuracy import Accuracy as Accuracy, BinaryAccuracy as BinaryAccuracy
-from .accuracy import CategoricalAccuracy as CategoricalAccuracy
+from .accuracy import Accuracy as Accuracy, top_k_categorical_accuracy as top_k_categorical_accuracy
+from .accuracy import BinaryAccuracy as BinaryAccuracy, categorical_accuracy as categorical_accuracy
+from .accuracy import CategoricalAccuracy as CategoricalAccuracy, binary_accuracy as binary_accuracy
 from .accuracy import SparseCategoricalAccuracy as SparseCategoricalAccuracy
 from .accuracy import SparseTopKCategoricalAccuracy as SparseTopKCategoricalAccuracy
 from .accuracy import TopKCategoricalAccuracy as TopKCategoricalAccuracy
-from .accuracy import binary_accuracy as binary_accuracy
-from .accuracy import categorical_accuracy as categorical_accuracy
 from .accuracy import sparse_categorical_accuracy as sparse_categorical_accuracy
 from .accuracy import sparse_top_k_categorical_accuracy as sparse_top_k_categorical_accuracy
-from .accuracy import top_k_categorical_accuracy as top_k_categorical_accuracy
 from .base import Mean as Mean, MeanMetricWrapper as MeanMetricWrapper, Metric as Metric, Sum as Sum
-from .errors import BinaryCrossentropy as BinaryCrossentropy
+from .errors import BinaryCrossentropy as BinaryCrossentropy, MeanAbsoluteError as MeanAbsoluteError
 from .errors import CategoricalCrossentropy as CategoricalCrossentropy, LogCoshError as LogCoshError
-from .errors import MeanAbsoluteError as MeanAbsoluteError
-from .errors import MeanAbsolutePercentageError as MeanAbsolutePercentageError
+from .errors import MeanAbsolutePercentageError as MeanAbsolutePercentageError, R2Score as R2Score
 from .errors import MeanSquaredError as MeanSquaredError
-from .errors import MeanSquaredLogarithmicError as MeanSquaredLogarithmicError, R2Score as R2Score
+from .errors import MeanSquaredLogarithmicError as MeanSquaredLogarithmicError
 from .errors import RootMeanSquaredError as RootMeanSquaredError
 from .errors import SparseCategoricalCrossentropy as SparseCategoricalCrossentropy
 from .lookup import deserialize as deserialize, get as get, serialize as serialize
