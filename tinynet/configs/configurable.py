@@ -6,7 +6,7 @@ Imports `watched.py`. Read next: `serialization.py`, which turns configs into pl
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache, wraps
+from functools import wraps
 from inspect import Parameter, Signature, signature
 from typing import Any, ClassVar
 
@@ -35,21 +35,16 @@ class Configurable(Watched):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name."""
-        known = next(c for c in type(self).__mro__ if c.__module__.partition(".")[0] == "tinynet")
-        names = dict.fromkeys((*self._config_first, *_argument_names(known)))
+        bases = type(self).__mro__
+        known: Any = next(c for c in bases if c.__module__.partition(".")[0] == "tinynet")
+        _, *own = signature(known.__init__).parameters.values()
+        names = *self._config_first, *(p.name for p in own if not str(p).startswith("*"))
         return {name: getattr(self, name) for name in names if name not in self._config_without}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """Return a new object, made from what `get_config` returned."""
         return cls(**config)
-
-
-@cache
-def _argument_names(cls: Any) -> list[str]:
-    """Return the names of the constructor's arguments, without ``*args`` and ``**kwargs``."""
-    _, *parameters = signature(cls.__init__).parameters.values()
-    return [p.name for p in parameters if not str(p).startswith("*")]
 
 
 def plain_arguments(cls: Any, args: Any, kwargs: Any) -> dict[str, Any] | None:
@@ -95,7 +90,6 @@ class FunctionObject(Configurable):
     changing one changes what the object computes.
     """
 
-    _options: tuple[str, ...] = ()
     _options_first = False  # whether they come before the other arguments
 
     def __init_subclass__(cls, fn: Any = None, arguments: str = "", **defaults: Any) -> None:
