@@ -6,12 +6,13 @@ Imports `watched.py`. Read next: `serialization.py`, which turns configs into pl
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import wraps
+from functools import cache, wraps
 from inspect import Parameter, Signature, signature
 from typing import Any, ClassVar
 
 from .watched import Watched
 
+_signature = cache(signature)
 _PLAIN = (str, int, float, type(None))  # bool is an int
 
 
@@ -37,7 +38,7 @@ class Configurable(Watched):
         """Return the constructor's arguments by name."""
         bases = type(self).__mro__
         known: Any = next(c for c in bases if c.__module__.partition(".")[0] == "tinynet")
-        _, *own = signature(known.__init__).parameters.values()
+        _, *own = _signature(known.__init__).parameters.values()
         names = *self._config_first, *(p.name for p in own if not str(p).startswith("*"))
         return {name: getattr(self, name) for name in names if name not in self._config_without}
 
@@ -49,7 +50,7 @@ class Configurable(Watched):
 
 def plain_arguments(cls: Any, args: Any, kwargs: Any) -> dict[str, Any] | None:
     """Return the arguments of a call of `cls` by name if all are plain data, else None."""
-    _, *parameters = signature(cls.__init__).parameters.values()
+    _, *parameters = _signature(cls.__init__).parameters.values()
     names = [p.name for p in parameters if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
     given = dict(zip(names, args, strict=False)) | kwargs
     return given if len(args) <= len(names) and _is_plain(given) else None

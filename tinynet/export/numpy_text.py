@@ -5,7 +5,7 @@ function. The numbers are those of `Model.predict`, bit for bit. Since the last 
 products depend on the memory layout of arrays, the text follows the rule of `engine/bind.py`:
 results are row-major, except views.
 
-Imports `../compiler/text.py`. Read next: `numpy_file.py`.
+Imports `../compiler/`. Read next: `numpy_file.py`.
 """
 
 from __future__ import annotations
