@@ -53,8 +53,7 @@ class Zeros(Initializer):
     array([0., 0.], dtype=float32)
     """
 
-    def _values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        return np.zeros(shape, dtype)
+    _values: Any = staticmethod(np.zeros)
 
 
 class Ones(Initializer):
@@ -64,8 +63,7 @@ class Ones(Initializer):
     array([1., 1.], dtype=float32)
     """
 
-    def _values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        return np.ones(shape, dtype)
+    _values: Any = staticmethod(np.ones)
 
 
 class Constant(Initializer):
@@ -350,10 +348,9 @@ def _fans(shape: tuple[int, ...], inputs: Axes, outputs: Axes) -> tuple[int, int
     IndexError or TypeError, as in Keras, if `inputs` and `outputs` are not axes of the shape.
     """
     if inputs is None or outputs is None:
-        fan_in = math.prod(shape[:-1] or shape)
-        return fan_in, math.prod(shape[:-2]) * shape[-1] if shape else fan_in
+        return math.prod(shape[:-1] or shape), math.prod(shape[:-2] + shape[-1:])
     try:
         return math.prod(shape[i] for i in inputs), math.prod(shape[i] for i in outputs)
     except (IndexError, TypeError) as error:
-        message = f"`input_axes` and `output_axes` must be axes of shape {shape}. Received:"
-        raise type(error)(f"{message} input_axes={inputs}, output_axes={outputs}") from None
+        message = f"must be axes of shape {shape}. Received: {inputs} and {outputs}"
+        raise type(error)(f"`input_axes` and `output_axes` {message}") from None

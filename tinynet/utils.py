@@ -11,18 +11,15 @@ import numpy as np
 
 from .callbacks.progbar import Progbar as Progbar
 from .configs.lookup import clear_session as clear_session
-from .configs.serialization import (
-    CustomObjectScope as CustomObjectScope,
-    custom_object_scope as custom_object_scope,
-    deserialize_keras_object as deserialize_keras_object,
-    get_custom_objects as get_custom_objects,
-    get_registered_name as get_registered_name,
-    get_registered_object as get_registered_object,
-    register_keras_serializable as register_keras_serializable,
-    serialize_keras_object as serialize_keras_object,
-)
 from .engine.tensor import Operand, floatx as floatx, set_floatx as set_floatx, tensor
 from .random import set_random_seed as set_random_seed
+from .saving import CustomObjectScope as CustomObjectScope, get_custom_objects as get_custom_objects
+from .saving import custom_object_scope as custom_object_scope
+from .saving import deserialize_keras_object as deserialize_keras_object
+from .saving import get_registered_name as get_registered_name
+from .saving import get_registered_object as get_registered_object
+from .saving import register_keras_serializable as register_keras_serializable
+from .saving import serialize_keras_object as serialize_keras_object
 
 if TYPE_CHECKING:
     from .viz import plot_model as plot_model

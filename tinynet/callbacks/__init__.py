@@ -1,21 +1,9 @@
 """Callbacks: objects whose methods run during training. Read `base.py`, then `monitors.py`."""
 
-from .base import (
-    Callback as Callback,
-    CallbackList as CallbackList,
-    History as History,
-    LambdaCallback as LambdaCallback,
-    ProgbarLogger as ProgbarLogger,
-)
-from .files import (
-    BackupAndRestore as BackupAndRestore,
-    CSVLogger as CSVLogger,
-    ModelCheckpoint as ModelCheckpoint,
-)
-from .monitors import (
-    EarlyStopping as EarlyStopping,
-    LearningRateScheduler as LearningRateScheduler,
-    ReduceLROnPlateau as ReduceLROnPlateau,
-    TerminateOnNaN as TerminateOnNaN,
-)
+from .base import Callback as Callback, CallbackList as CallbackList, History as History
+from .base import LambdaCallback as LambdaCallback, ProgbarLogger as ProgbarLogger
+from .files import BackupAndRestore as BackupAndRestore, CSVLogger as CSVLogger
+from .files import ModelCheckpoint as ModelCheckpoint
+from .monitors import EarlyStopping as EarlyStopping, LearningRateScheduler as LearningRateScheduler
+from .monitors import ReduceLROnPlateau as ReduceLROnPlateau, TerminateOnNaN as TerminateOnNaN
 from .weights import WeightHistory as WeightHistory

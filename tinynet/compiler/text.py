@@ -3,7 +3,7 @@
 The NumPy printer, the exporters and the formulas of `explain` write with these. Nothing here reads
 text that was written before: an expression knows its own precedence.
 
-Imports the engine, `program.py` and `memory.py`. Read next: `numpy_printer.py`.
+Imports the engine and `program.py`. Read next: `numpy_printer.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.primitives.indexing import Slice
-from .memory import is_literal as is_literal
 from .program import Names as Names, Program, Var
 
 COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)  # ranks: what binds weakest comes first

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from .watched import Watched
 
+_signature = cache(signature)
 _PLAIN = (str, int, float, type(None))  # bool is an int
 
 
@@ -35,8 +36,10 @@ class Configurable(Watched):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name."""
-        known = next(c for c in type(self).__mro__ if c.__module__.partition(".")[0] == "tinynet")
-        names = dict.fromkeys((*self._config_first, *_argument_names(known)))
+        bases = type(self).__mro__
+        known: Any = next(c for c in bases if c.__module__.partition(".")[0] == "tinynet")
+        _, *own = _signature(known.__init__).parameters.values()
+        names = *self._config_first, *(p.name for p in own if not str(p).startswith("*"))
         return {name: getattr(self, name) for name in names if name not in self._config_without}
 
     @classmethod
@@ -45,16 +48,9 @@ class Configurable(Watched):
         return cls(**config)
 
 
-@cache
-def _argument_names(cls: Any) -> list[str]:
-    """Return the names of the constructor's arguments, without ``*args`` and ``**kwargs``."""
-    _, *parameters = signature(cls.__init__).parameters.values()
-    return [p.name for p in parameters if not str(p).startswith("*")]
-
-
 def plain_arguments(cls: Any, args: Any, kwargs: Any) -> dict[str, Any] | None:
     """Return the arguments of a call of `cls` by name if all are plain data, else None."""
-    _, *parameters = signature(cls.__init__).parameters.values()
+    _, *parameters = _signature(cls.__init__).parameters.values()
     names = [p.name for p in parameters if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
     given = dict(zip(names, args, strict=False)) | kwargs
     return given if len(args) <= len(names) and _is_plain(given) else None
@@ -78,9 +74,8 @@ def with_parameters(init: Any, parameters: Iterable[Parameter], **fixed: Any) ->
         except TypeError as error:
             raise TypeError(f"{type(args[0]).__name__}: {error}") from None
         given.apply_defaults()
-        arguments = given.arguments
-        more = arguments.pop("kwargs", {})
-        init(**arguments, **fixed, **more)
+        more = given.arguments.pop("kwargs", {})
+        init(**given.arguments, **fixed, **more)
 
     vars(call)["__signature__"] = full
     return call
@@ -96,7 +91,6 @@ class FunctionObject(Configurable):
     changing one changes what the object computes.
     """
 
-    _options: tuple[str, ...] = ()
     _options_first = False  # whether they come before the other arguments
 
     def __init_subclass__(cls, fn: Any = None, arguments: str = "", **defaults: Any) -> None:

@@ -55,18 +55,15 @@ def lookup(identifier: Any, table: Mapping[str, Any], kind: str) -> Any:
     42
     """
     found = identifier
-    if identifier is None:
-        return None
     if isinstance(identifier, str):
         found = serialization.get_registered_object(identifier, module_objects=table)
     elif isinstance(identifier, dict) and serialization.class_named(identifier, table) is not None:
         return serialization.deserialize_part({"config": {}, **identifier}, table)
-    if callable(found):
+    if callable(found) or identifier is None:
         return found() if isinstance(found, type) else found
-    raise ValueError(
-        f"Could not interpret {kind} identifier: {identifier}{serialization.location()}. Expected "
-        f"a callable or one of: {', '.join(sorted(table))}. {serialization.ADVICE}"
-    )
+    where = f"{identifier}{serialization.location()}"
+    names = f"{', '.join(sorted(table))}. {serialization.ADVICE}"
+    raise ValueError(f"Could not interpret {kind} identifier: {where}. Expected one of: {names}")
 
 
 def config_of(thing: Any, table: Mapping[str, Any]) -> Any:

@@ -24,7 +24,8 @@ MODULES: dict[str, dict[str, Any]] = {}
 
 _PLAIN = (str, int, float, bool, type(None))
 _KEYS = ("module", "class_name", "config", "registered_name")
-ADVICE = "Pass your own in `custom_objects`, or use `tinynet.saving.register_keras_serializable()`."
+_REGISTER = "use `tinynet.saving.register_keras_serializable()`."
+ADVICE = f"Pass your own in `custom_objects`, or {_REGISTER}"
 
 
 def _published() -> dict[str, dict[str, Any]]:
@@ -155,8 +156,7 @@ def serialize_keras_object(obj: Any) -> Any:
     if isinstance(obj, _PLAIN):
         return obj
     if isinstance(obj, (list, tuple)):
-        kind = tuple if isinstance(obj, tuple) else list
-        return kind(map(serialize_keras_object, obj))
+        return (tuple if isinstance(obj, tuple) else list)(map(serialize_keras_object, obj))
     if isinstance(obj, dict):
         return {key: serialize_keras_object(value) for key, value in obj.items()}
     if isinstance(obj, np.generic) or (isinstance(obj, np.ndarray) and not obj.ndim):
@@ -197,10 +197,8 @@ def _function_config(function: Any) -> dict[str, Any]:
     known = _function(name)
     ours = str(getattr(function, "__module__", None)).partition(".")[0] in ("tinynet", "numpy")
     if name == "<lambda>" or (known not in (None, function) and not ours):
-        raise ValueError(
-            f"Cannot serialize {function}{location()}: '{name}' does not identify it. Define it by "
-            "`def` under another name, or use `tinynet.saving.register_keras_serializable()`."
-        )
+        problem = f"'{name}' does not identify it. Name it otherwise by `def`, or {_REGISTER}"
+        raise ValueError(f"Cannot serialize {function}{location()}: {problem}")
     if known is None or not ours:
         _custom_name(function)
     return dict(zip(_KEYS, ("builtins", "function", name, "function"), strict=True))
@@ -286,11 +284,9 @@ def deserialize_keras_object(
 
 def deserialize_part(config: Any, table: Mapping[str, Any]) -> Any:
     """Return the object that a part of a config describes; names are searched in `table` first."""
-    if isinstance(config, str):  # the name of a custom object stands for the object
+    if isinstance(config, _PLAIN):  # the name of a custom object stands for the object
         found = get_registered_object(config)
         return config if found is None else found
-    if isinstance(config, _PLAIN):
-        return config
     if isinstance(config, (list, tuple)):
         return [deserialize_part(part, table) for part in config]
     if not isinstance(config, dict):
@@ -340,16 +336,11 @@ def class_named(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
     registered, module = config.get("registered_name"), config.get("module")
     if not all(isinstance(x, (str, type(None))) for x in (name, registered, module)):
         return None
-    found = get_registered_object(registered)
-    if found is None:
-        found = _published().get(module or "", {}).get(name or "")
-    if found is None:
-        found = get_registered_object(name, module_objects=table)
+    ours = _published().get(module or "", {}).get(name or "")
+    found = get_registered_object(registered) or ours
+    found = found or get_registered_object(name, module_objects=table)
     if found is None and name in ("__lambda__", "Lambda"):
-        raise ValueError(
-            f"This config contains Python code{location()}, which tinynet never runs. Write a "
-            "function or Layer of your own, and pass it in `custom_objects`."
-        )
+        raise ValueError(f"tinynet never runs the Python code of a config{location()}. {ADVICE}")
     return found
 
 

@@ -66,17 +66,15 @@ class Fingerprint:
         self._version = structure.version
         self._skipped = skipped
         self._kept: dict[int, Any] = {}  # alive, so that no other object gets their ids
-        self._containers: list[Any] = []  # their contents may change without an assignment
+        self._containers: dict[int, Any] = {}  # by id; their contents may change unseen
         self.values: dict[tuple[int, str], Hashable] = {}
-        for i, thing in enumerate(things):
-            self.values[i, "thing"] = self._of(thing)
+        self.values |= {(i, "thing"): self._of(thing) for i, thing in enumerate(things)}
         self.key = tuple(self.values.items())
         self._contents = self._of_containers()
 
     def is_current(self) -> bool:
         """Return whether all attributes are as they were; quick if nothing was assigned."""
-        unassigned = self._version is structure.version
-        return unassigned and self._contents == self._of_containers()
+        return self._version is structure.version and self._contents == self._of_containers()
 
     def differences(self, later: Fingerprint) -> dict[tuple[int, str], Any]:
         """Return the attributes whose values differ, each with its object."""
@@ -85,17 +83,14 @@ class Fingerprint:
         return {key: kept[key[0]] for key in changed if key[0] in kept}
 
     def _of_containers(self) -> list[Hashable]:
-        containers, self._containers = self._containers, []
-        contents = [self._of(container) for container in containers]
-        self._containers = containers
-        return contents
+        return [self._of(container) for container in tuple(self._containers.values())]
 
     def _of(self, value: Any) -> Hashable:
         if isinstance(value, _PLAIN):
             return repr(value)  # which tells 1 from 1.0 and True, and 0.0 from -0.0
         if isinstance(value, _CONTAINERS):
             if not isinstance(value, (tuple, frozenset)):
-                self._containers.append(value)
+                self._containers[id(value)] = value
             parts = [self._of(x) for x in (value.items() if isinstance(value, dict) else value)]
             return frozenset(parts) if isinstance(value, (set, frozenset)) else tuple(parts)
         if id(value) not in self._kept:

@@ -21,18 +21,13 @@ FORMATS = ("numpy", "onnx")
 
 
 def export(
-    model: Any,
-    filepath: Any,
-    format: str,
-    verbose: bool | None = None,
-    input_signature: Any = None,
-    **options: Any,
+    model: Any, filepath: Any, format: str, verbose: Any, input_signature: Any, **options: Any
 ) -> None:
     """Write the forward pass of `model` to a file; see `models.Model.export`."""
     if format not in FORMATS:
         raise ValueError(
-            f"format: expected one of {FORMATS}, received {format!r}. For another format of Keras, "
-            "call `model.save('model.keras')`, load that file in Keras and export it there."
+            f"format: expected one of {FORMATS}, received {format!r}. For others, save the model "
+            "as a .keras file, and export it in Keras."
         )
     opset = options.pop("opset_version", None) or OPSET if format == "onnx" else OPSET
     if options or opset < OPSET:

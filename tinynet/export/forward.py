@@ -24,6 +24,7 @@ from ..engine.variable import Variable, stateless
 from ..layers.symbolic import KerasTensor, map_shapes, within
 
 PROBES = (97, 101)  # two batch sizes, unlike any length that a layer is likely to have
+ADVICE = "Give the shape: input_signature=[Input(shape)]."
 UNLOWERED = tuple(rule for rule in RULES if rule is not lower)  # a file calls a sigmoid by its name
 
 
@@ -52,14 +53,13 @@ class Forward(NamedTuple):
     layers: dict[str, str]
 
     @property
-    def layer_of(self) -> dict[Var, Var]:
+    def layer_of(self) -> dict[Var, Var | None]:
         """For each variable the result of the layer that computes it: the next layer to finish."""
-        found: dict[Var, Var] = {}
+        found: dict[Var, Var | None] = {}
         result = None
         for v in reversed(self.program.equations):
             result = v if v.name in self.layers else result
-            if result is not None:
-                found[v] = result
+            found[v] = result
         return found
 
 
@@ -75,10 +75,7 @@ def forward_of(model: Any, input_signature: Any = None) -> Forward:
     x = _inputs(model, input_signature)
     for v in tree.flatten(x):
         if not v.shape or None in v.shape[1:]:
-            raise ValueError(
-                "export: expected inputs of which only the first length is unknown, received "
-                f"shape {v.shape}. Give the lengths: input_signature=[Input(shape)]."
-            )
+            raise ValueError(f"export: an input has unknown lengths, {v.shape}. {ADVICE}")
     variables = list(model.variables)
     layers = {layer.name: type(layer).__name__ for layer in model._flatten_layers()[1:]}
     first, second = (_recorded(model, x, variables, n) for n in PROBES)
@@ -94,10 +91,7 @@ def _inputs(model: Any, input_signature: Any) -> Any:
     elif model._built_shape is not None:
         found = map_shapes(_var, model._built_shape)
     else:
-        raise ValueError(
-            f"export: the shape of the inputs of model '{model.name}' is not known. Call it on "
-            "data first, or give the shape: input_signature=[Input(shape)]."
-        )
+        raise ValueError(f"export: the input shape of model '{model.name}' is not known. {ADVICE}")
     return found[0] if isinstance(found, (list, tuple)) and len(found) == 1 else found
 
 
@@ -113,12 +107,9 @@ def _recorded(model: Any, x: Any, variables: list[Variable], n: int) -> Program:
     def run(samples: Any, values: list[Tensor]) -> Any:
         with stateless(dict(zip(variables, values, strict=True))) as now, within(training=False):
             y = model(samples)
-        for variable, value in zip(variables, values, strict=True):
-            if now[variable] is not value:
-                raise ValueError(
-                    f"export: the model changes its variable {variable.path} when it predicts, "
-                    "but an exported file has no state."
-                )
+        changed = [v.path for v, x in zip(variables, values, strict=True) if now[v] is not x]
+        if changed:
+            raise ValueError(f"export: the model changes its variables {changed} when it predicts.")
         return y
 
     samples = tree.map_structure(lambda v: wrap(stand_in((n, *v.shape[1:]), v.dtype)), x)
@@ -140,7 +131,7 @@ class BatchGeneralizer:
         self.merged: dict[Var, Var] = {}  # from the variables of both programs
         self.constants: dict[Var, np.ndarray] = {}
         self.equations: dict[Var, Any] = {}
-        self.current: Var | None = None  # the variable of the first program that is being merged
+        self.current: Any = None  # the variable of the first program that is being merged
 
     def program(self) -> Program:
         """Return the merged program; its constants are those that it uses."""
@@ -200,9 +191,8 @@ class BatchGeneralizer:
         return self._refuse(f"a shape or index, {a} or {b}")
 
     def _refuse(self, what: str) -> NoReturn:
-        rest = list(self.first.equations)
-        rest = rest[rest.index(self.current) :] if self.current in rest else []
-        place = next((f"layer '{v.name}'" for v in rest if v.name in self.layers), "the model")
+        layer = Forward(self.first, self.layers).layer_of.get(self.current)
+        place = f"layer '{layer.name}'" if layer else "the model"
         raise ValueError(
             "export: the outputs for a sample must not depend on the batch size, but in "
             f"{place} it decides {what}: tried {PROBES[0]} and {PROBES[1]} samples."

@@ -18,6 +18,16 @@ from .numpy_text import WIDTH, Body, plain
 
 FEW = 64  # a larger array is written as base64
 
+ABOUT = """The network {name!r}, exported by tinynet {version}. It needs NumPy alone.
+
+    predict({inputs})
+
+{rows}
+
+`forward` is the network. With the same NumPy on the same machine, `predict` returns what
+the model's `predict` in tinynet returns, to the last bit.
+"""
+
 PREDICT = '''
 def predict({parameters}, batch_size=32):
     """Return the outputs for samples, given as arrays or lists.
@@ -84,18 +94,10 @@ def _docstring(forward: Forward, inputs: dict[str, Var], name: str, version: str
     shapes: dict[str, str] = {key: _shape_text(v) for key, v in inputs.items()}
     shapes["returns"] = str(tree.map_structure(_shape_text, forward.program.result))
     width = max(map(len, shapes))
-    lines = [
-        f"The network {plain(name)!r}, exported by tinynet {version}. It needs NumPy alone.",
-        "",
-        f"    predict({', '.join(inputs)})",
-        "",
-        *(f"    {key.ljust(width)}  {text}" for key, text in shapes.items()),
-        "",
-        "`forward` is the network. With the same NumPy on the same machine, `predict` returns what",
-        "the model's `predict` in tinynet returns, to the last bit.",
-    ]
-    text = "\n".join(lines).replace("\\", "\\\\").replace('"', r"\"")
-    return f'"""{text}\n"""'
+    rows = "\n".join(f"    {key.ljust(width)}  {text}" for key, text in shapes.items())
+    text = ABOUT.format(name=plain(name), version=version, inputs=", ".join(inputs), rows=rows)
+    text = text.replace("\\", "\\\\").replace('"', r"\"")
+    return f'"""{text}"""'
 
 
 def _shape_text(v: Var) -> _Text:
@@ -103,15 +105,12 @@ def _shape_text(v: Var) -> _Text:
 
 
 def _forward(inputs: dict[str, Var], body: Body) -> str:
-    lines = [f"def forward({', '.join(inputs)}):", '    """Return the outputs for one batch."""']
-    lines += [f"    {line}" for line in body.lines]
-    return "\n".join([*lines, f"    return {', '.join(body.results)}"])
+    head, doc = f"def forward({', '.join(inputs)}):", '"""Return the outputs for one batch."""'
+    return "\n    ".join([head, doc, *body.lines, f"return {', '.join(body.results)}"])
 
 
 def _predict(inputs: dict[str, Var], form: Any) -> str:
-    checks = [
-        f'    {name} = samples("{name}", {name}, {v.shape[1:]})' for name, v in inputs.items()
-    ]
+    checks = [f'    {x} = samples("{x}", {x}, {v.shape[1:]})' for x, v in inputs.items()]
     if len(inputs) > 1:
         lengths = ", ".join(f"len({name})" for name in inputs)
         checks.append(LENGTHS.format(lengths=lengths).strip("\n"))

@@ -5,7 +5,7 @@ function. The numbers are those of `Model.predict`, bit for bit. Since the last 
 products depend on the memory layout of arrays, the text follows the rule of `engine/bind.py`:
 results are row-major, except views.
 
-Imports `../compiler/text.py`. Read next: `numpy_file.py`.
+Imports `../compiler/`. Read next: `numpy_file.py`.
 """
 
 from __future__ import annotations
@@ -16,22 +16,14 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pprint import pformat
 from typing import Any
 
+from ..compiler.memory import is_literal
 from ..compiler.program import Var, is_elementwise
-from ..compiler.text import (
-    INFIX,
-    SIGN,
-    Expr,
-    Names,
-    index_text,
-    infix,
-    is_literal,
-    number_text,
-    used_once,
-)
+from ..compiler.text import INFIX, SIGN, Expr, Names, index_text, infix, number_text, used_once
 from ..engine.bind import VIEWS
 from ..engine.primitives.indexing import ARRAY
 from ..engine.tensor import Primitive
@@ -56,12 +48,10 @@ def _lengths(shape: tuple[Any, ...]) -> str:
     return ", ".join(map(repr, shape)) or "()"
 
 
-def _reduction(name: str) -> Callable[..., str]:
-    def text(x: Expr, axis: tuple[int, ...] | None, keepdims: bool) -> str:
-        along = "" if axis is None else f", axis={axis[0] if len(axis) == 1 else axis}"
-        return f"np.{name}({x}{along}{', keepdims=True' if keepdims else ''})"
-
-    return text
+def _reduction(name: str, x: Expr, axis: Any, keepdims: bool = False) -> str:
+    axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
+    along = "" if axis is None else f", axis={axis}"
+    return f"np.{name}({x}{along}{', keepdims=True' if keepdims else ''})"
 
 
 # Of the primitives that are not NumPy's own functions.
@@ -69,7 +59,6 @@ TEXTS: dict[str, Callable[..., str]] = {
     "relu": lambda x: f"np.maximum({x}, 0)",
     "where": lambda condition, x1, x2: f"np.where({condition}, {x1}, {x2})",
     "cast": lambda x, dtype: f'{x.atom}.astype("{dtype}")',
-    "argmax": lambda x, axis: f"np.argmax({x}{'' if axis is None else f', axis={axis}'})",
     "concatenate": lambda *xs, axis: f"np.concatenate([{', '.join(map(str, xs))}], axis={axis})",
     "reshape": lambda x, newshape: f"{x.atom}.reshape({_lengths(newshape)})",
     "transpose": lambda x, axes: f"{x.atom}.transpose({_lengths(axes)})",
@@ -77,12 +66,8 @@ TEXTS: dict[str, Callable[..., str]] = {
     "alias": lambda x: x.atom,
     "getitem": _getitem,
     "matmul": lambda x1, x2: f"np.matmul({x1}, {x2})",
-    **{name: _reduction(name) for name in ("sum", "max", "min")},
+    **{name: partial(_reduction, name) for name in ("argmax", "max", "min", "sum")},
 }
-
-
-def _has_text(primitive: Primitive) -> bool:
-    return is_elementwise(primitive) or primitive.name in TEXTS
 
 
 def _source(primitive: Primitive, name: str) -> str:
@@ -102,9 +87,7 @@ def _source(primitive: Primitive, name: str) -> str:
             texts = (pformat(value, width=WIDTH, compact=True) for value in given.values())
             numbers = [f"{word} = {text}" for word, text in zip(given, texts, strict=True)]
             return "\n\n\n".join([*numbers, source])
-    raise ValueError(
-        f"export: there is no NumPy text for the primitive {primitive.name!r} of the model."
-    )
+    raise ValueError(f"export: there is no NumPy text for the primitive {primitive.name!r}.")
 
 
 # -- a program as the body of a function ------------------------------------------------------
@@ -127,7 +110,8 @@ class Body:
         self._layer_of, program = forward.layer_of, forward.program
         self.lines: list[str] = []
         self._new = Names([*dir(builtins), *RESERVED, *LOCALS]).new
-        own = {e.primitive: "" for e in program.equations.values() if not _has_text(e.primitive)}
+        used = dict.fromkeys(equation.primitive for equation in program.equations.values())
+        own = [p for p in used if not is_elementwise(p) and p.name not in TEXTS]
         self._own = {primitive: self._new(primitive.name) for primitive in own}
         self.functions = {name: _source(primitive, name) for primitive, name in self._own.items()}
         self.names = {v: self._new(v.name or "x") for v in program.inputs}

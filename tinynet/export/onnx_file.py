@@ -39,13 +39,9 @@ def onnx_model(forward: Forward, name: str, version: str, opset: int = OPSET) ->
     graph = Graph(forward, onnx)
     arrays = [onnx.numpy_helper.from_array(array, key) for key, array in graph.arrays.items()]
     proto = onnx.helper.make_graph(graph.nodes, name, graph.inputs, graph.outputs, arrays)
-    model = onnx.helper.make_model(
-        proto,
-        producer_name="tinynet",
-        producer_version=version,
-        opset_imports=[onnx.helper.make_opsetid("", opset)],
-        ir_version=IR_VERSION,
-    )
+    opsets = [onnx.helper.make_opsetid("", opset)]
+    model = onnx.helper.make_model(proto, opset_imports=opsets, ir_version=IR_VERSION)
+    model.producer_name, model.producer_version = "tinynet", version
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -73,9 +69,7 @@ class Graph:
         names |= {v: self.array(array, v.name) for v, array in program.constants.items()}
         for v, (primitive, inputs, params) in program.equations.items():
             if primitive.name not in NODES:
-                raise ValueError(
-                    f"export: ONNX cannot express the primitive {primitive.name!r} of the model."
-                )
+                raise ValueError(f"export: ONNX cannot express the primitive {primitive.name!r}.")
             names[v] = NODES[primitive.name](self, v, inputs, *(names[x] for x in inputs), **params)
             if v.name:  # that the layer gave it
                 node = self.nodes[-1]
@@ -88,10 +82,7 @@ class Graph:
             self.outputs.append(self._typed(name, v))
 
     def _typed(self, name: str, v: Var) -> Any:
-        shape = [
-            n if not isinstance(n, BatchSize) else "batch" if n == BatchSize() else None
-            for n in v.shape
-        ]
+        shape = [{BatchSize(): "batch"}.get(n) if isinstance(n, BatchSize) else n for n in v.shape]
         return self._helper.make_tensor_value_info(name, self._type(v.dtype), shape)
 
     def _type(self, dtype: Any) -> int:
@@ -127,15 +118,13 @@ class Graph:
         """Add a shape as an array, or nodes that compute it if it depends on the batch size."""
         if not any(isinstance(n, BatchSize) for n in lengths):
             return self.array(lengths, dtype=np.int64)
-        parts = [
-            self._rows(n.times) if isinstance(n, BatchSize) else self.array([n], dtype=np.int64)
-            for n in lengths
-        ]
-        return self.node("Concat", *parts, axis=0)
+        return self.node("Concat", *map(self._length, lengths), axis=0)
 
-    def _rows(self, times: int) -> str:
+    def _length(self, n: Any) -> str:
+        if not isinstance(n, BatchSize):
+            return self.array([n], dtype=np.int64)
         length = self.node("Shape", self._first, start=0, end=1)
-        return length if times == 1 else self.node("Mul", length, self.array([times]))
+        return length if n.times == 1 else self.node("Mul", length, self.array([n.times]))
 
 
 # -- the nodes of each primitive --------------------------------------------------------------
@@ -218,9 +207,7 @@ def _getitem(g: Graph, v: Var, inputs: Any, x: str, *arrays: str, index: tuple[A
         rest = inputs[0].ndim - sum(i is not None for i in index) + 1
         index = (*index[:at], *[ALL] * rest, *index[at + 1 :])
     if arrays and [i for i in index if not isinstance(i, Slice)] != [ARRAY]:
-        raise ValueError(
-            f"export: for ONNX, expected getitem of integers or one array, and slices: {index}."
-        )
+        raise ValueError(f"export: an ONNX index holds integers or one array, received {index}.")
     used = [i for i in index if i is not None]
     cuts = {axis: i for axis, i in enumerate(used) if isinstance(i, Slice) and i != ALL}
     if cuts:
@@ -244,31 +231,23 @@ def _ends(start: int | None, stop: int | None, step: int | None) -> tuple[int, i
 
 
 EQUAL = _one("Equal", "anything", "bool")
-# These have the name of the operator, in lower case.
+# These have the name of the operator, in lower case; of the others it is the first three letters.
 SAME = "add exp log sqrt sin cos tanh sigmoid softplus relu sign floor"
+CUT = "absolute divide maximum minimum multiply negative power subtract"
+ORDER = "greater greater_equal less less_equal"  # Greater, GreaterOrEqual, ...
 NODES: dict[str, Writer] = {
     **{name: _one(name.capitalize()) for name in SAME.split()},
+    **{name: _one(name[:3].capitalize()) for name in CUT.split()},
     **{name: _reduction(f"Reduce{name.capitalize()}") for name in ("sum", "max", "min")},
-    "negative": _one("Neg"),
     "square": lambda g, v, inputs, x: _one("Mul")(g, v, inputs * 2, x, x),
     "expm1": _expm1,
     "log1p": _log1p,
     "erfc": lambda g, v, _, x: g.node("Sub", g.array(1, dtype=v.dtype), g.node("Erf", x)),
-    "absolute": _one("Abs"),
     "isfinite": _isfinite,
     "logical_not": _one("Not", "bool"),
-    "subtract": _one("Sub"),
-    "multiply": _one("Mul"),
-    "divide": _one("Div"),
-    "power": _one("Pow"),
-    "maximum": _one("Max"),
-    "minimum": _one("Min"),
     "equal": EQUAL,
     "not_equal": lambda g, v, inputs, *xs: g.node("Not", EQUAL(g, v, inputs, *xs)),
-    "less": _one("Less", gives="bool"),
-    "less_equal": _one("LessOrEqual", gives="bool"),
-    "greater": _one("Greater", gives="bool"),
-    "greater_equal": _one("GreaterOrEqual", gives="bool"),
+    **{name: _one(name.title().replace("_", "Or"), gives="bool") for name in ORDER.split()},
     "logical_and": _one("And", "bool", "bool"),
     "logical_or": _one("Or", "bool", "bool"),
     "where": _where,

@@ -5,24 +5,17 @@ training minimizes. Read next: `base.py`.
 """
 
 from .base import Loss as Loss, LossFunction as LossFunction
-from .functions import (
-    BinaryCrossentropy as BinaryCrossentropy,
-    CategoricalCrossentropy as CategoricalCrossentropy,
-    Huber as Huber,
-    LogCosh as LogCosh,
-    MeanAbsoluteError as MeanAbsoluteError,
-    MeanAbsolutePercentageError as MeanAbsolutePercentageError,
-    MeanSquaredError as MeanSquaredError,
-    MeanSquaredLogarithmicError as MeanSquaredLogarithmicError,
-    SparseCategoricalCrossentropy as SparseCategoricalCrossentropy,
-    binary_crossentropy as binary_crossentropy,
-    categorical_crossentropy as categorical_crossentropy,
-    huber as huber,
-    log_cosh as log_cosh,
-    mean_absolute_error as mean_absolute_error,
-    mean_absolute_percentage_error as mean_absolute_percentage_error,
-    mean_squared_error as mean_squared_error,
-    mean_squared_logarithmic_error as mean_squared_logarithmic_error,
-    sparse_categorical_crossentropy as sparse_categorical_crossentropy,
-)
+from .functions import BinaryCrossentropy as BinaryCrossentropy
+from .functions import CategoricalCrossentropy as CategoricalCrossentropy, LogCosh as LogCosh
+from .functions import Huber as Huber, MeanAbsolutePercentageError as MeanAbsolutePercentageError
+from .functions import MeanAbsoluteError as MeanAbsoluteError, MeanSquaredError as MeanSquaredError
+from .functions import MeanSquaredLogarithmicError as MeanSquaredLogarithmicError, huber as huber
+from .functions import SparseCategoricalCrossentropy as SparseCategoricalCrossentropy
+from .functions import binary_crossentropy as binary_crossentropy
+from .functions import categorical_crossentropy as categorical_crossentropy, log_cosh as log_cosh
+from .functions import mean_absolute_error as mean_absolute_error
+from .functions import mean_absolute_percentage_error as mean_absolute_percentage_error
+from .functions import mean_squared_error as mean_squared_error
+from .functions import mean_squared_logarithmic_error as mean_squared_logarithmic_error
+from .functions import sparse_categorical_crossentropy as sparse_categorical_crossentropy
 from .lookup import get as get

@@ -21,11 +21,6 @@ def _equal(y_true: Any, y_pred: Any) -> Tensor:
     return ops.cast(ops.equal(*same_shapes(y_true, y_pred)), floatx())
 
 
-def _label(y: Any) -> Tensor:
-    """Return the class of the largest score along the last axis, the first one on ties."""
-    return ops.argmax(y, -1)
-
-
 def accuracy(y_true: Any, y_pred: Any) -> Tensor:
     """Return 1 where both are equal, else 0: for predictions that are class labels.
 
@@ -52,7 +47,7 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
     >>> categorical_accuracy([[0, 1], [1, 0]], [[0.2, 0.8], [0.4, 0.6]])
     tensor([1., 0.], dtype=float32)
     """
-    return _equal(_label(y_true), _label(y_pred))
+    return _equal(ops.argmax(y_true, -1), ops.argmax(y_pred, -1))
 
 
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
@@ -62,7 +57,7 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
     tensor([1., 0.], dtype=float32)
     """
     y_true, y_pred = _indices(y_true, y_pred)
-    return _equal(y_true, ops.cast(_label(y_pred), y_true.dtype))
+    return _equal(y_true, ops.cast(ops.argmax(y_pred, -1), y_true.dtype))
 
 
 def _indices(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
@@ -79,7 +74,7 @@ def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:
     >>> top_k_categorical_accuracy([[0, 0, 1], [0, 1, 0]], [[0.1, 0.9, 0.8], [0.3, 0.1, 0.2]], k=2)
     tensor([1., 0.], dtype=float32)
     """
-    return sparse_top_k_categorical_accuracy(_label(y_true), y_pred, k)
+    return sparse_top_k_categorical_accuracy(ops.argmax(y_true, -1), y_pred, k)
 
 
 def sparse_top_k_categorical_accuracy(
@@ -161,7 +156,5 @@ class SparseTopKCategoricalAccuracy(
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name; `from_sorted_ids` only if set, as Keras."""
-        config = super().get_config()
-        if not config["from_sorted_ids"]:
-            del config["from_sorted_ids"]
-        return config
+        config = super().get_config().items()
+        return {key: value for key, value in config if value or key != "from_sorted_ids"}

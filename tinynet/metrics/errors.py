@@ -155,8 +155,7 @@ class R2Score(Metric):
             raise ValueError(f"R2Score: expected one of {known}, received {class_aggregation=}.")
         if num_regressors < 0:
             raise ValueError(f"num_regressors: expected 0 or more, received {num_regressors}.")
-        self.class_aggregation = class_aggregation
-        self.num_regressors = num_regressors
+        self.class_aggregation, self.num_regressors = class_aggregation, num_regressors
         self.num_samples = self.add_variable(name="num_samples")
         self._built = False
 
@@ -167,9 +166,8 @@ class R2Score(Metric):
             shapes = f"{y_pred_shape} for y_pred and {y_true_shape} for y_true"
             raise ValueError(f"R2Score: expected the shape (samples, outputs), received {shapes}.")
         names = ("squared_sum", "sum", "residual", "count")
-        self.squared_sum, self.sum, self.total_mse, self.count = (
-            self.add_variable(y_pred_shape[-1:], name=name) for name in names
-        )
+        sums = (self.add_variable(y_pred_shape[-1:], name=name) for name in names)
+        self.squared_sum, self.sum, self.total_mse, self.count = sums
         self._built = True
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
