@@ -209,11 +209,6 @@ class ProgbarLogger(Callback):
         """Move the bar, without the outputs."""
         self.on_train_batch_end(batch)
 
-    def counts(self, mode: str) -> bool:
-        """Return whether the hook after each batch of ``"train"``, ... has something to do."""
-        nested = mode == "test" and self._within_fit
-        return not nested and (self.progbar.moves or self.target is None)
-
     def _write_number(self, epoch: int, end: str) -> None:
         if self.params["epochs"] > 1:
             write(f"Epoch {epoch + 1}/{self.params['epochs']}{end}")
@@ -303,9 +298,11 @@ class CallbackList(Callback):
         Its arguments are the number of the batch and a function that returns the logs so far: a
         progress bar that is not due does not need them.
         """
+        hook = f"on_{mode}_batch_end"
         bars = [c for c in self.callbacks if type(c) is ProgbarLogger]
-        methods = _methods([c for c in self.callbacks if c not in bars], f"on_{mode}_batch_end")
-        moves = _methods([bar for bar in bars if bar.counts(mode)], f"on_{mode}_batch_end")
+        methods = _methods([c for c in self.callbacks if c not in bars], hook)
+        # A bar of known length that does not move is shown by the hook after the last batch.
+        moves = _methods([b for b in bars if b.progbar.moves or b.target is None], hook)
         if not methods:
             return moves[0] if moves else None
 

@@ -109,7 +109,15 @@ class Progbar:
         """
         if finalize is None:
             finalize = self.target is not None and current >= self.target
-        self._take(current, values or (), finalize)
+        steps = max(current - self._seen, 1)
+        for name, value in values or ():
+            total, count = self._sums.get(name, (-0.0, 0))  # which keeps the sign of a zero
+            averaged = (name in self._named) == (self.stateless_metrics is not None)
+            if finalize or not averaged:
+                self._sums[name] = (value, 1)
+            else:
+                self._sums[name] = (total + value * steps, count + steps)
+        self._seen = current
         if self.is_due(current) or (self.moves and finalize):
             self._draw(current, finalize)
         elif self.verbose and not self.moves and finalize and self.target:
@@ -121,17 +129,6 @@ class Progbar:
         if current == 1:
             self._first_step = now
         return self.moves and now - self._drawn >= self.interval
-
-    def _take(self, current: int, values: Iterable[tuple[str, Any]], finalize: bool) -> None:
-        steps = max(current - self._seen, 1)
-        for name, value in values:
-            total, count = self._sums.get(name, (-0.0, 0))  # which keeps the sign of a zero
-            averaged = (name in self._named) == (self.stateless_metrics is not None)
-            if finalize or not averaged:
-                self._sums[name] = (value, 1)
-            else:
-                self._sums[name] = (total + value * steps, count + steps)
-        self._seen = current
 
     def _draw(self, current: int, finalize: bool) -> None:
         """Draw the bar over the previous one."""
