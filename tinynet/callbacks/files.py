@@ -99,10 +99,7 @@ class ModelCheckpoint(MonitorCallback, SavingCallback):
         self.filepath = path = os.fspath(self.filepath)
         extensions = (".weights.h5", ".weights.npz") if self.save_weights_only else (".keras",)
         if not path.endswith(extensions):
-            raise ValueError(
-                f"The filepath provided must end in {' or '.join(extensions)} where "
-                f"save_weights_only={self.save_weights_only}. Received: filepath={path}"
-            )
+            raise ValueError(f"filepath: expected an ending of {extensions}, received {path!r}.")
         self._call_every(self.save_freq)
 
     def _save(self, epoch: int, logs: Logs, **batch: int) -> None:

@@ -203,9 +203,7 @@ class ReduceLROnPlateau(MonitorCallback):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.factor >= 1.0:
-            raise ValueError(
-                f"ReduceLROnPlateau does not support a factor >= 1.0. Received factor={self.factor}"
-            )
+            raise ValueError(f"Expected a factor below 1.0, received factor={self.factor!r}.")
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Forget earlier runs."""

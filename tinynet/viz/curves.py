@@ -103,8 +103,7 @@ def plot_learning_rate(schedule: Any, steps: int, ax: Any = None) -> Any:
     >>> ax.lines[0].get_ydata().tolist()
     [0.5, 0.25, 0.125]
     """
-    count = isinstance(steps, (int, np.integer)) and steps > 0
-    expect(count, "steps", "a positive integer", steps)
+    expect(isinstance(steps, (int, np.integer)) and steps > 0, "steps", "a positive integer", steps)
     rate = schedule._rate if isinstance(schedule, Optimizer) else schedule
     known = callable(rate) or isinstance(rate, (int, float, np.number, Variable))
     expect(known, "schedule", "a learning rate schedule, an optimizer or a number", schedule)
@@ -151,8 +150,7 @@ def plot_fit(model: Any, x: Any, y: Any, ax: Any = None) -> Any:
     'x'
     """
     style.demand(model, "plot_fit")
-    rows = style.samples(x, "x")
-    targets = style.samples(y, "y")
+    rows, targets = style.samples(x, "x"), style.samples(y, "y")
     expect(len(targets) == len(rows), "y", f"{len(rows)} rows, as in x", len(targets))
     inputs, shape = rows.shape[1], np.shape(x)
     expect(inputs in (1, 2), "x", "samples for a model of one or two inputs", shape)

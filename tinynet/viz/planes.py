@@ -118,8 +118,7 @@ def recorded(history: Any, variables: Sequence[Variable]) -> np.ndarray:
         If `history` is not a WeightHistory, is empty, or has weights of other shapes.
     """
     weights = getattr(history, "weights", history)
-    record = "a tinynet.callbacks.WeightHistory that was given to fit"
-    expect(isinstance(weights, (list, tuple)), "history", record, type(history))
+    expect(isinstance(weights, (list, tuple)), "history", "a WeightHistory", type(history))
     if not weights:
         raise ValueError("history: no weights are recorded. Call fit with callbacks=[history].")
     shapes = [v.shape for v in variables]
