@@ -126,7 +126,7 @@ def _program_of(thing: Any, args: Any) -> Program:
     """Return a program, that of a step, or the one that a function records for its arguments."""
     if isinstance(thing, (Program, StepCache)):
         return thing if isinstance(thing, Program) else thing.executable.program
-    expect(callable(thing), "thing", "a tensor, model, or function and its arguments", type(thing))
+    expect(callable(thing), "thing", "a tensor, a model, or a function", type(thing))
     names: list[str] = []
     with suppress(TypeError, ValueError):  # some callables have no signature
         names = [*inspect.signature(thing).parameters]
