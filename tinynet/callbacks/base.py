@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .progbar import Progbar, in_terminal, write
+from .progbar import Progbar, write
 
 Logs = dict[str, Any]
 
@@ -155,16 +155,16 @@ class ProgbarLogger(Callback):
     cannot move, and one line is printed for each epoch.
     """
 
+    _within_fit = False
+
     def __init__(self) -> None:
         self.set_params({"verbose": 1, "epochs": 1, "steps": None})
-        self._within_fit = False
         self._start()
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Set verbosity and the number of steps."""
         self.params = params
         self.verbose = 1 if params["verbose"] == "auto" else int(params["verbose"])
-        self.epochs = params["epochs"]
         self.target = params["steps"]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -174,12 +174,8 @@ class ProgbarLogger(Callback):
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Print the number of the epoch, if there are several."""
         self._start()
-        if self.verbose and self.epochs > 1:
-            head = f"Epoch {epoch + 1}/{self.epochs}"
-            if self.verbose == 2 or in_terminal():
-                write(f"{head}\n")
-            else:
-                self._head = f"{head} - "
+        if self.progbar.moves or self.verbose == 2:
+            self._write_number(epoch, "\n")
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Move the bar; `logs` may be a function that returns them."""
@@ -190,6 +186,8 @@ class ProgbarLogger(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Show the finished bar with the values of the epoch."""
+        if self.verbose == 1 and not self.progbar.moves:
+            self._write_number(epoch, " - ")
         self._finish(logs)
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
@@ -207,34 +205,26 @@ class ProgbarLogger(Callback):
         if not self._within_fit:
             self._finish(logs)
 
-    def on_predict_begin(self, logs: Logs | None = None) -> None:
-        """Start a bar."""
-        self._start()
-
     def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
         """Move the bar, without the outputs."""
         self.on_train_batch_end(batch)
 
-    def on_predict_end(self, logs: Logs | None = None) -> None:
-        """Show the finished bar."""
-        self._finish(logs)
+    def _write_number(self, epoch: int, end: str) -> None:
+        if self.params["epochs"] > 1:
+            write(f"Epoch {epoch + 1}/{self.params['epochs']}{end}")
 
-    def counts(self, mode: str) -> bool:
-        """Return whether the hook after each batch of ``"train"``, ... has something to do."""
-        nested = mode == "test" and self._within_fit
-        return not nested and (self.progbar.moves or self.target is None)
-
-    def _start(self) -> None:
+    def _start(self, logs: Logs | None = None) -> None:
+        """Start a bar."""
         self.seen = 0
         self.progbar = Progbar(self.target, verbose=self.verbose, stateless_metrics=())
-        self._head = ""  # the beginning of the line that `_finish` prints
 
-    def _finish(self, logs: Logs | None) -> None:
+    def _finish(self, logs: Logs | None = None) -> None:
+        """Show the finished bar."""
         if self.target is None:
             self.target = self.progbar.target = self.seen
-        if self._head:
-            write(self._head)
         self.progbar.update(self.target, (logs or {}).items(), finalize=True)
+
+    on_predict_begin, on_predict_end = _start, _finish
 
 
 class CallbackList(Callback):
@@ -270,9 +260,6 @@ class CallbackList(Callback):
         **params: Any,
     ) -> None:
         self.callbacks = _flat(callbacks)
-        for callback in self.callbacks:
-            if not isinstance(callback, Callback):
-                raise ValueError(f"callbacks: expected Callback objects, received {callback!r}.")
         for wanted, kind in ((add_history, History), (add_progbar, ProgbarLogger)):
             if wanted and not any(isinstance(callback, kind) for callback in self.callbacks):
                 self.callbacks.append(kind())
@@ -311,9 +298,11 @@ class CallbackList(Callback):
         Its arguments are the number of the batch and a function that returns the logs so far: a
         progress bar that is not due does not need them.
         """
+        hook = f"on_{mode}_batch_end"
         bars = [c for c in self.callbacks if type(c) is ProgbarLogger]
-        methods = _methods([c for c in self.callbacks if c not in bars], f"on_{mode}_batch_end")
-        moves = _methods([bar for bar in bars if bar.counts(mode)], f"on_{mode}_batch_end")
+        methods = _methods([c for c in self.callbacks if c not in bars], hook)
+        # A bar of known length that does not move is shown by the hook after the last batch.
+        moves = _methods([b for b in bars if b.progbar.moves or b.target is None], hook)
         if not methods:
             return moves[0] if moves else None
 
@@ -328,6 +317,8 @@ class CallbackList(Callback):
 def _flat(callbacks: Any) -> list[Callback]:
     if isinstance(callbacks, (list, tuple)):
         return [callback for part in callbacks for callback in _flat(part)]
+    if not isinstance(callbacks, (Callback, type(None))):
+        raise ValueError(f"callbacks: expected Callback objects, received {callbacks!r}.")
     return [] if callbacks is None else [callbacks]
 
 

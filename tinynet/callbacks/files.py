@@ -99,10 +99,7 @@ class ModelCheckpoint(MonitorCallback, SavingCallback):
         self.filepath = path = os.fspath(self.filepath)
         extensions = (".weights.h5", ".weights.npz") if self.save_weights_only else (".keras",)
         if not path.endswith(extensions):
-            raise ValueError(
-                f"The filepath provided must end in {' or '.join(extensions)} where "
-                f"save_weights_only={self.save_weights_only}. Received: filepath={path}"
-            )
+            raise ValueError(f"filepath: expected an ending of {extensions}, received {path!r}.")
         self._call_every(self.save_freq)
 
     def _save(self, epoch: int, logs: Logs, **batch: int) -> None:
@@ -189,8 +186,7 @@ class BackupAndRestore(SavingCallback):
         self.resume_epoch = None
         if not self.model.built:
             raise ValueError(
-                "BackupAndRestore: expected a model that is built before `fit` (start it with an "
-                f"`Input`, or call it on data), received {self.model}."
+                f"Expected a built model (add an `Input`, or call it), received {self.model}."
             )
         try:
             self._restore("")
@@ -225,8 +221,7 @@ class BackupAndRestore(SavingCallback):
         progress = json.loads((self._folder / f"{prefix}{PROGRESS}").read_text("utf-8"))
         if not prefix and self._fresh(progress).exists():  # not yet renamed
             os.replace(self._fresh(progress), self._folder / self._latest)
-        optimizer = self.model.optimizer
-        if optimizer is not None and not optimizer.built:
+        if (optimizer := self.model.optimizer) and not optimizer.built:
             # load_weights skips the state of an optimizer that is not built
             optimizer.build(self.model.trainable_variables)
         self.model.load_weights(self._folder / f"{prefix}{self._latest}")
@@ -263,8 +258,7 @@ class CSVLogger(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Create the file, or empty it unless `append`."""
         self.keys = None
-        with open(self.filename, "a" if self.append else "w", encoding="utf-8"):
-            pass
+        open(self.filename, "a" if self.append else "w", encoding="utf-8").close()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write the row of the epoch, with ``NA`` for what is not in the logs."""

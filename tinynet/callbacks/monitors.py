@@ -47,6 +47,7 @@ class MonitorCallback(Callback):
             )
             self.mode = "auto"
         self.min_delta = abs(self.min_delta)
+        self.on_train_begin()
 
     def _value(self, logs: Logs, warning: str) -> float | None:
         """Return the monitored value; None, with a warning, if it is missing.
@@ -59,8 +60,7 @@ class MonitorCallback(Callback):
         direction = self.mode if self.mode != "auto" else self._known_direction()
         if direction not in SIGNS:
             raise ValueError(
-                f"{type(self).__name__}: is more of {self.monitor!r} better, or less? Expected "
-                f"mode='max' or mode='min', received mode={self.mode!r}."
+                f"{self.monitor!r}: expected mode='max' or mode='min', received 'auto'."
             )
         self._sign = SIGNS[direction]
         if logs.get(self.monitor) is None:
@@ -77,10 +77,8 @@ class MonitorCallback(Callback):
     def _is_improvement(self, value: float, reference: float | None) -> bool:
         if reference is None:
             return True
-        # In float32, as in Keras.
-        shifted = np.float32(value - self._sign * self.min_delta)
-        best = np.float32(reference)
-        return bool(shifted > best if self._sign == 1 else shifted < best)
+        gain = np.float32(self._sign * value - self.min_delta)  # in float32, as in Keras
+        return bool(gain > np.float32(self._sign * reference))
 
 
 def announce(callback: Any, epoch: int, message: str) -> None:
@@ -130,10 +128,6 @@ class EarlyStopping(MonitorCallback):
     baseline: float | None = None
     restore_best_weights: bool = False
     start_from_epoch: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.on_train_begin()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Forget earlier runs."""
@@ -209,10 +203,7 @@ class ReduceLROnPlateau(MonitorCallback):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.factor >= 1.0:
-            raise ValueError(
-                f"ReduceLROnPlateau does not support a factor >= 1.0. Received factor={self.factor}"
-            )
-        self.on_train_begin()
+            raise ValueError(f"Expected a factor below 1.0, received factor={self.factor!r}.")
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Forget earlier runs."""
@@ -318,8 +309,7 @@ class TerminateOnNaN(Callback):
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Check the loss."""
-        loss = (logs or {}).get("loss")
-        if loss is None or np.isfinite(loss):
+        if np.isfinite(loss := (logs or {}).get("loss", 0.0)):
             return
         if self.raise_error:
             raise RuntimeError(f"NaN or Inf loss encountered at batch {batch}. Loss value: {loss}.")

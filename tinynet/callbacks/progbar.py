@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,11 +80,9 @@ class Progbar:
     unit_name: str = "step"
 
     def __post_init__(self) -> None:
-        if self.stateful_metrics is not None and self.stateless_metrics is not None:
-            raise ValueError(
-                "Progbar: expected stateful_metrics or stateless_metrics, received both: "
-                f"{self.stateful_metrics} and {self.stateless_metrics}."
-            )
+        both = self.stateful_metrics, self.stateless_metrics
+        if None not in both:
+            raise ValueError(f"Expected stateful_metrics or stateless_metrics, received {both}.")
         self._named = {*(self.stateful_metrics or self.stateless_metrics or ())}
         self.moves = self.verbose == 1 and in_terminal()
         self._seen = 0
@@ -111,7 +109,15 @@ class Progbar:
         """
         if finalize is None:
             finalize = self.target is not None and current >= self.target
-        self._take(current, values or (), finalize)
+        steps = max(current - self._seen, 1)
+        for name, value in values or ():
+            total, count = self._sums.get(name, (-0.0, 0))  # which keeps the sign of a zero
+            averaged = (name in self._named) == (self.stateless_metrics is not None)
+            if finalize or not averaged:
+                self._sums[name] = (value, 1)
+            else:
+                self._sums[name] = (total + value * steps, count + steps)
+        self._seen = current
         if self.is_due(current) or (self.moves and finalize):
             self._draw(current, finalize)
         elif self.verbose and not self.moves and finalize and self.target:
@@ -124,27 +130,15 @@ class Progbar:
             self._first_step = now
         return self.moves and now - self._drawn >= self.interval
 
-    def _take(self, current: int, values: Iterable[tuple[str, Any]], finalize: bool) -> None:
-        steps = max(current - self._seen, 1)
-        for name, value in values:
-            total, count = self._sums.get(name, (-0.0, 0))  # which keeps the sign of a zero
-            averaged = (name in self._named) == (self.stateless_metrics is not None)
-            if finalize or not averaged:
-                self._sums[name] = (value, 1)
-            else:
-                self._sums[name] = (total + value * steps, count + steps)
-        self._seen = current
-
     def _draw(self, current: int, finalize: bool) -> None:
         """Draw the bar over the previous one."""
         self._drawn = now = time.time()
         each = self._step_time(current, now)
+        clock = f"{now - self._started:.0f}s"
         if self.target and not finalize:
             clock = remaining(each * (self.target - current))
-        else:
-            clock = f"{now - self._started:.0f}s"
         bar = f"{self._cells(current)} {BOLD}{clock}{PLAIN} {step_time(each, self.unit_name)}"
-        bar += self._values(magnitudes=True)
+        bar += self._values(size=abs)
         width = len(ESCAPES.sub("", bar))
         blank = " " * (self._drawn_width - width)
         write("\b" * self._drawn_width + "\r" + bar + blank + "\n" * finalize)
@@ -161,18 +155,16 @@ class Progbar:
     def _line(self, current: int) -> str:
         now = time.time()
         each = step_time(self._step_time(current, now), self.unit_name)
-        return f"{self._count(current)} - {now - self._started:.0f}s - {each}{self._values()}\n"
+        clock = f"{now - self._started:.0f}s"
+        return f"{self._count(current)} - {clock} - {each}{self._values(size=float)}\n"
 
     def _count(self, current: int) -> str:
         return f"{current:{len(str(self.target))}d}/{self.target}"
 
-    def _values(self, magnitudes: bool = False) -> str:
+    def _values(self, size: Callable[[float], float]) -> str:
         """Return the values by name; Keras uses their magnitudes in the bar, not in the line."""
-        means = {name: _mean(total) / n for name, (total, n) in self._sums.items()}
-        return "".join(
-            f" - {name}: {number(mean, abs(mean) if magnitudes else mean)}"
-            for name, mean in means.items()
-        )
+        means = ((name, _mean(total) / n) for name, (total, n) in self._sums.items())
+        return "".join(f" - {name}: {number(mean, size(mean))}" for name, mean in means)
 
     def _step_time(self, current: int, now: float) -> float:
         """Return the seconds per step, without the first one, which takes longer."""

@@ -6,6 +6,7 @@ Imports `files.py`. Read next: `../viz/landscape.py`, which draws it.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,12 +53,12 @@ class WeightHistory(SavingCallback):
     def __init__(self, frequency: str | int = "epoch") -> None:
         self._call_every(1 if frequency == "batch" else frequency, "frequency")
         self.frequency = frequency
-        self._variables: list[Any] = []
-        self._clear()
+        self._start_record([])
 
-    def _clear(self) -> None:
+    def _start_record(self, variables: list[Any]) -> None:
+        self._variables = variables
         self.weights: list[list[np.ndarray]] = []
-        self.names: list[str] = []
+        self.names: list[str] = [v.path for v in variables]
         self.losses: list[float] = []
         self.epochs: list[int] = []
         self.steps: list[int] = []
@@ -67,9 +68,7 @@ class WeightHistory(SavingCallback):
         """Record the initial weights, unless they are the last entry."""
         variables = self.model.trainable_weights
         if [*map(id, variables)] != [*map(id, self._variables)]:
-            self._variables = variables
-            self._clear()
-            self.names = [v.path for v in variables]
+            self._start_record(variables)
         self._record_if_new({})
 
     def on_train_end(self, logs: Logs | None = None) -> None:
@@ -77,11 +76,9 @@ class WeightHistory(SavingCallback):
         self._record_if_new(logs or {})
 
     def _record_if_new(self, logs: Logs) -> None:
-        last = self.weights[-1] if self.weights else None
-        if last is None or not all(
-            np.array_equal(old, v.array, equal_nan=True)
-            for old, v in zip(last, self._variables, strict=True)
-        ):
+        same = partial(np.array_equal, equal_nan=True)
+        arrays = [v.array for v in self._variables]
+        if not (self.weights and all(map(same, self.weights[-1], arrays))):
             self._save(self._epoch, logs)
 
     def _save(self, epoch: int, logs: Logs, **batch: int) -> None:

@@ -81,7 +81,7 @@ def animate_descent(
     surface = loss_surface(model, x, y, history, weights, extent, resolution, seed)
     count = len(walked)
     shown = np.unique(np.linspace(0, count - 1, min(frames, count)).round().astype(int))
-    inputs = evenly(rows, 0.04, 241)
+    inputs = evenly(rows)
     fits, losses = _evaluated(model, x, y, inputs, walked[shown])
     steps = getattr(history, "steps", range(count))
 

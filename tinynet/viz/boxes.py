@@ -16,10 +16,8 @@ from .layout import Edge, layout
 from .style import INK, axes_for, expect, needs_matplotlib, new_figure
 
 GAP = (26.0, 30.0)  # in points: between neighbouring boxes of a rank, and between ranks
-PADDING, CARD = (
-    (10.0, 7.0),
-    (8.0, 1.9),
-)  # around a text in a rectangle of its own, or in a shared one
+PADDING = (10.0, 7.0)  # around a text in a rectangle of its own
+CARD = (8.0, 1.9)  # around a text in a rectangle that it shares
 MARGIN = 14.0  # around the picture, and inside the frame of a nested model
 LOOP = 26.0  # how far an arrow from a box to itself leads out of it
 RANKDIRS = ("TB", "BT", "LR", "RL")
@@ -109,18 +107,18 @@ def on_canvas(drawing: Drawing, axes: Any = None, shows_itself: bool = True) -> 
     return axes
 
 
-def prepare(rankdir: str) -> None:
-    """Raise an error unless `rankdir` is one of ``RANKDIRS`` and matplotlib is installed."""
-    expect(rankdir in RANKDIRS, "rankdir", f"one of {RANKDIRS}", rankdir)
-    needs_matplotlib()
-
-
 def arranged(named: dict[Any, Drawing], uses: Iterable[Any], rankdir: str, ordered: Any) -> Drawing:
     """Return drawings in ranks, with arrows between them, as one drawing.
 
     `uses` are pairs of keys of the drawings; pairs with other keys are left out. Arrows enter side
     by side, those into the drawings in `ordered` in the order of `uses`.
+
+    Raises
+    ------
+    ValueError
+        If `rankdir` is not one of ``RANKDIRS``.
     """
+    expect(rankdir in RANKDIRS, "rankdir", f"one of {RANKDIRS}", rankdir)
     number = {key: i for i, key in enumerate(named)}
     edges = [(number[i], number[j]) for i, j in uses if i in number]
     parts = [*named.values()]
@@ -182,8 +180,7 @@ def _shifts(
         into.setdefault(edges[edge][1], []).append(edge)
     shifts: dict[int, float] = {}
     for j, entering in into.items():
-        step = min(18.0, 0.7 * sizes[j][0] / len(entering))
-        middle = (len(entering) - 1) / 2
+        step, middle = min(18.0, 0.7 * sizes[j][0] / len(entering)), (len(entering) - 1) / 2
         shifts |= {edge: (place - middle) * step for place, edge in enumerate(entering)}
     return shifts
 
@@ -206,6 +203,7 @@ def framed(inner: Drawing, name: str) -> Drawing:
 
 def table(rows: list[list[Cell]], ground: str = "") -> Drawing:
     """Return rows of texts as a drawing: each in a rectangle, or all in one of colour `ground`."""
+    needs_matplotlib()
     (across, down), border = (CARD, 4.5) if ground else (PADDING, 0.0)
     widths = [[cell.width + 2 * across for cell in row] for row in rows]
     heights = [max(cell.size for cell in row) + 2 * down for row in rows]

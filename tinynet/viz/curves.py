@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.variable import Variable
 from ..optimizers import Optimizer
 from . import style
 from .style import BLUE, INK, VERMILION, axes_for, color_bar, expect
@@ -102,12 +103,9 @@ def plot_learning_rate(schedule: Any, steps: int, ax: Any = None) -> Any:
     >>> ax.lines[0].get_ydata().tolist()
     [0.5, 0.25, 0.125]
     """
-    count = isinstance(steps, (int, np.integer)) and steps > 0
-    expect(count, "steps", "a positive integer", steps)
-    rate = schedule
-    if isinstance(schedule, Optimizer):
-        rate = schedule._rate if callable(schedule._rate) else float(schedule.learning_rate)
-    known = callable(rate) or isinstance(rate, (int, float, np.number))
+    expect(isinstance(steps, (int, np.integer)) and steps > 0, "steps", "a positive integer", steps)
+    rate = schedule._rate if isinstance(schedule, Optimizer) else schedule
+    known = callable(rate) or isinstance(rate, (int, float, np.number, Variable))
     expect(known, "schedule", "a learning rate schedule, an optimizer or a number", schedule)
     rates = [float(rate(step) if callable(rate) else rate) for step in range(steps)]
     ax = axes_for(ax)
@@ -152,12 +150,11 @@ def plot_fit(model: Any, x: Any, y: Any, ax: Any = None) -> Any:
     'x'
     """
     style.demand(model, "plot_fit")
-    rows = style.samples(x, "x")
-    targets = style.samples(y, "y")
+    rows, targets = style.samples(x, "x"), style.samples(y, "y")
     expect(len(targets) == len(rows), "y", f"{len(rows)} rows, as in x", len(targets))
     inputs, shape = rows.shape[1], np.shape(x)
     expect(inputs in (1, 2), "x", "samples for a model of one or two inputs", shape)
-    grid = np.meshgrid(*evenly(rows, *((0.04, 241) if inputs == 1 else (0.08, 161))).T)
+    grid = np.meshgrid(*evenly(rows).T)
     outputs = model.predict(np.stack(grid, axis=-1).reshape(-1, *shape[1:]), 4096, verbose=0)
     expect(isinstance(outputs, np.ndarray), "model", "a single output array", type(outputs))
     values = outputs.reshape(*grid[0].shape, -1).astype("float64")
@@ -169,8 +166,9 @@ def plot_fit(model: Any, x: Any, y: Any, ax: Any = None) -> Any:
     return _draw_map(ax, rows, targets, grid, values, getattr(model.loss, "from_logits", False))
 
 
-def evenly(rows: np.ndarray, margin: float, count: int) -> np.ndarray:
+def evenly(rows: np.ndarray) -> np.ndarray:
     """Return evenly spaced numbers over the range of each column, and a margin around it."""
+    margin, count = (0.04, 241) if rows.shape[1] == 1 else (0.08, 161)
     low, high = rows.min(axis=0), rows.max(axis=0)
     around = np.where(high > low, margin * (high - low), 1.0)
     return np.linspace(low - around, high + around, count)
@@ -179,12 +177,11 @@ def evenly(rows: np.ndarray, margin: float, count: int) -> np.ndarray:
 def draw_curves(ax: Any, rows: np.ndarray, targets: np.ndarray, x: Any, values: Any) -> None:
     """Draw samples as dots, and the outputs of a model at each x as lines."""
     count = values.shape[1]
-    wanted = f"{count} columns, one for each output of the model"
-    expect(count == targets.shape[1], "y", wanted, targets.shape[1])
+    expect(count == targets.shape[1], "y", f"{count} columns, one per output", targets.shape[1])
     for i, color in enumerate(style.colors_of(count)):
         of, dots, line = (f" {i}", color, color) if count > 1 else ("", style.GREY, VERMILION)
-        look = {"color": dots, "alpha": 0.55, "linewidth": 0}
-        ax.scatter(rows[:, 0], targets[:, i], s=18, label=f"data{of}", **look)
+        look = {"color": dots, "alpha": 0.55, "linewidth": 0, "label": f"data{of}"}
+        ax.scatter(rows[:, 0], targets[:, i], s=18, **look)
         ax.plot(x, values[:, i], color=line, linewidth=2.2, label=f"model{of}")
     ax.set(xlabel="x", ylabel="y")
     style.tidy(ax)
@@ -195,8 +192,8 @@ def _draw_map(
 ) -> Any:
     count = values.shape[-1]
     classes = _classes(targets, count)
-    wanted = f"classes from 0 to {count - 1}, or one-hot rows, for a model of {count} outputs"
-    expect(classes is not None or count == 1, "y", wanted, targets.shape)
+    known = classes is not None or count == 1
+    expect(known, "y", f"classes from 0 to {count - 1}, or one-hot rows", targets.shape)
     ax = axes_for(ax, 5.6, 4.4)
     if classes is None:
         _draw_heights(ax, mesh, values[..., 0], rows, targets[:, 0])

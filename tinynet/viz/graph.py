@@ -6,7 +6,7 @@ Imports `boxes.py` and `models.py`, and matplotlib when something is drawn. Read
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -20,21 +20,15 @@ from ..engine.primitives.indexing import Slice
 from ..engine.tensor import Operand, Tensor, as_tensor
 from ..models.model import Model
 from ..training.step_cache import StepCache
-from .boxes import Cell, Drawing, arranged, on_canvas, prepare, table
+from .boxes import Cell, Drawing, arranged, on_canvas, table
 from .models import drawing_of
 from .style import GREY, VERMILION, demand, expect
 
 FEW = 6  # an array of at most this many numbers is written out
 # The background of leaves, and of the parts of a training step, under black text.
-GROUNDS = {
-    "leaf": "#D6E8F5",
-    "constant": "#EEEEEE",
-    "loss": "#FBE3D0",
-    "metrics": "#EEEEEE",
-    "backward": "#E3F2E4",
-    "update": "#F6E6EF",
-    "result": "#FBE3D0",
-}
+GROUNDS = {"leaf": "#D6E8F5", "backward": "#E3F2E4", "update": "#F6E6EF"}
+GROUNDS |= dict.fromkeys(("constant", "metrics"), "#EEEEEE")
+GROUNDS |= dict.fromkeys(("loss", "result"), "#FBE3D0")
 SYMMETRIC = {"add", "multiply", "maximum", "minimum", "equal", "not_equal", "logical_and"}
 
 
@@ -84,22 +78,16 @@ def plot_graph(
     >>> [text.get_text() for text in ax.texts]
     ['multiply', '9', 'x', '3', 'no gradient yet']
     """
-    prepare(rankdir)
     recorded = isinstance(thing, (Model, Operand, StepCache, Program))
     expect(not (args and recorded), "args", f"no arguments of a {type(thing).__name__}", len(args))
     if isinstance(thing, Model):
         demand(thing, "plot_graph")
-        shown = {"shapes", "names", "activations"}
-        return on_canvas(drawing_of(thing, shown, rankdir, False), ax, False)
-    if isinstance(thing, Operand):
-        return on_canvas(_drawing(_of_tape(as_tensor(thing), names or {}), rankdir), ax, False)
-    if isinstance(thing, StepCache):
-        thing = thing.executable.program
-    elif not isinstance(thing, Program):
-        expected = "a tensor, a model, or a function and its arguments"
-        expect(callable(thing), "thing", expected, type(thing))
-        thing = _program_of(thing, args)
-    return on_canvas(_drawing(_of_program(thing), rankdir), ax, False)
+        drawing = drawing_of(thing, {"shapes", "names", "activations"}, rankdir, False)
+    elif isinstance(thing, Operand):
+        drawing = _drawing(_of_tape(as_tensor(thing), names or {}), rankdir)
+    else:
+        drawing = _drawing(_of_program(_program_of(thing, args)), rankdir)
+    return on_canvas(drawing, ax, False)
 
 
 # -- from computations to nodes ----------------------------------------------------------------
@@ -134,12 +122,15 @@ def _gradient(t: Tensor) -> list[Cell]:
     return [Cell("gradient", VERMILION, size=8.5), *_code(numbers, VERMILION)]
 
 
-def _program_of(function: Callable[..., Any], args: Any) -> Program:
-    """Return the program that is recorded when a function runs on these arguments."""
+def _program_of(thing: Any, args: Any) -> Program:
+    """Return a program, that of a step, or the one that a function records for its arguments."""
+    if isinstance(thing, (Program, StepCache)):
+        return thing if isinstance(thing, Program) else thing.executable.program
+    expect(callable(thing), "thing", "a tensor, a model, or a function", type(thing))
     names: list[str] = []
     with suppress(TypeError, ValueError):  # some callables have no signature
-        names = [*inspect.signature(function).parameters]
-    return record(function, [tree.map_structure(as_tensor, x) for x in args], names)
+        names = [*inspect.signature(thing).parameters]
+    return record(thing, [tree.map_structure(as_tensor, x) for x in args], names)
 
 
 def _of_program(program: Program) -> Nodes:

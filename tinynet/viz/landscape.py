@@ -77,21 +77,16 @@ def loss_surface(
         if extent is None:
             around = np.array([start - 1, start + 1])  # if there is no path
             extent = _extent(points if len(points) > 1 else around, minimum).tolist()
-        xs, ys = _axes(extent, resolution)
+        ends = np.asarray(extent, "float64")
+        fits = ends.shape == (4,) and np.isfinite(ends).all() and (ends[::2] < ends[1::2]).all()
+        expect(fits, "extent", "four numbers, left < right and bottom < top", extent)
+        xs, ys = np.linspace(ends[::2], ends[1::2], resolution).T
         losses = values_at(model, loss, (plane.at((x, y)) for y in ys for x in xs))
         losses = losses.reshape(resolution, resolution)
         if minimum is None and np.isfinite(losses).any():
             row, column = np.unravel_index(np.nanargmin(finite(losses)), losses.shape)
             minimum = _minimum(height, np.array([xs[column], ys[row]]))
     return Surface(xs, ys, losses, plane.labels, points, minimum, whole=len(plane.origin) == 2)
-
-
-def _axes(extent: Any, resolution: int) -> np.ndarray:
-    """Return the coordinates of the columns and those of the rows of the grid."""
-    ends = np.asarray(extent, "float64")
-    valid = ends.shape == (4,) and np.isfinite(ends).all() and (ends[::2] < ends[1::2]).all()
-    expect(valid, "extent", "four numbers, left < right and bottom < top", extent)
-    return np.linspace(ends[::2], ends[1::2], resolution).T
 
 
 def _minimum(height: Callable[[Tensor], Tensor], start: np.ndarray) -> np.ndarray | None:

@@ -65,7 +65,7 @@ def layout(
     links = [link for chain in chains for link in pairwise(chain)]
     near = _neighbours(len(rank), links)
     rows = _ordered(rank, near)
-    xs = _columns(rows, widths, near, gap[0], count)
+    xs = _columns(rows, widths, near, gap[0])
     heights = [max((sizes[i][1] for i in row if i < count), default=0.0) for row in rows]
     tops = [*accumulate((height + gap[1] for height in heights), initial=0.0)]
     middles = [top + height / 2 for top, height in zip(tops, heights, strict=False)]
@@ -155,15 +155,16 @@ def _crossings(rows: Rows, place: dict[int, float], below: Rows) -> int:
     return count
 
 
-def _columns(
-    rows: Rows, widths: Sequence[float], near: tuple[Rows, Rows], gap: float, count: int
-) -> list[float]:
-    """Return the x of each box, near the mean of those it is linked to, without overlaps."""
+def _columns(rows: Rows, widths: list[float], near: tuple[Rows, Rows], gap: float) -> list[float]:
+    """Return the x of each box, near the mean of those it is linked to, without overlaps.
+
+    The points of long edges have no width.
+    """
     both = [above + below for above, below in zip(*near, strict=True)]
     xs = [0.0] * len(widths)
 
     def wanted(i: int, linked: list[int]) -> float:
-        pulls = [STRAIGHT if i >= count and j >= count else 1.0 for j in linked]
+        pulls = [1.0 if widths[i] or widths[j] else STRAIGHT for j in linked]
         total = sum(xs[j] * pull for j, pull in zip(linked, pulls, strict=True))
         return total / sum(pulls) if pulls else xs[i]
 

@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 from .. import tree
-from .boxes import Cell, Drawing, arranged, framed, on_canvas, prepare, table
+from .boxes import Cell, Drawing, arranged, framed, on_canvas, table
 from .style import demand
 
 
@@ -61,14 +61,12 @@ def plot_model(
     >>> figure = plot_model(model, to_file=None, show_shapes=True)
     """
     demand(model, "plot_model")
-    prepare(rankdir)
     flags = {"shapes": show_shapes, "dtype": show_dtype, "names": show_layer_names}
     flags |= {"activations": show_layer_activations, "trainable": show_trainable}
     shown = {name for name, flag in flags.items() if flag}
     axes = on_canvas(drawing_of(model, shown, rankdir, expand_nested))
     if to_file is not None:
-        extension = os.path.splitext(to_file)[1]
-        axes.figure.savefig(to_file, dpi=dpi, format=extension[1:] or "png")
+        axes.figure.savefig(to_file, dpi=dpi, format=os.path.splitext(to_file)[1][1:] or "png")
     return axes.figure
 
 

@@ -102,10 +102,8 @@ def _chosen(chosen: Any, variables: Sequence[Variable]) -> tuple[int, str]:
             at = tuple(np.argwhere(places == place)[0])
             return place, short_path(v.path, at if v.size > 1 else ())
     names = [v.path if v.size == 1 else f"{v.path}[...]" for v in variables]
-    raise ValueError(
-        f"weights: expected an integer below {size}, or a name with an index, as in "
-        f"'dense/kernel[0, 1]', from {names}, received {chosen!r}."
-    )
+    wanted = f"an integer below {size}, or a name such as 'dense/kernel[0, 1]', of {names}"
+    raise ValueError(f"weights: expected {wanted}, received {chosen!r}.")
 
 
 # -- weights as one vector -------------------------------------------------------------------------
@@ -120,8 +118,7 @@ def recorded(history: Any, variables: Sequence[Variable]) -> np.ndarray:
         If `history` is not a WeightHistory, is empty, or has weights of other shapes.
     """
     weights = getattr(history, "weights", history)
-    record = "a tinynet.callbacks.WeightHistory that was given to fit"
-    expect(isinstance(weights, (list, tuple)), "history", record, type(history))
+    expect(isinstance(weights, (list, tuple)), "history", "a WeightHistory", type(history))
     if not weights:
         raise ValueError("history: no weights are recorded. Call fit with callbacks=[history].")
     shapes = [v.shape for v in variables]

@@ -129,8 +129,7 @@ def wants_log(values: Any, decades: float = DECADES) -> bool:
     """
     found = np.asarray(values, "float64")
     found = found[np.isfinite(found)]
-    positive = found.size and found.min() > 0
-    return bool(positive and np.log10(found.max()) - np.log10(found.min()) > decades)
+    return bool(found.size and found.min() > 0 and np.ptp(np.log10(found)) > decades)
 
 
 def log_locator(low: float, high: float) -> Any:
