@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import ops, optimizers, tree
 from ..engine.bind import no_grad
+from ..engine.expect import expect
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import stateless, structure
@@ -39,7 +40,7 @@ class Compilable(Layer):
     run_eagerly = False
     _given_metrics: tuple[Any, Any] = (None, None)
     _objective: Objective | None = None
-    _steps: dict[str, StepCache] | None = None
+    _steps: dict[str, StepCache]
     _graph: Any = None
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -95,17 +96,13 @@ class Compilable(Layer):
             tuple or dict.
         """
         check_arguments(loss_weights, metrics, weighted_metrics)
-        if on_divergence not in ("warn", "raise", "ignore"):
-            raise ValueError(
-                f"on_divergence: expected 'warn', 'raise' or 'ignore', received {on_divergence!r}."
-            )
-        found = optimizers.get(optimizer)
-        if found is None:
-            raise ValueError("compile: expected an optimizer, received None.")
-        self.optimizer, self.loss, self.loss_weights = found, loss, loss_weights
+        known = on_divergence in ("warn", "raise", "ignore")
+        expect(known, "on_divergence", "'warn', 'raise' or 'ignore'", on_divergence)
+        expect(optimizer is not None, "optimizer", "an optimizer or its name", optimizer)
+        self.optimizer, self.loss, self.loss_weights = optimizers.get(optimizer), loss, loss_weights
         self.on_divergence, self.run_eagerly = on_divergence, bool(run_eagerly)
         self._given_metrics = (metrics, weighted_metrics)
-        self._objective = self._steps = None
+        self._objective, self._steps = None, {}
         self.compiled = True
 
     @property

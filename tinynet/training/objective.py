@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import losses, metrics, ops, tree
 from ..engine.bind import no_grad
+from ..engine.expect import expect
 from ..engine.tensor import Tensor
 from ..engine.variable import Variable
 from ..losses.lookup import resolve as resolve_loss
@@ -119,17 +120,13 @@ class Objective:
     def _spread(self, argument: str, given: Any) -> list[Any]:
         """Return an argument, given once for all outputs or for each, as a list of one for each."""
         names = self.names
+        wanted = f"one for each of the outputs {names}"
         if isinstance(given, dict):
-            if set(given) <= set(names):
-                return [given.get(name) for name in names]
-        elif not isinstance(given, (list, tuple)):
-            return [given] * len(names)
-        elif len(given) == len(names):
-            return list(given)
-        received = sorted(map(str, given)) if isinstance(given, dict) else len(given)
-        raise ValueError(
-            f"{argument}: expected one for each of the outputs {names}, received {received}."
-        )
+            expect(given.keys() <= set(names), argument, wanted, sorted(map(str, given)))
+            return [given.get(name) for name in names]
+        parts = list(given) if isinstance(given, (list, tuple)) else [given] * len(names)
+        expect(len(parts) == len(names), argument, wanted, len(parts))
+        return parts
 
     def _add_metrics(self, given: Any, weighted: bool, types: Sequence[Any]) -> None:
         if len(self.names) == 1 and not isinstance(given, dict):
@@ -165,8 +162,7 @@ class Objective:
             found = dict(zip(self.with_loss, flat, strict=True))
             return [found.get(i) for i in range(len(self.names))]
         raise ValueError(
-            f"y_true and y_pred have different structures: the outputs are {self.names}, and y has "
-            f"{len(flat)} parts."
+            f"y_true and y_pred have different structures: {len(flat)} parts for {self.names}."
         )
 
     def demand(self, y: Any) -> None:
@@ -189,8 +185,7 @@ class Objective:
         values = self._values(y, y_pred, sample_weight)
         if wrong := [value.shape for value in values.values() if value.shape]:
             raise TypeError(
-                f"The loss must be a scalar to be trained on, received shape {wrong[0]}: use a "
-                "reduction other than None."
+                f"The loss must be a scalar, received shape {wrong[0]}: use a reduction, not None."
             )
         factors = self.weights
         parts = [v if factors[i] == 1.0 else v * factors[i] for i, v in values.items()]

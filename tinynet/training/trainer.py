@@ -15,6 +15,7 @@ import numpy as np
 from .. import tree
 from ..callbacks import CallbackList, History
 from ..callbacks.base import Logs
+from ..engine.expect import expect
 from .compilable import Compilable
 from .data import Batch, Dataset, Stream, batches_of, is_stream, split
 from .divergence import DivergenceMonitor
@@ -208,8 +209,7 @@ class Trainer(Compilable):
         self, given: Any, verbose: int | str, batches: Dataset | Stream, epochs: int | None = None
     ) -> CallbackList:
         """Return the callbacks of a run; `epochs` are given by `fit`, which has a history."""
-        if verbose not in (0, 1, 2, "auto"):
-            raise ValueError(f"verbose: expected 0, 1, 2 or 'auto', received {verbose!r}.")
+        expect(verbose in (0, 1, 2, "auto"), "verbose", "0, 1, 2 or 'auto'", verbose)
         if isinstance(given, CallbackList):
             return given
         fits = epochs is not None
@@ -242,16 +242,14 @@ class Trainer(Compilable):
         return self._step_cache("predict")
 
     def _step_cache(self, kind: str) -> StepCache:
-        steps = self._steps
-        if steps is None:
-            steps = self._steps = {}
+        steps: dict[str, StepCache] = vars(self).setdefault("_steps", {})
         if kind not in steps:
             steps[kind] = StepCache(self, kind)
         return steps[kind]
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle without compiled steps."""
-        return {**vars(self), "_steps": None}
+        return {**vars(self), "_steps": {}}
 
 
 def _unpack(validation_data: Any) -> Batch | None:
@@ -259,20 +257,16 @@ def _unpack(validation_data: Any) -> Batch | None:
         return None
     if is_stream(validation_data):
         return Batch(validation_data)
-    if isinstance(validation_data, (tuple, list)) and len(validation_data) in (2, 3):
-        return Batch(*validation_data)
-    raise ValueError(
-        "validation_data: expected (x, y), (x, y, sample_weight) or an iterable of batches, "
-        f"received {type(validation_data).__name__}."
-    )
+    valid = isinstance(validation_data, (tuple, list)) and len(validation_data) in (2, 3)
+    wanted = "(x, y), (x, y, sample_weight) or an iterable of batches"
+    expect(valid, "validation_data", wanted, type(validation_data))
+    return Batch(*validation_data)
 
 
 def _due(freq: Any) -> Container[int]:
     """Return the numbers, from 1 on, of the epochs that are followed by a validation."""
     if isinstance(freq, (int, np.integer)) and freq > 0:
         return range(freq, sys.maxsize, freq)
-    if isinstance(freq, (list, tuple, set, range)):
-        return freq
-    raise ValueError(
-        f"validation_freq: expected an integer above 0 or a list of epochs, received {freq!r}."
-    )
+    valid = isinstance(freq, (list, tuple, set, range))
+    expect(valid, "validation_freq", "an integer above 0 or a list of epochs", freq)
+    return freq
