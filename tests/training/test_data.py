@@ -157,7 +157,7 @@ WRONG = {
     "an empty batch": (lambda m: m.fit(Again([(X[:0], Y[:0])])), ["empty"]),
     "lengths": (lambda m: m.fit(Again([(X, Y[1:])])), ["cardinality"]),
     "four parts": (lambda m: m.fit(Again([(X, Y, WEIGHT, X)])), ["1 to 3 parts", "received 4"]),
-    "no targets": (lambda m: m.fit(Again([X])), ["Expected targets", "dense_1"]),
+    "no targets": (lambda m: m.fit(Again([X])), ["expected targets", "dense_1"]),
     "a split": (lambda m: m.fit(Again([(X, Y)]), validation_split=0.5), ["validation_data"]),
     "words": (lambda m: m.fit(Again([("a", "b")])), ["x"]),
     "validation data": (lambda m: m.fit(X, Y, validation_data=3), ["iterable of batches", "int"]),

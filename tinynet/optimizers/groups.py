@@ -22,8 +22,7 @@ class _MadeSlots(Slots):
 
     def __missing__(self, name: str) -> Tensor:
         raise ValueError(
-            f"This optimizer was made without the slot {name!r}; it has {list(self)}. Make a new "
-            "optimizer with the option that needs it."
+            f"The optimizer has only the slots {list(self)}, not {name!r}. Make a new optimizer."
         )
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from ..configs.configurable import Configurable
 from ..configs.lookup import config_of, lookup, publish
 from ..configs.serialization import custom_object_scope
+from ..engine.expect import expect
 
 
 class LearningRateSchedule(Configurable):
@@ -59,8 +60,7 @@ class _Formula(LearningRateSchedule):
     def __post_init__(self) -> None:
         for argument in ("decay_steps", "first_decay_steps"):
             steps = getattr(self, argument, 1)
-            if not steps > 0:
-                raise ValueError(f"Argument `{argument}` must be > 0. Received: {argument}={steps}")
+            expect(steps > 0, argument, "a number > 0", steps)
 
 
 @dataclass(eq=False)

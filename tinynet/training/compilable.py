@@ -18,7 +18,7 @@ from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import stateless, structure
 from ..layers.base import Layer
-from .data import Dataset, Stream
+from .data import Batches, Dataset
 from .objective import Objective, check_arguments, check_names
 from .step import Batch, Step
 from .step_cache import StepCache
@@ -112,7 +112,7 @@ class Compilable(Layer):
             raise ValueError("Losses and metrics are not known before the first batch: call `fit`.")
         return self._objective
 
-    def _prepare(self, batches: Dataset | Stream) -> bool:
+    def _prepare(self, batches: Batches) -> bool:
         """Build the model and look up losses and metrics; return whether that was still to do."""
         if not self.compiled:
             raise ValueError("You must call `compile()` before using the model.")

@@ -191,9 +191,7 @@ class Stream:
     batches : int or None, the number of batches in an epoch, None if unknown
     """
 
-    def __init__(
-        self, source: Any, steps: int | None = None, class_weight: dict[int, float] | None = None
-    ) -> None:
+    def __init__(self, source: Any, steps: int | None = None, class_weight: Any = None) -> None:
         self.source, self.steps, self.class_weight = source, steps, class_weight
         self.batches = steps or (len(source) if hasattr(source, "__len__") else None)
         self._coming: Iterator[Any] | None = None
@@ -249,9 +247,10 @@ class Stream:
         return Dataset.of_one_batch(*Batch(*parts), self.class_weight)
 
 
-def batches_of(
-    data: Batch, batch_size: int | None = None, steps: int | None = None, **options: Any
-) -> Dataset | Stream:
+Batches = Dataset | Stream
+
+
+def batches_of(data: Batch, batch_size: Any = None, steps: Any = None, **options: Any) -> Batches:
     """Return the batches of arrays, or those that come from an iterable `data.x`.
 
     `options` are those of `Dataset`. ValueError when targets or weights are given together with an

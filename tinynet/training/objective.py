@@ -29,11 +29,8 @@ def check_arguments(loss_weights: Any, metrics: Any, weighted_metrics: Any) -> N
     kinds = (list, tuple, dict, type(None))
     given = {"metrics": metrics, "weighted_metrics": weighted_metrics, "loss_weights": loss_weights}
     for name, value in given.items():
-        if not isinstance(value, (*kinds, int, float) if name == "loss_weights" else kinds):
-            raise ValueError(
-                f"Expected `{name}` argument to be a list, tuple, or dict. Received instead: "
-                f"{name}={value} of type {type(value)}"
-            )
+        known = isinstance(value, (*kinds, int, float) if name == "loss_weights" else kinds)
+        expect(known, name, "a list, tuple or dict", value)
 
 
 def check_names(loss: Any, *metrics_given: Any) -> None:
@@ -169,8 +166,7 @@ class Objective:
         """Raise ValueError if targets are missing of an output that has a loss."""
         targets = self.targets(y)
         missing = [self.names[i] for i in self.with_loss if targets[i] is None]
-        if missing:
-            raise ValueError(f"Expected targets y for the outputs {missing}, received None.")
+        expect(not missing, "y", f"targets for the outputs {missing}", None)
 
     def sample_weights(self, sample_weight: Any) -> list[Any]:
         """Return the sample weights of each output; a single array holds for all."""

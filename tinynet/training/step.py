@@ -143,14 +143,13 @@ class Step:
     def _refuse_changed_weights(self, weights: dict[Variable, Tensor], now: Any) -> None:
         if changed := [v.path for v, weight in weights.items() if now[v] is not weight]:
             raise TypeError(
-                f"A step that trains {changed[0]} cannot assign to it as well: let the layer hold "
-                "it with trainable=False, or override the model's train_step."
+                f"A step that trains {changed[0]} cannot assign to it: make it trainable=False."
             )
         made = set(self.model.trainable_variables).difference(self.trained) if self.trained else ()
         if made:
+            paths = ", ".join(v.path for v in made)
             raise TypeError(
-                f"A step cannot make weights, received {', '.join(v.path for v in made)}: make "
-                "them in the layer's build or constructor."
+                f"A step cannot make weights, received {paths}: make them in build or constructor."
             )
 
     # -- its state ----------------------------------------------------------------------------

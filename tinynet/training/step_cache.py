@@ -73,11 +73,13 @@ class StepCache:
             raise ValueError("This step has not run yet: fit, evaluate or predict first.")
         return self._first[1]
 
-    def predict_small(self, x: np.ndarray, most: float) -> Any:
-        """Predict `x` with an already compiled step; None if there is none for its type.
+    def predict_small(self, x: Any, most: float) -> Any:
+        """Predict an array `x` with an already compiled step; None if that is not possible.
 
         None also if `x` has more than `most` rows.
         """
+        if self.model.run_eagerly or not isinstance(x, np.ndarray):
+            return None
         self._attributes()
         compiled = self._small.get((x.shape, x.dtype))
         return None if compiled is None or len(x) > most else compiled.predict(x)

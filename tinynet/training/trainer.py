@@ -17,10 +17,15 @@ from ..callbacks import CallbackList, History
 from ..callbacks.base import Logs
 from ..engine.expect import expect
 from .compilable import Compilable
-from .data import Batch, Dataset, Stream, batches_of, is_stream, split
+from .data import Batch, Batches, Dataset, batches_of, is_stream, split
 from .divergence import DivergenceMonitor
 from .loop import Loop
 from .step_cache import StepCache
+
+
+def _compiled(kind: str, doc: str) -> Any:
+    """Return a property: the compiled step of a kind, a `StepCache`."""
+    return property(lambda model: model._step_cache(kind), doc=doc)
 
 
 class Trainer(Compilable):
@@ -97,7 +102,7 @@ class Trainer(Compilable):
         )
         due = _due(validation_freq)
         range(initial_epoch, epochs)  # raises TypeError unless both are integers
-        calls = self._callbacks(callbacks, verbose, dataset, epochs)
+        calls = self._calls(callbacks, verbose, dataset, epochs)
         if self._prepare(dataset):
             dataset.shuffle_once()
         self.stop_training = False
@@ -143,7 +148,7 @@ class Trainer(Compilable):
             raise ValueError(f"Arguments not recognized: {kwargs}")
         dataset = batches_of(Batch(x, y, sample_weight), batch_size, steps)
         self._prepare(dataset)
-        calls = self._callbacks(callbacks, verbose, dataset)
+        calls = self._calls(callbacks, verbose, dataset)
         return self._as_asked(Loop(self, dataset, "test", calls).whole(), return_dict)
 
     def predict(
@@ -162,10 +167,10 @@ class Trainer(Compilable):
             For data that does not fit the model, of a dtype without numbers, or empty.
         """
         quick = not (batch_size or verbose or steps or callbacks)
-        if quick and (outputs := self._predict_small(x, 32)) is not None:
+        if quick and (outputs := self.predict_function.predict_small(x, 32)) is not None:
             return outputs
         dataset = batches_of(Batch(x), batch_size, steps)
-        loop = Loop(self, dataset, "predict", self._callbacks(callbacks, verbose, dataset))
+        loop = Loop(self, dataset, "predict", self._calls(callbacks, verbose, dataset))
         loop.whole()
         columns = zip(*map(tree.leaves, loop.outputs), strict=True)
         return tree.pack_sequence_as(loop.outputs[0], map(np.concatenate, columns))
@@ -190,30 +195,22 @@ class Trainer(Compilable):
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for these samples as one batch, as arrays."""
-        outputs = self._predict_small(x, math.inf)
+        outputs = self.predict_function.predict_small(x, math.inf)
         if outputs is None:
             loop = Loop(self, Dataset.of_one_batch(x), "predict")
             loop.run()
             outputs = loop.outputs[0]
         return outputs
 
-    def _predict_small(self, x: Any, most: float) -> Any:
-        """Predict an array with an already compiled step; None if that is not possible."""
-        if self.run_eagerly or not isinstance(x, np.ndarray):
-            return None
-        return self.predict_function.predict_small(x, most)
-
     # -- shared by these ----------------------------------------------------------------------
 
-    def _callbacks(
-        self, given: Any, verbose: int | str, batches: Dataset | Stream, epochs: int | None = None
-    ) -> CallbackList:
+    def _calls(self, given: Any, verbose: Any, data: Batches, epochs: Any = None) -> CallbackList:
         """Return the callbacks of a run; `epochs` are given by `fit`, which has a history."""
         expect(verbose in (0, 1, 2, "auto"), "verbose", "0, 1, 2 or 'auto'", verbose)
         if isinstance(given, CallbackList):
             return given
         fits = epochs is not None
-        params = {"epochs": epochs if fits else 1, "steps": batches.batches, "verbose": verbose}
+        params = {"epochs": epochs if fits else 1, "steps": data.batches, "verbose": verbose}
         return CallbackList(given, fits, verbose != 0, self, **params)
 
     def _on_batch(self, kind: str, dataset: Dataset, return_dict: bool) -> Any:
@@ -226,20 +223,9 @@ class Trainer(Compilable):
 
     # -- compiled steps -----------------------------------------------------------------------
 
-    @property
-    def train_function(self) -> StepCache:
-        """The compiled step of `fit`: print its ``source`` to see how the weights are updated."""
-        return self._step_cache("train")
-
-    @property
-    def test_function(self) -> StepCache:
-        """The compiled step of `evaluate`."""
-        return self._step_cache("test")
-
-    @property
-    def predict_function(self) -> StepCache:
-        """The compiled step of `predict`."""
-        return self._step_cache("predict")
+    train_function = _compiled("train", "The compiled step of `fit`: print its ``source``.")
+    test_function = _compiled("test", "The compiled step of `evaluate`.")
+    predict_function = _compiled("predict", "The compiled step of `predict`.")
 
     def _step_cache(self, kind: str) -> StepCache:
         steps: dict[str, StepCache] = vars(self).setdefault("_steps", {})
