@@ -266,13 +266,10 @@ class Optimizer(Configurable):
         self.built = True
         names = [slot for group in self.slots for slot in group]
         self._slots = {v: {name: self._slot(v, name) for name in names} for v in variables}
-        groups: dict[str, list[Variable]] = {}
-        for v in self._slots:
-            groups.setdefault(v.dtype, []).append(v)
-        self.groups = [
-            ParameterGroup(params, {name: [self._slots[v][name] for v in params] for name in names})
-            for params in groups.values()
-        ]
+        for dtype in dict.fromkeys(v.dtype for v in self._slots):
+            params = [v for v in self._slots if v.dtype == dtype]
+            slots = {name: [self._slots[v][name] for v in params] for name in names}
+            self.groups.append(ParameterGroup(params, slots))
 
     def _slot(self, variable: Variable, name: str) -> Variable:
         path = f"{variable.path.replace('/', '_')}_{name}"

@@ -152,11 +152,9 @@ class PiecewiseConstantDecay(_Formula):
 
     def __post_init__(self) -> None:
         if len(self.boundaries) != len(self.values) - 1:
-            raise ValueError(
-                "The length of boundaries should be 1 less than the length of values. Received: "
-                f"boundaries={self.boundaries} of length {len(self.boundaries)}, and "
-                f"values={self.values} of length {len(self.values)}."
-            )
+            given = f"boundaries={self.boundaries} of length {len(self.boundaries)}"
+            more = f"values={self.values} of length {len(self.values)}"
+            raise ValueError(f"Expected one value more than boundaries, received {given}, {more}.")
 
     def _at(self, step: Any) -> Any:
         return self.values[sum(bool(step > boundary) for boundary in self.boundaries)]

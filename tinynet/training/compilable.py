@@ -5,10 +5,8 @@ Imports `objective.py`, `step.py`, `step_cache.py`. Read next: `loop.py`.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import reduce
 from typing import Any
 
 from .. import ops, optimizers, tree
@@ -169,7 +167,7 @@ class Compilable(Layer):
         terms = [*([] if loss is None else [loss]), *map(ops.sum, self.losses)]
         if not terms:
             raise ValueError("No loss to compute. Provide a `loss` argument in `compile()`.")
-        return reduce(operator.add, terms)
+        return sum(terms[1:], terms[0])
 
     def compute_metrics(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None

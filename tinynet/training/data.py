@@ -60,8 +60,7 @@ class Batch(NamedTuple):
         ValueError
             When there are none, or their numbers differ.
         """
-        parts = zip(self._fields, self, strict=True)
-        sizes = {name: [len(a) for a in tree.leaves(part)] for name, part in parts}
+        sizes = {k: [len(a) for a in tree.leaves(part)] for k, part in self._asdict().items()}
         different = set(itertools.chain(*sizes.values()))
         if len(different) > 1:
             lines = [f"'{k}' sizes: {', '.join(map(str, ns))}\n" for k, ns in sizes.items() if ns]
@@ -250,18 +249,18 @@ class Stream:
 Batches = Dataset | Stream
 
 
-def batches_of(data: Batch, batch_size: Any = None, steps: Any = None, **options: Any) -> Batches:
+def batches_of(data: Batch, batch_size: Any, steps: Any, *options: Any) -> Batches:
     """Return the batches of arrays, or those that come from an iterable `data.x`.
 
-    `options` are those of `Dataset`. ValueError when targets or weights are given together with an
-    iterable; see also `Dataset`.
+    `options` are `shuffle` and `class_weight`, as for `Dataset`. ValueError when targets or weights
+    are given together with an iterable; see also `Dataset`.
     """
     if not is_stream(data.x):
-        return Dataset(data, batch_size, steps, **options)
+        return Dataset(data, batch_size, steps, *options)
     for name in ("y", "sample_weight"):
         if getattr(data, name) is not None:
             raise ValueError(f"`{name}` should not be passed, as the batches of `x` hold it.")
-    return Stream(data.x, steps, options.get("class_weight"))
+    return Stream(data.x, steps, *options[1:])
 
 
 def is_stream(x: Any) -> bool:
@@ -295,10 +294,7 @@ def split(data: Batch, share: float) -> tuple[Batch, Batch]:
     expect(not is_stream(data.x), "validation_split", wanted, type(data.x))
     data = to_batch(data)
     at = int(np.floor(data.size * (1.0 - share)))
-    if not 0 < at < data.size:
-        raise ValueError(
-            f"Training data contains {data.size} samples: too few for validation_split={share}."
-        )
+    expect(0 < at < data.size, "validation_split", f"a share that splits {data.size} rows", share)
     return data.map(lambda a: a[:at]), data.map(lambda a: a[at:])
 
 

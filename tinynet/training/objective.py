@@ -5,9 +5,7 @@ Imports `losses`, `metrics`. Read next: `data.py`.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
-from functools import reduce
 from itertools import count
 from typing import Any
 
@@ -185,7 +183,7 @@ class Objective:
             )
         factors = self.weights
         parts = [v if factors[i] == 1.0 else v * factors[i] for i, v in values.items()]
-        return reduce(operator.add, parts) if parts else None
+        return sum(parts[1:], parts[0]) if parts else None
 
     def _values(self, y: Any, y_pred: Any, sample_weight: Any) -> dict[int, Tensor]:
         """Return the losses by the positions of their outputs."""

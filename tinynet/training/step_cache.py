@@ -97,8 +97,7 @@ class StepCache:
         key = (form, size, with_outputs, self._trained, floatx())
         compiled = self._steps.get((key, before), partial(self._make, dataset, size, with_outputs))
         after = self._attributes().key  # without those that the recorded step assigned
-        if after != before:
-            compiled = self._steps.get((key, after), lambda: compiled)
+        compiled = self._steps.get((key, after), lambda: compiled)
         if self._first is None or self._first[0] != after:
             self._first = after, compiled.executable
         if self.kind == "predict" and isinstance(dataset.x, np.ndarray):
@@ -168,7 +167,7 @@ class CompiledStep:
         used = {v for equation in program.equations.values() for v in equation.inputs}
         numbers = [item for group in scalars for item in group.items()]
         self.scalars = [(name, buffers[v]) for name, v in numbers if v in used]
-        self.predict = self.executable.runner(self._fill_all, self._outputs)
+        self.predict = self.executable.runner(partial(np.copyto, self.data[0]), self._outputs)
 
     def runner(self, arrays: list[np.ndarray]) -> Run:
         """Return a function of rows of `arrays` to the loss and the outputs there."""
@@ -200,9 +199,6 @@ class CompiledStep:
             return loss, None
 
         return self.executable.runner(fill, take)
-
-    def _fill_all(self, array: np.ndarray) -> None:
-        self.data[0][...] = array
 
     def _outputs(self, results: Any) -> Any:
         """Note what the step wrote; return the model's outputs, copied from the buffers."""

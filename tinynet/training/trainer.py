@@ -94,12 +94,9 @@ class Trainer(Compilable):
         data, validation = Batch(x, y, sample_weight), _unpack(validation_data)
         if validation_split and validation is None:
             data, validation = split(data, validation_split)
-        dataset = batches_of(
-            data, batch_size, steps_per_epoch, shuffle=shuffle, class_weight=class_weight
-        )
-        held_out = validation and batches_of(
-            validation, validation_batch_size or batch_size, validation_steps
-        )
+        dataset = batches_of(data, batch_size, steps_per_epoch, shuffle, class_weight)
+        size = validation_batch_size or batch_size
+        held_out = validation and batches_of(validation, size, validation_steps)
         due = _due(validation_freq)
         range(initial_epoch, epochs)  # raises TypeError unless both are integers
         calls = self._calls(callbacks, verbose, dataset, epochs)
@@ -114,8 +111,7 @@ class Trainer(Compilable):
         monitor.check_data()
         for epoch in range(calls.first_epoch(initial_epoch), epochs):
             calls.on_epoch_begin(epoch)
-            found = training.run(epoch, monitor)
-            if not found:  # there were no batches, and the user was warned
+            if not (found := training.run(epoch, monitor)):  # no batches: the user was warned
                 break
             logs = found
             if validating and epoch + 1 in due:
