@@ -56,8 +56,7 @@ class Adam(Optimizer):
         self.beta_1 = check_number("beta_1", beta_1, below=1)
         self.beta_2 = check_number("beta_2", beta_2, below=1)
         self.epsilon, self.amsgrad = epsilon, bool(amsgrad)
-        if amsgrad:
-            self.slots = (*self.slots, ("velocity_hat",))
+        self.slots += (("velocity_hat",),) * self.amsgrad
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)

@@ -259,9 +259,7 @@ class Optimizer(Configurable):
         """Make the slots of `variables`, the first time; later only check that they are known."""
         if self.built:
             if unknown := [v for v in variables if v not in self._slots]:
-                raise ValueError(
-                    f"Unknown variable: {unknown[0]}. Make a new optimizer, or compile again."
-                )
+                raise ValueError(f"Unknown variable: {unknown[0]}. Make a new optimizer.")
             return
         self.built = True
         names = [slot for group in self.slots for slot in group]

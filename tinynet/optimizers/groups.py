@@ -21,9 +21,7 @@ class _MadeSlots(Slots):
     """The slots of a parameter by name; asking for a slot that was not made raises ValueError."""
 
     def __missing__(self, name: str) -> Tensor:
-        raise ValueError(
-            f"The optimizer has only the slots {list(self)}, not {name!r}. Make a new optimizer."
-        )
+        raise ValueError(f"The slots are {list(self)}, not {name!r}. Make a new optimizer.")
 
 
 class ParameterGroup:

@@ -181,8 +181,7 @@ class Objective:
             raise TypeError(
                 f"The loss must be a scalar, received shape {wrong[0]}: use a reduction, not None."
             )
-        factors = self.weights
-        parts = [v if factors[i] == 1.0 else v * factors[i] for i, v in values.items()]
+        parts = [v if (w := self.weights[i]) == 1.0 else v * w for i, v in values.items()]
         return sum(parts[1:], parts[0]) if parts else None
 
     def _values(self, y: Any, y_pred: Any, sample_weight: Any) -> dict[int, Tensor]:

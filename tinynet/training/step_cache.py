@@ -110,8 +110,7 @@ class StepCache:
         before = self._attributes()
         compiled = CompiledStep(Step(self.model, self.kind), dataset, size, with_outputs)
         self.compilations += 1
-        after = Fingerprint(self._things(), self._assigned)
-        if changed := before.differences(after):
+        if changed := before.differences(Fingerprint(self._things(), self._assigned)):
             self._assigned |= changed
             self._fingerprint = None
         return compiled

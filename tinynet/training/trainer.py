@@ -192,11 +192,11 @@ class Trainer(Compilable):
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for these samples as one batch, as arrays."""
         outputs = self.predict_function.predict_small(x, math.inf)
-        if outputs is None:
-            loop = Loop(self, Dataset.of_one_batch(x), "predict")
-            loop.run()
-            outputs = loop.outputs[0]
-        return outputs
+        if outputs is not None:
+            return outputs
+        loop = Loop(self, Dataset.of_one_batch(x), "predict")
+        loop.run()
+        return loop.outputs[0]
 
     # -- shared by these ----------------------------------------------------------------------
 
