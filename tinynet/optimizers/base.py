@@ -103,8 +103,7 @@ class Optimizer(Configurable):
         if kwargs:
             raise ValueError(f"Argument(s) not recognized: {kwargs}")
         given = {key: options[key] for key in UNSUPPORTED if options[key] not in (None, False)}
-        if given:
-            raise ValueError(f"{type(self).__name__}: not supported by tinynet: {given}.")
+        expect(not given, type(self).__name__, "options that tinynet supports", given)
         clips = {key: options[key] for key in CLIPS if options[key] is not None}
         expect(len(clips) < 2, "clipping", f"at most one of {', '.join(CLIPS)}", clips)
         for key in (*CLIPS, "weight_decay"):

@@ -35,9 +35,8 @@ def to_array(data: Any, argument: str) -> np.ndarray:
     if array.dtype.kind not in "fiub":
         raise ValueError(f"Invalid dtype: {array.dtype.name}. Expected numbers in {argument}.")
     expect(array.ndim, argument, "an axis of samples", data)
-    if array.dtype.kind == "f" or (isinstance(data, (list, tuple)) and array.dtype.kind != "b"):
-        return array.astype(floatx(), copy=False)
-    return array
+    kinds = "fiu" if isinstance(data, (list, tuple)) else "f"
+    return array.astype(floatx(), copy=False) if array.dtype.kind in kinds else array
 
 
 class Batch(NamedTuple):
