@@ -160,7 +160,7 @@ class Dataset:
                 _warn_of_the_end(self.batches, self.all_batches)
                 break
             start = self._next * self.batch_size
-            size = min(self.batch_size, self.size - start)
+            size = self.batch_size if start + self.batch_size <= self.size else self.size - start
             self._next += 1
             if not self.shuffle:
                 yield slice(start, start + size), size

@@ -166,7 +166,7 @@ class CompiledStep:
         used = {v for equation in program.equations.values() for v in equation.inputs}
         numbers = [item for group in scalars for item in group.items()]
         self.scalars = [(name, buffers[v]) for name, v in numbers if v in used]
-        self.predict = self.executable.runner(partial(np.copyto, self.data[0]), self._outputs)
+        self.predict = self.executable.runner(partial(self.data[0].__setitem__, ...), self._outputs)
 
     def runner(self, arrays: list[np.ndarray]) -> Run:
         """Return a function of rows of `arrays` to the loss and the outputs there."""

@@ -163,7 +163,7 @@ class Trainer(Compilable):
             For data that does not fit the model, of a dtype without numbers, or empty.
         """
         quick = not (batch_size or verbose or steps or callbacks)
-        if quick and (outputs := self.predict_function.predict_small(x, 32)) is not None:
+        if quick and (outputs := self._step_cache("predict").predict_small(x, 32)) is not None:
             return outputs
         dataset = batches_of(Batch(x), batch_size, steps)
         loop = Loop(self, dataset, "predict", self._calls(callbacks, verbose, dataset))
@@ -191,7 +191,7 @@ class Trainer(Compilable):
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for these samples as one batch, as arrays."""
-        outputs = self.predict_function.predict_small(x, math.inf)
+        outputs = self._step_cache("predict").predict_small(x, math.inf)
         if outputs is not None:
             return outputs
         loop = Loop(self, Dataset.of_one_batch(x), "predict")
@@ -224,7 +224,7 @@ class Trainer(Compilable):
     predict_function = _compiled("predict", "The compiled step of `predict`.")
 
     def _step_cache(self, kind: str) -> StepCache:
-        steps: dict[str, StepCache] = vars(self).setdefault("_steps", {})
+        steps: dict[str, StepCache] = self.__dict__.setdefault("_steps", {})
         if kind not in steps:
             steps[kind] = StepCache(self, kind)
         return steps[kind]
