@@ -258,7 +258,9 @@ class Optimizer(Configurable):
         """Make the slots of `variables`, the first time; later only check that they are known."""
         if self.built:
             if unknown := [v for v in variables if v not in self._slots]:
-                raise ValueError(f"Unknown variable: {unknown[0]}. Make a new optimizer.")
+                raise ValueError(
+                    f"Unknown variable: {unknown[0]}. Call compile with a new optimizer."
+                )
             return
         self.built = True
         names = [slot for group in self.slots for slot in group]

@@ -18,7 +18,6 @@ import numpy as np
 from ..configs.configurable import Configurable
 from ..configs.lookup import config_of, lookup, publish
 from ..configs.serialization import custom_object_scope
-from ..engine.expect import expect
 
 
 class LearningRateSchedule(Configurable):
@@ -60,7 +59,8 @@ class _Formula(LearningRateSchedule):
     def __post_init__(self) -> None:
         for argument in ("decay_steps", "first_decay_steps"):
             steps = getattr(self, argument, 1)
-            expect(steps > 0, argument, "a number > 0", steps)
+            if not steps > 0:
+                raise ValueError(f"Argument `{argument}` must be > 0. Received: {argument}={steps}")
 
 
 @dataclass(eq=False)
@@ -152,9 +152,11 @@ class PiecewiseConstantDecay(_Formula):
 
     def __post_init__(self) -> None:
         if len(self.boundaries) != len(self.values) - 1:
-            given = f"boundaries={self.boundaries} of length {len(self.boundaries)}"
-            more = f"values={self.values} of length {len(self.values)}"
-            raise ValueError(f"Expected one value more than boundaries, received {given}, {more}.")
+            raise ValueError(
+                "The length of boundaries should be 1 less than the length of values. Received: "
+                f"boundaries={self.boundaries} of length {len(self.boundaries)}, and "
+                f"values={self.values} of length {len(self.values)}."
+            )
 
     def _at(self, step: Any) -> Any:
         return self.values[sum(bool(step > boundary) for boundary in self.boundaries)]
