@@ -84,7 +84,7 @@ class Sequential(GraphModel):
         return first[0] if first and isinstance(first[0], InputLayer) else None
 
     def _rebuild(self) -> None:
-        self._graph, self.built, self._steps = None, False, None
+        self._graph, self.built, self._steps = None, False, {}
         if self._input_layer and self.layers:
             self._connect(self._input_layer)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .. import ops
+from ..engine.expect import expect
 from ..engine.tensor import Tensor
-from .base import Optimizer, Slots, check_number, float32, taking_common
+from .base import Optimizer, Slots, check_number, float32, taking, taking_common
 
 
 class Adam(Optimizer):
@@ -48,14 +50,13 @@ class Adam(Optimizer):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         amsgrad: bool = False,
-        **common: Any,
+        **more: Any,
     ) -> None:
-        super().__init__(learning_rate, **common)
+        super().__init__(learning_rate, **more)
         self.beta_1 = check_number("beta_1", beta_1, below=1)
         self.beta_2 = check_number("beta_2", beta_2, below=1)
         self.epsilon, self.amsgrad = epsilon, bool(amsgrad)
-        if amsgrad:
-            self.slots = (*self.slots, ("velocity_hat",))
+        self.slots += (("velocity_hat",),) * self.amsgrad
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -109,19 +110,9 @@ class AdamW(Adam):
     array([0.45, 0.95], dtype=float32)
     """
 
-    @taking_common
+    @partial(taking, Adam)
     def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        weight_decay: float | None = 0.004,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        amsgrad: bool = False,
-        **common: Any,
+        self, learning_rate: Any = 0.001, weight_decay: float | None = 0.004, **more: Any
     ) -> None:
-        if weight_decay is None:
-            raise ValueError("Argument `weight_decay` must be a float. Received: weight_decay=None")
-        super().__init__(
-            learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **common
-        )
+        expect(weight_decay is not None, "weight_decay", "a number", weight_decay)
+        super().__init__(learning_rate, weight_decay=weight_decay, **more)

@@ -15,6 +15,7 @@ import math
 import re
 import warnings
 from collections.abc import Iterable, Sequence
+from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -24,6 +25,7 @@ from .. import ops
 from ..configs.configurable import Configurable, with_parameters
 from ..configs.lookup import automatic_name
 from ..engine.bind import no_grad
+from ..engine.expect import expect
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable
 from .groups import Grads, ParameterGroup, Slots as Slots
@@ -101,11 +103,9 @@ class Optimizer(Configurable):
         if kwargs:
             raise ValueError(f"Argument(s) not recognized: {kwargs}")
         given = {key: options[key] for key in UNSUPPORTED if options[key] not in (None, False)}
-        if given:
-            raise ValueError(f"{type(self).__name__}: not supported by tinynet: {given}.")
+        expect(not given, type(self).__name__, "options that tinynet supports", given)
         clips = {key: options[key] for key in CLIPS if options[key] is not None}
-        if len(clips) > 1:
-            raise ValueError(f"Expected at most one of {', '.join(CLIPS)}, received {clips}.")
+        expect(len(clips) < 2, "clipping", f"at most one of {', '.join(CLIPS)}", clips)
         for key in (*CLIPS, "weight_decay"):
             if options[key] is not None:
                 check_number(key, options[key])
@@ -149,10 +149,9 @@ class Optimizer(Configurable):
 
     def slots_of(self, variable: Variable) -> dict[str, np.ndarray]:
         """Return copies of what is remembered of a variable, by name; 0 before the first step."""
-        if variable in self._slots:
-            return {name: slot.array.copy() for name, slot in self._slots[variable].items()}
         names = [name for group in self.slots for name in group]
-        return {name: np.zeros(variable.shape, variable.dtype) for name in names}
+        slots = self._slots.get(variable) or {name: self._slot(variable, name) for name in names}
+        return {name: slot.numpy() for name, slot in slots.items()}
 
     def clip(self, grads: Sequence[Tensor]) -> Sequence[Tensor]:
         """Return the gradients, clipped according to the options."""
@@ -192,13 +191,9 @@ class Optimizer(Configurable):
         self.iterations.refuse_if_recorded("apply")
         variables = list(self._slots if trainable_variables is None else trainable_variables)
         grads = list(grads)
-        if len(grads) != len(variables):
-            raise ValueError(
-                f"apply: expected one gradient for each of {len(variables)} variables, received "
-                f"{len(grads)}."
-            )
-        if len(set(variables)) < len(variables):
-            raise ValueError("apply: expected each variable once, received one of them twice.")
+        count = len(variables)
+        expect(len(grads) == count, "grads", f"one for each of {count} variables", len(grads))
+        expect(len(set(variables)) == count, "apply", "each variable once", "one of them twice")
         rows = list(zip(grads, variables, strict=True))
         found = {v: self._as_gradient(g, v) for g, v in rows if g is not None}
         if not grads:
@@ -253,11 +248,8 @@ class Optimizer(Configurable):
 
     def _as_gradient(self, grad: Any, variable: Variable) -> Tensor:
         grad = ops.cast(grad, variable.array.dtype)
-        if grad.shape != variable.shape:
-            raise ValueError(
-                f"apply: expected shape {variable.shape} for the gradient of {variable.path}, "
-                f"received shape {grad.shape}."
-            )
+        wanted = f"shape {variable.shape} as of {variable.path}"
+        expect(grad.shape == variable.shape, "grads", wanted, grad.shape)
         return grad
 
     # -- state --------------------------------------------------------------------------------
@@ -267,20 +259,16 @@ class Optimizer(Configurable):
         if self.built:
             if unknown := [v for v in variables if v not in self._slots]:
                 raise ValueError(
-                    f"Unknown variable: {unknown[0]}. This optimizer was built for another list of "
-                    "variables: make a new one, or compile the model again."
+                    f"Unknown variable: {unknown[0]}. Call compile with a new optimizer."
                 )
             return
         self.built = True
         names = [slot for group in self.slots for slot in group]
         self._slots = {v: {name: self._slot(v, name) for name in names} for v in variables}
-        groups: dict[str, list[Variable]] = {}
-        for v in self._slots:
-            groups.setdefault(v.dtype, []).append(v)
-        self.groups = [
-            ParameterGroup(params, {name: [self._slots[v][name] for v in params] for name in names})
-            for params in groups.values()
-        ]
+        for dtype in dict.fromkeys(v.dtype for v in self._slots):
+            params = [v for v in self._slots if v.dtype == dtype]
+            slots = {name: [self._slots[v][name] for v in params] for name in names}
+            self.groups.append(ParameterGroup(params, slots))
 
     def _slot(self, variable: Variable, name: str) -> Variable:
         path = f"{variable.path.replace('/', '_')}_{name}"
@@ -306,18 +294,15 @@ class Optimizer(Configurable):
         if callable(value) and not isinstance(value, (type, Variable)):
             self._rate = value
         elif not (_is_number(value) or isinstance(value, Variable)):
-            raise ValueError(
-                "learning_rate: expected a number, a LearningRateSchedule, or a function of no "
-                f"arguments that returns a number, received {value!r}."
-            )
+            wanted = "a number, LearningRateSchedule or function without arguments"
+            raise ValueError(f"learning_rate: expected {wanted}, received {value!r}.")
         elif isinstance(self._rate, Variable):
             self._rate.assign(float(value))
         elif self._rate is None:
             self._rate = self._state(np.array(value, "float32"), "learning_rate")
         else:
             raise TypeError(
-                f"The learning rate is a schedule or function and cannot be set to {value!r}. "
-                "Make an optimizer with a number."
+                f"learning_rate: a schedule or function cannot be {value!r}: make a new optimizer."
             )
 
     def _current_rate(self) -> float:
@@ -344,10 +329,9 @@ class Optimizer(Configurable):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name; a variable learning rate as it is now."""
-        rate = self._rate
-        scheduled = isinstance(rate, LearningRateSchedule)
-        current = serialize(rate) if scheduled else self._current_rate()
-        return super().get_config() | {"learning_rate": current}
+        scheduled = isinstance(self._rate, LearningRateSchedule)
+        rate = serialize(self._rate) if scheduled else self._current_rate()
+        return super().get_config() | {"learning_rate": rate}
 
     @classmethod
     def from_config(
@@ -383,12 +367,15 @@ def _is_number(value: Any) -> bool:
     return real and math.isfinite(value)
 
 
-def taking_common(init: Any) -> Any:
-    """Let a constructor also take the arguments of `Optimizer` after its own, by position too.
+def taking(base: type[Optimizer], init: Any) -> Any:
+    """Let a constructor also take the arguments of `base` after its own, by position too.
 
-    ``**common`` in `init` receives them. So they are written once, and signatures are Keras's.
+    ``**more`` in `init` receives them. So they are written once, and signatures are Keras's.
     """
     own = [p for p in signature(init).parameters.values() if p.kind is not p.VAR_KEYWORD]
     known = {p.name for p in own}
-    common = signature(Optimizer.__init__).parameters.values()
+    common = signature(base.__init__).parameters.values()
     return with_parameters(init, [*own, *(p for p in common if p.name not in known)])
+
+
+taking_common = partial(taking, Optimizer)

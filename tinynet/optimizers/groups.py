@@ -21,10 +21,7 @@ class _MadeSlots(Slots):
     """The slots of a parameter by name; asking for a slot that was not made raises ValueError."""
 
     def __missing__(self, name: str) -> Tensor:
-        raise ValueError(
-            f"This optimizer was made without the slot {name!r}; it has {list(self)}. Make a new "
-            "optimizer with the option that needs it."
-        )
+        raise ValueError(f"The slots are {list(self)}, not {name!r}. Make a new optimizer.")
 
 
 class ParameterGroup:

@@ -33,8 +33,7 @@ def get(identifier: Any) -> Optimizer | None:
     config = {"class_name": identifier} if isinstance(identifier, str) else identifier
     if not isinstance(config, dict) or "class_name" not in config:
         raise ValueError(
-            f"Could not interpret optimizer identifier: {identifier}. Expected an optimizer object "
-            f"or one of: {', '.join(_TABLE)}."
+            f"Could not interpret optimizer identifier: {identifier}. Expected one of {[*_TABLE]}."
         )
     name = str(config["class_name"])
     known = name.lower() if name.lower() in _TABLE else name

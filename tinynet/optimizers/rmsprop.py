@@ -43,9 +43,9 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
         epsilon: float = 1e-7,
         centered: bool = False,
-        **common: Any,
+        **more: Any,
     ) -> None:
-        super().__init__(learning_rate, **common)
+        super().__init__(learning_rate, **more)
         self.rho, self.momentum = rho, momentum
         self.epsilon, self.centered = epsilon, centered
         optional = ("momentum",) * (momentum > 0), ("average_gradient",) * bool(centered)

@@ -34,13 +34,9 @@ class SGD(Optimizer):
 
     @taking_common
     def __init__(
-        self,
-        learning_rate: Any = 0.01,
-        momentum: float = 0.0,
-        nesterov: bool = False,
-        **common: Any,
+        self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **more: Any
     ) -> None:
-        super().__init__(learning_rate, **common)
+        super().__init__(learning_rate, **more)
         self.momentum = check_number("momentum", momentum, 1)
         self.nesterov = bool(nesterov)
         self.slots = (("momentum",),) if momentum else ()

@@ -24,8 +24,10 @@ def at_weights(model: Any, compute: Callable[[], Any]) -> Callable[..., Any]:
 
     def run(*weights: Any) -> Any:
         values = {v: wrap(v.array) for v in model.variables}
-        values |= dict(zip(trained, weights, strict=True))
-        with stateless(values), within(training=False, losses={}):
+        with (
+            stateless(values | dict(zip(trained, weights, strict=True))),
+            within(training=False, losses={}),
+        ):
             return compute()
 
     return run
@@ -33,10 +35,8 @@ def at_weights(model: Any, compute: Callable[[], Any]) -> Callable[..., Any]:
 
 def loss_of(model: Any, batch: Dataset) -> Callable[..., Tensor]:
     """Return the loss of a batch, with training off, as a function of the trainable weights."""
-    x, y, sample_weight = batch.data.map(wrap)
-    return at_weights(
-        model, lambda: model.compute_loss(x, y, model(x), sample_weight, training=False)
-    )
+    x, y, weights = batch.data.map(wrap)
+    return at_weights(model, lambda: model.compute_loss(x, y, model(x), weights, training=False))
 
 
 def check_model_grads(model: Any, x: Any, y: Any, order: int = 1, **options: Any) -> None:

@@ -5,19 +5,18 @@ Imports `objective.py`, `step.py`, `step_cache.py`. Read next: `loop.py`.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import reduce
 from typing import Any
 
 from .. import ops, optimizers, tree
 from ..engine.bind import no_grad
+from ..engine.expect import expect
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import stateless, structure
 from ..layers.base import Layer
-from .data import Dataset, Stream
+from .data import Batches, Dataset
 from .objective import Objective, check_arguments, check_names
 from .step import Batch, Step
 from .step_cache import StepCache
@@ -39,7 +38,7 @@ class Compilable(Layer):
     run_eagerly = False
     _given_metrics: tuple[Any, Any] = (None, None)
     _objective: Objective | None = None
-    _steps: dict[str, StepCache] | None = None
+    _steps: dict[str, StepCache]
     _graph: Any = None
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -95,17 +94,13 @@ class Compilable(Layer):
             tuple or dict.
         """
         check_arguments(loss_weights, metrics, weighted_metrics)
-        if on_divergence not in ("warn", "raise", "ignore"):
-            raise ValueError(
-                f"on_divergence: expected 'warn', 'raise' or 'ignore', received {on_divergence!r}."
-            )
-        found = optimizers.get(optimizer)
-        if found is None:
-            raise ValueError("compile: expected an optimizer, received None.")
-        self.optimizer, self.loss, self.loss_weights = found, loss, loss_weights
+        known = on_divergence in ("warn", "raise", "ignore")
+        expect(known, "on_divergence", "'warn', 'raise' or 'ignore'", on_divergence)
+        expect(optimizer is not None, "optimizer", "an optimizer or its name", optimizer)
+        self.optimizer, self.loss, self.loss_weights = optimizers.get(optimizer), loss, loss_weights
         self.on_divergence, self.run_eagerly = on_divergence, bool(run_eagerly)
         self._given_metrics = (metrics, weighted_metrics)
-        self._objective = self._steps = None
+        self._objective, self._steps = None, {}
         self.compiled = True
 
     @property
@@ -115,7 +110,7 @@ class Compilable(Layer):
             raise ValueError("Losses and metrics are not known before the first batch: call `fit`.")
         return self._objective
 
-    def _prepare(self, batches: Dataset | Stream) -> bool:
+    def _prepare(self, batches: Batches) -> bool:
         """Build the model and look up losses and metrics; return whether that was still to do."""
         if not self.compiled:
             raise ValueError("You must call `compile()` before using the model.")
@@ -172,7 +167,7 @@ class Compilable(Layer):
         terms = [*([] if loss is None else [loss]), *map(ops.sum, self.losses)]
         if not terms:
             raise ValueError("No loss to compute. Provide a `loss` argument in `compile()`.")
-        return reduce(operator.add, terms)
+        return sum(terms[1:], terms[0])
 
     def compute_metrics(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None

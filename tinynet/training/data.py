@@ -8,11 +8,13 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import tree
+from ..engine.expect import expect
 from ..engine.tensor import Operand, floatx
 
 
@@ -32,11 +34,9 @@ def to_array(data: Any, argument: str) -> np.ndarray:
         raise ValueError(f"{argument}: expected an array of a regular shape: {error}") from None
     if array.dtype.kind not in "fiub":
         raise ValueError(f"Invalid dtype: {array.dtype.name}. Expected numbers in {argument}.")
-    if array.ndim == 0:
-        raise ValueError(f"{argument}: expected an axis of samples, received the number {data!r}.")
-    if array.dtype.kind == "f" or (isinstance(data, (list, tuple)) and array.dtype.kind != "b"):
-        return array.astype(floatx(), copy=False)
-    return array
+    expect(array.ndim, argument, "an axis of samples", data)
+    kinds = "fiu" if isinstance(data, (list, tuple)) else "f"
+    return array.astype(floatx(), copy=False) if array.dtype.kind in kinds else array
 
 
 class Batch(NamedTuple):
@@ -48,7 +48,7 @@ class Batch(NamedTuple):
 
     def map(self, f: Callable[[Any], Any]) -> Batch:
         """Return `f` of each array, in the same structures; None stays None."""
-        return tree.map_structure(lambda a: None if a is None else f(a), self)
+        return tree.map_leaves(f, self)
 
     @property
     def size(self) -> int:
@@ -59,27 +59,21 @@ class Batch(NamedTuple):
         ValueError
             When there are none, or their numbers differ.
         """
-        parts = zip(self._fields, self, strict=True)
-        sizes = {name: [len(a) for a in tree.leaves(part)] for name, part in parts}
+        sizes = {k: [len(a) for a in tree.leaves(part)] for k, part in self._asdict().items()}
         different = set(itertools.chain(*sizes.values()))
         if len(different) > 1:
             lines = [f"'{k}' sizes: {', '.join(map(str, ns))}\n" for k, ns in sizes.items() if ns]
-            raise ValueError(
-                "Data cardinality is ambiguous. Make sure all arrays contain the same number of "
-                f"samples.{''.join(lines)}"
-            )
+            advice = "Make sure all arrays contain the same number of samples."
+            raise ValueError(f"Data cardinality is ambiguous. {advice}{''.join(lines)}")
         if not any(different):
             raise ValueError("The data is empty: expected at least one sample in x.")
         return different.pop()
 
 
-def to_batch(x: Any, y: Any = None, sample_weight: Any = None) -> Batch:
+def to_batch(data: Batch) -> Batch:
     """Return what a user passed for x, y and weights, as arrays; see `to_array`."""
-
-    def arrays(data: Any, argument: str) -> Any:
-        return None if data is None else tree.map_structure(lambda a: to_array(a, argument), data)
-
-    return Batch(*map(arrays, (x, y, sample_weight), Batch._fields))
+    rows = zip(data, Batch._fields, strict=True)
+    return Batch(*(tree.map_leaves(partial(to_array, argument=name), part) for part, name in rows))
 
 
 class Dataset:
@@ -87,7 +81,7 @@ class Dataset:
 
     Parameters
     ----------
-    x, y, sample_weight : arrays or structures of them; y and sample_weight may be None
+    data : Batch, arrays or structures of them; y and sample_weight may be None
     batch_size : int, optional
         32 by default, or what makes `steps` batches.
     steps : int, optional
@@ -106,17 +100,15 @@ class Dataset:
 
     def __init__(
         self,
-        x: Any,
-        y: Any = None,
-        sample_weight: Any = None,
+        data: Batch,
         batch_size: int | None = None,
         steps: int | None = None,
         shuffle: bool | str = False,
         class_weight: dict[int, float] | None = None,
     ) -> None:
         if class_weight is not None:
-            sample_weight = by_class(y, class_weight, sample_weight)
-        x, *rest = to_batch(x, y, sample_weight)
+            data = data._replace(sample_weight=by_class(data, class_weight))
+        x, *rest = to_batch(data)
         one = [part[0] if isinstance(part, list) and len(part) == 1 else part for part in rest]
         self.x, self.y, self.sample_weight = self.data = Batch(x, *one)
         self.size = self.data.size
@@ -134,7 +126,7 @@ class Dataset:
         cls, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None
     ) -> Dataset:
         """Return a dataset whose samples are all in one batch."""
-        return cls(x, y, sample_weight, steps=1, class_weight=class_weight)
+        return cls(Batch(x, y, sample_weight), steps=1, class_weight=class_weight)
 
     @property
     def batches(self) -> int:
@@ -147,10 +139,9 @@ class Dataset:
 
     def shuffle_once(self) -> None:
         """Draw an order and discard it, as Keras does before the first epoch of a new model."""
-        if self.shuffle == "batch":
-            np.random.permutation(min(self.batch_size, self.size))
-        elif self.shuffle:
-            np.random.permutation(self.size)
+        if self.shuffle:
+            batch = self.shuffle == "batch"
+            np.random.permutation(min(self.batch_size, self.size) if batch else self.size)
 
     def rewind(self) -> None:
         """Let the next epoch begin with the first batch."""
@@ -198,9 +189,7 @@ class Stream:
     batches : int or None, the number of batches in an epoch, None if unknown
     """
 
-    def __init__(
-        self, source: Any, steps: int | None = None, class_weight: dict[int, float] | None = None
-    ) -> None:
+    def __init__(self, source: Any, steps: int | None = None, class_weight: Any = None) -> None:
         self.source, self.steps, self.class_weight = source, steps, class_weight
         self.batches = steps or (len(source) if hasattr(source, "__len__") else None)
         self._coming: Iterator[Any] | None = None
@@ -252,31 +241,25 @@ class Stream:
 
     def _dataset(self, batch: Any) -> Dataset:
         parts = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
-        if not 1 <= len(parts) <= 3:
-            raise ValueError(
-                "Expected batches x, (x,), (x, y) or (x, y, sample_weight), found a batch of "
-                f"{len(parts)} parts."
-            )
+        expect(0 < len(parts) < 4, "x", "batches of 1 to 3 parts (x, y, weights)", len(parts))
         return Dataset.of_one_batch(*Batch(*parts), self.class_weight)
 
 
-def batches_of(
-    data: Batch, batch_size: int | None = None, steps: int | None = None, **options: Any
-) -> Dataset | Stream:
+Batches = Dataset | Stream
+
+
+def batches_of(data: Batch, batch_size: Any, steps: Any, *options: Any) -> Batches:
     """Return the batches of arrays, or those that come from an iterable `data.x`.
 
-    `options` are those of `Dataset`. ValueError when targets or weights are given together with an
-    iterable; see also `Dataset`.
+    `options` are `shuffle` and `class_weight`, as for `Dataset`. ValueError when targets or weights
+    are given together with an iterable; see also `Dataset`.
     """
     if not is_stream(data.x):
-        return Dataset(*data, batch_size, steps, **options)
+        return Dataset(data, batch_size, steps, *options)
     for name in ("y", "sample_weight"):
         if getattr(data, name) is not None:
-            raise ValueError(
-                f"`{name}` should not be passed, as `x` is an iterable of batches: make it part of "
-                "the batches."
-            )
-    return Stream(data.x, steps, options.get("class_weight"))
+            raise ValueError(f"`{name}` should not be passed, as the batches of `x` hold it.")
+    return Stream(data.x, steps, *options[1:])
 
 
 def is_stream(x: Any) -> bool:
@@ -285,8 +268,6 @@ def is_stream(x: Any) -> bool:
     >>> is_stream(iter([])), is_stream([1.0, 2.0]), is_stream(np.ones(3))
     (True, False, False)
     """
-    if hasattr(x, "__next__"):
-        return True
     if hasattr(x, "__array__") or isinstance(x, (list, tuple, dict, range, str, bytes, Operand)):
         return False
     return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
@@ -308,22 +289,15 @@ def split(data: Batch, share: float) -> tuple[Batch, Batch]:
     ValueError
         When either part would be empty.
     """
-    if is_stream(data.x):
-        raise ValueError(
-            "validation_split: expected x to be arrays, received an iterable of batches. Pass "
-            "`validation_data`."
-        )
-    data = to_batch(*data)
+    wanted = "arrays x (for an iterable, pass validation_data)"
+    expect(not is_stream(data.x), "validation_split", wanted, type(data.x))
+    data = to_batch(data)
     at = int(np.floor(data.size * (1.0 - share)))
-    if not 0 < at < data.size:
-        raise ValueError(
-            f"Training data contains {data.size} samples, which validation_split={share} does not "
-            "split into two parts. Provide more data or another share."
-        )
+    expect(0 < at < data.size, "validation_split", f"a share that splits {data.size} rows", share)
     return data.map(lambda a: a[:at]), data.map(lambda a: a[at:])
 
 
-def by_class(y: Any, class_weight: dict[int, float], sample_weight: Any = None) -> np.ndarray:
+def by_class(data: Batch, class_weight: dict[int, float]) -> np.ndarray:
     """Return the weight of each sample's class: y rounded, or the index of its largest element.
 
     Raises
@@ -331,17 +305,12 @@ def by_class(y: Any, class_weight: dict[int, float], sample_weight: Any = None) 
     ValueError
         With sample weights, for targets of several outputs, and unless `class_weight` is a dict.
     """
-    if not isinstance(class_weight, Mapping):
-        raise ValueError(
-            f"class_weight: expected a dict from classes to weights, received {class_weight!r}."
-        )
-    if tree.is_structure(y):
+    is_dict = isinstance(class_weight, Mapping)
+    expect(is_dict, "class_weight", "a dict from classes to weights", class_weight)
+    if tree.is_structure(data.y):
         raise ValueError("`class_weight` is only supported for Models with a single output.")
-    if sample_weight is not None:
-        raise ValueError(
-            "Pass only one of `sample_weight` and `class_weight`. Received: "
-            f"sample_weight={sample_weight}, class_weight={class_weight}"
-        )
-    y = to_array(y, "y")
+    if data.sample_weight is not None:
+        raise ValueError("Pass only one of `sample_weight` and `class_weight`, not both.")
+    y = to_array(data.y, "y")
     classes = y.argmax(-1) if y.ndim > 1 and y.shape[-1] > 1 else np.round(y.reshape(len(y)))
     return np.array([class_weight.get(int(c), 1.0) for c in classes], floatx())

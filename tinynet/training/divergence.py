@@ -18,7 +18,7 @@ from ..engine.autodiff import hvp
 from ..engine.tensor import wrap
 from ..engine.variable import Variable
 from .at_weights import loss_of
-from .data import Dataset, Stream
+from .data import Batches, Dataset
 
 GROWTH = 1e4  # a loss above this multiple of the initial scale has diverged
 KEPT = 100_000  # elements; initial weights of larger models are not kept for the report
@@ -96,7 +96,7 @@ class DivergenceMonitor:
     reported : bool
     """
 
-    def __init__(self, model: Any, batches: Dataset | Stream) -> None:
+    def __init__(self, model: Any, batches: Batches) -> None:
         self.model, self.batches = model, batches
         self.limit = -math.inf  # so that the first loss is passed, whatever it is
         self.first = math.nan
@@ -125,11 +125,8 @@ class DivergenceMonitor:
         for name, array in [*arrays, *(("y", a) for a in tree.leaves(self.batches.y))]:
             rows = np.isnan(array.reshape(len(array), -1)).any(axis=1)
             if rows.any():
-                self._report(
-                    f"fit: {name} holds NaN in {rows.sum()} of {len(rows)} rows, first in row "
-                    f"{rows.argmax()}: the loss and then all weights will be NaN. Remove or fill "
-                    "these rows."
-                )
+                where = f"in {rows.sum()} of {len(rows)} rows, first in row {rows.argmax()}"
+                self._report(f"fit: {name} holds NaN {where}: remove or fill these rows.")
                 break
 
     def _report(self, message: str) -> None:
@@ -149,10 +146,7 @@ class DivergenceMonitor:
 
     def _cause(self) -> str:
         if self.start is None:
-            return (
-                "Lower the learning rate or scale the inputs; model.max_learning_rate(x, y) is the "
-                "limit for plain gradient descent."
-            )
+            return "Lower the learning rate below model.max_learning_rate(x, y), or scale x."
         batch = self.batches.first(ROWS)
         with np.errstate(all="ignore"):
             curvature = largest_curvature(self.model, batch, self.start)
@@ -160,21 +154,19 @@ class DivergenceMonitor:
         if not math.isfinite(curvature):
             return "The loss has no finite curvature where the training began: check the data."
         bound = (
-            f"Where the training began, the largest curvature of the loss is {curvature:.4g}, so "
-            f"plain gradient descent can bear a learning rate of at most 2 / {curvature:.4g} = "
-            f"{limit:.4g}"
+            f"At the start, the largest curvature of the loss is {curvature:.4g}, so the learning "
+            f"rate of plain gradient descent can be at most 2 / {curvature:.4g} = {limit:.4g}"
         )
         if rate <= limit:
             return f"{bound}; it is {rate:.4g}, so the cause is another one, or came later."
         x = np.concatenate([array.ravel() for array in tree.leaves(batch.x)])
         return (
             f"{bound}, and it is {rate:.4g}: lower it to below {limit:.4g}, or scale the inputs "
-            f"(they range from {x.min():.4g} to {x.max():.4g}), for example with a Normalization "
-            "layer."
+            f"(range from {x.min():.4g} to {x.max():.4g}), say with a Normalization layer."
         )
 
 
-def _scale(batches: Dataset | Stream) -> float:
+def _scale(batches: Batches) -> float:
     """Return the mean square of the first targets, a usual initial squared error."""
     y = batches.y if isinstance(batches, Dataset) else None
     arrays = [] if y is None else [np.asarray(a[:ROWS], "float64") for a in tree.flatten(y)]

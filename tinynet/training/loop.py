@@ -17,7 +17,7 @@ from ..callbacks.base import Logs
 from ..engine.tensor import wrap
 from ..engine.variable import structure
 from .compilable import Compilable
-from .data import Dataset, Stream
+from .data import Batches, Stream
 from .divergence import DivergenceMonitor
 from .step import Step
 from .step_cache import Run
@@ -40,11 +40,9 @@ class Loop:
     outputs : list, the outputs that a prediction returned for each batch
     """
 
-    def __init__(
-        self, model: Any, dataset: Dataset | Stream, kind: str, calls: CallbackList | None = None
-    ) -> None:
+    def __init__(self, model: Any, dataset: Batches, kind: str, calls: Any = None) -> None:
         self.model, self.dataset, self.kind = model, dataset, kind
-        self.calls = CallbackList() if calls is None else calls
+        self.calls: CallbackList = CallbackList() if calls is None else calls
         self.step: Any = getattr(model, f"{kind}_step", None)
         usual = getattr(Compilable, f"{kind}_step", None)
         self.eager = model.run_eagerly or getattr(self.step, "__func__", None) is not usual

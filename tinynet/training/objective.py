@@ -5,9 +5,7 @@ Imports `losses`, `metrics`. Read next: `data.py`.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
-from functools import reduce
 from itertools import count
 from typing import Any
 
@@ -15,6 +13,7 @@ import numpy as np
 
 from .. import losses, metrics, ops, tree
 from ..engine.bind import no_grad
+from ..engine.expect import expect
 from ..engine.tensor import Tensor
 from ..engine.variable import Variable
 from ..losses.lookup import resolve as resolve_loss
@@ -28,11 +27,8 @@ def check_arguments(loss_weights: Any, metrics: Any, weighted_metrics: Any) -> N
     kinds = (list, tuple, dict, type(None))
     given = {"metrics": metrics, "weighted_metrics": weighted_metrics, "loss_weights": loss_weights}
     for name, value in given.items():
-        if not isinstance(value, (*kinds, int, float) if name == "loss_weights" else kinds):
-            raise ValueError(
-                f"Expected `{name}` argument to be a list, tuple, or dict. Received instead: "
-                f"{name}={value} of type {type(value)}"
-            )
+        known = isinstance(value, (*kinds, int, float) if name == "loss_weights" else kinds)
+        expect(known, name, "a list, tuple or dict", value)
 
 
 def check_names(loss: Any, *metrics_given: Any) -> None:
@@ -119,17 +115,13 @@ class Objective:
     def _spread(self, argument: str, given: Any) -> list[Any]:
         """Return an argument, given once for all outputs or for each, as a list of one for each."""
         names = self.names
+        wanted = f"one for each of the outputs {names}"
         if isinstance(given, dict):
-            if set(given) <= set(names):
-                return [given.get(name) for name in names]
-        elif not isinstance(given, (list, tuple)):
-            return [given] * len(names)
-        elif len(given) == len(names):
-            return list(given)
-        received = sorted(map(str, given)) if isinstance(given, dict) else len(given)
-        raise ValueError(
-            f"{argument}: expected one for each of the outputs {names}, received {received}."
-        )
+            expect(given.keys() <= set(names), argument, wanted, sorted(map(str, given)))
+            return [given.get(name) for name in names]
+        parts = list(given) if isinstance(given, (list, tuple)) else [given] * len(names)
+        expect(len(parts) == len(names), argument, wanted, len(parts))
+        return parts
 
     def _add_metrics(self, given: Any, weighted: bool, types: Sequence[Any]) -> None:
         if len(self.names) == 1 and not isinstance(given, dict):
@@ -165,16 +157,14 @@ class Objective:
             found = dict(zip(self.with_loss, flat, strict=True))
             return [found.get(i) for i in range(len(self.names))]
         raise ValueError(
-            f"y_true and y_pred have different structures: the outputs are {self.names}, and y has "
-            f"{len(flat)} parts."
+            f"y_true and y_pred have different structures: {len(flat)} parts for {self.names}."
         )
 
     def demand(self, y: Any) -> None:
         """Raise ValueError if targets are missing of an output that has a loss."""
         targets = self.targets(y)
         missing = [self.names[i] for i in self.with_loss if targets[i] is None]
-        if missing:
-            raise ValueError(f"Expected targets y for the outputs {missing}, received None.")
+        expect(not missing, "y", f"targets for the outputs {missing}", None)
 
     def sample_weights(self, sample_weight: Any) -> list[Any]:
         """Return the sample weights of each output; a single array holds for all."""
@@ -189,12 +179,10 @@ class Objective:
         values = self._values(y, y_pred, sample_weight)
         if wrong := [value.shape for value in values.values() if value.shape]:
             raise TypeError(
-                f"The loss must be a scalar to be trained on, received shape {wrong[0]}: use a "
-                "reduction other than None."
+                f"The loss must be a scalar, received shape {wrong[0]}: use a reduction, not None."
             )
-        factors = self.weights
-        parts = [v if factors[i] == 1.0 else v * factors[i] for i, v in values.items()]
-        return reduce(operator.add, parts) if parts else None
+        parts = [v if (w := self.weights[i]) == 1.0 else v * w for i, v in values.items()]
+        return sum(parts[1:], parts[0]) if parts else None
 
     def _values(self, y: Any, y_pred: Any, sample_weight: Any) -> dict[int, Tensor]:
         """Return the losses by the positions of their outputs."""

@@ -127,30 +127,26 @@ class Step:
         Warns of weights on which the loss does not depend, unless they may belong to an output
         without a loss; their gradients are 0. ValueError when it depends on no weight at all.
         """
-        tensors = [weights[v] for v in self.trained]
-        found = gradients(loss, tensors)
-        missing = [v.path for v, grad in zip(self.trained, found, strict=True) if grad is None]
-        if missing and len(missing) == len(tensors):
+        grads = gradients(loss, [weights[v] for v in self.trained])
+        found = dict(zip(self.trained, grads, strict=True))
+        missing = [v.path for v, grad in found.items() if grad is None]
+        if missing and len(missing) == len(found):
             raise ValueError("No gradients provided for any variable.")
         if missing and None not in self.model.objective.losses:
             warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
-        grads = {}
-        for v, tensor, grad in zip(self.trained, tensors, found, strict=True):
-            grad = ops.zeros_like(tensor) if grad is None else grad
-            grads[v] = label(grad, f"d_{short_name(v.path)}")
-        return grads
+        full = (ops.zeros_like(weights[v]) if g is None else g for v, g in found.items())
+        return {v: label(g, f"d_{short_name(v.path)}") for v, g in zip(found, full, strict=True)}
 
     def _refuse_changed_weights(self, weights: dict[Variable, Tensor], now: Any) -> None:
         if changed := [v.path for v, weight in weights.items() if now[v] is not weight]:
             raise TypeError(
-                f"A step that trains {changed[0]} cannot assign to it as well: let the layer hold "
-                "it with trainable=False, or override the model's train_step."
+                f"A step that trains {changed[0]} cannot assign to it: make it trainable=False."
             )
         made = set(self.model.trainable_variables).difference(self.trained) if self.trained else ()
         if made:
+            paths = ", ".join(v.path for v in made)
             raise TypeError(
-                f"A step cannot make weights, received {', '.join(v.path for v in made)}: make "
-                "them in the layer's build or constructor."
+                f"A step cannot make weights, received {paths}: make them in build or constructor."
             )
 
     # -- its state ----------------------------------------------------------------------------

@@ -73,11 +73,13 @@ class StepCache:
             raise ValueError("This step has not run yet: fit, evaluate or predict first.")
         return self._first[1]
 
-    def predict_small(self, x: np.ndarray, most: float) -> Any:
-        """Predict `x` with an already compiled step; None if there is none for its type.
+    def predict_small(self, x: Any, most: float) -> Any:
+        """Predict an array `x` with an already compiled step; None if that is not possible.
 
         None also if `x` has more than `most` rows.
         """
+        if self.model.run_eagerly or not isinstance(x, np.ndarray):
+            return None
         self._attributes()
         compiled = self._small.get((x.shape, x.dtype))
         return None if compiled is None or len(x) > most else compiled.predict(x)
@@ -95,8 +97,7 @@ class StepCache:
         key = (form, size, with_outputs, self._trained, floatx())
         compiled = self._steps.get((key, before), partial(self._make, dataset, size, with_outputs))
         after = self._attributes().key  # without those that the recorded step assigned
-        if after != before:
-            compiled = self._steps.get((key, after), lambda: compiled)
+        compiled = self._steps.get((key, after), lambda: compiled)
         if self._first is None or self._first[0] != after:
             self._first = after, compiled.executable
         if self.kind == "predict" and isinstance(dataset.x, np.ndarray):
@@ -109,8 +110,7 @@ class StepCache:
         before = self._attributes()
         compiled = CompiledStep(Step(self.model, self.kind), dataset, size, with_outputs)
         self.compilations += 1
-        after = Fingerprint(self._things(), self._assigned)
-        if changed := before.differences(after):
+        if changed := before.differences(Fingerprint(self._things(), self._assigned)):
             self._assigned |= changed
             self._fingerprint = None
         return compiled
@@ -166,7 +166,7 @@ class CompiledStep:
         used = {v for equation in program.equations.values() for v in equation.inputs}
         numbers = [item for group in scalars for item in group.items()]
         self.scalars = [(name, buffers[v]) for name, v in numbers if v in used]
-        self.predict = self.executable.runner(self._fill_all, self._outputs)
+        self.predict = self.executable.runner(partial(self.data[0].__setitem__, ...), self._outputs)
 
     def runner(self, arrays: list[np.ndarray]) -> Run:
         """Return a function of rows of `arrays` to the loss and the outputs there."""
@@ -198,9 +198,6 @@ class CompiledStep:
             return loss, None
 
         return self.executable.runner(fill, take)
-
-    def _fill_all(self, array: np.ndarray) -> None:
-        self.data[0][...] = array
 
     def _outputs(self, results: Any) -> Any:
         """Note what the step wrote; return the model's outputs, copied from the buffers."""

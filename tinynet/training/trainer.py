@@ -15,11 +15,17 @@ import numpy as np
 from .. import tree
 from ..callbacks import CallbackList, History
 from ..callbacks.base import Logs
+from ..engine.expect import expect
 from .compilable import Compilable
-from .data import Batch, Dataset, Stream, batches_of, is_stream, split
+from .data import Batch, Batches, Dataset, batches_of, is_stream, split
 from .divergence import DivergenceMonitor
 from .loop import Loop
 from .step_cache import StepCache
+
+
+def _compiled(kind: str, doc: str) -> Any:
+    """Return a property: the compiled step of a kind, a `StepCache`."""
+    return property(lambda model: model._step_cache(kind), doc=doc)
 
 
 class Trainer(Compilable):
@@ -88,15 +94,12 @@ class Trainer(Compilable):
         data, validation = Batch(x, y, sample_weight), _unpack(validation_data)
         if validation_split and validation is None:
             data, validation = split(data, validation_split)
-        dataset = batches_of(
-            data, batch_size, steps_per_epoch, shuffle=shuffle, class_weight=class_weight
-        )
-        held_out = validation and batches_of(
-            validation, validation_batch_size or batch_size, validation_steps
-        )
+        dataset = batches_of(data, batch_size, steps_per_epoch, shuffle, class_weight)
+        size = validation_batch_size or batch_size
+        held_out = validation and batches_of(validation, size, validation_steps)
         due = _due(validation_freq)
         range(initial_epoch, epochs)  # raises TypeError unless both are integers
-        calls = self._callbacks(callbacks, verbose, dataset, epochs)
+        calls = self._calls(callbacks, verbose, dataset, epochs)
         if self._prepare(dataset):
             dataset.shuffle_once()
         self.stop_training = False
@@ -108,8 +111,7 @@ class Trainer(Compilable):
         monitor.check_data()
         for epoch in range(calls.first_epoch(initial_epoch), epochs):
             calls.on_epoch_begin(epoch)
-            found = training.run(epoch, monitor)
-            if not found:  # there were no batches, and the user was warned
+            if not (found := training.run(epoch, monitor)):  # no batches: the user was warned
                 break
             logs = found
             if validating and epoch + 1 in due:
@@ -142,7 +144,7 @@ class Trainer(Compilable):
             raise ValueError(f"Arguments not recognized: {kwargs}")
         dataset = batches_of(Batch(x, y, sample_weight), batch_size, steps)
         self._prepare(dataset)
-        calls = self._callbacks(callbacks, verbose, dataset)
+        calls = self._calls(callbacks, verbose, dataset)
         return self._as_asked(Loop(self, dataset, "test", calls).whole(), return_dict)
 
     def predict(
@@ -161,10 +163,10 @@ class Trainer(Compilable):
             For data that does not fit the model, of a dtype without numbers, or empty.
         """
         quick = not (batch_size or verbose or steps or callbacks)
-        if quick and (outputs := self._predict_small(x, 32)) is not None:
+        if quick and (outputs := self._step_cache("predict").predict_small(x, 32)) is not None:
             return outputs
         dataset = batches_of(Batch(x), batch_size, steps)
-        loop = Loop(self, dataset, "predict", self._callbacks(callbacks, verbose, dataset))
+        loop = Loop(self, dataset, "predict", self._calls(callbacks, verbose, dataset))
         loop.whole()
         columns = zip(*map(tree.leaves, loop.outputs), strict=True)
         return tree.pack_sequence_as(loop.outputs[0], map(np.concatenate, columns))
@@ -189,31 +191,22 @@ class Trainer(Compilable):
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for these samples as one batch, as arrays."""
-        outputs = self._predict_small(x, math.inf)
-        if outputs is None:
-            loop = Loop(self, Dataset.of_one_batch(x), "predict")
-            loop.run()
-            outputs = loop.outputs[0]
-        return outputs
-
-    def _predict_small(self, x: Any, most: float) -> Any:
-        """Predict an array with an already compiled step; None if that is not possible."""
-        if self.run_eagerly or not isinstance(x, np.ndarray):
-            return None
-        return self.predict_function.predict_small(x, most)
+        outputs = self._step_cache("predict").predict_small(x, math.inf)
+        if outputs is not None:
+            return outputs
+        loop = Loop(self, Dataset.of_one_batch(x), "predict")
+        loop.run()
+        return loop.outputs[0]
 
     # -- shared by these ----------------------------------------------------------------------
 
-    def _callbacks(
-        self, given: Any, verbose: int | str, batches: Dataset | Stream, epochs: int | None = None
-    ) -> CallbackList:
+    def _calls(self, given: Any, verbose: Any, data: Batches, epochs: Any = None) -> CallbackList:
         """Return the callbacks of a run; `epochs` are given by `fit`, which has a history."""
-        if verbose not in (0, 1, 2, "auto"):
-            raise ValueError(f"verbose: expected 0, 1, 2 or 'auto', received {verbose!r}.")
+        expect(verbose in (0, 1, 2, "auto"), "verbose", "0, 1, 2 or 'auto'", verbose)
         if isinstance(given, CallbackList):
             return given
         fits = epochs is not None
-        params = {"verbose": verbose, "epochs": epochs if fits else 1, "steps": batches.batches}
+        params = {"verbose": verbose, "epochs": epochs if fits else 1, "steps": data.batches}
         return CallbackList(given, fits, verbose != 0, self, **params)
 
     def _on_batch(self, kind: str, dataset: Dataset, return_dict: bool) -> Any:
@@ -226,32 +219,19 @@ class Trainer(Compilable):
 
     # -- compiled steps -----------------------------------------------------------------------
 
-    @property
-    def train_function(self) -> StepCache:
-        """The compiled step of `fit`: print its ``source`` to see how the weights are updated."""
-        return self._step_cache("train")
-
-    @property
-    def test_function(self) -> StepCache:
-        """The compiled step of `evaluate`."""
-        return self._step_cache("test")
-
-    @property
-    def predict_function(self) -> StepCache:
-        """The compiled step of `predict`."""
-        return self._step_cache("predict")
+    train_function = _compiled("train", "The compiled step of `fit`: print its ``source``.")
+    test_function = _compiled("test", "The compiled step of `evaluate`.")
+    predict_function = _compiled("predict", "The compiled step of `predict`.")
 
     def _step_cache(self, kind: str) -> StepCache:
-        steps = self._steps
-        if steps is None:
-            steps = self._steps = {}
+        steps: dict[str, StepCache] = self.__dict__.setdefault("_steps", {})
         if kind not in steps:
             steps[kind] = StepCache(self, kind)
         return steps[kind]
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle without compiled steps."""
-        return {**vars(self), "_steps": None}
+        return {**vars(self), "_steps": {}}
 
 
 def _unpack(validation_data: Any) -> Batch | None:
@@ -259,20 +239,16 @@ def _unpack(validation_data: Any) -> Batch | None:
         return None
     if is_stream(validation_data):
         return Batch(validation_data)
-    if isinstance(validation_data, (tuple, list)) and len(validation_data) in (2, 3):
-        return Batch(*validation_data)
-    raise ValueError(
-        "validation_data: expected (x, y), (x, y, sample_weight) or an iterable of batches, "
-        f"received {type(validation_data).__name__}."
-    )
+    valid = isinstance(validation_data, (tuple, list)) and len(validation_data) in (2, 3)
+    wanted = "(x, y), (x, y, sample_weight) or an iterable of batches"
+    expect(valid, "validation_data", wanted, type(validation_data))
+    return Batch(*validation_data)
 
 
 def _due(freq: Any) -> Container[int]:
     """Return the numbers, from 1 on, of the epochs that are followed by a validation."""
     if isinstance(freq, (int, np.integer)) and freq > 0:
         return range(freq, sys.maxsize, freq)
-    if isinstance(freq, (list, tuple, set, range)):
-        return freq
-    raise ValueError(
-        f"validation_freq: expected an integer above 0 or a list of epochs, received {freq!r}."
-    )
+    valid = isinstance(freq, (list, tuple, set, range))
+    expect(valid, "validation_freq", "an integer above 0 or a list of epochs", freq)
+    return freq

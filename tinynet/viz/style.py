@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.expect import expect as expect
 from ..models import Model
 from ..training.data import to_array
 from ..tree import is_structure
@@ -22,18 +23,6 @@ PURPLE, YELLOW, SKY = "#CC79A7", "#E69F00", "#56B4E9"
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, YELLOW, SKY)
 INK, GREY, PALE = "#222222", "#6B6B6B", "#D9D9D9"
 DECADES = 1.5  # a larger range gets a logarithmic scale
-
-
-def expect(holds: Any, argument: str, expected: str, received: Any) -> None:
-    """Raise a ValueError about an argument unless a condition holds.
-
-    >>> expect(2 < 1, "steps", "a number below 1", 2)
-    Traceback (most recent call last):
-    ValueError: steps: expected a number below 1, received 2.
-    """
-    if not holds:
-        shown = received.__name__ if isinstance(received, type) else repr(received)
-        raise ValueError(f"{argument}: expected {expected}, received {shown}.")
 
 
 def needs_matplotlib() -> None:
