@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tinynet import ops
+from tinynet.compiler.memory import is_literal
 from tinynet.compiler.record import record
 from tinynet.compiler.text import (
     ATOM,
@@ -18,7 +19,6 @@ from tinynet.compiler.text import (
     Names,
     index_text,
     infix,
-    is_literal,
     number_text,
     used_once,
 )
