@@ -74,7 +74,9 @@ class Fingerprint:
 
     def is_current(self) -> bool:
         """Return whether all attributes are as they were; quick if nothing was assigned."""
-        return self._version is structure.version and self._contents == self._of_containers()
+        if self._version is not structure.version:
+            return False
+        return not self._containers or self._contents == self._of_containers()
 
     def differences(self, later: Fingerprint) -> dict[tuple[int, str], Any]:
         """Return the attributes whose values differ, each with its object."""
