@@ -135,7 +135,7 @@ def test_a_tape_built_before_training_keeps_its_numbers_and_gradients(make, buil
     assert_all_same([t.numpy() for t in held], before)
     assert_close(held[0].grad, 2 * x.T @ residual)
     assert_close(held[1].grad, 2 * residual.sum(0))
-    assert w.grad is b.grad is None  # they hold other numbers by now
+    assert w.grad is b.grad is None  # their numbers have changed
 
 
 STEPS = st.lists(st.tuples(st.integers(0, 2), SEEDS), max_size=10)

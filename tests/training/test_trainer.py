@@ -282,7 +282,7 @@ class Recorder(Callback):
 
 
 def passes(mode: str, rows: int, size: int) -> list[Event]:
-    """Return the calls of hooks in one pass over so many rows."""
+    """Return the calls of hooks in one pass over `rows` rows."""
     numbers = range(-(-rows // size))
     return [(f"on_{mode}_batch_{when}", n) for n in numbers for when in ("begin", "end")]
 
@@ -493,7 +493,7 @@ def test_a_line_is_printed_per_epoch_in_the_form_of_keras(capsys, value, epochs,
 
 
 class Frame:
-    """What is no array, but can be made one: a stand-in for a table of pandas."""
+    """An object that converts to an array, like a pandas table."""
 
     def __init__(self, array: np.ndarray) -> None:
         self.array = array
@@ -675,7 +675,7 @@ class InterruptionError(Exception):
 
 
 def train_on_batches(model: tn.Model, count: int) -> None:
-    """Take the first so many steps that `fit` takes in batches of 4, unshuffled."""
+    """Take the first steps that `fit` takes in batches of 4, unshuffled."""
     for step in range(count):
         rows = slice(4 * (step % 3), 4 * (step % 3) + 4)
         model.train_on_batch(X[rows], Y[rows])

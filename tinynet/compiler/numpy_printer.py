@@ -54,8 +54,8 @@ class Source:
     def _compiled(self, names: list[str]) -> Any:
         """Return the compiled text; tracebacks and profilers show its lines while this exists.
 
-        The time that `compile` takes grows with the square of the number of names that one function
-        takes from another one, so many names become globals of this text.
+        Python's `compile` needs time quadratic in the number of closure variables. Above `MANY`
+        names, they become globals of this text instead.
         """
         file = f"<tinynet {self.name} {next(_numbers)}>"
         lines = self.text.splitlines(keepends=True)
