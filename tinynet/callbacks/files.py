@@ -5,20 +5,20 @@ Imports `monitors.py`, `../configs/files.py`. Read next: `../training/trainer.py
 
 from __future__ import annotations
 
-import csv
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..configs.files import replacing
 from .base import Callback, Logs
 from .monitors import MonitorCallback, announce
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class SavingCallback(Callback):
@@ -173,6 +173,8 @@ class BackupAndRestore(SavingCallback):
     delete_checkpoint: bool = True
 
     def __post_init__(self) -> None:
+        from pathlib import Path  # few models are backed up, and these are slow to import
+
         if not self.backup_dir:
             raise ValueError(f"backup_dir: expected a path, received {self.backup_dir!r}.")
         self.backup_dir = os.fspath(self.backup_dir)
@@ -197,6 +199,8 @@ class BackupAndRestore(SavingCallback):
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Remove the folder."""
+        import shutil
+
         if self.delete_checkpoint:
             shutil.rmtree(self.backup_dir, ignore_errors=True)
 
@@ -205,6 +209,8 @@ class BackupAndRestore(SavingCallback):
 
         The progress decides which weights are valid: those of its name, or renamed from it.
         """
+        import shutil
+
         self._folder.mkdir(parents=True, exist_ok=True)
         if self.double_checkpoint and (self._folder / PROGRESS).exists():
             for name in (self._latest, PROGRESS):
@@ -262,6 +268,8 @@ class CSVLogger(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write the row of the epoch, with ``NA`` for what is not in the logs."""
+        import csv
+
         logs = logs or {}
         with open(self.filename, "a", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, delimiter=self.sep)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..configs.lookup import publish
 from ..configs.serialization import (
@@ -16,13 +16,15 @@ from ..configs.serialization import (
     deserialize_keras_object,
     serialize_keras_object,
 )
-from ..explain.step import Explanation, explain_step
 from ..layers.base import Layer
 from ..saving import archive
 from ..training.data import Dataset
 from ..training.divergence import largest_curvature, max_learning_rate
 from ..training.trainer import Trainer
 from .summary import print_summary
+
+if TYPE_CHECKING:
+    from ..explain import Explanation
 
 
 class Model(Trainer):
@@ -111,6 +113,8 @@ class Model(Trainer):
         >>> told.rows[0]["new_value"]  # 3 - 0.25 * 5
         1.75
         """
+        from ..explain import explain_step  # seldom needed
+
         return explain_step(self, x, y, sample_weight)
 
     def max_learning_rate(self, x: Any, y: Any = None, sample_weight: Any = None) -> float:

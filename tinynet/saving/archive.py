@@ -13,10 +13,9 @@ import datetime
 import json
 import os
 import warnings
-import zipfile
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..configs.files import replacing
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object, sharing
@@ -24,6 +23,9 @@ from ..layers.symbolic import within
 from ..training.trainer import Trainer
 from . import weights
 from .files import Budget, allowance, refusing
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 KERAS = "3.15.1"  # the version that defines this format
@@ -69,6 +71,8 @@ def save_model(
         raise ValueError("zipped: a model is saved as a file, not as a folder, received False.")
     if not _may_write(path, overwrite):
         return
+    from zipfile import ZipFile  # needed for files alone, and slow to import
+
     if not model.built:
         message = "You are saving a model that has not yet been built: call it on some data first."
         warnings.warn(message, stacklevel=2)
@@ -77,7 +81,7 @@ def save_model(
     now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     metadata = json.dumps({"keras_version": KERAS, "date_saved": now})
     data = weights.h5_bytes(model)
-    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+    with replacing(path) as file, ZipFile(file, "w") as archive:
         archive.writestr(_METADATA, metadata)
         archive.writestr(_CONFIG, config)
         archive.writestr(_WEIGHTS, data)
@@ -213,9 +217,11 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None
         weights.load(model, entries, skip_mismatch)
 
 
-def _opened(file: BinaryIO) -> zipfile.ZipFile:
+def _opened(file: BinaryIO) -> ZipFile:
     """Return the zip archive in a file; ValueError for a malformed or malicious one."""
-    archive = zipfile.ZipFile(file)
+    from zipfile import ZipFile
+
+    archive = ZipFile(file)
     for name, count in Counter(archive.namelist()).items():
         if count > 1:
             raise ValueError(f"There are two members called {name!r}.")

@@ -14,10 +14,9 @@ import importlib
 import io
 import math
 import warnings
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +25,9 @@ from ..engine.variable import Variable
 from ..layers.base import Layer
 from ..optimizers.base import Optimizer
 from ..training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile, ZipInfo
 
 
 class Location(NamedTuple):
@@ -266,7 +268,7 @@ def npz_bytes(model: Any) -> bytes:
     return buffer.getvalue()
 
 
-def npz_entries(archive: zipfile.ZipFile) -> Entries:
+def npz_entries(archive: ZipFile) -> Entries:
     """Return the entries of an ``.npz`` file."""
     found: dict[str, dict[str, Entry]] = {}
     for info in archive.infolist():
@@ -275,7 +277,7 @@ def npz_entries(archive: zipfile.ZipFile) -> Entries:
     return lambda path: found.get(f"/{path}/vars".replace("//", "/"), {})
 
 
-def _npy_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Entry:
+def _npy_entry(archive: ZipFile, info: ZipInfo) -> Entry:
     """Return the entry of an ``.npy`` file; ValueError for pickled objects."""
     npy = np.lib.format
     headers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
