@@ -272,3 +272,33 @@ def poisoned_buffers(block: int = kernels.BLOCK) -> Iterator[None]:
         patch.setattr(numpy_printer.AlignedNumpy, "empty", staticmethod(poisoned))
         patch.setattr(kernels, "BLOCK", block)
         yield
+
+
+# The body of the training step of one neuron, for 32 samples, the mean squared error and Adam.
+ADAM_STEP = """\
+        # forward
+        dot(x, dense_kernel, dense)
+        add(dense, dense_bias_0d, dense)
+        # loss
+        subtract(dense, y, dense)
+        square(dense, t1)
+        add_reduce(t1_flat, None, None, loss)
+        multiply(loss, c0_03125, loss)
+        # backward
+        multiply(dense, c0_0625, dense)
+        add_reduce(dense, (0,), None, d_dense_bias)
+        dot(x_T, dense, d_dense_kernel)
+        # update
+        subtract(gradients, momentum, t2)
+        multiply(t2, c0_1, t2)
+        add(momentum, t2, momentum)
+        multiply(gradients, gradients, t2)
+        subtract(t2, velocity, t2)
+        multiply(t2, c0_001, t2)
+        add(velocity, t2, velocity)
+        multiply(momentum, alpha, t2)
+        sqrt(velocity, t3)
+        add(t3, c1e_07, t3)
+        divide(t2, t3, t2)
+        subtract(parameters, t2, parameters)
+"""

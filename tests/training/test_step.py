@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
-from programs import poisoned_buffers
+from programs import ADAM_STEP, poisoned_buffers
 
 import tinynet as tn
 from tinynet import tree
@@ -458,39 +458,10 @@ def neuron():
     return model
 
 
-ONE_NEURON = """\
-        # forward
-        dot(x, dense_kernel, dense)
-        add(dense, dense_bias_0d, dense)
-        # loss
-        subtract(dense, y, dense)
-        square(dense, t1)
-        add_reduce(t1_flat, None, None, loss)
-        multiply(loss, c0_03125, loss)
-        # backward
-        multiply(dense, c0_0625, dense)
-        add_reduce(dense, (0,), None, d_dense_bias)
-        dot(x_T, dense, d_dense_kernel)
-        # update
-        subtract(gradients, momentum, t2)
-        multiply(t2, c0_1, t2)
-        add(momentum, t2, momentum)
-        multiply(gradients, gradients, t2)
-        subtract(t2, velocity, t2)
-        multiply(t2, c0_001, t2)
-        add(velocity, t2, velocity)
-        multiply(momentum, alpha, t2)
-        sqrt(velocity, t3)
-        add(t3, c1e_07, t3)
-        divide(t2, t3, t2)
-        subtract(parameters, t2, parameters)
-"""
-
-
 def test_the_step_of_one_neuron_is_text_that_a_person_can_follow():
     source = neuron().train_function.source
     body = source.split("def train_step():\n")[1].split("\n\n")[0] + "\n"
-    assert body == ONE_NEURON
+    assert body == ADAM_STEP
     assert body.count("\n") < 30
 
 
