@@ -171,7 +171,7 @@ def primitive(
     """Return a new primitive, entered in `PRIMITIVES`.
 
     A primitive of any number of inputs gives its rules by `each`, a function of the position.
-    `traits` are `cases` (by default one on any shape), `linear` and `composite`: see `Primitive`.
+    `traits` are `cases` (by default one on any shape) and the other attributes of `Primitive`.
     """
     if name in PRIMITIVES:
         raise ValueError(f"primitive: the name {name!r} is already taken.")

@@ -39,6 +39,15 @@ class Primitive:
         Whether the result is linear in all inputs that have a gradient, taken together.
     composite : bool
         Whether `impl` consists of NumPy functions and therefore works on tensors, too.
+    elementwise : bool
+        Whether each element of the result depends on the elements at its place alone, with NumPy's
+        broadcasting.
+    batched : function of tensors (positional) and params (keyword) to a tensor, optional
+        Computes the primitive for a whole batch. Every input has one more axis, the first, of the
+        length of the batch, or of length 1 if the input is the same for the whole batch.
+        Elementwise primitives need none.
+    reference : function of arrays (positional) and params (keyword) to an array, optional
+        What the tests compare the values with; by default NumPy's function of the same name.
     """
 
     name: str
@@ -47,6 +56,9 @@ class Primitive:
     cases: tuple[Any, ...] = ()
     linear: bool = False
     composite: bool = False
+    elementwise: bool = False
+    batched: Callable[..., Any] | None = None
+    reference: Callable[..., Any] | None = None
 
     @cached_property
     def differentiable(self) -> Container[int]:

@@ -36,7 +36,7 @@ def unary(impl: Any, does: str | None, *vjps: Rule, floating: bool = True, **tra
     `does` is the sentence that documents it, by default that of `impl`. With `floating`, integers
     and bools are converted to `floatx` first. `primitive` takes the other `traits`.
     """
-    record = primitive(impl.__name__.strip("_"), impl, *vjps, **traits)
+    record = primitive(impl.__name__.strip("_"), impl, *vjps, elementwise=True, **traits)
 
     def function(x: Any) -> Tensor:
         x = as_tensor(x)
@@ -141,7 +141,8 @@ logical_not = unary(np.logical_not, "Return whether x is 0.", floating=False)
 
 def binary(impl: Any, does: str, *vjps: Rule, floating: bool = False, **traits: Any) -> Binary:
     """Make an elementwise primitive of two inputs, as `unary` does."""
-    record = primitive(impl.__name__, impl, *vjps, **{"cases": (Case(2),), **traits})
+    traits = {"cases": (Case(2),), "elementwise": True, **traits}
+    record = primitive(impl.__name__, impl, *vjps, **traits)
 
     def function(x1: Any, x2: Any) -> Tensor:
         x1, x2 = alike(x1, x2)
@@ -253,6 +254,7 @@ _where = primitive(
         Case(((2, 1), (1, 3), ()), given={0: [[True], [False]]}),
     ),
     linear=True,
+    elementwise=True,
 )
 
 
@@ -272,6 +274,7 @@ _cast = primitive(
     lambda ct, y, x, dtype: ct,  # the engine gives it the dtype of x
     cases=(Case(1, {"dtype": "float64"}),),
     linear=True,
+    elementwise=True,
 )
 
 
@@ -287,4 +290,4 @@ def cast(x: Any, dtype: Any) -> Tensor:
     return x if x.data.dtype == dtype else bind(_cast, x, dtype=dtype.name)
 
 
-alias = primitive("alias", lambda x: x, lambda ct, y, x: ct, linear=True)
+alias = primitive("alias", lambda x: x, lambda ct, y, x: ct, linear=True, elementwise=True)
