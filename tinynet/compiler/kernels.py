@@ -158,7 +158,7 @@ def _alone(plan: Plan, v: Var, args: tuple[Slot, ...]) -> list[Kernel]:
         view = View(args[0], name, params)
         x = args[0] if view.slot is None else plan.take(view)  # where NumPy copies, or a view
         return [Copy(section, plan.take(View(out, "reshape", {"newshape": x.shape})), (x,))]
-    if name == "concatenate" and v.ndim == 1:
+    if name == "concatenate" and len(v.shape) == 1:
         ends = itertools.accumulate(x.size for x in args)
         index = [(Slice(end - x.size, end, None),) for x, end in zip(args, ends, strict=True)]
         parts = [View(out, "getitem", {"index": i}) for i in index]

@@ -246,7 +246,7 @@ class Plan:
         equations = self.program.equations
         for whole, (primitive, parts, _) in equations.items():
             start = 0
-            for x in parts if primitive.name == "concatenate" and whole.ndim == 1 else ():
+            for x in parts if primitive.name == "concatenate" and len(whole.shape) == 1 else ():
                 stop = start + x.size
                 while x in equations and equations[x].primitive.name == "reshape":
                     (x,) = equations[x].inputs

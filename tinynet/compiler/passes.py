@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from ..engine.bind import PRIMITIVES, no_grad
-from ..engine.tensor import Equation, Primitive
-from .program import Program, Var, infer, is_elementwise, typecheck
+from ..engine.tensor import Equation
+from .program import Program, Var, check_order, check_type
 from .record import record
 
 # What a rule returns: a better equation, or a variable that has the value already, or None.
@@ -59,6 +59,7 @@ class Rewrite:
 
     def add(self, v: Var, equation: Equation) -> Var:
         """Compute `v` by this equation, or by what the rules make of it; return its variable."""
+        given = equation
         found: Better = equation
         while isinstance(found, Equation):
             equation, found = found, None
@@ -66,15 +67,13 @@ class Rewrite:
                 if (found := rule(self, v, equation)) is not None:
                     break
         if found is None:
+            if equation is not given:
+                check_type(v, equation)
             self.equations[v] = equation
             return v
+        assert found.type == v.type, f"{found.type_text} in place of {v.type_text}"
         self.now[v] = found
         return found
-
-    def new(self, like: Var, primitive: Primitive, *inputs: Var) -> Var:
-        """Return a variable computed from `inputs` in the section of `like`."""
-        kind = infer(primitive, inputs, {})
-        return self.add(Var(*kind, section=like.section), Equation(primitive, inputs, {}))
 
 
 def rewrite(program: Program, rules: tuple[Rule, ...]) -> Program:
@@ -114,30 +113,13 @@ def identities(new: Rewrite, v: Var, equation: Equation) -> Better:
         return _equation("reshape", *inputs, newshape=v.shape)  # sums of one element each
     if name == "add" and inputs[0] is inputs[1] and v.dtype.kind == "f":
         return _equation("multiply", inputs[0], new.constant(np.array(2, v.dtype)))
-    same = [x for x, _, value in _scaled(new, equation) if value == 1]
+    same, factor = _factor(new, v, equation)
     if name in ("alias", "reshape", "broadcast_to", "cast"):
-        same = [inputs[0]]
-    for x in same:
-        if x.type == v.type:
-            x.name = x.name or v.name
-            return x
-    return None
-
-
-def sums_of_repetitions(new: Rewrite, v: Var, equation: Equation) -> Better:
-    """Multiply instead of adding up repetitions, where they are 2 or 4 and that is exact."""
-    if equation.primitive is not PRIMITIVES["sum"]:
+        same, factor = inputs[0], 1.0
+    if same is None or factor != 1 or same.type != v.type:
         return None
-    (repeated,), axis = equation.inputs, equation.params["axis"]
-    x = _before_repetition(new, repeated)
-    times = repeated.size // max(x.size, 1)
-    if x is repeated or x.dtype != v.dtype or times not in (1, 2, 4):
-        return None
-    for i, n in enumerate((1,) * (repeated.ndim - x.ndim) + x.shape):
-        if n != (1 if axis is None or i in axis else repeated.shape[i]):
-            return None  # along another axis
-    total = new.new(v, PRIMITIVES["multiply"], x, new.constant(np.array(times, x.dtype)))
-    return _equation("reshape", total, newshape=v.shape)
+    same.name = same.name or v.name
+    return same
 
 
 def unbroadcast_operands(new: Rewrite, v: Var, equation: Equation) -> Better:
@@ -146,31 +128,27 @@ def unbroadcast_operands(new: Rewrite, v: Var, equation: Equation) -> Better:
     They broadcast by themselves; and where all operands are repeated, the result is, too.
     """
     primitive, inputs, params = equation
-    if not is_elementwise(primitive):
+    if not primitive.elementwise:
         return None
     small = tuple([_before_repetition(new, x) for x in inputs])
     if primitive is PRIMITIVES["power"]:  # NumPy raises to one exponent in another way than to many
         small = small[0], inputs[1]
-    if small == inputs:
-        return None
-    if np.broadcast_shapes(*(x.shape for x in small)) == v.shape:
-        return Equation(primitive, small, params)
-    return _equation("broadcast_to", new.new(v, primitive, *small), shape=v.shape)
-
-
-def repetitions_of_scalars(new: Rewrite, v: Var, equation: Equation) -> Better:
-    """Give the repetitions of one element their final shape at once, to be dropped by operands."""
-    if equation.primitive is PRIMITIVES["reshape"]:
-        x = _before_repetition(new, equation.inputs[0])
-        if x is not equation.inputs[0] and x.shape == ():
-            return _equation("broadcast_to", x, shape=v.shape)
-    return None
+    shape = np.broadcast_shapes(*[x.shape for x in small])
+    if small == inputs or shape == v.shape:
+        return None if small == inputs else Equation(primitive, small, params)
+    result = new.add(Var(shape, v.dtype, section=v.section), Equation(primitive, small, params))
+    return _equation("broadcast_to", result, shape=v.shape)
 
 
 def _before_repetition(new: Rewrite, x: Var) -> Var:
-    equation = new.equations.get(x)
-    repeats = equation is not None and equation.primitive is PRIMITIVES["broadcast_to"]
-    return equation.inputs[0] if equation and repeats else x
+    """Return what `x` repeats, or `x`; the repetitions of one number may have another shape."""
+    equation, reshaped = new.equations.get(x), False
+    while equation and equation.primitive.name == "reshape":
+        equation, reshaped = new.equations.get(equation.inputs[0]), True
+    if equation is None or equation.primitive.name != "broadcast_to":
+        return x
+    (before,) = equation.inputs
+    return x if reshaped and before.shape else before
 
 
 def fold_constants(new: Rewrite, v: Var, equation: Equation) -> Better:
@@ -190,7 +168,7 @@ def exact_factors(new: Rewrite, v: Var, equation: Equation) -> Better:
     where float16 always is.
     """
     x, factor = _factor(new, v, equation)
-    if x is None:
+    if x is None or v.dtype.char not in "fd":
         return None
     inner, before = _factor(new, x, new.equations.get(x))
     exact = _is_exact(before) or _is_exact(factor)
@@ -202,23 +180,15 @@ def exact_factors(new: Rewrite, v: Var, equation: Equation) -> Better:
 
 def _factor(new: Rewrite, v: Var, equation: Equation | None) -> tuple[Var | None, float]:
     """Return a variable of the type of `v` and the number whose product `v` is, or None."""
-    if equation and v.dtype.char in "fd":
-        for x, c, value in _scaled(new, equation):
-            if x.type == v.type and c.dtype == v.dtype:
-                if equation.primitive.name == "multiply":
-                    return x, value
-                if _is_exact(value):
-                    return x, 1.0 / value
+    name, inputs = (equation.primitive.name, equation.inputs) if equation else ("", ())
+    for x, c in (inputs, inputs[::-1]) if name in ("multiply", "divide") else ():
+        value = new.value(c)
+        if value is not None and x.type == v.type and c.dtype == v.dtype:
+            if name == "multiply":
+                return x, value
+            if x is inputs[0] and _is_exact(value):
+                return x, 1.0 / value
     return None, 1.0
-
-
-def _scaled(new: Rewrite, equation: Equation) -> list[tuple[Var, Var, float]]:
-    """Return `x`, `c` and the number `c` is, for each way to read ``x * c`` or ``x / c``."""
-    name, inputs = equation.primitive.name, equation.inputs
-    if name not in ("multiply", "divide"):
-        return []
-    ways = (inputs, inputs[::-1])[: 1 + (name == "multiply")]
-    return [(x, c, value) for x, c in ways if (value := new.value(c)) is not None]
 
 
 def _is_exact(factor: float) -> bool:
@@ -227,7 +197,7 @@ def _is_exact(factor: float) -> bool:
 
 
 def _is_moderate(factor: float) -> bool:
-    return factor == 0 or 2.0**-16 < abs(factor) < 2.0**16
+    return 2.0**-16 < abs(factor) < 2.0**16
 
 
 def common_subexpressions(new: Rewrite, v: Var, equation: Equation) -> Better:
@@ -247,18 +217,19 @@ def dead_code(program: Program) -> Program:
     for v, equation in reversed(program.equations.items()):
         if v in needed:
             needed.update(equation.inputs)
-    parts: dict[str, Any] = {k: getattr(program, k) for k in ("constants", "captured", "equations")}
-    for name, part in parts.items():
-        parts[name] = {v: x for v, x in part.items() if v in needed}
-    return replace(program, **parts)
+
+    def kept(part: dict[Var, Any]) -> dict[Var, Any]:
+        return {v: x for v, x in part.items() if v in needed}
+
+    constants, captured = kept(program.constants), kept(program.captured)
+    equations = kept(program.equations)
+    return replace(program, constants=constants, captured=captured, equations=equations)
 
 
 RULES: tuple[Rule, ...] = (
     lower,
     identities,
-    sums_of_repetitions,
     unbroadcast_operands,
-    repetitions_of_scalars,
     fold_constants,
     exact_factors,
     common_subexpressions,
@@ -269,7 +240,8 @@ def simplify(program: Program, rules: tuple[Rule, ...] = RULES) -> Program:
     """Return the program with all rules applied and dead code left out.
 
     No rule or pass changes it any more: a rule sees an equation and those before it, which are
-    final by then, and does not see what uses the result, so one walk is enough. The new program
-    is checked once; the tests check it after each rule.
+    final by then, and does not see what uses the result, so one walk is enough. The types of
+    equations that rules made are checked there, the order is checked here; the tests check all
+    after each rule.
     """
-    return typecheck(dead_code(rewrite(program, rules)), program)
+    return check_order(dead_code(rewrite(program, rules)))
