@@ -16,11 +16,10 @@ from typing import Any, NamedTuple
 
 from ..engine.primitives.indexing import Slice
 from ..engine.tensor import Primitive
-from .memory import VIEWS, Buffer, Plan, Slot, View
+from .memory import VIEWS, Buffer, Plan, Slot
 from .program import Var, is_elementwise
 
 BLOCK = 1 << 18  # elements; a handful of such arrays fit the last cache, and calls cost little
-REDUCTIONS = ("sum", "max", "min")
 
 
 class Map(NamedTuple):
@@ -71,6 +70,7 @@ class Call(Single):
 
 
 Kernel = Loop | Single
+KINDS = {"sum": Reduce, "max": Reduce, "min": Reduce, "matmul": Product}  # all others are calls
 
 
 def slots_of(kernel: Kernel) -> Iterator[Slot]:
@@ -102,7 +102,7 @@ def kernels_of(plan: Plan) -> list[Kernel]:
 def _scalar(plan: Plan, v: Var, x: Slot) -> Slot:
     """Return a single number beside arrays as a 0-d view: NumPy is three times as fast with it."""
     single = x.size == 1 and x.shape and v.size > 1
-    return plan.take(View(x, "reshape", {"newshape": ()})) if single else x
+    return plan.view(x, "reshape", newshape=()) if single else x
 
 
 class _OpenLoop:
@@ -155,14 +155,17 @@ def _alone(plan: Plan, v: Var, args: tuple[Slot, ...]) -> list[Kernel]:
     primitive, _, params = plan.program.equations[v]
     section, out, name = v.section, plan.slots[v], primitive.name
     if name in VIEWS and len(args) == 1:
-        view = View(args[0], name, params)
-        x = args[0] if view.slot is None else plan.take(view)  # where NumPy copies, or a view
-        return [Copy(section, plan.take(View(out, "reshape", {"newshape": x.shape})), (x,))]
-    if name == "concatenate" and len(v.shape) == 1:
-        ends = itertools.accumulate(x.size for x in args)
-        index = [(Slice(end - x.size, end, None),) for x, end in zip(args, ends, strict=True)]
-        parts = [View(out, "getitem", {"index": i}) for i in index]
+        x = plan.view(args[0], name, **params) or args[0]  # where NumPy copies, it reshapes
+        return [Copy(section, plan.view(out, "reshape", newshape=x.shape), (x,))]
+    if name == "concatenate":
+        axis = params["axis"]
+        ends = itertools.accumulate(x.shape[axis] for x in args)
+        before = (Slice(None, None, None),) * axis
+        index = [
+            (*before, Slice(end - x.shape[axis], end, None))
+            for x, end in zip(args, ends, strict=True)
+        ]
+        parts = [plan.view(out, "getitem", index=i) for i in index]
         pairs = zip(parts, args, strict=True)  # without those that were computed in place
-        return [Copy(section, plan.take(part), (x,)) for part, x in pairs if part.slot != x]
-    kind = Reduce if name in REDUCTIONS else Product if name == "matmul" else Call
-    return [kind(section, out, args, primitive, params)]
+        return [Copy(section, part, (x,)) for part, x in pairs if part != x]
+    return [KINDS.get(name, Call)(section, out, args, primitive, params)]
