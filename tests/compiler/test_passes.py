@@ -16,13 +16,13 @@ from programs import FLOATS, functions, gradient, numbers, recorded
 
 import tinynet as tn
 from tinynet import ops
-from tinynet.compiler.passes import RULES, Rewrite, dead_code, rewrite, simplify
+from tinynet.compiler.passes import RULES, Rewrite, simplify
 from tinynet.compiler.program import Program, Var, infer, typecheck
 from tinynet.engine.bind import PRIMITIVES, bind
 from tinynet.engine.tensor import Primitive, wrap
 
-EACH: dict[str, Any] = {rule.__name__: partial(rewrite, rules=(rule,)) for rule in RULES}
-EACH["dead_code"] = dead_code
+EACH: dict[str, Any] = {rule.__name__: partial(simplify, rules=(rule,)) for rule in RULES}
+EACH["dead_code"] = EACH["common_subexpressions"] = partial(simplify, rules=())
 MANY = 5 * settings.default.max_examples
 X = numbers(0, (2, 3))
 
@@ -94,7 +94,6 @@ def test_rules_may_be_applied_together_in_any_order(drawn, some):
 @np.errstate(all="ignore")
 def test_all_passes_together_change_no_bit(drawn):
     program, runs = drawn
-    typecheck(rewrite(program, RULES))
     assert_equivalent(simplify(program), program, runs)
 
 
@@ -113,7 +112,7 @@ def test_simplified_programs_are_no_longer_and_hold_nothing_unneeded(drawn):
     lowered = EACH["lower"](drawn[0])
     simple = simplify(drawn[0])
     assert len(simple.equations) <= len(lowered.equations)
-    assert dead_code(simple) == simple
+    assert simplify(simple, ()) == simple
     assert not {"alias", "sigmoid", "relu"} & {*primitives(simple)}
 
 
@@ -254,7 +253,7 @@ def over_rows(rows: list[Any]) -> Any:
 @over_rows(FIRES)
 def test_a_pass_does_what_it_is_there_for(each, expected, f, args):
     program = recorded(f, args)
-    new = dead_code(each(program))
+    new = each(program)
     assert primitives(program) != expected == primitives(new)
     assert_equivalent(new, program, [args, [3 * x for x in args]])
 
@@ -262,7 +261,7 @@ def test_a_pass_does_what_it_is_there_for(each, expected, f, args):
 @over_rows(KEEPS)
 def test_a_pass_leaves_alone_what_it_would_change(each, expected, f, args):
     program = recorded(f, args)
-    assert primitives(program) == expected == primitives(dead_code(each(program)))
+    assert primitives(program) == expected == primitives(each(program))
 
 
 def test_each_pass_has_its_cases():

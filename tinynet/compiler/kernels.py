@@ -30,17 +30,59 @@ class Map(NamedTuple):
     args: tuple[Slot, ...]
 
 
-class Loop(NamedTuple):
-    """Maps of one shape that can run element by element together, or in blocks of `block`.
+class Loop:
+    """Maps of one shape that can run element by element together, or in blocks.
 
-    No map writes what another one reads at another place. Only the loop uses the `local` buffers.
+    No map writes what another one reads at another place.
+
+    Attributes
+    ----------
+    section : str
+    shape : tuple of int
+    body : list of Map
+    is_long : bool, whether it is over flat arrays that do not fit the cache
+    first, last : int, the positions of the equations of its first and its last map
     """
 
-    section: str
-    shape: tuple[int, ...]
-    body: tuple[Map, ...]
-    block: int | None = None
-    local: frozenset[Buffer] = frozenset()
+    def __init__(self, section: str, each: Map, at: int) -> None:
+        self.section, self.shape, self.is_long = section, each.out.shape, _is_long(each)
+        self.first = at
+        self.body: list[Map] = []
+        self._written: set[Buffer] = set()
+        self._used: dict[Buffer, set[Slot]] = defaultdict(set)
+        self.takes(section, each, at)
+
+    @property
+    def block(self) -> int | None:
+        """The length of a block, or None."""
+        return BLOCK if self.is_long and len(self.body) > 1 else None
+
+    @property
+    def local(self) -> set[Buffer]:
+        """The buffers that only this loop uses."""
+        return {b for b in self._written if self.first <= b.first and b.last <= self.last}
+
+    def takes(self, section: str, each: Map, at: int) -> bool:
+        """Let a map join if it can run in step with the others, one element after another."""
+        slots, out, is_long = (each.out, *each.args), each.out.buffer, _is_long(each)
+        alike = each.out.shape == self.shape and is_long == self.is_long
+        used = [x for x in slots if x.buffer is out or x.buffer in self._written]
+        elsewhere = any(not self._used[x.buffer] <= {x} for x in used)
+        if not alike or elsewhere or not (is_long or section == self.section):
+            return False
+        self.body.append(each)
+        self.last = at
+        self._written.add(out)
+        for x in slots:
+            self._used[x.buffer].add(x)
+        return True
+
+
+def _is_long(each: Map) -> bool:
+    """Return whether a map is over flat arrays that do not fit the cache."""
+    shape = each.out.shape
+    is_flat = len(shape) == 1 and all(x.shape in ((), shape) for x in each.args)
+    return is_flat and shape[0] > 2 * BLOCK
 
 
 class Single(NamedTuple):
@@ -83,71 +125,26 @@ def slots_of(kernel: Kernel) -> Iterator[Slot]:
 def kernels_of(plan: Plan) -> list[Kernel]:
     """Return the kernels of a plan in order, with the copies at its end."""
     kernels: list[Kernel] = []
-    loop = _OpenLoop(plan)
     for v in plan.computed:
-        primitive, args = plan.program.equations[v].primitive, plan.inputs(v)
+        primitive, args, at = plan.program.equations[v].primitive, plan.inputs(v), plan.position[v]
         chooses = primitive.name == "where" and args[0].buffer.dtype == bool
-        if is_elementwise(primitive) or primitive.name == "cast" or chooses:
-            each = Map(primitive, plan.slots[v], tuple(_scalar(plan, v, x) for x in args))
-            if not loop.takes(v, each):
-                kernels += loop.closed()
-                loop = _OpenLoop(plan)
-                loop.takes(v, each)
-        elif found := _alone(plan, v, args):
-            kernels += [*loop.closed(), *found]
-            loop = _OpenLoop(plan)
-    return [*kernels, *loop.closed(), *(Copy("", out, (x,)) for out, x in plan.copies)]
+        if not (is_elementwise(primitive) or primitive.name == "cast" or chooses):
+            kernels += _alone(plan, v, args)
+            continue
+        each = Map(primitive, plan.slots[v], tuple([_scalar(plan, v, x) for x in args]))
+        loop = kernels[-1] if kernels else None
+        if not (isinstance(loop, Loop) and loop.takes(v.section, each, at)):
+            kernels.append(Loop(v.section, each, at))
+    for loop in kernels:
+        for buffer in loop.local if isinstance(loop, Loop) and loop.block else ():
+            buffer.shape = (BLOCK,)  # no more of it is needed
+    return kernels + [Copy("", out, (x,)) for out, x in plan.copies]
 
 
 def _scalar(plan: Plan, v: Var, x: Slot) -> Slot:
     """Return a single number beside arrays as a 0-d view: NumPy is three times as fast with it."""
     single = x.size == 1 and x.shape and v.size > 1
     return plan.view(x, "reshape", newshape=()) if single else x
-
-
-class _OpenLoop:
-    """A loop that more maps can join."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._body: dict[Var, Map] = {}
-        self._written: set[Buffer] = set()
-        self._used: dict[Buffer, set[Slot]] = defaultdict(set)
-
-    def takes(self, v: Var, each: Map) -> bool:
-        """Let a map join if it can run in step with the others, one element after another."""
-        first, slots, out = next(iter(self._body), v), (each.out, *each.args), each.out.buffer
-        is_long = _is_long(each)
-        if first.shape != v.shape or is_long != _is_long(self._body.get(first, each)):
-            return False
-        used = [x for x in slots if x.buffer is out or x.buffer in self._written]
-        elsewhere = any(not self._used[x.buffer] <= {x} for x in used)
-        if elsewhere or not (is_long or v.section == first.section):
-            return False
-        self._body[v] = each
-        self._written.add(out)
-        for x in slots:
-            self._used[x.buffer].add(x)
-        return True
-
-    def closed(self) -> list[Kernel]:
-        """Return the loop, or nothing if it is empty."""
-        if not self._body:
-            return []
-        first, last = next(iter(self._body)), next(reversed(self._body))
-        start, end = self._plan.position[first], self._plan.position[last]
-        local = frozenset(b for b in self._written if start <= b.first and b.last <= end)
-        block = BLOCK if len(self._body) > 1 and _is_long(self._body[first]) else None
-        for buffer in local if block else ():
-            buffer.shape = (BLOCK,)  # no more of it is needed
-        return [Loop(first.section, first.shape, (*self._body.values(),), block, local)]
-
-
-def _is_long(each: Map) -> bool:
-    """Return whether a map is over flat arrays that do not fit the cache."""
-    shape = each.out.shape
-    is_flat = len(shape) == 1 and all(x.shape in ((), shape) for x in each.args)
-    return is_flat and shape[0] > 2 * BLOCK
 
 
 def _alone(plan: Plan, v: Var, args: tuple[Slot, ...]) -> list[Kernel]:

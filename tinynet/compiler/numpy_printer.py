@@ -175,17 +175,13 @@ class Printer:
         """Return the maps of a loop, over blocks if it has any; a local buffer is one block."""
         if not loop.block:
             return [line for each in loop.body for line in self._map(each, self._texts)]
-        block, (size,) = loop.block, loop.shape
-        slots = dict.fromkeys(each.out for each in loop.body)
-        slots |= dict.fromkeys(x for each in loop.body for x in each.args if x.size > 1)
-        local = [slot for slot in slots if slot.buffer in loop.local]
-        whole = [slot for slot in slots if slot.buffer not in loop.local]
-        parts = f"[a[i : i + {block}] for a in {_tuple(self._texts[s] for s in whole)}]"
-        if local:
-            parts += f" + [a[: {size} - i] for a in {_tuple(self._texts[s] for s in local)}]"
+        block, (size,), local = loop.block, loop.shape, loop.local
+        slots = dict.fromkeys(x for each in loop.body for x in (each.out, *each.args) if x.shape)
+        pieces = {x: self._free.new(f"{self._texts[x]}_i") for x in slots}
+        ends = [f": {size} - i" if x.buffer in local else f"i : i + {block}" for x in slots]
+        parts = [f"{self._texts[x]}[{end}]" for x, end in zip(slots, ends, strict=True)]
         blocks = self._free.new("blocks")
-        self._blocks.append(f"{blocks} = [{parts} for i in range(0, {size}, {block})]")
-        pieces = {slot: self._free.new(f"{self._texts[slot]}_i") for slot in (*whole, *local)}
+        self._blocks.append(f"{blocks} = [{_tuple(parts)} for i in range(0, {size}, {block})]")
         texts = ChainMap(pieces, self._texts)
         inner = [f"    {line}" for each in loop.body for line in self._map(each, texts)]
         names = ", ".join(pieces.values()) + "," * (len(pieces) == 1)

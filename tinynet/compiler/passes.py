@@ -2,9 +2,8 @@
 
 The same numbers to the last bit, but for the sign of a zero: a factor is only moved where
 multiplying by it is exact. A rule looks at one equation, and at those that compute its inputs, and
-returns a better equation or a variable that has the value already. `rewrite` walks over a program
-and applies rules to each equation until none changes it; `dead_code` removes what no output needs;
-`simplify` does both.
+returns a better equation or a variable that has the value already. `simplify` walks over a program
+and applies rules to each equation until none changes it.
 
 Imports `record.py`. Read next: `memory.py`.
 """
@@ -37,12 +36,20 @@ class Rewrite:
     seen : dict, the variables that are computed already, by their equations
     """
 
-    def __init__(self, program: Program, rules: tuple[Rule, ...]) -> None:
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
         self.rules = rules
         self.constants: dict[Var, np.ndarray] = {}
         self.equations: dict[Var, Equation] = {}
+        self.now: dict[Var, Var] = {}
         self.seen: dict[Any, Var] = {}
-        self.now = {v: self.constant(array, v) for v, array in program.constants.items()}
+
+    def run(self, program: Program) -> tuple[Var, ...]:
+        """Compute what a program computes; return the variables of its outputs."""
+        now = self.now
+        now |= {v: self.constant(array, v) for v, array in program.constants.items()}
+        for v, (primitive, inputs, params) in program.equations.items():
+            self.add(v, Equation(primitive, tuple([now.get(x, x) for x in inputs]), params))
+        return tuple([now.get(v, v) for v in program.outputs])
 
     def constant(self, array: Any, v: Var | None = None) -> Var:
         """Return a constant, `v` or a new one; of the same single number there is one only."""
@@ -58,31 +65,25 @@ class Rewrite:
         return array.item() if array is not None and array.size == 1 else None
 
     def add(self, v: Var, equation: Equation) -> Var:
-        """Compute `v` by this equation, or by what the rules make of it; return its variable."""
+        """Compute `v` by this equation, or by what the rules make of it; return its variable.
+
+        What was computed from the same inputs already, constants included, is not computed again.
+        """
         given = equation
-        found: Better = equation
-        while isinstance(found, Equation):
-            equation, found = found, None
-            for rule in self.rules:
-                if (found := rule(self, v, equation)) is not None:
-                    break
-        if found is None:
-            if equation is not given:
-                check_type(v, equation)
+        better: Better = equation
+        while isinstance(better, Equation):
+            equation = better
+            found = (rule(self, v, equation) for rule in self.rules)
+            better = next((b for b in found if b is not None), None)
+        if better is None and equation is not given:
+            check_type(v, equation)
+        primitive, inputs, params = equation
+        now = better or self.seen.setdefault((primitive, inputs, *params.items()), v)
+        assert now.type == v.type, f"{now.type_text} in place of {v.type_text}"
+        if now is v:
             self.equations[v] = equation
-            return v
-        assert found.type == v.type, f"{found.type_text} in place of {v.type_text}"
-        self.now[v] = found
-        return found
-
-
-def rewrite(program: Program, rules: tuple[Rule, ...]) -> Program:
-    """Return the program with rules applied to each equation; an equal one if none changes it."""
-    new = Rewrite(program, rules)
-    for v, (primitive, inputs, params) in program.equations.items():
-        new.add(v, Equation(primitive, tuple([new.now.get(x, x) for x in inputs]), params))
-    outputs = tuple([new.now.get(v, v) for v in program.outputs])
-    return replace(program, constants=new.constants, equations=new.equations, outputs=outputs)
+        self.now[v] = now
+        return now
 
 
 def _equation(name: str, *inputs: Var, **params: Any) -> Equation:
@@ -95,15 +96,11 @@ def lower(new: Rewrite, v: Var, equation: Equation) -> Better:
         return None
     with no_grad():
         parts = record(equation.primitive.impl, equation.inputs)
-    now = dict(zip(parts.inputs, equation.inputs, strict=True))
-    now |= {c: new.constant(array) for c, array in parts.constants.items()}
-    for part, (primitive, inputs, params) in parts.equations.items():
-        inner = Equation(primitive, tuple([now[x] for x in inputs]), params)
-        if part is parts.outputs[0]:
-            return inner
+    new.now |= zip(parts.inputs, equation.inputs, strict=True)
+    for part in parts.equations:
         part.section = v.section
-        now[part] = new.add(part, inner)
-    return now[parts.outputs[0]]
+    parts.outputs[0].name = v.name
+    return new.run(parts)[0]
 
 
 def identities(new: Rewrite, v: Var, equation: Equation) -> Better:
@@ -200,48 +197,37 @@ def _is_moderate(factor: float) -> bool:
     return 2.0**-16 < abs(factor) < 2.0**16
 
 
-def common_subexpressions(new: Rewrite, v: Var, equation: Equation) -> Better:
-    """Compute once what is computed several times from the same inputs, constants included."""
-    primitive, inputs, params = equation
-    key = (primitive, inputs, *sorted(params.items()))
-    same = new.seen.get(key)
-    if same in new.equations:
-        return same
-    new.seen[key] = v
-    return None
-
-
-def dead_code(program: Program) -> Program:
-    """Leave out what no output needs."""
-    needed = set(program.outputs)
-    for v, equation in reversed(program.equations.items()):
-        if v in needed:
-            needed.update(equation.inputs)
-
-    def kept(part: dict[Var, Any]) -> dict[Var, Any]:
-        return {v: x for v, x in part.items() if v in needed}
-
-    constants, captured = kept(program.constants), kept(program.captured)
-    equations = kept(program.equations)
-    return replace(program, constants=constants, captured=captured, equations=equations)
-
-
 RULES: tuple[Rule, ...] = (
     lower,
     identities,
     unbroadcast_operands,
     fold_constants,
     exact_factors,
-    common_subexpressions,
 )
 
 
 def simplify(program: Program, rules: tuple[Rule, ...] = RULES) -> Program:
-    """Return the program with all rules applied and dead code left out.
+    """Return the program with rules applied to each equation.
 
-    No rule or pass changes it any more: a rule sees an equation and those before it, which are
-    final by then, and does not see what uses the result, so one walk is enough. The types of
-    equations that rules made are checked there, the order is checked here; the tests check all
-    after each rule.
+    What is computed twice, or what no output needs, is left out. No rule changes the new program
+    any more: a rule sees an equation and those before it, which are final by then, and does not see
+    what uses the result, so one walk is enough. The types of equations that rules made are checked
+    in it, the order at its end; the tests check all after each rule.
     """
-    return check_order(dead_code(rewrite(program, rules)))
+    new = Rewrite(rules)
+    outputs = new.run(program)
+    needed = set(outputs)
+    for v, equation in reversed(new.equations.items()):
+        if v in needed:
+            needed.update(equation.inputs)
+
+    def kept(part: dict[Var, Any]) -> dict[Var, Any]:
+        return {v: x for v, x in part.items() if v in needed}
+
+    constants, captured = kept(new.constants), kept(program.captured)
+    equations = kept(new.equations)
+    return check_order(
+        replace(
+            program, outputs=outputs, constants=constants, captured=captured, equations=equations
+        )
+    )
