@@ -9,90 +9,38 @@ Imports `memory.py`. Read next: `text.py`.
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..engine.primitives.indexing import Slice
-from ..engine.tensor import Primitive
 from .memory import VIEWS, Buffer, Plan, Slot
 from .program import Var, is_elementwise
 
 BLOCK = 1 << 18  # elements; a handful of such arrays fit the last cache, and calls cost little
 
 
-class Map(NamedTuple):
-    """An elementwise primitive, ``where`` or ``cast``; `args` are broadcast to `out`."""
-
-    op: Primitive
-    out: Slot
-    args: tuple[Slot, ...]
-
-
-class Loop:
-    """Maps of one shape that can run element by element together, or in blocks.
-
-    No map writes what another one reads at another place.
-
-    Attributes
-    ----------
-    section : str
-    shape : tuple of int
-    body : list of Map
-    is_long : bool, whether it is over flat arrays that do not fit the cache
-    first, last : int, the positions of the equations of its first and its last map
-    """
-
-    def __init__(self, section: str, each: Map, at: int) -> None:
-        self.section, self.shape, self.is_long = section, each.out.shape, _is_long(each)
-        self.first = at
-        self.body: list[Map] = []
-        self._written: set[Buffer] = set()
-        self._used: dict[Buffer, set[Slot]] = defaultdict(set)
-        self.takes(section, each, at)
-
-    @property
-    def block(self) -> int | None:
-        """The length of a block, or None."""
-        return BLOCK if self.is_long and len(self.body) > 1 else None
-
-    @property
-    def local(self) -> set[Buffer]:
-        """The buffers that only this loop uses."""
-        return {b for b in self._written if self.first <= b.first and b.last <= self.last}
-
-    def takes(self, section: str, each: Map, at: int) -> bool:
-        """Let a map join if it can run in step with the others, one element after another."""
-        slots, out, is_long = (each.out, *each.args), each.out.buffer, _is_long(each)
-        alike = each.out.shape == self.shape and is_long == self.is_long
-        used = [x for x in slots if x.buffer is out or x.buffer in self._written]
-        elsewhere = any(not self._used[x.buffer] <= {x} for x in used)
-        if not alike or elsewhere or not (is_long or section == self.section):
-            return False
-        self.body.append(each)
-        self.last = at
-        self._written.add(out)
-        for x in slots:
-            self._used[x.buffer].add(x)
-        return True
-
-
-def _is_long(each: Map) -> bool:
-    """Return whether a map is over flat arrays that do not fit the cache."""
-    shape = each.out.shape
-    is_flat = len(shape) == 1 and all(x.shape in ((), shape) for x in each.args)
-    return is_flat and shape[0] > 2 * BLOCK
-
-
 class Single(NamedTuple):
-    """An equation that no loop takes; `op`, if it is no copy, is its primitive."""
+    """One equation; `op` is its primitive, None if it is a copy."""
 
     section: str
     out: Slot
     args: tuple[Slot, ...]
     op: Any = None
     params: dict[str, Any] = {}
+
+    @property
+    def body(self) -> tuple[Single, ...]:
+        """The kernel itself, as a loop of one."""
+        return (self,)
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """What is written, and what is read."""
+        return self.out, *self.args
+
+
+class Map(Single):
+    """An elementwise primitive, ``where`` or ``cast``; `args` are broadcast to `out`."""
 
 
 class Reduce(Single):
@@ -111,15 +59,63 @@ class Call(Single):
     """Any other primitive: its own function is called, and the result copied to `out`."""
 
 
+class Loop:
+    """Maps of one shape that can run element by element together, or in blocks.
+
+    No map writes what another one reads at another place.
+
+    Attributes
+    ----------
+    section : str
+    shape : tuple of int
+    body : list of Map
+    is_long : bool, whether it is over flat arrays that do not fit the cache
+    first, last : int, the positions of the equations of its first and its last map
+    """
+
+    def __init__(self, each: Map, at: int) -> None:
+        self.section, self.shape, self.is_long = each.section, each.out.shape, _is_long(each)
+        self.first = at
+        self.body: list[Map] = []
+        self._written: set[Buffer] = set()
+        self._used: dict[Buffer, set[Slot]] = defaultdict(set)
+        self.takes(each, at)
+
+    @property
+    def block(self) -> int | None:
+        """The length of a block, or None."""
+        return BLOCK if self.is_long and len(self.body) > 1 else None
+
+    @property
+    def local(self) -> set[Buffer]:
+        """The buffers that only this loop uses."""
+        return {b for b in self._written if self.first <= b.first and b.last <= self.last}
+
+    def takes(self, each: Map, at: int) -> bool:
+        """Let a map join if it can run in step with the others, one element after another."""
+        out, is_long = each.out.buffer, _is_long(each)
+        alike = each.out.shape == self.shape and is_long == self.is_long
+        used = [x for x in each.slots if x.buffer is out or x.buffer in self._written]
+        elsewhere = any(not self._used[x.buffer] <= {x} for x in used)
+        if not alike or elsewhere or not (is_long or each.section == self.section):
+            return False
+        self.body.append(each)
+        self.last = at
+        self._written.add(out)
+        for x in each.slots:
+            self._used[x.buffer].add(x)
+        return True
+
+
+def _is_long(each: Map) -> bool:
+    """Return whether a map is over flat arrays that do not fit the cache."""
+    shape = each.out.shape
+    is_flat = len(shape) == 1 and all(x.shape in ((), shape) for x in each.args)
+    return is_flat and shape[0] > 2 * BLOCK
+
+
 Kernel = Loop | Single
 KINDS = {"sum": Reduce, "max": Reduce, "min": Reduce, "matmul": Product}  # all others are calls
-
-
-def slots_of(kernel: Kernel) -> Iterator[Slot]:
-    """Yield the slots that a kernel writes and reads, as often as it does."""
-    for each in kernel.body if isinstance(kernel, Loop) else (kernel,):
-        yield each.out
-        yield from each.args
 
 
 def kernels_of(plan: Plan) -> list[Kernel]:
@@ -131,10 +127,11 @@ def kernels_of(plan: Plan) -> list[Kernel]:
         if not (is_elementwise(primitive) or primitive.name == "cast" or chooses):
             kernels += _alone(plan, v, args)
             continue
-        each = Map(primitive, plan.slots[v], tuple([_scalar(plan, v, x) for x in args]))
+        numbers = tuple([_scalar(plan, v, x) for x in args])
+        each = Map(v.section, plan.slots[v], numbers, primitive)
         loop = kernels[-1] if kernels else None
-        if not (isinstance(loop, Loop) and loop.takes(v.section, each, at)):
-            kernels.append(Loop(v.section, each, at))
+        if not (isinstance(loop, Loop) and loop.takes(each, at)):
+            kernels.append(Loop(each, at))
     for loop in kernels:
         for buffer in loop.local if isinstance(loop, Loop) and loop.block else ():
             buffer.shape = (BLOCK,)  # no more of it is needed
@@ -155,14 +152,12 @@ def _alone(plan: Plan, v: Var, args: tuple[Slot, ...]) -> list[Kernel]:
         x = plan.view(args[0], name, **params) or args[0]  # where NumPy copies, it reshapes
         return [Copy(section, plan.view(out, "reshape", newshape=x.shape), (x,))]
     if name == "concatenate":
-        axis = params["axis"]
-        ends = itertools.accumulate(x.shape[axis] for x in args)
-        before = (Slice(None, None, None),) * axis
-        index = [
-            (*before, Slice(end - x.shape[axis], end, None))
-            for x, end in zip(args, ends, strict=True)
-        ]
-        parts = [plan.view(out, "getitem", index=i) for i in index]
-        pairs = zip(parts, args, strict=True)  # without those that were computed in place
-        return [Copy(section, part, (x,)) for part, x in pairs if part != x]
+        before, start = (Slice(None, None, None),) * params["axis"], 0
+        copies: list[Kernel] = []
+        for x in args:
+            stop = start + x.shape[params["axis"]]
+            part = plan.view(out, "getitem", index=(*before, Slice(start, stop, None)))
+            copies += [Copy(section, part, (x,))] * (part != x)  # unless it was computed in place
+            start = stop
+        return copies
     return [KINDS.get(name, Call)(section, out, args, primitive, params)]

@@ -140,7 +140,6 @@ VIEWS: dict[str, Callable[..., Any]] = {
         x, shape, (0,) * (len(shape) - len(x.shape)) + x.strides
     ),
     "getitem": _indexed,
-    "alias": lambda x: x,
 }
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.variable import aligned
-from .kernels import Copy, Kernel, Loop, Map, Product, Reduce, Single, kernels_of, slots_of
+from .kernels import Copy, Kernel, Loop, Map, Product, Reduce, Single, kernels_of
 from .memory import Buffer, Plan, Slot, View
 from .program import Program, Var
 from .text import Names, index_text
@@ -116,13 +116,14 @@ class Printer:
 
         `_texts` becomes the name or the text of each slot.
         """
-        needed = {*plan.results, *itertools.chain.from_iterable(map(slots_of, kernels))}
+        needed = {*plan.results, *[x for k in kernels for each in k.body for x in each.slots]}
         labels, temporaries = {**self._texts}, itertools.count(1)
         for slot, view in plan.made.items():
             if slot in self._texts:
                 continue
             if view:
-                text, label = _view(self._texts[view.base], slot, view), _label(labels, slot, view)
+                text, ending = _view(self._texts[view.base], slot, view)
+                label = view.label or f"{labels[view.base]}_{ending}"
             else:
                 text, label = _new(slot.buffer)
                 label = label or f"t{next(temporaries)}"
@@ -146,10 +147,11 @@ class Printer:
             if kernel.section not in ("", section):
                 section = kernel.section
                 yield f"# {section}"
-            if isinstance(kernel, Loop):
-                yield from self._loop(kernel)
+            if isinstance(kernel, Loop) and kernel.block:
+                yield from self._in_blocks(kernel, kernel.block)
             else:
-                yield self._single(kernel)
+                for each in kernel.body:
+                    yield from self._statements(each, self._texts)
 
     # -- the lines of each kernel -------------------------------------------------------------
 
@@ -160,48 +162,43 @@ class Printer:
             self.locals.append(self._functions[function])
         return f"{self._functions[function]}({', '.join(arguments)})"
 
-    def _map(self, each: Map, texts: Mapping[Slot, str]) -> list[str]:
-        out, args = texts[each.out], [texts[x] for x in each.args]
-        if each.op.name == "where":
-            condition, x1, x2 = args
-            chosen = self._apply("copyto", out, x1, f"where={condition}")
-            return [self._apply("copyto", out, x2), chosen]
-        if each.op.name == "cast":
-            return [self._apply("copyto", out, *args, "'unsafe'")]
-        function = each.op.impl.__name__
-        return [self._apply(function, *args, f"out={out}" if function in KEYWORD_OUT else out)]
-
-    def _loop(self, loop: Loop) -> list[str]:
-        """Return the maps of a loop, over blocks if it has any; a local buffer is one block."""
-        if not loop.block:
-            return [line for each in loop.body for line in self._map(each, self._texts)]
-        block, (size,), local = loop.block, loop.shape, loop.local
-        slots = dict.fromkeys(x for each in loop.body for x in (each.out, *each.args) if x.shape)
+    def _in_blocks(self, loop: Loop, block: int) -> Iterator[str]:
+        """Yield a loop over blocks; a local buffer is one block."""
+        (size,), local = loop.shape, loop.local
+        slots = dict.fromkeys(x for each in loop.body for x in each.slots if x.shape)
         pieces = {x: self._free.new(f"{self._texts[x]}_i") for x in slots}
         ends = [f": {size} - i" if x.buffer in local else f"i : i + {block}" for x in slots]
         parts = [f"{self._texts[x]}[{end}]" for x, end in zip(slots, ends, strict=True)]
         blocks = self._free.new("blocks")
         self._blocks.append(f"{blocks} = [{_tuple(parts)} for i in range(0, {size}, {block})]")
         texts = ChainMap(pieces, self._texts)
-        inner = [f"    {line}" for each in loop.body for line in self._map(each, texts)]
-        names = ", ".join(pieces.values()) + "," * (len(pieces) == 1)
-        return [f"for {names} in {blocks}:", *inner]
+        yield f"for {', '.join(pieces.values())}{',' * (len(pieces) == 1)} in {blocks}:"
+        for each in loop.body:
+            yield from (f"    {line}" for line in self._statements(each, texts))
 
-    def _single(self, kernel: Single) -> str:
-        """Return the statement of a kernel that is no loop."""
-        *args, out = [self._texts[slot] for slot in (*kernel.args, kernel.out)]
-        params = kernel.params
-        if isinstance(kernel, Copy):
-            return self._apply("copyto", out, *args)
-        if isinstance(kernel, Reduce):
+    def _statements(self, each: Single, texts: Mapping[Slot, str]) -> Iterator[str]:
+        out, *args = [texts[x] for x in each.slots]
+        name, params = each.op and each.op.name, each.params
+        if isinstance(each, Copy):
+            yield self._apply("copyto", out, *args)
+        elif isinstance(each, Map) and name == "where":
+            yield self._apply("copyto", out, args[2])
+            yield self._apply("copyto", out, args[1], f"where={args[0]}")
+        elif isinstance(each, Map) and name == "cast":
+            yield self._apply("copyto", out, *args, "'unsafe'")
+        elif isinstance(each, Map):
+            function = each.op.impl.__name__
+            yield self._apply(function, *args, f"out={out}" if function in KEYWORD_OUT else out)
+        elif isinstance(each, Reduce):
             given = (*args, str(params["axis"]), "None", out, *["True"] * params["keepdims"])
-            return self._apply(REDUCTIONS[kernel.op.name], *given)
-        if isinstance(kernel, Product):
-            flat = kernel.out.is_contiguous and all(len(x.shape) == 2 for x in kernel.args)
-            return self._apply("dot" if flat else "matmul", *args, out)
-        name = self._free.new(f"{kernel.op.name}_with")  # the primitive's own function allocates
-        self.called[name] = partial(kernel.op.impl, **params)
-        return self._apply("copyto", out, f"{name}({', '.join(args)})")
+            yield self._apply(REDUCTIONS[name], *given)
+        elif isinstance(each, Product):
+            is_flat = each.out.is_contiguous and all(len(x.shape) == 2 for x in each.args)
+            yield self._apply("dot" if is_flat else "matmul", *args, out)
+        else:  # the primitive's own function, which allocates
+            function = self._free.new(f"{name}_with")
+            self.called[function] = partial(each.op.impl, **params)
+            yield self._apply("copyto", out, f"{function}({', '.join(args)})")
 
 
 # -- names and texts ------------------------------------------------------------------------------
@@ -215,26 +212,18 @@ def _new(buffer: Buffer) -> tuple[str, str]:
     return f'xp.array({number}, "{buffer.dtype.name}")', f"c{number.removesuffix('.0')}"
 
 
-def _view(x: str, slot: Slot, view: View) -> str:
-    """Return the text that takes a view of `x`."""
+def _view(x: str, slot: Slot, view: View) -> tuple[str, str]:
+    """Return the text that takes a view of `x`, and what the name of such a view ends in."""
     if view.name == "transpose":
-        return f"{x}.transpose({view.params['axes']})"
+        return f"{x}.transpose({view.params['axes']})", "T"
     if view.name == "getitem":
         index = view.params["index"]
         if not slot.shape and ... not in index:
             index = (*index, ...)  # a view of the element, instead of the element
-        return f"{x}[{index_text(index)}]"
+        return f"{x}[{index_text(index)}]", "view"
     if slot.size == view.base.size:
-        return f"{x}.reshape({slot.shape})"
-    return f"xp.broadcast_to({x}, {slot.shape})"  # which nobody can write to
-
-
-def _label(labels: dict[Slot, str], slot: Slot, view: View) -> str:
-    """Return the name that a view should have: its own, or what it is of what it is taken from."""
-    ending = "T" if view.name == "transpose" else "view"
-    if view.name == "reshape":
-        ending = ("0d", "flat", "reshaped")[min(len(slot.shape), 2)]
-    return view.label or f"{labels[view.base]}_{ending}"
+        return f"{x}.reshape({slot.shape})", ("0d", "flat", "reshaped")[min(len(slot.shape), 2)]
+    return f"xp.broadcast_to({x}, {slot.shape})", "view"  # which nobody can write to
 
 
 def _tuple(texts: Iterable[str]) -> str:
