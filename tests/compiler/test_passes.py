@@ -194,10 +194,7 @@ FIRES = [
     ("common_subexpressions", "exp multiply", lambda x: ops.exp(x) * ops.exp(x), X),
     ("common_subexpressions", "multiply divide", lambda x: x * 3.0 / (x * 3.0), X),
     ("common_subexpressions", "sum subtract", lambda x: x.sum(0) - x.sum(0), X),
-    ("identities", "", lambda x: 1.0 * x, X),
-    ("identities", "", lambda x: x / 1.0, X),
     ("identities", "exp", lambda x: ops.exp(x.reshape(2, 3)), X),
-    ("identities", "multiply", lambda x: x + x, X),
     ("identities", "reshape", lambda x: x.sum(0), X[:1]),
     ("unbroadcast_operands", "multiply", lambda x, y: repeated(x, 2, 3) * y, ROW, X),
     ("unbroadcast_operands", "exp broadcast_to", lambda x: ops.exp(repeated(x, 9, 3)), ROW),
@@ -208,6 +205,10 @@ FIRES = [
         SCALAR,
         X[:, :2],
     ),
+    ("exact_factors", "", lambda x: 1.0 * x, X),
+    ("exact_factors", "", lambda x: x / 1.0, X),
+    ("exact_factors", "", lambda x: x / 4.0 * 4.0, X),
+    ("exact_factors", "multiply", lambda x: x + x, X),
     ("exact_factors", "multiply", lambda x: x * 2.0 / 32.0, X),
     ("exact_factors", "multiply", lambda x: 0.1 * x * -4.0, X),
     ("exact_factors", "multiply", lambda x: x / 8.0 * 0.1 * 0.25, X),
@@ -221,12 +222,12 @@ KEEPS = [
     ("common_subexpressions", "sum sum multiply", lambda x: x.sum(0) * x.sum(0, True), X),
     ("common_subexpressions", "multiply multiply divide", lambda x: x * 0.0 / (x * -0.0), X),
     ("common_subexpressions", "exp exp multiply", lambda x, y: ops.exp(x) * ops.exp(y), X, X),
-    ("identities", "multiply", lambda x: x * np.ones((1, 1, 1), "float32"), X),  # other axes
-    ("identities", "multiply", lambda x: x * np.ones(1), X),  # another dtype
+    ("exact_factors", "multiply", lambda x: x * np.ones((1, 1, 1), "float32"), X),  # other axes
+    ("exact_factors", "multiply", lambda x: x * np.ones(1), X),  # another dtype
     ("identities", "sum", lambda x: x.sum(0), WHOLE[:1]),
     ("identities", "sum", lambda x: x.sum(1), X),
-    ("identities", "divide", lambda x: 1.0 / x, X),
-    ("identities", "add", lambda x: x + 0.0, X),  # -0 + 0 is 0
+    ("exact_factors", "divide", lambda x: 1.0 / x, X),
+    ("exact_factors", "add", lambda x: x + 0.0, X),  # -0 + 0 is 0
     (
         "unbroadcast_operands",
         "broadcast_to reshape exp",

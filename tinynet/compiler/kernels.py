@@ -13,7 +13,7 @@ from collections import defaultdict
 from typing import Any, NamedTuple
 
 from ..engine.primitives.indexing import Slice
-from .memory import VIEWS, Buffer, Plan, Slot
+from .memory import Buffer, Plan, Slot
 from .program import Var, is_elementwise
 
 BLOCK = 1 << 18  # elements; a handful of such arrays fit the last cache, and calls cost little
@@ -122,13 +122,14 @@ def kernels_of(plan: Plan) -> list[Kernel]:
     """Return the kernels of a plan in order, with the copies at its end."""
     kernels: list[Kernel] = []
     for v in plan.computed:
-        primitive, args, at = plan.program.equations[v].primitive, plan.inputs(v), plan.position[v]
+        primitive, _, params = plan.program.equations[v]
+        args, at = plan.inputs(v), plan.position[v]
         chooses = primitive.name == "where" and args[0].buffer.dtype == bool
         if not (is_elementwise(primitive) or primitive.name == "cast" or chooses):
             kernels += _alone(plan, v, args)
             continue
         numbers = tuple([_scalar(plan, v, x) for x in args])
-        each = Map(v.section, plan.slots[v], numbers, primitive)
+        each = Map(v.section, plan.slots[v], numbers, primitive, params)
         loop = kernels[-1] if kernels else None
         if not (isinstance(loop, Loop) and loop.takes(each, at)):
             kernels.append(Loop(each, at))
@@ -148,7 +149,7 @@ def _alone(plan: Plan, v: Var, args: tuple[Slot, ...]) -> list[Kernel]:
     """Return the kernels of an equation that is not elementwise."""
     primitive, _, params = plan.program.equations[v]
     section, out, name = v.section, plan.slots[v], primitive.name
-    if name in VIEWS and len(args) == 1:
+    if v in plan.views:
         x = plan.view(args[0], name, **params) or args[0]  # where NumPy copies, it reshapes
         return [Copy(section, plan.view(out, "reshape", newshape=x.shape), (x,))]
     if name == "concatenate":

@@ -163,8 +163,9 @@ class Plan:
     slots : dict from Var to Slot
     made : dict from Slot to View or None
         Whole buffers (None) and views of other slots, in the order in which they can be made.
+    views : set of Var, those that have the numbers of another one in another shape or order
     arguments : list of Var, those whose arrays are given: not of numbers that source can hold
-    computed : list of Var, those whose equation must run, as that of a view must not
+    computed : list of Var, those whose equation must run: not of views, where NumPy does not copy
     position : dict from Var to int, that of its equation
     results : list of Slot, those of the outputs
     copies : list of pairs of Slot, what to copy at the end, as (to, from)
@@ -178,11 +179,12 @@ class Plan:
         self.computed: list[Var] = []
         self.position = {v: i for i, v in enumerate(program.equations)}
         self._donate = donate
+        equations = program.equations.items()
+        self.views = {v for v, (f, xs, _) in equations if f.name in VIEWS and len(xs) == 1}
         self._last = self._last_uses()
         self._ends: dict[int, list[Buffer]] = defaultdict(list)  # by last uses, outdated ones too
         self._free: dict[Type, list[Buffer]] = defaultdict(list)
-        equations = program.equations.values()
-        self._in_order = {x for e in equations if e.primitive.name in IN_ORDER for x in e.inputs}
+        self._in_order = {x for _, (f, xs, _) in equations if f.name in IN_ORDER for x in xs}
         self._parts = self._parts_of_concatenations()
         for v in (*program.inputs, *program.captured, *program.constants):
             constant = program.constants.get(v)
@@ -216,7 +218,7 @@ class Plan:
         last = dict.fromkeys((*self.program.outputs, *self._donate), NEVER)
         for v, equation in reversed(self.program.equations.items()):
             at = self.position[v]
-            until = max(at, last.get(v, at)) if _may_be_view(equation) else at
+            until = max(at, last.get(v, at)) if v in self.views else at
             for x in equation.inputs:
                 last[x] = max(last.get(x, at), until)
         return last
@@ -232,7 +234,7 @@ class Plan:
                 while x in equations and equations[x].primitive.name == "reshape":
                     (x,) = equations[x].inputs
                 free = x in equations and x not in found and x not in self._donate
-                if free and x.dtype == whole.dtype and not _may_be_view(equations[x]):
+                if free and x.dtype == whole.dtype and x not in self.views:
                     found[x] = whole, start
         return found
 
@@ -240,9 +242,9 @@ class Plan:
 
     def _viewed(self, v: Var) -> Slot | None:
         """Return the view of its input that `v` can be."""
-        primitive, inputs, params = equation = self.program.equations[v]
-        if not _may_be_view(equation):
+        if v not in self.views:
             return None
+        primitive, inputs, params = self.program.equations[v]
         slot = self.view(self.slots[inputs[0]], primitive.name, v.name, **params)
         return None if slot is None or (v in self._in_order and slot.repeats) else slot
 
@@ -319,8 +321,3 @@ class Plan:
 def is_literal(constant: np.ndarray | None) -> bool:
     """Return whether a constant is a finite number, which source can hold."""
     return constant is not None and not constant.ndim and bool(np.isfinite(constant))
-
-
-def _may_be_view(equation: Any) -> bool:
-    """Return whether an equation gives the same numbers in another shape or order."""
-    return equation.primitive.name in VIEWS and len(equation.inputs) == 1

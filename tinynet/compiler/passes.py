@@ -19,7 +19,7 @@ import numpy as np
 
 from ..engine.bind import PRIMITIVES, no_grad
 from ..engine.tensor import Equation
-from .program import Program, Var, check_order, check_type
+from .program import Program, Var, check_type, typecheck
 from .record import record
 
 # What a rule returns: a better equation, or a variable that has the value already, or None.
@@ -82,6 +82,8 @@ class Rewrite:
         assert now.type == v.type, f"{now.type_text} in place of {v.type_text}"
         if now is v:
             self.equations[v] = equation
+        elif now not in self.constants:
+            now.name = now.name or v.name
         self.now[v] = now
         return now
 
@@ -104,19 +106,13 @@ def lower(new: Rewrite, v: Var, equation: Equation) -> Better:
 
 
 def identities(new: Rewrite, v: Var, equation: Equation) -> Better:
-    """Leave out what changes nothing: times 1, by 1, aliases, shapes that are there already."""
+    """Leave out what changes nothing, such as a shape that is there already."""
     name, inputs = equation.primitive.name, equation.inputs
     if name == "sum" and (v.size, v.dtype) == (inputs[0].size, inputs[0].dtype):
         return _equation("reshape", *inputs, newshape=v.shape)  # sums of one element each
-    if name == "add" and inputs[0] is inputs[1] and v.dtype.kind == "f":
-        return _equation("multiply", inputs[0], new.constant(np.array(2, v.dtype)))
-    same, factor = _factor(new, v, equation)
-    if name in ("alias", "reshape", "broadcast_to", "cast"):
-        same, factor = inputs[0], 1.0
-    if same is None or factor != 1 or same.type != v.type:
-        return None
-    same.name = same.name or v.name
-    return same
+    if name in ("alias", "reshape", "broadcast_to", "cast") and inputs[0].type == v.type:
+        return inputs[0]
+    return None
 
 
 def unbroadcast_operands(new: Rewrite, v: Var, equation: Equation) -> Better:
@@ -158,7 +154,7 @@ def fold_constants(new: Rewrite, v: Var, equation: Equation) -> Better:
 
 
 def exact_factors(new: Rewrite, v: Var, equation: Equation) -> Better:
-    """Gather constant factors: ``(x * 2) / 32`` is ``x * 0.0625``.
+    """Gather constant factors: ``(x * 2) / 32`` is ``x * 0.0625``, and ``x * 1`` is ``x``.
 
     Only factors that are powers of two are moved past each other or past one other factor, as
     multiplying by them rounds nothing, unless the numbers are near the ends of the dtype's range,
@@ -171,6 +167,8 @@ def exact_factors(new: Rewrite, v: Var, equation: Equation) -> Better:
     exact = _is_exact(before) or _is_exact(factor)
     if inner is None or not exact or not _is_moderate(before * factor):
         inner, before = x, 1.0
+    if before * factor == 1:
+        return inner
     better = _equation("multiply", inner, new.constant(np.array(before * factor, v.dtype)))
     return None if better == equation else better
 
@@ -178,6 +176,8 @@ def exact_factors(new: Rewrite, v: Var, equation: Equation) -> Better:
 def _factor(new: Rewrite, v: Var, equation: Equation | None) -> tuple[Var | None, float]:
     """Return a variable of the type of `v` and the number whose product `v` is, or None."""
     name, inputs = (equation.primitive.name, equation.inputs) if equation else ("", ())
+    if name == "add" and inputs[0] is inputs[1]:
+        return inputs[0], 2.0
     for x, c in (inputs, inputs[::-1]) if name in ("multiply", "divide") else ():
         value = new.value(c)
         if value is not None and x.type == v.type and c.dtype == v.dtype:
@@ -197,13 +197,7 @@ def _is_moderate(factor: float) -> bool:
     return 2.0**-16 < abs(factor) < 2.0**16
 
 
-RULES: tuple[Rule, ...] = (
-    lower,
-    identities,
-    unbroadcast_operands,
-    fold_constants,
-    exact_factors,
-)
+RULES: tuple[Rule, ...] = (lower, identities, unbroadcast_operands, fold_constants, exact_factors)
 
 
 def simplify(program: Program, rules: tuple[Rule, ...] = RULES) -> Program:
@@ -211,8 +205,8 @@ def simplify(program: Program, rules: tuple[Rule, ...] = RULES) -> Program:
 
     What is computed twice, or what no output needs, is left out. No rule changes the new program
     any more: a rule sees an equation and those before it, which are final by then, and does not see
-    what uses the result, so one walk is enough. The types of equations that rules made are checked
-    in it, the order at its end; the tests check all after each rule.
+    what uses the result, so one walk is enough. In it the types of equations that rules made are
+    checked, and the rest at its end; the tests check all after each rule.
     """
     new = Rewrite(rules)
     outputs = new.run(program)
@@ -224,10 +218,6 @@ def simplify(program: Program, rules: tuple[Rule, ...] = RULES) -> Program:
     def kept(part: dict[Var, Any]) -> dict[Var, Any]:
         return {v: x for v, x in part.items() if v in needed}
 
-    constants, captured = kept(new.constants), kept(program.captured)
-    equations = kept(new.equations)
-    return check_order(
-        replace(
-            program, outputs=outputs, constants=constants, captured=captured, equations=equations
-        )
-    )
+    program = replace(program, constants=kept(new.constants), captured=kept(program.captured))
+    program = replace(program, equations=kept(new.equations), outputs=outputs)
+    return typecheck(program, each=False)
