@@ -15,6 +15,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,6 +86,7 @@ class Slot(NamedTuple):
 # -- views ----------------------------------------------------------------------------------------
 
 
+@lru_cache(1000)
 def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the strides of a new array."""
     return _normal(shape, [math.prod(shape[i:]) for i in range(1, len(shape) + 1)])

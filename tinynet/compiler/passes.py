@@ -59,11 +59,6 @@ class Rewrite:
         self.constants[v] = array
         return v
 
-    def value(self, v: Var) -> float | None:
-        """Return the number that `v` is known to be everywhere, or None."""
-        array = self.constants.get(v)
-        return array.item() if array is not None and array.size == 1 else None
-
     def add(self, v: Var, equation: Equation) -> Var:
         """Compute `v` by this equation, or by what the rules make of it; return its variable.
 
@@ -72,9 +67,10 @@ class Rewrite:
         given = equation
         better: Better = equation
         while isinstance(better, Equation):
-            equation = better
-            found = (rule(self, v, equation) for rule in self.rules)
-            better = next((b for b in found if b is not None), None)
+            equation, better = better, None
+            for rule in self.rules:
+                if (better := rule(self, v, equation)) is not None:
+                    break
         if better is None and equation is not given:
             check_type(v, equation)
         primitive, inputs, params = equation
@@ -179,12 +175,12 @@ def _factor(new: Rewrite, v: Var, equation: Equation | None) -> tuple[Var | None
     if name == "add" and inputs[0] is inputs[1]:
         return inputs[0], 2.0
     for x, c in (inputs, inputs[::-1]) if name in ("multiply", "divide") else ():
-        value = new.value(c)
-        if value is not None and x.type == v.type and c.dtype == v.dtype:
+        number = new.constants.get(c)
+        if number is not None and number.size == 1 and (x.type, c.dtype) == (v.type, v.dtype):
             if name == "multiply":
-                return x, value
-            if x is inputs[0] and _is_exact(value):
-                return x, 1.0 / value
+                return x, number.item()
+            if x is inputs[0] and _is_exact(number.item()):
+                return x, 1.0 / number.item()
     return None, 1.0
 
 
