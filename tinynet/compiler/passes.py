@@ -122,9 +122,11 @@ def unbroadcast_operands(new: Rewrite, v: Var, equation: Equation) -> Better:
     small = tuple([_before_repetition(new, x) for x in inputs])
     if primitive is PRIMITIVES["power"]:  # NumPy raises to one exponent in another way than to many
         small = small[0], inputs[1]
+    if small == inputs:
+        return None
     shape = np.broadcast_shapes(*[x.shape for x in small])
-    if small == inputs or shape == v.shape:
-        return None if small == inputs else Equation(primitive, small, params)
+    if shape == v.shape:
+        return Equation(primitive, small, params)
     result = new.add(Var(shape, v.dtype, section=v.section), Equation(primitive, small, params))
     return _equation("broadcast_to", result, shape=v.shape)
 
@@ -170,7 +172,7 @@ def exact_factors(new: Rewrite, v: Var, equation: Equation) -> Better:
 
 
 def _factor(new: Rewrite, v: Var, equation: Equation | None) -> tuple[Var | None, float]:
-    """Return a variable of the type of `v` and the number whose product `v` is, or None."""
+    """Return a variable of the type of `v` and the number whose product `v` is, or None and 1."""
     name, inputs = (equation.primitive.name, equation.inputs) if equation else ("", ())
     if name == "add" and inputs[0] is inputs[1]:
         return inputs[0], 2.0
