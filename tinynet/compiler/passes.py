@@ -64,8 +64,8 @@ class Rewrite:
 
         What was computed from the same inputs already, constants included, is not computed again.
         """
-        given = equation
-        better: Better = equation
+        given, key = equation, _key(equation)
+        better: Better = self.seen.get(key, equation)
         while isinstance(better, Equation):
             equation, better = better, None
             for rule in self.rules:
@@ -73,8 +73,7 @@ class Rewrite:
                     break
         if better is None and equation is not given:
             check_type(v, equation)
-        primitive, inputs, params = equation
-        now = better or self.seen.setdefault((primitive, inputs, *params.items()), v)
+        self.seen[key] = now = better or self.seen.setdefault(_key(equation), v)
         assert now.type == v.type, f"{now.type_text} in place of {v.type_text}"
         if now is v:
             self.equations[v] = equation
@@ -82,6 +81,10 @@ class Rewrite:
             now.name = now.name or v.name
         self.now[v] = now
         return now
+
+
+def _key(equation: Equation) -> tuple[Any, ...]:
+    return equation.primitive, equation.inputs, *equation.params.items()
 
 
 def _equation(name: str, *inputs: Var, **params: Any) -> Equation:
