@@ -7,6 +7,7 @@ Imports NumPy alone. Read next: `tensor.py`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,16 @@ def _default_dtype(data: Any, found: np.dtype) -> np.dtype:
     dtypes = [np.dtype(kind) for kind in strong]
     floating = [dtype for dtype in dtypes if dtype.kind == "f"]
     return np.result_type(*floating) if floating else _floatx if found.kind == "f" else found
+
+
+def strong_dtype(things: Iterable[Any]) -> np.dtype | None:
+    """Return the dtype that Python numbers take among arrays, tensors and NumPy scalars.
+
+    The floating one if there is any; None if all are Python's.
+    """
+    found = [np.dtype(x.dtype) for x in things if hasattr(x, "dtype")]
+    floating = [dtype for dtype in found if dtype.kind == "f"]
+    return np.result_type(*(floating or found)) if found else None
 
 
 def as_dtype(dtype: Any) -> np.dtype:
