@@ -1,4 +1,4 @@
-"""The public names of modules: what `dir` shows and ``from module import *`` imports.
+"""The public names of modules: what `dir` shows, and what a package loads when it is first used.
 
 A module exports the functions and classes that it defines, other names for functions (``a = b``),
 and what it imports by ``from .x import A as A``, except names with a leading underscore. There are
@@ -11,8 +11,34 @@ from __future__ import annotations
 
 import linecache
 import re
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from types import ModuleType
 from typing import Any
+
+
+def on_first_use(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a package: it loads names and modules when they are first used.
+
+    `homes` maps each module below the package to the names it defines, separated by spaces. For
+    type checkers and `dir`, the package also imports these names under ``if TYPE_CHECKING:``.
+    """
+    home_of = {name: home for home, names in homes.items() for name in names.split()}
+
+    def load(name: str) -> Any:
+        if name in home_of:
+            found = getattr(import_module(f".{home_of[name]}", package), name)
+            return vars(sys.modules[package]).setdefault(name, found)
+        try:
+            if not name.startswith("_"):
+                return import_module(f".{name}", package)
+        except ModuleNotFoundError as error:
+            if error.name != f"{package}.{name}":
+                raise
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    return load
 
 
 class PublicModule(ModuleType):

@@ -16,13 +16,13 @@ import re
 import warnings
 from collections.abc import Iterable, Sequence
 from functools import partial
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
 
 from .. import ops
-from ..configs.configurable import Configurable, with_parameters
+from ..configs.configurable import Configurable, Constructor
 from ..configs.lookup import automatic_name
 from ..engine.bind import no_grad
 from ..engine.expect import expect
@@ -372,10 +372,12 @@ def taking(base: type[Optimizer], init: Any) -> Any:
 
     ``**more`` in `init` receives them. So they are written once, and signatures are Keras's.
     """
-    own = [p for p in signature(init).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    known = {p.name for p in own}
-    common = signature(base.__init__).parameters.values()
-    return with_parameters(init, [*own, *(p for p in common if p.name not in known)])
+
+    def parameters() -> Iterable[Parameter]:
+        own = {k: p for k, p in signature(init).parameters.items() if p.kind is not p.VAR_KEYWORD}
+        return (own | {**signature(base.__init__).parameters, **own}).values()
+
+    return Constructor(init, parameters)
 
 
 taking_common = partial(taking, Optimizer)
