@@ -24,7 +24,7 @@ from .engine.bind import no_grad as no_grad
 from .engine.custom import primitive as primitive
 from .engine.tensor import Tensor as Tensor, tensor as tensor
 from .engine.variable import Variable as Variable
-from .public import PublicModule, on_first_use
+from .public import LazyModule
 
 __version__ = "0.1.0"
 
@@ -46,26 +46,23 @@ if TYPE_CHECKING:
     from .training.at_weights import check_model_grads as check_model_grads
     from .training.divergence import DivergenceWarning as DivergenceWarning
 else:
-    __getattr__ = on_first_use(
-        __name__,
-        {
-            "compiler.jit": "jit",
-            "engine.gradcheck": "check_grads",
-            "initializers": "Initializer",
-            "layers": "Input Layer",
-            "losses": "Loss",
-            "metrics": "Metric",
-            "models": "Model Sequential",
-            "optimizers": "Optimizer",
-            "regularizers": "Regularizer",
-            "training.at_weights": "check_model_grads",
-            "training.divergence": "DivergenceWarning",
-        },
-    )
+    _HOMES = {
+        "compiler.jit": "jit",
+        "engine.gradcheck": "check_grads",
+        "initializers": "Initializer",
+        "layers": "Input Layer",
+        "losses": "Loss",
+        "metrics": "Metric",
+        "models": "Model Sequential",
+        "optimizers": "Optimizer",
+        "regularizers": "Regularizer",
+        "training.at_weights": "check_model_grads",
+        "training.divergence": "DivergenceWarning",
+    }
 
 
 _this = sys.modules[__name__]
-_this.__class__ = PublicModule  # and so of the modules that are set as its attributes from now on
+_this.__class__ = LazyModule  # and so of the modules that are set as its attributes from now on
 _this.__setattr__("tree", tree)
 
 

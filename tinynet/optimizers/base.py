@@ -24,12 +24,12 @@ import numpy as np
 from .. import ops
 from ..configs.configurable import Configurable, Constructor
 from ..configs.lookup import automatic_name
+from ..configs.serialization import deserialize_keras_object, serialize_keras_object
 from ..engine.bind import no_grad
 from ..engine.expect import expect
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable
 from .groups import Grads, ParameterGroup, Slots as Slots
-from .schedules import LearningRateSchedule, deserialize, serialize
 
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 # Keras's options that are not supported; it also has `ema_momentum`, which only `use_ema` reads.
@@ -309,7 +309,7 @@ class Optimizer(Configurable):
         rate = self._rate
         if isinstance(rate, Variable):
             return rate.array.item()
-        steps = (self.iterations.array.item(),) if isinstance(rate, LearningRateSchedule) else ()
+        steps = (self.iterations.array.item(),) if _is_schedule(rate) else ()
         return float32(float(rate(*steps)))
 
     def exclude_from_weight_decay(
@@ -329,8 +329,8 @@ class Optimizer(Configurable):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name; a variable learning rate as it is now."""
-        scheduled = isinstance(self._rate, LearningRateSchedule)
-        rate = serialize(self._rate) if scheduled else self._current_rate()
+        scheduled = _is_schedule(self._rate)
+        rate = serialize_keras_object(self._rate) if scheduled else self._current_rate()
         return super().get_config() | {"learning_rate": rate}
 
     @classmethod
@@ -343,8 +343,15 @@ class Optimizer(Configurable):
         """
         rate = config.get("learning_rate")
         if isinstance(rate, dict):
-            config = {**config, "learning_rate": deserialize(rate, custom_objects)}
+            rate = {"module": "keras.optimizers.schedules", **rate}
+            rate = deserialize_keras_object(rate, custom_objects)
+            config = {**config, "learning_rate": rate}
         return cls(**config)
+
+
+def _is_schedule(rate: Any) -> bool:
+    """Return whether a learning rate is a `LearningRateSchedule`, or else a function."""
+    return isinstance(rate, Configurable)  # `schedules.py` need not be loaded for it
 
 
 def _norm(grads: Sequence[Tensor]) -> Tensor:
