@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,6 @@ class Layer(Module, Configurable):
     symbolic_calls: tuple[int, ...] = ()  # the numbers of all calls on placeholders
     activity_regularizer: Any = None
     declared_shape: Any = None  # of the inputs, in the old way
-    _takes_training = False  # whether `call` has an argument `training`
     _built_shape: Any = None
     _arguments: Any = None  # the constructor's, if there is no `get_config` and they are plain data
     _called = False
@@ -108,7 +107,6 @@ class Layer(Module, Configurable):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._takes_training = "training" in inspect.signature(cls.call).parameters
         if "build" in vars(cls):
             cls.build = _recorded(cls.build)  # type: ignore[method-assign]
 
@@ -213,7 +211,7 @@ class Layer(Module, Configurable):
         if training is not None and training != context.training:
             with within(training=bool(training)):  # of the layers inside, too
                 return self._run(inputs, *args, **kwargs)
-        if self._takes_training:
+        if _takes_training(type(self).call):
             kwargs["training"] = context.training
         outputs = self.call(inputs, *args, **kwargs)
         if self.activity_regularizer is not None:
@@ -282,6 +280,12 @@ class Layer(Module, Configurable):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+@cache
+def _takes_training(call: Any) -> bool:
+    """Return whether a method `call` has an argument `training`."""
+    return "training" in inspect.signature(call).parameters
 
 
 def _overrides(cls: type, method: str) -> bool:
