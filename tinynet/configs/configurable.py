@@ -93,6 +93,19 @@ class Constructor:
         self._init(**given.arguments, **self._fixed, **more)
 
 
+def taking(base: Any, init: Any) -> Any:
+    """Let a constructor also take the arguments of `base` after its own, by position too.
+
+    ``**more`` in `init` receives them. So they are written once, and signatures are Keras's.
+    """
+
+    def parameters() -> Iterable[Parameter]:
+        own = {k: p for k, p in _signature(init).parameters.items() if p.kind is not p.VAR_KEYWORD}
+        return (own | {**_signature(base.__init__).parameters, **own}).values()
+
+    return Constructor(init, parameters)
+
+
 class FunctionObject(Configurable):
     """Base of losses and metrics that are made from a function ``(y_true, y_pred, **options)``.
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import numpy as np
 
 
 def expect(holds: Any, argument: str, expected: str, received: Any) -> None:
@@ -15,3 +18,19 @@ def expect(holds: Any, argument: str, expected: str, received: Any) -> None:
     if not holds:
         shown = received.__name__ if isinstance(received, type) else repr(received)
         raise ValueError(f"{argument}: expected {expected}, received {shown}.")
+
+
+def check_number(
+    argument: str, value: Any, most: float = math.inf, below: float = math.inf
+) -> float:
+    """Return a number from 0 to `most` and under `below`; ValueError for anything else."""
+    if not (is_number(value) and 0 <= value <= most and value < below):
+        limit = f"< {below}" if below <= most else f"<= {most}"
+        raise ValueError(f"Expected a number with 0 <= {argument} {limit}, received {value!r}.")
+    return float(value)
+
+
+def is_number(value: Any) -> bool:
+    """Return whether `value` is a finite real number; a bool is none."""
+    real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    return real and math.isfinite(value)

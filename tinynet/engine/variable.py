@@ -253,6 +253,24 @@ class Memory:
         return self.array
 
 
+def paired(argument: str, variables: Sequence[Variable], values: Any) -> dict[Variable, Tensor]:
+    """Return values that a user passed, one for each variable, as tensors of the variables' dtypes.
+
+    ValueError for another number of values or other shapes, which names `argument`.
+    """
+    values = list(values)
+    if len(values) != len(variables):
+        count = f"one value for each of {len(variables)} variables, received {len(values)}"
+        raise ValueError(f"{argument}: expected {count}.")
+    found = {}
+    for i, (variable, value) in enumerate(zip(variables, values, strict=True)):
+        found[variable] = new = elementwise.cast(value, variable.array.dtype)
+        if new.shape != variable.shape:
+            shapes = f"shape {variable.shape} as of {variable.path}, received {new.shape}"
+            raise ValueError(f"{argument}[{i}]: expected {shapes}.")
+    return found
+
+
 @contextmanager
 def stateless(values: Mapping[Variable, Tensor]) -> Iterator[dict[Variable, Tensor]]:
     """Substitute tensors for the values of variables, in this thread: ``{variable: tensor}``.
