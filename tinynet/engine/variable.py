@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .bind import modes, refuse_if_recorded, refuse_to_cut
+from .expect import expect
 from .primitives import elementwise
 from .temporarily import temporarily
 from .tensor import Operand, Tensor, to_array, wrap
@@ -258,16 +259,15 @@ def paired(argument: str, variables: Sequence[Variable], values: Any) -> dict[Va
 
     ValueError for another number of values or other shapes, which names `argument`.
     """
-    values = list(values)
-    if len(values) != len(variables):
-        count = f"one value for each of {len(variables)} variables, received {len(values)}"
-        raise ValueError(f"{argument}: expected {count}.")
+    count = len(values) if isinstance(values, (list, tuple)) else values
+    expect(
+        count == len(variables), argument, f"a list of values for {len(variables)} variables", count
+    )
     found = {}
     for i, (variable, value) in enumerate(zip(variables, values, strict=True)):
         found[variable] = new = elementwise.cast(value, variable.array.dtype)
-        if new.shape != variable.shape:
-            shapes = f"shape {variable.shape} as of {variable.path}, received {new.shape}"
-            raise ValueError(f"{argument}[{i}]: expected {shapes}.")
+        wanted = f"shape {variable.shape} as of {variable.path}"
+        expect(new.shape == variable.shape, f"{argument}[{i}]", wanted, new.shape)
     return found
 
 
