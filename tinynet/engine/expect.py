@@ -1,4 +1,4 @@
-"""`expect`: the check of one argument. Imports nothing. Read next: `variable.py`."""
+"""Checks of one argument: `expect`, `check_number`. Imports NumPy. Read next: `variable.py`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 
-def expect(holds: Any, argument: str, expected: str, received: Any) -> None:
-    """Raise a ValueError about an argument unless a condition holds.
+def expect(
+    holds: Any, argument: str, expected: str, received: Any, error: type[Exception] = ValueError
+) -> None:
+    """Raise an error about an argument unless a condition holds.
 
     >>> expect(2 < 1, "steps", "a number below 1", 2)
     Traceback (most recent call last):
@@ -17,7 +19,7 @@ def expect(holds: Any, argument: str, expected: str, received: Any) -> None:
     """
     if not holds:
         shown = received.__name__ if isinstance(received, type) else repr(received)
-        raise ValueError(f"{argument}: expected {expected}, received {shown}.")
+        raise error(f"{argument}: expected {expected}, received {shown}.")
 
 
 def check_number(
