@@ -244,7 +244,8 @@ class Layer(Module, Configurable):
             If the layer assigns to a trainable variable, since the new value would be lost.
 
         >>> import numpy as np, tinynet as tn
-        >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1)])
+        >>> layer = tn.layers.Dense(1, kernel_initializer="zeros")
+        >>> model = tn.Sequential([tn.Input((1,)), layer])
         >>> adam = tn.optimizers.Adam(0.1)
         >>> adam.build(model.trainable_variables)
         >>> def loss(weights, others, x, y):
@@ -259,7 +260,7 @@ class Layer(Module, Configurable):
         >>> parts = model.trainable_variables, model.non_trainable_variables, adam.variables
         >>> state = [[v.numpy() for v in part] for part in parts]
         >>> x = np.linspace(0, 1, 32, dtype="float32")[:, None]
-        >>> for _ in range(200):
+        >>> for _ in range(400):
         ...     value, *state = step(*state, x, 2 * x + 1)
         >>> [w.numpy().round(2) for w in state[0]], step.compilations
         ([array([[2.]], dtype=float32), array([1.], dtype=float32)], 1)
