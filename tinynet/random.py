@@ -38,7 +38,7 @@ def uniform(
     """Return draws from [minval, maxval), bit for bit those of `keras.random.uniform` on JAX.
 
     They are drawn in float32, then cast to the floating `dtype` (None: floatx). `seed` is an int
-    from 0 to 2**32 - 1, or None for one from Python's `random`. ValueError for another dtype or seed.
+    from 0 to 2**32 - 1, or None to draw one. ValueError for another dtype or seed.
 
     >>> uniform((2,), seed=1)
     array([0.13620758, 0.68262076], dtype=float32)
