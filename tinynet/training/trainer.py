@@ -101,7 +101,7 @@ class Trainer(Compilable):
         due = _due(validation_freq)
         calls = self._calls(callbacks, verbose, dataset, epochs)
         is_first = self._prepare(dataset)
-        if held_out:
+        if held_out and validation_data is not None:
             self._try(held_out, "validation_data")
         if is_first:
             dataset.shuffle_once()
