@@ -14,15 +14,17 @@ Importing it loads the engine and NumPy; everything else is loaded when it is fi
 
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from .engine.autodiff import grad as grad, hessian as hessian, hvp as hvp, jacobian as jacobian
+from . import tree as tree
+from .engine.autodiff import elementwise_grad as elementwise_grad, grad as grad
+from .engine.autodiff import hessian as hessian, hvp as hvp, jacobian as jacobian, jvp as jvp
 from .engine.autodiff import value_and_grad as value_and_grad, vjp as vjp
 from .engine.bind import no_grad as no_grad
+from .engine.custom import primitive as primitive
 from .engine.tensor import Tensor as Tensor, tensor as tensor
 from .engine.variable import Variable as Variable
-from .public import PublicModule
+from .public import LazyModule
 
 __version__ = "0.1.0"
 
@@ -31,8 +33,7 @@ if TYPE_CHECKING:
     from . import explain as explain, export as export, initializers as initializers
     from . import layers as layers, losses as losses, metrics as metrics, models as models
     from . import ops as ops, optimizers as optimizers, random as random
-    from . import regularizers as regularizers, saving as saving, tree as tree, utils as utils
-    from . import viz as viz
+    from . import regularizers as regularizers, saving as saving, utils as utils, viz as viz
     from .compiler.jit import jit as jit
     from .engine.gradcheck import check_grads as check_grads
     from .initializers import Initializer as Initializer
@@ -46,32 +47,23 @@ if TYPE_CHECKING:
     from .training.divergence import DivergenceWarning as DivergenceWarning
 else:
     _HOMES = {
-        "DivergenceWarning": "training.divergence",
-        "Initializer": "initializers",
-        "Input": "layers",
-        "Layer": "layers",
-        "Loss": "losses",
-        "Metric": "metrics",
-        "Model": "models",
-        "Optimizer": "optimizers",
-        "Regularizer": "regularizers",
-        "Sequential": "models",
-        "check_grads": "engine.gradcheck",
-        "check_model_grads": "training.at_weights",
-        "jit": "compiler.jit",
+        "compiler.jit": "jit",
+        "engine.gradcheck": "check_grads",
+        "initializers": "Initializer",
+        "layers": "Input Layer",
+        "losses": "Loss",
+        "metrics": "Metric",
+        "models": "Model Sequential",
+        "optimizers": "Optimizer",
+        "regularizers": "Regularizer",
+        "training.at_weights": "check_model_grads",
+        "training.divergence": "DivergenceWarning",
     }
 
-    def __getattr__(name: str) -> Any:
-        """Load a name on first use: a module, or a class or function from the module it is in."""
-        if name in _HOMES:
-            found = getattr(import_module(f".{_HOMES[name]}", __name__), name)
-            return globals().setdefault(name, found)
-        if name[0] != "_" and find_spec(f".{name}", __name__):
-            return import_module(f".{name}", __name__)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-
-sys.modules[__name__].__class__ = PublicModule  # and so of the modules that are loaded from now on
+_this = sys.modules[__name__]
+_this.__class__ = LazyModule  # and so of the modules that are set as its attributes from now on
+_this.__setattr__("tree", tree)
 
 
 def _repr_html_(self: Any) -> str:
