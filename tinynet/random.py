@@ -17,7 +17,8 @@ import numpy as np
 
 from .configs.lookup import unique_name
 from .engine.bind import Case, bind, primitive
-from .engine.tensor import Tensor, as_dtype, floatx
+from .engine.functional import stack
+from .engine.tensor import Primitive, Tensor, as_dtype, floatx
 from .engine.variable import Variable
 
 Shape = int | Iterable[int]
@@ -145,10 +146,11 @@ def threefry_bits(seed: int, shape: Shape, count: int = 0) -> np.ndarray:
     return bits.reshape(shape)
 
 
-_random_bits = primitive(
+_random_bits: Primitive = primitive(
     "random_bits",
     lambda state, shape: threefry_bits(int(state[0]), shape, int(state[1])),
     cases=(Case(((2,),), {"shape": (2, 3)}, given={0: [7, 4]}),),
+    batched=lambda states, shape: stack([bind(_random_bits, s, shape=shape) for s in states]),
 )
 
 
