@@ -1,25 +1,39 @@
 """`vmap` equals a loop over the examples, for every primitive and every choice of axes."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from helpers import assert_close, normal
+from helpers import (
+    assert_all_same,
+    assert_close,
+    assert_same,
+    leaf,
+    normal,
+    over,
+    refused,
+)
 from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
-from programs import assert_same_results, eagerly, poisoned_buffers
-from strategies import CASES, SEEDS, over_cases, typical, with_given
+from programs import FLOATS, assert_same_results, eagerly, functions, gradient, poisoned_buffers
+from strategies import CASES, SEEDS, as_function, over_cases, typical, with_given
 
 import tinynet as tn
 from tinynet import ops
-from tinynet.engine.bind import PRIMITIVES, Case, bind
+from tinynet.engine.bind import PRIMITIVES, Case, bind, modes
 from tinynet.engine.tensor import Primitive, Tensor, wrap
+from tinynet.engine.variable import stateless
 
 SIZE = 3  # of a batch
-OURS = [p for p in PRIMITIVES.values() if not p.elementwise]
+FLOATING = [
+    (primitive, case)
+    for primitive, case in CASES
+    if as_function(primitive, case)(*map(wrap, typical(case))).dtype.kind == "f"
+]
 
 
 def stacked(results: Sequence[Any]) -> list[np.ndarray]:
@@ -177,3 +191,342 @@ def test_any_index_of_any_arrays(data, seed):
 
     for args, axes in choices([normal(seed, SIZE, *shape, dtype="float64"), *arrays]):
         assert_equals_a_loop(f, args, axes, 1e-12)
+
+
+REDUCTIONS = {
+    "sum": ops.sum,
+    "max": ops.max,
+    "mean": ops.mean,
+    "softmax": lambda x: ops.softmax(x, axis=()),
+    "reshape": lambda x: ops.reshape(x, (1, 1)),
+    "broadcast": lambda x: ops.broadcast_to(x, (2, 3)),
+    "stack": lambda x: ops.stack([x, x * x]),
+}
+
+
+@over(REDUCTIONS, "f")
+def test_examples_without_axes(f):
+    assert_equals_a_loop(weighted(f), [normal(0, SIZE, dtype="float64")], (0,), 1e-12)
+
+
+@given(functions(FLOATS), SEEDS)
+@np.errstate(all="ignore")
+def test_compiled_batches_of_drawn_gradients_equal_eager_ones_bit_for_bit(drawn, seed):
+    mapped = tn.vmap(gradient(drawn, 1))
+    args = [np.stack([x, y]) for x, y in zip(drawn.first, drawn.second, strict=True)]
+    with poisoned_buffers():
+        found = tn.jit(mapped)(*args)
+    assert_same_results(found, eagerly(mapped, args))
+
+
+# -- derivatives inside and outside, and of each other ----------------------------------------
+
+X = normal(0, 4, 3, dtype="float64")
+W = normal(1, 2, 3, dtype="float64")
+
+
+def network(w: Any, x: Any) -> Tensor:
+    """Return a number for one example that uses products, sums, indices and functions."""
+    h = ops.tanh(ops.matmul(w, x))
+    return ops.sum(h * h) * x[0] + ops.logsumexp(h) + ops.max(x)
+
+
+def of_each(f: Callable[..., Any]) -> np.ndarray:
+    return np.stack([np.asarray(f(W, x)) for x in X])
+
+
+DERIVATIVES: dict[str, Any] = {
+    "value": lambda f: f,
+    "gradient in what is shared": tn.grad,
+    "gradient in what differs": lambda f: tn.grad(f, 1),
+    "Hessian": lambda f: tn.hessian(f, 1),
+    "mixed Jacobian": lambda f: tn.jacobian(tn.grad(f, 1), 0),
+    "third order": lambda f: tn.jacobian(tn.hessian(f, 1), 1),
+    "pullback": lambda f: lambda w, x: tn.vjp(f, w, x)[1](x[1])[0],
+    "hvp": lambda f: lambda w, x: tn.hvp(lambda x: f(w, x), x, np.ones(3)),
+}
+
+
+@over(DERIVATIVES, "derivative")
+def test_derivatives_inside(derivative):
+    f = derivative(network)
+    found = tn.vmap(f, (None, 0))(W, X)
+    assert_close(found, of_each(f))
+    assert_same(tn.jit(tn.vmap(f, (None, 0)))(W, X), found)
+
+
+@over(DERIVATIVES, "derivative")
+def test_derivatives_outside_of_derivatives_inside(derivative):
+    inside = derivative(network)
+
+    def by_batch(w: Any, x: Any) -> Tensor:
+        return ops.sum(ops.sin(tn.vmap(inside, (None, 0))(w, x)))
+
+    def by_loop(w: Any, x: Any) -> Tensor:
+        return sum(ops.sum(ops.sin(inside(w, x[i]))) for i in range(len(X)))
+
+    for argnum in (0, 1):
+        found = tn.grad(by_batch, argnum)(W, X)
+        assert_close(found, tn.grad(by_loop, argnum)(W, X))
+        assert_same(tn.jit(tn.grad(by_batch, argnum))(W, X), found)
+
+
+def test_backward_reaches_what_is_shared_and_what_differs():
+    w, x = leaf(W), leaf(X)
+    tn.vmap(network, (None, 0))(w, x).sum().backward()
+    expected = [
+        tn.grad(lambda w, x: tn.vmap(network, (None, 0))(w, x).sum(), i)(W, X) for i in (0, 1)
+    ]
+    assert_all_same([w.grad, x.grad], expected)
+    assert not tn.vmap(network, (None, 0))(W, X).requires_grad
+    with tn.no_grad():
+        assert not tn.vmap(network, (None, 0))(w, x).requires_grad
+
+
+def test_a_batch_of_batches():
+    outer = normal(2, 5, 2, 3, dtype="float64")
+    found = tn.vmap(tn.vmap(network, (None, 0)), (0, None))(outer, X)
+    assert_close(found, np.stack([[network(w, x).numpy() for x in X] for w in outer]))
+    grads = tn.vmap(tn.vmap(tn.grad(network), (None, 0)), (0, None))(outer, X)
+    assert_close(
+        grads, np.stack([of_each(lambda _, x, w=w: tn.grad(network)(w, x)) for w in outer])
+    )
+
+
+def test_a_detached_tensor_has_no_gradient_inside_and_outside():
+    f = lambda x: ops.sum(x * x.detach())  # noqa: E731
+    assert_same(tn.vmap(tn.grad(f))(X), X)
+    assert_same(tn.grad(lambda x: tn.vmap(f)(x).sum())(X), X)
+
+
+def test_the_weights_of_a_model_get_a_gradient_for_each_example():
+    model = tn.Sequential([tn.Input((3,)), tn.layers.Dense(2, "tanh"), tn.layers.Dense(1)])
+    x = X.astype("float32")
+
+    def loss(kernel: Any, x: Any) -> Tensor:
+        with stateless({model.layers[0].kernel: ops.convert_to_tensor(kernel)}):
+            return ops.sum(model(ops.reshape(x, (1, 3))) ** 2)
+
+    kernel = model.layers[0].kernel.numpy()
+    found = tn.vmap(tn.grad(loss), (None, 0))(kernel, x)
+    assert_close(found, np.stack([tn.grad(loss)(kernel, each).numpy() for each in x]), 1e-5, 1e-6)
+    total = tn.vmap(lambda x: model(ops.reshape(x, (1, 3))))(x)
+    assert_close(total, model(x).numpy()[:, None], 1e-5, 1e-6)
+    total.sum().backward()
+    assert model.layers[1].bias.grad == len(x)
+
+
+# -- Jacobians --------------------------------------------------------------------------------
+
+
+def rows(f: Callable[..., Any], xs: Sequence[Any], argnum: int) -> np.ndarray:
+    """Return the Jacobian by one pullback for each element of the result."""
+    y, pullback = tn.vjp(f, *xs)
+    units = np.eye(y.size).reshape(y.size, *y.shape)
+    found = np.stack([pullback(unit)[argnum].numpy() for unit in units])
+    return found.reshape(y.shape + found.shape[1:])
+
+
+@over_cases(FLOATING)
+def test_a_jacobian_equals_its_rows_one_by_one(primitive, case):
+    f, xs = as_function(primitive, case), typical(case)
+    for argnum in range(len(xs)):
+        found = tn.jacobian(f, argnum)(*xs)
+        assert_close(found, rows(f, xs, argnum))
+        assert_same(tn.jit(tn.jacobian(f, argnum))(*xs), found)
+
+
+def test_the_function_and_the_walk_run_once_for_a_jacobian():
+    calls = []
+
+    def rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        calls.append("rule")
+        return ct * ops.cos(x)
+
+    def f(x: Tensor) -> Tensor:
+        calls.append("function")
+        return bind(watched, x)
+
+    watched = Primitive("watched", np.sin, (rule,), elementwise=True)
+    assert_close(tn.jacobian(f)(X[0]), np.diag(np.cos(X[0])))
+    assert calls == ["function", "rule"]
+
+
+def test_a_compiled_jacobian_does_not_grow_with_its_rows():
+    def lines(n: int) -> int:
+        f = tn.jit(tn.jacobian(lambda x: ops.tanh(ops.matmul(np.ones((n, 3)), x))))
+        return len(f.source(X[0]).splitlines())
+
+    assert lines(30) == lines(2)
+
+
+# -- axes and trees ---------------------------------------------------------------------------
+
+
+@given(st.integers(-3, 2), st.integers(-3, 2))
+def test_the_axes_of_arguments_and_results_can_be_chosen(in_axis, out_axis):
+    x = normal(0, 4, 4, 4)
+    found = tn.vmap(lambda x: x.T * 2.0, in_axis, out_axis)(x)
+    examples = np.moveaxis(x, in_axis, 0)
+    assert_same(found, np.moveaxis(examples.transpose(0, 2, 1) * 2, 0, out_axis))
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any
+
+
+def test_arguments_and_results_are_trees():
+    weights = {"w": W, "b": [W[:, 0], None]}
+
+    def f(p: Any, pair: Pair) -> Any:
+        return {"y": ops.matmul(p["w"], pair.left) + p["b"][0], "z": (pair.right, None), "n": 7.0}
+
+    axes = ({"w": None, "b": [None, None]}, Pair(0, 1))
+    for chosen in (axes, (None, (0, 1)), [None, Pair(left=0, right=1)]):
+        found = tn.vmap(f, chosen)(weights, Pair(X, X.T))
+        assert_close(found["y"], X @ W.T + W[:, 0])
+        assert found["z"][1] is None
+        assert_same(found["z"][0], X)
+        assert_same(found["n"], np.full(4, 7.0, "float32"))
+
+
+def test_an_argument_without_an_axis_is_given_as_it_is():
+    def f(x: Any, power: Any, how: str, *, scale: Any = 1) -> Tensor:
+        assert (power, how, scale) == (3, "up", 2)
+        return x**power * scale
+
+    assert_close(tn.vmap(f, (0, None, None))(X, 3, "up", scale=2), 2 * X**3)
+
+
+def test_a_result_that_is_the_same_for_all_examples_is_repeated():
+    same = leaf(2.0)
+    y, z = tn.vmap(lambda x: (same * 3.0, np.ones(2)))(X)
+    assert_same(y, np.full(4, 6.0, "float32"))
+    assert_same(z, np.ones((4, 2)))
+    y.sum().backward()
+    assert same.grad == 12.0
+
+
+MISTAKES: dict[str, Any] = {
+    "no such axis": (
+        lambda: tn.vmap(network, (None, 2))(W, X),
+        ValueError,
+        ["argument 1", "2", "(4, 3)"],
+    ),
+    "no axis at all": (lambda: tn.vmap(ops.sin)(1.0), ValueError, ["argument 0", "()"]),
+    "two axes for one": (lambda: tn.vmap(ops.sin, (0, 0))(X), ValueError, ["1 argument", "(0, 0)"]),
+    "lengths": (
+        lambda: tn.vmap(ops.add)(X, W),
+        ValueError,
+        ["argument 0 has 4 along axis 0", "argument 1 has 2 along axis 0"],
+    ),
+    "nothing mapped": (
+        lambda: tn.vmap(ops.add, None)(X, X),
+        ValueError,
+        ["no axis", "2 arguments"],
+    ),
+    "no arguments": (lambda: tn.vmap(ops.add)(), ValueError, ["no axis"]),
+    "another structure": (
+        lambda: tn.vmap(lambda p: p["a"], ({"b": 0},))({"a": X}),
+        ValueError,
+        ["in_axes of argument 0", "{'b': 0}"],
+    ),
+    "axes of an array": (
+        lambda: tn.vmap(ops.sin, ([0, 1],))(X),
+        ValueError,
+        ["argument 0", "[0, 1]"],
+    ),
+    "axis of a string": (lambda: tn.vmap(ops.sin, ("rows",))(X), ValueError, ["rows"]),
+    "no such axis of the result": (
+        lambda: tn.vmap(ops.sum, 0, 1)(X),
+        ValueError,
+        ["out_axes", "(4,)", "1"],
+    ),
+}
+
+
+@over(MISTAKES, "mistake")
+def test_a_mistake_is_explained(mistake):
+    call, error, words = mistake
+    with refused(error, *words):
+        call()
+
+
+# -- numbers of one example -------------------------------------------------------------------
+
+LOOKS: dict[str, Callable[[Tensor], Any]] = {
+    "if": lambda x: x if x[0] > 0 else -x,
+    "float": lambda x: float(x[0]),
+    "int": lambda x: int(x[0]),
+    "item": lambda x: x[0].item(),
+    "numpy": lambda x: x.numpy(),
+    "array": lambda x: np.asarray(x),
+    "math": lambda x: math.sin(x[0]),
+    "a mask": lambda x: x[x > 0.0],
+    "format": lambda x: f"{x[0]:.2f}",
+    "NumPy's functions without a counterpart": lambda x: np.percentile(x, 50),
+    "after detach": lambda x: x.detach().numpy(),
+    "after an operation": lambda x: float(ops.sum(x * 2.0)),
+    "inside a derivative": tn.grad(lambda x: x[0] * float(x[1])),
+}
+
+
+@over(LOOKS, "look")
+def test_numbers_that_differ_between_examples_are_refused(look):
+    with refused(TypeError):
+        tn.vmap(look)(X)
+    with refused(TypeError):
+        tn.vmap(tn.vmap(look))(np.stack([X, X]))
+    with refused(TypeError):
+        tn.jit(tn.vmap(look))(X)
+
+
+def test_the_refusal_names_vmap_and_says_what_to_do():
+    with refused(TypeError, "tn.vmap", "tn.ops.where", "(3,)"):
+        tn.vmap(lambda x: x.numpy())(X)
+
+
+def test_numbers_that_are_the_same_for_all_examples_may_be_read():
+    w = tn.Variable(3.0)
+    assert_close(tn.vmap(lambda x: x * float(w) + ops.ones(2).numpy().sum())(X), X * 3 + 2)
+
+
+KEPT: list[Tensor] = []
+USES: dict[str, Callable[[Tensor], Any]] = {
+    "read": lambda t: t.numpy(),
+    "computed with": lambda t: t * 2.0,
+    "where": lambda t: ops.where(True, t, t),
+    "concatenate": lambda t: ops.concatenate([t, t]),
+    "NumPy": lambda t: np.sin(t),
+    "in another vmap": lambda t: tn.vmap(lambda x: t * 2.0)(X),
+    "in another vmap, with a batch": lambda t: tn.vmap(lambda x: t * x)(X),
+    "returned by another vmap": lambda t: tn.vmap(lambda x: t)(X),
+    "in a compiled function": lambda t: tn.jit(lambda x: x * t)(X[0]),
+}
+
+
+@over(USES, "use")
+def test_a_tensor_that_was_kept_after_vmap_is_refused(use):
+    KEPT.clear()
+    tn.vmap(lambda x: KEPT.append(x * 2.0) or x)(X)
+    with refused(TypeError, "inside tn.vmap"):
+        use(KEPT[0])
+
+
+def test_effects_that_would_happen_once_are_refused():
+    w = tn.Variable(1.0)
+    for effect in (
+        lambda x: w.assign(x[0]),
+        lambda x: w.assign_add(1.0),
+        lambda x: (x * w).sum().backward(),
+    ):
+        with refused(TypeError, "tn.vmap"):
+            tn.vmap(effect)(X)
+    assert w.numpy() == 1.0
+
+
+def test_an_error_leaves_no_recorder_behind():
+    with refused(ValueError):
+        tn.vmap(lambda x: ops.matmul(x, np.ones(5)))(X)
+    assert modes.recorder is None
