@@ -169,7 +169,8 @@ def indices(draw: Any, shape: tuple[int, ...]) -> tuple[list[Any], list[np.ndarr
     """Draw an index, with "array" in place of arrays, and a batch of each array."""
     index: list[Any] = []
     arrays: list[np.ndarray] = []
-    for n in shape[: draw(st.integers(0, len(shape)))]:
+    n = min(shape)  # an ellipsis may shift the index to another axis
+    for _ in range(draw(st.integers(0, len(shape)))):
         index.append(draw(st.integers(-n, n - 1) | st.slices(n) | st.just("array")))
         if index[-1] == "array":
             lengths = (SIZE, *draw(st.sampled_from([(), (2,), (1,), (3, 1), (3, 2)])))
@@ -179,18 +180,37 @@ def indices(draw: Any, shape: tuple[int, ...]) -> tuple[list[Any], list[np.ndarr
     return index, arrays
 
 
-@given(st.data(), SEEDS)
-def test_any_index_of_any_arrays(data, seed):
-    shape = data.draw(st.sampled_from([(2,), (3, 2), (2, 3, 4), (2, 1, 3, 2)]))
-    index, arrays = data.draw(indices(shape))
-
+def assert_indexing_equals_a_loop(
+    index: Sequence[Any], shape: tuple[int, ...], arrays: Sequence[np.ndarray]
+) -> None:
     def f(x: Any, *arrays: Any) -> Any:
         rest = iter(arrays)
         at = tuple(next(rest) if isinstance(i, str) else i for i in index)
         return weighted(lambda x: x[at])(x)
 
-    for args, axes in choices([normal(seed, SIZE, *shape, dtype="float64"), *arrays]):
+    for args, axes in choices([normal(0, SIZE, *shape, dtype="float64"), *arrays]):
         assert_equals_a_loop(f, args, axes, 1e-12)
+
+
+@given(st.data())
+def test_any_index_of_any_arrays(data):
+    shape = data.draw(st.sampled_from([(2,), (1, 2), (3, 2), (2, 3, 4), (3, 2, 4, 2)]))
+    index, arrays = data.draw(indices(shape))
+    assert_indexing_equals_a_loop(index, shape, arrays)
+
+
+ALL = slice(None)
+# Where NumPy puts the axes of index arrays depends on whether they stand side by side; integers
+# count as arrays beside arrays.
+SIDE_BY_SIDE = [("array", 1), (0, "array", ALL), (ALL, "array", 1), (..., "array"), (None, "array")]
+SEPARATE = [("array", ALL, 1), (1, ALL, "array"), ("array", ..., "array"), (0, None, "array")]
+SEPARATE += [(ALL, "array", ALL, "array"), ("array", None, "array"), (ALL, 0, None, "array")]
+
+
+@pytest.mark.parametrize("index", SIDE_BY_SIDE + SEPARATE, ids=repr)
+def test_index_arrays_side_by_side_and_apart(index):
+    arrays = [np.array([[0, 1], [1, 1], [1, 0]]) for i in index if i == "array"]
+    assert_indexing_equals_a_loop(index, (2, 3, 4, 5), arrays)
 
 
 REDUCTIONS = {
@@ -217,6 +237,21 @@ def test_compiled_batches_of_drawn_gradients_equal_eager_ones_bit_for_bit(drawn,
     with poisoned_buffers():
         found = tn.jit(mapped)(*args)
     assert_same_results(found, eagerly(mapped, args))
+
+
+@pytest.mark.parametrize("axes", [(0, None), (None, 0)])
+def test_a_matrix_that_all_examples_share_makes_one_product(axes):
+    shapes_of = {(0, None): ((5, 3), (3, 2)), (None, 0): ((2, 3), (5, 3))}
+    args = [normal(i, *shape) for i, shape in enumerate(shapes_of[axes])]
+    source = tn.jit(tn.vmap(ops.matmul, axes)).source(*args)
+    assert source.count("dot(") == 1
+    assert "matmul" not in source
+
+
+def test_an_empty_batch_gives_no_warnings():
+    for f in (ops.log, ops.sqrt, lambda x: 1.0 / x, lambda x: ops.log1p(-x)):
+        assert tn.vmap(f)(np.ones((0, 2))).shape == (0, 2)
+    assert tn.vmap(lambda i: ops.ones(1)[i])(np.ones(0, int)).shape == (0,)
 
 
 # -- derivatives inside and outside, and of each other ----------------------------------------
@@ -314,6 +349,29 @@ def test_the_weights_of_a_model_get_a_gradient_for_each_example():
     assert_close(total, model(x).numpy()[:, None], 1e-5, 1e-6)
     total.sum().backward()
     assert model.layers[1].bias.grad == len(x)
+
+
+class Scaled(tn.Layer):
+    """A layer whose attribute a compiled function must not freeze."""
+
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
+
+    def call(self, x: Any) -> Any:
+        return x * self.by
+
+
+def test_a_compiled_vmap_sees_changes_of_variables_and_layers_and_names_their_results():
+    layer, w = Scaled(2.0), tn.Variable(3.0, trainable=False)
+    f = tn.jit(tn.vmap(lambda x: layer(ops.reshape(x, (1, 3))) * w, (0,)))
+    x = X.astype("float32")
+    assert_same(f(x), (x * 6)[:, None])
+    w.assign(4.0)
+    assert_same(f(x), (x * 8)[:, None])
+    layer.by = 5.0
+    assert_same(f(x), (x * 20)[:, None])
+    assert layer.name in f.program(x)
 
 
 # -- Jacobians --------------------------------------------------------------------------------
@@ -485,6 +543,16 @@ def test_numbers_that_differ_between_examples_are_refused(look):
 def test_the_refusal_names_vmap_and_says_what_to_do():
     with refused(TypeError, "tn.vmap", "tn.ops.where", "(3,)"):
         tn.vmap(lambda x: x.numpy())(X)
+
+
+def test_numbers_that_a_function_around_does_not_have_are_refused_in_its_name():
+    def inside(w: Any) -> Any:
+        return tn.vmap(lambda x: x * w.item())(X)
+
+    with refused(TypeError, "recorded to be compiled"):
+        tn.jit(inside)(1.0)
+    with refused(TypeError, "inside tn.vmap", "tn.ops.where"):
+        tn.vmap(inside)([1.0, 2.0])
 
 
 def test_numbers_that_are_the_same_for_all_examples_may_be_read():
