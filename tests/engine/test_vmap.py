@@ -279,6 +279,7 @@ DERIVATIVES: dict[str, Any] = {
     "third order": lambda f: tn.jacobian(tn.hessian(f, 1), 1),
     "pullback": lambda f: lambda w, x: tn.vjp(f, w, x)[1](x[1])[0],
     "hvp": lambda f: lambda w, x: tn.hvp(lambda x: f(w, x), x, np.ones(3)),
+    "jvp": lambda f: lambda w, x: tn.jvp(f, (w, x), (w, np.ones(3)))[1],
 }
 
 
@@ -304,6 +305,31 @@ def test_derivatives_outside_of_derivatives_inside(derivative):
         found = tn.grad(by_batch, argnum)(W, X)
         assert_close(found, tn.grad(by_loop, argnum)(W, X))
         assert_same(tn.jit(tn.grad(by_batch, argnum))(W, X), found)
+
+
+@over(DERIVATIVES, "derivative")
+@pytest.mark.parametrize("where", ["nowhere", "shared", "differing"])
+def test_derivatives_inside_are_as_tracked_as_their_arguments(derivative, where):
+    w, x = tn.tensor(W), tn.tensor(X)
+    {"nowhere": tn.tensor(0.0), "shared": w, "differing": x}[where].requires_grad = True
+    found = tn.vmap(derivative(network), (None, 0))(w, x)
+    assert found.requires_grad == (where != "nowhere")
+    if where == "nowhere":
+        assert found.equation is None
+
+
+def test_derivatives_inside_of_trees():
+    def loss(p: Any, x: Any) -> Any:
+        y = ops.tanh(ops.matmul(p["w"], x) + p["b"])
+        return ops.sum(y), {"y": y}
+
+    p = {"w": W, "b": W[:, 0]}
+    found, aux = tn.vmap(tn.grad(loss, has_aux=True), (None, 0))(p, X)
+    each = [tn.grad(loss, has_aux=True)(p, x) for x in X]
+    for key in p:
+        assert_close(found[key], np.stack([slopes[key].numpy() for slopes, _ in each]))
+    assert_close(aux["y"], np.stack([aux["y"].numpy() for _, aux in each]))
+    assert not found["w"].requires_grad
 
 
 def test_backward_reaches_what_is_shared_and_what_differs():

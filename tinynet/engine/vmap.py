@@ -5,7 +5,7 @@ whole batch for each of them: it computes every operation on the batches, too, b
 or by its rule `batched`. Operations on batches are ordinary ones. So derivatives can be taken
 inside and outside, and a function that is recorded to be compiled consists of them alone.
 
-Imports `functional.py` and `../tree.py`. Read next: `autodiff.py`.
+Imports `functional.py` and `../tree.py`. Read next: `operators.py`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,12 @@ class Batches:
 
     def batch(self, t: Tensor) -> Tensor:
         """Return the batch of `t`; if `t` is the same for all examples, a batch of length 1."""
-        return self.batches[t] if t in self.batches else shapes.reshape(t, (1, *t.shape))
+        if t not in self.batches:
+            return shapes.reshape(t, (1, *t.shape))
+        batch = self.batches[t]
+        if batch.tracked and not t.tracked:  # since a derivative inside is done with it
+            batch = self.batches[t] = batch.detach()
+        return batch
 
     def repeated(self, t: Tensor) -> Tensor:
         """Return the batch of `t` in its full length."""
@@ -92,7 +97,7 @@ class Batches:
         if primitive.elementwise:
             rank = 1 + len(out.shape)
             alike = (
-                shapes.aligned(self.batches[t], rank) if t in self.batches else t for t in inputs
+                shapes.aligned(self.batch(t), rank) if t in self.batches else t for t in inputs
             )
             return bind(primitive, *alike, **params)
         if primitive.batched is not None:
@@ -121,7 +126,7 @@ class Batches:
         """Note that `out` has the numbers of `source`."""
         with temporarily(modes, recorder=self.outer):
             if source in self.batches:
-                self.example(self.batches[source].detach(), out)
+                self.example(self.batch(source).detach(), out)
             elif self.outer is not None:
                 self.outer.detached(out, source)
 
