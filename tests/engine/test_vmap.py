@@ -221,6 +221,7 @@ REDUCTIONS = {
     "reshape": lambda x: ops.reshape(x, (1, 1)),
     "broadcast": lambda x: ops.broadcast_to(x, (2, 3)),
     "stack": lambda x: ops.stack([x, x * x]),
+    "a list of tensors": lambda x: tn.tensor([x, x * x, 1.0]),
 }
 
 

@@ -117,7 +117,7 @@ class Batches:
             raise TypeError(
                 "A function inside tn.vmap cannot look at the numbers of a tensor, since they "
                 f"differ between examples: received {t.shape}, {t.dtype}. Choose with tn.ops.where,"
-                " detach with .detach(), or loop over the examples instead of tn.vmap."
+                " or loop over the examples instead of tn.vmap."
             )
         if self.outer is not None:
             self.outer.refuse(t)
