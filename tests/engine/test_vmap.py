@@ -360,6 +360,13 @@ def test_a_detached_tensor_has_no_gradient_inside_and_outside():
     assert_same(tn.vmap(tn.grad(f))(X), X)
     assert_same(tn.grad(lambda x: tn.vmap(f)(x).sum())(X), X)
 
+    def with_a_new_leaf(x: Tensor) -> Tensor:
+        z = x.detach()
+        z.requires_grad = True
+        return ops.sum(x * z)
+
+    assert_same(tn.grad(lambda x: tn.vmap(with_a_new_leaf)(x).sum())(X), X)
+
 
 def test_the_weights_of_a_model_get_a_gradient_for_each_example():
     model = tn.Sequential([tn.Input((3,)), tn.layers.Dense(2, "tanh"), tn.layers.Dense(1)])

@@ -281,7 +281,7 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
 
     Its shape is the shape of the result followed by that of the argument. Of a tree of results it
     is a tree like the result, with trees like the argument in it. The tape is walked once for
-    all elements of a result at the same time (see `vmap`).
+    all elements of a result at the same time (see `vmap`), which takes memory for all rows.
 
     >>> import tinynet as tn
     >>> tn.jacobian(lambda x: x * x)([1.0, 2.0])

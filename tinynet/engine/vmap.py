@@ -82,23 +82,26 @@ class Batches:
 
     def note(self, out: Tensor, equation: Equation) -> None:
         """Compute the operation on batches, unless it is the same for all examples."""
-        shared = [t for t in equation.inputs if t not in self.batches]
-        for t in shared if self.outer is None else ():
-            if isinstance(t.data, ShapeOnly):
-                t.data.refuse()
-        with temporarily(modes, recorder=self.outer):
-            if len(shared) < len(equation.inputs):
+        modes.recorder = self.outer
+        try:
+            if not self.batches.keys().isdisjoint(equation.inputs):
                 self.example(self._computed(out, *equation), out)
             elif self.outer is not None:
                 self.outer.note(out, equation)
+        finally:
+            modes.recorder = self
+        if self.outer is None:
+            for t in equation.inputs:
+                if isinstance(t.data, ShapeOnly) and t not in self.batches:
+                    t.data.refuse()
 
     def _computed(self, out: Tensor, primitive: Primitive, inputs: Any, params: Any) -> Tensor:
         """Return the batch of `out`, computed from those of the inputs."""
         if primitive.elementwise:
-            rank = 1 + len(out.shape)
-            alike = (
+            rank = 1 + out.data.ndim
+            alike = [
                 shapes.aligned(self.batch(t), rank) if t in self.batches else t for t in inputs
-            )
+            ]
             return bind(primitive, *alike, **params)
         if primitive.batched is not None:
             return primitive.batched(*map(self.batch, inputs), **params)
