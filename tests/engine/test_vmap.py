@@ -628,6 +628,27 @@ def test_effects_that_would_happen_once_are_refused():
     assert w.numpy() == 1.0
 
 
+def test_random_draws_are_refused_or_the_same_for_all_examples():
+    draws = tn.random.SeedGenerator(1)
+
+    def f(x: Any) -> Tensor:
+        return x * ops.cast(draws.mask((3,), 0.5), x.dtype)
+
+    with refused(TypeError, "seed_generator_state", "tn.vmap"):
+        tn.vmap(f)(X)
+    with stateless({draws.state: draws.state.value}):  # as in a training step
+        found = tn.vmap(f)(X)
+    assert_same(found, X * draws.mask((3,), 0.5).numpy())
+
+
+def test_a_value_that_is_assigned_inside_and_used_outside_is_refused():
+    w = tn.Variable(1.0)
+    with stateless({w: w.value}) as now:
+        tn.vmap(lambda x: (w.assign(x[0]), x)[1])(X.astype("float32"))
+        with refused(TypeError, "inside tn.vmap"):
+            now[w].numpy()
+
+
 def test_an_error_leaves_no_recorder_behind():
     with refused(ValueError):
         tn.vmap(lambda x: ops.matmul(x, np.ones(5)))(X)
