@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import tree
 from . import functional
-from .bind import bind, flows, modes
+from .bind import bind, modes
 from .primitives import elementwise, shapes
 from .tape import cotangent_of, cotangents, tape
 from .temporarily import temporarily
@@ -90,7 +90,11 @@ def _release(order: list[Tensor], xs: list[Tensor]) -> None:
         x.tracked = x.equation is not None
     for t in reversed(order):
         if t.equation is not None:
-            t.tracked = flows(t.equation.primitive, t.equation.inputs)
+            t.tracked = False
+            for i, x in enumerate(t.equation[1]):
+                if x.tracked and i in t.equation[0].differentiable:
+                    t.tracked = True
+                    break
 
 
 def _released(t: Any) -> Any:
@@ -187,8 +191,10 @@ def _in_argnums(
         raise ValueError(f"argnums: expected positions below {len(args)}, received {argnums}.")
 
     def of_chosen(*xs: Any) -> Any:
-        full = dict(enumerate(args)) | dict(zip(chosen, xs, strict=True))
-        return f(*full.values(), **kwargs)
+        full = [*args]
+        for i, x in zip(chosen, xs, strict=True):
+            full[i] = x
+        return f(*full, **kwargs)
 
     names = [f"argument {i}" for i in chosen]
     at = _linearized(of_chosen, [args[i] for i in chosen], names, has_aux)

@@ -7,6 +7,7 @@ Imports NumPy alone. Read next: `tensor.py`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def to_array(data: Any, dtype: Any = None) -> np.ndarray:
         kind = f"{array.dtype.name}. data: expected numbers, received {type(data).__name__}"
         raise ValueError(f"Invalid dtype: {kind}.")
     if dtype is None:
-        dtype = _default_dtype(data, array.dtype)
+        dtype = array.dtype if type(data) is np.ndarray else _default_dtype(data, array.dtype)
     return array.astype(as_dtype(dtype), copy=False)
 
 
@@ -59,11 +60,7 @@ def types_in(data: Any) -> set[type]:
 
 def is_weak(x: Any) -> bool:
     """Return whether `x` is a Python number, which takes the dtype of what it is combined with."""
-    return _is_weak(type(x))
-
-
-def _is_weak(kind: type) -> bool:
-    return issubclass(kind, (int, float)) and not issubclass(kind, np.generic)  # as np.float64 is
+    return isinstance(x, (int, float)) and not isinstance(x, np.generic)  # as np.float64 is
 
 
 def _default_dtype(data: Any, found: np.dtype) -> np.dtype:
@@ -71,8 +68,8 @@ def _default_dtype(data: Any, found: np.dtype) -> np.dtype:
 
     NumPy's scalars and arrays keep their own; Python's numbers take it, else `floatx`, or bool.
     """
-    kinds = (kind for kind in types_in(data) if not issubclass(kind, (list, tuple)))
-    strong = [kind for kind in kinds if not _is_weak(kind)]
+    python = (int, float, list, tuple)
+    strong = [k for k in types_in(data) if not issubclass(k, python) or issubclass(k, np.generic)]
     if not strong:
         return found if found.kind == "b" else _floatx
     if not all(issubclass(kind, np.generic) for kind in strong):
@@ -80,6 +77,16 @@ def _default_dtype(data: Any, found: np.dtype) -> np.dtype:
     dtypes = [np.dtype(kind) for kind in strong]
     floating = [dtype for dtype in dtypes if dtype.kind == "f"]
     return np.result_type(*floating) if floating else _floatx if found.kind == "f" else found
+
+
+def strong_dtype(things: Iterable[Any]) -> np.dtype | None:
+    """Return the dtype that Python numbers take among arrays, tensors and NumPy scalars.
+
+    The floating one if there is any; None if all are Python's.
+    """
+    found = [np.dtype(x.dtype) for x in things if hasattr(x, "dtype")]
+    floating = [dtype for dtype in found if dtype.kind == "f"]
+    return np.result_type(*(floating or found)) if found else None
 
 
 def as_dtype(dtype: Any) -> np.dtype:

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import tree
 from .bind import bind
+from .dtypes import strong_dtype
 from .functional import stack
 from .primitives.elementwise import alias, cast
 from .tensor import Tensor, as_tensor
@@ -35,9 +36,7 @@ def gathered(data: Any, like: np.dtype | None = None) -> Tensor:
     tensor([[1. , 0.1],
             [3. , 2. ]], dtype=float64)
     """
-    if like is None:
-        strong = [np.dtype(x.dtype) for x in tree.flatten(data) if hasattr(x, "dtype")]
-        like = np.result_type(*([d for d in strong if d.kind == "f"] or strong))
+    like = like or strong_dtype(tree.flatten(data))
     is_list = [isinstance(x, (list, tuple)) for x in data]
     parts = [
         gathered(x, like) if n else as_tensor(x, like) for x, n in zip(data, is_list, strict=True)
