@@ -29,6 +29,8 @@ from tinynet.engine.tensor import Primitive, Tensor, wrap
 from tinynet.engine.variable import stateless
 
 SIZE = 3  # of a batch
+X = normal(0, 4, 3, dtype="float64")
+W = normal(1, 2, 3, dtype="float64")
 FLOATING = [
     (primitive, case)
     for primitive, case in CASES
@@ -134,6 +136,26 @@ def test_an_element_of_an_elementwise_result_depends_on_its_place_alone(primitiv
     for place in np.ndindex(whole.shape):
         element = bind(primitive, *(wrap(x[(*place, ...)]) for x in arrays), **case.params)
         assert_close(element.data, whole[(*place, ...)])
+
+
+def total(**traits: Any) -> Any:
+    rule = lambda ct, y, x: ops.reshape(ct, (1,)) * ops.ones_like(x)  # noqa: E731
+    return tn.primitive("total", lambda x: x.sum(), rule, **traits)
+
+
+def test_a_primitive_of_the_users_own_may_have_a_rule_for_a_batch():
+    for mine in (total(), total(batched=lambda x: ops.sum(x, axis=1))):
+        assert_close(tn.vmap(mine)(X), X.sum(axis=1))
+        assert_same(tn.vmap(tn.grad(lambda x, f=mine: f(x) * x[0]))(X)[:, 1], X[:, 0])
+        assert_close(
+            tn.jacobian(lambda x, f=mine: f(x) * x)(X[0]), X[0].sum() * np.eye(3) + X[0][:, None]
+        )
+
+
+@pytest.mark.parametrize("wrong", [{"batched": lambda x: ops.sum(x)}, {"elementwise": True}])
+def test_a_rule_for_a_batch_that_gives_another_shape_is_refused(wrong):
+    with refused(ValueError, "total", "(4,)", "()"):
+        tn.vmap(total(**wrong))(X)
 
 
 # -- shapes that are drawn --------------------------------------------------------------------
@@ -256,9 +278,6 @@ def test_an_empty_batch_gives_no_warnings():
 
 
 # -- derivatives inside and outside, and of each other ----------------------------------------
-
-X = normal(0, 4, 3, dtype="float64")
-W = normal(1, 2, 3, dtype="float64")
 
 
 def network(w: Any, x: Any) -> Tensor:

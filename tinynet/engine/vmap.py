@@ -85,7 +85,13 @@ class Batches:
         modes.recorder = self.outer
         try:
             if not self.batches.keys().isdisjoint(equation.inputs):
-                self.example(self._computed(out, *equation), out)
+                batch = self._computed(out, *equation)
+                if batch.data.shape != (self.size, *out.data.shape):
+                    raise ValueError(
+                        f"{equation.primitive.name}: expected shape {(self.size, *out.shape)} from "
+                        f"its rule for a batch, received {batch.shape}."
+                    )
+                self.example(batch, out)
             elif self.outer is not None:
                 self.outer.note(out, equation)
         finally:
