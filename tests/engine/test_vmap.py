@@ -548,7 +548,11 @@ MISTAKES: dict[str, Any] = {
         ValueError,
         ["argument 0", "[0, 1]"],
     ),
-    "axis of a string": (lambda: tn.vmap(ops.sin, ("rows",))(X), ValueError, ["rows"]),
+    "axis of a string": (
+        lambda: tn.vmap(ops.sin, ("rows",))(X),
+        TypeError,
+        ["in_axes", "argument 0", "rows"],
+    ),
     "no such axis of the result": (
         lambda: tn.vmap(ops.sum, 0, 1)(X),
         ValueError,

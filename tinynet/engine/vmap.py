@@ -165,8 +165,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable
     in_axes : int, None or tuple
         The axis of the arguments along which the examples lie. None: the argument is the same for
         all examples and given to `f` as it is. A tuple has one entry for each positional argument:
-        an int, None, or a tuple, list or dict of these like the argument. Keyword arguments are
-        the same for all examples.
+        an int or None, or a tree like the argument with one of these for each leaf. Keyword
+        arguments are the same for all examples.
     out_axes : int
         The axis of the results along which the examples lie.
 
@@ -176,9 +176,10 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable
         For an axis that an argument or a result does not have, for batches of different lengths,
         if no argument has an axis, and if `in_axes` does not fit the arguments.
     TypeError
-        If `f` looks at the numbers of a tensor that differs between examples (``if``, ``float``,
-        ``numpy``), or assigns to a variable. So random draws of a `SeedGenerator` are refused,
-        except in a training step, where they are the same for all examples.
+        For an axis that is no int, and if `f` looks at the numbers of a tensor that differs between
+        examples (``if``, ``float``, ``numpy``) or assigns to a variable. So random draws of a
+        `SeedGenerator` are refused, except in a training step, where they are the same for all
+        examples.
 
     Notes
     -----
@@ -220,29 +221,13 @@ def _flat(args: Any, in_axes: Any) -> list[tuple[str, Any, int | None]]:
         )
     flat = []
     for i, (axes, arg) in enumerate(zip(each, args, strict=True)):
-        name = f"argument {i}"
-        for leaf, axis in zip(tree.leaves(arg), _axes(axes, arg, name), strict=True):
+        named = tree.parts_like(arg, arg, f"argument {i}")
+        places = [axes] * len(named)
+        if not (axes is None or isinstance(axes, (int, np.integer))):
+            places = [a for _, a in tree.parts_like(arg, axes, f"in_axes of argument {i}")]
+        for (name, leaf), axis in zip(named, places, strict=True):
             flat.append((name, leaf if axis is None else as_tensor(leaf), axis))
     return flat
-
-
-def _axes(axes: Any, arg: Any, name: str) -> list[int | None]:
-    """Return the axis of each leaf of an argument."""
-    if axes is None or isinstance(axes, (int, np.integer)):
-        return [None if axes is None else int(axes)] * len(tree.leaves(arg))
-    keys = _keys(arg) if tree.is_structure(arg) else None
-    if keys is None or keys != _keys(axes):
-        raise ValueError(
-            f"in_axes of {name}: expected an axis, None or a structure like the argument's, "
-            f"received {axes}."
-        )
-    return [axis for key in keys for axis in _axes(axes[key], arg[key], name)]
-
-
-def _keys(structure: Any) -> list[Any] | None:
-    if isinstance(structure, dict):
-        return sorted(structure)
-    return [*range(len(structure))] if isinstance(structure, (list, tuple)) else None
 
 
 def _length(flat: list[tuple[str, Any, int | None]]) -> int:
