@@ -89,12 +89,12 @@ def _release(order: list[Tensor], xs: list[Tensor]) -> None:
     for x in xs:
         x.tracked = x.equation is not None
     for t in reversed(order):
-        if t.equation is not None:
-            t.tracked = False
-            for i, x in enumerate(t.equation[1]):
-                if x.tracked and i in t.equation[0].differentiable:
-                    t.tracked = True
-                    break
+        if (
+            t.equation is not None
+        ):  # which stays as it is if `t` is from outside: no thread sees less
+            primitive, inputs, _ = t.equation
+            flows = [x.tracked and i in primitive.differentiable for i, x in enumerate(inputs)]
+            t.tracked = any(flows)
 
 
 def _released(t: Any) -> Any:
