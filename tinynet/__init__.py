@@ -24,6 +24,7 @@ from .engine.bind import no_grad as no_grad
 from .engine.custom import primitive as primitive
 from .engine.tensor import Tensor as Tensor, tensor as tensor
 from .engine.variable import Variable as Variable
+from .engine.vmap import vmap as vmap
 from .public import LazyModule
 
 __version__ = "0.1.0"

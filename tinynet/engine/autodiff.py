@@ -3,7 +3,7 @@
 `vjp` runs a function on arguments of its own and keeps the tape; its pullback walks it backwards.
 Every other derivative calls pullbacks. Arguments and results are trees (see `../tree.py`).
 
-Imports `tape.py`. Read next: `operators.py`.
+Imports `tape.py` and `vmap.py`. Read next: `vmap.py`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import numpy as np
 
 from .. import tree
 from . import functional
-from .bind import bind, flows, modes
+from .bind import bind, modes
 from .primitives import elementwise, shapes
 from .tape import cotangent_of, cotangents, tape
 from .temporarily import temporarily
-from .tensor import Tensor, as_tensor
+from .tensor import Tensor, as_tensor, wrap
+from .vmap import vmap
 
 
 class _Linearized(NamedTuple):
@@ -88,8 +89,12 @@ def _release(order: list[Tensor], xs: list[Tensor]) -> None:
     for x in xs:
         x.tracked = x.equation is not None
     for t in reversed(order):
-        if t.equation is not None:
-            t.tracked = flows(t.equation.primitive, t.equation.inputs)
+        if (
+            t.equation is not None
+        ):  # which stays as it is if `t` is from outside: no thread sees less
+            primitive, inputs, _ = t.equation
+            flows = [x.tracked and i in primitive.differentiable for i, x in enumerate(inputs)]
+            t.tracked = any(flows)
 
 
 def _released(t: Any) -> Any:
@@ -186,8 +191,10 @@ def _in_argnums(
         raise ValueError(f"argnums: expected positions below {len(args)}, received {argnums}.")
 
     def of_chosen(*xs: Any) -> Any:
-        full = dict(enumerate(args)) | dict(zip(chosen, xs, strict=True))
-        return f(*full.values(), **kwargs)
+        full = [*args]
+        for i, x in zip(chosen, xs, strict=True):
+            full[i] = x
+        return f(*full, **kwargs)
 
     names = [f"argument {i}" for i in chosen]
     at = _linearized(of_chosen, [args[i] for i in chosen], names, has_aux)
@@ -279,8 +286,8 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
     """Return a function that computes the Jacobian of `f` in the arguments `argnums`.
 
     Its shape is the shape of the result followed by that of the argument. Of a tree of results it
-    is a tree like the result, with trees like the argument in it. The tape is walked once per
-    element of the result.
+    is a tree like the result, with trees like the argument in it. The tape is walked once for
+    all elements of a result at the same time (see `vmap`), which takes memory for all rows.
 
     >>> import tinynet as tn
     >>> tn.jacobian(lambda x: x * x)([1.0, 2.0])
@@ -296,11 +303,8 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
 
         def of_leaf(i: int, y: Tensor) -> Any:
             before, after = [None] * i, [None] * (len(ys) - i - 1)
-            units = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
-            rows = [at.pull([*before, as_tensor(unit), *after]) for unit in units]
-            rows = rows or [at.pull([None] * len(ys))]
-            columns = [functional.stack(column) for column in zip(*rows, strict=True)]
-            parts = [c if y.size else c[:0] for c in columns]
+            units = wrap(np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape))
+            parts = vmap(lambda unit: at.pull([*before, unit, *after]))(units)
             return pack([p.reshape(y.shape + p.shape[1:]) for p in parts])
 
         return tree.pack_sequence_as(at.y, [of_leaf(i, y) for i, y in enumerate(ys)])
