@@ -47,6 +47,7 @@ class _Modes(threading.local):
     grad = True  # do operations leave equations?
     substitutes: dict[Any, Tensor] = {}  # for the values of variables: see `stateless`
     recorder: Recorder | None = None
+    arguments: frozenset[Tensor] = frozenset()  # of the functions that are being differentiated
 
 
 modes = _Modes()
@@ -115,6 +116,11 @@ def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
     if modes.recorder is not None:
         modes.recorder.note(out, Equation(primitive, inputs, params))
     return out
+
+
+def flows(primitive: Primitive, inputs: tuple[Tensor, ...]) -> bool:
+    """Return whether a gradient flows through a primitive to one of its inputs."""
+    return any(x.tracked and i in primitive.differentiable for i, x in enumerate(inputs))
 
 
 def _explained(error: Exception, primitive: Primitive, inputs: Any, params: Any) -> Exception:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from . import functional
-from .autodiff import backward
 from .bind import modes
 from .primitives import elementwise, indexing, products, shapes
+from .tape import backward
 from .tensor import Operand, ShapeOnly, Tensor, as_tensor, wrap
 
 # -- numbers ----------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 An operation is a `Primitive`: a NumPy function with the rules of its derivative. An `Equation`
 says which primitive computed a tensor, from which inputs. The equations behind a tensor are its
-tape, which `autodiff.py` walks backwards.
+tape, which `tape.py` walks backwards.
 
 Imports NumPy alone. Read next: `bind.py`.
 """
@@ -46,6 +46,9 @@ class Primitive:
         Computes the primitive for a whole batch. Every input has one more axis, the first, of the
         length of the batch, or of length 1 if the input is the same for the whole batch.
         Elementwise primitives need none.
+    joint : function ``(ct, y, wanted, *inputs, **params)``, optional
+        Returns the cotangents of the inputs at the positions `wanted`, a tuple, in their order. In
+        place of `vjps`, for a primitive whose cotangents are computed together.
     reference : function of arrays (positional) and params (keyword) to an array, optional
         What the tests compare the values with; by default NumPy's function of the same name.
     """
@@ -59,11 +62,12 @@ class Primitive:
     elementwise: bool = False
     batched: Callable[..., Any] | None = None
     reference: Callable[..., Any] | None = None
+    joint: Callable[..., Any] | None = None
 
     @cached_property
     def differentiable(self) -> Container[int]:
         """The positions of the inputs that have a gradient."""
-        if callable(self.vjps):
+        if callable(self.vjps) or self.joint is not None:
             return range(sys.maxsize)
         return frozenset(i for i, rule in enumerate(self.vjps) if rule is not None)
 
@@ -209,7 +213,7 @@ class Tensor(Operand):
     def requires_grad(self, value: bool) -> None:
         if value and self.data.dtype.kind != "f":
             raise ValueError(f"requires_grad: expected a floating dtype, received {self.dtype}.")
-        if self.equation is not None and not value:
+        if self.equation is not None and value != self.tracked:
             name = self.equation.primitive.name
             raise ValueError(f"requires_grad: expected a leaf, received {name}(): use detach.")
         self.tracked = bool(value)

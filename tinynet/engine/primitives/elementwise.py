@@ -3,7 +3,7 @@
 A stanza gives the function of NumPy that is computed, one rule per input, and the cases on which it
 is tested (`Case`). A rule takes the cotangent `ct` of the result `y` and the inputs, and returns
 the cotangent of its input. It consists of tensor operations, so that it can be differentiated
-again, and ignores broadcasting, which `autodiff.py` undoes. Nothing else needs to know of a new
+again, and ignores broadcasting, which `tape.py` undoes. Nothing else needs to know of a new
 stanza: gradients of any order, NumPy's protocol, the compiler and the tests read `PRIMITIVES`.
 
 Imports `bind.py`. Read next: `shapes.py`.
