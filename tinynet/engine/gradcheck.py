@@ -7,40 +7,29 @@ fail.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from math import inf, nan
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ..tree import is_structure, leaves, map_leaves, pack_sequence_as
+from ..tree import leaves, map_leaves, parts_like
 from .autodiff import vjp
 from .bind import no_grad
 from .primitives.elementwise import cast
 from .primitives.shapes import concatenate, reshape
 from .tensor import Operand, Tensor, as_tensor, wrap
 
-EPS = float(np.finfo("float64").eps)
+Function = Callable[[float], float]
 STEPS = 24  # each is half of the one before: the last is 1e-7 of the first
-
-
-class Options(NamedTuple):
-    """How to check: see `check_grads`."""
-
-    rtol: float
-    step: float
-    rng: np.random.Generator
-
-
-class Row(NamedTuple):
-    """A line of the table: two derivatives in one argument, and whether they agree."""
-
-    argument: str
-    shape: tuple[int, ...]
-    by_differences: float
-    error: float
-    by_pullback: float
-    verdict: str  # "", "wrong" or "cannot tell"
+ADVICE = (
+    "The differences do not converge: there may be a kink or the edge of the domain. Take another "
+    "point or seed. If f computes in float32, take a larger step and rtol."
+)
+RANDOM = (
+    "check_grads: {} gives another result when called again with the same arguments. Make it "
+    "deterministic: fix its random numbers, or switch dropout off."
+)
 
 
 def check_grads(
@@ -88,34 +77,22 @@ def check_grads(
     >>> tn.check_grads(lambda x: tn.ops.tanh(x) ** 2, ([0.5, -0.3],))
     >>> tn.check_grads(lambda p, x: x @ p["w"] + p["b"], ({"w": [0.5, 2.0], "b": 1.0}, [1.0, 2.0]))
     """
-    structure = map_leaves(_in_float64, dict(enumerate(args)))
-    names = [path for i, arg in enumerate(args) for path in _paths(arg, str(i))]
-    given = dict(zip(names, leaves(structure), strict=True))
+    trees = [map_leaves(_in_float64, arg) for arg in args]
+    given = dict(part for i, x in enumerate(trees) for part in parts_like(x, x, str(i)))
     if not _floats(given):
         kinds = ", ".join(x.dtype.name for x in given.values()) or "no arrays"
         raise ValueError(f"args: expected floats to differentiate in, received {kinds}.")
 
     def flat(*xs: Tensor) -> Tensor:
-        return _joined(f(*pack_sequence_as(structure, xs).values()))
+        rest = iter(xs)
+        return _joined(f(*(map_leaves(lambda _: next(rest), x) for x in trees)))
 
-    _check(flat, given, "f", order, Options(rtol, step, np.random.default_rng(seed)))
+    _check(flat, given, "f", order, np.random.default_rng(seed), (rtol, step))
 
 
 def _in_float64(x: Any) -> Tensor:
     x = as_tensor(x)
     return Tensor(x.data, "float64" if x.data.dtype.kind == "f" else None)
-
-
-def _paths(structure: Any, path: str) -> Iterator[str]:
-    """Yield where each leaf of a tree is, as ``0['w']`` or ``1[2]``, in the order of `leaves`."""
-    if isinstance(structure, dict):
-        for key in sorted(structure):
-            yield from _paths(structure[key], f"{path}[{key!r}]")
-    elif is_structure(structure):
-        for key, part in enumerate(structure):
-            yield from _paths(part, f"{path}[{key}]")
-    elif structure is not None:
-        yield path
 
 
 def _floats(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -136,7 +113,7 @@ def _joined(result: Any) -> Tensor:
 
 
 def _check(
-    f: Callable[..., Tensor], args: dict[str, Tensor], of: str, order: int, options: Options
+    f: Callable[..., Tensor], args: dict[str, Tensor], of: str, order: int, rng: Any, options: Any
 ) -> None:
     """Check the derivatives of `f`, which messages call `of`, in its floating arguments."""
     chosen = _floats(args)
@@ -149,19 +126,27 @@ def _check(
     if not np.isfinite(y.data).all():
         odd = y.data[~np.isfinite(y.data)][0]
         raise AssertionError(f"check_grads: {of} is not finite at these arguments: it is {odd}.")
-    ct = options.rng.choice([-1.0, 1.0], y.shape) * _sizes(options.rng, y.shape)
+    # Random numbers that are not close to 0, so that every element counts.
+    ct = rng.choice([-1.0, 1.0], y.shape) * rng.uniform(0.5, 1.5, y.shape).astype(y.dtype)
     slopes = pullback(ct)
     for name, x in args.items():
         if not np.array_equal(x.data, before[name], equal_nan=True):
             raise AssertionError(f"check_grads: {of} changes argument {name} in place.")
+    rows = []
     with no_grad(), np.errstate(all="ignore"):  # the table shows what is not finite
-        rows = [
-            _compare(at, chosen, name, y.data, ct, slope.data, options)
-            for name, slope in zip(chosen, slopes, strict=True)
-        ]
-        again = at(*chosen.values()).data if any(row.verdict for row in rows) else y.data
-    if any(row.verdict for row in rows):
-        raise AssertionError(_table(rows, of) if np.array_equal(again, y.data) else _random(of))
+        for (name, x), slope in zip(chosen.items(), slopes, strict=True):
+            # With the signs of the slopes no term cancels another: an error in each of them shows.
+            v = np.copysign(rng.uniform(0.5, 1.5, x.shape) * (1 + abs(x.data)), slope.data)
+
+            def along(h: float, name: str = name, x: Tensor = x, v: Any = v) -> np.ndarray:
+                return ct * at(*{**chosen, name: wrap(x.data + h * v)}.values()).data
+
+            right, size = (float((slope.data * by).sum()) for by in (v, np.copysign(x.data, v)))
+            rows.append((name, str(x.shape), *_compare(along, ct * y.data, right, size, *options)))
+        again = at(*chosen.values()).data
+    if any(row[-1] for row in rows):
+        is_random = not np.array_equal(again, y.data)
+        raise AssertionError(RANDOM.format(of) if is_random else _table(rows, of))
     if order > 1:
         ct_name = "ct" + "'" * sum(name.startswith("ct") for name in chosen)
         for i, name in enumerate(chosen):
@@ -170,34 +155,30 @@ def _check(
                 return vjp(at, *xs[:-1])[1](xs[-1])[i]
 
             what = f"the pullback to argument {name} of {of}"
-            _check(pulled_back, {**chosen, ct_name: wrap(ct)}, what, order - 1, options)
-
-
-def _sizes(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Return random numbers that are not close to 0, so that every element counts."""
-    return rng.uniform(0.5, 1.5, shape)
+            _check(pulled_back, {**chosen, ct_name: wrap(ct)}, what, order - 1, rng, options)
 
 
 def _compare(
-    at: Any, xs: dict[str, Tensor], name: str, y: Any, ct: Any, slope: Any, options: Options
-) -> Row:
-    """Compare the slope of ``<ct, at(x)>`` in argument `name`, along a random direction."""
-    rtol, step, rng = options
-    x = xs[name].data
-    # With the signs of the slopes no term cancels another: an error in each of them shows.
-    v = np.copysign(_sizes(rng, x.shape) * (1 + abs(x)), slope)
-    scale = 1 + float(abs(ct * y).sum())
-    noise = 4 * float(np.finfo(y.dtype).eps * scale + EPS * abs(slope * x).sum())
-    right = float((slope * v).sum())
+    along: Callable[[float], np.ndarray],
+    y: np.ndarray,
+    right: float,
+    size: float,
+    rtol: float,
+    step: float,
+) -> tuple[float, float, float, str]:
+    """Compare `right`, by a pullback, with the slope of the sum of ``along(h)`` at 0, which is `y`.
 
-    def moved(by: float) -> np.ndarray:
-        return at(*{**xs, name: wrap(x + by * v)}.values()).data
+    `size` is the slope times the size of the argument. Returns the slope by differences, its error,
+    `right`, and what is wrong, as the table has them.
+    """
+    scale = 1 + float(abs(y).sum())
+    noise = 4 * float(np.finfo(y.dtype).eps) * (scale + size)  # of the result and the argument
 
     def difference(h: float) -> float:
-        return float((ct * (moved(h) - moved(-h))).sum()) / (2 * h)
+        return float((along(h) - along(-h)).sum()) / (2 * h)
 
-    def allowed(left: float) -> float:
-        return rtol * max(abs(left), 1e-5 * scale)
+    def allowed(slope: float) -> float:
+        return rtol * max(abs(slope), 1e-5 * scale)
 
     left, error = extrapolated(difference, allowed, step, noise)
     off = abs(left - right)
@@ -205,17 +186,13 @@ def _compare(
     is_known = error <= rtol * max(abs(left), 1e-3 * scale)
     if is_known and not is_right:
         h = step / 1000  # at a kink, central differences converge to the mean of two slopes
-        jump = abs(float((ct * (moved(h) - 2 * y + moved(-h))).sum())) / h
+        jump = abs(float((along(h) - 2 * y + along(-h)).sum())) / h
         is_known = not off <= 0.6 * jump < inf
-    verdict = "cannot tell" if not is_known else "" if is_right else "wrong"
-    return Row(name, x.shape, left, error, right, verdict)
+    return left, error, right, "cannot tell" if not is_known else "" if is_right else "wrong"
 
 
 def extrapolated(
-    difference: Callable[[float], float],
-    allowed: Callable[[float], float],
-    step: float,
-    noise: float,
+    difference: Function, allowed: Function, step: float, noise: float
 ) -> tuple[float, float]:
     """Return the limit of central differences for small steps and an estimate of its error.
 
@@ -243,29 +220,15 @@ def extrapolated(
     return best, error
 
 
-def _random(of: str) -> str:
-    return (
-        f"check_grads: {of} gives another result when called again with the same arguments. "
-        "Make it deterministic: fix its random numbers, or switch dropout off."
-    )
-
-
-def _table(rows: list[Row], of: str) -> str:
-    if any(row.verdict == "wrong" for row in rows):
-        head = f"wrong derivative of {of}"
-    else:
-        head = f"cannot tell whether the derivative of {of} is right"
-    width = max(8, *(len(row.argument) for row in rows))
-    heads = f"{'by differences':>16}  {'their error':>11}  {'by pullback':>16}"
-    lines = [f"check_grads: {head} (ct is its random cotangent)"]
-    lines.append(f"{'argument':>{width}}  {'shape':<12}  {heads}")
+def _table(rows: list[Any], of: str) -> str:
+    verdicts = [row[-1] for row in rows]
+    is_wrong = "wrong" in verdicts
+    head = f"wrong derivative of {of}" if is_wrong else f"cannot tell about the derivative of {of}"
+    cells = [["argument", "shape", "by differences", "their error", "by pullback", ""]]
     for name, shape, left, error, right, verdict in rows:
-        mark = f"  <-- {verdict}" if verdict else ""
-        numbers = f"{left:>16.9g}  {error:>11.2g}  {right:>16.9g}"
-        lines.append(f"{name:>{width}}  {shape!s:<12}  {numbers}{mark}")
-    if any(row.verdict == "cannot tell" for row in rows):
-        lines.append(
-            "The differences do not converge: there may be a kink or the edge of the domain. Take "
-            "another point or seed. If f computes in float32, take a larger step and rtol."
-        )
-    return "\n".join(lines)
+        mark = verdict and f"<-- {verdict}"
+        cells.append([name, shape, f"{left:.9g}", f"{error:.2g}", f"{right:.9g}", mark])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(map(str.rjust, line, widths)).rstrip() for line in cells]
+    lines.insert(0, f"check_grads: {head} (ct is its random cotangent)")
+    return "\n".join([*lines, ADVICE] if "cannot tell" in verdicts else lines)
