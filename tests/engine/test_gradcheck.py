@@ -247,6 +247,18 @@ def test_float32_is_checked_in_float64():
     assert_same(x, np.array([0.5, -0.2], "float32"))
 
 
+@pytest.mark.parametrize("x", [0.1, [0.1], np.float64(0.1), np.array([0.1])])
+def test_numbers_that_are_not_float32_are_not_rounded_to_it(x):
+    seen = []
+
+    def f(t: Tensor) -> Tensor:
+        seen.append(t.detach().numpy().max())
+        return t * t
+
+    tn.check_grads(f, (x,))
+    assert seen[0] == 0.1
+
+
 def change(t: Tensor) -> Tensor:
     t.data[...] += 1
     return t
@@ -398,6 +410,12 @@ def test_numpys_scalars_are_compared_in_float64():
 @pytest.mark.parametrize("args", [(np.array([1, 2]),), ({"a": np.array(True)}, np.array(1)), ()])
 def test_arguments_without_floats_are_refused(args):
     with refused(ValueError, "args", "floats", "int64" if args else "no arrays"):
+        tn.check_grads(lambda *xs: xs[0], args)
+
+
+@pytest.mark.parametrize("args", [np.ones(2), 0.5, {"w": np.ones(2)}])
+def test_arguments_are_given_in_a_tuple(args):
+    with refused(TypeError, "args", "tuple", type(args).__name__):
         tn.check_grads(lambda *xs: xs[0], args)
 
 

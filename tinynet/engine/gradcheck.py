@@ -70,6 +70,8 @@ def check_grads(
         With a table of the arguments, if the two differ or are not finite ("wrong derivative"), and
         if the differences do not converge, as at a kink ("cannot tell"). Also if `f` is not finite
         at `args`, is random, or changes an argument in place.
+    TypeError
+        Unless `args` is a tuple or list.
     ValueError
         If there are no floats among the arguments or in the result.
 
@@ -77,6 +79,9 @@ def check_grads(
     >>> tn.check_grads(lambda x: tn.ops.tanh(x) ** 2, ([0.5, -0.3],))
     >>> tn.check_grads(lambda p, x: x @ p["w"] + p["b"], ({"w": [0.5, 2.0], "b": 1.0}, [1.0, 2.0]))
     """
+    if not isinstance(args, (tuple, list)):
+        kind = type(args).__name__
+        raise TypeError(f"args: expected a tuple, one per argument of f, received {kind}.")
     trees = [map_leaves(_in_float64, arg) for arg in args]
     given = dict(part for i, x in enumerate(trees) for part in parts_like(x, x, str(i)))
     if not _floats(given):
@@ -91,8 +96,10 @@ def check_grads(
 
 
 def _in_float64(x: Any) -> Tensor:
-    x = as_tensor(x)
-    return Tensor(x.data, "float64" if x.data.dtype.kind == "f" else None)
+    is_float = as_tensor(x).data.dtype.kind == "f"  # so are Python's integers
+    return Tensor(
+        as_tensor(x).data if isinstance(x, Operand) else x, "float64" if is_float else None
+    )
 
 
 def _floats(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
