@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import tree
 from ..engine.bind import modes
+from ..engine.primitives.elementwise import alias
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Equation, ShapeOnly, Tensor, as_tensor, wrap
 from ..engine.variable import Variable
@@ -101,8 +102,11 @@ class Recorder:
         return self._read[variable]
 
     def detached(self, out: Tensor, source: Tensor) -> None:
-        """Note that `out` has the numbers of `source`."""
-        self._sources[out] = source
+        """Note that `out` has the numbers of `source`; as an operation if gradients end here."""
+        if source.tracked:
+            self.note(out, Equation(alias, (source,), {}))
+        else:
+            self._sources[out] = source
 
     def label(self, t: Tensor, name: str) -> None:
         """Name a tensor for readers of the program, unless it has a name."""
@@ -137,7 +141,7 @@ class Recorder:
             t = self.origin(t)
             if t not in made:
                 name, section = self.names.get(t, ""), self._sections.get(t, "")
-                v = made[t] = Var(t.data.shape, t.data.dtype, name, section)
+                v = made[t] = Var(t.data.shape, t.data.dtype, name, section, t.tracked)
                 if t in self._variables:
                     captured[v] = self._variables[t]
                     v.name = short_name(captured[v].path)

@@ -73,7 +73,8 @@ def _of_inputs(t: Tensor, ct: Tensor, needed: set[Tensor]) -> Iterator[tuple[Ten
     if primitive.joint is not None:
         wanted = tuple(i for i, x in enumerate(inputs) if x in needed)
         parts = primitive.joint(ct, t, wanted, *inputs, **params)
-        yield from ((inputs[i], part) for i, part in zip(wanted, parts, strict=True))
+        pairs = zip(wanted, parts, strict=True)
+        yield from ((inputs[i], part) for i, part in pairs if part is not None)
         return
     for i, x in enumerate(inputs):
         rule = primitive.rule(i) if x in needed else None
