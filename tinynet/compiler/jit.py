@@ -11,6 +11,7 @@ Imports `executable.py`. Read next: `../training/step.py`.
 from __future__ import annotations
 
 import inspect
+import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
@@ -25,9 +26,8 @@ import numpy as np
 from .. import tree
 from ..configs.lookup import name_of
 from ..configs.watched import Fingerprint, Watched
+from ..engine.autodiff import vjp
 from ..engine.bind import bind, grad_mode, modes
-from ..engine.primitives.elementwise import alias
-from ..engine.tape import cotangents, tape
 from ..engine.tensor import Equation, Operand, Primitive, Tensor, as_tensor, floatx, wrap
 from .executable import CACHE_SIZE, Cache, Executable
 from .passes import simplify
@@ -134,7 +134,10 @@ class _Parts(dict[int, Tensor]):
 
 
 def _call_joint(ct: _Parts, y: Tensor, wanted: Any, *inputs: Tensor, compiled: Compiled) -> Any:
-    return compiled.pullback(dict(ct), inputs, wanted)
+    bits = reduce(or_, [compiled.dependencies[i] for i in ct])
+    reached = tuple([i for i in wanted if bits >> i & 1])
+    found = dict(zip(reached, compiled.pullback(dict(ct), inputs, reached), strict=True))
+    return map(found.get, wanted)
 
 
 def _result_joint(ct: Tensor, y: Tensor, wanted: Any, call: Tensor, index: int) -> list[_Parts]:
@@ -159,19 +162,13 @@ def _evaluated(program: Program, inputs: Iterable[Tensor]) -> list[Tensor]:
 def _pullback(program: Program, name: str) -> Callable[..., Any]:
     """Return the pullback of a program, in its inputs and captured variables."""
 
-    def pullback(cts: dict[int, Tensor], inputs: Any, wanted: tuple[int, ...]) -> Any:
-        mode = modes.grad
-        with grad_mode(True):
-            known = [bind(alias, x) for x in inputs]  # one each, also if a tensor is given twice
-            results = _evaluated(program, known)
-        starts: dict[Tensor, Tensor] = {}
-        for i, ct in cts.items():
-            y = results[i]
-            starts[y] = starts[y] + ct if y in starts else ct
-        wrt = [known[i] for i in wanted]
-        with grad_mode(mode):
-            found = cotangents(tape(*starts, stop=wrt), starts, wrt)
-        return [found.get(x) for x in wrt]
+    def pullback(cts: dict[int, Tensor], inputs: Sequence[Tensor], wanted: tuple[int, ...]) -> Any:
+        def used_results(*xs: Tensor) -> list[Tensor]:
+            known = dict(enumerate(inputs)) | dict(zip(wanted, xs, strict=True))
+            results = _evaluated(program, known.values())
+            return [results[i] for i in cts]
+
+        return vjp(used_results, *[inputs[i] for i in wanted])[1]([*cts.values()])
 
     pullback.__name__ = f"{name}_pullback"
     return pullback
@@ -212,10 +209,11 @@ class Jit:
         static_argnames: str | Iterable[str] = (),
     ) -> None:
         update_wrapper(self, function, updated=())
-        self.function, self._names = function, _names(function)
-        self._is_method = self._names[:1] in (["self"], ["cls"])
+        self.function, self._name = function, name_of(function)
         named = isinstance(static_argnames, str)
-        self._static = frozenset([static_argnames] if named else static_argnames)
+        self._static: frozenset[Any] = frozenset([static_argnames] if named else static_argnames)
+        self._names = _names(function, self._static)
+        self._is_method = self._names[:1] in (["self"], ["cls"])
         self._compiled: Cache[Compiled] = Cache(cache_size, Compiled.is_current)
 
     @property
@@ -266,26 +264,26 @@ class Jit:
     def _flat(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the leaves of the arguments, the key of their types, and their form.
 
-        The form has a triple for each argument: the name of its parameter, the argument with holes
-        for its leaves, and a key for what is not a hole. It is None if all arguments are arrays.
+        The form is the number of positional arguments, and the name of the parameter with the
+        argument for each, where holes stand for leaves. It is None if all arguments are arrays.
         """
         if not (kwargs or self._static) and _ARRAYS.issuperset(map(type, args)):
             return args, (tuple(map(_type, args)), floatx()), None
         leaves: list[Any] = []
-        names = [*self._names, *[""] * len(args)]
-        given = [*zip(names, args, strict=False), *sorted(kwargs.items())]
-        form = [(name, *self._part(name, x, leaves)) for name, x in given]
-        keys = tuple([key for *_, key in form])
-        return (
-            leaves,
-            (tuple(map(_type, leaves)), floatx(), keys, *sorted(kwargs)),
-            (len(args), form),
-        )
+        given = [*zip((*self._names, *[""] * len(args)), args, strict=False)]
+        given += sorted(kwargs.items())
+        found = [(name, *self._part(name, x, leaves)) for name, x in given]
+        names, keys = [name for name, *_ in found], [key for *_, key in found]
+        key = tuple(map(_type, leaves)), floatx(), tuple(keys), *names[len(args) :]
+        return leaves, key, (len(args), [(name, part) for name, part, _ in found])
 
     def _part(self, name: str, x: Any, leaves: list[Any]) -> tuple[Any, Any]:
         """Return an argument with holes for its leaves, which are added to `leaves`, and a key."""
         if name in self._static:
             return Static(x), _exact(x, name)
+        if type(x) in (list, tuple) and x and _ARRAYS.issuperset(map(type, x)):  # quicker
+            leaves += x
+            return type(x)([HOLE] * len(x)), (type(x), len(x))
         if self._is_method and name == self._names[0] and not tree.is_structure(x):
             return Static(x), id(x)
 
@@ -299,9 +297,7 @@ class Jit:
             part = tree.map_structure(leaf, x)
         except ValueError as error:
             advice = f"Declare what is no array: static_argnames={name!r}."
-            raise ValueError(
-                f"{name_of(self.function)}: argument {name}: {error} {advice}"
-            ) from None
+            raise ValueError(f"{self._name}: argument {name}: {error} {advice}") from None
         return part, repr(part)
 
     def _run(self, form: Any, leaves: Iterable[Any]) -> Any:
@@ -310,10 +306,8 @@ class Jit:
         if form is None:
             return self.function(*rest)
         count, parts = form
-        values = [
-            part.value if type(part) is Static else _filled(part, rest) for _, part, _ in parts
-        ]
-        names = [name for name, *_ in parts[count:]]
+        values = [p.value if type(p) is Static else _filled(p, rest) for _, p in parts]
+        names = [name for name, _ in parts[count:]]
         return self.function(*values[:count], **dict(zip(names, values[count:], strict=True)))
 
     def _compile(self, leaves: Sequence[Any], form: Any) -> Compiled:
@@ -328,14 +322,20 @@ class Jit:
             ]
             return [as_tensor(x) for x in tree.flatten(result) if isinstance(x, Operand)]
 
-        _, parts = form or (0, [(name, HOLE, "") for name in self._names])
-        names = [name for name, part, _ in parts for x in tree.flatten(part) if x is HOLE]
+        _, parts = form or (0, [(name, HOLE) for name in self._names])
+        names = [name for name, part in parts for x in tree.flatten(part) if x is HOLE]
+        integers = [x for _, part in parts for x in tree.flatten(part) if type(x) is int]
+        if integers and self.compilations == MANY:
+            text = f"jit: {self._name} was compiled for {MANY} types of arguments. Each integer is "
+            text += "one: pass a number that changes as a float, an array or a tensor."
+            warnings.warn(text, stacklevel=4)
         with grad_mode(True):
             program = record(traced, [*map(as_tensor, leaves)], names)
-        settings = [part.value for _, part, _ in parts if type(part) is Static]
+        settings = [part.value for _, part in parts if type(part) is Static]
         watched = [x for x in (*settings, *_referred(self.function)) if isinstance(x, Watched)]
-        owner = [_as_it_is(x) for x in settings[:1] if self._is_method and x not in watched]
-        return Compiled(program, returned[0], name_of(self.function), watched, *owner)
+        plain = self._is_method and settings and not isinstance(settings[0], Watched)
+        owner = _as_it_is(settings[0]) if plain else None
+        return Compiled(program, returned[0], self._name, watched, owner)
 
 
 def _tensors(outputs: Sequence[np.ndarray]) -> list[Tensor]:
@@ -344,12 +344,16 @@ def _tensors(outputs: Sequence[np.ndarray]) -> list[Tensor]:
     return [wrap(array.copy("K")) for array in outputs]
 
 
-def _names(function: Callable[..., Any]) -> list[str]:
-    """Return the names of the positional parameters."""
+def _names(function: Callable[..., Any], static: frozenset[str]) -> list[str]:
+    """Return the names of the positional parameters; ValueError if static ones are not there."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # some callables have no signature
         return []
+    names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if not static.issubset(names) and all(p.kind != p.VAR_KEYWORD for p in parameters):
+        wrong = ", ".join(sorted(static.difference(names)))
+        raise ValueError(f"static_argnames: expected names among {names}, received {wrong}.")
     return [p.name for p in parameters if p.kind < p.VAR_POSITIONAL]
 
 
@@ -358,13 +362,13 @@ def _exact(value: Any, name: str) -> Any:
     if type(value) is tuple:
         return (tuple, *[_exact(x, name) for x in value])
     try:
-        hash(value)
-        return type(value), repr(value) if type(value) is float else value
+        if not isinstance(value, Operand):  # whose == compares elements
+            hash(value)
+            return type(value), repr(value) if type(value) is float else value
     except TypeError:
-        kind = type(value).__name__
-        raise TypeError(
-            f"static_argnames: expected a hashable value of {name}, received {kind}."
-        ) from None
+        pass
+    kind = type(value).__name__
+    raise TypeError(f"static_argnames: expected a hashable value of {name}, received {kind}.")
 
 
 def _filled(part: Any, leaves: Iterator[Any]) -> Any:

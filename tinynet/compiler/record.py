@@ -120,9 +120,11 @@ class Recorder:
         """Raise a TypeError if the numbers of `t` can differ at another call."""
         source = self.origin(t)
         if any(source in known for known in (self.inputs, self.equations, self._variables)):
+            name = f"{self.names[source]}: " if source in self.names else ""
             raise TypeError(
                 "While a function is recorded to be compiled, it cannot look at the numbers of a "
-                f"tensor: received {t.shape}, {t.dtype}. Choose with tn.ops.where, or {_ELSE}"
+                f"tensor: received {name}{t.shape}, {t.dtype}. Choose with "
+                f"tn.ops.where, declare a setting as static_argnames of tn.jit, or {_ELSE}"
             )
 
     def origin(self, t: Tensor) -> Tensor:
