@@ -1,57 +1,31 @@
 """`jit`: a function of tensors, recorded once for each type of arguments, and run as source.
 
-Its derivative is compiled, too. The results of a call whose arguments or variables require a
-gradient have an equation of the primitive `_call`. The rule of `_call` is itself a compiled
-function: the recorded program, run once more, and the walk back along it. So derivatives of every
-order are compiled, each when it is first used.
-
-Imports `executable.py`. Read next: `../training/step.py`.
+Imports `arguments.py`, `derivative.py` and `executable.py`. Read next: `../training/step.py`.
 """
 
 from __future__ import annotations
 
 import inspect
 import warnings
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from copy import copy
-from dataclasses import dataclass
-from functools import cached_property, partial, reduce, update_wrapper
-from operator import attrgetter, or_
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property, partial, update_wrapper
 from types import MethodType
 from typing import Any
 
 import numpy as np
 
 from .. import tree
-from ..configs.lookup import name_of
 from ..configs.watched import Fingerprint, Watched
-from ..engine.autodiff import vjp
-from ..engine.bind import bind, grad_mode, modes
-from ..engine.tensor import Equation, Operand, Primitive, Tensor, as_tensor, floatx, wrap
+from ..engine.bind import grad_mode, modes
+from ..engine.tensor import Operand, Tensor, as_tensor, wrap
+from .arguments import HOLE, Parameters, Static, filled
+from .derivative import attach, dependencies, pullback_of
 from .executable import CACHE_SIZE, Cache, Executable
 from .passes import simplify
 from .program import Program
 from .record import record
 
-
-class Hole:
-    """What stands in a tree in the place of a tensor."""
-
-    shape = ()  # so that lists of holes are trees, as lists of arrays are
-
-    def __repr__(self) -> str:
-        return "*"
-
-
-HOLE = Hole()
-
-
-@dataclass(frozen=True)
-class Static:
-    """An argument that stays what it is."""
-
-    value: Any
+MANY = 16  # compiled forms, when some of them are for different integers: users are warned
 
 
 class Compiled:
@@ -59,28 +33,20 @@ class Compiled:
 
     Attributes
     ----------
-    form : tree, the function's result, with a hole in the place of each tensor
+    program : Program, as it was recorded
+    form : tree, the function's result, with holes for tensors
     outside : bool
         Whether it uses a tensor from outside that requires a gradient. The next call may find
         another tensor in its place, so the function itself is called where gradients flow.
-    dependencies : list of int, one per result
-        Bit i is set if gradients flow from the result to input i: arguments, then variables.
+    dependencies : list of int, of `dependencies`
     trains : bool, whether gradients flow to tensors that are not arguments
-    owner : function that says whether the object whose method it is has not changed
     """
 
-    def __init__(
-        self,
-        program: Program,
-        form: Any,
-        name: str,
-        watched: Iterable[Any],
-        owner: Callable[[], bool] | None = None,
-    ) -> None:
-        self.program, self.form, self.owner = program, form, owner
+    def __init__(self, program: Program, form: Any, name: str, watched: Iterable[Any]) -> None:
+        self.program, self.form = program, form
         self.executable = Executable(simplify(program), name)
         self.run = self.executable.runner(self.executable.fill, _tensors)
-        self.dependencies = _dependencies(program)
+        self.dependencies = dependencies(program)
         self.outside = any(v.tracked for v in program.constants)
         reached = [bits >> len(program.inputs) for bits in self.dependencies]
         self.trains = self.outside or any(reached)
@@ -98,99 +64,12 @@ class Compiled:
             if now.key != self._attributes.key:
                 return False
             self._attributes = now
-        return self.owner is None or self.owner()
-
-    def tracked(self, leaves: Sequence[Any], arrays: Sequence[np.ndarray]) -> list[Tensor]:
-        """Return the results for these leaves of the arguments, with their equations."""
-        inputs = (*map(as_tensor, leaves), *[v.value for v in self.program.captured.values()])
-        bits = sum([1 << i for i, x in enumerate(inputs) if x.tracked])
-        call = wrap(_NOTHING)
-        call.tracked, call.equation = True, Equation(_call, inputs, {"compiled": self})
-        results = self.run(arrays)
-        for i, result in enumerate(results):
-            if self.dependencies[i] & bits:
-                result.tracked, result.equation = True, Equation(_result, (call,), {"index": i})
-        return results
+        return True
 
     @cached_property
     def pullback(self) -> Jit:
-        """The compiled function from cotangents of results, by index, to those of inputs."""
-        return Jit(_pullback(self.program, self.executable.source.name))
-
-
-# -- derivatives ------------------------------------------------------------------------------
-
-
-_NOTHING = np.empty(0)
-
-
-class _Parts(dict[int, Tensor]):
-    """The cotangents of some results of a call, by their indices."""
-
-    data = _NOTHING
-
-    def __add__(self, other: _Parts) -> _Parts:
-        return _Parts(self | other)
-
-
-def _call_joint(ct: _Parts, y: Tensor, wanted: Any, *inputs: Tensor, compiled: Compiled) -> Any:
-    bits = reduce(or_, [compiled.dependencies[i] for i in ct])
-    reached = tuple([i for i in wanted if bits >> i & 1])
-    found = dict(zip(reached, compiled.pullback(dict(ct), inputs, reached), strict=True))
-    return map(found.get, wanted)
-
-
-def _result_joint(ct: Tensor, y: Tensor, wanted: Any, call: Tensor, index: int) -> list[_Parts]:
-    return [_Parts({index: ct})]
-
-
-# The results of a call are parts of one tensor of no elements, whose cotangent has all of theirs.
-_call = Primitive("jit", copy, (), joint=_call_joint)
-_result = Primitive("result", copy, (), joint=_result_joint)
-
-
-def _evaluated(program: Program, inputs: Iterable[Tensor]) -> list[Tensor]:
-    """Return the results of a program for its inputs and the values of its captured variables."""
-    values = {v: wrap(array) for v, array in program.constants.items()}
-    values |= zip((*program.inputs, *program.captured), inputs, strict=True)
-    for v, (primitive, xs, params) in program.equations.items():
-        with grad_mode(v.tracked):
-            values[v] = bind(primitive, *[values[x] for x in xs], **params)
-    return [values[v] for v in program.outputs]
-
-
-def _pullback(program: Program, name: str) -> Callable[..., Any]:
-    """Return the pullback of a program, in its inputs and captured variables."""
-
-    def pullback(cts: dict[int, Tensor], inputs: Sequence[Tensor], wanted: tuple[int, ...]) -> Any:
-        def used_results(*xs: Tensor) -> list[Tensor]:
-            known = dict(enumerate(inputs)) | dict(zip(wanted, xs, strict=True))
-            results = _evaluated(program, known.values())
-            return [results[i] for i in cts]
-
-        return vjp(used_results, *[inputs[i] for i in wanted])[1]([*cts.values()])
-
-    pullback.__name__ = f"{name}_pullback"
-    return pullback
-
-
-def _dependencies(program: Program) -> list[int]:
-    """Return for each output the inputs and variables to which gradients flow, as bits."""
-    inputs = enumerate((*program.inputs, *program.captured))
-    found = {v: 1 << i for i, v in inputs if v.tracked}
-    for v, (primitive, xs, _) in program.equations.items():
-        if v.tracked:
-            bits = (found.get(x, 0) for i, x in enumerate(xs) if i in primitive.differentiable)
-            found[v] = reduce(or_, bits)
-    return [found.get(v, 0) for v in program.outputs]
-
-
-# -- compiled functions -----------------------------------------------------------------------
-
-MANY = 16  # compiled forms, when some of them are for different integers: users are warned
-_ARRAYS = frozenset((np.ndarray, Tensor))
-_SETTINGS = frozenset((bool, int, str, type(None)))
-_type = attrgetter("shape", "dtype")
+        """The compiled pullback, of `pullback_of`."""
+        return Jit(pullback_of(self.program, f"{self.executable.source.name}_pullback"))
 
 
 class Jit:
@@ -209,11 +88,9 @@ class Jit:
         static_argnames: str | Iterable[str] = (),
     ) -> None:
         update_wrapper(self, function, updated=())
-        self.function, self._name = function, name_of(function)
-        named = isinstance(static_argnames, str)
-        self._static: frozenset[Any] = frozenset([static_argnames] if named else static_argnames)
-        self._names = _names(function, self._static)
-        self._is_method = self._names[:1] in (["self"], ["cls"])
+        self.function = function
+        self._parameters = Parameters(function, static_argnames)
+        self._flat = self._parameters.flat
         self._compiled: Cache[Compiled] = Cache(cache_size, Compiled.is_current)
 
     @property
@@ -238,8 +115,11 @@ class Jit:
         elif compiled.outside:
             return self._run(form, leaves)
         else:
-            results = compiled.tracked(leaves, arrays)
-        return results[0] if compiled.form is HOLE else _filled(compiled.form, iter(results))
+            variables = compiled.program.captured.values()
+            inputs = (*map(as_tensor, leaves), *[v.value for v in variables])
+            results = compiled.run(arrays)
+            attach(results, compiled, inputs)
+        return results[0] if compiled.form is HOLE else filled(compiled.form, iter(results))
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """Return this function as a method of `instance`, as Python does with functions."""
@@ -261,140 +141,44 @@ class Jit:
         leaves, key, form = self._flat(args, kwargs)
         return self._compiled.get(key, self._compile, leaves, form)
 
-    def _flat(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Return the leaves of the arguments, the key of their types, and their form.
-
-        The form is the number of positional arguments, and the name of the parameter with the
-        argument for each, where holes stand for leaves. It is None if all arguments are arrays.
-        """
-        if not (kwargs or self._static) and _ARRAYS.issuperset(map(type, args)):
-            return args, (tuple(map(_type, args)), floatx()), None
-        leaves: list[Any] = []
-        given = [*zip((*self._names, *[""] * len(args)), args, strict=False)]
-        given += sorted(kwargs.items())
-        found = [(name, *self._part(name, x, leaves)) for name, x in given]
-        names, keys = [name for name, *_ in found], [key for *_, key in found]
-        key = tuple(map(_type, leaves)), floatx(), tuple(keys), *names[len(args) :]
-        return leaves, key, (len(args), [(name, part) for name, part, _ in found])
-
-    def _part(self, name: str, x: Any, leaves: list[Any]) -> tuple[Any, Any]:
-        """Return an argument with holes for its leaves, which are added to `leaves`, and a key."""
-        if name in self._static:
-            return Static(x), _exact(x, name)
-        if type(x) in (list, tuple) and x and _ARRAYS.issuperset(map(type, x)):  # quicker
-            leaves += x
-            return type(x)([HOLE] * len(x)), (type(x), len(x))
-        if self._is_method and name == self._names[0] and not tree.is_structure(x):
-            return Static(x), id(x)
-
-        def leaf(x: Any) -> Any:
-            if type(x) in _SETTINGS or (type(x) is tuple and _SETTINGS.issuperset(map(type, x))):
-                return x
-            leaves.append(x if type(x) is np.ndarray else as_tensor(x))
-            return HOLE
-
-        try:
-            part = tree.map_structure(leaf, x)
-        except ValueError as error:
-            advice = f"Declare what is no array: static_argnames={name!r}."
-            raise ValueError(f"{self._name}: argument {name}: {error} {advice}") from None
-        return part, repr(part)
-
     def _run(self, form: Any, leaves: Iterable[Any]) -> Any:
         """Call the function itself."""
-        rest = map(as_tensor, leaves)
         if form is None:
-            return self.function(*rest)
-        count, parts = form
-        values = [p.value if type(p) is Static else _filled(p, rest) for _, p in parts]
-        names = [name for name, _ in parts[count:]]
-        return self.function(*values[:count], **dict(zip(names, values[count:], strict=True)))
+            return self.function(*map(as_tensor, leaves))
+        args, kwargs = filled(form, map(as_tensor, leaves))
+        return self.function(*args.values(), **kwargs)
 
     def _compile(self, leaves: Sequence[Any], form: Any) -> Compiled:
+        name = self._parameters.of
         returned: list[Any] = []
 
         def traced(*leaves: Tensor) -> list[Any]:
             for x in leaves:  # so that the program says through what gradients flow
                 x.tracked = x.dtype.kind == "f"
             result = self._run(form, leaves)
-            returned[:] = [
-                tree.map_structure(lambda x: HOLE if isinstance(x, Operand) else x, result)
-            ]
-            return [as_tensor(x) for x in tree.flatten(result) if isinstance(x, Operand)]
+            parts = tree.flatten(result)
+            holes = (HOLE if isinstance(x, Operand) else x for x in parts)
+            returned[:] = [tree.map_structure(lambda _: next(holes), result)]
+            return [as_tensor(x) for x in parts if isinstance(x, Operand)]
 
-        _, parts = form or (0, [(name, HOLE) for name in self._names])
-        names = [name for name, part in parts for x in tree.flatten(part) if x is HOLE]
-        integers = [x for _, part in parts for x in tree.flatten(part) if type(x) is int]
-        if integers and self.compilations == MANY:
-            text = f"jit: {self._name} was compiled for {MANY} types of arguments. Each integer is "
-            text += "one: pass a number that changes as a float, an array or a tensor."
+        given = tree.flatten(form)
+        if self.compilations == MANY and int in map(type, given):
+            text = f"jit: {name} was compiled for {MANY} types of arguments. Each integer is one: "
+            text += "pass a number that changes as a float, an array or a tensor."
             warnings.warn(text, stacklevel=4)
         with grad_mode(True):
+            names = self._parameters.leaf_names(form)
             program = record(traced, [*map(as_tensor, leaves)], names)
-        settings = [part.value for _, part in parts if type(part) is Static]
-        watched = [x for x in (*settings, *_referred(self.function)) if isinstance(x, Watched)]
-        plain = self._is_method and settings and not isinstance(settings[0], Watched)
-        owner = _as_it_is(settings[0]) if plain else None
-        return Compiled(program, returned[0], self._name, watched, owner)
+        settings = [x for x in given if type(x) is Static]
+        objects = [*[x.value for x in settings], *_referred(self.function)]
+        watched = [x for x in objects if isinstance(x, Watched)]
+        return Compiled(program, returned[0], name, [*watched, *[x.seen for x in settings]])
 
 
 def _tensors(outputs: Sequence[np.ndarray]) -> list[Tensor]:
     if len(outputs) == 1:  # quicker than a comprehension
         return [wrap(outputs[0].copy("K"))]
     return [wrap(array.copy("K")) for array in outputs]
-
-
-def _names(function: Callable[..., Any], static: frozenset[str]) -> list[str]:
-    """Return the names of the positional parameters; ValueError if static ones are not there."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # some callables have no signature
-        return []
-    names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    if not static.issubset(names) and all(p.kind != p.VAR_KEYWORD for p in parameters):
-        wrong = ", ".join(sorted(static.difference(names)))
-        raise ValueError(f"static_argnames: expected names among {names}, received {wrong}.")
-    return [p.name for p in parameters if p.kind < p.VAR_POSITIONAL]
-
-
-def _exact(value: Any, name: str) -> Any:
-    """Return a key that is equal for equal static values of the same type only."""
-    if type(value) is tuple:
-        return (tuple, *[_exact(x, name) for x in value])
-    try:
-        if not isinstance(value, Operand):  # whose == compares elements
-            hash(value)
-            return type(value), repr(value) if type(value) is float else value
-    except TypeError:
-        pass
-    kind = type(value).__name__
-    raise TypeError(f"static_argnames: expected a hashable value of {name}, received {kind}.")
-
-
-def _filled(part: Any, leaves: Iterator[Any]) -> Any:
-    """Return a tree with leaves in its holes; arrays and lists in it are copied."""
-
-    def fill(x: Any) -> Any:
-        return next(leaves) if x is HOLE else copy(x) if type(x) in (np.ndarray, list) else x
-
-    return tree.map_structure(fill, part)
-
-
-def _as_it_is(thing: Any) -> Callable[[], bool]:
-    """Return a function that says whether an object lives and has the attributes it has now."""
-    try:
-        ref: Callable[[], Any] = weakref.ref(thing)
-    except TypeError:  # as objects with slots may raise
-        ref = partial(getattr, Static(thing), "value")
-    before = dict(getattr(thing, "__dict__", {}))
-
-    def is_as_it_was() -> bool:
-        found = ref()
-        now = getattr(found, "__dict__", {})
-        same = [before.get(name, HOLE) is value for name, value in now.items()]
-        return found is not None and len(before) == len(now) and all(same)
-
-    return is_as_it_was
 
 
 def _referred(function: Any) -> list[Any]:
