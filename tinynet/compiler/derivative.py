@@ -41,7 +41,8 @@ def _cotangents_of_inputs(
 ) -> Iterable[Tensor | None]:
     bits = reduce(or_, [compiled.dependencies[i] for i in ct])
     reached = tuple([i for i in wanted if bits >> i & 1])
-    found = compiled.pullback(dict(ct), inputs, reached)
+    used = tuple(sorted(ct))
+    found = compiled.pullback(used, reached)(*[ct[i] for i in used], *inputs)
     return map(dict(zip(reached, found, strict=True)).get, wanted)
 
 
@@ -75,22 +76,24 @@ def dependencies(program: Program) -> list[int]:
     return [found.get(v, 0) for v in program.outputs]
 
 
-def pullback_of(program: Program, name: str) -> Callable[..., Any]:
-    """Return the pullback of a program: a function of tensors, called `name`.
+def pullback_of(
+    program: Program, used: tuple[int, ...], wanted: tuple[int, ...]
+) -> Callable[..., Any]:
+    """Return the pullback from the outputs at positions `used` to the inputs at those `wanted`.
 
-    It takes the cotangents of some outputs by their positions, the inputs with the values of the
-    variables, and the positions of those whose cotangents it returns.
+    It is a function of cotangents, followed by the inputs and the values of the variables.
     """
 
-    def pullback(cts: dict[int, Tensor], inputs: Sequence[Tensor], wanted: tuple[int, ...]) -> Any:
-        def used(*xs: Tensor) -> list[Tensor]:
+    def pullback(*given: Tensor) -> Any:
+        inputs = given[len(used) :]
+
+        def results(*xs: Tensor) -> list[Tensor]:
             known = dict(enumerate(inputs)) | dict(zip(wanted, xs, strict=True))
-            results = _results(program, known.values())
-            return [results[i] for i in cts]
+            found = _results(program, known.values())
+            return [found[i] for i in used]
 
-        return vjp(used, *[inputs[i] for i in wanted])[1]([*cts.values()])
+        return vjp(results, *[inputs[i] for i in wanted])[1](list(given[: len(used)]))
 
-    pullback.__name__ = name
     return pullback
 
 

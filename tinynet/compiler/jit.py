@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property, partial, update_wrapper
+from functools import partial, update_wrapper
 from types import MethodType
 from typing import Any
 
@@ -40,6 +40,7 @@ class Compiled:
         another tensor in its place, so the function itself is called where gradients flow.
     dependencies : list of int, of `dependencies`
     trains : bool, whether gradients flow to tensors that are not arguments
+    pullbacks : Cache of compiled pullbacks
     """
 
     def __init__(self, program: Program, form: Any, name: str, watched: Iterable[Any]) -> None:
@@ -50,6 +51,7 @@ class Compiled:
         self.outside = any(v.tracked for v in program.constants)
         reached = [bits >> len(program.inputs) for bits in self.dependencies]
         self.trains = self.outside or any(reached)
+        self.pullbacks: Cache[Jit] = Cache()
         self._watched = [*program.watched, *watched]
         self._attributes = self._fingerprint()
 
@@ -66,10 +68,10 @@ class Compiled:
             self._attributes = now
         return True
 
-    @cached_property
-    def pullback(self) -> Jit:
-        """The compiled pullback, of `pullback_of`."""
-        return Jit(pullback_of(self.program, f"{self.executable.source.name}_pullback"))
+    def pullback(self, used: tuple[int, ...], wanted: tuple[int, ...]) -> Jit:
+        """Return the compiled pullback, of `pullback_of`."""
+        key = used, wanted
+        return self.pullbacks.get(key, lambda: Jit(pullback_of(self.program, *key)))
 
 
 class Jit:
