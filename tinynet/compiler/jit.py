@@ -203,6 +203,8 @@ def jit(
 ) -> Any:
     """Return `function` compiled: recorded once for each type of arguments, then run as NumPy.
 
+    Without `function`, return a decorator. A method can be compiled, too.
+
     Parameters
     ----------
     function : function of tensors (or trees of them: lists, tuples, dicts) that returns such
@@ -210,31 +212,45 @@ def jit(
         run: a branch on a number raises and says what to use instead. Variables it reads are read
         at each call; other tensors from outside are constants, and so are the random numbers that
         it draws. Layers that it calls, and losses, regularizers and the like that it refers to by
-        name, are watched: when one of their attributes is assigned, it is recorded again. Other
-        Python values stay those of the recording, and what else it does (print, count, append) is
-        done while it is recorded only.
-        Numbers among the arguments become tensors of `floatx`.
+        name, are watched: when one of their attributes is assigned, it is recorded again. So are
+        all attributes of the object whose method it is. Other Python values stay those of the
+        recording, and what else it does (print, count, append) is done while it is recorded only.
     cache_size : int
         How many compiled forms to keep, one for each type of arguments. The least recently used
         one is let go first, with its memory.
+    static_argnames : str or several, optional
+        Names of parameters whose arguments are no data: they stay what they are, such as a
+        function, a float that decides a branch, or a tuple of lengths. The function is compiled
+        for each of their values; objects other than numbers, strings and containers count as equal
+        only if they are the same.
 
     Returns
     -------
     Jit
-        Called with the function's arguments by position; its results are new tensors, equal to the
-        function's own.
-        ``.source(*args)`` and ``.program(*args)`` show what runs, ``.compilations`` counts.
+        Called with the function's arguments. ``.source(*args)`` and ``.program(*args)`` show what
+        runs, ``.compilations`` counts.
 
     Raises
     ------
     ValueError
-        Unless `cache_size` is an integer of at least 1.
+        Unless `cache_size` is an integer of at least 1 and `static_argnames` are parameters. When
+        called, for an argument that is neither data nor static.
 
     Notes
     -----
-    Another `floatx` counts as another type. Where the result has a gradient, as an argument or a
-    variable requires one and `no_grad` is off, or where another function is being recorded, the
-    function itself is called.
+    Arrays, floats, NumPy scalars and lists of numbers among the arguments become tensors. Integers,
+    bools, strings, None, and tuples of these keep their meaning, and the function is compiled for
+    each of their values: pass a number that changes at each call as a float or an array. Another
+    `floatx` counts as another type.
+
+    Results are new tensors in the function's own structure, equal to its own to the last bit. What
+    is no tensor (None, numbers, strings) is returned as it was when the function was recorded.
+
+    Derivatives are compiled, too: when arguments or variables require a gradient, the results have
+    one, and the pullback is recorded from the program when it is first used. Two exceptions: the
+    function itself is called inside a function that is being recorded, and where the gradient
+    flows to a tensor from outside, as another one may have its name at the next call. Pass it as
+    an argument, or use a `Variable`.
 
     >>> import tinynet as tn
     >>> @tn.jit
@@ -256,6 +272,13 @@ def jit(
     <BLANKLINE>
         return f, (t1,)
     <BLANKLINE>
+    >>> tn.grad(lambda x: f(x).sum())([0.0, 1.0])
+    tensor([2.        , 0.14130163], dtype=float32)
+    >>> @tn.jit(static_argnames="activation")
+    ... def power(x, n, *, activation):
+    ...     return activation(x) ** n
+    >>> power([1.0, 2.0], 3, activation=abs)
+    tensor([1., 8.], dtype=float32)
     """
     if function is None:
         return partial(jit, cache_size=cache_size, static_argnames=static_argnames)
