@@ -20,7 +20,8 @@ import numpy as np
 from .. import tree
 from ..configs.lookup import name_of
 from ..configs.watched import Fingerprint, Watched
-from ..engine.tensor import Operand, Tensor, as_tensor, floatx
+from ..engine.dtypes import floatx
+from ..engine.tensor import Operand, Tensor, as_tensor
 
 _ARRAYS = frozenset((np.ndarray, Tensor))
 _SETTINGS = frozenset((bool, int, str, type(None)))

@@ -1,6 +1,6 @@
 """Functions composed of primitives, without derivative rules of their own.
 
-Imports `primitives/`. Read next: `tape.py`.
+Imports `primitives/`. Read next: `lists.py`.
 """
 
 from __future__ import annotations
