@@ -53,7 +53,6 @@ LOOKS: dict[str, Callable[[tn.Tensor], Any]] = {
     "a search": lambda x: x if 0.5 in [*x] else -x,
     "the largest of several": lambda x: max(x[0], x[1]),
     "a mask": lambda x: x[x > 0],
-    "a copy": lambda x: x * tn.tensor(x),
     "a copy by Python": lambda x: x * copy.deepcopy(x),
     "a format": lambda x: x if f"{x[0]:.1f}" else -x,
     "what was computed": lambda x: x * float(ops.exp(x).sum()),
@@ -349,6 +348,12 @@ def test_a_gradient_within_a_compiled_function_is_that_at_the_numbers_of_each_ca
     for x, w in ((X, Z), (Z, X)):
         assert_same_results(f(x, w), f.function(tn.tensor(x), tn.tensor(w)))
     assert f.compilations == 1
+
+
+def test_what_is_copied_is_not_frozen():
+    f = tn.jit(lambda x: x * tn.tensor(x))
+    for x in (X, Z):
+        assert_same(f(x), x * x)
 
 
 def test_what_is_detached_is_not_frozen():
