@@ -421,6 +421,27 @@ def test_a_method_is_compiled_for_each_object_and_sees_its_attributes_change():
     assert_same(one.half(X), X / 2)
 
 
+def test_a_method_sees_the_attributes_of_what_its_object_holds():
+    class Loss:
+        def __init__(self):
+            self.layer, self.table, self.w = tn.layers.Activation("relu"), [1.0, 2.0], tn.tensor(X)
+
+        @tn.jit
+        def __call__(self, x):
+            return self.layer(x) * self.table[0] + self.w
+
+    loss = Loss()
+    for _ in range(2):
+        assert_same(loss(Y), np.maximum(Y, 0) + X)
+    loss.layer.activation = ops.tanh
+    assert_same(loss(Y), np.tanh(Y) + X)
+    loss.table[0] = 3.0
+    assert_same(loss(Y), np.tanh(Y) * 3 + X)
+    loss.w = tn.tensor(Y)
+    assert_same(loss(Y), np.tanh(Y) * 3 + Y)
+    assert Loss.__call__.compilations == 4
+
+
 def test_a_compiled_method_keeps_no_object_alive():
     for i in range(3):
         scaled = Scaled(float(i))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -40,18 +41,16 @@ class Hole:
 HOLE = Hole()
 
 
+@dataclass
 class Static:
-    """A static argument, or the object whose method is called, as it is now.
+    """A static argument, or the object whose method is called.
 
-    `seen` keeps what it consists of alive, but not the object itself. Its attributes are compared
-    by value or identity, as `Fingerprint` does.
+    `seen` keeps alive what it consists of: of an object whose method is called, the attributes
+    alone. They are compared by value or identity, as `Fingerprint` does.
     """
 
-    def __init__(self, value: Any, is_self: bool) -> None:
-        self.value = value
-        attributes = getattr(value, "__dict__", value) if is_self else value
-        parts = [id(value)] if isinstance(value, Watched) else [type(value), attributes]
-        self.seen = Fingerprint([value] if isinstance(value, type) else parts)
+    value: Any
+    seen: Fingerprint
 
     def __repr__(self) -> str:
         return repr(self.seen.key)
@@ -80,6 +79,7 @@ class Parameters:
         self.of = name_of(function)
         static = [static_argnames] if isinstance(static_argnames, str) else static_argnames
         self._static = frozenset(static)
+        self._last: tuple[Any, Any, Any] = None, None, None  # of `_seen`
         try:
             given = inspect.signature(function).parameters.values()
         except (TypeError, ValueError):  # some callables have no signature
@@ -120,12 +120,21 @@ class Parameters:
         if name in self._static and isinstance(x, (np.ndarray, Operand)):
             raise TypeError(f"{self.of}: static argument {name}: received an array, which is data.")
         if is_self or name in self._static:
-            return Static(x, is_self)
+            has_attributes = is_self and not isinstance(x, (type, Watched))
+            return Static(x, self._seen(x, getattr(x, "__dict__", x) if has_attributes else x))
         try:
             return tree.map_structure(leaf, x)
         except ValueError as error:
             advice = f"Declare what is no array: static_argnames={name!r}."
             raise ValueError(f"{self.of}: argument {name}: {error} {advice}") from None
+
+    def _seen(self, x: Any, parts: Any) -> Fingerprint:
+        """Return a fingerprint of `parts`, which `x` consists of; the last one if it is current."""
+        *known, seen = self._last
+        if known[0] is not type(x) or known[1] is not parts or not seen.is_current():
+            seen = Fingerprint([id(x)] if isinstance(x, Watched) else [type(x), parts])
+            self._last = type(x), parts, seen
+        return seen
 
     def leaf_names(self, form: Any) -> list[str]:
         """Return the name of the parameter that each leaf belongs to."""

@@ -129,7 +129,7 @@ class Jit:
 
     def __reduce__(self) -> str:
         """Copy and pickle as Python does with functions: by name."""
-        return self.function.__qualname__
+        return getattr(self.function, "__qualname__", self._parameters.of)
 
     def program(self, *args: Any, **kwargs: Any) -> str:
         """Return the simplified program for arguments of these types, as text."""
