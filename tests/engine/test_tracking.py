@@ -180,6 +180,25 @@ def test_a_function_that_fails_leaves_what_it_used_as_it_was():
     assert_close(x.grad, [2.0, 2.0])
 
 
+class Watched(tn.Tensor):
+    """A tensor that notes what is written to `tracked`."""
+
+    written: list[bool] = []
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "tracked":
+            self.written.append(value)
+        super().__setattr__(name, value)
+
+
+def test_a_tensor_from_outside_is_tracked_at_every_moment_as_other_threads_may_use_it():
+    outside = Watched(A)
+    outside.equation, outside.tracked = (leaf(A) * 2.0).equation, True
+    Watched.written.clear()
+    tn.grad(lambda x: (x * outside).sum())(A)
+    assert Watched.written == [True]
+
+
 def test_a_tensor_kept_from_inside_a_derivative_is_no_leaf():
     kept = []
     tn.grad(lambda x: (kept.append(x * 2.0), (kept[0] ** 2).sum())[1])(A)

@@ -51,9 +51,10 @@ class Static:
 
     value: Any
     seen: Fingerprint
+    key: str
 
     def __repr__(self) -> str:
-        return repr(self.seen.key)
+        return self.key
 
 
 def filled(form: Any, leaves: Iterator[Any]) -> Any:
@@ -79,7 +80,7 @@ class Parameters:
         self.of = name_of(function)
         static = [static_argnames] if isinstance(static_argnames, str) else static_argnames
         self._static = frozenset(static)
-        self._last: tuple[Any, Any, Any] = None, None, None  # of `_seen`
+        self._last: tuple[Any, ...] = (None,) * 4  # of `_seen`
         try:
             given = inspect.signature(function).parameters.values()
         except (TypeError, ValueError):  # some callables have no signature
@@ -121,20 +122,21 @@ class Parameters:
             raise TypeError(f"{self.of}: static argument {name}: received an array, which is data.")
         if is_self or name in self._static:
             has_attributes = is_self and not isinstance(x, (type, Watched))
-            return Static(x, self._seen(x, getattr(x, "__dict__", x) if has_attributes else x))
+            return Static(x, *self._seen(x, getattr(x, "__dict__", x) if has_attributes else x))
         try:
             return tree.map_structure(leaf, x)
         except ValueError as error:
             advice = f"Declare what is no array: static_argnames={name!r}."
             raise ValueError(f"{self.of}: argument {name}: {error} {advice}") from None
 
-    def _seen(self, x: Any, parts: Any) -> Fingerprint:
-        """Return a fingerprint of `parts`, which `x` consists of; the last one if it is current."""
-        *known, seen = self._last
-        if known[0] is not type(x) or known[1] is not parts or not seen.is_current():
+    def _seen(self, x: Any, parts: Any) -> tuple[Fingerprint, str]:
+        """Return a fingerprint of `parts`, which `x` consists of, and its key as text."""
+        kind, known, seen, key = self._last
+        if kind is not type(x) or known is not parts or not seen.is_current():
             seen = Fingerprint([id(x)] if isinstance(x, Watched) else [type(x), parts])
-            self._last = type(x), parts, seen
-        return seen
+            key = repr(seen.key)
+            self._last = type(x), parts, seen, key
+        return seen, key
 
     def leaf_names(self, form: Any) -> list[str]:
         """Return the name of the parameter that each leaf belongs to."""

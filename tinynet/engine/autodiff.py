@@ -3,7 +3,7 @@
 `vjp` runs a function on arguments of its own and keeps the tape; its pullback walks it backwards.
 Every other derivative calls pullbacks. Arguments and results are trees (see `../tree.py`).
 
-Imports `tape.py`. Read next: `operators.py`.
+Imports `tape.py` and `../tree.py`. Read next: `operators.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import tree
 from . import functional
-from .bind import bind, flows, modes
+from .bind import bind, modes
 from .primitives import elementwise, shapes
 from .tape import cotangent_of, cotangents, tape
 from .temporarily import temporarily
@@ -88,8 +88,12 @@ def _release(order: list[Tensor], xs: list[Tensor]) -> None:
     for x in xs:
         x.tracked = x.equation is not None
     for t in reversed(order):
-        if t.equation is not None:
-            t.tracked = flows(t.equation.primitive, t.equation.inputs)
+        if (
+            t.equation is not None
+        ):  # which stays as it is if `t` is from outside: no thread sees less
+            primitive, inputs, _ = t.equation
+            flows = [x.tracked and i in primitive.differentiable for i, x in enumerate(inputs)]
+            t.tracked = any(flows)
 
 
 def _released(t: Any) -> Any:
@@ -186,8 +190,10 @@ def _in_argnums(
         raise ValueError(f"argnums: expected positions below {len(args)}, received {argnums}.")
 
     def of_chosen(*xs: Any) -> Any:
-        full = dict(enumerate(args)) | dict(zip(chosen, xs, strict=True))
-        return f(*full.values(), **kwargs)
+        full = [*args]
+        for i, x in zip(chosen, xs, strict=True):
+            full[i] = x
+        return f(*full, **kwargs)
 
     names = [f"argument {i}" for i in chosen]
     at = _linearized(of_chosen, [args[i] for i in chosen], names, has_aux)

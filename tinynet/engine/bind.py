@@ -139,11 +139,6 @@ def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
     return out
 
 
-def flows(primitive: Primitive, inputs: tuple[Tensor, ...]) -> bool:
-    """Return whether a gradient flows through a primitive to one of its inputs."""
-    return any(x.tracked and i in primitive.differentiable for i, x in enumerate(inputs))
-
-
 def _explained(error: Exception, primitive: Primitive, inputs: Any, params: Any) -> Exception:
     """Return NumPy's error as one of the same kind that says what the operation received."""
     shapes = " and ".join(str(x.shape) for x in inputs)

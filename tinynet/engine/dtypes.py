@@ -44,7 +44,7 @@ def to_array(data: Any, dtype: Any = None) -> np.ndarray:
         kind = f"{array.dtype.name}. data: expected numbers, received {type(data).__name__}"
         raise ValueError(f"Invalid dtype: {kind}.")
     if dtype is None:
-        dtype = _default_dtype(data, array.dtype)
+        dtype = array.dtype if type(data) is np.ndarray else _default_dtype(data, array.dtype)
     return array.astype(as_dtype(dtype), copy=False)
 
 
@@ -60,11 +60,7 @@ def types_in(data: Any) -> set[type]:
 
 def is_weak(x: Any) -> bool:
     """Return whether `x` is a Python number, which takes the dtype of what it is combined with."""
-    return _is_weak(type(x))
-
-
-def _is_weak(kind: type) -> bool:
-    return issubclass(kind, (int, float)) and not issubclass(kind, np.generic)  # as np.float64 is
+    return isinstance(x, (int, float)) and not isinstance(x, np.generic)  # as np.float64 is
 
 
 def _default_dtype(data: Any, found: np.dtype) -> np.dtype:
@@ -72,8 +68,8 @@ def _default_dtype(data: Any, found: np.dtype) -> np.dtype:
 
     NumPy's scalars and arrays keep their own; Python's numbers take it, else `floatx`, or bool.
     """
-    kinds = (kind for kind in types_in(data) if not issubclass(kind, (list, tuple)))
-    strong = [kind for kind in kinds if not _is_weak(kind)]
+    python = (int, float, list, tuple)
+    strong = [k for k in types_in(data) if not issubclass(k, python) or issubclass(k, np.generic)]
     if not strong:
         return found if found.kind == "b" else _floatx
     if not all(issubclass(kind, np.generic) for kind in strong):

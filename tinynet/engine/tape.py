@@ -9,7 +9,7 @@ Imports `functional.py`. Read next: `autodiff.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,29 +57,27 @@ def cotangents(
     wanted = {t for t in order if t.equation is None} if wrt is None else set(wrt)
     needed = set(order) if wrt is None else _dependent(order, wanted)
     cts = dict(starts)
+
+    def add(x: Tensor, part: Tensor | None) -> None:
+        if part is not None:
+            part = unbroadcast(part, x)
+            cts[x] = cts[x] + part if x in cts else part
+
     for t in order:
         if t not in cts or t in wanted or t not in needed or t.equation is None:
             continue
-        for x, part in _of_inputs(t, cts.pop(t), needed):
-            part = unbroadcast(part, x)
-            cts[x] = cts[x] + part if x in cts else part
+        (primitive, inputs, params), ct = t.equation, cts.pop(t)
+        if primitive.joint is None:
+            for i, x in enumerate(inputs):
+                rule = primitive.rule(i) if x in needed else None
+                if rule is not None:
+                    add(x, rule(ct, t, *inputs, **params))
+        else:
+            places = tuple(i for i, x in enumerate(inputs) if x in needed)
+            parts = primitive.joint(ct, t, places, *inputs, **params)
+            for i, part in zip(places, parts, strict=True):
+                add(inputs[i], part)
     return {x: cts[x] for x in wanted if x in cts}
-
-
-def _of_inputs(t: Tensor, ct: Tensor, needed: set[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the inputs of `t` that are needed and have a gradient, each with its cotangent."""
-    assert t.equation is not None
-    primitive, inputs, params = t.equation
-    if primitive.joint is not None:
-        wanted = tuple(i for i, x in enumerate(inputs) if x in needed)
-        parts = primitive.joint(ct, t, wanted, *inputs, **params)
-        pairs = zip(wanted, parts, strict=True)
-        yield from ((inputs[i], part) for i, part in pairs if part is not None)
-        return
-    for i, x in enumerate(inputs):
-        rule = primitive.rule(i) if x in needed else None
-        if rule is not None:
-            yield x, rule(ct, t, *inputs, **params)
 
 
 def _dependent(order: list[Tensor], wanted: set[Tensor]) -> set[Tensor]:

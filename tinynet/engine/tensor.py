@@ -323,6 +323,8 @@ def as_tensor(x: Any, like: np.dtype | None = None) -> Tensor:
     """
     if isinstance(x, Tensor):
         return x
+    if isinstance(x, np.ndarray):
+        return Tensor(x)
     if isinstance(x, Operand):
         return x.value
     if isinstance(x, (list, tuple)) and has_operand(x):

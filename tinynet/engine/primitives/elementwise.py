@@ -280,7 +280,8 @@ def cast(x: Any, dtype: Any) -> Tensor:
 
     ValueError unless `dtype` is floating, integer or bool.
     """
-    x = as_tensor(x) if has_operand(x) else Tensor(x, dtype)
+    if not isinstance(x, Tensor):
+        x = as_tensor(x) if has_operand(x) else Tensor(x, dtype)
     if x.data.dtype is dtype:
         return x
     dtype = as_dtype(dtype)
