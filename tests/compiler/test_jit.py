@@ -34,7 +34,7 @@ def pulled(f: Any, order: int) -> Any:
     return pulled(cotangents, order - 1) if order else f
 
 
-@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("order", [1, 2, 3])
 @settings(max_examples=MANY)
 @given(data=st.data())
 @np.errstate(all="ignore")
