@@ -39,7 +39,7 @@ def flatten(structure: Any) -> list[Any]:
 
 def map_structure(f: Callable[[Any], Any], structure: Any) -> Any:
     """Return a structure of the same form with `f` applied to each thing, in order."""
-    if not isinstance(structure, (dict, list, tuple)):
+    if not isinstance(structure, (dict, list, tuple)):  # most often
         return f(structure)
     if isinstance(structure, dict):
         return {key: map_structure(f, structure[key]) for key in sorted(structure)}

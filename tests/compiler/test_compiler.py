@@ -88,7 +88,7 @@ def test_arguments_are_only_read_and_results_are_new_and_stay(drawn, layouts):
     for x, (numbers_before, *form) in zip(args, before, strict=True):
         assert_same(x, numbers_before)
         assert [x.flags.writeable, x.strides] == form
-    executable = compiled._for(args).executable
+    executable = compiled._for(*args).executable
     outputs = executable.runner(lambda _: None, lambda outputs: outputs)(None)
     inside = [x for out in outputs for x in (out, out.base) if x is not None]
     everything = [*args, *results, *again, *executable.inputs.values()]

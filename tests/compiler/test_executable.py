@@ -81,7 +81,7 @@ def test_a_cache_has_room_for_at_least_one_value(size):
 def test_a_compiled_function_lets_go_what_was_not_used_for_the_longest_time():
     f = tn.jit(lambda x: ops.tanh(x) * 2.0, cache_size=2)
     shapes = [np.ones(n, "float32") for n in (1, 2, 3)]
-    executables = [weakref.ref(f._for([x]).executable) for x in shapes]
+    executables = [weakref.ref(f._for(x).executable) for x in shapes]
     buffers = [weakref.ref(next(iter(e().inputs.values())).base) for e in executables[1:]]
     gc.collect()
     assert [e() is None for e in executables] == [True, False, False]

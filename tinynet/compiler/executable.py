@@ -50,6 +50,7 @@ class Executable:
         self.source = Source(program, name, donate)
         self._live = {**(live or {}), **{v: w.current for v, w in program.captured.items()}}
         self.inputs = {v: aligned(v.shape, v.dtype) for v in program.inputs if v not in self._live}
+        self._buffers = list(self.inputs.values())
         self._lock = threading.Lock()
         self._living: list[np.ndarray] | None = None
         self._bound: tuple[Callable[[], None], tuple[np.ndarray, ...]]
@@ -87,8 +88,8 @@ class Executable:
 
     def fill(self, arrays: Sequence[np.ndarray]) -> None:
         """Copy arrays to the inputs' buffers."""
-        for buffer, array in zip(self.inputs.values(), arrays, strict=True):
-            buffer[...] = array
+        for i, buffer in enumerate(self._buffers):
+            buffer[...] = arrays[i]
 
 
 def copies(outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -113,15 +114,20 @@ class Cache(Generic[T]):
         self.size, self.is_current = size, is_current
         self.made = 0
         self._values: OrderedDict[Hashable, T] = OrderedDict()
+        self._last: tuple[Any, Any] = None, None  # the key and the value used last
         self._lock = threading.RLock()
 
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return the value of `key`; a new one from `make` if there is none."""
+    def get(self, key: Hashable, make: Callable[..., T], *args: Any) -> T:
+        """Return the value of `key`; a new one, ``make(*args)``, if there is none."""
+        last, value = self._last
+        if last == key and self.is_current(value):
+            return value
         with self._lock:
             if key not in self._values or not self.is_current(self._values[key]):
-                self._values[key] = make()
+                self._values[key] = make(*args)
                 self.made += 1
             self._values.move_to_end(key)
             if len(self._values) > self.size:
                 self._values.popitem(last=False)
-            return self._values[key]
+            self._last = key, self._values[key]
+            return self._last[1]

@@ -1,49 +1,77 @@
 """`jit`: a function of tensors, recorded once for each type of arguments, and run as source.
 
-Imports `executable.py`. Read next: `../training/step.py`.
+Imports `arguments.py`, `derivative.py` and `executable.py`. Read next: `../training/step.py`.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import update_wrapper
-from operator import attrgetter
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial, update_wrapper
+from types import MethodType
 from typing import Any
 
 import numpy as np
 
 from .. import tree
-from ..configs.lookup import name_of
 from ..configs.watched import Fingerprint, Watched
 from ..engine.bind import grad_mode, modes
-from ..engine.tensor import Tensor, as_tensor, floatx, wrap
-from ..engine.variable import Variable
-from .executable import CACHE_SIZE, Cache, Executable, copies
+from ..engine.tensor import Operand, Tensor, as_tensor, wrap
+from .arguments import HOLE, Parameters, Static, filled
+from .derivative import attach, dependencies, pullback_of
+from .executable import CACHE_SIZE, Cache, Executable
 from .passes import simplify
+from .program import Program
 from .record import record
 
+MANY = 16  # compiled forms, when some of them are for different integers: users are warned
 
-@dataclass
+
 class Compiled:
-    """A function, compiled for one type of arguments."""
+    """A function, compiled for one type of arguments.
 
-    executable: Executable
-    run: Callable[[Sequence[np.ndarray]], list[np.ndarray]]
-    tracked: bool  # does a gradient flow from the results to tensors that are not arguments?
-    frozen: tuple[Variable, ...]  # the results would be tracked if one of these became trainable
-    watched: list[object]  # objects whose attributes the function may have read
-    attributes: Fingerprint  # as they were then
+    Attributes
+    ----------
+    program : Program, as it was recorded
+    form : tree, the function's result, with holes for tensors
+    outside : bool
+        Whether it uses a tensor from outside that requires a gradient. The next call may find
+        another tensor in its place, so the function itself is called where gradients flow.
+    dependencies : list of int, of `dependencies`
+    trains : bool, whether gradients flow to tensors that are not arguments
+    pullbacks : Cache of compiled pullbacks
+    """
+
+    def __init__(self, program: Program, form: Any, name: str, watched: Iterable[Any]) -> None:
+        self.program, self.form = program, form
+        self.executable = Executable(simplify(program), name)
+        self.run = self.executable.runner(self.executable.fill, _tensors)
+        self.dependencies = dependencies(program)
+        self.outside = any(v.tracked for v in program.constants)
+        reached = [bits >> len(program.inputs) for bits in self.dependencies]
+        self.trains = self.outside or any(reached)
+        self.pullbacks: Cache[Jit] = Cache()
+        self._watched = [*program.watched, *watched]
+        self._attributes = self._fingerprint()
+
+    def _fingerprint(self) -> Fingerprint:
+        trainable = tuple([v.trainable for v in self.program.captured.values()])
+        return Fingerprint([*self._watched, trainable])
 
     def is_current(self) -> bool:
         """Return whether the attributes that the function may have read are the same as then."""
-        if not self.attributes.is_current():
-            now = Fingerprint(self.watched)
-            if now.key != self.attributes.key:
+        if not self._attributes.is_current():
+            now = self._fingerprint()
+            if now.key != self._attributes.key:
                 return False
-            self.attributes = now
+            self._attributes = now
         return True
+
+    def pullback(self, used: tuple[int, ...], wanted: tuple[int, ...]) -> Jit:
+        """Return the compiled pullback, of `pullback_of`."""
+        key = used, wanted
+        return self.pullbacks.get(key, lambda: Jit(pullback_of(self.program, *key)))
 
 
 class Jit:
@@ -55,111 +83,127 @@ class Jit:
         How often the function was compiled.
     """
 
-    def __init__(self, function: Callable[..., Any], cache_size: int = CACHE_SIZE) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        cache_size: int = CACHE_SIZE,
+        static_argnames: str | Iterable[str] = (),
+    ) -> None:
+        update_wrapper(self, function, updated=())
         self.function = function
+        self._parameters = Parameters(function, static_argnames)
+        self._flat = self._parameters.flat
         self._compiled: Cache[Compiled] = Cache(cache_size, Compiled.is_current)
-        update_wrapper(self, function)
 
     @property
     def compilations(self) -> int:
         """How often the function was compiled: once for each type of arguments in the cache."""
         return self._compiled.made
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return what the function returns, computed by its compiled form."""
-        if not _flat(args):  # as is checked at once, since most calls have plain arguments
-            args = tuple([tree.map_leaves(_leaf, x) for x in args])
-        leaves = args if _flat(args) else tree.leaves(args)
-        recording = modes.recorder is not None or modes.substitutes
-        tensors = [x for x in leaves if type(x) is not np.ndarray]
-        if recording or (modes.grad and any(x.tracked for x in tensors)):
-            return self._inlined(args)
-        arrays = [x if type(x) is np.ndarray else x.numpy() for x in leaves]
-        compiled = self._compiled_for(args, arrays)
-        if modes.grad and (compiled.tracked or any(v.trainable for v in compiled.frozen)):
-            return self._inlined(args)
-        results = map(wrap, compiled.run(arrays))
-        return tree.pack_sequence_as(compiled.executable.program.form, results)
+        leaves, key, form = self._flat(args, kwargs)
+        if modes.recorder is not None or modes.substitutes:
+            return self._run(form, leaves)
+        compiled = self._compiled.get(key, self._compile, leaves, form)
+        arrays, tracked = [], compiled.trains
+        for x in leaves:
+            if type(x) is Tensor:
+                tracked = tracked or x.tracked
+                x = x.data if type(x.data) is np.ndarray else x.numpy()  # which explains
+            arrays.append(x)
+        if not (tracked and modes.grad):
+            results = compiled.run(arrays)
+        elif compiled.outside:
+            return self._run(form, leaves)
+        else:
+            variables = compiled.program.captured.values()
+            inputs = (*map(as_tensor, leaves), *[v.value for v in variables])
+            results = compiled.run(arrays)
+            attach(results, compiled, inputs)
+        return results[0] if compiled.form is HOLE else filled(compiled.form, iter(results))
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """Return this function as a method of `instance`, as Python does with functions."""
+        return self if instance is None else MethodType(self, instance)
 
     def __reduce__(self) -> str:
         """Copy and pickle as Python does with functions: by name."""
-        return self.function.__qualname__
+        return getattr(self.function, "__qualname__", self._parameters.of)
 
-    def program(self, *args: Any) -> str:
+    def program(self, *args: Any, **kwargs: Any) -> str:
         """Return the simplified program for arguments of these types, as text."""
-        return str(self._for(args).executable.program)
+        return str(self._for(*args, **kwargs).executable.program)
 
-    def source(self, *args: Any) -> str:
+    def source(self, *args: Any, **kwargs: Any) -> str:
         """Return the NumPy source for arguments of these types."""
-        return self._for(args).executable.source.text
+        return self._for(*args, **kwargs).executable.source.text
 
-    def _for(self, args: Any) -> Compiled:
-        args = tuple([tree.map_leaves(as_tensor, x) for x in args])
-        return self._compiled_for(args, [t.data for t in tree.leaves(args)])
+    def _for(self, *args: Any, **kwargs: Any) -> Compiled:
+        leaves, key, form = self._flat(args, kwargs)
+        return self._compiled.get(key, self._compile, leaves, form)
 
-    def _inlined(self, args: Any) -> Any:
+    def _run(self, form: Any, leaves: Iterable[Any]) -> Any:
         """Call the function itself."""
-        return self.function(*tree.map_leaves(as_tensor, args))
+        if form is None:
+            return self.function(*map(as_tensor, leaves))
+        args, kwargs = filled(form, map(as_tensor, leaves))
+        return self.function(*args.values(), **kwargs)
 
-    def _compiled_for(self, args: Any, arrays: list[np.ndarray]) -> Compiled:
-        """Return the function compiled for arguments with these leaves."""
-        form = "" if _flat(args) else repr(tree.map_leaves(lambda _: 0, args))
-        key = tuple(map(_type, arrays)), form, floatx()
-        return self._compiled.get(key, lambda: self._compile(args))
+    def _compile(self, leaves: Sequence[Any], form: Any) -> Compiled:
+        name = self._parameters.of
+        returned: list[Any] = []
 
-    def _compile(self, args: Any) -> Compiled:
-        results: list[Any] = []
+        def traced(*leaves: Tensor) -> list[Any]:
+            for x in leaves:  # so that the program says through what gradients flow
+                x.tracked = x.dtype.kind == "f"
+            result = self._run(form, leaves)
+            parts = tree.flatten(result)
+            holes = (HOLE if isinstance(x, Operand) else x for x in parts)
+            returned[:] = [tree.map_structure(lambda _: next(holes), result)]
+            return [as_tensor(x) for x in parts if isinstance(x, Operand)]
 
-        def traced(*args: Any) -> Any:
-            result = tree.map_leaves(as_tensor, self.function(*args))
-            if result is None:
-                raise ValueError("jit: expected a function that returns tensors, received None.")
-            results[:] = tree.leaves(result)
-            return result
-
+        given = tree.flatten(form)
+        if self.compilations == MANY and int in map(type, given):
+            text = f"jit: {name} was compiled for {MANY} types of arguments. Each integer is one: "
+            text += "pass a number that changes as a float, an array or a tensor."
+            warnings.warn(text, stacklevel=4)
         with grad_mode(True):
-            program = record(traced, tree.map_leaves(as_tensor, args), self._names())
-        executable = Executable(simplify(program), name_of(self.function))
-        tracked = any(t.tracked for t in results)
-        frozen = tuple(v for v in program.captured.values() if not v.trainable)
-        watched = [*program.watched, *_watched(self.function)]
-        run = executable.runner(executable.fill, copies)
-        return Compiled(executable, run, tracked, frozen, watched, Fingerprint(watched))
-
-    def _names(self) -> list[str]:
-        """Return the names of the positional parameters."""
-        try:
-            parameters = inspect.signature(self.function).parameters.values()
-        except (TypeError, ValueError):  # some callables have no signature
-            return []
-        return [p.name for p in parameters if p.kind < p.VAR_POSITIONAL]
+            names = self._parameters.leaf_names(form)
+            program = record(traced, [*map(as_tensor, leaves)], names)
+        settings = [x for x in given if type(x) is Static]
+        objects = [*[x.value for x in settings], *_referred(self.function)]
+        watched = [x for x in objects if isinstance(x, Watched)]
+        return Compiled(program, returned[0], name, [*watched, *[x.seen for x in settings]])
 
 
-_LEAVES = {np.ndarray, Tensor}
-_type = attrgetter("shape", "dtype")
+def _tensors(outputs: Sequence[np.ndarray]) -> list[Tensor]:
+    if len(outputs) == 1:  # quicker than a comprehension
+        return [wrap(outputs[0].copy("K"))]
+    return [wrap(array.copy("K")) for array in outputs]
 
 
-def _flat(args: tuple[Any, ...]) -> bool:
-    return {*map(type, args)} <= _LEAVES
-
-
-def _leaf(x: Any) -> Any:
-    """Return a leaf of the arguments as an array if it is one, otherwise as a tensor."""
-    return x if type(x) is np.ndarray else as_tensor(x)
-
-
-def _watched(function: Callable[..., Any]) -> list[Watched]:
-    """Return the watched objects that a function refers to by name."""
+def _referred(function: Any) -> list[Any]:
+    """Return the objects that a function refers to by name, and those that it is made of."""
+    if isinstance(function, partial):
+        parts = function.func, *function.args, *function.keywords.values()
+        return [x for part in parts for x in (part, *_referred(part))]
+    found = [function, getattr(function, "__self__", None)]
     try:
         names = inspect.getclosurevars(inspect.unwrap(function))
     except TypeError:  # not a Python function
-        return []
-    found = {**names.globals, **names.nonlocals, "": getattr(function, "__self__", None)}
-    return [x for x in found.values() if isinstance(x, Watched)]
+        return found
+    return [*found, *names.globals.values(), *names.nonlocals.values()]
 
 
-def jit(function: Callable[..., Any], cache_size: int = CACHE_SIZE) -> Jit:
+def jit(
+    function: Callable[..., Any] | None = None,
+    cache_size: int = CACHE_SIZE,
+    static_argnames: str | Iterable[str] = (),
+) -> Any:
     """Return `function` compiled: recorded once for each type of arguments, then run as NumPy.
+
+    Without `function`, return a decorator. A method can be compiled, too.
 
     Parameters
     ----------
@@ -168,31 +212,45 @@ def jit(function: Callable[..., Any], cache_size: int = CACHE_SIZE) -> Jit:
         run: a branch on a number raises and says what to use instead. Variables it reads are read
         at each call; other tensors from outside are constants, and so are the random numbers that
         it draws. Layers that it calls, and losses, regularizers and the like that it refers to by
-        name, are watched: when one of their attributes is assigned, it is recorded again. Other
-        Python values stay those of the recording, and what else it does (print, count, append) is
-        done while it is recorded only.
-        Numbers among the arguments become tensors of `floatx`.
+        name, are watched: when one of their attributes is assigned, it is recorded again. So are
+        all attributes of the object whose method it is. Other Python values stay those of the
+        recording, and what else it does (print, count, append) is done while it is recorded only.
     cache_size : int
         How many compiled forms to keep, one for each type of arguments. The least recently used
         one is let go first, with its memory.
+    static_argnames : str or several, optional
+        Names of parameters whose arguments are no data: they stay what they are, such as a
+        function, a float that decides a branch, or a tuple of lengths. The function is compiled
+        for each of their values; objects other than numbers, strings and containers count as equal
+        only if they are the same.
 
     Returns
     -------
     Jit
-        Called with the function's arguments by position; its results are new tensors, equal to the
-        function's own.
-        ``.source(*args)`` and ``.program(*args)`` show what runs, ``.compilations`` counts.
+        Called with the function's arguments. ``.source(*args)`` and ``.program(*args)`` show what
+        runs, ``.compilations`` counts.
 
     Raises
     ------
     ValueError
-        Unless `cache_size` is an integer of at least 1.
+        Unless `cache_size` is an integer of at least 1 and `static_argnames` are parameters. When
+        called, for an argument that is neither data nor static.
 
     Notes
     -----
-    Another `floatx` counts as another type. Where the result has a gradient, as an argument or a
-    variable requires one and `no_grad` is off, or where another function is being recorded, the
-    function itself is called.
+    Arrays, floats, NumPy scalars and lists of numbers among the arguments become tensors. Integers,
+    bools, strings, None, and tuples of these keep their meaning, and the function is compiled for
+    each of their values: pass a number that changes at each call as a float or an array. Another
+    `floatx` counts as another type.
+
+    Results are new tensors in the function's own structure, equal to its own to the last bit. What
+    is no tensor (None, numbers, strings) is returned as it was when the function was recorded.
+
+    Derivatives are compiled, too: when arguments or variables require a gradient, the results have
+    one, and the pullback is recorded from the program when it is first used. Two exceptions: the
+    function itself is called inside a function that is being recorded, and where the gradient
+    flows to a tensor from outside, as another one may have its name at the next call. Pass it as
+    an argument, or use a `Variable`.
 
     >>> import tinynet as tn
     >>> @tn.jit
@@ -214,5 +272,14 @@ def jit(function: Callable[..., Any], cache_size: int = CACHE_SIZE) -> Jit:
     <BLANKLINE>
         return f, (t1,)
     <BLANKLINE>
+    >>> tn.grad(lambda x: f(x).sum())([0.0, 1.0])
+    tensor([2.        , 0.14130163], dtype=float32)
+    >>> @tn.jit(static_argnames="activation")
+    ... def power(x, n, *, activation):
+    ...     return activation(x) ** n
+    >>> power([1.0, 2.0], 3, activation=abs)
+    tensor([1., 8.], dtype=float32)
     """
-    return Jit(function, cache_size)
+    if function is None:
+        return partial(jit, cache_size=cache_size, static_argnames=static_argnames)
+    return Jit(function, cache_size, static_argnames)

@@ -30,12 +30,14 @@ class Var:
     """The name of an array in a program: a shape and a dtype, no numbers.
 
     `name` is what a reader would call it, `section` the part of the program that computes it.
+    `tracked` says whether a gradient flowed through it when it was recorded.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     name: str = ""
     section: str = ""
+    tracked: bool = False
 
     @property
     def size(self) -> int:

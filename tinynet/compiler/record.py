@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import tree
 from ..engine.bind import modes
+from ..engine.primitives.elementwise import alias
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Equation, ShapeOnly, Tensor, as_tensor, wrap
 from ..engine.variable import Variable
@@ -100,8 +101,11 @@ class Recorder:
         return self._read[variable]
 
     def detached(self, out: Tensor, source: Tensor) -> None:
-        """Note that `out` has the numbers of `source`."""
-        self._sources[out] = source
+        """Note that `out` has the numbers of `source`; as an operation if gradients end here."""
+        if source.tracked:
+            self.note(out, Equation(alias, (source,), {}))
+        else:
+            self._sources[out] = source
 
     def label(self, t: Tensor, name: str) -> None:
         """Name a tensor for readers of the program, unless it has a name."""
@@ -115,9 +119,11 @@ class Recorder:
         """Raise a TypeError if the numbers of `t` can differ at another call."""
         source = self.origin(t)
         if any(source in known for known in (self.inputs, self.equations, self._variables)):
+            name = f"{self.names[source]}: " if source in self.names else ""
             raise TypeError(
                 "While a function is recorded to be compiled, it cannot look at the numbers of a "
-                f"tensor: received {t.shape}, {t.dtype}. Choose with tn.ops.where, or {_ELSE}"
+                f"tensor: received {name}{t.shape}, {t.dtype}. Choose with "
+                f"tn.ops.where, declare a setting as static_argnames of tn.jit, or {_ELSE}"
             )
 
     def origin(self, t: Tensor) -> Tensor:
@@ -136,7 +142,7 @@ class Recorder:
             t = self.origin(t)
             if t not in made:
                 name, section = self.names.get(t, ""), self._sections.get(t, "")
-                v = made[t] = Var(t.data.shape, t.data.dtype, name, section)
+                v = made[t] = Var(t.data.shape, t.data.dtype, name, section, t.tracked)
                 if t in self._variables:
                     captured[v] = self._variables[t]
                     v.name = short_name(captured[v].path)

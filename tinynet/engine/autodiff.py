@@ -3,7 +3,7 @@
 `vjp` runs a function on arguments of its own and keeps the tape; its pullback walks it backwards.
 Every other derivative calls pullbacks. Arguments and results are trees (see `../tree.py`).
 
-Imports `tape.py` and `vmap.py`. Read next: `vmap.py`.
+Imports `tape.py`, `vmap.py` and `../tree.py`. Read next: `vmap.py`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ _floatx = np.dtype("float32")  # in all threads
 
 def floatx() -> str:
     """Return the dtype of Python numbers and lists, ``"float32"`` unless it was set."""
-    return _floatx.name
+    return _floatx.type.__name__  # which is quicker than .name
 
 
 def set_floatx(dtype: str) -> None:

@@ -4,7 +4,7 @@
 operand before it computes (NEP 13 and NEP 18); the answer is the function of the same name in
 `primitives/` or `functional.py`.
 
-Imports `autodiff.py`. Read next: `variable.py`.
+Imports `tape.py` and `lists.py`. Read next: `variable.py`.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ log1p = unary(np.log1p, "Return log(1 + x).", lambda ct, y, x: ct / (1.0 + x), c
 sqrt = unary(np.sqrt, "Return the square root.", lambda ct, y, x: 0.5 * ct / y, **POSITIVE)
 sin = unary(np.sin, "Return the sine of radians.", lambda ct, y, x: ct * cos(x))
 cos: Unary = unary(np.cos, "Return the cosine of radians.", lambda ct, y, x: -ct * sin(x))
-tanh = unary(np.tanh, "Return the hyperbolic tangent.", lambda ct, y, x: ct * (1.0 - y * y))
+tanh = unary(np.tanh, "Return the hyperbolic tangent.", lambda ct, y, x: ct * (1.0 - square(y)))
 
 
 def _sigmoid(x: Any) -> Any:

@@ -1,0 +1,107 @@
+"""The derivatives of compiled functions, which are compiled functions, too.
+
+The results of a call that gradients flow through have an equation each, of the primitive `_result`:
+they are parts of one tensor without numbers, which has the equation of the primitive `_call` and
+whose cotangent consists of theirs. The rule of `_call` runs a compiled pullback: the recorded
+program again, and the walk back along it. So derivatives of every order are compiled, each when it
+is first used, and the function itself does not run again.
+
+Imports `record.py` and `../engine/autodiff.py`. Read next: `jit.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
+from functools import reduce
+from operator import or_
+from typing import Any
+
+import numpy as np
+
+from ..engine.autodiff import vjp
+from ..engine.bind import bind, grad_mode
+from ..engine.tensor import Equation, Primitive, Tensor, wrap
+from .program import Program
+
+_NOTHING = np.empty(0)
+
+
+class _Parts(dict[int, Tensor]):
+    """The cotangents of some results of a call, by their positions."""
+
+    data = _NOTHING
+
+    def __add__(self, other: _Parts) -> _Parts:
+        return _Parts(self | other)
+
+
+def _cotangents_of_inputs(
+    ct: _Parts, y: Tensor, wanted: Sequence[int], *inputs: Tensor, compiled: Any
+) -> Iterable[Tensor | None]:
+    bits = reduce(or_, [compiled.dependencies[i] for i in ct])
+    reached = tuple([i for i in wanted if bits >> i & 1])
+    used = tuple(sorted(ct))
+    found = compiled.pullback(used, reached)(*[ct[i] for i in used], *inputs)
+    return map(dict(zip(reached, found, strict=True)).get, wanted)
+
+
+_call = Primitive("jit", copy, (), joint=_cotangents_of_inputs)
+_result = Primitive(
+    "result", copy, (), joint=lambda ct, y, wanted, call, position: [_Parts({position: ct})]
+)
+
+
+def attach(results: Sequence[Tensor], compiled: Any, inputs: tuple[Tensor, ...]) -> None:
+    """Leave equations on the results of a call that depend on tracked inputs.
+
+    `inputs` are the leaves of the arguments and the values of the program's variables.
+    """
+    bits = sum([1 << i for i, x in enumerate(inputs) if x.tracked])
+    call = wrap(_NOTHING)
+    call.tracked, call.equation = True, Equation(_call, inputs, {"compiled": compiled})
+    for i, y in enumerate(results):
+        if compiled.dependencies[i] & bits:
+            y.tracked, y.equation = True, Equation(_result, (call,), {"position": i})
+
+
+def dependencies(program: Program) -> list[int]:
+    """Return for each output from which inputs and variables gradients flow to it, as bits."""
+    known = enumerate((*program.inputs, *program.captured))
+    found = {v: 1 << i for i, v in known if v.tracked}
+    for v, (primitive, xs, _) in program.equations.items():
+        if v.tracked:
+            bits = (found.get(x, 0) for i, x in enumerate(xs) if i in primitive.differentiable)
+            found[v] = reduce(or_, bits)
+    return [found.get(v, 0) for v in program.outputs]
+
+
+def pullback_of(
+    program: Program, used: tuple[int, ...], wanted: tuple[int, ...]
+) -> Callable[..., Any]:
+    """Return the pullback from the outputs at positions `used` to the inputs at those `wanted`.
+
+    It is a function of cotangents, followed by the inputs and the values of the variables.
+    """
+
+    def pullback(*given: Tensor) -> Any:
+        inputs = given[len(used) :]
+
+        def results(*xs: Tensor) -> list[Tensor]:
+            known = dict(enumerate(inputs)) | dict(zip(wanted, xs, strict=True))
+            found = _results(program, known.values())
+            return [found[i] for i in used]
+
+        return vjp(results, *[inputs[i] for i in wanted])[1](list(given[: len(used)]))
+
+    return pullback
+
+
+def _results(program: Program, inputs: Iterable[Tensor]) -> list[Tensor]:
+    """Return the outputs of a program, computed by tensor operations."""
+    values = {v: wrap(array) for v, array in program.constants.items()}
+    values |= zip((*program.inputs, *program.captured), inputs, strict=True)
+    for v, (primitive, xs, params) in program.equations.items():
+        with grad_mode(v.tracked):
+            values[v] = bind(primitive, *[values[x] for x in xs], **params)
+    return [values[v] for v in program.outputs]
