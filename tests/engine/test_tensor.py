@@ -729,7 +729,7 @@ REFUSED = {
     "shapes of <": (lambda t: t < [1.0, 2.0], ValueError, ["less", "(3,)", "(2,)"]),
     "shapes of @": (lambda t: t @ np.ones(4), ValueError, ["matmul", "(3,)", "(4,)"]),
     "@ of a number": (lambda t: t @ 2.0, ValueError, ["matmul", "(3,)", "()"]),
-    "dot": (lambda t: tn.ops.dot(t, np.ones((1, 3, 1))), ValueError, ["dot", "(3,)", "(1, 3, 1)"]),
+    "dot": (lambda t: tn.ops.dot(t, np.ones((1, 2, 1))), ValueError, ["dot", "(3,)", "(1, 2, 1)"]),
     "where": (lambda t: tn.ops.where([True, False], t, t), ValueError, ["where", "(2,)", "(3,)"]),
     "axis too large": (lambda t: t.sum(1), ValueError, ["axis", "(3,)", "1"]),
     "axis too small": (lambda t: t.max(-2), ValueError, ["axis", "(3,)", "-2"]),
