@@ -17,11 +17,13 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from . import tree as tree
 from .engine.autodiff import grad as grad, hessian as hessian, hvp as hvp, jacobian as jacobian
 from .engine.autodiff import value_and_grad as value_and_grad, vjp as vjp
 from .engine.bind import no_grad as no_grad
 from .engine.tensor import Tensor as Tensor, tensor as tensor
 from .engine.variable import Variable as Variable
+from .engine.vmap import vmap as vmap
 from .public import PublicModule
 
 __version__ = "0.1.0"
@@ -31,8 +33,7 @@ if TYPE_CHECKING:
     from . import explain as explain, export as export, initializers as initializers
     from . import layers as layers, losses as losses, metrics as metrics, models as models
     from . import ops as ops, optimizers as optimizers, random as random
-    from . import regularizers as regularizers, saving as saving, tree as tree, utils as utils
-    from . import viz as viz
+    from . import regularizers as regularizers, saving as saving, utils as utils, viz as viz
     from .compiler.jit import jit as jit
     from .engine.gradcheck import check_grads as check_grads
     from .initializers import Initializer as Initializer
@@ -71,6 +72,7 @@ else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+tree.__class__ = PublicModule
 sys.modules[__name__].__class__ = PublicModule  # and so of the modules that are loaded from now on
 
 

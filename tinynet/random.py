@@ -17,7 +17,7 @@ import numpy as np
 
 from .configs.lookup import unique_name
 from .engine.bind import Case, bind, primitive
-from .engine.tensor import Tensor, as_dtype, floatx
+from .engine.tensor import Primitive, Tensor, as_dtype, floatx
 from .engine.variable import Variable
 
 Shape = int | Iterable[int]
@@ -145,10 +145,17 @@ def threefry_bits(seed: int, shape: Shape, count: int = 0) -> np.ndarray:
     return bits.reshape(shape)
 
 
-_random_bits = primitive(
+def _bits(states: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the bits of a state, or of each state of a batch."""
+    each = [threefry_bits(seed, shape, count) for seed, count in states.reshape(-1, 2).tolist()]
+    return np.array(each, np.uint32).reshape(*states.shape[:-1], *shape)
+
+
+_random_bits: Primitive = primitive(
     "random_bits",
-    lambda state, shape: threefry_bits(int(state[0]), shape, int(state[1])),
+    _bits,
     cases=(Case(((2,),), {"shape": (2, 3)}, given={0: [7, 4]}),),
+    batched=lambda states, shape: bind(_random_bits, states, shape=shape),
 )
 
 

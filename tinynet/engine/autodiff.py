@@ -4,7 +4,7 @@ Every function here uses `cotangents`: it gives the result a cotangent, goes thr
 from the last to the first, and applies each primitive's rules to get the cotangents of its inputs.
 Rules are tensor operations, so a derivative can be differentiated like anything else.
 
-Imports `functional.py`. Read next: `operators.py`.
+Imports `vmap.py`. Read next: `operators.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import numpy as np
 from . import functional
 from .bind import bind, grad_mode, modes, refuse_if_recorded
 from .primitives import elementwise, products, shapes
-from .tensor import Operand, Tensor, as_tensor
+from .tensor import Operand, Tensor, as_tensor, wrap
+from .vmap import vmap
 
 
 def tape(root: Tensor, stop: Iterable[Tensor] = ()) -> list[Tensor]:
@@ -251,8 +252,8 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
 def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
     """Return a function that computes the Jacobian of `f` in the arguments `argnums`.
 
-    Its shape is the shape of the result followed by that of the argument. The tape is walked once
-    per element of the result.
+    Its shape is the shape of the result followed by that of the argument. The tape is walked
+    once, for all elements of the result at the same time (see `vmap`).
 
     >>> import tinynet as tn
     >>> tn.jacobian(lambda x: x * x)([1.0, 2.0])
@@ -262,10 +263,8 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
 
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         y, pullback = _vjp_at(f, argnums, args, kwargs)
-        units = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
-        rows = [pullback(unit) for unit in units] or [pullback(units.reshape(y.shape))]
-        columns = [functional.stack(column) for column in zip(*rows, strict=True)]
-        parts = [c if y.size else c[:0] for c in columns]
+        units = wrap(np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape))
+        parts = vmap(pullback)(units)
         return _like_argnums(argnums, tuple(p.reshape(y.shape + p.shape[1:]) for p in parts))
 
     return jacobian_of

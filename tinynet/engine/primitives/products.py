@@ -5,16 +5,17 @@ Imports `shapes.py`. Read next: `indexing.py`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..bind import Case, bind, primitive
-from ..tensor import Rule, Tensor, as_tensor
+from ..tensor import Primitive, Rule, Tensor, as_tensor
 from . import elementwise
 from .elementwise import alike, cast, equal, named
-from .shapes import axes_of, axis_of, broadcast_to, reshape, swap_last_axes
+from .shapes import aligned, axes_of, axis_of, broadcast_to, reshape, swap_last_axes
 
 
 def _matrices(ct: Tensor, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -45,7 +46,38 @@ def _product(x1: Any, x2: Any) -> Any:
 _PAIRS: list[Any] = [((2, 3), (3, 4)), ((3, 3), (3, 3)), ((2, 1, 4, 3), (5, 3, 2))]
 _PAIRS += [((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((3,), (4, 3, 2)), ((4, 2, 3), (3,))]
 _cases = tuple(map(Case, _PAIRS))
-_matmul = primitive("matmul", _product, _matmul_rule_1, _matmul_rule_2, cases=_cases)
+
+
+def _matmul_batched(x1: Tensor, x2: Tensor) -> Tensor:
+    row, column = x1.ndim == 2, x2.ndim == 2  # is an example a vector?
+    left = reshape(x1, (len(x1), 1, *x1.shape[1:])) if row else x1
+    right = reshape(x2, (*x2.shape, 1)) if column else x2
+    if len(right) == 1 and right.ndim == 3:  # the same matrix for all: one large product
+        y = _rows_times(left, reshape(right, right.shape[1:]))
+    elif len(left) == 1 and left.ndim == 3 and right.shape[-1] == 1:
+        rows = reshape(right, (*right.shape[:-2], 1, right.shape[-2]))
+        y = _rows_times(rows, swap_last_axes(reshape(left, left.shape[1:])))
+        y = reshape(y, (*y.shape[:-2], y.shape[-1], 1))
+    else:
+        rank = left.ndim if left.ndim > right.ndim else right.ndim
+        y = matmul(aligned(left, rank), aligned(right, rank))
+    return reshape(y, y.shape[:-2] + y.shape[-2:][row : 2 - column])
+
+
+def _rows_times(x: Tensor, matrix: Tensor) -> Tensor:
+    """Return the product of each row in a stack of matrices and one matrix."""
+    rows = reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+    return reshape(matmul(rows, matrix), (*x.shape[:-1], matrix.shape[-1]))
+
+
+_matmul = primitive(
+    "matmul",
+    _product,
+    _matmul_rule_1,
+    _matmul_rule_2,
+    cases=_cases,
+    batched=_matmul_batched,
+)
 
 
 def matmul(x1: Any, x2: Any) -> Tensor:
@@ -78,22 +110,25 @@ _REDUCTIONS = (
 )
 
 
+def _after_first(x: Tensor, axis: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the axes of a batch `x` that are `axis` of an example."""
+    return tuple(range(1, x.ndim)) if axis is None else tuple(i + 1 for i in axis)
+
+
 def _reduction(
     name: str, ufunc: np.ufunc, does: str, *rule: Rule, linear: bool = False
 ) -> Callable[..., Tensor]:
     """Make a reduction by `ufunc` along any axes, and return its function."""
 
-    def batched(x: Tensor, axis: Any, keepdims: bool) -> Tensor:
-        axes = range(x.ndim - 1) if axis is None else axis
-        return reduce(x, tuple(i + 1 for i in axes), keepdims)
-
-    record = primitive(
+    record: Primitive = primitive(
         name,
         lambda x, axis, keepdims: ufunc.reduce(x, axis, keepdims=keepdims),
         *rule,
         cases=_REDUCTIONS,
         linear=linear,
-        batched=batched,
+        batched=lambda x, axis, keepdims: bind(
+            record, x, axis=_after_first(x, axis), keepdims=keepdims
+        ),
     )
 
     def reduce(
@@ -143,7 +178,7 @@ def _place(name: str, impl: Callable[..., Any], which: str) -> Callable[..., Ten
     """Make a function that finds an element along an axis, and return it."""
 
     def batched(x: Tensor, axis: int | None) -> Tensor:
-        flat = reshape(x, (len(x), x.size // len(x))) if axis is None else x
+        flat = reshape(x, (len(x), math.prod(x.shape[1:]))) if axis is None else x
         return find(flat, 1 if axis is None else axis + 1)
 
     cases = (Case(((2, 3),), {"axis": 1}, apart=True), Case(((2, 3),), {"axis": None}, apart=True))
