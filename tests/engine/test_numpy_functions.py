@@ -1,7 +1,9 @@
 """NumPy's functions, methods and operators on tensors: values, gradients, constants, refusals."""
 
 import inspect
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ from programs import assert_same_results, eagerly
 
 import tinynet as tn
 from tinynet import ops
-from tinynet.engine.operators import _OURS
+from tinynet.engine.operators import _METHODS, _OURS
 
 WITH_GRADIENT = calls(SMOOTH) + calls(METHODS)
 CONSTANTS = calls(CONSTANT) + calls(METHODS_CONSTANT)
@@ -119,13 +121,20 @@ def test_every_function_that_we_have_is_called_here():
 
 def test_every_function_of_tensors_that_numpy_has_is_in_ops():
     names = {f.__name__ for f in _OURS}
-    assert {name for name in names if not hasattr(ops, name)} == {
-        "amax",
-        "amin",
-        "around",
-        "degrees",
-        "radians",
-    }
+    assert {name for name in names if not hasattr(ops, name)} == {"around", "degrees", "radians"}
+
+
+def test_the_table_in_the_readme_lists_all_functions_and_methods():
+    readme = (Path(tn.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    text = readme.partition("## Operations")[2].partition("## ")[0]
+    rows = re.findall(r"^\| [a-z ,]+ \| `(.*)` \|$", text, re.M)
+    listed = " ".join(rows).split()
+    assert sorted(listed) == sorted(dir(ops))
+    (methods,) = re.findall(r"these\s+methods: `([^`]*)`", text)
+    hidden = {"backward", "detach", "numpy"}  # of tensors alone
+    assert {*methods.split()} == {
+        n for n in _METHODS if n[0] != "_" and n not in {"T", "mT"}
+    } - hidden
 
 
 PUBLIC = {
