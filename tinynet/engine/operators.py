@@ -123,7 +123,7 @@ def _counterparts() -> dict[Any, Any]:
         theirs: function
         for module in _MODULES
         for name, function in vars(module).items()
-        if isinstance(function, FunctionType) and callable(theirs := getattr(np, name, None))
+        if isinstance(function, FunctionType) and callable(theirs := vars(np).get(name))
     }
 
 
