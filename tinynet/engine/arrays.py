@@ -21,23 +21,24 @@ from .tensor import Operand, Tensor, as_dtype, as_tensor, floatx, wrap
 # -- elements at other places -----------------------------------------------------------------
 
 
-def _moved(x: Any, function: Any, *args: Any, **options: Any) -> Tensor:
+def _moved(x: Any, function: Any, *args: Any) -> Tensor:
     """Return `function` of `x`: one of NumPy's that moves, repeats or omits elements, or adds 0."""
     x = as_tensor(x)
-    places = _of_array(function, x, np.arange(1, x.size + 1).reshape(x.shape), *args, **options)
+    places = _of_array(function, x, np.arange(1, x.size + 1).reshape(x.shape), *args)
     flat = shapes.reshape(x, (x.size,))
     if places.all():
         return getitem(flat, places - 1)
     return getitem(shapes.concatenate([np.zeros(1, x.dtype), flat]), places)
 
 
-def _of_array(function: Any, x: Tensor, *args: Any, **options: Any) -> Any:
-    """Return NumPy's function of an array in place of `x`; errors name the function."""
+def _of_array(function: Any, x: Tensor, array: np.ndarray, *args: Any) -> Any:
+    """Return NumPy's function of an array in place of `x`; errors say what was received."""
     try:
-        return function(*(a.numpy() if isinstance(a, Operand) else a for a in args), **options)
+        return function(array, *(a.numpy() if isinstance(a, Operand) else a for a in args))
     except (ValueError, IndexError, TypeError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{function.__name__}() of shape {x.shape}: {error}") from None
+        received = ", ".join(map(str, (x.shape, *args)))
+        raise kind(f"{function.__name__}() of shape {received}: {error}") from None
 
 
 def roll(x: Any, shift: Any, axis: Any = None) -> Tensor:
@@ -243,23 +244,19 @@ def squeeze(x: Any, axis: Any = None) -> Tensor:
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
     """Return `x` with two axes exchanged."""
-    x = as_tensor(x)
-    i, j = shapes.axis_of(x, axis1, "axis1"), shapes.axis_of(x, axis2, "axis2")
-    other = {i: j, j: i}
-    return shapes.transpose(x, tuple(other.get(k, k) for k in range(x.ndim)))
+    return _ordered(x, np.swapaxes, axis1, axis2)
 
 
 def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
     """Return `x` with the axes `source` at the positions `destination`; the others keep order."""
+    return _ordered(x, np.moveaxis, source, destination)
+
+
+def _ordered(x: Any, function: Any, *args: Any) -> Tensor:
+    """Return `function` of `x`: one of NumPy's that only gives axes another order."""
     x = as_tensor(x)
-    start = shapes.axes_of(x, source, "source") or ()
-    end = shapes.axes_of(x, destination, "destination") or ()
-    if len(start) != len(end):
-        raise ValueError(f"moveaxis: expected as many axes, received {source} and {destination}.")
-    order = [i for i in range(x.ndim) if i not in start]
-    for place, axis in sorted(zip(end, start, strict=True)):
-        order.insert(place, axis)
-    return shapes.transpose(x, tuple(order))
+    numbered = np.empty(tuple(range(x.ndim)))  # the length of each axis is its number
+    return shapes.transpose(x, _of_array(function, x, numbered, *args).shape)
 
 
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:

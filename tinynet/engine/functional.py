@@ -204,11 +204,9 @@ def round(x: Any, decimals: int = 0) -> Tensor:
     x = as_tensor(x)
     if x.dtype.kind != "f" and decimals >= 0:
         return x
-    scale = 10.0 ** abs(decimals)
-    if decimals < 0:
-        rounded = elementwise.rint(x / scale) * scale
-        return elementwise.cast(rounded, x.dtype)
-    return elementwise.rint(x * scale) / scale if decimals else elementwise.rint(x)
+    scale, up = 10.0 ** abs(decimals), decimals >= 0
+    whole = elementwise.rint(x * scale if up else x / scale)
+    return elementwise.cast(whole / scale if up else whole * scale, x.dtype)
 
 
 def divmod(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
