@@ -18,9 +18,11 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from . import tree as tree
-from .engine.autodiff import grad as grad, hessian as hessian, hvp as hvp, jacobian as jacobian
+from .engine.autodiff import elementwise_grad as elementwise_grad, grad as grad
+from .engine.autodiff import hessian as hessian, hvp as hvp, jacobian as jacobian, jvp as jvp
 from .engine.autodiff import value_and_grad as value_and_grad, vjp as vjp
 from .engine.bind import no_grad as no_grad
+from .engine.custom import primitive as primitive
 from .engine.tensor import Tensor as Tensor, tensor as tensor
 from .engine.variable import Variable as Variable
 from .engine.vmap import vmap as vmap
@@ -72,8 +74,9 @@ else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-tree.__class__ = PublicModule
-sys.modules[__name__].__class__ = PublicModule  # and so of the modules that are loaded from now on
+_this = sys.modules[__name__]
+_this.__class__ = PublicModule  # and so of the modules that are set as its attributes from now on
+_this.__setattr__("tree", tree)
 
 
 def _repr_html_(self: Any) -> str:

@@ -1,6 +1,6 @@
-"""Nested structures: lists, tuples, named tuples and dicts of arrays, as models take and return.
+"""Trees: nested lists, tuples, named tuples and dicts of arrays, as functions take and return.
 
-Imports NumPy alone. Read next: `compiler/program.py`.
+Imports NumPy alone. Read next: `engine/tensor.py`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 def is_structure(value: Any) -> bool:
     """Return whether `value` is a structure: a dict, or a list or tuple of arrays or None.
 
-    A list of numbers, nested or not, is data, and so a leaf.
+    A list or tuple of numbers, nested or not, is data, and so a leaf, unless it is a named tuple.
 
     >>> import numpy as np
     >>> is_structure([np.ones(2), np.ones(3)]), is_structure([[1.0, 2.0], [3.0, 4.0]])
     (True, False)
     """
     if isinstance(value, (list, tuple)):
-        return not value or any(map(_is_part, value))
+        return not value or hasattr(value, "_fields") or any(map(_is_part, value))
     return isinstance(value, dict)
 
 
@@ -39,6 +39,8 @@ def flatten(structure: Any) -> list[Any]:
 
 def map_structure(f: Callable[[Any], Any], structure: Any) -> Any:
     """Return a structure of the same form with `f` applied to each thing, in order."""
+    if not isinstance(structure, (dict, list, tuple)):
+        return f(structure)
     if isinstance(structure, dict):
         return {key: map_structure(f, structure[key]) for key in sorted(structure)}
     if is_structure(structure):
@@ -55,6 +57,38 @@ def map_leaves(f: Callable[[Any], Any], structure: Any) -> Any:
 def leaves(structure: Any) -> list[Any]:
     """Return the things in `structure`, as `flatten` does, without None."""
     return [leaf for leaf in flatten(structure) if leaf is not None]
+
+
+def parts_like(form: Any, structure: Any, argument: str) -> list[tuple[str, Any]]:
+    """Return what `structure` has at each leaf of `form`, None excluded, each with its path.
+
+    Raises
+    ------
+    ValueError
+        Where the two differ in type, length or keys, with the path from `argument` to that place.
+
+    >>> import numpy as np
+    >>> parts_like({"a": np.ones(2), "b": [None, np.ones(3)]}, {"a": 1, "b": [None, [2, 3]]}, "ct")
+    [("ct['a']", 1), ("ct['b'][1]", [2, 3])]
+    """
+    if isinstance(form, dict):
+        kind: Any = dict
+        places = [(f"[{key!r}]", key) for key in sorted(form)]
+        expected = f"a dict with the keys {sorted(form)}"
+    elif is_structure(form):
+        kind = (list, tuple)
+        names = getattr(form, "_fields", None)
+        places = [(f".{names[i]}" if names else f"[{i}]", i) for i in range(len(form))]
+        expected = f"a {type(form).__name__} of length {len(form)}"
+    elif form is None:
+        kind, places, expected = type(None), [], "None"
+    else:
+        return [(argument, structure)]
+    is_alike = isinstance(structure, kind) and (form is None or len(structure) == len(form))
+    if not is_alike or (kind is dict and structure.keys() != form.keys()):
+        raise ValueError(f"{argument}: expected {expected}, received {structure!r}.")
+    parts = [parts_like(form[key], structure[key], argument + name) for name, key in places]
+    return [part for found in parts for part in found]
 
 
 def pack_sequence_as(structure: Any, flat_sequence: Iterable[Any]) -> Any:

@@ -54,7 +54,7 @@ LOOKS: dict[str, Callable[[tn.Tensor], Any]] = {
     "a search": lambda x: x if 0.5 in [*x] else -x,
     "the largest of several": lambda x: max(x[0], x[1]),
     "a mask": lambda x: x[x > 0],
-    "a copy": lambda x: x * tn.tensor(x),
+    "a copy": lambda x: x * tn.Tensor(x),
     "a copy by Python": lambda x: x * copy.deepcopy(x),
     "a format": lambda x: x if f"{x[0]:.1f}" else -x,
     "what was computed": lambda x: x * float(ops.exp(x).sum()),

@@ -317,3 +317,21 @@ def test_every_function_of_tensors_is_in_ops_and_documented(name):
     assert function is PUBLIC[name]
     assert function.__name__ == name
     assert inspect.getdoc(function)
+
+
+# -- law 7: the Jacobian-vector product is the transpose of the vector-Jacobian product --------
+
+
+@over_cases(FLOATING)
+@given(st.data(), SEEDS)
+def test_the_product_with_a_tangent_is_the_transpose_of_the_pullback(primitive, case, data, seed):
+    f = as_function(primitive, case)
+    xs = data.draw(inputs(case))
+    vs = tuple(direction(seed + i, x.shape) for i, x in enumerate(xs))
+    y, tangent = tn.jvp(f, tuple(xs), vs)
+    same, pullback = tn.vjp(f, *xs)
+    assert_same(y, same.data)
+    assert (tangent.shape, tangent.dtype) == (y.shape, y.dtype)
+    ct = direction(seed + len(xs), y.shape)
+    flat = [np.concatenate([np.ravel(x) for x in parts]) for parts in (pullback(ct), vs)]
+    assert_equal_products(ct, tangent.data, *flat, tol=1e-12)

@@ -200,18 +200,28 @@ def test_a_dtype_asked_for_is_the_dtype_given(dtype, a):
         assert_same(t, expected)
 
 
-SCALARS = [2, 2.0, True, *(np.dtype(name).type(1) for name in (*FLOATS, *WHOLE))]
+NUMPY_SCALARS = [np.dtype(name).type(1) for name in (*FLOATS, *WHOLE)]
+SCALARS = [2, 2.0, True, *NUMPY_SCALARS]
+
+
+def as_numpy_would(scalar: Any, dtype: Any) -> Any:
+    """Return a scalar beside an array: Python's take its dtype, and integers that of floats."""
+    dtype = np.dtype(dtype)
+    is_strong = isinstance(scalar, np.floating if dtype.kind == "f" else np.generic)
+    return scalar if is_strong else dtype.type(scalar)
 
 
 @every_float
 @over(ARITHMETIC | COMPARISONS, "op")
 @pytest.mark.parametrize("scalar", SCALARS, ids=lambda s: f"{type(s).__name__}")
 @pytest.mark.parametrize("flip", [False, True], ids=["right", "left"])
-def test_a_scalar_takes_the_dtype_of_the_other_floating_tensor(op, scalar, flip, dtype):
+def test_python_scalars_and_integers_take_the_dtype_of_the_other_floating_tensor(
+    op, scalar, flip, dtype
+):
     a = np.array([0.5, 1.0, 3.0], dtype)
     for x in (leaf(a), tn.Variable(a)):
         y = op(scalar, x) if flip else op(x, scalar)
-        same = np.dtype(dtype).type(scalar)
+        same = as_numpy_would(scalar, dtype)
         expected = np.asarray(op(same, a) if flip else op(a, same))
         assert (y.dtype, y.shape) == (expected.dtype, expected.shape)
         assert_close(y, expected, rtol=2 * np.finfo(dtype).eps, atol=0)
@@ -231,20 +241,46 @@ def test_a_scalar_is_weak_when_combined_with_an_array_too(name, dtype):
 
 
 @pytest.mark.parametrize("dtype", WHOLE[1:])
-@pytest.mark.parametrize("scalar", [3, np.int64(3), np.uint8(3), True])
-def test_an_integer_scalar_takes_the_dtype_of_the_other_integer_tensor(dtype, scalar):
+@pytest.mark.parametrize("scalar", [3, True, *NUMPY_SCALARS[len(FLOATS) :]])
+def test_a_python_integer_takes_the_dtype_of_the_other_integer_tensor(dtype, scalar):
     a = np.array([0, 1, 5], dtype)
-    same = a.dtype.type(scalar)
+    same = as_numpy_would(scalar, dtype)
     assert_same(tn.tensor(a) * scalar, a * same)
     assert_same(scalar + tn.tensor(a), a + same)
 
 
 @every_whole
-@pytest.mark.parametrize("scalar", [0.5, 2.0, np.float64(0.5), np.float16(2)])
+@pytest.mark.parametrize("scalar", [0.5, 2.0, *NUMPY_SCALARS[: len(FLOATS)]])
 @pytest.mark.parametrize("op", [operator.add, operator.mul, operator.truediv, operator.pow])
-def test_a_float_and_an_integer_tensor_give_floatx(dtype, scalar, op):
+def test_a_float_and_an_integer_tensor_give_the_dtype_of_the_float(dtype, scalar, op):
     a = np.array([0, 1, 1], dtype)
-    assert_same(op(tn.tensor(a), scalar), op(a.astype("float32"), np.float32(scalar)))
+    same = as_numpy_would(scalar, "float32")
+    assert_same(op(tn.tensor(a), scalar), op(a.astype(same.dtype), same))
+
+
+@pytest.mark.parametrize("scalar", NUMPY_SCALARS, ids=lambda s: type(s).__name__)
+def test_every_numpy_scalar_keeps_its_own_dtype(scalar):
+    kept = scalar.dtype
+    alone = np.asarray(scalar)
+    for t in (tn.tensor(scalar), tn.Tensor(scalar), tn.ops.convert_to_tensor(scalar)):
+        assert_same(t, alone)
+    assert_same(tn.Variable(scalar), alone)
+    assert_same(tn.tensor([scalar, scalar]), np.array([scalar, scalar]))
+    assert_same(tn.tensor([[scalar], (scalar,)]), np.array([[scalar], [scalar]]))
+    assert tn.ops.add(scalar, scalar).dtype == tn.ops.maximum(scalar, scalar).dtype == kept
+    floating = kept if kept.kind == "f" else np.dtype("float32")
+    assert tn.ops.exp(scalar).dtype == tn.ops.divide(scalar, scalar).dtype == floating
+    for mixed in ([scalar, 0.1], [0.1, scalar], [[0.1], [scalar]]):
+        assert_same(tn.tensor(mixed), np.array(mixed).astype(floating))
+
+
+@every_float
+def test_a_gradient_at_a_numpy_scalar_has_its_dtype_and_precision(dtype):
+    x = np.dtype(dtype).type(1.1)
+    value, gradient = tn.value_and_grad(lambda x: x**3)(x)
+    assert value.dtype == gradient.dtype == dtype
+    assert_close(gradient, 3 * x * x, rtol=4 * np.finfo(dtype).eps)
+    assert tn.hvp(lambda x: x**3, x, x).dtype == dtype
 
 
 @given(a=hnp.arrays("uint8", (3,)), n=st.integers(-1000, 1000))

@@ -29,6 +29,8 @@ from tinynet.engine.tensor import Primitive, Tensor, wrap
 from tinynet.engine.variable import stateless
 
 SIZE = 3  # of a batch
+X = normal(0, 4, 3, dtype="float64")
+W = normal(1, 2, 3, dtype="float64")
 FLOATING = [
     (primitive, case)
     for primitive, case in CASES
@@ -136,6 +138,26 @@ def test_an_element_of_an_elementwise_result_depends_on_its_place_alone(primitiv
         assert_close(element.data, whole[(*place, ...)])
 
 
+def total(**traits: Any) -> Any:
+    rule = lambda ct, y, x: ops.reshape(ct, (1,)) * ops.ones_like(x)  # noqa: E731
+    return tn.primitive("total", lambda x: x.sum(), rule, **traits)
+
+
+def test_a_primitive_of_the_users_own_may_have_a_rule_for_a_batch():
+    for mine in (total(), total(batched=lambda x: ops.sum(x, axis=1))):
+        assert_close(tn.vmap(mine)(X), X.sum(axis=1))
+        assert_same(tn.vmap(tn.grad(lambda x, f=mine: f(x) * x[0]))(X)[:, 1], X[:, 0])
+        assert_close(
+            tn.jacobian(lambda x, f=mine: f(x) * x)(X[0]), X[0].sum() * np.eye(3) + X[0][:, None]
+        )
+
+
+@pytest.mark.parametrize("wrong", [{"batched": lambda x: ops.sum(x)}, {"elementwise": True}])
+def test_a_rule_for_a_batch_that_gives_another_shape_is_refused(wrong):
+    with refused(ValueError, "total", "(4,)", "()"):
+        tn.vmap(total(**wrong))(X)
+
+
 # -- shapes that are drawn --------------------------------------------------------------------
 
 
@@ -221,6 +243,7 @@ REDUCTIONS = {
     "reshape": lambda x: ops.reshape(x, (1, 1)),
     "broadcast": lambda x: ops.broadcast_to(x, (2, 3)),
     "stack": lambda x: ops.stack([x, x * x]),
+    "a list of tensors": lambda x: tn.tensor([x, x * x, 1.0]),
 }
 
 
@@ -256,9 +279,6 @@ def test_an_empty_batch_gives_no_warnings():
 
 # -- derivatives inside and outside, and of each other ----------------------------------------
 
-X = normal(0, 4, 3, dtype="float64")
-W = normal(1, 2, 3, dtype="float64")
-
 
 def network(w: Any, x: Any) -> Tensor:
     """Return a number for one example that uses products, sums, indices and functions."""
@@ -279,6 +299,7 @@ DERIVATIVES: dict[str, Any] = {
     "third order": lambda f: tn.jacobian(tn.hessian(f, 1), 1),
     "pullback": lambda f: lambda w, x: tn.vjp(f, w, x)[1](x[1])[0],
     "hvp": lambda f: lambda w, x: tn.hvp(lambda x: f(w, x), x, np.ones(3)),
+    "jvp": lambda f: lambda w, x: tn.jvp(f, (w, x), (w, np.ones(3)))[1],
 }
 
 
@@ -304,6 +325,31 @@ def test_derivatives_outside_of_derivatives_inside(derivative):
         found = tn.grad(by_batch, argnum)(W, X)
         assert_close(found, tn.grad(by_loop, argnum)(W, X))
         assert_same(tn.jit(tn.grad(by_batch, argnum))(W, X), found)
+
+
+@over(DERIVATIVES, "derivative")
+@pytest.mark.parametrize("where", ["nowhere", "shared", "differing"])
+def test_derivatives_inside_are_as_tracked_as_their_arguments(derivative, where):
+    w, x = tn.tensor(W), tn.tensor(X)
+    {"nowhere": tn.tensor(0.0), "shared": w, "differing": x}[where].requires_grad = True
+    found = tn.vmap(derivative(network), (None, 0))(w, x)
+    assert found.requires_grad == (where != "nowhere")
+    if where == "nowhere":
+        assert found.equation is None
+
+
+def test_derivatives_inside_of_trees():
+    def loss(p: Any, x: Any) -> Any:
+        y = ops.tanh(ops.matmul(p["w"], x) + p["b"])
+        return ops.sum(y), {"y": y}
+
+    p = {"w": W, "b": W[:, 0]}
+    found, aux = tn.vmap(tn.grad(loss, has_aux=True), (None, 0))(p, X)
+    each = [tn.grad(loss, has_aux=True)(p, x) for x in X]
+    for key in p:
+        assert_close(found[key], np.stack([slopes[key].numpy() for slopes, _ in each]))
+    assert_close(aux["y"], np.stack([aux["y"].numpy() for _, aux in each]))
+    assert not found["w"].requires_grad
 
 
 def test_backward_reaches_what_is_shared_and_what_differs():
@@ -332,6 +378,13 @@ def test_a_detached_tensor_has_no_gradient_inside_and_outside():
     f = lambda x: ops.sum(x * x.detach())  # noqa: E731
     assert_same(tn.vmap(tn.grad(f))(X), X)
     assert_same(tn.grad(lambda x: tn.vmap(f)(x).sum())(X), X)
+
+    def with_a_new_leaf(x: Tensor) -> Tensor:
+        z = x.detach()
+        z.requires_grad = True
+        return ops.sum(x * z)
+
+    assert_same(tn.grad(lambda x: tn.vmap(with_a_new_leaf)(x).sum())(X), X)
 
 
 def test_the_weights_of_a_model_get_a_gradient_for_each_example():
@@ -495,7 +548,11 @@ MISTAKES: dict[str, Any] = {
         ValueError,
         ["argument 0", "[0, 1]"],
     ),
-    "axis of a string": (lambda: tn.vmap(ops.sin, ("rows",))(X), ValueError, ["rows"]),
+    "axis of a string": (
+        lambda: tn.vmap(ops.sin, ("rows",))(X),
+        TypeError,
+        ["in_axes", "argument 0", "rows"],
+    ),
     "no such axis of the result": (
         lambda: tn.vmap(ops.sum, 0, 1)(X),
         ValueError,
@@ -592,6 +649,27 @@ def test_effects_that_would_happen_once_are_refused():
         with refused(TypeError, "tn.vmap"):
             tn.vmap(effect)(X)
     assert w.numpy() == 1.0
+
+
+def test_random_draws_are_refused_or_the_same_for_all_examples():
+    draws = tn.random.SeedGenerator(1)
+
+    def f(x: Any) -> Tensor:
+        return x * ops.cast(draws.mask((3,), 0.5), x.dtype)
+
+    with refused(TypeError, "seed_generator_state", "tn.vmap"):
+        tn.vmap(f)(X)
+    with stateless({draws.state: draws.state.value}):  # as in a training step
+        found = tn.vmap(f)(X)
+    assert_same(found, X * draws.mask((3,), 0.5).numpy())
+
+
+def test_a_value_that_is_assigned_inside_and_used_outside_is_refused():
+    w = tn.Variable(1.0)
+    with stateless({w: w.value}) as now:
+        tn.vmap(lambda x: (w.assign(x[0]), x)[1])(X.astype("float32"))
+        with refused(TypeError, "inside tn.vmap"):
+            now[w].numpy()
 
 
 def test_an_error_leaves_no_recorder_behind():

@@ -158,7 +158,7 @@ def test_a_surface_before_the_first_fit_does_not_change_the_fit():
 def test_a_layer_that_branches_on_numbers_is_run_eagerly():
     class Steep(tn.Layer):
         def call(self, inputs: Any) -> Any:
-            return inputs * 2.0 if float(tn.ops.sum(inputs)) > 0 else inputs
+            return inputs * 2.0 if tn.ops.sum(inputs) > 0 else inputs
 
     model = tn.Sequential([Input((1,)), Dense(1), Steep()])
     model.compile("sgd", "mse", run_eagerly=True)

@@ -52,6 +52,7 @@ class _Modes(threading.local):
     grad = True  # do operations leave equations?
     substitutes: dict[Any, Tensor] = {}  # for the values of variables: see `stateless`
     recorder: Recorder | None = None
+    arguments: frozenset[Tensor] = frozenset()  # of the functions that are being differentiated
 
 
 modes = _Modes()
@@ -85,6 +86,27 @@ def refuse_if_recorded(what: str, instead: str) -> None:
             f"{what}: a function that is recorded to be compiled would do so only once. {instead}, "
             "or run without compilation (run_eagerly=True, or no tn.jit, no tn.vmap)."
         )
+
+
+def refuse_to_cut(t: Tensor, what: str) -> None:
+    """Raise a TypeError if `what` would cut off a gradient that a derivative function asks for.
+
+    It would if `t` depends on an argument of a function that is being differentiated.
+    """
+    if not (t.tracked and modes.grad and modes.arguments):
+        return
+    seen, pending = {t}, [t]
+    for x in pending:  # grows on the way
+        if x in modes.arguments:
+            raise TypeError(
+                f"{what}: received a tensor of shape {t.shape} that depends on an argument of the "
+                "function that is differentiated, and the gradient would be lost. Use functions of "
+                "tensors instead: tn.ops.sin for math.sin, tn.ops.stack for np.array of a list. Or "
+                "use t.detach(), which is a constant."
+            )
+        new = [i for i in x.equation.inputs if i.tracked and i not in seen] if x.equation else []
+        seen.update(new)
+        pending += new
 
 
 _new, _data, _equation = Tensor.__new__, attrgetter("data"), tuple.__new__

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from . import arrays, contractions, functional
-from .autodiff import backward
-from .bind import modes
+from .bind import modes, refuse_to_cut
+from .lists import copied, gathered
 from .primitives import einsum, elementwise, indexing, products, scans, shapes, trigonometric
+from .tape import backward
 from .tensor import Operand, ShapeOnly, Tensor, as_tensor, wrap
 
 # -- numbers ----------------------------------------------------------------------------------
@@ -30,13 +31,24 @@ from .tensor import Operand, ShapeOnly, Tensor, as_tensor, wrap
 def numpy(self: Operand) -> np.ndarray:
     """Return the numbers as a read-only view: no copy, no gradient.
 
-    TypeError if a function is being recorded, or was, and the numbers are therefore unknown.
+    Raises
+    ------
+    TypeError
+        If a function is being recorded, or was, and the numbers are therefore unknown; and within a
+        function that is being differentiated, if the tensor depends on its arguments. Use `detach`.
     """
+    return _numbers(self, "numpy()")
+
+
+def _numbers(self: Operand, what: str | None = None) -> np.ndarray:
+    """Return the numbers for the operation `what`; None if it is one that has no gradient."""
     t = as_tensor(self)
     if modes.recorder is not None:
         modes.recorder.refuse(t)
     if isinstance(t.data, ShapeOnly):
         t.data.refuse()
+    if what is not None:
+        refuse_to_cut(t, what)
     view = t.data.view()
     view.flags.writeable = False
     return view
@@ -99,9 +111,12 @@ _METHODS: dict[str, Any] = {
     "transpose": _unpacked(shapes.transpose),
     "flatten": arrays.ravel,
     "numpy": numpy,
-    "tolist": lambda self: numpy(self).tolist(),
+    "tolist": lambda self: _numbers(self, "tolist()").tolist(),
     "T": property(lambda self: shapes.transpose(self)),
     "mT": property(lambda self: shapes.swap_last_axes(as_tensor(self))),
+    "_numbers": _numbers,
+    "_gathered": staticmethod(gathered),
+    "_copied": staticmethod(copied),
     "detach": detach,
     "backward": backward,
 }
@@ -237,8 +252,8 @@ def _as_arrays(value: Any, name: str) -> Any:
     """Return `value` with arrays for operands; TypeError where `name` would cut off a gradient."""
     if isinstance(value, (tuple, list)):
         return type(value)(_as_arrays(v, name) for v in value)
-    if isinstance(value, Operand) and as_tensor(value).tracked:
-        raise TypeError(f"{name} has no gradient here. Use tn.ops, or t.numpy() for the numbers.")
+    if isinstance(value, Operand) and modes.grad and as_tensor(value).tracked:
+        raise TypeError(f"{name} has no gradient here. Use tn.ops, or t.detach() for a constant.")
     return np.asarray(value) if isinstance(value, Operand) else value
 
 

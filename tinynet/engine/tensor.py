@@ -2,9 +2,9 @@
 
 An operation is a `Primitive`: a NumPy function with the rules of its derivative. An `Equation`
 says which primitive computed a tensor, from which inputs. The equations behind a tensor are its
-tape, which `autodiff.py` walks backwards.
+tape, which `tape.py` walks backwards.
 
-Imports NumPy alone. Read next: `bind.py`.
+Imports `dtypes.py`. Read next: `bind.py`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
+
+from .dtypes import (
+    as_dtype as as_dtype,
+    floatx as floatx,
+    is_weak as is_weak,
+    set_floatx as set_floatx,
+    to_array as to_array,
+    types_in,
+    weak_dtype,
+)
 
 Rule = Callable[..., Any]
 
@@ -46,6 +56,9 @@ class Primitive:
         Computes the primitive for a whole batch. Every input has one more axis, the first, of the
         length of the batch, or of length 1 if the input is the same for the whole batch.
         Elementwise primitives need none.
+    joint : function ``(ct, y, wanted, *inputs, **params)``, optional
+        Returns the cotangents of the inputs at the positions `wanted`, a tuple, in their order. In
+        place of `vjps`, for a primitive whose cotangents are computed together.
     reference : function of arrays (positional) and params (keyword) to an array, optional
         What the tests compare the values with; by default NumPy's function of the same name.
     """
@@ -59,11 +72,12 @@ class Primitive:
     elementwise: bool = False
     batched: Callable[..., Any] | None = None
     reference: Callable[..., Any] | None = None
+    joint: Callable[..., Any] | None = None
 
     @cached_property
     def differentiable(self) -> Container[int]:
         """The positions of the inputs that have a gradient."""
-        if callable(self.vjps):
+        if callable(self.vjps) or self.joint is not None:
             return range(sys.maxsize)
         return frozenset(i for i, rule in enumerate(self.vjps) if rule is not None)
 
@@ -105,7 +119,12 @@ class Operand:
         def _unary(self) -> Tensor: ...
         def _method(self, *args: Any, **kwargs: Any) -> Tensor: ...
         def numpy(self) -> np.ndarray: ...
+        def _numbers(self, what: str | None = None) -> np.ndarray: ...
         def backward(self, ct: Any = None) -> None: ...
+        @staticmethod
+        def _gathered(data: Any) -> Tensor: ...
+        @staticmethod
+        def _copied(data: Any, dtype: Any) -> Tensor: ...
 
         __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _binary
         __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = __pow__ = __rpow__ = _binary
@@ -128,24 +147,33 @@ class Operand:
 
     def item(self) -> Any:
         """Return the only element as a Python number; ValueError unless there is just one."""
+        return self._item("item()")
+
+    def _item(self, what: str | None) -> Any:
+        """Return the only element, for `what` as in `_numbers`."""
         if self.size != 1:
-            raise ValueError(f"item(): expected one element, received shape {self.shape}.")
-        return self.numpy().item()
+            raise ValueError(f"{what or 'bool()'}: expected one element, received {self.shape}.")
+        return self._numbers(what).item()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        array = self.numpy()
+        array = self._numbers("np.asarray or np.array")
         if copy is False and np.dtype(dtype or array.dtype) != array.dtype:
             raise ValueError(f"a tensor of dtype {array.dtype} cannot become {dtype} without copy.")
         return np.array(array, dtype, copy=copy)
 
     def __bool__(self) -> bool:
-        return bool(self.item())
+        return bool(self._item(None))
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._item("float()"))
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._item("int()"))
+
+    def __index__(self) -> int:
+        if (dtype := as_tensor(self).data.dtype).kind not in "iu":
+            raise TypeError(f"expected an integer, received {dtype}. Use int(t.detach()).")
+        return int(self._item("an index"))
 
     def __len__(self) -> int:
         if not self.shape:
@@ -160,7 +188,7 @@ class Operand:
         as_tensor(self).grad = None
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else repr(self)
+        return format(self._item(None), spec) if spec else repr(self)
 
 
 class Tensor(Operand):
@@ -212,7 +240,7 @@ class Tensor(Operand):
     def requires_grad(self, value: bool) -> None:
         if value and self.data.dtype.kind != "f":
             raise ValueError(f"requires_grad: expected a floating dtype, received {self.dtype}.")
-        if self.equation is not None and not value:
+        if self.equation is not None and value != self.tracked:
             name = self.equation.primitive.name
             raise ValueError(f"requires_grad: expected a leaf, received {name}(): use detach.")
         self.tracked = bool(value)
@@ -234,11 +262,11 @@ class Tensor(Operand):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the numbers alone: a copy is a leaf."""
-        return Tensor, (self.numpy(), None, self.tracked)
+        return Tensor, (self._numbers("a copy"), None, self.tracked)
 
     def __repr__(self) -> str:
         try:
-            array = self.numpy()
+            array = self._numbers()
         except TypeError:
             return f"tensor(recorded, shape={self.shape}, dtype={self.dtype})"
         text = np.array2string(array, separator=", ", prefix="tensor(")
@@ -249,12 +277,19 @@ class Tensor(Operand):
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a new `Tensor` of `data`, copied. See `Tensor`.
 
+    Gradients flow to tensors and variables in `data`, also in nested lists, unless `requires_grad`
+    makes a new leaf. That raises a TypeError where a gradient that is asked for would be lost.
+
     >>> import tinynet as tn
     >>> tn.tensor([[1, 2], [3, 4]])
     tensor([[1., 2.],
             [3., 4.]], dtype=float32)
+    >>> tn.grad(lambda x: tn.tensor([x[0] ** 2, x[1]]).sum())([3.0, 4.0])
+    tensor([6., 1.], dtype=float32)
     """
-    return Tensor(data, dtype, requires_grad)
+    if requires_grad or not has_operand(data):
+        return Tensor(data, dtype, requires_grad)
+    return Operand._copied(data, dtype)
 
 
 class ShapeOnly(np.ndarray):
@@ -277,87 +312,28 @@ def wrap(data: Any) -> Tensor:
 _new = Tensor.__new__
 
 
-# -- the conversion of users' data ------------------------------------------------------------
-
-_floatx = np.dtype("float32")  # in all threads
-
-
-def floatx() -> str:
-    """Return the dtype of Python numbers and lists, ``"float32"`` unless it was set."""
-    return _floatx.name
-
-
-def set_floatx(dtype: str) -> None:
-    """Set the dtype that Python numbers, lists and new layers get, in every thread.
-
-    Raises
-    ------
-    ValueError
-        Unless `dtype` is ``"float16"``, ``"float32"`` or ``"float64"``.
-    """
-    global _floatx
-    if dtype not in ("float16", "float32", "float64"):
-        raise ValueError(f"set_floatx: expected float16, float32 or float64, received {dtype!r}.")
-    _floatx = np.dtype(dtype)
-
-
-def to_array(data: Any, dtype: Any = None) -> np.ndarray:
-    """Return `data` as a new array of a floating, integer or bool dtype (see `Tensor`)."""
-    try:
-        array = np.array(data, order="C")  # so that equal numbers give equal sums
-    except ValueError as error:
-        raise ValueError(f"data: expected numbers in a regular shape: {error}") from None
-    if array.dtype.kind not in "fiub":
-        kind = f"{array.dtype.name}. data: expected numbers, received {type(data).__name__}"
-        raise ValueError(f"Invalid dtype: {kind}.")
-    if dtype is None:
-        is_python = array.dtype.kind != "b" and _of_python_numbers(data)
-        dtype = _floatx if is_python else array.dtype
-    return array.astype(as_dtype(dtype), copy=False)
-
-
-def _of_python_numbers(data: Any) -> bool:
-    """Return whether `data` is a Python number, or nested lists or tuples of them."""
-    while isinstance(data, (list, tuple)) and data:
-        data = data[0]
-    return isinstance(data, (int, float, list, tuple))
-
-
-def as_dtype(dtype: Any) -> np.dtype:
-    """Return `dtype` as NumPy's; ValueError unless it is floating, integer or bool."""
-    try:
-        found = None if dtype is None else np.dtype(dtype)
-    except TypeError:
-        found = None
-    if found is None or found.kind not in "fiub":
-        raise ValueError(f"Invalid dtype: {dtype}. Expected floats, integers or bool.")
-    return found if found.isnative else found.newbyteorder("=")
+def has_operand(data: Any) -> bool:
+    """Return whether `data` is a tensor or variable, or has one in nested lists or tuples."""
+    return any(issubclass(kind, Operand) for kind in types_in(data))
 
 
 def as_tensor(x: Any, like: np.dtype | None = None) -> Tensor:
     """Return `x` as a tensor: itself, a variable's value, or a copy of an array or number.
 
-    A Python or NumPy scalar is weak: it takes the dtype `like` of the other operand, unless it is
-    a float and the other an integer, a number and the other a bool, or an integer that overflows.
+    Gradients flow to the tensors in nested lists. A Python number is weak: it takes the dtype
+    `like` of the other operand, unless it is a float and the other an integer, a number and the
+    other a bool, or an integer that overflows.
     """
     if isinstance(x, Tensor):
         return x
+    if isinstance(x, np.ndarray):
+        return Tensor(x)
     if isinstance(x, Operand):
         return x.value
-    if like is None or not isinstance(x, (int, float, np.generic)):
+    if isinstance(x, (list, tuple)) and has_operand(x):
+        return Operand._gathered(x)
+    if like is None or not is_weak(x):
         return Tensor(x)
-    if like.kind == "f" and not isinstance(x, np.generic):
+    if like.kind == "f":
         return wrap(np.array(x, like))  # by far the most frequent: the 2.0 of 2.0 * t
-    return Tensor(x, _weak_dtype(np.asarray(x), like))
-
-
-_RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
-
-
-def _weak_dtype(scalar: np.ndarray, like: np.dtype) -> np.dtype:
-    """Return the dtype that `scalar` takes when combined with a tensor of dtype `like`."""
-    own = scalar.dtype
-    fits = _RANK.get(own.kind, 3) <= _RANK[like.kind]
-    if fits and (like.kind == "f" or scalar.astype(like) == scalar):
-        return like
-    return _floatx if own.kind == "f" else own
+    return Tensor(x, weak_dtype(np.asarray(x), like))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .bind import modes, refuse_if_recorded
+from .bind import modes, refuse_if_recorded, refuse_to_cut
 from .primitives import elementwise
 from .temporarily import temporarily
 from .tensor import Operand, Tensor, to_array, wrap
@@ -116,7 +116,8 @@ class Variable(Operand):
         ValueError
             If `value` has another shape; the variable then keeps its value.
         TypeError
-            While a function is recorded to be compiled: it would assign only once.
+            While a function is recorded to be compiled: it would assign only once. Also where a
+            gradient that is asked for would be lost: assign ``value.detach()`` there.
         """
         if self not in modes.substitutes:
             self.refuse_if_recorded("assign")
@@ -126,6 +127,7 @@ class Variable(Operand):
         if self in modes.substitutes:
             modes.substitutes[self] = new.detach()
         else:
+            refuse_to_cut(new, f"assign to {self.path}")
             self.write(new.data)
         return self
 
@@ -180,10 +182,16 @@ class Variable(Operand):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the numbers, not the memory."""
-        return Variable, (self.numpy(), self.dtype, self._trainable, self.name, self.path)
+        return Variable, (
+            self._numbers("a copy"),
+            self.dtype,
+            self._trainable,
+            self.name,
+            self.path,
+        )
 
     def __repr__(self) -> str:
-        value = "" if modes.recorder is not None else f", value={self.numpy()}"
+        value = "" if modes.recorder is not None else f", value={self._numbers()}"
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}{value}>"
 
 

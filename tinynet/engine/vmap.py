@@ -5,7 +5,7 @@ whole batch for each of them: it computes every operation on the batches, too, b
 or by its rule `batched`. Operations on batches are ordinary ones. So derivatives can be taken
 inside and outside, and a function that is recorded to be compiled consists of them alone.
 
-Imports `functional.py` and `../tree.py`. Read next: `autodiff.py`.
+Imports `functional.py` and `../tree.py`. Read next: `operators.py`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,12 @@ class Batches:
 
     def batch(self, t: Tensor) -> Tensor:
         """Return the batch of `t`; if `t` is the same for all examples, a batch of length 1."""
-        return self.batches[t] if t in self.batches else shapes.reshape(t, (1, *t.shape))
+        if t not in self.batches:
+            return shapes.reshape(t, (1, *t.shape))
+        batch = self.batches[t]
+        if batch.tracked and not t.tracked:  # since a derivative inside is done with it
+            batch = self.batches[t] = batch.detach()
+        return batch
 
     def repeated(self, t: Tensor) -> Tensor:
         """Return the batch of `t` in its full length."""
@@ -77,23 +82,32 @@ class Batches:
 
     def note(self, out: Tensor, equation: Equation) -> None:
         """Compute the operation on batches, unless it is the same for all examples."""
-        shared = [t for t in equation.inputs if t not in self.batches]
-        for t in shared if self.outer is None else ():
-            if isinstance(t.data, ShapeOnly):
-                t.data.refuse()
-        with temporarily(modes, recorder=self.outer):
-            if len(shared) < len(equation.inputs):
-                self.example(self._computed(out, *equation), out)
+        modes.recorder = self.outer
+        try:
+            if not self.batches.keys().isdisjoint(equation.inputs):
+                batch = self._computed(out, *equation)
+                if batch.data.shape != (self.size, *out.data.shape):
+                    raise ValueError(
+                        f"{equation.primitive.name}: expected shape {(self.size, *out.shape)} from "
+                        f"its rule for a batch, received {batch.shape}."
+                    )
+                self.example(batch, out)
             elif self.outer is not None:
                 self.outer.note(out, equation)
+        finally:
+            modes.recorder = self
+        if self.outer is None:
+            for t in equation.inputs:
+                if isinstance(t.data, ShapeOnly) and t not in self.batches:
+                    t.data.refuse()
 
     def _computed(self, out: Tensor, primitive: Primitive, inputs: Any, params: Any) -> Tensor:
         """Return the batch of `out`, computed from those of the inputs."""
         if primitive.elementwise:
-            rank = 1 + len(out.shape)
-            alike = (
-                shapes.aligned(self.batches[t], rank) if t in self.batches else t for t in inputs
-            )
+            rank = 1 + out.data.ndim
+            alike = [
+                shapes.aligned(self.batch(t), rank) if t in self.batches else t for t in inputs
+            ]
             return bind(primitive, *alike, **params)
         if primitive.batched is not None:
             return primitive.batched(*map(self.batch, inputs), **params)
@@ -112,7 +126,7 @@ class Batches:
             raise TypeError(
                 "A function inside tn.vmap cannot look at the numbers of a tensor, since they "
                 f"differ between examples: received {t.shape}, {t.dtype}. Choose with tn.ops.where,"
-                " detach with .detach(), or loop over the examples instead of tn.vmap."
+                " or loop over the examples instead of tn.vmap."
             )
         if self.outer is not None:
             self.outer.refuse(t)
@@ -121,7 +135,7 @@ class Batches:
         """Note that `out` has the numbers of `source`."""
         with temporarily(modes, recorder=self.outer):
             if source in self.batches:
-                self.example(self.batches[source].detach(), out)
+                self.example(self.batch(source).detach(), out)
             elif self.outer is not None:
                 self.outer.detached(out, source)
 
@@ -151,8 +165,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable
     in_axes : int, None or tuple
         The axis of the arguments along which the examples lie. None: the argument is the same for
         all examples and given to `f` as it is. A tuple has one entry for each positional argument:
-        an int, None, or a tuple, list or dict of these like the argument. Keyword arguments are
-        the same for all examples.
+        an int or None, or a tree like the argument with one of these for each leaf. Keyword
+        arguments are the same for all examples.
     out_axes : int
         The axis of the results along which the examples lie.
 
@@ -162,9 +176,10 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable
         For an axis that an argument or a result does not have, for batches of different lengths,
         if no argument has an axis, and if `in_axes` does not fit the arguments.
     TypeError
-        If `f` looks at the numbers of a tensor that differs between examples (``if``, ``float``,
-        ``numpy``), or assigns to a variable. So random draws of a `SeedGenerator` are refused,
-        except in a training step, where they are the same for all examples.
+        For an axis that is no int, and if `f` looks at the numbers of a tensor that differs between
+        examples (``if``, ``float``, ``numpy``) or assigns to a variable. So random draws of a
+        `SeedGenerator` are refused, except in a training step, where they are the same for all
+        examples.
 
     Notes
     -----
@@ -208,29 +223,13 @@ def _flat(args: Any, in_axes: Any) -> list[tuple[str, Any, int | None]]:
         )
     flat = []
     for i, (axes, arg) in enumerate(zip(each, args, strict=True)):
-        name = f"argument {i}"
-        for leaf, axis in zip(tree.leaves(arg), _axes(axes, arg, name), strict=True):
+        named = tree.parts_like(arg, arg, f"argument {i}")
+        places = [axes] * len(named)
+        if not (axes is None or isinstance(axes, (int, np.integer))):
+            places = [a for _, a in tree.parts_like(arg, axes, f"in_axes of argument {i}")]
+        for (name, leaf), axis in zip(named, places, strict=True):
             flat.append((name, leaf if axis is None else as_tensor(leaf), axis))
     return flat
-
-
-def _axes(axes: Any, arg: Any, name: str) -> list[int | None]:
-    """Return the axis of each leaf of an argument."""
-    if axes is None or isinstance(axes, (int, np.integer)):
-        return [None if axes is None else int(axes)] * len(tree.leaves(arg))
-    keys = _keys(arg) if tree.is_structure(arg) else None
-    if keys is None or keys != _keys(axes):
-        raise ValueError(
-            f"in_axes of {name}: expected an axis, None or a structure like the argument's, "
-            f"received {axes}."
-        )
-    return [axis for key in keys for axis in _axes(axes[key], arg[key], name)]
-
-
-def _keys(structure: Any) -> list[Any] | None:
-    if isinstance(structure, dict):
-        return sorted(structure)
-    return [*range(len(structure))] if isinstance(structure, (list, tuple)) else None
 
 
 def _length(flat: list[tuple[str, Any, int | None]]) -> int:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..compiler.record import Recorder
-from ..engine.autodiff import cotangents, tape
+from ..engine.tape import cotangents, tape
 from ..engine.tensor import Tensor, wrap
 
 PRODUCTS = ("add", "subtract", "multiply")
@@ -86,7 +86,7 @@ class Trace:
 
     def _cotangents(self, t: Tensor) -> dict[Tensor, Tensor]:
         """Return the cotangent of `t`, if the loss depends on it."""
-        return cotangents(self.order, self.one, [t])
+        return cotangents(self.order, {self.order[0]: self.one}, [t])
 
     def _pulled_back(self, out: Tensor, place: int, ct: np.ndarray | None = None) -> np.ndarray:
         """Return the cotangent of an input of the equation of `out`, by default for ones."""

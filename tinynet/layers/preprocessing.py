@@ -75,7 +75,7 @@ class Normalization(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.axis = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+        self.axis = () if axis is None else tuple(np.atleast_1d(axis).tolist())
         if np.shape(mean) != np.shape(variance) or (mean is None) != (variance is None):
             raise ValueError(f"Expected both or neither, of one shape: {mean=}, {variance=}.")
         if np.ndim(mean) > len(self.axis):

@@ -6,7 +6,7 @@ Imports `core.py`, `../activations.py`. Read next: `merging.py`.
 from __future__ import annotations
 
 import math
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 from .. import activations, ops
@@ -165,7 +165,7 @@ class Reshape(Weightless):
 
     def __init__(self, target_shape: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.target_shape = tuple(target_shape)
+        self.target_shape = tuple(int(n) if isinstance(n, Integral) else n for n in target_shape)
         lengths = [n for n in self.target_shape if not isinstance(n, int) or n < 0]
         if lengths not in ([], [-1]):
             raise ValueError(

@@ -27,7 +27,9 @@ def check_arguments(loss_weights: Any, metrics: Any, weighted_metrics: Any) -> N
     kinds = (list, tuple, dict, type(None))
     given = {"metrics": metrics, "weighted_metrics": weighted_metrics, "loss_weights": loss_weights}
     for name, value in given.items():
-        known = isinstance(value, (*kinds, int, float) if name == "loss_weights" else kinds)
+        known = isinstance(
+            value, (*kinds, int, float, np.number) if name == "loss_weights" else kinds
+        )
         expect(known, name, "a list, tuple or dict", value)
 
 

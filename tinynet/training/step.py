@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from .. import ops
 from ..compiler.record import label, section, short_name
-from ..engine.autodiff import gradients
 from ..engine.bind import grad_mode
+from ..engine.tape import gradients
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Memory, Variable, stateless
 from ..layers.symbolic import within

@@ -3,7 +3,7 @@
 A stanza gives the function of NumPy that is computed, one rule per input, and the cases on which it
 is tested (`Case`). A rule takes the cotangent `ct` of the result `y` and the inputs, and returns
 the cotangent of its input. It consists of tensor operations, so that it can be differentiated
-again, and ignores broadcasting, which `autodiff.py` undoes. Nothing else needs to know of a new
+again, and ignores broadcasting, which `tape.py` undoes. Nothing else needs to know of a new
 stanza: gradients of any order, NumPy's protocol, the compiler and the tests read `PRIMITIVES`.
 
 Imports `bind.py`. Read next: `trigonometric.py`.
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..bind import Case, bind, primitive
-from ..tensor import Operand, Rule, Tensor, as_dtype, as_tensor, floatx, wrap
+from ..tensor import Rule, Tensor, as_dtype, as_tensor, floatx, has_operand, is_weak, wrap
 
 Unary = Callable[[Any], Tensor]
 Binary = Callable[[Any, Any], Tensor]
@@ -190,9 +190,6 @@ def binary(impl: Any, does: str, *vjps: Rule, floating: bool = False, **traits: 
     return named(function, record.name, does + ELEMENTWISE)
 
 
-_SCALARS = (int, float, np.generic)
-
-
 def alike(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
     """Return both as tensors that can be combined: if one is floating, both are."""
     if type(x1) is Tensor:  # the two most frequent cases first
@@ -201,7 +198,7 @@ def alike(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
             return x1, x2
         if type(x2) is float and dtype.kind == "f":
             return x1, wrap(np.array(x2, dtype))
-    if isinstance(x1, _SCALARS) and not isinstance(x2, _SCALARS):
+    if is_weak(x1) and not is_weak(x2):
         x2, x1 = alike(x2, x1)
         return x1, x2
     x1 = as_tensor(x1)
@@ -247,7 +244,7 @@ def power(x1: Any, x2: Any) -> Tensor:
 
     Elementwise; shapes broadcast as NumPy's do.
     """
-    if isinstance(x2, (int, float)) and x2 == 2:
+    if is_weak(x2) and x2 == 2:
         x1 = as_tensor(x1)
         if x1.data.dtype.kind == "f":
             return square(x1)
@@ -361,7 +358,8 @@ def cast(x: Any, dtype: Any) -> Tensor:
 
     ValueError unless `dtype` is floating, integer or bool.
     """
-    x = as_tensor(x) if isinstance(x, Operand) else Tensor(x, dtype)
+    if not isinstance(x, Tensor):
+        x = as_tensor(x) if has_operand(x) else Tensor(x, dtype)
     if x.data.dtype is dtype:
         return x
     dtype = as_dtype(dtype)

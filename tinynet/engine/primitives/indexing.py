@@ -5,6 +5,7 @@ Imports `shapes.py`. Read next: `scans.py`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,10 +28,17 @@ ARRAY = "array"  # in the params, the place of an index array, which is an input
 
 def _index(index: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the index in NumPy's form."""
+    if not arrays:
+        return _without_arrays(index)
     rest = iter(arrays)
     return tuple(
         slice(*i) if isinstance(i, Slice) else next(rest) if i == ARRAY else i for i in index
     )
+
+
+@lru_cache(maxsize=1024)
+def _without_arrays(index: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(slice(*i) if isinstance(i, Slice) else i for i in index)
 
 
 def _put(ct: Any, *arrays: Any, index: tuple[Any, ...], shape: tuple[int, ...]) -> Any:

@@ -1,0 +1,103 @@
+"""`primitive`: functions of NumPy with derivative rules that users write.
+
+Imports `bind.py`. Read next: `gradcheck.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .bind import PRIMITIVES, bind
+from .dtypes import strong_dtype
+from .primitives.shapes import broadcast_to
+from .tensor import Primitive, Rule, Tensor, as_tensor
+
+
+class CustomPrimitive(Primitive):
+    """A primitive that users call like a function; made by `primitive`."""
+
+    def __call__(self, *inputs: Any, **params: Any) -> Tensor:
+        """Return the result for tensors, arrays and numbers by position, and params by keyword.
+
+        Python numbers among the inputs take the floating dtype of the others.
+        """
+        for name, value in params.items():
+            try:
+                hash(value)
+            except TypeError:
+                kind = type(value).__name__
+                raise TypeError(
+                    f"{self.name}: expected a number, text or tuple for {name}, received {kind}. "
+                    "Pass arrays by position."
+                ) from None
+        if not callable(self.vjps) and self.joint is None and len(inputs) > len(self.vjps):
+            raise TypeError(
+                f"{self.name}: expected at most {len(self.vjps)} inputs, one per rule, received "
+                f"{len(inputs)}. Give None as the rule of an input without gradient."
+            )
+        like = strong_dtype(inputs)
+        return bind(self, *(as_tensor(x, like) for x in inputs), **params)
+
+    def rule(self, position: int) -> Rule | None:
+        """Return the rule of the input at `position`, which checks the shape of its result."""
+        rule = super().rule(position)
+
+        def checked(ct: Tensor, y: Tensor, *inputs: Tensor, **params: Any) -> Tensor:
+            assert rule is not None
+            found, shape = as_tensor(rule(ct, y, *inputs, **params)), inputs[position].shape
+            try:
+                whole = np.broadcast_shapes(found.shape, shape)
+            except ValueError:
+                raise ValueError(
+                    f"{self.name}: expected shape {shape} from the rule of input {position}, "
+                    f"received {found.shape}."
+                ) from None
+            return broadcast_to(found, whole)
+
+        return rule and checked
+
+
+def primitive(
+    name: str,
+    impl: Callable[..., Any],
+    *vjps: Rule | None,
+    each: Callable[[int], Rule | None] | None = None,
+    **traits: Any,
+) -> CustomPrimitive:
+    """Return a function of tensors that runs `impl` and has derivatives by rules of your own.
+
+    It has gradients of any order, is compiled by `jit` and `fit`, and `check_grads` tests it.
+    Primitives of one name do not disturb each other, so a notebook's cell can be run again.
+
+    Parameters
+    ----------
+    name : str
+        What programs, pictures and errors call it.
+    impl : function of arrays (positional) and params (keyword) to an array
+        It must not change its arguments.
+    vjps : rules or None, one per input
+        ``rule(ct, y, *inputs, **params)`` returns the cotangent of its input, where `ct` is that of
+        the result `y`. It is written in tensor operations, so that it can be differentiated again;
+        broadcasting is undone for it. None: the input has no gradient.
+    each : function from the position of an input to its rule, optional
+        In place of `vjps`, for any number of inputs.
+    traits
+        `elementwise`, `batched` and `joint`, as in `Primitive`.
+
+    Raises
+    ------
+    ValueError
+        If one of tinynet's own primitives has this name.
+
+    >>> import numpy as np, tinynet as tn
+    >>> cube = tn.primitive("cube", lambda x: x**3, lambda ct, y, x: ct * 3.0 * x**2)
+    >>> cube([1.0, 2.0]), tn.grad(tn.grad(cube))(2.0)
+    (tensor([1., 8.], dtype=float32), tensor(12., dtype=float32))
+    >>> tn.check_grads(cube, ([0.5, -2.0],))
+    """
+    if name in PRIMITIVES:
+        raise ValueError(f"primitive: {name!r} is one of tinynet's own. Choose another name.")
+    return CustomPrimitive(name, impl, each or vjps, **traits)

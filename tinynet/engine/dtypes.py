@@ -1,0 +1,112 @@
+"""dtypes, and the conversion of users' data to arrays.
+
+Python numbers and lists get the dtype `floatx`; arrays and NumPy scalars keep their own.
+
+Imports NumPy alone. Read next: `tensor.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+_floatx = np.dtype("float32")  # in all threads
+
+
+def floatx() -> str:
+    """Return the dtype of Python numbers and lists, ``"float32"`` unless it was set."""
+    return _floatx.name
+
+
+def set_floatx(dtype: str) -> None:
+    """Set the dtype that Python numbers, lists and new layers get, in every thread.
+
+    Raises
+    ------
+    ValueError
+        Unless `dtype` is ``"float16"``, ``"float32"`` or ``"float64"``.
+    """
+    global _floatx
+    if dtype not in ("float16", "float32", "float64"):
+        raise ValueError(f"set_floatx: expected float16, float32 or float64, received {dtype!r}.")
+    _floatx = np.dtype(dtype)
+
+
+def to_array(data: Any, dtype: Any = None) -> np.ndarray:
+    """Return `data` as a new array of a floating, integer or bool dtype (see `Tensor`)."""
+    try:
+        array = np.array(data, order="C")  # so that equal numbers give equal sums
+    except ValueError as error:
+        raise ValueError(f"data: expected numbers in a regular shape: {error}") from None
+    if array.dtype.kind not in "fiub":
+        kind = f"{array.dtype.name}. data: expected numbers, received {type(data).__name__}"
+        raise ValueError(f"Invalid dtype: {kind}.")
+    if dtype is None:
+        dtype = array.dtype if type(data) is np.ndarray else _default_dtype(data, array.dtype)
+    return array.astype(as_dtype(dtype), copy=False)
+
+
+def types_in(data: Any) -> set[type]:
+    """Return the type of `data`, or those of the things in nested lists or tuples."""
+    if not isinstance(data, (list, tuple)):
+        return {type(data)}
+    found = {*map(type, data)}
+    if any(issubclass(kind, (list, tuple)) for kind in found):
+        found = found.union(*map(types_in, data))
+    return found
+
+
+def is_weak(x: Any) -> bool:
+    """Return whether `x` is a Python number, which takes the dtype of what it is combined with."""
+    return isinstance(x, (int, float)) and not isinstance(x, np.generic)  # as np.float64 is
+
+
+def _default_dtype(data: Any, found: np.dtype) -> np.dtype:
+    """Return the dtype for `data`, of which NumPy makes an array of dtype `found`.
+
+    NumPy's scalars and arrays keep their own; Python's numbers take it, else `floatx`, or bool.
+    """
+    python = (int, float, list, tuple)
+    strong = [k for k in types_in(data) if not issubclass(k, python) or issubclass(k, np.generic)]
+    if not strong:
+        return found if found.kind == "b" else _floatx
+    if not all(issubclass(kind, np.generic) for kind in strong):
+        return found
+    dtypes = [np.dtype(kind) for kind in strong]
+    floating = [dtype for dtype in dtypes if dtype.kind == "f"]
+    return np.result_type(*floating) if floating else _floatx if found.kind == "f" else found
+
+
+def strong_dtype(things: Iterable[Any]) -> np.dtype | None:
+    """Return the dtype that Python numbers take among arrays, tensors and NumPy scalars.
+
+    The floating one if there is any; None if all are Python's.
+    """
+    found = [np.dtype(x.dtype) for x in things if hasattr(x, "dtype")]
+    floating = [dtype for dtype in found if dtype.kind == "f"]
+    return np.result_type(*(floating or found)) if found else None
+
+
+def as_dtype(dtype: Any) -> np.dtype:
+    """Return `dtype` as NumPy's; ValueError unless it is floating, integer or bool."""
+    try:
+        found = None if dtype is None else np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found is None or found.kind not in "fiub":
+        raise ValueError(f"Invalid dtype: {dtype}. Expected floats, integers or bool.")
+    return found if found.isnative else found.newbyteorder("=")
+
+
+_RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
+
+
+def weak_dtype(scalar: np.ndarray, like: np.dtype) -> np.dtype:
+    """Return the dtype that `scalar` takes when combined with a tensor of dtype `like`."""
+    own = scalar.dtype
+    fits = _RANK.get(own.kind, 3) <= _RANK[like.kind]
+    if fits and (like.kind == "f" or scalar.astype(like) == scalar):
+        return like
+    return _floatx if own.kind == "f" else own

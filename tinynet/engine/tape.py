@@ -1,0 +1,159 @@
+"""The tape of a tensor, and the walk backwards along it, on which every derivative rests.
+
+`cotangents` gives the results their cotangents, goes through the equations from the last to the
+first, and applies each primitive's rules to get the cotangents of its inputs. Rules are tensor
+operations, so a derivative can be differentiated like anything else.
+
+Imports `functional.py`. Read next: `autodiff.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import functional
+from .bind import grad_mode, refuse_if_recorded
+from .primitives import elementwise, products, shapes
+from .tensor import Operand, Tensor, as_tensor
+
+
+def tape(*roots: Tensor, stop: Iterable[Tensor] = ()) -> list[Tensor]:
+    """Return the tracked tensors behind `roots`, each before its inputs; `stop` are leaves.
+
+    Takes time linear in the number of equations, and no recursion.
+    """
+    leaves = set(stop)
+    inputs: dict[Tensor, list[Tensor]] = {}  # the tracked inputs of each tensor
+    uses = dict.fromkeys(roots, 0)  # how many times a tensor is such an input
+    pending = [*uses]
+    while pending:
+        t = pending.pop()
+        equation = None if t in leaves else t.equation
+        inputs[t] = [x for x in equation.inputs if x.tracked] if equation else []
+        for x in inputs[t]:
+            if x not in uses:
+                uses[x] = 0
+                pending.append(x)
+            uses[x] += 1
+    order = [t for t in dict.fromkeys(roots) if not uses[t]]
+    for t in order:  # grows on the way: a tensor is appended after everything that used it
+        for x in inputs[t]:
+            uses[x] -= 1
+            if not uses[x]:
+                order.append(x)
+    return order
+
+
+def cotangents(
+    order: list[Tensor], starts: Mapping[Tensor, Tensor], wrt: Iterable[Tensor] | None = None
+) -> dict[Tensor, Tensor]:
+    """Return the cotangents of the tensors `wrt`, by default of all leaves, along a tape.
+
+    `starts` are the cotangents of the roots. Only the rules on paths to `wrt` are run.
+    """
+    wanted = {t for t in order if t.equation is None} if wrt is None else set(wrt)
+    needed = set(order) if wrt is None else _dependent(order, wanted)
+    cts = dict(starts)
+
+    def add(x: Tensor, part: Tensor | None) -> None:
+        if part is not None:
+            part = unbroadcast(part, x)
+            cts[x] = cts[x] + part if x in cts else part
+
+    for t in order:
+        if t not in cts or t in wanted or t not in needed or t.equation is None:
+            continue
+        (primitive, inputs, params), ct = t.equation, cts.pop(t)
+        if primitive.joint is None:
+            for i, x in enumerate(inputs):
+                rule = primitive.rule(i) if x in needed else None
+                if rule is not None:
+                    add(x, rule(ct, t, *inputs, **params))
+        else:
+            places = tuple(i for i, x in enumerate(inputs) if x in needed)
+            parts = primitive.joint(ct, t, places, *inputs, **params)
+            for i, part in zip(places, parts, strict=True):
+                add(inputs[i], part)
+    return {x: cts[x] for x in wanted if x in cts}
+
+
+def _dependent(order: list[Tensor], wanted: set[Tensor]) -> set[Tensor]:
+    """Return the tensors of the tape that are wanted or depend on one that is."""
+    found = set(wanted)
+    for t in reversed(order):
+        if t.equation is not None and not found.isdisjoint(t.equation.inputs):
+            found.add(t)
+    return found
+
+
+def unbroadcast(ct: Tensor, primal: Tensor) -> Tensor:
+    """Return `ct` in the shape and dtype of `primal`: summed over the axes that were broadcast."""
+    shape = primal.data.shape
+    if ct.data.shape != shape:
+        new = ct.data.ndim - len(shape)
+        kept = enumerate(shape, start=new)
+        axes = (*range(new), *(i for i, n in kept if n == 1 and ct.data.shape[i] != 1))
+        ct = products.sum(ct, axes)
+        if ct.data.shape != shape:
+            ct = shapes.reshape(ct, shape)
+    return ct if ct.data.dtype is primal.data.dtype else elementwise.cast(ct, primal.dtype)
+
+
+def backward(self: Operand, ct: Any = None) -> None:
+    """Add the gradient of this tensor to the `grad` of each leaf with ``requires_grad``.
+
+    `zero_grad` resets it.
+
+    Parameters
+    ----------
+    ct : array of this tensor's shape, optional
+        The cotangent to start from; 1 for a scalar.
+
+    Raises
+    ------
+    ValueError
+        If this tensor was not computed from one that requires a gradient, or if it is not a scalar
+        and `ct` is missing or has another shape.
+    TypeError
+        While a function is recorded to be compiled, since gradients are numbers.
+
+    >>> import tinynet as tn
+    >>> w = tn.tensor(3.0, requires_grad=True)
+    >>> (w * w).backward()
+    >>> w.grad
+    array(6., dtype=float32)
+    """
+    root = as_tensor(self)
+    refuse_if_recorded("backward()", "Use tn.grad or tn.vjp, which return gradients")
+    if not root.tracked:
+        raise ValueError("backward(): no input has requires_grad=True, or it ran under no_grad.")
+    if ct is None and root.shape != ():
+        raise ValueError(
+            f"backward(): expected a scalar, received shape {root.shape}. Use .sum() or pass ct."
+        )
+    start = cotangent_of(1.0 if ct is None else ct, root)
+    with grad_mode(False):
+        found = cotangents(tape(root), {root: start})
+    for leaf, part in found.items():
+        leaf.grad = part.data.copy() if leaf.grad is None else np.asarray(leaf.grad + part.data)
+
+
+def gradients(y: Tensor, xs: Sequence[Tensor]) -> list[Tensor | None]:
+    """Return the gradient of the scalar `y` in each of `xs`; None where `y` does not depend on it.
+
+    Changes no tensor. The gradients have no tape.
+    """
+    with grad_mode(False):
+        found = cotangents(tape(y), {y: functional.ones_like(y)}, xs) if y.tracked else {}
+    return [found.get(x) for x in xs]
+
+
+def cotangent_of(ct: Any, y: Tensor, argument: str = "ct", of: str = "the result") -> Tensor:
+    """Return `ct` as a tensor of the shape and dtype of `y`; ValueError for another shape."""
+    ct = elementwise.cast(as_tensor(ct, y.dtype), y.dtype)
+    if ct.shape != y.shape:
+        raise ValueError(f"{argument}: expected the shape of {of}, {y.shape}, received {ct.shape}.")
+    return ct
