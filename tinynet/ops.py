@@ -4,32 +4,75 @@ They take tensors, variables, arrays and numbers, and return tensors.
 """
 
 from .engine.primitives.elementwise import absolute as absolute, add as add, cast as cast
+from .engine.primitives.elementwise import cbrt as cbrt, ceil as ceil, copysign as copysign
 from .engine.primitives.elementwise import cos as cos, divide as divide, equal as equal
-from .engine.primitives.elementwise import erfc as erfc, exp as exp, expm1 as expm1, floor as floor
+from .engine.primitives.elementwise import erfc as erfc, exp as exp, exp2 as exp2, expm1 as expm1
+from .engine.primitives.elementwise import fabs as fabs, floor as floor
+from .engine.primitives.elementwise import floor_divide as floor_divide, fmax as fmax, fmin as fmin
 from .engine.primitives.elementwise import greater as greater, greater_equal as greater_equal
-from .engine.primitives.elementwise import isfinite as isfinite, less as less
-from .engine.primitives.elementwise import less_equal as less_equal, log as log, log1p as log1p
-from .engine.primitives.elementwise import logical_and as logical_and, logical_not as logical_not
-from .engine.primitives.elementwise import logical_or as logical_or, maximum as maximum
+from .engine.primitives.elementwise import isfinite as isfinite, isinf as isinf, isnan as isnan
+from .engine.primitives.elementwise import less as less, less_equal as less_equal, log as log
+from .engine.primitives.elementwise import log10 as log10, log1p as log1p, log2 as log2
+from .engine.primitives.elementwise import logaddexp as logaddexp, logical_and as logical_and
+from .engine.primitives.elementwise import logical_not as logical_not, logical_or as logical_or
+from .engine.primitives.elementwise import logical_xor as logical_xor, maximum as maximum
 from .engine.primitives.elementwise import minimum as minimum, multiply as multiply
 from .engine.primitives.elementwise import negative as negative, not_equal as not_equal
-from .engine.primitives.elementwise import power as power, relu as relu, sigmoid as sigmoid
-from .engine.primitives.elementwise import sign as sign, sin as sin, softplus as softplus
-from .engine.primitives.elementwise import sqrt as sqrt, square as square, subtract as subtract
-from .engine.primitives.elementwise import tanh as tanh, where as where
+from .engine.primitives.elementwise import positive as positive, power as power
+from .engine.primitives.elementwise import reciprocal as reciprocal, relu as relu
+from .engine.primitives.elementwise import remainder as remainder, rint as rint, sigmoid as sigmoid
+from .engine.primitives.elementwise import sign as sign, signbit as signbit, sin as sin
+from .engine.primitives.elementwise import softplus as softplus, sqrt as sqrt, square as square
+from .engine.primitives.elementwise import subtract as subtract, tanh as tanh, trunc as trunc
+from .engine.primitives.elementwise import where as where
+from .engine.primitives.trigonometric import arccos as arccos, arccosh as arccosh, arcsin as arcsin
+from .engine.primitives.trigonometric import arcsinh as arcsinh, arctan as arctan
+from .engine.primitives.trigonometric import arctan2 as arctan2, arctanh as arctanh, cosh as cosh
+from .engine.primitives.trigonometric import deg2rad as deg2rad, hypot as hypot, rad2deg as rad2deg
+from .engine.primitives.trigonometric import sinh as sinh, tan as tan
 from .engine.primitives.shapes import broadcast_to as broadcast_to, concatenate as concatenate
 from .engine.primitives.shapes import reshape as reshape, transpose as transpose
-from .engine.primitives.products import argmax as argmax, matmul as matmul, max as max, min as min
-from .engine.primitives.products import sum as sum
+from .engine.primitives.products import all as all, any as any, argmax as argmax, argmin as argmin
+from .engine.primitives.products import matmul as matmul, max as max, min as min, nanmax as nanmax
+from .engine.primitives.products import nanmin as nanmin, sum as sum
 from .engine.primitives.indexing import getitem as getitem
+from .engine.primitives.scans import argsort as argsort, cumsum as cumsum
+from .engine.primitives.scans import searchsorted as searchsorted
+from .engine.primitives.einsum import einsum as einsum
+from .engine.arrays import array_split as array_split, atleast_1d as atleast_1d
+from .engine.arrays import atleast_2d as atleast_2d, atleast_3d as atleast_3d
+from .engine.arrays import column_stack as column_stack, copy as copy, diag as diag
+from .engine.arrays import diagonal as diagonal, diff as diff, dstack as dstack
+from .engine.arrays import expand_dims as expand_dims, flip as flip, fliplr as fliplr
+from .engine.arrays import flipud as flipud, full_like as full_like, hstack as hstack
+from .engine.arrays import meshgrid as meshgrid, moveaxis as moveaxis, ndim as ndim
+from .engine.arrays import nonzero as nonzero, ones as ones, ones_like as ones_like, pad as pad
+from .engine.arrays import ravel as ravel, repeat as repeat, roll as roll, rot90 as rot90
+from .engine.arrays import select as select, shape as shape, size as size, sort as sort
+from .engine.arrays import split as split, squeeze as squeeze, stack as stack, swapaxes as swapaxes
+from .engine.arrays import take as take, take_along_axis as take_along_axis, tile as tile
+from .engine.arrays import tril as tril, triu as triu, vstack as vstack, zeros as zeros
+from .engine.arrays import zeros_like as zeros_like
+from .engine.contractions import cross as cross, dot as dot, inner as inner, kron as kron
+from .engine.contractions import outer as outer, tensordot as tensordot, trace as trace
+from .engine.contractions import vdot as vdot
+from .engine.functional import allclose as allclose, array_equal as array_equal, average as average
 from .engine.functional import clip as clip, convert_to_numpy as convert_to_numpy
 from .engine.functional import convert_to_tensor as convert_to_tensor
-from .engine.functional import divide_no_nan as divide_no_nan, dot as dot
-from .engine.functional import expand_dims as expand_dims, log_softmax as log_softmax
-from .engine.functional import logsumexp as logsumexp, mean as mean, ones as ones
-from .engine.functional import ones_like as ones_like, shape as shape, softmax as softmax
-from .engine.functional import squeeze as squeeze, stack as stack, std as std
-from .engine.functional import stop_gradient as stop_gradient, swapaxes as swapaxes, var as var
-from .engine.functional import zeros as zeros, zeros_like as zeros_like
+from .engine.functional import count_nonzero as count_nonzero, cumprod as cumprod
+from .engine.functional import divide_no_nan as divide_no_nan, divmod as divmod
+from .engine.functional import float_power as float_power, imag as imag, isclose as isclose
+from .engine.functional import log_softmax as log_softmax, logsumexp as logsumexp, mean as mean
+from .engine.functional import median as median, nanmean as nanmean, nanprod as nanprod
+from .engine.functional import nanstd as nanstd, nansum as nansum, nanvar as nanvar, prod as prod
+from .engine.functional import ptp as ptp, round as round, sinc as sinc, softmax as softmax
+from .engine.functional import std as std, stop_gradient as stop_gradient, var as var
 
 abs = absolute
+amax = max
+amin = min
+true_divide = divide
+mod = remainder
+real = copy
+conj = copy
+conjugate = copy

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from itertools import pairwise
+from pkgutil import iter_modules
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,17 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tinynet.engine import arrays, contractions, functional, primitives
 from tinynet.engine.bind import PRIMITIVES, Case, bind
 from tinynet.engine.tensor import Primitive, Tensor, wrap
 
 Shapes = Sequence[tuple[int, ...]]
+
+# All modules that define functions of tensors.
+MODULES = [arrays, contractions, functional]
+MODULES += [
+    import_module(f"{primitives.__name__}.{m.name}") for m in iter_modules(primitives.__path__)
+]
 
 CASES = [(primitive, case) for primitive in PRIMITIVES.values() for case in primitive.cases]
 

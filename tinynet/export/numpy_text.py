@@ -21,10 +21,12 @@ from itertools import count
 from pprint import pformat
 from typing import Any
 
+import numpy as np
+
 from ..compiler.memory import is_literal
 from ..compiler.program import Var, is_elementwise
 from ..compiler.text import INFIX, SIGN, Expr, Names, index_text, infix, number_text, used_once
-from ..engine.bind import VIEWS
+from ..engine.bind import PRIMITIVES, VIEWS
 from ..engine.primitives.indexing import ARRAY
 from ..engine.tensor import Primitive
 from .forward import BatchSize, Forward
@@ -54,9 +56,14 @@ def _reduction(name: str, x: Expr, axis: Any, keepdims: bool = False) -> str:
     return f"np.{name}({x}{along}{', keepdims=True' if keepdims else ''})"
 
 
-# Of the primitives that are not NumPy's own functions.
+# Of the primitives that are not NumPy's own functions; first of those along axes.
 TEXTS: dict[str, Callable[..., str]] = {
+    name: partial(_reduction, name)
+    for name, primitive in PRIMITIVES.items()
+    if hasattr(np, name) and {"axis"} <= {*primitive.cases[0].params} <= {"axis", "keepdims"}
+} | {
     "relu": lambda x: f"np.maximum({x}, 0)",
+    "searchsorted": lambda x, values, side: f'np.searchsorted({x}, {values}, "{side}")',
     "where": lambda condition, x1, x2: f"np.where({condition}, {x1}, {x2})",
     "cast": lambda x, dtype: f'{x.atom}.astype("{dtype}")',
     "concatenate": lambda *xs, axis: f"np.concatenate([{', '.join(map(str, xs))}], axis={axis})",
@@ -66,7 +73,6 @@ TEXTS: dict[str, Callable[..., str]] = {
     "alias": lambda x: x.atom,
     "getitem": _getitem,
     "matmul": lambda x1, x2: f"np.matmul({x1}, {x2})",
-    **{name: partial(_reduction, name) for name in ("argmax", "max", "min", "sum")},
 }
 
 

@@ -232,10 +232,14 @@ def _ends(start: int | None, stop: int | None, step: int | None) -> tuple[int, i
 
 EQUAL = _one("Equal", "anything", "bool")
 # These have the name of the operator, in lower case; of the others it is the first three letters.
-SAME = "add exp log sqrt sin cos tanh sigmoid softplus relu sign floor"
+SAME = (
+    "add exp log sqrt sin cos tan tanh sinh cosh sigmoid softplus relu sign floor ceil reciprocal"
+)
 CUT = "absolute divide maximum minimum multiply negative power subtract"
 ORDER = "greater greater_equal less less_equal"  # Greater, GreaterOrEqual, ...
+ARCS = "arcsin arccos arctan arcsinh arccosh arctanh"  # Asin, Acos, ...
 NODES: dict[str, Writer] = {
+    **{name: _one(name.replace("arc", "A")) for name in ARCS.split()},
     **{name: _one(name.capitalize()) for name in SAME.split()},
     **{name: _one(name[:3].capitalize()) for name in CUT.split()},
     **{name: _reduction(f"Reduce{name.capitalize()}") for name in ("sum", "max", "min")},
@@ -253,6 +257,12 @@ NODES: dict[str, Writer] = {
     "where": _where,
     "cast": lambda g, v, inputs, x, dtype: g.cast(x, inputs[0].dtype, dtype),
     "alias": _one("Identity", "anything"),
+    "positive": _one("Identity", "anything"),
+    "fabs": _one("Abs"),
+    "rint": _one("Round"),
+    "isnan": lambda g, v, _, x: g.node("IsNaN", x),
+    "isinf": lambda g, v, _, x: g.node("IsInf", x),
+    "logical_xor": _one("Xor", "bool", "bool"),
     "matmul": _one("MatMul"),
     "argmax": _argmax,
     "reshape": lambda g, v, _, x, newshape: g.node("Reshape", x, g.shape(newshape), allowzero=1),

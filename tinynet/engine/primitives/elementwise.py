@@ -6,7 +6,7 @@ the cotangent of its input. It consists of tensor operations, so that it can be 
 again, and ignores broadcasting, which `tape.py` undoes. Nothing else needs to know of a new
 stanza: gradients of any order, NumPy's protocol, the compiler and the tests read `PRIMITIVES`.
 
-Imports `bind.py`. Read next: `shapes.py`.
+Imports `bind.py`. Read next: `trigonometric.py`.
 """
 
 from __future__ import annotations
@@ -57,14 +57,22 @@ def to_floating(x: Tensor) -> Tensor:
     return x if x.data.dtype.kind == "f" else cast(x, floatx())
 
 
+_LOG_2, _LOG_10 = math.log(2.0), math.log(10.0)
+
 negative = unary(np.negative, "Return -x.", lambda ct, y, x: -ct, linear=True, floating=False)
+positive = unary(np.positive, "Return +x.", lambda ct, y, x: ct, linear=True, floating=False)
 square = unary(np.square, "Return x * x.", lambda ct, y, x: ct * (x * 2.0), floating=False)
 exp = unary(np.exp, "Return e ** x.", lambda ct, y, x: ct * y)
 expm1 = unary(np.expm1, "Return e ** x - 1.", lambda ct, y, x: ct * (y + 1.0))
+exp2 = unary(np.exp2, "Return 2 ** x.", lambda ct, y, x: ct * (y * _LOG_2))
 log = unary(np.log, "Return the natural logarithm.", lambda ct, y, x: ct / x, **POSITIVE)
+log2 = unary(np.log2, "Return log to base 2.", lambda ct, y, x: ct / (x * _LOG_2), **POSITIVE)
+log10 = unary(np.log10, "Return log to base 10.", lambda ct, y, x: ct / (x * _LOG_10), **POSITIVE)
 _ABOVE = (Case(1, domains=((-0.5, 2.0),)),)
 log1p = unary(np.log1p, "Return log(1 + x).", lambda ct, y, x: ct / (1.0 + x), cases=_ABOVE)
 sqrt = unary(np.sqrt, "Return the square root.", lambda ct, y, x: 0.5 * ct / y, **POSITIVE)
+cbrt = unary(np.cbrt, "Return the cube root.", lambda ct, y, x: ct / (3.0 * y * y), **POSITIVE)
+reciprocal = unary(np.reciprocal, "Return 1 / x.", lambda ct, y, x: -ct * square(y), **POSITIVE)
 sin = unary(np.sin, "Return the sine of radians.", lambda ct, y, x: ct * cos(x))
 cos: Unary = unary(np.cos, "Return the cosine of radians.", lambda ct, y, x: -ct * sin(x))
 tanh = unary(np.tanh, "Return the hyperbolic tangent.", lambda ct, y, x: ct * (1.0 - square(y)))
@@ -79,7 +87,13 @@ def _sigmoid(x: Any) -> Any:
     return e / (e + 1.0)
 
 
-sigmoid = unary(_sigmoid, None, lambda ct, y, x: ct * (y * (1.0 - y)), composite=True)
+sigmoid = unary(
+    _sigmoid,
+    None,
+    lambda ct, y, x: ct * (y * (1.0 - y)),
+    composite=True,
+    reference=lambda x: (1 / (1 + np.exp(-x.astype("longdouble")))).astype(x.dtype),
+)
 
 
 def _softplus(x: Any) -> Any:
@@ -87,7 +101,13 @@ def _softplus(x: Any) -> Any:
     return np.maximum(x, 0.0) + np.log1p(np.exp(-np.absolute(x)))
 
 
-softplus = unary(_softplus, None, lambda ct, y, x: ct * sigmoid(x), composite=True)
+softplus = unary(
+    _softplus,
+    None,
+    lambda ct, y, x: ct * sigmoid(x),
+    composite=True,
+    reference=lambda x: np.logaddexp(x, np.zeros((), x.dtype)),
+)
 
 # Coefficients of (1 + 2 x) e^(x^2) erfc(x), for x >= 0, as a polynomial in (x - 3) / (x + 3), the
 # highest power first: the Chebyshev series, computed with fifty digits and cut where terms fall
@@ -116,7 +136,12 @@ def _erfc(x: Any) -> Any:
     return np.where(x < 0, 2.0 - y, y).astype(x.dtype)
 
 
-erfc = unary(_erfc, None, lambda ct, y, x: ct * (exp(-square(x)) * (-2.0 / math.sqrt(math.pi))))
+erfc = unary(
+    _erfc,
+    None,
+    lambda ct, y, x: ct * (exp(-square(x)) * (-2.0 / math.sqrt(math.pi))),
+    reference=lambda x: np.vectorize(math.erfc, [float])(x).astype(x.dtype),
+)
 
 
 def _relu(x: Any) -> Any:
@@ -125,14 +150,26 @@ def _relu(x: Any) -> Any:
 
 
 relu = unary(
-    _relu, None, lambda ct, y, x: ct * cast(greater(x, 0.0), x.dtype), composite=True, **KINKED
+    _relu,
+    None,
+    lambda ct, y, x: ct * cast(greater(x, 0.0), x.dtype),
+    composite=True,
+    reference=lambda x: (x + np.abs(x)) / 2,
+    **KINKED,
 )
-absolute = unary(
-    np.absolute, "Return |x|; the gradient at 0 is 0.", lambda ct, y, x: ct * sign(x), **KINKED
-)
+_ABSOLUTE = "Return |x|; the gradient at 0 is 0."
+absolute = unary(np.absolute, _ABSOLUTE, lambda ct, y, x: ct * sign(x), **KINKED)
+fabs = unary(np.fabs, _ABSOLUTE, lambda ct, y, x: ct * sign(x), **APART)
 sign: Unary = unary(np.sign, "Return -1, 0 or 1.", **KINKED)
 floor = unary(np.floor, "Return the largest integer not above x.", **APART)
+ceil = unary(np.ceil, "Return the smallest integer not below x.", **APART)
+trunc = unary(np.trunc, "Return x without the digits after the point.", **APART)
+_NEAR_1 = (Case(1, domains=((0.6, 1.4),)),)
+rint = unary(np.rint, "Return the nearest integer, the even one of two.", cases=_NEAR_1)
 isfinite = unary(np.isfinite, "Return whether x is neither infinite nor NaN.")
+isinf = unary(np.isinf, "Return whether x is infinite.")
+isnan = unary(np.isnan, "Return whether x is NaN.")
+signbit = unary(np.signbit, "Return whether the sign of x is negative, also that of -0.", **APART)
 logical_not = unary(np.logical_not, "Return whether x is 0.", floating=False)
 
 
@@ -214,20 +251,59 @@ def power(x1: Any, x2: Any) -> Tensor:
     return _power(x1, x2)
 
 
-def _to_larger(ct: Tensor, y: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
-    """Return `ct` where the first is larger, its half where they are equal, else 0."""
-    over, tied = greater(x1, x2), equal(x1, x2)
-    return ct * (cast(over, x1.dtype) + 0.5 * cast(tied, x1.dtype))
+def _of_first(ct: Tensor, y: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
+    """Return `ct` where the result is the first, its half where both are equal, else 0."""
+    chosen, tied = equal(x1, y), equal(x1, x2)
+    return ct * (cast(chosen, x1.dtype) - 0.5 * cast(tied, x1.dtype))
 
 
-def _to_smaller(ct: Tensor, y: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
-    return _to_larger(ct, y, x2, x1)
+def _of_second(ct: Tensor, y: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
+    return _of_first(ct, y, x2, x1)
 
 
 _APART = (Case(2, apart=True),)
 _DOES = "Return the %s of x1 and x2; where they are equal, each gets half of the gradient."
-maximum = binary(np.maximum, _DOES % "larger", _to_larger, _to_smaller, cases=_APART)
-minimum = binary(np.minimum, _DOES % "smaller", _to_smaller, _to_larger, cases=_APART)
+_BUT_NAN = " NaN counts as missing."
+maximum = binary(np.maximum, _DOES % "larger", _of_first, _of_second, cases=_APART)
+minimum = binary(np.minimum, _DOES % "smaller", _of_first, _of_second, cases=_APART)
+fmax = binary(np.fmax, _DOES % "larger" + _BUT_NAN, _of_first, _of_second, cases=_APART)
+fmin = binary(np.fmin, _DOES % "smaller" + _BUT_NAN, _of_first, _of_second, cases=_APART)
+
+
+def _share(x1: Tensor, x2: Tensor) -> Tensor:
+    """Return e ** x1 / (e ** x1 + e ** x2): 1/2 for equal ones, also for infinite ones."""
+    return sigmoid(where(logical_and(equal(x1, x2), isinf(x1)), 0.0, x1 - x2))
+
+
+logaddexp = binary(
+    np.logaddexp,
+    "Return log(e ** x1 + e ** x2), without overflow.",
+    lambda ct, y, x1, x2: ct * _share(x1, x2),
+    lambda ct, y, x1, x2: ct * _share(x2, x1),
+    cases=(Case(2, domains=((-1.0, 2.0),)),),
+    floating=True,
+)
+_QUOTIENT: dict[str, Any] = {
+    "cases": (
+        Case(2, domains=((2.3, 2.7), (1.0, 1.1))),
+        Case(2, domains=((-2.7, -2.3), (1.0, 1.1))),
+    )
+}
+floor_divide = binary(np.floor_divide, "Return the largest integer not above x1 / x2.", **_QUOTIENT)
+remainder = binary(
+    np.remainder,
+    "Return x1 - floor(x1 / x2) * x2, which has the sign of x2.",
+    lambda ct, y, x1, x2: ct,
+    lambda ct, y, x1, x2: -ct * floor_divide(x1, x2),
+    **_QUOTIENT,
+)
+copysign: Binary = binary(
+    np.copysign,
+    "Return |x1| with the sign of x2.",
+    lambda ct, y, x1, x2: ct * sign(x1) * copysign(1.0, x2),
+    cases=_APART,
+    floating=True,
+)
 equal: Binary = binary(np.equal, "Return whether x1 == x2.")
 not_equal = binary(np.not_equal, "Return whether x1 != x2.")
 less = binary(np.less, "Return whether x1 < x2.")
@@ -236,6 +312,7 @@ greater: Binary = binary(np.greater, "Return whether x1 > x2.")
 greater_equal = binary(np.greater_equal, "Return whether x1 >= x2.")
 logical_and = binary(np.logical_and, "Return whether both are nonzero.")
 logical_or = binary(np.logical_or, "Return whether at least one is nonzero.")
+logical_xor = binary(np.logical_xor, "Return whether exactly one is nonzero.")
 
 
 # -- with an argument of another kind ---------------------------------------------------------
@@ -272,6 +349,7 @@ _cast = primitive(
     cases=(Case(1, {"dtype": "float64"}),),
     linear=True,
     elementwise=True,
+    reference=np.array,
 )
 
 
@@ -288,4 +366,11 @@ def cast(x: Any, dtype: Any) -> Tensor:
     return x if x.data.dtype == dtype else bind(_cast, x, dtype=dtype.name)
 
 
-alias = primitive("alias", lambda x: x, lambda ct, y, x: ct, linear=True, elementwise=True)
+alias = primitive(
+    "alias",
+    lambda x: x,
+    lambda ct, y, x: ct,
+    linear=True,
+    elementwise=True,
+    reference=np.array,
+)

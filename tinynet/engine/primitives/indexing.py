@@ -1,6 +1,6 @@
 """Indexing: getitem, and its transpose scatter.
 
-Imports `shapes.py`. Read next: `../functional.py`.
+Imports `shapes.py`. Read next: `scans.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Products and reductions: matmul, sum, max, min, argmax.
+"""Products and reductions: matmul, sum, max, min, any, all, argmax, argmin.
 
 Imports `shapes.py`. Read next: `indexing.py`.
 """
@@ -6,12 +6,14 @@ Imports `shapes.py`. Read next: `indexing.py`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..bind import Case, bind, primitive
 from ..tensor import Primitive, Rule, Tensor, as_tensor
+from . import elementwise
 from .elementwise import alike, cast, equal, named
 from .shapes import aligned, axes_of, axis_of, broadcast_to, reshape, swap_last_axes
 
@@ -113,13 +115,15 @@ def _after_first(x: Tensor, axis: tuple[int, ...] | None) -> tuple[int, ...]:
     return tuple(range(1, x.ndim)) if axis is None else tuple(i + 1 for i in axis)
 
 
-def _reduction(name: str, ufunc: np.ufunc, does: str, rule: Rule, linear: bool = False) -> Any:
+def _reduction(
+    name: str, ufunc: np.ufunc, does: str, *rule: Rule, linear: bool = False
+) -> Callable[..., Tensor]:
     """Make a reduction by `ufunc` along any axes, and return its function."""
 
     record: Primitive = primitive(
         name,
         lambda x, axis, keepdims: ufunc.reduce(x, axis, keepdims=keepdims),
-        rule,
+        *rule,
         cases=_REDUCTIONS,
         linear=linear,
         batched=lambda x, axis, keepdims: bind(
@@ -127,40 +131,67 @@ def _reduction(name: str, ufunc: np.ufunc, does: str, rule: Rule, linear: bool =
         ),
     )
 
-    def function(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def reduce(
+        x: Any, axis: Any = None, keepdims: bool = False, *, initial: Any = None, where: Any = None
+    ) -> Tensor:
         x = as_tensor(x)
-        return bind(record, x, axis=axes_of(x, axis), keepdims=bool(keepdims))
+        if where is not None:
+            x = masked(x, where, initial if ufunc.identity is None else ufunc.identity, name)
+        out = bind(record, x, axis=axes_of(x, axis), keepdims=bool(keepdims))
+        return out if initial is None else getattr(elementwise, ufunc.__name__)(out, initial)
 
-    return named(function, name, does)
+    return named(reduce, name, f"{does}\n\n    {_KEYWORDS}")
+
+
+_KEYWORDS = """axis : an integer, a tuple of them, or None for all axes
+    initial : a number or tensor that is reduced, too
+    where : bools, which elements are reduced; shapes broadcast"""
+
+
+def masked(x: Tensor, where: Any, neutral: Any, name: str) -> Tensor:
+    """Return `x` with a `neutral` number where `where`, broadcast to its shape, is false."""
+    if neutral is None:
+        raise ValueError(f"{name}: with where=, expected a number as initial=, received None.")
+    return elementwise.where(broadcast_to(where, x.shape), x, neutral)
 
 
 sum = _reduction(
     "sum",
     np.add,
-    "Return the sum along `axis`: an integer, a tuple of them, or None for all axes.",
+    "Return the sum along `axis`.",
     lambda ct, y, x, axis, keepdims: broadcast_to(
         ct if axis is None else reshape(ct, reduced(x, axis)), x.shape
     ),
     linear=True,
 )
-_MAX = "Return the largest element along `axis`; equal ones share the gradient."
-_MIN = "Return the smallest element along `axis`; equal ones share the gradient."
-max = _reduction("max", np.maximum, _MAX, _extreme_rule)
-min = _reduction("min", np.minimum, _MIN, _extreme_rule)
-_argmax = primitive(
-    "argmax",
-    np.argmax,
-    cases=(Case(((2, 3),), {"axis": 1}, apart=True), Case(((2, 3),), {"axis": None}, apart=True)),
-    batched=lambda x, axis: (
-        argmax(reshape(x, (len(x), math.prod(x.shape[1:]))), 1)
-        if axis is None
-        else argmax(x, axis + 1)
-    ),
-)
+_EXTREME = "Return the %s element along `axis`; equal ones share the gradient."
+_BUT_NAN = " NaN counts as missing."
+max = _reduction("max", np.maximum, _EXTREME % "largest", _extreme_rule)
+min = _reduction("min", np.minimum, _EXTREME % "smallest", _extreme_rule)
+nanmax = _reduction("nanmax", np.fmax, _EXTREME % "largest" + _BUT_NAN, _extreme_rule)
+nanmin = _reduction("nanmin", np.fmin, _EXTREME % "smallest" + _BUT_NAN, _extreme_rule)
+any = _reduction("any", np.logical_or, "Return whether an element along `axis` is nonzero.")
+all = _reduction("all", np.logical_and, "Return whether all elements along `axis` are nonzero.")
 
 
-def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """Return the index along `axis` of the first largest element; None: in the flat tensor."""
-    x = as_tensor(x)
-    index = bind(_argmax, x, axis=None if axis is None else axis_of(x, axis))
-    return reshape(index, reduced(x, axes_of(x, axis))) if keepdims else index
+def _place(name: str, impl: Callable[..., Any], which: str) -> Callable[..., Tensor]:
+    """Make a function that finds an element along an axis, and return it."""
+
+    def batched(x: Tensor, axis: int | None) -> Tensor:
+        flat = reshape(x, (len(x), math.prod(x.shape[1:]))) if axis is None else x
+        return find(flat, 1 if axis is None else axis + 1)
+
+    cases = (Case(((2, 3),), {"axis": 1}, apart=True), Case(((2, 3),), {"axis": None}, apart=True))
+    record = primitive(name, impl, cases=cases, batched=batched)
+
+    def find(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        x = as_tensor(x)
+        index = bind(record, x, axis=None if axis is None else axis_of(x, axis))
+        return reshape(index, reduced(x, axes_of(x, axis))) if keepdims else index
+
+    does = f"Return the index along `axis` of the first {which} element; None: in the flat tensor."
+    return named(find, name, does)
+
+
+argmax = _place("argmax", np.argmax, "largest")
+argmin = _place("argmin", np.argmin, "smallest")

@@ -34,6 +34,7 @@ _reshape = primitive(
     ),
     linear=True,
     batched=lambda x, newshape: reshape(x, (len(x), *newshape)),
+    reference=lambda x, newshape: np.array(x.ravel().tolist(), x.dtype).reshape(newshape),
 )
 _transpose = primitive(
     "transpose",
@@ -81,11 +82,24 @@ def broadcast_to(x: Any, shape: int | tuple[int, ...]) -> Tensor:
     return x if x.shape == shape else bind(_broadcast_to, x, shape=shape)
 
 
+def all_alike(xs: Any) -> list[Tensor]:
+    """Return tensors that can be combined: if one is floating, all are."""
+    tensors = [as_tensor(x) for x in xs]
+    floating = [x.dtype for x in tensors if x.data.dtype.kind == "f"]
+    if floating:
+        tensors = [x if x.data.dtype.kind == "f" else cast(x, floating[0]) for x in tensors]
+    return tensors
+
+
+def sliced(x: Tensor, axis: int, *ends: int | None) -> Tensor:
+    """Return `x` with ``slice(*ends)`` along `axis`."""
+    return x[(slice(None),) * axis + (slice(*ends),)]
+
+
 def _part(ct: Tensor, xs: tuple[Tensor, ...], position: int, axis: int) -> Tensor:
     """Return the part of a concatenation's cotangent that belongs to the input at `position`."""
     start = sum(x.shape[axis] for x in xs[:position])
-    here = slice(start, start + xs[position].shape[axis])
-    return ct[(slice(None),) * axis + (here,)]
+    return sliced(ct, axis, start, start + xs[position].shape[axis])
 
 
 _concatenate = primitive(
@@ -95,6 +109,7 @@ _concatenate = primitive(
     cases=(Case(((2, 3), (2, 1), (2, 2)), {"axis": 1}), Case(((2, 3), (2, 3)), {"axis": 0})),
     linear=True,
     batched=lambda *xs, axis: concatenate(in_full(xs), axis + 1),
+    reference=lambda *xs, axis: (np.vstack, np.hstack)[axis](xs),
 )
 
 
@@ -103,12 +118,9 @@ def concatenate(xs: Any, axis: int = 0) -> Tensor:
 
     ValueError if there are none, or if their shapes differ along another axis.
     """
-    tensors = [as_tensor(x) for x in xs]
+    tensors = all_alike(xs)
     if not tensors:
         raise ValueError("concatenate: expected at least one tensor, received none.")
-    floating = [x.dtype for x in tensors if x.data.dtype.kind == "f"]
-    if floating:
-        tensors = [x if x.data.dtype.kind == "f" else cast(x, floating[0]) for x in tensors]
     return bind(_concatenate, *tensors, axis=axis_of(tensors[0], axis))
 
 

@@ -1,0 +1,302 @@
+"""NumPy's functions, methods and operators on tensors: values, gradients, constants, refusals."""
+
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from calls import (
+    CONSTANT,
+    METHODS,
+    METHODS_CONSTANT,
+    OF_NUMBERS,
+    SMOOTH,
+    arguments,
+    calls,
+    evaluated,
+    functions_in,
+)
+from helpers import assert_close, leaf, refused
+from hypothesis import given, strategies as st
+from programs import assert_same_results, eagerly
+from strategies import SEEDS
+
+import tinynet as tn
+from tinynet import ops
+from tinynet.engine.operators import _METHODS, _OURS
+
+WITH_GRADIENT = calls(SMOOTH) + calls(METHODS)
+CONSTANTS = calls(CONSTANT) + calls(METHODS_CONSTANT)
+ALL = WITH_GRADIENT + CONSTANTS + calls(OF_NUMBERS)
+
+
+def parts(result: Any) -> list[Any]:
+    return list(result) if isinstance(result, (list, tuple)) else [result]
+
+
+def flat(f: Callable[..., Any]) -> Callable[..., tn.Tensor]:
+    """Return `f` with all its results in one vector."""
+    return lambda *xs: ops.concatenate([ops.ravel(t) for t in parts(f(*xs))])
+
+
+@pytest.mark.parametrize("call", ALL)
+@pytest.mark.parametrize("make", [leaf, tn.tensor, tn.Variable])
+def test_the_value_is_numpys(call, make):
+    f, arrays = evaluated(call), arguments(call)
+    expected, found = f(*arrays), f(*map(make, arrays))
+    assert len(parts(expected)) == len(parts(found))
+    for one, other in zip(parts(expected), parts(found), strict=True):
+        if isinstance(one, (np.ndarray, np.generic)) and not isinstance(other, (bool, np.bool_)):
+            assert isinstance(other, tn.Tensor)
+            assert other.dtype == one.dtype
+            np.testing.assert_allclose(other.data, one, 1e-13, 1e-15, equal_nan=call in CONSTANTS)
+        else:
+            assert one == other
+
+
+@pytest.mark.parametrize("call", WITH_GRADIENT)
+def test_the_gradient_is_right(call):
+    f, arrays = evaluated(call), arguments(call)
+    tn.check_grads(flat(f), tuple(arrays), order=2, step=1e-3)
+    xs = [leaf(a) for a in arrays]
+    flat(f)(*xs).sum().backward()
+    assert any(x.grad is not None and np.any(x.grad) for x in xs)
+
+
+@pytest.mark.parametrize("call", CONSTANTS + calls(OF_NUMBERS))
+def test_predicates_counts_and_shapes_are_constants(call):
+    f, arrays = evaluated(call), arguments(call)
+    for part in parts(f(*map(leaf, arrays))):
+        assert not getattr(part, "requires_grad", False)
+
+
+@pytest.mark.parametrize("call", WITH_GRADIENT)
+def test_float32_stays_float32(call):
+    if "float" not in call:
+        f, arrays = evaluated(call), arguments(call, "float32")
+        assert {part.dtype for part in parts(f(*map(leaf, arrays)))} == {np.dtype("float32")}
+
+
+@pytest.mark.parametrize("call", WITH_GRADIENT)
+@np.errstate(all="ignore")
+def test_compiled_equals_eager_in_value_and_gradient(call):
+    f, arrays = flat(evaluated(call)), arguments(call, "float32")
+
+    def value_and_gradients(*xs: tn.Tensor) -> Any:
+        y, pullback = tn.vjp(f, *xs)
+        return y, list(pullback(ops.ones_like(y)))
+
+    found = tn.jit(value_and_gradients)(*arrays)
+    assert_same_results(found, eagerly(value_and_gradients, arrays))
+
+
+@pytest.mark.parametrize("call", [call for call in CONSTANTS if "tolist" not in call])
+@np.errstate(all="ignore")
+def test_constants_that_are_tensors_are_compiled(call):
+    f, arrays = evaluated(call), arguments(call, "float32")
+    expected = eagerly(f, arrays)
+    if isinstance(expected, tn.Tensor):
+        assert_same_results(tn.jit(f)(*arrays), expected)
+
+
+@pytest.mark.parametrize("call", [*calls(OF_NUMBERS), "x.tolist()"])
+def test_what_depends_on_the_numbers_is_refused_while_a_function_is_recorded(call):
+    f, arrays = evaluated(call), arguments(call)
+    if "v" not in call:  # arrays of different shapes are unequal, whatever their numbers
+        with refused(TypeError, "recorded", "numbers"):
+            tn.jit(lambda *xs: [f(*xs), xs[0]])(*arrays)
+
+
+@st.composite
+def einsums(draw: Any) -> tuple[str, list[np.ndarray]]:
+    """Draw subscripts, sometimes wrong ones, and operands; some lengths are 1 and broadcast."""
+    sizes = {"a": 2, "b": 3, "c": 2, "...": draw(st.sampled_from([(), (2,), (2, 3)]))}
+    indices = st.lists(st.sampled_from([*sizes]), max_size=3, unique_by=lambda i: i or None)
+    diagonal = st.lists(st.sampled_from("ac"), max_size=3)
+    terms = draw(st.lists(indices | diagonal, min_size=1, max_size=3))
+    rng = np.random.default_rng(draw(SEEDS))
+    arrays = []
+    for term in terms:
+        lengths = [sizes[i] if i == "..." else (sizes[i],) for i in term]
+        arrays.append(rng.normal(size=sum(lengths, ())))
+    text = ",".join("".join(term) for term in terms)
+    result = draw(st.none() | st.permutations(sorted({i for term in terms for i in term})))
+    return (
+        text if result is None else f"{text}->{''.join(result[draw(st.integers(0, 2)) :])}",
+        arrays,
+    )
+
+
+@given(einsums(), st.booleans())
+def test_einsum_of_any_subscripts_is_numpys_or_an_error_where_numpy_has_one(drawn, optimize):
+    text, arrays = drawn
+    try:
+        expected = np.einsum(text, *arrays)
+    except ValueError:
+        with refused(ValueError, "einsum"):
+            np.einsum(text, *map(tn.tensor, arrays))
+        return
+    found = np.einsum(text, *map(tn.tensor, arrays), optimize=optimize)
+    assert_close(found, expected, 1e-10, 1e-10)
+    tn.check_grads(lambda *xs: np.einsum(text, *xs), tuple(arrays), order=1, rtol=1e-3)
+
+
+# -- completeness -----------------------------------------------------------------------------
+
+MADE_WITHOUT_AN_ARRAY = {"zeros", "ones"}  # NumPy asks nobody
+
+
+def test_every_function_that_we_have_is_called_here():
+    called = set().union(*map(functions_in, ALL))
+    missing = {f for f in _OURS if f not in {getattr(np, name, None) for name in called}}
+    assert {f.__name__ for f in missing} == MADE_WITHOUT_AN_ARRAY
+
+
+def test_every_function_of_tensors_that_numpy_has_is_in_ops():
+    names = {f.__name__ for f in _OURS}
+    assert {name for name in names if not hasattr(ops, name)} == {
+        "around",
+        "degrees",
+        "fix",
+        "radians",
+    }
+
+
+def test_the_table_in_the_readme_lists_all_functions_and_methods():
+    readme = (Path(tn.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    text = readme.partition("## Operations")[2].partition("## ")[0]
+    rows = re.findall(r"^\| [a-z ,]+ \| `(.*)` \|$", text, re.M)
+    listed = " ".join(rows).split()
+    assert sorted(listed) == sorted(dir(ops))
+    (methods,) = re.findall(r"these\s+methods: `([^`]*)`", text)
+    hidden = {"backward", "detach", "numpy"}  # of tensors alone
+    assert {*methods.split()} == {
+        n for n in _METHODS if n[0] != "_" and n not in {"T", "mT"}
+    } - hidden
+
+
+PUBLIC = {
+    f"{prefix}{name}": f
+    for prefix, namespace in {"np.": np, "np.linalg.": np.linalg, "np.fft.": np.fft}.items()
+    for name, f in sorted(vars(namespace).items())
+    if callable(f) and not inspect.isclass(f) and name[0] != "_"
+}
+DISPATCHED = [
+    name
+    for name, f in PUBLIC.items()
+    if isinstance(f, np.ufunc) or (hasattr(f, "_implementation") and "save" not in name)
+]
+
+
+@pytest.mark.parametrize("name", [name for name in DISPATCHED if PUBLIC[name] not in _OURS])
+@pytest.mark.filterwarnings("ignore")
+def test_a_function_that_we_lack_names_itself_and_gives_no_wrong_number(name):
+    """Of one, two or three tensors: a refusal, or a result that does not depend on the numbers."""
+    function = PUBLIC[name]
+    for count in (1, 2, 3):
+        t = leaf([[2.0, 1.0], [0.5, 3.0]])
+        try:
+            found = function(*[t] * count)
+        except TypeError as error:
+            message = str(error)
+            named = f"{name.rpartition('.')[0]}.{function.__name__}" in message
+            refuses = "no gradient" in message or "of a tensor" in message
+            assert (named and refuses) or "argument" in message, message
+        except Exception as error:
+            raise AssertionError(f"{name}: {error!r}") from error
+        else:
+            other = function(*[leaf([[7.0, 1.0], [0.5, -3.0]])] * count)
+            assert repr(found) == repr(other)
+
+
+KEYWORDS = {
+    "np.sort": lambda t: np.sort(t, kind="stable"),
+    "np.argsort": lambda t: np.argsort(t, stable=True),
+    "np.exp": lambda t: np.exp(t, where=np.array([True, False])),
+    "np.add": lambda t: np.add(t, t, casting="no"),
+    "np.reshape": lambda t: np.reshape(t, (4,), order="F"),
+    "np.where": lambda t: np.where(t > 0),
+    "np.diff": lambda t: np.diff(t, prepend=0.0),
+    "np.average": lambda t: np.average(t, returned=True),
+    "np.var": lambda t: np.var(t, mean=t),
+    "np.searchsorted": lambda t: np.searchsorted(t[0], t, sorter=[1, 0]),
+    "np.take": lambda t: np.take(t, [0, 9], mode="clip"),
+    "np.stack": lambda t: np.stack([t, t], dtype="float32"),
+    "np.zeros_like": lambda t: np.zeros_like(t, shape=(3,)),
+    "np.mean": lambda t: np.mean(t, dtype=int),
+    "np.meshgrid": lambda t: np.meshgrid(t[0], t[1], sparse=True),
+    "np.pad": lambda t: np.pad(t, 1, "linear_ramp", end_values=2.0),
+    "np.einsum": lambda t: np.einsum(t, [0, 1], [0]),
+}
+
+
+@pytest.mark.parametrize("name", KEYWORDS)
+def test_an_option_that_we_lack_is_refused_by_the_name_of_the_function(name):
+    with pytest.raises((TypeError, ValueError), match=name.partition(".")[2]) as caught:
+        KEYWORDS[name](leaf([[2.0, 1.0], [0.5, 3.0]]))
+    if caught.type is TypeError:
+        assert str(caught.value).startswith(f"{name} of a tensor: ")
+
+
+def test_the_error_of_an_unknown_option_says_what_to_do():
+    with refused(TypeError, "np.sort of a tensor", "kind=", "expected only a, axis", "detach()"):
+        np.sort(leaf([2.0, 1.0]), kind="stable")
+
+
+def test_a_where_without_initial_is_refused_for_an_extreme():
+    for extreme in (np.max, np.min):
+        with refused(ValueError, "initial=", "received None"):
+            extreme(leaf([1.0, 2.0]), where=[True, False])
+
+
+def test_a_where_does_not_enlarge_what_is_reduced():
+    with refused(ValueError, "broadcast_to"):
+        np.sum(leaf([1.0, 2.0]), where=np.ones((3, 2), bool))
+
+
+MISTAKES: dict[str, tuple[Callable[[Any], Any], list[str]]] = {
+    "einsum lengths": (lambda t: np.einsum("ij,jk", t, t), ["einsum", "ij,jk", "(2, 3)"]),
+    "einsum diagonal": (lambda t: np.einsum("ii", t), ["einsum", "'ii'", "(2, 3)"]),
+    "einsum rank": (lambda t: np.einsum("i", t), ["einsum", "'i'", "(2, 3)"]),
+    "einsum operands": (lambda t: np.einsum("ij", t, t), ["einsum", "'ij'", "(2, 3), (2, 3)"]),
+    "einsum result": (lambda t: np.einsum("ij->k", t), ["einsum", "'k'"]),
+    "einsum dots": (lambda t: np.einsum("...j->j", t), ["einsum", "'...'"]),
+    "tensordot lengths": (lambda t: np.tensordot(t, t, ([0], [1])), ["tensordot", "(2, 3)"]),
+    "tensordot axes": (lambda t: np.tensordot(t, t, ([0, 1], [0])), ["tensordot", "(2, 3)"]),
+    "select": (lambda t: ops.select([t > 1], [t, t]), ["select", "1 conditions", "2 choices"]),
+    "diff": (lambda t: np.diff(t, -1), ["diff", "-1"]),
+    "cross": (lambda t: np.cross(t[:, :2], t[:, :2]), ["cross", "length 3", "(2, 2)"]),
+    "pad mode": (lambda t: np.pad(t, 1, "mean"), ["pad", "edge", "'mean'"]),
+    "pad numbers": (lambda t: np.pad(t, 1, constant_values=(1, 2)), ["pad", "one number"]),
+    "roll": (lambda t: np.roll(t, 1, axis=5), ["roll", "(2, 3)", "5"]),
+    "split": (lambda t: np.split(t, 4, axis=1), ["split", "(2, 3)", "equal"]),
+    "moveaxis": (lambda t: np.moveaxis(t, [0, 1], [0]), ["moveaxis", "[0, 1]", "[0]"]),
+    "side": (lambda t: np.searchsorted(t[0], t, side="both"), ["searchsorted", "'both'"]),
+    "indexing": (lambda t: np.meshgrid(t[0], indexing="yx"), ["meshgrid", "'yx'"]),
+    "indices": (
+        lambda t: ops.take_along_axis(t, np.array([0]), 1),
+        ["take_along_axis", "2 axes", "(1,)"],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_an_error_names_the_function_and_what_was_received(what):
+    call, words = MISTAKES[what]
+    with refused(ValueError, *words):
+        call(leaf(np.arange(6.0).reshape(2, 3)))
+
+
+def test_an_operator_in_place_makes_a_new_tensor():
+    t = leaf([1.0, 2.0])
+    x = t
+    for step in ("x += 1.0", "x -= t", "x *= 2.0", "x /= 2.0", "x **= 2", "x %= 5.0", "x //= 2.0"):
+        before = x
+        scope = {"x": x, "t": t}
+        exec(step, scope)
+        x = scope["x"]
+        assert x is not before
+    assert t.tolist() == [1.0, 2.0]
