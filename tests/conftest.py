@@ -24,7 +24,10 @@ from hypothesis import settings
 
 import tinynet.random  # noqa: F401 (registers primitives, over which tests run)
 from tinynet.engine.bind import modes
+from tinynet.engine.primitives import special
 from tinynet.engine.tensor import floatx, set_floatx
+
+special.functions()  # registers primitives, too
 
 settings.register_profile("dev", max_examples=20, deadline=None)
 settings.register_profile("ci", max_examples=20, deadline=None, derandomize=True, database=None)

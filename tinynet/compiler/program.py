@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..engine.tensor import Equation, Primitive
+from ..engine.tensor import Equation, Primitive, ShapeOnly
 from ..engine.variable import Variable
 
 Type = tuple[tuple[int, ...], np.dtype]
@@ -162,7 +162,7 @@ def infer(primitive: Primitive, inputs: Sequence[Var], params: dict[str, Any]) -
         if is_elementwise(primitive):
             shape = np.broadcast_shapes(*[x.shape for x in inputs])
             return shape, _dtype(primitive.impl, *[x.dtype for x in inputs])
-        zeros = [np.broadcast_to(np.zeros((), x.dtype), x.shape) for x in inputs]
+        zeros = [np.broadcast_to(np.zeros((), x.dtype), x.shape).view(ShapeOnly) for x in inputs]
         result = np.asarray(primitive.impl(*zeros, **params))
     return result.shape, result.dtype
 

@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from . import arrays, contractions, functional
+from . import arrays, contractions, functional, matrices
 from .autodiff import backward
 from .bind import modes
 from .primitives import einsum, elementwise, indexing, products, scans, shapes, trigonometric
+from .primitives.special import is_scipys, of_scipy
 from .tensor import Operand, ShapeOnly, Tensor, as_tensor, wrap
 
 # -- numbers ----------------------------------------------------------------------------------
@@ -140,6 +141,7 @@ _OURS = _counterparts() | {
     np.conjugate: arrays.copy,
     np.clip: _clip,
 }
+_OURS |= matrices.COUNTERPARTS
 _OF_TYPES = (np.iscomplexobj, np.isrealobj, np.result_type)  # that look at shapes and dtypes alone
 
 
@@ -149,6 +151,7 @@ def name_of(function: Any) -> str:
     if isinstance(owner, np.ufunc):  # a method: np.add.reduce
         return f"{name_of(owner)}.{function.__name__}"
     module = getattr(function, "__module__", None) or "numpy"
+    module = "scipy.special" if is_scipys(function) else module
     return f"{module.replace('numpy', 'np')}.{function.__name__}"
 
 
@@ -157,6 +160,8 @@ def _call(function: Any, args: Any, kwargs: Any) -> Any:
     name = name_of(function)
     if kwargs.get("out") is not None:
         raise TypeError(f"{name} of a tensor: not in place or with out=. Use a = {name}(a, t).")
+    if function not in _OURS and is_scipys(function):
+        _OURS.update(of_scipy())
     if function in _OURS:
         try:
             if kwargs or not isinstance(function, np.ufunc):
