@@ -16,7 +16,7 @@ from .arrays import diagonal
 from .contractions import cross, outer, tensordot, trace
 from .primitives import linalg, products, shapes
 from .primitives.elementwise import absolute, cast, power, sqrt, square, where
-from .primitives.linalg import floating, inv, svdvals, unit
+from .primitives.linalg import as_floating, inv, svdvals, unit
 from .primitives.products import matmul
 from .primitives.shapes import reshape
 from .tensor import Tensor, as_tensor
@@ -76,7 +76,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
     >>> tn.ops.norm([3.0, 4.0])
     tensor(5., dtype=float32)
     """
-    x = floating(x)
+    x = as_floating(x)
     axes = shapes.axes_of(x, tuple(range(x.ndim)) if axis is None else axis) or ()
     if len(axes) == 1 or (ord is None and (axis is None or len(axes) == 2)):
         return _vector_norm(x, ord, axes, keepdims)

@@ -76,12 +76,12 @@ def _of_matrix(*vjps: Rule, **traits: Any) -> Callable[[Any], Callable[[Any], Te
 
     def decorated(impl: Any) -> Callable[[Any], Tensor]:
         record = _lapack(impl.__name__.strip("_"), impl, *vjps, **traits)
-        return named(lambda x: bind(record, floating(x)), impl.__name__, impl.__doc__)
+        return named(lambda x: bind(record, as_floating(x)), impl.__name__, impl.__doc__)
 
     return decorated
 
 
-def floating(x: Any) -> Tensor:
+def as_floating(x: Any) -> Tensor:
     """Return `x` as a tensor of floating dtype."""
     return to_floating(as_tensor(x))
 
@@ -284,7 +284,7 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
         For a gradient through the full matrices of a matrix that is not square: the vectors that
         belong to no singular value are not unique. Pass ``full_matrices=False``.
     """
-    x = floating(x)
+    x = as_floating(x)
     if not compute_uv:
         return svdvals(x)
     if full_matrices and x.ndim > 1 and x.shape[-1] != x.shape[-2]:
@@ -310,4 +310,4 @@ def pinv(x: Any, rcond: float | None = None) -> Tensor:
 
     The gradient is right unless small changes of the matrix change its rank.
     """
-    return bind(_pinv, floating(x), rcond=1e-15 if rcond is None else float(rcond))
+    return bind(_pinv, as_floating(x), rcond=1e-15 if rcond is None else float(rcond))
