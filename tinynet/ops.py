@@ -75,6 +75,9 @@ from .engine.functional import ptp as ptp, round as round, sinc as sinc, softmax
 from .engine.functional import std as std, stop_gradient as stop_gradient, var as var
 
 abs = absolute
+amax = max
+amin = min
+true_divide = divide
 mod = remainder
 real = copy
 conj = copy

@@ -354,3 +354,116 @@ def test_a_scalar_passes_through_with_slope_1(f, dtype):
     y, gradient = f(tn.tensor(x)), slope(f, x)
     assert (y.shape, y.dtype, y.item()) == ((), dtype, 0.75)
     assert (gradient.shape, gradient.dtype, gradient.item()) == ((), dtype, 1.0)
+
+
+# -- special points of NumPy's functions --------------------------------------------------------
+
+NAN, INF = np.nan, np.inf
+
+# A function, a point, and the gradient there of the sum of the results.
+POINTS: dict[str, tuple[Any, list[Any], list[Any]]] = {
+    "prod with one 0": (np.prod, [[2.0, 0.0, 5.0]], [[0.0, 10.0, 0.0]]),
+    "prod with two 0": (np.prod, [[2.0, 0.0, 0.0]], [[0.0, 0.0, 0.0]]),
+    "prod of one": (np.prod, [[3.0]], [[1.0]]),
+    "prod of none": (np.prod, [np.zeros(0)], [np.zeros(0)]),
+    # y = (a, a b, a b c): slopes 1 + b + b c, a + a c, a b
+    "cumprod with a 0": (np.cumprod, [[2.0, 0.0, 5.0]], [[1.0, 12.0, 0.0]]),
+    "cumprod of 0": (np.cumprod, [[0.0, 0.0, 0.0]], [[1.0, 0.0, 0.0]]),
+    "a tie of max": (np.max, [[2.0, 1.0, 2.0]], [[0.5, 0.0, 0.5]]),
+    "a tie of maximum": (np.maximum, [2.0, 2.0], [0.5, 0.5]),
+    "a tie of fmin": (np.fmin, [2.0, 2.0], [0.5, 0.5]),
+    "fmax beside NaN": (np.fmax, [[NAN, 1.0], [2.0, NAN]], [[0.0, 1.0], [1.0, 0.0]]),
+    "nanmax": (np.nanmax, [[NAN, 1.0, 3.0]], [[0.0, 0.0, 1.0]]),
+    "a tie of sort": (lambda x: np.sort(x) * [1.0, 2.0, 3.0], [[2.0, 2.0, 1.0]], [[2.0, 3.0, 1.0]]),
+    "hypot at the origin": (np.hypot, [0.0, 0.0], [0.0, 0.0]),
+    "hypot of large numbers": (np.hypot, [3e200, 4e200], [0.6, 0.8]),
+    "arctan2 at the origin": (np.arctan2, [0.0, 0.0], [0.0, 0.0]),
+    "arctan2 on the cut": (np.arctan2, [0.0, -2.0], [-0.5, 0.0]),
+    "arctan2 of small numbers": (np.arctan2, [0.0, 1e-200], [1e200, 0.0]),
+    "sinc at 0": (np.sinc, [0.0], [0.0]),
+    "sinc at 1": (np.sinc, [1.0], [-1.0]),
+    "logaddexp of -inf": (np.logaddexp, [-INF, 1.0], [0.0, 1.0]),
+    "logaddexp of two -inf": (np.logaddexp, [-INF, -INF], [0.5, 0.5]),
+    "logaddexp of inf": (np.logaddexp, [INF, 1.0], [1.0, 0.0]),
+    "logaddexp of large numbers": (np.logaddexp, [1000.0, 1000.0], [0.5, 0.5]),
+    "0 ** 2": (np.power, [0.0, 2.0], [0.0, 0.0]),
+    "0 ** 0": (np.power, [0.0, 0.0], [0.0, 0.0]),
+    "0 ** 1": (np.float_power, [0.0, 1.0], [1.0, 0.0]),
+    "absolute at 0": (np.fabs, [0.0], [0.0]),
+    "copysign at 0": (lambda x: np.copysign(x, -1.0), [0.0], [0.0]),
+    "a median of NaN": (lambda x: np.nan_to_num(np.median(x).detach()) + 0 * x, [[NAN]], [[0.0]]),
+    "nanvar": (np.nanvar, [[NAN, 1.0, 3.0]], [[0.0, -1.0, 1.0]]),
+    "var elsewhere": (
+        lambda x: np.var(x, where=[False, True, True]),
+        [[NAN, 1.0, 3.0]],
+        [[0.0, -1.0, 1.0]],
+    ),
+    "take twice": (lambda x: np.take(x, [1, 1, 0]), [[5.0, 6.0, 7.0]], [[1.0, 2.0, 0.0]]),
+    "reflected": (lambda x: np.pad(x, 1, "reflect"), [[5.0, 6.0, 7.0]], [[1.0, 3.0, 1.0]]),
+    "remainder": (np.remainder, [-7.0, 3.0], [1.0, 3.0]),  # -7 = 3 * -3 + 2
+    "fmod": (np.fmod, [-7.0, 3.0], [1.0, 2.0]),  # -7 = 3 * -2 - 1
+}
+
+
+@pytest.mark.parametrize("what", POINTS)
+def test_the_gradient_at_a_special_point(what):
+    function, points, expected = POINTS[what]
+    xs = [tn.tensor(np.array(x, "float64"), requires_grad=True) for x in points]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        np.sum(function(*xs)).backward()
+    for x, gradient in zip(xs, expected, strict=True):
+        np.testing.assert_allclose(0.0 if x.grad is None else x.grad, gradient, rtol=1e-12)
+
+
+def test_the_derivatives_of_sinc_at_0_are_those_of_its_series():
+    f = np.sinc  # 1 - (pi x)^2 / 6 + (pi x)^4 / 120 - ...
+    for order, slope in enumerate([1.0, 0.0, -(np.pi**2) / 3, 0.0, np.pi**4 / 5]):
+        found = f(np.float64(0.0)) if order == 0 else f(tn.tensor(0.0, "float64"))
+        assert float(found) == pytest.approx(slope, abs=1e-12)
+        f = tn.grad(f)
+
+
+def test_products_with_zeros_have_right_second_derivatives():
+    x = np.array([0.0, 0.0, 5.0])
+    expected = [[0.0, 5.0, 0.0], [5.0, 0.0, 0.0], [0.0, 0.0, 0.0]]  # x1 x2 x3: x3 in (1, 2)
+    np.testing.assert_array_equal(tn.hessian(np.prod)(x), expected)
+    last = tn.hessian(lambda x: np.cumprod(x)[-1])
+    np.testing.assert_array_equal(last(x), expected)
+
+
+CLIPPED: dict[str, tuple[Any, Any, Any]] = {
+    "bounds exchanged": ([0.0, 2.0, 5.0], 3, 1),
+    "no lower bound": ([0.0, 2.0, 5.0], None, 3.0),
+    "no upper bound": ([0.0, 2.0, 5.0], 3.0, None),
+    "NaN as the lower bound": ([0.0, 2.0, 5.0], NAN, 3.0),
+    "NaN as the upper bound": ([0.0, 2.0, 5.0], 1.0, NAN),
+    "NaN in a bound": ([0.0, 2.0, 5.0], [NAN, 3.0, 1.0], 4.0),
+    "NaN": ([NAN, 2.0, 5.0], 1.0, 3.0),
+    "arrays as bounds": ([0.0, 2.0, 5.0], [1.0, 1.0, 1.0], [[3.0], [0.5]]),
+    "infinite": ([-INF, 2.0, INF], -1.0, INF),
+    "integers": ([0, 2, 5], 1, 3),
+}
+
+
+@pytest.mark.parametrize("what", CLIPPED)
+def test_clip_gives_numpys_numbers(what):
+    x, low, high = CLIPPED[what]
+    for found in (
+        np.clip(tn.tensor(np.array(x)), low, high),
+        tn.tensor(np.array(x)).clip(low, high),
+    ):
+        np.testing.assert_array_equal(found.data, np.clip(np.array(x), low, high))
+        assert found.dtype == np.clip(np.array(x), low, high).dtype
+
+
+def test_the_gradient_of_clip_is_full_at_a_bound_and_flows_to_the_bounds_outside():
+    x, low, high = (
+        tn.tensor(a, "float64", requires_grad=True)
+        for a in ([0.0, 1.0, 2.0, 3.0, 4.0], np.full(5, 1.0), np.full(5, 3.0))
+    )
+    np.clip(x, low, high).sum().backward()
+    np.testing.assert_array_equal(x.grad, [0, 1, 1, 1, 0])
+    np.testing.assert_array_equal(low.grad, [1, 0, 0, 0, 0])
+    np.testing.assert_array_equal(high.grad, [0, 0, 0, 0, 1])
+    gradient = tn.grad(lambda x: np.clip(x, 3.0, 1.0).sum())(np.array([0.0, 2.0, 5.0]))
+    np.testing.assert_array_equal(gradient.data, [0, 0, 0])

@@ -1,7 +1,9 @@
 """NumPy's functions, methods and operators on tensors: values, gradients, constants, refusals."""
 
 import inspect
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ from programs import assert_same_results, eagerly
 
 import tinynet as tn
 from tinynet import ops
-from tinynet.engine.operators import _OURS
+from tinynet.engine.operators import _METHODS, _OURS
 
 WITH_GRADIENT = calls(SMOOTH) + calls(METHODS)
 CONSTANTS = calls(CONSTANT) + calls(METHODS_CONSTANT)
@@ -109,23 +111,31 @@ def test_what_depends_on_the_numbers_is_refused_while_a_function_is_recorded(cal
 # -- completeness -----------------------------------------------------------------------------
 
 MADE_WITHOUT_AN_ARRAY = {"zeros", "ones"}  # NumPy asks nobody
+OF_NUMPY = [f for f in _OURS if getattr(np, f.__name__, None) is f]  # not of np.linalg, nor SciPy's
 
 
 def test_every_function_that_we_have_is_called_here():
     called = set().union(*map(functions_in, ALL))
-    missing = {f for f in _OURS if f not in {getattr(np, name, None) for name in called}}
+    missing = {f for f in OF_NUMPY if f not in {getattr(np, name, None) for name in called}}
     assert {f.__name__ for f in missing} == MADE_WITHOUT_AN_ARRAY
 
 
 def test_every_function_of_tensors_that_numpy_has_is_in_ops():
-    names = {f.__name__ for f in _OURS}
-    assert {name for name in names if not hasattr(ops, name)} == {
-        "amax",
-        "amin",
-        "around",
-        "degrees",
-        "radians",
-    }
+    names = {f.__name__ for f in OF_NUMPY}
+    assert {name for name in names if not hasattr(ops, name)} == {"around", "degrees", "radians"}
+
+
+def test_the_table_in_the_readme_lists_all_functions_and_methods():
+    readme = (Path(tn.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    text = readme.partition("## Operations")[2].partition("## ")[0]
+    rows = re.findall(r"^\| [a-z ,]+ \| `(.*)` \|$", text, re.M)
+    listed = " ".join(rows).split()
+    assert sorted(listed) == sorted(dir(ops))
+    (methods,) = re.findall(r"these\s+methods: `([^`]*)`", text)
+    hidden = {"backward", "detach", "numpy"}  # of tensors alone
+    assert {*methods.split()} == {
+        n for n in _METHODS if n[0] != "_" and n not in {"T", "mT"}
+    } - hidden
 
 
 PUBLIC = {

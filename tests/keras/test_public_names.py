@@ -34,7 +34,7 @@ ABSENT = {
     "saving": "",
     "utils": "reading of images, text and sound, graphs by Graphviz, data sets of other libraries",
     "random": "",
-    "ops": "",
+    "ops": "images, convolution, attention, complex numbers and others",
 }
 ALIASES = {"deserialize", "serialize", "get"}  # in every module; left out of the table
 
@@ -46,8 +46,9 @@ DIFFERENT = {
     "deserialize_keras_object": "no further keywords",
     "clear_session": "no `free_memory`: nothing is kept",
     "convert_to_tensor": "no sparse or ragged tensors",
-    "max": "no `initial`",
-    "min": "no `initial`",
+    "max": "`initial` by keyword alone",
+    "min": "`initial` by keyword alone",
+    "nanprod": "also `dtype`",
     "compile": "also `on_divergence`",
     "add_weight": "no constraint, autocast and aggregation",
 }
@@ -88,7 +89,7 @@ def row(path: str) -> str:
     if path in ("losses", "metrics"):  # only classes; the functions correspond to them
         here, missing = ([n for n in names if n[0].isupper()] for names in (here, missing))
     if path == "ops":
-        return f"| `ops` | {len(here)} functions | {len(missing)} others |"
+        return f"| `ops` | the [operations](#operations) | {ABSENT[path]} |"
     words = f"{len(missing)}: {ABSENT[path]}" if ABSENT[path] else ", ".join(missing)
     return f"| `{path}` | {', '.join(here)} | {words or 'nothing'} |"
 
@@ -118,8 +119,14 @@ def parameters(thing: Any) -> dict[str, tuple[Any, Any]]:
 
 
 def differ(ours: Any, theirs: Any) -> bool:
-    """Return whether parameters differ, apart from keywords where Keras has ``**kwargs``."""
+    """Return whether parameters differ, apart from keywords where Keras has ``**kwargs``.
+
+    Functions of tensors may have keyword-only options besides, such as NumPy's `where` and `ddof`.
+    """
     mine, wanted = parameters(ours), parameters(theirs)
+    if getattr(ours, "__module__", "").startswith("tinynet.engine"):
+        only = inspect.Parameter.KEYWORD_ONLY
+        mine = {n: p for n, p in mine.items() if n in wanted or p[0] != only}
     kinds = [kind for kind, _ in wanted.values()]
     loose = {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
     if inspect.Parameter.VAR_KEYWORD in kinds:

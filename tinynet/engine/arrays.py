@@ -358,7 +358,7 @@ def ndim(x: Any) -> int:
     return as_tensor(x).ndim
 
 
-def size(x: Any, axis: Any = None) -> int:
+def size(x: Any, *, axis: Any = None) -> int:
     """Return the number of elements, along `axis` if one is given."""
     x = as_tensor(x)
     axes = shapes.axes_of(x, axis)

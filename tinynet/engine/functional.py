@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import arrays
-from .arrays import ones, sort, squeeze, swapaxes, zeros_like
+from .arrays import sort, squeeze, swapaxes, zeros_like
 from .primitives import elementwise, products, scans, shapes
 from .tensor import Tensor, as_tensor
 
@@ -104,7 +104,7 @@ def prod(
         half = len(y) // 2
         pairs = y[:half] * y[half : 2 * half]
         y = shapes.concatenate([pairs, y[2 * half :]]) if len(y) % 2 else pairs
-    y = products.sum(y, 0) if len(y) else ones(y.shape[1:], y.dtype)
+    y = products.sum(y, 0) if len(y) else products.sum(y, 0) + 1
     y = shapes.reshape(y, shape) if keepdims else y
     return y if initial is None else y * initial
 

@@ -10,6 +10,7 @@ Imports `autodiff.py`. Read next: `variable.py`.
 from __future__ import annotations
 
 import inspect
+import sys
 from contextlib import suppress
 from functools import cache
 from types import FunctionType
@@ -157,32 +158,29 @@ def name_of(function: Any) -> str:
 
 def _call(function: Any, args: Any, kwargs: Any) -> Any:
     """Return our counterpart of `function` on the arguments; without one, `function` on arrays."""
-    name = name_of(function)
-    if kwargs.get("out") is not None:
-        raise TypeError(f"{name} of a tensor: not in place or with out=. Use a = {name}(a, t).")
     if function not in _OURS and is_scipys(function):
         _OURS.update(of_scipy())
-    if function in _OURS:
-        try:
-            if kwargs or not isinstance(function, np.ufunc):
-                args, kwargs = _translated(function, args, kwargs)
-            return _OURS[function](*args, **kwargs)
-        except TypeError as error:
-            raise TypeError(f"{name} of a tensor: {error}") from None
-    if function in _OF_TYPES:
-        empty = (np.empty(0, as_tensor(x).dtype) if isinstance(x, Operand) else x for x in args)
-        return function(*empty, **kwargs)
-    values = _as_arrays([*kwargs.values()], name)
-    return function(*_as_arrays(args, name), **dict(zip(kwargs, values, strict=True)))
+    if (ours := _OURS.get(function)) is None:
+        return _of_arrays(function, args, kwargs)
+    leading, same, *rest = _parameters(function)
+    try:
+        if len(args) > leading or not kwargs.keys() <= same:
+            args, kwargs = _translated(function, args, kwargs, *rest)
+        return ours(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{name_of(function)} of a tensor: {error}") from None
 
 
-def _translated(function: Any, args: Any, kwargs: Any) -> tuple[Any, dict[str, Any]]:
+def _translated(
+    function: Any, args: Any, kwargs: Any, order: Any, names: Any, defaults: Any
+) -> tuple[Any, dict[str, Any]]:
     """Return the arguments of a NumPy function as those of ours, with NumPy's defaults."""
-    order, names, defaults = _parameters(function)
     given = dict(zip(order, args, strict=False)) | kwargs
     extra = {n: v for n, v in given.items() if n not in names and v is not defaults.get(n)}
     extra = {n: v for n, v in extra.items() if v is not None and v is not np._NoValue}
     dtype = extra.pop("dtype", None)
+    if "out" in extra:
+        raise TypeError(f"not in place or with out=. Use a = {name_of(function)}(a, t).")
     if extra:
         raise TypeError(
             f"{'=, '.join(extra)}= is not supported, expected only {', '.join(names)}. Leave it "
@@ -198,11 +196,13 @@ def _translated(function: Any, args: Any, kwargs: Any) -> tuple[Any, dict[str, A
 
 
 @cache
-def _parameters(function: Any) -> tuple[list[str], dict[str, str], dict[str, Any]]:
-    """Return NumPy's positional parameters, our names for all of them, and NumPy's defaults.
+def _parameters(function: Any) -> tuple[int, set[str], list[str], dict[str, str], dict[str, Any]]:
+    """Return how the arguments of a NumPy function become those of ours.
 
-    A parameter has the same name in our function, or else that of the one at its position. A
-    function of any number of arrays (np.einsum) has no positional ones here.
+    First, how many positional arguments, and which keywords, mean the same in both. Then NumPy's
+    positional parameters, our names for all of them, and NumPy's defaults. A parameter has the same
+    name in our function, or else that of the one at its position. A function of any number of
+    arrays (np.einsum) has no positional parameters here.
     """
     ours = theirs = inspect.signature(_OURS[function]).parameters
     if not isinstance(function, np.ufunc):
@@ -211,13 +211,28 @@ def _parameters(function: Any) -> tuple[list[str], dict[str, str], dict[str, Any
     defaults = {n: p.default for n, p in theirs.items() if p.default is not p.empty}
     if isinstance(function, np.ufunc):
         defaults |= {"where": True, "casting": "same_kind", "order": "K", "subok": True}
-    order, names = [*theirs], dict(zip(ours, ours, strict=True))
+    names = dict(zip(ours, ours, strict=True))
     if any(p.kind == p.VAR_POSITIONAL for p in theirs.values()):
-        return [], names, defaults
-    for theirs_name, name in zip(theirs, ours, strict=False):
+        return sys.maxsize, {*names}, [], names, defaults
+    for n, name in zip(theirs, ours, strict=False):
         if name not in theirs:
-            names.setdefault(theirs_name, name)
-    return order, names, defaults
+            names.setdefault(n, name)
+    differ = any(n in ours and d not in (ours[n].default, np._NoValue) for n, d in defaults.items())
+    pairs = [names.get(n) == name for n, name in zip(theirs, ours, strict=False)]
+    leading = -1 if differ else [*pairs, False].index(False)
+    return leading, {*names} & {*names.values()}, [*theirs], names, defaults
+
+
+def _of_arrays(function: Any, args: Any, kwargs: Any) -> Any:
+    """Return a NumPy function that has no counterpart here; TypeError if a gradient would flow."""
+    if function in _OF_TYPES:
+        args = (np.empty(0, as_tensor(x).dtype) if isinstance(x, Operand) else x for x in args)
+        return function(*args, **kwargs)
+    name = name_of(function)
+    if kwargs.pop("out", None) is not None:
+        raise TypeError(f"{name} of a tensor: not in place or with out=. Use a = {name}(a, t).")
+    values = _as_arrays([*kwargs.values()], name)
+    return function(*_as_arrays(args, name), **dict(zip(kwargs, values, strict=True)))
 
 
 def _as_arrays(value: Any, name: str) -> Any:

@@ -1,0 +1,56 @@
+"""Functions of tensors beside those of keras.ops on JAX: the same values from the same calls."""
+
+import ast
+import inspect
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from calls import CONSTANT, OF_NUMBERS, SMOOTH, arguments, calls, evaluated, functions_in
+
+import tinynet as tn
+
+
+def is_known(call: str) -> bool:
+    """Return whether Keras has all functions of a call, with these keywords."""
+    for node in ast.walk(ast.parse(call)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            function = getattr(keras.ops, node.func.id, None)
+            if function is None:
+                return False
+            try:
+                inspect.signature(function).bind(
+                    *node.args, **{str(k.arg): k.value for k in node.keywords}
+                )
+            except TypeError:
+                return False
+    return bool(functions_in(call))
+
+
+# Lists and scalars that JAX refuses, and dtypes that it has only on request.
+REFUSED_BY_JAX = {"hstack((v, w, [1.0, 2.0]))", "repeat(v, [1, 0, 2])", "meshgrid(v, w, t)"}
+KNOWN = [
+    call
+    for call in calls(SMOOTH) + calls(CONSTANT) + calls(OF_NUMBERS)
+    if is_known(call) and call not in REFUSED_BY_JAX and "dtype=" not in call
+]
+
+
+def parts(result: Any) -> list[Any]:
+    return list(result) if isinstance(result, (list, tuple)) else [result]
+
+
+def test_most_functions_are_compared():
+    assert len(KNOWN) > 200
+    assert len(set().union(*map(functions_in, KNOWN))) > 110
+
+
+@pytest.mark.parametrize("call", KNOWN)
+def test_the_value_is_that_of_keras(call):
+    arrays = arguments(call, "float32")
+    theirs = evaluated(call, keras.ops)(*map(keras.ops.convert_to_tensor, arrays))
+    ours = evaluated(call, tn.ops)(*map(tn.tensor, arrays))
+    assert len(parts(ours)) == len(parts(theirs))
+    for one, other in zip(parts(ours), parts(theirs), strict=True):
+        np.testing.assert_allclose(np.asarray(one), np.asarray(other), 2e-5, 1e-6)
