@@ -9,17 +9,17 @@ from .engine.primitives.elementwise import cos as cos, divide as divide, equal a
 from .engine.primitives.elementwise import erfc as erfc, exp as exp, exp2 as exp2, expm1 as expm1
 from .engine.primitives.elementwise import fabs as fabs, floor as floor
 from .engine.primitives.elementwise import floor_divide as floor_divide, fmax as fmax, fmin as fmin
-from .engine.primitives.elementwise import fmod as fmod, greater as greater
-from .engine.primitives.elementwise import greater_equal as greater_equal, isfinite as isfinite
-from .engine.primitives.elementwise import isinf as isinf, isnan as isnan, less as less
-from .engine.primitives.elementwise import less_equal as less_equal, log as log, log10 as log10
-from .engine.primitives.elementwise import log1p as log1p, log2 as log2, logaddexp as logaddexp
-from .engine.primitives.elementwise import logical_and as logical_and, logical_not as logical_not
-from .engine.primitives.elementwise import logical_or as logical_or, logical_xor as logical_xor
-from .engine.primitives.elementwise import maximum as maximum, minimum as minimum
-from .engine.primitives.elementwise import multiply as multiply, negative as negative
-from .engine.primitives.elementwise import not_equal as not_equal, positive as positive
-from .engine.primitives.elementwise import power as power, reciprocal as reciprocal, relu as relu
+from .engine.primitives.elementwise import greater as greater, greater_equal as greater_equal
+from .engine.primitives.elementwise import isfinite as isfinite, isinf as isinf, isnan as isnan
+from .engine.primitives.elementwise import less as less, less_equal as less_equal, log as log
+from .engine.primitives.elementwise import log10 as log10, log1p as log1p, log2 as log2
+from .engine.primitives.elementwise import logaddexp as logaddexp, logical_and as logical_and
+from .engine.primitives.elementwise import logical_not as logical_not, logical_or as logical_or
+from .engine.primitives.elementwise import logical_xor as logical_xor, maximum as maximum
+from .engine.primitives.elementwise import minimum as minimum, multiply as multiply
+from .engine.primitives.elementwise import negative as negative, not_equal as not_equal
+from .engine.primitives.elementwise import positive as positive, power as power
+from .engine.primitives.elementwise import reciprocal as reciprocal, relu as relu
 from .engine.primitives.elementwise import remainder as remainder, rint as rint, sigmoid as sigmoid
 from .engine.primitives.elementwise import sign as sign, signbit as signbit, sin as sin
 from .engine.primitives.elementwise import softplus as softplus, sqrt as sqrt, square as square

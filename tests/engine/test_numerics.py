@@ -401,7 +401,6 @@ POINTS: dict[str, tuple[Any, list[Any], list[Any]]] = {
     "take twice": (lambda x: np.take(x, [1, 1, 0]), [[5.0, 6.0, 7.0]], [[1.0, 2.0, 0.0]]),
     "reflected": (lambda x: np.pad(x, 1, "reflect"), [[5.0, 6.0, 7.0]], [[1.0, 3.0, 1.0]]),
     "remainder": (np.remainder, [-7.0, 3.0], [1.0, 3.0]),  # -7 = 3 * -3 + 2
-    "fmod": (np.fmod, [-7.0, 3.0], [1.0, 2.0]),  # -7 = 3 * -2 - 1
 }
 
 

@@ -137,18 +137,14 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     tensor([[1., 3.],
             [2., 4.]], dtype=float32)
     """
-    (x, axis), indices = scans.along(x, axis), as_indices(indices)
+    x, axis = scans.along(x, axis)
+    indices = as_tensor(indices if isinstance(indices, Operand) else np.asarray(indices))
     if indices.ndim != x.ndim:
         expected = f"expected {x.ndim} axes, received shape {indices.shape}"
         raise ValueError(f"take_along_axis: indices: {expected}.")
     index: list[Any] = list(np.ogrid[tuple(slice(n) for n in x.shape)])
     index[axis] = indices
     return getitem(x, tuple(index))
-
-
-def as_indices(x: Any) -> Tensor:
-    """Return integers as a tensor, also Python's, which would become floats."""
-    return as_tensor(x if isinstance(x, Operand) else np.asarray(x))
 
 
 def sort(x: Any, axis: int | None = -1) -> Tensor:

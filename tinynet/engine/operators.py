@@ -218,7 +218,8 @@ def _parameters(function: Any) -> tuple[int, set[str], list[str], dict[str, str]
         if name not in theirs:
             names.setdefault(n, name)
     differ = any(n in ours and d not in (ours[n].default, np._NoValue) for n, d in defaults.items())
-    pairs = [names.get(n) == name for n, name in zip(theirs, ours, strict=False)]
+    plain = (n for n, p in ours.items() if p.kind != p.KEYWORD_ONLY)
+    pairs = [names.get(n) == name for n, name in zip(theirs, plain, strict=False)]
     leading = -1 if differ else [*pairs, False].index(False)
     return leading, {*names} & {*names.values()}, [*theirs], names, defaults
 

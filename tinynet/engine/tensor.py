@@ -111,7 +111,10 @@ class Operand:
         __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = __pow__ = __rpow__ = _binary
         __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = _binary
         __neg__ = __abs__ = detach = _unary
-        sum = mean = max = min = reshape = transpose = astype = _method
+        sum = mean = max = min = reshape = transpose = astype = all = any = argmax = _method
+        argmin = argsort = clip = copy = cumprod = cumsum = diagonal = dot = flatten = _method
+        nonzero = prod = ptp = ravel = repeat = round = searchsorted = squeeze = std = _method
+        swapaxes = take = tolist = trace = var = _method
 
     @property
     def ndim(self) -> int:

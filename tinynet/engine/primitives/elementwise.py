@@ -66,16 +66,12 @@ exp = unary(np.exp, "Return e ** x.", lambda ct, y, x: ct * y)
 expm1 = unary(np.expm1, "Return e ** x - 1.", lambda ct, y, x: ct * (y + 1.0))
 exp2 = unary(np.exp2, "Return 2 ** x.", lambda ct, y, x: ct * (y * _LOG_2))
 log = unary(np.log, "Return the natural logarithm.", lambda ct, y, x: ct / x, **POSITIVE)
-log2 = unary(
-    np.log2, "Return the logarithm to base 2.", lambda ct, y, x: ct / (x * _LOG_2), **POSITIVE
-)
-log10 = unary(
-    np.log10, "Return the logarithm to base 10.", lambda ct, y, x: ct / (x * _LOG_10), **POSITIVE
-)
+log2 = unary(np.log2, "Return log to base 2.", lambda ct, y, x: ct / (x * _LOG_2), **POSITIVE)
+log10 = unary(np.log10, "Return log to base 10.", lambda ct, y, x: ct / (x * _LOG_10), **POSITIVE)
 _ABOVE = (Case(1, domains=((-0.5, 2.0),)),)
 log1p = unary(np.log1p, "Return log(1 + x).", lambda ct, y, x: ct / (1.0 + x), cases=_ABOVE)
 sqrt = unary(np.sqrt, "Return the square root.", lambda ct, y, x: 0.5 * ct / y, **POSITIVE)
-cbrt = unary(np.cbrt, "Return the cube root.", lambda ct, y, x: ct / (3.0 * square(y)), **POSITIVE)
+cbrt = unary(np.cbrt, "Return the cube root.", lambda ct, y, x: ct / (3.0 * y * y), **POSITIVE)
 reciprocal = unary(np.reciprocal, "Return 1 / x.", lambda ct, y, x: -ct * square(y), **POSITIVE)
 sin = unary(np.sin, "Return the sine of radians.", lambda ct, y, x: ct * cos(x))
 cos: Unary = unary(np.cos, "Return the cosine of radians.", lambda ct, y, x: -ct * sin(x))
@@ -302,13 +298,6 @@ remainder = binary(
     "Return x1 - floor(x1 / x2) * x2, which has the sign of x2.",
     lambda ct, y, x1, x2: ct,
     lambda ct, y, x1, x2: -ct * floor_divide(x1, x2),
-    **_QUOTIENT,
-)
-fmod = binary(
-    np.fmod,
-    "Return x1 - trunc(x1 / x2) * x2, which has the sign of x1.",
-    lambda ct, y, x1, x2: ct,
-    lambda ct, y, x1, x2: -ct * trunc(x1 / x2),
     **_QUOTIENT,
 )
 copysign: Binary = binary(

@@ -8,44 +8,42 @@ Imports `elementwise.py`. Read next: `shapes.py`.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ..bind import Case
 from ..tensor import Tensor
-from .elementwise import Binary, Unary, binary, sqrt, square, unary, where
+from .elementwise import Binary, Unary, binary, sqrt, unary, where
 
-_INSIDE: dict[str, Any] = {"cases": (Case(1, domains=((-0.7, 0.7),)),)}  # of the slopes at -1 and 1
+_NEAR_0: dict[str, Any] = {"cases": (Case(1, domains=((-0.7, 0.7),)),)}
+_ABOVE_1 = (Case(1, domains=((1.3, 3.0),)),)
 
 tan = unary(
-    np.tan, "Return the tangent of radians.", lambda ct, y, x: ct * (1.0 + square(y)), **_INSIDE
+    np.tan, "Return the tangent of radians.", lambda ct, y, x: ct * (1.0 + y * y), **_NEAR_0
 )
-arcsin = unary(
-    np.arcsin, "Return the angle of a sine.", lambda ct, y, x: ct / sqrt(1.0 - x * x), **_INSIDE
-)
-arccos = unary(
-    np.arccos, "Return the angle of a cosine.", lambda ct, y, x: -ct / sqrt(1.0 - x * x), **_INSIDE
-)
-arctan = unary(np.arctan, "Return the angle of a tangent.", lambda ct, y, x: ct / (1.0 + x * x))
+arcsin = unary(np.arcsin, "Return the inverse of sin.", lambda ct, y, x: ct / _leg(x), **_NEAR_0)
+arccos = unary(np.arccos, "Return the inverse of cos.", lambda ct, y, x: -ct / _leg(x), **_NEAR_0)
+arctan = unary(np.arctan, "Return the inverse of tan.", lambda ct, y, x: ct / (1.0 + x * x))
 sinh = unary(np.sinh, "Return the hyperbolic sine.", lambda ct, y, x: ct * cosh(x))
 cosh: Unary = unary(np.cosh, "Return the hyperbolic cosine.", lambda ct, y, x: ct * sinh(x))
-arcsinh = unary(np.arcsinh, "Return the inverse of sinh.", lambda ct, y, x: ct / hypot(x, 1.0))
-arccosh = unary(
-    np.arccosh,
-    "Return the inverse of cosh, for x >= 1.",
-    lambda ct, y, x: ct / (sqrt(x - 1.0) * sqrt(x + 1.0)),
-    cases=(Case(1, domains=((1.3, 3.0),)),),
-)
+arcsinh = unary(np.arcsinh, "Return the inverse of sinh.", lambda ct, y, x: ct / cosh(y))
+_ARCCOSH = "Return the inverse of cosh, for x >= 1."
+arccosh = unary(np.arccosh, _ARCCOSH, lambda ct, y, x: ct / sinh(y), cases=_ABOVE_1)
 arctanh = unary(
-    np.arctanh, "Return the inverse of tanh.", lambda ct, y, x: ct / (1.0 - x * x), **_INSIDE
+    np.arctanh, "Return the inverse of tanh.", lambda ct, y, x: ct / (1.0 - x * x), **_NEAR_0
 )
-deg2rad: Unary = unary(
-    np.deg2rad, "Return degrees in radians.", lambda ct, y, x: deg2rad(ct), linear=True
-)
-rad2deg: Unary = unary(
-    np.rad2deg, "Return radians in degrees.", lambda ct, y, x: rad2deg(ct), linear=True
-)
+
+
+def _leg(x: Tensor) -> Tensor:
+    """Return the leg of a right triangle with hypotenuse 1 whose other leg is `x`."""
+    return sqrt((1.0 - x) * (1.0 + x))
+
+
+_DEG = math.pi / 180.0
+deg2rad = unary(np.deg2rad, "Return degrees as radians.", lambda ct, y, x: ct * _DEG, linear=True)
+rad2deg = unary(np.rad2deg, "Return radians as degrees.", lambda ct, y, x: ct / _DEG, linear=True)
 
 
 def _radius(x1: Tensor, x2: Tensor) -> Tensor:
