@@ -27,7 +27,8 @@ UFUNCS = {name: f for name in special.functions() if isinstance(f := getattr(sp,
 def arrays_for(name: str) -> list[np.ndarray]:
     """Return arguments of a function from its case in the laws."""
     known = {"expit": "sigmoid"}.get(name, name)
-    case = PRIMITIVES[known].cases[0]
+    primitive = PRIMITIVES.get(f"scipy.special.{known}") or PRIMITIVES[known]
+    case = primitive.cases[0]
     constant = [np.array(x) for x in case.given.values()]
     return [*constant, *typical(case)]
 
@@ -214,6 +215,16 @@ def test_without_scipy_an_error_says_what_to_install():
         "except ImportError as error: print(error)"
     )
     assert "pip install 'tinynet[scipy]'" in in_a_process(script)
+
+
+def test_a_users_primitive_may_have_the_name_of_a_function_of_scipy():
+    script = (
+        "import numpy as np, scipy.special, tinynet as tn\n"
+        "from tinynet.engine.bind import primitive\n"
+        "primitive('erf', np.sin)\n"
+        "print(scipy.special.erf(tn.tensor(0.0, requires_grad=True)).item())"
+    )
+    assert in_a_process(script) == "0.0\n"
 
 
 def test_erf_and_its_inverse():

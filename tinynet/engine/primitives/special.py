@@ -37,7 +37,8 @@ def _f(name: str, *xs: Any) -> Tensor:
     return functions()[name](*xs)
 
 
-def _psi_difference(a: Tensor, b: Tensor) -> Tensor:
+def _dpsi(a: Tensor, b: Tensor) -> Tensor:
+    """Return the derivative of the logarithm of beta(a, b) in a."""
     return _f("psi", a) - _f("psi", a + b)
 
 
@@ -66,16 +67,8 @@ RULES: dict[str, tuple[Any, ...]] = {
     "polygamma": (_POSITIVE, None, lambda y, n, x: _f("polygamma", n + 1.0, x)),
     "gammainc": (_POSITIVE, None, lambda y, a, x: _gamma_density(a, x)),
     "gammaincc": (_POSITIVE, None, lambda y, a, x: -_gamma_density(a, x)),
-    "beta": (
-        _POSITIVE,
-        lambda y, a, b: y * _psi_difference(a, b),
-        lambda y, a, b: y * _psi_difference(b, a),
-    ),
-    "betaln": (
-        _POSITIVE,
-        lambda y, a, b: _psi_difference(a, b),
-        lambda y, a, b: _psi_difference(b, a),
-    ),
+    "beta": (_POSITIVE, lambda y, a, b: y * _dpsi(a, b), lambda y, a, b: y * _dpsi(b, a)),
+    "betaln": (_POSITIVE, lambda y, a, b: _dpsi(a, b), lambda y, a, b: _dpsi(b, a)),
     "erf": (_ALL, lambda y, x: exp(-square(x)) * (2.0 / _ROOT_PI)),
     "erfcx": (_ALL, lambda y, x: 2.0 * x * y - 2.0 / _ROOT_PI),
     "erfinv": ((-0.9, 0.9), lambda y, x: exp(square(y)) * (_ROOT_PI / 2.0)),
@@ -104,7 +97,10 @@ RULES: dict[str, tuple[Any, ...]] = {
 
 
 def _made(name: str, ufunc: Any, domain: Any, *derivatives: Any) -> Callable[..., Tensor]:
-    """Make the primitive of a function of SciPy, and return its function of tensors."""
+    """Make the primitive of a function of SciPy, and return its function of tensors.
+
+    It has SciPy's full name: a user may have made a primitive that is called ``erf``, say.
+    """
 
     def impl(*xs: Any) -> Any:
         return ufunc(*xs).astype(np.result_type(*xs), copy=False)
@@ -113,7 +109,7 @@ def _made(name: str, ufunc: Any, domain: Any, *derivatives: Any) -> Callable[...
     case = Case(len(rules), domains=(domain,))
     if None in rules:
         case = Case(((3,), (2, 3)), domains=(domain,), given={0: [1.0, 2.0, 3.0]})
-    does = f"Return scipy.special.{name} of tensors."
+    does = f"Return {name} of tensors."
     make: Any = unary if len(rules) == 1 else binary
     traits = {"floating": True, "cases": (case,), "reference": ufunc}
     return make(named(impl, name, does), does, *rules, **traits)
@@ -126,7 +122,10 @@ def functions() -> dict[str, Callable[..., Tensor]]:
         import scipy.special
     except ImportError:
         raise ImportError("This needs SciPy: pip install 'tinynet[scipy]'.") from None
-    made = {n: _made(n, getattr(scipy.special, n), *rule) for n, rule in RULES.items()}
+    made = {
+        name: _made(f"scipy.special.{name}", getattr(scipy.special, name), *rule)
+        for name, rule in RULES.items()
+    }
     shared = {n: getattr(elementwise, n) for n in ("erfc", "expm1", "log1p")}
     return {**made, **shared, "expit": sigmoid}
 
