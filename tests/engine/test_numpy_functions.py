@@ -19,8 +19,10 @@ from calls import (
     evaluated,
     functions_in,
 )
-from helpers import leaf, refused
+from helpers import assert_close, leaf, refused
+from hypothesis import given, strategies as st
 from programs import assert_same_results, eagerly
+from strategies import SEEDS
 
 import tinynet as tn
 from tinynet import ops
@@ -108,6 +110,40 @@ def test_what_depends_on_the_numbers_is_refused_while_a_function_is_recorded(cal
             tn.jit(lambda *xs: [f(*xs), xs[0]])(*arrays)
 
 
+@st.composite
+def einsums(draw: Any) -> tuple[str, list[np.ndarray]]:
+    """Draw subscripts, sometimes wrong ones, and operands; some lengths are 1 and broadcast."""
+    sizes = {"a": 2, "b": 3, "c": 2, "...": draw(st.sampled_from([(), (2,), (2, 3)]))}
+    indices = st.lists(st.sampled_from([*sizes]), max_size=3, unique_by=lambda i: i or None)
+    diagonal = st.lists(st.sampled_from("ac"), max_size=3)
+    terms = draw(st.lists(indices | diagonal, min_size=1, max_size=3))
+    rng = np.random.default_rng(draw(SEEDS))
+    arrays = []
+    for term in terms:
+        lengths = [sizes[i] if i == "..." else (sizes[i],) for i in term]
+        arrays.append(rng.normal(size=sum(lengths, ())))
+    text = ",".join("".join(term) for term in terms)
+    result = draw(st.none() | st.permutations(sorted({i for term in terms for i in term})))
+    return (
+        text if result is None else f"{text}->{''.join(result[draw(st.integers(0, 2)) :])}",
+        arrays,
+    )
+
+
+@given(einsums(), st.booleans())
+def test_einsum_of_any_subscripts_is_numpys_or_an_error_where_numpy_has_one(drawn, optimize):
+    text, arrays = drawn
+    try:
+        expected = np.einsum(text, *arrays)
+    except ValueError:
+        with refused(ValueError, "einsum"):
+            np.einsum(text, *map(tn.tensor, arrays))
+        return
+    found = np.einsum(text, *map(tn.tensor, arrays), optimize=optimize)
+    assert_close(found, expected, 1e-10, 1e-10)
+    tn.check_grads(lambda *xs: np.einsum(text, *xs), tuple(arrays), order=1, rtol=1e-3)
+
+
 # -- completeness -----------------------------------------------------------------------------
 
 MADE_WITHOUT_AN_ARRAY = {"zeros", "ones"}  # NumPy asks nobody
@@ -122,7 +158,12 @@ def test_every_function_that_we_have_is_called_here():
 
 def test_every_function_of_tensors_that_numpy_has_is_in_ops():
     names = {f.__name__ for f in OF_NUMPY}
-    assert {name for name in names if not hasattr(ops, name)} == {"around", "degrees", "radians"}
+    assert {name for name in names if not hasattr(ops, name)} == {
+        "around",
+        "degrees",
+        "fix",
+        "radians",
+    }
 
 
 def test_the_table_in_the_readme_lists_all_functions_and_methods():
@@ -186,6 +227,7 @@ KEYWORDS = {
     "np.take": lambda t: np.take(t, [0, 9], mode="clip"),
     "np.stack": lambda t: np.stack([t, t], dtype="float32"),
     "np.zeros_like": lambda t: np.zeros_like(t, shape=(3,)),
+    "np.mean": lambda t: np.mean(t, dtype=int),
     "np.meshgrid": lambda t: np.meshgrid(t[0], t[1], sparse=True),
     "np.pad": lambda t: np.pad(t, 1, "linear_ramp", end_values=2.0),
     "np.einsum": lambda t: np.einsum(t, [0, 1], [0]),
@@ -201,7 +243,7 @@ def test_an_option_that_we_lack_is_refused_by_the_name_of_the_function(name):
 
 
 def test_the_error_of_an_unknown_option_says_what_to_do():
-    with refused(TypeError, "np.sort of a tensor", "kind=", "expected only", "x, axis", "detach()"):
+    with refused(TypeError, "np.sort of a tensor", "kind=", "expected only a, axis", "detach()"):
         np.sort(leaf([2.0, 1.0]), kind="stable")
 
 
@@ -214,3 +256,48 @@ def test_a_where_without_initial_is_refused_for_an_extreme():
 def test_a_where_does_not_enlarge_what_is_reduced():
     with refused(ValueError, "broadcast_to"):
         np.sum(leaf([1.0, 2.0]), where=np.ones((3, 2), bool))
+
+
+MISTAKES: dict[str, tuple[Callable[[Any], Any], list[str]]] = {
+    "einsum lengths": (lambda t: np.einsum("ij,jk", t, t), ["einsum", "ij,jk", "(2, 3)"]),
+    "einsum diagonal": (lambda t: np.einsum("ii", t), ["einsum", "'ii'", "(2, 3)"]),
+    "einsum rank": (lambda t: np.einsum("i", t), ["einsum", "'i'", "(2, 3)"]),
+    "einsum operands": (lambda t: np.einsum("ij", t, t), ["einsum", "'ij'", "(2, 3), (2, 3)"]),
+    "einsum result": (lambda t: np.einsum("ij->k", t), ["einsum", "'k'"]),
+    "einsum dots": (lambda t: np.einsum("...j->j", t), ["einsum", "'...'"]),
+    "tensordot lengths": (lambda t: np.tensordot(t, t, ([0], [1])), ["tensordot", "(2, 3)"]),
+    "tensordot axes": (lambda t: np.tensordot(t, t, ([0, 1], [0])), ["tensordot", "(2, 3)"]),
+    "select": (lambda t: ops.select([t > 1], [t, t]), ["select", "1 conditions", "2 choices"]),
+    "diff": (lambda t: np.diff(t, -1), ["diff", "-1"]),
+    "cross": (lambda t: np.cross(t[:, :2], t[:, :2]), ["cross", "length 3", "(2, 2)"]),
+    "pad mode": (lambda t: np.pad(t, 1, "mean"), ["pad", "edge", "'mean'"]),
+    "pad numbers": (lambda t: np.pad(t, 1, constant_values=(1, 2)), ["pad", "one number"]),
+    "roll": (lambda t: np.roll(t, 1, axis=5), ["roll", "(2, 3)", "5"]),
+    "split": (lambda t: np.split(t, 4, axis=1), ["split", "(2, 3)", "equal"]),
+    "moveaxis": (lambda t: np.moveaxis(t, [0, 1], [0]), ["moveaxis", "[0, 1]", "[0]"]),
+    "side": (lambda t: np.searchsorted(t[0], t, side="both"), ["searchsorted", "'both'"]),
+    "indexing": (lambda t: np.meshgrid(t[0], indexing="yx"), ["meshgrid", "'yx'"]),
+    "indices": (
+        lambda t: ops.take_along_axis(t, np.array([0]), 1),
+        ["take_along_axis", "2 axes", "(1,)"],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_an_error_names_the_function_and_what_was_received(what):
+    call, words = MISTAKES[what]
+    with refused(ValueError, *words):
+        call(leaf(np.arange(6.0).reshape(2, 3)))
+
+
+def test_an_operator_in_place_makes_a_new_tensor():
+    t = leaf([1.0, 2.0])
+    x = t
+    for step in ("x += 1.0", "x -= t", "x *= 2.0", "x /= 2.0", "x **= 2", "x %= 5.0", "x //= 2.0"):
+        before = x
+        scope = {"x": x, "t": t}
+        exec(step, scope)
+        x = scope["x"]
+        assert x is not before
+    assert t.tolist() == [1.0, 2.0]

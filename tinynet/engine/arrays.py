@@ -295,6 +295,8 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Tensor:
     """Return the differences of neighbours along `axis`, n times."""
     x = as_tensor(a)
     place = shapes.axis_of(x, axis)
+    if n < 0:
+        raise ValueError(f"diff: n: expected 0 or more, received {n}.")
     for _ in range(n):
         ahead, behind = shapes.sliced(x, place, 1, None), shapes.sliced(x, place, 0, -1)
         x = elementwise.not_equal(ahead, behind) if x.dtype.kind == "b" else ahead - behind
@@ -303,6 +305,8 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Tensor:
 
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Tensor:
     """Return elements of the first of the choices whose condition is true, else of the default."""
+    if len(condlist) != len(choicelist):
+        raise ValueError(f"select: {len(condlist)} conditions, but {len(choicelist)} choices.")
     out = default
     for condition, choice in zip(condlist[::-1], choicelist[::-1], strict=True):
         out = elementwise.where(condition, choice, out)

@@ -46,11 +46,11 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
         axes = range(-axes, 0), range(axes)
     one = shapes.axes_of(x1, np.atleast_1d(axes[0]), "axes") or ()
     two = shapes.axes_of(x2, np.atleast_1d(axes[1]), "axes") or ()
+    if [x1.shape[i] for i in one] != [x2.shape[i] for i in two]:
+        raise ValueError(f"tensordot: axes {axes} of {x1.shape} and {x2.shape} do not match.")
     n = len(one)
     left, right = moveaxis(x1, one, tuple(range(-n, 0))), moveaxis(x2, two, tuple(range(n)))
     free, summed = left.shape[: left.ndim - n], right.shape[:n]
-    if left.shape[left.ndim - n :] != summed:
-        raise ValueError(f"tensordot: axes {axes} of {x1.shape} and {x2.shape} do not match.")
     left = shapes.reshape(left, (math.prod(free), math.prod(summed)))
     right = shapes.reshape(right, (math.prod(summed), math.prod(shape := right.shape[n:])))
     return shapes.reshape(left @ right, free + shape)

@@ -124,7 +124,7 @@ def _counterparts() -> dict[Any, Any]:
         theirs: function
         for module in _MODULES
         for name, function in vars(module).items()
-        if isinstance(function, FunctionType) and callable(theirs := getattr(np, name, None))
+        if isinstance(function, FunctionType) and callable(theirs := vars(np).get(name))
     }
 
 
@@ -136,6 +136,7 @@ _OURS = _counterparts() | {
     np.amax: products.max,
     np.amin: products.min,
     np.around: functional.round,
+    np.fix: elementwise.trunc,
     np.degrees: trigonometric.rad2deg,
     np.radians: trigonometric.deg2rad,
     np.real: arrays.copy,
@@ -182,13 +183,14 @@ def _translated(
     if "out" in extra:
         raise TypeError(f"not in place or with out=. Use a = {name_of(function)}(a, t).")
     if extra:
+        takes = ", ".join(n for n in order or names if n in names)
         raise TypeError(
-            f"{'=, '.join(extra)}= is not supported, expected only {', '.join(names)}. Leave it "
+            f"{'=, '.join(extra)}= is not supported, expected only {takes}. Leave it "
             "out, or compute without gradient, of t.detach().numpy()."
         )
     if dtype is not None:
-        if not order or isinstance(args[0], (list, tuple)):
-            raise TypeError("dtype= is not supported. Convert the tensors by t.astype(dtype).")
+        if not order or isinstance(args[0], (list, tuple)) or np.dtype(dtype).kind != "f":
+            raise TypeError(f"dtype={dtype} is not supported. Convert tensors by t.astype(dtype).")
         inputs = order if isinstance(function, np.ufunc) else order[:1]
         given |= {n: elementwise.cast(given[n], dtype) for n in inputs}
     taken = {names[n]: v for n, v in (defaults | given).items() if n in names}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..bind import Case, bind, primitive
-from ..tensor import Rule, Tensor, wrap
+from ..tensor import Rule, Tensor, as_tensor, wrap
 from .shapes import all_alike, broadcast_to
 
 
@@ -93,8 +93,20 @@ def einsum(subscripts: str, *operands: Any, optimize: bool = False) -> Tensor:
     sizes: dict[str, int] = {}
     for term, x in zip(terms, xs, strict=True):
         sizes |= {c: n for c, n in zip(term, x.shape, strict=True) if sizes.get(c, 1) == 1}
-    xs = [broadcast_to(x, tuple(sizes[c] for c in term)) for x, term in zip(xs, terms, strict=True)]
+    whole = [tuple(sizes[c] for c in term) for term in terms]
+    if any(
+        n not in (1, m)
+        for x, to in zip(xs, whole, strict=True)
+        for n, m in zip(x.shape, to, strict=True)
+    ):
+        raise _misfit(subscripts, operands)
+    xs = [broadcast_to(x, shape) for x, shape in zip(xs, whole, strict=True)]
     return bind(_einsum, *xs, subscripts=f"{','.join(terms)}->{out}", optimize=bool(optimize))
+
+
+def _misfit(subscripts: str, operands: Any) -> ValueError:
+    shapes = ", ".join(str(as_tensor(x).shape) for x in operands)
+    return ValueError(f"einsum: the subscripts {subscripts!r} do not fit operands of {shapes}.")
 
 
 def _spelled(text: str, xs: list[Tensor]) -> tuple[list[str], str, list[str]]:
@@ -105,8 +117,7 @@ def _spelled(text: str, xs: list[Tensor]) -> tuple[list[str], str, list[str]]:
     extra = [x.ndim - len(t.replace("...", "")) for t, x in zip(terms, xs, strict=False)]
     wrong = [n for n, t in zip(extra, terms, strict=False) if n < 0 or (n > 0 and "..." not in t)]
     if wrong or len(terms) != len(xs):
-        shapes = [x.shape for x in xs]
-        raise ValueError(f"einsum: the subscripts {text!r} do not fit operands of shapes {shapes}.")
+        raise _misfit(text, xs)
     most = max([0, *extra])
     dots = "".join(unused.pop() for _ in range(most))
     terms = [t.replace("...", dots[most - n :]) for t, n in zip(terms, extra, strict=True)]
