@@ -25,7 +25,10 @@ from hypothesis import settings
 
 import tinynet.random  # noqa: F401 (registers primitives, over which tests run)
 from tinynet.engine.bind import modes
+from tinynet.engine.primitives import special
 from tinynet.engine.tensor import floatx, set_floatx
+
+special.functions()  # registers primitives, too
 
 settings.register_profile("same", max_examples=20, deadline=None, derandomize=True, database=None)
 settings.register_profile("thorough", max_examples=100, deadline=None, print_blob=True)

@@ -58,7 +58,7 @@ ORDER = [
 MOST_ARROWS = 113  # pairs of rooms of which one imports the other
 
 # Third-party packages besides NumPy. They are imported in functions only, when they are needed.
-THIRD_PARTY = {"viz": {"matplotlib"}, "saving": {"h5py"}, "export": {"onnx"}}
+THIRD_PARTY = {"engine": {"scipy"}, "viz": {"matplotlib"}, "saving": {"h5py"}, "export": {"onnx"}}
 
 
 # -- imports ----------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ WRONG = {
     "import tinynet": "__init__",
     "import tinynet.layers.core as c": "layers/core",
     "from tinynet import models": "models/__init__",
-    "import scipy.special": "<scipy>",
+    "import pandas": "<pandas>",
     "from jax import numpy": "<jax>",
     "import matplotlib": "<matplotlib>",
     "def f():\n    from ..layers.core import Dense": "layers/core",

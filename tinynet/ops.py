@@ -36,6 +36,11 @@ from .engine.primitives.products import all as all, any as any, argmax as argmax
 from .engine.primitives.products import matmul as matmul, max as max, min as min, nanmax as nanmax
 from .engine.primitives.products import nanmin as nanmin, sum as sum
 from .engine.primitives.indexing import getitem as getitem
+from .engine.primitives.linalg import cholesky as cholesky, det as det, eigh as eigh
+from .engine.primitives.linalg import eigvalsh as eigvalsh, inv as inv, pinv as pinv
+from .engine.primitives.linalg import slogdet as slogdet, solve as solve, svd as svd
+from .engine.primitives.linalg import svdvals as svdvals
+from .engine.primitives.special import erf as erf, erfinv as erfinv
 from .engine.primitives.scans import argsort as argsort, cumsum as cumsum
 from .engine.primitives.scans import searchsorted as searchsorted
 from .engine.primitives.einsum import einsum as einsum
@@ -56,6 +61,7 @@ from .engine.arrays import zeros_like as zeros_like
 from .engine.contractions import cross as cross, dot as dot, inner as inner, kron as kron
 from .engine.contractions import outer as outer, tensordot as tensordot, trace as trace
 from .engine.contractions import vdot as vdot
+from .engine.matrices import norm as norm
 from .engine.functional import allclose as allclose, array_equal as array_equal, average as average
 from .engine.functional import clip as clip, convert_to_numpy as convert_to_numpy
 from .engine.functional import convert_to_tensor as convert_to_tensor

@@ -81,8 +81,14 @@ def fill(case: Case, shapes: Shapes, units: np.ndarray) -> list[np.ndarray]:
     arrays = []
     for i, part, shape in zip(positions, parts, shapes, strict=True):
         low, high = case.domains[min(i, len(case.domains) - 1)]
-        arrays.append((part if case.apart else low + (high - low) * part).reshape(shape))
+        part = part.reshape(shape)
+        arrays.append(part if case.apart else low + (high - low) * part)
     return arrays
+
+
+def has_arrays(interval: tuple[Any, Any]) -> bool:
+    """Return whether an interval is between arrays: elements must not be exchanged then."""
+    return np.ndim(interval[0]) > 0
 
 
 def units_needed(shapes: Shapes) -> int:
@@ -120,7 +126,8 @@ def inputs(
     """Draw free inputs of the case: shapes, numbers, dtypes, memory layouts."""
     shapes = shapes_of(case, draw(BROADCASTABLE))
     numbers = draw(hnp.arrays("float64", units_needed(shapes), elements=units))
-    layouts = [name for name in LAYOUTS if not (case.apart and name == "zero strides")]
+    may_repeat = not case.apart and not has_arrays(case.domains[0])
+    layouts = [name for name in LAYOUTS if may_repeat or name != "zero strides"]
     arrays = (np.asarray(x, draw(dtypes)) for x in fill(case, shapes, numbers))
     # NumPy turns arrays without axes into scalars, so convert them back.
     return [np.asarray(LAYOUTS[draw(st.sampled_from(layouts))](x)) for x in arrays]

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..engine.tensor import Equation, Primitive
+from ..engine.tensor import Equation, Primitive, ShapeOnly
 from ..engine.variable import Variable
 
 Type = tuple[tuple[int, ...], np.dtype]
@@ -150,7 +150,10 @@ def infer(primitive: Primitive, inputs: Sequence[Var], params: dict[str, Any]) -
     Types are observed, not computed: the primitive is run on zeros, on one if it is elementwise.
     """
     shapes = [() if primitive.elementwise else x.shape for x in inputs]
-    zeros = [np.broadcast_to(np.zeros((), x.dtype), s) for x, s in zip(inputs, shapes, strict=True)]
+    zeros = [
+        np.broadcast_to(np.zeros((), x.dtype), shape).view(ShapeOnly)
+        for x, shape in zip(inputs, shapes, strict=True)
+    ]
     with np.errstate(all="ignore"):
         result = np.asarray(primitive.impl(*zeros, **params))
     if primitive.elementwise:

@@ -148,7 +148,8 @@ def _explained(error: Exception, primitive: Primitive, inputs: Any, params: Any)
     """Return NumPy's error as one of the same kind that says what the operation received."""
     shapes = " and ".join(str(x.shape) for x in inputs)
     given = "".join(f", {key}={value}" for key, value in params.items())
-    kind = next(k for k in (ValueError, TypeError, IndexError) if isinstance(error, k))
+    kinds = (np.linalg.LinAlgError, ValueError, TypeError, IndexError)
+    kind = next(k for k in kinds if isinstance(error, k))
     return kind(f"{primitive.name}() of shape {shapes}{given}: {error}")
 
 
@@ -177,13 +178,14 @@ class Case(NamedTuple):
     """Inputs on which a primitive is tested, as data.
 
     `shapes` are those of the inputs; a number means that many shapes that broadcast. Numbers are
-    drawn from `domains`, one interval per input (the last one repeats); `apart` keeps them away
-    from each other and from 0, where a rule has kinks. `given` fixes inputs by position.
+    drawn from `domains`, one interval per input (the last one repeats), between numbers or arrays;
+    `apart` keeps them away from each other and from 0, where a rule has kinks. `given` fixes inputs
+    by position.
     """
 
     shapes: int | tuple[tuple[int, ...], ...]
     params: dict[str, Any] = {}
-    domains: tuple[tuple[float, float], ...] = ((-2.0, 2.0),)
+    domains: tuple[tuple[Any, Any], ...] = ((-2.0, 2.0),)
     apart: bool = False
     given: dict[int, Any] = {}
 

@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from . import arrays, contractions, functional
+from . import arrays, contractions, functional, matrices
 from .bind import modes, refuse_to_cut
 from .lists import copied, gathered
 from .primitives import einsum, elementwise, indexing, products, scans, shapes, trigonometric
+from .primitives.special import is_scipys, of_scipy
 from .tape import backward
 from .tensor import Operand, ShapeOnly, Tensor, as_tensor, wrap
 
@@ -157,6 +158,7 @@ _OURS = _counterparts() | {
     np.conjugate: arrays.copy,
     np.clip: _clip,
 }
+_OURS |= matrices.COUNTERPARTS
 _OF_TYPES = (np.iscomplexobj, np.isrealobj, np.result_type)  # that look at shapes and dtypes alone
 
 
@@ -166,11 +168,14 @@ def name_of(function: Any) -> str:
     if isinstance(owner, np.ufunc):  # a method: np.add.reduce
         return f"{name_of(owner)}.{function.__name__}"
     module = getattr(function, "__module__", None) or "numpy"
+    module = "scipy.special" if is_scipys(function) else module
     return f"{module.replace('numpy', 'np')}.{function.__name__}"
 
 
 def _call(function: Any, args: Any, kwargs: Any) -> Any:
     """Return our counterpart of `function` on the arguments; without one, `function` on arrays."""
+    if function not in _OURS and is_scipys(function):
+        _OURS.update(of_scipy())
     if (ours := _OURS.get(function)) is None:
         return _of_arrays(function, args, kwargs)
     leading, same, *rest = _parameters(function)

@@ -1,0 +1,132 @@
+"""Functions of `np.linalg` composed of primitives: norms, powers and products of matrices.
+
+Imports `contractions.py` and `primitives/linalg.py`. Read next: `functional.py`.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .arrays import diagonal
+from .contractions import cross, outer, tensordot, trace
+from .primitives import linalg, products, shapes
+from .primitives.elementwise import absolute, cast, power, sqrt, square, where
+from .primitives.linalg import as_floating, inv, svdvals, unit
+from .primitives.products import matmul
+from .primitives.shapes import reshape
+from .tensor import Tensor, as_tensor
+
+# -- norms ------------------------------------------------------------------------------------
+
+
+def _vector_norm(x: Tensor, ord: Any, axes: Any, keepdims: bool = False) -> Tensor:
+    p, sizes = 2 if ord is None else ord, absolute(x)
+    if isinstance(p, str):
+        raise ValueError(f"ord: expected a number for vectors, received {p!r}.")
+    if abs(p) == math.inf:
+        return (products.max if p > 0 else products.min)(sizes, axes, keepdims)
+    if p == 0:
+        return products.sum(cast(x != 0.0, x.dtype), axes, keepdims)
+    total = products.sum(square(x) if p == 2 else power(sizes, float(p)), axes, keepdims)
+    zero = total == 0.0
+    positive = where(zero, 1.0, total)  # so that the gradient at 0 is 0
+    root = sqrt(positive) if p == 2 else power(positive, 1.0 / p)
+    return where(zero, 0.0 if p > 0 else math.inf, root)
+
+
+def _of_sums(extreme: Any, axis: int) -> Callable[[Tensor], Tensor]:
+    return lambda x: extreme(products.sum(absolute(x), axis), -1)
+
+
+_MATRIX_NORMS: dict[Any, Callable[[Tensor], Tensor]] = {
+    "fro": lambda x: _vector_norm(x, 2, (-2, -1)),
+    "nuc": lambda x: products.sum(svdvals(x), -1),
+    2: lambda x: products.max(svdvals(x), -1),
+    -2: lambda x: products.min(svdvals(x), -1),
+    1: _of_sums(products.max, -2),
+    -1: _of_sums(products.min, -2),
+    math.inf: _of_sums(products.max, -1),
+    -math.inf: _of_sums(products.min, -1),
+}
+
+
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """Return the norm of vectors (along one `axis`) or matrices (along two).
+
+    Without `axis`, `x` is one vector or matrix; if `ord` is None, too, it may have any shape. The
+    gradient at 0 is 0. Largest elements, sums or singular values that are equal share it.
+
+    Parameters
+    ----------
+    ord : None, number, "fro" or "nuc"
+        Vectors: None or 2, inf, -inf, 0 (the number of nonzeros, a constant), or any p.
+        Matrices: None or "fro", "nuc", 1, -1, 2, -2, inf, -inf.
+
+    Raises
+    ------
+    ValueError
+        For another `ord`, or another number of axes.
+
+    >>> import tinynet as tn
+    >>> tn.ops.norm([3.0, 4.0])
+    tensor(5., dtype=float32)
+    """
+    x = as_floating(x)
+    axes = shapes.axes_of(x, tuple(range(x.ndim)) if axis is None else axis) or ()
+    if len(axes) == 1 or (ord is None and (axis is None or len(axes) == 2)):
+        return _vector_norm(x, ord, axes, keepdims)
+    if len(axes) != 2:
+        raise ValueError(f"axis: expected one or two axes of {x.shape}, received {axis}.")
+    if ord not in _MATRIX_NORMS:
+        raise ValueError(f"ord: expected one of {[*_MATRIX_NORMS]} for matrices, received {ord!r}.")
+    rest = tuple(i for i in range(x.ndim) if i not in axes)
+    out = _MATRIX_NORMS[ord](shapes.transpose(x, (*rest, *axes)))
+    return reshape(out, products.reduced(x, axes)) if keepdims else out
+
+
+# -- products ---------------------------------------------------------------------------------
+
+
+def matrix_power(x: Any, n: int) -> Tensor:
+    """Return the product of `n` equal matrices, or of -n inverses."""
+    x, times = as_tensor(x), operator.index(n)
+    if times < 0:
+        return matrix_power(inv(x), -times)
+    if times < 2:
+        return x if times else shapes.broadcast_to(unit(x), x.shape)
+    half = matrix_power(x, times // 2)
+    return half @ half @ x if times % 2 else half @ half
+
+
+def multi_dot(arrays: Any) -> Tensor:
+    """Return the product of matrices. The longest lengths that they share are summed first.
+
+    The first may be a row and the last a column, each with one axis.
+    """
+    xs = [as_tensor(x) for x in arrays]
+    while len(xs) > 1:
+        i = max(range(1, len(xs)), key=lambda i: xs[i].shape[0])
+        xs[i - 1 : i + 1] = [xs[i - 1] @ xs[i]]
+    return xs[0]
+
+
+def matrix_transpose(x: Any) -> Tensor:
+    """Return matrices with rows and columns exchanged."""
+    return shapes.swap_last_axes(as_tensor(x))
+
+
+_NAMES = "solve inv det slogdet cholesky eigh eigvalsh svd svdvals pinv"
+# Our function for each one of `np.linalg`.
+COUNTERPARTS: dict[Any, Callable[..., Any]] = {
+    **{getattr(np.linalg, name): getattr(linalg, name) for name in _NAMES.split()},
+    **{getattr(np.linalg, f.__name__): f for f in (norm, matrix_power, matrix_transpose)},
+    **{getattr(np.linalg, f.__name__): f for f in (matmul, cross, outer, tensordot)},
+    np.linalg.multi_dot: multi_dot,
+    np.linalg.diagonal: lambda x, offset=0: diagonal(x, offset, -2, -1),
+    np.linalg.trace: lambda x, offset=0: trace(x, offset, -2, -1),
+}

@@ -1,0 +1,313 @@
+"""Linear algebra: the functions of `np.linalg` that have a derivative.
+
+Matrices are the last two axes, and every function takes stacks of them. NumPy computes the values,
+and its LinAlgError tells of a singular matrix. Numbers of half precision are computed in single.
+
+Decompositions have one primitive for their values and one for their vectors. The derivative of the
+values is right where values are equal. That of the vectors does not exist there: it is infinite or
+NaN. `cholesky`, `eigh` and `eigvalsh` are functions of the symmetric part (x + x^T) / 2 of their
+argument, as in JAX, so their gradients are symmetric; NumPy reads the lower triangle alone, which
+gives the same values for symmetric matrices.
+
+Sources of the rules: M. Giles, "Collected matrix derivative results for forward and reverse mode
+algorithmic differentiation", 2008 (inverse, determinant, eigenvalues, singular values); I. Murray,
+"Differentiation of the Cholesky decomposition", 2016; J. Townsend, "Differentiating the singular
+value decomposition", 2016; G. Golub and V. Pereyra, "The differentiation of pseudo-inverses and
+nonlinear least squares problems", 1973.
+
+Imports `products.py`. Read next: `special.py`.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..bind import Case, bind, primitive
+from ..tensor import Primitive, Rule, ShapeOnly, Tensor, as_tensor
+from . import products
+from .elementwise import alike, named, to_floating
+from .shapes import aligned, reshape, swap_last_axes as _t
+
+# Named tuples with the names and fields of NumPy's.
+EighResult = namedtuple("EighResult", "eigenvalues eigenvectors")
+SlogdetResult = namedtuple("SlogdetResult", "sign logabsdet")
+SVDResult = namedtuple("SVDResult", "U S Vh")
+
+_CENTRE = 0.5 + np.diag([1.5, 3.5, 5.5, 7.5])  # positive definite; eigenvalues far from each other
+
+
+def _case(*shapes: tuple[int, ...], **params: Any) -> Case:
+    """Return a case of well-conditioned matrices."""
+    centres = [_CENTRE[: shape[-2], : shape[-1]] for shape in shapes]
+    return Case(shapes, params, domains=tuple((c - 0.2, c + 0.2) for c in centres))
+
+
+_SQUARE = (_case((3, 3)), _case((2, 1, 2, 2)))
+_OBLONG: list[tuple[int, ...]] = [(3, 3), (3, 2), (2, 2, 3)]
+
+
+def _lapack(name: str, impl: Callable[..., Any], *vjps: Rule | None, **traits: Any) -> Primitive:
+    """Make a primitive of stacks of matrices, computed by `impl`."""
+
+    def known(x: Any) -> Any:
+        x = x.astype("float32") if x.dtype.itemsize == 2 else x
+        if isinstance(x, ShapeOnly) and x.ndim > 1:  # any invertible matrix gives the right shape
+            return np.zeros_like(x) + np.eye(*x.shape[-2:], dtype=x.dtype)
+        return x
+
+    def computed(*xs: Any, **params: Any) -> Any:
+        return impl(*map(known, xs), **params).astype(np.result_type(*xs), copy=False)
+
+    def batched(*xs: Tensor, **params: Any) -> Tensor:
+        rank = max(x.ndim for x in xs)
+        return bind(record, *(aligned(x, rank) for x in xs), **params)
+
+    traits = {"cases": _SQUARE, "batched": batched, "reference": impl, **traits}
+    record = primitive(name, computed, *vjps, **traits)
+    return record
+
+
+def _of_matrix(*vjps: Rule, **traits: Any) -> Callable[[Any], Callable[[Any], Tensor]]:
+    """Make a primitive of the function of one array that is decorated."""
+
+    def decorated(impl: Any) -> Callable[[Any], Tensor]:
+        record = _lapack(impl.__name__.strip("_"), impl, *vjps, **traits)
+        return named(lambda x: bind(record, as_floating(x)), impl.__name__, impl.__doc__)
+
+    return decorated
+
+
+def as_floating(x: Any) -> Tensor:
+    """Return `x` as a tensor of floating dtype."""
+    return to_floating(as_tensor(x))
+
+
+def row(v: Tensor) -> Tensor:
+    """Return vectors as matrices of one row, which scale the columns of a matrix."""
+    return reshape(v, (*v.shape[:-1], 1, v.shape[-1]))
+
+
+def column(v: Tensor) -> Tensor:
+    """Return vectors as matrices of one column, which scale the rows of a matrix."""
+    return reshape(v, (*v.shape, 1))
+
+
+def _factor(ct: Tensor) -> Tensor:
+    """Return one number per matrix as its factor."""
+    return column(column(ct))
+
+
+def unit(x: Tensor) -> Any:
+    """Return the identity of the size and dtype of the square matrices `x`."""
+    return np.eye(x.shape[-1], dtype=x.dtype)
+
+
+def _symmetric(x: Any) -> Any:
+    return (x + x.swapaxes(-1, -2)) / 2
+
+
+# -- equations and determinants ---------------------------------------------------------------
+
+_solve = _lapack(
+    "solve",
+    np.linalg.solve,
+    lambda ct, y, a, b: -solve(_t(a), ct) @ _t(y),
+    lambda ct, y, a, b: solve(_t(a), ct),
+    cases=(_case((3, 3), (3, 2)), _case((2, 2), (2, 1, 2, 1)), _case((3, 1, 2, 2), (2, 2, 2))),
+)
+
+
+def solve(a: Any, b: Any) -> Tensor:
+    """Return the x of ``a @ x == b``; LinAlgError if `a` is singular.
+
+    `b` is a vector if it has one axis, else a stack of matrices. Stacks broadcast.
+
+    >>> import tinynet as tn
+    >>> tn.ops.solve([[2.0, 0.0], [0.0, 4.0]], [2.0, 2.0])
+    tensor([1. , 0.5], dtype=float32)
+    """
+    a, b = map(to_floating, alike(a, b))
+    return bind(_solve, a, column(b))[..., 0] if b.ndim == 1 else bind(_solve, a, b)
+
+
+@_of_matrix(lambda ct, y, x: -(_t(y) @ ct @ _t(y)))
+def inv(x: Any) -> Any:
+    """Return the inverse of a matrix; LinAlgError if it is singular."""
+    return np.linalg.inv(x)
+
+
+@_of_matrix(lambda ct, y, x: _factor(ct) * _cofactor(x))
+def det(x: Any) -> Any:
+    """Return the determinant of a matrix.
+
+    The gradient is right for singular matrices, too; second derivatives need an inverse.
+    """
+    return np.linalg.det(x)
+
+
+def _cofactor_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    along = products.sum(ct * y, (-2, -1), keepdims=True)
+    return (along * y - y @ _t(ct) @ y) / _factor(det(x))
+
+
+@_of_matrix(_cofactor_rule, cases=(_case((2, 4, 4)),))
+def _cofactor(x: Any) -> Any:
+    """Return det(x) x^-T by singular values, which need no inverse."""
+    u, s, vh = np.linalg.svd(x)
+    others = np.where(np.eye(s.shape[-1], dtype=bool), 1, s[..., None, :]).prod(-1)
+    sign = np.linalg.det(u) * np.linalg.det(vh)
+    return (u * (sign[..., None] * others)[..., None, :]) @ vh
+
+
+@_of_matrix()
+def _det_sign(x: Any) -> Any:
+    return np.linalg.slogdet(x)[0]
+
+
+@_of_matrix(lambda ct, y, x: _factor(ct) * _t(inv(x)))
+def _logabsdet(x: Any) -> Any:
+    return np.linalg.slogdet(x)[1]
+
+
+def slogdet(x: Any) -> SlogdetResult:
+    """Return the sign of the determinant, a constant, and the logarithm of its absolute value."""
+    return SlogdetResult(_det_sign(x), _logabsdet(x))
+
+
+# -- decompositions ---------------------------------------------------------------------------
+
+
+def _cholesky_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """Return L^-T (P + P^T) L^-1 / 2, for the lower triangle P of L^T ct, its diagonal halved."""
+    p = (_t(y) @ ct) * (np.tril(np.ones(y.shape[-2:], y.dtype)) - unit(y) / 2)
+    return solve(_t(y), _t(solve(_t(y), p + _t(p)))) / 2.0
+
+
+@_of_matrix(_cholesky_rule)
+def _cholesky(x: Any) -> Any:
+    return np.linalg.cholesky(_symmetric(x))
+
+
+def cholesky(x: Any, upper: bool = False) -> Tensor:
+    """Return the lower triangular L of ``x == L @ L.T``, or L.T if `upper`.
+
+    A function of the symmetric part of `x`. LinAlgError if that is not positive definite.
+    """
+    return _t(_cholesky(x)) if upper else _cholesky(x)
+
+
+def _eigenvalues_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    vectors = _eigenvectors(x)
+    return (vectors * row(ct)) @ _t(vectors)
+
+
+def _eigenvectors_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """Return V (F * (M - M^T) / 2) V^T, for M = V^T ct and F_ij = 1 / (w_j - w_i), 0 if i = j."""
+    values, m = eigvalsh(x), _t(y) @ ct
+    gaps = row(values) - column(values) + unit(y)
+    return y @ ((m - _t(m)) / (2.0 * gaps)) @ _t(y)
+
+
+@_of_matrix(_eigenvalues_rule)
+def eigvalsh(x: Any) -> Any:
+    """Return the eigenvalues of the symmetric part of a matrix, in ascending order."""
+    return np.linalg.eigvalsh(_symmetric(x))
+
+
+@_of_matrix(_eigenvectors_rule)
+def _eigenvectors(x: Any) -> Any:
+    return np.linalg.eigh(_symmetric(x))[1]
+
+
+def eigh(x: Any) -> EighResult:
+    """Return the eigenvalues of a symmetric matrix, ascending, and its eigenvectors, as columns.
+
+    A function of the symmetric part of `x`. The gradient of the eigenvectors is infinite or NaN
+    where two eigenvalues are equal; that of the eigenvalues is right.
+    """
+    return EighResult(eigvalsh(x), _eigenvectors(x))
+
+
+def _cut(y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the U and V that are stacked in `y`, for the matrix `x`."""
+    return y[..., : x.shape[-2], :], y[..., x.shape[-2] :, :]
+
+
+def _singular_values_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    u, v = _cut(_singular_vectors(x), x)
+    return (u * row(ct)) @ _t(v)
+
+
+def _singular_vectors_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """Return the cotangent of x = U S V^T, for F_ij = 1 / (s_j^2 - s_i^2), 0 if i = j.
+
+    With P = U^T ct_U and Q = V^T ct_V it is
+    U ((F * (P - P^T)) S + S (F * (Q - Q^T))) V^T + (ct_U - U P) S^-1 V^T + U S^-1 (ct_V - V Q)^T.
+    """
+    (u, v), (ct_u, ct_v), s = _cut(y, x), _cut(ct, x), svdvals(x)
+    p, q, rows, columns = _t(u) @ ct_u, _t(v) @ ct_v, row(s), column(s)
+    gaps = (rows - columns) * (rows + columns) + unit(p)
+    out = u @ ((p - _t(p)) / gaps * rows + (q - _t(q)) / gaps * columns) @ _t(v)
+    if x.shape[-2] > x.shape[-1]:  # otherwise U is square, and ct_U - U P is 0
+        out = out + ((ct_u - u @ p) / rows) @ _t(v)
+    if x.shape[-2] < x.shape[-1]:
+        out = out + u @ _t((ct_v - v @ q) / rows)
+    return out
+
+
+@_of_matrix(_singular_values_rule, cases=tuple(map(_case, _OBLONG)))
+def svdvals(x: Any) -> Any:
+    """Return the singular values of a matrix in descending order."""
+    return np.linalg.svd(x, compute_uv=False)
+
+
+@_of_matrix(_singular_vectors_rule, cases=tuple(map(_case, _OBLONG)))
+def _singular_vectors(x: Any) -> Any:
+    """Return U above V, without the vectors that belong to no singular value."""
+    u, _, vh = np.linalg.svd(x, full_matrices=False)
+    return np.concatenate([u, vh.swapaxes(-1, -2)], -2)
+
+
+def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
+    """Return U, the singular values S in descending order, and Vh, of ``x == U @ diag(S) @ Vh``.
+
+    Without `compute_uv`, return S alone. The gradient of U and Vh is infinite or NaN where two
+    singular values are equal, or where one is 0 and the matrix is not square; that of S is right.
+
+    Raises
+    ------
+    ValueError
+        For a gradient through the full matrices of a matrix that is not square: the vectors that
+        belong to no singular value are not unique. Pass ``full_matrices=False``.
+    """
+    x = as_floating(x)
+    if not compute_uv:
+        return svdvals(x)
+    if full_matrices and x.ndim > 1 and x.shape[-1] != x.shape[-2]:
+        if x.tracked:
+            raise ValueError(f"svd: pass full_matrices=False for a gradient, received {x.shape}.")
+        return SVDResult(*map(as_tensor, np.linalg.svd(x.numpy())))
+    u, v = _cut(_singular_vectors(x), x)
+    return SVDResult(u, svdvals(x), _t(v))
+
+
+def _pinv_rule(ct: Tensor, y: Tensor, x: Tensor, rcond: float) -> Tensor:
+    """Return -P^T ct P^T + (I - x P) ct^T P P^T + P^T P ct^T (I - P x), for the result P."""
+    p, left, right = _t(y), _t(ct) @ y @ _t(y), _t(y) @ y @ _t(ct)
+    return left - x @ (y @ left) + right - (right @ y) @ x - p @ ct @ p
+
+
+_cases = tuple(_case(shape, rcond=1e-15) for shape in _OBLONG)
+_pinv = _lapack("pinv", np.linalg.pinv, _pinv_rule, cases=_cases)
+
+
+def pinv(x: Any, rcond: float | None = None) -> Tensor:
+    """Return the pseudo-inverse of a matrix; singular values below `rcond` of the first are 0.
+
+    The gradient is right unless small changes of the matrix change its rank.
+    """
+    return bind(_pinv, as_floating(x), rcond=1e-15 if rcond is None else float(rcond))
