@@ -158,15 +158,44 @@ def test_rooms_import_few_other_rooms():
     assert len(arrows()) <= MOST_ARROWS
 
 
+def printed_by(script: str) -> str:
+    """Return what a script prints in a new process."""
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT).stdout
+
+
 def test_importing_the_package_loads_only_numpy():
     script = (
         "import sys, numpy; before = set(sys.modules); import tinynet; "
         "print(*{name.split('.')[0] for name in set(sys.modules) - before})"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=PROJECT
-    )
-    assert set(run.stdout.split()) - sys.stdlib_module_names - {"numpy"} == {"tinynet"}
+    assert set(printed_by(script).split()) - sys.stdlib_module_names - {"numpy"} == {"tinynet"}
+
+
+# What a fit without callbacks, metrics and files does not need.
+RARE = {
+    *("metrics", "saving", "explain", "export", "viz", "optimizers.schedules", "engine.gradcheck"),
+    *("callbacks.files", "callbacks.monitors", "callbacks.weights", "models.cloning"),
+    *("layers.merging", "layers.preprocessing", "layers.regularization", "layers.weightless"),
+}
+
+
+def test_a_fit_loads_only_the_modules_that_it_uses():
+    model = "import sys, tinynet as tn; m = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1)])"
+    fit = "m.compile('adam', 'mse'); m.fit([[1.0]], [[1.0]], verbose=0); print(*sys.modules)"
+    loaded = {name.removeprefix("tinynet.") for name in printed_by(f"{model}; {fit}").split()}
+    assert {"training.trainer", "layers.core", "optimizers.adam"} <= loaded
+    assert not loaded & RARE
+
+
+def test_configs_may_name_each_published_class_in_a_new_process():
+    show = "print({module: sorted(table) for module, table in s.MODULES.items()})"
+    tables = f"from tinynet.configs import serialization as s; s._published(); {show}"
+    names = [f"tinynet.{module}".replace("/", ".") for module in MODULES]
+    every = f"import importlib; [importlib.import_module(name) for name in {names}]"
+    found, complete = map(ast.literal_eval, (printed_by(tables), printed_by(f"{every}; {tables}")))
+    assert found == complete
+    assert {"Dropout", "Add", "Dense", "Rescaling", "ReLU"} <= set(found["keras.layers"])
 
 
 # -- docstrings and the map -------------------------------------------------------------------

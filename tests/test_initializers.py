@@ -101,20 +101,20 @@ def phi(x: float) -> float:
 )
 def test_threefry_reproduces_the_published_vectors(counter, key, cipher):
     words = [np.array([word], dtype=np.uint32) for word in counter]
-    assert [int(word[0]) for word in tn_random.threefry(key, *words)] == list(cipher)
+    assert [int(word[0]) for word in tn_random._threefry(key, *words)] == list(cipher)
 
 
 @given(SEEDS, SHAPES)
 def test_bits_depend_only_on_the_seed_and_the_flat_index(seed, shape):
-    longer = tn_random.threefry_bits(seed, math.prod(shape) + 5)
-    bits = tn_random.threefry_bits(seed, shape)
+    longer = tn_random._threefry_bits(seed, math.prod(shape) + 5)
+    bits = tn_random._threefry_bits(seed, shape)
     assert bits.shape == shape
     assert bits.ravel().tolist() == longer[:-5].tolist()
 
 
 @given(SEEDS, st.integers(0, 31))
 def test_every_bit_of_the_seed_changes_the_bits(seed, flipped):
-    bits, others = (tn_random.threefry_bits(s, 8) for s in (seed, seed ^ 1 << flipped))
+    bits, others = (tn_random._threefry_bits(s, 8) for s in (seed, seed ^ 1 << flipped))
     assert bits.tolist() != others.tolist()
 
 

@@ -14,7 +14,6 @@ Importing it loads the engine and NumPy; everything else is loaded when it is fi
 
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from . import tree as tree
@@ -25,7 +24,8 @@ from .engine.bind import no_grad as no_grad
 from .engine.custom import primitive as primitive
 from .engine.tensor import Tensor as Tensor, tensor as tensor
 from .engine.variable import Variable as Variable
-from .public import PublicModule
+from .engine.vmap import vmap as vmap
+from .public import LazyModule
 
 __version__ = "0.1.0"
 
@@ -48,33 +48,22 @@ if TYPE_CHECKING:
     from .training.divergence import DivergenceWarning as DivergenceWarning
 else:
     _HOMES = {
-        "DivergenceWarning": "training.divergence",
-        "Initializer": "initializers",
-        "Input": "layers",
-        "Layer": "layers",
-        "Loss": "losses",
-        "Metric": "metrics",
-        "Model": "models",
-        "Optimizer": "optimizers",
-        "Regularizer": "regularizers",
-        "Sequential": "models",
-        "check_grads": "engine.gradcheck",
-        "check_model_grads": "training.at_weights",
-        "jit": "compiler.jit",
+        "compiler.jit": "jit",
+        "engine.gradcheck": "check_grads",
+        "initializers": "Initializer",
+        "layers": "Input Layer",
+        "losses": "Loss",
+        "metrics": "Metric",
+        "models": "Model Sequential",
+        "optimizers": "Optimizer",
+        "regularizers": "Regularizer",
+        "training.at_weights": "check_model_grads",
+        "training.divergence": "DivergenceWarning",
     }
-
-    def __getattr__(name: str) -> Any:
-        """Load a name on first use: a module, or a class or function from the module it is in."""
-        if name in _HOMES:
-            found = getattr(import_module(f".{_HOMES[name]}", __name__), name)
-            return globals().setdefault(name, found)
-        if name[0] != "_" and find_spec(f".{name}", __name__):
-            return import_module(f".{name}", __name__)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 _this = sys.modules[__name__]
-_this.__class__ = PublicModule  # and so of the modules that are set as its attributes from now on
+_this.__class__ = LazyModule  # and so of the modules that are set as its attributes from now on
 _this.__setattr__("tree", tree)
 
 

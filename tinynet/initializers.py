@@ -40,7 +40,7 @@ class Initializer(Configurable):
         TypeError or ValueError for an invalid `shape`, ValueError for a `dtype` without numbers.
         """
         wanted = as_dtype(floatx() if dtype is None else dtype)
-        return np.asarray(self._values(random.checked_shape(shape), wanted), dtype=wanted)
+        return np.asarray(self._values(random._checked_shape(shape), wanted), dtype=wanted)
 
     def _values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         raise NotImplementedError(f"{type(self).__name__} must define `__call__(shape, dtype)`.")
@@ -117,7 +117,7 @@ class RandomInitializer(Initializer):
 
     def __init__(self, seed: Seed = None) -> None:
         self._given_seed = seed
-        self.seed = random.draw_seed() if seed is None else random.checked_seed(seed)
+        self.seed = random._draw_seed() if seed is None else random._checked_seed(seed)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments by name, and the seed as it was given: None stays None."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from .configs.lookup import unique_name
 from .engine.bind import Case, bind, primitive
-from .engine.tensor import Tensor, as_dtype, floatx
+from .engine.tensor import Primitive, Tensor, as_dtype, floatx
 from .engine.variable import Variable
 
 Shape = int | Iterable[int]
@@ -38,7 +38,7 @@ def uniform(
     """Return draws from [minval, maxval), bit for bit those of `keras.random.uniform` on JAX.
 
     They are drawn in float32, then cast to the floating `dtype` (None: floatx). `seed` is an int
-    from 0 to 2**32 - 1, or None for a seed from `draw_seed`. ValueError for another dtype or seed.
+    from 0 to 2**32 - 1, or None to draw one. ValueError for another dtype or seed.
 
     >>> uniform((2,), seed=1)
     array([0.13620758, 0.68262076], dtype=float32)
@@ -81,26 +81,26 @@ def set_random_seed(seed: int) -> None:
     ValueError unless `seed` is an int from 0 to 2**32 - 1. Source: `keras.utils.set_random_seed`.
 
     >>> set_random_seed(7)
-    >>> draw_seed()
+    >>> _draw_seed()
     347712783
     """
-    random.seed(checked_seed(seed))
+    random.seed(_checked_seed(seed))
     np.random.seed(seed)
 
 
-def draw_seed() -> int:
+def _draw_seed() -> int:
     """Return a default seed: Python's `random.randint(1, 10**9)`, as in Keras."""
     return random.randint(1, 10**9)
 
 
-def checked_seed(seed: Any) -> int:
+def _checked_seed(seed: Any) -> int:
     """Return `seed` if it is an int of 32 bits, else raise ValueError."""
     if isinstance(seed, int) and 0 <= seed < 2**32:
         return seed
     raise ValueError(f"`seed` must be an int from 0 to 2**32 - 1. Received: seed={seed!r}")
 
 
-def checked_shape(shape: Shape) -> tuple[int, ...]:
+def _checked_shape(shape: Shape) -> tuple[int, ...]:
     """Return `shape` as a tuple of ints; TypeError unless they are, ValueError if negative."""
     try:
         sizes = tuple(map(operator.index, shape if isinstance(shape, Iterable) else [shape]))
@@ -111,7 +111,7 @@ def checked_shape(shape: Shape) -> tuple[int, ...]:
     return sizes
 
 
-def threefry(key: tuple[int, int], x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _threefry(key: tuple[int, int], x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the uint32 words `x` and `y` encrypted by Threefry-2x32 with 20 rounds.
 
     Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
@@ -132,23 +132,30 @@ def threefry(key: tuple[int, int], x: np.ndarray, y: np.ndarray) -> tuple[np.nda
     return x, y
 
 
-def threefry_bits(seed: int, shape: Shape, count: int = 0) -> np.ndarray:
+def _threefry_bits(seed: int, shape: Shape, count: int = 0) -> np.ndarray:
     """Return 32 random bits, a uint32, per element.
 
     They depend only on the flat index, `seed` and `count`. Source: JAX's "partitionable" Threefry
     with the key (seed, count); Keras makes the key (seed, 0) from a seed alone.
     """
-    shape = checked_shape(shape)
+    shape = _checked_shape(shape)
     index = np.arange(math.prod(shape), dtype=np.uint64)
     halves = (index >> 32).astype(np.uint32), index.astype(np.uint32)
-    bits: np.ndarray = np.bitwise_xor(*threefry((checked_seed(seed), count), *halves))
+    bits: np.ndarray = np.bitwise_xor(*_threefry((_checked_seed(seed), count), *halves))
     return bits.reshape(shape)
 
 
-_random_bits = primitive(
+def _bits(states: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the bits of a state, or of each state of a batch."""
+    each = [_threefry_bits(seed, shape, count) for seed, count in states.reshape(-1, 2).tolist()]
+    return np.array(each, np.uint32).reshape(*states.shape[:-1], *shape)
+
+
+_random_bits: Primitive = primitive(
     "random_bits",
-    lambda state, shape: threefry_bits(int(state[0]), shape, int(state[1])),
+    _bits,
     cases=(Case(((2,),), {"shape": (2, 3)}, given={0: [7, 4]}),),
+    batched=lambda states, shape: bind(_random_bits, states, shape=shape),
 )
 
 
@@ -158,7 +165,7 @@ class SeedGenerator:
     Parameters
     ----------
     seed : int, optional
-        From 0 to 2**32 - 1; by default a seed from `draw_seed`.
+        From 0 to 2**32 - 1; by default drawn from Python's `random`.
     name : str, optional
 
     Attributes
@@ -177,7 +184,7 @@ class SeedGenerator:
     """
 
     def __init__(self, seed: Seed = None, name: str | None = None) -> None:
-        start = np.array([checked_seed(draw_seed() if seed is None else seed), 0], np.uint32)
+        start = np.array([_checked_seed(_draw_seed() if seed is None else seed), 0], np.uint32)
         self.name = name or unique_name("seed_generator")
         path = f"{self.name}/seed_generator_state"
         self.state = Variable(start, "uint32", False, "seed_generator_state", path)
@@ -203,7 +210,7 @@ class SeedGenerator:
 
 def _between(low: float, high: float, shape: Shape, seed: Seed) -> Any:
     """Return float32 draws from [low, high): 23 bits become the mantissa of a number in [1, 2)."""
-    bits = threefry_bits(draw_seed() if seed is None else seed, shape)
+    bits = _threefry_bits(_draw_seed() if seed is None else seed, shape)
     unit = np.asarray(bits >> 9 | 0x3F800000).view(np.float32) - 1
     start = np.float32(low)
     return np.maximum(start, _multiply_add(unit, np.float32(high) - start, start))

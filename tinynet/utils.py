@@ -23,15 +23,8 @@ from .saving import serialize_keras_object as serialize_keras_object
 
 if TYPE_CHECKING:
     from .viz import plot_model as plot_model
-
-
-def __getattr__(name: str) -> Any:
-    """Load `plot_model` on first use."""
-    if name == "plot_model":
-        from .viz import plot_model
-
-        return plot_model
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+else:
+    _HOMES = {".viz": "plot_model"}
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> Any:

@@ -53,7 +53,7 @@ def make(xp, parameters, momentum, velocity, x, y, alpha, learning_rate):
     t1_flat = t1.reshape((32,))
     loss = xp.empty((), "float32")
     gradients = xp.empty((2,), "float32")
-    d_dense_bias = gradients[1:2].reshape((1,))
+    d_dense_bias = gradients[1:2]
     x_T = x.transpose((1, 0))
     d_dense_kernel = gradients[0:1].reshape((1, 1))
     t2 = xp.empty((2,), "float32")

@@ -1,5 +1,7 @@
 """The checker is checked: every rule of every primitive is broken on purpose, in many ways."""
 
+import re
+from collections import namedtuple
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -7,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import assert_same
-from strategies import CASES, as_function, free_positions, over_cases, typical, with_given
+from helpers import assert_same, refused
+from hypothesis import given, strategies as st
+from strategies import CASES, SEEDS, as_function, free_positions, over_cases, typical, with_given
 
 import tinynet as tn
 from tinynet.engine.bind import PRIMITIVES, Case, bind
 from tinynet.engine.functional import ones_like
 from tinynet.engine.tensor import Primitive, Rule, Tensor, wrap
+from tinynet.tree import leaves
 
 
 def positions(primitive: Primitive, case: Case) -> list[int]:
@@ -36,6 +40,7 @@ FAULTS: dict[str, Callable[[Rule, Rule], Rule]] = {
     "zeroed": lambda rule, other: lambda *a, **p: 0.0 * rule(*a, **p),
     "doubled": lambda rule, other: lambda *a, **p: 2.0 * rule(*a, **p),
     "off by 1 %": lambda rule, other: lambda *a, **p: 1.01 * rule(*a, **p),
+    "off by 0.01 %": lambda rule, other: lambda *a, **p: (1 + 1e-4) * rule(*a, **p),
     "NaN": lambda rule, other: lambda *a, **p: rule(*a, **p) + np.nan,
     "infinite": lambda rule, other: lambda *a, **p: rule(*a, **p) + np.inf,
     "cotangent ignored": lambda rule, other: lambda ct, *a, **p: rule(ones_like(ct), *a, **p),
@@ -88,12 +93,18 @@ def are_equal(faulty: Primitive, primitive: Primitive, case: Case, xs: Any) -> b
     return all(np.allclose(a, b, rtol=1e-9, atol=1e-12) for a, b in zip(*both, strict=True))
 
 
-def passes(f: Callable[..., Tensor], xs: Any, order: int = 2) -> bool:
+def verdict(f: Callable[..., Any], xs: Any, order: int = 2, **options: Any) -> str:
+    """Return what `check_grads` says: "right", "wrong derivative", "cannot tell", ..."""
     try:
-        tn.check_grads(f, xs, order)
-    except AssertionError:
-        return False
-    return True
+        tn.check_grads(f, xs, order, **options)
+    except AssertionError as error:
+        words = ("wrong derivative", "cannot tell", "not finite", "in place", "another result")
+        return next(word for word in words if word in str(error))
+    return "right"
+
+
+def passes(f: Callable[..., Any], xs: Any, order: int = 2) -> bool:
+    return verdict(f, xs, order) == "right"
 
 
 @over_cases(CASES)
@@ -107,6 +118,17 @@ def test_every_primitive_passes_to_third_order(primitive, case):
 def test_every_fault_in_every_rule_is_found(primitive, position, fault):
     for faulty, case in with_fault(FAULTS[fault], primitive, position):
         assert not passes(as_function(faulty, case), typical(case))
+
+
+def test_it_can_nearly_always_tell_whether_a_rule_is_off_by_one_hundredth_of_a_percent():
+    found = [
+        verdict(as_function(faulty, case), typical(case, seed), seed=seed)
+        for rule in RULES
+        for faulty, case in with_fault(FAULTS["off by 0.01 %"], *rule.values)
+        for seed in range(3)
+    ]
+    assert found.count("wrong derivative") >= 0.98 * len(found)  # in a few, all slopes are 0
+    assert found.count("cannot tell") <= 0.01 * len(found)
 
 
 @every_rule
@@ -156,15 +178,19 @@ def failure(f: Callable[..., Tensor], args: Any, **options: Any) -> str:
     return str(caught.value)
 
 
+NUMBERS = ["by differences", "their error", "by pullback"]
+
+
 def test_the_message_names_the_wrong_argument_and_gives_both_numbers():
     def f(a: Tensor, b: Tensor) -> Tensor:  # at (1, 1): slope 3 in b, of which 1 is seen
         return a * b + tn.ops.stop_gradient(b * b)
 
     head, columns, good, bad = failure(f, (1.0, 1.0)).splitlines()
     assert head.startswith("check_grads: wrong derivative of f ")
-    assert columns.split() == ["argument", "shape", "by", "differences", "by", "pullback"]
-    assert (good.split()[:2], len(good.split())) == (["0", "()"], 4)
-    argument, shape, by_differences, by_pullback, *mark = bad.split()
+    assert re.split(r"  +", columns) == ["argument", "shape", *NUMBERS]
+    assert (good.split()[:2], len(good.split())) == (["0", "()"], 5)
+    argument, shape, by_differences, error, by_pullback, *mark = bad.split()
+    assert 0 < float(error) < 1e-6
     assert (argument, shape, mark) == ("1", "()", ["<--", "wrong"])
     assert float(by_differences) == pytest.approx(3 * float(by_pullback), rel=1e-6)
 
@@ -174,7 +200,7 @@ def test_the_message_names_the_pullback_whose_derivative_is_wrong():
     head, _, x, ct = message.splitlines()
     assert "the pullback to argument 1 of f" in head
     assert (x.split()[0], x.split()[-1]) == ("1", "wrong")
-    assert (ct.split()[0], len(ct.split())) == ("ct", 4)
+    assert (ct.split()[0], len(ct.split())) == ("ct", 5)
 
 
 def test_a_rule_in_raw_numpy_is_found_by_the_second_order_alone():
@@ -221,6 +247,18 @@ def test_float32_is_checked_in_float64():
     assert_same(x, np.array([0.5, -0.2], "float32"))
 
 
+@pytest.mark.parametrize("x", [0.1, [0.1], np.float64(0.1), np.array([0.1])])
+def test_numbers_that_are_not_float32_are_not_rounded_to_it(x):
+    seen = []
+
+    def f(t: Tensor) -> Tensor:
+        seen.append(t.detach().numpy().max())
+        return t * t
+
+    tn.check_grads(f, (x,))
+    assert seen[0] == 0.1
+
+
 def change(t: Tensor) -> Tensor:
     t.data[...] += 1
     return t
@@ -242,17 +280,189 @@ def test_a_change_in_place_is_reported_and_does_not_reach_the_callers_arrays(f):
     assert (n.tolist(), x.tolist()) == ([2, 3], [0.5, -0.2])
 
 
-def test_a_one_sided_slope_fails_at_a_kink_and_passes_next_to_it():
-    assert not passes(tn.ops.relu, ([0.0, 1.0],), order=1)
-    assert passes(tn.ops.relu, ([0.01, -0.01],))
+# -- where differences are inaccurate ---------------------------------------------------------
+
+
+def test_a_one_sided_slope_at_a_kink_is_nothing_it_can_tell_and_passes_next_to_it():
+    assert verdict(tn.ops.relu, ([0.0, 1.0],), order=1) == "cannot tell"
+    for distance in (1e-2, 1e-4, 1e-6):
+        assert passes(tn.ops.relu, ([distance, -distance],))
+    assert verdict(lambda x: -1.0 * stop(x) + 2.0 * x, ([0.0],), order=1) == "wrong derivative"
 
 
 def test_the_mean_of_two_slopes_passes_at_a_kink_in_first_order_only():
     for f, args in ((tn.ops.absolute, ([0.0],)), (tn.ops.maximum, ([0.5], [0.5]))):
         assert passes(f, args, order=1)
-        assert not passes(f, args, order=2)
+        assert verdict(f, args, order=2) == "cannot tell"
 
 
-def test_constants_and_functions_without_floating_arguments_pass():
+@pytest.mark.parametrize(
+    ("f", "at"),
+    [
+        (tn.ops.sqrt, 0.0),  # the slope is infinite
+        (lambda x: x**1.5, 0.0),  # there is nothing to the left
+        (lambda x: tn.ops.sin(1 / x), 1e-8),  # turns faster than the smallest step
+        (lambda x: tn.ops.where(x > 0.5, 1.0, 0.0) * x, 0.5),  # jumps
+    ],
+    ids=["infinite slope", "edge of the domain", "chirp", "jump"],
+)
+@np.errstate(all="ignore")
+def test_it_says_what_to_do_where_the_differences_do_not_converge(f, at):
+    message = failure(f, (np.array(at),))
+    assert message.startswith("check_grads: cannot tell about the derivative of")
+    assert "<-- cannot tell" in message
+    assert "Take another point or seed" in message.splitlines()[-1]
+
+
+stop = tn.ops.stop_gradient
+
+# Functions of x and a small length, which have derivatives of order n that grow like length**-n.
+STEEP: dict[str, Callable[[Any, Any], Any]] = {
+    "pole": lambda x, length: 1 / x,
+    "pole of order 5": lambda x, length: x**-5.0,
+    "two poles": lambda x, length: 1 / (x * x + length * length),
+    "logarithm": lambda x, length: tn.ops.log(abs(x)),
+    "root": lambda x, length: tn.ops.sqrt(abs(x)),
+    "exponential": lambda x, length: tn.ops.exp(x / length),
+    "sigmoid": lambda x, length: tn.ops.sigmoid(x / length),
+    "peak": lambda x, length: tn.ops.exp(-((x / length) ** 2)),
+    "wave": lambda x, length: tn.ops.sin(x / length),
+    "kink nearby": lambda x, length: tn.ops.relu(x / length) ** 3,
+}
+LENGTHS = st.floats(-5, 0).map(lambda exponent: 10.0**exponent)
+TIMES = st.floats(0.2, 3) | st.floats(-3, -0.2)
+
+
+@pytest.mark.parametrize("name", STEEP)
+@given(st.lists(st.tuples(LENGTHS, TIMES), min_size=1, max_size=3), SEEDS)
+def test_a_right_derivative_is_never_called_wrong_however_steep_the_function_is(name, drawn, seed):
+    lengths, times = np.array(drawn).T
+    found = verdict(lambda x: STEEP[name](x, lengths), (times * lengths,), seed=seed)
+    assert found in ("right", "cannot tell")
+
+
+@pytest.mark.parametrize("name", STEEP)
+@given(LENGTHS, TIMES, SEEDS)
+def test_a_slope_off_by_one_hundredth_of_a_percent_never_passes(name, length, times, seed):
+    def f(x: Tensor) -> Tensor:
+        y = STEEP[name](x, length)
+        return (1 + 1e-4) * y - 1e-4 * stop(y)
+
+    at = abs(times * length)
+    assert verdict(f, ([at],), order=1, seed=seed) != "right"
+
+
+def test_it_can_nearly_always_tell_where_the_function_is_steep():
+    rng = np.random.default_rng(0)
+    found = [
+        verdict(lambda x, f=f, length=length: f(x, length), (rng.uniform(0.2, 3, 3) * length,))
+        for f in STEEP.values()
+        for length in 10.0 ** rng.uniform(-5, 0, 20)
+    ]
+    assert found.count("cannot tell") <= 0.01 * len(found)
+
+
+def test_small_probabilities_of_a_crossentropy_pass():
+    rng = np.random.default_rng(108)
+    p = rng.dirichlet(np.full(3, 0.2), 8) + 1e-3
+    tn.check_grads(lambda p: -tn.ops.log(p[:, 0] / p.sum(1)).mean(), (p,), order=3)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e9])
+def test_large_and_small_arguments_pass_in_their_own_units(size):
+    assert passes(lambda x: tn.ops.sin(x / size), (np.array([0.5, -2.0]) * size,))
+
+
+def test_a_function_in_float32_needs_a_larger_step_and_tolerance():
+    def f(x: Tensor) -> Tensor:
+        return tn.ops.sin(tn.ops.cast(x, "float32"))
+
+    assert verdict(f, ([0.5],), order=1) == "cannot tell"
+    assert verdict(f, ([0.5],), order=1, step=0.1, rtol=1e-3) == "right"
+
+
+def test_random_functions_are_recognized():
+    rng = np.random.default_rng(0)
+    message = failure(lambda x: x * rng.random(2), ([0.5, 1.0],))
+    assert message.startswith("check_grads: f gives another result when called again")
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_function_that_is_not_finite_is_said_to_be_so(number):
+    assert "f is not finite at these arguments" in failure(lambda x: x + number, ([0.5],))
+
+
+# -- arguments and results --------------------------------------------------------------------
+
+
+def test_constants_pass():
     tn.check_grads(lambda x: tn.tensor(3.0, "float64"), ([0.5],))
-    tn.check_grads(lambda n: n + 1, (np.array([1, 2]),))
+    tn.check_grads(lambda x: 0.1, ([0.5],))
+
+
+def test_numpys_scalars_are_compared_in_float64():
+    line = failure(lambda x: np.float64(0.1) + np.float64(stop(x) ** 3), (0.7,)).splitlines()[-1]
+    by_differences, error, by_pullback = map(float, line.split()[2:5])
+    assert (error < 1e-6, by_pullback) == (True, 0.0)
+    assert by_differences != 0
+
+
+@pytest.mark.parametrize("args", [(np.array([1, 2]),), ({"a": np.array(True)}, np.array(1)), ()])
+def test_arguments_without_floats_are_refused(args):
+    with refused(ValueError, "args", "floats", "int64" if args else "no arrays"):
+        tn.check_grads(lambda *xs: xs[0], args)
+
+
+@pytest.mark.parametrize("args", [np.ones(2), 0.5, {"w": np.ones(2)}])
+def test_arguments_are_given_in_a_tuple(args):
+    with refused(TypeError, "args", "tuple", type(args).__name__):
+        tn.check_grads(lambda *xs: xs[0], args)
+
+
+@pytest.mark.parametrize("result", [np.array([1, 2]), True, None, [3, {"a": np.array(1)}]])
+def test_results_without_floats_are_refused(result):
+    with refused(ValueError, "f returns", "nothing to check"):
+        tn.check_grads(lambda x: result, ([0.5],))
+
+
+Point = namedtuple("Point", "x y")
+
+
+def test_arguments_and_results_are_trees():
+    weights = {"b": np.ones(2), "layers": [np.ones((2, 2)), None], "n": np.array(3)}
+
+    def f(weights: Any, point: Any) -> Any:
+        hidden = tn.ops.tanh(weights["layers"][0] @ point.x + weights["b"])
+        return {"n": weights["n"], "out": (hidden, point.y * hidden.sum()), "none": None}
+
+    tn.check_grads(f, (weights, Point(np.array([0.5, -0.3]), np.float32(0.1))), order=3)
+
+
+@pytest.mark.parametrize(
+    ("args", "path"),
+    [
+        (([{"w": [0.5, 1.0]}],), "0[0]['w']"),
+        ((1.0, {"a": 1.0, "b": (np.ones(2), [np.ones(3)])}), "1['b'][1][0]"),
+        ((1.0, Point(np.ones(2), np.ones(1))), "1.y"),
+    ],
+)
+def test_the_message_names_the_leaf_of_a_tree_by_its_path(args, path):
+    def f(*args: Any) -> Tensor:
+        *rest, last = leaves(list(args))
+        return sum((x.sum() for x in rest), (stop(last) * last).sum())
+
+    wrong = [line.split() for line in failure(f, args, order=1).splitlines() if "<--" in line]
+    assert [line[0] for line in wrong] == [path]
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        lambda right, wrong: [right, wrong],
+        lambda right, wrong: {"a": wrong, "b": right},
+        lambda right, wrong: (right, [right, {"c": wrong}]),
+    ],
+)
+def test_a_wrong_derivative_of_any_part_of_a_result_is_found(result):
+    assert passes(lambda x: result(tn.ops.sin(x), x * x), (0.5,))
+    assert not passes(lambda x: result(tn.ops.sin(x), x * stop(x)), (0.5,))

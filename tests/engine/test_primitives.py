@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from differences import slopes
 from helpers import assert_close, assert_same
 from hypothesis import given, strategies as st
 from programs import assert_same_results, eagerly, poisoned_buffers
 from strategies import (
     CASES,
+    COARSE_UNITS,
     DTYPES,
     SEEDS,
     as_function,
@@ -47,27 +49,27 @@ def direction(seed: int, shape: tuple[int, ...]) -> np.ndarray:
 # -- law 1: a pullback is the transpose of the Jacobian ---------------------------------------
 
 
-def jvp(f: Callable[..., Tensor], xs: Sequence[Tensor], i: int, v: np.ndarray) -> np.ndarray:
-    """Return J v for the Jacobian J in argument i by central differences.
+def jvps(f: Callable[..., Tensor], xs: Sequence[Tensor], i: int, v: np.ndarray) -> Any:
+    """Yield estimates of J v for the Jacobian J in argument i, by differences of several steps."""
 
-    Two of them, such that the error goes with the fourth power of the step.
-    """
-    step = 1e-3
-
-    def difference(h: float) -> np.ndarray:
-        ends = ([*xs[:i], wrap(xs[i].data + by * v), *xs[i + 1 :]] for by in (h, -h))
+    def along(h: float) -> np.ndarray:
         with tn.no_grad():
-            ahead, behind = (f(*end).data for end in ends)
-        return (ahead - behind) / (2 * h)
+            return f(*xs[:i], wrap(xs[i].data + h * v), *xs[i + 1 :]).data
 
-    return (4 * difference(step) - difference(2 * step)) / 3
+    return slopes(along)
+
+
+def are_equal_products(
+    a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray, tol: float
+) -> bool:
+    """Return whether <a, b> == <c, d> up to `tol`, relative to their terms; NaN is unequal."""
+    left, right = a * b, c * d
+    scale = np.abs(left).sum() + np.abs(right).sum() + 1e-3
+    return bool(abs(left.sum() - right.sum()) <= tol * scale < math.inf)
 
 
 def assert_equal_products(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray, tol: float):
-    """Assert <a, b> == <c, d> up to `tol`, relative to the size of their terms; NaN is unequal."""
-    left, right = a * b, c * d
-    scale = np.abs(left).sum() + np.abs(right).sum() + 1e-3
-    assert abs(left.sum() - right.sum()) <= tol * scale < math.inf
+    assert are_equal_products(a, b, c, d, tol)
 
 
 def assert_transpose(f: Callable[..., Tensor], xs: Sequence[Tensor], seed: int, order: int) -> None:
@@ -75,7 +77,8 @@ def assert_transpose(f: Callable[..., Tensor], xs: Sequence[Tensor], seed: int, 
     ct = direction(seed, y.shape)
     for i, (x, found) in enumerate(zip(xs, pullback(ct), strict=True)):
         v = direction(seed + i + 1, x.shape)
-        assert_equal_products(ct, jvp(f, xs, i, v), found.data, v, tol=1e-7)
+        estimates = jvps(f, xs, i, v)
+        assert any(are_equal_products(ct, jv, found.data, v, tol=1e-7) for jv in estimates)
     for i in range(len(xs) if order > 1 else 0):
         assert_transpose(
             lambda *xs_ct, i=i: tn.vjp(f, *xs_ct[:-1])[1](xs_ct[-1])[i],
@@ -88,7 +91,7 @@ def assert_transpose(f: Callable[..., Tensor], xs: Sequence[Tensor], seed: int, 
 @over_cases(FLOATING)
 @given(st.data(), SEEDS)
 def test_the_pullback_is_the_transpose_of_the_jacobian(primitive, case, data, seed):
-    xs = [wrap(x) for x in data.draw(inputs(case))]
+    xs = [wrap(x) for x in data.draw(inputs(case, units=COARSE_UNITS))]
     assert_transpose(as_function(primitive, case), xs, seed, order=2)
 
 

@@ -235,7 +235,7 @@ DONE = {
     "fit: x of words": (fitted(x=WORDS), ("Invalid dtype", "str")),
     "fit: x of objects": (fitted(x=OBJECTS), ("Invalid dtype", "object")),
     "fit: y of words": (fitted(y=WORDS), ("Invalid dtype", "str")),
-    "fit: half an epoch": (fitted(epochs=1.5), ("float",)),
+    "fit: half an epoch": (fitted(epochs=1.5), ("epochs", "1.5")),
     "fit: unknown keyword": (fitted(epoch=2), ("epoch",)),
     "fit: two kinds of weights": (
         fitted(sample_weight=abs(Y), class_weight={0: 2.0}),

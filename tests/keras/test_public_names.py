@@ -142,10 +142,12 @@ METHODS = {
     "Model": "compile fit evaluate predict train_on_batch test_on_batch predict_on_batch summary "
     "get_layer save save_weights load_weights to_json export get_config count_params",
     "Sequential": "add pop",
-    "layers.Layer": "build add_weight add_loss get_weights set_weights count_params get_config",
+    "layers.Layer": "build add_weight add_loss get_weights set_weights count_params get_config "
+    "stateless_call",
     "losses.Loss": "call __call__ get_config",
     "metrics.Metric": "update_state result reset_state get_config",
-    "optimizers.Optimizer": "apply apply_gradients build exclude_from_weight_decay get_config",
+    "optimizers.Optimizer": "apply apply_gradients build exclude_from_weight_decay get_config "
+    "stateless_apply",
     "callbacks.Callback": "set_model set_params on_epoch_begin on_epoch_end on_train_begin "
     "on_train_batch_end on_test_end on_predict_batch_end",
 }

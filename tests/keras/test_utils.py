@@ -29,7 +29,9 @@ def test_normalize_returns_the_arrays_of_keras(shape, dtype, order):
     x = np.random.default_rng(len(shape)).integers(-3, 4, shape).astype(dtype)
     mine, theirs = (lib.utils.normalize(x, -1, order) for lib in (tn, keras))
     assert (mine.shape, mine.dtype) == (theirs.shape, theirs.dtype)
-    np.testing.assert_array_equal(mine, theirs)
+    np.testing.assert_array_max_ulp(
+        mine, theirs, 4
+    )  # since powers and roots differ in the last bit
 
 
 NAMED = [

@@ -346,7 +346,7 @@ def test_a_seed_fixes_the_draws_and_no_seed_takes_one_from_python():
     tn.utils.set_random_seed(9)
     first = Dropout(0.5).seed_generator.state.numpy()
     tn.utils.set_random_seed(9)
-    assert first.tolist() == [tn.random.draw_seed(), 0]
+    assert first.tolist() == [tn.random._draw_seed(), 0]
 
 
 def test_a_users_layer_can_draw_bits_from_a_seed_generator():

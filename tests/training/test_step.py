@@ -146,7 +146,7 @@ def test_the_step_is_a_pure_function_and_its_iteration_is_fit_bit_for_bit(optimi
         before = [array.copy() for array in tree.leaves(step.read())]
         for count, rows in enumerate((slice(4), slice(4, 8)), 1):
             batch = Batch(tn.tensor(x[rows]), tn.tensor(y[rows]))
-            scalars = [model.optimizer.scalars(count, model.optimizer._current_rate())]
+            scalars = [model.optimizer.scalars(count, float(model.optimizer.learning_rate))]
             results = [step(state, batch, scalars) for _ in range(2)]
             for one, other in zip(*map(tree.leaves, results), strict=True):
                 np.testing.assert_array_equal(one, other)

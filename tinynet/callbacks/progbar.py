@@ -10,13 +10,12 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 BOLD, GREEN, GREY, PLAIN = "\x1b[1m", "\x1b[32m", "\x1b[37m", "\x1b[0m"
-ESCAPES = re.compile(r"\x1b\[\d+m")
+ESCAPES = r"\x1b\[\d+m"
 # Replacements for an output that can only encode ASCII.
 ASCII = str.maketrans("━─│┃…", "=-||~") | dict.fromkeys(map(ord, "┏┳┓┡╇┩├┼┤└┴┘"), "+")
 
@@ -37,7 +36,6 @@ def in_terminal() -> bool:
     return shown or "ipykernel" in sys.modules or "PYCHARM_HOSTED" in os.environ
 
 
-@dataclass(eq=False, repr=False)
 class Progbar:
     """A progress bar of steps, with their time and some values.
 
@@ -71,19 +69,23 @@ class Progbar:
     2/2 - 0s - ...s/step - loss: 2.0000
     """
 
-    target: int | None
-    width: int = 20
-    verbose: int = 1
-    interval: float = 0.05
-    stateful_metrics: Iterable[str] | None = None
-    stateless_metrics: Iterable[str] | None = None
-    unit_name: str = "step"
-
-    def __post_init__(self) -> None:
-        both = self.stateful_metrics, self.stateless_metrics
+    def __init__(
+        self,
+        target: int | None,
+        width: int = 20,
+        verbose: int = 1,
+        interval: float = 0.05,
+        stateful_metrics: Iterable[str] | None = None,
+        stateless_metrics: Iterable[str] | None = None,
+        unit_name: str = "step",
+    ) -> None:
+        both = stateful_metrics, stateless_metrics
         if None not in both:
             raise ValueError(f"Expected stateful_metrics or stateless_metrics, received {both}.")
-        self._named = {*(self.stateful_metrics or self.stateless_metrics or ())}
+        self.target, self.width, self.verbose, self.interval = target, width, verbose, interval
+        self.unit_name = unit_name
+        self.stateful_metrics, self.stateless_metrics = both
+        self._named = {*(stateful_metrics or stateless_metrics or ())}
         self.moves = self.verbose == 1 and in_terminal()
         self._seen = 0
         self._sums: dict[str, tuple[Any, int]] = {}  # of values, and of how many steps
@@ -139,7 +141,7 @@ class Progbar:
             clock = remaining(each * (self.target - current))
         bar = f"{self._cells(current)} {BOLD}{clock}{PLAIN} {step_time(each, self.unit_name)}"
         bar += self._values(size=abs)
-        width = len(ESCAPES.sub("", bar))
+        width = len(re.sub(ESCAPES, "", bar))
         blank = " " * (self._drawn_width - width)
         write("\b" * self._drawn_width + "\r" + bar + blank + "\n" * finalize)
         self._drawn_width = width

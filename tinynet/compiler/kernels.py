@@ -9,49 +9,38 @@ Imports `memory.py`. Read next: `text.py`.
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..engine.primitives.indexing import Slice
-from ..engine.tensor import Primitive
-from .memory import VIEWS, Buffer, Plan, Slot, View
+from .memory import Buffer, Plan, Slot
 from .program import Var, is_elementwise
 
 BLOCK = 1 << 18  # elements; a handful of such arrays fit the last cache, and calls cost little
-REDUCTIONS = ("sum", "max", "min")
-
-
-class Map(NamedTuple):
-    """An elementwise primitive, ``where`` or ``cast``; `args` are broadcast to `out`."""
-
-    op: Primitive
-    out: Slot
-    args: tuple[Slot, ...]
-
-
-class Loop(NamedTuple):
-    """Maps of one shape that can run element by element together, or in blocks of `block`.
-
-    No map writes what another one reads at another place. Only the loop uses the `local` buffers.
-    """
-
-    section: str
-    shape: tuple[int, ...]
-    body: tuple[Map, ...]
-    block: int | None = None
-    local: frozenset[Buffer] = frozenset()
 
 
 class Single(NamedTuple):
-    """An equation that no loop takes; `op`, if it is no copy, is its primitive."""
+    """One equation; `op` is its primitive, None if it is a copy."""
 
     section: str
     out: Slot
     args: tuple[Slot, ...]
     op: Any = None
     params: dict[str, Any] = {}
+
+    @property
+    def body(self) -> tuple[Single, ...]:
+        """The kernel itself, as a loop of one."""
+        return (self,)
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """What is written, and what is read."""
+        return self.out, *self.args
+
+
+class Map(Single):
+    """An elementwise primitive, ``where`` or ``cast``; `args` are broadcast to `out`."""
 
 
 class Reduce(Single):
@@ -70,77 +59,52 @@ class Call(Single):
     """Any other primitive: its own function is called, and the result copied to `out`."""
 
 
-Kernel = Loop | Single
+class Loop:
+    """Maps of one shape that can run element by element together, or in blocks.
 
+    No map writes what another one reads at another place.
 
-def slots_of(kernel: Kernel) -> Iterator[Slot]:
-    """Yield the slots that a kernel writes and reads, as often as it does."""
-    for each in kernel.body if isinstance(kernel, Loop) else (kernel,):
-        yield each.out
-        yield from each.args
+    Attributes
+    ----------
+    section : str
+    shape : tuple of int
+    body : list of Map
+    is_long : bool, whether it is over flat arrays that do not fit the cache
+    first, last : int, the positions of the equations of its first and its last map
+    """
 
-
-def kernels_of(plan: Plan) -> list[Kernel]:
-    """Return the kernels of a plan in order, with the copies at its end."""
-    kernels: list[Kernel] = []
-    loop = _OpenLoop(plan)
-    for v in plan.computed:
-        primitive, args = plan.program.equations[v].primitive, plan.inputs(v)
-        chooses = primitive.name == "where" and args[0].buffer.dtype == bool
-        if is_elementwise(primitive) or primitive.name == "cast" or chooses:
-            each = Map(primitive, plan.slots[v], tuple(_scalar(plan, v, x) for x in args))
-            if not loop.takes(v, each):
-                kernels += loop.closed()
-                loop = _OpenLoop(plan)
-                loop.takes(v, each)
-        elif found := _alone(plan, v, args):
-            kernels += [*loop.closed(), *found]
-            loop = _OpenLoop(plan)
-    return [*kernels, *loop.closed(), *(Copy("", out, (x,)) for out, x in plan.copies)]
-
-
-def _scalar(plan: Plan, v: Var, x: Slot) -> Slot:
-    """Return a single number beside arrays as a 0-d view: NumPy is three times as fast with it."""
-    single = x.size == 1 and x.shape and v.size > 1
-    return plan.take(View(x, "reshape", {"newshape": ()})) if single else x
-
-
-class _OpenLoop:
-    """A loop that more maps can join."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._body: dict[Var, Map] = {}
+    def __init__(self, each: Map, at: int) -> None:
+        self.section, self.shape, self.is_long = each.section, each.out.shape, _is_long(each)
+        self.first = at
+        self.body: list[Map] = []
         self._written: set[Buffer] = set()
         self._used: dict[Buffer, set[Slot]] = defaultdict(set)
+        self.takes(each, at)
 
-    def takes(self, v: Var, each: Map) -> bool:
+    @property
+    def block(self) -> int | None:
+        """The length of a block, or None."""
+        return BLOCK if self.is_long and len(self.body) > 1 else None
+
+    @property
+    def local(self) -> set[Buffer]:
+        """The buffers that only this loop uses."""
+        return {b for b in self._written if self.first <= b.first and b.last <= self.last}
+
+    def takes(self, each: Map, at: int) -> bool:
         """Let a map join if it can run in step with the others, one element after another."""
-        first, slots, out = next(iter(self._body), v), (each.out, *each.args), each.out.buffer
-        is_long = _is_long(each)
-        if first.shape != v.shape or is_long != _is_long(self._body.get(first, each)):
-            return False
-        used = [x for x in slots if x.buffer is out or x.buffer in self._written]
+        out, is_long = each.out.buffer, _is_long(each)
+        alike = each.out.shape == self.shape and is_long == self.is_long
+        used = [x for x in each.slots if x.buffer is out or x.buffer in self._written]
         elsewhere = any(not self._used[x.buffer] <= {x} for x in used)
-        if elsewhere or not (is_long or v.section == first.section):
+        if not alike or elsewhere or not (is_long or each.section == self.section):
             return False
-        self._body[v] = each
+        self.body.append(each)
+        self.last = at
         self._written.add(out)
-        for x in slots:
+        for x in each.slots:
             self._used[x.buffer].add(x)
         return True
-
-    def closed(self) -> list[Kernel]:
-        """Return the loop, or nothing if it is empty."""
-        if not self._body:
-            return []
-        first, last = next(iter(self._body)), next(reversed(self._body))
-        start, end = self._plan.position[first], self._plan.position[last]
-        local = frozenset(b for b in self._written if start <= b.first and b.last <= end)
-        block = BLOCK if len(self._body) > 1 and _is_long(self._body[first]) else None
-        for buffer in local if block else ():
-            buffer.shape = (BLOCK,)  # no more of it is needed
-        return [Loop(first.section, first.shape, (*self._body.values(),), block, local)]
 
 
 def _is_long(each: Map) -> bool:
@@ -150,19 +114,51 @@ def _is_long(each: Map) -> bool:
     return is_flat and shape[0] > 2 * BLOCK
 
 
+Kernel = Loop | Single
+KINDS = {"sum": Reduce, "max": Reduce, "min": Reduce, "matmul": Product}  # all others are calls
+
+
+def kernels_of(plan: Plan) -> list[Kernel]:
+    """Return the kernels of a plan in order, with the copies at its end."""
+    kernels: list[Kernel] = []
+    for v in plan.computed:
+        primitive, _, params = plan.program.equations[v]
+        args, at = plan.inputs(v), plan.position[v]
+        chooses = primitive.name == "where" and args[0].buffer.dtype == bool
+        if not (is_elementwise(primitive) or primitive.name == "cast" or chooses):
+            kernels += _alone(plan, v, args)
+            continue
+        numbers = tuple([_scalar(plan, v, x) for x in args])
+        each = Map(v.section, plan.slots[v], numbers, primitive, params)
+        loop = kernels[-1] if kernels else None
+        if not (isinstance(loop, Loop) and loop.takes(each, at)):
+            kernels.append(Loop(each, at))
+    for loop in kernels:
+        for buffer in loop.local if isinstance(loop, Loop) and loop.block else ():
+            buffer.shape = (BLOCK,)  # no more of it is needed
+    return kernels + [Copy("", out, (x,)) for out, x in plan.copies]
+
+
+def _scalar(plan: Plan, v: Var, x: Slot) -> Slot:
+    """Return a single number beside arrays as a 0-d view: NumPy is three times as fast with it."""
+    single = x.size == 1 and x.shape and v.size > 1
+    return plan.view(x, "reshape", newshape=()) if single else x
+
+
 def _alone(plan: Plan, v: Var, args: tuple[Slot, ...]) -> list[Kernel]:
     """Return the kernels of an equation that is not elementwise."""
     primitive, _, params = plan.program.equations[v]
     section, out, name = v.section, plan.slots[v], primitive.name
-    if name in VIEWS and len(args) == 1:
-        view = View(args[0], name, params)
-        x = args[0] if view.slot is None else plan.take(view)  # where NumPy copies, or a view
-        return [Copy(section, plan.take(View(out, "reshape", {"newshape": x.shape})), (x,))]
-    if name == "concatenate" and v.ndim == 1:
-        ends = itertools.accumulate(x.size for x in args)
-        index = [(Slice(end - x.size, end, None),) for x, end in zip(args, ends, strict=True)]
-        parts = [View(out, "getitem", {"index": i}) for i in index]
-        pairs = zip(parts, args, strict=True)  # without those that were computed in place
-        return [Copy(section, plan.take(part), (x,)) for part, x in pairs if part.slot != x]
-    kind = Reduce if name in REDUCTIONS else Product if name == "matmul" else Call
-    return [kind(section, out, args, primitive, params)]
+    if v in plan.views:
+        x = plan.view(args[0], name, **params) or args[0]  # where NumPy copies, it reshapes
+        return [Copy(section, plan.view(out, "reshape", newshape=x.shape), (x,))]
+    if name == "concatenate":
+        before, start = (Slice(None, None, None),) * params["axis"], 0
+        copies: list[Kernel] = []
+        for x in args:
+            stop = start + x.shape[params["axis"]]
+            part = plan.view(out, "getitem", index=(*before, Slice(start, stop, None)))
+            copies += [Copy(section, part, (x,))] * (part != x)  # unless it was computed in place
+            start = stop
+        return copies
+    return [KINDS.get(name, Call)(section, out, args, primitive, params)]

@@ -10,17 +10,18 @@ Imports the engine and `program.py`. Read next: `kernels.py`.
 
 from __future__ import annotations
 
-import heapq
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..engine.primitives.indexing import Slice
-from .program import Program, Var, is_elementwise
+from .program import Program, Type, Var, is_elementwise
 
 NEVER = 1 << 60  # the position of a last use that never comes
 IN_ORDER = ("matmul", "power")  # repeating an operand by strides of 0 changes their last bits
@@ -35,15 +36,14 @@ class Buffer:
     shape : tuple of int; (block,) if only a loop in blocks uses it
     dtype : dtype
     label : str, what a reader would call it; empty if nothing is known
-    given : bool, whether it exists before the program runs
     value : array or None, the number that a constant is, if source can hold it
     first, last : int, the positions of the first and the last equation that use it
+        -1 and `NEVER` if it is given to the program.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     label: str = ""
-    given: bool = False
     value: np.ndarray | None = None
     first: int = -1
     last: int = NEVER
@@ -86,41 +86,34 @@ class Slot(NamedTuple):
 # -- views ----------------------------------------------------------------------------------------
 
 
+@lru_cache(1000)
 def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the strides of a new array."""
-    strides, step = [], int(0 not in shape)
-    for n in reversed(shape):
-        strides.append(step if n > 1 else 0)
-        step *= n
-    return tuple(strides[::-1])
+    return _normal(shape, [math.prod(shape[i:]) for i in range(1, len(shape) + 1)])
+
+
+def _normal(shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
+    """Return strides with 0 for the axes that need none."""
+    filled = 0 not in shape
+    return tuple([s if n > 1 and filled else 0 for n, s in zip(shape, strides, strict=True)])
 
 
 def _slot(base: Slot, shape: Sequence[int], strides: Sequence[int], offset: int = 0) -> Slot:
     """Return elements of `base.buffer`, `offset` of them after those of `base`."""
-    axes = zip(shape, strides, strict=True)
-    found = (0,) * len(shape) if 0 in shape else tuple([s if n > 1 else 0 for n, s in axes])
-    return Slot(base.buffer, base.offset + offset, tuple(shape), found)
+    return Slot(base.buffer, base.offset + offset, tuple(shape), _normal(shape, strides))
 
 
 def _reshaped(slot: Slot, newshape: tuple[int, ...]) -> Slot | None:
-    """Merge axes that follow each other in memory; each new axis must lie in one merged axis."""
-    if not slot.size:
-        return _slot(slot, newshape, newshape)
-    merged: list[tuple[int, int]] = []
-    for n, stride in zip(slot.shape, slot.strides, strict=True):
-        if merged and merged[-1][1] == n * stride:
-            merged[-1] = merged[-1][0] * n, stride
-        elif n > 1:
-            merged.append((n, stride))
-    strides, left, step = [], 1, 0
-    for n in reversed(newshape):
-        if n > 1 and left == 1:
-            left, step = merged.pop()
-        if left % n:
-            return None
-        strides.append(step)
-        left, step = left // n, step * n
-    return _slot(slot, newshape, strides[::-1])
+    """Step along the new axes: these are all elements if the way back has the strides of before."""
+    found = _slot(slot, newshape, _steps(slot, newshape))
+    return found if _steps(found, slot.shape) == slot.strides else None
+
+
+def _steps(slot: Slot, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return how far it is to the first element of the next row, for each axis of another shape."""
+    axes = [*zip(row_major(slot.shape), slot.shape, slot.strides, strict=True)]
+    rows = row_major(shape)
+    return tuple([sum([k // step % n * s for step, n, s in axes if step]) for k in rows])
 
 
 def _indexed(slot: Slot, index: tuple[Any, ...]) -> Slot:
@@ -141,35 +134,24 @@ def _indexed(slot: Slot, index: tuple[Any, ...]) -> Slot:
     return _slot(slot, shape, strides, offset)
 
 
-VIEWS: dict[str, Callable[..., Slot | None]] = {
+# From a slot and the params of a primitive to the slot of its result, None where NumPy would copy.
+VIEWS: dict[str, Callable[..., Any]] = {
     "reshape": _reshaped,
     "transpose": lambda x, axes: _slot(x, [x.shape[i] for i in axes], [x.strides[i] for i in axes]),
     "broadcast_to": lambda x, shape: _slot(
         x, shape, (0,) * (len(shape) - len(x.shape)) + x.strides
     ),
     "getitem": _indexed,
-    "alias": lambda x: x,
-    # no primitive: elements of a flat array in another shape
-    "part": lambda x, start, stop, shape: _slot(x, shape, row_major(shape), start),
 }
 
 
 class View(NamedTuple):
-    """How a slot is taken from another one: by a function of `VIEWS`.
-
-    Without a label of its own it can be named after the slot `like`, or after its base.
-    """
+    """How a slot is taken from another one: by a function of `VIEWS`."""
 
     base: Slot
     name: str
     params: dict[str, Any]
-    label: str = ""
-    like: Slot | None = None
-
-    @property
-    def slot(self) -> Slot | None:
-        """The slot, or None where NumPy would copy."""
-        return VIEWS[self.name](self.base, **self.params)
+    label: str  # what a reader would call it; empty if nothing is known
 
 
 # -- plans ----------------------------------------------------------------------------------------
@@ -183,7 +165,9 @@ class Plan:
     slots : dict from Var to Slot
     made : dict from Slot to View or None
         Whole buffers (None) and views of other slots, in the order in which they can be made.
-    computed : list of Var, those whose equation must run, as that of a view must not
+    views : set of Var, those that have the numbers of another one in another shape or order
+    arguments : list of Var, those whose arrays are given: not of numbers that source can hold
+    computed : list of Var, those whose equation must run: not of views, where NumPy does not copy
     position : dict from Var to int, that of its equation
     results : list of Slot, those of the outputs
     copies : list of pairs of Slot, what to copy at the end, as (to, from)
@@ -197,35 +181,36 @@ class Plan:
         self.computed: list[Var] = []
         self.position = {v: i for i, v in enumerate(program.equations)}
         self._donate = donate
+        equations = program.equations.items()
+        self.views = {v for v, (f, xs, _) in equations if f.name in VIEWS and len(xs) == 1}
         self._last = self._last_uses()
-        self._in_use: list[tuple[int, int, Buffer]] = []  # a heap by last uses, outdated ones too
-        self._free: dict[Any, list[tuple[int, Buffer]]] = defaultdict(list)  # heaps by first use
-        equations = program.equations.values()
-        self._in_order = {x for e in equations if e.primitive.name in IN_ORDER for x in e.inputs}
+        self._ends: dict[int, list[Buffer]] = defaultdict(list)  # by last uses, outdated ones too
+        self._free: dict[Type, list[Buffer]] = defaultdict(list)
+        self._in_order = {x for _, (f, xs, _) in equations if f.name in IN_ORDER for x in xs}
         self._parts = self._parts_of_concatenations()
         for v in (*program.inputs, *program.captured, *program.constants):
             constant = program.constants.get(v)
             label = v.name or ("x" if constant is None else "c")
             value = constant if is_literal(constant) else None
-            self.slots[v] = self._made(Buffer(*v.type, label, True, value))
-        for v in program.equations:
+            self.slots[v] = Buffer(*v.type, label, value).slot
+        self.made |= dict.fromkeys(self.slots.values())
+        self.arguments = [v for v, slot in self.slots.items() if slot.buffer.value is None]
+        for at, v in enumerate(program.equations):
             self.slots[v] = self._viewed(v) or self._computed(v)
+            for buffer in self._ends.pop(at, ()):
+                if buffer.last == at:  # it was not taken again
+                    self._free[buffer.shape, buffer.dtype].append(buffer)
         self.copies = self._copies()
 
     def inputs(self, v: Var) -> tuple[Slot, ...]:
         """Return the slots that the equation of `v` reads."""
-        return tuple(self.slots[x] for x in self.program.equations[v].inputs)
+        return tuple([self.slots[x] for x in self.program.equations[v].inputs])
 
-    def take(self, view: View) -> Slot:
-        """Return the slot of a view, and note how it is made."""
-        slot = view.slot
-        assert slot is not None, f"{view.name} is not a view"
-        self.made.setdefault(slot, view)
-        return slot
-
-    def _made(self, buffer: Buffer) -> Slot:
-        slot = buffer.slot
-        self.made[slot] = None
+    def view(self, base: Slot, name: str, label: str = "", **params: Any) -> Any:
+        """Return a view of a slot, and note how it is made; None where NumPy would copy."""
+        slot = VIEWS[name](base, **params)
+        if slot is not None:
+            self.made.setdefault(slot, View(base, name, params, label))
         return slot
 
     # -- what is known before anything is placed ----------------------------------------------
@@ -235,7 +220,7 @@ class Plan:
         last = dict.fromkeys((*self.program.outputs, *self._donate), NEVER)
         for v, equation in reversed(self.program.equations.items()):
             at = self.position[v]
-            until = max(at, last.get(v, at)) if _may_be_view(equation) else at
+            until = max(at, last.get(v, at)) if v in self.views else at
             for x in equation.inputs:
                 last[x] = max(last.get(x, at), until)
         return last
@@ -245,37 +230,31 @@ class Plan:
         found: dict[Var, tuple[Var, int]] = {}
         equations = self.program.equations
         for whole, (primitive, parts, _) in equations.items():
-            start = 0
-            for x in parts if primitive.name == "concatenate" and whole.ndim == 1 else ():
-                stop = start + x.size
+            starts = itertools.accumulate([x.size for x in parts], initial=0)
+            is_flat = primitive.name == "concatenate" and len(whole.shape) == 1
+            for x, start in zip(parts, starts, strict=False) if is_flat else ():
                 while x in equations and equations[x].primitive.name == "reshape":
                     (x,) = equations[x].inputs
                 free = x in equations and x not in found and x not in self._donate
-                if free and x.dtype == whole.dtype and not _may_be_view(equations[x]):
+                if free and x.dtype == whole.dtype and x not in self.views:
                     found[x] = whole, start
-                start = stop
         return found
 
     # -- placing: where a variable could be, best first ----------------------------------------
 
     def _viewed(self, v: Var) -> Slot | None:
         """Return the view of its input that `v` can be."""
-        if not _may_be_view(self.program.equations[v]):
+        if v not in self.views:
             return None
-        (base,), (primitive, _, params) = self.inputs(v), self.program.equations[v]
-        view = View(base, primitive.name, params, v.name)
-        if view.name == "broadcast_to" and base.size == v.size:  # NumPy lets nobody write to it
-            view = View(base, "reshape", {"newshape": v.shape}, v.name)
-        slot = view.slot
-        if slot is None or (v in self._in_order and slot.repeats):
-            return None
-        return self.take(view)
+        primitive, inputs, params = self.program.equations[v]
+        slot = self.view(self.slots[inputs[0]], primitive.name, v.name, **params)
+        return None if slot is None or (v in self._in_order and slot.repeats) else slot
 
     def _computed(self, v: Var) -> Slot:
         """Return the slot that the equation of `v` writes to."""
         self.computed.append(v)
         found = self._part(v) or self.slots.get(v)  # where a concatenation is already
-        return found or self._overwritten(v) or self._fresh(v, self.position[v])
+        return found or self._overwritten(v) or self._fresh(v)
 
     def _part(self, v: Var) -> Slot | None:
         """Return the part of a concatenation that `v` is."""
@@ -283,11 +262,11 @@ class Plan:
             return None
         whole, start = self._parts[v]
         if whole not in self.slots:
-            self.slots[whole] = self._fresh(whole, self.position[v])
+            self.slots[whole] = self._fresh(whole)
             self.slots[whole].buffer.last = NEVER  # parts are in use before the whole is
-        params = {"start": start, "stop": start + v.size, "shape": v.shape}
-        like = next(iter(self.inputs(v)), None)
-        return self.take(View(self.slots[whole], "part", params, v.name, like))
+        index = (Slice(start, start + v.size, None),)
+        flat = self.view(self.slots[whole], "getitem", v.name, index=index)
+        return self.view(flat, "reshape", v.name, newshape=v.shape)
 
     def _overwritten(self, v: Var) -> Slot | None:
         """Return the slot that `v` can overwrite: of the input it is donated to, or an operand.
@@ -311,26 +290,20 @@ class Plan:
                 return slot
         return None
 
-    def _fresh(self, v: Var, at: int) -> Slot:
-        """Return a buffer that is free at the equation `at`, or a new one."""
-        while self._in_use and self._in_use[0][0] < at:
-            last, first, buffer = heapq.heappop(self._in_use)
-            if buffer.last == last:  # it was not taken again
-                heapq.heappush(self._free[buffer.shape, buffer.dtype], (first, buffer))
-        if free := self._free[v.type]:
-            slot = heapq.heappop(free)[1].slot
-        else:
-            slot = self._made(Buffer(*v.type, v.name, first=at, last=-1))
-        self._use(slot.buffer, v)
-        return slot
+    def _fresh(self, v: Var) -> Slot:
+        """Return a buffer that is free, or a new one."""
+        free, first = self._free[v.type], self.position.get(v, NEVER)
+        buffer = free.pop() if free else Buffer(*v.type, v.name, first=first, last=-1)
+        self._use(buffer, v)
+        self.made.setdefault(buffer.slot, None)
+        return buffer.slot
 
     def _use(self, buffer: Buffer, v: Var) -> None:
         """Keep a buffer in use until the last use of `v`."""
         until = self._last.get(v, self.position.get(v, NEVER))
         if until > buffer.last:
             buffer.last = until
-            if until < NEVER:
-                heapq.heappush(self._in_use, (until, buffer.first, buffer))
+            self._ends[until].append(buffer)
 
     def _copies(self) -> list[tuple[Slot, Slot]]:
         """Return what to copy at the end, and note the slots of the results.
@@ -341,7 +314,7 @@ class Plan:
         moves = {o: slots[i] for o, i in self._donate.items() if slots[o] != slots[i]}
         lost = {slot.buffer for slot in moves.values()}
         needed = dict.fromkeys((*moves, *outputs))
-        saved = {v: self._fresh(v, NEVER) for v in needed if slots[v].buffer in lost}
+        saved = {v: self._fresh(v) for v in needed if slots[v].buffer in lost}
         self.results = [moves.get(v) or saved.get(v) or slots[v] for v in outputs]
         copies = [(slot, slots[v]) for v, slot in saved.items()]
         return copies + [(slot, saved.get(v) or slots[v]) for v, slot in moves.items()]
@@ -350,8 +323,3 @@ class Plan:
 def is_literal(constant: np.ndarray | None) -> bool:
     """Return whether a constant is a finite number, which source can hold."""
     return constant is not None and not constant.ndim and bool(np.isfinite(constant))
-
-
-def _may_be_view(equation: Any) -> bool:
-    """Return whether an equation gives the same numbers in another shape or order."""
-    return equation.primitive.name in VIEWS and len(equation.inputs) == 1

@@ -11,8 +11,8 @@ from __future__ import annotations
 import itertools
 import linecache
 import weakref
-from collections import ChainMap, Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from keyword import iskeyword
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.variable import aligned
-from .kernels import Copy, Kernel, Loop, Map, Single, kernels_of, slots_of
+from .kernels import Copy, Kernel, Loop, Map, Product, Reduce, Single, kernels_of
 from .memory import Buffer, Plan, Slot, View
 from .program import Program, Var
 from .text import Names, index_text
@@ -28,6 +28,7 @@ from .text import Names, index_text
 MANY = 2000  # names
 INLINE = 200  # characters; a longer view is declared, so that no line grows without limit
 KEYWORD_OUT = ("maximum", "minimum")  # NumPy deprecates `out` by position there
+REDUCTIONS = {"sum": "add.reduce", "max": "maximum.reduce", "min": "minimum.reduce"}
 _numbers = itertools.count()
 
 
@@ -44,8 +45,7 @@ class Source:
     def __init__(self, program: Program, name: str = "run", donate: Mapping[Var, Var] = {}) -> None:
         self.name = name if name.isidentifier() and not iskeyword(name) else "run"
         plan = Plan(program, donate)
-        given = (*program.inputs, *program.captured, *program.constants)
-        self.arguments = tuple(v for v in given if plan.slots[v].buffer.value is None)
+        self.arguments = tuple(plan.arguments)
         printer = Printer(plan, self.name)
         self.text = printer.text
         self._functions = list(printer.called.values())
@@ -93,65 +93,45 @@ class Printer:
 
     def __init__(self, plan: Plan, name: str) -> None:
         self.called: dict[str, Callable[..., Any]] = {}
+        self.locals: list[str] = []
         self._free = Names(("xp", "make", name))
         self._functions: dict[str, str] = {}  # NumPy's functions and their local names
         self._blocks: list[str] = []
+        given = [plan.slots[v] for v in plan.arguments]
+        self._texts = {slot: self._free.new(slot.buffer.label) for slot in given}
+        arguments = ["xp", *self._texts.values()]
         kernels = kernels_of(plan)
-        self._made = plan.made
-        self._count_uses(kernels, plan.results)
-        self._names = self._named()
-        self._texts: dict[Slot, str] = {}  # a name, or the text of what is needed only once
-        header = list(self._header())
+        header = list(self._header(plan, kernels))
         body = list(self._body(kernels))
-        arguments = [self._names[s] for s, view in self._made.items() if _is_argument(s, view)]
-        self.locals = [*{*self._names.values(), *self._functions.values()}.difference(arguments)]
-        lines = [f"def make({', '.join(['xp', *arguments, *self.called])}):"]
+        lines = [f"def make({', '.join([*arguments, *self.called])}):"]
         lines += [f"    {line}" for line in (*header, *self._blocks, *self._locals())]
         lines += ["", f"    def {name}():", *(f"        {line}" for line in body or ["pass"])]
         end = f"return {name}, {_tuple(self._texts[slot] for slot in plan.results)}"
         self.text = "\n".join([*lines, "", f"    {end}"]) + "\n"
 
-    # -- which slots need a name, and which name ----------------------------------------------
-
-    def _count_uses(self, kernels: list[Kernel], results: list[Slot]) -> None:
-        """Count how often each slot is used, and note which must have a name of their own.
-
-        A view that one other view is taken of, or that one copy writes to, needs none.
-        """
-        self._uses = Counter(results)
-        self._needed = set(results)
-        for kernel in kernels:
-            slots = list(slots_of(kernel))
-            self._uses.update(slots)
-            is_part = isinstance(kernel, Copy) and self._made[kernel.out] is not None
-            self._needed.update(slots[is_part:])
-        for slot, view in reversed(self._made.items()):
-            if view and self._uses[slot]:
-                self._uses[view.base] += 1
-
-    def _named(self) -> dict[Slot, str]:
-        """Return the names of what is used: labels, or what a view is of, or t1, t2 and so on."""
-        names: dict[Slot, str] = {}
-        temporaries = itertools.count(1)
-        for slot, view in self._made.items():
-            if self._uses[slot] or _is_argument(slot, view):
-                wanted = _label(slot, view, names) or f"t{next(temporaries)}"
-                names[slot] = self._free.new(wanted)
-        return names
-
     # -- the parts of the text ----------------------------------------------------------------
 
-    def _header(self) -> Iterator[str]:
-        """Yield the lines that make buffers and views; what only one view needs is part of it."""
-        for slot, view in self._made.items():
-            self._texts[slot] = name = self._names.get(slot, "")
-            if not self._uses[slot] or _is_argument(slot, view):
+    def _header(self, plan: Plan, kernels: list[Kernel]) -> Iterator[str]:
+        """Yield the lines that make buffers and views; what only other views need is part of them.
+
+        `_texts` becomes the name or the text of each slot.
+        """
+        needed = {*plan.results, *[x for k in kernels for each in k.body for x in each.slots]}
+        labels, temporaries = {**self._texts}, itertools.count(1)
+        for slot, view in plan.made.items():
+            if slot in self._texts:
                 continue
-            text = VIEWS[view.name](self._texts[view.base], view) if view else _new(slot.buffer)
-            once = self._uses[slot] == 1 and slot not in self._needed and len(text) <= INLINE
-            if once and (view or slot.buffer.given):
-                self._texts[slot] = text
+            if view:
+                text, ending = _view(self._texts[view.base], slot, view)
+                label = view.label or f"{labels[view.base]}_{ending}"
             else:
+                text, label = _new(slot.buffer)
+                label = label or f"t{next(temporaries)}"
+            if view and slot not in needed and len(text) <= INLINE:
+                self._texts[slot], labels[slot] = text, view.label or labels[view.base]
+            else:
+                self._texts[slot] = labels[slot] = name = self._free.new(label)
+                self.locals.append(name)
                 yield f"{name} = {text}"
 
     def _locals(self) -> Iterator[str]:
@@ -167,7 +147,11 @@ class Printer:
             if kernel.section not in ("", section):
                 section = kernel.section
                 yield f"# {section}"
-            yield from getattr(self, f"_{type(kernel).__name__.lower()}")(kernel)
+            if isinstance(kernel, Loop) and kernel.block:
+                yield from self._in_blocks(kernel, kernel.block)
+            else:
+                for each in kernel.body:
+                    yield from self._statements(each, self._texts)
 
     # -- the lines of each kernel -------------------------------------------------------------
 
@@ -175,117 +159,74 @@ class Printer:
         """Return a call of one of NumPy's functions by its local name: ``add_reduce``."""
         if function not in self._functions:
             self._functions[function] = self._free.new(function.replace(".", "_"))
+            self.locals.append(self._functions[function])
         return f"{self._functions[function]}({', '.join(arguments)})"
 
-    def _map(self, each: Map, texts: Mapping[Slot, str]) -> list[str]:
-        out, args = texts[each.out], [texts[x] for x in each.args]
-        if each.op.name == "where":
-            condition, x1, x2 = args
-            chosen = self._apply("copyto", out, x1, f"where={condition}")
-            return [self._apply("copyto", out, x2), chosen]
-        if each.op.name == "cast":
-            return [self._apply("copyto", out, *args, "'unsafe'")]
-        function = each.op.impl.__name__
-        return [self._apply(function, *args, f"out={out}" if function in KEYWORD_OUT else out)]
-
-    def _loop(self, loop: Loop) -> list[str]:
-        """Return the maps of a loop, over blocks if it has any; a local buffer is one block."""
-        if not loop.block:
-            return [line for each in loop.body for line in self._map(each, self._texts)]
-        block, (size,) = loop.block, loop.shape
-        slots = dict.fromkeys(each.out for each in loop.body)
-        slots |= dict.fromkeys(x for each in loop.body for x in each.args if x.size > 1)
-        local = [slot for slot in slots if slot.buffer in loop.local]
-        whole = [slot for slot in slots if slot.buffer not in loop.local]
-        parts = f"[a[i : i + {block}] for a in {_tuple(self._texts[s] for s in whole)}]"
-        if local:
-            parts += f" + [a[: {size} - i] for a in {_tuple(self._texts[s] for s in local)}]"
+    def _in_blocks(self, loop: Loop, block: int) -> Iterator[str]:
+        """Yield a loop over blocks; a local buffer is one block."""
+        (size,), local = loop.shape, loop.local
+        slots = dict.fromkeys(x for each in loop.body for x in each.slots if x.shape)
+        pieces = {x: self._free.new(f"{self._texts[x]}_i") for x in slots}
+        ends = [f": {size} - i" if x.buffer in local else f"i : i + {block}" for x in slots]
+        parts = [f"{self._texts[x]}[{end}]" for x, end in zip(slots, ends, strict=True)]
         blocks = self._free.new("blocks")
-        self._blocks.append(f"{blocks} = [{parts} for i in range(0, {size}, {block})]")
-        pieces = {slot: self._free.new(f"{self._texts[slot]}_i") for slot in (*whole, *local)}
+        self._blocks.append(f"{blocks} = [{_tuple(parts)} for i in range(0, {size}, {block})]")
         texts = ChainMap(pieces, self._texts)
-        inner = [f"    {line}" for each in loop.body for line in self._map(each, texts)]
-        names = ", ".join(pieces.values()) + "," * (len(pieces) == 1)
-        return [f"for {names} in {blocks}:", *inner]
+        yield f"for {', '.join(pieces.values())}{',' * (len(pieces) == 1)} in {blocks}:"
+        for each in loop.body:
+            yield from (f"    {line}" for line in self._statements(each, texts))
 
-    def _reduce(self, kernel: Single) -> list[str]:
-        (arg, out), params = self._args(kernel), kernel.params
-        keep = ["True"] * params["keepdims"]
-        return [
-            self._apply(REDUCTIONS[kernel.op.name], arg, str(params["axis"]), "None", out, *keep)
-        ]
-
-    def _product(self, kernel: Single) -> list[str]:
-        flat = kernel.out.is_contiguous and all(len(x.shape) == 2 for x in kernel.args)
-        return [self._apply("dot" if flat else "matmul", *self._args(kernel))]
-
-    def _copy(self, kernel: Single) -> list[str]:
-        return [self._apply("copyto", *reversed(self._args(kernel)))]
-
-    def _call(self, kernel: Single) -> list[str]:
-        """Call the primitive's own function, which allocates, and copy its result."""
-        *args, out = self._args(kernel)
-        if kernel.op.name == "concatenate":
-            return [self._apply("concatenate", _tuple(args), str(kernel.params["axis"]), out)]
-        name = self._free.new(f"{kernel.op.name}_with")
-        self.called[name] = partial(kernel.op.impl, **kernel.params)
-        return [self._apply("copyto", out, f"{name}({', '.join(args)})")]
-
-    def _args(self, kernel: Single) -> list[str]:
-        return [self._texts[slot] for slot in (*kernel.args, kernel.out)]
+    def _statements(self, each: Single, texts: Mapping[Slot, str]) -> Iterator[str]:
+        out, *args = [texts[x] for x in each.slots]
+        name, params = each.op and each.op.name, each.params
+        if isinstance(each, Copy):
+            yield self._apply("copyto", out, *args)
+        elif isinstance(each, Map) and name == "where":
+            yield self._apply("copyto", out, args[2])
+            yield self._apply("copyto", out, args[1], f"where={args[0]}")
+        elif isinstance(each, Map) and name == "cast":
+            yield self._apply("copyto", out, *args, "'unsafe'")
+        elif isinstance(each, Map):
+            function = each.op.impl.__name__
+            yield self._apply(function, *args, f"out={out}" if function in KEYWORD_OUT else out)
+        elif isinstance(each, Reduce):
+            given = (*args, str(params["axis"]), "None", out, *["True"] * params["keepdims"])
+            yield self._apply(REDUCTIONS[name], *given)
+        elif isinstance(each, Product):
+            is_flat = each.out.is_contiguous and all(len(x.shape) == 2 for x in each.args)
+            yield self._apply("dot" if is_flat else "matmul", *args, out)
+        else:  # the primitive's own function, which allocates
+            function = self._free.new(f"{name}_with")
+            self.called[function] = partial(each.op.impl, **params)
+            yield self._apply("copyto", out, f"{function}({', '.join(args)})")
 
 
-# -- tables ---------------------------------------------------------------------------------------
-
-REDUCTIONS = {"sum": "add.reduce", "max": "maximum.reduce", "min": "minimum.reduce"}
-ENDINGS = {"transpose": "T", "reshape": "reshaped"}  # of the names of views without a label
+# -- names and texts ------------------------------------------------------------------------------
 
 
-def _index(view: View) -> str:
-    index = view.params["index"]
-    if ... not in index and sum(isinstance(i, int) for i in index) == len(view.base.shape):
-        index = (*index, ...)  # a view of the element, instead of the element
-    return index_text(index)
+def _new(buffer: Buffer) -> tuple[str, str]:
+    """Return the text that makes a temporary buffer or a number, and the name it should have."""
+    if buffer.value is None:
+        return f'xp.empty({buffer.shape}, "{buffer.dtype.name}")', buffer.label
+    number = str(buffer.value[()])
+    return f'xp.array({number}, "{buffer.dtype.name}")', f"c{number.removesuffix('.0')}"
 
 
-VIEWS: dict[str, Callable[[str, View], str]] = {
-    "reshape": lambda x, view: f"{x}.reshape({view.params['newshape']})",
-    "transpose": lambda x, view: f"{x}.transpose({view.params['axes']})",
-    "broadcast_to": lambda x, view: f"xp.broadcast_to({x}, {view.params['shape']})",
-    "getitem": lambda x, view: f"{x}[{_index(view)}]",
-    "part": lambda x, view: "{x}[{start}:{stop}].reshape({shape})".format(x=x, **view.params),
-}
+def _view(x: str, slot: Slot, view: View) -> tuple[str, str]:
+    """Return the text that takes a view of `x`, and what the name of such a view ends in."""
+    if view.name == "transpose":
+        return f"{x}.transpose({view.params['axes']})", "T"
+    if view.name == "getitem":
+        index = view.params["index"]
+        if not slot.shape and ... not in index:
+            index = (*index, ...)  # a view of the element, instead of the element
+        return f"{x}[{index_text(index)}]", "view"
+    if slot.size == view.base.size:
+        return f"{x}.reshape({slot.shape})", ("0d", "flat", "reshaped")[min(len(slot.shape), 2)]
+    return f"xp.broadcast_to({x}, {slot.shape})", "view"  # which nobody can write to
 
 
-# -- names ----------------------------------------------------------------------------------------
-
-
-def _is_argument(slot: Slot, view: View | None) -> bool:
-    """Return whether a slot is an array that `make` takes."""
-    return view is None and slot.buffer.given and slot.buffer.value is None
-
-
-def _label(slot: Slot, view: View | None, names: dict[Slot, str]) -> str:
-    """Return the name that a slot should have; empty if there is none."""
-    if view is not None:
-        ending = ENDINGS.get(view.name, "view")
-        if view.name == "reshape" and len(slot.shape) < 2:
-            ending = "flat" if slot.shape else "0d"
-        return view.label or f"{names.get(view.like or view.base) or names[view.base]}_{ending}"
-    buffer = slot.buffer
-    if buffer.value is not None:
-        return "c" + str(buffer.value[()]).removesuffix(".0")
-    return buffer.label
-
-
-def _new(buffer: Buffer) -> str:
-    """Return the text that makes a temporary buffer or a number."""
-    if buffer.value is not None:
-        return f'xp.array({buffer.value[()]!s}, "{buffer.dtype.name}")'
-    return f'xp.empty({buffer.shape}, "{buffer.dtype.name}")'
-
-
-def _tuple(texts: Any) -> str:
+def _tuple(texts: Iterable[str]) -> str:
     """Return a tuple as text."""
     inner = ", ".join(texts)
     return f"({inner},)" if inner else "()"

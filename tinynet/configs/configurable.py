@@ -5,9 +5,10 @@ Imports `watched.py`. Read next: `serialization.py`, which turns configs into pl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cache, wraps
+from collections.abc import Callable, Iterable
+from functools import cache, cached_property, update_wrapper
 from inspect import Parameter, Signature, signature
+from types import MethodType
 from typing import Any, ClassVar
 
 from .watched import Watched
@@ -63,22 +64,46 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, _PLAIN)
 
 
-def with_parameters(init: Any, parameters: Iterable[Parameter], **fixed: Any) -> Any:
-    """Return a constructor with these parameters that calls `init` by name, with `fixed` added."""
-    full = Signature(list(parameters))
+class Constructor:
+    """An `__init__` with computed parameters that calls another one by name, with `fixed` added.
 
-    @wraps(init)
-    def call(*args: Any, **kwargs: Any) -> None:
+    `parameters` is called when the signature is first needed: most classes are never made.
+    """
+
+    def __init__(
+        self, init: Any, parameters: Callable[[], Iterable[Parameter]], **fixed: Any
+    ) -> None:
+        update_wrapper(self, init)
+        self._init, self._parameters, self._fixed = init, parameters, fixed
+
+    @cached_property
+    def __signature__(self) -> Signature:
+        return Signature(list(self._parameters()))
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
         try:
-            given = full.bind(*args, **kwargs)
+            given = self.__signature__.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{type(args[0]).__name__}: {error}") from None
         given.apply_defaults()
         more = given.arguments.pop("kwargs", {})
-        init(**given.arguments, **fixed, **more)
+        self._init(**given.arguments, **self._fixed, **more)
 
-    vars(call)["__signature__"] = full
-    return call
+
+def taking(base: Any, init: Any) -> Any:
+    """Let a constructor also take the arguments of `base` after its own, by position too.
+
+    ``**more`` in `init` receives them. So they are written once, and signatures are Keras's.
+    """
+
+    def parameters() -> Iterable[Parameter]:
+        own = {k: p for k, p in _signature(init).parameters.items() if p.kind is not p.VAR_KEYWORD}
+        return (own | {**_signature(base.__init__).parameters, **own}).values()
+
+    return Constructor(init, parameters)
 
 
 class FunctionObject(Configurable):
@@ -91,6 +116,7 @@ class FunctionObject(Configurable):
     changing one changes what the object computes.
     """
 
+    _function = "fn"  # the name of the argument that is the function
     _options_first = False  # whether they come before the other arguments
 
     def __init_subclass__(cls, fn: Any = None, arguments: str = "", **defaults: Any) -> None:
@@ -98,14 +124,18 @@ class FunctionObject(Configurable):
         if fn is None:
             return
         target: Any = cls
-        own, (_, _, *options) = signature(target.__init__).parameters, signature(fn).parameters
-        this, function, *common, _ = own  # the last one is `**options`
-        known = {**signature(fn).parameters, **own}
-        for key, value in {"name": fn.__name__, **defaults}.items():
-            known[key] = known[key].replace(default=value)
-        default = [*options, *common] if cls._options_first else [*common, *options]
-        parameters = [known[key] for key in (this, *(arguments.split() or default))]
-        target.__init__ = with_parameters(target.__init__, parameters, **{function: fn})
+        init = target.__init__
+
+        def parameters() -> Iterable[Parameter]:
+            own, (_, _, *options) = _signature(init).parameters, _signature(fn).parameters
+            this, _, *common, _ = own  # without the function and `**options`
+            known = {**_signature(fn).parameters, **own}
+            for key, value in {"name": fn.__name__, **defaults}.items():
+                known[key] = known[key].replace(default=value)
+            default = [*options, *common] if cls._options_first else [*common, *options]
+            return [known[key] for key in (this, *(arguments.split() or default))]
+
+        target.__init__ = Constructor(init, parameters, **{cls._function: fn})
 
     def _keep_options(self, options: dict[str, Any]) -> None:
         self._options = tuple(options)

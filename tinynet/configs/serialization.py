@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import import_module
 from types import FunctionType
 from typing import Any
@@ -28,9 +29,12 @@ _REGISTER = "use `tinynet.saving.register_keras_serializable()`."
 ADVICE = f"Pass your own in `custom_objects`, or {_REGISTER}"
 
 
+@cache
 def _published() -> dict[str, dict[str, Any]]:
-    """Return `MODULES`, complete: `models` imports all modules that publish classes."""
-    import_module(f"{__name__.partition('.')[0]}.models")
+    """Return `MODULES`, complete: `models` imports all other modules that publish classes."""
+    rarely_used = ("layers.merging", "layers.preprocessing", "layers.regularization")
+    for name in ("models", *rarely_used, "metrics.lookup", "optimizers.schedules"):
+        import_module(f"{__name__.partition('.')[0]}.{name}")
     return MODULES
 
 
@@ -336,7 +340,7 @@ def class_named(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
     registered, module = config.get("registered_name"), config.get("module")
     if not all(isinstance(x, (str, type(None))) for x in (name, registered, module)):
         return None
-    ours = _published().get(module or "", {}).get(name or "")
+    ours = _published().get(module, {}).get(name or "") if module else None
     found = get_registered_object(registered) or ours
     found = found or get_registered_object(name, module_objects=table)
     if found is None and name in ("__lambda__", "Lambda"):

@@ -3,7 +3,7 @@
 `vjp` runs a function on arguments of its own and keeps the tape; its pullback walks it backwards.
 Every other derivative calls pullbacks. Arguments and results are trees (see `../tree.py`).
 
-Imports `tape.py` and `../tree.py`. Read next: `operators.py`.
+Imports `tape.py` and `vmap.py`. Read next: `vmap.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from .bind import bind, modes
 from .primitives import elementwise, shapes
 from .tape import cotangent_of, cotangents, tape
 from .temporarily import temporarily
-from .tensor import Tensor, as_tensor
+from .tensor import Tensor, as_tensor, wrap
+from .vmap import vmap
 
 
 class _Linearized(NamedTuple):
@@ -285,8 +286,8 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
     """Return a function that computes the Jacobian of `f` in the arguments `argnums`.
 
     Its shape is the shape of the result followed by that of the argument. Of a tree of results it
-    is a tree like the result, with trees like the argument in it. The tape is walked once per
-    element of the result.
+    is a tree like the result, with trees like the argument in it. The tape is walked once for
+    all elements of a result at the same time (see `vmap`), which takes memory for all rows.
 
     >>> import tinynet as tn
     >>> tn.jacobian(lambda x: x * x)([1.0, 2.0])
@@ -302,11 +303,8 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
 
         def of_leaf(i: int, y: Tensor) -> Any:
             before, after = [None] * i, [None] * (len(ys) - i - 1)
-            units = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
-            rows = [at.pull([*before, as_tensor(unit), *after]) for unit in units]
-            rows = rows or [at.pull([None] * len(ys))]
-            columns = [functional.stack(column) for column in zip(*rows, strict=True)]
-            parts = [c if y.size else c[:0] for c in columns]
+            units = wrap(np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape))
+            parts = vmap(lambda unit: at.pull([*before, unit, *after]))(units)
             return pack([p.reshape(y.shape + p.shape[1:]) for p in parts])
 
         return tree.pack_sequence_as(at.y, [of_leaf(i, y) for i, y in enumerate(ys)])

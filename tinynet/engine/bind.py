@@ -20,7 +20,12 @@ from .tensor import Equation, Primitive, Rule, ShapeOnly, Tensor
 
 
 class Recorder(Protocol):
-    """What the engine asks of the object that records a function (see `compiler/record.py`)."""
+    """What the engine asks of an object that notes the operations of a function.
+
+    There are two: of `compiler/record.py`, and of `vmap.py`.
+    """
+
+    numbers: bool  # do tensors keep their numbers?
 
     def note(self, out: Tensor, equation: Equation, /) -> None:
         """Note an operation and its result."""
@@ -79,7 +84,7 @@ def refuse_if_recorded(what: str, instead: str) -> None:
     if modes.recorder is not None:
         raise TypeError(
             f"{what}: a function that is recorded to be compiled would do so only once. {instead}, "
-            "or run without compilation (run_eagerly=True, or no tn.jit)."
+            "or run without compilation (run_eagerly=True, or no tn.jit, no tn.vmap)."
         )
 
 

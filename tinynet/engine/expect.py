@@ -1,12 +1,17 @@
-"""`expect`: the check of one argument. Imports nothing. Read next: `variable.py`."""
+"""Checks of one argument: `expect`, `check_number`. Imports NumPy. Read next: `variable.py`."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 
-def expect(holds: Any, argument: str, expected: str, received: Any) -> None:
-    """Raise a ValueError about an argument unless a condition holds.
+
+def expect(
+    holds: Any, argument: str, expected: str, received: Any, error: type[Exception] = ValueError
+) -> None:
+    """Raise an error about an argument unless a condition holds.
 
     >>> expect(2 < 1, "steps", "a number below 1", 2)
     Traceback (most recent call last):
@@ -14,4 +19,20 @@ def expect(holds: Any, argument: str, expected: str, received: Any) -> None:
     """
     if not holds:
         shown = received.__name__ if isinstance(received, type) else repr(received)
-        raise ValueError(f"{argument}: expected {expected}, received {shown}.")
+        raise error(f"{argument}: expected {expected}, received {shown}.")
+
+
+def check_number(
+    argument: str, value: Any, most: float = math.inf, below: float = math.inf
+) -> float:
+    """Return a number from 0 to `most` and under `below`; ValueError for anything else."""
+    if not (is_number(value) and 0 <= value <= most and value < below):
+        limit = f"< {below}" if below <= most else f"<= {most}"
+        raise ValueError(f"Expected a number with 0 <= {argument} {limit}, received {value!r}.")
+    return float(value)
+
+
+def is_number(value: Any) -> bool:
+    """Return whether `value` is a finite real number; a bool is none."""
+    real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    return real and math.isfinite(value)

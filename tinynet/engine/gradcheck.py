@@ -1,19 +1,35 @@
 """Checks of derivatives against finite differences.
 
-Imports `autodiff.py`. Read next: `../compiler/record.py`. `tests/engine/test_gradcheck.py` breaks
-every rule of every primitive and expects `check_grads` to fail.
+Imports `autodiff.py` and `../tree.py`. Read next: `../compiler/record.py`.
+`tests/engine/test_gradcheck.py` breaks every rule of every primitive and expects `check_grads` to
+fail.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf, nan
 from typing import Any
 
 import numpy as np
 
+from ..tree import leaves, map_leaves, parts_like
 from .autodiff import vjp
 from .bind import no_grad
-from .tensor import Tensor, as_tensor, wrap
+from .primitives.elementwise import cast
+from .primitives.shapes import concatenate, reshape
+from .tensor import Operand, Tensor, as_tensor, wrap
+
+Function = Callable[[float], float]
+STEPS = 24  # each is half of the one before: the last is 1e-7 of the first
+ADVICE = (
+    "The differences do not converge: there may be a kink or the edge of the domain. Take another "
+    "point or seed. If f computes in float32, take a larger step and rtol."
+)
+RANDOM = (
+    "check_grads: {} gives another result when called again with the same arguments. Make it "
+    "deterministic: fix its random numbers, or switch dropout off."
+)
 
 
 def check_grads(
@@ -21,70 +37,123 @@ def check_grads(
     args: tuple[Any, ...],
     order: int = 2,
     *,
-    rtol: float = 1e-4,
-    step: float = 1e-4,
+    rtol: float = 1e-5,
+    step: float = 1e-3,
     seed: int = 0,
 ) -> None:
     """Compare the derivatives of `f` at `args`, up to `order`, with central differences.
 
     For random cotangents ct and directions v it compares ``<ct, J v>``, by differences, with
     ``<pullback(ct), v>``, one argument at a time; the second order does the same with the pullback
-    itself. Everything is computed in float64, whatever the dtypes of `args`.
+    itself. The differences are extrapolated to step 0, which also estimates their error (Ridders,
+    "Accurate computation of F'(x) and F'(x) F''(x)", 1982). Everything is computed in float64,
+    whatever the dtypes of `args`.
 
     Parameters
     ----------
-    f : function of tensors
-        Smooth within `step` of `args`; returns one tensor.
-    args : tuple of arrays
+    f : function
+        Returns a tensor, or a tree of them (nested lists, tuples and dicts).
+    args : tuple of arrays or trees of arrays
         Integers and bools among them are passed on unchanged.
     rtol : float
-        The largest error allowed, relative to the sizes of the terms of the product.
+        The largest difference allowed, relative to the larger of the two numbers, beside the
+        error of the differences. (Numbers below 1e-5 of ``1 + sum(abs(ct * f))`` count as this.)
     step : float
-        Half the distance of the two points. The error of a difference is about ``step ** 2``.
+        The first and largest step, relative to 1 + abs(x). It is halved until the differences
+        converge, so `f` need not be smooth, or defined, so far from `args`.
+    seed : int
+        Of the random numbers.
 
     Raises
     ------
     AssertionError
-        If they differ or are not finite, with a table of the arguments; also if `f` or its
-        derivative changes an argument in place.
+        With a table of the arguments, if the two differ or are not finite ("wrong derivative"), and
+        if the differences do not converge, as at a kink ("cannot tell"). Also if `f` is not finite
+        at `args`, is random, or changes an argument in place.
+    TypeError
+        Unless `args` is a tuple or list.
+    ValueError
+        If there are no floats among the arguments or in the result.
 
     >>> import tinynet as tn
     >>> tn.check_grads(lambda x: tn.ops.tanh(x) ** 2, ([0.5, -0.3],))
+    >>> tn.check_grads(lambda p, x: x @ p["w"] + p["b"], ({"w": [0.5, 2.0], "b": 1.0}, [1.0, 2.0]))
     """
-    tensors = {str(i): as_tensor(x) for i, x in enumerate(args)}
-    kinds = {name: "float64" if x.data.dtype.kind == "f" else None for name, x in tensors.items()}
-    given = {name: Tensor(x.data, kinds[name]) for name, x in tensors.items()}
-    _check(f, given, "f", order, rtol, step, np.random.default_rng(seed))
+    if not isinstance(args, (tuple, list)):
+        kind = type(args).__name__
+        raise TypeError(f"args: expected a tuple, one per argument of f, received {kind}.")
+    trees = [map_leaves(_in_float64, arg) for arg in args]
+    given = dict(part for i, x in enumerate(trees) for part in parts_like(x, x, str(i)))
+    if not _floats(given):
+        kinds = ", ".join(x.dtype.name for x in given.values()) or "no arrays"
+        raise ValueError(f"args: expected floats to differentiate in, received {kinds}.")
+
+    def flat(*xs: Tensor) -> Tensor:
+        rest = iter(xs)
+        return _joined(f(*(map_leaves(lambda _: next(rest), x) for x in trees)))
+
+    _check(flat, given, "f", order, np.random.default_rng(seed), (rtol, step))
+
+
+def _in_float64(x: Any) -> Tensor:
+    is_float = as_tensor(x).data.dtype.kind == "f"  # so are Python's integers
+    return Tensor(
+        as_tensor(x).data if isinstance(x, Operand) else x, "float64" if is_float else None
+    )
+
+
+def _floats(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: x for name, x in tensors.items() if x.data.dtype.kind == "f"}
+
+
+def _joined(result: Any) -> Tensor:
+    """Return the only tensor of a result, or all its floats as one vector."""
+    # np.asarray: a Python float that f returns has the precision of float64.
+    found = [as_tensor(x if isinstance(x, Operand) else np.asarray(x)) for x in leaves(result)]
+    floats = [x for x in found if x.data.dtype.kind == "f"]
+    if not floats:
+        kinds = ", ".join(x.dtype.name for x in found) or "None"
+        raise ValueError(f"check_grads: f returns {kinds}: expected floats, nothing to check.")
+    if len(floats) == 1:
+        return floats[0]
+    return concatenate([reshape(cast(x, "float64"), -1) for x in floats])
 
 
 def _check(
-    f: Any, args: dict[str, Tensor], of: str, order: int, rtol: float, step: float, rng: Any
+    f: Callable[..., Tensor], args: dict[str, Tensor], of: str, order: int, rng: Any, options: Any
 ) -> None:
     """Check the derivatives of `f`, which messages call `of`, in its floating arguments."""
-    chosen = {name: x for name, x in args.items() if x.data.dtype.kind == "f"}
+    chosen = _floats(args)
 
     def at(*xs: Any) -> Tensor:
-        return as_tensor(f(*{**args, **dict(zip(chosen, xs, strict=True))}.values()))
+        return f(*{**args, **dict(zip(chosen, xs, strict=True))}.values())
 
     before = {name: x.data.copy() for name, x in args.items()}
     y, pullback = vjp(at, *chosen.values())
-    ct = rng.standard_normal(y.shape)
+    if not np.isfinite(y.data).all():
+        odd = y.data[~np.isfinite(y.data)][0]
+        raise AssertionError(f"check_grads: {of} is not finite at these arguments: it is {odd}.")
+    # Random numbers that are not close to 0, so that every element counts.
+    ct = rng.choice([-1.0, 1.0], y.shape) * rng.uniform(0.5, 1.5, y.shape).astype(y.dtype)
     slopes = pullback(ct)
     for name, x in args.items():
         if not np.array_equal(x.data, before[name], equal_nan=True):
             raise AssertionError(f"check_grads: {of} changes argument {name} in place.")
     rows = []
-    for (name, x), slope in zip(chosen.items(), slopes, strict=True):
-        v = rng.standard_normal(x.shape)
-        ends = ({**chosen, name: wrap(x.data + by * v)} for by in (step, -step))
-        with no_grad(), np.errstate(all="ignore"):  # the table shows what is not finite
-            ahead, behind = (at(*end.values()).data for end in ends)
-            left, right = ct * ((ahead - behind) / (2 * step)), slope.data * v
-            size = np.abs(left).sum() + np.abs(right).sum() + 1e-6
-            is_right = abs(left.sum() - right.sum()) <= rtol * size < np.inf
-            rows.append((name, str(x.shape), left.sum(), right.sum(), is_right))
-    if not all(row[-1] for row in rows):
-        raise AssertionError(_table(rows, of))
+    with no_grad(), np.errstate(all="ignore"):  # the table shows what is not finite
+        for (name, x), slope in zip(chosen.items(), slopes, strict=True):
+            # With the signs of the slopes no term cancels another: an error in each of them shows.
+            v = np.copysign(rng.uniform(0.5, 1.5, x.shape) * (1 + abs(x.data)), slope.data)
+
+            def along(h: float, name: str = name, x: Tensor = x, v: Any = v) -> np.ndarray:
+                return ct * at(*{**chosen, name: wrap(x.data + h * v)}.values()).data
+
+            right, size = (float((slope.data * by).sum()) for by in (v, np.copysign(x.data, v)))
+            rows.append((name, str(x.shape), *_compare(along, ct * y.data, right, size, *options)))
+        again = at(*chosen.values()).data
+    if any(row[-1] for row in rows):
+        is_random = not np.array_equal(again, y.data)
+        raise AssertionError(RANDOM.format(of) if is_random else _table(rows, of))
     if order > 1:
         ct_name = "ct" + "'" * sum(name.startswith("ct") for name in chosen)
         for i, name in enumerate(chosen):
@@ -93,13 +162,80 @@ def _check(
                 return vjp(at, *xs[:-1])[1](xs[-1])[i]
 
             what = f"the pullback to argument {name} of {of}"
-            _check(pulled_back, {**chosen, ct_name: wrap(ct)}, what, order - 1, rtol, step, rng)
+            _check(pulled_back, {**chosen, ct_name: wrap(ct)}, what, order - 1, rng, options)
+
+
+def _compare(
+    along: Callable[[float], np.ndarray],
+    y: np.ndarray,
+    right: float,
+    size: float,
+    rtol: float,
+    step: float,
+) -> tuple[float, float, float, str]:
+    """Compare `right`, by a pullback, with the slope of the sum of ``along(h)`` at 0, which is `y`.
+
+    `size` is the slope times the size of the argument. Returns the slope by differences, its error,
+    `right`, and what is wrong, as the table has them.
+    """
+    scale = 1 + float(abs(y).sum())
+    noise = 4 * float(np.finfo(y.dtype).eps) * (scale + size)  # of the result and the argument
+
+    def difference(h: float) -> float:
+        return float((along(h) - along(-h)).sum()) / (2 * h)
+
+    def allowed(slope: float) -> float:
+        return rtol * max(abs(slope), 1e-5 * scale)
+
+    left, error = extrapolated(difference, allowed, step, noise)
+    off = abs(left - right)
+    is_right = off <= max(allowed(left), allowed(right)) + error < inf
+    is_known = error <= rtol * max(abs(left), 1e-3 * scale)
+    if is_known and not is_right:
+        h = step / 1000  # at a kink, central differences converge to the mean of two slopes
+        jump = abs(float((along(h) - 2 * y + along(-h)).sum())) / h
+        is_known = not off <= 0.6 * jump < inf
+    return left, error, right, "cannot tell" if not is_known else "" if is_right else "wrong"
+
+
+def extrapolated(
+    difference: Function, allowed: Function, step: float, noise: float
+) -> tuple[float, float]:
+    """Return the limit of central differences for small steps and an estimate of its error.
+
+    Ridders' method: the error of a difference is a series in the square of its step, so two
+    differences give a better one, two better ones the next, and so on. The error of each is the
+    larger of its distances to the two from which it was computed, plus the rounding error `noise`
+    divided by the step. The best estimate is the one whose error is smallest in comparison with
+    ``allowed(estimate)``. A much smaller step confirms it, since large ones can miss a narrow peak.
+    """
+    best, error, ratio, row = nan, inf, inf, list[float]()
+    for h in step * 0.5 ** np.arange(STEPS):
+        previous, row = row, [difference(h)]
+        for k, coarse in enumerate(previous):
+            fine = row[k]
+            row.append(fine + (fine - coarse) / (4 ** (k + 1) - 1))
+            distance = max(abs(row[-1] - fine), abs(row[-1] - coarse)) + noise / h
+            if distance < ratio * allowed(row[-1]):
+                best, error, ratio = row[-1], distance, distance / allowed(row[-1])
+        if ratio <= 0.1 or len(row) == STEPS:
+            small = min(h, step / 64) / 64
+            error = max(abs(difference(small) - best) - noise / small, error)
+            ratio = error / allowed(best)
+            if ratio <= 1:
+                break
+    return best, error
 
 
 def _table(rows: list[Any], of: str) -> str:
-    lines = [f"check_grads: wrong derivative of {of} (ct is its random cotangent)"]
-    lines.append(f"{'argument':>8}  {'shape':<12}  {'by differences':>16}  {'by pullback':>16}")
-    for name, shape, left, right, is_right in rows:
-        mark = "" if is_right else "  <-- wrong"
-        lines.append(f"{name:>8}  {shape:<12}  {left:>16.9g}  {right:>16.9g}{mark}")
-    return "\n".join(lines)
+    verdicts = [row[-1] for row in rows]
+    is_wrong = "wrong" in verdicts
+    head = f"wrong derivative of {of}" if is_wrong else f"cannot tell about the derivative of {of}"
+    cells = [["argument", "shape", "by differences", "their error", "by pullback", ""]]
+    for name, shape, left, error, right, verdict in rows:
+        mark = verdict and f"<-- {verdict}"
+        cells.append([name, shape, f"{left:.9g}", f"{error:.2g}", f"{right:.9g}", mark])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(map(str.rjust, line, widths)).rstrip() for line in cells]
+    lines.insert(0, f"check_grads: {head} (ct is its random cotangent)")
+    return "\n".join([*lines, ADVICE] if "cannot tell" in verdicts else lines)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .bind import modes, refuse_if_recorded, refuse_to_cut
+from .expect import expect
 from .primitives import elementwise
 from .temporarily import temporarily
 from .tensor import Operand, Tensor, to_array, wrap
@@ -251,6 +252,23 @@ class Memory:
         if not self.holds_all():
             self._gather()
         return self.array
+
+
+def paired(argument: str, variables: Sequence[Variable], values: Any) -> dict[Variable, Tensor]:
+    """Return values that a user passed, one for each variable, as tensors of the variables' dtypes.
+
+    ValueError for another number of values or other shapes, which names `argument`.
+    """
+    count = len(values) if isinstance(values, (list, tuple)) else values
+    expect(
+        count == len(variables), argument, f"a list of values for {len(variables)} variables", count
+    )
+    found = {}
+    for i, (variable, value) in enumerate(zip(variables, values, strict=True)):
+        found[variable] = new = elementwise.cast(value, variable.array.dtype)
+        wanted = f"shape {variable.shape} as of {variable.path}"
+        expect(new.shape == variable.shape, f"{argument}[{i}]", wanted, new.shape)
+    return found
 
 
 @contextmanager

@@ -178,7 +178,7 @@ class Body:
             return infix(name, xs[0], xs[1])
         if name == "negative":
             return Expr(f"-{xs[0].within(SIGN)}", SIGN)
-        if name == "matmul" and all(x.ndim == 2 for x in inputs):
+        if name == "matmul" and all(len(x.shape) == 2 for x in inputs):
             return Expr(f"np.dot({xs[0]}, {xs[1]})")
         if name in TEXTS:
             return Expr(TEXTS[name](*xs, **params))

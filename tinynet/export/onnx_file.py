@@ -204,7 +204,7 @@ def _getitem(g: Graph, v: Var, inputs: Any, x: str, *arrays: str, index: tuple[A
     """Apply slices, then take single elements, last axis first, then add axes of length 1."""
     if Ellipsis in index:
         at = index.index(Ellipsis)
-        rest = inputs[0].ndim - sum(i is not None for i in index) + 1
+        rest = len(inputs[0].shape) - sum(i is not None for i in index) + 1
         index = (*index[:at], *[ALL] * rest, *index[at + 1 :])
     if arrays and [i for i in index if not isinstance(i, Slice)] != [ARRAY]:
         raise ValueError(f"export: ONNX has getitem by integers or one array, received {index}.")

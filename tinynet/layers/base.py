@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from ..configs.configurable import Configurable, plain_arguments
 from ..configs.lookup import automatic_name
 from ..engine.bind import modes, no_grad
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
-from ..engine.variable import stateless
+from ..engine.variable import paired, stateless
 from .module import Module
 from .symbolic import KerasTensor, LayerCall, building, context, map_shapes, to_shape, within
 
@@ -65,7 +65,6 @@ class Layer(Module, Configurable):
     symbolic_calls: tuple[int, ...] = ()  # the numbers of all calls on placeholders
     activity_regularizer: Any = None
     declared_shape: Any = None  # of the inputs, in the old way
-    _takes_training = False  # whether `call` has an argument `training`
     _built_shape: Any = None
     _arguments: Any = None  # the constructor's, if there is no `get_config` and they are plain data
     _called = False
@@ -108,7 +107,6 @@ class Layer(Module, Configurable):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._takes_training = "training" in inspect.signature(cls.call).parameters
         if "build" in vars(cls):
             cls.build = _recorded(cls.build)  # type: ignore[method-assign]
 
@@ -209,11 +207,84 @@ class Layer(Module, Configurable):
         finally:
             context.inside = False
 
+    def stateless_call(
+        self,
+        trainable_variables: Any,
+        non_trainable_variables: Any,
+        *args: Any,
+        return_losses: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Return the outputs for given values of the variables, and the new non-trainable values.
+
+        A pure function: the variables themselves do not change. So it can be differentiated, also
+        by `vjp` or `hessian`, and compiled; see the training loop below. Pass ``training=True`` to
+        let layers such as `Dropout` act as in training.
+
+        Parameters
+        ----------
+        trainable_variables, non_trainable_variables : lists of arrays or tensors
+            Values for the variables in the attributes of these names, in this order. They are
+            converted to the variables' dtypes. In a loop, begin with ``v.numpy()`` of each: results
+            that come from a trainable variable itself carry a tape of all steps before them.
+        *args, **kwargs
+            The arguments of a call of the layer.
+        return_losses : bool
+            Whether to return the layer's `losses`, too.
+
+        Returns
+        -------
+        tuple (outputs, non_trainable_variables) or (outputs, non_trainable_variables, losses)
+
+        Raises
+        ------
+        ValueError
+            Before the layer is built, and for another number of values or other shapes.
+        TypeError
+            If the layer assigns to a trainable variable, since the new value would be lost.
+
+        >>> import numpy as np, tinynet as tn
+        >>> layer = tn.layers.Dense(1, kernel_initializer="zeros")
+        >>> model = tn.Sequential([tn.Input((1,)), layer])
+        >>> adam = tn.optimizers.Adam(0.1)
+        >>> adam.build(model.trainable_variables)
+        >>> def loss(weights, others, x, y):
+        ...     y_pred, others = model.stateless_call(weights, others, x, training=True)
+        ...     return tn.ops.mean((y_pred - y) ** 2), others
+        >>> @tn.jit
+        ... def step(weights, others, slots, x, y):
+        ...     by_weights = tn.value_and_grad(loss, has_aux=True)
+        ...     (value, others), grads = by_weights(weights, others, x, y)
+        ...     weights, slots = adam.stateless_apply(slots, grads, weights)
+        ...     return value, weights, others, slots
+        >>> parts = model.trainable_variables, model.non_trainable_variables, adam.variables
+        >>> state = [[v.numpy() for v in part] for part in parts]
+        >>> x = np.linspace(0, 1, 32, dtype="float32")[:, None]
+        >>> for _ in range(400):
+        ...     value, *state = step(*state, x, 2 * x + 1)
+        >>> [w.numpy().round(2) for w in state[0]], step.compilations
+        ([array([[2.]], dtype=float32), array([1.], dtype=float32)], 1)
+        >>> for variable, value in zip(model.trainable_variables, state[0]):
+        ...     kept = variable.assign(value)  # the trained weights, back into the model
+        """
+        if not self.built:
+            raise ValueError(f"stateless_call: layer '{self.name}' is not built: call it first.")
+        others = self.non_trainable_variables
+        given = paired("trainable_variables", self.trainable_variables, trainable_variables)
+        held = paired("non_trainable_variables", others, non_trainable_variables)
+        with stateless(given | held) as now, within(losses={}):
+            outputs = self(*args, **kwargs)
+            losses = [self.losses] if return_losses else []
+        if assigned := [v.path for v, value in given.items() if now[v] is not value]:
+            advice = "make it trainable=False, then its new value is returned"
+            raise TypeError(f"stateless_call: the layer assigns to {assigned[0]}: {advice}.")
+        return outputs, [now[v] for v in others], *losses
+
     def _run(self, inputs: Any, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
         if training is not None and training != context.training:
             with within(training=bool(training)):  # of the layers inside, too
                 return self._run(inputs, *args, **kwargs)
-        if self._takes_training:
+        if _takes_training(type(self).call):
             kwargs["training"] = context.training
         outputs = self.call(inputs, *args, **kwargs)
         if self.activity_regularizer is not None:
@@ -282,6 +353,12 @@ class Layer(Module, Configurable):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+@cache
+def _takes_training(call: Any) -> bool:
+    """Return whether a method `call` has an argument `training`."""
+    return "training" in inspect.signature(call).parameters
 
 
 def _overrides(cls: type, method: str) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import activations, initializers, regularizers, tree
 from ..configs.configurable import Configurable
+from ..configs.lookup import publish
 from ..engine.variable import Variable
 from .base import Layer
 from .module import refuse_options
@@ -212,3 +213,6 @@ class Dense(Standard):
             expected = f"axis -1 to have value {self.kernel.shape[0]}"
         if expected:
             raise ValueError(f"Layer '{self.name}': input shape {shape}, expected {expected}.")
+
+
+publish("keras.layers", Layer, InputLayer, Dense)

@@ -9,6 +9,7 @@ from functools import reduce
 from typing import Any
 
 from .. import ops
+from ..configs.lookup import publish
 from .weightless import Weightless
 
 
@@ -180,3 +181,6 @@ def minimum(inputs: Any, **kwargs: Any) -> Any:
 def concatenate(inputs: Any, axis: int = -1, **kwargs: Any) -> Any:
     """Return the concatenation of the inputs along `axis`, by a new layer `Concatenate`."""
     return Concatenate(axis, **kwargs)(inputs)
+
+
+publish("keras.layers", Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract)

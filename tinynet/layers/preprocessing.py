@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import ops, tree
 from ..backend import epsilon
+from ..configs.lookup import publish
 from ..engine.tensor import Tensor
 from .base import Layer
 from .weightless import Weightless
@@ -174,3 +175,6 @@ def _batches(data: Any) -> Iterable[Any]:
         if samples.dtype.kind not in "fiub" or not samples.ndim:
             raise ValueError(f"adapt: expected arrays of numbers, received {batch!r}.")
         yield samples
+
+
+publish("keras.layers", Normalization, Rescaling)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..configs.lookup import publish
 from ..random import SeedGenerator
 from .symbolic import to_shape
 from .weightless import Weightless
@@ -65,3 +66,6 @@ class Dropout(Weightless):
         shape = tuple(m or n for m, n in zip(noise, inputs.shape, strict=True))
         kept = self.seed_generator.mask(shape, 1.0 - self.rate)
         return ops.where(kept, inputs / (1.0 - self.rate), 0.0)
+
+
+publish("keras.layers", Dropout)

@@ -10,6 +10,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from .. import activations, ops
+from ..configs.lookup import publish
 from .core import Standard
 
 
@@ -186,3 +187,6 @@ class Reshape(Weightless):
         if not fits:
             raise ValueError(f"Layer '{self.name}': {lengths} does not fit target_shape={target}.")
         return (input_shape[0], *(size // known if n == -1 else n for n in target))
+
+
+publish("keras.layers", Activation, ELU, Flatten, LeakyReLU, ReLU, Reshape, Softmax)

@@ -164,6 +164,7 @@ class LossFunction(FunctionObject, Loss):
     """
 
     _config_without = ("function", "dtype")
+    _function = "function"
     _options_first = True
 
     def __init__(

@@ -17,7 +17,6 @@ from ..configs.serialization import (
     serialize_keras_object,
 )
 from ..layers.base import Layer
-from ..saving import archive
 from ..training.data import Dataset
 from ..training.divergence import largest_curvature, max_learning_rate
 from ..training.trainer import Trainer
@@ -51,9 +50,6 @@ class Model(Trainer):
     """
 
     _functional: type[Model]  # `Functional`, assigned by its module, which imports this one
-    save = archive.save_model
-    save_weights = archive.save_weights
-    load_weights = archive.load_weights
     summary = print_summary
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -169,6 +165,28 @@ class Model(Trainer):
         self.compile(**deserialize_keras_object(config))
         if self.built:
             self.optimizer.build(self.trainable_variables)
+
+    def save(
+        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
+    ) -> None:
+        """Save the model to a ``.keras`` file; see `saving.save_model`."""
+        from ..saving import save_model  # loaded when it is needed, as in the next methods
+
+        save_model(self, filepath, overwrite, zipped, **kwargs)
+
+    def save_weights(
+        self, filepath: Any, overwrite: bool = True, max_shard_size: None = None
+    ) -> None:
+        """Save weights and optimizer state to a file; see `saving.save_weights`."""
+        from ..saving import save_weights
+
+        save_weights(self, filepath, overwrite, max_shard_size)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
+        """Load weights and optimizer state from a file; see `saving.load_weights`."""
+        from ..saving import load_weights
+
+        load_weights(self, filepath, skip_mismatch)
 
     def to_json(self, **kwargs: Any) -> str:
         """Return the model's config as JSON, without weights; `kwargs` are for `json.dumps`.

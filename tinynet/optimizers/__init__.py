@@ -1,8 +1,14 @@
 """Optimizers, under Keras's path: ``from tinynet.optimizers import Adam``. Read next: `base.py`."""
 
-from . import schedules as schedules
+from typing import TYPE_CHECKING
+
 from .adam import Adam as Adam, AdamW as AdamW
 from .base import Optimizer as Optimizer
 from .lookup import get as get, serialize as serialize
 from .rmsprop import RMSprop as RMSprop
 from .sgd import SGD as SGD
+
+if TYPE_CHECKING:
+    from . import schedules as schedules
+else:
+    _HOMES: dict[str, str] = {}

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..engine.expect import expect
+from ..configs.configurable import taking
+from ..engine.expect import check_number, expect
 from ..engine.tensor import Tensor
-from .base import Optimizer, Slots, check_number, float32, taking, taking_common
+from .base import Optimizer, Slots, float32, taking_common
 
 
 class Adam(Optimizer):

@@ -11,25 +11,23 @@ Imports the engine and `configs/`. Read next: `sgd.py`, then `adam.py`.
 
 from __future__ import annotations
 
-import math
 import re
 import warnings
 from collections.abc import Iterable, Sequence
 from functools import partial
-from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from .. import ops
-from ..configs.configurable import Configurable, with_parameters
+from ..configs.configurable import Configurable, taking
 from ..configs.lookup import automatic_name
+from ..configs.serialization import deserialize_keras_object, serialize_keras_object
 from ..engine.bind import no_grad
-from ..engine.expect import expect
+from ..engine.expect import check_number, expect, is_number
 from ..engine.tensor import Tensor, wrap
-from ..engine.variable import Variable
-from .groups import Grads, ParameterGroup, Slots as Slots
-from .schedules import LearningRateSchedule, deserialize, serialize
+from ..engine.variable import Variable, paired
+from .groups import Grads, ParameterGroup, Slots as Slots, stepped
 
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 # Keras's options that are not supported; it also has `ema_momentum`, which only `use_ema` reads.
@@ -190,23 +188,48 @@ class Optimizer(Configurable):
         """
         self.iterations.refuse_if_recorded("apply")
         variables = list(self._slots if trainable_variables is None else trainable_variables)
-        grads = list(grads)
-        count = len(variables)
-        expect(len(grads) == count, "grads", f"one for each of {count} variables", len(grads))
-        expect(len(set(variables)) == count, "apply", "each variable once", "one of them twice")
-        rows = list(zip(grads, variables, strict=True))
-        found = {v: self._as_gradient(g, v) for g, v in rows if g is not None}
-        if not grads:
+        found = self._gradients(list(grads), variables)
+        if not variables:
             return self.iterations  # nothing trains
-        if not found:
-            raise ValueError("No gradients provided for any variable.")
-        if missing := [v.path for g, v in rows if g is None]:
-            warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
         self.build(variables)
         with no_grad():
             state = [[wrap(array) for array in arrays] for arrays in self.read()]
             self.write(self.updated(state, found, [self.next_scalars()] * len(state)))
         return self.iterations
+
+    def stateless_apply(
+        self, optimizer_variables: Any, grads: Any, trainable_variables: Any
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Return new values of the trained variables and of `variables`, as a pure function.
+
+        See `layers.Layer.stateless_call` for a training loop. Under `jit`, a schedule or function
+        that is the learning rate still runs at every call.
+
+        Parameters
+        ----------
+        optimizer_variables, trainable_variables : lists of arrays or tensors
+            Values for `variables`, and for the variables that the optimizer was built for.
+        grads : list of arrays or tensors
+            One per trained variable; None leaves the variable as it is, with a warning.
+
+        Raises
+        ------
+        ValueError
+            Before `build`, and for another number of values or other shapes.
+
+        >>> import tinynet as tn
+        >>> sgd, w = tn.optimizers.SGD(learning_rate=0.25), tn.Variable([1.0, 2.0])
+        >>> sgd.build([w])
+        >>> sgd.stateless_apply(sgd.variables, [[2.0, 4.0]], [w.numpy()])[0]
+        [tensor([0.5, 1. ], dtype=float32)]
+        """
+        expect(self.built, "stateless_apply", "an optimizer after build(trainable_variables)", self)
+        own, trained = self.variables, list(self._slots)
+        values = paired("optimizer_variables", own, optimizer_variables)
+        values |= paired("trainable_variables", trained, trainable_variables)
+        if found := self._gradients(list(grads), trained):
+            values |= stepped(self, values, found)
+        return [values[v] for v in trained], [values[v] for v in own]
 
     def updated(
         self, state: Sequence[Sequence[Tensor]], grads: Grads, scalars: Sequence[dict[str, Any]]
@@ -231,9 +254,10 @@ class Optimizer(Configurable):
                 memory.write(flat.data)
         self.count_step()
 
-    def next_scalars(self) -> dict[str, float]:
-        """Return the scalars of the next step."""
-        return self.scalars(self.iterations.array.item() + 1, self._current_rate())
+    def next_scalars(self, steps: int | None = None, rate: float | None = None) -> dict[str, float]:
+        """Return the scalars of the next step, or of the one after `steps` steps at this rate."""
+        steps = self.iterations.array.item() if steps is None else steps
+        return self.scalars(steps + 1, self._rate_after(steps) if rate is None else rate)
 
     def count_step(self) -> None:
         """Note that a step was taken."""
@@ -245,6 +269,19 @@ class Optimizer(Configurable):
         """Change variables by one step, given pairs of gradient and variable; see `apply`."""
         pairs = list(grads_and_vars)
         return self.apply([g for g, _ in pairs], [v for _, v in pairs])
+
+    def _gradients(self, grads: list[Any], variables: list[Variable]) -> Grads:
+        """Return the gradients by their variables, without those that are None."""
+        count = len(variables)
+        expect(len(grads) == count, "grads", f"one for each of {count} variables", len(grads))
+        expect(len(set(variables)) == count, "apply", "each variable once", "one of them twice")
+        rows = list(zip(grads, variables, strict=True))
+        found = {v: self._as_gradient(g, v) for g, v in rows if g is not None}
+        if grads and not found:
+            raise ValueError("No gradients provided for any variable.")
+        if missing := [v.path for g, v in rows if g is None]:
+            warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=3)
+        return found
 
     def _as_gradient(self, grad: Any, variable: Variable) -> Tensor:
         grad = ops.cast(grad, variable.array.dtype)
@@ -280,20 +317,25 @@ class Optimizer(Configurable):
     @property
     def variables(self) -> list[Variable]:
         """All state, in the order in which Keras saves it."""
-        rate = [self._rate] if isinstance(self._rate, Variable) else []
         slots = [s[name] for group in self.slots for s in self._slots.values() for name in group]
-        return [self.iterations, *rate, *slots]
+        return [self.iterations, *self.rate_variables, *slots]
+
+    @property
+    def rate_variables(self) -> list[Variable]:
+        """The learning rate, if it is a variable: not a schedule or function."""
+        return [self._rate] if isinstance(self._rate, Variable) else []
 
     @property
     def learning_rate(self) -> Any:
         """The learning rate: a Variable, or the present value of a schedule or function."""
-        return self._rate if isinstance(self._rate, Variable) else self._current_rate()
+        is_variable = isinstance(self._rate, Variable)
+        return self._rate if is_variable else self._rate_after(self.iterations.array.item())
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
         if callable(value) and not isinstance(value, (type, Variable)):
             self._rate = value
-        elif not (_is_number(value) or isinstance(value, Variable)):
+        elif not (is_number(value) or isinstance(value, Variable)):
             wanted = "a number, LearningRateSchedule or function without arguments"
             raise ValueError(f"learning_rate: expected {wanted}, received {value!r}.")
         elif isinstance(self._rate, Variable):
@@ -305,12 +347,12 @@ class Optimizer(Configurable):
                 f"learning_rate: a schedule or function cannot be {value!r}: make a new optimizer."
             )
 
-    def _current_rate(self) -> float:
+    def _rate_after(self, steps: int) -> float:
         rate = self._rate
         if isinstance(rate, Variable):
             return rate.array.item()
-        steps = (self.iterations.array.item(),) if isinstance(rate, LearningRateSchedule) else ()
-        return float32(float(rate(*steps)))
+        is_schedule = isinstance(rate, Configurable)  # `schedules.py` need not be loaded for it
+        return float32(float(rate(steps) if is_schedule else rate()))
 
     def exclude_from_weight_decay(
         self, var_list: Sequence[Variable] | None = None, var_names: Sequence[str] | None = None
@@ -329,8 +371,8 @@ class Optimizer(Configurable):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name; a variable learning rate as it is now."""
-        scheduled = isinstance(self._rate, LearningRateSchedule)
-        rate = serialize(self._rate) if scheduled else self._current_rate()
+        scheduled = isinstance(self._rate, Configurable)
+        rate = serialize_keras_object(self._rate) if scheduled else float(self.learning_rate)
         return super().get_config() | {"learning_rate": rate}
 
     @classmethod
@@ -343,39 +385,15 @@ class Optimizer(Configurable):
         """
         rate = config.get("learning_rate")
         if isinstance(rate, dict):
-            config = {**config, "learning_rate": deserialize(rate, custom_objects)}
+            rate = {"module": "keras.optimizers.schedules", **rate}
+            rate = deserialize_keras_object(rate, custom_objects)
+            config = {**config, "learning_rate": rate}
         return cls(**config)
 
 
 def _norm(grads: Sequence[Tensor]) -> Tensor:
     first, *others = [ops.sum(ops.square(grad)) for grad in grads]
     return ops.sqrt(sum(others, first))
-
-
-def check_number(
-    argument: str, value: Any, most: float = math.inf, below: float = math.inf
-) -> float:
-    """Return a number from 0 to `most` and under `below`; ValueError for anything else."""
-    if not (_is_number(value) and 0 <= value <= most and value < below):
-        limit = f"< {below}" if below <= most else f"<= {most}"
-        raise ValueError(f"Expected a number with 0 <= {argument} {limit}, received {value!r}.")
-    return float(value)
-
-
-def _is_number(value: Any) -> bool:
-    real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    return real and math.isfinite(value)
-
-
-def taking(base: type[Optimizer], init: Any) -> Any:
-    """Let a constructor also take the arguments of `base` after its own, by position too.
-
-    ``**more`` in `init` receives them. So they are written once, and signatures are Keras's.
-    """
-    own = [p for p in signature(init).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    known = {p.name for p in own}
-    common = signature(base.__init__).parameters.values()
-    return with_parameters(init, [*own, *(p for p in common if p.name not in known)])
 
 
 taking_common = partial(taking, Optimizer)

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from .. import ops
 from ..compiler.record import label
-from ..engine.tensor import Tensor
+from ..engine.bind import bind, modes
+from ..engine.tensor import Primitive, Tensor
 from ..engine.variable import Memory, Variable
 
 Slots = dict[str, Tensor]
@@ -73,3 +76,38 @@ class ParameterGroup:
             return [(slice(None), self.params, decays[0])]
         rows = zip(self.memories[0].slices, self.params, decays, strict=True)
         return [(stretch, [v], decay) for stretch, v, decay in rows if v in grads]
+
+
+def _scalars(steps: np.ndarray, *rate: np.ndarray, optimizer: Any, names: Any) -> np.ndarray:
+    numbers = optimizer.next_scalars(int(steps[()]), *(float(r[()]) for r in rate))
+    return np.array([numbers[name] for name in names])
+
+
+# The scalars of a step are Python's numbers: computed at each call, also of a compiled program.
+_SCALARS = Primitive("scalars", _scalars, ())
+
+
+def stepped(optimizer: Any, values: dict[Variable, Tensor], grads: Grads) -> dict[Variable, Tensor]:
+    """Return the new values of an optimizer's state and parameters after one step from `values`.
+
+    A pure function: the numbers in the variables are neither read nor written.
+    """
+    if modes.recorder is not None:
+        modes.recorder.watch(optimizer)
+    names, steps = tuple(optimizer.scalars(1, 1.0)), values[optimizer.iterations]
+    rate = [values[v] for v in optimizer.rate_variables]
+    numbers = bind(_SCALARS, steps, *rate, optimizer=optimizer, names=names)
+    state, scalars = [], []
+    for group in optimizer.groups:
+        parts = [[ops.reshape(values[v], (v.size,)) for v in m.variables] for m in group.memories]
+        state.append([ops.concatenate(flats) for flats in parts])
+        cast = ops.cast(numbers, state[-1][0].dtype)
+        scalars.append({name: cast[i] for i, name in enumerate(names)})
+    new = {optimizer.iterations: steps + 1}
+    for group, flats in zip(
+        optimizer.groups, optimizer.updated(state, grads, scalars), strict=True
+    ):
+        for memory, flat in zip(group.memories, flats, strict=True):
+            for v, part in zip(memory.variables, memory.slices, strict=True):
+                new[v] = ops.reshape(flat[part], v.shape)
+    return new

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..engine.expect import check_number
 from ..engine.tensor import Tensor
-from .base import Optimizer, Slots, check_number, taking_common
+from .base import Optimizer, Slots, taking_common
 
 
 class SGD(Optimizer):

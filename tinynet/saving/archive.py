@@ -75,7 +75,7 @@ def save_model(
 
     if not model.built:
         message = "You are saving a model that has not yet been built: call it on some data first."
-        warnings.warn(message, stacklevel=2)
+        warnings.warn(message, stacklevel=3)
     with sharing():
         config = json.dumps(serialize_keras_object(model))
     now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")

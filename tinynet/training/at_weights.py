@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..engine.gradcheck import check_grads
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import stateless
 from ..layers.symbolic import within
@@ -45,6 +44,8 @@ def check_model_grads(model: Any, x: Any, y: Any, order: int = 1, **options: Any
     Runs in float64 and leaves the model unchanged. Options and errors are those of `check_grads`;
     argument i of its table is ``model.trainable_variables[i]``.
     """
+    from ..engine.gradcheck import check_grads  # seldom needed
+
     with model.prepared(Dataset.of_one_batch(x, y)) as batch:
         weights = tuple(v.numpy() for v in model.trainable_variables)
         check_grads(loss_of(model, batch), weights, order, **options)

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from .. import ops, optimizers, tree
 from ..engine.bind import no_grad
 from ..engine.expect import expect
@@ -16,6 +18,7 @@ from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import stateless, structure
 from ..layers.base import Layer
+from ..layers.symbolic import within
 from .data import Batches, Dataset
 from .objective import Objective, check_arguments, check_names
 from .step import Batch, Step
@@ -144,6 +147,18 @@ class Compilable(Layer):
         """Run the model on a batch, and build it if needed; assignments to weights are not kept."""
         with no_grad(), stateless({v: wrap(v.array) for v in self.variables}):
             return self(batch.data.map(wrap).x)
+
+    def _try(self, batches: Batches, argument: str) -> None:
+        """Compute the loss of the first samples, to refuse data of wrong shapes before training."""
+        if type(self).test_step is not Compilable.test_step:
+            return  # which may take other data
+        x, y, sample_weight = batches.first(1).data.map(wrap)
+        held = stateless({v: wrap(v.array) for v in self.variables})
+        try:
+            with no_grad(), held, within(training=False, losses={}), np.errstate(all="ignore"):
+                self.compute_loss(x, y, self(x), sample_weight, training=False)
+        except ValueError as error:
+            raise ValueError(f"{argument}: {error}") from error
 
     def _names_of(self, y_pred: Any) -> list[str]:
         """Return names for the outputs: their keys, or those of the layers that they come from."""

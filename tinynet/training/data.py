@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import tree
-from ..engine.expect import expect
+from ..engine.expect import expect, is_number
 from ..engine.tensor import Operand, floatx
 
 
@@ -37,6 +37,44 @@ def to_array(data: Any, argument: str) -> np.ndarray:
     expect(array.ndim, argument, "an axis of samples", data)
     kinds = "fiu" if isinstance(data, (list, tuple)) else "f"
     return array.astype(floatx(), copy=False) if array.dtype.kind in kinds else array
+
+
+def is_integer(value: Any) -> bool:
+    """Return whether `value` is an integer of Python or NumPy."""
+    return isinstance(value, (int, np.integer))
+
+
+def _is_size(value: Any) -> bool:
+    return value is None or (is_integer(value) and value >= 0)
+
+
+def _among(*choices: Any) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, Hashable) and value in choices
+
+
+# What the options of `fit` and the like may be, in words and as a condition.
+OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(("epochs", "initial_epoch"), ("an integer", is_integer)),
+    **dict.fromkeys(
+        ("batch_size", "steps", "steps_per_epoch", "validation_steps", "validation_batch_size"),
+        ("an integer, or None for the default", _is_size),
+    ),
+    "verbose": ("0, 1, 2 or 'auto'", _among(0, 1, 2, "auto")),
+    "shuffle": ("a bool or 'batch'", _among(True, False, None, "batch")),
+    "return_dict": ("a bool", _among(True, False, None)),
+    "validation_split": ("a share from 0 to 1", lambda share: share is None or is_number(share)),
+}
+
+
+def check_options(given: dict[str, Any]) -> None:
+    """Raise an error for options that are not what `OPTIONS` says: TypeError for epochs, as Keras.
+
+    ValueError for the others.
+    """
+    for name in OPTIONS.keys() & given:
+        wanted, holds = OPTIONS[name]
+        kind = TypeError if name in ("epochs", "initial_epoch") else ValueError
+        expect(holds(given[name]), name, wanted, given[name], kind)
 
 
 class Batch(NamedTuple):
@@ -95,7 +133,7 @@ class Dataset:
     Raises
     ------
     ValueError
-        When there are no samples, their numbers differ, or a size is not positive.
+        When there are no samples, or their numbers differ.
     """
 
     def __init__(
@@ -112,9 +150,6 @@ class Dataset:
         one = [part[0] if isinstance(part, list) and len(part) == 1 else part for part in rest]
         self.x, self.y, self.sample_weight = self.data = Batch(x, *one)
         self.size = self.data.size
-        for name, value in (("batch_size", batch_size), ("steps", steps)):
-            if value is not None and not (isinstance(value, (int, np.integer)) and value >= 0):
-                raise ValueError(f"{name}: expected a positive integer, received {value!r}.")
         self.batch_size = int(batch_size or (-(-self.size // steps) if steps else 32))
         self.all_batches = -(-self.size // self.batch_size)
         self.steps, self.shuffle = steps, shuffle
@@ -306,7 +341,8 @@ def by_class(data: Batch, class_weight: dict[int, float]) -> np.ndarray:
         With sample weights, for targets of several outputs, and unless `class_weight` is a dict.
     """
     is_dict = isinstance(class_weight, Mapping)
-    expect(is_dict, "class_weight", "a dict from classes to weights", class_weight)
+    valid = is_dict and all(map(is_integer, class_weight))
+    expect(valid, "class_weight", "a dict from classes, integers, to weights", class_weight)
     if tree.is_structure(data.y):
         raise ValueError("`class_weight` is only supported for Models with a single output.")
     if data.sample_weight is not None:

@@ -17,7 +17,6 @@ from .. import tree
 from ..engine.autodiff import hvp
 from ..engine.tensor import wrap
 from ..engine.variable import Variable
-from .at_weights import loss_of
 from .data import Batches, Dataset
 
 GROWTH = 1e4  # a loss above this multiple of the initial scale has diverged
@@ -39,6 +38,8 @@ def largest_curvature(
     with vectors, by the method of Lanczos.
     """
     at = [(weights or {}).get(v, v.array).astype("float64") for v in model.trainable_variables]
+    from .at_weights import loss_of  # seldom needed
+
     loss = loss_of(model, batch)
     ends = np.cumsum([a.size for a in at])
 

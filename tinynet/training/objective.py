@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import losses, metrics, ops, tree
+from .. import losses, ops, tree
 from ..engine.bind import no_grad
 from ..engine.expect import expect
 from ..engine.tensor import Tensor
 from ..engine.variable import Variable
 from ..losses.lookup import resolve as resolve_loss
-from ..metrics.lookup import resolve as resolve_metric
+
+if TYPE_CHECKING:
+    from ..metrics import Metric
 
 BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # their meaning depends on the shapes
 
@@ -35,10 +37,19 @@ def check_arguments(loss_weights: Any, metrics: Any, weighted_metrics: Any) -> N
 
 def check_names(loss: Any, *metrics_given: Any) -> None:
     """Raise ValueError for unknown names of losses and metrics, before the model is built."""
-    for get, given in ((losses.get, loss), (metrics.get, metrics_given)):
-        for name in _leaves(given):
-            if str(name).lower() not in BY_SHAPE:
-                get(name)
+    for name in _leaves(loss):
+        if str(name).lower() not in BY_SHAPE:
+            losses.get(name)
+    for name in _leaves(metrics_given):
+        if str(name).lower() not in BY_SHAPE:
+            _metrics().get(name)
+
+
+def _metrics() -> Any:
+    """Return the module `metrics`, which is loaded for the first model that has metrics."""
+    from .. import metrics
+
+    return metrics
 
 
 def _leaves(given: Any) -> list[Any]:
@@ -89,8 +100,8 @@ class Objective:
         factors = self._spread("loss_weights", loss_weights)
         self.weights = [1.0 if factor is None else float(factor) for factor in factors]
         keys = [f"{self.names[i]}_loss" for i in self.with_loss if len(self.with_loss) > 1]
-        self.trackers = {key: metrics.Mean(key) for key in keys}
-        self.metrics: dict[str, tuple[metrics.Metric, int, bool]] = {}
+        self.trackers = {key: _metrics().Mean(key) for key in keys}
+        self.metrics: dict[str, tuple[Metric, int, bool]] = {}
         self._add_metrics(plain, False, types)
         self._add_metrics(weighted, True, types)
         self.watched = {key: row[0] for key, row in self.metrics.items()} | self.trackers
@@ -131,7 +142,7 @@ class Objective:
         argument = "weighted_metrics" if weighted else "metrics"
         for i, each in enumerate(self._spread(argument, given or None)):
             for identifier in _leaves(each):
-                metric = resolve_metric(identifier, *types[i])
+                metric = _metrics().lookup.resolve(identifier, *types[i])
                 self.metrics[self._key(metric.name, i, weighted)] = metric, i, weighted
 
     def _key(self, name: str, output: int, weighted: bool) -> str:

@@ -17,7 +17,7 @@ from ..callbacks import CallbackList, History
 from ..callbacks.base import Logs
 from ..engine.expect import expect
 from .compilable import Compilable
-from .data import Batch, Batches, Dataset, batches_of, is_stream, split
+from .data import Batch, Batches, Dataset, batches_of, check_options, is_integer, is_stream, split
 from .divergence import DivergenceMonitor
 from .loop import Loop
 from .step_cache import StepCache
@@ -91,6 +91,7 @@ class Trainer(Compilable):
         TypeError
             For an unknown keyword, and unless `epochs` is an integer.
         """
+        check_options(locals())
         data, validation = Batch(x, y, sample_weight), _unpack(validation_data)
         if validation_split and validation is None:
             data, validation = split(data, validation_split)
@@ -98,9 +99,11 @@ class Trainer(Compilable):
         size = validation_batch_size or batch_size
         held_out = validation and batches_of(validation, size, validation_steps)
         due = _due(validation_freq)
-        range(initial_epoch, epochs)  # raises TypeError unless both are integers
         calls = self._calls(callbacks, verbose, dataset, epochs)
-        if self._prepare(dataset):
+        is_first = self._prepare(dataset)
+        if held_out and validation_data is not None:
+            self._try(held_out, "validation_data")
+        if is_first:
             dataset.shuffle_once()
         self.stop_training = False
         logs: Logs = {}
@@ -140,6 +143,7 @@ class Trainer(Compilable):
         A float, a list of floats (loss first, metrics as compiled), or with `return_dict` a dict.
         Parameters and errors as for `fit`.
         """
+        check_options(locals())
         if kwargs:
             raise ValueError(f"Arguments not recognized: {kwargs}")
         dataset = batches_of(Batch(x, y, sample_weight), batch_size, steps)
@@ -162,7 +166,8 @@ class Trainer(Compilable):
         ValueError
             For data that does not fit the model, of a dtype without numbers, or empty.
         """
-        quick = not (batch_size or verbose or steps or callbacks)
+        check_options(locals())
+        quick = not (batch_size or verbose or steps or callbacks is not None)
         if quick and (outputs := self._step_cache("predict").predict_small(x, 32)) is not None:
             return outputs
         dataset = batches_of(Batch(x), batch_size, steps)
@@ -180,6 +185,7 @@ class Trainer(Compilable):
         return_dict: bool = False,
     ) -> Any:
         """Take one step on these samples; return the loss before it in the form of `evaluate`."""
+        check_options(locals())
         dataset = Dataset.of_one_batch(x, y, sample_weight, class_weight)
         return self._on_batch("train", dataset, return_dict)
 
@@ -187,6 +193,7 @@ class Trainer(Compilable):
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
         """Return the loss of these samples as one batch, in the form of `evaluate`."""
+        check_options(locals())
         return self._on_batch("test", Dataset.of_one_batch(x, y, sample_weight), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
@@ -202,7 +209,6 @@ class Trainer(Compilable):
 
     def _calls(self, given: Any, verbose: Any, data: Batches, epochs: Any = None) -> CallbackList:
         """Return the callbacks of a run; `epochs` are given by `fit`, which has a history."""
-        expect(verbose in (0, 1, 2, "auto"), "verbose", "0, 1, 2 or 'auto'", verbose)
         if isinstance(given, CallbackList):
             return given
         fits = epochs is not None
@@ -247,8 +253,8 @@ def _unpack(validation_data: Any) -> Batch | None:
 
 def _due(freq: Any) -> Container[int]:
     """Return the numbers, from 1 on, of the epochs that are followed by a validation."""
-    if isinstance(freq, (int, np.integer)) and freq > 0:
+    if is_integer(freq) and freq > 0:
         return range(freq, sys.maxsize, freq)
-    valid = isinstance(freq, (list, tuple, set, range))
+    valid = isinstance(freq, (list, tuple, set, range)) and all(map(is_integer, freq))
     expect(valid, "validation_freq", "an integer above 0 or a list of epochs", freq)
     return freq

@@ -5,13 +5,14 @@ Imports `shapes.py`. Read next: `../functional.py`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..bind import Case, bind, primitive
 from ..tensor import Operand, Primitive, Tensor, as_tensor, wrap
-from .shapes import ints
+from .shapes import aligned, broadcast_to, ints, length, reshape, transpose
 
 
 class Slice(NamedTuple):
@@ -27,10 +28,17 @@ ARRAY = "array"  # in the params, the place of an index array, which is an input
 
 def _index(index: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the index in NumPy's form."""
+    if not arrays:
+        return _without_arrays(index)
     rest = iter(arrays)
     return tuple(
         slice(*i) if isinstance(i, Slice) else next(rest) if i == ARRAY else i for i in index
     )
+
+
+@lru_cache(maxsize=1024)
+def _without_arrays(index: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(slice(*i) if isinstance(i, Slice) else i for i in index)
 
 
 def _put(ct: Any, *arrays: Any, index: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
@@ -40,6 +48,48 @@ def _put(ct: Any, *arrays: Any, index: tuple[Any, ...], shape: tuple[int, ...]) 
     else:
         out[_index(index, ())] = ct
     return out
+
+
+def _getitem_batched(x: Tensor, *arrays: Tensor, index: tuple[Any, ...]) -> Tensor:
+    rows = np.arange(length((x, *arrays))) % len(x) if len(x) else np.arange(0)
+    index, arrays, moved, before = _index_in_batch(index, arrays, rows, x.ndim - 1)
+    return _exchanged(bind(_getitem, x, *arrays, index=index), moved, before)
+
+
+def _scatter_batched(
+    ct: Tensor, *arrays: Tensor, index: tuple[Any, ...], shape: tuple[int, ...]
+) -> Tensor:
+    size = length((ct, *arrays))
+    index, arrays, moved, before = _index_in_batch(index, arrays, np.arange(size), len(shape))
+    ct = _exchanged(broadcast_to(ct, (size, *ct.shape[1:])), before, moved)
+    return bind(_scatter, ct, *arrays, index=index, shape=(size, *shape))
+
+
+def _index_in_batch(index: Any, arrays: Any, rows: np.ndarray, ndim: int) -> Any:
+    """Return the index of a batch and its arrays, and how many axes of the result to exchange.
+
+    `rows` are the places of the examples in the batch, `ndim` is the number of axes of an example.
+    An index with arrays gets `rows` as the first of them. NumPy then puts all axes that come from
+    arrays in front: behind these axes lie those that one example would have `before` them.
+    """
+    places = [p for p, i in enumerate(index) if i == ARRAY or (arrays and isinstance(i, int))]
+    together = not places or places[-1] - places[0] == len(places) - 1
+    if together and all(len(x) == 1 for x in arrays):
+        same = tuple(reshape(x, x.shape[1:]) for x in arrays)
+        return (Slice(None, None, None), *index), same, 0, 0
+    rank = max(x.ndim for x in arrays)
+    first = wrap(rows.reshape(-1, *(1,) * (rank - 1)))
+    head = index[: places[0]] if together else ()
+    used = sum(isinstance(i, (int, str, Slice)) for i in index)
+    before = sum(ndim - used if i is Ellipsis else 1 for i in head)
+    return (ARRAY, *index), (first, *(aligned(x, rank) for x in arrays)), rank - 1, before
+
+
+def _exchanged(x: Tensor, first: int, second: int) -> Tensor:
+    """Return a batch with the `first` axes of an example behind the next `second` ones."""
+    ends = np.cumsum([1, first, second]).tolist()
+    order = (0, *range(ends[1], ends[2]), *range(1, ends[1]), *range(ends[2], x.ndim))
+    return transpose(x, order) if first and second else x
 
 
 _getitem = primitive(
@@ -53,6 +103,7 @@ _getitem = primitive(
         Case(((4, 3), (2,), (2,)), {"index": (ARRAY, ARRAY)}, given={1: [1, 1], 2: [0, 0]}),
     ),
     linear=True,
+    batched=_getitem_batched,
 )
 _scatter: Primitive = primitive(
     "scatter",
@@ -63,6 +114,7 @@ _scatter: Primitive = primitive(
         Case(((4,), (4,)), {"index": (ARRAY,), "shape": (4,)}, given={1: [2, 0, 2, 1]}),
     ),
     linear=True,
+    batched=_scatter_batched,
 )
 
 

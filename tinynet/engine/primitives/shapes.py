@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ _reshape = primitive(
         Case(((1, 1),), {"newshape": ()}),
     ),
     linear=True,
+    batched=lambda x, newshape: reshape(x, (len(x), *newshape)),
 )
 _transpose = primitive(
     "transpose",
@@ -39,6 +41,7 @@ _transpose = primitive(
     lambda ct, y, x, axes: transpose(ct, tuple(axes.index(i) for i in range(x.ndim))),
     cases=(Case(((2, 3),), {"axes": (1, 0)}), Case(((2, 3, 4),), {"axes": (1, 2, 0)})),
     linear=True,
+    batched=lambda x, axes: transpose(x, (0, *(i + 1 for i in axes))),
 )
 _broadcast_to = primitive(
     "broadcast_to",
@@ -46,6 +49,7 @@ _broadcast_to = primitive(
     lambda ct, y, x, shape: ct,  # the engine undoes broadcasting
     cases=(Case(((3,),), {"shape": (2, 3)}), Case(((2, 1),), {"shape": (4, 2, 3)})),
     linear=True,
+    batched=lambda x, shape: broadcast_to(aligned(x, 1 + len(shape)), (len(x), *shape)),
 )
 
 
@@ -90,6 +94,7 @@ _concatenate = primitive(
     each=lambda i: lambda ct, y, *xs, axis: _part(ct, xs, i, axis),
     cases=(Case(((2, 3), (2, 1), (2, 2)), {"axis": 1}), Case(((2, 3), (2, 3)), {"axis": 0})),
     linear=True,
+    batched=lambda *xs, axis: concatenate(in_full(xs), axis + 1),
 )
 
 
@@ -142,3 +147,22 @@ def ints(value: Any, argument: str) -> tuple[int, ...]:
         return tuple(map(operator.index, sequence))
     except (TypeError, AttributeError):
         raise TypeError(f"{argument}: expected integers, received {value!r}.") from None
+
+
+# -- for the rules of batches ------------------------------------------------------------------
+
+
+def aligned(x: Tensor, ndim: int) -> Tensor:
+    """Return a batch with axes of length 1 after its first axis, so that it has `ndim` axes."""
+    new = ndim - x.ndim
+    return reshape(x, (len(x), *(1,) * new, *x.shape[1:])) if new else x
+
+
+def length(xs: Sequence[Tensor]) -> int:
+    """Return the length of the batch that `xs` are: some have length 1 instead."""
+    return next((len(x) for x in xs if len(x) != 1), 1)
+
+
+def in_full(xs: Sequence[Tensor]) -> list[Tensor]:
+    """Return the batches `xs`, those of length 1 repeated to the length of the others."""
+    return [broadcast_to(x, (length(xs), *x.shape[1:])) for x in xs]

@@ -1,0 +1,115 @@
+"""`stateless_call` and `stateless_apply` compared with Keras on the same numbers."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from side_by_side import assert_agree, assert_both_agree, numbers
+
+import tinynet as tn
+
+X, Y = numbers(1, 12, 3), numbers(2, 12, 1)
+
+
+def values(variables: Any) -> list[np.ndarray]:
+    return [v.numpy() if hasattr(v, "numpy") else np.asarray(v) for v in variables]
+
+
+def network(lib: Any) -> Any:
+    """A model with frozen weights, a random layer, a regularizer and an activity regularizer."""
+    layers = lib.layers
+    frozen = layers.Dense(4, "tanh", name="frozen")
+    frozen.trainable = False
+    last = layers.Dense(1, kernel_regularizer="l2", activity_regularizer="l2")
+    return lib.Sequential([lib.Input((3,)), frozen, layers.Dropout(0.5, seed=7), last])
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_outputs_new_states_and_losses_equal_those_of_keras(training):
+    def run(lib: Any) -> Any:
+        model = network(lib)
+        weights = [2 * a for a in values(model.trainable_variables)]
+        states = values(model.non_trainable_variables)
+        found = model.stateless_call(weights, states, X, training=training, return_losses=True)
+        outputs, new, losses = found
+        return [np.array(outputs), values(new), sum(map(float, losses)), model.get_weights()]
+
+    assert_both_agree(run)
+
+
+def test_without_training_layers_act_as_keras_layers_do_by_default():
+    def run(lib: Any) -> Any:
+        model = network(lib)
+        parts = values(model.trainable_variables), values(model.non_trainable_variables)
+        outputs, new = model.stateless_call(*parts, X)
+        return [np.array(outputs), values(new)]
+
+    assert_both_agree(run)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SGD", {"learning_rate": 0.1}),
+        ("SGD", {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True, "clipnorm": 0.5}),
+        ("Adam", {"learning_rate": 0.1, "amsgrad": True}),
+        ("AdamW", {"learning_rate": 0.1, "weight_decay": 0.1}),
+        ("RMSprop", {"learning_rate": 0.1, "momentum": 0.5, "centered": True}),
+    ],
+)
+def test_optimizers_take_the_steps_of_keras_from_given_states(name, options):
+    def run(lib: Any) -> Any:
+        shapes = ((3, 2), (2,))
+        weights = [lib.Variable(numbers(i, *shape)) for i, shape in enumerate(shapes)]
+        optimizer = getattr(lib.optimizers, name)(**options)
+        optimizer.build(weights)
+        trained, state = values(weights), values(optimizer.variables)
+        for step in range(3):
+            grads = [numbers(step, *shape) for shape in shapes]
+            trained, state = optimizer.stateless_apply(state, grads, trained)
+            trained, state = values(trained), values(state)
+        return [trained, state, values(weights)]
+
+    assert_both_agree(run)
+
+
+def test_both_refuse_an_unbuilt_model_and_lists_of_other_lengths():
+    for lib in (tn, keras):
+        unbuilt, built = lib.Sequential([lib.layers.Dense(1)]), network(lib)
+        with pytest.raises(ValueError, match="built"):
+            unbuilt.stateless_call([], [], X)
+        weights, states = built.trainable_variables, built.non_trainable_variables
+        with pytest.raises(ValueError, match="trainable_variables"):
+            built.stateless_call(weights[1:], states, X)
+        with pytest.raises(ValueError, match="non_trainable_variables"):
+            built.stateless_call(weights, [], X)
+        sgd = lib.optimizers.SGD(0.1)
+        with pytest.raises(ValueError, match="build"):
+            sgd.stateless_apply([], [], [])
+
+
+def test_a_hand_written_loop_reaches_what_fit_reaches_in_keras():
+    def fitted(lib: Any) -> Any:
+        model = lib.Sequential([lib.Input((3,)), lib.layers.Dense(4, "tanh"), lib.layers.Dense(1)])
+        model.compile(lib.optimizers.Adam(0.05), "mse")
+        model.fit(X, Y, batch_size=len(X), epochs=5, shuffle=False, verbose=0)
+        return model.get_weights()
+
+    def looped(lib: Any) -> Any:
+        model = lib.Sequential([lib.Input((3,)), lib.layers.Dense(4, "tanh"), lib.layers.Dense(1)])
+        adam = lib.optimizers.Adam(0.05)
+        adam.build(model.trainable_variables)
+
+        def loss(weights: Any) -> Any:
+            return tn.ops.mean((model.stateless_call(weights, [], X)[0] - Y) ** 2)
+
+        weights, state = values(model.trainable_variables), values(adam.variables)
+        for _ in range(5):
+            weights, state = adam.stateless_apply(state, tn.grad(loss)(weights), weights)
+        return values(weights)
+
+    tn.utils.set_random_seed(0)
+    mine = looped(tn)
+    keras.utils.set_random_seed(0)
+    assert_agree(mine, fitted(keras))

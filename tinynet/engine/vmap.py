@@ -1,0 +1,251 @@
+"""`vmap`: a function of one example, computed for a whole batch at once.
+
+The function runs once, on tensors that stand for one example. A recorder (see `bind.py`) keeps the
+whole batch for each of them: it computes every operation on the batches, too, by the same primitive
+or by its rule `batched`. Operations on batches are ordinary ones. So derivatives can be taken
+inside and outside, and a function that is recorded to be compiled consists of them alone.
+
+Imports `functional.py` and `../tree.py`. Read next: `operators.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+from .. import tree
+from . import functional
+from .bind import bind, modes
+from .primitives import shapes
+from .temporarily import temporarily
+from .tensor import Equation, Primitive, ShapeOnly, Tensor, as_tensor, wrap
+
+
+class Example(ShapeOnly):
+    """The numbers of the first example. They are computed with, but nobody may look at them."""
+
+    def __array_function__(self, *args: Any) -> Any:
+        if modes.recorder is None:
+            self.refuse()
+        return super().__array_function__(*args)
+
+    def refuse(self) -> NoReturn:
+        """Raise the TypeError for a tensor that was kept after `vmap` returned."""
+        raise TypeError(
+            "A tensor computed inside tn.vmap stands for one example of a batch and has no numbers "
+            "of its own. Return it from the function, and use what tn.vmap returns."
+        )
+
+
+class Batches:
+    """The recorder of `vmap`: it computes the whole batch of each tensor that is one example.
+
+    Attributes
+    ----------
+    size : int, the length of the batch
+    outer : the recorder that notes the operations on batches, if there is one
+    batches : dict from Tensor to its batch, a Tensor with one more axis, the first
+        Tensors that are the same for all examples are not in it.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size, self.outer = size, modes.recorder
+        self.numbers = self.outer is None or self.outer.numbers
+        self.batches: dict[Tensor, Tensor] = {}
+
+    def example(self, batch: Tensor, t: Tensor | None = None) -> Tensor:
+        """Return a tensor, by default a new one, that stands for one example of `batch`."""
+        if t is None:
+            t = wrap(batch.data)
+            t.tracked = batch.tracked
+        shape = batch.shape[1:]
+        # 0.5 is in the domain of most functions, and among integers it becomes a valid index, 0.
+        data = batch.data[:1].reshape(shape) if self.size else np.full(shape, 0.5, batch.dtype)
+        t.data = data.view(Example)
+        self.batches[t] = batch
+        return t
+
+    def batch(self, t: Tensor) -> Tensor:
+        """Return the batch of `t`; if `t` is the same for all examples, a batch of length 1."""
+        if t not in self.batches:
+            return shapes.reshape(t, (1, *t.shape))
+        batch = self.batches[t]
+        if batch.tracked and not t.tracked:  # since a derivative inside is done with it
+            batch = self.batches[t] = batch.detach()
+        return batch
+
+    def repeated(self, t: Tensor) -> Tensor:
+        """Return the batch of `t` in its full length."""
+        return shapes.broadcast_to(self.batch(t), (self.size, *t.shape))
+
+    def note(self, out: Tensor, equation: Equation) -> None:
+        """Compute the operation on batches, unless it is the same for all examples."""
+        modes.recorder = self.outer
+        try:
+            if not self.batches.keys().isdisjoint(equation.inputs):
+                batch = self._computed(out, *equation)
+                if batch.data.shape != (self.size, *out.data.shape):
+                    raise ValueError(
+                        f"{equation.primitive.name}: expected shape {(self.size, *out.shape)} from "
+                        f"its rule for a batch, received {batch.shape}."
+                    )
+                self.example(batch, out)
+            elif self.outer is not None:
+                self.outer.note(out, equation)
+        finally:
+            modes.recorder = self
+        if self.outer is None:
+            for t in equation.inputs:
+                if isinstance(t.data, ShapeOnly) and t not in self.batches:
+                    t.data.refuse()
+
+    def _computed(self, out: Tensor, primitive: Primitive, inputs: Any, params: Any) -> Tensor:
+        """Return the batch of `out`, computed from those of the inputs."""
+        if primitive.elementwise:
+            rank = 1 + out.data.ndim
+            alike = [
+                shapes.aligned(self.batch(t), rank) if t in self.batches else t for t in inputs
+            ]
+            return bind(primitive, *alike, **params)
+        if primitive.batched is not None:
+            return primitive.batched(*map(self.batch, inputs), **params)
+        if not self.size:
+            return functional.zeros((0, *out.shape), out.dtype)
+        each = zip(*map(self.repeated, inputs), strict=True)
+        return functional.stack([bind(primitive, *one, **params) for one in each])
+
+    def read(self, variable: Any, value: Tensor) -> Tensor:
+        """Return the value of a variable, the same for all examples."""
+        return value if self.outer is None else self.outer.read(variable, value)
+
+    def refuse(self, t: Tensor) -> None:
+        """Raise a TypeError if `t` differs between examples, or its numbers are unknown."""
+        if t in self.batches:
+            raise TypeError(
+                "A function inside tn.vmap cannot look at the numbers of a tensor, since they "
+                f"differ between examples: received {t.shape}, {t.dtype}. Choose with tn.ops.where,"
+                " or loop over the examples instead of tn.vmap."
+            )
+        if self.outer is not None:
+            self.outer.refuse(t)
+
+    def detached(self, out: Tensor, source: Tensor) -> None:
+        """Note that `out` has the numbers of `source`."""
+        with temporarily(modes, recorder=self.outer):
+            if source in self.batches:
+                self.example(self.batch(source).detach(), out)
+            elif self.outer is not None:
+                self.outer.detached(out, source)
+
+    def label(self, t: Tensor, name: str) -> None:
+        """Name the batch of `t` for readers of the program."""
+        if self.outer is not None:
+            self.outer.label(self.batches.get(t, t), name)
+
+    def watch(self, thing: object) -> None:
+        """Note that the program depends on attributes of `thing`."""
+        if self.outer is not None:
+            self.outer.watch(thing)
+
+
+def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable[..., Any]:
+    """Return a function that computes `f`, a function of one example, for each example of a batch.
+
+    Python runs `f` once; each operation computes the whole batch. The results equal those of a loop
+    over the examples, stacked, up to the order of sums. Derivatives may be taken inside
+    (``vmap(grad(f))``) and outside, calls may be nested, and `jit` compiles them.
+
+    Parameters
+    ----------
+    f : function of tensors, or trees of them, that returns such
+        Inside it, a tensor has the shape of one example. Results that do not depend on the example
+        are repeated.
+    in_axes : int, None or tuple
+        The axis of the arguments along which the examples lie. None: the argument is the same for
+        all examples and given to `f` as it is. A tuple has one entry for each positional argument:
+        an int or None, or a tree like the argument with one of these for each leaf. Keyword
+        arguments are the same for all examples.
+    out_axes : int
+        The axis of the results along which the examples lie.
+
+    Raises
+    ------
+    ValueError
+        For an axis that an argument or a result does not have, for batches of different lengths,
+        if no argument has an axis, and if `in_axes` does not fit the arguments.
+    TypeError
+        For an axis that is no int, and if `f` looks at the numbers of a tensor that differs between
+        examples (``if``, ``float``, ``numpy``) or assigns to a variable. So random draws of a
+        `SeedGenerator` are refused, except in a training step, where they are the same for all
+        examples.
+
+    Notes
+    -----
+    A primitive that is not elementwise and has no rule `batched` is run once for each example.
+
+    >>> import tinynet as tn
+    >>> tn.vmap(lambda x, w: x @ w, in_axes=(0, None))([[1.0, 2.0], [3.0, 4.0]], [1.0, 10.0])
+    tensor([21., 43.], dtype=float32)
+
+    The gradient of each example's loss:
+
+    >>> loss = lambda w, x, y: (w * x - y) ** 2
+    >>> tn.vmap(tn.grad(loss), in_axes=(None, 0, 0))(2.0, [1.0, 2.0, 3.0], [2.0, 2.0, 2.0])
+    tensor([ 0.,  8., 24.], dtype=float32)
+    """
+
+    def of_batch(*args: Any, **kwargs: Any) -> Any:
+        flat = _flat(args, in_axes)
+        recorder = Batches(_length(flat))
+        examples = (
+            x if axis is None else recorder.example(_moved(x, axis, 0, f"in_axes of {name}"))
+            for name, x, axis in flat
+        )
+        with temporarily(modes, recorder=recorder):
+            result = f(*(tree.map_leaves(lambda _: next(examples), arg) for arg in args), **kwargs)
+        return tree.map_leaves(
+            lambda y: _moved(recorder.repeated(as_tensor(y)), 0, out_axes, "out_axes"), result
+        )
+
+    return of_batch
+
+
+def _flat(args: Any, in_axes: Any) -> list[tuple[str, Any, int | None]]:
+    """Return the leaves of the arguments, each after its name and before its axis."""
+    each = in_axes if isinstance(in_axes, (tuple, list)) else [in_axes] * len(args)
+    if len(each) != len(args):
+        raise ValueError(
+            f"in_axes: expected one entry for each of {len(args)} arguments, received {in_axes}."
+        )
+    flat = []
+    for i, (axes, arg) in enumerate(zip(each, args, strict=True)):
+        named = tree.parts_like(arg, arg, f"argument {i}")
+        places = [axes] * len(named)
+        if not (axes is None or isinstance(axes, (int, np.integer))):
+            places = [a for _, a in tree.parts_like(arg, axes, f"in_axes of argument {i}")]
+        for (name, leaf), axis in zip(named, places, strict=True):
+            flat.append((name, leaf if axis is None else as_tensor(leaf), axis))
+    return flat
+
+
+def _length(flat: list[tuple[str, Any, int | None]]) -> int:
+    """Return the length of the batch, which is the same for all leaves that have an axis."""
+    found: dict[int, str] = {}
+    for name, x, axis in flat:
+        if axis is not None:
+            place = shapes.axis_of(x, axis, f"in_axes of {name}")
+            found.setdefault(x.shape[place], f"{name} has {x.shape[place]} along axis {axis}")
+    if len(found) != 1:
+        what = " and ".join(found.values()) or f"received no axis for {len(flat)} arguments"
+        raise ValueError(f"vmap: expected one length of the batch: {what}.")
+    return next(iter(found))
+
+
+def _moved(x: Tensor, start: int, end: int, argument: str) -> Tensor:
+    """Return `x` with its axis `start` at the place `end`."""
+    start, end = shapes.axis_of(x, start, argument), shapes.axis_of(x, end, argument)
+    order = [i for i in range(x.ndim) if i != start]
+    order.insert(end, start)
+    return x if start == end else shapes.transpose(x, tuple(order))
