@@ -4,10 +4,9 @@ SciPy computes the values. Its functions are ufuncs, which call a tensor's `__ar
 ``scipy.special.gammaln(t)`` gets here. SciPy is imported when a program first uses one of them.
 
 The derivatives are those of the NIST Digital Library of Mathematical Functions, dlmf.nist.gov: 5.2
-and 5.15 (gamma and polygamma functions), 7.2 (error functions), 8.8 (incomplete gamma functions),
-10.6 and 10.29 (Bessel functions); for inverse functions, the reciprocals. They consist of the same
-functions, so they exist to any order. A derivative in the order of a Bessel function or in the
-parameter of an incomplete gamma function is refused.
+and 5.15 (gamma and polygamma functions), 7.2 (error functions), 10.29 (modified Bessel functions);
+for inverse functions, the reciprocals. They consist of the same functions, so they exist to any
+order.
 
 Imports `elementwise.py`. Read next: `../matrices.py`.
 """
@@ -24,8 +23,7 @@ import numpy as np
 
 from ..bind import Case
 from ..tensor import Tensor
-from . import elementwise
-from .elementwise import binary, exp, log, log1p, named, sigmoid, square, unary, where
+from .elementwise import binary, erfc, exp, expm1, log, log1p, named, sigmoid, square, unary, where
 
 _ROOT_PI, _ROOT_2_PI = math.sqrt(math.pi), math.sqrt(2.0 * math.pi)
 _ALL, _POSITIVE, _UNIT = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
@@ -76,7 +74,7 @@ def _made(name: str, ufunc: Any, domain: Any, *derivatives: Any) -> Callable[...
 
     rules = [d and (lambda ct, y, *xs, d=d: ct * d(y, *xs)) for d in derivatives]
     given = {0: [1.0, 2.0, 3.0]} if None in rules else {}
-    case = Case(((3,), (2, 3))[-len(rules) :], domains=(domain,), given=given)
+    case = Case(((3,), (2, 3)) if given else len(rules), domains=(domain,), given=given)
     make: Any = unary if len(rules) == 1 else binary
     traits = {"floating": True, "cases": (case,), "reference": ufunc}
     return make(named(impl, name, ""), f"Return {name} of tensors.", *rules, **traits)
@@ -93,8 +91,7 @@ def functions() -> dict[str, Callable[..., Tensor]]:
         name: _made(f"scipy.special.{name}", getattr(scipys, name), *rule)
         for name, rule in RULES.items()
     }
-    shared = {name: getattr(elementwise, name) for name in ("erfc", "expm1", "log1p")}
-    return {**made, **shared, "expit": sigmoid}
+    return {**made, "erfc": erfc, "expit": sigmoid, "expm1": expm1, "log1p": log1p}
 
 
 def of_scipy() -> dict[Any, Callable[..., Tensor]]:
