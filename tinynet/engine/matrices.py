@@ -107,17 +107,13 @@ def multi_dot(arrays: Any) -> Tensor:
     return xs[0]
 
 
-def matrix_transpose(x: Any) -> Tensor:
-    """Return matrices with rows and columns exchanged."""
-    return shapes.swap_last_axes(as_tensor(x))
-
-
 _OURS = {**vars(linalg), **vars(products), **vars(contractions), **globals()}
-_NAMES = """cholesky cross det eigh eigvalsh inv matmul matrix_power matrix_transpose multi_dot norm
-outer pinv slogdet solve svd svdvals tensordot"""
+_NAMES = """cholesky cross det eigh eigvalsh inv matmul matrix_power multi_dot norm outer pinv
+slogdet solve svd svdvals tensordot"""
 # Our function for each one of `np.linalg`.
 COUNTERPARTS: dict[Any, Any] = {
     **{getattr(np.linalg, name): _OURS[name] for name in _NAMES.split()},
     np.linalg.diagonal: lambda x, offset=0: diagonal(x, offset, -2, -1),
+    np.linalg.matrix_transpose: lambda x: shapes.swap_last_axes(as_tensor(x)),
     np.linalg.trace: lambda x, offset=0: contractions.trace(x, offset, -2, -1),
 }

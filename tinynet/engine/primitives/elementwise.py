@@ -138,9 +138,7 @@ def softplus(x: Any) -> Any:
 
 
 @_composite(
-    lambda ct, y, x: ct * cast(greater(x, 0.0), x.dtype),
-    reference=lambda x: (x + np.abs(x)) / 2,
-    **KINKED,
+    lambda ct, y, x: ct * cast(x > 0.0, x.dtype), reference=lambda x: (x + np.abs(x)) / 2, **KINKED
 )
 def relu(x: Any) -> Any:
     """Return max(x, 0); the gradient at 0 is 0."""

@@ -40,10 +40,10 @@ SVDResult = namedtuple("SVDResult", "U S Vh")
 _CENTRE = 0.5 + np.diag([1.5, 3.5, 5.5, 7.5])  # positive definite; eigenvalues far from each other
 
 
-def _case(*shapes: tuple[int, ...], **params: Any) -> Case:
+def _case(*shapes: tuple[int, ...]) -> Case:
     """Return a case of well-conditioned matrices."""
     centres = [_CENTRE[: shape[-2], : shape[-1]] for shape in shapes]
-    return Case(shapes, params, domains=tuple((c - 0.2, c + 0.2) for c in centres))
+    return Case(shapes, domains=tuple((c - 0.2, c + 0.2) for c in centres))
 
 
 _SQUARE = (_case((3, 3)), _case((2, 1, 2, 2)))
@@ -176,9 +176,9 @@ def cholesky(x: Any, upper: bool = False) -> Tensor:
     return _t(_cholesky(x)) if upper else _cholesky(x)
 
 
-def _eigenvalues_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    vectors = _eigenvectors(x)
-    return (vectors * row(ct)) @ _t(vectors)
+def _of_values(ct: Tensor, u: Tensor, v: Tensor | None = None) -> Tensor:
+    """Return U diag(ct) V^T, the cotangent of a matrix for that of its values; V may be U."""
+    return (u * row(ct)) @ _t(u if v is None else v)
 
 
 def _eigenvectors_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
@@ -188,7 +188,7 @@ def _eigenvectors_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
     return y @ ((m - _t(m)) / (2.0 * gaps)) @ _t(y)
 
 
-@_lapack(_eigenvalues_rule)
+@_lapack(lambda ct, y, x: _of_values(ct, _eigenvectors(x)))
 def eigvalsh(x: Any) -> Any:
     """Return the eigenvalues of the symmetric part of a matrix, in ascending order."""
     return np.linalg.eigvalsh(_symmetric(x))
@@ -213,11 +213,6 @@ def _cut(y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     return y[..., : x.shape[-2], :], y[..., x.shape[-2] :, :]
 
 
-def _singular_values_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    u, v = _cut(_singular_vectors(x), x)
-    return (u * row(ct)) @ _t(v)
-
-
 def _singular_vectors_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
     """Return the cotangent of x = U S V^T, for F_ij = 1 / (s_j^2 - s_i^2), 0 if i = j.
 
@@ -235,7 +230,7 @@ def _singular_vectors_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
     return out
 
 
-@_lapack(_singular_values_rule, cases=_OBLONG)
+@_lapack(lambda ct, y, x: _of_values(ct, *_cut(_singular_vectors(x), x)), cases=_OBLONG)
 def svdvals(x: Any) -> Any:
     """Return the singular values of a matrix in descending order."""
     return np.linalg.svd(x, compute_uv=False)
