@@ -3,16 +3,16 @@
 The one place that locks, fills inputs, runs and hands out outputs. `Cache` keeps the executables
 that were used last.
 
-Imports `numpy_printer.py`. Read next: `jit.py`.
+Imports `numpy_printer.py`, and `c_printer.py` when a program is to run as C. Read next: `jit.py`.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from operator import is_not
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from .numpy_printer import Source
 from .program import Program, Var
 
 CACHE_SIZE = 64
+Native = bool | Literal["auto"]
 Live = Mapping[Var, Callable[[], np.ndarray]]
 T = TypeVar("T")
 
@@ -37,6 +38,10 @@ class Executable:
     live : dict from Var to function, optional
         Inputs whose arrays live elsewhere, each with a function that returns its array. These and
         captured variables are used where they live, so that changes to them are seen.
+    native : True, False or "auto"
+        Whether it runs as C; "auto" is False for now. NotImplementedError for True, if C has no
+        text for a part of the program, or if there is no C compiler. Of a compiler that fails,
+        users are warned once, and NumPy runs.
 
     Attributes
     ----------
@@ -44,10 +49,17 @@ class Executable:
     """
 
     def __init__(
-        self, program: Program, name: str, donate: Mapping[Var, Var] = {}, live: Live | None = None
+        self,
+        program: Program,
+        name: str,
+        donate: Mapping[Var, Var] = {},
+        live: Live | None = None,
+        native: Native = False,
     ) -> None:
         self.program = program
         self.source = Source(program, name, donate)
+        self._given = program, name, donate
+        self._c = self._printed().compiled() if native is True else None
         self._live = {**(live or {}), **{v: w.current for v, w in program.captured.items()}}
         self.inputs = {v: aligned(v.shape, v.dtype) for v in program.inputs if v not in self._live}
         self._buffers = list(self.inputs.values())
@@ -55,6 +67,21 @@ class Executable:
         self._living: list[np.ndarray] | None = None
         self._bound: tuple[Callable[[], None], tuple[np.ndarray, ...]]
         self._seen: object = None  # the version of the structure that `_bound` is for
+
+    def _printed(self) -> Any:
+        from .c_printer import CSource  # here, since it needs time to load
+
+        return CSource(*self._given)
+
+    @property
+    def c_source(self) -> str:
+        """The C source; NotImplementedError if C has no text for a part of the program."""
+        return (self._c or self._printed()).text
+
+    @property
+    def native(self) -> bool:
+        """Whether the program runs as C."""
+        return self._c is not None
 
     def runner(
         self, fill: Callable[[Any], object], take: Callable[[tuple[np.ndarray, ...]], T]
@@ -84,7 +111,9 @@ class Executable:
             self._living = living
             arrays = {**self.inputs, **dict(zip(self._live, living, strict=True))}
             arrays |= self.program.constants
-            self._bound = self.source.bind([arrays[v] for v in self.source.arguments])
+            given = [arrays[v] for v in self.source.arguments]
+            bound = self._c and self._c.bind(given)
+            self._bound = bound or self.source.bind(given)
 
     def fill(self, arrays: Sequence[np.ndarray]) -> None:
         """Copy arrays to the inputs' buffers."""
@@ -116,6 +145,9 @@ class Cache(Generic[T]):
         self._values: OrderedDict[Hashable, T] = OrderedDict()
         self._last: tuple[Any, Any] = None, None  # the key and the value used last
         self._lock = threading.RLock()
+
+    def __iter__(self) -> Iterator[T]:
+        return iter([*self._values.values()])
 
     def get(self, key: Hashable, make: Callable[..., T], *args: Any) -> T:
         """Return the value of `key`; a new one, ``make(*args)``, if there is none."""

@@ -17,10 +17,11 @@ import numpy as np
 from .. import tree
 from ..configs.watched import Fingerprint, Watched
 from ..engine.bind import grad_mode, modes
+from ..engine.expect import expect
 from ..engine.tensor import Operand, Tensor, as_tensor, wrap
 from .arguments import HOLE, Parameters, Static, filled
 from .derivative import attach, dependencies, pullback_of
-from .executable import CACHE_SIZE, Cache, Executable
+from .executable import CACHE_SIZE, Cache, Executable, Native
 from .passes import simplify
 from .program import Program
 from .record import record
@@ -43,9 +44,11 @@ class Compiled:
     pullbacks : Cache of compiled pullbacks
     """
 
-    def __init__(self, program: Program, form: Any, name: str, watched: Iterable[Any]) -> None:
-        self.program, self.form = program, form
-        self.executable = Executable(simplify(program), name)
+    def __init__(
+        self, program: Program, form: Any, name: str, watched: Iterable[Any], native: Native
+    ) -> None:
+        self.program, self.form, self.native = program, form, native
+        self.executable = Executable(simplify(program), name, native=native)
         self.run = self.executable.runner(self.executable.fill, _tensors)
         self.dependencies = dependencies(program)
         self.outside = any(v.tracked for v in program.constants)
@@ -71,7 +74,9 @@ class Compiled:
     def pullback(self, used: tuple[int, ...], wanted: tuple[int, ...]) -> Jit:
         """Return the compiled pullback, of `pullback_of`."""
         key = used, wanted
-        return self.pullbacks.get(key, lambda: Jit(pullback_of(self.program, *key)))
+        return self.pullbacks.get(
+            key, lambda: Jit(pullback_of(self.program, *key), native=self.native)
+        )
 
 
 class Jit:
@@ -88,9 +93,12 @@ class Jit:
         function: Callable[..., Any],
         cache_size: int = CACHE_SIZE,
         static_argnames: str | Iterable[str] = (),
+        native: Native = "auto",
     ) -> None:
+        known = native in (True, False, "auto")
+        expect(known, "native", "True, False or 'auto'", native)
         update_wrapper(self, function, updated=())
-        self.function = function
+        self.function, self._native = function, native
         self._parameters = Parameters(function, static_argnames)
         self._flat = self._parameters.flat
         self._compiled: Cache[Compiled] = Cache(cache_size, Compiled.is_current)
@@ -139,6 +147,19 @@ class Jit:
         """Return the NumPy source for arguments of these types."""
         return self._for(*args, **kwargs).executable.source.text
 
+    def c_source(self, *args: Any, **kwargs: Any) -> str:
+        """Return the C source for arguments of these types, if it can be printed as C.
+
+        NotImplementedError, which names what C has no text for, if not.
+        """
+        return self._for(*args, **kwargs).executable.c_source
+
+    @property
+    def native(self) -> bool:
+        """Whether all compiled forms in the cache run as C; False if there is none."""
+        forms = list(self._compiled)
+        return bool(forms) and all(form.executable.native for form in forms)
+
     def _for(self, *args: Any, **kwargs: Any) -> Compiled:
         leaves, key, form = self._flat(args, kwargs)
         return self._compiled.get(key, self._compile, leaves, form)
@@ -174,7 +195,8 @@ class Jit:
         settings = [x for x in given if type(x) is Static]
         objects = [*[x.value for x in settings], *_referred(self.function)]
         watched = [x for x in objects if isinstance(x, Watched)]
-        return Compiled(program, returned[0], name, [*watched, *[x.seen for x in settings]])
+        seen = [*watched, *[x.seen for x in settings]]
+        return Compiled(program, returned[0], name, seen, self._native)
 
 
 def _tensors(outputs: Sequence[np.ndarray]) -> list[Tensor]:
@@ -200,6 +222,7 @@ def jit(
     function: Callable[..., Any] | None = None,
     cache_size: int = CACHE_SIZE,
     static_argnames: str | Iterable[str] = (),
+    native: Native = "auto",
 ) -> Any:
     """Return `function` compiled: recorded once for each type of arguments, then run as NumPy.
 
@@ -223,18 +246,27 @@ def jit(
         function, a float that decides a branch, or a tuple of lengths. The function is compiled
         for each of their values; objects other than numbers, strings and containers count as equal
         only if they are the same.
+    native : True, False or "auto"
+        True runs the function, and its derivatives, as C, which the C compiler of this machine
+        compiles (`$CC`, cc, gcc or clang) and keeps in `$TINYNET_CACHE_DIR`, by default a folder in
+        the user's folder for caches. Results can differ in the last bits. False runs NumPy, and so
+        does "auto" for now.
 
     Returns
     -------
     Jit
-        Called with the function's arguments. ``.source(*args)`` and ``.program(*args)`` show what
-        runs, ``.compilations`` counts.
+        Called with the function's arguments. ``.source(*args)``, ``.c_source(*args)`` and
+        ``.program(*args)`` show what runs, ``.native`` says whether it is C, ``.compilations``
+        counts.
 
     Raises
     ------
     ValueError
         Unless `cache_size` is an integer of at least 1 and `static_argnames` are parameters. When
         called, for an argument that is neither data nor static.
+    NotImplementedError
+        When called with ``native=True``, where there is no C compiler, or C has no text for a
+        primitive or a dtype.
 
     Notes
     -----
@@ -281,5 +313,5 @@ def jit(
     tensor([1., 8.], dtype=float32)
     """
     if function is None:
-        return partial(jit, cache_size=cache_size, static_argnames=static_argnames)
-    return Jit(function, cache_size, static_argnames)
+        return partial(jit, cache_size=cache_size, static_argnames=static_argnames, native=native)
+    return Jit(function, cache_size, static_argnames, native)

@@ -150,7 +150,8 @@ class Model(Trainer):
         names = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics", "run_eagerly")
         given = (self.optimizer, self.loss, self.loss_weights, *self._given_metrics)
         config = dict(zip(names, (*given, self.run_eagerly), strict=True))
-        config |= {"steps_per_execution": 1, "jit_compile": not self.run_eagerly}
+        jit_compile = self.jit_compile if self.jit_compile != "auto" else not self.run_eagerly
+        config |= {"steps_per_execution": 1, "jit_compile": jit_compile}
         return serialize_keras_object(config)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -162,7 +163,10 @@ class Model(Trainer):
                 stacklevel=2,
             )
             return
-        self.compile(**deserialize_keras_object(config))
+        given = deserialize_keras_object(config)
+        if given.get("jit_compile") is True:  # which is what files have for "auto"
+            given["jit_compile"] = "auto"
+        self.compile(**given)
         if self.built:
             self.optimizer.build(self.trainable_variables)
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops, optimizers, tree
+from ..compiler.executable import Native
 from ..engine.bind import no_grad
 from ..engine.expect import expect
 from ..engine.temporarily import temporarily
@@ -30,7 +31,7 @@ class Compilable(Layer):
 
     _unwatched = Layer._unwatched | {
         *("optimizer", "loss", "loss_weights", "on_divergence", "run_eagerly", "compiled"),
-        *("_given_metrics", "_objective", "_steps"),
+        *("jit_compile", "_given_metrics", "_objective", "_steps"),
     }
 
     optimizer: Any = None
@@ -39,6 +40,7 @@ class Compilable(Layer):
     on_divergence = "warn"
     compiled = False
     run_eagerly = False
+    jit_compile: Native = "auto"
     _given_metrics: tuple[Any, Any] = (None, None)
     _objective: Objective | None = None
     _steps: dict[str, StepCache]
@@ -66,7 +68,7 @@ class Compilable(Layer):
         weighted_metrics: Any = None,
         run_eagerly: bool = False,
         steps_per_execution: int = 1,
-        jit_compile: bool | str = "auto",
+        jit_compile: Native = "auto",
         auto_scale_loss: bool = True,
         *,
         on_divergence: str = "warn",
@@ -84,7 +86,11 @@ class Compilable(Layer):
         metrics, weighted_metrics : list of str, Metric or function
             Averaged over samples; only `weighted_metrics` use sample weights. For several outputs
             a list of such lists, or a dict.
-        run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
+        jit_compile : True, False or "auto"
+            True runs the training step as C, which the C compiler of this machine compiles when
+            the first batch is known: weights can differ in the last bits. False runs NumPy, and so
+            does "auto" for now, which is also what a loaded model has. See `tinynet.jit`.
+        run_eagerly, steps_per_execution, auto_scale_loss
             Accepted as in Keras; they do not change the numbers.
         on_divergence : "warn", "raise" or "ignore"
             What `fit` does when the loss first becomes infinite or NaN, or grows without bound: a
@@ -95,13 +101,23 @@ class Compilable(Layer):
         ValueError
             For an unknown optimizer, a class instead of an object, and metrics other than a list,
             tuple or dict.
+        NotImplementedError
+            From `fit` with ``jit_compile=True``, where there is no C compiler, or C has no text
+            for a part of the step.
         """
         check_arguments(loss_weights, metrics, weighted_metrics)
         known = on_divergence in ("warn", "raise", "ignore")
         expect(known, "on_divergence", "'warn', 'raise' or 'ignore'", on_divergence)
+        expect(
+            jit_compile in (True, False, "auto"),
+            "jit_compile",
+            "True, False or 'auto'",
+            jit_compile,
+        )
         expect(optimizer is not None, "optimizer", "an optimizer or its name", optimizer)
         self.optimizer, self.loss, self.loss_weights = optimizers.get(optimizer), loss, loss_weights
         self.on_divergence, self.run_eagerly = on_divergence, bool(run_eagerly)
+        self.jit_compile = jit_compile
         self._given_metrics = (metrics, weighted_metrics)
         self._objective, self._steps = None, {}
         self.compiled = True

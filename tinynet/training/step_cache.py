@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..compiler.executable import CACHE_SIZE, Cache, Executable
+from ..compiler.executable import CACHE_SIZE, Cache, Executable, Native
 from ..compiler.passes import simplify
 from ..compiler.program import Var
 from ..compiler.record import record, short_name, stand_in
@@ -40,8 +40,10 @@ class StepCache:
     kind : "train", "test" or "predict"
     compilations : int
         How many steps were compiled.
-    source : str
-        The NumPy source of the step, for the type of batch seen first, to be read.
+    source, c_source : str
+        The NumPy and the C source of the step, for the type of batch seen first, to be read.
+    native : bool
+        Whether that step runs as C.
     program : str
         The same as a program.
     """
@@ -60,6 +62,16 @@ class StepCache:
     def source(self) -> str:
         """The NumPy source of the step."""
         return self.executable.source.text
+
+    @property
+    def c_source(self) -> str:
+        """The C source of the step; NotImplementedError where C has no text for a part of it."""
+        return self.executable.c_source
+
+    @property
+    def native(self) -> bool:
+        """Whether the step runs as C."""
+        return self.executable.native
 
     @property
     def program(self) -> str:
@@ -108,7 +120,8 @@ class StepCache:
 
     def _make(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
         before = self._attributes()
-        compiled = CompiledStep(Step(self.model, self.kind), dataset, size, with_outputs)
+        native = self.model.jit_compile if self.kind == "train" else False
+        compiled = CompiledStep(Step(self.model, self.kind), dataset, size, with_outputs, native)
         self.compilations += 1
         if changed := before.differences(Fingerprint(self._things(), self._assigned)):
             self._assigned |= changed
@@ -141,7 +154,9 @@ class StepCache:
 class CompiledStep:
     """A step compiled for one type of batch."""
 
-    def __init__(self, step: Step, dataset: Dataset, size: int, with_outputs: bool) -> None:
+    def __init__(
+        self, step: Step, dataset: Dataset, size: int, with_outputs: bool, native: Native
+    ) -> None:
         self.step, self.has_loss = step, step.kind != "predict"
         self.state_size = len(step.owners)
         args, names = _examples(step, dataset, size)
@@ -159,6 +174,7 @@ class CompiledStep:
             f"{step.kind}_step",
             donate=dict(zip(new, old, strict=True)),
             live={v: owner.current for v, owner in zip(old, step.owners, strict=True)},
+            native=native,
         )
         self.written = [o for o, v, w in zip(step.owners, old, new, strict=True) if v is not w]
         buffers = self.executable.inputs

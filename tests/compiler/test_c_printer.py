@@ -1,0 +1,566 @@
+"""C programs equal eager to the bit; sums, products and functions such as exp within ulps."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import assert_same, refused
+from hypothesis import given, settings, strategies as st
+from native import NATIVE, in_c, ulps
+from programs import (
+    FLOATS,
+    OPERATIONS,
+    assert_same_results,
+    eagerly,
+    functions,
+    numbers,
+    poisoned_buffers,
+    recorded,
+)
+
+import tinynet as tn
+from tinynet import ops, tree
+from tinynet.compiler import c_printer, toolchain
+from tinynet.compiler.c_prelude import TYPES, C
+from tinynet.compiler.c_printer import missing
+from tinynet.compiler.passes import simplify
+from tinynet.engine.bind import PRIMITIVES, bind
+from tinynet.engine.primitives.elementwise import cast
+
+FEW = max(1, settings.default.max_examples // 2)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def poisoned(tmp_path_factory: Any) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch, poisoned_buffers():
+        patch.setenv("TINYNET_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+# -- programs ---------------------------------------------------------------------------------
+
+ROUNDED = {"exp", "log", "tanh", "sum", "dot", "matmul", "mean", "softmax", "sigmoid", "softplus"}
+ROUNDED |= {name for name, row in C.items() if "$s(" in row} - {"sqrt", "absolute", "fabs", "rint"}
+ROUNDED |= {"logaddexp", "erfc", "power"}
+ROUNDED -= {"floor", "ceil", "trunc"}
+COMPOSED = {"beside a number", "beside a constant", "where", "cast", "reshape", "transpose"}
+COMPOSED |= {"broadcast_to", "concatenate", "detach", "max", "min", "relu"}
+EXACT = [name for name in OPERATIONS if name in COMPOSED or (name in C and name not in ROUNDED)]
+JUMPS = {"sign", "floor", "ceil", "trunc", "rint", "floor_divide", "remainder", "signbit", "where"}
+JUMPS |= {
+    "equal",
+    "not_equal",
+    "less",
+    "less_equal",
+    "greater",
+    "greater_equal",
+    "isfinite",
+    "cast",
+}
+JUMPS |= {"logical_and", "logical_or", "logical_xor", "logical_not", "isnan", "isinf", "max", "min"}
+SMOOTH = [name for name in OPERATIONS if name in {*EXACT, *ROUNDED} - JUMPS]
+
+
+def is_in_c(drawn: Any) -> bool:
+    return missing(simplify(recorded(drawn.function, drawn.first))) is None
+
+
+@given(functions(names=EXACT))
+def test_drawn_programs_without_rounded_functions_equal_eager_to_the_bit(drawn):
+    if is_in_c(drawn):
+        assert_same_results(
+            in_c(drawn.function, *drawn.first), eagerly(drawn.function, drawn.first)
+        )
+
+
+@given(functions(st.just("float64"), names=SMOOTH))
+def test_drawn_programs_of_smooth_functions_equal_eager_closely(drawn):
+    if is_in_c(drawn):
+        found, expected = in_c(drawn.function, *drawn.first), eagerly(drawn.function, drawn.first)
+        for one, other in zip(tree.flatten(found), tree.flatten(expected), strict=True):
+            assert one.dtype == other.dtype
+            np.testing.assert_allclose(one.data, other.data, rtol=1e-10, atol=1e-10)
+
+
+def test_most_drawn_operations_have_a_text_in_c():
+    assert len(EXACT) > 40
+    assert len(SMOOTH) > 40
+
+
+@settings(max_examples=FEW)
+@given(functions(FLOATS, names=SMOOTH, steps=4))
+def test_the_gradient_of_a_compiled_function_runs_as_c_too(drawn):
+    jitted = tn.jit(drawn.function, native=NATIVE)
+
+    def total(f: Any) -> Any:
+        return lambda *xs: sum((ops.sum(t) for t in tree.flatten(f(*xs))), start=ops.sum(xs[0]))
+
+    arguments = tuple(range(len(drawn.first)))
+    if not is_in_c(drawn):
+        return
+    with np.errstate(all="ignore"):
+        try:
+            found = tn.grad(total(jitted), arguments)(*drawn.first)
+        except NotImplementedError:
+            return
+        expected = tn.grad(total(drawn.function), arguments)(*drawn.first)
+    for one, other in zip(found, expected, strict=True):
+        scale = max(1.0, float(np.max(np.abs(other.data), initial=0.0)))
+        np.testing.assert_allclose(one.data, other.data, rtol=2e-4, atol=2e-4 * scale)
+
+
+# -- each row of the table --------------------------------------------------------------------
+
+ORDINARY = [0.0, 0.5, 1.0, 2.0, 3.0, 88.0, 1e-3, 7.25]
+EXTREMES = [np.inf, np.nan, 1e-45, 5e-324, 1e-310, 1e-40, 1.2e-38, 3e38, 1e308, 88.8, 709.7]
+EXTREMES += [104.0, 745.2, 2.0**31, 2.0**63, 1e20, 0.3465736]
+BY_LIBM_IN_NUMPY = 4.0  # ulps by which NumPy's functions and those of libm may differ
+OF_TWO = {name for name, row in C.items() if "{1}" in row and "/" not in name and name != "where"}
+
+
+def samples(dtype: str) -> np.ndarray:
+    """Return numbers of a dtype and their negatives, extremes included."""
+    kind = np.dtype(dtype)
+    if kind.kind == "b":
+        return np.array([True, False])
+    if kind.kind in "iu":
+        info = np.iinfo(kind)
+        small = [0, 1, 2, 3, 7, info.max, info.max - 1, info.min, info.min + 1]
+        return np.array(small + [-1, -2, -3, -7] * (kind.kind == "i"), kind)
+    with np.errstate(all="ignore"):
+        known = np.array(ORDINARY + EXTREMES).astype(kind)
+        drawn = np.random.default_rng(0).normal(size=2000).astype(kind)
+    return np.concatenate([known, -known, drawn, 30 * drawn, 0.01 * drawn])
+
+
+def pairs(dtype: str) -> list[np.ndarray]:
+    """Return all pairs of such numbers."""
+    x = samples(dtype)[: 2 * len(ORDINARY + EXTREMES)]
+    return [a.ravel() for a in np.meshgrid(x, x)]
+
+
+ROWS = [name for name in C if "/" not in name and name != "where"]
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_each_row_of_the_table_gives_the_numbers_of_eager(dtype):
+    names = [name for name in ROWS if is_defined(name, dtype)]
+    assert len(names) > 25
+    arrays = {1: [samples(dtype)], 2: pairs(dtype)}
+
+    def f(*xs: Any) -> Any:
+        return {n: bind(PRIMITIVES[n], *(xs[1:] if n in OF_TWO else xs[:1])) for n in names}
+
+    given = [*arrays[1], *arrays[2]]
+    found, expected = in_c(f, *given), eagerly(f, given)
+    for name in names:
+        assert_row(name, found[name].data, expected[name].data, arrays[1 + (name in OF_TWO)])
+
+
+def is_defined(name: str, dtype: str) -> bool:
+    """Return whether NumPy has the function for this dtype, and C a text for it."""
+    xs = [np.ones(1, dtype)] * (1 + (name in OF_TWO))
+    try:
+        with np.errstate(all="ignore"):
+            bind(PRIMITIVES[name], *map(tn.tensor, xs))
+    except TypeError:
+        return False
+    lacks = missing(simplify(recorded(lambda *xs: bind(PRIMITIVES[name], *xs), xs)))
+    assert not lacks or "float16" in lacks or name in ("power", "reciprocal", "remainder", "erfc")
+    return not lacks
+
+
+def assert_row(name: str, found: Any, expected: Any, arrays: list[np.ndarray]) -> None:
+    assert (name, found.dtype, found.shape) == (name, expected.dtype, expected.shape)
+    if found.dtype.kind != "f" or name not in ROUNDED:
+        np.testing.assert_array_equal(found, expected, name)
+    elif name in ("exp", "log", "tanh") and NATIVE:
+        wide = [a.astype("longdouble" if found.dtype == "float64" else "float64") for a in arrays]
+        with np.errstate(all="ignore"):
+            exact = PRIMITIVES[name].impl(*wide)
+        assert (name, ulps(found, exact) <= 2) == (name, True)
+    else:
+        tiny = np.abs(expected) < np.finfo(found.dtype).tiny  # where libraries differ
+        distance = ulps(found[~tiny], expected[~tiny])
+        assert (name, distance) <= (name, 8.0 if name == "erfc" else BY_LIBM_IN_NUMPY)
+        np.testing.assert_allclose(found[tiny], expected[tiny], 0, np.finfo(found.dtype).tiny, name)
+
+
+def test_every_elementwise_primitive_has_a_row_or_is_made_of_others():
+    elementwise = {n for n, p in PRIMITIVES.items() if p.elementwise and "scipy" not in n}
+    composed = {n for n in elementwise if PRIMITIVES[n].composite}
+    assert elementwise - composed - {"cast", "alias"} <= {*C}
+    assert {row.split("/")[0] for row in C} <= elementwise
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_casts_are_those_of_numpy(dtype):
+    x, to = samples(dtype), [kind for kind in TYPES if kind != "uint64"]
+    if np.dtype(dtype).kind == "f":  # NumPy's results out of range depend on the processor
+        x = np.abs(x[np.abs(x) < 127])
+
+    def f(x: Any) -> Any:
+        return [cast(x, kind) for kind in to]
+
+    assert_same_results(in_c(f, x), eagerly(f, [x]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_cast_to_integers_gives_the_least_one_for_nan_and_numbers_out_of_range(dtype):
+    beyond = np.array([np.nan, np.inf, -np.inf, 3e9, -3e9, 1e20], dtype)
+    least = np.full(6, -(2**31), "int32")
+    if NATIVE:
+        assert_same(in_c(lambda x: cast(x, "int32"), beyond).data, least)
+        assert_same(in_c(lambda x: cast(x, "int64"), beyond[:3]).data, np.full(3, -(2**63)))
+
+
+def test_uint64_takes_numbers_from_above_the_largest_int64():
+    x = np.array([0.0, 1.5, 2.0**62, 2.0**63, 2.0**63 + 4096])
+    found = in_c(lambda x: cast(x, "uint64"), x)
+    assert_same(found.data, np.array([0, 1, 2**62, 2**63, 2**63 + 4096], "uint64"))
+
+
+# -- sums and products ------------------------------------------------------------------------
+
+LAYOUTS: dict[str, Any] = {
+    "row-major": lambda x: x,
+    "transposed": lambda x: ops.transpose(x),
+    "every second": lambda x: x[::2],
+    "reversed": lambda x: x[..., ::-1],
+    "repeated": lambda x: ops.broadcast_to(x[:1], x.shape),
+}
+
+
+@given(
+    st.data(),
+    st.sampled_from(["float32", "float64", "int32", "bool"]),
+    st.sampled_from([(), (1,), (7,), (300,), (3, 50), (50, 3), (2, 70, 5), (4, 1, 3, 9), (0, 3)]),
+)
+def test_reductions_over_any_axes_equal_eager(data, dtype, shape):
+    x = numbers(0, shape, dtype)
+    layout = data.draw(st.sampled_from([*LAYOUTS])) if shape and 0 not in shape else "row-major"
+    rank = len(shape)
+    axes = [None, *range(rank), *[(i, j) for i in range(rank) for j in range(i)]]
+
+    def f(x: Any) -> Any:
+        x = LAYOUTS[layout](x)
+        functions = [ops.sum, ops.max, ops.min] if x.size else [ops.sum]
+        return [g(x, axis, keepdims) for g in functions for axis in axes for keepdims in (0, 1)]
+
+    found, expected = in_c(f, x), eagerly(f, [x])
+    for one, other in zip(found, expected, strict=True):
+        assert (one.dtype, one.shape) == (other.dtype, other.shape)
+        np.testing.assert_allclose(one.data, other.data, 1e-6, 1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
+def test_reductions_of_infinities_and_nan_are_those_of_eager(dtype, special):
+    x = np.ones((40, 40), dtype)
+    x[3, 4], x[30, 5] = special, -special
+
+    def f(x: Any) -> Any:
+        return [g(x, axis) for g in (ops.sum, ops.max, ops.min) for axis in (None, 0, 1)]
+
+    assert_same_results(in_c(f, x), eagerly(f, [x]))
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1])
+@pytest.mark.parametrize("shape", [(1000, 1000), (3, 200_000), (200_000, 3)])
+def test_sums_are_as_accurate_as_pairwise_ones(shape, axis):
+    x = np.random.default_rng(0).uniform(0.5, 1.5, shape).astype("float32")
+    exact = np.sum(x.astype("float64"), axis)
+    pairwise = np.sum(np.ascontiguousarray(x.T if axis == 0 else x), -1 if axis == 0 else axis)
+    bound = max(ulps(pairwise, exact), 8.0)  # a lucky sum of NumPy's is no bound
+    assert ulps(in_c(lambda x: ops.sum(x, axis), x).data, exact) <= bound
+
+
+SIZES = st.sampled_from([1, 2, 3, 5, 6, 7, 8, 13, 16, 17, 31, 32, 33, 64, 70, 300])
+
+
+@settings(max_examples=2 * settings.default.max_examples)
+@given(st.data(), FLOATS, SIZES, SIZES, SIZES)
+def test_products_of_all_shapes_and_transposes_equal_eager(data, dtype, m, n, depth):
+    left, right = (data.draw(st.booleans()) for _ in range(2))
+    batches = data.draw(st.sampled_from([((), ()), ((2,), ()), ((), (3,)), ((2, 1), (3,))]))
+    a = numbers(0, (*batches[0], *((depth, m) if left else (m, depth))), dtype)
+    b = numbers(1, (*batches[1], *((n, depth) if right else (depth, n))), dtype)
+
+    def f(a: Any, b: Any) -> Any:
+        return ops.matmul(a.swapaxes(-1, -2) if left else a, b.swapaxes(-1, -2) if right else b)
+
+    found, expected = in_c(f, a, b), eagerly(f, [a.astype("float64"), b.astype("float64")])
+    assert (found.dtype, found.shape) == (dtype, expected.shape)
+    eps = np.finfo(dtype).eps
+    scale = np.matmul(
+        *(np.abs(x.swapaxes(-1, -2) if turned else x) for x, turned in ((a, left), (b, right)))
+    )
+    assert np.all(np.abs(found.data - expected.data) <= (4 + depth / 16) * eps * scale)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ((5,), (5,)),
+        ((5,), (5, 3)),
+        ((3, 5), (5,)),
+        ((2, 3, 5), (5,)),
+        ((0, 3), (3, 2)),
+        ((3, 0), (0, 2)),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64"])
+def test_products_of_vectors_of_integers_and_of_nothing_equal_eager(a, b, dtype):
+    args = [np.round(4 * numbers(i, shape)).astype(dtype) for i, shape in enumerate((a, b))]
+    assert_same_results(in_c(ops.matmul, *args), eagerly(ops.matmul, args))
+
+
+def test_large_products_are_those_of_numpy_to_the_bit_where_its_blas_is_found():
+    a, b = np.random.default_rng(0).normal(size=(2, 128, 128)).astype("float32")
+    found = in_c(lambda a, b: [a @ b, a.T @ b, a @ b.T], a, b)
+    assert "gemms(" in tn.jit(ops.matmul).c_source(a, b) or not c_printer.blas("float32")[0]
+    expected = [a @ b, a.T @ b, a @ b.T]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one.data, other, 1e-4, 1e-4)
+        if c_printer.blas("float32")[0]:
+            assert_same(one.data, other)
+
+
+def test_without_a_blas_large_products_are_tiles(monkeypatch):
+    monkeypatch.setattr(c_printer, "blas", lambda dtype: ("", 0))
+    a, b = np.random.default_rng(0).normal(size=(2, 300, 300))
+    assert "product_double(300" in tn.jit(ops.matmul).c_source(a, b)
+    np.testing.assert_allclose(in_c(ops.matmul, a, b).data, a @ b, 1e-12, 1e-12)
+
+
+# -- the text ---------------------------------------------------------------------------------
+
+
+def everything(x: Any, y: Any) -> Any:
+    """Use each function of the prelude."""
+    z = ops.exp(x) + ops.log(ops.abs(x) + 1.0) * ops.tanh(y) + ops.logaddexp(x, y)
+    i = cast(x, "int32")
+    parts = [z, x // (y + 9.0), x % (y + 9.0), i // (i - 1), i % (i + 1), cast(y, "uint64")]
+    sums = [ops.sum(z, axis) for axis in (None, 0, 1)] + [ops.max(z, 1), ops.min(i, 0)]
+    return [*parts, *sums, ops.matmul(x, y), ops.matmul(x, y[:, 0]), ops.matmul(x.T, y.T), i > 0]
+
+
+SQUARES = [numbers(i, (20, 20), dtype) for i, dtype in enumerate(["float32", "float32"])]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_text_compiles_without_a_warning(dtype, tmp_path):
+    source = tn.jit(everything).c_source(*[x.astype(dtype) for x in SQUARES])
+    assert source.startswith("#include <math.h>")
+    if NATIVE:
+        path = tmp_path / "program.c"
+        path.write_text(source)
+        flags = [
+            *toolchain.FLAGS,
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-o",
+            str(tmp_path / "program.so"),
+        ]
+        subprocess.run([*(toolchain.compiler() or []), *flags, str(path), "-lm"], check=True)
+
+
+def test_the_program_of_all_functions_equals_eager():
+    found, expected = in_c(everything, *SQUARES), eagerly(everything, SQUARES)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one.data, other.data, 1e-5, 1e-4)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["int", "exp", "exp_", "i0", "buffers", "run_f", "forward", "a b", "1", "é", "sum_float"],
+)
+def test_any_name_of_a_parameter_is_a_name_in_c(name):
+    w = tn.Variable([1.0, 2.0], name=name, path=f"layer/{name}")
+    source = tn.jit(lambda x: ops.sum(ops.exp(x * w), 0) + ops.sin(x), native=NATIVE)
+    assert source([1.0, 2.0]).shape == (2,)
+    assert source.native == NATIVE
+
+
+def test_the_text_of_a_neuron_s_loss_reads_as_a_person_would_have_written_it():
+    model = tn.Sequential([tn.layers.Input((1,)), tn.layers.Dense(1, name="dense")])
+    model.compile(tn.optimizers.SGD(0.01), "mse")
+    model.fit(np.ones((32, 1)), np.ones((32, 1)), epochs=1, verbose=0)
+    text = model.train_function.c_source
+    assert LOSS in text
+    assert "forward(x, parameters, dense);" in text
+
+
+LOSS = """\
+    for (ptrdiff_t i0 = 0; i0 < 32; i0++) {
+        const float dense_1_ = dense[i0];
+        const float y_2_ = y[i0];
+        const float dense_3_ = dense_1_ - y_2_;
+        const float t_4_ = dense_3_ * dense_3_;
+        dense[i0] = dense_3_;
+        t1[i0] = t_4_;
+    }
+"""
+
+
+# -- what C has no text for -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "words"),
+    [
+        (lambda x: ops.argmax(x), np.ones(3), ["argmax"]),
+        (lambda x: ops.cumsum(x), np.ones(3), ["cumsum"]),
+        (lambda x: x * 2.0, np.ones(3, "float16"), ["float16"]),
+        (lambda x: x**x, np.ones(3, "int32"), ["power", "int32"]),
+        (lambda x: x @ x, np.ones(3, bool), ["matmul", "bool"]),
+    ],
+)
+def test_a_program_with_a_part_that_c_has_no_text_for_is_refused_by_its_name(f, x, words):
+    assert all(word in str(missing(simplify(recorded(f, [x])))) for word in words)
+    for call in (tn.jit(f, native=True), tn.jit(f).c_source):
+        with pytest.raises(NotImplementedError) as caught:
+            call(x)
+        assert all(word in str(caught.value) for word in words)
+    assert_same_results(tn.jit(f)(x), eagerly(f, [x]))
+
+
+def test_without_native_the_numpy_road_stays_as_it_is():
+    for native in (False, "auto"):
+        f = tn.jit(ops.exp, native=native)
+        assert_same(f(SQUARES[0]).data, np.exp(SQUARES[0]))
+        assert not f.native
+    with refused(ValueError, "native", "'auto'", "'C'"):
+        tn.jit(ops.exp, native="C")
+
+
+# -- sanitizers -------------------------------------------------------------------------------
+
+SANITIZED = """
+import os
+import numpy as np
+from hypothesis import given, settings
+from native import in_c
+from programs import functions, poisoned_buffers
+from test_c_printer import EXACT, SMOOTH, SQUARES, everything, is_in_c
+from tinynet.compiler import toolchain
+
+toolchain.FLAGS = (
+    *[flag for flag in toolchain.FLAGS if flag != "-O3"],
+    *("-O1", f"-fsanitize={os.environ['SANITIZERS']}", "-fno-sanitize-recover=all"),
+)
+count = 0
+
+@settings(max_examples=20, deadline=None, derandomize=True, database=None)
+@given(functions(names=[*EXACT, *SMOOTH]))
+def run(drawn):
+    global count
+    if is_in_c(drawn):
+        in_c(drawn.function, *drawn.first)
+        count += 1
+
+with poisoned_buffers(), np.errstate(all="ignore"):
+    run()
+    in_c(everything, *SQUARES)
+assert count > 5, count
+"""
+
+
+def test_drawn_programs_run_clean_under_sanitizers():
+    if not NATIVE:
+        assert missing(simplify(recorded(everything, SQUARES))) is None
+        return
+    find = [*(toolchain.compiler() or []), "-print-file-name=libasan.so"]
+    library = subprocess.run(find, capture_output=True, text=True, check=True).stdout.strip()
+    here, is_found = Path(__file__).parent, os.path.isabs(library)
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": library if is_found else "",
+        "SANITIZERS": "address,undefined" if is_found else "undefined",
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "PYTHONPATH": os.pathsep.join(map(str, [here.parents[1], here.parent / "support", here])),
+    }
+    command = [sys.executable, "-c", SANITIZED]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+# -- arrays that C takes ----------------------------------------------------------------------
+
+
+def test_constants_in_any_layout_are_copied():
+    constant = np.asfortranarray(numbers(3, (4, 3)))
+    read_only = np.broadcast_to(np.float32(2), (4, 3))
+    assert_same_results(
+        in_c(lambda x: x * constant + read_only, np.ones((4, 3), "float32")),
+        eagerly(lambda x: x * constant + read_only, [np.ones((4, 3), "float32")]),
+    )
+
+
+def test_a_variable_that_moves_is_read_where_it_lives():
+    v = tn.Variable([1.0, 2.0])
+    f = tn.jit(lambda x: x + v, native=NATIVE)
+    assert_same(f([1.0, 1.0]).data, np.array([2, 3], "float32"))
+    v.assign([5.0, 6.0])
+    assert_same(f([1.0, 1.0]).data, np.array([6, 7], "float32"))
+
+
+# -- training ---------------------------------------------------------------------------------
+
+
+def trained(jit_compile: Any, optimizer: str, activation: str) -> tuple[Any, list[float]]:
+    tn.utils.set_random_seed(0)
+    model = tn.Sequential(
+        [
+            tn.Input((8,)),
+            tn.layers.Dense(20, activation, kernel_regularizer="l2"),
+            tn.layers.Dense(3),
+        ]
+    )
+    model.compile(optimizer, "mse", metrics=["mae"], jit_compile=jit_compile)
+    x, y = numbers(0, (100, 8)), numbers(1, (100, 3))
+    losses = model.fit(x, y, epochs=3, batch_size=32, verbose=0).history["loss"]
+    return model, losses
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "softplus"])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
+def test_a_fit_in_c_equals_the_fit_in_numpy_closely(optimizer, activation):
+    (model, losses), (other, expected) = (
+        trained(jit_compile, optimizer, activation) for jit_compile in (NATIVE, False)
+    )
+    assert model.train_function.native == NATIVE
+    assert not other.train_function.native
+    np.testing.assert_allclose(losses, expected, 1e-5)
+    for w, v in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(w, v, 1e-5, 1e-6)
+
+
+def test_auto_and_false_train_as_before_to_the_bit():
+    (model, losses), (other, expected) = (trained(j, "adam", "tanh") for j in ("auto", False))
+    assert losses == expected
+    assert not model.train_function.native
+    for w, v in zip(model.get_weights(), other.get_weights(), strict=True):
+        assert_same(w, v)
+
+
+def test_a_fit_says_which_primitive_c_lacks():
+    model = tn.Sequential([tn.Input((4,)), tn.layers.Dense(3, "softmax")])
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"], jit_compile=True)
+    x, y = np.ones((8, 4), "float32"), np.eye(3, dtype="float32")[[0, 1, 2, 0, 1, 2, 0, 1]]
+    with pytest.raises(NotImplementedError, match="argmax"):
+        model.fit(x, y, verbose=0)
+    with refused(ValueError, "jit_compile", "'auto'", "'yes'"):
+        model.compile("adam", "mse", jit_compile="yes")
+
+
+def test_a_loaded_model_trains_where_there_is_no_compiler(tmp_path):
+    model = trained(NATIVE, "sgd", "tanh")[0]
+    model.save(tmp_path / "model.keras")
+    assert tn.models.load_model(tmp_path / "model.keras").jit_compile in ("auto", False)

@@ -1,0 +1,276 @@
+"""The C compiler and its cache: nothing that is wrong with either stops a program."""
+
+import ctypes
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import assert_same
+from native import NATIVE
+
+import tinynet as tn
+from tinynet import ops
+from tinynet.compiler import toolchain
+
+SOURCE = "int answer(void) { return 42; }\n"
+X = np.array([1.0, 2.0], "float32")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: Any) -> Path:
+    """Use a new cache, in which nothing was warned of."""
+    monkeypatch.setenv("TINYNET_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(toolchain, "_warned", set())
+    return tmp_path / "cache"
+
+
+def libraries(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.so"))
+
+
+def answer() -> Any:
+    """Return 42 from the compiled source; None if it was not compiled."""
+    library = toolchain.load(SOURCE)
+    return None if library is None else library.answer()
+
+
+def command_that(text: str, tmp_path: Path, monkeypatch: Any) -> None:
+    """Let $CC be a shell script."""
+    path = tmp_path / "cc"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o700)
+    monkeypatch.setenv("CC", str(path))
+
+
+def assert_numpy_runs_after_one_warning(*words: str) -> None:
+    f, g = tn.jit(lambda x: ops.exp(x) + 1.0, native=True), tn.jit(ops.exp, native=True)
+    with pytest.warns(RuntimeWarning) as caught:
+        found = f(X)
+    assert_same(found.data, np.exp(X) + 1)
+    assert_same(g(X).data, np.exp(X))  # without another warning, which would be an error
+    assert len(caught) == 1
+    assert all(word in str(caught[0].message) for word in words)
+    assert not f.native
+
+
+# -- compilers --------------------------------------------------------------------------------
+
+
+def test_source_is_compiled_and_kept(folder):
+    assert answer() == (42 if NATIVE else None)
+    assert len(libraries(folder)) == NATIVE
+    assert not list(folder.glob("new-*"))
+
+
+def test_without_a_compiler_numpy_runs_without_a_word(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CC", raising=False)
+    assert toolchain.compiler() is None
+    assert answer() is None
+    assert_same(tn.jit(ops.exp)(X).data, np.exp(X))
+    f = tn.jit(ops.exp, native=True)
+    with pytest.raises(NotImplementedError, match="No C compiler"):
+        f(X)
+    model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1)])
+    model.compile("sgd", "mse", jit_compile=True)
+    with pytest.raises(NotImplementedError, match="No C compiler"):
+        model.fit(X[:, None], X, verbose=0)
+
+
+def test_the_compiler_of_the_environment_comes_first_with_its_options(tmp_path, monkeypatch):
+    command_that("exit 1", tmp_path, monkeypatch)
+    path = os.environ["CC"]
+    monkeypatch.setenv("CC", f"{path} -pipe")
+    assert toolchain.compiler() == [path, "-pipe"]
+    monkeypatch.setenv("CC", "no-such-compiler")
+    assert (toolchain.compiler() is not None) == NATIVE
+
+
+FAULTS = {
+    "fails": ('echo "out of disk" >&2; exit 1', "out of disk"),
+    "fails after its version": ('[ "$1" = --version ] || { echo "full" >&2; exit 1; }', "full"),
+    "writes nothing": ("exit 0", "program.so"),
+    "writes garbage": ('while [ "$1" != -o ]; do shift; done; echo garbage > "$2"', ""),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_numpy_runs_after_one_warning_if_the_compiler(fault, folder, tmp_path, monkeypatch):
+    script, word = FAULTS[fault]
+    if "-o" in script:
+        script = f'[ "$1" = --version ] && exit 0\n{script}'
+    command_that(script, tmp_path, monkeypatch)
+    assert_numpy_runs_after_one_warning("NumPy runs", word)
+    assert not libraries(folder)
+
+
+def test_a_full_disk_lets_numpy_run_after_one_warning(monkeypatch):
+    def full(*args: Any, **kwargs: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    if NATIVE:
+        monkeypatch.setattr(toolchain.tempfile, "TemporaryDirectory", full)
+        assert_numpy_runs_after_one_warning("No space left")
+
+
+# -- the cache --------------------------------------------------------------------------------
+
+
+def test_a_library_in_the_cache_is_loaded_without_a_compilation(folder, monkeypatch):
+    first = answer()
+    monkeypatch.setattr(toolchain, "_compiled", lambda *args: pytest.fail("compiled again"))
+    if NATIVE:
+        assert answer() == first == 42
+
+
+@pytest.mark.parametrize("change", ["source", "flags", "version", "features"])
+def test_the_key_holds_all_that_a_library_depends_on(change, folder, monkeypatch):
+    answer()
+    version, features = toolchain._identity(*(toolchain.compiler() or ["true"]))
+    if change == "flags":
+        monkeypatch.setattr(toolchain, "FLAGS", (*toolchain.FLAGS, "-g"))
+    new = ("new", features) if change == "version" else (version, "new")
+    if change in ("version", "features"):
+        monkeypatch.setattr(toolchain, "_identity", lambda *command: new)
+    toolchain.load(SOURCE + "\n" * (change == "source"))
+    assert len(libraries(folder)) == 2 * NATIVE
+
+
+@pytest.mark.parametrize("damage", ["truncated", "emptied", "overwritten"])
+def test_a_damaged_library_is_compiled_again_after_a_warning(damage, folder):
+    if not NATIVE:
+        assert answer() is None
+        return
+    answer()
+    (path,) = libraries(folder)
+    contents = path.read_bytes()
+    path.unlink()  # this process has it open
+    wrong = {
+        "truncated": contents[:5000],
+        "emptied": b"",
+        "overwritten": contents[:-8] + b"garbage!",
+    }
+    path.write_bytes(wrong[damage])
+    path.chmod(0o700)
+    with pytest.warns(RuntimeWarning, match="damaged"):
+        assert answer() == 42
+    assert path.read_bytes() == contents or libraries(folder) != [path]
+    with warnings.catch_warnings():
+        assert answer() == 42
+
+
+def test_the_folder_belongs_to_the_user_alone(folder):
+    answer()
+    if NATIVE and os.name == "posix":
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert all(path.stat().st_mode & 0o022 == 0 for path in libraries(folder))
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o722])
+def test_a_folder_that_others_can_write_to_is_not_used(mode, folder):
+    folder.mkdir()
+    folder.chmod(mode)
+    assert answer() == (42 if NATIVE else None)
+    assert not libraries(folder)
+
+
+def test_a_folder_of_another_owner_or_behind_a_link_is_not_used(folder, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    folder.symlink_to(tmp_path / "elsewhere")
+    assert answer() == (42 if NATIVE else None)
+    assert not libraries(tmp_path / "elsewhere")
+    folder.unlink()
+    if hasattr(os, "geteuid"):
+        folder.mkdir(mode=0o700)
+        monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
+        assert not toolchain._is_ours(folder)
+        assert toolchain._folder() != folder
+
+
+def test_a_library_that_others_can_write_to_is_not_loaded(folder, monkeypatch):
+    answer()
+    loaded: list[str] = []
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: loaded.append(name))
+    for path in libraries(folder):
+        path.chmod(0o777)
+        toolchain.load(SOURCE)
+        assert str(path) not in loaded
+
+
+def test_a_folder_that_cannot_be_made_or_written_is_replaced_by_a_private_one(folder, monkeypatch):
+    folder.write_text("a file in its place")
+    assert answer() == (42 if NATIVE else None)
+    folder.unlink()
+    folder.mkdir(mode=0o700)
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda p, mode: p != folder and access(p, mode))  # read-only
+    assert answer() == (42 if NATIVE else None)
+    assert not list(folder.iterdir())
+    private = toolchain._private_folder()
+    assert toolchain._is_ours(private)
+    assert private.stat().st_mode & 0o077 == 0
+
+
+def test_the_cache_forgets_the_libraries_used_the_longest_time_ago(folder, monkeypatch):
+    if not NATIVE:
+        assert answer() is None
+        return
+    for i in range(4):
+        toolchain.load(SOURCE + "\n" * i)
+        newest = max(libraries(folder), key=lambda path: path.stat().st_mtime_ns)
+        os.utime(newest, (i, i))
+    size = max(path.stat().st_size for path in libraries(folder))
+    kept = sorted(libraries(folder), key=lambda path: path.stat().st_mtime)[-1]
+    monkeypatch.setattr(toolchain, "MOST_BYTES", 2 * size + 10)
+    toolchain.load(SOURCE + "\n" * 9)
+    assert len(libraries(folder)) == 2
+    assert kept in libraries(folder)
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+def test_each_platform_has_a_folder_for_caches(system, monkeypatch):
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setenv("XDG_CACHE_HOME", "here")
+    monkeypatch.setenv("LOCALAPPDATA", "there")
+    expected = {"linux": "here/tinynet", "darwin": "~/Library/Caches/tinynet"}
+    assert toolchain._user_folder() == expected.get(system, os.path.join("there", "tinynet"))
+
+
+# -- several processes ------------------------------------------------------------------------
+
+SCRIPT = """
+import numpy as np, tinynet as tn
+f = tn.jit(lambda x: tn.ops.exp(x) * 3.0, native={native})
+assert np.allclose(f([0.0, 1.0]).data, [3.0, 3.0 * np.e]), f([0.0, 1.0])
+assert f.native is {native}
+"""
+
+
+def test_processes_that_compile_the_same_program_at_once_all_succeed(folder):
+    command = [sys.executable, "-W", "error", "-c", SCRIPT.format(native=NATIVE)]
+    root = Path(tn.__file__).parents[1]
+    running = [subprocess.Popen(command, cwd=root, env=dict(os.environ)) for _ in range(4)]
+    assert [process.wait(timeout=120) for process in running] == [0] * 4
+    assert len(libraries(folder)) >= NATIVE
+    assert not list(folder.glob("new-*"))
+
+
+FORK = """
+import os
+if hasattr(os, "fork"):
+    child = os.fork()
+    assert np.allclose(f([0.0, 1.0]).data, [3.0, 3.0 * np.e])
+    if not child:
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_a_program_runs_in_a_process_that_forks_after_it_was_loaded():
+    command = [sys.executable, "-c", SCRIPT.format(native=NATIVE) + FORK]
+    subprocess.run(command, cwd=Path(tn.__file__).parents[1], check=True, timeout=120)

@@ -1,0 +1,560 @@
+"""The C printer: kernels become one translation unit of C99, a function per section.
+
+The text holds no memory: every buffer is given by a pointer, in the order of `CSource.buffers`.
+Values that only one loop needs stay in registers. Products use vector extensions of GCC and Clang.
+A program with a primitive or a dtype that C has no text for is refused as a whole.
+
+Imports `kernels.py`, `c_prelude.py`, `toolchain.py`. Read next: `toolchain.py`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+
+from . import c_prelude as prelude
+from .c_prelude import TYPES, C, expanded
+from .kernels import Copy, Kernel, Loop, Product, Reduce, Single, kernels_of
+from .memory import Buffer, Plan, Slot
+from .numpy_printer import AlignedNumpy
+from .program import Names, Program, Var
+from .toolchain import compiler, load
+
+PART = 40  # kernels in a function: the time of C compilers grows faster than a function does
+BLAS_FROM = 1 << 18  # multiplications of a product, from which on BLAS is faster than the tiles
+KEYWORDS = (
+    "auto bool break case char const continue default do double else enum extern false float for "
+    "goto if inline int long main register restrict return short signed sizeof static struct "
+    "switch true typedef union unsigned void volatile while isfinite isinf isnan signbit buffers"
+)
+CALLED = {  # names that a buffer must not have
+    *KEYWORDS.split(),
+    *[f"i{axis}" for axis in range(64)],
+    *[name + s for row in C.values() for name in re.findall(r"(\w+)\$s\(", row) for s in ("f", "")],
+}
+
+Lines = Iterator[str]
+Axis = tuple[int, ...]  # a length, and the strides of each slot
+
+
+class NotInCError(NotImplementedError):
+    """A program has a part that the C printer has no text for."""
+
+
+class CSource:
+    """The C source of a program; `bind` gives it arrays, when it is compiled.
+
+    Attributes
+    ----------
+    text : str
+    arguments : tuple of Var, the inputs, captured variables and constants, as `bind` takes them
+    """
+
+    def __init__(self, program: Program, name: str = "run", donate: Mapping[Var, Var] = {}) -> None:
+        plan = Plan(program, donate)
+        self._printer = printer = CPrinter(plan, name)
+        self.text = printer.text
+        self.arguments = tuple(plan.arguments)
+        self._given = [plan.slots[v].buffer for v in plan.arguments]
+        self._constant = {plan.slots[v].buffer for v in program.constants}
+        self._results = plan.results
+        self._library: Any = None
+        self._keeps: dict[Buffer, np.ndarray] = {}  # while C holds pointers to them
+
+    def compiled(self) -> CSource | None:
+        """Compile the text; return this source, or None (after a warning) if the compiler fails.
+
+        NotImplementedError if there is no compiler.
+        """
+        if compiler() is None:
+            raise NotImplementedError("No C compiler was found. Install gcc or clang, or set $CC.")
+        self._library = load(self.text)
+        return self if self._library else None
+
+    def bind(self, arrays: list[np.ndarray]) -> Any:
+        """Return the function that runs on `arrays`, one per argument, and the outputs' arrays.
+
+        None if C cannot use these arrays: one is not contiguous, or it is written, and part of it
+        is another one, too.
+        """
+        memory = dict(zip(self._given, arrays, strict=True))
+        for buffer in self._constant.intersection(memory):
+            memory[buffer] = np.ascontiguousarray(memory[buffer])
+        written = [memory[b] for b in self._given if b in self._printer.written]
+        shared = (x is not y and np.may_share_memory(x, y) for x in written for y in arrays)
+        usable = all(a.flags.c_contiguous and a.flags.aligned for a in memory.values())
+        if not usable or any(shared):
+            return None
+        for buffer in (*self._printer.buffers, *[slot.buffer for slot in self._results]):
+            if buffer.value is not None:
+                memory[buffer] = np.array(buffer.value)
+            elif buffer not in memory:
+                memory[buffer] = AlignedNumpy.empty(buffer.shape, buffer.dtype.name)
+        pointers = [memory[buffer].ctypes.data for buffer in self._printer.buffers]
+        pointers += [blas(dtype)[1] for dtype in self._printer.gemms]
+        table = (ctypes.c_void_p * (len(pointers) or 1))(*pointers)
+        run = self._library[self._printer.name]
+        run.argtypes, run.restype = [ctypes.c_void_p], None
+        self._keeps = memory
+        outputs = [_array(slot, memory[slot.buffer]) for slot in self._results]
+        return partial(run, table), tuple(outputs)
+
+
+def _array(slot: Slot, memory: np.ndarray) -> np.ndarray:
+    """Return the elements of a slot."""
+    size = memory.itemsize
+    strides = [s * size for s in slot.strides]
+    return np.ndarray(slot.shape, memory.dtype, memory.reshape(-1), slot.offset * size, strides)
+
+
+def missing(program: Program) -> str | None:
+    """Return what of a program the C printer has no text for, None if it can be printed."""
+    try:
+        CSource(program)
+    except NotInCError as error:
+        return str(error)
+    return None
+
+
+@cache
+def blas(dtype: str) -> tuple[str, int]:
+    """Return the integer type and the address of the product of NumPy's BLAS; ("", 0) if unknown.
+
+    The symbols of the libraries that NumPy's core depends on are found through it.
+    """
+    core: Any = vars(np)["_core"]._multiarray_umath
+    library, letter = ctypes.CDLL(core.__file__), {"float32": "s", "float64": "d"}[dtype]
+    for name, integer in (
+        (f"scipy_cblas_{letter}gemm64_", "int64_t"),
+        (f"cblas_{letter}gemm64_", "int64_t"),
+        (f"cblas_{letter}gemm", "int"),
+    ):
+        if hasattr(library, name):
+            return integer, ctypes.cast(library[name], ctypes.c_void_p).value or 0
+    return "", 0
+
+
+class CPrinter:
+    """Prints the kernels of a plan.
+
+    Attributes
+    ----------
+    text : str
+    name : str, of the function that runs the program; it takes the pointers as an array
+    buffers : dict from Buffer to its name in C, those that it takes pointers of
+    written : set of Buffer
+    gemms : dict from dtype to the name of a function of BLAS, the pointers after the buffers
+    """
+
+    def __init__(self, plan: Plan, name: str) -> None:
+        self.name = Names().new(f"run_{name}")
+        self.buffers: dict[Buffer, str] = {}
+        self.written: set[Buffer] = set()
+        self.gemms: dict[str, str] = {}
+        self._plan = plan
+        self._free = Names({*CALLED, self.name})
+        self._helpers: dict[str, str] = {}
+        self._used: dict[str, str] = {}  # the parameters of a function, and their declarations
+        self._views: dict[str, str] = {}  # the views that it names, and their declarations
+        self._numbers = itertools.count(1)
+        self._named: dict[tuple[Buffer, str], str] = {}  # the names of labelled views
+        kernels = [kernel for kernel in kernels_of(plan) if kernel.body[0].out.size]
+        self._dead = _dead_stores(plan, kernels)
+        functions, calls = list[str](), list[str]()
+        for section, part in _parts(kernels):
+            function = self._free.new(section or "step")
+            self._used, self._views = {}, {}
+            body = [f"    {line}" for k in part for line in self._lines(k)]
+            parameters = ", ".join(self._used.values()) or "void"
+            views = [f"    {line}" for line in self._views.values()]
+            head = f"static __attribute__((noinline)) void {function}({parameters})"
+            functions += ["", head, "{", *views, *body, "}"]
+            calls.append(f"    {function}({', '.join(self._used)});")
+        lines = prelude.HEADER, *self._helpers.values(), *functions, *self._main(calls)
+        self.text = "\n".join(lines)
+
+    def _main(self, calls: list[str]) -> Lines:
+        yield ""
+        yield f"void {self.name}(void **buffers)"
+        yield "{"
+        for i, (buffer, name) in enumerate(self.buffers.items()):
+            yield f"    {TYPES[buffer.dtype.name]} *{name} = buffers[{i}];"
+        for i, (dtype, name) in enumerate(self.gemms.items(), len(self.buffers)):
+            yield f"    gemm_{TYPES[dtype]} *{name} = (gemm_{TYPES[dtype]} *)buffers[{i}];"
+        yield from calls if self.buffers or self.gemms else ["    (void)buffers;", *calls]
+        yield "}\n"
+
+    # -- names --------------------------------------------------------------------------------
+
+    def _type(self, dtype: np.dtype) -> str:
+        if dtype.name not in TYPES:
+            raise NotInCError(f"C has no dtype {dtype.name}")
+        return TYPES[dtype.name]
+
+    def _buffer(self, buffer: Buffer, writes: bool = False) -> str:
+        """Return the name of a buffer, a parameter of the function that is printed."""
+        if buffer not in self.buffers:
+            self.buffers[buffer] = self._free.new(_plain(buffer.label or f"t{next(self._numbers)}"))
+        name, kind = self.buffers[buffer], self._type(buffer.dtype)
+        if writes:
+            self.written.add(buffer)
+        if writes or name not in self._used:
+            self._used[name] = f"{'' if writes else 'const '}{kind} *restrict {name}"
+        return name
+
+    def _pointer(self, slot: Slot, writes: bool = False) -> str:
+        """Return a pointer to the first element of a slot, by the name of what it is a view of."""
+        name, label, at = self._buffer(slot.buffer, writes), "", slot
+        while not label and (view := self._plan.made.get(at)):
+            label, at = view.label, view.base
+            if at.offset != slot.offset:
+                break
+        if not label or _plain(label) == name:
+            return f"({name} + {slot.offset})" if slot.offset else name
+        key = slot.buffer, f"{label} {slot.offset}"
+        if key not in self._named:
+            self._named[key] = self._free.new(_plain(label))
+        pointer, kind = self._named[key], self._type(slot.buffer.dtype)
+        if writes or pointer not in self._views:
+            declared = f"{kind} *const {pointer} = {name} + {slot.offset};"
+            self._views[pointer] = declared if writes else f"const {declared}"
+        return pointer
+
+    def _helper(self, key: str, text: str, **names: str) -> None:
+        """Print a function of the prelude before the functions of this program, once."""
+        if key not in self._helpers:
+            if "FMA_" in text and text is not prelude.BITS:
+                self._helper(f"bits {names['T']}", prelude.BITS, T=names["T"])
+            self._helpers[key] = expanded(text, **names)
+
+    # -- loops --------------------------------------------------------------------------------
+
+    def _lines(self, kernel: Kernel) -> Lines:
+        """Return the lines of a kernel."""
+        if isinstance(kernel, Loop):
+            return self._loop(kernel.body, self._dead[kernel])
+        if isinstance(kernel, Reduce):
+            return self._reduce(kernel)
+        if isinstance(kernel, Product):
+            return self._product(kernel)
+        if isinstance(kernel, Copy) or kernel.op.elementwise:
+            return self._loop((kernel,), set())
+        raise NotInCError(f"C has no text for the primitive {kernel.op.name!r}")
+
+    def _loop(self, body: Sequence[Single], dead: set[Buffer]) -> Lines:
+        """Yield the loops of maps, which read each element once and write what is needed later."""
+        shape = body[0].out.shape
+        slots = list(dict.fromkeys(x for each in body for x in each.slots))
+        strides = [_padded(x.strides, shape) for x in slots]
+        axes = _merged([*zip(shape, *strides, strict=True)])
+        steps = {x: [axis[i] for axis in axes] for i, x in enumerate(slots, 1)}
+        values, versions = dict[Slot, str](), itertools.count(1)
+        outside, inside = list[str](), list[str]()
+
+        def declared(label: str, slot: Slot, text: str) -> str:
+            name = f"{label}_{next(versions)}_"
+            lines = inside if any(steps[slot]) or slot in written else outside
+            lines.append(f"const {self._type(slot.buffer.dtype)} {name} = {text};")
+            return name
+
+        written = dict.fromkeys(each.out for each in body)
+        for each in body:
+            for x in each.args:
+                if x not in values and x.buffer.value is not None:
+                    values[x] = _literal(x.buffer.value, self._type(x.buffer.dtype))
+                elif x not in values:
+                    pointer = self._pointer(x)
+                    text = f"{pointer}[{_index(steps[x])}]"
+                    values[x] = declared(_plain(pointer.strip("()").split()[0]), x, text)
+            label = each.out.buffer.label or "t"
+            text = self._value(each, [values[x] for x in each.args])
+            values[each.out] = declared(_plain(label), each.out, text)
+        for x in written:
+            if x.buffer not in dead:
+                inside.append(f"{self._pointer(x, writes=True)}[{_index(steps[x])}] = {values[x]};")
+        yield from _nest([axis[0] for axis in axes], inside, outside)
+
+    def _value(self, each: Single, operands: list[str]) -> str:
+        """Return the value of a map as an expression of its operands, names or numbers."""
+        given, out = [x.buffer.dtype for x in each.args], each.out.buffer.dtype
+        name, row = each.op and each.op.name, "{0}"
+        if name == "where":
+            types = [np.dtype(bool), out, out]
+        elif name in (None, "cast", "alias"):
+            types = [out]
+        elif isinstance(each.op.impl, np.ufunc):
+            *types, found = each.op.impl.resolve_dtypes((*given, None))
+            if found != out:
+                raise NotInCError(f"C has no text for the primitive {name!r} of {found} as {out}")
+        else:
+            types = given
+        if name not in (None, "cast", "alias"):
+            row = self._row(name, types[-1])
+        pairs = zip(operands, given, types, strict=True)
+        return row.format(*[self._converted(*pair) for pair in pairs])
+
+    def _row(self, name: str, dtype: np.dtype) -> str:
+        """Return the row of a primitive for this dtype, and print the function that it calls."""
+        kinds = {"f": ("",), "i": ("/i", ""), "u": ("/u", ""), "b": ("/b", "/u", "")}[dtype.kind]
+        key = next((name + kind for kind in kinds if name + kind in C), "")
+        row, kind = C.get(key, ""), self._type(dtype)
+        floating = "$s" in row or name in prelude.NOT_OF_INTEGERS or f"{name}_$T" in row
+        if not row or (floating and key == name and dtype.kind != "f"):
+            raise NotInCError(f"C has no text for the primitive {name!r} of {dtype.name}")
+        for called in ("floor_divide/i" if key == "remainder/i" else key,):
+            if called in prelude.FUNCTIONS:
+                self._helper(f"{called} {kind}", prelude.FUNCTIONS[called], T=kind)
+        return expanded(row, T=kind)
+
+    def _converted(self, text: str, given: np.dtype, wanted: np.dtype) -> str:
+        """Return an operand in the dtype in which a primitive computes, converted as NumPy does."""
+        if given == wanted:
+            return text
+        kind, source = self._type(wanted), self._type(given)
+        if wanted.kind == "b":
+            return f"({text} != 0)"
+        if given.kind != "f" or wanted.kind == "f":
+            return f"({kind})({text})"
+        bits = 64 if wanted.itemsize == 8 or wanted.name == "uint32" else 32
+        function = f"INT{bits}_of_{source}"
+        self._helper(
+            function, prelude.FUNCTIONS["to_int"], T=source, I=f"INT{bits}", i=f"int{bits}_t"
+        )
+        if wanted.name == "uint64":
+            above = f"{text} - ({source})9223372036854775808.0"
+            return (
+                f"({text} < ({source})9223372036854775808.0 ? (uint64_t){function}({text}) : "
+                f"(uint64_t){function}({above}) + 9223372036854775808u)"
+            )
+        return f"({kind}){function}({text})"
+
+    # -- reductions and products --------------------------------------------------------------
+
+    def _reduce(self, each: Reduce) -> Lines:
+        """Yield a reduction: of rows where these are contiguous, else along the nearest axis."""
+        (x,), out, name = each.args, each.out, each.op.name
+        kept, reduced = _axes(each)
+        source, target = self._pointer(x), self._pointer(out, writes=True)
+        dtypes = x.buffer.dtype, out.buffer.dtype
+        begin = "0" if name == "sum" else f"{source}[{_index([axis[1] for axis in kept])}]"
+        fill = f"{target}[{_index([axis[2] for axis in kept])}] = {begin};"
+        n, step = reduced.pop() if reduced else (1, 0)
+        sizes = [n for n, _ in reduced]
+        if kept and kept[-1][1:] == (1, 1) and n > 1:  # columns of rows
+            *others, (width, _, _) = kept
+            at = _index([axis[1] for axis in (*others, *reduced)])
+            to = _index([axis[2] for axis in others])
+            function = self._reduction(f"rows_{name}", *dtypes)
+            call = f"{function}({source}{_plus(at)}, {n}, {step}, {width}, {target}{_plus(to)});"
+            yield from _nest([axis[0] for axis in kept], [fill])
+            yield from _nest([*[axis[0] for axis in others], *sizes], [call])
+            return
+        at, to = _index([axis[1] for axis in (*kept, *reduced)]), _index([axis[2] for axis in kept])
+        call = f"{self._reduction(name, *dtypes)}({source}{_plus(at)}, {n}, {step})"
+        if not sizes:
+            yield from _nest([axis[0] for axis in kept], [f"{target}[{to}] = {call};"])
+            return
+        yield from _nest([axis[0] for axis in kept], [fill])
+        declared = f"const {self._type(out.buffer.dtype)} a = {target}[{to}], b = {call};"
+        lines = [declared, f"{target}[{to}] = {self._join(name, dtypes[1])};"]
+        yield from _nest([*[axis[0] for axis in kept], *sizes], lines)
+
+    def _reduction(self, name: str, given: np.dtype, out: np.dtype) -> str:
+        """Print the function of a reduction; return its name."""
+        source, kind = self._type(given), self._type(out)
+        function = f"{name}_{source}" if source == kind else f"{name}_{source}_as_{kind}"
+        text = prelude.ROWS if name.startswith("rows_") else prelude.ALONG
+        name = name.removeprefix("rows_")
+        is_sum = name in ("sum", "dot")
+        names = prelude.SUMS_OF_FLOATS if is_sum and out.kind == "f" else prelude.OTHERS
+        names = {**names, **(prelude.DOT if name == "dot" else prelude.NO_DOT)}
+        names |= {"name": name, "first": "0" if is_sum else "x[0]", "function": function}
+        self._helper(function, text, T=kind, X=source, join=self._join(name, out), **names)
+        return function
+
+    def _join(self, name: str, dtype: np.dtype) -> str:
+        """Return what a reduction makes of two numbers, `a` and `b`."""
+        return self._row(JOINS[name], dtype).format("a", "b") if name in JOINS else "a + b"
+
+    def _product(self, each: Product) -> Lines:
+        """Yield a matrix product, for each of the matrices that there are."""
+        (a, b), out = each.args, each.out
+        dtype, floating = out.buffer.dtype, out.buffer.dtype.kind == "f"
+        if dtype.kind == "b" or {a.buffer.dtype, b.buffer.dtype} != {dtype}:
+            raise NotInCError(f"C has no text for the primitive 'matmul' of {dtype.name}")
+        m, ai = (a.shape[-2], a.strides[-2]) if len(a.shape) > 1 else (1, 0)
+        n, bj = (b.shape[-1], b.strides[-1]) if len(b.shape) > 1 else (1, 0)
+        depth, ak, bk = a.shape[-1], a.strides[-1], b.strides[max(len(b.shape) - 2, 0)]
+        batch = out.shape[: max(len(a.shape), len(b.shape)) - 2]
+        strides = [_padded(a.strides[:-2], batch), _padded(b.strides[:-2], batch)]
+        axes = _merged([*zip(batch, *strides, out.strides[: len(batch)], strict=True)])
+        pointers = self._pointer(a), self._pointer(b), self._pointer(out, writes=True)
+        x, y, z = (f"{p}{_plus(_index([a[i] for a in axes]))}" for i, p in enumerate(pointers, 1))
+        if n == 1 < m:  # the transposed product has long rows
+            m, n, x, y, ai, ak, bk, bj = 1, m, y, x, 0, bk, ak, ai
+        if floating and (m > 1 or bj == 1):
+            call = self._matrix_product(dtype.name, (m, n, depth), (ai, ak), (bk, bj))
+            lines = [call.format(x, y, z)]
+        else:
+            function, d = self._reduction("dot", dtype, dtype), len(axes)
+            row, column = (_plus(f"i{d + k} * {s}") if s else "" for k, s in enumerate((ai, bj)))
+            call = f"{function}({x}{row}, {depth}, {ak}, {y}{column}, {bk})"
+            lines = [*_nest([m, n], [f"({z})[i{d} * {n} + i{d + 1}] = {call};"], at=d)]
+        yield from _nest([axis[0] for axis in axes], lines)
+
+    def _matrix_product(self, dtype: str, sizes: Axis, a: Axis, b: Axis) -> str:
+        """Return a call of BLAS for large matrices, else of tiles, for three pointers."""
+        (m, n, depth), kind = sizes, TYPES[dtype]
+        steps = _blas_step((m, depth), a), _blas_step((depth, n), b)
+        integer = blas(dtype)[0] if m * n * depth >= BLAS_FROM else ""
+        if integer and steps[0] and steps[1]:
+            if dtype not in self.gemms:
+                self._helper(f"gemm {kind}", prelude.GEMM, T=kind, I=integer)
+                self.gemms[dtype] = self._free.new(f"gemm{'sd'[dtype == 'float64']}")
+            name = self.gemms[dtype]
+            self._used[name] = f"gemm_{kind} *{name}"
+            (a_order, a_step), (b_order, b_step) = steps[0], steps[1]
+            sizes_text = f"{ROW_MAJOR}, {a_order}, {b_order}, {m}, {n}, {depth}"
+            return f"{name}({sizes_text}, 1, {{0}}, {a_step}, {{1}}, {b_step}, 0, {{2}}, {n});"
+        self._helpers.setdefault("tiles", prelude.TILES)
+        self._helper(f"product {kind}", prelude.PRODUCT, T=kind)
+        (ai, ak), (bk, bj) = a, b
+        return (
+            f"product_{kind}({m}, {n}, {depth}, {{0}}, {ai}, {ak}, {{1}}, {bk}, {bj}, {{2}}, {n});"
+        )
+
+
+JOINS = {"max": "maximum", "min": "minimum"}
+ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112  # as CBLAS calls them
+
+
+def _blas_step(shape: Axis, strides: Axis) -> tuple[int, int] | None:
+    """Return how BLAS names a matrix of these strides: its order, and the step between rows."""
+    (rows, columns), (row, column) = shape, strides
+    if (columns == 1 or column == 1) and (rows == 1 or row >= columns):
+        return PLAIN, max(row, columns)
+    if (rows == 1 or row == 1) and (columns == 1 or column >= rows):
+        return TRANSPOSED, max(column, rows)
+    return None
+
+
+# -- kernels and their axes -----------------------------------------------------------------------
+
+
+def _parts(kernels: list[Kernel]) -> Iterator[tuple[str, list[Kernel]]]:
+    """Yield runs of kernels of one section, at most `PART` of them, and the name of the section."""
+    for section, run in itertools.groupby(kernels, key=lambda kernel: kernel.section):
+        rest = list(run)
+        while rest:
+            yield section, rest[:PART]
+            rest = rest[PART:]
+
+
+def _dead_stores(plan: Plan, kernels: list[Kernel]) -> dict[Loop, set[Buffer]]:
+    """Return for each loop the buffers that nothing reads before they are overwritten."""
+    read = {slot.buffer for slot in plan.results}
+    read |= {plan.slots[v].buffer for v in plan.arguments}
+    dead: dict[Loop, set[Buffer]] = {}
+    for kernel in reversed(kernels):
+        outs = {each.out for each in kernel.body}
+        if isinstance(kernel, Loop):
+            dead[kernel] = {x.buffer for x in outs} - read
+        whole = (x for x in outs if x.is_contiguous and x.size == math.prod(x.buffer.shape))
+        read -= {x.buffer for x in whole}
+        written: set[Slot] = set()
+        for each in kernel.body:
+            read |= {x.buffer for x in each.args if x not in written}
+            written.add(each.out)
+    return dead
+
+
+def _padded(strides: Axis, shape: Axis) -> Axis:
+    """Return the strides of an operand that is broadcast to `shape`."""
+    return (0,) * (len(shape) - len(strides)) + strides
+
+
+def _merged(axes: Sequence[Axis]) -> list[Axis]:
+    """Return the same elements with fewer axes: none of length 1, and none that continue others."""
+    found: list[Axis] = []
+    for n, *steps in axes:
+        if found and all(before == n * s for before, s in zip(found[-1][1:], steps, strict=True)):
+            found[-1] = (found[-1][0] * n, *steps)
+        elif n != 1:
+            found.append((n, *steps))
+    return found
+
+
+def _axes(each: Reduce) -> tuple[list[Axis], list[Axis]]:
+    """Return the axes that a reduction keeps, with the strides of both arrays, and the others."""
+    (x,), out, axis = each.args, each.out, each.params["axis"]
+    rank = len(x.shape)
+    given = range(rank) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    gone = {i % rank for i in given}
+    left = [i for i in range(rank) if i not in gone]
+    steps = [out.strides[i] for i in left] if each.params["keepdims"] else out.strides
+    kept = [(x.shape[i], x.strides[i], step) for i, step in zip(left, steps, strict=True)]
+    reduced = sorted([(x.shape[i], x.strides[i]) for i in gone], key=lambda axis: -abs(axis[1]))
+    return _merged(kept), _merged(reduced)
+
+
+# -- text -----------------------------------------------------------------------------------------
+
+
+def _plain(label: str) -> str:
+    """Return a label without what could make it the name of a value, which ends in "_"."""
+    return re.sub(r"\W", "_", label, flags=re.ASCII).strip("_") or "t"
+
+
+def _plus(place: str) -> str:
+    return f" + {place}" if place != "0" else ""
+
+
+def _index(steps: Sequence[int]) -> str:
+    """Return the place of an element as text: ``i0 * 8 + i1``."""
+    terms = [f"i{k} * {s}" if s != 1 else f"i{k}" for k, s in enumerate(steps) if s]
+    return " + ".join(terms) or "0"
+
+
+def _literal(value: np.ndarray, kind: str) -> str:
+    """Return a finite number as C reads it."""
+    number = value[()]
+    if value.dtype.kind == "f":
+        text = str(number) + "f" * (kind == "float")
+    elif value.dtype.kind == "b":
+        text = str(number).lower()
+    else:
+        text = f"({kind}){int(number)}" if abs(int(number)) < 1 << 31 else _wide(int(number), kind)
+    return f"({text})" if text.startswith("-") else text
+
+
+def _wide(number: int, kind: str) -> str:
+    if number < 0:
+        return f"(-INT64_C({-number - 1}) - 1)"
+    return f"({kind}){'U' * kind.startswith('u')}INT64_C({number})"
+
+
+def _nest(
+    sizes: Sequence[int], lines: Sequence[str], before: Sequence[str] = (), at: int = 0
+) -> Lines:
+    """Yield loops around lines, from the index `at` on; in a block with the lines before them."""
+    if before or (not sizes and len(lines) > 1):
+        yield "{"
+        inner = _nest(sizes, lines, at=at) if sizes else lines
+        yield from (f"    {line}" for line in (*before, *inner))
+        yield "}"
+        return
+    loops = [f"for (ptrdiff_t i{k} = 0; i{k} < {n}; i{k}++)" for k, n in enumerate(sizes, at)]
+    if len(lines) > 1:
+        loops[-1] += " {"
+    indents = ["    " * k for k in range(len(loops) + 1)]
+    yield from (indent + line for indent, line in zip(indents, loops, strict=False))
+    yield from (indents[-1] + line for line in lines)
+    if len(lines) > 1:
+        yield f"{indents[-2]}}}"
