@@ -356,7 +356,7 @@ SQUARES = [numbers(i, (20, 20), dtype) for i, dtype in enumerate(["float32", "fl
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_text_compiles_without_a_warning(dtype, tmp_path):
     source = tn.jit(everything).c_source(*[x.astype(dtype) for x in SQUARES])
-    assert source.startswith("#include <math.h>")
+    assert "#include <math.h>" in source
     if NATIVE:
         path = tmp_path / "program.c"
         path.write_text(source)

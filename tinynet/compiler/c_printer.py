@@ -19,8 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from . import c_prelude as prelude
-from .c_prelude import TYPES, C, expanded
+from .c_prelude import TYPES, C, expanded, parts
 from .kernels import Copy, Kernel, Loop, Product, Reduce, Single, kernels_of
 from .memory import Buffer, Plan, Slot
 from .numpy_printer import AlignedNumpy
@@ -28,7 +27,7 @@ from .program import Names, Program, Var
 from .toolchain import compiler, load
 
 PART = 40  # kernels in a function: the time of C compilers grows faster than a function does
-BLAS_FROM = 1 << 18  # multiplications of a product, from which on BLAS is faster than the tiles
+BLAS_FROM = 1 << 21  # multiplications of a product, from which on BLAS is faster than the tiles
 KEYWORDS = (
     "auto bool break case char const continue default do double else enum extern false float for "
     "goto if inline int long main register restrict return short signed sizeof static struct "
@@ -177,7 +176,7 @@ class CPrinter:
             head = f"static __attribute__((noinline)) void {function}({parameters})"
             functions += ["", head, "{", *views, *body, "}"]
             calls.append(f"    {function}({', '.join(self._used)});")
-        lines = prelude.HEADER, *self._helpers.values(), *functions, *self._main(calls)
+        lines = parts()["header"], *self._helpers.values(), *functions, *self._main(calls)
         self.text = "\n".join(lines)
 
     def _main(self, calls: list[str]) -> Lines:
@@ -193,16 +192,11 @@ class CPrinter:
 
     # -- names --------------------------------------------------------------------------------
 
-    def _type(self, dtype: np.dtype) -> str:
-        if dtype.name not in TYPES:
-            raise NotInCError(f"C has no dtype {dtype.name}")
-        return TYPES[dtype.name]
-
     def _buffer(self, buffer: Buffer, writes: bool = False) -> str:
         """Return the name of a buffer, a parameter of the function that is printed."""
         if buffer not in self.buffers:
             self.buffers[buffer] = self._free.new(_plain(buffer.label or f"t{next(self._numbers)}"))
-        name, kind = self.buffers[buffer], self._type(buffer.dtype)
+        name, kind = self.buffers[buffer], _type(buffer.dtype)
         if writes:
             self.written.add(buffer)
         if writes or name not in self._used:
@@ -221,18 +215,19 @@ class CPrinter:
         key = slot.buffer, f"{label} {slot.offset}"
         if key not in self._named:
             self._named[key] = self._free.new(_plain(label))
-        pointer, kind = self._named[key], self._type(slot.buffer.dtype)
+        pointer, kind = self._named[key], _type(slot.buffer.dtype)
         if writes or pointer not in self._views:
             declared = f"{kind} *const {pointer} = {name} + {slot.offset};"
             self._views[pointer] = declared if writes else f"const {declared}"
         return pointer
 
-    def _helper(self, key: str, text: str, **names: str) -> None:
-        """Print a function of the prelude before the functions of this program, once."""
+    def _needs(self, part: str, kind: str, key: str = "", **names: str) -> None:
+        """Print a part of the prelude for a type before the functions of this program, once."""
+        key, text = key or f"{part} {kind}", parts()[part]
         if key not in self._helpers:
-            if "FMA_" in text and text is not prelude.BITS:
-                self._helper(f"bits {names['T']}", prelude.BITS, T=names["T"])
-            self._helpers[key] = expanded(text, **names)
+            if "FMA_" in text or "LN2_" in text:
+                self._helpers.setdefault(f"bits {kind}", parts()[f"bits/{kind}"])
+            self._helpers[key] = expanded(text, T=kind, **names)
 
     # -- loops --------------------------------------------------------------------------------
 
@@ -261,14 +256,14 @@ class CPrinter:
         def declared(label: str, slot: Slot, text: str) -> str:
             name = f"{label}_{next(versions)}_"
             lines = inside if any(steps[slot]) or slot in written else outside
-            lines.append(f"const {self._type(slot.buffer.dtype)} {name} = {text};")
+            lines.append(f"const {_type(slot.buffer.dtype)} {name} = {text};")
             return name
 
         written = dict.fromkeys(each.out for each in body)
         for each in body:
             for x in each.args:
                 if x not in values and x.buffer.value is not None:
-                    values[x] = _literal(x.buffer.value, self._type(x.buffer.dtype))
+                    values[x] = _literal(x.buffer.value, _type(x.buffer.dtype))
                 elif x not in values:
                     pointer = self._pointer(x)
                     text = f"{pointer}[{_index(steps[x])}]"
@@ -304,36 +299,26 @@ class CPrinter:
         """Return the row of a primitive for this dtype, and print the function that it calls."""
         kinds = {"f": ("",), "i": ("/i", ""), "u": ("/u", ""), "b": ("/b", "/u", "")}[dtype.kind]
         key = next((name + kind for kind in kinds if name + kind in C), "")
-        row, kind = C.get(key, ""), self._type(dtype)
-        floating = "$s" in row or name in prelude.NOT_OF_INTEGERS or f"{name}_$T" in row
-        if not row or (floating and key == name and dtype.kind != "f"):
+        row, kind = C.get(key, ""), _type(dtype)
+        if not row or ("$" in row and key == name and dtype.kind != "f"):
             raise NotInCError(f"C has no text for the primitive {name!r} of {dtype.name}")
-        for called in ("floor_divide/i" if key == "remainder/i" else key,):
-            if called in prelude.FUNCTIONS:
-                self._helper(f"{called} {kind}", prelude.FUNCTIONS[called], T=kind)
+        if key in parts():
+            self._needs(key, kind)
         return expanded(row, T=kind)
 
     def _converted(self, text: str, given: np.dtype, wanted: np.dtype) -> str:
         """Return an operand in the dtype in which a primitive computes, converted as NumPy does."""
+        kind = _type(wanted)
         if given == wanted:
             return text
-        kind, source = self._type(wanted), self._type(given)
         if wanted.kind == "b":
             return f"({text} != 0)"
-        if given.kind != "f" or wanted.kind == "f":
-            return f"({kind})({text})"
-        bits = 64 if wanted.itemsize == 8 or wanted.name == "uint32" else 32
-        function = f"INT{bits}_of_{source}"
-        self._helper(
-            function, prelude.FUNCTIONS["to_int"], T=source, I=f"INT{bits}", i=f"int{bits}_t"
-        )
-        if wanted.name == "uint64":
-            above = f"{text} - ({source})9223372036854775808.0"
-            return (
-                f"({text} < ({source})9223372036854775808.0 ? (uint64_t){function}({text}) : "
-                f"(uint64_t){function}({above}) + 9223372036854775808u)"
-            )
-        return f"({kind}){function}({text})"
+        if given.kind == "f" and wanted.kind != "f":
+            small = "INT32" if wanted.itemsize < 4 else "INT64"
+            through = {"int32": "INT32", "uint64": "UINT64"}.get(wanted.name, small)
+            self._needs(through, _type(given))
+            text = f"{through}_of_{_type(given)}({text})"
+        return f"({kind})({text})"
 
     # -- reductions and products --------------------------------------------------------------
 
@@ -362,21 +347,19 @@ class CPrinter:
             yield from _nest([axis[0] for axis in kept], [f"{target}[{to}] = {call};"])
             return
         yield from _nest([axis[0] for axis in kept], [fill])
-        declared = f"const {self._type(out.buffer.dtype)} a = {target}[{to}], b = {call};"
+        declared = f"const {_type(out.buffer.dtype)} a = {target}[{to}], b = {call};"
         lines = [declared, f"{target}[{to}] = {self._join(name, dtypes[1])};"]
         yield from _nest([*[axis[0] for axis in kept], *sizes], lines)
 
     def _reduction(self, name: str, given: np.dtype, out: np.dtype) -> str:
         """Print the function of a reduction; return its name."""
-        source, kind = self._type(given), self._type(out)
+        source, kind = _type(given), _type(out)
         function = f"{name}_{source}" if source == kind else f"{name}_{source}_as_{kind}"
-        text = prelude.ROWS if name.startswith("rows_") else prelude.ALONG
-        name = name.removeprefix("rows_")
-        is_sum = name in ("sum", "dot")
-        names = prelude.SUMS_OF_FLOATS if is_sum and out.kind == "f" else prelude.OTHERS
-        names = {**names, **(prelude.DOT if name == "dot" else prelude.NO_DOT)}
-        names |= {"name": name, "first": "0" if is_sum else "x[0]", "function": function}
-        self._helper(function, text, T=kind, X=source, join=self._join(name, out), **names)
+        first, _, rest = name.partition("_")
+        part = first if first in ("sum", "rows") else "sum" if name == "dot" else "extreme"
+        names = {key: text.format(source) if name == "dot" else "" for key, text in DOT.items()}
+        join = self._join(rest or first, out)
+        self._needs(part, kind, function, X=source, function=function, join=join, **names)
         return function
 
     def _join(self, name: str, dtype: np.dtype) -> str:
@@ -416,21 +399,26 @@ class CPrinter:
         integer = blas(dtype)[0] if m * n * depth >= BLAS_FROM else ""
         if integer and steps[0] and steps[1]:
             if dtype not in self.gemms:
-                self._helper(f"gemm {kind}", prelude.GEMM, T=kind, I=integer)
+                self._needs("gemm", kind, I=integer)
                 self.gemms[dtype] = self._free.new(f"gemm{'sd'[dtype == 'float64']}")
             name = self.gemms[dtype]
             self._used[name] = f"gemm_{kind} *{name}"
             (a_order, a_step), (b_order, b_step) = steps[0], steps[1]
             sizes_text = f"{ROW_MAJOR}, {a_order}, {b_order}, {m}, {n}, {depth}"
             return f"{name}({sizes_text}, 1, {{0}}, {a_step}, {{1}}, {b_step}, 0, {{2}}, {n});"
-        self._helpers.setdefault("tiles", prelude.TILES)
-        self._helper(f"product {kind}", prelude.PRODUCT, T=kind)
+        self._helpers.setdefault("tiles", parts()["tiles"])
+        self._needs("product", kind)
         (ai, ak), (bk, bj) = a, b
         return (
             f"product_{kind}({m}, {n}, {depth}, {{0}}, {ai}, {ak}, {{1}}, {bk}, {bj}, {{2}}, {n});"
         )
 
 
+DOT = {
+    "more": ", const {0} *y, ptrdiff_t other",
+    "factor": " * y[(i + k) * other]",
+    "last": " * y[i * other]",
+}
 JOINS = {"max": "maximum", "min": "minimum"}
 ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112  # as CBLAS calls them
 
@@ -505,6 +493,13 @@ def _axes(each: Reduce) -> tuple[list[Axis], list[Axis]]:
 
 
 # -- text -----------------------------------------------------------------------------------------
+
+
+def _type(dtype: np.dtype) -> str:
+    """Return the type of C that a dtype is."""
+    if dtype.name not in TYPES or not dtype.isnative:
+        raise NotInCError(f"C has no dtype {dtype}")
+    return TYPES[dtype.name]
 
 
 def _plain(label: str) -> str:
