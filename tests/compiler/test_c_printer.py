@@ -26,8 +26,8 @@ from programs import (
 import tinynet as tn
 from tinynet import ops, tree
 from tinynet.compiler import c_printer, toolchain
-from tinynet.compiler.c_prelude import TYPES, C
-from tinynet.compiler.c_printer import missing
+from tinynet.compiler.c_text import TYPES, C
+from tinynet.compiler.native import missing
 from tinynet.compiler.passes import simplify
 from tinynet.engine.bind import PRIMITIVES, bind
 from tinynet.engine.primitives.elementwise import cast
@@ -323,11 +323,11 @@ def test_products_of_vectors_of_integers_and_of_nothing_equal_eager(a, b, dtype)
 def test_large_products_are_those_of_numpy_to_the_bit_where_its_blas_is_found():
     a, b = np.random.default_rng(0).normal(size=(2, 128, 128)).astype("float32")
     found = in_c(lambda a, b: [a @ b, a.T @ b, a @ b.T], a, b)
-    assert "gemms(" in tn.jit(ops.matmul).c_source(a, b) or not c_printer.blas("float32")[0]
+    assert "gemms(" in tn.jit(ops.matmul).c_source(a, b) or not toolchain.blas("float32")[0]
     expected = [a @ b, a.T @ b, a @ b.T]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one.data, other, 1e-4, 1e-4)
-        if c_printer.blas("float32")[0]:
+        if toolchain.blas("float32")[0]:
             assert_same(one.data, other)
 
 

@@ -1,143 +1,43 @@
 """The C printer: kernels become one translation unit of C99, a function per section.
 
-The text holds no memory: every buffer is given by a pointer, in the order of `CSource.buffers`.
+The text holds no memory: every buffer is given by a pointer, in the order of `CPrinter.buffers`.
 Values that only one loop needs stay in registers. Products use vector extensions of GCC and Clang.
 A program with a primitive or a dtype that C has no text for is refused as a whole.
 
-Imports `kernels.py`, `c_prelude.py`, `toolchain.py`. Read next: `toolchain.py`.
+Imports `kernels.py`, `c_text.py`, `toolchain.py`. Read next: `native.py`.
 """
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, partial
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .c_prelude import TYPES, C, expanded, parts
+from .c_text import (
+    CALLED,
+    TYPES,
+    C,
+    NotInCError,
+    c_type,
+    expanded,
+    index,
+    literal,
+    nest,
+    parts,
+    plain,
+    plus,
+)
 from .kernels import Copy, Kernel, Loop, Product, Reduce, Single, kernels_of
 from .memory import Buffer, Plan, Slot
-from .numpy_printer import AlignedNumpy
-from .program import Names, Program, Var
-from .toolchain import compiler, load
+from .program import Names
+from .toolchain import blas
 
 PART = 40  # kernels in a function: the time of C compilers grows faster than a function does
 BLAS_FROM = 1 << 21  # multiplications of a product, from which on BLAS is faster than the tiles
-KEYWORDS = (
-    "auto bool break case char const continue default do double else enum extern false float for "
-    "goto if inline int long main register restrict return short signed sizeof static struct "
-    "switch true typedef union unsigned void volatile while isfinite isinf isnan signbit buffers"
-)
-CALLED = {  # names that a buffer must not have
-    *KEYWORDS.split(),
-    *[f"i{axis}" for axis in range(64)],
-    *[name + s for row in C.values() for name in re.findall(r"(\w+)\$s\(", row) for s in ("f", "")],
-}
-
 Lines = Iterator[str]
 Axis = tuple[int, ...]  # a length, and the strides of each slot
-
-
-class NotInCError(NotImplementedError):
-    """A program has a part that the C printer has no text for."""
-
-
-class CSource:
-    """The C source of a program; `bind` gives it arrays, when it is compiled.
-
-    Attributes
-    ----------
-    text : str
-    arguments : tuple of Var, the inputs, captured variables and constants, as `bind` takes them
-    """
-
-    def __init__(self, program: Program, name: str = "run", donate: Mapping[Var, Var] = {}) -> None:
-        plan = Plan(program, donate)
-        self._printer = printer = CPrinter(plan, name)
-        self.text = printer.text
-        self.arguments = tuple(plan.arguments)
-        self._given = [plan.slots[v].buffer for v in plan.arguments]
-        self._constant = {plan.slots[v].buffer for v in program.constants}
-        self._results = plan.results
-        self._library: Any = None
-        self._keeps: dict[Buffer, np.ndarray] = {}  # while C holds pointers to them
-
-    def compiled(self) -> CSource | None:
-        """Compile the text; return this source, or None (after a warning) if the compiler fails.
-
-        NotImplementedError if there is no compiler.
-        """
-        if compiler() is None:
-            raise NotImplementedError("No C compiler was found. Install gcc or clang, or set $CC.")
-        self._library = load(self.text)
-        return self if self._library else None
-
-    def bind(self, arrays: list[np.ndarray]) -> Any:
-        """Return the function that runs on `arrays`, one per argument, and the outputs' arrays.
-
-        None if C cannot use these arrays: one is not contiguous, or it is written, and part of it
-        is another one, too.
-        """
-        memory = dict(zip(self._given, arrays, strict=True))
-        for buffer in self._constant.intersection(memory):
-            memory[buffer] = np.ascontiguousarray(memory[buffer])
-        written = [memory[b] for b in self._given if b in self._printer.written]
-        shared = (x is not y and np.may_share_memory(x, y) for x in written for y in arrays)
-        usable = all(a.flags.c_contiguous and a.flags.aligned for a in memory.values())
-        if not usable or any(shared):
-            return None
-        for buffer in (*self._printer.buffers, *[slot.buffer for slot in self._results]):
-            if buffer.value is not None:
-                memory[buffer] = np.array(buffer.value)
-            elif buffer not in memory:
-                memory[buffer] = AlignedNumpy.empty(buffer.shape, buffer.dtype.name)
-        pointers = [memory[buffer].ctypes.data for buffer in self._printer.buffers]
-        pointers += [blas(dtype)[1] for dtype in self._printer.gemms]
-        table = (ctypes.c_void_p * (len(pointers) or 1))(*pointers)
-        run = self._library[self._printer.name]
-        run.argtypes, run.restype = [ctypes.c_void_p], None
-        self._keeps = memory
-        outputs = [_array(slot, memory[slot.buffer]) for slot in self._results]
-        return partial(run, table), tuple(outputs)
-
-
-def _array(slot: Slot, memory: np.ndarray) -> np.ndarray:
-    """Return the elements of a slot."""
-    size = memory.itemsize
-    strides = [s * size for s in slot.strides]
-    return np.ndarray(slot.shape, memory.dtype, memory.reshape(-1), slot.offset * size, strides)
-
-
-def missing(program: Program) -> str | None:
-    """Return what of a program the C printer has no text for, None if it can be printed."""
-    try:
-        CSource(program)
-    except NotInCError as error:
-        return str(error)
-    return None
-
-
-@cache
-def blas(dtype: str) -> tuple[str, int]:
-    """Return the integer type and the address of the product of NumPy's BLAS; ("", 0) if unknown.
-
-    The symbols of the libraries that NumPy's core depends on are found through it.
-    """
-    core: Any = vars(np)["_core"]._multiarray_umath
-    library, letter = ctypes.CDLL(core.__file__), {"float32": "s", "float64": "d"}[dtype]
-    for name, integer in (
-        (f"scipy_cblas_{letter}gemm64_", "int64_t"),
-        (f"cblas_{letter}gemm64_", "int64_t"),
-        (f"cblas_{letter}gemm", "int"),
-    ):
-        if hasattr(library, name):
-            return integer, ctypes.cast(library[name], ctypes.c_void_p).value or 0
-    return "", 0
 
 
 class CPrinter:
@@ -195,8 +95,8 @@ class CPrinter:
     def _buffer(self, buffer: Buffer, writes: bool = False) -> str:
         """Return the name of a buffer, a parameter of the function that is printed."""
         if buffer not in self.buffers:
-            self.buffers[buffer] = self._free.new(_plain(buffer.label or f"t{next(self._numbers)}"))
-        name, kind = self.buffers[buffer], _type(buffer.dtype)
+            self.buffers[buffer] = self._free.new(plain(buffer.label or f"t{next(self._numbers)}"))
+        name, kind = self.buffers[buffer], c_type(buffer.dtype)
         if writes:
             self.written.add(buffer)
         if writes or name not in self._used:
@@ -210,12 +110,12 @@ class CPrinter:
             label, at = view.label, view.base
             if at.offset != slot.offset:
                 break
-        if not label or _plain(label) == name:
+        if not label or plain(label) == name:
             return f"({name} + {slot.offset})" if slot.offset else name
         key = slot.buffer, f"{label} {slot.offset}"
         if key not in self._named:
-            self._named[key] = self._free.new(_plain(label))
-        pointer, kind = self._named[key], _type(slot.buffer.dtype)
+            self._named[key] = self._free.new(plain(label))
+        pointer, kind = self._named[key], c_type(slot.buffer.dtype)
         if writes or pointer not in self._views:
             declared = f"{kind} *const {pointer} = {name} + {slot.offset};"
             self._views[pointer] = declared if writes else f"const {declared}"
@@ -256,25 +156,25 @@ class CPrinter:
         def declared(label: str, slot: Slot, text: str) -> str:
             name = f"{label}_{next(versions)}_"
             lines = inside if any(steps[slot]) or slot in written else outside
-            lines.append(f"const {_type(slot.buffer.dtype)} {name} = {text};")
+            lines.append(f"const {c_type(slot.buffer.dtype)} {name} = {text};")
             return name
 
         written = dict.fromkeys(each.out for each in body)
         for each in body:
             for x in each.args:
                 if x not in values and x.buffer.value is not None:
-                    values[x] = _literal(x.buffer.value, _type(x.buffer.dtype))
+                    values[x] = literal(x.buffer.value, c_type(x.buffer.dtype))
                 elif x not in values:
                     pointer = self._pointer(x)
-                    text = f"{pointer}[{_index(steps[x])}]"
-                    values[x] = declared(_plain(pointer.strip("()").split()[0]), x, text)
+                    text = f"{pointer}[{index(steps[x])}]"
+                    values[x] = declared(plain(pointer.strip("()").split()[0]), x, text)
             label = each.out.buffer.label or "t"
             text = self._value(each, [values[x] for x in each.args])
-            values[each.out] = declared(_plain(label), each.out, text)
+            values[each.out] = declared(plain(label), each.out, text)
         for x in written:
             if x.buffer not in dead:
-                inside.append(f"{self._pointer(x, writes=True)}[{_index(steps[x])}] = {values[x]};")
-        yield from _nest([axis[0] for axis in axes], inside, outside)
+                inside.append(f"{self._pointer(x, writes=True)}[{index(steps[x])}] = {values[x]};")
+        yield from nest([axis[0] for axis in axes], inside, outside)
 
     def _value(self, each: Single, operands: list[str]) -> str:
         """Return the value of a map as an expression of its operands, names or numbers."""
@@ -299,7 +199,7 @@ class CPrinter:
         """Return the row of a primitive for this dtype, and print the function that it calls."""
         kinds = {"f": ("",), "i": ("/i", ""), "u": ("/u", ""), "b": ("/b", "/u", "")}[dtype.kind]
         key = next((name + kind for kind in kinds if name + kind in C), "")
-        row, kind = C.get(key, ""), _type(dtype)
+        row, kind = C.get(key, ""), c_type(dtype)
         if not row or ("$" in row and key == name and dtype.kind != "f"):
             raise NotInCError(f"C has no text for the primitive {name!r} of {dtype.name}")
         if key in parts():
@@ -308,7 +208,7 @@ class CPrinter:
 
     def _converted(self, text: str, given: np.dtype, wanted: np.dtype) -> str:
         """Return an operand in the dtype in which a primitive computes, converted as NumPy does."""
-        kind = _type(wanted)
+        kind = c_type(wanted)
         if given == wanted:
             return text
         if wanted.kind == "b":
@@ -316,8 +216,8 @@ class CPrinter:
         if given.kind == "f" and wanted.kind != "f":
             small = "INT32" if wanted.itemsize < 4 else "INT64"
             through = {"int32": "INT32", "uint64": "UINT64"}.get(wanted.name, small)
-            self._needs(through, _type(given))
-            text = f"{through}_of_{_type(given)}({text})"
+            self._needs(through, c_type(given))
+            text = f"{through}_of_{c_type(given)}({text})"
         return f"({kind})({text})"
 
     # -- reductions and products --------------------------------------------------------------
@@ -328,32 +228,32 @@ class CPrinter:
         kept, reduced = _axes(each)
         source, target = self._pointer(x), self._pointer(out, writes=True)
         dtypes = x.buffer.dtype, out.buffer.dtype
-        begin = "0" if name == "sum" else f"{source}[{_index([axis[1] for axis in kept])}]"
-        fill = f"{target}[{_index([axis[2] for axis in kept])}] = {begin};"
+        begin = "0" if name == "sum" else f"{source}[{index([axis[1] for axis in kept])}]"
+        fill = f"{target}[{index([axis[2] for axis in kept])}] = {begin};"
         n, step = reduced.pop() if reduced else (1, 0)
         sizes = [n for n, _ in reduced]
         if kept and kept[-1][1:] == (1, 1) and n > 1:  # columns of rows
             *others, (width, _, _) = kept
-            at = _index([axis[1] for axis in (*others, *reduced)])
-            to = _index([axis[2] for axis in others])
+            at = index([axis[1] for axis in (*others, *reduced)])
+            to = index([axis[2] for axis in others])
             function = self._reduction(f"rows_{name}", *dtypes)
-            call = f"{function}({source}{_plus(at)}, {n}, {step}, {width}, {target}{_plus(to)});"
-            yield from _nest([axis[0] for axis in kept], [fill])
-            yield from _nest([*[axis[0] for axis in others], *sizes], [call])
+            call = f"{function}({source}{plus(at)}, {n}, {step}, {width}, {target}{plus(to)});"
+            yield from nest([axis[0] for axis in kept], [fill])
+            yield from nest([*[axis[0] for axis in others], *sizes], [call])
             return
-        at, to = _index([axis[1] for axis in (*kept, *reduced)]), _index([axis[2] for axis in kept])
-        call = f"{self._reduction(name, *dtypes)}({source}{_plus(at)}, {n}, {step})"
+        at, to = index([axis[1] for axis in (*kept, *reduced)]), index([axis[2] for axis in kept])
+        call = f"{self._reduction(name, *dtypes)}({source}{plus(at)}, {n}, {step})"
         if not sizes:
-            yield from _nest([axis[0] for axis in kept], [f"{target}[{to}] = {call};"])
+            yield from nest([axis[0] for axis in kept], [f"{target}[{to}] = {call};"])
             return
-        yield from _nest([axis[0] for axis in kept], [fill])
-        declared = f"const {_type(out.buffer.dtype)} a = {target}[{to}], b = {call};"
+        yield from nest([axis[0] for axis in kept], [fill])
+        declared = f"const {c_type(out.buffer.dtype)} a = {target}[{to}], b = {call};"
         lines = [declared, f"{target}[{to}] = {self._join(name, dtypes[1])};"]
-        yield from _nest([*[axis[0] for axis in kept], *sizes], lines)
+        yield from nest([*[axis[0] for axis in kept], *sizes], lines)
 
     def _reduction(self, name: str, given: np.dtype, out: np.dtype) -> str:
         """Print the function of a reduction; return its name."""
-        source, kind = _type(given), _type(out)
+        source, kind = c_type(given), c_type(out)
         function = f"{name}_{source}" if source == kind else f"{name}_{source}_as_{kind}"
         first, _, rest = name.partition("_")
         part = first if first in ("sum", "rows") else "sum" if name == "dot" else "extreme"
@@ -379,7 +279,7 @@ class CPrinter:
         strides = [_padded(a.strides[:-2], batch), _padded(b.strides[:-2], batch)]
         axes = _merged([*zip(batch, *strides, out.strides[: len(batch)], strict=True)])
         pointers = self._pointer(a), self._pointer(b), self._pointer(out, writes=True)
-        x, y, z = (f"{p}{_plus(_index([a[i] for a in axes]))}" for i, p in enumerate(pointers, 1))
+        x, y, z = (f"{p}{plus(index([a[i] for a in axes]))}" for i, p in enumerate(pointers, 1))
         if n == 1 < m:  # the transposed product has long rows
             m, n, x, y, ai, ak, bk, bj = 1, m, y, x, 0, bk, ak, ai
         if floating and (m > 1 or bj == 1):
@@ -387,10 +287,10 @@ class CPrinter:
             lines = [call.format(x, y, z)]
         else:
             function, d = self._reduction("dot", dtype, dtype), len(axes)
-            row, column = (_plus(f"i{d + k} * {s}") if s else "" for k, s in enumerate((ai, bj)))
+            row, column = (plus(f"i{d + k} * {s}") if s else "" for k, s in enumerate((ai, bj)))
             call = f"{function}({x}{row}, {depth}, {ak}, {y}{column}, {bk})"
-            lines = [*_nest([m, n], [f"({z})[i{d} * {n} + i{d + 1}] = {call};"], at=d)]
-        yield from _nest([axis[0] for axis in axes], lines)
+            lines = [*nest([m, n], [f"({z})[i{d} * {n} + i{d + 1}] = {call};"], at=d)]
+        yield from nest([axis[0] for axis in axes], lines)
 
     def _matrix_product(self, dtype: str, sizes: Axis, a: Axis, b: Axis) -> str:
         """Return a call of BLAS for large matrices, else of tiles, for three pointers."""
@@ -490,66 +390,3 @@ def _axes(each: Reduce) -> tuple[list[Axis], list[Axis]]:
     kept = [(x.shape[i], x.strides[i], step) for i, step in zip(left, steps, strict=True)]
     reduced = sorted([(x.shape[i], x.strides[i]) for i in gone], key=lambda axis: -abs(axis[1]))
     return _merged(kept), _merged(reduced)
-
-
-# -- text -----------------------------------------------------------------------------------------
-
-
-def _type(dtype: np.dtype) -> str:
-    """Return the type of C that a dtype is."""
-    if dtype.name not in TYPES or not dtype.isnative:
-        raise NotInCError(f"C has no dtype {dtype}")
-    return TYPES[dtype.name]
-
-
-def _plain(label: str) -> str:
-    """Return a label without what could make it the name of a value, which ends in "_"."""
-    return re.sub(r"\W", "_", label, flags=re.ASCII).strip("_") or "t"
-
-
-def _plus(place: str) -> str:
-    return f" + {place}" if place != "0" else ""
-
-
-def _index(steps: Sequence[int]) -> str:
-    """Return the place of an element as text: ``i0 * 8 + i1``."""
-    terms = [f"i{k} * {s}" if s != 1 else f"i{k}" for k, s in enumerate(steps) if s]
-    return " + ".join(terms) or "0"
-
-
-def _literal(value: np.ndarray, kind: str) -> str:
-    """Return a finite number as C reads it."""
-    number = value[()]
-    if value.dtype.kind == "f":
-        text = str(number) + "f" * (kind == "float")
-    elif value.dtype.kind == "b":
-        text = str(number).lower()
-    else:
-        text = f"({kind}){int(number)}" if abs(int(number)) < 1 << 31 else _wide(int(number), kind)
-    return f"({text})" if text.startswith("-") else text
-
-
-def _wide(number: int, kind: str) -> str:
-    if number < 0:
-        return f"(-INT64_C({-number - 1}) - 1)"
-    return f"({kind}){'U' * kind.startswith('u')}INT64_C({number})"
-
-
-def _nest(
-    sizes: Sequence[int], lines: Sequence[str], before: Sequence[str] = (), at: int = 0
-) -> Lines:
-    """Yield loops around lines, from the index `at` on; in a block with the lines before them."""
-    if before or (not sizes and len(lines) > 1):
-        yield "{"
-        inner = _nest(sizes, lines, at=at) if sizes else lines
-        yield from (f"    {line}" for line in (*before, *inner))
-        yield "}"
-        return
-    loops = [f"for (ptrdiff_t i{k} = 0; i{k} < {n}; i{k}++)" for k, n in enumerate(sizes, at)]
-    if len(lines) > 1:
-        loops[-1] += " {"
-    indents = ["    " * k for k in range(len(loops) + 1)]
-    yield from (indent + line for indent, line in zip(indents, loops, strict=False))
-    yield from (indents[-1] + line for line in lines)
-    if len(lines) > 1:
-        yield f"{indents[-2]}}}"

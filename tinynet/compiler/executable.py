@@ -3,7 +3,7 @@
 The one place that locks, fills inputs, runs and hands out outputs. `Cache` keeps the executables
 that were used last.
 
-Imports `numpy_printer.py`, and `c_printer.py` when a program is to run as C. Read next: `jit.py`.
+Imports `numpy_printer.py`, and `native.py` when a program is to run as C. Read next: `jit.py`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Executable:
         self._seen: object = None  # the version of the structure that `_bound` is for
 
     def _printed(self) -> Any:
-        from .c_printer import CSource  # here, since it needs time to load
+        from .native import CSource  # here, since it needs time to load
 
         return CSource(*self._given)
 

@@ -374,7 +374,8 @@ FUSED static void product_$T(
                     panel[row * WIDTH_$T + i] = from[row * bk + i * bj];
             for (ptrdiff_t i = 0; i < m; i += HEIGHT) {
                 const ptrdiff_t rows = m - i < HEIGHT ? m - i : HEIGHT;
-#define TILE(rows) tile_$T(rows, deep, a + i * ai + k * ak, ai, ak, whole ? from : panel,     whole ? bk : WIDTH_$T, c + i * ci + j, ci, width, k > 0)
+#define TILE(rows) tile_$T(rows, deep, a + i * ai + k * ak, ai, ak, whole ? from : panel, \
+    whole ? bk : WIDTH_$T, c + i * ci + j, ci, width, k > 0)
                 switch (rows) {
                 case 1: TILE(1); break;
                 case 2: TILE(2); break;

@@ -1,10 +1,10 @@
-"""The C compiler of this machine, and a cache of the libraries that it made.
+"""The C compiler of this machine, a cache of the libraries that it made, and NumPy's BLAS.
 
 A library is a file in a folder that only this user can write to. Its name holds a SHA-256 of all
 that it was made from, and one of its contents, so that a damaged file is not loaded; nothing is
 unpickled. It appears under its name by renaming, so that processes can compile side by side.
 
-Imports the standard library. Read next: `executable.py`.
+Imports NumPy. Read next: `native.py`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 # No -ffast-math: NaN, infinities, and the order of operations keep their meaning.
 FLAGS = (
@@ -94,6 +96,27 @@ def _identity(*command: str) -> tuple[str, str]:
     except OSError:  # not Linux
         pass
     return version.stdout.decode(errors="replace"), features
+
+
+# -- BLAS ---------------------------------------------------------------------------------------
+
+
+@cache
+def blas(dtype: str) -> tuple[str, int]:
+    """Return the integer type and the address of the product of NumPy's BLAS; ("", 0) if unknown.
+
+    The symbols of the libraries that NumPy's core depends on are found through it.
+    """
+    core: Any = vars(np)["_core"]._multiarray_umath
+    library, letter = ctypes.CDLL(core.__file__), {"float32": "s", "float64": "d"}[dtype]
+    for name, integer in (
+        (f"scipy_cblas_{letter}gemm64_", "int64_t"),
+        (f"cblas_{letter}gemm64_", "int64_t"),
+        (f"cblas_{letter}gemm", "int"),
+    ):
+        if hasattr(library, name):
+            return integer, ctypes.cast(library[name], ctypes.c_void_p).value or 0
+    return "", 0
 
 
 # -- the cache --------------------------------------------------------------------------------

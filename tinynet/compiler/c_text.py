@@ -6,7 +6,7 @@ compilers vectorise the loops that call them. They err by at most 2 units in the
 by 2.5 on processors without fused multiply-add). Their series are Taylor's after a range reduction:
 Muller, Elementary Functions, 3rd edition, chapter 11. All other functions are those of libm.
 
-Imports the standard library. Read next: `c_printer.py`.
+Imports NumPy. Read next: `c_printer.py`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from __future__ import annotations
 import math
 import re
 import string
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import resources
+
+import numpy as np
 
 TYPES = {"bool": "bool", "float32": "float", "float64": "double"} | {
     f"{u}int{bits}": f"{u}int{bits}_t" for u in ("", "u") for bits in (8, 16, 32, 64)
@@ -93,6 +96,22 @@ C: dict[str, str] = {
 }
 
 
+KEYWORDS = (
+    "auto bool break case char const continue default do double else enum extern false float for "
+    "goto if inline int long main register restrict return short signed sizeof static struct "
+    "switch true typedef union unsigned void volatile while isfinite isinf isnan signbit buffers"
+)
+CALLED = {  # names that a buffer must not have
+    *KEYWORDS.split(),
+    *[f"i{axis}" for axis in range(64)],
+    *[name + s for row in C.values() for name in re.findall(r"(\w+)\$s\(", row) for s in ("f", "")],
+}
+
+
+class NotInCError(NotImplementedError):
+    """A program has a part that the C printer has no text for."""
+
+
 class Template(string.Template):
     """A template whose names have no underscore, so that ``exp_$T`` ends where it should."""
 
@@ -110,3 +129,66 @@ def parts() -> dict[str, str]:
     """Return the parts of ``prelude.c`` by their names."""
     text = resources.files(__package__).joinpath("prelude.c").read_text(encoding="utf-8")
     return dict(re.findall(r"^//// (\S+)\n(.*?)(?=^////|\Z)", text, re.M | re.S))
+
+
+# -- text -----------------------------------------------------------------------------------------
+
+
+def c_type(dtype: np.dtype) -> str:
+    """Return the type of C that a dtype is."""
+    if dtype.name not in TYPES or not dtype.isnative:
+        raise NotInCError(f"C has no dtype {dtype}")
+    return TYPES[dtype.name]
+
+
+def plain(label: str) -> str:
+    """Return a label without what could make it the name of a value, which ends in "_"."""
+    return re.sub(r"\W", "_", label, flags=re.ASCII).strip("_") or "t"
+
+
+def plus(place: str) -> str:
+    return f" + {place}" if place != "0" else ""
+
+
+def index(steps: Sequence[int]) -> str:
+    """Return the place of an element as text: ``i0 * 8 + i1``."""
+    terms = [f"i{k} * {s}" if s != 1 else f"i{k}" for k, s in enumerate(steps) if s]
+    return " + ".join(terms) or "0"
+
+
+def literal(value: np.ndarray, kind: str) -> str:
+    """Return a finite number as C reads it."""
+    number = value[()]
+    if value.dtype.kind == "f":
+        text = str(number) + "f" * (kind == "float")
+    elif value.dtype.kind == "b":
+        text = str(number).lower()
+    else:
+        text = f"({kind}){int(number)}" if abs(int(number)) < 1 << 31 else _wide(int(number), kind)
+    return f"({text})" if text.startswith("-") else text
+
+
+def _wide(number: int, kind: str) -> str:
+    if number < 0:
+        return f"(-INT64_C({-number - 1}) - 1)"
+    return f"({kind}){'U' * kind.startswith('u')}INT64_C({number})"
+
+
+def nest(
+    sizes: Sequence[int], lines: Sequence[str], before: Sequence[str] = (), at: int = 0
+) -> Iterator[str]:
+    """Yield loops around lines, from the index `at` on; in a block with the lines before them."""
+    if before or (not sizes and len(lines) > 1):
+        yield "{"
+        inner = nest(sizes, lines, at=at) if sizes else lines
+        yield from (f"    {line}" for line in (*before, *inner))
+        yield "}"
+        return
+    loops = [f"for (ptrdiff_t i{k} = 0; i{k} < {n}; i{k}++)" for k, n in enumerate(sizes, at)]
+    if len(lines) > 1:
+        loops[-1] += " {"
+    indents = ["    " * k for k in range(len(loops) + 1)]
+    yield from (indent + line for indent, line in zip(indents, loops, strict=False))
+    yield from (indents[-1] + line for line in lines)
+    if len(lines) > 1:
+        yield f"{indents[-2]}}}"

@@ -1,0 +1,95 @@
+"""Native programs: C source that is compiled, and bound to arrays.
+
+Imports `c_printer.py`, `toolchain.py`. Read next: `executable.py`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .c_printer import CPrinter
+from .c_text import NotInCError
+from .memory import Buffer, Plan, Slot
+from .numpy_printer import AlignedNumpy
+from .program import Program, Var
+from .toolchain import blas, compiler, load
+
+
+class CSource:
+    """The C source of a program; `bind` gives it arrays, when it is compiled.
+
+    Attributes
+    ----------
+    text : str
+    arguments : tuple of Var, the inputs, captured variables and constants, as `bind` takes them
+    """
+
+    def __init__(self, program: Program, name: str = "run", donate: Mapping[Var, Var] = {}) -> None:
+        plan = Plan(program, donate)
+        self._printer = printer = CPrinter(plan, name)
+        self.text = printer.text
+        self.arguments = tuple(plan.arguments)
+        self._given = [plan.slots[v].buffer for v in plan.arguments]
+        self._constant = {plan.slots[v].buffer for v in program.constants}
+        self._results = plan.results
+        self._library: Any = None
+        self._keeps: dict[Buffer, np.ndarray] = {}  # while C holds pointers to them
+
+    def compiled(self) -> CSource | None:
+        """Compile the text; return this source, or None (after a warning) if the compiler fails.
+
+        NotImplementedError if there is no compiler.
+        """
+        if compiler() is None:
+            raise NotImplementedError("No C compiler was found. Install gcc or clang, or set $CC.")
+        self._library = load(self.text)
+        return self if self._library else None
+
+    def bind(self, arrays: list[np.ndarray]) -> Any:
+        """Return the function that runs on `arrays`, one per argument, and the outputs' arrays.
+
+        None if C cannot use these arrays: one is not contiguous, or it is written, and part of it
+        is another one, too.
+        """
+        memory = dict(zip(self._given, arrays, strict=True))
+        for buffer in self._constant.intersection(memory):
+            memory[buffer] = np.ascontiguousarray(memory[buffer])
+        written = [memory[b] for b in self._given if b in self._printer.written]
+        shared = (x is not y and np.may_share_memory(x, y) for x in written for y in arrays)
+        usable = all(a.flags.c_contiguous and a.flags.aligned for a in memory.values())
+        if not usable or any(shared):
+            return None
+        for buffer in (*self._printer.buffers, *[slot.buffer for slot in self._results]):
+            if buffer.value is not None:
+                memory[buffer] = np.array(buffer.value)
+            elif buffer not in memory:
+                memory[buffer] = AlignedNumpy.empty(buffer.shape, buffer.dtype.name)
+        pointers = [memory[buffer].ctypes.data for buffer in self._printer.buffers]
+        pointers += [blas(dtype)[1] for dtype in self._printer.gemms]
+        table = (ctypes.c_void_p * (len(pointers) or 1))(*pointers)
+        run = self._library[self._printer.name]
+        run.argtypes, run.restype = [ctypes.c_void_p], None
+        self._keeps = memory
+        outputs = [_array(slot, memory[slot.buffer]) for slot in self._results]
+        return partial(run, table), tuple(outputs)
+
+
+def _array(slot: Slot, memory: np.ndarray) -> np.ndarray:
+    """Return the elements of a slot."""
+    size = memory.itemsize
+    strides = [s * size for s in slot.strides]
+    return np.ndarray(slot.shape, memory.dtype, memory.reshape(-1), slot.offset * size, strides)
+
+
+def missing(program: Program) -> str | None:
+    """Return what of a program the C printer has no text for, None if it can be printed."""
+    try:
+        CSource(program)
+    except NotInCError as error:
+        return str(error)
+    return None
