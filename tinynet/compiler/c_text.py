@@ -142,8 +142,11 @@ def c_type(dtype: np.dtype) -> str:
 
 
 def plain(label: str) -> str:
-    """Return a label without what could make it the name of a value, which ends in "_"."""
-    return re.sub(r"\W", "_", label, flags=re.ASCII).strip("_") or "t"
+    """Return a label as a name that no macro, helper or value has: those end in "_" or a type."""
+    name = re.sub(r"\W", "_", label, flags=re.ASCII).strip("_") or "t"
+    name = f"t{name}" if name[0].isdigit() else name
+    name = name.lower() if name.isupper() and len(name) > 1 else name
+    return f"{name}_array" if name.endswith(tuple(f"_{kind}" for kind in TYPES.values())) else name
 
 
 def plus(place: str) -> str:

@@ -249,8 +249,8 @@ def jit(
     native : True, False or "auto"
         True runs the function, and its derivatives, as C, which the C compiler of this machine
         compiles (`$CC`, cc, gcc or clang) and keeps in `$TINYNET_CACHE_DIR`, by default a folder in
-        the user's folder for caches. Results can differ in the last bits. False runs NumPy, and so
-        does "auto" for now.
+        the user's folder for caches. Results can differ in the last bits, and NumPy's warnings of
+        overflow and the like are not given. False runs NumPy, and so does "auto" for now.
 
     Returns
     -------
