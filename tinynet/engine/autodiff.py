@@ -9,7 +9,7 @@ Imports `tape.py`, `vmap.py` and `../tree.py`. Read next: `vmap.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import reduce
+from itertools import starmap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,20 +29,39 @@ class _Linearized(NamedTuple):
 
     y: Any  # a tree of tensors, as tracked as the arguments
     aux: Any
-    pull: Callable[[Sequence[Tensor | None]], list[Tensor]]  # from and to lists of leaves
-    pack: Callable[[list[Tensor]], tuple[Any, ...]]  # such a list as trees like the primals
+    pull: Callable[[dict[int, Tensor]], list[Tensor]]  # from leaves by place to a list of leaves
+    pack: Callable[[list[Tensor]], Any]  # such a list as trees like the arguments
 
 
 def _linearized(
-    f: Callable[..., Any], primals: Sequence[Any], names: Sequence[str], has_aux: bool = False
+    f: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: dict[str, Any] = {},  # noqa: B006
+    argnums: Any = None,
+    has_aux: bool = False,
+    name: str = "argument {}",
 ) -> _Linearized:
-    """Return `f` linearized at `primals`, which errors call `names`."""
-    given = tuple([tree.map_leaves(as_tensor, x) for x in primals])
-    places = [p for x, name in zip(given, names, strict=True) for p in tree.parts_like(x, x, name)]
-    xs = [_argument(x, name) for name, x in places]
+    """Return `f` linearized at `args` in the arguments `argnums`, by default in all.
+
+    Derivatives are packed as a tuple of trees, or as one tree if `argnums` is a number.
+    """
+    places = range(len(args))
+    chosen = [*places] if argnums is None else shapes.ints(argnums, "argnums")
+    chosen = [i + len(args) * (i < 0) for i in chosen]
+    if not set(chosen) <= set(places):
+        raise ValueError(f"argnums: expected positions below {len(args)}, received {argnums}.")
+    given = tuple([tree.map_leaves(as_tensor, args[i]) for i in chosen])
+    named = zip(map(name.format, chosen), given, strict=True)
+    xs = [_argument(x, path) for name, arg in named for path, x in tree.parts_like(arg, arg, name)]
+    own = dict(zip(chosen, tree.pack_sequence_as(given, xs), strict=True))
     with temporarily(modes, grad=True, arguments=modes.arguments.union(xs)):
-        result = f(*tree.pack_sequence_as(given, xs))
-        result, aux = _with_aux(result) if has_aux else (result, None)
+        result = f(*(own.get(i, x) for i, x in enumerate(args)), **kwargs)
+        if has_aux and not (isinstance(result, tuple) and len(result) == 2):
+            kind = type(result).__name__
+            raise ValueError(
+                f"has_aux: expected a function that returns (y, aux), received {kind}."
+            )
+        result, aux = result if has_aux else (result, None)
         y = tree.map_leaves(as_tensor, result)
     if y is None:
         raise ValueError("f: expected a function that returns tensors, received NoneType.")
@@ -50,16 +69,18 @@ def _linearized(
     order = tape(*ys, *(t for t in tree.leaves(aux) if isinstance(t, Tensor)), stop=xs)
     _release(order, xs)
 
-    def pull(cts: Sequence[Tensor | None]) -> list[Tensor]:
+    def pull(cts: dict[int, Tensor]) -> list[Tensor]:
         starts: dict[Tensor, Tensor] = {}
-        for t, ct in zip(ys, cts, strict=True):
-            if ct is not None:
-                starts[t] = starts[t] + ct if t in starts else ct
+        for i, ct in cts.items():
+            starts[ys[i]] = starts[ys[i]] + ct if ys[i] in starts else ct
         found = cotangents(order, starts, xs)
         return [found[x] if x in found else functional.zeros_like(x) for x in xs]
 
-    y, aux = tree.map_leaves(_released, y), tree.map_leaves(_released, aux)
-    return _Linearized(y, aux, pull, lambda cts: tree.pack_sequence_as(given, cts))
+    def pack(cts: list[Tensor]) -> Any:
+        packed = tree.pack_sequence_as(given, cts)
+        return packed if argnums is None or isinstance(argnums, (tuple, list)) else packed[0]
+
+    return _Linearized(tree.map_leaves(_released, y), tree.map_leaves(_released, aux), pull, pack)
 
 
 def _argument(x: Tensor, name: str) -> Tensor:
@@ -74,13 +95,6 @@ def _argument(x: Tensor, name: str) -> Tensor:
     return out
 
 
-def _with_aux(result: Any) -> tuple[Any, Any]:
-    if isinstance(result, tuple) and len(result) == 2:
-        return result
-    received = type(result).__name__
-    raise ValueError(f"has_aux: expected a function that returns (y, aux), received {received}.")
-
-
 def _release(order: list[Tensor], xs: list[Tensor]) -> None:
     """Let only those tensors stay tracked that depend on tracked tensors besides the leaves `xs`.
 
@@ -89,12 +103,9 @@ def _release(order: list[Tensor], xs: list[Tensor]) -> None:
     for x in xs:
         x.tracked = x.equation is not None
     for t in reversed(order):
-        if (
-            t.equation is not None
-        ):  # which stays as it is if `t` is from outside: no thread sees less
-            primitive, inputs, _ = t.equation
-            flows = [x.tracked and i in primitive.differentiable for i, x in enumerate(inputs)]
-            t.tracked = any(flows)
+        if t.equation is not None:  # stays as it is if `t` is from outside: no thread sees less
+            inputs, places = enumerate(t.equation.inputs), t.equation.primitive.differentiable
+            t.tracked = any(x.tracked and i in places for i, x in inputs)
 
 
 def _released(t: Any) -> Any:
@@ -123,18 +134,14 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     >>> pullback({"y": 1.0})
     ({'a': tensor(3., dtype=float32), 'b': tensor(2., dtype=float32)},)
     """
-    at = _linearized(f, primals, [f"argument {i}" for i in range(len(primals))])
-
-    def pullback(ct: Any) -> tuple[Any, ...]:
-        return at.pack(at.pull(_cotangents(ct, at.y)))
-
-    return at.y, pullback
+    at = _linearized(f, primals)
+    return at.y, lambda ct: at.pack(at.pull(_cotangents(ct, at.y)))
 
 
-def _cotangents(cts: Any, y: Any, argument: str = "ct", of: str = "the result") -> list[Tensor]:
-    """Return the leaves of `cts`, which must be like the leaves of the tree `y`."""
-    parts = zip(tree.parts_like(y, cts, argument), tree.leaves(y), strict=True)
-    return [cotangent_of(ct, t, name, of) for (name, ct), t in parts]
+def _cotangents(cts: Any, y: Any, name: str = "ct", of: str = "the result") -> dict[int, Tensor]:
+    """Return the leaves of `cts`, which must be like the leaves of the tree `y`, by place."""
+    parts = zip(tree.parts_like(y, cts, name), tree.leaves(y), strict=True)
+    return {i: cotangent_of(ct, t, path, of) for i, ((path, ct), t) in enumerate(parts)}
 
 
 def jvp(f: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
@@ -159,47 +166,18 @@ def jvp(f: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
         if not isinstance(value, (tuple, list)):
             kind = type(value).__name__
             raise TypeError(f"jvp: expected {name} in a tuple, one per argument, received {kind}.")
-    at = _linearized(f, primals, [f"primals[{i}]" for i in range(len(primals))])
-    ys = tree.leaves(at.y)
-    given = at.pack(at.pull([None] * len(ys)))  # zeros like the primals
-    vs = _cotangents(tuple(tangents), given, "tangents", "the primal")
-    smooth = [i for i, t in enumerate(ys) if t.data.dtype.kind == "f"]
-
-    def pulled(*cts: Tensor) -> list[Tensor]:
-        by_place = dict(zip(smooth, cts, strict=True))
-        return at.pull([by_place.get(i) for i in range(len(ys))])
-
-    found = [functional.zeros_like(t) for t in ys]
-    push = _linearized(pulled, [found[i] for i in smooth], [""] * len(smooth)).pull
-    for i, tangent in zip(smooth, push(vs), strict=True):
-        found[i] = tangent
-    return at.y, tree.pack_sequence_as(at.y, found)
+    at = _linearized(f, primals, name="primals[{}]")
+    zeros = at.pack(at.pull({}))
+    vs = _cotangents(tuple(tangents), zeros, "tangents", "the primal")
+    found = {i: functional.zeros_like(t) for i, t in enumerate(tree.leaves(at.y))}
+    smooth = {i: t for i, t in found.items() if t.data.dtype.kind == "f"}
+    pulled = lambda *cts: at.pull(dict(zip(smooth, cts, strict=True)))  # noqa: E731
+    push = _linearized(pulled, [*smooth.values()])
+    found |= zip(smooth, push.pull(vs), strict=True)
+    return at.y, tree.pack_sequence_as(at.y, found.values())
 
 
 # -- gradients and matrices -------------------------------------------------------------------
-
-
-def _in_argnums(
-    f: Callable[..., Any], argnums: Any, args: Any, kwargs: Any, has_aux: bool = False
-) -> tuple[_Linearized, Callable[[list[Tensor]], Any]]:
-    """Return `f` linearized in the arguments `argnums` alone, and how to pack derivatives in them.
-
-    They are packed as a tuple of trees like the arguments, or as one tree if `argnums` is a number.
-    """
-    chosen = [i + len(args) * (i < 0) for i in shapes.ints(argnums, "argnums")]
-    if not set(chosen) <= set(range(len(args))):
-        raise ValueError(f"argnums: expected positions below {len(args)}, received {argnums}.")
-
-    def of_chosen(*xs: Any) -> Any:
-        full = [*args]
-        for i, x in zip(chosen, xs, strict=True):
-            full[i] = x
-        return f(*full, **kwargs)
-
-    names = [f"argument {i}" for i in chosen]
-    at = _linearized(of_chosen, [args[i] for i in chosen], names, has_aux)
-    several = isinstance(argnums, (tuple, list))
-    return at, lambda cts: at.pack(cts) if several else at.pack(cts)[0]
 
 
 def value_and_grad(
@@ -231,14 +209,11 @@ def value_and_grad(
     """
 
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        at, pack = _in_argnums(f, argnums, args, kwargs, has_aux)
-        if not isinstance(at.y, Tensor) or at.y.shape != ():
-            is_tensor = isinstance(at.y, Tensor)
-            received = f"shape {at.y.shape}" if is_tensor else f"a {type(at.y).__name__}"
-            raise ValueError(
-                f"grad: expected a scalar, received {received}. Use .sum() or tn.jacobian."
-            )
-        gradient = pack(at.pull([cotangent_of(1.0, at.y)]))
+        at = _linearized(f, args, kwargs, argnums, has_aux)
+        got = f"shape {at.y.shape}" if isinstance(at.y, Tensor) else f"a {type(at.y).__name__}"
+        if got != "shape ()":
+            raise ValueError(f"grad: expected a scalar, received {got}. Use .sum() or tn.jacobian.")
+        gradient = at.pack(at.pull({0: functional.ones_like(at.y)}))
         return (at.y, at.aux) if has_aux else at.y, gradient
 
     return value_and_gradient
@@ -276,8 +251,9 @@ def elementwise_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., An
     """
 
     def slopes(*args: Any, **kwargs: Any) -> Any:
-        at, pack = _in_argnums(f, argnum, args, kwargs)
-        return pack(at.pull([functional.ones_like(t) for t in tree.leaves(at.y)]))
+        at = _linearized(f, args, kwargs, argnum)
+        ones = map(functional.ones_like, tree.leaves(at.y))
+        return at.pack(at.pull(dict(enumerate(ones))))
 
     return slopes
 
@@ -298,16 +274,14 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
     """
 
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
-        at, pack = _in_argnums(f, argnums, args, kwargs)
-        ys = tree.leaves(at.y)
+        at = _linearized(f, args, kwargs, argnums)
 
         def of_leaf(i: int, y: Tensor) -> Any:
-            before, after = [None] * i, [None] * (len(ys) - i - 1)
             units = wrap(np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape))
-            parts = vmap(lambda unit: at.pull([*before, unit, *after]))(units)
-            return pack([p.reshape(y.shape + p.shape[1:]) for p in parts])
+            parts = vmap(lambda unit: at.pull({i: unit}))(units)
+            return at.pack([p.reshape(y.shape + p.shape[1:]) for p in parts])
 
-        return tree.pack_sequence_as(at.y, [of_leaf(i, y) for i, y in enumerate(ys)])
+        return tree.pack_sequence_as(at.y, starmap(of_leaf, enumerate(tree.leaves(at.y))))
 
     return jacobian_of
 
@@ -329,7 +303,7 @@ def hvp(f: Callable[..., Any], primals: Any, vectors: Any) -> Any:
     """Return the Hessian of the scalar `f` at `primals`, times `vectors`, without forming it.
 
     Both are one array or tree, or tuples with one per argument of `f`; so is the result. It is the
-    gradient of the slope along the vectors (Pearlmutter, 1994) and takes two walks.
+    pullback of the gradient (the Hessian is symmetric), which takes two walks.
 
     >>> import tinynet as tn
     >>> tn.hvp(lambda x: (x**3).sum(), [1.0, 2.0], [1.0, 1.0])
@@ -339,13 +313,6 @@ def hvp(f: Callable[..., Any], primals: Any, vectors: Any) -> Any:
     xs, vs = (primals, vectors) if several else ((primals,), (vectors,))
     if len(xs) != len(vs):
         raise ValueError(f"hvp: expected {len(xs)} vectors, one per primal, received {len(vs)}.")
-    everywhere = tuple(range(len(xs)))
-
-    def slope(*at: Any) -> Tensor:
-        found = grad(f, everywhere)(*at)
-        along = _cotangents(vs, found, "vectors", "the primal")
-        parts = [(g * v).sum() for g, v in zip(tree.leaves(found), along, strict=True)]
-        return reduce(elementwise.add, parts or [as_tensor(0.0)])
-
-    products = grad(slope, everywhere)(*xs)
+    at = _linearized(grad(f, tuple(range(len(xs)))), xs)
+    products = at.pack(at.pull(_cotangents(tuple(vs), at.y, "vectors", "the primal")))
     return products if several else products[0]

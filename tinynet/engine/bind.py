@@ -9,7 +9,6 @@ Imports `tensor.py`. Read next: `primitives/elementwise.py`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
@@ -191,11 +190,7 @@ class Case(NamedTuple):
 
 
 def primitive(
-    name: str,
-    impl: Callable[..., Any],
-    *vjps: Rule | None,
-    each: Callable[[int], Rule | None] | None = None,
-    **traits: Any,
+    name: str, impl: Rule, *vjps: Rule | None, each: Any = None, **traits: Any
 ) -> Primitive:
     """Return a new primitive, entered in `PRIMITIVES`.
 

@@ -87,6 +87,12 @@ class Primitive:
             return self.vjps(position)
         return self.vjps[position] if position < len(self.vjps) else None
 
+    def pull(self, ct: Any, y: Any, wanted: tuple[int, ...], *inputs: Any, **params: Any) -> Any:
+        """Yield the cotangents of the inputs at the positions `wanted`, None without a gradient."""
+        if self.joint is not None:
+            return self.joint(ct, y, wanted, *inputs, **params)
+        return (rule and rule(ct, y, *inputs, **params) for rule in map(self.rule, wanted))
+
     def __repr__(self) -> str:
         return f"<Primitive {self.name}>"
 
