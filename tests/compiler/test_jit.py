@@ -311,20 +311,6 @@ def test_strings_bools_none_and_tuples_of_settings_keep_their_meaning():
     assert g.compilations == 3
 
 
-def test_many_integers_are_warned_of_since_each_is_compiled():
-    f = tn.jit(lambda x, step: x * step)
-    for step in range(16):
-        f(X, step)
-    with pytest.warns(UserWarning, match="16 types of arguments. Each integer is one") as caught:
-        f(X, 16)
-    f(X, 17)
-    assert caught[0].filename == __file__
-    g = tn.jit(lambda x, step: x * step)
-    for step in range(40):
-        g(X, float(step))
-    assert g.compilations == 1
-
-
 def test_a_float_is_a_tensor_and_looking_at_it_says_what_to_do():
     with refused(TypeError, "received rate: (), float32", "static_argnames", "tn.ops.where"):
         tn.jit(lambda x, rate: x * float(rate))(X, 0.1)
