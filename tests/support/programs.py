@@ -305,7 +305,7 @@ def poisoned(shape: tuple[int, ...], dtype: str) -> np.ndarray:
 def poisoned_buffers(block: int = kernels.BLOCK) -> Iterator[None]:
     """Let compiled functions find such buffers, and compute long arrays in blocks of `block`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numpy_printer.AlignedNumpy, "empty", staticmethod(poisoned))
+        patch.setattr(numpy_printer.XP, "empty", poisoned)
         patch.setattr(kernels, "BLOCK", block)
         yield
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..engine.bind import PRIMITIVES, no_grad
 from ..engine.tensor import Equation
-from .program import Program, Var, check_type, typecheck
+from .program import Program, Var, check_type
 from .record import record
 
 # What a rule returns: a better equation, or a variable that has the value already, or None.
@@ -207,7 +207,7 @@ def simplify(program: Program, rules: tuple[Rule, ...] = RULES) -> Program:
     What is computed twice, or what no output needs, is left out. No rule changes the new program
     any more: a rule sees an equation and those before it, which are final by then, and does not see
     what uses the result, so one walk is enough. In it the types of equations that rules made are
-    checked, and the rest at its end; the tests check all after each rule.
+    checked; the tests check all after each rule.
     """
     new = Rewrite(rules)
     outputs = new.run(program)
@@ -216,9 +216,12 @@ def simplify(program: Program, rules: tuple[Rule, ...] = RULES) -> Program:
         if v in needed:
             needed.update(equation.inputs)
 
+    known = {*program.inputs, *program.captured, *new.constants, *new.equations}
+    assert needed <= known, "a rule uses a variable that is not computed"
+
     def kept(part: dict[Var, Any]) -> dict[Var, Any]:
         return {v: x for v, x in part.items() if v in needed}
 
-    program = replace(program, constants=kept(new.constants), captured=kept(program.captured))
-    program = replace(program, equations=kept(new.equations), outputs=outputs)
-    return typecheck(program, each=False)
+    constants, captured = kept(new.constants), kept(program.captured)
+    program = replace(program, constants=constants, captured=captured, outputs=outputs)
+    return replace(program, equations=kept(new.equations))

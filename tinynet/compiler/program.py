@@ -166,23 +166,3 @@ def check_type(v: Var, equation: Equation) -> None:
     found = Var(*infer(*equation))
     text = f"{equation.primitive.name} gives {found.type_text}, not {v.type_text}"
     assert found.type == v.type, text
-
-
-def typecheck(program: Program, each: bool = True) -> Program:
-    """Return `program`; AssertionError if it is not sound, which is always a fault of a rule.
-
-    Each variable is computed once, before it is used, and has the type that its equation gives;
-    the last is taken for granted unless `each`.
-    """
-    known = {*program.inputs, *program.captured, *program.constants}
-    for v, array in program.constants.items():
-        assert (array.shape, array.dtype) == v.type, f"constant {v.type_text}"
-    for v, equation in program.equations.items():
-        primitive, inputs, _ = equation
-        assert v not in known, f"{primitive.name} computes a variable twice"
-        assert known.issuperset(inputs), f"{primitive.name} uses a variable before it is known"
-        known.add(v)
-        if each:
-            check_type(v, equation)
-    assert known.issuperset(program.outputs), "an output is not computed"
-    return program
