@@ -1,6 +1,7 @@
 """The check of programs that the compiler's tests make after each rule."""
 
-from tinynet.compiler.program import Program, check_type
+from tinynet.compiler.passes import check_type
+from tinynet.compiler.program import Program
 
 
 def typecheck(program: Program) -> Program:

@@ -63,20 +63,19 @@ class Parameters:
     names : list of str, of the positional parameters
     """
 
-    def __init__(self, function: Callable[..., Any], static_argnames: str | Iterable[str]) -> None:
+    def __init__(self, function: Callable[..., Any], static: str | Iterable[str]) -> None:
         self.of = name_of(function)
-        static = [static_argnames] if isinstance(static_argnames, str) else static_argnames
-        self._static = frozenset(static)
+        self._static = frozenset([static] if isinstance(static, str) else static)
         try:
             given = [*inspect.signature(function).parameters.values()]
         except (TypeError, ValueError):  # some callables have no signature
             given = []
         self.names = [p.name for p in given if p.kind < p.VAR_POSITIONAL]
         self._self = {"self", "cls"}.intersection(self.names[:1])
-        known = {p.name for p in given}
-        if self._static - known and all(p.kind != p.VAR_KEYWORD for p in given):
-            wrong = sorted(self._static - known)
-            raise ValueError(f"static_argnames: expected some of {known}, received {wrong}.")
+        known = [p.name for p in given]
+        wrong = sorted(self._static.difference(known))
+        if wrong and all(p.kind != p.VAR_KEYWORD for p in given):
+            raise ValueError(f"static_argnames: expected names among {known}, received {wrong}.")
 
     def flat(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the leaves of the arguments, the key of their type, and their form.
@@ -115,8 +114,7 @@ class Parameters:
             if isinstance(x, (np.ndarray, Operand)):
                 text = f"{self.of}: static argument {name}: received an array, which is data."
                 raise TypeError(text)
-            has_attributes = is_self and not isinstance(x, type)
-            parts = getattr(x, "__dict__", x) if has_attributes else x
+            parts = getattr(x, "__dict__", x) if is_self and not isinstance(x, type) else x
             static.append(id(x) if isinstance(x, Watched) else (type(x), parts))
             return Static(x)
         try:

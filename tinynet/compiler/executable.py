@@ -20,6 +20,7 @@ from .numpy_printer import Source
 from .program import Program, Var
 
 CACHE_SIZE = 64
+Live = Mapping[Var, Callable[[], np.ndarray]]
 T = TypeVar("T")
 
 
@@ -46,11 +47,11 @@ class Executable:
         program: Program,
         name: str,
         donate: Mapping[Var, Var] = {},
-        live: Mapping[Var, Callable[[], np.ndarray]] = {},
+        live: Mapping[Var, Any] = {},
     ) -> None:
         self.program = program
         self.source = Source(program, name, donate)
-        self._live = {**live, **{v: w.current for v, w in program.captured.items()}}
+        self._live = {**(live or {}), **{v: w.current for v, w in program.captured.items()}}
         self.inputs = {v: aligned(v.shape, v.dtype) for v in program.inputs if v not in self._live}
         self._buffers = list(self.inputs.values())
         self._lock = threading.Lock()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from functools import partial, update_wrapper
+from functools import lru_cache, partial, update_wrapper
 from types import MethodType
 from typing import Any
 
@@ -38,23 +38,23 @@ class Compiled:
         another tensor in its place, so the function itself is called where gradients flow.
     dependencies : list of int, of `dependencies`
     trains : bool, whether gradients flow to tensors that are not arguments
-    pullbacks : Cache of compiled pullbacks
+    pullback : function of `used` and `wanted` to the compiled pullback, of `pullback_of`
     """
 
     def __init__(self, program: Program, form: Any, name: str, watched: Iterable[Any]) -> None:
         self.program, self.form = program, form
-        self.executable = Executable(simplify(program), name)
-        self.run = self.executable.runner(self.executable.fill, _tensors)
+        self.executable = new = Executable(simplify(program), name)
+        self.run = new.runner(new.fill, lambda ys: [wrap(y.copy("K")) for y in ys])
+        self.pullback = lru_cache(CACHE_SIZE)(lambda *key: Jit(pullback_of(program, *key)))
         self.dependencies = dependencies(program)
         self.outside = any(v.tracked for v in program.constants)
         self.trains = self.outside or any(b >> len(program.inputs) for b in self.dependencies)
-        self.pullbacks: Cache[Jit] = Cache()
         self._watched = [*program.watched, *watched]
         self._attributes = self._fingerprint()
 
     def _fingerprint(self) -> Fingerprint:
-        trainable = tuple([v.trainable for v in self.program.captured.values()])
-        return Fingerprint([*self._watched, trainable])
+        variables = self.program.captured.values()
+        return Fingerprint([*self._watched, *[v.trainable for v in variables]])
 
     def is_current(self) -> bool:
         """Return whether the attributes that the function may have read are the same as then."""
@@ -64,11 +64,6 @@ class Compiled:
         is_same = now.key == self._attributes.key
         self._attributes = now if is_same else self._attributes
         return is_same
-
-    def pullback(self, used: tuple[int, ...], wanted: tuple[int, ...]) -> Jit:
-        """Return the compiled pullback, of `pullback_of`."""
-        key = used, wanted
-        return self.pullbacks.get(key, lambda: Jit(pullback_of(self.program, *key)))
 
 
 class Jit:
@@ -80,17 +75,12 @@ class Jit:
         How often the function was compiled.
     """
 
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        cache_size: int = CACHE_SIZE,
-        static_argnames: str | Iterable[str] = (),
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], size: int = CACHE_SIZE, static: Any = ()):
         update_wrapper(self, function, updated=())
         self.function = function
-        self._parameters = Parameters(function, static_argnames)
+        self._parameters = Parameters(function, static)
         self._flat = self._parameters.flat
-        self._compiled: Cache[Compiled] = Cache(cache_size, Compiled.is_current)
+        self._compiled: Cache[Compiled] = Cache(size, Compiled.is_current)
 
     @property
     def compilations(self) -> int:
@@ -166,10 +156,6 @@ class Jit:
         objects = [x.value for x in parts if type(x) is Static] + _referred(self.function)
         watched = [x for x in objects if isinstance(x, Watched)]
         return Compiled(program, result, self._parameters.of, [*watched, form and form[2]])
-
-
-def _tensors(outputs: Sequence[np.ndarray]) -> list[Tensor]:
-    return [wrap(array.copy("K")) for array in outputs]
 
 
 def _referred(function: Any) -> list[Any]:

@@ -19,8 +19,8 @@ import numpy as np
 
 from ..engine.bind import PRIMITIVES, no_grad
 from ..engine.tensor import Equation
-from .program import Program, Var, check_type
-from .record import record
+from .program import Program, Var
+from .record import record, stand_in
 
 # What a rule returns: a better equation, or a variable that has the value already, or None.
 Better = Var | Equation | None
@@ -81,6 +81,22 @@ class Rewrite:
             now.name = now.name or v.name
         self.now[v] = now
         return now
+
+
+def check_type(v: Var, equation: Equation) -> None:
+    """Raise an AssertionError unless an equation gives the type that its variable has.
+
+    Types are observed, not computed: the primitive is run on zeros, on one if it is elementwise.
+    """
+    (primitive, inputs, params), shapes = equation, [x.shape for x in equation.inputs]
+    used = [()] * len(shapes) if primitive.elementwise else shapes
+    zeros = [stand_in(shape, x.dtype) for shape, x in zip(used, inputs, strict=True)]
+    with np.errstate(all="ignore"):
+        found = np.asarray(primitive.impl(*zeros, **params))
+    shape = np.broadcast_shapes(*shapes) if primitive.elementwise else found.shape
+    new = Var(shape, found.dtype)
+    text = f"{primitive.name} gives {new.type_text}, not {v.type_text}"
+    assert new.type == v.type, text
 
 
 def _key(equation: Equation) -> tuple[Any, ...]:

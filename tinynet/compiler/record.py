@@ -81,7 +81,7 @@ class Recorder:
         if source.tracked:
             self.note(out, Equation(alias, (source,), {}))
         else:
-            self._sources[out] = source
+            self._sources[out] = self.origin(source)
 
     def label(self, t: Tensor, name: str) -> None:
         """Name a tensor for readers of the program, unless it has a name."""
@@ -98,16 +98,13 @@ class Recorder:
             name = f"{self.names[source]}: " if source in self.names else ""
             raise TypeError(
                 "While a function is recorded to be compiled, it cannot look at the numbers of a "
-                f"tensor: received {name}{t.shape}, {t.dtype}. Choose with "
-                f"tn.ops.where, declare a setting as static_argnames of tn.jit, or run "
-                "without compilation (run_eagerly=True, or no tn.jit)."
+                f"tensor: received {name}{t.shape}, {t.dtype}. Choose with tn.ops.where, declare "
+                "a setting as static_argnames of tn.jit, or set run_eagerly=True, or no tn.jit."
             )
 
     def origin(self, t: Tensor) -> Tensor:
         """Return the tensor that `t` was detached from, or itself."""
-        while t in self._sources:
-            t = self._sources[t]
-        return t
+        return self._sources.get(t, t)
 
     def program(self, args: tuple[Any, ...], result: Any) -> Program:
         """Return the program of a function that was called with `args` and returned `result`."""
