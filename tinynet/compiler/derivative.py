@@ -21,8 +21,8 @@ import numpy as np
 
 from ..engine.autodiff import vjp
 from ..engine.bind import bind, grad_mode
-from ..engine.tensor import Equation, Primitive, Tensor, wrap
-from .program import Program
+from ..engine.tensor import Equation, Primitive, Tensor, as_tensor, wrap
+from .program import Program, Var
 
 _NOTHING = np.empty(0)
 
@@ -52,11 +52,13 @@ _result = Primitive(
 )
 
 
-def attach(results: Sequence[Tensor], compiled: Any, inputs: tuple[Tensor, ...]) -> None:
+def attach(results: Sequence[Tensor], compiled: Any, leaves: Iterable[Any]) -> None:
     """Leave equations on the results of a call that depend on tracked inputs.
 
-    `inputs` are the leaves of the arguments and the values of the program's variables.
+    `leaves` are those of the arguments. The values of the program's variables are inputs, too.
     """
+    variables = compiled.program.captured.values()
+    inputs = (*map(as_tensor, leaves), *[v.value for v in variables])
     bits = sum([1 << i for i, x in enumerate(inputs) if x.tracked])
     call = wrap(_NOTHING)
     call.tracked, call.equation = True, Equation(_call, inputs, {"compiled": compiled})
@@ -85,23 +87,23 @@ def pullback_of(
     """
 
     def pullback(*given: Tensor) -> Any:
-        inputs = given[len(used) :]
+        cts, inputs = list(given[: len(used)]), given[len(used) :]
 
         def results(*xs: Tensor) -> list[Tensor]:
             known = dict(enumerate(inputs)) | dict(zip(wanted, xs, strict=True))
-            found = _results(program, known.values())
-            return [found[i] for i in used]
+            values = _values(program, known.values())
+            return [values[program.outputs[i]] for i in used]
 
-        return vjp(results, *[inputs[i] for i in wanted])[1](list(given[: len(used)]))
+        return vjp(results, *[inputs[i] for i in wanted])[1](cts)
 
     return pullback
 
 
-def _results(program: Program, inputs: Iterable[Tensor]) -> list[Tensor]:
-    """Return the outputs of a program, computed by tensor operations."""
+def _values(program: Program, inputs: Iterable[Tensor]) -> dict[Var, Tensor]:
+    """Return all variables of a program, computed by tensor operations."""
     values = {v: wrap(array) for v, array in program.constants.items()}
     values |= zip((*program.inputs, *program.captured), inputs, strict=True)
     for v, (primitive, xs, params) in program.equations.items():
         with grad_mode(v.tracked):
             values[v] = bind(primitive, *[values[x] for x in xs], **params)
-    return [values[v] for v in program.outputs]
+    return values

@@ -9,7 +9,6 @@ Imports `numpy_printer.py`. Read next: `jit.py`.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from operator import is_not
 from typing import Any, Generic, TypeVar
@@ -44,7 +43,11 @@ class Executable:
     """
 
     def __init__(
-        self, program: Program, name: str, donate: Mapping[Var, Var] = {}, live: Live | None = None
+        self,
+        program: Program,
+        name: str,
+        donate: Mapping[Var, Var] = {},
+        live: Mapping[Var, Any] = {},
     ) -> None:
         self.program = program
         self.source = Source(program, name, donate)
@@ -92,11 +95,6 @@ class Executable:
             buffer[...] = arrays[i]
 
 
-def copies(outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return copies of arrays."""
-    return [out.copy("K") for out in outputs]
-
-
 class Cache(Generic[T]):
     """The values used last, by key: of more than `size`, the least recently used is let go.
 
@@ -113,21 +111,21 @@ class Cache(Generic[T]):
             raise ValueError(f"cache_size: expected an integer of at least 1, received {size!r}.")
         self.size, self.is_current = size, is_current
         self.made = 0
-        self._values: OrderedDict[Hashable, T] = OrderedDict()
-        self._last: tuple[Any, Any] = None, None  # the key and the value used last
+        self._values: dict[Hashable, T] = {}  # in the order of their last use
+        self._last: tuple[Any, Any] = None, None
         self._lock = threading.RLock()
 
     def get(self, key: Hashable, make: Callable[..., T], *args: Any) -> T:
         """Return the value of `key`; a new one, ``make(*args)``, if there is none."""
         last, value = self._last
-        if last == key and self.is_current(value):
+        if last == key and self.is_current(value):  # quicker than a hash of the key
             return value
         with self._lock:
-            if key not in self._values or not self.is_current(self._values[key]):
-                self._values[key] = make(*args)
+            if (value := self._values.pop(key, None)) is None or not self.is_current(value):
+                value = make(*args)
                 self.made += 1
-            self._values.move_to_end(key)
+            self._values[key] = value  # as the last one
+            self._last = key, value
             if len(self._values) > self.size:
-                self._values.popitem(last=False)
-            self._last = key, self._values[key]
-            return self._last[1]
+                del self._values[next(iter(self._values))]
+            return value

@@ -6,9 +6,9 @@ Imports `arguments.py`, `derivative.py` and `executable.py`. Read next: `../trai
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial, update_wrapper
+from contextlib import suppress
+from functools import lru_cache, partial, update_wrapper
 from types import MethodType
 from typing import Any
 
@@ -18,14 +18,12 @@ from .. import tree
 from ..configs.watched import Fingerprint, Watched
 from ..engine.bind import grad_mode, modes
 from ..engine.tensor import Operand, Tensor, as_tensor, wrap
-from .arguments import HOLE, Parameters, Static, filled
+from .arguments import Hole, Parameters, Static, filled
 from .derivative import attach, dependencies, pullback_of
 from .executable import CACHE_SIZE, Cache, Executable
 from .passes import simplify
 from .program import Program
 from .record import record
-
-MANY = 16  # compiled forms, when some of them are for different integers: users are warned
 
 
 class Compiled:
@@ -40,38 +38,32 @@ class Compiled:
         another tensor in its place, so the function itself is called where gradients flow.
     dependencies : list of int, of `dependencies`
     trains : bool, whether gradients flow to tensors that are not arguments
-    pullbacks : Cache of compiled pullbacks
+    pullback : function of `used` and `wanted` to the compiled pullback, of `pullback_of`
     """
 
     def __init__(self, program: Program, form: Any, name: str, watched: Iterable[Any]) -> None:
         self.program, self.form = program, form
-        self.executable = Executable(simplify(program), name)
-        self.run = self.executable.runner(self.executable.fill, _tensors)
+        self.executable = new = Executable(simplify(program), name)
+        self.run = new.runner(new.fill, lambda ys: [wrap(y.copy("K")) for y in ys])
+        self.pullback = lru_cache(CACHE_SIZE)(lambda *key: Jit(pullback_of(program, *key)))
         self.dependencies = dependencies(program)
         self.outside = any(v.tracked for v in program.constants)
-        reached = [bits >> len(program.inputs) for bits in self.dependencies]
-        self.trains = self.outside or any(reached)
-        self.pullbacks: Cache[Jit] = Cache()
+        self.trains = self.outside or any(b >> len(program.inputs) for b in self.dependencies)
         self._watched = [*program.watched, *watched]
         self._attributes = self._fingerprint()
 
     def _fingerprint(self) -> Fingerprint:
-        trainable = tuple([v.trainable for v in self.program.captured.values()])
-        return Fingerprint([*self._watched, trainable])
+        variables = self.program.captured.values()
+        return Fingerprint([*self._watched, *[v.trainable for v in variables]])
 
     def is_current(self) -> bool:
         """Return whether the attributes that the function may have read are the same as then."""
-        if not self._attributes.is_current():
-            now = self._fingerprint()
-            if now.key != self._attributes.key:
-                return False
-            self._attributes = now
-        return True
-
-    def pullback(self, used: tuple[int, ...], wanted: tuple[int, ...]) -> Jit:
-        """Return the compiled pullback, of `pullback_of`."""
-        key = used, wanted
-        return self.pullbacks.get(key, lambda: Jit(pullback_of(self.program, *key)))
+        if self._attributes.is_current():
+            return True
+        now = self._fingerprint()
+        is_same = now.key == self._attributes.key
+        self._attributes = now if is_same else self._attributes
+        return is_same
 
 
 class Jit:
@@ -83,17 +75,12 @@ class Jit:
         How often the function was compiled.
     """
 
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        cache_size: int = CACHE_SIZE,
-        static_argnames: str | Iterable[str] = (),
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], size: int = CACHE_SIZE, static: Any = ()):
         update_wrapper(self, function, updated=())
         self.function = function
-        self._parameters = Parameters(function, static_argnames)
+        self._parameters = Parameters(function, static)
         self._flat = self._parameters.flat
-        self._compiled: Cache[Compiled] = Cache(cache_size, Compiled.is_current)
+        self._compiled: Cache[Compiled] = Cache(size, Compiled.is_current)
 
     @property
     def compilations(self) -> int:
@@ -112,16 +99,14 @@ class Jit:
                 tracked = tracked or x.tracked
                 x = x.data if type(x.data) is np.ndarray else x.numpy()  # which explains
             arrays.append(x)
-        if not (tracked and modes.grad):
-            results = compiled.run(arrays)
-        elif compiled.outside:
+        tracked = tracked and modes.grad
+        if tracked and compiled.outside:
             return self._run(form, leaves)
-        else:
-            variables = compiled.program.captured.values()
-            inputs = (*map(as_tensor, leaves), *[v.value for v in variables])
-            results = compiled.run(arrays)
-            attach(results, compiled, inputs)
-        return results[0] if compiled.form is HOLE else filled(compiled.form, iter(results))
+        results = compiled.run(arrays)
+        if tracked:
+            attach(results, compiled, leaves)
+        form = compiled.form
+        return results[0] if type(form) is Hole else filled(form, iter(results))
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """Return this function as a method of `instance`, as Python does with functions."""
@@ -145,55 +130,43 @@ class Jit:
 
     def _run(self, form: Any, leaves: Iterable[Any]) -> Any:
         """Call the function itself."""
+        tensors = map(as_tensor, leaves)
         if form is None:
-            return self.function(*map(as_tensor, leaves))
-        args, kwargs = filled(form, map(as_tensor, leaves))
+            return self.function(*tensors)
+        args, kwargs = filled(form[:2], tensors)
         return self.function(*args.values(), **kwargs)
 
     def _compile(self, leaves: Sequence[Any], form: Any) -> Compiled:
-        name = self._parameters.of
-        returned: list[Any] = []
+        result: Any = None
 
         def traced(*leaves: Tensor) -> list[Any]:
+            nonlocal result
             for x in leaves:  # so that the program says through what gradients flow
                 x.tracked = x.dtype.kind == "f"
-            result = self._run(form, leaves)
-            parts = tree.flatten(result)
-            holes = (HOLE if isinstance(x, Operand) else x for x in parts)
-            returned[:] = [tree.map_structure(lambda _: next(holes), result)]
-            return [as_tensor(x) for x in parts if isinstance(x, Operand)]
+            found = self._run(form, leaves)
+            tensors: list[Any] = [x for x in tree.flatten(found) if isinstance(x, Operand)]
+            hole = Hole()
+            result = tree.map_structure(lambda x: hole if isinstance(x, Operand) else x, found)
+            return tensors
 
-        given = tree.flatten(form)
-        if self.compilations == MANY and int in map(type, given):
-            text = f"jit: {name} was compiled for {MANY} types of arguments. Each integer is one: "
-            text += "pass a number that changes as a float, an array or a tensor."
-            warnings.warn(text, stacklevel=4)
+        parts = tree.flatten(form and form[:2])
+        names = [x.name for x in parts if type(x) is Hole] or self._parameters.names
         with grad_mode(True):
-            names = self._parameters.leaf_names(form)
             program = record(traced, [*map(as_tensor, leaves)], names)
-        settings = [x for x in given if type(x) is Static]
-        objects = [*[x.value for x in settings], *_referred(self.function)]
+        objects = [x.value for x in parts if type(x) is Static] + _referred(self.function)
         watched = [x for x in objects if isinstance(x, Watched)]
-        return Compiled(program, returned[0], name, [*watched, *[x.seen for x in settings]])
-
-
-def _tensors(outputs: Sequence[np.ndarray]) -> list[Tensor]:
-    if len(outputs) == 1:  # quicker than a comprehension
-        return [wrap(outputs[0].copy("K"))]
-    return [wrap(array.copy("K")) for array in outputs]
+        return Compiled(program, result, self._parameters.of, [*watched, form and form[2]])
 
 
 def _referred(function: Any) -> list[Any]:
     """Return the objects that a function refers to by name, and those that it is made of."""
-    if isinstance(function, partial):
-        parts = function.func, *function.args, *function.keywords.values()
-        return [x for part in parts for x in (part, *_referred(part))]
     found = [function, getattr(function, "__self__", None)]
-    try:
+    if isinstance(function, partial):
+        found += [*function.args, *function.keywords.values(), *_referred(function.func)]
+    with suppress(TypeError):  # not a Python function
         names = inspect.getclosurevars(inspect.unwrap(function))
-    except TypeError:  # not a Python function
-        return found
-    return [*found, *names.globals.values(), *names.nonlocals.values()]
+        found += [*names.globals.values(), *names.nonlocals.values()]
+    return found
 
 
 def jit(

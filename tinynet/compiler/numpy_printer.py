@@ -15,6 +15,7 @@ from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from keyword import iskeyword
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ MANY = 2000  # names
 INLINE = 200  # characters; a longer view is declared, so that no line grows without limit
 KEYWORD_OUT = ("maximum", "minimum")  # NumPy deprecates `out` by position there
 REDUCTIONS = {"sum": "add.reduce", "max": "maximum.reduce", "min": "minimum.reduce"}
+XP = SimpleNamespace(**{**vars(np), "empty": aligned})  # whose arrays begin at a cache line
 _numbers = itertools.count()
 
 
@@ -69,16 +71,7 @@ class Source:
         """Return the function that runs on `arrays`, one per argument, and the outputs' arrays."""
         scope: dict[str, Any] = {}
         exec(self._code, scope)
-        return scope["make"](AlignedNumpy(), *arrays, *self._functions)
-
-
-class AlignedNumpy:
-    """NumPy, except that arrays from `empty` start at a cache line."""
-
-    empty = staticmethod(aligned)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(np, name)
+        return scope["make"](XP, *arrays, *self._functions)
 
 
 class Printer:

@@ -24,8 +24,6 @@ class Recorder(Protocol):
     There are two: of `compiler/record.py`, and of `vmap.py`.
     """
 
-    numbers: bool  # do tensors keep their numbers?
-
     def note(self, out: Tensor, equation: Equation, /) -> None:
         """Note an operation and its result."""
 

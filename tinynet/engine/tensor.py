@@ -299,11 +299,22 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 
 
 class ShapeOnly(np.ndarray):
-    """An array whose numbers are unknown: a recorder puts its own subclass into tensors."""
+    """An array whose numbers are unknown, or not to be looked at; recorders put it into tensors.
+
+    NumPy's functions of it return such arrays again, which `bind` refuses when no recorder is set.
+    """
+
+    def __array_function__(self, *args: Any) -> Any:
+        result = super().__array_function__(*args)
+        return result.view(ShapeOnly) if type(result) is np.ndarray else result
 
     def refuse(self) -> NoReturn:
         """Raise the TypeError that explains why there are no numbers."""
-        raise NotImplementedError
+        raise TypeError(
+            "A tensor computed inside tn.vmap, or while a function is recorded to be compiled, has "
+            "no numbers of its own. Return it from the function, do not keep it or give it to "
+            "another thread, or run without compilation (run_eagerly=True, or no tn.jit)."
+        )
 
 
 def wrap(data: Any) -> Tensor:

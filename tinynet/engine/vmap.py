@@ -11,7 +11,7 @@ Imports `arrays.py` and `../tree.py`. Read next: `operators.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -21,22 +21,6 @@ from .bind import bind, modes
 from .primitives import shapes
 from .temporarily import temporarily
 from .tensor import Equation, Primitive, ShapeOnly, Tensor, as_tensor, wrap
-
-
-class Example(ShapeOnly):
-    """The numbers of the first example. They are computed with, but nobody may look at them."""
-
-    def __array_function__(self, *args: Any) -> Any:
-        if modes.recorder is None:
-            self.refuse()
-        return super().__array_function__(*args)
-
-    def refuse(self) -> NoReturn:
-        """Raise the TypeError for a tensor that was kept after `vmap` returned."""
-        raise TypeError(
-            "A tensor computed inside tn.vmap stands for one example of a batch and has no numbers "
-            "of its own. Return it from the function, and use what tn.vmap returns."
-        )
 
 
 class Batches:
@@ -52,7 +36,6 @@ class Batches:
 
     def __init__(self, size: int) -> None:
         self.size, self.outer = size, modes.recorder
-        self.numbers = False
         self.batches: dict[Tensor, Tensor] = {}
 
     def example(self, batch: Tensor, t: Tensor | None = None) -> Tensor:
@@ -63,7 +46,7 @@ class Batches:
         shape = batch.shape[1:]
         # 0.5 is in the domain of most functions, and among integers it becomes a valid index, 0.
         data = batch.data[:1].reshape(shape) if self.size else np.full(shape, 0.5, batch.dtype)
-        t.data = data.view(Example)
+        t.data = data.view(ShapeOnly)
         self.batches[t] = batch
         return t
 
