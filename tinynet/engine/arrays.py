@@ -13,7 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from .. import tree
 from .bind import bind
+from .dtypes import strong_dtype
+from .expect import expect
 from .primitives import elementwise, scans, shapes
 from .primitives.indexing import getitem
 from .tensor import Operand, Tensor, as_dtype, as_tensor, floatx, wrap
@@ -360,3 +363,38 @@ def size(x: Any, *, axis: Any = None) -> int:
     x = as_tensor(x)
     axes = shapes.axes_of(x, axis)
     return x.size if axes is None else math.prod(x.shape[i] for i in axes)
+
+
+# -- lists that contain tensors, which come here by `as_tensor` --------------------------------
+
+
+def gathered(data: Any, like: np.dtype | None = None) -> Tensor:
+    """Return nested lists or tuples that contain tensors as one tensor: `stack` at every level.
+
+    Python numbers take the dtype `like`, by default that of the tensors, arrays and NumPy scalars;
+    integers become floating beside floating ones.
+
+    Raises
+    ------
+    ValueError
+        If the parts have different shapes.
+
+    >>> import tinynet as tn
+    >>> x = tn.tensor([1.0, 2.0], "float64")
+    >>> gathered([[x[0], 0.1], (3, x[1])])
+    tensor([[1. , 0.1],
+            [3. , 2. ]], dtype=float64)
+    """
+    like = like or strong_dtype(tree.flatten(data))
+    parts = [
+        gathered(x, like) if isinstance(x, (list, tuple)) else as_tensor(x, like) for x in data
+    ]
+    found = [part.shape for part in parts]
+    expect(len({*found}) < 2, "data", "numbers in a regular shape", found)
+    return stack(parts) if parts else Tensor([], like)
+
+
+def copied(data: Any, dtype: Any = None) -> Tensor:
+    """Return a tensor, or nested lists of them, as a new tensor, converted to `dtype` if given."""
+    t = as_tensor(data)
+    return copy(t if dtype is None else elementwise.cast(t, dtype))

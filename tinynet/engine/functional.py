@@ -1,6 +1,6 @@
 """Functions composed of primitives, without derivative rules of their own: statistics, softmax.
 
-Imports `arrays.py`. Read next: `lists.py`.
+Imports `arrays.py`. Read next: `tape.py`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 operand before it computes (NEP 13 and NEP 18); the answer is the function of the same name in
 `primitives/`, `arrays.py`, `contractions.py` or `functional.py`.
 
-Imports `tape.py` and `lists.py`. Read next: `variable.py`.
+Imports `tape.py` and `functional.py`. Read next: `variable.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import numpy as np
 
 from . import arrays, contractions, functional, matrices
 from .bind import modes, refuse_to_cut
-from .lists import copied, gathered
 from .primitives import einsum, elementwise, indexing, products, scans, shapes, trigonometric
 from .primitives.special import is_scipys, of_scipy
 from .tape import backward
@@ -116,8 +115,8 @@ _METHODS: dict[str, Any] = {
     "T": property(lambda self: shapes.transpose(self)),
     "mT": property(lambda self: shapes.swap_last_axes(as_tensor(self))),
     "_numbers": _numbers,
-    "_gathered": staticmethod(gathered),
-    "_copied": staticmethod(copied),
+    "_gathered": staticmethod(arrays.gathered),
+    "_copied": staticmethod(arrays.copied),
     "detach": detach,
     "backward": backward,
 }

@@ -127,16 +127,14 @@ class Operand:
         def numpy(self) -> np.ndarray: ...
         def _numbers(self, what: str | None = None) -> np.ndarray: ...
         def backward(self, ct: Any = None) -> None: ...
-        @staticmethod
-        def _gathered(data: Any) -> Tensor: ...
-        @staticmethod
-        def _copied(data: Any, dtype: Any) -> Tensor: ...
 
         __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _binary
         __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = __pow__ = __rpow__ = _binary
         __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = _binary
         __neg__ = __abs__ = detach = _unary
         sum = mean = max = min = reshape = transpose = astype = all = any = argmax = _method
+        _gathered: Callable[..., Tensor]
+        _copied: Callable[..., Tensor]
         argmin = argsort = clip = copy = cumprod = cumsum = diagonal = dot = flatten = _method
         nonzero = prod = ptp = ravel = repeat = round = searchsorted = squeeze = std = _method
         swapaxes = take = tolist = trace = var = _method

@@ -120,14 +120,12 @@ class Variable(Operand):
             While a function is recorded to be compiled: it would assign only once. Also where a
             gradient that is asked for would be lost: assign ``value.detach()`` there.
         """
-        if self not in modes.substitutes:
-            self.refuse_if_recorded("assign")
         new = elementwise.cast(value, self.array.dtype)
-        if new.shape != self.shape:
-            raise ValueError(f"assign: {self.path} has shape {self.shape}, received {new.shape}.")
+        expect(new.shape == self.shape, f"assign to {self.path}", f"shape {self.shape}", new.shape)
         if self in modes.substitutes:
             modes.substitutes[self] = new.detach()
         else:
+            self.refuse_if_recorded("assign")
             refuse_to_cut(new, f"assign to {self.path}")
             self.write(new.data)
         return self
@@ -152,8 +150,8 @@ class Variable(Operand):
 
     def refuse_if_recorded(self, what: str) -> None:
         """Raise a TypeError if a function is being recorded, in which `what` is not allowed."""
-        instead = "Return the new value and assign it outside"
-        refuse_if_recorded(f"{what}: received variable {self.path}", instead)
+        what = f"{what}: received variable {self.path}"
+        refuse_if_recorded(what, "Return the new value and assign it outside")
 
     @property
     def trainable(self) -> bool:
@@ -183,13 +181,8 @@ class Variable(Operand):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the numbers, not the memory."""
-        return Variable, (
-            self._numbers("a copy"),
-            self.dtype,
-            self._trainable,
-            self.name,
-            self.path,
-        )
+        numbers = self._numbers("a copy")
+        return Variable, (numbers, self.dtype, self._trainable, self.name, self.path)
 
     def __repr__(self) -> str:
         value = "" if modes.recorder is not None else f", value={self._numbers()}"
@@ -238,10 +231,6 @@ class Memory:
         """Pickle and copy as a new memory of copied variables."""
         return Memory, (self.variables,)
 
-    def holds_all(self) -> bool:
-        """Return whether no variable has moved to another memory."""
-        return all(v._memory is self for v in self.variables)
-
     def write(self, numbers: np.ndarray) -> None:
         """Give all variables new values."""
         self.array[...] = numbers
@@ -249,7 +238,7 @@ class Memory:
 
     def current(self) -> np.ndarray:
         """Return `array`, after gathering the variables again if some moved to another memory."""
-        if not self.holds_all():
+        if any(v._memory is not self for v in self.variables):
             self._gather()
         return self.array
 
@@ -260,9 +249,8 @@ def paired(argument: str, variables: Sequence[Variable], values: Any) -> dict[Va
     ValueError for another number of values or other shapes, which names `argument`.
     """
     count = len(values) if isinstance(values, (list, tuple)) else values
-    expect(
-        count == len(variables), argument, f"a list of values for {len(variables)} variables", count
-    )
+    expected = f"a list of values for {len(variables)} variables"
+    expect(count == len(variables), argument, expected, count)
     found = {}
     for i, (variable, value) in enumerate(zip(variables, values, strict=True)):
         found[variable] = new = elementwise.cast(value, variable.array.dtype)
