@@ -8,15 +8,16 @@ Imports `tape.py`, `vmap.py` and `../tree.py`. Read next: `vmap.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import starmap
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .. import tree
 from . import functional
 from .bind import bind, modes
+from .expect import expect
 from .primitives import elementwise, shapes
 from .tape import cotangent_of, cotangents, tape
 from .temporarily import temporarily
@@ -24,70 +25,66 @@ from .tensor import Tensor, as_tensor, wrap
 from .vmap import vmap
 
 
-class _Linearized(NamedTuple):
-    """A function at one point: its result there, and its pullback."""
+class _Linearized:
+    """A function at one point, `args`: its result there, and its pullback in some arguments.
 
-    y: Any  # a tree of tensors, as tracked as the arguments
-    aux: Any
-    pull: Callable[[dict[int, Tensor]], list[Tensor]]  # from leaves by place to a list of leaves
-    pack: Callable[[list[Tensor]], Any]  # such a list as trees like the arguments
-
-
-def _linearized(
-    f: Callable[..., Any],
-    args: Sequence[Any],
-    kwargs: dict[str, Any] = {},  # noqa: B006
-    argnums: Any = None,
-    has_aux: bool = False,
-    name: str = "argument {}",
-) -> _Linearized:
-    """Return `f` linearized at `args` in the arguments `argnums`, by default in all.
-
-    Derivatives are packed as a tuple of trees, or as one tree if `argnums` is a number.
+    Attributes
+    ----------
+    y : tree of tensors, the result, as tracked as the arguments
+    aux : tree, what `f` returned beside it
     """
-    places = range(len(args))
-    chosen = [*places] if argnums is None else shapes.ints(argnums, "argnums")
-    chosen = [i + len(args) * (i < 0) for i in chosen]
-    if not set(chosen) <= set(places):
-        raise ValueError(f"argnums: expected positions below {len(args)}, received {argnums}.")
-    given = tuple([tree.map_leaves(as_tensor, args[i]) for i in chosen])
-    named = zip(map(name.format, chosen), given, strict=True)
-    xs = [_argument(x, path) for name, arg in named for path, x in tree.parts_like(arg, arg, name)]
-    own = dict(zip(chosen, tree.pack_sequence_as(given, xs), strict=True))
-    with temporarily(modes, grad=True, arguments=modes.arguments.union(xs)):
-        result = f(*(own.get(i, x) for i, x in enumerate(args)), **kwargs)
-        if has_aux and not (isinstance(result, tuple) and len(result) == 2):
-            kind = type(result).__name__
-            raise ValueError(
-                f"has_aux: expected a function that returns (y, aux), received {kind}."
-            )
-        result, aux = result if has_aux else (result, None)
-        y = tree.map_leaves(as_tensor, result)
-    if y is None:
-        raise ValueError("f: expected a function that returns tensors, received NoneType.")
-    ys = tree.leaves(y)
-    order = tape(*ys, *(t for t in tree.leaves(aux) if isinstance(t, Tensor)), stop=xs)
-    _release(order, xs)
 
-    def pull(cts: dict[int, Tensor]) -> list[Tensor]:
+    def __init__(
+        self,
+        f: Any,
+        args: Any,
+        kwargs: Any = {},
+        argnums: Any = None,
+        has_aux: bool = False,  # noqa: B006
+    ) -> None:
+        places = range(len(args))
+        several = argnums is None or isinstance(argnums, (tuple, list))
+        chosen = [*places] if argnums is None else shapes.ints(argnums, "argnums")
+        chosen = [i + len(args) * (i < 0) for i in chosen]
+        expect({*chosen} <= {*places}, "argnums", f"positions below {len(args)}", argnums)
+        given = [tree.map_leaves(as_tensor, args[i]) for i in chosen]
+        self.form: Any = tuple(given) if several else given[0]  # of the derivatives
+        named = [(f"argument {i}", x) for i, x in zip(chosen, given, strict=True)]
+        leaves = [part for name, x in named for part in tree.parts_like(x, x, name)]
+        self.xs = [_argument(x, path) for path, x in leaves]
+        own = dict(zip(chosen, tree.pack_sequence_as(tuple(given), self.xs), strict=True))
+        with temporarily(modes, grad=True, arguments=modes.arguments.union(self.xs)):
+            result = f(*(own.get(i, x) for i, x in enumerate(args)), **kwargs)
+            is_pair = isinstance(result, tuple) and len(result) == 2
+            expected = "a function that returns (y, aux)"
+            expect(is_pair or not has_aux, "has_aux", expected, type(result))
+            result, aux = result if has_aux else (result, None)
+            y = tree.map_leaves(as_tensor, result)
+        expect(y is not None, "f", "a function that returns tensors", type(y))
+        self.ys = tree.leaves(y)
+        noted = [t for t in tree.leaves(aux) if isinstance(t, Tensor)]
+        self.order = tape(*self.ys, *noted, stop=self.xs)
+        _release(self.order, self.xs)
+        self.y, self.aux = tree.map_leaves(_released, y), tree.map_leaves(_released, aux)
+
+    def pull(self, cts: dict[int, Tensor]) -> list[Tensor]:
+        """Return the cotangents of the arguments' leaves from those of leaves of the result."""
         starts: dict[Tensor, Tensor] = {}
         for i, ct in cts.items():
-            starts[ys[i]] = starts[ys[i]] + ct if ys[i] in starts else ct
-        found = cotangents(order, starts, xs)
-        return [found[x] if x in found else functional.zeros_like(x) for x in xs]
+            t = self.ys[i]
+            starts[t] = starts[t] + ct if t in starts else ct
+        found = cotangents(self.order, starts, self.xs)
+        return [found[x] if x in found else functional.zeros_like(x) for x in self.xs]
 
-    def pack(cts: list[Tensor]) -> Any:
-        packed = tree.pack_sequence_as(given, cts)
-        return packed if argnums is None or isinstance(argnums, (tuple, list)) else packed[0]
-
-    return _Linearized(tree.map_leaves(_released, y), tree.map_leaves(_released, aux), pull, pack)
+    def packed(self, cts: dict[int, Tensor]) -> Any:
+        """Return such cotangents as trees like the arguments: a tuple, unless `argnums` is one."""
+        return tree.pack_sequence_as(self.form, self.pull(cts))
 
 
 def _argument(x: Tensor, name: str) -> Tensor:
     """Return a tensor equal to `x`: other uses of `x` do not count as uses of the argument."""
-    if x.data.dtype.kind != "f":
-        expected = "expected a floating dtype, as a gradient needs"
-        raise ValueError(f"{name}: {expected}, received {x.dtype}. Use .astype, or other argnums.")
+    expected = "a floating dtype, as a gradient needs (use .astype, or other argnums)"
+    expect(x.data.dtype.kind == "f", name, expected, x.dtype.name)
     if x.tracked and modes.grad:
         return bind(elementwise.alias, x)
     out = x.detach()
@@ -134,8 +131,8 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     >>> pullback({"y": 1.0})
     ({'a': tensor(3., dtype=float32), 'b': tensor(2., dtype=float32)},)
     """
-    at = _linearized(f, primals)
-    return at.y, lambda ct: at.pack(at.pull(_cotangents(ct, at.y)))
+    at = _Linearized(f, primals)
+    return at.y, lambda ct: at.packed(_cotangents(ct, at.y))
 
 
 def _cotangents(cts: Any, y: Any, name: str = "ct", of: str = "the result") -> dict[int, Tensor]:
@@ -163,16 +160,14 @@ def jvp(f: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
     (tensor(8., dtype=float32), tensor(12., dtype=float32))
     """
     for name, value in (("primals", primals), ("tangents", tangents)):
-        if not isinstance(value, (tuple, list)):
-            kind = type(value).__name__
-            raise TypeError(f"jvp: expected {name} in a tuple, one per argument, received {kind}.")
-    at = _linearized(f, primals, name="primals[{}]")
-    zeros = at.pack(at.pull({}))
-    vs = _cotangents(tuple(tangents), zeros, "tangents", "the primal")
+        is_tuple = isinstance(value, (tuple, list))
+        expect(is_tuple, f"jvp: {name}", "a tuple, one per argument", type(value), TypeError)
+    at = _Linearized(f, primals)
+    vs = _cotangents(tuple(tangents), at.form, "tangents", "the primal")
     found = {i: functional.zeros_like(t) for i, t in enumerate(tree.leaves(at.y))}
     smooth = {i: t for i, t in found.items() if t.data.dtype.kind == "f"}
     pulled = lambda *cts: at.pull(dict(zip(smooth, cts, strict=True)))  # noqa: E731
-    push = _linearized(pulled, [*smooth.values()])
+    push = _Linearized(pulled, [*smooth.values()])
     found |= zip(smooth, push.pull(vs), strict=True)
     return at.y, tree.pack_sequence_as(at.y, found.values())
 
@@ -209,11 +204,11 @@ def value_and_grad(
     """
 
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        at = _linearized(f, args, kwargs, argnums, has_aux)
+        at = _Linearized(f, args, kwargs, argnums, has_aux)
         got = f"shape {at.y.shape}" if isinstance(at.y, Tensor) else f"a {type(at.y).__name__}"
         if got != "shape ()":
             raise ValueError(f"grad: expected a scalar, received {got}. Use .sum() or tn.jacobian.")
-        gradient = at.pack(at.pull({0: functional.ones_like(at.y)}))
+        gradient = at.packed({0: functional.ones_like(at.y)})
         return (at.y, at.aux) if has_aux else at.y, gradient
 
     return value_and_gradient
@@ -251,9 +246,8 @@ def elementwise_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., An
     """
 
     def slopes(*args: Any, **kwargs: Any) -> Any:
-        at = _linearized(f, args, kwargs, argnum)
-        ones = map(functional.ones_like, tree.leaves(at.y))
-        return at.pack(at.pull(dict(enumerate(ones))))
+        at = _Linearized(f, args, kwargs, argnum)
+        return at.packed(dict(enumerate(map(functional.ones_like, tree.leaves(at.y)))))
 
     return slopes
 
@@ -274,12 +268,13 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
     """
 
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
-        at = _linearized(f, args, kwargs, argnums)
+        at = _Linearized(f, args, kwargs, argnums)
 
         def of_leaf(i: int, y: Tensor) -> Any:
             units = wrap(np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape))
             parts = vmap(lambda unit: at.pull({i: unit}))(units)
-            return at.pack([p.reshape(y.shape + p.shape[1:]) for p in parts])
+            parts = [p.reshape(y.shape + p.shape[1:]) for p in parts]
+            return tree.pack_sequence_as(at.form, parts)
 
         return tree.pack_sequence_as(at.y, starmap(of_leaf, enumerate(tree.leaves(at.y))))
 
@@ -311,8 +306,7 @@ def hvp(f: Callable[..., Any], primals: Any, vectors: Any) -> Any:
     """
     several = isinstance(primals, tuple) and not hasattr(primals, "_fields")
     xs, vs = (primals, vectors) if several else ((primals,), (vectors,))
-    if len(xs) != len(vs):
-        raise ValueError(f"hvp: expected {len(xs)} vectors, one per primal, received {len(vs)}.")
-    at = _linearized(grad(f, tuple(range(len(xs)))), xs)
-    products = at.pack(at.pull(_cotangents(tuple(vs), at.y, "vectors", "the primal")))
+    expect(len(xs) == len(vs), "hvp: vectors", f"{len(xs)} of them, one per primal", len(vs))
+    at = _Linearized(grad(f, tuple(range(len(xs)))), xs)
+    products = at.packed(_cotangents(tuple(vs), at.y, "vectors", "the primal"))
     return products if several else products[0]

@@ -16,6 +16,7 @@ import numpy as np
 from ..tree import leaves, map_leaves, pack_sequence_as, parts_like
 from .autodiff import vjp
 from .bind import no_grad
+from .expect import expect
 from .primitives.elementwise import cast
 from .primitives.shapes import concatenate, reshape
 from .tensor import Operand, Tensor, as_tensor, wrap
@@ -75,14 +76,12 @@ def check_grads(
     >>> tn.check_grads(lambda x: tn.ops.tanh(x) ** 2, ([0.5, -0.3],))
     >>> tn.check_grads(lambda p, x: x @ p["w"] + p["b"], ({"w": [0.5, 2.0], "b": 1.0}, [1.0, 2.0]))
     """
-    if not isinstance(args, (tuple, list)):
-        kind = type(args).__name__
-        raise TypeError(f"args: expected a tuple, one per argument of f, received {kind}.")
+    is_tuple = isinstance(args, (tuple, list))
+    expect(is_tuple, "args", "a tuple, one per argument of f", type(args), TypeError)
     trees = [map_leaves(_in_float64, arg) for arg in args]
     given = dict(part for i, x in enumerate(trees) for part in parts_like(x, x, str(i)))
-    if not _floats(given):
-        kinds = ", ".join(x.dtype.name for x in given.values()) or "no arrays"
-        raise ValueError(f"args: expected floats to differentiate in, received {kinds}.")
+    kinds = ", ".join(x.dtype.name for x in given.values()) or "no arrays"
+    expect(_floats(given), "args", "floats to differentiate in", kinds)
 
     def flat(*xs: Tensor) -> Tensor:
         return _joined(f(*pack_sequence_as(trees, xs)))

@@ -16,6 +16,7 @@ import numpy as np
 
 from . import functional
 from .bind import grad_mode, refuse_if_recorded
+from .expect import expect
 from .primitives import elementwise, products, shapes
 from .tensor import Operand, Tensor, as_tensor
 
@@ -57,13 +58,16 @@ def cotangents(
     wanted = {t for t in order if t.equation is None} if wrt is None else set(wrt)
     needed = set(order) if wrt is None else _dependent(order, wanted)
     cts = dict(starts)
-
     for t in order:
         if t not in cts or t in wanted or t not in needed or t.equation is None:
             continue
         (primitive, inputs, params), ct = t.equation, cts.pop(t)
-        places = tuple([i for i, x in enumerate(inputs) if x in needed])
-        parts = primitive.pull(ct, t, places, *inputs, **params)
+        places = [i for i, x in enumerate(inputs) if x in needed]
+        if primitive.joint is None:
+            rules = map(primitive.rule, places)
+            parts = [rule and rule(ct, t, *inputs, **params) for rule in rules]
+        else:
+            parts = primitive.joint(ct, t, tuple(places), *inputs, **params)
         for i, part in zip(places, parts, strict=True):
             if part is not None:
                 x = inputs[i]
@@ -122,10 +126,8 @@ def backward(self: Operand, ct: Any = None) -> None:
     refuse_if_recorded("backward()", "Use tn.grad or tn.vjp, which return gradients")
     if not root.tracked:
         raise ValueError("backward(): no input has requires_grad=True, or it ran under no_grad.")
-    if ct is None and root.shape != ():
-        raise ValueError(
-            f"backward(): expected a scalar, received shape {root.shape}. Use .sum() or pass ct."
-        )
+    is_scalar = root.shape == ()
+    expect(is_scalar or ct is not None, "backward()", "a scalar (use .sum()) or ct", root.shape)
     start = cotangent_of(1.0 if ct is None else ct, root)
     with grad_mode(False):
         found = cotangents(tape(root), {root: start})
@@ -146,6 +148,5 @@ def gradients(y: Tensor, xs: Sequence[Tensor]) -> list[Tensor | None]:
 def cotangent_of(ct: Any, y: Tensor, argument: str = "ct", of: str = "the result") -> Tensor:
     """Return `ct` as a tensor of the shape and dtype of `y`; ValueError for another shape."""
     ct = elementwise.cast(as_tensor(ct, y.dtype), y.dtype)
-    if ct.shape != y.shape:
-        raise ValueError(f"{argument}: expected the shape of {of}, {y.shape}, received {ct.shape}.")
+    expect(ct.shape == y.shape, argument, f"the shape of {of}, {y.shape}", ct.shape)
     return ct

@@ -87,12 +87,6 @@ class Primitive:
             return self.vjps(position)
         return self.vjps[position] if position < len(self.vjps) else None
 
-    def pull(self, ct: Any, y: Any, wanted: tuple[int, ...], *inputs: Any, **params: Any) -> Any:
-        """Yield the cotangents of the inputs at the positions `wanted`, None without a gradient."""
-        if self.joint is not None:
-            return self.joint(ct, y, wanted, *inputs, **params)
-        return (rule and rule(ct, y, *inputs, **params) for rule in map(self.rule, wanted))
-
     def __repr__(self) -> str:
         return f"<Primitive {self.name}>"
 
@@ -161,8 +155,6 @@ class Operand:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         array = self._numbers("np.asarray or np.array")
-        if copy is False and np.dtype(dtype or array.dtype) != array.dtype:
-            raise ValueError(f"a tensor of dtype {array.dtype} cannot become {dtype} without copy.")
         return np.array(array, dtype, copy=copy)
 
     def __bool__(self) -> bool:

@@ -18,6 +18,7 @@ import numpy as np
 from .. import tree
 from . import arrays
 from .bind import bind, modes
+from .expect import expect
 from .primitives import shapes
 from .temporarily import temporarily
 from .tensor import Equation, Primitive, ShapeOnly, Tensor, as_tensor, wrap
@@ -68,12 +69,9 @@ class Batches:
         with temporarily(modes, recorder=self.outer):
             if not self.batches.keys().isdisjoint(equation.inputs):
                 batch = self._computed(out, *equation)
-                expected = (self.size, *out.shape)
-                if batch.shape != expected:
-                    raise ValueError(
-                        f"{equation.primitive.name}: expected shape {expected} from its rule for a "
-                        f"batch, received {batch.shape}."
-                    )
+                shape = (self.size, *out.shape)
+                what = f"shape {shape} from its rule for a batch"
+                expect(batch.shape == shape, equation.primitive.name, what, batch.shape)
                 self.example(batch, out)
             elif self.outer is not None:
                 self.outer.note(out, equation)

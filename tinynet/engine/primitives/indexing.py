@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..bind import Case, bind, primitive
+from ..expect import expect
 from ..tensor import Operand, Primitive, Tensor, as_tensor, wrap
 from .shapes import aligned, broadcast_to, ints, length, reshape, transpose
 
@@ -139,8 +140,7 @@ def _index_arrays(x: Tensor, i: Any, index: Any) -> tuple[Tensor, ...]:
     found = np.asarray(i, int) if isinstance(i, list) and not np.size(i) else np.asarray(i)
     if found.dtype.kind != "b":
         return (wrap(np.array(found)),)
-    if not found.ndim:
-        raise IndexError(f"getitem: expected integers, slices or arrays, received {i!r}.")
+    expect(found.ndim, "getitem", "integers, slices or arrays", i, IndexError)
     try:
         np.broadcast_to(False, x.shape)[index]  # np.nonzero would accept a mask of another length
     except IndexError as error:

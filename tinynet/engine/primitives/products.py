@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..bind import Case, bind, primitive
+from ..expect import expect
 from ..tensor import Primitive, Rule, Tensor, as_tensor
 from . import elementwise
 from .elementwise import alike, cast, equal, named
@@ -147,8 +148,7 @@ _KEYWORDS = """axis : an integer, a tuple of them, or None for all axes
 
 def masked(x: Tensor, where: Any, neutral: Any, name: str) -> Tensor:
     """Return `x` with a `neutral` number where `where`, broadcast to its shape, is false."""
-    if neutral is None:
-        raise ValueError(f"{name}: with where=, expected a number as initial=, received None.")
+    expect(neutral is not None, f"{name}: initial", "a number, with where=", neutral)
     return elementwise.where(broadcast_to(where, x.shape), x, neutral)
 
 
