@@ -1,7 +1,7 @@
 """`bind`, through which every operation passes, and the modes that it obeys.
 
 `bind` runs a primitive. If a gradient may flow, it leaves an `Equation` on the result; if a
-`Recorder` is set, it tells the recorder. `primitive` makes new primitives.
+recorder is set, it tells the recorder. `primitive` makes new primitives.
 
 Imports `tensor.py`. Read next: `primitives/elementwise.py`.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from operator import attrgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,37 +18,12 @@ from .temporarily import temporarily
 from .tensor import Equation, Primitive, Rule, ShapeOnly, Tensor
 
 
-class Recorder(Protocol):
-    """What the engine asks of an object that notes the operations of a function.
-
-    There are two: of `compiler/record.py`, and of `vmap.py`.
-    """
-
-    def note(self, out: Tensor, equation: Equation, /) -> None:
-        """Note an operation and its result."""
-
-    def read(self, variable: Any, value: Tensor, /) -> Tensor:
-        """Return the tensor that takes the place of a variable's value."""
-
-    def refuse(self, tensor: Tensor, /) -> None:
-        """Raise a TypeError if the numbers of `tensor` are unknown while recording."""
-
-    def detached(self, out: Tensor, source: Tensor, /) -> None:
-        """Note that `out` has the numbers of `source`."""
-
-    def label(self, tensor: Tensor, name: str, /) -> None:
-        """Give `tensor` a name for readers of the program, unless it has one."""
-
-    def watch(self, thing: object, /) -> None:
-        """Note that the program depends on attributes of `thing`."""
-
-
 class _Modes(threading.local):
     """The modes of one thread: each thread starts with these values and changes only its own."""
 
     grad = True  # do operations leave equations?
     substitutes: dict[Any, Tensor] = {}  # for the values of variables: see `stateless`
-    recorder: Recorder | None = None
+    recorder: Any = None  # of `compiler/record.py` or `vmap.py`: is told of all operations
     arguments: frozenset[Tensor] = frozenset()  # of the functions that are being differentiated
 
 
@@ -83,27 +58,6 @@ def refuse_if_recorded(what: str, instead: str) -> None:
             f"{what}: a function that is recorded to be compiled would do so only once. {instead}, "
             "or run without compilation (run_eagerly=True, or no tn.jit, no tn.vmap)."
         )
-
-
-def refuse_to_cut(t: Tensor, what: str) -> None:
-    """Raise a TypeError if `what` would cut off a gradient that a derivative function asks for.
-
-    It would if `t` depends on an argument of a function that is being differentiated.
-    """
-    if not (t.tracked and modes.grad and modes.arguments):
-        return
-    seen, pending = {t}, [t]
-    for x in pending:  # grows on the way
-        if x in modes.arguments:
-            raise TypeError(
-                f"{what}: received a tensor of shape {t.shape} that depends on an argument of the "
-                "function that is differentiated, and the gradient would be lost. Use functions of "
-                "tensors instead: tn.ops.sin for math.sin, tn.ops.stack for np.array of a list. Or "
-                "use t.detach(), which is a constant."
-            )
-        new = [i for i in x.equation.inputs if i.tracked and i not in seen] if x.equation else []
-        seen.update(new)
-        pending += new
 
 
 _new, _data, _equation = Tensor.__new__, attrgetter("data"), tuple.__new__

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from . import arrays, contractions, functional, matrices
-from .bind import modes, refuse_to_cut
+from .bind import modes
 from .primitives import einsum, elementwise, indexing, products, scans, shapes, trigonometric
 from .primitives.special import is_scipys, of_scipy
-from .tape import backward
+from .tape import backward, refuse_to_cut
 from .tensor import Operand, ShapeOnly, Tensor, as_tensor, wrap
 
 # -- numbers ----------------------------------------------------------------------------------

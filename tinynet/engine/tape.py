@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import functional
-from .bind import grad_mode, refuse_if_recorded
+from .bind import grad_mode, modes, refuse_if_recorded
 from .expect import expect
 from .primitives import elementwise, products, shapes
 from .tensor import Operand, Tensor, as_tensor
@@ -58,21 +58,27 @@ def cotangents(
     wanted = {t for t in order if t.equation is None} if wrt is None else set(wrt)
     needed = set(order) if wrt is None else _dependent(order, wanted)
     cts = dict(starts)
+
+    def add(x: Tensor, part: Tensor | None) -> None:
+        if part is not None:
+            part = unbroadcast(part, x)
+            cts[x] = cts[x] + part if x in cts else part
+
     for t in order:
         if t not in cts or t in wanted or t not in needed or t.equation is None:
             continue
         (primitive, inputs, params), ct = t.equation, cts.pop(t)
-        places = [i for i, x in enumerate(inputs) if x in needed]
-        if primitive.joint is None:
-            rules = map(primitive.rule, places)
-            parts = [rule and rule(ct, t, *inputs, **params) for rule in rules]
-        else:
-            parts = primitive.joint(ct, t, tuple(places), *inputs, **params)
-        for i, part in zip(places, parts, strict=True):
-            if part is not None:
-                x = inputs[i]
-                part = unbroadcast(part, x)
-                cts[x] = cts[x] + part if x in cts else part
+        if primitive.joint is not None:
+            places = tuple(i for i, x in enumerate(inputs) if x in needed)
+            for i, part in zip(
+                places, primitive.joint(ct, t, places, *inputs, **params), strict=True
+            ):
+                add(inputs[i], part)
+            continue
+        for i, x in enumerate(inputs):
+            rule = primitive.rule(i) if x in needed else None
+            if rule is not None:
+                add(x, rule(ct, t, *inputs, **params))
     return {x: cts[x] for x in wanted if x in cts}
 
 
@@ -96,6 +102,21 @@ def unbroadcast(ct: Tensor, primal: Tensor) -> Tensor:
         if ct.data.shape != shape:
             ct = shapes.reshape(ct, shape)
     return ct if ct.data.dtype is primal.data.dtype else elementwise.cast(ct, primal.dtype)
+
+
+def refuse_to_cut(t: Tensor, what: str) -> None:
+    """Raise a TypeError if `what` would cut off a gradient that a derivative function asks for.
+
+    It would if `t` depends on an argument of a function that is being differentiated.
+    """
+    asked = modes.arguments if t.tracked and modes.grad else None
+    if asked and not asked.isdisjoint(tape(t, stop=asked)):
+        raise TypeError(
+            f"{what}: received a tensor of shape {t.shape} that depends on an argument of the "
+            "function that is differentiated, and the gradient would be lost. Use functions of "
+            "tensors instead: tn.ops.sin for math.sin, tn.ops.stack for np.array of a list. Or "
+            "use t.detach(), which is a constant."
+        )
 
 
 def backward(self: Operand, ct: Any = None) -> None:

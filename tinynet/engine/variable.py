@@ -4,7 +4,7 @@ A tensor never changes. A variable changes by getting another tensor as its valu
 from a weight keeps its numbers, whatever training does to the weight afterwards. Variables that are
 updated together can live in one `Memory`, which is then updated as a whole.
 
-Imports `primitives/elementwise.py`. Read next: `gradcheck.py`.
+Imports `tape.py`. Read next: `gradcheck.py`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from .bind import modes, refuse_if_recorded, refuse_to_cut
+from .bind import modes, refuse_if_recorded
 from .expect import expect
 from .primitives import elementwise
+from .tape import refuse_to_cut
 from .temporarily import temporarily
 from .tensor import Operand, Tensor, to_array, wrap
 
