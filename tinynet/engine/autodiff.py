@@ -35,12 +35,7 @@ class _Linearized:
     """
 
     def __init__(
-        self,
-        f: Any,
-        args: Any,
-        kwargs: Any = {},
-        argnums: Any = None,
-        has_aux: bool = False,  # noqa: B006
+        self, f: Any, args: Any, kwargs: Any = None, argnums: Any = None, has_aux: bool = False
     ) -> None:
         places = range(len(args))
         several = argnums is None or isinstance(argnums, (tuple, list))
@@ -54,10 +49,9 @@ class _Linearized:
         self.xs = [_argument(x, path) for path, x in leaves]
         own = dict(zip(chosen, tree.pack_sequence_as(tuple(given), self.xs), strict=True))
         with temporarily(modes, grad=True, arguments=modes.arguments.union(self.xs)):
-            result = f(*(own.get(i, x) for i, x in enumerate(args)), **kwargs)
-            is_pair = isinstance(result, tuple) and len(result) == 2
-            expected = "a function that returns (y, aux)"
-            expect(is_pair or not has_aux, "has_aux", expected, type(result))
+            result = f(*(own.get(i, x) for i, x in enumerate(args)), **(kwargs or {}))
+            is_pair = not has_aux or (isinstance(result, tuple) and len(result) == 2)
+            expect(is_pair, "has_aux", "a function that returns (y, aux)", type(result))
             result, aux = result if has_aux else (result, None)
             y = tree.map_leaves(as_tensor, result)
         expect(y is not None, "f", "a function that returns tensors", type(y))

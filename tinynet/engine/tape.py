@@ -70,9 +70,8 @@ def cotangents(
         (primitive, inputs, params), ct = t.equation, cts.pop(t)
         if primitive.joint is not None:
             places = tuple(i for i, x in enumerate(inputs) if x in needed)
-            for i, part in zip(
-                places, primitive.joint(ct, t, places, *inputs, **params), strict=True
-            ):
+            parts = primitive.joint(ct, t, places, *inputs, **params)
+            for i, part in zip(places, parts, strict=True):
                 add(inputs[i], part)
             continue
         for i, x in enumerate(inputs):

@@ -114,6 +114,8 @@ class Operand:
         def value(self) -> Tensor: ...
         @property
         def shape(self) -> tuple[int, ...]: ...
+        @property
+        def T(self) -> Tensor: ...  # noqa: N802 (NumPy's name)
 
         def _binary(self, other: Any) -> Tensor: ...
         def _unary(self) -> Tensor: ...
@@ -126,9 +128,9 @@ class Operand:
         __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = __pow__ = __rpow__ = _binary
         __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = _binary
         __neg__ = __abs__ = detach = _unary
-        sum = mean = max = min = reshape = transpose = astype = all = any = argmax = _method
         _gathered: Callable[..., Tensor]
         _copied: Callable[..., Tensor]
+        sum = mean = max = min = reshape = transpose = astype = all = any = argmax = _method
         argmin = argsort = clip = copy = cumprod = cumsum = diagonal = dot = flatten = _method
         nonzero = prod = ptp = ravel = repeat = round = searchsorted = squeeze = std = _method
         swapaxes = take = tolist = trace = var = _method
@@ -250,11 +252,6 @@ class Tensor(Operand):
     def dtype(self) -> np.dtype:
         """The dtype of the elements."""
         return self.data.dtype
-
-    @property
-    def T(self) -> Tensor:  # noqa: N802 (NumPy's name)
-        """The tensor with its axes reversed."""
-        return self.transpose()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the numbers alone: a copy is a leaf."""
