@@ -121,12 +121,13 @@ class Variable(Operand):
             While a function is recorded to be compiled: it would assign only once. Also where a
             gradient that is asked for would be lost: assign ``value.detach()`` there.
         """
+        if self not in modes.substitutes:
+            self.refuse_if_recorded("assign")
         new = elementwise.cast(value, self.array.dtype)
         expect(new.shape == self.shape, f"assign to {self.path}", f"shape {self.shape}", new.shape)
         if self in modes.substitutes:
             modes.substitutes[self] = new.detach()
         else:
-            self.refuse_if_recorded("assign")
             refuse_to_cut(new, f"assign to {self.path}")
             self.write(new.data)
         return self

@@ -148,7 +148,7 @@ _KEYWORDS = """axis : an integer, a tuple of them, or None for all axes
 
 def masked(x: Tensor, where: Any, neutral: Any, name: str) -> Tensor:
     """Return `x` with a `neutral` number where `where`, broadcast to its shape, is false."""
-    expect(neutral is not None, f"{name}: initial", "a number, with where=", neutral)
+    expect(neutral is not None, f"{name}: initial=", "a number, with where=", neutral)
     return elementwise.where(broadcast_to(where, x.shape), x, neutral)
 
 
