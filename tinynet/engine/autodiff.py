@@ -78,7 +78,7 @@ class _Linearized:
 def _argument(x: Tensor, name: str) -> Tensor:
     """Return a tensor equal to `x`: other uses of `x` do not count as uses of the argument."""
     expected = "a floating dtype, as a gradient needs (use .astype, or other argnums)"
-    expect(x.data.dtype.kind == "f", name, expected, x.dtype.name)
+    expect(x.data.dtype.kind == "f", name, expected, x.dtype)
     if x.tracked and modes.grad:
         return bind(elementwise.alias, x)
     out = x.detach()
@@ -202,7 +202,7 @@ def value_and_grad(
         got = f"shape {at.y.shape}" if isinstance(at.y, Tensor) else f"a {type(at.y).__name__}"
         if got != "shape ()":
             raise ValueError(f"grad: expected a scalar, received {got}. Use .sum() or tn.jacobian.")
-        gradient = at.packed({0: functional.ones_like(at.y)})
+        gradient = at.packed({0: cotangent_of(1.0, at.y)})
         return (at.y, at.aux) if has_aux else at.y, gradient
 
     return value_and_gradient
