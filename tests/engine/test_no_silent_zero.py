@@ -104,7 +104,6 @@ CUTS: dict[str, Callable[[Any], Any]] = {
     "np.fromiter": lambda x: np.fromiter(x, float).sum(),
     "np.savetxt": lambda x: np.savetxt(io.StringIO(), x) or 0.0,
     "np.save": lambda x: np.save(io.BytesIO(), x) or 0.0,
-    "np.allclose": lambda x: float(np.allclose(x, x)),
     "np.testing": lambda x: np.testing.assert_allclose(x, x) or 0.0,
     "np.random.normal": lambda x: np.random.normal(x[0]),
     "Generator.normal": lambda x: np.random.default_rng(0).normal(x).sum(),
@@ -133,7 +132,7 @@ if find_spec("scipy"):
         "a right-hand side": lambda x: integrate.odeint(lambda y, t: -y * x[0], 1.0, X).sum(),
         "scipy.integrate.quad": lambda x: integrate.quad(lambda t: x[0] * t, 0, 1)[0],
         "scipy.linalg.solve": lambda x: linalg.solve(np.eye(2), x).sum(),
-        "scipy.optimize.brentq": lambda x: optimize.brentq(lambda z: z - x[0], -9, 9),
+        "scipy.optimize.brentq": lambda x: optimize.brentq(lambda z: float(z - x[0]), -9, 9),
     }
 
 
@@ -171,7 +170,6 @@ def test_a_number_may_leave_a_detached_tensor_and_one_without_gradients(f):
 
 # Python and NumPy refuse these by themselves.
 REFUSED: dict[str, Callable[[Any], Any]] = {
-    "divmod": lambda x: divmod(x[0], 1.0)[0],
     "%d": lambda x: float("%d" % x[0]),  # noqa: UP031
     "json": lambda x: json.loads(json.dumps(x[0])),
     "struct": lambda x: struct.unpack("d", struct.pack("d", x[0]))[0],
@@ -202,6 +200,8 @@ KEPT: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "sorted": (lambda x: sorted(x)[1], [0.0, 1.0]),
     "math.prod": (lambda x: math.prod([x[0], x[1]]), [3.0, 2.0]),
     "pow": (lambda x: pow(x[0], 3), [12.0, 0.0]),
+    "divmod": (lambda x: divmod(x[0], 0.7)[1], [1.0, 0.0]),
+    "np.allclose": (lambda x: x.sum() * np.allclose(x, x), [1.0, 1.0]),
     "abs": (lambda x: abs(-x[0]), [1.0, 0.0]),
     "iteration": (lambda x: sum(a * b for a, b in zip(x, X, strict=True)), X),
     "random.gauss": (lambda x: random.gauss(x[0], 1.0), [1.0, 0.0]),

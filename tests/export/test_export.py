@@ -222,7 +222,8 @@ def of_text(drawn: Drawn) -> list[np.ndarray]:
 WITHOUT_TEXT = [
     name
     for name, primitive in PRIMITIVES.items()
-    if name == "scatter" or primitive.impl.__module__ in (linalg.__name__, special.__name__)
+    if name in ("scatter", "random_bits")  # of gradients and of draws alone
+    or primitive.impl.__module__ in (linalg.__name__, special.__name__)
 ]
 
 

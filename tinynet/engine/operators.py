@@ -2,7 +2,7 @@
 
 ``a + t``, ``t.sum()``, ``np.exp(t)`` and ``array * t`` all give tracked tensors. NumPy asks an
 operand before it computes (NEP 13 and NEP 18); the answer is the function of the same name in
-`primitives/` or `functional.py`.
+`primitives/`, `arrays.py`, `contractions.py` or `functional.py`.
 
 Imports `tape.py` and `lists.py`. Read next: `variable.py`.
 """

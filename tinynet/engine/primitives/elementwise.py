@@ -342,14 +342,13 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Tensor:
     return bind(_where, as_tensor(condition), *alike(x1, x2))
 
 
+_COPY: dict[str, Any] = {"linear": True, "elementwise": True, "reference": np.array}
 _cast = primitive(
     "cast",
     lambda x, dtype: x.astype(dtype),
     lambda ct, y, x, dtype: ct,  # the engine gives it the dtype of x
     cases=(Case(1, {"dtype": "float64"}),),
-    linear=True,
-    elementwise=True,
-    reference=np.array,
+    **_COPY,
 )
 
 
@@ -366,11 +365,4 @@ def cast(x: Any, dtype: Any) -> Tensor:
     return x if x.data.dtype == dtype else bind(_cast, x, dtype=dtype.name)
 
 
-alias = primitive(
-    "alias",
-    lambda x: x,
-    lambda ct, y, x: ct,
-    linear=True,
-    elementwise=True,
-    reference=np.array,
-)
+alias = primitive("alias", lambda x: x, lambda ct, y, x: ct, **_COPY)
