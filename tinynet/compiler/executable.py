@@ -53,6 +53,7 @@ class Executable:
         self.source = Source(program, name, donate)
         self._live = {**(live or {}), **{v: w.current for v, w in program.captured.items()}}
         self.inputs = {v: aligned(v.shape, v.dtype) for v in program.inputs if v not in self._live}
+        self._buffers = list(self.inputs.values())
         self._lock = threading.Lock()
         self._living: list[np.ndarray] | None = None
         self._bound: tuple[Callable[[], None], tuple[np.ndarray, ...]]
@@ -90,8 +91,8 @@ class Executable:
 
     def fill(self, arrays: Sequence[np.ndarray]) -> None:
         """Copy arrays to the inputs' buffers."""
-        for buffer, array in zip(self.inputs.values(), arrays, strict=True):
-            buffer[...] = array
+        for i, buffer in enumerate(self._buffers):
+            buffer[...] = arrays[i]
 
 
 class Cache(Generic[T]):
