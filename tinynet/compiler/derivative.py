@@ -36,9 +36,7 @@ class _Parts(dict[int, Tensor]):
         return _Parts(self | other)
 
 
-def _cotangents_of_inputs(
-    ct: _Parts, y: Tensor, wanted: Sequence[int], *inputs: Tensor, compiled: Any
-) -> Iterable[Tensor | None]:
+def _pulled_back(ct: _Parts, y: Tensor, wanted: Any, *inputs: Tensor, compiled: Any) -> Any:
     bits = reduce(or_, [compiled.dependencies[i] for i in ct])
     reached = tuple([i for i in wanted if bits >> i & 1])
     used = tuple(sorted(ct))
@@ -46,10 +44,8 @@ def _cotangents_of_inputs(
     return map(dict(zip(reached, found, strict=True)).get, wanted)
 
 
-_call = Primitive("jit", copy, (), joint=_cotangents_of_inputs)
-_result = Primitive(
-    "result", copy, (), joint=lambda ct, y, wanted, call, position: [_Parts({position: ct})]
-)
+_call = Primitive("jit", copy, (), joint=_pulled_back)
+_result = Primitive("result", copy, (), joint=lambda ct, *_, position: [_Parts({position: ct})])
 
 
 def attach(results: Sequence[Tensor], compiled: Any, leaves: Iterable[Any]) -> None:
