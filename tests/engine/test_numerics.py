@@ -390,7 +390,6 @@ POINTS: dict[str, tuple[Any, list[Any], list[Any]]] = {
     "0 ** 0": (np.power, [0.0, 0.0], [0.0, 0.0]),
     "0 ** 1": (np.float_power, [0.0, 1.0], [1.0, 0.0]),
     "absolute at 0": (np.fabs, [0.0], [0.0]),
-    "copysign at 0": (lambda x: np.copysign(x, -1.0), [0.0], [0.0]),
     "a median of NaN": (lambda x: np.nan_to_num(np.median(x).detach()) + 0 * x, [[NAN]], [[0.0]]),
     "nanvar": (np.nanvar, [[NAN, 1.0, 3.0]], [[0.0, -1.0, 1.0]]),
     "var elsewhere": (

@@ -21,7 +21,7 @@ import numpy as np
 from . import arrays, contractions, functional, matrices
 from .bind import modes, refuse_to_cut
 from .lists import copied, gathered
-from .primitives import einsum, elementwise, indexing, products, scans, shapes, trigonometric
+from .primitives import einsum, elementwise, indexing, products, scans, shapes
 from .primitives.special import is_scipys, of_scipy
 from .tape import backward
 from .tensor import Operand, ShapeOnly, Tensor, as_tensor, wrap
@@ -129,7 +129,7 @@ ravel repeat round searchsorted squeeze std swapaxes take trace var"""
 # -- NumPy's protocol -------------------------------------------------------------------------
 
 
-_MODULES: tuple[Any, ...] = (elementwise, trigonometric, shapes, products, scans, einsum)
+_MODULES: tuple[Any, ...] = (elementwise, shapes, products, scans, einsum)
 _MODULES += (arrays, contractions, functional)
 
 
@@ -152,8 +152,8 @@ _OURS = _counterparts() | {
     np.amin: products.min,
     np.around: functional.round,
     np.fix: elementwise.trunc,
-    np.degrees: trigonometric.rad2deg,
-    np.radians: trigonometric.deg2rad,
+    np.degrees: elementwise.rad2deg,
+    np.radians: elementwise.deg2rad,
     np.real: arrays.copy,
     np.conjugate: arrays.copy,
     np.clip: _clip,
