@@ -17,11 +17,13 @@ import numpy as np
 import pytest
 from helpers import assert_all_same, assert_same, leaf, normal, over, refused
 from programs import assert_same_results, poisoned_buffers, recorded
+from strategies import as_function, typical
 
 import tinynet as tn
 from tinynet import ops
-from tinynet.engine.bind import bind, modes
-from tinynet.engine.tensor import Primitive
+from tinynet.compiler.record import stand_in
+from tinynet.engine.bind import PRIMITIVES, bind, modes
+from tinynet.engine.tensor import Primitive, wrap
 from tinynet.engine.variable import Memory, stateless
 
 X, Z, START = normal(0, 4), normal(1, 4), np.array([1, 2, 3, 4], "float32")
@@ -79,6 +81,22 @@ def test_looking_at_numbers_is_refused_with_a_word_on_what_to_do(look):
 def test_a_function_of_numpy_alone_is_refused():
     with refused(TypeError, "np.fft.fft", "Use tn.ops"):
         tn.jit(lambda x: x + np.fft.fft(x))(X)
+
+
+CASES = [
+    (primitive, case)
+    for primitive in PRIMITIVES.values()
+    for case in primitive.cases
+    if primitive.name not in ("broadcast_to", "scatter", "einsum")  # which fill a new array
+]
+
+
+@pytest.mark.parametrize(("primitive", "case"), CASES)
+def test_no_primitive_computes_with_the_zeros_of_a_tensor_that_was_kept(primitive, case):
+    known = [x.astype("float64") for x in typical(case)]
+    unknown = [wrap(stand_in(x.shape, x.dtype)) for x in known]
+    with np.errstate(all="ignore"), refused(TypeError, "no numbers"):
+        as_function(primitive, case)(*unknown)
 
 
 def test_what_is_printed_while_recording_says_so_as_there_are_no_numbers():
