@@ -40,8 +40,6 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "multi_dot, column": (lambda *xs: LA.multi_dot(xs), (TALL[0], SQUARE[0], VECTOR)),
     "tensordot": (LA.tensordot, (WIDE, COLUMNS)),
     "outer": (LA.outer, (VECTOR, TALL[0, :, 0])),
-    "cross": (LA.cross, (TALL, TALL[::-1] + 1.0)),
-    "cross, axis": (lambda x, y: LA.cross(x, y, axis=1), (COLUMNS, COLUMNS[::-1] * 2.0)),
     "pinv, rcond": (lambda x: LA.pinv(x, rcond=1e-12), (TALL,)),
 }
 for _name, _x in {"square": SQUARE, "tall": TALL, "wide": WIDE}.items():
@@ -280,7 +278,6 @@ REFUSED = {
     "order of a matrix": (ValueError, lambda t: LA.norm(t[0], 3), "ord: expected one of"),
     "axes": (ValueError, lambda t: LA.norm(t, 1), "axis: expected one or two axes of (2, 4, 3)"),
     "full": (ValueError, lambda t: LA.svd(t), "full_matrices=False"),
-    "cross": (ValueError, lambda t: LA.cross(t, t, axis=1), "length 3"),
     "triangle": (TypeError, lambda t: LA.eigh(t[:, :3], UPLO="U"), "np.linalg.eigh of a tensor"),
     "lacking": (TypeError, lambda t: LA.cond(t), "np.linalg.cond has no gradient"),
     "lstsq": (TypeError, lambda t: LA.lstsq(t[0], t[1]), "np.linalg.lstsq has no gradient"),

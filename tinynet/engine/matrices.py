@@ -1,6 +1,6 @@
 """Functions of `np.linalg` composed of primitives: norms, powers and products of matrices.
 
-Imports `contractions.py` and `primitives/linalg.py`. Read next: `functional.py`.
+Imports `functional.py` and `primitives/linalg.py`. Read next: `lists.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import diagonal
-from .contractions import cross, outer, tensordot, trace
+from .functional import outer, tensordot, trace
 from .primitives import linalg, products, shapes
 from .primitives.elementwise import absolute, cast, power, sqrt, square, where
 from .primitives.linalg import as_floating, inv, svdvals, unit
@@ -125,7 +125,7 @@ _NAMES = "solve inv det slogdet cholesky eigh eigvalsh svd svdvals pinv"
 COUNTERPARTS: dict[Any, Callable[..., Any]] = {
     **{getattr(np.linalg, name): getattr(linalg, name) for name in _NAMES.split()},
     **{getattr(np.linalg, f.__name__): f for f in (norm, matrix_power, matrix_transpose)},
-    **{getattr(np.linalg, f.__name__): f for f in (matmul, cross, outer, tensordot)},
+    **{getattr(np.linalg, f.__name__): f for f in (matmul, outer, tensordot)},
     np.linalg.multi_dot: multi_dot,
     np.linalg.diagonal: lambda x, offset=0: diagonal(x, offset, -2, -1),
     np.linalg.trace: lambda x, offset=0: trace(x, offset, -2, -1),
