@@ -266,6 +266,77 @@ def test_the_digits_example_says_that_it_needs_scikit_learn(tmp_path, monkeypatc
         run_example("11_digits", tmp_path)
 
 
+def test_draws_of_hamiltonian_monte_carlo_have_the_moments_of_the_density(tmp_path):
+    found, printed = run_example("12_hamiltonian_monte_carlo", tmp_path)
+    x, y = found["data"]
+    slopes, offsets = np.meshgrid(np.linspace(-4, 12, 400), np.linspace(-8, 8, 400))
+    z = slopes[..., None] * (x - 3) + offsets[..., None]
+    logs = (y * z - np.logaddexp(0, z)).sum(-1) - (slopes**2 + offsets**2) / (2 * 3.0**2)
+    grid = np.stack([slopes, offsets]).reshape(2, -1)
+    probability = np.exp(logs - logs.max()).ravel() / np.exp(logs - logs.max()).sum()
+    mean, covariance = grid @ probability, np.cov(grid, aweights=probability, ddof=0)
+    np.testing.assert_allclose(found["samples"].mean(0), mean, atol=0.1)
+    np.testing.assert_allclose(np.cov(found["samples"].T), covariance, atol=0.1)
+    assert 0.8 < found["accepted"] <= 1
+    assert f"slope:  {found['samples'][:, 0].mean():.2f}" in printed
+    assert_is_picture(found["picture"])
+
+
+def test_a_physics_informed_network_finds_the_sine_by_fit_and_by_hand(tmp_path):
+    found, printed = run_example("13_physics_informed", tmp_path)
+    for name, curve in found["curves"].items():
+        np.testing.assert_allclose(curve, np.sin(found["x"]), atol=0.02)
+        assert found["losses"][name][-1] < 1e-3 < 1 < found["losses"][name][0]
+    first, second = found["losses"].values()
+    np.testing.assert_allclose(first[:20], second[:20], rtol=1e-3)  # the same updates
+    assert "largest error 0.0" in printed
+    assert_is_picture(found["picture"])
+
+
+def test_the_hyperparameters_of_a_gaussian_process_are_the_most_probable_ones(tmp_path):
+    optimize = pytest.importorskip("scipy.optimize")
+    found, printed = run_example("14_gaussian_process", tmp_path)
+    x, y = found["data"]
+
+    def surprise(logs):
+        height, length, noise = np.exp(logs)
+        covariance = height**2 * np.exp(-(np.subtract.outer(x, x) ** 2) / (2 * length**2))
+        covariance += noise**2 * np.eye(len(x))
+        _, log_determinant = np.linalg.slogdet(2 * np.pi * covariance)
+        return (y @ np.linalg.solve(covariance, y) + log_determinant) / 2
+
+    logs = np.log([*found["found"].values()])
+    assert found["value"] == pytest.approx(surprise(logs), rel=1e-8)
+    options = {"xatol": 1e-6, "fatol": 1e-9, "maxiter": 5000}
+    lowest = optimize.minimize(surprise, np.zeros(3), method="Nelder-Mead", options=options)
+    np.testing.assert_allclose(logs, lowest.x, atol=1e-3)
+    assert found["found"]["noise"] == pytest.approx(0.15, rel=0.4)
+    assert f"noise {found['found']['noise']:.3f}" in printed
+    assert_is_picture(found["picture"])
+
+
+def test_the_gaussian_process_example_says_that_it_needs_scipy(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+    with pytest.raises(SystemExit, match="pip install scipy"):
+        run_example("14_gaussian_process", tmp_path)
+
+
+def test_a_recurrent_network_written_by_hand_continues_waves(tmp_path):
+    found, printed = run_example("15_recurrent", tmp_path)
+    w, waves = found["weights"], found["waves"]
+    state, numbers = np.zeros((len(waves), len(w["bias"]))), waves[:, :20]
+    for t in range(49):
+        state = np.tanh(state @ w["state"] + numbers[:, t : t + 1] @ w["input"] + w["bias"])
+        if t >= 19:
+            numbers = np.hstack([numbers, state @ w["output"]])
+    np.testing.assert_allclose(found["found"], numbers, rtol=1e-9)
+    error = np.sqrt(np.mean((numbers - waves)[:, 20:] ** 2))
+    assert error < 0.5 * np.sqrt(np.mean(waves[:, 20:] ** 2))
+    assert np.mean(found["losses"][-50:]) < 0.05 * found["losses"][0]
+    assert f"error {error:.3f}" in printed
+    assert_is_picture(found["picture"])
+
+
 README = (PROJECT / "README.md").read_text()
 
 

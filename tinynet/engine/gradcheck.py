@@ -143,12 +143,13 @@ def _check(
     with no_grad(), np.errstate(all="ignore"):  # the table shows what is not finite
         for (name, x), slope in zip(chosen.items(), slopes, strict=True):
             # With the signs of the slopes no term cancels another: an error in each of them shows.
-            v = np.copysign(rng.uniform(0.5, 1.5, x.shape) * (1 + abs(x.data)), slope.data)
+            place = np.where(np.isfinite(x.data), x.data, 0.0)
+            v = np.copysign(rng.uniform(0.5, 1.5, x.shape) * (1 + abs(place)), slope.data)
 
             def along(h: float, name: str = name, x: Tensor = x, v: Any = v) -> np.ndarray:
                 return ct * at(*{**chosen, name: wrap(x.data + h * v)}.values()).data
 
-            right, size = (float((slope.data * by).sum()) for by in (v, np.copysign(x.data, v)))
+            right, size = (float((slope.data * by).sum()) for by in (v, np.copysign(place, v)))
             rows.append((name, str(x.shape), *_compare(along, ct * y.data, right, size, *options)))
         again = at(*chosen.values()).data
     if any(row[-1] for row in rows):
