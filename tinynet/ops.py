@@ -47,7 +47,7 @@ from .engine.primitives.einsum import einsum as einsum
 from .engine.arrays import atleast_1d as atleast_1d
 from .engine.arrays import atleast_2d as atleast_2d
 from .engine.arrays import column_stack as column_stack, copy as copy, diag as diag
-from .engine.arrays import diagonal as diagonal, diff as diff
+from .engine.arrays import diagonal as diagonal
 from .engine.arrays import expand_dims as expand_dims, flip as flip
 from .engine.arrays import full_like as full_like, hstack as hstack
 from .engine.arrays import moveaxis as moveaxis, ndim as ndim

@@ -8,11 +8,13 @@ Imports `primitives/`. Read next: `functional.py`.
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
 
 from .bind import bind
+from .expect import expect
 from .primitives import elementwise, scans, shapes
 from .primitives.indexing import getitem
 from .tensor import Operand, Tensor, as_dtype, as_tensor, floatx, wrap
@@ -40,8 +42,9 @@ def _of_array(function: Any, x: Tensor, array: np.ndarray, *args: Any) -> Any:
         return function(array, *(a.numpy() if isinstance(a, Operand) else a for a in args))
     except (ValueError, IndexError, TypeError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        received = ", ".join(map(str, (x.shape, *args)))
-        raise kind(f"{function.__name__}() of shape {received}: {error}") from None
+        names = [*inspect.signature(function).parameters][1:]
+        received = "".join(f", {n}={a!r}" for n, a in zip(names, args, strict=False))
+        raise kind(f"{function.__name__}() of shape {x.shape}{received}: {error}") from None
 
 
 def roll(x: Any, shift: Any, axis: Any = None) -> Tensor:
@@ -237,16 +240,6 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     return [shapes.sliced(x, axis, i, i + len(p)) for i, p in zip(starts, parts, strict=True)]
 
 
-def diff(a: Any, n: int = 1, axis: int = -1) -> Tensor:
-    """Return the differences of neighbours along `axis`, n times."""
-    if n < 0:
-        raise ValueError(f"diff: n: expected 0 or more, received {n}.")
-    x, axis = as_tensor(a), shapes.axis_of(as_tensor(a), axis)
-    for _ in range(n):
-        x = shapes.sliced(x, axis, 1, None) - shapes.sliced(x, axis, 0, -1)
-    return x
-
-
 # -- new arrays -------------------------------------------------------------------------------
 
 
@@ -262,12 +255,18 @@ def ones_like(x: Any, dtype: Any = None) -> Tensor:
 
 def zeros(shape: Any, dtype: Any = None) -> Tensor:
     """Return zeros, of dtype `floatx` by default."""
-    return wrap(np.zeros(shapes.ints(shape, "shape"), as_dtype(dtype or floatx())))
+    return _repeated(np.zeros, shape, dtype)
 
 
 def ones(shape: Any, dtype: Any = None) -> Tensor:
     """Return ones, of dtype `floatx` by default."""
-    return wrap(np.ones(shapes.ints(shape, "shape"), as_dtype(dtype or floatx())))
+    return _repeated(np.ones, shape, dtype)
+
+
+def _repeated(function: Any, shape: Any, dtype: Any) -> Tensor:
+    lengths = shapes.ints(shape, "shape")
+    expect(min(lengths, default=0) >= 0, "shape", "lengths of 0 or more", shape)
+    return wrap(function(lengths, as_dtype(dtype or floatx())))
 
 
 def copy(x: Any) -> Tensor:

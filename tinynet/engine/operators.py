@@ -96,22 +96,16 @@ _METHODS: dict[str, Any] = {
     "__round__": lambda self, ndigits=None: functional.round(self, ndigits or 0),
     "__getitem__": indexing.getitem,
     "astype": elementwise.cast,
-    "sum": products.sum,
-    "mean": functional.mean,
-    "max": products.max,
-    "min": products.min,
+    **{f.__name__: f for f in (products.sum, products.max, products.min, functional.mean)},
     "reshape": _unpacked(shapes.reshape),
     "transpose": _unpacked(shapes.transpose),
     "flatten": arrays.ravel,
-    "numpy": numpy,
     "tolist": lambda self: _numbers(self, "tolist()").tolist(),
     "T": property(lambda self: shapes.transpose(self)),
     "mT": property(lambda self: shapes.swap_last_axes(as_tensor(self))),
-    "_numbers": _numbers,
+    **{f.__name__: f for f in (numpy, _numbers, detach, backward)},
     "_gathered": staticmethod(gathered),
     "_copied": staticmethod(copied),
-    "detach": detach,
-    "backward": backward,
 }
 # Methods with the arguments of the NumPy functions of the same names.
 _BY_NUMPY = """all any argmax argmin argsort clip copy cumprod cumsum diagonal dot nonzero prod ptp
@@ -125,27 +119,24 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
     return functional.clip(a, a_min if min is None else min, a_max if max is None else max)
 
 
+def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Tensor:
+    return arrays.take_along_axis(arr, indices, axis)
+
+
 _MODULES: tuple[Any, ...] = (elementwise, trigonometric, shapes, products, scans, einsum)
-# Our function for each of NumPy's: the one of the same name, or another.
-_OURS: dict[Any, Any] = {
-    theirs: function
+_NAMED = {
+    name: function
     for module in (*_MODULES, arrays, functional)
     for name, function in vars(module).items()
-    if isinstance(function, FunctionType) and callable(theirs := vars(np).get(name))
+    if isinstance(function, FunctionType) and callable(getattr(np, name, None))
 }
-_OURS |= {
-    np.amax: products.max,
-    np.amin: products.min,
-    np.around: functional.round,
-    np.fix: elementwise.trunc,
-    np.degrees: trigonometric.rad2deg,
-    np.radians: trigonometric.deg2rad,
-    np.real: arrays.copy,
-    np.conjugate: arrays.copy,
-    np.clip: _clip,
-    np.take_along_axis: lambda arr, indices, axis=-1: arrays.take_along_axis(arr, indices, axis),
-}
-_OURS |= matrices.COUNTERPARTS
+# Other names, each before the one that we have.
+_ALIASES = """amax max, amin min, around round, fix trunc, degrees rad2deg, radians deg2rad,
+real copy, conjugate copy"""
+_NAMED |= {alias: _NAMED[name] for alias, name in map(str.split, _ALIASES.split(","))}
+# Our function for each of NumPy's.
+_OURS: dict[Any, Any] = {getattr(np, name): f for name, f in _NAMED.items()}
+_OURS |= {np.clip: _clip, np.take_along_axis: _take_along_axis, **matrices.COUNTERPARTS}
 
 
 def name_of(function: Any) -> str:
@@ -173,14 +164,11 @@ def _call(function: Any, args: Any, kwargs: Any) -> Any:
 
 
 def _translated(function: Any, args: Any, kwargs: Any) -> tuple[Any, dict[str, Any]]:
-    """Return the arguments of a NumPy function as those of ours, without those that say nothing."""
-    order, names, defaults = _parameters(function)
+    """Return the arguments of a NumPy function as those of ours."""
+    order, names = _parameters(function)
     given = dict(zip(order, args, strict=False)) | kwargs
-    extra = [
-        n
-        for n, v in given.items()
-        if n not in names and not any(v is x for x in (None, np._NoValue, defaults.get(n)))
-    ]
+    given = {n: v for n, v in given.items() if v is not np._NoValue}
+    extra = [n for n, v in given.items() if n not in names and v is not None]
     if "out" in extra:
         raise TypeError(f"not in place or with out=. Use a = {name_of(function)}(a, t).")
     if extra:
@@ -189,13 +177,12 @@ def _translated(function: Any, args: Any, kwargs: Any) -> tuple[Any, dict[str, A
             f"{'=, '.join(extra)}= is not supported, expected only {takes}. Leave it "
             "out, or compute without gradient, of t.detach().numpy()."
         )
-    taken = {names[n]: v for n, v in given.items() if n in names and v is not np._NoValue}
-    return args[len(order) :], taken
+    return args[len(order) :], {names[n]: v for n, v in given.items() if n in names}
 
 
 @cache
-def _parameters(function: Any) -> tuple[list[str], dict[str, str], dict[str, Any]]:
-    """Return NumPy's positional parameters, our names for those that we have, NumPy's defaults.
+def _parameters(function: Any) -> tuple[list[str], dict[str, str]]:
+    """Return NumPy's positional parameters, and our names for those that we have.
 
     A parameter has the same name in our function, or else that of the one at its position. A
     function of any number of arrays (np.einsum) has no positional parameters here.
@@ -203,10 +190,9 @@ def _parameters(function: Any) -> tuple[list[str], dict[str, str], dict[str, Any
     ours = theirs = inspect.signature(_OURS[function]).parameters
     with suppress(ValueError):  # before 2.4, some NumPy functions in C have no signature
         theirs = inspect.signature(function).parameters
-    defaults = {n: p.default for n, p in theirs.items() if p.default is not p.empty}
     names = {n: name for n, name in zip(theirs, ours, strict=False) if name not in theirs}
     several = any(p.kind == p.VAR_POSITIONAL for p in theirs.values())
-    return [] if several else [*theirs], names | dict(zip(ours, ours, strict=True)), defaults
+    return [] if several else [*theirs], names | dict(zip(ours, ours, strict=True))
 
 
 def _of_arrays(function: Any, args: Any, kwargs: Any) -> Any:
@@ -217,9 +203,7 @@ def _of_arrays(function: Any, args: Any, kwargs: Any) -> Any:
 
     def array(x: Any) -> Any:
         if isinstance(x, Operand) and modes.grad and as_tensor(x).tracked:
-            raise TypeError(
-                f"{name} has no gradient here. Use tn.ops, or t.detach() for a constant."
-            )
+            raise TypeError(f"{name} has no gradient here. Use tn.ops, or the constant t.detach().")
         return np.asarray(x) if isinstance(x, Operand) else x
 
     args, kwargs = tree.map_structure(array, (args, kwargs))
