@@ -55,7 +55,7 @@ from .engine.arrays import nonzero as nonzero, ones as ones, ones_like as ones_l
 from .engine.arrays import ravel as ravel, repeat as repeat, roll as roll, rot90 as rot90
 from .engine.arrays import shape as shape, size as size, sort as sort
 from .engine.arrays import split as split, squeeze as squeeze, stack as stack, swapaxes as swapaxes
-from .engine.arrays import take as take, take_along_axis as take_along_axis, tile as tile
+from .engine.arrays import take as take, tile as tile
 from .engine.arrays import tril as tril, triu as triu, vstack as vstack, zeros as zeros
 from .engine.arrays import zeros_like as zeros_like
 from .engine.functional import dot as dot, inner as inner, kron as kron

@@ -270,10 +270,6 @@ MISTAKES: dict[str, tuple[Callable[[Any], Any], list[str]]] = {
     "split": (lambda t: np.split(t, 4, axis=1), ["split", "(2, 3)", "equal"]),
     "moveaxis": (lambda t: np.moveaxis(t, [0, 1], [0]), ["moveaxis", "[0, 1]", "[0]"]),
     "side": (lambda t: np.searchsorted(t[0], t, side="both"), ["searchsorted", "'both'"]),
-    "indices": (
-        lambda t: ops.take_along_axis(t, np.array([0]), 1),
-        ["take_along_axis", "2 axes", "(1,)"],
-    ),
 }
 
 

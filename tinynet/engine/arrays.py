@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .bind import bind
+from .bind import bind, explained
 from .expect import expect
 from .primitives import elementwise, scans, shapes
 from .primitives.indexing import getitem
@@ -41,10 +41,9 @@ def _of_array(function: Any, x: Tensor, array: np.ndarray, *args: Any) -> Any:
     try:
         return function(array, *(a.numpy() if isinstance(a, Operand) else a for a in args))
     except (ValueError, IndexError, TypeError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
         names = [*inspect.signature(function).parameters][1:]
-        received = "".join(f", {n}={a!r}" for n, a in zip(names, args, strict=False))
-        raise kind(f"{function.__name__}() of shape {x.shape}{received}: {error}") from None
+        params = dict(zip(names, args, strict=False))
+        raise explained(error, function.__name__, (x,), params) from None
 
 
 def roll(x: Any, shift: Any, axis: Any = None) -> Tensor:
@@ -119,31 +118,15 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     return getitem(x, (*(slice(None),) * axis, indices))
 
 
-def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
-    """Return one element along `axis` for each index; other axes of both match, or broadcast.
-
-    >>> import tinynet as tn
-    >>> x = tn.tensor([[3.0, 1.0], [2.0, 4.0]])
-    >>> tn.ops.take_along_axis(x, tn.ops.argsort(x), axis=-1)
-    tensor([[1., 3.],
-            [2., 4.]], dtype=float32)
-    """
-    x, axis = scans.along(x, axis)
-    indices = as_tensor(indices if isinstance(indices, Operand) else np.asarray(indices))
-    if indices.ndim != x.ndim:
-        raise ValueError(f"take_along_axis: expected {x.ndim} axes, received {indices.shape}.")
-    index: list[Any] = list(np.ogrid[tuple(slice(n) for n in x.shape)])
-    index[axis] = indices
-    return getitem(x, tuple(index))
-
-
 def sort(x: Any, axis: int | None = -1) -> Tensor:
     """Return `x` in ascending order along `axis`; None: the flat tensor. NaN comes last.
 
     Of equal elements, each has the gradient of its own place in the result.
     """
     x, axis = scans.along(x, axis)
-    return take_along_axis(x, scans.argsort(x, axis), axis)
+    index: list[Any] = [*np.ogrid[tuple(map(slice, x.shape))]]
+    index[axis] = scans.argsort(x, axis)
+    return getitem(x, tuple(index))
 
 
 def nonzero(x: Any) -> tuple[Tensor, ...]:
@@ -289,7 +272,6 @@ def ndim(x: Any) -> int:
     return as_tensor(x).ndim
 
 
-def size(x: Any, *, axis: Any = None) -> int:
-    """Return the number of elements, along `axis` if one is given."""
-    x = as_tensor(x)
-    return int(_of_array(np.size, x, np.broadcast_to(0, x.shape), axis))
+def size(x: Any) -> int:
+    """Return the number of elements."""
+    return as_tensor(x).size

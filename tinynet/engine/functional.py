@@ -12,16 +12,18 @@ from typing import Any
 import numpy as np
 
 from . import arrays
-from .arrays import diagonal, ravel, size, squeeze
+from .arrays import (
+    diagonal,
+    ones_like as ones_like,
+    ravel,
+    size,
+    squeeze,
+    stack as stack,
+    zeros as zeros,
+    zeros_like as zeros_like,
+)
 from .primitives import elementwise, products, scans, shapes
 from .tensor import Tensor, as_tensor
-
-ones_like, stack, zeros, zeros_like = (
-    arrays.ones_like,
-    arrays.stack,
-    arrays.zeros,
-    arrays.zeros_like,
-)
 
 # -- products ---------------------------------------------------------------------------------
 
@@ -243,7 +245,8 @@ def isclose(
     centre = elementwise.where(elementwise.isfinite(x2), x2, math.nan)
     near = elementwise.absolute(x1 - centre) <= atol + rtol * elementwise.absolute(centre)
     close = elementwise.logical_or(near, elementwise.equal(x1, x2))
-    return close | (elementwise.isnan(x1) & elementwise.isnan(x2)) if equal_nan else close
+    both = elementwise.logical_and(elementwise.isnan(x1), elementwise.isnan(x2))
+    return elementwise.logical_or(close, both) if equal_nan else close
 
 
 def allclose(

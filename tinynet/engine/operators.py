@@ -119,10 +119,6 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
     return functional.clip(a, a_min if min is None else min, a_max if max is None else max)
 
 
-def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Tensor:
-    return arrays.take_along_axis(arr, indices, axis)
-
-
 _MODULES: tuple[Any, ...] = (elementwise, trigonometric, shapes, products, scans, einsum)
 _NAMED = {
     name: function
@@ -136,7 +132,7 @@ real copy, conjugate copy"""
 _NAMED |= {alias: _NAMED[name] for alias, name in map(str.split, _ALIASES.split(","))}
 # Our function for each of NumPy's.
 _OURS: dict[Any, Any] = {getattr(np, name): f for name, f in _NAMED.items()}
-_OURS |= {np.clip: _clip, np.take_along_axis: _take_along_axis, **matrices.COUNTERPARTS}
+_OURS |= {np.clip: _clip, **matrices.COUNTERPARTS}
 
 
 def name_of(function: Any) -> str:
