@@ -44,34 +44,29 @@ from .engine.primitives.special import erf as erf, erfinv as erfinv
 from .engine.primitives.scans import argsort as argsort, cumsum as cumsum
 from .engine.primitives.scans import searchsorted as searchsorted
 from .engine.primitives.einsum import einsum as einsum
-from .engine.arrays import atleast_1d as atleast_1d
-from .engine.arrays import atleast_2d as atleast_2d
+from .engine.arrays import atleast_1d as atleast_1d, atleast_2d as atleast_2d
 from .engine.arrays import column_stack as column_stack, copy as copy, diag as diag
-from .engine.arrays import diagonal as diagonal
-from .engine.arrays import expand_dims as expand_dims, flip as flip
-from .engine.arrays import full_like as full_like, hstack as hstack
-from .engine.arrays import moveaxis as moveaxis, ndim as ndim
-from .engine.arrays import nonzero as nonzero, ones as ones, ones_like as ones_like, pad as pad
-from .engine.arrays import ravel as ravel, repeat as repeat, roll as roll, rot90 as rot90
-from .engine.arrays import shape as shape, size as size, sort as sort
+from .engine.arrays import diagonal as diagonal, expand_dims as expand_dims, flip as flip
+from .engine.arrays import full_like as full_like, hstack as hstack, moveaxis as moveaxis
+from .engine.arrays import ndim as ndim, nonzero as nonzero, ones as ones, ones_like as ones_like
+from .engine.arrays import pad as pad, ravel as ravel, repeat as repeat, roll as roll
+from .engine.arrays import rot90 as rot90, shape as shape, size as size, sort as sort
 from .engine.arrays import split as split, squeeze as squeeze, stack as stack, swapaxes as swapaxes
-from .engine.arrays import take as take, tile as tile
-from .engine.arrays import tril as tril, triu as triu, vstack as vstack, zeros as zeros
-from .engine.arrays import zeros_like as zeros_like
-from .engine.functional import dot as dot, inner as inner, kron as kron
-from .engine.functional import outer as outer, tensordot as tensordot, trace as trace
-from .engine.matrices import norm as norm
-from .engine.functional import allclose as allclose
-from .engine.functional import clip as clip, convert_to_numpy as convert_to_numpy
+from .engine.arrays import take as take, tile as tile, tril as tril, triu as triu, vstack as vstack
+from .engine.arrays import zeros as zeros, zeros_like as zeros_like
+from .engine.functional import allclose as allclose, clip as clip
+from .engine.functional import convert_to_numpy as convert_to_numpy
 from .engine.functional import convert_to_tensor as convert_to_tensor
 from .engine.functional import count_nonzero as count_nonzero, cumprod as cumprod
-from .engine.functional import divide_no_nan as divide_no_nan, divmod as divmod
-from .engine.functional import isclose as isclose
+from .engine.functional import divide_no_nan as divide_no_nan, divmod as divmod, dot as dot
+from .engine.functional import inner as inner, isclose as isclose, kron as kron
 from .engine.functional import log_softmax as log_softmax, logsumexp as logsumexp, mean as mean
-from .engine.functional import nanmean as nanmean, nanprod as nanprod
-from .engine.functional import nanstd as nanstd, nansum as nansum, nanvar as nanvar, prod as prod
+from .engine.functional import nanmean as nanmean, nanprod as nanprod, nanstd as nanstd
+from .engine.functional import nansum as nansum, nanvar as nanvar, outer as outer, prod as prod
 from .engine.functional import ptp as ptp, round as round, sinc as sinc, softmax as softmax
-from .engine.functional import std as std, stop_gradient as stop_gradient, var as var
+from .engine.functional import std as std, stop_gradient as stop_gradient, tensordot as tensordot
+from .engine.functional import trace as trace, var as var
+from .engine.matrices import norm as norm
 
 abs = absolute
 amax = max

@@ -12,18 +12,11 @@ from typing import Any
 import numpy as np
 
 from . import arrays
-from .arrays import (
-    diagonal,
-    ones_like as ones_like,
-    ravel,
-    size,
-    squeeze,
-    stack as stack,
-    zeros as zeros,
-    zeros_like as zeros_like,
-)
 from .primitives import elementwise, products, scans, shapes
 from .tensor import Tensor, as_tensor
+
+ones_like, zeros_like = arrays.ones_like, arrays.zeros_like
+stack, zeros = arrays.stack, arrays.zeros
 
 # -- products ---------------------------------------------------------------------------------
 
@@ -44,7 +37,7 @@ def inner(x1: Any, x2: Any) -> Tensor:
 
 def outer(x1: Any, x2: Any) -> Tensor:
     """Return the products of all elements of x1 with all of x2: a matrix."""
-    return shapes.reshape(x1, (size(x1), 1)) * ravel(x2)
+    return shapes.reshape(x1, (arrays.size(x1), 1)) * arrays.ravel(x2)
 
 
 def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
@@ -74,7 +67,7 @@ def kron(x1: Any, x2: Any) -> Tensor:
 
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     """Return the sums of the diagonals of matrices; see `diagonal`."""
-    return products.sum(diagonal(x, offset, axis1, axis2), -1)
+    return products.sum(arrays.diagonal(x, offset, axis1, axis2), -1)
 
 
 # -- statistics -------------------------------------------------------------------------------
@@ -272,7 +265,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     top = stop_gradient(products.max(x, axis, keepdims=True))
     top = elementwise.where(elementwise.isfinite(top), top, 0.0)
     out = elementwise.log(products.sum(elementwise.exp(x - top), axis, keepdims=True)) + top
-    return out if keepdims else squeeze(out, tuple(range(x.ndim)) if axis is None else axis)
+    return out if keepdims else arrays.squeeze(out, tuple(range(x.ndim)) if axis is None else axis)
 
 
 def log_softmax(x: Any, axis: Any = -1) -> Tensor:

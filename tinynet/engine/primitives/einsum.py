@@ -27,11 +27,11 @@ def _rule(position: int) -> Rule:
         left, _, out = subscripts.partition("->")
         terms, operands, term = left.split(","), list(xs), left.split(",")[position]
         terms[position], operands[position] = out, ct
-        lost = "".join(c for c in term if c not in "".join(terms))
+        joined, lengths = "".join(terms), zip(term, xs[position].shape, strict=True)
+        lost = {c: n for c, n in lengths if c not in joined}
         if lost:  # indices that only this operand has, and that are summed over
-            terms.append(lost)
-            lengths = [n for c, n in zip(term, xs[position].shape, strict=True) if c in lost]
-            operands.append(wrap(np.ones(lengths, ct.dtype)))
+            terms.append("".join(lost))
+            operands.append(wrap(np.ones([*lost.values()], ct.dtype)))
         subscripts = f"{','.join(terms)}->{term}"
         return bind(_einsum, *operands, subscripts=subscripts, optimize=optimize)
 
@@ -81,8 +81,7 @@ def einsum(subscripts: str, *operands: Any, optimize: bool = False) -> Tensor:
     tensor([21., 43.], dtype=float32)
     """
     if not isinstance(subscripts, str):
-        kind = type(subscripts).__name__
-        raise TypeError(f"einsum: expected subscripts such as 'ij,jk->ik' first, received {kind}.")
+        raise TypeError(f"einsum: expected text such as 'ij,jk->ik' first, not {type(subscripts)}.")
     xs = all_alike(operands)
     try:
         terms, out = _spelled(subscripts.replace(" ", ""), xs)
