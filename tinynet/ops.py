@@ -4,7 +4,7 @@ They take tensors, variables, arrays and numbers, and return tensors.
 """
 
 from .engine.primitives.elementwise import absolute as absolute, add as add, cast as cast
-from .engine.primitives.elementwise import cbrt as cbrt, ceil as ceil, copysign as copysign
+from .engine.primitives.elementwise import cbrt as cbrt, ceil as ceil
 from .engine.primitives.elementwise import cos as cos, divide as divide, equal as equal
 from .engine.primitives.elementwise import erfc as erfc, exp as exp, exp2 as exp2, expm1 as expm1
 from .engine.primitives.elementwise import fabs as fabs, floor as floor
@@ -25,11 +25,11 @@ from .engine.primitives.elementwise import sign as sign, signbit as signbit, sin
 from .engine.primitives.elementwise import softplus as softplus, sqrt as sqrt, square as square
 from .engine.primitives.elementwise import subtract as subtract, tanh as tanh, trunc as trunc
 from .engine.primitives.elementwise import where as where
-from .engine.primitives.trigonometric import arccos as arccos, arccosh as arccosh, arcsin as arcsin
-from .engine.primitives.trigonometric import arcsinh as arcsinh, arctan as arctan
-from .engine.primitives.trigonometric import arctan2 as arctan2, arctanh as arctanh, cosh as cosh
-from .engine.primitives.trigonometric import deg2rad as deg2rad, hypot as hypot, rad2deg as rad2deg
-from .engine.primitives.trigonometric import sinh as sinh, tan as tan
+from .engine.primitives.elementwise import arccos as arccos, arccosh as arccosh, arcsin as arcsin
+from .engine.primitives.elementwise import arcsinh as arcsinh, arctan as arctan
+from .engine.primitives.elementwise import arctan2 as arctan2, arctanh as arctanh, cosh as cosh
+from .engine.primitives.elementwise import deg2rad as deg2rad, hypot as hypot, rad2deg as rad2deg
+from .engine.primitives.elementwise import sinh as sinh, tan as tan
 from .engine.primitives.shapes import broadcast_to as broadcast_to, concatenate as concatenate
 from .engine.primitives.shapes import reshape as reshape, transpose as transpose
 from .engine.primitives.products import all as all, any as any, argmax as argmax, argmin as argmin

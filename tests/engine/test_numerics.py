@@ -389,7 +389,6 @@ POINTS: dict[str, tuple[Any, list[Any], list[Any]]] = {
     "0 ** 2": (np.power, [0.0, 2.0], [0.0, 0.0]),
     "0 ** 0": (np.power, [0.0, 0.0], [0.0, 0.0]),
     "absolute at 0": (np.fabs, [0.0], [0.0]),
-    "copysign at 0": (lambda x: np.copysign(x, -1.0), [0.0], [0.0]),
     "nanvar": (np.nanvar, [[NAN, 1.0, 3.0]], [[0.0, -1.0, 1.0]]),
     "var elsewhere": (
         lambda x: np.var(x, where=[False, True, True]),

@@ -35,7 +35,7 @@ ARRAYS: dict[str, np.ndarray] = {
 # What has a gradient.
 SMOOTH = """
 absolute(x); add(x, y); arccos(u); arccosh(p + 1); arcsin(u); arcsinh(x); arctan(x); arctanh(u)
-arctan2(x, y); cbrt(p); conjugate(x); copysign(x, y); cos(x); cosh(x); deg2rad(x); degrees(x)
+arctan2(x, y); cbrt(p); conjugate(x); cos(x); cosh(x); deg2rad(x); degrees(x)
 divide(x, p); exp(x); exp2(x); expm1(x); fabs(x); fmax(x, y); fmin(x, y)
 hypot(x, y); log(p); log10(p); log1p(p); log2(p); logaddexp(x, y); maximum(x, y); minimum(x, y)
 mod(x, 0.37); multiply(x, y); negative(x); positive(x); power(p, y); rad2deg(x); radians(x); real(x)

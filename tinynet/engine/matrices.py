@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from . import functional
 from .arrays import diagonal
-from .functional import outer, tensordot, trace
 from .primitives import linalg, products, shapes
-from .primitives.elementwise import absolute, cast, power, sqrt, square, where
+from .primitives.elementwise import absolute, cast, power, square, where
 from .primitives.linalg import as_floating, inv, svdvals, unit
-from .primitives.products import matmul
 from .primitives.shapes import reshape
 from .tensor import Tensor, as_tensor
 
@@ -33,26 +31,20 @@ def _vector_norm(x: Tensor, ord: Any, axes: Any, keepdims: bool = False) -> Tens
     if p == 0:
         return products.sum(cast(x != 0.0, x.dtype), axes, keepdims)
     total = products.sum(square(x) if p == 2 else power(sizes, float(p)), axes, keepdims)
-    zero = total == 0.0
-    positive = where(zero, 1.0, total)  # so that the gradient at 0 is 0
-    root = sqrt(positive) if p == 2 else power(positive, 1.0 / p)
-    return where(zero, 0.0 if p > 0 else math.inf, root)
+    zero = total == 0.0  # where the gradient is 0
+    return where(zero, 0.0 if p > 0 else math.inf, power(where(zero, 1.0, total), 1.0 / p))
 
 
-def _of_sums(extreme: Any, axis: int) -> Callable[[Tensor], Tensor]:
-    return lambda x: extreme(products.sum(absolute(x), axis), -1)
+_ORDERS = ("fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf)
 
 
-_MATRIX_NORMS: dict[Any, Callable[[Tensor], Tensor]] = {
-    "fro": lambda x: _vector_norm(x, 2, (-2, -1)),
-    "nuc": lambda x: products.sum(svdvals(x), -1),
-    2: lambda x: products.max(svdvals(x), -1),
-    -2: lambda x: products.min(svdvals(x), -1),
-    1: _of_sums(products.max, -2),
-    -1: _of_sums(products.min, -2),
-    math.inf: _of_sums(products.max, -1),
-    -math.inf: _of_sums(products.min, -1),
-}
+def _matrix_norm(x: Tensor, ord: Any) -> Tensor:
+    if ord == "fro":
+        return _vector_norm(x, 2, (-2, -1))
+    if ord == "nuc":
+        return products.sum(svdvals(x), -1)
+    sizes = svdvals(x) if abs(ord) == 2 else products.sum(absolute(x), -2 if abs(ord) == 1 else -1)
+    return (products.max if ord > 0 else products.min)(sizes, -1)
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
@@ -82,10 +74,10 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
         return _vector_norm(x, ord, axes, keepdims)
     if len(axes) != 2:
         raise ValueError(f"axis: expected one or two axes of {x.shape}, received {axis}.")
-    if ord not in _MATRIX_NORMS:
-        raise ValueError(f"ord: expected one of {[*_MATRIX_NORMS]} for matrices, received {ord!r}.")
+    if ord not in _ORDERS:
+        raise ValueError(f"ord: expected one of {_ORDERS} for matrices, received {ord!r}.")
     rest = tuple(i for i in range(x.ndim) if i not in axes)
-    out = _MATRIX_NORMS[ord](shapes.transpose(x, (*rest, *axes)))
+    out = _matrix_norm(shapes.transpose(x, (*rest, *axes)), ord)
     return reshape(out, products.reduced(x, axes)) if keepdims else out
 
 
@@ -115,18 +107,13 @@ def multi_dot(arrays: Any) -> Tensor:
     return xs[0]
 
 
-def matrix_transpose(x: Any) -> Tensor:
-    """Return matrices with rows and columns exchanged."""
-    return shapes.swap_last_axes(as_tensor(x))
-
-
-_NAMES = "solve inv det slogdet cholesky eigh eigvalsh svd svdvals pinv"
+_OURS = {**vars(linalg), **vars(products), **vars(functional), **globals()}
+_NAMES = """cholesky det eigh eigvalsh inv matmul matrix_power multi_dot norm outer pinv
+slogdet solve svd svdvals tensordot"""
 # Our function for each one of `np.linalg`.
-COUNTERPARTS: dict[Any, Callable[..., Any]] = {
-    **{getattr(np.linalg, name): getattr(linalg, name) for name in _NAMES.split()},
-    **{getattr(np.linalg, f.__name__): f for f in (norm, matrix_power, matrix_transpose)},
-    **{getattr(np.linalg, f.__name__): f for f in (matmul, outer, tensordot)},
-    np.linalg.multi_dot: multi_dot,
+COUNTERPARTS: dict[Any, Any] = {
+    **{getattr(np.linalg, name): _OURS[name] for name in _NAMES.split()},
     np.linalg.diagonal: lambda x, offset=0: diagonal(x, offset, -2, -1),
-    np.linalg.trace: lambda x, offset=0: trace(x, offset, -2, -1),
+    np.linalg.matrix_transpose: lambda x: shapes.swap_last_axes(as_tensor(x)),
+    np.linalg.trace: lambda x, offset=0: functional.trace(x, offset, -2, -1),
 }

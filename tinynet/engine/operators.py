@@ -2,7 +2,7 @@
 
 ``a + t``, ``t.sum()``, ``np.exp(t)`` and ``array * t`` all give tracked tensors. NumPy asks an
 operand before it computes (NEP 13 and NEP 18); the answer is the function of the same name in
-`primitives/`, `arrays.py`, `contractions.py` or `functional.py`.
+`primitives/`, `arrays.py` or `functional.py`.
 
 Imports `tape.py` and `lists.py`. Read next: `variable.py`.
 """
@@ -21,7 +21,7 @@ from .. import tree
 from . import arrays, functional, matrices
 from .bind import modes, refuse_to_cut
 from .lists import copied, gathered
-from .primitives import einsum, elementwise, indexing, products, scans, shapes, trigonometric
+from .primitives import einsum, elementwise, indexing, products, scans, shapes
 from .primitives.special import is_scipys, of_scipy
 from .tape import backward
 from .tensor import Operand, ShapeOnly, Tensor, as_tensor, wrap
@@ -119,7 +119,7 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
     return functional.clip(a, a_min if min is None else min, a_max if max is None else max)
 
 
-_MODULES: tuple[Any, ...] = (elementwise, trigonometric, shapes, products, scans, einsum)
+_MODULES: tuple[Any, ...] = (elementwise, shapes, products, scans, einsum)
 _NAMED = {
     name: function
     for module in (*_MODULES, arrays, functional)

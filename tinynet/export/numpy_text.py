@@ -83,7 +83,8 @@ def _source(primitive: Primitive, name: str) -> str:
         source = textwrap.dedent(inspect.getsource(impl)).rstrip()
     except (OSError, TypeError):  # no source file, or a function written in C
         source = ""
-    if source.startswith("def ") and not impl.__closure__:
+    source = source[source.find("\ndef ") + 1 :]  # without the decorators
+    if source.startswith("def ") and not getattr(impl, "__closure__", True):
         head, _, rest = source.partition("\n")
         head = re.sub(r": Any\b| -> Any\b", "", re.sub(r"^def \w+", f"def {name}", head))
         source = f"{head}\n{rest}"

@@ -15,21 +15,21 @@ algorithmic differentiation", 2008 (inverse, determinant, eigenvalues, singular 
 value decomposition", 2016; G. Golub and V. Pereyra, "The differentiation of pseudo-inverses and
 nonlinear least squares problems", 1973.
 
-Imports `products.py`. Read next: `special.py`.
+Imports `elementwise.py` and `shapes.py`. Read next: `special.py`.
 """
 
 from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
 
 from ..bind import Case, bind, primitive
-from ..tensor import Primitive, Rule, ShapeOnly, Tensor, as_tensor
-from . import products
-from .elementwise import alike, named, to_floating
+from ..tensor import Rule, ShapeOnly, Tensor, as_tensor
+from .elementwise import alike, to_floating
 from .shapes import aligned, reshape, swap_last_axes as _t
 
 # Named tuples with the names and fields of NumPy's.
@@ -40,18 +40,18 @@ SVDResult = namedtuple("SVDResult", "U S Vh")
 _CENTRE = 0.5 + np.diag([1.5, 3.5, 5.5, 7.5])  # positive definite; eigenvalues far from each other
 
 
-def _case(*shapes: tuple[int, ...], **params: Any) -> Case:
+def _case(*shapes: tuple[int, ...]) -> Case:
     """Return a case of well-conditioned matrices."""
     centres = [_CENTRE[: shape[-2], : shape[-1]] for shape in shapes]
-    return Case(shapes, params, domains=tuple((c - 0.2, c + 0.2) for c in centres))
+    return Case(shapes, domains=tuple((c - 0.2, c + 0.2) for c in centres))
 
 
 _SQUARE = (_case((3, 3)), _case((2, 1, 2, 2)))
-_OBLONG: list[tuple[int, ...]] = [(3, 3), (3, 2), (2, 2, 3)]
+_OBLONG = tuple(map(_case, ((3, 3), (3, 2), (2, 2, 3))))
 
 
-def _lapack(name: str, impl: Callable[..., Any], *vjps: Rule | None, **traits: Any) -> Primitive:
-    """Make a primitive of stacks of matrices, computed by `impl`."""
+def _lapack(*vjps: Rule, **traits: Any) -> Callable[[Any], Callable[..., Tensor]]:
+    """Make a primitive of the function of stacks of matrices that is decorated."""
 
     def known(x: Any) -> Any:
         x = x.astype("float32") if x.dtype.itemsize == 2 else x
@@ -59,24 +59,21 @@ def _lapack(name: str, impl: Callable[..., Any], *vjps: Rule | None, **traits: A
             return np.zeros_like(x) + np.eye(*x.shape[-2:], dtype=x.dtype)
         return x
 
-    def computed(*xs: Any, **params: Any) -> Any:
-        return impl(*map(known, xs), **params).astype(np.result_type(*xs), copy=False)
+    def decorated(impl: Any) -> Callable[..., Tensor]:
+        def computed(*xs: Any) -> Any:
+            return impl(*map(known, xs)).astype(np.result_type(*xs), copy=False)
 
-    def batched(*xs: Tensor, **params: Any) -> Tensor:
-        rank = max(x.ndim for x in xs)
-        return bind(record, *(aligned(x, rank) for x in xs), **params)
+        @wraps(impl)
+        def function(x: Any, *others: Any) -> Tensor:
+            return bind(record, *map(as_floating, (x, *others)))
 
-    traits = {"cases": _SQUARE, "batched": batched, "reference": impl, **traits}
-    record = primitive(name, computed, *vjps, **traits)
-    return record
+        def batched(*xs: Tensor) -> Tensor:
+            rank = max(x.ndim for x in xs)
+            return function(*(aligned(x, rank) for x in xs))
 
-
-def _of_matrix(*vjps: Rule, **traits: Any) -> Callable[[Any], Callable[[Any], Tensor]]:
-    """Make a primitive of the function of one array that is decorated."""
-
-    def decorated(impl: Any) -> Callable[[Any], Tensor]:
-        record = _lapack(impl.__name__.strip("_"), impl, *vjps, **traits)
-        return named(lambda x: bind(record, as_floating(x)), impl.__name__, impl.__doc__)
+        given = {"cases": _SQUARE, "batched": batched, "reference": impl, **traits}
+        record = primitive(impl.__name__.strip("_"), computed, *vjps, **given)
+        return function
 
     return decorated
 
@@ -96,11 +93,6 @@ def column(v: Tensor) -> Tensor:
     return reshape(v, (*v.shape, 1))
 
 
-def _factor(ct: Tensor) -> Tensor:
-    """Return one number per matrix as its factor."""
-    return column(column(ct))
-
-
 def unit(x: Tensor) -> Any:
     """Return the identity of the size and dtype of the square matrices `x`."""
     return np.eye(x.shape[-1], dtype=x.dtype)
@@ -112,13 +104,14 @@ def _symmetric(x: Any) -> Any:
 
 # -- equations and determinants ---------------------------------------------------------------
 
-_solve = _lapack(
-    "solve",
-    np.linalg.solve,
+
+@_lapack(
     lambda ct, y, a, b: -solve(_t(a), ct) @ _t(y),
     lambda ct, y, a, b: solve(_t(a), ct),
     cases=(_case((3, 3), (3, 2)), _case((2, 2), (2, 1, 2, 1)), _case((3, 1, 2, 2), (2, 2, 2))),
 )
+def _solve(a: Any, b: Any) -> Any:
+    return np.linalg.solve(a, b)
 
 
 def solve(a: Any, b: Any) -> Tensor:
@@ -130,45 +123,28 @@ def solve(a: Any, b: Any) -> Tensor:
     >>> tn.ops.solve([[2.0, 0.0], [0.0, 4.0]], [2.0, 2.0])
     tensor([1. , 0.5], dtype=float32)
     """
-    a, b = map(to_floating, alike(a, b))
-    return bind(_solve, a, column(b))[..., 0] if b.ndim == 1 else bind(_solve, a, b)
+    a, b = alike(a, b)
+    return _solve(a, column(b))[..., 0] if b.ndim == 1 else _solve(a, b)
 
 
-@_of_matrix(lambda ct, y, x: -(_t(y) @ ct @ _t(y)))
+@_lapack(lambda ct, y, x: -(_t(y) @ ct @ _t(y)))
 def inv(x: Any) -> Any:
     """Return the inverse of a matrix; LinAlgError if it is singular."""
     return np.linalg.inv(x)
 
 
-@_of_matrix(lambda ct, y, x: _factor(ct) * _cofactor(x))
+@_lapack(lambda ct, y, x: column(column(ct * y)) * _t(inv(x)))
 def det(x: Any) -> Any:
-    """Return the determinant of a matrix.
-
-    The gradient is right for singular matrices, too; second derivatives need an inverse.
-    """
+    """Return the determinant of a matrix. Its gradient needs an inverse: see `inv`."""
     return np.linalg.det(x)
 
 
-def _cofactor_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    along = products.sum(ct * y, (-2, -1), keepdims=True)
-    return (along * y - y @ _t(ct) @ y) / _factor(det(x))
-
-
-@_of_matrix(_cofactor_rule, cases=(_case((2, 4, 4)),))
-def _cofactor(x: Any) -> Any:
-    """Return det(x) x^-T by singular values, which need no inverse."""
-    u, s, vh = np.linalg.svd(x)
-    others = np.where(np.eye(s.shape[-1], dtype=bool), 1, s[..., None, :]).prod(-1)
-    sign = np.linalg.det(u) * np.linalg.det(vh)
-    return (u * (sign[..., None] * others)[..., None, :]) @ vh
-
-
-@_of_matrix()
+@_lapack()
 def _det_sign(x: Any) -> Any:
     return np.linalg.slogdet(x)[0]
 
 
-@_of_matrix(lambda ct, y, x: _factor(ct) * _t(inv(x)))
+@_lapack(lambda ct, y, x: column(column(ct)) * _t(inv(x)))
 def _logabsdet(x: Any) -> Any:
     return np.linalg.slogdet(x)[1]
 
@@ -187,7 +163,7 @@ def _cholesky_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
     return solve(_t(y), _t(solve(_t(y), p + _t(p)))) / 2.0
 
 
-@_of_matrix(_cholesky_rule)
+@_lapack(_cholesky_rule)
 def _cholesky(x: Any) -> Any:
     return np.linalg.cholesky(_symmetric(x))
 
@@ -200,9 +176,9 @@ def cholesky(x: Any, upper: bool = False) -> Tensor:
     return _t(_cholesky(x)) if upper else _cholesky(x)
 
 
-def _eigenvalues_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    vectors = _eigenvectors(x)
-    return (vectors * row(ct)) @ _t(vectors)
+def _of_values(ct: Tensor, u: Tensor, v: Tensor | None = None) -> Tensor:
+    """Return U diag(ct) V^T, the cotangent of a matrix for that of its values; V may be U."""
+    return (u * row(ct)) @ _t(u if v is None else v)
 
 
 def _eigenvectors_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
@@ -212,13 +188,13 @@ def _eigenvectors_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
     return y @ ((m - _t(m)) / (2.0 * gaps)) @ _t(y)
 
 
-@_of_matrix(_eigenvalues_rule)
+@_lapack(lambda ct, y, x: _of_values(ct, _eigenvectors(x)))
 def eigvalsh(x: Any) -> Any:
     """Return the eigenvalues of the symmetric part of a matrix, in ascending order."""
     return np.linalg.eigvalsh(_symmetric(x))
 
 
-@_of_matrix(_eigenvectors_rule)
+@_lapack(_eigenvectors_rule)
 def _eigenvectors(x: Any) -> Any:
     return np.linalg.eigh(_symmetric(x))[1]
 
@@ -235,11 +211,6 @@ def eigh(x: Any) -> EighResult:
 def _cut(y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return the U and V that are stacked in `y`, for the matrix `x`."""
     return y[..., : x.shape[-2], :], y[..., x.shape[-2] :, :]
-
-
-def _singular_values_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    u, v = _cut(_singular_vectors(x), x)
-    return (u * row(ct)) @ _t(v)
 
 
 def _singular_vectors_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
@@ -259,13 +230,13 @@ def _singular_vectors_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
     return out
 
 
-@_of_matrix(_singular_values_rule, cases=tuple(map(_case, _OBLONG)))
+@_lapack(lambda ct, y, x: _of_values(ct, *_cut(_singular_vectors(x), x)), cases=_OBLONG)
 def svdvals(x: Any) -> Any:
     """Return the singular values of a matrix in descending order."""
     return np.linalg.svd(x, compute_uv=False)
 
 
-@_of_matrix(_singular_vectors_rule, cases=tuple(map(_case, _OBLONG)))
+@_lapack(_singular_vectors_rule, cases=_OBLONG)
 def _singular_vectors(x: Any) -> Any:
     """Return U above V, without the vectors that belong to no singular value."""
     u, _, vh = np.linalg.svd(x, full_matrices=False)
@@ -295,19 +266,16 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     return SVDResult(u, svdvals(x), _t(v))
 
 
-def _pinv_rule(ct: Tensor, y: Tensor, x: Tensor, rcond: float) -> Tensor:
+def _pinv_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
     """Return -P^T ct P^T + (I - x P) ct^T P P^T + P^T P ct^T (I - P x), for the result P."""
     p, left, right = _t(y), _t(ct) @ y @ _t(y), _t(y) @ y @ _t(ct)
     return left - x @ (y @ left) + right - (right @ y) @ x - p @ ct @ p
 
 
-_cases = tuple(_case(shape, rcond=1e-15) for shape in _OBLONG)
-_pinv = _lapack("pinv", np.linalg.pinv, _pinv_rule, cases=_cases)
-
-
-def pinv(x: Any, rcond: float | None = None) -> Tensor:
-    """Return the pseudo-inverse of a matrix; singular values below `rcond` of the first are 0.
+@_lapack(_pinv_rule, cases=_OBLONG)
+def pinv(x: Any) -> Any:
+    """Return the pseudo-inverse of a matrix; singular values below 1e-15 of the first are 0.
 
     The gradient is right unless small changes of the matrix change its rank.
     """
-    return bind(_pinv, as_floating(x), rcond=1e-15 if rcond is None else float(rcond))
+    return np.linalg.pinv(x)
