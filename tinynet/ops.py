@@ -3,33 +3,30 @@
 They take tensors, variables, arrays and numbers, and return tensors.
 """
 
-from .engine.primitives.elementwise import absolute as absolute, add as add, cast as cast
-from .engine.primitives.elementwise import cbrt as cbrt, ceil as ceil
-from .engine.primitives.elementwise import cos as cos, divide as divide, equal as equal
-from .engine.primitives.elementwise import erfc as erfc, exp as exp, exp2 as exp2, expm1 as expm1
-from .engine.primitives.elementwise import fabs as fabs, floor as floor
+from .engine.primitives.elementwise import absolute as absolute, add as add, arccos as arccos
+from .engine.primitives.elementwise import arccosh as arccosh, arcsin as arcsin, arcsinh as arcsinh
+from .engine.primitives.elementwise import arctan as arctan, arctan2 as arctan2, arctanh as arctanh
+from .engine.primitives.elementwise import cast as cast, cbrt as cbrt, ceil as ceil, cos as cos
+from .engine.primitives.elementwise import cosh as cosh, deg2rad as deg2rad, divide as divide
+from .engine.primitives.elementwise import equal as equal, erfc as erfc, exp as exp, exp2 as exp2
+from .engine.primitives.elementwise import expm1 as expm1, fabs as fabs, floor as floor
 from .engine.primitives.elementwise import floor_divide as floor_divide, fmax as fmax, fmin as fmin
 from .engine.primitives.elementwise import greater as greater, greater_equal as greater_equal
-from .engine.primitives.elementwise import isfinite as isfinite, isinf as isinf, isnan as isnan
-from .engine.primitives.elementwise import less as less, less_equal as less_equal, log as log
-from .engine.primitives.elementwise import log10 as log10, log1p as log1p, log2 as log2
+from .engine.primitives.elementwise import hypot as hypot, isfinite as isfinite, isinf as isinf
+from .engine.primitives.elementwise import isnan as isnan, less as less, less_equal as less_equal
+from .engine.primitives.elementwise import log as log, log10 as log10, log1p as log1p, log2 as log2
 from .engine.primitives.elementwise import logaddexp as logaddexp, logical_and as logical_and
 from .engine.primitives.elementwise import logical_not as logical_not, logical_or as logical_or
 from .engine.primitives.elementwise import logical_xor as logical_xor, maximum as maximum
 from .engine.primitives.elementwise import minimum as minimum, multiply as multiply
 from .engine.primitives.elementwise import negative as negative, not_equal as not_equal
-from .engine.primitives.elementwise import positive as positive, power as power
+from .engine.primitives.elementwise import positive as positive, power as power, rad2deg as rad2deg
 from .engine.primitives.elementwise import reciprocal as reciprocal, relu as relu
 from .engine.primitives.elementwise import remainder as remainder, rint as rint, sigmoid as sigmoid
 from .engine.primitives.elementwise import sign as sign, signbit as signbit, sin as sin
-from .engine.primitives.elementwise import softplus as softplus, sqrt as sqrt, square as square
-from .engine.primitives.elementwise import subtract as subtract, tanh as tanh, trunc as trunc
-from .engine.primitives.elementwise import where as where
-from .engine.primitives.elementwise import arccos as arccos, arccosh as arccosh, arcsin as arcsin
-from .engine.primitives.elementwise import arcsinh as arcsinh, arctan as arctan
-from .engine.primitives.elementwise import arctan2 as arctan2, arctanh as arctanh, cosh as cosh
-from .engine.primitives.elementwise import deg2rad as deg2rad, hypot as hypot, rad2deg as rad2deg
-from .engine.primitives.elementwise import sinh as sinh, tan as tan
+from .engine.primitives.elementwise import sinh as sinh, softplus as softplus, sqrt as sqrt
+from .engine.primitives.elementwise import square as square, subtract as subtract, tan as tan
+from .engine.primitives.elementwise import tanh as tanh, trunc as trunc, where as where
 from .engine.primitives.shapes import broadcast_to as broadcast_to, concatenate as concatenate
 from .engine.primitives.shapes import reshape as reshape, transpose as transpose
 from .engine.primitives.products import all as all, any as any, argmax as argmax, argmin as argmin
@@ -59,12 +56,12 @@ from .engine.functional import convert_to_numpy as convert_to_numpy
 from .engine.functional import convert_to_tensor as convert_to_tensor
 from .engine.functional import count_nonzero as count_nonzero, cumprod as cumprod
 from .engine.functional import divide_no_nan as divide_no_nan, divmod as divmod, dot as dot
-from .engine.functional import inner as inner, isclose as isclose, kron as kron
-from .engine.functional import log_softmax as log_softmax, logsumexp as logsumexp, mean as mean
-from .engine.functional import nanmean as nanmean, nanprod as nanprod, nanstd as nanstd
-from .engine.functional import nansum as nansum, nanvar as nanvar, outer as outer, prod as prod
-from .engine.functional import ptp as ptp, round as round, sinc as sinc, softmax as softmax
-from .engine.functional import std as std, stop_gradient as stop_gradient, tensordot as tensordot
+from .engine.functional import inner as inner, kron as kron, log_softmax as log_softmax
+from .engine.functional import logsumexp as logsumexp, mean as mean, nanmean as nanmean
+from .engine.functional import nanprod as nanprod, nanstd as nanstd, nansum as nansum
+from .engine.functional import nanvar as nanvar, outer as outer, prod as prod, ptp as ptp
+from .engine.functional import round as round, sinc as sinc, softmax as softmax, std as std
+from .engine.functional import stop_gradient as stop_gradient, tensordot as tensordot
 from .engine.functional import trace as trace, var as var
 from .engine.matrices import norm as norm
 

@@ -119,10 +119,9 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
     return functional.clip(a, a_min if min is None else min, a_max if max is None else max)
 
 
-_MODULES: tuple[Any, ...] = (elementwise, shapes, products, scans, einsum)
 _NAMED = {
     name: function
-    for module in (*_MODULES, arrays, functional)
+    for module in (elementwise, shapes, products, scans, einsum, arrays, functional)
     for name, function in vars(module).items()
     if isinstance(function, FunctionType) and callable(getattr(np, name, None))
 }
@@ -149,6 +148,9 @@ def _call(function: Any, args: Any, kwargs: Any) -> Any:
     """Return our counterpart of `function` on the arguments; without one, `function` on arrays."""
     if function not in _OURS and is_scipys(function):
         _OURS.update(of_scipy())
+    if kwargs.pop("out", None) is not None:
+        name = name_of(function)
+        raise TypeError(f"{name} of a tensor: not in place or with out=. Use a = {name}(a, t).")
     if (ours := _OURS.get(function)) is None:
         return _of_arrays(function, args, kwargs)
     try:
@@ -165,8 +167,6 @@ def _translated(function: Any, args: Any, kwargs: Any) -> tuple[Any, dict[str, A
     given = dict(zip(order, args, strict=False)) | kwargs
     given = {n: v for n, v in given.items() if v is not np._NoValue}
     extra = [n for n, v in given.items() if n not in names and v is not None]
-    if "out" in extra:
-        raise TypeError(f"not in place or with out=. Use a = {name_of(function)}(a, t).")
     if extra:
         takes = ", ".join(n for n in order or names if n in names)
         raise TypeError(
@@ -194,8 +194,6 @@ def _parameters(function: Any) -> tuple[list[str], dict[str, str]]:
 def _of_arrays(function: Any, args: Any, kwargs: Any) -> Any:
     """Return a NumPy function that has no counterpart here; TypeError if a gradient would flow."""
     name = name_of(function)
-    if kwargs.pop("out", None) is not None:
-        raise TypeError(f"{name} of a tensor: not in place or with out=. Use a = {name}(a, t).")
 
     def array(x: Any) -> Any:
         if isinstance(x, Operand) and modes.grad and as_tensor(x).tracked:
