@@ -26,7 +26,7 @@ from strategies import SEEDS
 
 import tinynet as tn
 from tinynet import ops
-from tinynet.engine.operators import _METHODS, _OURS
+from tinynet.engine.operators import _METHODS, _OURS, _parameters, name_of
 
 WITH_GRADIENT = calls(SMOOTH) + calls(METHODS)
 CONSTANTS = calls(CONSTANT) + calls(METHODS_CONSTANT)
@@ -237,6 +237,19 @@ def test_an_option_that_we_lack_is_refused_by_the_name_of_the_function(name):
         KEYWORDS[name](leaf([[2.0, 1.0], [0.5, 3.0]]))
     if caught.type is TypeError:
         assert str(caught.value).startswith(f"{name} of a tensor: ")
+
+
+@pytest.mark.parametrize("function", _OURS, ids=name_of)
+def test_a_default_is_numpys(function):
+    _, names = _parameters(function)
+    ours = inspect.signature(_OURS[function]).parameters
+    try:
+        theirs = inspect.signature(function).parameters
+    except ValueError:  # before NumPy 2.4, some functions in C have no signature
+        theirs = ours
+    for name, p in theirs.items():
+        if name in names and p.default not in (p.empty, np._NoValue):
+            assert ours[names[name]].default == p.default
 
 
 def test_the_error_of_an_unknown_option_says_what_to_do():
