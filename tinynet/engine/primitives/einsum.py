@@ -90,9 +90,10 @@ def einsum(subscripts: str, *operands: Any, optimize: bool = False) -> Tensor:
         for i, term in enumerate(terms):
             whole = broadcast_to(xs[i], tuple(sizes.get(c, 1) for c in term))
             terms[i], xs[i] = _without_repeats(term, whole)
-    except ValueError as error:
+    except ValueError:
         shapes = ", ".join(str(x.shape) for x in xs)
-        raise ValueError(f"einsum: {subscripts!r} does not fit shapes {shapes}: {error}") from None
+        fits = "an index for each axis, equal lengths, and '...' for more axes, also in the result"
+        raise ValueError(f"einsum: {subscripts!r} of {shapes}: expected {fits}.") from None
     return bind(_einsum, *xs, subscripts=f"{','.join(terms)}->{out}", optimize=bool(optimize))
 
 
@@ -106,7 +107,7 @@ def _spelled(text: str, xs: list[Tensor]) -> tuple[list[str], str]:
     if not arrow:
         out = "..." + "".join(sorted(c for c in text if c.isalpha() and text.count(c) == 1))
     elif dots and "..." not in out:
-        raise ValueError("expected '...' for the other axes, also in the result.")
+        raise ValueError
     return terms, out.replace("...", dots)
 
 
