@@ -59,9 +59,7 @@ class Executable:
         self._bound: tuple[Callable[[], None], tuple[np.ndarray, ...]]
         self._seen: object = None  # the version of the structure that `_bound` is for
 
-    def runner(
-        self, fill: Callable[[Any], object], take: Callable[[tuple[np.ndarray, ...]], T]
-    ) -> Callable[[Any], T]:
+    def runner(self, fill: Callable[[Any], Any], take: Callable[[Any], T]) -> Callable[[Any], T]:
         """Return a function ``run(data)`` that runs the program once.
 
         Under the lock it calls ``fill(data)``, which writes to `inputs`, runs, and returns

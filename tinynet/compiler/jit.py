@@ -131,9 +131,7 @@ class Jit:
     def _run(self, form: Any, leaves: Iterable[Any]) -> Any:
         """Call the function itself."""
         tensors = map(as_tensor, leaves)
-        if form is None:
-            return self.function(*tensors)
-        args, kwargs = filled(form[:2], tensors)
+        args, kwargs = filled(form[:2], tensors) if form else (dict(enumerate(tensors)), {})
         return self.function(*args.values(), **kwargs)
 
     def _compile(self, leaves: Sequence[Any], form: Any) -> Compiled:
@@ -169,11 +167,7 @@ def _referred(function: Any) -> list[Any]:
     return found
 
 
-def jit(
-    function: Callable[..., Any] | None = None,
-    cache_size: int = CACHE_SIZE,
-    static_argnames: str | Iterable[str] = (),
-) -> Any:
+def jit(function: Any = None, cache_size: int = CACHE_SIZE, static_argnames: Any = ()) -> Any:
     """Return `function` compiled: recorded once for each type of arguments, then run as NumPy.
 
     Without `function`, return a decorator. A method can be compiled, too.

@@ -157,9 +157,7 @@ def short_name(path: str) -> str:
     return "_".join(path.split("/")[-2:])
 
 
-def record(
-    f: Callable[..., Any], args: Sequence[Any], names: Sequence[Any] = (), numbers: bool = False
-) -> Program:
+def record(f: Callable[..., Any], args: Any, names: Any = (), numbers: bool = False) -> Program:
     """Return the program of ``f(*args)``, a function of trees of tensors that returns such a tree.
 
     Only shapes and dtypes of `args` matter. Functions that fail for zeros (as a matrix inverse

@@ -76,7 +76,7 @@ def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
     try:
         data = primitive.impl(*map(_data, inputs), **params)
     except (ValueError, TypeError, IndexError) as error:
-        raise _explained(error, primitive, inputs, params) from None
+        raise explained(error, primitive.name, inputs, params) from None
     if type(data) is not np.ndarray or not data.flags.c_contiguous:
         data = _row_major(data, primitive, inputs)
     out = _new(Tensor)
@@ -95,13 +95,13 @@ def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
     return out
 
 
-def _explained(error: Exception, primitive: Primitive, inputs: Any, params: Any) -> Exception:
+def explained(error: Exception, name: str, inputs: Any, params: Any) -> Exception:
     """Return NumPy's error as one of the same kind that says what the operation received."""
     shapes = " and ".join(str(x.shape) for x in inputs)
-    given = "".join(f", {key}={value}" for key, value in params.items())
+    given = "".join(f", {key}={value!r}" for key, value in params.items())
     kinds = (np.linalg.LinAlgError, ValueError, TypeError, IndexError)
     kind = next(k for k in kinds if isinstance(error, k))
-    return kind(f"{primitive.name}() of shape {shapes}{given}: {error}")
+    return kind(f"{name}() of shape {shapes}{given}: {error}")
 
 
 VIEWS = frozenset(("reshape", "transpose", "getitem", "alias"))  # their results may be views

@@ -4,7 +4,7 @@ An operation is a `Primitive`: a NumPy function with the rules of its derivative
 says which primitive computed a tensor, from which inputs. The equations behind a tensor are its
 tape, which `tape.py` walks backwards.
 
-Imports `dtypes.py`. Read next: `bind.py`.
+Imports `dtypes.py` and `../tree.py`. Read next: `bind.py`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from .. import tree
 from .dtypes import (
     as_dtype as as_dtype,
     floatx as floatx,
@@ -292,8 +293,10 @@ class ShapeOnly(np.ndarray):
     """
 
     def __array_function__(self, *args: Any) -> Any:
-        result = super().__array_function__(*args)
-        return result.view(ShapeOnly) if type(result) is np.ndarray else result
+        def unknown(x: Any) -> Any:
+            return np.asarray(x).view(ShapeOnly) if isinstance(x, (np.ndarray, np.generic)) else x
+
+        return tree.map_structure(unknown, super().__array_function__(*args))
 
     def refuse(self) -> NoReturn:
         """Raise the TypeError that explains why there are no numbers."""
