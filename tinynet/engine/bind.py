@@ -1,7 +1,7 @@
 """`bind`, through which every operation passes, and the modes that it obeys.
 
 `bind` runs a primitive. If a gradient may flow, it leaves an `Equation` on the result; if a
-recorder is set, it tells the recorder. `primitive` makes new primitives.
+`Recorder` is set, it tells the recorder. `primitive` makes new primitives.
 
 Imports `tensor.py`. Read next: `primitives/elementwise.py`.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,12 +18,34 @@ from .temporarily import temporarily
 from .tensor import Equation, Primitive, Rule, ShapeOnly, Tensor
 
 
+class Recorder(Protocol):
+    """What the engine asks of an object that records (`compiler/record.py`, `vmap.py`)."""
+
+    def note(self, out: Tensor, equation: Equation, /) -> None:
+        """Note an operation and its result."""
+
+    def read(self, variable: Any, value: Tensor, /) -> Tensor:
+        """Return the tensor that takes the place of a variable's value."""
+
+    def refuse(self, tensor: Tensor, /) -> None:
+        """Raise a TypeError if the numbers of `tensor` are unknown while recording."""
+
+    def detached(self, out: Tensor, source: Tensor, /) -> None:
+        """Note that `out` has the numbers of `source`."""
+
+    def label(self, tensor: Tensor, name: str, /) -> None:
+        """Give `tensor` a name for readers of the program, unless it has one."""
+
+    def watch(self, thing: object, /) -> None:
+        """Note that the program depends on attributes of `thing`."""
+
+
 class _Modes(threading.local):
     """The modes of one thread: each thread starts with these values and changes only its own."""
 
     grad = True  # do operations leave equations?
     substitutes: dict[Any, Tensor] = {}  # for the values of variables: see `stateless`
-    recorder: Any = None  # of `compiler/record.py` or `vmap.py`: is told of all operations
+    recorder: Recorder | None = None
     arguments: frozenset[Tensor] = frozenset()  # of the functions that are being differentiated
 
 
