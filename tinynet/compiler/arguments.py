@@ -10,7 +10,7 @@ Imports `../configs/watched.py`. Read next: `jit.py`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -41,6 +41,22 @@ class Static:
     """A static argument, or the object whose method is called."""
 
     value: Any = field(repr=False)
+
+
+def _key(x: Any, leaves: list[Any]) -> Any:
+    """Return a key of the types in a tree of arrays, which are added to `leaves`.
+
+    LookupError for a tree of anything else. Quick, since it runs at each call.
+    """
+    kind = type(x)
+    if kind is np.ndarray or kind is Tensor:
+        leaves.append(x)
+        return x.shape, x.dtype
+    if kind is dict:
+        return kind, *[(name, _key(x[name], leaves)) for name in sorted(x)]
+    if kind is list or kind is tuple:
+        return kind, *[_key(part, leaves) for part in x]
+    raise LookupError
 
 
 def filled(form: Any, leaves: Iterator[Any]) -> Any:
@@ -76,18 +92,23 @@ class Parameters:
         if wrong and all(p.kind != p.VAR_KEYWORD for p in given):
             raise ValueError(f"static_argnames: expected names among {known}, received {wrong}.")
 
-    def flat(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Return the leaves of the arguments, the key of their type, and their form.
+    def flat(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:
+        """Return the leaves of the arguments, and the key of their type."""
+        if not (kwargs or self._static or self._self):
+            found: list[Any] = []
+            try:
+                return found, (tuple([_key(x, found) for x in args]), floatx())
+            except LookupError:
+                found.clear()
+        leaves, form, seen = self.form(args, kwargs)
+        return leaves, (tuple(map(_type, leaves)), floatx(), repr(form), seen and seen.key)
 
-        The form is a tree with holes for leaves: a dict of the positional arguments, one of the
-        others, and the `Fingerprint` of static ones. It is None if all arguments are arrays.
+    def form(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
+        """Return the leaves of the arguments, their form, and the `Fingerprint` of static ones.
+
+        The form is a tree with holes for leaves: a dict of the positional arguments and one of the
+        others.
         """
-        if not (kwargs or self._static):
-            for x in args:  # quicker than a set of types
-                if type(x) is not np.ndarray and type(x) is not Tensor:
-                    break
-            else:
-                return args, (tuple(map(_type, args)), floatx()), None
         leaves: list[Any] = []
         static: list[Any] = []
         named = enumerate(zip((*self.names, *[""] * len(args)), args, strict=False))
@@ -95,9 +116,7 @@ class Parameters:
             {i: self._part(name, x, leaves, static) for i, (name, x) in named},
             {name: self._part(name, kwargs[name], leaves, static) for name in sorted(kwargs)},
         )
-        seen = Fingerprint(static) if static else None
-        key = tuple(map(_type, leaves)), floatx(), repr(form), seen and seen.key
-        return leaves, key, (*form, seen)
+        return leaves, form, Fingerprint(static) if static else None
 
     def _part(self, name: str, x: Any, leaves: list[Any], static: list[Any]) -> Any:
         """Return an argument with holes for its leaves, which are added to `leaves`.

@@ -6,7 +6,7 @@ Imports `arguments.py`, `derivative.py` and `executable.py`. Read next: `../trai
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache, partial, update_wrapper
 from types import MethodType
@@ -89,10 +89,10 @@ class Jit:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return what the function returns, computed by its compiled form."""
-        leaves, key, form = self._flat(args, kwargs)
+        leaves, key = self._flat(args, kwargs)
         if modes.recorder is not None or modes.substitutes:
-            return self._run(form, leaves)
-        compiled = self._compiled.get(key, self._compile, leaves, form)
+            return self._run(*self._parameters.form(args, kwargs))
+        compiled = self._compiled.get(key, self._compile, args, kwargs)
         arrays, tracked = [], compiled.trains
         for x in leaves:
             if type(x) is Tensor:
@@ -101,7 +101,7 @@ class Jit:
             arrays.append(x)
         tracked = tracked and modes.grad
         if tracked and compiled.outside:
-            return self._run(form, leaves)
+            return self._run(*self._parameters.form(args, kwargs))
         results = compiled.run(arrays)
         if tracked:
             attach(results, compiled, leaves)
@@ -125,35 +125,35 @@ class Jit:
         return self._for(*args, **kwargs).executable.source.text
 
     def _for(self, *args: Any, **kwargs: Any) -> Compiled:
-        leaves, key, form = self._flat(args, kwargs)
-        return self._compiled.get(key, self._compile, leaves, form)
+        _, key = self._flat(args, kwargs)
+        return self._compiled.get(key, self._compile, args, kwargs)
 
-    def _run(self, form: Any, leaves: Iterable[Any]) -> Any:
+    def _run(self, leaves: Iterable[Any], form: Any, _: Any = None) -> Any:
         """Call the function itself."""
-        tensors = map(as_tensor, leaves)
-        args, kwargs = filled(form[:2], tensors) if form else (dict(enumerate(tensors)), {})
+        args, kwargs = filled(form, map(as_tensor, leaves))
         return self.function(*args.values(), **kwargs)
 
-    def _compile(self, leaves: Sequence[Any], form: Any) -> Compiled:
+    def _compile(self, args: Any, kwargs: Any) -> Compiled:
+        leaves, form, seen = self._parameters.form(args, kwargs)
         result: Any = None
 
         def traced(*leaves: Tensor) -> list[Any]:
             nonlocal result
             for x in leaves:  # so that the program says through what gradients flow
                 x.tracked = x.dtype.kind == "f"
-            found = self._run(form, leaves)
+            found = self._run(leaves, form)
             tensors: list[Any] = [x for x in tree.flatten(found) if isinstance(x, Operand)]
             hole = Hole()
             result = tree.map_structure(lambda x: hole if isinstance(x, Operand) else x, found)
             return tensors
 
-        parts = tree.flatten(form and form[:2])
-        names = [x.name for x in parts if type(x) is Hole] or self._parameters.names
+        parts = tree.flatten(form)
+        names = [x.name for x in parts if type(x) is Hole]
         with grad_mode(True):
             program = record(traced, [*map(as_tensor, leaves)], names)
         objects = [x.value for x in parts if type(x) is Static] + _referred(self.function)
         watched = [x for x in objects if isinstance(x, Watched)]
-        return Compiled(program, result, self._parameters.of, [*watched, form and form[2]])
+        return Compiled(program, result, self._parameters.of, [*watched, seen])
 
 
 def _referred(function: Any) -> list[Any]:
