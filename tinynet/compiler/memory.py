@@ -38,7 +38,7 @@ IN_ORDER = ("matmul", "power")  # repeating an operand by strides of 0 changes t
 _BYTE = np.empty(1, "uint8")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Buffer:
     """A run of memory for arrays of one shape and dtype, one after another.
 

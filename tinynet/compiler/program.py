@@ -24,7 +24,7 @@ from ..engine.variable import Variable
 Type = tuple[tuple[int, ...], np.dtype]
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Var:
     """The name of an array in a program: a shape and a dtype, no numbers.
 
@@ -54,7 +54,7 @@ class Var:
         return f"{self.dtype.name}[{','.join(map(str, self.shape))}]"
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Program:
     """Equations in the order in which they are computed.
 

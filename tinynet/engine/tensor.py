@@ -32,7 +32,7 @@ from .dtypes import (
 Rule = Callable[..., Any]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Primitive:
     """One operation: its function, the rules of its derivative, and the inputs it is tested on.
 
