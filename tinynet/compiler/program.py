@@ -54,7 +54,7 @@ class Var:
         return f"{self.dtype.name}[{','.join(map(str, self.shape))}]"
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(repr=False)
 class Program:
     """Equations in the order in which they are computed.
 
