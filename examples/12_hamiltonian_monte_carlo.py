@@ -7,6 +7,8 @@ surface of minus the log-density, kicks the ball in a random direction, follows 
 of physics, and accepts or rejects the place where it ends. The force on the ball is the gradient,
 so each step of physics needs one. `tn.jit` compiles it.
 
+The densities of SciPy (`scipy.stats`) know no tensors. They are a line each.
+
     python examples/12_hamiltonian_monte_carlo.py [--out FOLDER]
 """
 
@@ -21,8 +23,23 @@ import numpy as np
 
 import tinynet as tn
 
+try:
+    from scipy.special import gammaln
+except ImportError:
+    raise SystemExit("This example needs SciPy: pip install scipy") from None
+
 STEPS, SIZE = 12, 0.25  # of the physics, between two draws
-PRIOR = 3.0  # the standard deviation of each weight before any observation
+
+
+def normal(x, mean, scale):
+    """Return the log-density of the normal distribution."""
+    return -(((x - mean) / scale) ** 2) / 2 - np.log(scale) - np.log(2 * np.pi) / 2
+
+
+def student_t(x, df, mean, scale):
+    """Return the log-density of Student's t distribution: rare large values are expected."""
+    height = gammaln((df + 1) / 2) - gammaln(df / 2) - np.log(df * np.pi) / 2 - np.log(scale)
+    return height - (df + 1) / 2 * np.log1p(((x - mean) / scale) ** 2 / df)
 
 
 def generate_data():
@@ -36,9 +53,10 @@ def log_density_given(x, y):
     """Return the log-density of the weights (slope, offset), up to a constant."""
 
     def log_density(w):
-        z = w[0] * (x - 3) + w[1]
-        log_likelihood = (y * z - tn.ops.softplus(z)).sum()
-        return log_likelihood - (w * w).sum() / (2 * PRIOR**2)
+        slope, offset = w
+        z = slope * (x - 3) + offset
+        prior = student_t(slope, 4, 0, 2) + normal(offset, 0, 3)  # before any observation
+        return prior + (y * z - np.logaddexp(0, z)).sum()
 
     return log_density
 

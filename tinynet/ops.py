@@ -3,33 +3,30 @@
 They take tensors, variables, arrays and numbers, and return tensors.
 """
 
-from .engine.primitives.elementwise import absolute as absolute, add as add, cast as cast
-from .engine.primitives.elementwise import cbrt as cbrt, ceil as ceil
-from .engine.primitives.elementwise import cos as cos, divide as divide, equal as equal
-from .engine.primitives.elementwise import erfc as erfc, exp as exp, exp2 as exp2, expm1 as expm1
-from .engine.primitives.elementwise import fabs as fabs, floor as floor
+from .engine.primitives.elementwise import absolute as absolute, add as add, arccos as arccos
+from .engine.primitives.elementwise import arccosh as arccosh, arcsin as arcsin, arcsinh as arcsinh
+from .engine.primitives.elementwise import arctan as arctan, arctan2 as arctan2, arctanh as arctanh
+from .engine.primitives.elementwise import cast as cast, cbrt as cbrt, ceil as ceil, cos as cos
+from .engine.primitives.elementwise import cosh as cosh, deg2rad as deg2rad, divide as divide
+from .engine.primitives.elementwise import equal as equal, erfc as erfc, exp as exp, exp2 as exp2
+from .engine.primitives.elementwise import expm1 as expm1, fabs as fabs, floor as floor
 from .engine.primitives.elementwise import floor_divide as floor_divide, fmax as fmax, fmin as fmin
 from .engine.primitives.elementwise import greater as greater, greater_equal as greater_equal
-from .engine.primitives.elementwise import isfinite as isfinite, isinf as isinf, isnan as isnan
-from .engine.primitives.elementwise import less as less, less_equal as less_equal, log as log
-from .engine.primitives.elementwise import log10 as log10, log1p as log1p, log2 as log2
+from .engine.primitives.elementwise import hypot as hypot, isfinite as isfinite, isinf as isinf
+from .engine.primitives.elementwise import isnan as isnan, less as less, less_equal as less_equal
+from .engine.primitives.elementwise import log as log, log10 as log10, log1p as log1p, log2 as log2
 from .engine.primitives.elementwise import logaddexp as logaddexp, logical_and as logical_and
 from .engine.primitives.elementwise import logical_not as logical_not, logical_or as logical_or
 from .engine.primitives.elementwise import logical_xor as logical_xor, maximum as maximum
 from .engine.primitives.elementwise import minimum as minimum, multiply as multiply
 from .engine.primitives.elementwise import negative as negative, not_equal as not_equal
-from .engine.primitives.elementwise import positive as positive, power as power
+from .engine.primitives.elementwise import positive as positive, power as power, rad2deg as rad2deg
 from .engine.primitives.elementwise import reciprocal as reciprocal, relu as relu
 from .engine.primitives.elementwise import remainder as remainder, rint as rint, sigmoid as sigmoid
 from .engine.primitives.elementwise import sign as sign, signbit as signbit, sin as sin
-from .engine.primitives.elementwise import softplus as softplus, sqrt as sqrt, square as square
-from .engine.primitives.elementwise import subtract as subtract, tanh as tanh, trunc as trunc
-from .engine.primitives.elementwise import where as where
-from .engine.primitives.elementwise import arccos as arccos, arccosh as arccosh, arcsin as arcsin
-from .engine.primitives.elementwise import arcsinh as arcsinh, arctan as arctan
-from .engine.primitives.elementwise import arctan2 as arctan2, arctanh as arctanh, cosh as cosh
-from .engine.primitives.elementwise import deg2rad as deg2rad, hypot as hypot, rad2deg as rad2deg
-from .engine.primitives.elementwise import sinh as sinh, tan as tan
+from .engine.primitives.elementwise import sinh as sinh, softplus as softplus, sqrt as sqrt
+from .engine.primitives.elementwise import square as square, subtract as subtract, tan as tan
+from .engine.primitives.elementwise import tanh as tanh, trunc as trunc, where as where
 from .engine.primitives.shapes import broadcast_to as broadcast_to, concatenate as concatenate
 from .engine.primitives.shapes import reshape as reshape, transpose as transpose
 from .engine.primitives.products import all as all, any as any, argmax as argmax, argmin as argmin
@@ -44,35 +41,29 @@ from .engine.primitives.special import erf as erf, erfinv as erfinv
 from .engine.primitives.scans import argsort as argsort, cumsum as cumsum
 from .engine.primitives.scans import searchsorted as searchsorted
 from .engine.primitives.einsum import einsum as einsum
-from .engine.arrays import array_split as array_split, atleast_1d as atleast_1d
-from .engine.arrays import atleast_2d as atleast_2d, atleast_3d as atleast_3d
+from .engine.arrays import atleast_1d as atleast_1d, atleast_2d as atleast_2d
 from .engine.arrays import column_stack as column_stack, copy as copy, diag as diag
-from .engine.arrays import diagonal as diagonal, diff as diff, dstack as dstack
-from .engine.arrays import expand_dims as expand_dims, flip as flip, fliplr as fliplr
-from .engine.arrays import flipud as flipud, full_like as full_like, hstack as hstack
-from .engine.arrays import meshgrid as meshgrid, moveaxis as moveaxis, ndim as ndim
-from .engine.arrays import nonzero as nonzero, ones as ones, ones_like as ones_like, pad as pad
-from .engine.arrays import ravel as ravel, repeat as repeat, roll as roll, rot90 as rot90
-from .engine.arrays import select as select, shape as shape, size as size, sort as sort
+from .engine.arrays import diagonal as diagonal, expand_dims as expand_dims, flip as flip
+from .engine.arrays import full_like as full_like, hstack as hstack, moveaxis as moveaxis
+from .engine.arrays import ndim as ndim, nonzero as nonzero, ones as ones, ones_like as ones_like
+from .engine.arrays import pad as pad, ravel as ravel, repeat as repeat, roll as roll
+from .engine.arrays import rot90 as rot90, shape as shape, size as size, sort as sort
 from .engine.arrays import split as split, squeeze as squeeze, stack as stack, swapaxes as swapaxes
-from .engine.arrays import take as take, take_along_axis as take_along_axis, tile as tile
-from .engine.arrays import tril as tril, triu as triu, vstack as vstack, zeros as zeros
-from .engine.arrays import zeros_like as zeros_like
-from .engine.contractions import cross as cross, dot as dot, inner as inner, kron as kron
-from .engine.contractions import outer as outer, tensordot as tensordot, trace as trace
-from .engine.contractions import vdot as vdot
-from .engine.matrices import norm as norm
-from .engine.functional import allclose as allclose, array_equal as array_equal, average as average
-from .engine.functional import clip as clip, convert_to_numpy as convert_to_numpy
+from .engine.arrays import take as take, tile as tile, tril as tril, triu as triu, vstack as vstack
+from .engine.arrays import zeros as zeros, zeros_like as zeros_like
+from .engine.functional import allclose as allclose, clip as clip
+from .engine.functional import convert_to_numpy as convert_to_numpy
 from .engine.functional import convert_to_tensor as convert_to_tensor
 from .engine.functional import count_nonzero as count_nonzero, cumprod as cumprod
-from .engine.functional import divide_no_nan as divide_no_nan, divmod as divmod
-from .engine.functional import float_power as float_power, imag as imag, isclose as isclose
-from .engine.functional import log_softmax as log_softmax, logsumexp as logsumexp, mean as mean
-from .engine.functional import median as median, nanmean as nanmean, nanprod as nanprod
-from .engine.functional import nanstd as nanstd, nansum as nansum, nanvar as nanvar, prod as prod
-from .engine.functional import ptp as ptp, round as round, sinc as sinc, softmax as softmax
-from .engine.functional import std as std, stop_gradient as stop_gradient, var as var
+from .engine.functional import divide_no_nan as divide_no_nan, divmod as divmod, dot as dot
+from .engine.functional import inner as inner, kron as kron, log_softmax as log_softmax
+from .engine.functional import logsumexp as logsumexp, mean as mean, nanmean as nanmean
+from .engine.functional import nanprod as nanprod, nanstd as nanstd, nansum as nansum
+from .engine.functional import nanvar as nanvar, outer as outer, prod as prod, ptp as ptp
+from .engine.functional import round as round, sinc as sinc, softmax as softmax, std as std
+from .engine.functional import stop_gradient as stop_gradient, tensordot as tensordot
+from .engine.functional import trace as trace, var as var
+from .engine.matrices import norm as norm
 
 abs = absolute
 amax = max

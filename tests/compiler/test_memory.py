@@ -30,7 +30,7 @@ from reading import Reading, read
 import tinynet as tn
 from tinynet import ops, tree
 from tinynet.compiler.executable import Executable
-from tinynet.compiler.memory import NEVER, VIEWS, Buffer, Plan, Slot
+from tinynet.compiler.memory import NEVER, Buffer, Plan, Slot, view_of
 from tinynet.compiler.numpy_printer import Source
 from tinynet.compiler.passes import simplify
 from tinynet.compiler.program import Program, Var
@@ -105,7 +105,7 @@ def test_a_slot_is_a_view_where_numpy_takes_one_and_shows_the_same_elements(data
     for _ in range(data.draw(st.integers(1, 6))):
         name, params, found = drawn_view(data.draw, array)
         assume(found.size <= 500)
-        after = VIEWS[name](slot, **params)
+        after = view_of(slot, name, **params)
         if found.size:
             assert (after is not None) == np.shares_memory(found, array), (slot, name, params)
         if after is None:

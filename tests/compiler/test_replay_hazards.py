@@ -20,8 +20,9 @@ from programs import assert_same_results, poisoned_buffers, recorded
 
 import tinynet as tn
 from tinynet import ops
+from tinynet.compiler.record import stand_in
 from tinynet.engine.bind import bind, modes
-from tinynet.engine.tensor import Primitive
+from tinynet.engine.tensor import Primitive, wrap
 from tinynet.engine.variable import Memory, stateless
 
 X, Z, START = normal(0, 4), normal(1, 4), np.array([1, 2, 3, 4], "float32")
@@ -79,6 +80,27 @@ def test_looking_at_numbers_is_refused_with_a_word_on_what_to_do(look):
 def test_a_function_of_numpy_alone_is_refused():
     with refused(TypeError, "np.fft.fft", "Use tn.ops"):
         tn.jit(lambda x: x + np.fft.fft(x))(X)
+
+
+KEPT: dict[str, Callable[[tn.Tensor], Any]] = {
+    "a ufunc": ops.exp,
+    "a reduction": ops.sum,
+    "a position": ops.argmax,
+    "a choice": lambda x: ops.where(x > 0, x, 1.0),
+    "parts": lambda x: ops.concatenate([x, x]),
+    "a sum of sums": lambda x: ops.cumsum(x, 0),
+    "an index": lambda x: x[np.array([0])],
+    "a product": lambda x: x @ x,
+    "a determinant": np.linalg.slogdet,
+    "eigenvalues": np.linalg.eigh,
+}
+
+
+@over(KEPT, "use")
+def test_no_operation_computes_with_the_zeros_of_a_tensor_that_was_kept(use):
+    unknown = wrap(stand_in((2, 2), np.dtype("float32")))
+    with np.errstate(all="ignore"), refused(TypeError, "no numbers"):
+        use(unknown)
 
 
 def test_what_is_printed_while_recording_says_so_as_there_are_no_numbers():

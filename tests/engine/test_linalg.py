@@ -41,8 +41,6 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "multi_dot, column": (lambda *xs: LA.multi_dot(xs), (TALL[0], SQUARE[0], VECTOR)),
     "tensordot": (LA.tensordot, (WIDE, COLUMNS)),
     "outer": (LA.outer, (VECTOR, TALL[0, :, 0])),
-    "cross": (LA.cross, (TALL, TALL[::-1] + 1.0)),
-    "cross, axis": (lambda x, y: LA.cross(x, y, axis=1), (COLUMNS, COLUMNS[::-1] * 2.0)),
 }
 for _name, _x in {"square": SQUARE, "tall": TALL, "wide": WIDE}.items():
     CALLS |= {
@@ -274,7 +272,6 @@ REFUSED = {
     "order of a matrix": (ValueError, lambda t: LA.norm(t[0], 3), "ord: expected one of"),
     "axes": (ValueError, lambda t: LA.norm(t, 1), "axis: expected one or two axes of (2, 4, 3)"),
     "full": (ValueError, lambda t: LA.svd(t), "full_matrices=False"),
-    "cross": (ValueError, lambda t: LA.cross(t, t, axis=1), "length 3"),
     "cut-off": (TypeError, lambda t: LA.pinv(t, rcond=0.4), "rcond= is not supported"),
     "triangle": (TypeError, lambda t: LA.eigh(t[:, :3], UPLO="U"), "np.linalg.eigh of a tensor"),
     "lacking": (TypeError, lambda t: LA.cond(t), "np.linalg.cond has no gradient"),

@@ -64,7 +64,7 @@ def test_an_array_copied_from_a_tensor_can_be_written():
     for mine in (np.array(t), tn.ops.convert_to_numpy(t), np.asarray(t, "float32")):
         mine[...] = 0.0
     assert_same(t, MATRIX)
-    with pytest.raises(ValueError, match="float64"):
+    with pytest.raises(ValueError, match="copy"):
         t.__array__("float32", copy=False)
 
 

@@ -79,8 +79,9 @@ def test_a_variable_holds_the_value_last_assigned_in_any_memory(actions):
             if v.grad is not None:
                 assert_same(v.grad, grads[v])
         for memory in memories:
-            assert memory.holds_all() == all(home[v] is memory for v in memory.variables)
-            if memory.holds_all():
+            holds_all = all(v._memory is memory for v in memory.variables)
+            assert holds_all == all(home[v] is memory for v in memory.variables)
+            if holds_all:
                 flat = [numbers[v].reshape(-1) for v in memory.variables]
                 assert_same(memory.array, np.concatenate(flat))
 

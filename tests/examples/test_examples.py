@@ -267,11 +267,13 @@ def test_the_digits_example_says_that_it_needs_scikit_learn(tmp_path, monkeypatc
 
 
 def test_draws_of_hamiltonian_monte_carlo_have_the_moments_of_the_density(tmp_path):
+    stats = pytest.importorskip("scipy.stats")
     found, printed = run_example("12_hamiltonian_monte_carlo", tmp_path)
     x, y = found["data"]
     slopes, offsets = np.meshgrid(np.linspace(-4, 12, 400), np.linspace(-8, 8, 400))
     z = slopes[..., None] * (x - 3) + offsets[..., None]
-    logs = (y * z - np.logaddexp(0, z)).sum(-1) - (slopes**2 + offsets**2) / (2 * 3.0**2)
+    logs = (y * z - np.logaddexp(0, z)).sum(-1)
+    logs += stats.t.logpdf(slopes, 4, 0, 2) + stats.norm.logpdf(offsets, 0, 3)
     grid = np.stack([slopes, offsets]).reshape(2, -1)
     probability = np.exp(logs - logs.max()).ravel() / np.exp(logs - logs.max()).sum()
     mean, covariance = grid @ probability, np.cov(grid, aweights=probability, ddof=0)
@@ -315,10 +317,12 @@ def test_the_hyperparameters_of_a_gaussian_process_are_the_most_probable_ones(tm
     assert_is_picture(found["picture"])
 
 
-def test_the_gaussian_process_example_says_that_it_needs_scipy(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+@pytest.mark.parametrize("name", ["12_hamiltonian_monte_carlo", "14_gaussian_process"])
+def test_examples_that_need_scipy_say_so(name, tmp_path, monkeypatch):
+    for module in ("scipy.optimize", "scipy.special"):
+        monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(SystemExit, match="pip install scipy"):
-        run_example("14_gaussian_process", tmp_path)
+        run_example(name, tmp_path)
 
 
 def test_a_recurrent_network_written_by_hand_continues_waves(tmp_path):

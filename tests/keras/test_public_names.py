@@ -49,6 +49,7 @@ DIFFERENT = {
     "max": "`initial` by keyword alone",
     "min": "`initial` by keyword alone",
     "nanprod": "also `dtype`",
+    "pinv": "no `rcond`: the gradient would be wrong where it cuts off a singular value",
     "compile": "also `on_divergence`",
     "add_weight": "no constraint, autocast and aggregation",
 }

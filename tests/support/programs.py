@@ -20,7 +20,7 @@ from strategies import SEEDS, as_function, has_arrays, shapes_of
 import tinynet as tn
 from tinynet import ops, tree
 from tinynet.compiler import kernels, numpy_printer
-from tinynet.compiler.executable import Executable, copies
+from tinynet.compiler.executable import Executable
 from tinynet.compiler.program import Program
 from tinynet.compiler.record import record
 from tinynet.engine.bind import PRIMITIVES, Case, bind
@@ -274,7 +274,9 @@ def recorded(f: Callable[..., Any], args: Any) -> Program:
 
 def run(executable: Executable, *arrays: np.ndarray) -> list[np.ndarray]:
     """Return the outputs of one run, copied."""
-    return executable.runner(executable.fill, copies)(arrays)
+    return executable.runner(executable.fill, lambda outputs: [y.copy("K") for y in outputs])(
+        arrays
+    )
 
 
 # -- what is expected, and where it is computed -----------------------------------------------
@@ -303,7 +305,7 @@ def poisoned(shape: tuple[int, ...], dtype: str) -> np.ndarray:
 def poisoned_buffers(block: int = kernels.BLOCK) -> Iterator[None]:
     """Let compiled functions find such buffers, and compute long arrays in blocks of `block`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numpy_printer.AlignedNumpy, "empty", staticmethod(poisoned))
+        patch.setattr(numpy_printer.XP, "empty", poisoned)
         patch.setattr(kernels, "BLOCK", block)
         yield
 

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinynet.engine import arrays, contractions, functional, primitives
+from tinynet.engine import arrays, functional, primitives
 from tinynet.engine.bind import PRIMITIVES, Case, bind
 from tinynet.engine.tensor import Primitive, Tensor, wrap
 
 Shapes = Sequence[tuple[int, ...]]
 
 # All modules that define functions of tensors.
-MODULES = [arrays, contractions, functional]
+MODULES = [arrays, functional]
 MODULES += [
     import_module(f"{primitives.__name__}.{m.name}") for m in iter_modules(primitives.__path__)
 ]

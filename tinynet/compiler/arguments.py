@@ -10,9 +10,9 @@ Imports `../configs/watched.py`. Read next: `jit.py`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
@@ -24,44 +24,46 @@ from ..configs.watched import Fingerprint, Watched
 from ..engine.dtypes import floatx
 from ..engine.tensor import Operand, Tensor, as_tensor
 
-_ARRAYS = frozenset((np.ndarray, Tensor))
 _SETTINGS = frozenset((bool, int, str, type(None)))
 _type = attrgetter("shape", "dtype")
 
 
+@dataclass(frozen=True)
 class Hole:
-    """What stands in a tree in the place of a leaf."""
+    """What stands in a tree in the place of a leaf; `name` is that of the parameter."""
 
+    name: str = ""
     shape = ()  # so that lists of holes are trees, as lists of arrays are
 
-    def __repr__(self) -> str:
-        return "*"
 
-
-HOLE = Hole()
-
-
-@dataclass
+@dataclass(frozen=True)
 class Static:
-    """A static argument, or the object whose method is called.
+    """A static argument, or the object whose method is called."""
 
-    `seen` keeps alive what it consists of: of an object whose method is called, the attributes
-    alone. They are compared by value or identity, as `Fingerprint` does.
+    value: Any = field(repr=False)
+
+
+def _key(x: Any, leaves: list[Any]) -> Any:
+    """Return a key of the types in a tree of arrays, which are added to `leaves`.
+
+    LookupError for a tree of anything else. Quick, since it runs at each call.
     """
-
-    value: Any
-    seen: Fingerprint
-    key: str
-
-    def __repr__(self) -> str:
-        return self.key
+    kind = type(x)
+    if kind is np.ndarray or kind is Tensor:
+        leaves.append(x)
+        return x.shape, x.dtype
+    if kind is dict:
+        return kind, *[(name, _key(x[name], leaves)) for name in sorted(x)]
+    if kind is list or kind is tuple:
+        return kind, *[_key(part, leaves) for part in x]
+    raise LookupError
 
 
 def filled(form: Any, leaves: Iterator[Any]) -> Any:
     """Return a tree with leaves in its holes; arrays and lists in it are copied."""
 
     def fill(x: Any) -> Any:
-        if x is HOLE:
+        if type(x) is Hole:
             return next(leaves)
         return x.value if type(x) is Static else copy(x) if type(x) in (np.ndarray, list) else x
 
@@ -76,71 +78,69 @@ class Parameters:
     names : list of str, of the positional parameters
     """
 
-    def __init__(self, function: Callable[..., Any], static_argnames: str | Iterable[str]) -> None:
+    def __init__(self, function: Callable[..., Any], static: str | Iterable[str]) -> None:
         self.of = name_of(function)
-        static = [static_argnames] if isinstance(static_argnames, str) else static_argnames
-        self._static = frozenset(static)
-        self._last: tuple[Any, ...] = (None,) * 4  # of `_seen`
+        self._static = frozenset([static] if isinstance(static, str) else static)
         try:
-            given = inspect.signature(function).parameters.values()
+            given = [*inspect.signature(function).parameters.values()]
         except (TypeError, ValueError):  # some callables have no signature
-            given = {}.values()
+            given = []
         self.names = [p.name for p in given if p.kind < p.VAR_POSITIONAL]
-        self._is_method = self.names[:1] in (["self"], ["cls"])
+        self._self = {"self", "cls"}.intersection(self.names[:1])
         known = [p.name for p in given]
         wrong = sorted(self._static.difference(known))
         if wrong and all(p.kind != p.VAR_KEYWORD for p in given):
             raise ValueError(f"static_argnames: expected names among {known}, received {wrong}.")
 
-    def flat(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Return the leaves of the arguments, the key of their type, and their form.
+    def flat(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:
+        """Return the leaves of the arguments, and the key of their type."""
+        if not (kwargs or self._static or self._self):
+            found: list[Any] = []
+            try:
+                return found, (tuple([_key(x, found) for x in args]), floatx())
+            except LookupError:
+                found.clear()
+        leaves, form, seen = self.form(args, kwargs)
+        return leaves, (tuple(map(_type, leaves)), floatx(), repr(form), seen and seen.key)
 
-        The form is a tree with holes for leaves: a dict of the positional arguments, one of the
-        others. It is None if all arguments are arrays.
+    def form(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
+        """Return the leaves of the arguments, their form, and the `Fingerprint` of static ones.
+
+        The form is a tree with holes for leaves: a dict of the positional arguments and one of the
+        others.
         """
-        if not (kwargs or self._static) and _ARRAYS.issuperset(map(type, args)):
-            return args, (tuple(map(_type, args)), floatx()), None
         leaves: list[Any] = []
+        static: list[Any] = []
         named = enumerate(zip((*self.names, *[""] * len(args)), args, strict=False))
         form = (
-            {i: self._part(name, x, leaves) for i, (name, x) in named},
-            {name: self._part(name, kwargs[name], leaves) for name in sorted(kwargs)},
+            {i: self._part(name, x, leaves, static) for i, (name, x) in named},
+            {name: self._part(name, kwargs[name], leaves, static) for name in sorted(kwargs)},
         )
-        return leaves, (tuple(map(_type, leaves)), floatx(), repr(form)), form
+        return leaves, form, Fingerprint(static) if static else None
 
-    def _part(self, name: str, x: Any, leaves: list[Any]) -> Any:
-        """Return an argument with holes for its leaves, which are added to `leaves`."""
+    def _part(self, name: str, x: Any, leaves: list[Any], static: list[Any]) -> Any:
+        """Return an argument with holes for its leaves, which are added to `leaves`.
+
+        What a static one consists of is added to `static`: of an object whose method is called, the
+        attributes alone, so that it is not kept alive.
+        """
 
         def leaf(x: Any) -> Any:
             if type(x) in _SETTINGS or (type(x) is tuple and _SETTINGS.issuperset(map(type, x))):
                 return x
             leaves.append(x if type(x) is np.ndarray else as_tensor(x))
-            return HOLE
+            return Hole(name)
 
-        is_self = self._is_method and name == self.names[0] and not tree.is_structure(x)
-        if name in self._static and isinstance(x, (np.ndarray, Operand)):
-            raise TypeError(f"{self.of}: static argument {name}: received an array, which is data.")
+        is_self = name in self._self and not tree.is_structure(x)
         if is_self or name in self._static:
-            has_attributes = is_self and not isinstance(x, (type, Watched))
-            return Static(x, *self._seen(x, getattr(x, "__dict__", x) if has_attributes else x))
+            if isinstance(x, (np.ndarray, Operand)):
+                text = f"{self.of}: static argument {name}: received an array, which is data."
+                raise TypeError(text)
+            parts = getattr(x, "__dict__", x) if is_self and not isinstance(x, type) else x
+            static.append(id(x) if isinstance(x, Watched) else (type(x), parts))
+            return Static(x)
         try:
             return tree.map_structure(leaf, x)
         except ValueError as error:
             advice = f"Declare what is no array: static_argnames={name!r}."
             raise ValueError(f"{self.of}: argument {name}: {error} {advice}") from None
-
-    def _seen(self, x: Any, parts: Any) -> tuple[Fingerprint, str]:
-        """Return a fingerprint of `parts`, which `x` consists of, and its key as text."""
-        kind, known, seen, key = self._last
-        if kind is not type(x) or known is not parts or not seen.is_current():
-            seen = Fingerprint([id(x)] if isinstance(x, Watched) else [type(x), parts])
-            key = repr(seen.key)
-            self._last = type(x), parts, seen, key
-        return seen, key
-
-    def leaf_names(self, form: Any) -> list[str]:
-        """Return the name of the parameter that each leaf belongs to."""
-        if form is None:
-            return self.names
-        pairs = [*zip(self.names, form[0].values(), strict=False), *form[1].items()]
-        return [name for name, part in pairs for x in tree.flatten(part) if x is HOLE]

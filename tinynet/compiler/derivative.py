@@ -21,7 +21,7 @@ import numpy as np
 
 from ..engine.autodiff import vjp
 from ..engine.bind import bind, grad_mode
-from ..engine.tensor import Equation, Primitive, Tensor, wrap
+from ..engine.tensor import Equation, Primitive, Tensor, as_tensor, wrap
 from .program import Program
 
 _NOTHING = np.empty(0)
@@ -36,9 +36,7 @@ class _Parts(dict[int, Tensor]):
         return _Parts(self | other)
 
 
-def _cotangents_of_inputs(
-    ct: _Parts, y: Tensor, wanted: Sequence[int], *inputs: Tensor, compiled: Any
-) -> Iterable[Tensor | None]:
+def _pulled_back(ct: _Parts, y: Tensor, wanted: Any, *inputs: Tensor, compiled: Any) -> Any:
     bits = reduce(or_, [compiled.dependencies[i] for i in ct])
     reached = tuple([i for i in wanted if bits >> i & 1])
     used = tuple(sorted(ct))
@@ -46,17 +44,17 @@ def _cotangents_of_inputs(
     return map(dict(zip(reached, found, strict=True)).get, wanted)
 
 
-_call = Primitive("jit", copy, (), joint=_cotangents_of_inputs)
-_result = Primitive(
-    "result", copy, (), joint=lambda ct, y, wanted, call, position: [_Parts({position: ct})]
-)
+_call = Primitive("jit", copy, (), joint=_pulled_back)
+_result = Primitive("result", copy, (), joint=lambda ct, *_, position: [_Parts({position: ct})])
 
 
-def attach(results: Sequence[Tensor], compiled: Any, inputs: tuple[Tensor, ...]) -> None:
+def attach(results: Sequence[Tensor], compiled: Any, leaves: Iterable[Any]) -> None:
     """Leave equations on the results of a call that depend on tracked inputs.
 
-    `inputs` are the leaves of the arguments and the values of the program's variables.
+    `leaves` are those of the arguments. The values of the program's variables are inputs, too.
     """
+    variables = compiled.program.captured.values()
+    inputs = (*map(as_tensor, leaves), *[v.value for v in variables])
     bits = sum([1 << i for i, x in enumerate(inputs) if x.tracked])
     call = wrap(_NOTHING)
     call.tracked, call.equation = True, Equation(_call, inputs, {"compiled": compiled})
@@ -76,32 +74,25 @@ def dependencies(program: Program) -> list[int]:
     return [found.get(v, 0) for v in program.outputs]
 
 
-def pullback_of(
-    program: Program, used: tuple[int, ...], wanted: tuple[int, ...]
-) -> Callable[..., Any]:
+def pullback_of(program: Program, used: Any, wanted: Any) -> Callable[..., Any]:
     """Return the pullback from the outputs at positions `used` to the inputs at those `wanted`.
 
-    It is a function of cotangents, followed by the inputs and the values of the variables.
+    It is a function of cotangents, followed by the inputs and the values of the variables. It
+    computes the program again, by tensor operations.
     """
 
     def pullback(*given: Tensor) -> Any:
-        inputs = given[len(used) :]
+        cts, inputs = list(given[: len(used)]), given[len(used) :]
 
-        def results(*xs: Tensor) -> list[Tensor]:
-            known = dict(enumerate(inputs)) | dict(zip(wanted, xs, strict=True))
-            found = _results(program, known.values())
-            return [found[i] for i in used]
+        def results(*args: Tensor) -> list[Tensor]:
+            known = dict(enumerate(inputs)) | dict(zip(wanted, args, strict=True))
+            values = {v: wrap(array) for v, array in program.constants.items()}
+            values |= zip((*program.inputs, *program.captured), known.values(), strict=True)
+            for v, (primitive, xs, params) in program.equations.items():
+                with grad_mode(v.tracked):
+                    values[v] = bind(primitive, *[values[x] for x in xs], **params)
+            return [values[program.outputs[i]] for i in used]
 
-        return vjp(results, *[inputs[i] for i in wanted])[1](list(given[: len(used)]))
+        return vjp(results, *[inputs[i] for i in wanted])[1](cts)
 
     return pullback
-
-
-def _results(program: Program, inputs: Iterable[Tensor]) -> list[Tensor]:
-    """Return the outputs of a program, computed by tensor operations."""
-    values = {v: wrap(array) for v, array in program.constants.items()}
-    values |= zip((*program.inputs, *program.captured), inputs, strict=True)
-    for v, (primitive, xs, params) in program.equations.items():
-        with grad_mode(v.tracked):
-            values[v] = bind(primitive, *[values[x] for x in xs], **params)
-    return [values[v] for v in program.outputs]

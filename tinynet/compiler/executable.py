@@ -9,7 +9,6 @@ Imports `numpy_printer.py`, and `native.py` when a program is to run as C. Read 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from operator import is_not
 from typing import Any, Generic, Literal, TypeVar
@@ -53,7 +52,7 @@ class Executable:
         program: Program,
         name: str,
         donate: Mapping[Var, Var] = {},
-        live: Live | None = None,
+        live: Mapping[Var, Any] = {},
         native: Native = False,
     ) -> None:
         self.program = program
@@ -83,9 +82,7 @@ class Executable:
         """Whether the program runs as C."""
         return self._c is not None
 
-    def runner(
-        self, fill: Callable[[Any], object], take: Callable[[tuple[np.ndarray, ...]], T]
-    ) -> Callable[[Any], T]:
+    def runner(self, fill: Callable[[Any], Any], take: Callable[[Any], T]) -> Callable[[Any], T]:
         """Return a function ``run(data)`` that runs the program once.
 
         Under the lock it calls ``fill(data)``, which writes to `inputs`, runs, and returns
@@ -121,11 +118,6 @@ class Executable:
             buffer[...] = arrays[i]
 
 
-def copies(outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return copies of arrays."""
-    return [out.copy("K") for out in outputs]
-
-
 class Cache(Generic[T]):
     """The values used last, by key: of more than `size`, the least recently used is let go.
 
@@ -142,8 +134,8 @@ class Cache(Generic[T]):
             raise ValueError(f"cache_size: expected an integer of at least 1, received {size!r}.")
         self.size, self.is_current = size, is_current
         self.made = 0
-        self._values: OrderedDict[Hashable, T] = OrderedDict()
-        self._last: tuple[Any, Any] = None, None  # the key and the value used last
+        self._values: dict[Hashable, T] = {}  # in the order of their last use
+        self._last: tuple[Any, Any] = None, None
         self._lock = threading.RLock()
 
     def __iter__(self) -> Iterator[T]:
@@ -152,14 +144,14 @@ class Cache(Generic[T]):
     def get(self, key: Hashable, make: Callable[..., T], *args: Any) -> T:
         """Return the value of `key`; a new one, ``make(*args)``, if there is none."""
         last, value = self._last
-        if last == key and self.is_current(value):
+        if last == key and self.is_current(value):  # quicker than a hash of the key
             return value
         with self._lock:
-            if key not in self._values or not self.is_current(self._values[key]):
-                self._values[key] = make(*args)
+            if (value := self._values.pop(key, None)) is None or not self.is_current(value):
+                value = make(*args)
                 self.made += 1
-            self._values.move_to_end(key)
+            self._values[key] = value  # as the last one
+            self._last = key, value
             if len(self._values) > self.size:
-                self._values.popitem(last=False)
-            self._last = key, self._values[key]
-            return self._last[1]
+                del self._values[next(iter(self._values))]
+            return value

@@ -6,9 +6,9 @@ Imports `arguments.py`, `derivative.py` and `executable.py`. Read next: `../trai
 from __future__ import annotations
 
 import inspect
-import warnings
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial, update_wrapper
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import lru_cache, partial, update_wrapper
 from types import MethodType
 from typing import Any
 
@@ -19,14 +19,12 @@ from ..configs.watched import Fingerprint, Watched
 from ..engine.bind import grad_mode, modes
 from ..engine.expect import expect
 from ..engine.tensor import Operand, Tensor, as_tensor, wrap
-from .arguments import HOLE, Parameters, Static, filled
+from .arguments import Hole, Parameters, Static, filled
 from .derivative import attach, dependencies, pullback_of
 from .executable import CACHE_SIZE, Cache, Executable, Native
 from .passes import simplify
 from .program import Program
 from .record import record
-
-MANY = 16  # compiled forms, when some of them are for different integers: users are warned
 
 
 class Compiled:
@@ -41,42 +39,36 @@ class Compiled:
         another tensor in its place, so the function itself is called where gradients flow.
     dependencies : list of int, of `dependencies`
     trains : bool, whether gradients flow to tensors that are not arguments
-    pullbacks : Cache of compiled pullbacks
+    pullback : function of `used` and `wanted` to the compiled pullback, of `pullback_of`
     """
 
     def __init__(
         self, program: Program, form: Any, name: str, watched: Iterable[Any], native: Native
     ) -> None:
-        self.program, self.form, self.native = program, form, native
-        self.executable = Executable(simplify(program), name, native=native)
-        self.run = self.executable.runner(self.executable.fill, _tensors)
+        self.program, self.form = program, form
+        self.executable = new = Executable(simplify(program), name, native=native)
+        self.run = new.runner(new.fill, lambda ys: [wrap(y.copy("K")) for y in ys])
+        self.pullback = lru_cache(CACHE_SIZE)(
+            lambda *key: Jit(pullback_of(program, *key), native=native)
+        )
         self.dependencies = dependencies(program)
         self.outside = any(v.tracked for v in program.constants)
-        reached = [bits >> len(program.inputs) for bits in self.dependencies]
-        self.trains = self.outside or any(reached)
-        self.pullbacks: Cache[Jit] = Cache()
+        self.trains = self.outside or any(b >> len(program.inputs) for b in self.dependencies)
         self._watched = [*program.watched, *watched]
         self._attributes = self._fingerprint()
 
     def _fingerprint(self) -> Fingerprint:
-        trainable = tuple([v.trainable for v in self.program.captured.values()])
-        return Fingerprint([*self._watched, trainable])
+        variables = self.program.captured.values()
+        return Fingerprint([*self._watched, *[v.trainable for v in variables]])
 
     def is_current(self) -> bool:
         """Return whether the attributes that the function may have read are the same as then."""
-        if not self._attributes.is_current():
-            now = self._fingerprint()
-            if now.key != self._attributes.key:
-                return False
-            self._attributes = now
-        return True
-
-    def pullback(self, used: tuple[int, ...], wanted: tuple[int, ...]) -> Jit:
-        """Return the compiled pullback, of `pullback_of`."""
-        key = used, wanted
-        return self.pullbacks.get(
-            key, lambda: Jit(pullback_of(self.program, *key), native=self.native)
-        )
+        if self._attributes.is_current():
+            return True
+        now = self._fingerprint()
+        is_same = now.key == self._attributes.key
+        self._attributes = now if is_same else self._attributes
+        return is_same
 
 
 class Jit:
@@ -91,17 +83,16 @@ class Jit:
     def __init__(
         self,
         function: Callable[..., Any],
-        cache_size: int = CACHE_SIZE,
-        static_argnames: str | Iterable[str] = (),
+        size: int = CACHE_SIZE,
+        static: Any = (),
         native: Native = "auto",
     ) -> None:
-        known = native in (True, False, "auto")
-        expect(known, "native", "True, False or 'auto'", native)
+        expect(native in (True, False, "auto"), "native", "True, False or 'auto'", native)
         update_wrapper(self, function, updated=())
         self.function, self._native = function, native
-        self._parameters = Parameters(function, static_argnames)
+        self._parameters = Parameters(function, static)
         self._flat = self._parameters.flat
-        self._compiled: Cache[Compiled] = Cache(cache_size, Compiled.is_current)
+        self._compiled: Cache[Compiled] = Cache(size, Compiled.is_current)
 
     @property
     def compilations(self) -> int:
@@ -110,26 +101,24 @@ class Jit:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return what the function returns, computed by its compiled form."""
-        leaves, key, form = self._flat(args, kwargs)
+        leaves, key = self._flat(args, kwargs)
         if modes.recorder is not None or modes.substitutes:
-            return self._run(form, leaves)
-        compiled = self._compiled.get(key, self._compile, leaves, form)
+            return self._run(*self._parameters.form(args, kwargs))
+        compiled = self._compiled.get(key, self._compile, args, kwargs)
         arrays, tracked = [], compiled.trains
         for x in leaves:
             if type(x) is Tensor:
                 tracked = tracked or x.tracked
                 x = x.data if type(x.data) is np.ndarray else x.numpy()  # which explains
             arrays.append(x)
-        if not (tracked and modes.grad):
-            results = compiled.run(arrays)
-        elif compiled.outside:
-            return self._run(form, leaves)
-        else:
-            variables = compiled.program.captured.values()
-            inputs = (*map(as_tensor, leaves), *[v.value for v in variables])
-            results = compiled.run(arrays)
-            attach(results, compiled, inputs)
-        return results[0] if compiled.form is HOLE else filled(compiled.form, iter(results))
+        tracked = tracked and modes.grad
+        if tracked and compiled.outside:
+            return self._run(*self._parameters.form(args, kwargs))
+        results = compiled.run(arrays)
+        if tracked:
+            attach(results, compiled, leaves)
+        form = compiled.form
+        return results[0] if type(form) is Hole else filled(form, iter(results))
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """Return this function as a method of `instance`, as Python does with functions."""
@@ -161,67 +150,52 @@ class Jit:
         return bool(forms) and all(form.executable.native for form in forms)
 
     def _for(self, *args: Any, **kwargs: Any) -> Compiled:
-        leaves, key, form = self._flat(args, kwargs)
-        return self._compiled.get(key, self._compile, leaves, form)
+        _, key = self._flat(args, kwargs)
+        return self._compiled.get(key, self._compile, args, kwargs)
 
-    def _run(self, form: Any, leaves: Iterable[Any]) -> Any:
+    def _run(self, leaves: Iterable[Any], form: Any, _: Any = None) -> Any:
         """Call the function itself."""
-        if form is None:
-            return self.function(*map(as_tensor, leaves))
         args, kwargs = filled(form, map(as_tensor, leaves))
         return self.function(*args.values(), **kwargs)
 
-    def _compile(self, leaves: Sequence[Any], form: Any) -> Compiled:
-        name = self._parameters.of
-        returned: list[Any] = []
+    def _compile(self, args: Any, kwargs: Any) -> Compiled:
+        leaves, form, seen = self._parameters.form(args, kwargs)
+        result: Any = None
 
         def traced(*leaves: Tensor) -> list[Any]:
+            nonlocal result
             for x in leaves:  # so that the program says through what gradients flow
                 x.tracked = x.dtype.kind == "f"
-            result = self._run(form, leaves)
-            parts = tree.flatten(result)
-            holes = (HOLE if isinstance(x, Operand) else x for x in parts)
-            returned[:] = [tree.map_structure(lambda _: next(holes), result)]
-            return [as_tensor(x) for x in parts if isinstance(x, Operand)]
+            found = self._run(leaves, form)
+            tensors: list[Any] = [x for x in tree.flatten(found) if isinstance(x, Operand)]
+            hole = Hole()
+            result = tree.map_structure(lambda x: hole if isinstance(x, Operand) else x, found)
+            return tensors
 
-        given = tree.flatten(form)
-        if self.compilations == MANY and int in map(type, given):
-            text = f"jit: {name} was compiled for {MANY} types of arguments. Each integer is one: "
-            text += "pass a number that changes as a float, an array or a tensor."
-            warnings.warn(text, stacklevel=4)
+        parts = tree.flatten(form)
+        names = [x.name for x in parts if type(x) is Hole]
         with grad_mode(True):
-            names = self._parameters.leaf_names(form)
             program = record(traced, [*map(as_tensor, leaves)], names)
-        settings = [x for x in given if type(x) is Static]
-        objects = [*[x.value for x in settings], *_referred(self.function)]
+        objects = [x.value for x in parts if type(x) is Static] + _referred(self.function)
         watched = [x for x in objects if isinstance(x, Watched)]
-        seen = [*watched, *[x.seen for x in settings]]
-        return Compiled(program, returned[0], name, seen, self._native)
-
-
-def _tensors(outputs: Sequence[np.ndarray]) -> list[Tensor]:
-    if len(outputs) == 1:  # quicker than a comprehension
-        return [wrap(outputs[0].copy("K"))]
-    return [wrap(array.copy("K")) for array in outputs]
+        return Compiled(program, result, self._parameters.of, [*watched, seen], self._native)
 
 
 def _referred(function: Any) -> list[Any]:
     """Return the objects that a function refers to by name, and those that it is made of."""
-    if isinstance(function, partial):
-        parts = function.func, *function.args, *function.keywords.values()
-        return [x for part in parts for x in (part, *_referred(part))]
     found = [function, getattr(function, "__self__", None)]
-    try:
+    if isinstance(function, partial):
+        found += [*function.args, *function.keywords.values(), *_referred(function.func)]
+    with suppress(TypeError):  # not a Python function
         names = inspect.getclosurevars(inspect.unwrap(function))
-    except TypeError:  # not a Python function
-        return found
-    return [*found, *names.globals.values(), *names.nonlocals.values()]
+        found += [*names.globals.values(), *names.nonlocals.values()]
+    return found
 
 
 def jit(
-    function: Callable[..., Any] | None = None,
+    function: Any = None,
     cache_size: int = CACHE_SIZE,
-    static_argnames: str | Iterable[str] = (),
+    static_argnames: Any = (),
     native: Native = "auto",
 ) -> Any:
     """Return `function` compiled: recorded once for each type of arguments, then run as NumPy.

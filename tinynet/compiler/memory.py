@@ -1,6 +1,6 @@
 """Memory plans: which elements of which buffer hold each variable of a program.
 
-A plan is made of integers: it allocates nothing. Buffers are reused after their last use, an
+A plan is made of integers: it allocates no array. Buffers are reused after their last use, an
 elementwise result overwrites an operand that is not needed any more, a view costs nothing, parts of
 a concatenation are computed in place, and outputs can overwrite inputs (donation), so that state is
 updated where it is.
@@ -13,21 +13,32 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
+from ..engine.bind import PRIMITIVES
 from ..engine.primitives.indexing import Slice
 from .program import Program, Type, Var, is_elementwise
 
 NEVER = 1 << 60  # the position of a last use that never comes
+VIEWS: dict[str, Any] = {
+    "reshape": np.reshape,
+    "transpose": np.transpose,
+    "broadcast_to": np.broadcast_to,
+    "getitem": PRIMITIVES["getitem"].impl,
+}
 IN_ORDER = ("matmul", "power")  # repeating an operand by strides of 0 changes their last bits
 
 
-@dataclass(eq=False)
+_BYTE = np.empty(1, "uint8")
+
+
+@dataclass(eq=False, repr=False)
 class Buffer:
     """A run of memory for arrays of one shape and dtype, one after another.
 
@@ -98,14 +109,25 @@ def _normal(shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
     return tuple([s if n > 1 and filled else 0 for n, s in zip(shape, strides, strict=True)])
 
 
-def _slot(base: Slot, shape: Sequence[int], strides: Sequence[int], offset: int = 0) -> Slot:
-    """Return elements of `base.buffer`, `offset` of them after those of `base`."""
-    return Slot(base.buffer, base.offset + offset, tuple(shape), _normal(shape, strides))
+def view_of(slot: Slot, name: str, **params: Any) -> Slot | None:
+    """Return the slot of the result of a primitive of `VIEWS`; None where NumPy would copy.
+
+    NumPy itself takes the view, of an array of one byte an element that nobody reads.
+    """
+    if name == "reshape":
+        return _reshaped(slot, **params)
+    if name == "getitem" and ... not in params["index"]:
+        params = {"index": (*params["index"], ...)}  # a view of an element, not the element
+    array = as_strided(_BYTE, slot.shape, slot.strides)
+    view = VIEWS[name](array, **params)
+    offset = slot.offset + view.ctypes.data - array.ctypes.data
+    return Slot(slot.buffer, offset, view.shape, _normal(view.shape, view.strides))
 
 
 def _reshaped(slot: Slot, newshape: tuple[int, ...]) -> Slot | None:
     """Step along the new axes: these are all elements if the way back has the strides of before."""
-    found = _slot(slot, newshape, _steps(slot, newshape))
+    strides = _normal(newshape, _steps(slot, newshape))
+    found = Slot(slot.buffer, slot.offset, newshape, strides)
     return found if _steps(found, slot.shape) == slot.strides else None
 
 
@@ -116,37 +138,8 @@ def _steps(slot: Slot, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple([sum([k // step % n * s for step, n, s in axes if step]) for k in rows])
 
 
-def _indexed(slot: Slot, index: tuple[Any, ...]) -> Slot:
-    """Take the elements at a static index of integers, slices, None and ``...``."""
-    at = index.index(...) if ... in index else len(index)
-    rest = len(slot.shape) - sum(i not in (None, ...) for i in index)
-    axes = iter(zip(slot.shape, slot.strides, strict=True))
-    shape, strides, offset = list[int](), list[int](), 0
-    for i in (*index[:at], *[Slice(None, None, None)] * rest, *index[at + 1 :]):
-        n, stride = (1, 0) if i is None else next(axes)
-        if isinstance(i, int):
-            offset += range(n)[i] * stride
-        else:
-            taken = range(n)[slice(*(i or (None,)))]
-            offset += taken.start * stride
-            shape.append(len(taken))
-            strides.append(taken.step * stride)
-    return _slot(slot, shape, strides, offset)
-
-
-# From a slot and the params of a primitive to the slot of its result, None where NumPy would copy.
-VIEWS: dict[str, Callable[..., Any]] = {
-    "reshape": _reshaped,
-    "transpose": lambda x, axes: _slot(x, [x.shape[i] for i in axes], [x.strides[i] for i in axes]),
-    "broadcast_to": lambda x, shape: _slot(
-        x, shape, (0,) * (len(shape) - len(x.shape)) + x.strides
-    ),
-    "getitem": _indexed,
-}
-
-
 class View(NamedTuple):
-    """How a slot is taken from another one: by a function of `VIEWS`."""
+    """How a slot is taken from another one: by a primitive of `VIEWS`."""
 
     base: Slot
     name: str
@@ -208,7 +201,7 @@ class Plan:
 
     def view(self, base: Slot, name: str, label: str = "", **params: Any) -> Any:
         """Return a view of a slot, and note how it is made; None where NumPy would copy."""
-        slot = VIEWS[name](base, **params)
+        slot = view_of(base, name, **params)
         if slot is not None:
             self.made.setdefault(slot, View(base, name, params, label))
         return slot

@@ -15,7 +15,7 @@ import numpy as np
 from .c_printer import CPrinter
 from .c_text import NotInCError
 from .memory import Buffer, Plan, Slot
-from .numpy_printer import AlignedNumpy
+from .numpy_printer import XP
 from .program import Program, Var
 from .toolchain import blas, compiler, load
 
@@ -68,7 +68,7 @@ class CSource:
             if buffer.value is not None:
                 memory[buffer] = np.array(buffer.value)
             elif buffer not in memory:
-                memory[buffer] = AlignedNumpy.empty(buffer.shape, buffer.dtype.name)
+                memory[buffer] = XP.empty(buffer.shape, buffer.dtype.name)
         pointers = [memory[buffer].ctypes.data for buffer in self._printer.buffers]
         pointers += [blas(dtype)[1] for dtype in self._printer.gemms]
         table = (ctypes.c_void_p * (len(pointers) or 1))(*pointers)

@@ -15,6 +15,7 @@ from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from keyword import iskeyword
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,56 +30,40 @@ MANY = 2000  # names
 INLINE = 200  # characters; a longer view is declared, so that no line grows without limit
 KEYWORD_OUT = ("maximum", "minimum")  # NumPy deprecates `out` by position there
 REDUCTIONS = {"sum": "add.reduce", "max": "maximum.reduce", "min": "minimum.reduce"}
+XP = SimpleNamespace(**{**vars(np), "empty": aligned})  # whose arrays begin at a cache line
 _numbers = itertools.count()
 
 
 class Source:
     """The source of a program, compiled; `bind` makes it run on arrays.
 
+    Tracebacks and profilers show its lines while this exists. Python's `compile` needs time
+    quadratic in the number of closure variables. Above `MANY` names, they become globals instead.
+
     Attributes
     ----------
     text : str
-    name : str, that of the function
     arguments : tuple of Var, the inputs, captured variables and constants, as `bind` takes them
     """
 
     def __init__(self, program: Program, name: str = "run", donate: Mapping[Var, Var] = {}) -> None:
-        self.name = name if name.isidentifier() and not iskeyword(name) else "run"
+        name = name if name.isidentifier() and not iskeyword(name) else "run"
         plan = Plan(program, donate)
-        self.arguments = tuple(plan.arguments)
-        printer = Printer(plan, self.name)
-        self.text = printer.text
+        printer = Printer(plan, name)
+        self.text, self.arguments = printer.text, tuple(plan.arguments)
         self._functions = list(printer.called.values())
-        self._code = self._compiled(printer.locals)
-
-    def _compiled(self, names: list[str]) -> Any:
-        """Return the compiled text; tracebacks and profilers show its lines while this exists.
-
-        Python's `compile` needs time quadratic in the number of closure variables. Above `MANY`
-        names, they become globals of this text instead.
-        """
-        file = f"<tinynet {self.name} {next(_numbers)}>"
+        file = f"<tinynet {name} {next(_numbers)}>"
         lines = self.text.splitlines(keepends=True)
         linecache.cache[file] = (len(self.text), None, [*lines], file)
         weakref.finalize(self, linecache.cache.pop, file, None)
-        if len(names) > MANY:
-            lines[1] = f"    global {', '.join(names)}; {lines[1].lstrip()}"
-        return compile("".join(lines), file, "exec")
+        if len(printer.locals) > MANY:
+            lines[1] = f"    global {', '.join(printer.locals)}; {lines[1].lstrip()}"
+        self._scope: dict[str, Any] = {}
+        exec(compile("".join(lines), file, "exec"), self._scope)
 
     def bind(self, arrays: list[np.ndarray]) -> tuple[Callable[[], None], tuple[Any, ...]]:
         """Return the function that runs on `arrays`, one per argument, and the outputs' arrays."""
-        scope: dict[str, Any] = {}
-        exec(self._code, scope)
-        return scope["make"](AlignedNumpy(), *arrays, *self._functions)
-
-
-class AlignedNumpy:
-    """NumPy, except that arrays from `empty` start at a cache line."""
-
-    empty = staticmethod(aligned)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(np, name)
+        return self._scope["make"](XP, *arrays, *self._functions)
 
 
 class Printer:

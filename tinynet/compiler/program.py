@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from keyword import iskeyword
 from typing import Any
@@ -19,13 +19,12 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..engine.tensor import Equation, Primitive, ShapeOnly
 from ..engine.variable import Variable
 
 Type = tuple[tuple[int, ...], np.dtype]
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Var:
     """The name of an array in a program: a shape and a dtype, no numbers.
 
@@ -55,7 +54,7 @@ class Var:
         return f"{self.dtype.name}[{','.join(map(str, self.shape))}]"
 
 
-@dataclass(frozen=True)
+@dataclass(repr=False)
 class Program:
     """Equations in the order in which they are computed.
 
@@ -142,47 +141,3 @@ class Names:
 def is_elementwise(primitive: Any) -> bool:
     """Return whether a primitive is one of NumPy's elementwise functions."""
     return isinstance(primitive.impl, np.ufunc) and primitive.impl.signature is None
-
-
-def infer(primitive: Primitive, inputs: Sequence[Var], params: dict[str, Any]) -> Type:
-    """Return the type that a primitive gives for inputs of these types.
-
-    Types are observed, not computed: the primitive is run on zeros, on one if it is elementwise.
-    """
-    shapes = [() if primitive.elementwise else x.shape for x in inputs]
-    zeros = [
-        np.broadcast_to(np.zeros((), x.dtype), shape).view(ShapeOnly)
-        for x, shape in zip(inputs, shapes, strict=True)
-    ]
-    with np.errstate(all="ignore"):
-        result = np.asarray(primitive.impl(*zeros, **params))
-    if primitive.elementwise:
-        return np.broadcast_shapes(*[x.shape for x in inputs]), result.dtype
-    return result.shape, result.dtype
-
-
-def check_type(v: Var, equation: Equation) -> None:
-    """Raise an AssertionError unless an equation gives the type that its variable has."""
-    found = Var(*infer(*equation))
-    text = f"{equation.primitive.name} gives {found.type_text}, not {v.type_text}"
-    assert found.type == v.type, text
-
-
-def typecheck(program: Program, each: bool = True) -> Program:
-    """Return `program`; AssertionError if it is not sound, which is always a fault of a rule.
-
-    Each variable is computed once, before it is used, and has the type that its equation gives;
-    the last is taken for granted unless `each`.
-    """
-    known = {*program.inputs, *program.captured, *program.constants}
-    for v, array in program.constants.items():
-        assert (array.shape, array.dtype) == v.type, f"constant {v.type_text}"
-    for v, equation in program.equations.items():
-        primitive, inputs, _ = equation
-        assert v not in known, f"{primitive.name} computes a variable twice"
-        assert known.issuperset(inputs), f"{primitive.name} uses a variable before it is known"
-        known.add(v)
-        if each:
-            check_type(v, equation)
-    assert known.issuperset(program.outputs), "an output is not computed"
-    return program

@@ -8,9 +8,9 @@ Imports `program.py`. Read next: `passes.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 
@@ -23,32 +23,11 @@ from ..engine.variable import Variable
 from .program import Program, Var
 
 _ZERO = bytes(16)  # no element is larger
-_ELSE = "run without compilation (run_eagerly=True, or no tn.jit)."
-
-
-class StandIn(ShapeOnly):
-    """Zeros in place of the unknown numbers of a recorded tensor.
-
-    NumPy computes with them while a recorder without numbers is set in this thread, and the results
-    are of this class again. At any other time, and in other threads, they are refused.
-    """
-
-    def __array_function__(self, *args: Any) -> Any:
-        if modes.recorder is None or modes.recorder.numbers:
-            self.refuse()
-        return super().__array_function__(*args)
-
-    def refuse(self) -> NoReturn:
-        """Raise the TypeError for a recorded tensor that is used elsewhere."""
-        raise TypeError(
-            "A tensor computed while a function is recorded to be compiled has no numbers. Return "
-            f"it from the function, do not keep it or give it to another thread, or {_ELSE}"
-        )
 
 
 def stand_in(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Return zeros of this shape in the memory of one element, for a tensor without numbers."""
-    return StandIn(shape, dtype, _ZERO, strides=(0,) * len(shape))
+    return ShapeOnly(shape, dtype, _ZERO, strides=(0,) * len(shape))
 
 
 class Recorder:
@@ -66,7 +45,7 @@ class Recorder:
     section : str, the part of the program that is recorded now
     """
 
-    def __init__(self, inputs: Sequence[Tensor], numbers: bool = True) -> None:
+    def __init__(self, inputs: Sequence[Tensor], numbers: bool = False) -> None:
         self.inputs = dict.fromkeys(inputs)
         self.numbers = numbers
         self.equations: dict[Tensor, Equation] = {}
@@ -82,10 +61,7 @@ class Recorder:
         """Note an operation."""
         self.equations[out] = equation
         self._sections[out] = self.section
-        unknown = [x.data for x in equation.inputs if isinstance(x.data, ShapeOnly)]
-        if unknown and self.numbers:
-            unknown[0].refuse()
-        if unknown:
+        if any(isinstance(x.data, ShapeOnly) for x in equation.inputs):
             out.data = stand_in(out.data.shape, out.data.dtype)
 
     def read(self, variable: Variable, value: Tensor) -> Tensor:
@@ -105,7 +81,7 @@ class Recorder:
         if source.tracked:
             self.note(out, Equation(alias, (source,), {}))
         else:
-            self._sources[out] = source
+            self._sources[out] = self.origin(source)
 
     def label(self, t: Tensor, name: str) -> None:
         """Name a tensor for readers of the program, unless it has a name."""
@@ -122,15 +98,13 @@ class Recorder:
             name = f"{self.names[source]}: " if source in self.names else ""
             raise TypeError(
                 "While a function is recorded to be compiled, it cannot look at the numbers of a "
-                f"tensor: received {name}{t.shape}, {t.dtype}. Choose with "
-                f"tn.ops.where, declare a setting as static_argnames of tn.jit, or {_ELSE}"
+                f"tensor: received {name}{t.shape}, {t.dtype}. Choose with tn.ops.where, declare "
+                "a setting as static_argnames of tn.jit, or set run_eagerly=True, or no tn.jit."
             )
 
     def origin(self, t: Tensor) -> Tensor:
         """Return the tensor that `t` was detached from, or itself."""
-        while t in self._sources:
-            t = self._sources[t]
-        return t
+        return self._sources.get(t, t)
 
     def program(self, args: tuple[Any, ...], result: Any) -> Program:
         """Return the program of a function that was called with `args` and returned `result`."""
@@ -162,14 +136,6 @@ class Recorder:
         return Program(inputs, constants, captured, equations, outputs, args, form, watched)
 
 
-@contextmanager
-def recording(inputs: Sequence[Tensor], numbers: bool = True) -> Iterator[Recorder]:
-    """Record the operations of this thread."""
-    recorder = Recorder(inputs, numbers)
-    with temporarily(modes, recorder=recorder):
-        yield recorder
-
-
 _nobody = Recorder(())
 
 
@@ -191,7 +157,7 @@ def short_name(path: str) -> str:
     return "_".join(path.split("/")[-2:])
 
 
-def record(f: Callable[..., Any], args: Sequence[Any], names: Sequence[Any] = ()) -> Program:
+def record(f: Callable[..., Any], args: Any, names: Any = (), numbers: bool = False) -> Program:
     """Return the program of ``f(*args)``, a function of trees of tensors that returns such a tree.
 
     Only shapes and dtypes of `args` matter. Functions that fail for zeros (as a matrix inverse
@@ -205,6 +171,8 @@ def record(f: Callable[..., Any], args: Sequence[Any], names: Sequence[Any] = ()
     args : sequence of trees of tensors, one per parameter of `f`
     names : sequence of str or of lists of str, optional
         For each argument one name, or one per leaf.
+    numbers : bool
+        Whether to run `f` on the numbers of `args` from the beginning.
 
     Returns
     -------
@@ -219,25 +187,19 @@ def record(f: Callable[..., Any], args: Sequence[Any], names: Sequence[Any] = ()
     >>> program.result["y"].type_text, program.args[1]["kernel"].type_text
     ('float32[1,1]', 'float32[2,1]')
     """
-    args = tuple(args)
-    try:
-        return _record(f, args, names, False)
-    except (ValueError, ArithmeticError, IndexError):
-        return _record(f, args, names, True)
-
-
-def _record(f: Callable[..., Any], args: Any, names: Sequence[Any], numbers: bool) -> Program:
-    """Record `f` for arguments of these types, on their numbers or on zeros."""
-    known = tree.leaves(args)
+    known = tree.leaves(args := tuple(args))
     data = (np.asarray(t.data) if numbers else stand_in(t.shape, t.dtype) for t in known)
     inputs = [*map(wrap, data)]
-    named = [
-        n
-        for arg, name in zip(args, names, strict=False)
-        for n in ([name] * len(tree.leaves(arg)) if isinstance(name, str) else name)
-    ]
-    args = tree.pack_sequence_as(args, inputs)
-    with recording(inputs, numbers) as recorder, np.errstate(all="ignore"):
-        recorder.names |= {t: n for t, n in zip(inputs, named, strict=False) if n}
-        result = tree.map_leaves(as_tensor, f(*args))
-    return recorder.program(args, result)
+    recorder = Recorder(inputs, numbers)
+    given = tree.pack_sequence_as(args, inputs)
+    for arg, name in zip(given, names, strict=False):
+        each = repeat(name) if isinstance(name, str) else name
+        recorder.names |= {t: n for t, n in zip(tree.leaves(arg), each, strict=False) if n}
+    try:
+        with temporarily(modes, recorder=recorder), np.errstate(all="ignore"):
+            result = tree.map_leaves(as_tensor, f(*given))
+    except (ValueError, ArithmeticError, IndexError):
+        if numbers:
+            raise
+        return record(f, args, names, numbers=True)
+    return recorder.program(given, result)

@@ -8,15 +8,16 @@ Imports `tape.py`, `vmap.py` and `../tree.py`. Read next: `vmap.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import reduce
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from itertools import starmap
+from typing import Any
 
 import numpy as np
 
 from .. import tree
 from . import functional
 from .bind import bind, modes
+from .expect import expect
 from .primitives import elementwise, shapes
 from .tape import cotangent_of, cotangents, tape
 from .temporarily import temporarily
@@ -24,61 +25,65 @@ from .tensor import Tensor, as_tensor, wrap
 from .vmap import vmap
 
 
-class _Linearized(NamedTuple):
-    """A function at one point: its result there, and its pullback."""
+class _Linearized:
+    """A function at one point, `args`: its result there, and its pullback in some arguments.
 
-    y: Any  # a tree of tensors, as tracked as the arguments
-    aux: Any
-    pull: Callable[[Sequence[Tensor | None]], list[Tensor]]  # from and to lists of leaves
-    pack: Callable[[list[Tensor]], tuple[Any, ...]]  # such a list as trees like the primals
+    Attributes
+    ----------
+    y : tree of tensors, the result, as tracked as the arguments
+    aux : tree, what `f` returned beside it
+    """
 
+    def __init__(
+        self, f: Any, args: Any, kwargs: Any = None, argnums: Any = None, has_aux: bool = False
+    ) -> None:
+        places = range(len(args))
+        several = argnums is None or isinstance(argnums, (tuple, list))
+        chosen = [*places] if argnums is None else shapes.ints(argnums, "argnums")
+        chosen = [i + len(args) * (i < 0) for i in chosen]
+        expect({*chosen} <= {*places}, "argnums", f"positions below {len(args)}", argnums)
+        given = [tree.map_leaves(as_tensor, args[i]) for i in chosen]
+        self.form: Any = tuple(given) if several else given[0]  # of the derivatives
+        named = [(f"argument {i}", x) for i, x in zip(chosen, given, strict=True)]
+        leaves = [part for name, x in named for part in tree.parts_like(x, x, name)]
+        self.xs = [_argument(x, path) for path, x in leaves]
+        own = dict(zip(chosen, tree.pack_sequence_as(tuple(given), self.xs), strict=True))
+        with temporarily(modes, grad=True, arguments=modes.arguments.union(self.xs)):
+            result = f(*(own.get(i, x) for i, x in enumerate(args)), **(kwargs or {}))
+            is_pair = not has_aux or (isinstance(result, tuple) and len(result) == 2)
+            expect(is_pair, "has_aux", "a function that returns (y, aux)", type(result))
+            result, aux = result if has_aux else (result, None)
+            y = tree.map_leaves(as_tensor, result)
+        expect(y is not None, "f", "a function that returns tensors", type(y))
+        self.ys = tree.leaves(y)
+        noted = [t for t in tree.leaves(aux) if isinstance(t, Tensor)]
+        self.order = tape(*self.ys, *noted, stop=self.xs)
+        _release(self.order, self.xs)
+        self.y, self.aux = tree.map_leaves(_released, y), tree.map_leaves(_released, aux)
 
-def _linearized(
-    f: Callable[..., Any], primals: Sequence[Any], names: Sequence[str], has_aux: bool = False
-) -> _Linearized:
-    """Return `f` linearized at `primals`, which errors call `names`."""
-    given = tuple([tree.map_leaves(as_tensor, x) for x in primals])
-    places = [p for x, name in zip(given, names, strict=True) for p in tree.parts_like(x, x, name)]
-    xs = [_argument(x, name) for name, x in places]
-    with temporarily(modes, grad=True, arguments=modes.arguments.union(xs)):
-        result = f(*tree.pack_sequence_as(given, xs))
-        result, aux = _with_aux(result) if has_aux else (result, None)
-        y = tree.map_leaves(as_tensor, result)
-    if y is None:
-        raise ValueError("f: expected a function that returns tensors, received NoneType.")
-    ys = tree.leaves(y)
-    order = tape(*ys, *(t for t in tree.leaves(aux) if isinstance(t, Tensor)), stop=xs)
-    _release(order, xs)
-
-    def pull(cts: Sequence[Tensor | None]) -> list[Tensor]:
+    def pull(self, cts: dict[int, Tensor]) -> list[Tensor]:
+        """Return the cotangents of the arguments' leaves from those of leaves of the result."""
         starts: dict[Tensor, Tensor] = {}
-        for t, ct in zip(ys, cts, strict=True):
-            if ct is not None:
-                starts[t] = starts[t] + ct if t in starts else ct
-        found = cotangents(order, starts, xs)
-        return [found[x] if x in found else functional.zeros_like(x) for x in xs]
+        for i, ct in cts.items():
+            t = self.ys[i]
+            starts[t] = starts[t] + ct if t in starts else ct
+        found = cotangents(self.order, starts, self.xs)
+        return [found[x] if x in found else functional.zeros_like(x) for x in self.xs]
 
-    y, aux = tree.map_leaves(_released, y), tree.map_leaves(_released, aux)
-    return _Linearized(y, aux, pull, lambda cts: tree.pack_sequence_as(given, cts))
+    def packed(self, cts: dict[int, Tensor]) -> Any:
+        """Return such cotangents as trees like the arguments: a tuple, unless `argnums` is one."""
+        return tree.pack_sequence_as(self.form, self.pull(cts))
 
 
 def _argument(x: Tensor, name: str) -> Tensor:
     """Return a tensor equal to `x`: other uses of `x` do not count as uses of the argument."""
-    if x.data.dtype.kind != "f":
-        expected = "expected a floating dtype, as a gradient needs"
-        raise ValueError(f"{name}: {expected}, received {x.dtype}. Use .astype, or other argnums.")
+    expected = "a floating dtype, as a gradient needs (use .astype, or other argnums)"
+    expect(x.data.dtype.kind == "f", name, expected, x.dtype)
     if x.tracked and modes.grad:
         return bind(elementwise.alias, x)
     out = x.detach()
     out.requires_grad = True
     return out
-
-
-def _with_aux(result: Any) -> tuple[Any, Any]:
-    if isinstance(result, tuple) and len(result) == 2:
-        return result
-    received = type(result).__name__
-    raise ValueError(f"has_aux: expected a function that returns (y, aux), received {received}.")
 
 
 def _release(order: list[Tensor], xs: list[Tensor]) -> None:
@@ -89,12 +94,9 @@ def _release(order: list[Tensor], xs: list[Tensor]) -> None:
     for x in xs:
         x.tracked = x.equation is not None
     for t in reversed(order):
-        if (
-            t.equation is not None
-        ):  # which stays as it is if `t` is from outside: no thread sees less
-            primitive, inputs, _ = t.equation
-            flows = [x.tracked and i in primitive.differentiable for i, x in enumerate(inputs)]
-            t.tracked = any(flows)
+        if t.equation is not None:  # stays as it is if `t` is from outside: no thread sees less
+            inputs, places = enumerate(t.equation.inputs), t.equation.primitive.differentiable
+            t.tracked = any(x.tracked and i in places for i, x in inputs)
 
 
 def _released(t: Any) -> Any:
@@ -123,18 +125,14 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     >>> pullback({"y": 1.0})
     ({'a': tensor(3., dtype=float32), 'b': tensor(2., dtype=float32)},)
     """
-    at = _linearized(f, primals, [f"argument {i}" for i in range(len(primals))])
-
-    def pullback(ct: Any) -> tuple[Any, ...]:
-        return at.pack(at.pull(_cotangents(ct, at.y)))
-
-    return at.y, pullback
+    at = _Linearized(f, primals)
+    return at.y, lambda ct: at.packed(_cotangents(ct, at.y))
 
 
-def _cotangents(cts: Any, y: Any, argument: str = "ct", of: str = "the result") -> list[Tensor]:
-    """Return the leaves of `cts`, which must be like the leaves of the tree `y`."""
-    parts = zip(tree.parts_like(y, cts, argument), tree.leaves(y), strict=True)
-    return [cotangent_of(ct, t, name, of) for (name, ct), t in parts]
+def _cotangents(cts: Any, y: Any, name: str = "ct", of: str = "the result") -> dict[int, Tensor]:
+    """Return the leaves of `cts`, which must be like the leaves of the tree `y`, by place."""
+    parts = zip(tree.parts_like(y, cts, name), tree.leaves(y), strict=True)
+    return {i: cotangent_of(ct, t, path, of) for i, ((path, ct), t) in enumerate(parts)}
 
 
 def jvp(f: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
@@ -156,50 +154,19 @@ def jvp(f: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
     (tensor(8., dtype=float32), tensor(12., dtype=float32))
     """
     for name, value in (("primals", primals), ("tangents", tangents)):
-        if not isinstance(value, (tuple, list)):
-            kind = type(value).__name__
-            raise TypeError(f"jvp: expected {name} in a tuple, one per argument, received {kind}.")
-    at = _linearized(f, primals, [f"primals[{i}]" for i in range(len(primals))])
-    ys = tree.leaves(at.y)
-    given = at.pack(at.pull([None] * len(ys)))  # zeros like the primals
-    vs = _cotangents(tuple(tangents), given, "tangents", "the primal")
-    smooth = [i for i, t in enumerate(ys) if t.data.dtype.kind == "f"]
-
-    def pulled(*cts: Tensor) -> list[Tensor]:
-        by_place = dict(zip(smooth, cts, strict=True))
-        return at.pull([by_place.get(i) for i in range(len(ys))])
-
-    found = [functional.zeros_like(t) for t in ys]
-    push = _linearized(pulled, [found[i] for i in smooth], [""] * len(smooth)).pull
-    for i, tangent in zip(smooth, push(vs), strict=True):
-        found[i] = tangent
-    return at.y, tree.pack_sequence_as(at.y, found)
+        is_tuple = isinstance(value, (tuple, list))
+        expect(is_tuple, f"jvp: {name}", "a tuple, one per argument", type(value), TypeError)
+    at = _Linearized(f, primals)
+    vs = _cotangents(tuple(tangents), at.form, "tangents", "the primal")
+    found = {i: functional.zeros_like(t) for i, t in enumerate(tree.leaves(at.y))}
+    smooth = {i: t for i, t in found.items() if t.data.dtype.kind == "f"}
+    pulled = lambda *cts: at.pull(dict(zip(smooth, cts, strict=True)))  # noqa: E731
+    push = _Linearized(pulled, [*smooth.values()])
+    found |= zip(smooth, push.pull(vs), strict=True)
+    return at.y, tree.pack_sequence_as(at.y, found.values())
 
 
 # -- gradients and matrices -------------------------------------------------------------------
-
-
-def _in_argnums(
-    f: Callable[..., Any], argnums: Any, args: Any, kwargs: Any, has_aux: bool = False
-) -> tuple[_Linearized, Callable[[list[Tensor]], Any]]:
-    """Return `f` linearized in the arguments `argnums` alone, and how to pack derivatives in them.
-
-    They are packed as a tuple of trees like the arguments, or as one tree if `argnums` is a number.
-    """
-    chosen = [i + len(args) * (i < 0) for i in shapes.ints(argnums, "argnums")]
-    if not set(chosen) <= set(range(len(args))):
-        raise ValueError(f"argnums: expected positions below {len(args)}, received {argnums}.")
-
-    def of_chosen(*xs: Any) -> Any:
-        full = [*args]
-        for i, x in zip(chosen, xs, strict=True):
-            full[i] = x
-        return f(*full, **kwargs)
-
-    names = [f"argument {i}" for i in chosen]
-    at = _linearized(of_chosen, [args[i] for i in chosen], names, has_aux)
-    several = isinstance(argnums, (tuple, list))
-    return at, lambda cts: at.pack(cts) if several else at.pack(cts)[0]
 
 
 def value_and_grad(
@@ -231,14 +198,11 @@ def value_and_grad(
     """
 
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        at, pack = _in_argnums(f, argnums, args, kwargs, has_aux)
-        if not isinstance(at.y, Tensor) or at.y.shape != ():
-            is_tensor = isinstance(at.y, Tensor)
-            received = f"shape {at.y.shape}" if is_tensor else f"a {type(at.y).__name__}"
-            raise ValueError(
-                f"grad: expected a scalar, received {received}. Use .sum() or tn.jacobian."
-            )
-        gradient = pack(at.pull([cotangent_of(1.0, at.y)]))
+        at = _Linearized(f, args, kwargs, argnums, has_aux)
+        got = f"shape {at.y.shape}" if isinstance(at.y, Tensor) else f"a {type(at.y).__name__}"
+        if got != "shape ()":
+            raise ValueError(f"grad: expected a scalar, received {got}. Use .sum() or tn.jacobian.")
+        gradient = at.packed({0: cotangent_of(1.0, at.y)})
         return (at.y, at.aux) if has_aux else at.y, gradient
 
     return value_and_gradient
@@ -276,8 +240,8 @@ def elementwise_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., An
     """
 
     def slopes(*args: Any, **kwargs: Any) -> Any:
-        at, pack = _in_argnums(f, argnum, args, kwargs)
-        return pack(at.pull([functional.ones_like(t) for t in tree.leaves(at.y)]))
+        at = _Linearized(f, args, kwargs, argnum)
+        return at.packed(dict(enumerate(map(functional.ones_like, tree.leaves(at.y)))))
 
     return slopes
 
@@ -298,16 +262,15 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
     """
 
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
-        at, pack = _in_argnums(f, argnums, args, kwargs)
-        ys = tree.leaves(at.y)
+        at = _Linearized(f, args, kwargs, argnums)
 
         def of_leaf(i: int, y: Tensor) -> Any:
-            before, after = [None] * i, [None] * (len(ys) - i - 1)
             units = wrap(np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape))
-            parts = vmap(lambda unit: at.pull([*before, unit, *after]))(units)
-            return pack([p.reshape(y.shape + p.shape[1:]) for p in parts])
+            parts = vmap(lambda unit: at.pull({i: unit}))(units)
+            parts = [p.reshape(y.shape + p.shape[1:]) for p in parts]
+            return tree.pack_sequence_as(at.form, parts)
 
-        return tree.pack_sequence_as(at.y, [of_leaf(i, y) for i, y in enumerate(ys)])
+        return tree.pack_sequence_as(at.y, starmap(of_leaf, enumerate(tree.leaves(at.y))))
 
     return jacobian_of
 
@@ -329,7 +292,7 @@ def hvp(f: Callable[..., Any], primals: Any, vectors: Any) -> Any:
     """Return the Hessian of the scalar `f` at `primals`, times `vectors`, without forming it.
 
     Both are one array or tree, or tuples with one per argument of `f`; so is the result. It is the
-    gradient of the slope along the vectors (Pearlmutter, 1994) and takes two walks.
+    pullback of the gradient (the Hessian is symmetric), which takes two walks.
 
     >>> import tinynet as tn
     >>> tn.hvp(lambda x: (x**3).sum(), [1.0, 2.0], [1.0, 1.0])
@@ -337,15 +300,7 @@ def hvp(f: Callable[..., Any], primals: Any, vectors: Any) -> Any:
     """
     several = isinstance(primals, tuple) and not hasattr(primals, "_fields")
     xs, vs = (primals, vectors) if several else ((primals,), (vectors,))
-    if len(xs) != len(vs):
-        raise ValueError(f"hvp: expected {len(xs)} vectors, one per primal, received {len(vs)}.")
-    everywhere = tuple(range(len(xs)))
-
-    def slope(*at: Any) -> Tensor:
-        found = grad(f, everywhere)(*at)
-        along = _cotangents(vs, found, "vectors", "the primal")
-        parts = [(g * v).sum() for g, v in zip(tree.leaves(found), along, strict=True)]
-        return reduce(elementwise.add, parts or [as_tensor(0.0)])
-
-    products = grad(slope, everywhere)(*xs)
+    expect(len(xs) == len(vs), "hvp: vectors", f"{len(xs)} of them, one per primal", len(vs))
+    at = _Linearized(grad(f, tuple(range(len(xs)))), xs)
+    products = at.packed(_cotangents(tuple(vs), at.y, "vectors", "the primal"))
     return products if several else products[0]

@@ -9,7 +9,6 @@ Imports `tensor.py`. Read next: `primitives/elementwise.py`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
@@ -20,12 +19,7 @@ from .tensor import Equation, Primitive, Rule, ShapeOnly, Tensor
 
 
 class Recorder(Protocol):
-    """What the engine asks of an object that notes the operations of a function.
-
-    There are two: of `compiler/record.py`, and of `vmap.py`.
-    """
-
-    numbers: bool  # do tensors keep their numbers?
+    """What the engine asks of an object that records (`compiler/record.py`, `vmap.py`)."""
 
     def note(self, out: Tensor, equation: Equation, /) -> None:
         """Note an operation and its result."""
@@ -88,27 +82,6 @@ def refuse_if_recorded(what: str, instead: str) -> None:
         )
 
 
-def refuse_to_cut(t: Tensor, what: str) -> None:
-    """Raise a TypeError if `what` would cut off a gradient that a derivative function asks for.
-
-    It would if `t` depends on an argument of a function that is being differentiated.
-    """
-    if not (t.tracked and modes.grad and modes.arguments):
-        return
-    seen, pending = {t}, [t]
-    for x in pending:  # grows on the way
-        if x in modes.arguments:
-            raise TypeError(
-                f"{what}: received a tensor of shape {t.shape} that depends on an argument of the "
-                "function that is differentiated, and the gradient would be lost. Use functions of "
-                "tensors instead: tn.ops.sin for math.sin, tn.ops.stack for np.array of a list. Or "
-                "use t.detach(), which is a constant."
-            )
-        new = [i for i in x.equation.inputs if i.tracked and i not in seen] if x.equation else []
-        seen.update(new)
-        pending += new
-
-
 _new, _data, _equation = Tensor.__new__, attrgetter("data"), tuple.__new__
 
 
@@ -125,7 +98,7 @@ def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
     try:
         data = primitive.impl(*map(_data, inputs), **params)
     except (ValueError, TypeError, IndexError) as error:
-        raise _explained(error, primitive, inputs, params) from None
+        raise explained(error, primitive.name, inputs, params) from None
     if type(data) is not np.ndarray or not data.flags.c_contiguous:
         data = _row_major(data, primitive, inputs)
     out = _new(Tensor)
@@ -144,13 +117,13 @@ def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
     return out
 
 
-def _explained(error: Exception, primitive: Primitive, inputs: Any, params: Any) -> Exception:
+def explained(error: Exception, name: str, inputs: Any, params: Any) -> Exception:
     """Return NumPy's error as one of the same kind that says what the operation received."""
     shapes = " and ".join(str(x.shape) for x in inputs)
-    given = "".join(f", {key}={value}" for key, value in params.items())
+    given = "".join(f", {key}={value!r}" for key, value in params.items())
     kinds = (np.linalg.LinAlgError, ValueError, TypeError, IndexError)
     kind = next(k for k in kinds if isinstance(error, k))
-    return kind(f"{primitive.name}() of shape {shapes}{given}: {error}")
+    return kind(f"{name}() of shape {shapes}{given}: {error}")
 
 
 VIEWS = frozenset(("reshape", "transpose", "getitem", "alias"))  # their results may be views
@@ -191,11 +164,7 @@ class Case(NamedTuple):
 
 
 def primitive(
-    name: str,
-    impl: Callable[..., Any],
-    *vjps: Rule | None,
-    each: Callable[[int], Rule | None] | None = None,
-    **traits: Any,
+    name: str, impl: Rule, *vjps: Rule | None, each: Any = None, **traits: Any
 ) -> Primitive:
     """Return a new primitive, entered in `PRIMITIVES`.
 

@@ -5,13 +5,14 @@ Imports `bind.py`. Read next: `gradcheck.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 
 from .bind import PRIMITIVES, bind
 from .dtypes import strong_dtype
+from .expect import expect
 from .primitives.shapes import broadcast_to
 from .tensor import Primitive, Rule, Tensor, as_tensor
 
@@ -25,48 +26,32 @@ class CustomPrimitive(Primitive):
         Python numbers among the inputs take the floating dtype of the others.
         """
         for name, value in params.items():
-            try:
-                hash(value)
-            except TypeError:
-                kind = type(value).__name__
-                raise TypeError(
-                    f"{self.name}: expected a number, text or tuple for {name}, received {kind}. "
-                    "Pass arrays by position."
-                ) from None
-        if not callable(self.vjps) and self.joint is None and len(inputs) > len(self.vjps):
-            raise TypeError(
-                f"{self.name}: expected at most {len(self.vjps)} inputs, one per rule, received "
-                f"{len(inputs)}. Give None as the rule of an input without gradient."
-            )
+            expected = "a number, text or tuple (pass arrays by position)"
+            is_static = isinstance(value, Hashable)
+            expect(is_static, f"{self.name}: {name}", expected, type(value), TypeError)
+        if isinstance(self.vjps, tuple) and self.joint is None:
+            n = len(self.vjps)
+            expected = f"at most {n} inputs, one per rule (None: no gradient)"
+            expect(len(inputs) <= n, self.name, expected, len(inputs), TypeError)
         like = strong_dtype(inputs)
         return bind(self, *(as_tensor(x, like) for x in inputs), **params)
 
     def rule(self, position: int) -> Rule | None:
         """Return the rule of the input at `position`, which checks the shape of its result."""
-        rule = super().rule(position)
+        rule: Any = super().rule(position)
 
         def checked(ct: Tensor, y: Tensor, *inputs: Tensor, **params: Any) -> Tensor:
-            assert rule is not None
             found, shape = as_tensor(rule(ct, y, *inputs, **params)), inputs[position].shape
             try:
-                whole = np.broadcast_shapes(found.shape, shape)
+                return broadcast_to(found, np.broadcast_shapes(found.shape, shape))
             except ValueError:
-                raise ValueError(
-                    f"{self.name}: expected shape {shape} from the rule of input {position}, "
-                    f"received {found.shape}."
-                ) from None
-            return broadcast_to(found, whole)
+                what = f"shape {shape} from the rule of input {position}, received {found.shape}"
+                raise ValueError(f"{self.name}: expected {what}.") from None
 
         return rule and checked
 
 
-def primitive(
-    name: str,
-    impl: Callable[..., Any],
-    *vjps: Rule | None,
-    each: Callable[[int], Rule | None] | None = None,
-    **traits: Any,
-) -> CustomPrimitive:
+def primitive(name: str, impl: Rule, *vjps: Rule | None, each: Any = None, **traits: Any) -> Any:
     """Return a function of tensors that runs `impl` and has derivatives by rules of your own.
 
     It has gradients of any order, is compiled by `jit` and `fit`, and `check_grads` tests it.

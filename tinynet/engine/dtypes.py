@@ -70,13 +70,12 @@ def _default_dtype(data: Any, found: np.dtype) -> np.dtype:
     """
     python = (int, float, list, tuple)
     strong = [k for k in types_in(data) if not issubclass(k, python) or issubclass(k, np.generic)]
-    if not strong:
-        return found if found.kind == "b" else _floatx
     if not all(issubclass(kind, np.generic) for kind in strong):
         return found
-    dtypes = [np.dtype(kind) for kind in strong]
-    floating = [dtype for dtype in dtypes if dtype.kind == "f"]
-    return np.result_type(*floating) if floating else _floatx if found.kind == "f" else found
+    own = strong_dtype(kind() for kind in strong)
+    if own is None:
+        return found if found.kind == "b" else _floatx
+    return own if own.kind == "f" else _floatx if found.kind == "f" else found
 
 
 def strong_dtype(things: Iterable[Any]) -> np.dtype | None:
@@ -92,10 +91,10 @@ def strong_dtype(things: Iterable[Any]) -> np.dtype | None:
 def as_dtype(dtype: Any) -> np.dtype:
     """Return `dtype` as NumPy's; ValueError unless it is floating, integer or bool."""
     try:
-        found = None if dtype is None else np.dtype(dtype)
+        found = np.dtype(object if dtype is None else dtype)
     except TypeError:
-        found = None
-    if found is None or found.kind not in "fiub":
+        found = np.dtype(object)
+    if found.kind not in "fiub":
         raise ValueError(f"Invalid dtype: {dtype}. Expected floats, integers or bool.")
     return found if found.isnative else found.newbyteorder("=")
 

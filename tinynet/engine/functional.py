@@ -1,22 +1,75 @@
-"""Functions composed of primitives, without derivative rules of their own: statistics, softmax.
+"""Functions composed of primitives, without derivative rules of their own.
 
-Imports `arrays.py`. Read next: `lists.py`.
+Products of arrays, statistics, softmax and others. Imports `arrays.py`. Read next: `matrices.py`.
 """
 
 from __future__ import annotations
 
 import math
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
 
 from . import arrays
-from .arrays import sort, squeeze, swapaxes, zeros_like
 from .primitives import elementwise, products, scans, shapes
 from .tensor import Tensor, as_tensor
 
-ones_like, stack, zeros = arrays.ones_like, arrays.stack, arrays.zeros
+ones_like, zeros_like = arrays.ones_like, arrays.zeros_like
+stack, zeros = arrays.stack, arrays.zeros
+
+# -- products ---------------------------------------------------------------------------------
+
+
+def dot(x1: Any, x2: Any) -> Tensor:
+    """Return the product over the last axis of x1 and the second to last of x2, of any ranks."""
+    if not (arrays.ndim(x1) and arrays.ndim(x2)):
+        return elementwise.multiply(x1, x2)
+    return products.matmul(x1, x2) if arrays.ndim(x2) < 3 else tensordot(x1, x2, (-1, -2))
+
+
+def inner(x1: Any, x2: Any) -> Tensor:
+    """Return the product over the last axes of both."""
+    vectors = arrays.ndim(x1) and arrays.ndim(x2)
+    return tensordot(x1, x2, (-1, -1)) if vectors else elementwise.multiply(x1, x2)
+
+
+def outer(x1: Any, x2: Any) -> Tensor:
+    """Return the products of all elements of x1 with all of x2: a matrix."""
+    return shapes.reshape(x1, (arrays.size(x1), 1)) * arrays.ravel(x2)
+
+
+def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
+    """Return the product over axes of both: the last of x1 and the first of x2, or two lists."""
+    x1, x2 = elementwise.alike(x1, x2)
+    if isinstance(axes, (int, np.integer)):
+        axes = range(-axes, 0), range(axes)
+    one = shapes.axes_of(x1, np.atleast_1d(axes[0]), "axes") or ()
+    two = shapes.axes_of(x2, np.atleast_1d(axes[1]), "axes") or ()
+    summed = [x1.shape[i] for i in one]
+    if summed != [x2.shape[i] for i in two]:
+        raise ValueError(f"tensordot: axes {axes} of {x1.shape} and {x2.shape} do not match.")
+    rows = [i for i in range(x1.ndim) if i not in one]
+    columns = [i for i in range(x2.ndim) if i not in two]
+    left, right = shapes.transpose(x1, (*rows, *one)), shapes.transpose(x2, (*two, *columns))
+    n, first, last = math.prod(summed), left.shape[: len(rows)], right.shape[len(two) :]
+    left = shapes.reshape(left, (math.prod(first), n))
+    return shapes.reshape(left @ shapes.reshape(right, (n, math.prod(last))), first + last)
+
+
+def kron(x1: Any, x2: Any) -> Tensor:
+    """Return the Kronecker product: x2 multiplied by each element of x1, side by side."""
+    x1, x2 = elementwise.alike(x1, x2)
+    one, two = (np.ones(x.shape, int) for x in (x1, x2))
+    return arrays.moved(x1, np.kron, two) * arrays.moved(x2, partial(np.kron, one))
+
+
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+    """Return the sums of the diagonals of matrices; see `diagonal`."""
+    return products.sum(arrays.diagonal(x, offset, axis1, axis2), -1)
+
+
+# -- statistics -------------------------------------------------------------------------------
 
 
 def mean(x: Any, axis: Any = None, keepdims: bool = False, *, where: Any = None) -> Tensor:
@@ -62,22 +115,6 @@ def std(
     return elementwise.sqrt(var(x, axis, keepdims, ddof=ddof, where=where))
 
 
-def average(x: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Tensor:
-    """Return the mean along `axis`, weighted by `weights`: of the shape of `x`, or along one axis.
-
-    The gradient flows to the weights, too.
-    """
-    x = elementwise.to_floating(as_tensor(x))
-    if weights is None:
-        return mean(x, axis, keepdims)
-    weights = as_tensor(weights)
-    if weights.shape != x.shape:
-        place = shapes.axis_of(x, axis)
-        weights = shapes.reshape(weights, tuple(-1 if i == place else 1 for i in range(x.ndim)))
-    weights = shapes.broadcast_to(weights, x.shape)
-    return products.sum(x * weights, axis, keepdims) / products.sum(weights, axis, keepdims)
-
-
 def prod(
     x: Any,
     axis: Any = None,
@@ -89,23 +126,16 @@ def prod(
 ) -> Tensor:
     """Return the product along `axis`. Each gradient is the product of the other elements.
 
-    That holds for elements of 0, too: halves are multiplied, never a product divided. The other
-    arguments are those of `sum`.
+    That holds for elements of 0, too: no product is divided. The other arguments are those of
+    `sum`.
     """
-    x = elementwise.cast(x, dtype or products_dtype(x))
-    if where is not None:
-        x = products.masked(x, where, 1, "prod")
-    shape, axes = products.reduced(x, shapes.axes_of(x, axis)), shapes.axes_of(x, axis)
-    axes = tuple(range(x.ndim)) if axes is None else axes
-    rest = tuple(i for i in range(x.ndim) if i not in axes)
-    y = shapes.transpose(x, (*axes, *rest))
-    y = shapes.reshape(y, (math.prod(y.shape[: len(axes)]), *y.shape[len(axes) :]))
-    while len(y) > 1:
-        half = len(y) // 2
-        pairs = y[:half] * y[half : 2 * half]
-        y = shapes.concatenate([pairs, y[2 * half :]]) if len(y) % 2 else pairs
-    y = products.sum(y, 0) if len(y) else products.sum(y, 0) + 1
-    y = shapes.reshape(y, shape) if keepdims else y
+    x = elementwise.cast(x, dtype or _products_dtype(x))
+    y = x if where is None else products.masked(x, where, 1, "prod")
+    axes = shapes.axes_of(x, axis)
+    for i in range(x.ndim) if axes is None else axes:
+        y = shapes.sliced(cumprod(y, i), i, -1, None)
+    y = products.sum(y, axes, keepdims)
+    y = y if x.size else y + 1
     return y if initial is None else y * initial
 
 
@@ -114,16 +144,15 @@ def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Tensor:
 
     Gradients are right for elements of 0, too; see `prod`.
     """
-    x, place = scans.along(x, axis)
-    y = swapaxes(elementwise.cast(x, dtype or products_dtype(x)), 0, place)
+    x, i = scans.along(elementwise.cast(x, dtype or _products_dtype(x)), axis)
     step = 1
-    while step < len(y):
-        y = shapes.concatenate([y[:step], y[step:] * y[:-step]])
-        step *= 2
-    return swapaxes(y, 0, place)
+    while step < x.shape[i]:
+        grown = shapes.sliced(x, i, step, None) * shapes.sliced(x, i, 0, -step)
+        x, step = shapes.concatenate([shapes.sliced(x, i, 0, step), grown], i), 2 * step
+    return x
 
 
-def products_dtype(x: Any) -> np.dtype:
+def _products_dtype(x: Any) -> np.dtype:
     """Return the dtype of products of many elements: integers grow, as in NumPy."""
     return np.prod(np.ones(1, as_tensor(x).dtype)).dtype
 
@@ -144,8 +173,7 @@ def _without_nan(function: Any) -> Any:
 
     @wraps(function)
     def reduction(x: Any, *args: Any, where: Any = True, **options: Any) -> Tensor:
-        present = elementwise.logical_not(elementwise.isnan(x))
-        where = elementwise.logical_and(present, True if where is None else where)
+        where = elementwise.logical_and(elementwise.equal(x, x), where)
         return function(x, *args, where=where, **options)
 
     does = f"Return `{function.__name__}` of the elements that are not NaN."
@@ -156,16 +184,7 @@ nansum, nanprod = _without_nan(products.sum), _without_nan(prod)
 nanmean, nanvar, nanstd = _without_nan(mean), _without_nan(var), _without_nan(std)
 
 
-def median(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """Return the middle element along one axis, or the mean of two; None: of the flat tensor."""
-    x = as_tensor(x)
-    flat, place = scans.along(elementwise.to_floating(x), axis)
-    ordered = swapaxes(sort(flat, place), 0, place)
-    n = len(ordered)
-    middle = 0.5 * (ordered[(n - 1) // 2] + ordered[n // 2])
-    out = elementwise.where(elementwise.isnan(ordered[-1]), math.nan, middle)  # NaN comes last
-    axes = shapes.axes_of(x, axis)
-    return shapes.reshape(out, products.reduced(x, axes)) if keepdims else out
+# -- elementwise ------------------------------------------------------------------------------
 
 
 def clip(x: Any, x_min: Any, x_max: Any) -> Tensor:
@@ -174,18 +193,14 @@ def clip(x: Any, x_min: Any, x_max: Any) -> Tensor:
     Where x_min > x_max, the result is x_max. The gradient is 0 outside and the full one at a bound;
     outside it flows to the bound.
     """
-    above = _bounded(as_tensor(x), x_min, elementwise.less)
-    return _bounded(above, x_max, elementwise.greater)
-
-
-def _bounded(x: Tensor, bound: Any, is_outside: Any) -> Tensor:
-    """Return the bound where `x` is outside or the bound is NaN, else `x`."""
-    if bound is None:
-        return x
-    outside = is_outside(x, bound)
-    if not isinstance(bound, (int, float)) or math.isnan(bound):
-        outside = elementwise.logical_or(outside, elementwise.isnan(bound))
-    return elementwise.where(outside, bound, x)
+    x = as_tensor(x)
+    for bound, is_outside in ((x_min, elementwise.less), (x_max, elementwise.greater)):
+        if bound is not None:
+            outside = is_outside(x, bound)
+            if not isinstance(bound, (int, float)) or bound != bound:  # the result is NaN for NaN
+                outside = elementwise.logical_or(outside, elementwise.isnan(bound))
+            x = elementwise.where(outside, bound, x)
+    return x
 
 
 def sinc(x: Any) -> Tensor:
@@ -202,11 +217,10 @@ def sinc(x: Any) -> Tensor:
 def round(x: Any, decimals: int = 0) -> Tensor:
     """Return `x` rounded to that many digits after the point; the gradient is 0."""
     x = as_tensor(x)
-    if x.dtype.kind != "f" and decimals >= 0:
-        return x
-    scale, up = 10.0 ** abs(decimals), decimals >= 0
-    whole = elementwise.rint(x * scale if up else x / scale)
-    return elementwise.cast(whole / scale if up else whole * scale, x.dtype)
+    scale = 10.0 ** abs(decimals)
+    if decimals < 0:
+        return elementwise.cast(elementwise.rint(x / scale) * scale, x.dtype)
+    return elementwise.rint(x * scale) / scale if x.dtype.kind == "f" else x
 
 
 def divmod(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
@@ -214,41 +228,12 @@ def divmod(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
     return elementwise.floor_divide(x1, x2), elementwise.remainder(x1, x2)
 
 
-def float_power(x1: Any, x2: Any) -> Tensor:
-    """Return x1 ** x2, computed in float64."""
-    return elementwise.power(elementwise.cast(x1, "float64"), elementwise.cast(x2, "float64"))
-
-
-def imag(x: Any) -> Tensor:
-    """Return zeros: tensors are real."""
-    return zeros_like(x)
-
-
-def isclose(
-    x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> Tensor:
-    """Return whether ``|x1 - x2| <= atol + rtol * |x2|``; infinite ones must be equal."""
-    x1, x2 = elementwise.alike(x1, x2)
-    finite = elementwise.isfinite(x2)
-    centre = elementwise.where(finite, x2, 0.0)
-    near = elementwise.absolute(x1 - centre) <= atol + rtol * elementwise.absolute(centre)
-    near = elementwise.logical_and(near, finite)
-    both = elementwise.logical_and(elementwise.isnan(x1), elementwise.isnan(x2))
-    close = elementwise.logical_or(near, elementwise.equal(x1, x2))
-    return elementwise.logical_or(close, both) if equal_nan else close
-
-
 def allclose(
     x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> bool:
-    """Return whether all elements are close, as a Python bool; see `isclose`."""
-    return bool(products.all(isclose(x1, x2, rtol, atol, equal_nan)))
-
-
-def array_equal(x1: Any, x2: Any, equal_nan: bool = False) -> bool:
-    """Return whether shapes and all elements are equal, as a Python bool."""
-    x1, x2 = as_tensor(x1), as_tensor(x2)
-    return x1.shape == x2.shape and allclose(x1, x2, 0.0, 0.0, equal_nan)
+    """Return whether ``|x1 - x2| <= atol + rtol * |x2|`` for all elements, as a Python bool."""
+    one, two = (stop_gradient(x).numpy() for x in (x1, x2))
+    return np.allclose(one, two, rtol, atol, equal_nan)
 
 
 def divide_no_nan(x1: Any, x2: Any) -> Tensor:
@@ -258,13 +243,16 @@ def divide_no_nan(x1: Any, x2: Any) -> Tensor:
     return elementwise.where(zero, 0, elementwise.divide(x1, elementwise.where(zero, 1, x2)))
 
 
+# -- along an axis ----------------------------------------------------------------------------
+
+
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     """Return log(sum(exp(x))) along `axis`, without overflow."""
     x = as_tensor(x)
     top = stop_gradient(products.max(x, axis, keepdims=True))
     top = elementwise.where(elementwise.isfinite(top), top, 0.0)
     out = elementwise.log(products.sum(elementwise.exp(x - top), axis, keepdims=True)) + top
-    return out if keepdims else squeeze(out, tuple(range(x.ndim)) if axis is None else axis)
+    return out if keepdims else arrays.squeeze(out, tuple(range(x.ndim)) if axis is None else axis)
 
 
 def log_softmax(x: Any, axis: Any = -1) -> Tensor:
@@ -286,6 +274,9 @@ def softmax(x: Any, axis: Any = -1) -> Tensor:
     """
     e = elementwise.exp(_shifted(x, axis))
     return e / products.sum(e, axis, keepdims=True)
+
+
+# -- conversions ------------------------------------------------------------------------------
 
 
 def stop_gradient(variable: Any) -> Tensor:

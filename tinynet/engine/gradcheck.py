@@ -13,33 +13,30 @@ from typing import Any
 
 import numpy as np
 
-from ..tree import leaves, map_leaves, parts_like
+from ..tree import leaves, map_leaves, pack_sequence_as, parts_like
 from .autodiff import vjp
 from .bind import no_grad
+from .expect import expect
 from .primitives.elementwise import cast
 from .primitives.shapes import concatenate, reshape
 from .tensor import Operand, Tensor, as_tensor, wrap
 
-Function = Callable[[float], float]
+Function = Callable[..., Any]
+COLUMNS = ("argument", "shape", "by differences", "their error", "by pullback", "")
+UNKNOWN, WRONG = "<-- cannot tell", "<-- wrong"
 STEPS = 24  # each is half of the one before: the last is 1e-7 of the first
 ADVICE = (
     "The differences do not converge: there may be a kink or the edge of the domain. Take another "
     "point or seed. If f computes in float32, take a larger step and rtol."
 )
 RANDOM = (
-    "check_grads: {} gives another result when called again with the same arguments. Make it "
-    "deterministic: fix its random numbers, or switch dropout off."
+    "gives another result when called again with the same arguments. Make it deterministic: fix "
+    "its random numbers, or switch dropout off."
 )
 
 
 def check_grads(
-    f: Callable[..., Any],
-    args: tuple[Any, ...],
-    order: int = 2,
-    *,
-    rtol: float = 1e-5,
-    step: float = 1e-3,
-    seed: int = 0,
+    f: Function, args: Any, order: int = 2, *, rtol: float = 1e-5, step: float = 1e-3, seed: int = 0
 ) -> None:
     """Compare the derivatives of `f` at `args`, up to `order`, with central differences.
 
@@ -79,27 +76,21 @@ def check_grads(
     >>> tn.check_grads(lambda x: tn.ops.tanh(x) ** 2, ([0.5, -0.3],))
     >>> tn.check_grads(lambda p, x: x @ p["w"] + p["b"], ({"w": [0.5, 2.0], "b": 1.0}, [1.0, 2.0]))
     """
-    if not isinstance(args, (tuple, list)):
-        kind = type(args).__name__
-        raise TypeError(f"args: expected a tuple, one per argument of f, received {kind}.")
+    is_tuple = isinstance(args, (tuple, list))
+    expect(is_tuple, "args", "a tuple, one per argument of f", type(args), TypeError)
     trees = [map_leaves(_in_float64, arg) for arg in args]
     given = dict(part for i, x in enumerate(trees) for part in parts_like(x, x, str(i)))
-    if not _floats(given):
-        kinds = ", ".join(x.dtype.name for x in given.values()) or "no arrays"
-        raise ValueError(f"args: expected floats to differentiate in, received {kinds}.")
+    kinds = ", ".join(x.dtype.name for x in given.values()) or "no arrays"
+    expect(_floats(given), "args", "floats to differentiate in", kinds)
 
     def flat(*xs: Tensor) -> Tensor:
-        rest = iter(xs)
-        return _joined(f(*(map_leaves(lambda _: next(rest), x) for x in trees)))
+        return _joined(f(*pack_sequence_as(trees, xs)))
 
-    _check(flat, given, "f", order, np.random.default_rng(seed), (rtol, step))
+    _check(flat, given, "f", order, np.random.default_rng(seed), {"rtol": rtol, "step": step})
 
 
 def _in_float64(x: Any) -> Tensor:
-    is_float = as_tensor(x).data.dtype.kind == "f"  # so are Python's integers
-    return Tensor(
-        as_tensor(x).data if isinstance(x, Operand) else x, "float64" if is_float else None
-    )
+    return Tensor(x, "float64" if as_tensor(x).dtype.kind == "f" else None)
 
 
 def _floats(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -119,8 +110,13 @@ def _joined(result: Any) -> Tensor:
     return concatenate([reshape(cast(x, "float64"), -1) for x in floats])
 
 
+def _ensure(holds: Any, what: str) -> None:
+    if not holds:
+        raise AssertionError(f"check_grads: {what}")
+
+
 def _check(
-    f: Callable[..., Tensor], args: dict[str, Tensor], of: str, order: int, rng: Any, options: Any
+    f: Function, args: dict[str, Tensor], of: str, order: int, rng: Any, options: dict[str, float]
 ) -> None:
     """Check the derivatives of `f`, which messages call `of`, in its floating arguments."""
     chosen = _floats(args)
@@ -128,18 +124,16 @@ def _check(
     def at(*xs: Any) -> Tensor:
         return f(*{**args, **dict(zip(chosen, xs, strict=True))}.values())
 
-    before = {name: x.data.copy() for name, x in args.items()}
+    before = [x.data.copy() for x in args.values()]
     y, pullback = vjp(at, *chosen.values())
-    if not np.isfinite(y.data).all():
-        odd = y.data[~np.isfinite(y.data)][0]
-        raise AssertionError(f"check_grads: {of} is not finite at these arguments: it is {odd}.")
+    _ensure(np.isfinite(y.data).all(), f"{of} is not finite at these arguments: it is {y.data}.")
     # Random numbers that are not close to 0, so that every element counts.
     ct = rng.choice([-1.0, 1.0], y.shape) * rng.uniform(0.5, 1.5, y.shape).astype(y.dtype)
     slopes = pullback(ct)
-    for name, x in args.items():
-        if not np.array_equal(x.data, before[name], equal_nan=True):
-            raise AssertionError(f"check_grads: {of} changes argument {name} in place.")
-    rows = []
+    for (name, x), old in zip(args.items(), before, strict=True):
+        unchanged = np.array_equal(x.data, old, equal_nan=True)
+        _ensure(unchanged, f"{of} changes argument {name} in place.")
+    rows: list[tuple[str, ...]] = []
     with no_grad(), np.errstate(all="ignore"):  # the table shows what is not finite
         for (name, x), slope in zip(chosen.items(), slopes, strict=True):
             # With the signs of the slopes no term cancels another: an error in each of them shows.
@@ -150,34 +144,27 @@ def _check(
                 return ct * at(*{**chosen, name: wrap(x.data + h * v)}.values()).data
 
             right, size = (float((slope.data * by).sum()) for by in (v, np.copysign(place, v)))
-            rows.append((name, str(x.shape), *_compare(along, ct * y.data, right, size, *options)))
-        again = at(*chosen.values()).data
-    if any(row[-1] for row in rows):
-        is_random = not np.array_equal(again, y.data)
-        raise AssertionError(RANDOM.format(of) if is_random else _table(rows, of))
-    if order > 1:
-        ct_name = "ct" + "'" * sum(name.startswith("ct") for name in chosen)
-        for i, name in enumerate(chosen):
+            rows.append((name, str(x.shape), *_compare(along, ct * y.data, right, size, **options)))
+        if any(row[-1] for row in rows):
+            _ensure(np.array_equal(at(*chosen.values()).data, y.data), f"{of} {RANDOM}")
+            _ensure(False, _table(rows, of))
+    ct_name = "ct" + "'" * sum(name.startswith("ct") for name in chosen)
+    for i, name in enumerate(chosen if order > 1 else ()):
 
-            def pulled_back(*xs: Any, i: int = i) -> Tensor:
-                return vjp(at, *xs[:-1])[1](xs[-1])[i]
+        def pulled_back(*xs: Any, i: int = i) -> Tensor:
+            return vjp(at, *xs[:-1])[1](xs[-1])[i]
 
-            what = f"the pullback to argument {name} of {of}"
-            _check(pulled_back, {**chosen, ct_name: wrap(ct)}, what, order - 1, rng, options)
+        what = f"the pullback to argument {name} of {of}"
+        _check(pulled_back, {**chosen, ct_name: wrap(ct)}, what, order - 1, rng, options)
 
 
 def _compare(
-    along: Callable[[float], np.ndarray],
-    y: np.ndarray,
-    right: float,
-    size: float,
-    rtol: float,
-    step: float,
-) -> tuple[float, float, float, str]:
+    along: Function, y: np.ndarray, right: float, size: float, rtol: float, step: float
+) -> tuple[str, str, str, str]:
     """Compare `right`, by a pullback, with the slope of the sum of ``along(h)`` at 0, which is `y`.
 
     `size` is the slope times the size of the argument. Returns the slope by differences, its error,
-    `right`, and what is wrong, as the table has them.
+    `right`, and what is wrong, as texts for the table.
     """
     scale = 1 + float(abs(y).sum())
     noise = 4 * float(np.finfo(y.dtype).eps) * (scale + size)  # of the result and the argument
@@ -196,7 +183,8 @@ def _compare(
         h = step / 1000  # at a kink, central differences converge to the mean of two slopes
         jump = abs(float((along(h) - 2 * y + along(-h)).sum())) / h
         is_known = not off <= 0.6 * jump < inf
-    return left, error, right, "cannot tell" if not is_known else "" if is_right else "wrong"
+    verdict = UNKNOWN if not is_known else "" if is_right else WRONG
+    return f"{left:.9g}", f"{error:.2g}", f"{right:.9g}", verdict
 
 
 def extrapolated(
@@ -228,15 +216,10 @@ def extrapolated(
     return best, error
 
 
-def _table(rows: list[Any], of: str) -> str:
+def _table(rows: list[tuple[str, ...]], of: str) -> str:
     verdicts = [row[-1] for row in rows]
-    is_wrong = "wrong" in verdicts
-    head = f"wrong derivative of {of}" if is_wrong else f"cannot tell about the derivative of {of}"
-    cells = [["argument", "shape", "by differences", "their error", "by pullback", ""]]
-    for name, shape, left, error, right, verdict in rows:
-        mark = verdict and f"<-- {verdict}"
-        cells.append([name, shape, f"{left:.9g}", f"{error:.2g}", f"{right:.9g}", mark])
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["  ".join(map(str.rjust, line, widths)).rstrip() for line in cells]
-    lines.insert(0, f"check_grads: {head} (ct is its random cotangent)")
-    return "\n".join([*lines, ADVICE] if "cannot tell" in verdicts else lines)
+    what = "wrong derivative of" if WRONG in verdicts else "cannot tell about the derivative of"
+    widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
+    lines = ["  ".join(map(str.rjust, line, widths)).rstrip() for line in (COLUMNS, *rows)]
+    advice = [ADVICE] if UNKNOWN in verdicts else []
+    return "\n".join([f"{what} {of} (ct is its random cotangent)", *lines, *advice])

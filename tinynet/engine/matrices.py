@@ -1,6 +1,6 @@
 """Functions of `np.linalg` composed of primitives: norms, powers and products of matrices.
 
-Imports `contractions.py` and `primitives/linalg.py`. Read next: `functional.py`.
+Imports `functional.py` and `primitives/linalg.py`. Read next: `tape.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import contractions
+from . import functional
 from .arrays import diagonal
 from .primitives import linalg, products, shapes
 from .primitives.elementwise import absolute, cast, power, square, where
@@ -107,13 +107,13 @@ def multi_dot(arrays: Any) -> Tensor:
     return xs[0]
 
 
-_OURS = {**vars(linalg), **vars(products), **vars(contractions), **globals()}
-_NAMES = """cholesky cross det eigh eigvalsh inv matmul matrix_power multi_dot norm outer pinv
+_OURS = {**vars(linalg), **vars(products), **vars(functional), **globals()}
+_NAMES = """cholesky det eigh eigvalsh inv matmul matrix_power multi_dot norm outer pinv
 slogdet solve svd svdvals tensordot"""
 # Our function for each one of `np.linalg`.
 COUNTERPARTS: dict[Any, Any] = {
     **{getattr(np.linalg, name): _OURS[name] for name in _NAMES.split()},
     np.linalg.diagonal: lambda x, offset=0: diagonal(x, offset, -2, -1),
     np.linalg.matrix_transpose: lambda x: shapes.swap_last_axes(as_tensor(x)),
-    np.linalg.trace: lambda x, offset=0: contractions.trace(x, offset, -2, -1),
+    np.linalg.trace: lambda x, offset=0: functional.trace(x, offset, -2, -1),
 }

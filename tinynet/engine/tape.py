@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from . import functional
-from .bind import grad_mode, refuse_if_recorded
+from .bind import grad_mode, modes, refuse_if_recorded
+from .expect import expect
 from .primitives import elementwise, products, shapes
 from .tensor import Operand, Tensor, as_tensor
 
@@ -67,16 +68,16 @@ def cotangents(
         if t not in cts or t in wanted or t not in needed or t.equation is None:
             continue
         (primitive, inputs, params), ct = t.equation, cts.pop(t)
-        if primitive.joint is None:
-            for i, x in enumerate(inputs):
-                rule = primitive.rule(i) if x in needed else None
-                if rule is not None:
-                    add(x, rule(ct, t, *inputs, **params))
-        else:
+        if primitive.joint is not None:
             places = tuple(i for i, x in enumerate(inputs) if x in needed)
             parts = primitive.joint(ct, t, places, *inputs, **params)
             for i, part in zip(places, parts, strict=True):
                 add(inputs[i], part)
+            continue
+        for i, x in enumerate(inputs):
+            rule = primitive.rule(i) if x in needed else None
+            if rule is not None:
+                add(x, rule(ct, t, *inputs, **params))
     return {x: cts[x] for x in wanted if x in cts}
 
 
@@ -100,6 +101,21 @@ def unbroadcast(ct: Tensor, primal: Tensor) -> Tensor:
         if ct.data.shape != shape:
             ct = shapes.reshape(ct, shape)
     return ct if ct.data.dtype is primal.data.dtype else elementwise.cast(ct, primal.dtype)
+
+
+def refuse_to_cut(t: Tensor, what: str) -> None:
+    """Raise a TypeError if `what` would cut off a gradient that a derivative function asks for.
+
+    It would if `t` depends on an argument of a function that is being differentiated.
+    """
+    asked = modes.arguments if t.tracked and modes.grad else None
+    if asked and not asked.isdisjoint(tape(t, stop=asked)):
+        raise TypeError(
+            f"{what}: received a tensor of shape {t.shape} that depends on an argument of the "
+            "function that is differentiated, and the gradient would be lost. Use functions of "
+            "tensors instead: tn.ops.sin for math.sin, tn.ops.stack for np.array of a list. Or "
+            "use t.detach(), which is a constant."
+        )
 
 
 def backward(self: Operand, ct: Any = None) -> None:
@@ -130,10 +146,8 @@ def backward(self: Operand, ct: Any = None) -> None:
     refuse_if_recorded("backward()", "Use tn.grad or tn.vjp, which return gradients")
     if not root.tracked:
         raise ValueError("backward(): no input has requires_grad=True, or it ran under no_grad.")
-    if ct is None and root.shape != ():
-        raise ValueError(
-            f"backward(): expected a scalar, received shape {root.shape}. Use .sum() or pass ct."
-        )
+    is_scalar = root.shape == ()
+    expect(is_scalar or ct is not None, "backward()", "a scalar (use .sum()) or ct", root.shape)
     start = cotangent_of(1.0 if ct is None else ct, root)
     with grad_mode(False):
         found = cotangents(tape(root), {root: start})
@@ -154,6 +168,5 @@ def gradients(y: Tensor, xs: Sequence[Tensor]) -> list[Tensor | None]:
 def cotangent_of(ct: Any, y: Tensor, argument: str = "ct", of: str = "the result") -> Tensor:
     """Return `ct` as a tensor of the shape and dtype of `y`; ValueError for another shape."""
     ct = elementwise.cast(as_tensor(ct, y.dtype), y.dtype)
-    if ct.shape != y.shape:
-        raise ValueError(f"{argument}: expected the shape of {of}, {y.shape}, received {ct.shape}.")
+    expect(ct.shape == y.shape, argument, f"the shape of {of}, {y.shape}", ct.shape)
     return ct

@@ -4,7 +4,7 @@ An operation is a `Primitive`: a NumPy function with the rules of its derivative
 says which primitive computed a tensor, from which inputs. The equations behind a tensor are its
 tape, which `tape.py` walks backwards.
 
-Imports `dtypes.py`. Read next: `bind.py`.
+Imports `dtypes.py` and `../tree.py`. Read next: `bind.py`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from .. import tree
 from .dtypes import (
     as_dtype as as_dtype,
     floatx as floatx,
@@ -31,7 +32,7 @@ from .dtypes import (
 Rule = Callable[..., Any]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Primitive:
     """One operation: its function, the rules of its derivative, and the inputs it is tested on.
 
@@ -114,6 +115,8 @@ class Operand:
         def value(self) -> Tensor: ...
         @property
         def shape(self) -> tuple[int, ...]: ...
+        @property
+        def T(self) -> Tensor: ...  # noqa: N802 (NumPy's name)
 
         def _binary(self, other: Any) -> Tensor: ...
         def _unary(self) -> Tensor: ...
@@ -121,15 +124,13 @@ class Operand:
         def numpy(self) -> np.ndarray: ...
         def _numbers(self, what: str | None = None) -> np.ndarray: ...
         def backward(self, ct: Any = None) -> None: ...
-        @staticmethod
-        def _gathered(data: Any) -> Tensor: ...
-        @staticmethod
-        def _copied(data: Any, dtype: Any) -> Tensor: ...
 
         __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _binary
         __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = __pow__ = __rpow__ = _binary
         __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = _binary
         __neg__ = __abs__ = detach = _unary
+        _gathered: Callable[..., Tensor]
+        _copied: Callable[..., Tensor]
         sum = mean = max = min = reshape = transpose = astype = all = any = argmax = _method
         argmin = argsort = clip = copy = cumprod = cumsum = diagonal = dot = flatten = _method
         nonzero = prod = ptp = ravel = repeat = round = searchsorted = squeeze = std = _method
@@ -157,8 +158,6 @@ class Operand:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         array = self._numbers("np.asarray or np.array")
-        if copy is False and np.dtype(dtype or array.dtype) != array.dtype:
-            raise ValueError(f"a tensor of dtype {array.dtype} cannot become {dtype} without copy.")
         return np.array(array, dtype, copy=copy)
 
     def __bool__(self) -> bool:
@@ -255,11 +254,6 @@ class Tensor(Operand):
         """The dtype of the elements."""
         return self.data.dtype
 
-    @property
-    def T(self) -> Tensor:  # noqa: N802 (NumPy's name)
-        """The tensor with its axes reversed."""
-        return self.transpose()
-
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the numbers alone: a copy is a leaf."""
         return Tensor, (self._numbers("a copy"), None, self.tracked)
@@ -293,11 +287,24 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 
 
 class ShapeOnly(np.ndarray):
-    """An array whose numbers are unknown: a recorder puts its own subclass into tensors."""
+    """An array whose numbers are unknown, or not to be looked at; recorders put it into tensors.
+
+    NumPy's functions of it return such arrays again, which `bind` refuses when no recorder is set.
+    """
+
+    def __array_function__(self, *args: Any) -> Any:
+        def unknown(x: Any) -> Any:
+            return np.asarray(x).view(ShapeOnly) if isinstance(x, (np.ndarray, np.generic)) else x
+
+        return tree.map_structure(unknown, super().__array_function__(*args))
 
     def refuse(self) -> NoReturn:
         """Raise the TypeError that explains why there are no numbers."""
-        raise NotImplementedError
+        raise TypeError(
+            "A tensor computed inside tn.vmap, or while a function is recorded to be compiled, has "
+            "no numbers of its own. Return it from the function, do not keep it or give it to "
+            "another thread, or run without compilation (run_eagerly=True, or no tn.jit)."
+        )
 
 
 def wrap(data: Any) -> Tensor:

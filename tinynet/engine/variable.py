@@ -4,7 +4,7 @@ A tensor never changes. A variable changes by getting another tensor as its valu
 from a weight keeps its numbers, whatever training does to the weight afterwards. Variables that are
 updated together can live in one `Memory`, which is then updated as a whole.
 
-Imports `primitives/elementwise.py`. Read next: `gradcheck.py`.
+Imports `tape.py`. Read next: `gradcheck.py`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from .bind import modes, refuse_if_recorded, refuse_to_cut
+from .bind import modes, refuse_if_recorded
 from .expect import expect
 from .primitives import elementwise
+from .tape import refuse_to_cut
 from .temporarily import temporarily
 from .tensor import Operand, Tensor, to_array, wrap
 
@@ -123,8 +124,7 @@ class Variable(Operand):
         if self not in modes.substitutes:
             self.refuse_if_recorded("assign")
         new = elementwise.cast(value, self.array.dtype)
-        if new.shape != self.shape:
-            raise ValueError(f"assign: {self.path} has shape {self.shape}, received {new.shape}.")
+        expect(new.shape == self.shape, f"assign to {self.path}", f"shape {self.shape}", new.shape)
         if self in modes.substitutes:
             modes.substitutes[self] = new.detach()
         else:
@@ -152,8 +152,8 @@ class Variable(Operand):
 
     def refuse_if_recorded(self, what: str) -> None:
         """Raise a TypeError if a function is being recorded, in which `what` is not allowed."""
-        instead = "Return the new value and assign it outside"
-        refuse_if_recorded(f"{what}: received variable {self.path}", instead)
+        what = f"{what}: received variable {self.path}"
+        refuse_if_recorded(what, "Return the new value and assign it outside")
 
     @property
     def trainable(self) -> bool:
@@ -183,13 +183,8 @@ class Variable(Operand):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the numbers, not the memory."""
-        return Variable, (
-            self._numbers("a copy"),
-            self.dtype,
-            self._trainable,
-            self.name,
-            self.path,
-        )
+        numbers = self._numbers("a copy")
+        return Variable, (numbers, self.dtype, self._trainable, self.name, self.path)
 
     def __repr__(self) -> str:
         value = "" if modes.recorder is not None else f", value={self._numbers()}"
@@ -238,10 +233,6 @@ class Memory:
         """Pickle and copy as a new memory of copied variables."""
         return Memory, (self.variables,)
 
-    def holds_all(self) -> bool:
-        """Return whether no variable has moved to another memory."""
-        return all(v._memory is self for v in self.variables)
-
     def write(self, numbers: np.ndarray) -> None:
         """Give all variables new values."""
         self.array[...] = numbers
@@ -249,7 +240,7 @@ class Memory:
 
     def current(self) -> np.ndarray:
         """Return `array`, after gathering the variables again if some moved to another memory."""
-        if not self.holds_all():
+        if any(v._memory is not self for v in self.variables):
             self._gather()
         return self.array
 
@@ -260,9 +251,8 @@ def paired(argument: str, variables: Sequence[Variable], values: Any) -> dict[Va
     ValueError for another number of values or other shapes, which names `argument`.
     """
     count = len(values) if isinstance(values, (list, tuple)) else values
-    expect(
-        count == len(variables), argument, f"a list of values for {len(variables)} variables", count
-    )
+    expected = f"a list of values for {len(variables)} variables"
+    expect(count == len(variables), argument, expected, count)
     found = {}
     for i, (variable, value) in enumerate(zip(variables, values, strict=True)):
         found[variable] = new = elementwise.cast(value, variable.array.dtype)

@@ -5,38 +5,23 @@ whole batch for each of them: it computes every operation on the batches, too, b
 or by its rule `batched`. Operations on batches are ordinary ones. So derivatives can be taken
 inside and outside, and a function that is recorded to be compiled consists of them alone.
 
-Imports `functional.py` and `../tree.py`. Read next: `operators.py`.
+Imports `arrays.py` and `../tree.py`. Read next: `operators.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from .. import tree
-from . import functional
+from . import arrays
 from .bind import bind, modes
+from .expect import expect
 from .primitives import shapes
 from .temporarily import temporarily
 from .tensor import Equation, Primitive, ShapeOnly, Tensor, as_tensor, wrap
-
-
-class Example(ShapeOnly):
-    """The numbers of the first example. They are computed with, but nobody may look at them."""
-
-    def __array_function__(self, *args: Any) -> Any:
-        if modes.recorder is None:
-            self.refuse()
-        return super().__array_function__(*args)
-
-    def refuse(self) -> NoReturn:
-        """Raise the TypeError for a tensor that was kept after `vmap` returned."""
-        raise TypeError(
-            "A tensor computed inside tn.vmap stands for one example of a batch and has no numbers "
-            "of its own. Return it from the function, and use what tn.vmap returns."
-        )
 
 
 class Batches:
@@ -52,7 +37,6 @@ class Batches:
 
     def __init__(self, size: int) -> None:
         self.size, self.outer = size, modes.recorder
-        self.numbers = self.outer is None or self.outer.numbers
         self.batches: dict[Tensor, Tensor] = {}
 
     def example(self, batch: Tensor, t: Tensor | None = None) -> Tensor:
@@ -63,7 +47,7 @@ class Batches:
         shape = batch.shape[1:]
         # 0.5 is in the domain of most functions, and among integers it becomes a valid index, 0.
         data = batch.data[:1].reshape(shape) if self.size else np.full(shape, 0.5, batch.dtype)
-        t.data = data.view(Example)
+        t.data = data.view(ShapeOnly)
         self.batches[t] = batch
         return t
 
@@ -82,24 +66,19 @@ class Batches:
 
     def note(self, out: Tensor, equation: Equation) -> None:
         """Compute the operation on batches, unless it is the same for all examples."""
-        modes.recorder = self.outer
-        try:
+        with temporarily(modes, recorder=self.outer):
             if not self.batches.keys().isdisjoint(equation.inputs):
                 batch = self._computed(out, *equation)
-                if batch.data.shape != (self.size, *out.data.shape):
-                    raise ValueError(
-                        f"{equation.primitive.name}: expected shape {(self.size, *out.shape)} from "
-                        f"its rule for a batch, received {batch.shape}."
-                    )
+                shape = (self.size, *out.shape)
+                what = f"shape {shape} from its rule for a batch"
+                expect(batch.shape == shape, equation.primitive.name, what, batch.shape)
                 self.example(batch, out)
             elif self.outer is not None:
                 self.outer.note(out, equation)
-        finally:
-            modes.recorder = self
-        if self.outer is None:
-            for t in equation.inputs:
-                if isinstance(t.data, ShapeOnly) and t not in self.batches:
-                    t.data.refuse()
+            else:
+                for t in equation.inputs:
+                    if isinstance(t.data, ShapeOnly):
+                        t.data.refuse()
 
     def _computed(self, out: Tensor, primitive: Primitive, inputs: Any, params: Any) -> Tensor:
         """Return the batch of `out`, computed from those of the inputs."""
@@ -112,9 +91,9 @@ class Batches:
         if primitive.batched is not None:
             return primitive.batched(*map(self.batch, inputs), **params)
         if not self.size:
-            return functional.zeros((0, *out.shape), out.dtype)
+            return arrays.zeros((0, *out.shape), out.dtype)
         each = zip(*map(self.repeated, inputs), strict=True)
-        return functional.stack([bind(primitive, *one, **params) for one in each])
+        return arrays.stack([bind(primitive, *one, **params) for one in each])
 
     def read(self, variable: Any, value: Tensor) -> Tensor:
         """Return the value of a variable, the same for all examples."""
@@ -197,57 +176,49 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable
     """
 
     def of_batch(*args: Any, **kwargs: Any) -> Any:
-        flat = _flat(args, in_axes)
-        recorder = Batches(_length(flat))
-        examples = (
-            x if axis is None else recorder.example(_moved(x, axis, 0, f"in_axes of {name}"))
-            for name, x, axis in flat
-        )
+        each = in_axes if isinstance(in_axes, (tuple, list)) else [in_axes] * len(args)
+        if len(each) != len(args):
+            expected = f"one entry for each of {len(args)} arguments"
+            raise ValueError(f"in_axes: expected {expected}, received {in_axes}.")
+        lengths: dict[int, str] = {}
+        given = [
+            _batches(f"argument {i}", *pair, lengths)
+            for i, pair in enumerate(zip(args, each, strict=True))
+        ]
+        if len(lengths) != 1:
+            what = " and ".join(lengths.values()) or f"received no axis for {len(args)} arguments"
+            raise ValueError(f"vmap: expected one length of the batch: {what}.")
+        recorder = Batches(*lengths)
         # In an empty batch, 0.5 may be outside of a function's domain.
         unwarned = np.errstate(all=None if recorder.size else "ignore")
         with temporarily(modes, recorder=recorder), unwarned:
-            result = f(*(tree.map_leaves(lambda _: next(examples), arg) for arg in args), **kwargs)
-        return tree.map_leaves(
-            lambda y: _moved(recorder.repeated(as_tensor(y)), 0, out_axes, "out_axes"), result
-        )
+            examples = ([x if a is None else recorder.example(x) for x, a in arg] for arg in given)
+            result = f(*map(tree.pack_sequence_as, args, examples), **kwargs)
+
+        def stacked(y: Any) -> Tensor:
+            batch = recorder.repeated(as_tensor(y))
+            place = shapes.axis_of(batch, out_axes, "out_axes")
+            return arrays.moveaxis(batch, 0, place) if place else batch
+
+        return tree.map_leaves(stacked, result)
 
     return of_batch
 
 
-def _flat(args: Any, in_axes: Any) -> list[tuple[str, Any, int | None]]:
-    """Return the leaves of the arguments, each after its name and before its axis."""
-    each = in_axes if isinstance(in_axes, (tuple, list)) else [in_axes] * len(args)
-    if len(each) != len(args):
-        raise ValueError(
-            f"in_axes: expected one entry for each of {len(args)} arguments, received {in_axes}."
-        )
-    flat = []
-    for i, (axes, arg) in enumerate(zip(each, args, strict=True)):
-        named = tree.parts_like(arg, arg, f"argument {i}")
-        places = [axes] * len(named)
-        if not (axes is None or isinstance(axes, (int, np.integer))):
-            places = [a for _, a in tree.parts_like(arg, axes, f"in_axes of argument {i}")]
-        for (name, leaf), axis in zip(named, places, strict=True):
-            flat.append((name, leaf if axis is None else as_tensor(leaf), axis))
-    return flat
+def _batches(name: str, arg: Any, axes: Any, lengths: dict[int, str]) -> list[tuple[Any, Any]]:
+    """Return the leaves of an argument, the examples along their first axis, each with its axis.
 
-
-def _length(flat: list[tuple[str, Any, int | None]]) -> int:
-    """Return the length of the batch, which is the same for all leaves that have an axis."""
-    found: dict[int, str] = {}
-    for name, x, axis in flat:
+    The lengths of these axes are added to `lengths`, with what has it.
+    """
+    if axes is None or isinstance(axes, (int, np.integer)):
+        axes = tree.map_leaves(lambda _: axes, arg)
+    found = []
+    places = tree.parts_like(arg, axes, f"in_axes of {name}")
+    for (path, x), (_, axis) in zip(tree.parts_like(arg, arg, name), places, strict=True):
         if axis is not None:
-            place = shapes.axis_of(x, axis, f"in_axes of {name}")
-            found.setdefault(x.shape[place], f"{name} has {x.shape[place]} along axis {axis}")
-    if len(found) != 1:
-        what = " and ".join(found.values()) or f"received no axis for {len(flat)} arguments"
-        raise ValueError(f"vmap: expected one length of the batch: {what}.")
-    return next(iter(found))
-
-
-def _moved(x: Tensor, start: int, end: int, argument: str) -> Tensor:
-    """Return `x` with its axis `start` at the place `end`."""
-    start, end = shapes.axis_of(x, start, argument), shapes.axis_of(x, end, argument)
-    order = [i for i in range(x.ndim) if i != start]
-    order.insert(end, start)
-    return x if start == end else shapes.transpose(x, tuple(order))
+            x = as_tensor(x)
+            place = shapes.axis_of(x, axis, f"in_axes of {path}")
+            x = arrays.moveaxis(x, place, 0) if place else x
+            lengths.setdefault(len(x), f"{path} has {len(x)} along axis {axis}")
+        found.append((x, axis))
+    return found

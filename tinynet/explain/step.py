@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import tree
-from ..compiler.record import recording
-from ..engine.bind import no_grad
+from ..compiler.record import Recorder
+from ..engine.bind import modes, no_grad
+from ..engine.temporarily import temporarily
 from ..engine.tensor import wrap
 from ..engine.variable import Variable
 from ..training.data import Dataset
@@ -188,7 +189,8 @@ def explain_step(model: Any, x: Any, y: Any, sample_weight: Any = None) -> Expla
         state = tree.map_structure(lambda a: wrap(a.copy()), step.read())
         samples = batch.data.map(wrap)
         weights, inputs = step.weights(state), tree.leaves(samples.x)
-        with recording(inputs) as run:
+        run = Recorder(inputs, numbers=True)
+        with temporarily(modes, recorder=run):
             _, loss, _ = step.forward(weights, state.others, samples)
         grads = step.backward(loss, weights)
         with no_grad():

@@ -166,10 +166,11 @@ class Trainer(Compilable):
         ValueError
             For data that does not fit the model, of a dtype without numbers, or empty.
         """
-        check_options(locals())
-        quick = not (batch_size or verbose or steps or callbacks is not None)
+        defaults = batch_size is steps is callbacks is None and isinstance(verbose, int)
+        quick = defaults and not verbose
         if quick and (outputs := self._step_cache("predict").predict_small(x, 32)) is not None:
             return outputs
+        check_options(locals())
         dataset = batches_of(Batch(x), batch_size, steps)
         loop = Loop(self, dataset, "predict", self._calls(callbacks, verbose, dataset))
         loop.whole()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..bind import Case, bind, primitive
-from ..tensor import Rule, Tensor, as_tensor, wrap
+from ..tensor import Rule, Tensor, wrap
 from .shapes import all_alike, broadcast_to
 
 
@@ -27,11 +27,13 @@ def _rule(position: int) -> Rule:
         left, _, out = subscripts.partition("->")
         terms, operands, term = left.split(","), list(xs), left.split(",")[position]
         terms[position], operands[position] = out, ct
-        lost = [i for i, c in enumerate(term) if c not in "".join(terms)]
+        joined, lengths = "".join(terms), zip(term, xs[position].shape, strict=True)
+        lost = {c: n for c, n in lengths if c not in joined}
         if lost:  # indices that only this operand has, and that are summed over
-            terms.append("".join(term[i] for i in lost))
-            operands.append(wrap(np.ones([xs[position].shape[i] for i in lost], ct.dtype)))
-        return einsum(f"{','.join(terms)}->{term}", *operands, optimize=optimize)
+            terms.append("".join(lost))
+            operands.append(wrap(np.ones([*lost.values()], ct.dtype)))
+        subscripts = f"{','.join(terms)}->{term}"
+        return bind(_einsum, *operands, subscripts=subscripts, optimize=optimize)
 
     return rule
 
@@ -79,51 +81,40 @@ def einsum(subscripts: str, *operands: Any, optimize: bool = False) -> Tensor:
     tensor([21., 43.], dtype=float32)
     """
     if not isinstance(subscripts, str):
-        kind = type(subscripts).__name__
-        raise TypeError(f"einsum: expected subscripts such as 'ij,jk->ik' first, received {kind}.")
+        raise TypeError(f"einsum: expected text such as 'ij,jk->ik' first, not {type(subscripts)}.")
     xs = all_alike(operands)
-    terms, out, unused = _spelled(subscripts.replace(" ", ""), xs)
-    for i, term in enumerate(terms):
-        for k, c in enumerate(term):
-            if c in term[:k]:  # a diagonal is the product with an identity matrix
-                term = term[:k] + unused.pop() + term[k + 1 :]
-                terms.append(c + term[k])
-                xs.append(wrap(np.eye(xs[i].shape[k], dtype=xs[i].dtype)))
-        terms[i] = term
-    sizes: dict[str, int] = {}
-    for term, x in zip(terms, xs, strict=True):
-        sizes |= {c: n for c, n in zip(term, x.shape, strict=True) if sizes.get(c, 1) == 1}
-    whole = [tuple(sizes[c] for c in term) for term in terms]
-    if any(
-        n not in (1, m)
-        for x, to in zip(xs, whole, strict=True)
-        for n, m in zip(x.shape, to, strict=True)
-    ):
-        raise _misfit(subscripts, operands)
-    xs = [broadcast_to(x, shape) for x, shape in zip(xs, whole, strict=True)]
+    try:
+        terms, out = _spelled(subscripts.replace(" ", ""), xs)
+        pairs = [zip(term, x.shape, strict=True) for term, x in zip(terms, xs, strict=True)]
+        sizes = {c: n for pair in pairs for c, n in pair if n != 1}
+        for i, term in enumerate(terms):
+            whole = broadcast_to(xs[i], tuple(sizes.get(c, 1) for c in term))
+            terms[i], xs[i] = _without_repeats(term, whole)
+    except ValueError:
+        shapes = ", ".join(str(x.shape) for x in xs)
+        fits = "an index for each axis, equal lengths, and '...' for more axes, also in the result"
+        raise ValueError(f"einsum: {subscripts!r} of {shapes}: expected {fits}.") from None
     return bind(_einsum, *xs, subscripts=f"{','.join(terms)}->{out}", optimize=bool(optimize))
 
 
-def _misfit(subscripts: str, operands: Any) -> ValueError:
-    shapes = ", ".join(str(as_tensor(x).shape) for x in operands)
-    return ValueError(f"einsum: the subscripts {subscripts!r} do not fit operands of {shapes}.")
-
-
-def _spelled(text: str, xs: list[Tensor]) -> tuple[list[str], str, list[str]]:
-    """Return each operand's indices and the result's, all of them letters, and unused letters."""
+def _spelled(text: str, xs: list[Tensor]) -> tuple[list[str], str]:
+    """Return each operand's indices and the result's, all of them letters."""
     left, arrow, out = text.partition("->")
     terms = left.split(",")
-    unused = [c for c in string.ascii_letters if c not in text]
-    extra = [x.ndim - len(t.replace("...", "")) for t, x in zip(terms, xs, strict=False)]
-    wrong = [n for n, t in zip(extra, terms, strict=False) if n < 0 or (n > 0 and "..." not in t)]
-    if wrong or len(terms) != len(xs):
-        raise _misfit(text, xs)
-    most = max([0, *extra])
-    dots = "".join(unused.pop() for _ in range(most))
-    terms = [t.replace("...", dots[most - n :]) for t, n in zip(terms, extra, strict=True)]
+    extra = [x.ndim - len(t.replace("...", "")) for t, x in zip(terms, xs, strict=True)]
+    dots = "".join([c for c in string.ascii_letters if c not in text][: max(0, *extra)])
+    terms = [t.replace("...", dots[len(dots) - n :]) for t, n in zip(terms, extra, strict=True)]
     if not arrow:
-        letters = left.replace("...", "").replace(",", "")
-        out = "..." + "".join(sorted(c for c in letters if letters.count(c) == 1))
-    elif most and "..." not in out:
-        raise ValueError(f"einsum: expected '...' also in the result, received {text!r}.")
-    return terms, out.replace("...", dots), unused
+        out = "..." + "".join(sorted(c for c in text if c.isalpha() and text.count(c) == 1))
+    elif dots and "..." not in out:
+        raise ValueError
+    return terms, out.replace("...", dots)
+
+
+def _without_repeats(term: str, x: Tensor) -> tuple[str, Tensor]:
+    """Return different indices, and the diagonal of `x` that repeated ones mean."""
+    letters = "".join(dict.fromkeys(term))
+    if letters == term:
+        return term, x
+    places = np.ogrid[tuple(slice(x.shape[term.index(c)]) for c in letters)]
+    return letters, x[tuple(places[letters.index(c)] for c in term)]

@@ -5,12 +5,12 @@ Imports `shapes.py`. Read next: `scans.py`.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..bind import Case, bind, primitive
+from ..expect import expect
 from ..tensor import Operand, Primitive, Tensor, as_tensor, wrap
 from .shapes import aligned, broadcast_to, ints, length, reshape, transpose
 
@@ -28,17 +28,10 @@ ARRAY = "array"  # in the params, the place of an index array, which is an input
 
 def _index(index: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the index in NumPy's form."""
-    if not arrays:
-        return _without_arrays(index)
     rest = iter(arrays)
     return tuple(
-        slice(*i) if isinstance(i, Slice) else next(rest) if i == ARRAY else i for i in index
+        [slice(*i) if isinstance(i, Slice) else next(rest) if i == ARRAY else i for i in index]
     )
-
-
-@lru_cache(maxsize=1024)
-def _without_arrays(index: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(slice(*i) if isinstance(i, Slice) else i for i in index)
 
 
 def _put(ct: Any, *arrays: Any, index: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
@@ -51,45 +44,44 @@ def _put(ct: Any, *arrays: Any, index: tuple[Any, ...], shape: tuple[int, ...]) 
 
 
 def _getitem_batched(x: Tensor, *arrays: Tensor, index: tuple[Any, ...]) -> Tensor:
-    rows = np.arange(length((x, *arrays))) % len(x) if len(x) else np.arange(0)
-    index, arrays, moved, before = _index_in_batch(index, arrays, rows, x.ndim - 1)
-    return _exchanged(bind(_getitem, x, *arrays, index=index), moved, before)
+    rows = np.arange(length((x, *arrays))) % max(len(x), 1)
+    index, arrays, front, inside = _index_in_batch(index, arrays, rows, x.ndim - 1)
+    return _moved(bind(_getitem, x, *arrays, index=index), front, inside)
 
 
 def _scatter_batched(
     ct: Tensor, *arrays: Tensor, index: tuple[Any, ...], shape: tuple[int, ...]
 ) -> Tensor:
     size = length((ct, *arrays))
-    index, arrays, moved, before = _index_in_batch(index, arrays, np.arange(size), len(shape))
-    ct = _exchanged(broadcast_to(ct, (size, *ct.shape[1:])), before, moved)
+    index, arrays, front, inside = _index_in_batch(index, arrays, np.arange(size), len(shape))
+    ct = _moved(broadcast_to(ct, (size, *ct.shape[1:])), inside, front)
     return bind(_scatter, ct, *arrays, index=index, shape=(size, *shape))
 
 
 def _index_in_batch(index: Any, arrays: Any, rows: np.ndarray, ndim: int) -> Any:
-    """Return the index of a batch and its arrays, and how many axes of the result to exchange.
+    """Return the index of a batch and its arrays, and the places of these arrays' axes.
 
     `rows` are the places of the examples in the batch, `ndim` is the number of axes of an example.
     An index with arrays gets `rows` as the first of them. NumPy then puts all axes that come from
-    arrays in front: behind these axes lie those that one example would have `before` them.
+    arrays in front, not where one example has them: the axes that are to be moved, and their goal.
     """
-    places = [p for p, i in enumerate(index) if i == ARRAY or (arrays and isinstance(i, int))]
-    together = not places or places[-1] - places[0] == len(places) - 1
-    if together and all(len(x) == 1 for x in arrays):
+    alone = len(arrays) == 1 and not any(isinstance(i, int) for i in index)
+    if not arrays or (alone and len(arrays[0]) == 1):  # NumPy leaves the axes of one in their place
         same = tuple(reshape(x, x.shape[1:]) for x in arrays)
-        return (Slice(None, None, None), *index), same, 0, 0
+        return (Slice(None, None, None), *index), same, (), ()
     rank = max(x.ndim for x in arrays)
     first = wrap(rows.reshape(-1, *(1,) * (rank - 1)))
-    head = index[: places[0]] if together else ()
-    used = sum(isinstance(i, (int, str, Slice)) for i in index)
-    before = sum(ndim - used if i is Ellipsis else 1 for i in head)
-    return (ARRAY, *index), (first, *(aligned(x, rank) for x in arrays)), rank - 1, before
+    empty = np.zeros((0,) * (rank - 1), int)  # such axes are found in the result by their length
+    parts = [empty if i == ARRAY else 0 if isinstance(i, int) else i for i in index]
+    whole = tuple(slice(None) if isinstance(i, Slice) else i for i in parts)
+    place = (*np.ones((1,) * ndim)[whole].shape, 0).index(0) + 1
+    moved = range(1, rank), range(place, place + rank - 1)
+    return (ARRAY, *index), (first, *(aligned(x, rank) for x in arrays)), *moved
 
 
-def _exchanged(x: Tensor, first: int, second: int) -> Tensor:
-    """Return a batch with the `first` axes of an example behind the next `second` ones."""
-    ends = np.cumsum([1, first, second]).tolist()
-    order = (0, *range(ends[1], ends[2]), *range(1, ends[1]), *range(ends[2], x.ndim))
-    return transpose(x, order) if first and second else x
+def _moved(x: Tensor, source: Any, destination: Any) -> Tensor:
+    numbered = np.empty(tuple(range(x.ndim)))  # the length of each axis is its number
+    return transpose(x, np.moveaxis(numbered, source, destination).shape)
 
 
 _getitem = primitive(
@@ -148,8 +140,7 @@ def _index_arrays(x: Tensor, i: Any, index: Any) -> tuple[Tensor, ...]:
     found = np.asarray(i, int) if isinstance(i, list) and not np.size(i) else np.asarray(i)
     if found.dtype.kind != "b":
         return (wrap(np.array(found)),)
-    if not found.ndim:
-        raise IndexError(f"getitem: expected integers, slices or arrays, received {i!r}.")
+    expect(found.ndim, "getitem", "integers, slices or arrays", i, IndexError)
     try:
         np.broadcast_to(False, x.shape)[index]  # np.nonzero would accept a mask of another length
     except IndexError as error:

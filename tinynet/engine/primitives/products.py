@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..bind import Case, bind, primitive
+from ..expect import expect
 from ..tensor import Primitive, Rule, Tensor, as_tensor
 from . import elementwise
 from .elementwise import alike, cast, equal, named
@@ -52,22 +53,19 @@ def _matmul_batched(x1: Tensor, x2: Tensor) -> Tensor:
     row, column = x1.ndim == 2, x2.ndim == 2  # is an example a vector?
     left = reshape(x1, (len(x1), 1, *x1.shape[1:])) if row else x1
     right = reshape(x2, (*x2.shape, 1)) if column else x2
-    if len(right) == 1 and right.ndim == 3:  # the same matrix for all: one large product
-        y = _rows_times(left, reshape(right, right.shape[1:]))
-    elif len(left) == 1 and left.ndim == 3 and right.shape[-1] == 1:
-        rows = reshape(right, (*right.shape[:-2], 1, right.shape[-2]))
-        y = _rows_times(rows, swap_last_axes(reshape(left, left.shape[1:])))
-        y = reshape(y, (*y.shape[:-2], y.shape[-1], 1))
-    else:
-        rank = left.ndim if left.ndim > right.ndim else right.ndim
-        y = matmul(aligned(left, rank), aligned(right, rank))
+    y = _product_of_batches(left, right)
     return reshape(y, y.shape[:-2] + y.shape[-2:][row : 2 - column])
 
 
-def _rows_times(x: Tensor, matrix: Tensor) -> Tensor:
-    """Return the product of each row in a stack of matrices and one matrix."""
-    rows = reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
-    return reshape(matmul(rows, matrix), (*x.shape[:-1], matrix.shape[-1]))
+def _product_of_batches(left: Tensor, right: Tensor) -> Tensor:
+    if len(right) == 1 and right.ndim == 3:  # the same matrix for all: one large product
+        rows = reshape(left, (math.prod(left.shape[:-1]), left.shape[-1]))
+        y = matmul(rows, reshape(right, right.shape[1:]))
+        return reshape(y, (*left.shape[:-1], y.shape[-1]))
+    if len(left) == 1 and left.ndim == 3 and right.shape[-1] == 1:
+        return swap_last_axes(_product_of_batches(swap_last_axes(right), swap_last_axes(left)))
+    rank = left.ndim if left.ndim > right.ndim else right.ndim
+    return matmul(aligned(left, rank), aligned(right, rank))
 
 
 _matmul = primitive(
@@ -150,8 +148,7 @@ _KEYWORDS = """axis : an integer, a tuple of them, or None for all axes
 
 def masked(x: Tensor, where: Any, neutral: Any, name: str) -> Tensor:
     """Return `x` with a `neutral` number where `where`, broadcast to its shape, is false."""
-    if neutral is None:
-        raise ValueError(f"{name}: with where=, expected a number as initial=, received None.")
+    expect(neutral is not None, f"{name}: initial=", "a number, with where=", neutral)
     return elementwise.where(broadcast_to(where, x.shape), x, neutral)
 
 
@@ -177,16 +174,13 @@ all = _reduction("all", np.logical_and, "Return whether all elements along `axis
 def _place(name: str, impl: Callable[..., Any], which: str) -> Callable[..., Tensor]:
     """Make a function that finds an element along an axis, and return it."""
 
-    def batched(x: Tensor, axis: int | None) -> Tensor:
-        flat = reshape(x, (len(x), math.prod(x.shape[1:]))) if axis is None else x
-        return find(flat, 1 if axis is None else axis + 1)
-
-    cases = (Case(((2, 3),), {"axis": 1}, apart=True), Case(((2, 3),), {"axis": None}, apart=True))
-    record = primitive(name, impl, cases=cases, batched=batched)
+    cases = (Case(((2, 3),), {"axis": 1}, apart=True),)
+    record = primitive(name, impl, cases=cases, batched=lambda x, axis: find(x, axis + 1))
 
     def find(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
         x = as_tensor(x)
-        index = bind(record, x, axis=None if axis is None else axis_of(x, axis))
+        flat = reshape(x, (x.size,)) if axis is None else x
+        index = bind(record, flat, axis=axis_of(flat, axis or 0))
         return reshape(index, reduced(x, axes_of(x, axis))) if keepdims else index
 
     does = f"Return the index along `axis` of the first {which} element; None: in the flat tensor."

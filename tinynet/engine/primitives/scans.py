@@ -77,8 +77,6 @@ def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Tenso
 
     Before equal elements for the side ``"left"``, after them for ``"right"``.
     """
-    if side not in ("left", "right"):
-        raise ValueError(f"searchsorted: expected the side left or right, received {side!r}.")
     return bind(_searchsorted, *alike(sorted_sequence, values), side=side)
 
 

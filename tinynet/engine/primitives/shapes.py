@@ -85,10 +85,8 @@ def broadcast_to(x: Any, shape: int | tuple[int, ...]) -> Tensor:
 def all_alike(xs: Any) -> list[Tensor]:
     """Return tensors that can be combined: if one is floating, all are."""
     tensors = [as_tensor(x) for x in xs]
-    floating = [x.dtype for x in tensors if x.data.dtype.kind == "f"]
-    if floating:
-        tensors = [x if x.data.dtype.kind == "f" else cast(x, floating[0]) for x in tensors]
-    return tensors
+    floating = next((x.dtype for x in tensors if x.data.dtype.kind == "f"), None)
+    return [x if floating is None or x.dtype.kind == "f" else cast(x, floating) for x in tensors]
 
 
 def sliced(x: Tensor, axis: int, *ends: int | None) -> Tensor:
