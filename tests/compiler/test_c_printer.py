@@ -70,7 +70,8 @@ def is_in_c(drawn: Any) -> bool:
     return missing(simplify(recorded(drawn.function, drawn.first))) is None
 
 
-@given(functions(names=EXACT))
+@settings(max_examples=3 * settings.default.max_examples)
+@given(functions(names=EXACT, steps=20))
 def test_drawn_programs_without_rounded_functions_equal_eager_to_the_bit(drawn):
     if is_in_c(drawn):
         assert_same_results(
@@ -85,6 +86,13 @@ def test_drawn_programs_of_smooth_functions_equal_eager_closely(drawn):
         for one, other in zip(tree.flatten(found), tree.flatten(expected), strict=True):
             assert one.dtype == other.dtype
             np.testing.assert_allclose(one.data, other.data, rtol=1e-10, atol=1e-10)
+
+
+def test_a_product_and_a_sum_are_rounded_each():
+    x, y = np.random.default_rng(0).normal(size=(2, 1000)).astype("float32")
+    found = in_c(lambda x, y, z: [x * y - z, z - x * y, x * y + -z], x, y, x * y)
+    for difference in found:
+        assert_same(difference.data, np.zeros(1000, "float32"))
 
 
 def test_most_drawn_operations_have_a_text_in_c():

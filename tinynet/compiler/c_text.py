@@ -16,7 +16,7 @@ import re
 import string
 from collections.abc import Iterator, Sequence
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 import numpy as np
 
@@ -127,7 +127,7 @@ def expanded(text: str, **names: str) -> str:
 @cache
 def parts() -> dict[str, str]:
     """Return the parts of ``prelude.c`` by their names."""
-    text = resources.files(__package__).joinpath("prelude.c").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("prelude.c").read_text(encoding="utf-8")
     return dict(re.findall(r"^//// (\S+)\n(.*?)(?=^////|\Z)", text, re.M | re.S))
 
 
