@@ -499,6 +499,27 @@ def test_drawn_programs_run_clean_under_sanitizers():
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@pytest.mark.parametrize("dtype", TYPES)
+def test_numbers_in_the_text_are_exact(dtype):
+    x = samples(dtype)
+    x = x[np.isfinite(x)][:60] if x.dtype.kind == "f" else x
+    constants = [tn.tensor(number) for number in x]
+
+    def f(y: Any) -> Any:
+        return [ops.where(y, c, c) for c in constants] + [ops.equal(c, c) for c in constants]
+
+    condition = np.array([True, False])
+    assert_same_results(in_c(f, condition), eagerly(f, [condition]))
+
+
+def test_numbers_with_and_without_a_sign_are_not_compared_in_c():
+    x, y = np.array([-1, 2]), np.array([1, 2**63], "uint64")
+    f = tn.jit(ops.less, native=True)
+    with pytest.raises(NotImplementedError, match="'less' of int64, uint64"):
+        f(x, y)
+    assert_same(tn.jit(ops.less)(x, y).data, x < y)
+
+
 # -- arrays that C takes ----------------------------------------------------------------------
 
 

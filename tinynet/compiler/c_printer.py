@@ -186,8 +186,9 @@ class CPrinter:
             types = [out]
         elif isinstance(each.op.impl, np.ufunc):
             *types, found = each.op.impl.resolve_dtypes((*given, None))
-            if found != out:
-                raise NotInCError(f"C has no text for the primitive {name!r} of {found} as {out}")
+            if found != out or len({dtype.kind for dtype in types}) > 1:
+                kinds = ", ".join(map(str, given))
+                raise NotInCError(f"C has no text for the primitive {name!r} of {kinds}")
         else:
             types = given
         if name not in (None, "cast", "alias"):

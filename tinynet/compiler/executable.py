@@ -58,7 +58,7 @@ class Executable:
         self.program = program
         self.source = Source(program, name, donate)
         self._given = program, name, donate
-        self._c = self._printed().compiled() if native is True else None
+        self._c = self._printed().compiled() if native and native != "auto" else None
         self._live = {**(live or {}), **{v: w.current for v, w in program.captured.items()}}
         self.inputs = {v: aligned(v.shape, v.dtype) for v in program.inputs if v not in self._live}
         self._buffers = list(self.inputs.values())
