@@ -21,12 +21,14 @@ from programs import (
     numbers,
     poisoned_buffers,
     recorded,
+    run,
 )
 
 import tinynet as tn
 from tinynet import ops, tree
 from tinynet.compiler import c_printer, toolchain
 from tinynet.compiler.c_text import TYPES, C
+from tinynet.compiler.executable import Executable
 from tinynet.compiler.native import missing
 from tinynet.compiler.passes import simplify
 from tinynet.engine.bind import PRIMITIVES, bind
@@ -530,6 +532,19 @@ def test_constants_in_any_layout_are_copied():
         in_c(lambda x: x * constant + read_only, np.ones((4, 3), "float32")),
         eagerly(lambda x: x * constant + read_only, [np.ones((4, 3), "float32")]),
     )
+
+
+def test_arrays_that_overlap_what_is_written_run_in_numpy():
+    program = simplify(recorded(lambda x, y: [x + y], [np.ones(4), np.ones(4)]))
+    (out,), (x, y) = program.outputs, program.inputs
+    memory = np.arange(5.0)
+    for other in (memory[1:], memory[:4]):  # one after the other, and the same elements
+        memory[:] = range(5)
+        live = {x: lambda: memory[:4], y: lambda other=other: other}
+        executable = Executable(program, "f", {out: x}, live, native=NATIVE)
+        expected = memory[:4] + other
+        assert_same(run(executable)[0], expected)
+        assert type(executable._bound[0]).__name__ == "function"  # not one of C
 
 
 def test_a_variable_that_moves_is_read_where_it_lives():

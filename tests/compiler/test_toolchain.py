@@ -4,6 +4,7 @@ import ctypes
 import os
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -87,8 +88,9 @@ def test_the_compiler_of_the_environment_comes_first_with_its_options(tmp_path, 
     path = os.environ["CC"]
     monkeypatch.setenv("CC", f"{path} -pipe")
     assert toolchain.compiler() == [path, "-pipe"]
-    monkeypatch.setenv("CC", "no-such-compiler")
-    assert (toolchain.compiler() is not None) == NATIVE
+    for wrong in ("no-such-compiler", "'no end", ""):
+        monkeypatch.setenv("CC", wrong)
+        assert (toolchain.compiler() is not None) == NATIVE
 
 
 FAULTS = {
@@ -230,6 +232,35 @@ def test_the_cache_forgets_the_libraries_used_the_longest_time_ago(folder, monke
     toolchain.load(SOURCE + "\n" * 9)
     assert len(libraries(folder)) == 2
     assert kept in libraries(folder)
+
+
+def test_what_killed_compilations_left_is_removed(folder):
+    for name, age in (("new-old", 10**6), ("new-young", 0)):
+        (folder / name).mkdir(parents=True)
+        os.utime(folder / name, (time.time() - age,) * 2)
+    folder.chmod(0o700)
+    answer()
+    assert (folder / "new-old").exists() != NATIVE
+    assert (folder / "new-young").exists()
+
+
+def test_a_library_that_another_process_removes_is_compiled_again(folder, monkeypatch):
+    answer()
+    is_ours = toolchain._is_ours
+
+    def removed(path: Path) -> bool:
+        found = is_ours(path)
+        if path.suffix == ".so":
+            path.unlink()
+        return found
+
+    monkeypatch.setattr(toolchain, "_is_ours", removed)
+    assert answer() == (42 if NATIVE else None)
+
+
+def test_a_user_without_a_home_has_a_private_cache(monkeypatch):
+    monkeypatch.setenv("TINYNET_CACHE_DIR", "~nobody-of-this-name/cache")
+    assert answer() == (42 if NATIVE else None)
 
 
 @pytest.mark.parametrize("system", ["linux", "darwin", "win32"])

@@ -60,7 +60,7 @@ class CSource:
         for buffer in self._constant.intersection(memory):
             memory[buffer] = np.ascontiguousarray(memory[buffer])
         written = [memory[b] for b in self._given if b in self._printer.written]
-        shared = (x is not y and np.may_share_memory(x, y) for x in written for y in arrays)
+        shared = (sum(np.may_share_memory(x, y) for y in arrays) > 1 for x in written)
         usable = all(a.flags.c_contiguous and a.flags.aligned for a in memory.values())
         if not usable or any(shared):
             return None

@@ -20,7 +20,9 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,8 +49,10 @@ _warned: set[str] = set()
 
 def compiler() -> list[str] | None:
     """Return the command of the C compiler: $CC, cc, gcc or clang, whichever is there first."""
+    words: list[str] = []
     for command in (os.environ.get("CC", ""), "cc", "gcc", "clang"):
-        words = shlex.split(command)
+        with suppress(ValueError):  # for a quote without an end
+            words = shlex.split(command)
         if words and (found := shutil.which(words[0])):
             return [found, *words[1:]]
     return None
@@ -63,11 +67,9 @@ def load(source: str) -> Any:
     if command is None:
         return None
     try:
-        key = hashlib.sha256(repr((source, FLAGS, command, _identity(*command))).encode())
-        folder = _folder()
-        return _cached(folder, key.hexdigest()) or _compiled(
-            folder, key.hexdigest(), command, source
-        )
+        parts = source, FLAGS, command, _identity(*command)
+        folder, key = _folder(), hashlib.sha256(repr(parts).encode()).hexdigest()
+        return _cached(folder, key) or _compiled(folder, key, command, source)
     except (OSError, subprocess.SubprocessError) as error:
         output = getattr(error, "stderr", None) or b""
         text = f"{error} {output.decode(errors='replace')[:500]}".strip()
@@ -107,8 +109,11 @@ def blas(dtype: str) -> tuple[str, int]:
 
     The symbols of the libraries that NumPy's core depends on are found through it.
     """
-    core: Any = vars(np)["_core"]._multiarray_umath
-    library, letter = ctypes.CDLL(core.__file__), {"float32": "s", "float64": "d"}[dtype]
+    letter = {"float32": "s", "float64": "d"}[dtype]
+    try:
+        library = ctypes.CDLL(vars(np)["_core"]._multiarray_umath.__file__)
+    except (OSError, AttributeError, KeyError):  # a NumPy that is built in another way
+        return "", 0
     for name, integer in (
         (f"scipy_cblas_{letter}gemm64_", "int64_t"),
         (f"cblas_{letter}gemm64_", "int64_t"),
@@ -124,13 +129,11 @@ def blas(dtype: str) -> tuple[str, int]:
 
 def _folder() -> Path:
     """Return the folder of the cache, or a temporary one if only that is safe to use."""
-    folder = Path(os.environ.get("TINYNET_CACHE_DIR") or _user_folder()).expanduser()
-    try:
+    with suppress(OSError, RuntimeError):  # a user without a home
+        folder = Path(os.environ.get("TINYNET_CACHE_DIR") or _user_folder()).expanduser()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _is_ours(folder) and os.access(folder, os.W_OK | os.X_OK):
             return folder
-    except OSError:
-        pass
     return _private_folder()
 
 
@@ -162,14 +165,14 @@ def _is_ours(path: Path) -> bool:
 def _cached(folder: Path, key: str) -> Any:
     """Return a library from the cache; None if there is none that is whole and ours."""
     for path in sorted(folder.glob(f"{key}-*.so")):
-        if not _is_ours(path):
-            continue
-        if path.stem != f"{key}-{hashlib.sha256(path.read_bytes()).hexdigest()}":
-            _warn("damaged", f"A library in the cache is damaged, and is compiled again: {path}")
-            path.unlink(missing_ok=True)
-            continue
-        os.utime(path)
-        return ctypes.CDLL(str(path))
+        with suppress(FileNotFoundError):  # another process has removed it
+            if not _is_ours(path):
+                continue
+            if path.stem == f"{key}-{hashlib.sha256(path.read_bytes()).hexdigest()}":
+                os.utime(path)
+                return ctypes.CDLL(str(path))
+            path.unlink()
+            _warn("damaged", f"A library in the cache was damaged, and is compiled again: {path}")
     return None
 
 
@@ -185,17 +188,18 @@ def _compiled(folder: Path, key: str, command: list[str], source: str) -> Any:
         path = folder / f"{key}-{digest}.so"
         library = ctypes.CDLL(str(made))  # garbage gets no further
         os.replace(made, path)
-    _forget_oldest(folder)
+    with suppress(FileNotFoundError):  # another process does the same
+        _forget_oldest(folder)
     return library
 
 
 def _forget_oldest(folder: Path) -> None:
     """Remove the libraries that were not used for the longest time, until the rest is small."""
-    found = sorted(
-        ((p.stat().st_mtime, p.stat().st_size, p) for p in folder.glob("*.so")), reverse=True
-    )
     total = 0
-    for _, size, path in found:
-        total += size
+    for path in sorted(folder.glob("*.so"), key=lambda p: p.stat().st_mtime, reverse=True):
+        total += path.stat().st_size
         if total > MOST_BYTES:
             path.unlink(missing_ok=True)
+    for path in folder.glob("new-*"):  # of compilations that were killed
+        if time.time() - path.stat().st_mtime > 2 * SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
