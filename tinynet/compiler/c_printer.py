@@ -198,8 +198,8 @@ class CPrinter:
 
     def _row(self, name: str, dtype: np.dtype) -> str:
         """Return the row of a primitive for this dtype, and print the function that it calls."""
-        kinds = {"f": ("",), "i": ("/i", ""), "u": ("/u", ""), "b": ("/b", "/u", "")}[dtype.kind]
-        key = next((name + kind for kind in kinds if name + kind in C), "")
+        kinds = {"f": "", "i": "i", "u": "ui", "b": "bui"}[dtype.kind]
+        key = next((key for kind in kinds if (key := f"{name}/{kind}") in C), name)
         row, kind = C.get(key, ""), c_type(dtype)
         if not row or ("$" in row and key == name and dtype.kind != "f"):
             raise NotInCError(f"C has no text for the primitive {name!r} of {dtype.name}")

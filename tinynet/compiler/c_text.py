@@ -6,7 +6,7 @@ compilers vectorise the loops that call them. They err by at most 2 units in the
 by 2.5 on processors without fused multiply-add). Their series are Taylor's after a range reduction:
 Muller, Elementary Functions, 3rd edition, chapter 11. All other functions are those of libm.
 
-Imports NumPy. Read next: `c_printer.py`.
+Imports `text.py`. Read next: `c_printer.py`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,21 @@ from pathlib import Path
 
 import numpy as np
 
+from .text import INFIX
+
 TYPES = {"bool": "bool", "float32": "float", "float64": "double"} | {
     f"{u}int{bits}": f"{u}int{bits}_t" for u in ("", "u") for bits in (8, 16, 32, 64)
 }
 
-# The row of a primitive, for operands {0}, {1}, ..., which are names or numbers. For integers,
-# unsigned ones and bools it is the row of "name/i", "name/u" or "name/b" if there is one; a row
-# with a "$" in it is for floating numbers, or for the kind that it names.
+LIBM = "fabs rint floor ceil trunc sqrt cbrt expm1 exp2 log2 log10 log1p sin cos tan sinh cosh erfc"
+
+# The row of a primitive, for operands {0}, {1}, ..., which are names or numbers. For integers it is
+# the row of "name/i" if there is one; for unsigned ones that of "name/u", then "name/i"; for bools
+# that of "name/b" before these. A row with a "$" in it is for the kind that it names, or floats.
 C: dict[str, str] = {
+    **{name: f"{{0}} {sign} {{1}}" for name, (sign, _) in INFIX.items()},
+    "add/b": "{0} | {1}",
+    "multiply/b": "{0} & {1}",
     "negative": "-{0}",
     "positive": "{0}",
     "square": "{0} * {0}",
@@ -35,63 +42,37 @@ C: dict[str, str] = {
     "absolute": "fabs$s({0})",
     "absolute/i": "{0} < 0 ? -{0} : {0}",
     "absolute/u": "{0}",
-    "absolute/b": "{0}",
-    "fabs": "fabs$s({0})",
     "sign": "{0} != {0} ? {0} : ({0} > 0) - ({0} < 0)",
     "sign/i": "({0} > 0) - ({0} < 0)",
     "sign/u": "{0} != 0",
-    "rint": "rint$s({0})",
-    "floor": "floor$s({0})",
-    "ceil": "ceil$s({0})",
-    "trunc": "trunc$s({0})",
     **dict.fromkeys(["floor/i", "ceil/i", "trunc/i"], "{0}"),
-    **dict.fromkeys(["floor/u", "ceil/u", "trunc/u"], "{0}"),
-    **dict.fromkeys(["floor/b", "ceil/b", "trunc/b"], "{0}"),
-    "isfinite": "isfinite({0})",
-    "isinf": "isinf({0})",
-    "isnan": "isnan({0})",
-    **dict.fromkeys(["isfinite/i", "isfinite/u", "isfinite/b"], "{0} * 0 == 0"),
-    **{f"{name}/{kind}": "{0} * 0 != 0" for name in ("isinf", "isnan") for kind in "iub"},
+    **{name: f"{name}({{0}})" for name in ("isfinite", "isinf", "isnan")},
+    "isfinite/i": "{0} * 0 == 0",
+    **dict.fromkeys(["isinf/i", "isnan/i"], "{0} * 0 != 0"),
     "signbit": "signbit({0}) != 0",
     "logical_not": "{0} == 0",
     "logical_and": "({0} != 0) & ({1} != 0)",
     "logical_or": "({0} != 0) | ({1} != 0)",
     "logical_xor": "({0} != 0) ^ ({1} != 0)",
-    "add": "{0} + {1}",
-    "add/b": "{0} | {1}",
-    "subtract": "{0} - {1}",
-    "multiply": "{0} * {1}",
-    "multiply/b": "{0} & {1}",
-    "divide": "{0} / {1}",
-    "equal": "{0} == {1}",
-    "not_equal": "{0} != {1}",
-    "less": "{0} < {1}",
-    "less_equal": "{0} <= {1}",
-    "greater": "{0} > {1}",
-    "greater_equal": "{0} >= {1}",
     "maximum": "({0} >= {1}) | ({0} != {0}) ? {0} : {1}",
     "minimum": "({0} <= {1}) | ({0} != {0}) ? {0} : {1}",
     "fmax": "({0} >= {1}) | ({1} != {1}) ? {0} : {1}",
     "fmin": "({0} <= {1}) | ({1} != {1}) ? {0} : {1}",
-    **{f"{f}/{k}": "{0} > {1} ? {0} : {1}" for f in ("maximum", "fmax") for k in "iub"},
-    **{f"{f}/{k}": "{0} < {1} ? {0} : {1}" for f in ("minimum", "fmin") for k in "iub"},
+    **dict.fromkeys(["maximum/i", "fmax/i"], "{0} > {1} ? {0} : {1}"),
+    **dict.fromkeys(["minimum/i", "fmin/i"], "{0} < {1} ? {0} : {1}"),
     "power": "pow$s({0}, {1})",
     "arctan2": "atan2$s({0}, {1})",
     "hypot": "hypot$s({0}, {1})",
-    "logaddexp": "logaddexp_$T({0}, {1})",
-    "floor_divide": "floor_divide_$T({0}, {1})",
-    "remainder": "remainder_$T({0}, {1})",
-    "floor_divide/i": "floor_divide_$T({0}, {1})",
-    "remainder/i": "remainder_$T({0}, {1})",
     "floor_divide/u": "{1} == 0 ? 0 : {0} / {1}",
     "remainder/u": "{1} == 0 ? 0 : {0} % {1}",
     "deg2rad": f"{{0}} * (($T){math.pi!r} / 180)",
     "rad2deg": f"{{0}} * (180 / ($T){math.pi!r})",
     "where": "{0} ? {1} : {2}",
-    "erfc": "erfc$s({0})",
     **{f: f"{f}_$T({{0}})" for f in ("exp", "log", "tanh")},
-    **{f: f"{f}$s({{0}})" for f in ("expm1", "exp2", "log2", "log10", "log1p", "sqrt", "cbrt")},
-    **{f: f"{f}$s({{0}})" for f in ("sin", "cos", "tan", "sinh", "cosh")},
+    **{f: f"{f}_$T({{0}}, {{1}})" for f in ("logaddexp", "floor_divide", "remainder")},
+    "floor_divide/i": "floor_divide_$T({0}, {1})",
+    "remainder/i": "remainder_$T({0}, {1})",
+    **{f: f"{f}$s({{0}})" for f in LIBM.split()},
     **{f"arc{f}": f"a{f}$s({{0}})" for f in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
 }
 
