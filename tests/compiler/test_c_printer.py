@@ -330,6 +330,25 @@ def test_products_of_vectors_of_integers_and_of_nothing_equal_eager(a, b, dtype)
     assert_same_results(in_c(ops.matmul, *args), eagerly(ops.matmul, args))
 
 
+HAS_AVX2 = NATIVE and "avx2" in toolchain._identity(*(toolchain.compiler() or []))[1]
+OTHERS: list[list[str]] = [[], *([["-mavx2", "-mfma"]] if HAS_AVX2 else [])]
+
+
+@pytest.mark.parametrize("features", OTHERS, ids=["baseline", "AVX2"][: len(OTHERS)])
+def test_programs_for_processors_with_other_vectors_give_the_same_numbers(features, monkeypatch):
+    flags = [flag for flag in toolchain.FLAGS if not flag.endswith("=native")]
+    monkeypatch.setattr(toolchain, "FLAGS", (*flags, *features))
+    a, b = np.random.default_rng(0).normal(size=(2, 45, 45))
+
+    def f(a: Any, b: Any, x: Any) -> Any:
+        return [a @ b, a.T @ b, a @ b.T, a[:7, :5] @ b[:5, :3], ops.exp(x), ops.log(x), ops.tanh(x)]
+
+    for dtype, rtol in (("float32", 2e-6), ("float64", 2e-15)):
+        args = [a.astype(dtype), b.astype(dtype), samples(dtype)]
+        for found, expected in zip(in_c(f, *args), eagerly(f, args), strict=True):
+            np.testing.assert_allclose(found.data, expected.data, rtol, 20 * rtol)
+
+
 def test_large_products_are_those_of_numpy_to_the_bit_where_its_blas_is_found():
     a, b = np.random.default_rng(0).normal(size=(2, 128, 128)).astype("float32")
     found = in_c(lambda a, b: [a @ b, a.T @ b, a @ b.T], a, b)
