@@ -12,7 +12,8 @@ from .engine.primitives.elementwise import equal as equal, erfc as erfc, exp as 
 from .engine.primitives.elementwise import expm1 as expm1, fabs as fabs, floor as floor
 from .engine.primitives.elementwise import floor_divide as floor_divide, fmax as fmax, fmin as fmin
 from .engine.primitives.elementwise import greater as greater, greater_equal as greater_equal
-from .engine.primitives.elementwise import hypot as hypot, isfinite as isfinite, isinf as isinf
+from .engine.primitives.elementwise import hypot as hypot, isclose as isclose
+from .engine.primitives.elementwise import isfinite as isfinite, isinf as isinf
 from .engine.primitives.elementwise import isnan as isnan, less as less, less_equal as less_equal
 from .engine.primitives.elementwise import log as log, log10 as log10, log1p as log1p, log2 as log2
 from .engine.primitives.elementwise import logaddexp as logaddexp, logical_and as logical_and

@@ -232,8 +232,7 @@ def allclose(
     x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> bool:
     """Return whether ``|x1 - x2| <= atol + rtol * |x2|`` for all elements, as a Python bool."""
-    one, two = (stop_gradient(x).numpy() for x in (x1, x2))
-    return np.allclose(one, two, rtol, atol, equal_nan)
+    return bool(products.all(elementwise.isclose(x1, x2, rtol, atol, equal_nan)))
 
 
 def divide_no_nan(x1: Any, x2: Any) -> Tensor:

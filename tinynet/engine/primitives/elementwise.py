@@ -379,3 +379,16 @@ def cast(x: Any, dtype: Any) -> Tensor:
 
 
 alias = _linear("alias", lambda x: x, lambda ct, y, x: ct, reference=np.array)
+_isclose = primitive(
+    "isclose",
+    np.isclose,
+    cases=(Case(2, {"rtol": 0.5, "atol": 0.1, "equal_nan": False}),),
+    elementwise=True,
+)
+
+
+def isclose(
+    x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Tensor:
+    """Return whether ``|x1 - x2| <= atol + rtol * |x2|``."""
+    return bind(_isclose, *alike(x1, x2), rtol=rtol, atol=atol, equal_nan=equal_nan)
