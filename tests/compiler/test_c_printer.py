@@ -288,7 +288,11 @@ def test_sums_are_as_accurate_as_pairwise_ones(shape, axis):
     exact = np.sum(x.astype("float64"), axis)
     pairwise = np.sum(np.ascontiguousarray(x.T if axis == 0 else x), -1 if axis == 0 else axis)
     bound = max(ulps(pairwise, exact), 8.0)  # a lucky sum of NumPy's is no bound
-    assert ulps(in_c(lambda x: ops.sum(x, axis), x).data, exact) <= bound
+    found = in_c(lambda x: ops.sum(x, axis), x).data
+    if NATIVE:
+        assert ulps(found, exact) <= bound
+    else:
+        assert_same(found, np.sum(x, axis))
 
 
 SIZES = st.sampled_from([1, 2, 3, 5, 6, 7, 8, 13, 16, 17, 31, 32, 33, 64, 70, 300])
