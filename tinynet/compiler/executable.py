@@ -57,8 +57,9 @@ class Executable:
     ) -> None:
         self.program = program
         self.source = Source(program, name, donate)
-        self._given = program, name, donate
+        self._given = program, name, donate  # of the C source
         self._c = self._printed().compiled() if native and native != "auto" else None
+        self._is_native = self._c is not None
         self._live = {**(live or {}), **{v: w.current for v, w in program.captured.items()}}
         self.inputs = {v: aligned(v.shape, v.dtype) for v in program.inputs if v not in self._live}
         self._buffers = list(self.inputs.values())
@@ -79,8 +80,8 @@ class Executable:
 
     @property
     def native(self) -> bool:
-        """Whether the program runs as C."""
-        return self._c is not None
+        """Whether the program runs as C: not if arrays overlap in a way that C cannot use."""
+        return self._is_native
 
     def runner(self, fill: Callable[[Any], Any], take: Callable[[Any], T]) -> Callable[[Any], T]:
         """Return a function ``run(data)`` that runs the program once.
@@ -110,6 +111,7 @@ class Executable:
             arrays |= self.program.constants
             given = [arrays[v] for v in self.source.arguments]
             bound = self._c and self._c.bind(given)
+            self._is_native = bound is not None
             self._bound = bound or self.source.bind(given)
 
     def fill(self, arrays: Sequence[np.ndarray]) -> None:
