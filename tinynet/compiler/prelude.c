@@ -372,22 +372,11 @@ FUSED static void product_$T(
             for (ptrdiff_t row = 0; row < deep && !whole; row++)
                 for (ptrdiff_t i = 0; i < width; i++)
                     panel[row * WIDTH_$T + i] = from[row * bk + i * bj];
-            for (ptrdiff_t i = 0; i < m; i += HEIGHT) {
-                const ptrdiff_t rows = m - i < HEIGHT ? m - i : HEIGHT;
-#define TILE(rows) tile_$T(rows, deep, a + i * ai + k * ak, ai, ak, whole ? from : panel, \
-    whole ? bk : WIDTH_$T, c + i * ci + j, ci, width, k > 0)
-                switch (rows) {
-                case 1: TILE(1); break;
-                case 2: TILE(2); break;
-                case 3: TILE(3); break;
-                case 4: TILE(4); break;
-                case 5: TILE(5); break;
-                case 6: TILE(6); break;
-#if HEIGHT > 6
-                case 7: TILE(7); break;
-                case 8: TILE(8); break;
-#endif
-                }
+            for (ptrdiff_t i = 0; i < m;) {
+#define TILE(rows) (tile_$T(rows, deep, a + i * ai + k * ak, ai, ak, whole ? from : panel, \
+    whole ? bk : WIDTH_$T, c + i * ci + j, ci, width, k > 0), rows)
+                const ptrdiff_t left = m - i;
+                i += left >= HEIGHT ? TILE(HEIGHT) : left >= 4 ? TILE(4) : left >= 2 ? TILE(2) : TILE(1);
 #undef TILE
             }
         }
