@@ -53,9 +53,8 @@ ROUNDED -= {"floor", "ceil", "trunc"}
 COMPOSED = {"beside a number", "beside a constant", "where", "cast", "reshape", "transpose"}
 COMPOSED |= {"broadcast_to", "concatenate", "detach", "max", "min", "relu"}
 # A drawn operation with a narrow domain maps its operands there, by a sigmoid.
-WIDE = {
-    name for name in C.keys() & PRIMITIVES if PRIMITIVES[name].cases[0].domains == ((-2.0, 2.0),)
-}
+CASES = {name: PRIMITIVES[name].cases[0] for name in C if name in PRIMITIVES}
+WIDE = {name for name, case in CASES.items() if case.domains == Case(1).domains}
 EXACT = [name for name in OPERATIONS if name in COMPOSED | (WIDE - ROUNDED)]
 JUMPS = {"sign", "floor", "ceil", "trunc", "rint", "floor_divide", "remainder", "signbit", "where"}
 JUMPS |= {
