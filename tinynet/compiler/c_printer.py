@@ -19,7 +19,6 @@ from .c_text import (
     CALLED,
     TYPES,
     C,
-    NotInCError,
     c_type,
     expanded,
     index,
@@ -31,7 +30,7 @@ from .c_text import (
 )
 from .kernels import Copy, Kernel, Loop, Product, Reduce, Single, kernels_of
 from .memory import Buffer, Plan, Slot
-from .program import Names
+from .program import Names, NotInCError
 from .toolchain import blas
 
 PART = 40  # kernels in a function: the time of C compilers grows faster than a function does

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .program import NotInCError
 from .text import INFIX
 
 TYPES = {"bool": "bool", "float32": "float", "float64": "double"} | {
@@ -87,10 +88,6 @@ CALLED = {  # names that a buffer must not have
     *[f"i{axis}" for axis in range(64)],
     *[name + s for row in C.values() for name in re.findall(r"(\w+)\$s\(", row) for s in ("f", "")],
 }
-
-
-class NotInCError(NotImplementedError):
-    """A program has a part that the C printer has no text for."""
 
 
 class Template(string.Template):

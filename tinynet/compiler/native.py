@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from .c_printer import CPrinter
-from .c_text import NotInCError
 from .memory import Buffer, Plan, Slot
 from .numpy_printer import XP
-from .program import Program, Var
+from .program import NotInCError, Program, Var
 from .toolchain import blas, compiler, load
 
 

@@ -112,6 +112,10 @@ class Program:
         return {v: names.new(v.name or f"t{next(numbers)}") for v in known}
 
 
+class NotInCError(NotImplementedError):
+    """A program has a part that the C printer has no text for."""
+
+
 _NO_IDENTIFIER = re.compile(r"^(?=\d)|\W", flags=re.ASCII)
 
 

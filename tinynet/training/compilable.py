@@ -88,8 +88,9 @@ class Compilable(Layer):
             a list of such lists, or a dict.
         jit_compile : True, False or "auto"
             True runs the training step as C, which the C compiler of this machine compiles when
-            the first batch is known: weights can differ in the last bits. False runs NumPy, and so
-            does "auto" for now, which is also what a loaded model has. See `tinynet.jit`.
+            the first batch is known: weights can differ in the last bits. A step with a part that C
+            has no text for runs as NumPy, after a warning. False runs NumPy, and so does "auto" for
+            now, which is also what a loaded model has. See `tinynet.jit`.
         run_eagerly, steps_per_execution, auto_scale_loss
             Accepted as in Keras; they do not change the numbers.
         on_divergence : "warn", "raise" or "ignore"
@@ -102,8 +103,7 @@ class Compilable(Layer):
             For an unknown optimizer, a class instead of an object, and metrics other than a list,
             tuple or dict.
         NotImplementedError
-            From `fit` with ``jit_compile=True``, where there is no C compiler, or C has no text
-            for a part of the step.
+            From `fit` with ``jit_compile=True``, where there is no C compiler.
         """
         check_arguments(loss_weights, metrics, weighted_metrics)
         known = on_divergence in ("warn", "raise", "ignore")

@@ -8,6 +8,7 @@ Imports `compiler`, `step.py`. Read next: `compilable.py`.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 from .. import tree
 from ..compiler.executable import CACHE_SIZE, Cache, Executable, Native
 from ..compiler.passes import simplify
-from ..compiler.program import Var
+from ..compiler.program import NotInCError, Var
 from ..compiler.record import record, short_name, stand_in
 from ..configs.watched import Fingerprint
 from ..engine.tensor import floatx, wrap
@@ -169,13 +170,13 @@ class CompiledStep:
         before, data, scalars = program.args
         after, _, self.form = program.result
         old, new = tree.leaves(before), tree.leaves(after)
-        self.executable = Executable(
-            program,
-            f"{step.kind}_step",
-            donate=dict(zip(new, old, strict=True)),
-            live={v: owner.current for v, owner in zip(old, step.owners, strict=True)},
-            native=native,
-        )
+        live = {v: owner.current for v, owner in zip(old, step.owners, strict=True)}
+        given = program, f"{step.kind}_step", dict(zip(new, old, strict=True)), live
+        try:
+            self.executable = Executable(*given, native)
+        except NotInCError as error:
+            warnings.warn(f"jit_compile=True: {error}, so this step runs as NumPy.", stacklevel=2)
+            self.executable = Executable(*given)
         self.written = [o for o, v, w in zip(step.owners, old, new, strict=True) if v is not w]
         buffers = self.executable.inputs
         self.data = [buffers[v] for v in tree.leaves(data)]
