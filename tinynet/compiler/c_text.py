@@ -6,7 +6,7 @@ compilers vectorise the loops that call them. They err by at most 2 units in the
 by 2.5 on processors without fused multiply-add). Their series are Taylor's after a range reduction:
 Muller, Elementary Functions, 3rd edition, chapter 11. All other functions are those of libm.
 
-Imports `text.py`. Read next: `c_printer.py`.
+Imports `program.py` and `text.py`. Read next: `c_printer.py`.
 """
 
 from __future__ import annotations
