@@ -218,7 +218,7 @@ def column_stack(xs: Any) -> Tensor:
 
 
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
-    """Return parts of `x` along `axis`: so many equal ones, or those between indices."""
+    """Return equal parts of `x` along `axis`, by their number, or parts that end at indices."""
     x, axis = scans.along(x, axis)
     parts = _of_array(np.split, x, np.arange(x.shape[axis]), indices_or_sections)
     starts = [part[:1].sum() for part in parts]  # 0 for a part without elements

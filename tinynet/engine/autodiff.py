@@ -31,7 +31,7 @@ class _Linearized:
     Attributes
     ----------
     y : tree of tensors, the result, as tracked as the arguments
-    aux : tree, what `f` returned beside it
+    aux : tree, the second result of `f`, None without `has_aux`
     """
 
     def __init__(
