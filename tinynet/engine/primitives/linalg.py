@@ -29,7 +29,7 @@ import numpy as np
 
 from ..bind import Case, bind, primitive
 from ..tensor import Rule, ShapeOnly, Tensor, as_tensor
-from .elementwise import alike, to_floating
+from .elementwise import alike, as_floating
 from .shapes import aligned, reshape, swap_last_axes as _t
 
 # Named tuples with the names and fields of NumPy's.
@@ -76,11 +76,6 @@ def _lapack(*vjps: Rule, **traits: Any) -> Callable[[Any], Callable[..., Tensor]
         return function
 
     return decorated
-
-
-def as_floating(x: Any) -> Tensor:
-    """Return `x` as a tensor of floating dtype."""
-    return to_floating(as_tensor(x))
 
 
 def row(v: Tensor) -> Tensor:
