@@ -242,6 +242,12 @@ def test_full_matrices_of_constants_are_numpys():
         assert_same(found, expected)
 
 
+def test_full_matrices_are_numpys_where_no_gradient_is_kept():
+    x = tn.tensor(TALL[0], requires_grad=True)
+    with tn.no_grad():
+        assert_close(LA.svd(x).U, np.linalg.svd(TALL[0]).U)
+
+
 # -- errors ---------------------------------------------------------------------------------------
 
 SINGULAR = {

@@ -142,5 +142,5 @@ class Parameters:
         try:
             return tree.map_structure(leaf, x)
         except ValueError as error:
-            advice = f"Declare what is no array: static_argnames={name!r}."
+            advice = f"If it is a setting and not data, pass static_argnames={name!r}."
             raise ValueError(f"{self.of}: argument {name}: {error} {advice}") from None

@@ -125,7 +125,7 @@ def view_of(slot: Slot, name: str, **params: Any) -> Slot | None:
 
 
 def _reshaped(slot: Slot, newshape: tuple[int, ...]) -> Slot | None:
-    """Step along the new axes: these are all elements if the way back has the strides of before."""
+    """Return the slot in another shape; None unless reshaping it back gives the same strides."""
     strides = _normal(newshape, _steps(slot, newshape))
     found = Slot(slot.buffer, slot.offset, newshape, strides)
     return found if _steps(found, slot.shape) == slot.strides else None

@@ -9,6 +9,7 @@ Imports `primitives/`. Read next: `functional.py`.
 from __future__ import annotations
 
 import inspect
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,9 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
 
 def flip(x: Any, axis: Any = None) -> Tensor:
     """Return `x` in reverse order along `axis`: an integer, a tuple of them, or None for all."""
-    return moved(x, np.flip, axis)
+    x = as_tensor(x)
+    axes = shapes.axes_of(x, axis)
+    return reduce(scans.turned, range(x.ndim) if axes is None else axes, x)
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
@@ -218,7 +221,7 @@ def column_stack(xs: Any) -> Tensor:
 
 
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
-    """Return parts of `x` along `axis`: so many equal ones, or those between indices."""
+    """Return equal parts of `x` along `axis`, by their number, or parts that end at indices."""
     x, axis = scans.along(x, axis)
     parts = _of_array(np.split, x, np.arange(x.shape[axis]), indices_or_sections)
     starts = [part[:1].sum() for part in parts]  # 0 for a part without elements

@@ -31,7 +31,7 @@ class _Linearized:
     Attributes
     ----------
     y : tree of tensors, the result, as tracked as the arguments
-    aux : tree, what `f` returned beside it
+    aux : tree, the second result of `f`, None without `has_aux`
     """
 
     def __init__(
@@ -199,8 +199,9 @@ def value_and_grad(
 
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         at = _Linearized(f, args, kwargs, argnums, has_aux)
-        got = f"shape {at.y.shape}" if isinstance(at.y, Tensor) else f"a {type(at.y).__name__}"
-        if got != "shape ()":
+        shape = getattr(at.y, "shape", None)
+        if shape != ():
+            got = f"a {type(at.y).__name__}" if shape is None else f"shape {shape}"
             raise ValueError(f"grad: expected a scalar, received {got}. Use .sum() or tn.jacobian.")
         gradient = at.packed({0: cotangent_of(1.0, at.y)})
         return (at.y, at.aux) if has_aux else at.y, gradient

@@ -81,7 +81,7 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False, *, where: Any = None)
     >>> tn.ops.mean([[1.0, 2.0], [3.0, 4.0]], axis=0)
     tensor([2., 3.], dtype=float32)
     """
-    return _mean(elementwise.to_floating(as_tensor(x)), axis, keepdims, 0, where)
+    return _mean(elementwise.as_floating(x), axis, keepdims, 0, where)
 
 
 def _mean(x: Tensor, axis: Any, keepdims: bool, ddof: float, where: Any) -> Tensor:
@@ -101,7 +101,7 @@ def var(
     The sum of squares is divided by the number of elements less `ddof`. Only elements at which
     `where` is true count, by default all.
     """
-    x = elementwise.to_floating(as_tensor(x))
+    x = elementwise.as_floating(x)
     if where is not None:
         x = products.masked(x, where, 0.0, "var")  # NaN elsewhere would reach the gradient
     squares = elementwise.square(x - mean(x, axis, keepdims=True, where=where))
@@ -205,7 +205,7 @@ def clip(x: Any, x_min: Any, x_max: Any) -> Tensor:
 
 def sinc(x: Any) -> Tensor:
     """Return sin(pi x) / (pi x), and 1 at 0. Near 0 a series makes all derivatives right."""
-    x = elementwise.to_floating(as_tensor(x)) * math.pi
+    x = elementwise.as_floating(x) * math.pi
     near = elementwise.less(elementwise.absolute(x), 0.5)
     u, far = elementwise.where(near, x, 0.0), elementwise.where(near, 1.0, x)
     series: Any = 1.0

@@ -14,8 +14,8 @@ import numpy as np
 from . import functional
 from .arrays import diagonal
 from .primitives import linalg, products, shapes
-from .primitives.elementwise import absolute, cast, power, square, where
-from .primitives.linalg import as_floating, inv, svdvals, unit
+from .primitives.elementwise import absolute, as_floating, cast, power, square, where
+from .primitives.linalg import inv, svdvals, unit
 from .primitives.shapes import reshape
 from .tensor import Tensor, as_tensor
 

@@ -272,7 +272,8 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a new `Tensor` of `data`, copied. See `Tensor`.
 
     Gradients flow to tensors and variables in `data`, also in nested lists, unless `requires_grad`
-    makes a new leaf. That raises a TypeError where a gradient that is asked for would be lost.
+    makes a new leaf. Within a function that is differentiated, a new leaf would lose the gradient:
+    TypeError.
 
     >>> import tinynet as tn
     >>> tn.tensor([[1, 2], [3, 4]])

@@ -118,8 +118,9 @@ class Variable(Operand):
         ValueError
             If `value` has another shape; the variable then keeps its value.
         TypeError
-            While a function is recorded to be compiled: it would assign only once. Also where a
-            gradient that is asked for would be lost: assign ``value.detach()`` there.
+            While a function is recorded to be compiled: it would assign only once. Within a
+            function that is differentiated, if `value` depends on its arguments: the gradient would
+            be lost. Assign ``value.detach()``.
         """
         if self not in modes.substitutes:
             self.refuse_if_recorded("assign")

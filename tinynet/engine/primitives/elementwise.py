@@ -74,6 +74,11 @@ def to_floating(x: Tensor) -> Tensor:
     return x if x.data.dtype.kind == "f" else cast(x, floatx())
 
 
+def as_floating(x: Any) -> Tensor:
+    """Return anything as a tensor of floating dtype, `floatx` unless it has one."""
+    return to_floating(as_tensor(x))
+
+
 _LOG_2, _LOG_10, _DEG = math.log(2.0), math.log(10.0), math.pi / 180.0
 
 negative = unary(np.negative, "Return -x.", lambda ct, y, x: -ct, linear=True, floating=False)

@@ -1,7 +1,7 @@
 """Linear algebra: the functions of `np.linalg` that have a derivative.
 
 Matrices are the last two axes, and every function takes stacks of them. NumPy computes the values,
-and its LinAlgError tells of a singular matrix. Numbers of half precision are computed in single.
+and raises LinAlgError for a singular matrix. Numbers of half precision are computed in single.
 
 Decompositions have one primitive for their values and one for their vectors. The derivative of the
 values is right where values are equal. That of the vectors does not exist there: it is infinite or
@@ -27,9 +27,9 @@ from typing import Any
 
 import numpy as np
 
-from ..bind import Case, bind, primitive
+from ..bind import Case, bind, modes, primitive
 from ..tensor import Rule, ShapeOnly, Tensor, as_tensor
-from .elementwise import alike, to_floating
+from .elementwise import alike, as_floating
 from .shapes import aligned, reshape, swap_last_axes as _t
 
 # Named tuples with the names and fields of NumPy's.
@@ -76,11 +76,6 @@ def _lapack(*vjps: Rule, **traits: Any) -> Callable[[Any], Callable[..., Tensor]
         return function
 
     return decorated
-
-
-def as_floating(x: Any) -> Tensor:
-    """Return `x` as a tensor of floating dtype."""
-    return to_floating(as_tensor(x))
 
 
 def row(v: Tensor) -> Tensor:
@@ -259,7 +254,7 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     if not compute_uv:
         return svdvals(x)
     if full_matrices and x.ndim > 1 and x.shape[-1] != x.shape[-2]:
-        if x.tracked:
+        if x.tracked and modes.grad:
             raise ValueError(f"svd: pass full_matrices=False for a gradient, received {x.shape}.")
         return SVDResult(*map(as_tensor, np.linalg.svd(x.numpy())))
     u, v = _cut(_singular_vectors(x), x)

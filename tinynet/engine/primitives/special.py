@@ -40,7 +40,8 @@ def _ratio(x: Tensor, y: Tensor) -> Tensor:
 
 
 # For each function the domain of its tests, and its derivative in each input as a function of the
-# result and the inputs. None: the input is a constant. These functions serve the others alone.
+# result and the inputs. None: the input is a constant. The functions with such an input are here
+# for the derivatives of other functions.
 RULES: dict[str, tuple[Any, ...]] = {
     "gamma": (_POSITIVE, lambda y, x: y * _f("psi", x)),
     "gammaln": (_POSITIVE, lambda y, x: _f("psi", x)),
