@@ -288,6 +288,17 @@ class CallbackList(Callback):
         resumed = [c.resume_epoch for c in self.callbacks if c.resume_epoch is not None]
         return resumed[-1] if resumed else initial_epoch
 
+    @property
+    def want_history_alone(self) -> bool:
+        """Whether no callback does anything at an epoch but to note its logs."""
+        return all(type(c) is History for c in self.callbacks)
+
+    def want_each_batch(self, mode: str) -> bool:
+        """Return whether a callback has a hook for each batch, other than to move a bar."""
+        others = [c for c in self.callbacks if type(c) is not ProgbarLogger]
+        hooks = [f"on_{mode}_batch_begin", f"on_{mode}_batch_end"]
+        return any(_methods(others, hook) for hook in hooks)
+
     def before(self, mode: str) -> list[Callable[..., Any]]:
         """Return what to call before each batch of ``"train"``, ``"test"`` or ``"predict"``."""
         return _methods(self.callbacks, f"on_{mode}_batch_begin")

@@ -168,6 +168,11 @@ class Dataset:
         """The number of batches in an epoch."""
         return self.steps or self.all_batches
 
+    @property
+    def is_even(self) -> bool:
+        """Whether an epoch has all samples, in batches of one size."""
+        return not self.steps and self.size % self.batch_size == 0
+
     def first(self, rows: int | None = None) -> Dataset:
         """Return the first batch, or the first rows, as one batch."""
         return Dataset.of_one_batch(*self.take(slice(0, min(rows or self.batch_size, self.size))))
@@ -186,25 +191,52 @@ class Dataset:
         """Return x, y and weights of these rows."""
         return self.data.map(lambda a: a[rows])
 
-    def epoch(self) -> Iterator[tuple[Any, int]]:
-        """Yield the rows of each batch of one epoch, a slice or indices, and their number."""
+    def epoch(self, most: int = 1, epochs: int = 1) -> Iterator[tuple[Any, int, int]]:
+        """Yield the rows of each batch of one epoch, a slice or indices, their number, and 1.
+
+        With a larger `most`, batches of the same size come together: the rows of all of them, the
+        number of rows in one, and how many there are, at most `most`. With `epochs`, where
+        `is_even`, those of several epochs come together.
+        """
+        count = self.batches
+        if epochs > 1:
+            parts = [self._rows(0, self.batch_size, count) for _ in range(epochs)]
+            rows = [np.arange(self.size)] * epochs if not self.shuffle else parts
+            yield np.concatenate(rows), self.batch_size, epochs * count
+            return
         if not self.steps or self._next >= self.all_batches:
             self._next = 0
-        for _ in range(self.batches):
+        while count:
             if self._next >= self.all_batches:
                 _warn_of_the_end(self.batches, self.all_batches)
                 break
             start = self._next * self.batch_size
-            size = self.batch_size if start + self.batch_size <= self.size else self.size - start
-            self._next += 1
-            if not self.shuffle:
-                yield slice(start, start + size), size
-            elif self.shuffle == "batch":
-                yield np.random.permutation(size) + start, size
-            else:
-                if not start:
-                    self._order = np.random.permutation(self.size)
-                yield self._order[start : start + size], size
+            size = min(self.batch_size, self.size - start)
+            n = max(1, min(most, count, (self.size - start) // size))
+            self._next, count = self._next + n, count - n
+            yield self._rows(start, size, n), size, n
+
+    def _rows(self, start: int, size: int, count: int) -> Any:
+        """Return the rows of batches from `start` on; at 0 an epoch begins."""
+        stop = start + size * count
+        if not self.shuffle:
+            return slice(start, stop)
+        if self.shuffle == "batch":
+            parts = [np.random.permutation(size) + at for at in range(start, stop, size)]
+            return parts[0] if count == 1 else np.concatenate(parts)
+        if not start:
+            self._order = np.random.permutation(self.size)
+        return self._order[start:stop]
+
+
+def first_of(rows: Any, count: int) -> Any:
+    """Return the first of some rows, a slice or indices."""
+    return slice(rows.start, rows.start + count) if type(rows) is slice else rows[:count]
+
+
+def rest_of(rows: Any, count: int) -> Any:
+    """Return the other rows."""
+    return slice(rows.start + count, rows.stop) if type(rows) is slice else rows[count:]
 
 
 class Stream:
@@ -223,6 +255,8 @@ class Stream:
     ----------
     batches : int or None, the number of batches in an epoch, None if unknown
     """
+
+    is_even = False
 
     def __init__(self, source: Any, steps: int | None = None, class_weight: Any = None) -> None:
         self.source, self.steps, self.class_weight = source, steps, class_weight
@@ -263,12 +297,12 @@ class Stream:
         """Return x, y and weights of a batch."""
         return batch.data
 
-    def epoch(self) -> Iterator[tuple[Any, int]]:
-        """Yield the batches of one epoch, each with the number of its samples."""
+    def epoch(self, most: int = 1, epochs: int = 1) -> Iterator[tuple[Any, int, int]]:
+        """Yield the batches of one epoch, each with the number of its samples, and 1."""
         count = 0
         for data in map(self._dataset, itertools.islice(self._begun(), self.steps)):
             count += 1
-            yield data, data.size
+            yield data, data.size, 1
         if count != self.steps:
             self._coming = None
         if count < (self.steps or 1):

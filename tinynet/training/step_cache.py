@@ -22,10 +22,13 @@ from ..compiler.program import NotInCError, Var
 from ..compiler.record import record, short_name, stand_in
 from ..configs.watched import Fingerprint
 from ..engine.tensor import floatx, wrap
-from .data import Batch, Dataset
+from .data import Batch, Dataset, first_of
+from .many_steps import ManySteps
 from .step import State, Step
 
-Run = Callable[[Any], tuple[float, Any]]  # from rows to the loss and the outputs there
+# From the rows of several batches, how many batches, and the largest loss after which to go on, to
+# the losses of those that were run, and the outputs there.
+Run = Callable[[Any, int, float], tuple[list[float], Any]]
 
 
 class StepCache:
@@ -97,12 +100,15 @@ class StepCache:
         compiled = self._small.get((x.shape, x.dtype))
         return None if compiled is None or len(x) > most else compiled.predict(x)
 
-    def runner(self, dataset: Dataset, size: int, with_outputs: bool) -> Run:
-        """Return a function of the positions of `size` samples to the loss and the outputs there.
+    def runner(self, dataset: Dataset, size: int, with_outputs: bool, steps: int = 0) -> Run:
+        """Return a function that runs batches of `size` samples; see `Run`.
 
-        It holds for this dataset, and until `structure.version` changes.
+        It holds for this dataset, and until `structure.version` changes. `steps`, about as many as
+        there will be, decide whether "auto" is C.
         """
-        return self._step_for(dataset, size, with_outputs).runner(tree.leaves(dataset.data))
+        compiled = self._step_for(dataset, size, with_outputs)
+        compiled.choose(self.model.jit_compile, steps)
+        return compiled.runner(tree.leaves(dataset.data))
 
     def _step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
         form = repr(dataset.data.map(lambda a: f"{a.dtype}{a.shape[1:]}"))
@@ -121,8 +127,7 @@ class StepCache:
 
     def _make(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
         before = self._attributes()
-        native = self.model.jit_compile if self.kind == "train" else False
-        compiled = CompiledStep(Step(self.model, self.kind), dataset, size, with_outputs, native)
+        compiled = CompiledStep(Step(self.model, self.kind), dataset, size, with_outputs)
         self.compilations += 1
         if changed := before.differences(Fingerprint(self._things(), self._assigned)):
             self._assigned |= changed
@@ -155,9 +160,7 @@ class StepCache:
 class CompiledStep:
     """A step compiled for one type of batch."""
 
-    def __init__(
-        self, step: Step, dataset: Dataset, size: int, with_outputs: bool, native: Native
-    ) -> None:
+    def __init__(self, step: Step, dataset: Dataset, size: int, with_outputs: bool) -> None:
         self.step, self.has_loss = step, step.kind != "predict"
         self.state_size = len(step.owners)
         args, names = _examples(step, dataset, size)
@@ -171,12 +174,8 @@ class CompiledStep:
         after, _, self.form = program.result
         old, new = tree.leaves(before), tree.leaves(after)
         live = {v: owner.current for v, owner in zip(old, step.owners, strict=True)}
-        given = program, f"{step.kind}_step", dict(zip(new, old, strict=True)), live
-        try:
-            self.executable = Executable(*given, native)
-        except NotInCError as error:
-            warnings.warn(f"jit_compile=True: {error}, so this step runs as NumPy.", stacklevel=2)
-            self.executable = Executable(*given)
+        donated = dict(zip(new, old, strict=True))
+        self.executable = Executable(program, f"{step.kind}_step", donated, live)
         self.written = [o for o, v, w in zip(step.owners, old, new, strict=True) if v is not w]
         buffers = self.executable.inputs
         self.data = [buffers[v] for v in tree.leaves(data)]
@@ -185,12 +184,20 @@ class CompiledStep:
         self.scalars = [(name, buffers[v]) for name, v in numbers if v in used]
         self.predict = self.executable.runner(partial(self.data[0].__setitem__, ...), self._outputs)
 
+    def choose(self, native: Native, steps: int) -> None:
+        """Run as C or as NumPy from now on; see `Executable.choose`."""
+        try:
+            self.executable.choose(native, steps)
+        except NotInCError as error:
+            warnings.warn(f"jit_compile=True: {error}, so this step runs as NumPy.", stacklevel=2)
+
     def runner(self, arrays: list[np.ndarray]) -> Run:
-        """Return a function of rows of `arrays` to the loss and the outputs there."""
+        """Return a function that runs batches whose samples are rows of `arrays`; see `Run`."""
         pairs = list(zip(arrays, self.data, strict=True))
         scalar_buffers, has_loss, at = self.scalars, self.has_loss, self.state_size
         training, optimizer, written = bool(self.step.groups), self.step.optimizer, self.written
         outputs_of = None if self.form is None else self._outputs
+        size, many = len(self.data[0]), ManySteps(self, arrays)
 
         def fill(rows: Any) -> None:
             if type(rows) is slice:
@@ -204,17 +211,24 @@ class CompiledStep:
                 for name, buffer in scalar_buffers:
                     buffer[()] = scalars[name]
 
-        def take(results: Any) -> tuple[float, Any]:
+        def take(results: Any) -> tuple[list[float], Any]:
             if training:
                 optimizer.count_step()
             loss = results[at].item() if has_loss else 0.0
             if outputs_of:
-                return loss, outputs_of(results)
+                return [loss], outputs_of(results)
             for owner in written:
                 owner.version += 1
-            return loss, None
+            return [loss], None
 
-        return self.executable.runner(fill, take)
+        once = self.executable.runner(fill, take)
+
+        def run(rows: Any, count: int, most: float) -> tuple[list[float], Any]:
+            if count > 1 and (found := many.run(rows, count, most)):
+                return found
+            return once(rows if count == 1 else first_of(rows, size))
+
+        return run
 
     def _outputs(self, results: Any) -> Any:
         """Note what the step wrote; return the model's outputs, copied from the buffers."""
