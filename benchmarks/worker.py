@@ -119,8 +119,9 @@ def _epochs(fit: Any, work: Any) -> Callable[[], Iterator[float]]:
 
     A reading is the mean of a fit, since some contestants run all of its epochs in one call.
     """
-    times, _ = fit(1, True)
-    epochs = 1 + int(10 * SHORTEST / max(times[-1], 1e-6))
+    epochs = 1
+    while (seconds := sum(fit(epochs, True)[0])) < 10 * SHORTEST:
+        epochs = 1 + int(epochs * min(10, 12 * SHORTEST / max(seconds, 1e-9)))
 
     def once() -> Iterator[float]:
         times, losses = fit(epochs, True)
