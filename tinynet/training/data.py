@@ -169,6 +169,11 @@ class Dataset:
         return self.steps or self.all_batches
 
     @property
+    def first_size(self) -> int:
+        """The number of samples in the first batch."""
+        return min(self.batch_size, self.size)
+
+    @property
     def is_even(self) -> bool:
         """Whether an epoch has all samples, in batches of one size."""
         return not self.steps and self.size % self.batch_size == 0
@@ -191,30 +196,37 @@ class Dataset:
         """Return x, y and weights of these rows."""
         return self.data.map(lambda a: a[rows])
 
-    def epoch(self, most: int = 1, epochs: int = 1) -> Iterator[tuple[Any, int, int]]:
+    def epoch(self, together: bool = False, epochs: int = 1) -> Iterator[tuple[Any, int, int]]:
         """Yield the rows of each batch of one epoch, a slice or indices, their number, and 1.
 
-        With a larger `most`, batches of the same size come together: the rows of all of them, the
-        number of rows in one, and how many there are, at most `most`. With `epochs`, where
-        `is_even`, those of several epochs come together.
+        Batches of the same size may come `together`: the rows of all of them, the number of rows in
+        one, and how many there are. So do those of several `epochs`, where they are even.
         """
-        count = self.batches
         if epochs > 1:
-            parts = [self._rows(0, self.batch_size, count) for _ in range(epochs)]
-            rows = [np.arange(self.size)] * epochs if not self.shuffle else parts
-            yield np.concatenate(rows), self.batch_size, epochs * count
+            orders = (self._rows(0, self.batch_size, self.batches) for _ in range(epochs))
+            rows = [np.arange(self.size)] * epochs if not self.shuffle else [*orders]
+            yield np.concatenate(rows), self.batch_size, epochs * self.batches
             return
         if not self.steps or self._next >= self.all_batches:
             self._next = 0
-        while count:
+        left = self.batches
+        while left:
             if self._next >= self.all_batches:
                 _warn_of_the_end(self.batches, self.all_batches)
                 break
             start = self._next * self.batch_size
             size = min(self.batch_size, self.size - start)
-            n = max(1, min(most, count, (self.size - start) // size))
-            self._next, count = self._next + n, count - n
-            yield self._rows(start, size, n), size, n
+            each = self.shuffle == "batch" and not together
+            count = 1 if each else min(left, (self.size - start) // size)
+            rows, left = self._rows(start, size, count), left - count
+            if together:
+                self._next += count
+                yield rows, size, count
+                continue
+            for at in range(0, size * count, size):
+                self._next += 1
+                part = slice(start + at, start + at + size)
+                yield part if not self.shuffle else rows[at : at + size], size, 1
 
     def _rows(self, start: int, size: int, count: int) -> Any:
         """Return the rows of batches from `start` on; at 0 an epoch begins."""
@@ -297,7 +309,7 @@ class Stream:
         """Return x, y and weights of a batch."""
         return batch.data
 
-    def epoch(self, most: int = 1, epochs: int = 1) -> Iterator[tuple[Any, int, int]]:
+    def epoch(self, together: bool = False, epochs: int = 1) -> Iterator[tuple[Any, int, int]]:
         """Yield the batches of one epoch, each with the number of its samples, and 1."""
         count = 0
         for data in map(self._dataset, itertools.islice(self._begun(), self.steps)):

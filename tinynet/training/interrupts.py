@@ -12,33 +12,16 @@ from contextlib import contextmanager
 from typing import Any
 
 
-class _Interrupts(threading.local):  # signals come to the main thread, which sees its own state
-    """Holds back KeyboardInterrupt while a step runs; a second Ctrl-C is not held back."""
+class Interrupts:
+    """Holds back KeyboardInterrupt while a step runs; a second Ctrl-C is not held back.
+
+    Attributes
+    ----------
+    held : bool, whether a step runs
+    pending : bool, whether Ctrl-C was pressed meanwhile
+    """
 
     held = pending = False
-
-    @contextmanager
-    def between_steps(self) -> Iterator[None]:
-        """Hold back interrupts from each `hold` to the next `release`.
-
-        Does nothing in other threads than the main one, and where the user handles SIGINT.
-        """
-        usual = signal.default_int_handler
-        is_main = threading.current_thread() is threading.main_thread()
-        if not is_main or signal.getsignal(signal.SIGINT) is not usual:
-            yield
-            return
-        self.held = self.pending = False
-        signal.signal(signal.SIGINT, self._receive)
-        try:
-            yield
-            self.release()
-        finally:
-            signal.signal(signal.SIGINT, usual)
-
-    def hold(self) -> None:
-        """Note that a step begins."""
-        self.held = True
 
     def release(self) -> None:
         """Note that a step ended; raise KeyboardInterrupt if Ctrl-C was pressed meanwhile."""
@@ -47,11 +30,37 @@ class _Interrupts(threading.local):  # signals come to the main thread, which se
             self.pending = False
             raise KeyboardInterrupt
 
-    def _receive(self, number: int, frame: Any) -> None:
+    def receive(self, number: int, frame: Any) -> None:
+        """Handle the signal."""
         if self.pending or not self.held:
             self.pending = False
             signal.default_int_handler(number, frame)
         self.pending = True
 
 
-interrupts = _Interrupts()
+_OF_MAIN_THREAD = Interrupts()  # the only one that receives signals
+
+
+def interrupts() -> Interrupts:
+    """Return the state of this thread."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return _OF_MAIN_THREAD if is_main else Interrupts()
+
+
+@contextmanager
+def between_steps() -> Iterator[None]:
+    """Let interrupts take effect where a step was released, and where none is held.
+
+    Does nothing in other threads than the main one, and where the user handles SIGINT.
+    """
+    state, usual = interrupts(), signal.default_int_handler
+    if state is not _OF_MAIN_THREAD or signal.getsignal(signal.SIGINT) is not usual:
+        yield
+        return
+    state.held = state.pending = False
+    signal.signal(signal.SIGINT, state.receive)
+    try:
+        yield
+        state.release()
+    finally:
+        signal.signal(signal.SIGINT, usual)

@@ -6,8 +6,7 @@ Imports `step_cache.py`, `divergence.py`, callbacks. Read next: `trainer.py`.
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,9 +18,10 @@ from ..callbacks.base import Logs
 from ..engine.tensor import wrap
 from ..engine.variable import structure
 from .compilable import Compilable
-from .data import Batches, Stream, rest_of
+from .data import Batches, Dataset, Stream, first_of, rest_of
 from .divergence import DivergenceMonitor
-from .interrupts import interrupts
+from .interrupts import Interrupts, interrupts
+from .many_steps import ManySteps
 from .step import Step
 from .step_cache import Run
 
@@ -56,8 +56,9 @@ class Loop:
         self.eager = model.run_eagerly or getattr(self.step, "__func__", None) is not usual
         self.python_metrics = kind != "predict" and model.objective.has_python_metrics
         self.outputs: list[Any] = []
-        self._runs: dict[int, Run] = {}
+        self._runs: dict[int, tuple[Run, ManySteps | None]] = {}
         self._version: object = None  # of the structure that `_runs` are for
+        self._interrupts = interrupts() if kind == "train" else Interrupts()
         self._limit = math.inf  # a larger loss must be checked
         self._ahead: list[Logs] = []  # of epochs that are done already
         self._pace = 0  # batches that are run at once
@@ -80,7 +81,7 @@ class Loop:
         calls return their means.
         """
         if not self._ahead:
-            interrupts.release()
+            self._interrupts.release()
             several = min(epochs, self._pace // (self.dataset.batches or 1))
             several = several if several > 1 and self._may_run_ahead() else 1
             self._ahead += self._pass(epoch, monitor, several)
@@ -94,7 +95,7 @@ class Loop:
         """Run one epoch, or several one after the other; yield the means of each."""
         model, outputs, last = self.model, self.outputs, 0 if epochs < 2 else self.dataset.batches
         training, predicting = self.kind == "train", self.kind == "predict"
-        after = self.calls.after(self.kind)
+        before, after, each = self.calls.of_batches(self.kind)
         if not predicting:
             model.objective.reset()
         elif not model._called:
@@ -105,7 +106,7 @@ class Loop:
         def running() -> Logs:
             return {"outputs": outputs[-1]} if predicting else model.objective.logs(total / seen)
 
-        for losses, size, y_pred in self._calls(max(epochs, 1)):
+        for losses, size, y_pred in self._calls(before, each, epochs):
             for loss in losses:
                 total += loss * size
                 seen += size
@@ -118,7 +119,7 @@ class Loop:
             if predicting:
                 outputs.append(y_pred)
             if not last:
-                interrupts.release()
+                self._interrupts.release()
             if after:
                 after(batch - 1, running)
             if training and model.stop_training:
@@ -130,22 +131,26 @@ class Loop:
             model.optimizer.build(model.trainable_variables)
         yield {} if predicting or not seen else running()
 
-    def _calls(self, epochs: int) -> Iterator[tuple[list[float], int, Any]]:
+    def _calls(
+        self, before: Sequence[Any], each: bool, epochs: int
+    ) -> Iterator[tuple[Sequence[float], int, Any]]:
         """Yield for each call the losses of the batches that it ran, their size and the outputs."""
-        before = self.calls.before(self.kind)
-        run: Run = self._run_eagerly
+        data, held = self.dataset, self._interrupts
         known, batch, version = 0, 0, None
-        host = self.eager or self.python_metrics or self.calls.want_each_batch(self.kind)
-        most = 1 if host else sys.maxsize
-        for rows, size, count in self.dataset.epoch(most, epochs):
+        together = not each and isinstance(data, Dataset) and self._for_size(data.first_size)[1]
+        for rows, size, count in data.epoch(bool(together), epochs):
             while count:
                 for call in before:
                     call(batch, {})
                 if size != known or version is not structure.version:
                     version = structure.version
-                    run, known = self._for_size(size), size
-                interrupts.hold()
-                losses, y_pred = run(rows, count, self._limit)
+                    (run, many), known = self._for_size(size), size
+                held.held = True
+                if count > 1 and many and (found := many.run(rows, count, self._limit)):
+                    losses, y_pred = found
+                else:
+                    loss, y_pred = run(rows if count == 1 else first_of(rows, size))
+                    losses = [loss]
                 yield losses, size, y_pred
                 taken = len(losses)
                 batch, count = batch + taken, count - taken
@@ -153,37 +158,36 @@ class Loop:
                     rows = rest_of(rows, taken * size)
             self._pace = max(self._pace, 2 * taken)
 
-    def _for_size(self, size: int) -> Run:
-        """Return the function that takes a step on rows, or on a batch of a stream."""
+    def _for_size(self, size: int) -> tuple[Run, ManySteps | None]:
+        """Return what takes a step on rows, or on a batch of a stream, and what takes many."""
         if self._version is not structure.version:
             self._version, self._runs = structure.version, {}
         if size not in self._runs:
-            run = self._run_eagerly if self.eager else self._compiled(size)
-            self._runs[size] = partial(self._run_and_update, run) if self.python_metrics else run
+            run, many = (self._run_eagerly, None) if self.eager else self._compiled(size)
+            if self.python_metrics:
+                run, many = partial(self._run_and_update, run), None
+            self._runs[size] = run, many
         return self._runs[size]
 
-    def _compiled(self, size: int) -> Run:
-        cache, dataset = self.model._step_cache(self.kind), self.dataset
+    def _compiled(self, size: int) -> tuple[Run, ManySteps | None]:
+        cache, dataset, steps = self.model._step_cache(self.kind), self.dataset, self.steps
         with_outputs = self.python_metrics or self.kind == "predict"
-        if isinstance(dataset, Stream):
-            whole = slice(None)
-            return lambda batch, *more: cache.runner(batch, size, with_outputs, self.steps)(
-                whole, *more
-            )
-        return cache.runner(dataset, size, with_outputs, self.steps)
+        if not isinstance(dataset, Stream):
+            return cache.runner(dataset, size, with_outputs, steps)
+        return lambda batch: cache.runner(batch, size, with_outputs, steps)[0](slice(None)), None
 
-    def _run_eagerly(self, rows: Any, count: int, most: float) -> tuple[list[float], Any]:
+    def _run_eagerly(self, rows: Any) -> tuple[float, Any]:
         x, y, sample_weight = batch = self.dataset.take(rows).map(wrap)
         if self.kind == "predict":
             _, y_pred = Step(self.model, "predict").run(batch)
-            return [0.0], tree.map_structure(np.array, y_pred)
+            return 0.0, tree.map_structure(np.array, y_pred)
         loss, y_pred = self.step(*batch)
         self.model.compute_metrics(x, y, y_pred, sample_weight)
-        return [loss.item()], y_pred
+        return loss.item(), y_pred
 
-    def _run_and_update(self, run: Run, rows: Any, *more: Any) -> tuple[list[float], Any]:
+    def _run_and_update(self, run: Run, rows: Any) -> tuple[float, Any]:
         """Take a step; also update the metrics whose state is not in variables."""
-        losses, y_pred = run(rows, *more)
+        loss, y_pred = run(rows)
         _, y, sample_weight = self.dataset.take(rows).map(wrap)
         self.model.objective.update(y, y_pred, sample_weight, python=True)
-        return losses, y_pred
+        return loss, y_pred

@@ -46,9 +46,11 @@ class ManySteps:
         stops after a loss that is NaN or above `most`, unless that is infinite.
         """
         step, optimizer = self.step, self.step.step.optimizer
+        if not step.executable.native:
+            return None
         count = min(count, self.most)
         numbers = scalars_ahead(optimizer, count) if step.step.groups else {}
-        if not step.executable.native or numbers is None:
+        if numbers is None:
             return None
         at = step.state_size
         kinds = step.executable.program.outputs[at:]

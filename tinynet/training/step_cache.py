@@ -22,13 +22,11 @@ from ..compiler.program import NotInCError, Var
 from ..compiler.record import record, short_name, stand_in
 from ..configs.watched import Fingerprint
 from ..engine.tensor import floatx, wrap
-from .data import Batch, Dataset, first_of
+from .data import Batch, Dataset
 from .many_steps import ManySteps
 from .step import State, Step
 
-# From the rows of several batches, how many batches, and the largest loss after which to go on, to
-# the losses of those that were run, and the outputs there.
-Run = Callable[[Any, int, float], tuple[list[float], Any]]
+Run = Callable[[Any], tuple[float, Any]]  # from rows to the loss and the outputs there
 
 
 class StepCache:
@@ -100,15 +98,19 @@ class StepCache:
         compiled = self._small.get((x.shape, x.dtype))
         return None if compiled is None or len(x) > most else compiled.predict(x)
 
-    def runner(self, dataset: Dataset, size: int, with_outputs: bool, steps: int = 0) -> Run:
-        """Return a function that runs batches of `size` samples; see `Run`.
+    def runner(
+        self, dataset: Dataset, size: int, with_outputs: bool, steps: int = 0
+    ) -> tuple[Run, ManySteps | None]:
+        """Return what runs a batch of `size` samples, and what runs many, if the step is C.
 
-        It holds for this dataset, and until `structure.version` changes. `steps`, about as many as
+        Both hold for this dataset, and until `structure.version` changes. `steps`, about as many as
         there will be, decide whether "auto" is C.
         """
         compiled = self._step_for(dataset, size, with_outputs)
         compiled.choose(self.model.jit_compile, steps)
-        return compiled.runner(tree.leaves(dataset.data))
+        arrays = tree.leaves(dataset.data)
+        many = ManySteps(compiled, arrays) if compiled.executable.native else None
+        return compiled.runner(arrays), many
 
     def _step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
         form = repr(dataset.data.map(lambda a: f"{a.dtype}{a.shape[1:]}"))
@@ -192,12 +194,11 @@ class CompiledStep:
             warnings.warn(f"jit_compile=True: {error}, so this step runs as NumPy.", stacklevel=2)
 
     def runner(self, arrays: list[np.ndarray]) -> Run:
-        """Return a function that runs batches whose samples are rows of `arrays`; see `Run`."""
+        """Return a function of rows of `arrays` to the loss and the outputs there."""
         pairs = list(zip(arrays, self.data, strict=True))
         scalar_buffers, has_loss, at = self.scalars, self.has_loss, self.state_size
         training, optimizer, written = bool(self.step.groups), self.step.optimizer, self.written
         outputs_of = None if self.form is None else self._outputs
-        size, many = len(self.data[0]), ManySteps(self, arrays)
 
         def fill(rows: Any) -> None:
             if type(rows) is slice:
@@ -211,24 +212,17 @@ class CompiledStep:
                 for name, buffer in scalar_buffers:
                     buffer[()] = scalars[name]
 
-        def take(results: Any) -> tuple[list[float], Any]:
+        def take(results: Any) -> tuple[float, Any]:
             if training:
                 optimizer.count_step()
             loss = results[at].item() if has_loss else 0.0
             if outputs_of:
-                return [loss], outputs_of(results)
+                return loss, outputs_of(results)
             for owner in written:
                 owner.version += 1
-            return [loss], None
+            return loss, None
 
-        once = self.executable.runner(fill, take)
-
-        def run(rows: Any, count: int, most: float) -> tuple[list[float], Any]:
-            if count > 1 and (found := many.run(rows, count, most)):
-                return found
-            return once(rows if count == 1 else first_of(rows, size))
-
-        return run
+        return self.executable.runner(fill, take)
 
     def _outputs(self, results: Any) -> Any:
         """Note what the step wrote; return the model's outputs, copied from the buffers."""

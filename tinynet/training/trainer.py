@@ -19,7 +19,7 @@ from ..engine.expect import expect
 from .compilable import Compilable
 from .data import Batch, Batches, Dataset, batches_of, check_options, is_integer, is_stream, split
 from .divergence import DivergenceMonitor
-from .interrupts import interrupts
+from .interrupts import between_steps
 from .loop import Loop
 from .step_cache import StepCache
 
@@ -113,7 +113,7 @@ class Trainer(Compilable):
         training = Loop(self, dataset, "train", calls, epochs)
         validating = held_out and Loop(self, held_out, "test", calls)
         monitor.check_data()
-        with interrupts.between_steps():
+        with between_steps():
             for epoch in range(calls.first_epoch(initial_epoch), epochs):
                 calls.on_epoch_begin(epoch)
                 # A validation needs the weights after each epoch.
@@ -222,8 +222,7 @@ class Trainer(Compilable):
 
     def _on_batch(self, kind: str, dataset: Dataset, return_dict: bool) -> Any:
         self._prepare(dataset)
-        with interrupts.between_steps():
-            return self._as_asked(Loop(self, dataset, kind).run(), return_dict)
+        return self._as_asked(Loop(self, dataset, kind).run(), return_dict)
 
     def _as_asked(self, logs: Logs, return_dict: bool) -> Any:
         values = self.objective.in_order(logs)
