@@ -1,6 +1,8 @@
 """What the tests of C programs share. Without a C compiler, these run the NumPy road."""
 
+import re
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -49,9 +51,11 @@ def _cache() -> Any:
 def all_in_c(optimize: str = "-O0") -> Iterator[None]:
     """Let every compiled function and step that C has a text for run as C, unless told otherwise.
 
-    Without optimization a program compiles in a third of the time. The cache is one of the tests'.
+    Without optimization a program compiles in a third of the time. A text that compiles with a
+    warning is refused. The cache is one of the tests'.
     """
     flags = [optimize if flag.startswith("-O") else flag for flag in toolchain.FLAGS]
+    flags += ["-Wall", "-Wextra", "-Werror"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(executable, "AUTO_WORK", 0)
         patch.setenv("TINYNET_CACHE_DIR", _cache().name)
@@ -71,3 +75,22 @@ def assert_near(found: Any, expected: Any, units: float = 4.0) -> None:
         finite = np.abs(expected[np.isfinite(expected)])
         slack = units * np.finfo(found.dtype).eps * float(finite.max(initial=0.0))
     np.testing.assert_allclose(found, expected, 0, slack)
+
+
+# The primitives of training steps and metrics that C has no text for.
+LACKING = ["argmax", "random_bits"]
+
+
+@contextmanager
+def lacked() -> Iterator[set[str]]:
+    """Yield a set, to which the primitives are added because of which steps run as NumPy."""
+    found: set[str] = set()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield found
+    for each in caught:
+        name = re.search("^jit_compile=True: .*?'(.*?)'", str(each.message))
+        if name:
+            found.add(name[1])
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
