@@ -85,12 +85,16 @@ LACKING = ["argmax", "random_bits"]
 def lacked() -> Iterator[set[str]]:
     """Yield a set, to which the primitives are added because of which steps run as NumPy."""
     found: set[str] = set()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield found
-    for each in caught:
-        name = re.search("^jit_compile=True: .*?'(.*?)'", str(each.message))
-        if name:
-            found.add(name[1])
+    show = warnings.showwarning
+
+    def note(message: Any, *more: Any) -> None:
+        lack = re.search("^jit_compile=True: .*?'(.*?)'", str(message))
+        if lack:
+            found.add(lack[1])
         else:
-            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+            show(message, *more)
+
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        warnings.filterwarnings("always", "jit_compile=True: ")
+        patch.setattr(warnings, "showwarning", note)
+        yield found
