@@ -81,11 +81,11 @@ class Calls:
 
 
 @needs_c
-@settings(max_examples=25, phases=[Phase.generate])
+@settings(max_examples=12, phases=[Phase.generate])
 @given(
     optimizer=st.sampled_from(OPTIMIZERS),
-    rows=st.integers(1, 40),
-    batch_size=st.integers(1, 9),
+    rows=st.sampled_from([3, 24, 41]),
+    batch_size=st.sampled_from([4, 8]),
     shuffle=st.sampled_from([True, False, "batch"]),
     metrics=st.sampled_from([None, ["mae"]]),
     weighted=st.booleans(),
