@@ -35,6 +35,7 @@ from .toolchain import blas
 
 PART = 40  # kernels in a function: the time of C compilers grows faster than a function does
 BLAS_FROM = 1 << 21  # multiplications of a product, from which on BLAS is faster than the tiles
+DOTS_FROM = 64  # the depth of a product with a vector, from which on rows are not copied first
 Lines = Iterator[str]
 Axis = tuple[int, ...]  # a length, and the strides of each slot
 
@@ -75,7 +76,7 @@ class CPrinter:
             head = f"static __attribute__((noinline)) void {function}({parameters})"
             functions += ["", head, "{", *views, *body, "}"]
             calls.append(f"    {function}({', '.join(self._used)});")
-        lines = parts()["header"], *self._helpers.values(), *functions, *self._main(calls)
+        lines = parts()["header"][1], *self._helpers.values(), *functions, *self._main(calls)
         self.text = "\n".join(lines)
 
     def _main(self, calls: list[str]) -> Lines:
@@ -122,10 +123,11 @@ class CPrinter:
 
     def _needs(self, part: str, kind: str, key: str = "", **names: str) -> None:
         """Print a part of the prelude for a type before the functions of this program, once."""
-        key, text = key or f"{part} {kind}", parts()[part]
+        needed, text = parts().get(f"{part}/{kind}") or parts()[part]
+        key = key or (f"{part} {kind}" if "$" in text else part)
         if key not in self._helpers:
-            if "FMA_" in text or "LN2_" in text:
-                self._helpers.setdefault(f"bits {kind}", parts()[f"bits/{kind}"])
+            if needed:
+                self._needs(needed, kind)
             self._helpers[key] = expanded(text, T=kind, **names)
 
     # -- loops --------------------------------------------------------------------------------
@@ -191,13 +193,16 @@ class CPrinter:
         else:
             types = given
         if name not in (None, "cast", "alias"):
-            row = self._row(name, types[-1])
+            row = self._row(name, types[-1], each.args[-1].buffer.value is not None)
         pairs = zip(operands, given, types, strict=True)
         return row.format(*[self._converted(*pair) for pair in pairs])
 
-    def _row(self, name: str, dtype: np.dtype) -> str:
-        """Return the row of a primitive for this dtype, and print the function that it calls."""
-        kinds = {"f": "", "i": "i", "u": "ui", "b": "bui"}[dtype.kind]
+    def _row(self, name: str, dtype: np.dtype, number: bool = False) -> str:
+        """Return the row of a primitive for this dtype, and print the function that it calls.
+
+        `number` says whether the last operand is a finite number.
+        """
+        kinds = "n" * number + {"f": "", "i": "i", "u": "ui", "b": "bui"}[dtype.kind]
         key = next((key for kind in kinds if (key := f"{name}/{kind}") in C), name)
         row, kind = C.get(key, ""), c_type(dtype)
         if not row or ("$" in row and key == name and dtype.kind != "f"):
@@ -258,8 +263,9 @@ class CPrinter:
         first, _, rest = name.partition("_")
         part = first if first in ("sum", "rows") else "sum" if name == "dot" else "extreme"
         names = {key: text.format(source) if name == "dot" else "" for key, text in DOT.items()}
-        join = self._join(rest or first, out)
-        self._needs(part, kind, function, X=source, function=function, join=join, **names)
+        names |= {"join": self._join(rest or first, out)}
+        names["together"] = ("step == 1" if source == kind else "false") + names["together"]
+        self._needs(part, kind, function, X=source, function=function, **names)
         return function
 
     def _join(self, name: str, dtype: np.dtype) -> str:
@@ -282,7 +288,7 @@ class CPrinter:
         x, y, z = (f"{p}{plus(index([a[i] for a in axes]))}" for i, p in enumerate(pointers, 1))
         if n == 1 < m:  # the transposed product has long rows
             m, n, x, y, ai, ak, bk, bj = 1, m, y, x, 0, bk, ak, ai
-        if floating and (m > 1 or bj == 1):
+        if floating and (m > 1 or bj == 1 or (n > 1 and depth < DOTS_FROM)):
             call = self._matrix_product(dtype.name, (m, n, depth), (ai, ak), (bk, bj))
             lines = [call.format(x, y, z)]
         else:
@@ -306,7 +312,6 @@ class CPrinter:
             (a_order, a_step), (b_order, b_step) = steps[0], steps[1]
             sizes_text = f"{ROW_MAJOR}, {a_order}, {b_order}, {m}, {n}, {depth}"
             return f"{name}({sizes_text}, 1, {{0}}, {a_step}, {{1}}, {b_step}, 0, {{2}}, {n});"
-        self._helpers.setdefault("tiles", parts()["tiles"])
         self._needs("product", kind)
         (ai, ak), (bk, bj) = a, b
         return (
@@ -317,7 +322,9 @@ class CPrinter:
 DOT = {
     "more": ", const {0} *y, ptrdiff_t other",
     "factor": " * y[(i + k) * other]",
-    "last": " * y[i * other]",
+    "together": " && other == 1",
+    "next": ", y += 256 * other",
+    "factors": " * ((const vector_{0} *)(y + i))[k]",
 }
 JOINS = {"max": "maximum", "min": "minimum"}
 ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112  # as CBLAS calls them

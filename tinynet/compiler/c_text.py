@@ -31,7 +31,8 @@ LIBM = "fabs rint floor ceil trunc sqrt cbrt expm1 exp2 log2 log10 log1p sin cos
 
 # The row of a primitive, for operands {0}, {1}, ..., which are names or numbers. For integers it is
 # the row of "name/i" if there is one; for unsigned ones that of "name/u", then "name/i"; for bools
-# that of "name/b" before these. A row with a "$" in it is for the kind that it names, or floats.
+# that of "name/b" before these; if the last operand is a finite number, "name/n" comes first. A row
+# with a "$" in it is for the kind that it names, or floats.
 C: dict[str, str] = {
     **{name: f"{{0}} {sign} {{1}}" for name, (sign, _) in INFIX.items()},
     "add/b": "{0} | {1}",
@@ -57,6 +58,8 @@ C: dict[str, str] = {
     "logical_xor": "({0} != 0) ^ ({1} != 0)",
     "maximum": "({0} >= {1}) | ({0} != {0}) ? {0} : {1}",
     "minimum": "({0} <= {1}) | ({0} != {0}) ? {0} : {1}",
+    "maximum/n": "{0} < {1} ? {1} : {0}",  # one instruction
+    "minimum/n": "{0} > {1} ? {1} : {0}",
     "fmax": "({0} >= {1}) | ({1} != {1}) ? {0} : {1}",
     "fmin": "({0} <= {1}) | ({1} != {1}) ? {0} : {1}",
     **dict.fromkeys(["maximum/i", "fmax/i"], "{0} > {1} ? {0} : {1}"),
@@ -103,10 +106,11 @@ def expanded(text: str, **names: str) -> str:
 
 
 @cache
-def parts() -> dict[str, str]:
-    """Return the parts of ``prelude.c`` by their names."""
+def parts() -> dict[str, tuple[str, str]]:
+    """Return the parts of ``prelude.c`` by their names: the part that each needs, and its text."""
     text = Path(__file__).with_name("prelude.c").read_text(encoding="utf-8")
-    return dict(re.findall(r"^//// (\S+)\n(.*?)(?=^////|\Z)", text, re.M | re.S))
+    found = re.findall(r"^//// ([^:\n]+)(?:: (\w+))?\n(.*?)(?=^////|\Z)", text, re.M | re.S)
+    return {name: (needed, part) for name, needed, part in found}
 
 
 # -- text -----------------------------------------------------------------------------------------
