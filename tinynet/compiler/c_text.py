@@ -6,7 +6,7 @@ compilers vectorise the loops that call them. They err by at most 2 units in the
 by 2.5 on processors without fused multiply-add). Their series are Taylor's after a range reduction:
 Muller, Elementary Functions, 3rd edition, chapter 11. All other functions are those of libm.
 
-Imports `program.py` and `text.py`. Read next: `c_printer.py`.
+Imports `program.py` and `text.py`. Read next: `c_loops.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 import re
 import string
-from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -131,16 +130,6 @@ def plain(label: str) -> str:
     return f"{name}_array" if name.endswith(tuple(f"_{kind}" for kind in TYPES.values())) else name
 
 
-def plus(place: str) -> str:
-    return f" + {place}" if place != "0" else ""
-
-
-def index(steps: Sequence[int]) -> str:
-    """Return the place of an element as text: ``i0 * 8 + i1``."""
-    terms = [f"i{k} * {s}" if s != 1 else f"i{k}" for k, s in enumerate(steps) if s]
-    return " + ".join(terms) or "0"
-
-
 def literal(value: np.ndarray, kind: str) -> str:
     """Return a finite number as C reads it."""
     number = value[()]
@@ -157,23 +146,3 @@ def _wide(number: int, kind: str) -> str:
     if number < 0:
         return f"(-INT64_C({-number - 1}) - 1)"
     return f"({kind}){'U' * kind.startswith('u')}INT64_C({number})"
-
-
-def nest(
-    sizes: Sequence[int], lines: Sequence[str], before: Sequence[str] = (), at: int = 0
-) -> Iterator[str]:
-    """Yield loops around lines, from the index `at` on; in a block with the lines before them."""
-    if before or (not sizes and len(lines) > 1):
-        yield "{"
-        inner = nest(sizes, lines, at=at) if sizes else lines
-        yield from (f"    {line}" for line in (*before, *inner))
-        yield "}"
-        return
-    loops = [f"for (ptrdiff_t i{k} = 0; i{k} < {n}; i{k}++)" for k, n in enumerate(sizes, at)]
-    if len(lines) > 1:
-        loops[-1] += " {"
-    indents = ["    " * k for k in range(len(loops) + 1)]
-    yield from (indent + line for indent, line in zip(indents, loops, strict=False))
-    yield from (indents[-1] + line for line in lines)
-    if len(lines) > 1:
-        yield f"{indents[-2]}}}"

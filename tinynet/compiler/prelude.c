@@ -300,6 +300,49 @@ static $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step)
     return lane[0];
 }
 
+//// place
+/* The place of the first extreme number, or of the first NaN. */
+static $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step)
+{
+    ptrdiff_t found = 0;
+    for (ptrdiff_t i = 1; i < n; i++) {
+        const $X a = x[found * step], b = x[i * step];
+        if (!($join) && a <= INFINITY)
+            found = i;
+    }
+    return found;
+}
+
+//// cumsum
+static void $function(const $X *x, ptrdiff_t n, ptrdiff_t step, $T *out, ptrdiff_t out_step)
+{
+    $T total = x[0];
+    out[0] = total;
+    for (ptrdiff_t i = 1; i < n; i++)
+        out[i * out_step] = total += x[i * step];
+}
+
+//// random_bits
+/* Threefry-2x32 with 20 rounds, as in `random.py`. */
+static void random_bits(const uint32_t *state, ptrdiff_t step, ptrdiff_t n, uint32_t *out)
+{
+    static const int turns[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
+    const uint32_t a = state[0], b = state[step], keys[3] = {a, b, a ^ b ^ 0x1bd11bdau};
+    for (ptrdiff_t i = 0; i < n; i++) {
+        uint32_t x = (uint32_t)((uint64_t)i >> 32) + a, y = (uint32_t)i + b;
+        for (int round = 0; round < 5; round++) {
+            for (int k = 0; k < 4; k++) {
+                const int turn = turns[round % 2][k];
+                x += y;
+                y = (y << turn | y >> (32 - turn)) ^ x;
+            }
+            x += keys[(round + 1) % 3];
+            y += keys[(round + 2) % 3] + (uint32_t)round + 1;
+        }
+        out[i] = x ^ y;
+    }
+}
+
 //// rows
 /* Rows, in blocks, joined with `out`. */
 static void $function(const $X *x, ptrdiff_t n, ptrdiff_t step, ptrdiff_t width, $T *out)
