@@ -556,7 +556,8 @@ from hypothesis import given, settings
 from native import in_c
 from programs import functions, poisoned_buffers
 from test_c_printer import EXACT, SMOOTH, SQUARES, everything, is_in_c
-from tinynet.compiler import toolchain
+from tinynet.compiler import c_printer, toolchain
+from tinynet.compiler.c_printer import CPrinter
 
 toolchain.FLAGS = (
     *[flag for flag in toolchain.FLAGS if flag != "-O3"],
@@ -574,6 +575,8 @@ def run(drawn):
 
 with poisoned_buffers(), np.errstate(all="ignore"):
     run()
+    in_c(everything, *SQUARES)
+    CPrinter.pool_from, c_printer.POOL_PART = 1, 16
     in_c(everything, *SQUARES)
 assert count > 5, count
 """
@@ -638,7 +641,8 @@ def test_arrays_that_overlap_what_is_written_run_in_numpy():
     for other in (memory[1:], memory[:4]):  # one after the other, and the same elements
         memory[:] = range(5)
         live = {x: lambda: memory[:4], y: lambda other=other: other}
-        executable = Executable(program, "f", {out: x}, live, native=NATIVE)
+        executable = Executable(program, "f", {out: x}, live)
+        executable.choose(NATIVE)
         expected = memory[:4] + other
         assert_same(run(executable)[0], expected)
         assert not executable.native

@@ -43,7 +43,7 @@ def _random_bits(printer: Any, each: Single) -> Lines:
     n = math.prod(out.shape[len(batch) :])
     at, to = plus(index(steps)), plus(index([n * s for s in row_major(tuple(batch))]))
     source, target = printer.pointer(state), printer.pointer(out, writes=True)
-    yield from nest(batch, [f"random_bits({source}{at}, {step}, {n}, {target}{to});"])
+    yield from nest(batch, [f"random_bits_uint32_t({source}{at}, {step}, {n}, {target}{to});"])
 
 
 def _scatter(printer: Any, each: Single) -> Lines:

@@ -55,16 +55,24 @@ def index(steps: Sequence[int]) -> str:
 
 
 def nest(
-    sizes: Sequence[int], lines: Sequence[str], before: Sequence[str] = (), at: int = 0
+    sizes: Sequence[int],
+    lines: Sequence[str],
+    before: Sequence[str] = (),
+    at: int = 0,
+    part: bool = False,
 ) -> Iterator[str]:
-    """Yield loops around lines, from the index `at` on; in a block with the lines before them."""
+    """Yield loops around lines, from the index `at` on; in a block with the lines before them.
+
+    With `part`, the outermost loop is over a part, from `first_` to `last_`.
+    """
     if before or (not sizes and len(lines) > 1):
         yield "{"
-        inner = nest(sizes, lines, at=at) if sizes else lines
+        inner = nest(sizes, lines, at=at, part=part) if sizes else lines
         yield from (f"    {line}" for line in (*before, *inner))
         yield "}"
         return
-    loops = [f"for (ptrdiff_t i{k} = 0; i{k} < {n}; i{k}++)" for k, n in enumerate(sizes, at)]
+    ends = [("first_", "last_") if part and k == 0 else ("0", n) for k, n in enumerate(sizes)]
+    loops = [f"for (ptrdiff_t i{k} = {a}; i{k} < {n}; i{k}++)" for k, (a, n) in enumerate(ends, at)]
     if len(lines) > 1:
         loops[-1] += " {"
     indents = ["    " * k for k in range(len(loops) + 1)]

@@ -26,6 +26,8 @@ from .toolchain import blas
 PART = 40  # kernels in a function: the time of C compilers grows faster than a function does
 BLAS_FROM = 1 << 21  # multiplications of a product, from which on BLAS is faster than the tiles
 DOTS_FROM = 64  # the depth of a product with a vector, from which on rows are not copied first
+POOL_FROM = 1 << 17  # elements of a loop, from which on it runs in parts on all cores
+POOL_PART = 1 << 15  # elements of a part
 Lines = Iterator[str]
 
 
@@ -39,14 +41,19 @@ class CPrinter:
     buffers : dict from Buffer to its name in C, those that it takes pointers of
     written : set of Buffer
     constants : dict from Buffer to array
-    gemms : dict from dtype to the name of a function of BLAS, the pointers after the buffers
+    outside : dict from str to str
+        The names of functions that are found at run time, whose pointers come after the buffers: by
+        a dtype a product of BLAS, by "pool" the function that runs parts of a loop on all cores.
     """
+
+    pool_from: float = POOL_FROM
 
     def __init__(self, plan: Plan, name: str) -> None:
         self.name = Names().new(f"run_{name}")
         self.buffers: dict[Buffer, str] = {}
         self.written: set[Buffer] = set()
-        self.gemms: dict[str, str] = {}
+        self.outside: dict[str, str] = {}
+        self._functions: list[str] = []
         self._plan = plan
         self._free = Names({*CALLED, self.name})
         self._helpers: dict[str, str] = {}
@@ -58,18 +65,27 @@ class CPrinter:
         self.constants = {plan.slots[v].buffer: array for v, array in given}
         kernels = [kernel for kernel in kernels_of(plan) if kernel.body[0].out.size]
         self._dead = _dead_stores(plan, kernels)
-        functions, calls = list[str](), list[str]()
+        calls: list[str] = []
         for section, part in _parts(kernels):
             function = self._free.new(section or "step")
-            self._used, self._views = {}, {}
-            body = [f"    {line}" for k in part for line in self._lines(k)]
-            parameters = ", ".join(self._used.values()) or "void"
-            views = [f"    {line}" for line in self._views.values()]
-            head = f"static __attribute__((noinline)) void {function}({parameters})"
-            functions += ["", head, "{", *views, *body, "}"]
-            calls.append(f"    {function}({', '.join(self._used)});")
-        lines = parts()["header"][1], *self._helpers.values(), *functions, *self._main(calls)
-        self.text = "\n".join(lines)
+            used = self._function(function, (line for k in part for line in self._lines(k)))
+            calls.append(f"    {function}({', '.join(used)});")
+        head = parts()["header"][1], *self._helpers.values()
+        self.text = "\n".join([*head, *self._functions, *self._main(calls)])
+
+    def _function(self, name: str, lines: Lines, *more: str) -> dict[str, str]:
+        """Print a function of these lines; return the names that it is given, and declarations.
+
+        `more` are parameters after them.
+        """
+        outer = self._used, self._views
+        self._used, self._views = {}, {}
+        body, used, declared = [*lines], self._used, [*self._views.values()]
+        self._used, self._views = outer
+        parameters = ", ".join([*used.values(), *more]) or "void"
+        head = f"static __attribute__((noinline)) void {name}({parameters})"
+        self._functions += ["", head, "{", *[f"    {line}" for line in (*declared, *body)], "}"]
+        return used
 
     def _main(self, calls: list[str]) -> Lines:
         yield ""
@@ -77,9 +93,9 @@ class CPrinter:
         yield "{"
         for i, (buffer, name) in enumerate(self.buffers.items()):
             yield f"    {TYPES[buffer.dtype.name]} *{name} = buffers[{i}];"
-        for i, (dtype, name) in enumerate(self.gemms.items(), len(self.buffers)):
-            yield f"    gemm_{TYPES[dtype]} *{name} = (gemm_{TYPES[dtype]} *)buffers[{i}];"
-        yield from calls if self.buffers or self.gemms else ["    (void)buffers;", *calls]
+        for i, (key, name) in enumerate(self.outside.items(), len(self.buffers)):
+            yield f"    {_kind(key)} *{name} = ({_kind(key)} *)buffers[{i}];"
+        yield from calls if self.buffers or self.outside else ["    (void)buffers;", *calls]
         yield "}\n"
 
     # -- names --------------------------------------------------------------------------------
@@ -128,6 +144,13 @@ class CPrinter:
         self._views[name] = f"static const int32_t {name}[] = {{{text}}};"
         return name
 
+    def _outside(self, key: str, name: str) -> str:
+        """Return the name of a function that is found at run time, a parameter of the function."""
+        name = self.outside.get(key) or self._free.new(name)
+        self.outside[key] = name
+        self._used[name] = f"{_kind(key)} *{name}"
+        return name
+
     # -- loops --------------------------------------------------------------------------------
 
     def _lines(self, kernel: Kernel) -> Lines:
@@ -146,11 +169,40 @@ class CPrinter:
         raise NotInCError(f"C has no text for the primitive {kernel.op.name!r}")
 
     def loop(self, body: Sequence[Single], dead: Container[Buffer] = ()) -> Lines:
-        """Yield the loops of maps, which read each element once and write what is needed later."""
+        """Yield the loops of maps; large ones run in parts, which are functions of their own."""
         shape = body[0].out.shape
         slots = list(dict.fromkeys(x for each in body for x in each.slots))
         strides = [padded(x.strides, shape) for x in slots]
         axes = merged([*zip(shape, *strides, strict=True)])
+        size = math.prod(shape)
+        if size < self.pool_from:
+            yield from self._maps(body, dead, slots, axes)
+            return
+        n, name = axes[0][0], self._free.new(f"{body[0].section or 'step'}_loop")
+        bounds = "ptrdiff_t first_", "ptrdiff_t last_"
+        used = self._function(name, self._maps(body, dead, slots, axes, part=True), *bounds)
+        given = ", ".join(f"given_[{i}]" for i in range(len(used)))
+        self._functions += ["", f"static void {name}_(void **given_, {', '.join(bounds)})", "{"]
+        self._functions += [f"    {name}({given}, first_, last_);", "}"]
+        writes = {x: text for x, text in used.items() if not text.startswith("const ")}
+        self._used = used | self._used | writes
+        self.needs("pool_", "")
+        pointers = f"(void *[]){{{', '.join(f'(void *){x}' for x in used)}}}"
+        rows = -(-POOL_PART * n // size)
+        yield f"in_parts_({self._outside('pool', 'pool')}, {name}_, {pointers}, {n}, {rows});"
+
+    def _maps(
+        self,
+        body: Sequence[Single],
+        dead: Container[Buffer],
+        slots: list[Slot],
+        axes: list[Axis],
+        part: bool = False,
+    ) -> Lines:
+        """Yield the loops of maps, which read each element once and write what is needed later.
+
+        With `part`, the outermost loop is over a part.
+        """
         steps = {x: [axis[i] for axis in axes] for i, x in enumerate(slots, 1)}
         values, versions = dict[Slot, str](), itertools.count(1)
         outside, inside = list[str](), list[str]()
@@ -176,7 +228,7 @@ class CPrinter:
         for x in written:
             if x.buffer not in dead:
                 inside.append(f"{self.pointer(x, writes=True)}[{index(steps[x])}] = {values[x]};")
-        yield from nest([axis[0] for axis in axes], inside, outside)
+        yield from nest([axis[0] for axis in axes], inside, outside, part=part)
 
     def _value(self, each: Single, operands: list[str]) -> str:
         """Return the value of a map as an expression of its operands, names or numbers."""
@@ -305,11 +357,8 @@ class CPrinter:
         steps = _blas_step((m, depth), a), _blas_step((depth, n), b)
         integer = blas(dtype)[0] if m * n * depth >= BLAS_FROM else ""
         if integer and steps[0] and steps[1]:
-            if dtype not in self.gemms:
-                self.needs("gemm", kind, I=integer)
-                self.gemms[dtype] = self._free.new(f"gemm{'sd'[dtype == 'float64']}")
-            name = self.gemms[dtype]
-            self._used[name] = f"gemm_{kind} *{name}"
+            self.needs("gemm", kind, I=integer)
+            name = self._outside(dtype, f"gemm{'sd'[dtype == 'float64']}")
             (a_order, a_step), (b_order, b_step) = steps[0], steps[1]
             sizes_text = f"{ROW_MAJOR}, {a_order}, {b_order}, {m}, {n}, {depth}"
             return f"{name}({sizes_text}, 1, {{0}}, {a_step}, {{1}}, {b_step}, 0, {{2}}, {n});"
@@ -333,6 +382,11 @@ PARTS = {name: name for name in ("sum", "rows", "cumsum")} | dict.fromkeys(PLACE
 PARTS["dot"] = "sum"
 JOINS |= {"any": "logical_or", "all": "logical_and"}
 ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112  # as CBLAS calls them
+
+
+def _kind(key: str) -> str:
+    """Return the type of a function that is found at run time."""
+    return f"gemm_{TYPES[key]}" if key in TYPES else f"{key}_"
 
 
 def _blas_step(shape: Axis, strides: Axis) -> tuple[int, int] | None:

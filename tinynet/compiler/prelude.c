@@ -324,7 +324,7 @@ static void $function(const $X *x, ptrdiff_t n, ptrdiff_t step, $T *out, ptrdiff
 
 //// random_bits
 /* Threefry-2x32 with 20 rounds, as in `random.py`. */
-static void random_bits(const uint32_t *state, ptrdiff_t step, ptrdiff_t n, uint32_t *out)
+static void random_bits_$T(const uint32_t *state, ptrdiff_t step, ptrdiff_t n, uint32_t *out)
 {
     static const int turns[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
     const uint32_t a = state[0], b = state[step], keys[3] = {a, b, a ^ b ^ 0x1bd11bdau};
@@ -485,6 +485,112 @@ FUSED static void product_$T(
 #undef TILE
             }
         }
+}
+
+//// pool_
+/* Runs parts of the work from 0 to n, of `size` each or smaller, side by side. */
+typedef void part_(void **given, ptrdiff_t first, ptrdiff_t last);
+typedef void pool_(part_ *run, void **given, ptrdiff_t n, ptrdiff_t size);
+
+static inline void in_parts_(
+    pool_ *pool, part_ *run, void **given, ptrdiff_t n, ptrdiff_t size)
+{
+    if (pool)
+        pool(run, given, n, size);
+    else
+        run(given, 0, n);
+}
+
+//// pool
+#define _POSIX_C_SOURCE 200809L
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+
+typedef void part_(void **given, ptrdiff_t first, ptrdiff_t last);
+
+/* Held while there is work; held while these variables are used. */
+static pthread_mutex_t busy = PTHREAD_MUTEX_INITIALIZER, lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t begin = PTHREAD_COND_INITIALIZER, end = PTHREAD_COND_INITIALIZER;
+static int helpers, threads; /* wanted beside the thread that has the work; started */
+static int running; /* parts that are not finished */
+static part_ *run;
+static void **given;
+static ptrdiff_t next, n, size;
+
+/* In a process that was forked there are no threads yet. */
+static void forked(void)
+{
+    pthread_mutex_init(&busy, NULL);
+    pthread_mutex_init(&lock, NULL);
+    pthread_cond_init(&begin, NULL);
+    pthread_cond_init(&end, NULL);
+    threads = running = 0;
+    next = n = 0;
+}
+
+/* Take one part after the other, under the lock. */
+static void take_parts(void)
+{
+    while (next < n) {
+        const ptrdiff_t first = next, last = n - first > size ? first + size : n;
+        next = last;
+        running++;
+        pthread_mutex_unlock(&lock);
+        run(given, first, last);
+        pthread_mutex_lock(&lock);
+        running--;
+    }
+}
+
+static void *serve(void *nothing)
+{
+    pthread_mutex_lock(&lock);
+    for (;;) {
+        while (next >= n)
+            pthread_cond_wait(&begin, &lock);
+        take_parts();
+        if (!running)
+            pthread_cond_signal(&end);
+    }
+    return nothing;
+}
+
+/* Start the threads that are missing; they leave all signals to others. */
+static void start(void)
+{
+    sigset_t all, before;
+    pthread_t thread;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (; threads < helpers && pthread_create(&thread, NULL, serve, NULL) == 0; threads++)
+        pthread_detach(thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void set_up(int cores)
+{
+    if (!helpers)
+        pthread_atfork(NULL, NULL, forked);
+    helpers = cores - 1;
+}
+
+/* Run all parts of some work on all cores; alone, while they have other work. */
+void pool(part_ *work, void **pointers, ptrdiff_t length, ptrdiff_t most)
+{
+    if (pthread_mutex_trylock(&busy) != 0) {
+        work(pointers, 0, length);
+        return;
+    }
+    pthread_mutex_lock(&lock);
+    start();
+    run = work, given = pointers, next = 0, n = length, size = most;
+    pthread_cond_broadcast(&begin);
+    take_parts();
+    while (running)
+        pthread_cond_wait(&end, &lock);
+    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&busy);
 }
 
 //// gemm
