@@ -358,7 +358,7 @@ def test_programs_for_processors_with_other_vectors_give_the_same_numbers(featur
 
 
 def test_large_products_are_those_of_numpy_to_the_bit_where_its_blas_is_found():
-    a, b = np.random.default_rng(0).normal(size=(2, 128, 128)).astype("float32")
+    a, b = np.random.default_rng(0).normal(size=(2, 330, 330)).astype("float32")
     found = in_c(lambda a, b: [a @ b, a.T @ b, a @ b.T], a, b)
     assert "gemms(" in tn.jit(ops.matmul).c_source(a, b) or not toolchain.blas("float32")[0]
     expected = [a @ b, a.T @ b, a @ b.T]
@@ -370,8 +370,8 @@ def test_large_products_are_those_of_numpy_to_the_bit_where_its_blas_is_found():
 
 def test_without_a_blas_large_products_are_tiles(monkeypatch):
     monkeypatch.setattr(c_printer, "blas", lambda dtype: ("", 0))
-    a, b = np.random.default_rng(0).normal(size=(2, 300, 300))
-    assert "product_double(300" in tn.jit(ops.matmul).c_source(a, b)
+    a, b = np.random.default_rng(0).normal(size=(2, 330, 330))
+    assert "product_double(330" in tn.jit(ops.matmul).c_source(a, b)
     np.testing.assert_allclose(in_c(ops.matmul, a, b).data, a @ b, 1e-12, 1e-12)
 
 
@@ -410,20 +410,17 @@ def test_any_and_all_of_nothing_are_those_of_eager():
 
 
 INDICES: list[Any] = [
-    np.array([2, 0, 2, -1]),
-    (slice(None), np.array([1, 1, 0])),
-    (np.array([[0], [2]]), slice(1, 3), np.array([3, 0])),
-    (0, slice(None, None, -1), [1, 2]),
-    np.arange(60).reshape(3, 5, 4) % 7 > 3,
-    (..., None, np.array([], int)),
+    1,
     (slice(0, 2), 3),
+    (..., None, -1),
     (slice(None, None, -2), slice(1, None, 2), slice(2, 1, -1)),
+    slice(2, 2),
 ]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("index", INDICES, ids=range(len(INDICES)))
-def test_elements_at_constant_places_and_their_gradients_equal_eager_to_the_bit(index, dtype):
+def test_parts_and_their_gradients_equal_eager_to_the_bit(index, dtype):
     x = numbers(0, (3, 5, 4), dtype)
 
     def f(x: Any) -> Any:
@@ -522,8 +519,9 @@ LOSS = """\
     ("f", "x", "words"),
     [
         (lambda x: ops.argsort(x), np.ones(3), ["argsort"]),
-        (lambda x: x[ops.argmax(x, keepdims=True)], np.ones(3), ["getitem", "computed"]),
-        (lambda x: x[np.arange(5000) % 3], np.ones(3), ["getitem", "5000"]),
+        (lambda x: x[np.array([1, 0])], np.ones(3), ["getitem"]),
+        (tn.grad(lambda x: ops.sum(x[np.array([1, 0])] ** 2)), np.ones(3), ["getitem"]),
+        (tn.grad(lambda x: ops.sum(x[np.array([1, 0])])), np.ones(3), ["scatter", "arrays"]),
         (lambda x: x * 2.0, np.ones(3, "float16"), ["float16"]),
         (lambda x: x**x, np.ones(3, "int32"), ["power", "int32"]),
         (lambda x: x @ x, np.ones(3, bool), ["matmul", "bool"]),

@@ -10,22 +10,37 @@ Imports `kernels.py`, `c_calls.py`, `toolchain.py`. Read next: `native.py`.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Container, Iterator, Sequence
 
 import numpy as np
 
 from .c_calls import CALLS
-from .c_loops import Axis, axes_of, index, merged, nest, padded, plus
-from .c_text import CALLED, TYPES, C, c_type, expanded, literal, parts, plain
+from .c_loops import (
+    ROW_MAJOR,
+    Axis,
+    axes_of,
+    blas_step,
+    dead_stores,
+    index,
+    loop_axes,
+    merged,
+    nest,
+    padded,
+    plus,
+    sections,
+)
+from .c_text import CALLED, DOT, JOINS, PARTS, TYPES, C, c_type, expanded, literal, parts, plain
 from .kernels import Copy, Kernel, Loop, Product, Reduce, Single, kernels_of
 from .memory import Buffer, Plan, Slot
 from .program import Names, NotInCError
 from .toolchain import blas
 
-PART = 40  # kernels in a function: the time of C compilers grows faster than a function does
-BLAS_FROM = 1 << 21  # multiplications of a product, from which on BLAS is faster than the tiles
+BLAS_FROM = 1 << 25  # multiplications of a product, from which on BLAS is faster than the tiles
 DOTS_FROM = 64  # the depth of a product with a vector, from which on rows are not copied first
+POOL_ROWS, POOL_WORK = (
+    64,
+    32,
+)  # rows in a part of a product, multiplications that cost as an element
 POOL_FROM = 1 << 17  # elements of a loop, from which on it runs in parts on all cores
 POOL_PART = 1 << 15  # elements of a part
 Lines = Iterator[str]
@@ -40,7 +55,6 @@ class CPrinter:
     name : str, of the function that runs the program; it takes the pointers as an array
     buffers : dict from Buffer to its name in C, those that it takes pointers of
     written : set of Buffer
-    constants : dict from Buffer to array
     outside : dict from str to str
         The names of functions that are found at run time, whose pointers come after the buffers: by
         a dtype a product of BLAS, by "pool" the function that runs parts of a loop on all cores.
@@ -61,12 +75,10 @@ class CPrinter:
         self._views: dict[str, str] = {}  # the views that it names, and their declarations
         self._numbers = itertools.count(1)
         self._named: dict[tuple[Buffer, str], str] = {}  # the names of labelled views
-        given = plan.program.constants.items()
-        self.constants = {plan.slots[v].buffer: array for v, array in given}
         kernels = [kernel for kernel in kernels_of(plan) if kernel.body[0].out.size]
-        self._dead = _dead_stores(plan, kernels)
+        self._dead = dead_stores(plan, kernels)
         calls: list[str] = []
-        for section, part in _parts(kernels):
+        for section, part in sections(kernels):
             function = self._free.new(section or "step")
             used = self._function(function, (line for k in part for line in self._lines(k)))
             calls.append(f"    {function}({', '.join(used)});")
@@ -138,12 +150,6 @@ class CPrinter:
                 self.needs(needed, kind)
             self._helpers[key] = expanded(text, T=kind, **names)
 
-    def table(self, numbers: np.ndarray) -> str:
-        """Print an array of integers as a constant of the function; return its name."""
-        name, text = self._free.new("places"), ", ".join(map(str, numbers.ravel().tolist()))
-        self._views[name] = f"static const int32_t {name}[] = {{{text}}};"
-        return name
-
     def _outside(self, key: str, name: str) -> str:
         """Return the name of a function that is found at run time, a parameter of the function."""
         name = self.outside.get(key) or self._free.new(name)
@@ -170,39 +176,36 @@ class CPrinter:
 
     def loop(self, body: Sequence[Single], dead: Container[Buffer] = ()) -> Lines:
         """Yield the loops of maps; large ones run in parts, which are functions of their own."""
-        shape = body[0].out.shape
-        slots = list(dict.fromkeys(x for each in body for x in each.slots))
-        strides = [padded(x.strides, shape) for x in slots]
-        axes = merged([*zip(shape, *strides, strict=True)])
-        size = math.prod(shape)
-        if size < self.pool_from:
-            yield from self._maps(body, dead, slots, axes)
+        if (size := body[0].out.size) < self.pool_from:
+            yield from self._maps(body, dead)
             return
-        n, name = axes[0][0], self._free.new(f"{body[0].section or 'step'}_loop")
-        bounds = "ptrdiff_t first_", "ptrdiff_t last_"
-        used = self._function(name, self._maps(body, dead, slots, axes, part=True), *bounds)
+        n = loop_axes(body)[1][0][0]
+        yield self._in_parts(
+            body[0].section, self._maps(body, dead, True), n, POOL_PART * n // size
+        )
+
+    def _in_parts(self, section: str, lines: Lines, n: int, size: int) -> str:
+        """Print lines as a function; return a call that runs parts of it, of about this size."""
+        name, bounds = (
+            self._free.new(f"{section or 'step'}_part"),
+            "ptrdiff_t first_, ptrdiff_t last_",
+        )
+        used = self._function(name, lines, bounds)
         given = ", ".join(f"given_[{i}]" for i in range(len(used)))
-        self._functions += ["", f"static void {name}_(void **given_, {', '.join(bounds)})", "{"]
+        self._functions += ["", f"static void {name}_(void **given_, {bounds})", "{"]
         self._functions += [f"    {name}({given}, first_, last_);", "}"]
         writes = {x: text for x, text in used.items() if not text.startswith("const ")}
         self._used = used | self._used | writes
         self.needs("pool_", "")
         pointers = f"(void *[]){{{', '.join(f'(void *){x}' for x in used)}}}"
-        rows = -(-POOL_PART * n // size)
-        yield f"in_parts_({self._outside('pool', 'pool')}, {name}_, {pointers}, {n}, {rows});"
+        return f"in_parts_({self._outside('pool', 'pool')}, {name}_, {pointers}, {n}, {size or 1});"
 
-    def _maps(
-        self,
-        body: Sequence[Single],
-        dead: Container[Buffer],
-        slots: list[Slot],
-        axes: list[Axis],
-        part: bool = False,
-    ) -> Lines:
+    def _maps(self, body: Sequence[Single], dead: Container[Buffer], part: bool = False) -> Lines:
         """Yield the loops of maps, which read each element once and write what is needed later.
 
         With `part`, the outermost loop is over a part.
         """
+        slots, axes = loop_axes(body)
         steps = {x: [axis[i] for axis in axes] for i, x in enumerate(slots, 1)}
         values, versions = dict[Slot, str](), itertools.count(1)
         outside, inside = list[str](), list[str]()
@@ -290,7 +293,9 @@ class CPrinter:
         fill = f"{target}[{index([axis[2] for axis in kept])}] = {begin};"
         n, step = reduced.pop() if reduced else (1, 0)
         sizes = [n for n, _ in reduced]
-        if kept and kept[-1][1:] == (1, 1) and n > 1 and name not in PLACES:  # columns of rows
+        if (
+            kept and kept[-1][1:] == (1, 1) and n > 1 and PARTS.get(name) != "place"
+        ):  # columns of rows
             *others, (width, _, _) = kept
             at = index([axis[1] for axis in (*others, *reduced)])
             to = index([axis[2] for axis in others])
@@ -326,6 +331,16 @@ class CPrinter:
         return self._row(JOINS.get(name, "add"), dtype).format("a", "b")
 
     def _product(self, each: Product) -> Lines:
+        """Yield a matrix product; of large matrices, rows are computed in parts."""
+        shape, work = each.out.shape, each.out.size * each.args[0].shape[-1]
+        rows = shape[0] if len(shape) == 2 else 1
+        if rows >= 2 * POOL_ROWS and POOL_WORK * self.pool_from <= work < BLAS_FROM:
+            lines = self._matrices(each, part=True)
+            yield self._in_parts(each.section, lines, rows, POOL_ROWS)
+        else:
+            yield from self._matrices(each)
+
+    def _matrices(self, each: Product, part: bool = False) -> Lines:
         """Yield a matrix product, for each of the matrices that there are."""
         (a, b), out = each.args, each.out
         dtype, floating = out.buffer.dtype, out.buffer.dtype.kind == "f"
@@ -343,7 +358,9 @@ class CPrinter:
             m, n, x, y, ai, ak, bk, bj = 1, m, y, x, 0, bk, ak, ai
         if floating and (m > 1 or bj == 1 or (n > 1 and depth < DOTS_FROM)):
             call = self._matrix_product(dtype.name, (m, n, depth), (ai, ak), (bk, bj))
-            lines = [call.format(x, y, z)]
+            if part:
+                x, z = f"{x} + first_ * {ai}", f"{z} + first_ * {n}"
+            lines = [call.format(x, y, z, "last_ - first_" if part else m)]
         else:
             function, d = self.reduction("dot", dtype, dtype), len(axes)
             row, column = (plus(f"i{d + k} * {s}") if s else "" for k, s in enumerate((ai, bj)))
@@ -352,9 +369,12 @@ class CPrinter:
         yield from nest([axis[0] for axis in axes], lines)
 
     def _matrix_product(self, dtype: str, sizes: Axis, a: Axis, b: Axis) -> str:
-        """Return a call of BLAS for large matrices, else of tiles, for three pointers."""
+        """Return a call of BLAS for large matrices, else of tiles.
+
+        It is to be formatted with three pointers, and how many rows there are.
+        """
         (m, n, depth), kind = sizes, TYPES[dtype]
-        steps = _blas_step((m, depth), a), _blas_step((depth, n), b)
+        steps = blas_step((m, depth), a), blas_step((depth, n), b)
         integer = blas(dtype)[0] if m * n * depth >= BLAS_FROM else ""
         if integer and steps[0] and steps[1]:
             self.needs("gemm", kind, I=integer)
@@ -364,66 +384,10 @@ class CPrinter:
             return f"{name}({sizes_text}, 1, {{0}}, {a_step}, {{1}}, {b_step}, 0, {{2}}, {n});"
         self.needs("product", kind)
         (ai, ak), (bk, bj) = a, b
-        return (
-            f"product_{kind}({m}, {n}, {depth}, {{0}}, {ai}, {ak}, {{1}}, {bk}, {bj}, {{2}}, {n});"
-        )
-
-
-DOT = {
-    "more": ", const {0} *y, ptrdiff_t other",
-    "factor": " * y[(i + k) * other]",
-    "together": " && other == 1",
-    "next": ", y += 256 * other",
-    "factors": " * ((const vector_{0} *)(y + i))[k]",
-}
-PLACES = {"argmax": "greater_equal", "argmin": "less_equal"}
-JOINS = {"max": "maximum", "min": "minimum", "nanmax": "fmax", "nanmin": "fmin"} | PLACES
-PARTS = {name: name for name in ("sum", "rows", "cumsum")} | dict.fromkeys(PLACES, "place")
-PARTS["dot"] = "sum"
-JOINS |= {"any": "logical_or", "all": "logical_and"}
-ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112  # as CBLAS calls them
+        given = f"{n}, {depth}, {{0}}, {ai}, {ak}, {{1}}, {bk}, {bj}, {{2}}, {n}"
+        return f"product_{kind}({{3}}, {given});"
 
 
 def _kind(key: str) -> str:
     """Return the type of a function that is found at run time."""
     return f"gemm_{TYPES[key]}" if key in TYPES else f"{key}_"
-
-
-def _blas_step(shape: Axis, strides: Axis) -> tuple[int, int] | None:
-    """Return how BLAS names a matrix of these strides: its order, and the step between rows."""
-    (rows, columns), (row, column) = shape, strides
-    if (columns == 1 or column == 1) and (rows == 1 or row >= columns):
-        return PLAIN, max(row, columns)
-    if (rows == 1 or row == 1) and (columns == 1 or column >= rows):
-        return TRANSPOSED, max(column, rows)
-    return None
-
-
-# -- kernels and their axes -----------------------------------------------------------------------
-
-
-def _parts(kernels: list[Kernel]) -> Iterator[tuple[str, list[Kernel]]]:
-    """Yield runs of kernels of one section, at most `PART` of them, and the name of the section."""
-    for section, run in itertools.groupby(kernels, key=lambda kernel: kernel.section):
-        rest = list(run)
-        while rest:
-            yield section, rest[:PART]
-            rest = rest[PART:]
-
-
-def _dead_stores(plan: Plan, kernels: list[Kernel]) -> dict[Loop, set[Buffer]]:
-    """Return for each loop the buffers that nothing reads before they are overwritten."""
-    read = {slot.buffer for slot in plan.results}
-    read |= {plan.slots[v].buffer for v in plan.arguments}
-    dead: dict[Loop, set[Buffer]] = {}
-    for kernel in reversed(kernels):
-        outs = {each.out for each in kernel.body}
-        if isinstance(kernel, Loop):
-            dead[kernel] = {x.buffer for x in outs} - read
-        whole = (x for x in outs if x.is_contiguous and x.size == math.prod(x.buffer.shape))
-        read -= {x.buffer for x in whole}
-        written: set[Slot] = set()
-        for each in kernel.body:
-            read |= {x.buffer for x in each.args if x not in written}
-            written.add(each.out)
-    return dead

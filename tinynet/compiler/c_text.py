@@ -80,6 +80,21 @@ C: dict[str, str] = {
 }
 
 
+# How C computes reductions: what is joined, and by which part of the prelude.
+DOT = {
+    "more": ", const {0} *y, ptrdiff_t other",
+    "factor": " * y[(i + k) * other]",
+    "together": " && other == 1",
+    "next": ", y += 256 * other",
+    "factors": " * ((const vector_{0} *)(y + i))[k]",
+}
+PLACES = {"argmax": "greater_equal", "argmin": "less_equal"}
+JOINS = {"max": "maximum", "min": "minimum", "nanmax": "fmax", "nanmin": "fmin"} | PLACES
+PARTS = {name: name for name in ("sum", "rows", "cumsum")} | dict.fromkeys(PLACES, "place")
+PARTS["dot"] = "sum"
+JOINS |= {"any": "logical_or", "all": "logical_and"}
+
+
 KEYWORDS = (
     "auto bool break case char const continue default do double else enum extern false float for "
     "goto if inline int long main register restrict return short signed sizeof static struct "
