@@ -124,6 +124,16 @@ def blas(dtype: str) -> tuple[str, int]:
     return "", 0
 
 
+def threads() -> int:
+    """Return how many threads NumPy's BLAS uses, by default one on each core of this process."""
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        if (number := os.environ.get(name, "")).isdecimal() and int(number):
+            return int(number)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 # -- the cache --------------------------------------------------------------------------------
 
 
