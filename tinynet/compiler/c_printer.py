@@ -49,7 +49,12 @@ class CPrinter:
     buffers : dict from Buffer to its name in C, those that it takes pointers of
     written : set of Buffer
     gemms : dict from dtype to the name of a function of BLAS, the pointers after the buffers
+    function : str, what comes before the name of a section's function
+    own : dict from name to text, in place of parts of the prelude
     """
+
+    function = "static __attribute__((noinline)) void"
+    own: dict[str, str] = {}
 
     def __init__(self, plan: Plan, name: str) -> None:
         self.name = Names().new(f"run_{name}")
@@ -72,7 +77,7 @@ class CPrinter:
             body = [f"    {line}" for k in part for line in self._lines(k)]
             parameters = ", ".join(self._used.values()) or "void"
             views = [f"    {line}" for line in self._views.values()]
-            head = f"static __attribute__((noinline)) void {function}({parameters})"
+            head = f"{self.function} {function}({parameters})"
             functions += ["", head, "{", *views, *body, "}"]
             calls.append(f"    {function}({', '.join(self._used)});")
         lines = parts()["header"], *self._helpers.values(), *functions, *self._main(calls)
@@ -122,7 +127,7 @@ class CPrinter:
 
     def _needs(self, part: str, kind: str, key: str = "", **names: str) -> None:
         """Print a part of the prelude for a type before the functions of this program, once."""
-        key, text = key or f"{part} {kind}", parts()[part]
+        key, text = key or f"{part} {kind}", self.own.get(part) or parts()[part]
         if key not in self._helpers:
             if "FMA_" in text or "LN2_" in text:
                 self._helpers.setdefault(f"bits {kind}", parts()[f"bits/{kind}"])
