@@ -50,11 +50,10 @@ class CPrinter:
     written : set of Buffer
     gemms : dict from dtype to the name of a function of BLAS, the pointers after the buffers
     function : str, what comes before the name of a section's function
-    own : dict from name to text, in place of parts of the prelude
+    style : str, before the name of a part of the prelude that is taken instead, if there is one
     """
 
-    function = "static __attribute__((noinline)) void"
-    own: dict[str, str] = {}
+    function, style = "static __attribute__((noinline)) void", ""
 
     def __init__(self, plan: Plan, name: str) -> None:
         self.name = Names().new(f"run_{name}")
@@ -127,7 +126,7 @@ class CPrinter:
 
     def _needs(self, part: str, kind: str, key: str = "", **names: str) -> None:
         """Print a part of the prelude for a type before the functions of this program, once."""
-        key, text = key or f"{part} {kind}", self.own.get(part) or parts()[part]
+        key, text = key or f"{part} {kind}", parts().get(f"{self.style}{part}") or parts()[part]
         if key not in self._helpers:
             if "FMA_" in text or "LN2_" in text:
                 self._helpers.setdefault(f"bits {kind}", parts()[f"bits/{kind}"])

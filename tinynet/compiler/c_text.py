@@ -137,11 +137,14 @@ def index(steps: Sequence[int]) -> str:
     return " + ".join(terms) or "0"
 
 
+NOT_FINITE = {"nan": "NAN", "inf": "INFINITY", "-inf": "-INFINITY"}
+
+
 def literal(value: np.ndarray, kind: str) -> str:
-    """Return a finite number as C reads it."""
+    """Return a number as C reads it."""
     number = value[()]
     if value.dtype.kind == "f":
-        text = str(number) + "f" * (kind == "float")
+        text = NOT_FINITE.get(text := str(number)) or text + "f" * (kind == "float")
     elif value.dtype.kind == "b":
         text = str(number).lower()
     else:
