@@ -212,6 +212,63 @@ static inline $T remainder_$T($T x, $T y)
     return rest != 0 && (y < 0) != (rest < 0) ? rest + y : rest;
 }
 
+//// plain/exp
+static inline $T exp_$T($T x) { return exp$s(x); }
+
+//// plain/log
+static inline $T log_$T($T x) { return log$s(x); }
+
+//// plain/tanh
+static inline $T tanh_$T($T x) { return tanh$s(x); }
+
+//// plain/logaddexp
+static inline $T logaddexp_$T($T x, $T y)
+{
+    const $T d = x - y;
+    if (x == y)
+        return x + log$s(2);
+    return d > 0 ? x + log1p$s(exp$s(-d)) : d <= 0 ? y + log1p$s(exp$s(d)) : d;
+}
+
+//// plain/sum
+/* A sum of numbers that are `step` apart, with the rounding errors of its additions. */
+static $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step$more)
+{
+    $T total = 0, lost = 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const $T before = total, part = x[i * step]$last;
+        total += part;
+        lost += (before - (total - (total - before))) + (part - (total - before));
+    }
+    return lost - lost == 0 ? total + lost : total; /* infinities have lost NaN */
+}
+
+//// plain/extreme
+static $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step)
+{
+    $T a = x[0];
+    for (ptrdiff_t i = 1; i < n; i++) {
+        const $T b = x[i * step];
+        a = $join;
+    }
+    return a;
+}
+
+//// plain/product
+/* c[m, n] = a[m, depth] b[depth, n], for rows of c that are contiguous. */
+static inline void product_$T(
+    ptrdiff_t m, ptrdiff_t n, ptrdiff_t depth, const $T *restrict a, ptrdiff_t ai, ptrdiff_t ak,
+    const $T *restrict b, ptrdiff_t bk, ptrdiff_t bj, $T *restrict c)
+{
+    for (ptrdiff_t i = 0; i < m; i++, a += ai, c += n) {
+        for (ptrdiff_t j = 0; j < n; j++)
+            c[j] = 0;
+        for (ptrdiff_t k = 0; k < depth; k++)
+            for (ptrdiff_t j = 0; j < n; j++)
+                c[j] += a[k * ak] * b[k * bk + j * bj];
+    }
+}
+
 //// INT32
 /* What x86 gives where C leaves the result open: NaN, and numbers out of range. */
 static inline int32_t INT32_of_$T($T x)
@@ -388,59 +445,50 @@ FUSED static void product_$T(
 typedef void gemm_$T(int order, int a_transposed, int b_transposed, $I m, $I n, $I k, $T alpha,
     const $T *a, $I a_step, const $T *b, $I b_step, $T beta, $T *c, $I c_step);
 
-//// plain/exp
-static inline $T exp_$T($T x) { return exp$s(x); }
+//// steps
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
-//// plain/log
-static inline $T log_$T($T x) { return log$s(x); }
+/* What is copied at a step: `count` items of `size` bytes, those at `rows` unless it is 0. From one
+   step to the next, `to` and `from` go on by so many bytes. */
+typedef struct { int64_t to, from, rows, count, size, to_step, from_step; } move;
+typedef uint32_t __attribute__((may_alias)) four;
+typedef uint64_t __attribute__((may_alias)) eight;
 
-//// plain/tanh
-static inline $T tanh_$T($T x) { return tanh$s(x); }
-
-//// plain/logaddexp
-static inline $T logaddexp_$T($T x, $T y)
+static void copy(const move *m, ptrdiff_t step)
 {
-    const $T d = x - y;
-    if (x == y)
-        return x + log$s(2);
-    return d > 0 ? x + log1p$s(exp$s(-d)) : d <= 0 ? y + log1p$s(exp$s(d)) : d;
+    char *to = (char *)(intptr_t)(m->to + step * m->to_step);
+    const char *from = (const char *)(intptr_t)(m->from + step * m->from_step);
+    const int64_t *rows = (const int64_t *)(intptr_t)m->rows + step * m->count;
+    const ptrdiff_t count = m->count, size = m->size;
+    if (!m->rows)
+        memcpy(to, from, count * size);
+    else if (size == 4)
+        for (ptrdiff_t i = 0; i < count; i++)
+            ((four *)to)[i] = ((const four *)from)[rows[i]];
+    else if (size == 8)
+        for (ptrdiff_t i = 0; i < count; i++)
+            ((eight *)to)[i] = ((const eight *)from)[rows[i]];
+    else
+        for (ptrdiff_t i = 0; i < count; i++)
+            memcpy(to + i * size, from + rows[i] * size, size);
 }
 
-//// plain/sum
-/* A sum of numbers that are `step` apart, with the rounding errors of its additions. */
-static $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step$more)
+/* Runs a program `steps` times; before each run it makes the first moves, after it the others. It
+   stops after a loss that is NaN or above `most`. Returns how many runs there were. */
+int64_t take_steps(void (*run)(void **), void **buffers, int64_t steps, const move *moves,
+    int64_t before, int64_t all, const void *loss, int64_t loss_size, double most)
 {
-    $T total = 0, lost = 0;
-    for (ptrdiff_t i = 0; i < n; i++) {
-        const $T before = total, part = x[i * step]$last;
-        total += part;
-        lost += (before - (total - (total - before))) + (part - (total - before));
+    for (ptrdiff_t step = 0; step < steps; step++) {
+        for (int64_t i = 0; i < before; i++)
+            copy(moves + i, step);
+        run(buffers);
+        for (int64_t i = before; i < all; i++)
+            copy(moves + i, step);
+        if (loss && !((loss_size == 4 ? *(const float *)loss : *(const double *)loss) <= most))
+            return step + 1;
     }
-    return lost - lost == 0 ? total + lost : total; /* infinities have lost NaN */
-}
-
-//// plain/extreme
-static $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step)
-{
-    $T a = x[0];
-    for (ptrdiff_t i = 1; i < n; i++) {
-        const $T b = x[i * step];
-        a = $join;
-    }
-    return a;
-}
-
-//// plain/product
-/* c[m, n] = a[m, depth] b[depth, n], for rows of c that are contiguous. */
-static inline void product_$T(
-    ptrdiff_t m, ptrdiff_t n, ptrdiff_t depth, const $T *restrict a, ptrdiff_t ai, ptrdiff_t ak,
-    const $T *restrict b, ptrdiff_t bk, ptrdiff_t bj, $T *restrict c)
-{
-    for (ptrdiff_t i = 0; i < m; i++, a += ai, c += n) {
-        for (ptrdiff_t j = 0; j < n; j++)
-            c[j] = 0;
-        for (ptrdiff_t k = 0; k < depth; k++)
-            for (ptrdiff_t j = 0; j < n; j++)
-                c[j] += a[k * ak] * b[k * bk + j * bj];
-    }
+    return steps;
 }
