@@ -258,11 +258,15 @@ def test_outputs_may_be(what, tmp_path):
     assert_predicts_as(model, [normal(0, 3, 3), normal(1, 3, 2, 2)], tmp_path)
 
 
+def slope(x: Any) -> Any:
+    return tn.grad(lambda x: ops.sum(x[:, np.array([0, 0])] ** 3))(x)
+
+
 def test_a_layer_whose_primitive_c_lacks_is_refused_by_its_name(tmp_path):
-    model = Sequential([Input((3,)), Function(lambda x: ops.cumsum(x, 1)), Dense(1)])
+    model = Sequential([Input((3,)), Function(slope), Dense(1)])
     path = tmp_path / "m.c"
     path.write_text("old")
-    with refused(ValueError, "export: C has no text for the primitive", "'cumsum'"):
+    with refused(ValueError, "export: C has no text for the primitive", "'scatter'"):
         model.export(path, format="c")
     assert path.read_text() == "old"
 

@@ -64,16 +64,11 @@ def compiler() -> list[str] | None:
     return None
 
 
+@cache
 def _is_installed(path: str) -> bool:
     """Return whether a command can run: those of macOS may only offer to install a compiler."""
-    return sys.platform != "darwin" or not path.startswith("/usr/bin/") or _has_developer_tools()
-
-
-@cache
-def _has_developer_tools() -> bool:
-    with suppress(OSError, subprocess.SubprocessError):
-        return bool(_output("xcode-select", "-p"))
-    return False
+    is_stub = sys.platform == "darwin" and path.startswith("/usr/bin/")
+    return not is_stub or not subprocess.run(["xcode-select", "-p"], capture_output=True).returncode
 
 
 def load(source: str) -> Any:
@@ -85,8 +80,9 @@ def load(source: str) -> Any:
     if command is None or tuple(command) in _hung:
         return None
     try:
-        parts = source, FLAGS, command, _identity(*command)
-        folder, key = cache_folder(), hashlib.sha256(repr(parts).encode()).hexdigest()
+        parts = source, FLAGS, command, identity(*command)
+        folder = cache_folder() or _private_folder(os.getpid())
+        key = hashlib.sha256(repr(parts).encode()).hexdigest()
         return _cached(folder, key) or _compiled(folder, key, command, source)
     except (OSError, subprocess.SubprocessError) as error:
         if isinstance(error, subprocess.TimeoutExpired):
@@ -120,14 +116,12 @@ def _output(*command: str) -> str:
 
 
 @cache
-def _identity(*command: str) -> tuple[str, str]:
+def identity(*command: str) -> tuple[str, str]:
     """Return the version of a compiler, and the features of the processor."""
-    version = _output(*command, "--version")
-    if sys.platform == "darwin":
-        return version, _output("sysctl", "machdep.cpu", "hw.optional")
-    known, lines = ("model name", "flags", "Features", "CPU part"), list[str]()
-    with suppress(OSError):  # not Linux
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    version, is_mac = _output(*command, "--version"), sys.platform == "darwin"
+    known = "model name", "flags", "Features", "CPU part", "machdep.cpu.", "hw.optional."
+    query = "sysctl", "machdep.cpu", "hw.optional"
+    lines = (_output(*query) if is_mac else Path("/proc/cpuinfo").read_text()).splitlines()
     return version, "".join(sorted({line for line in lines if line.startswith(known)}))
 
 
@@ -135,37 +129,42 @@ def _identity(*command: str) -> tuple[str, str]:
 
 
 @cache
-def blas(dtype: str) -> tuple[str, int]:
-    """Return the integer type and the address of the product of NumPy's BLAS; ("", 0) if unknown.
+def _core() -> Any:
+    """Return NumPy's core; symbols of the libraries that it depends on are found through it."""
+    with suppress(OSError, AttributeError, KeyError):  # a NumPy that is built in another way
+        return ctypes.CDLL(vars(np)["_core"]._multiarray_umath.__file__)
+    return None
 
-    The symbols of the libraries that NumPy's core depends on are found through it.
-    """
-    letter = {"float32": "s", "float64": "d"}[dtype]
-    try:
-        library = ctypes.CDLL(vars(np)["_core"]._multiarray_umath.__file__)
-    except (OSError, AttributeError, KeyError):  # a NumPy that is built in another way
-        return "", 0
-    for name, integer in (
-        (f"scipy_cblas_{letter}gemm64_", "int64_t"),
-        (f"cblas_{letter}gemm64_", "int64_t"),
-        (f"cblas_{letter}gemm", "int"),
-    ):
-        if hasattr(library, name):
-            return integer, ctypes.cast(library[name], ctypes.c_void_p).value or 0
+
+@cache
+def blas(dtype: str) -> tuple[str, int]:
+    """Return the integer type and the address of the product of NumPy's BLAS; "" if unknown."""
+    gemm = f"cblas_{'s' if dtype == 'float32' else 'd'}gemm"
+    names = {f"scipy_{gemm}64_": "int64_t", f"{gemm}64_": "int64_t", gemm: "int"}
+    for name, integer in names.items():
+        if hasattr(_core(), name):
+            return integer, ctypes.cast(_core()[name], ctypes.c_void_p).value or 0
     return "", 0
+
+
+def blas_threads() -> int | None:
+    """Return how many threads NumPy's BLAS uses; None if that is not known."""
+    names = [f"{a}openblas_get_num_threads{b}" for a in ("scipy_", "") for b in ("64_", "")]
+    found = (name for name in (*names, "MKL_Get_Max_Threads") if hasattr(_core(), name))
+    return next((_core()[name]() for name in found), None)
 
 
 # -- the cache --------------------------------------------------------------------------------
 
 
-def cache_folder() -> Path:
-    """Return the folder of the cache, or a temporary one if only that is safe to use."""
+def cache_folder() -> Path | None:
+    """Return the folder of the cache, which is made if needed; None if it is not safe to use."""
     with suppress(OSError, RuntimeError):  # a user without a home
         folder = Path(os.environ.get("TINYNET_CACHE_DIR") or _user_folder()).expanduser().absolute()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _is_ours(folder) and os.access(folder, os.W_OK | os.X_OK):
             return folder
-    return _private_folder(os.getpid())
+    return None
 
 
 def _user_folder() -> str:

@@ -53,9 +53,7 @@ def c_text(forward: Forward, name: str, version: str) -> str:
     program = simplify(forward.program)
     paths = tree.parts_like(program.form, program.result, "y")
     outs = [Var(v.shape, v.dtype, re.sub(r"\W+", "_", path)) for path, v in paths]
-    places: dict[Var, Var] = {}
-    for v, out in zip(program.outputs, outs, strict=True):
-        places.setdefault(v, out)
+    places = dict(zip(reversed(program.outputs), reversed(outs), strict=True))
     try:
         plan = Plan(replace(program, inputs=(*program.inputs, *outs)), places)
         for v, out, found in zip(program.outputs, outs, plan.results, strict=True):
@@ -72,8 +70,8 @@ def c_text(forward: Forward, name: str, version: str) -> str:
         name=plain(name),
         version=version,
         prototype=printer.prototype,
-        constant=printer.bytes_of(True),
-        scratch=printer.bytes_of(False),
+        constant=printer.memory[True],
+        scratch=printer.memory[False],
         sizes="\n".join(sizes),
     )
     return re.sub(r"\n{3,}", "\n\n", f"{about}{printer.text}")
@@ -86,15 +84,10 @@ class Predict(CPrinter):
     ----------
     prototype : str
     given : dict from name to Buffer, the parameters
-    local : dict from name to Buffer, the constants and results in between
+    memory : the bytes of results in between, and of constants
     """
 
     function, style = "static void", "plain/"
-
-    def bytes_of(self, constant: bool) -> int:
-        """Return the size of all constants, or of all results in between."""
-        local = (b for b in self.local.values() if (b in self._arrays) == constant)
-        return sum(b.slot.size * b.dtype.itemsize for b in local)
 
     def _matrix_product(self, dtype: str, sizes: Any, a: Any, b: Any) -> str:
         self._needs("product", TYPES[dtype])
@@ -104,27 +97,27 @@ class Predict(CPrinter):
 
     def _main(self, calls: list[str]) -> Lines:
         program, slots, used = self._plan.program, self._plan.slots, {*self.buffers.values()}
-        self._arrays = {slots[v].buffer: array for v, array in program.constants.items()}
+        arrays = {slots[v].buffer: array for v, array in program.constants.items()}
         self.given = {self._buffer(b): b for b in (slots[v].buffer for v in program.inputs)}
-        self.local = {name: b for b, name in self.buffers.items() if name not in self.given}
-        parameters = (
-            f"{'const ' * (b not in self.written)}{_declared(name, b)}"
-            for name, b in self.given.items()
-        )
+        const = {b: "" if b in self.written else "const " for b in self.buffers}
+        parameters = [f"{const[b]}{_declared(b, name)}" for name, b in self.given.items()]
         self.prototype = f"void predict({', '.join(parameters)})"
+        self.memory = [0, 0]
         yield from ["", self.prototype, "{"]
-        for name, b in sorted(self.local.items(), key=lambda item: item[1] not in self._arrays):
-            if b in self._arrays:
-                yield f"    static const {_declared(name, b)} = {{"
-                yield from _columns(self._arrays[b])
+        local = [b for b, name in self.buffers.items() if name not in self.given]
+        for b in sorted(local, key=lambda b: b not in arrays):
+            self.memory[b in arrays] += b.slot.size * b.dtype.itemsize
+            if b in arrays:
+                yield f"    static const {_declared(b, self.buffers[b])} = {{"
+                yield from _columns(arrays[b])
                 yield "    };"
             else:
-                yield f"    PREDICT_BUFFERS {_declared(name, b)};"
+                yield f"    PREDICT_BUFFERS {_declared(b, self.buffers[b])};"
         yield from (f"    (void){name};" for name in self.given if name not in used)
         yield from [*calls, "}\n"]
 
 
-def _declared(name: str, b: Buffer) -> str:
+def _declared(b: Buffer, name: str) -> str:
     return f"{c_type(b.dtype)} {name}[{max(b.slot.size, 1)}]"
 
 
