@@ -51,7 +51,7 @@ def test_the_command_prints_a_line_for_each_thing_found():
     shown = ["tinynet", "Python", "NumPy", "BLAS", "compiler", "cache", "extra", "example"]
     assert names == shown
     assert text.startswith(f"tinynet   {tn.__version__}, ")
-    assert re.search(r"^BLAS .*, (1|an unknown number of) threads$", text, re.M)
+    assert re.search(r"^BLAS .*, 1 threads$", text, re.M)
 
 
 def test_versions_are_those_in_use():

@@ -28,8 +28,7 @@ def report() -> Iterator[tuple[str, str]]:
     yield "Python", f"{platform.python_version()}, {platform.platform()}"
     yield "NumPy", np.__version__
     blas = np.show_config("dicts")["Build Dependencies"]["blas"]
-    threads = toolchain.blas_threads() or "an unknown number of"
-    yield "BLAS", f"{blas['name']} {blas['version']}, {threads} threads"
+    yield "BLAS", f"{blas['name']} {blas['version']}, {toolchain.threads()} threads"
     yield "compiler", _compiler()
     folder = toolchain.cache_folder()
     sizes = [path.stat().st_size for path in toolchain.libraries(folder)] if folder else []

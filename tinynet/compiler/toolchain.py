@@ -147,11 +147,14 @@ def blas(dtype: str) -> tuple[str, int]:
     return "", 0
 
 
-def blas_threads() -> int | None:
-    """Return how many threads NumPy's BLAS uses; None if that is not known."""
-    names = [f"{a}openblas_get_num_threads{b}" for a in ("scipy_", "") for b in ("64_", "")]
-    found = (name for name in (*names, "MKL_Get_Max_Threads") if hasattr(_core(), name))
-    return next((_core()[name]() for name in found), None)
+def threads() -> int:
+    """Return how many threads NumPy's BLAS uses, by default one on each core of this process."""
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        if (number := os.environ.get(name, "")).isdecimal() and int(number):
+            return int(number)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 # -- the cache --------------------------------------------------------------------------------

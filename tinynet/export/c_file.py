@@ -5,6 +5,7 @@ Imports `forward.py` and `../compiler/`. Read next: `onnx_file.py`.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from typing import Any
@@ -87,18 +88,18 @@ class Predict(CPrinter):
     memory : the bytes of results in between, and of constants
     """
 
-    function, style = "static void", "plain/"
+    function, style, pool_from = "static void", "plain/", math.inf
 
     def _matrix_product(self, dtype: str, sizes: Any, a: Any, b: Any) -> str:
-        self._needs("product", TYPES[dtype])
+        self.needs("product", TYPES[dtype])
         (m, n, depth), (ai, ak), (bk, bj) = sizes, a, b
         given = f"{m}, {n}, {depth}, {{0}}, {ai}, {ak}, {{1}}, {bk}, {bj}, {{2}}"
         return f"product_{TYPES[dtype]}({given});"
 
     def _main(self, calls: list[str]) -> Lines:
-        program, slots, used = self._plan.program, self._plan.slots, {*self.buffers.values()}
-        arrays = {slots[v].buffer: array for v, array in program.constants.items()}
-        self.given = {self._buffer(b): b for b in (slots[v].buffer for v in program.inputs)}
+        given = [self._plan.slots[v].buffer for v in self._plan.program.inputs]
+        arrays, used = self.constants, {*self.buffers.values()}
+        self.given = {self._buffer(b): b for b in given}
         const = {b: "" if b in self.written else "const " for b in self.buffers}
         parameters = [f"{const[b]}{_declared(b, name)}" for name, b in self.given.items()]
         self.prototype = f"void predict({', '.join(parameters)})"
