@@ -338,7 +338,7 @@ def test_products_of_vectors_of_integers_and_of_nothing_equal_eager(a, b, dtype)
     assert_same_results(in_c(ops.matmul, *args), eagerly(ops.matmul, args))
 
 
-HAS_AVX2 = NATIVE and "avx2" in toolchain._identity(*(toolchain.compiler() or []))[1]
+HAS_AVX2 = NATIVE and "avx2" in toolchain.identity(*(toolchain.compiler() or []))[1]
 OTHERS: list[list[str]] = [[], *([["-mavx2", "-mfma"]] if HAS_AVX2 else [])]
 
 

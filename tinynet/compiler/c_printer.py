@@ -58,9 +58,12 @@ class CPrinter:
     outside : dict from str to str
         The names of functions that are found at run time, whose pointers come after the buffers: by
         a dtype a product of BLAS, by "pool" the function that runs parts of a loop on all cores.
+    function : str, what comes before the name of a section's function
+    style : str, before the name of a part of the prelude that is taken instead, if there is one
     """
 
     pool_from: float = POOL_FROM
+    function, style = "static __attribute__((noinline)) void", ""
 
     def __init__(self, plan: Plan, name: str) -> None:
         self.name = Names().new(f"run_{name}")
@@ -95,7 +98,7 @@ class CPrinter:
         body, used, declared = [*lines], self._used, [*self._views.values()]
         self._used, self._views = outer
         parameters = ", ".join([*used.values(), *more]) or "void"
-        head = f"static __attribute__((noinline)) void {name}({parameters})"
+        head = f"{self.function} {name}({parameters})"
         self._functions += ["", head, "{", *[f"    {line}" for line in (*declared, *body)], "}"]
         return used
 
@@ -143,6 +146,7 @@ class CPrinter:
 
     def needs(self, part: str, kind: str, key: str = "", **names: str) -> None:
         """Print a part of the prelude for a type before the functions of this program, once."""
+        part = f"{self.style}{part}" if f"{self.style}{part}" in parts() else part
         needed, text = parts().get(f"{part}/{kind}") or parts()[part]
         key = key or (f"{part} {kind}" if "$" in text else part)
         if key not in self._helpers:

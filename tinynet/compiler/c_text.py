@@ -55,12 +55,12 @@ C: dict[str, str] = {
     "logical_and": "({0} != 0) & ({1} != 0)",
     "logical_or": "({0} != 0) | ({1} != 0)",
     "logical_xor": "({0} != 0) ^ ({1} != 0)",
-    "maximum": "({0} >= {1}) | ({0} != {0}) ? {0} : {1}",
-    "minimum": "({0} <= {1}) | ({0} != {0}) ? {0} : {1}",
+    "maximum": "(({0} >= {1}) | ({0} != {0})) ? {0} : {1}",
+    "minimum": "(({0} <= {1}) | ({0} != {0})) ? {0} : {1}",
     "maximum/n": "{0} < {1} ? {1} : {0}",  # one instruction
     "minimum/n": "{0} > {1} ? {1} : {0}",
-    "fmax": "({0} >= {1}) | ({1} != {1}) ? {0} : {1}",
-    "fmin": "({0} <= {1}) | ({1} != {1}) ? {0} : {1}",
+    "fmax": "(({0} >= {1}) | ({1} != {1})) ? {0} : {1}",
+    "fmin": "(({0} <= {1}) | ({1} != {1})) ? {0} : {1}",
     **dict.fromkeys(["maximum/i", "fmax/i"], "{0} > {1} ? {0} : {1}"),
     **dict.fromkeys(["minimum/i", "fmin/i"], "{0} < {1} ? {0} : {1}"),
     "power": "pow$s({0}, {1})",
@@ -145,11 +145,14 @@ def plain(label: str) -> str:
     return f"{name}_array" if name.endswith(tuple(f"_{kind}" for kind in TYPES.values())) else name
 
 
+NOT_FINITE = {"nan": "NAN", "inf": "INFINITY", "-inf": "-INFINITY"}
+
+
 def literal(value: np.ndarray, kind: str) -> str:
-    """Return a finite number as C reads it."""
+    """Return a number as C reads it."""
     number = value[()]
     if value.dtype.kind == "f":
-        text = str(number) + "f" * (kind == "float")
+        text = NOT_FINITE.get(text := str(number)) or text + "f" * (kind == "float")
     elif value.dtype.kind == "b":
         text = str(number).lower()
     else:

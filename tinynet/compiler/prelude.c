@@ -1,5 +1,6 @@
 // The parts of C programs, each printed if a program needs it; `c_printer.py` fills in the names
-// that begin with a dollar sign. $T is a type, $s the ending of its functions in libm.
+// that begin with a dollar sign. $T is a type, $s the ending of its functions in libm. In exported
+// files, "plain/" parts stand in place of others: they are short to read, and any compiler takes them.
 
 //// header
 #include <float.h>
@@ -220,6 +221,63 @@ static inline $T remainder_$T($T x, $T y)
 {
     const $T rest = y == 0 || y == -1 ? 0 : x % y;
     return rest != 0 && (y < 0) != (rest < 0) ? rest + y : rest;
+}
+
+//// plain/exp
+static inline $T exp_$T($T x) { return exp$s(x); }
+
+//// plain/log
+static inline $T log_$T($T x) { return log$s(x); }
+
+//// plain/tanh
+static inline $T tanh_$T($T x) { return tanh$s(x); }
+
+//// plain/logaddexp
+static inline $T logaddexp_$T($T x, $T y)
+{
+    const $T d = x - y;
+    if (x == y)
+        return x + log$s(2);
+    return d > 0 ? x + log1p$s(exp$s(-d)) : d <= 0 ? y + log1p$s(exp$s(d)) : d;
+}
+
+//// plain/sum
+/* A sum of numbers that are `step` apart, with the rounding errors of its additions. */
+static $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step$more)
+{
+    $T total = 0, lost = 0;
+    for (ptrdiff_t i = 0, k = 0; i < n; i++) {
+        const $T before = total, part = x[(i + k) * step]$factor;
+        total += part;
+        lost += (before - (total - (total - before))) + (part - (total - before));
+    }
+    return lost - lost == 0 ? total + lost : total; /* infinities have lost NaN */
+}
+
+//// plain/extreme
+static $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step)
+{
+    $T a = x[0];
+    for (ptrdiff_t i = 1; i < n; i++) {
+        const $T b = x[i * step];
+        a = $join;
+    }
+    return a;
+}
+
+//// plain/product
+/* c[m, n] = a[m, depth] b[depth, n], for rows of c that are contiguous. */
+static inline void product_$T(
+    ptrdiff_t m, ptrdiff_t n, ptrdiff_t depth, const $T *restrict a, ptrdiff_t ai, ptrdiff_t ak,
+    const $T *restrict b, ptrdiff_t bk, ptrdiff_t bj, $T *restrict c)
+{
+    for (ptrdiff_t i = 0; i < m; i++, a += ai, c += n) {
+        for (ptrdiff_t j = 0; j < n; j++)
+            c[j] = 0;
+        for (ptrdiff_t k = 0; k < depth; k++)
+            for (ptrdiff_t j = 0; j < n; j++)
+                c[j] += a[k * ak] * b[k * bk + j * bj];
+    }
 }
 
 //// INT32
