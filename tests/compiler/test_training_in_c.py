@@ -109,12 +109,12 @@ def test_each_metric_is_computed_in_c_or_listed_as_lacking(name):
     assert_all_near(found, trained(training, run_eagerly=True)[1])
 
 
-@pytest.mark.parametrize("name", LACKING)
-def test_what_is_listed_as_lacking_has_no_text_in_c(name):
-    primitive = PRIMITIVES[name]
-    case = primitive.cases[0]
-    arrays = [np.asarray(x, "float32") for x in typical(case)]
-    assert f"'{name}'" in str(missing(recorded(as_function(primitive, case), arrays)))
+def test_what_is_listed_as_lacking_has_no_text_in_c():
+    for name in LACKING:
+        primitive = PRIMITIVES[name]
+        case = primitive.cases[0]
+        arrays = [np.asarray(x, "float32") for x in typical(case)]
+        assert f"'{name}'" in str(missing(recorded(as_function(primitive, case), arrays)))
 
 
 @pytest.mark.skipif(not NATIVE, reason="no C compiler")

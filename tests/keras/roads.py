@@ -33,11 +33,8 @@ class Road(NamedTuple):
 ROADS = [Road("eager", True, False), Road("compiled", False, False), Road("in C", False, True)]
 
 # The tests whose steps run as NumPy on the road to C, and the primitives that C has no text for.
-NOT_IN_C: dict[str, set[str]] = {
-    "test_a_network_of_all_layers_trains_from_a_seed_as_in_keras": {"random_bits"},
-    "test_the_metrics_in_the_history_equal_keras[sparse]": {"argmax"},
-    "test_the_metrics_in_the_history_equal_keras[one-hot]": {"argmax"},
-}
+# An example: {"test_of_accuracy[sparse]": {"argmax"}}.
+NOT_IN_C: dict[str, set[str]] = {}
 
 
 @contextmanager
