@@ -49,6 +49,7 @@ def taking(road: Road, test: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch, all_in_c(), lacked() as lacks:
         defaults = (*others, road.jit_compile and NATIVE, auto_scale_loss)
         patch.setattr(Compilable.compile, "__defaults__", defaults)
+        patch.setitem(_now, "test", test)
         yield
     expected = NOT_IN_C.get(test, set()) if road.jit_compile and NATIVE else set()
     assert lacks == expected, f"{test}: C lacks {lacks}, and NOT_IN_C has {expected}"
@@ -57,13 +58,19 @@ def taking(road: Road, test: str) -> Iterator[None]:
 # -- what Keras computed on another road -----------------------------------------------------------
 
 
+_now: dict[str, str] = {}  # the test that runs, without its road
+
+
 def known(function: Any, lib: Any, *more: Any) -> Any:
     """Return a key of what a function computes with a library; None if it cannot be known.
 
-    It consists of the function's code and the numbers, arrays and functions that it refers to.
+    It consists of the test, the function's code, and the numbers, arrays and functions that it
+    refers to.
     """
+    if not _now:
+        return None
     try:
-        return _key(function, lib), repr(more)
+        return _now["test"], _key(function, lib), repr(more)
     except (TypeError, ValueError):  # an object that may change; a variable without a value
         return None
 
