@@ -178,8 +178,8 @@ class Dataset:
             batch = self.shuffle == "batch"
             np.random.permutation(min(self.batch_size, self.size) if batch else self.size)
 
-    def rewind(self) -> None:
-        """Let the next epoch begin with the first batch."""
+    def rewind(self, kind: str) -> None:
+        """Let the next epoch, of steps of this kind, begin with the first batch."""
         self._next = 0
 
     def take(self, rows: Any) -> Batch:
@@ -217,6 +217,8 @@ class Stream:
         given, continues where the last epoch ended.
     steps : int, optional
         Batches in an epoch, all by default.
+    shuffle : bool
+        Heeded by the stream of a `PyDataset` alone.
     class_weight : dict, optional
 
     Attributes
@@ -224,10 +226,16 @@ class Stream:
     batches : int or None, the number of batches in an epoch, None if unknown
     """
 
-    def __init__(self, source: Any, steps: int | None = None, class_weight: Any = None) -> None:
+    def __init__(
+        self, source: Any, steps: int | None = None, shuffle: Any = False, class_weight: Any = None
+    ) -> None:
         self.source, self.steps, self.class_weight = source, steps, class_weight
-        self.batches = steps or (len(source) if hasattr(source, "__len__") else None)
+        self.shuffle = shuffle
+        length = len(source) if hasattr(source, "__len__") else None
+        self.length: int | None = getattr(source, "num_batches", length)
+        self.batches = steps or self.length
         self._coming: Iterator[Any] | None = None
+        self._seen = 0  # batches of `_coming`
 
     def _begun(self) -> Iterator[Any]:
         """Return an iterator of the next batches."""
@@ -235,6 +243,7 @@ class Stream:
             source = self.source
             items = hasattr(source, "__getitem__") and hasattr(source, "__len__")
             self._coming = (source[i] for i in range(len(source))) if items else iter(source)
+            self._seen = 0
         return self._coming
 
     def first(self, rows: int | None = None) -> Dataset:
@@ -251,9 +260,12 @@ class Stream:
         self._coming = None
         raise ValueError("The data is empty: expected at least one batch.")
 
-    def rewind(self) -> None:
-        """Let the next epoch begin with the first batch, unless the source is an iterator."""
-        if not hasattr(self.source, "__next__"):
+    def rewind(self, kind: str) -> None:
+        """Let the next epoch begin with the first batch, unless the source is an iterator.
+
+        Before training, the batch that was looked at is not read again.
+        """
+        if kind != "train" and not hasattr(self.source, "__next__"):
             self._coming = None
 
     def shuffle_once(self) -> None:
@@ -269,7 +281,8 @@ class Stream:
         for data in map(self._dataset, itertools.islice(self._begun(), self.steps)):
             count += 1
             yield data, data.size
-        if count != self.steps:
+        self._seen += count
+        if count != self.steps or self._seen == self.length:
             self._coming = None
         if count < (self.steps or 1):
             _warn_of_the_end(self.steps or 1, count)
@@ -294,7 +307,7 @@ def batches_of(data: Batch, batch_size: Any, steps: Any, *options: Any) -> Batch
     for name in ("y", "sample_weight"):
         if getattr(data, name) is not None:
             raise ValueError(f"`{name}` should not be passed, as the batches of `x` hold it.")
-    return Stream(data.x, steps, *options[1:])
+    return getattr(type(data.x), "_stream", Stream)(data.x, steps, *options)
 
 
 def is_stream(x: Any) -> bool:

@@ -105,6 +105,7 @@ class Trainer(Compilable):
             self._try(held_out, "validation_data")
         if is_first:
             dataset.shuffle_once()
+        dataset.rewind("train")
         self.stop_training = False
         logs: Logs = {}
         calls.on_train_begin()
