@@ -46,7 +46,8 @@ class Compiled:
         self, program: Program, form: Any, name: str, watched: Iterable[Any], native: Native
     ) -> None:
         self.program, self.form = program, form
-        self.executable = new = Executable(simplify(program), name, native=native)
+        self.executable = new = Executable(simplify(program), name)
+        new.choose(native)
         self.run = new.runner(new.fill, lambda ys: [wrap(y.copy("K")) for y in ys])
         self.pullback = lru_cache(CACHE_SIZE)(
             lambda *key: Jit(pullback_of(program, *key), native=native)

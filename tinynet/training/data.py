@@ -1,13 +1,13 @@
 """Data: the arrays that users pass for x, y and weights, cut into batches.
 
-Imports `tree.py` and the engine. Read next: `step.py`.
+Imports `tree.py` and `arrays.py`. Read next: `py_dataset.py`, `step.py`.
 """
 
 from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,33 +15,7 @@ import numpy as np
 
 from .. import tree
 from ..engine.expect import expect, is_number
-from ..engine.tensor import Operand, floatx
-
-
-def to_array(data: Any, argument: str) -> np.ndarray:
-    """Return `data` as an array with samples along its first axis, floats converted to `floatx`.
-
-    The user's own array if it has that dtype: it is read, never written.
-
-    Raises
-    ------
-    ValueError
-        For dtypes other than numbers and bools, for ragged lists, and without a first axis.
-    """
-    try:
-        array = data.numpy() if isinstance(data, Operand) else np.asarray(data)
-    except ValueError as error:
-        raise ValueError(f"{argument}: expected an array of a regular shape: {error}") from None
-    if array.dtype.kind not in "fiub":
-        raise ValueError(f"Invalid dtype: {array.dtype.name}. Expected numbers in {argument}.")
-    expect(array.ndim, argument, "an axis of samples", data)
-    kinds = "fiu" if isinstance(data, (list, tuple)) else "f"
-    return array.astype(floatx(), copy=False) if array.dtype.kind in kinds else array
-
-
-def is_integer(value: Any) -> bool:
-    """Return whether `value` is an integer of Python or NumPy."""
-    return isinstance(value, (int, np.integer))
+from .arrays import by_class, is_integer, is_stream, rows_of, to_array
 
 
 def _is_size(value: Any) -> bool:
@@ -108,10 +82,11 @@ class Batch(NamedTuple):
         return different.pop()
 
 
-def to_batch(data: Batch) -> Batch:
+def to_batch(data: Batch, dense: bool = True) -> Batch:
     """Return what a user passed for x, y and weights, as arrays; see `to_array`."""
     rows = zip(data, Batch._fields, strict=True)
-    return Batch(*(tree.map_leaves(partial(to_array, argument=name), part) for part, name in rows))
+    to = partial(to_array, dense=dense)
+    return Batch(*(tree.map_leaves(partial(to, argument=name), part) for part, name in rows))
 
 
 class Dataset:
@@ -145,8 +120,8 @@ class Dataset:
         class_weight: dict[int, float] | None = None,
     ) -> None:
         if class_weight is not None:
-            data = data._replace(sample_weight=by_class(data, class_weight))
-        x, *rest = to_batch(data)
+            data = data._replace(sample_weight=by_class(*data, class_weight, steps != 1))
+        x, *rest = to_batch(data, dense=steps == 1)
         one = [part[0] if isinstance(part, list) and len(part) == 1 else part for part in rest]
         self.x, self.y, self.sample_weight = self.data = Batch(x, *one)
         self.size = self.data.size
@@ -168,6 +143,16 @@ class Dataset:
         """The number of batches in an epoch."""
         return self.steps or self.all_batches
 
+    @property
+    def first_size(self) -> int:
+        """The number of samples in the first batch."""
+        return min(self.batch_size, self.size)
+
+    @property
+    def is_even(self) -> bool:
+        """Whether an epoch has all samples, in batches of one size."""
+        return not self.steps and self.size % self.batch_size == 0
+
     def first(self, rows: int | None = None) -> Dataset:
         """Return the first batch, or the first rows, as one batch."""
         return Dataset.of_one_batch(*self.take(slice(0, min(rows or self.batch_size, self.size))))
@@ -186,25 +171,59 @@ class Dataset:
         """Return x, y and weights of these rows."""
         return self.data.map(lambda a: a[rows])
 
-    def epoch(self) -> Iterator[tuple[Any, int]]:
-        """Yield the rows of each batch of one epoch, a slice or indices, and their number."""
+    def epoch(self, together: bool = False, epochs: int = 1) -> Iterator[tuple[Any, int, int]]:
+        """Yield the rows of each batch of one epoch, a slice or indices, their number, and 1.
+
+        Batches of the same size may come `together`: the rows of all of them, the number of rows in
+        one, and how many there are. So do those of several `epochs`, where they are even.
+        """
+        if epochs > 1:
+            orders = (self._rows(0, self.batch_size, self.batches) for _ in range(epochs))
+            rows = [np.arange(self.size)] * epochs if not self.shuffle else [*orders]
+            yield np.concatenate(rows), self.batch_size, epochs * self.batches
+            return
         if not self.steps or self._next >= self.all_batches:
             self._next = 0
-        for _ in range(self.batches):
+        left = self.batches
+        while left:
             if self._next >= self.all_batches:
                 _warn_of_the_end(self.batches, self.all_batches)
                 break
             start = self._next * self.batch_size
-            size = self.batch_size if start + self.batch_size <= self.size else self.size - start
-            self._next += 1
-            if not self.shuffle:
-                yield slice(start, start + size), size
-            elif self.shuffle == "batch":
-                yield np.random.permutation(size) + start, size
-            else:
-                if not start:
-                    self._order = np.random.permutation(self.size)
-                yield self._order[start : start + size], size
+            size = min(self.batch_size, self.size - start)
+            each = self.shuffle == "batch" and not together
+            count = 1 if each else min(left, (self.size - start) // size)
+            rows, left = self._rows(start, size, count), left - count
+            if together:
+                self._next += count
+                yield rows, size, count
+                continue
+            for at in range(0, size * count, size):
+                self._next += 1
+                part = slice(start + at, start + at + size)
+                yield part if not self.shuffle else rows[at : at + size], size, 1
+
+    def _rows(self, start: int, size: int, count: int) -> Any:
+        """Return the rows of batches from `start` on; at 0 an epoch begins."""
+        stop = start + size * count
+        if not self.shuffle:
+            return slice(start, stop)
+        if self.shuffle == "batch":
+            parts = [np.random.permutation(size) + at for at in range(start, stop, size)]
+            return parts[0] if count == 1 else np.concatenate(parts)
+        if not start:
+            self._order = np.random.permutation(self.size)
+        return self._order[start:stop]
+
+
+def first_of(rows: Any, count: int) -> Any:
+    """Return the first of some rows, a slice or indices."""
+    return slice(rows.start, rows.start + count) if type(rows) is slice else rows[:count]
+
+
+def rest_of(rows: Any, count: int) -> Any:
+    """Return the other rows."""
+    return slice(rows.start + count, rows.stop) if type(rows) is slice else rows[count:]
 
 
 class Stream:
@@ -225,6 +244,8 @@ class Stream:
     ----------
     batches : int or None, the number of batches in an epoch, None if unknown
     """
+
+    is_even = False
 
     def __init__(
         self, source: Any, steps: int | None = None, shuffle: Any = False, class_weight: Any = None
@@ -275,12 +296,12 @@ class Stream:
         """Return x, y and weights of a batch."""
         return batch.data
 
-    def epoch(self) -> Iterator[tuple[Any, int]]:
-        """Yield the batches of one epoch, each with the number of its samples."""
+    def epoch(self, together: bool = False, epochs: int = 1) -> Iterator[tuple[Any, int, int]]:
+        """Yield the batches of one epoch, each with the number of its samples, and 1."""
         count = 0
         for data in map(self._dataset, itertools.islice(self._begun(), self.steps)):
             count += 1
-            yield data, data.size
+            yield data, data.size, 1
         self._seen += count
         if count != self.steps or self._seen == self.length:
             self._coming = None
@@ -310,17 +331,6 @@ def batches_of(data: Batch, batch_size: Any, steps: Any, *options: Any) -> Batch
     return getattr(type(data.x), "_stream", Stream)(data.x, steps, *options)
 
 
-def is_stream(x: Any) -> bool:
-    """Return whether `x` yields batches, rather than being data itself.
-
-    >>> is_stream(iter([])), is_stream([1.0, 2.0]), is_stream(np.ones(3))
-    (True, False, False)
-    """
-    if hasattr(x, "__array__") or isinstance(x, (list, tuple, dict, range, str, bytes, Operand)):
-        return False
-    return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
-
-
 def _warn_of_the_end(steps: int, batches: int) -> None:
     warnings.warn(
         "Your input ran out of data; interrupting training. Make sure that your dataset or "
@@ -339,27 +349,8 @@ def split(data: Batch, share: float) -> tuple[Batch, Batch]:
     """
     wanted = "arrays x (for an iterable, pass validation_data)"
     expect(not is_stream(data.x), "validation_split", wanted, type(data.x))
-    data = to_batch(data)
+    data = to_batch(data, dense=False)
     at = int(np.floor(data.size * (1.0 - share)))
     expect(0 < at < data.size, "validation_split", f"a share that splits {data.size} rows", share)
-    return data.map(lambda a: a[:at]), data.map(lambda a: a[at:])
-
-
-def by_class(data: Batch, class_weight: dict[int, float]) -> np.ndarray:
-    """Return the weight of each sample's class: y rounded, or the index of its largest element.
-
-    Raises
-    ------
-    ValueError
-        With sample weights, for targets of several outputs, and unless `class_weight` is a dict.
-    """
-    is_dict = isinstance(class_weight, Mapping)
-    valid = is_dict and all(map(is_integer, class_weight))
-    expect(valid, "class_weight", "a dict from classes, integers, to weights", class_weight)
-    if tree.is_structure(data.y):
-        raise ValueError("`class_weight` is only supported for Models with a single output.")
-    if data.sample_weight is not None:
-        raise ValueError("Pass only one of `sample_weight` and `class_weight`, not both.")
-    y = to_array(data.y, "y")
-    classes = y.argmax(-1) if y.ndim > 1 and y.shape[-1] > 1 else np.round(y.reshape(len(y)))
-    return np.array([class_weight.get(int(c), 1.0) for c in classes], floatx())
+    first, last = slice(at), slice(at, None)
+    return data.map(lambda a: rows_of(a, first)), data.map(lambda a: rows_of(a, last))

@@ -53,8 +53,8 @@ class PyDatasetStream(Stream):
         if kind != "predict":
             self.source.on_epoch_end()
 
-    def epoch(self) -> Iterator[tuple[Any, int]]:
-        """Yield the batches of one epoch, each with the number of its samples."""
+    def epoch(self, together: bool = False, epochs: int = 1) -> Iterator[tuple[Any, int, int]]:
+        """Yield the batches of one epoch; see `Stream.epoch`."""
         self.source.on_epoch_begin()
         yield from super().epoch()
         self.source.on_epoch_end()
