@@ -148,6 +148,22 @@ def test_the_topics_of_reuters_equal_those_of_keras():
     assert assert_names[0] == assert_names[1]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_functions_have_the_parameters_of_keras(name):
+    ours, theirs = getattr(tn.datasets, name), getattr(keras.datasets, name)
+    functions = [f for f in dir(theirs) if not f.startswith("_")]
+    assert dir(ours) == functions
+    for function in functions:
+        found, expected = (
+            [
+                (p.name, p.default)
+                for p in inspect.signature(getattr(m, function)).parameters.values()
+            ]
+            for m in (ours, theirs)
+        )
+        assert found == [pair for pair in expected if pair[0] != "kwargs"]
+
+
 def test_hashes_and_places_are_those_of_keras(monkeypatch):
     monkeypatch.undo()
     modules = [importlib.import_module(f"keras.src.datasets.{name}") for name in NAMES]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -283,19 +281,10 @@ class Numbered(tn.utils.PyDataset):
         self.log.append("end")
 
 
-OPTIONS = {
-    "one thread": {},
-    "workers": {"workers": 3},
-    "processes": {"use_multiprocessing": True},
-    "a short queue": {"workers": 2, "max_queue_size": 1},
-    "no queue": {"workers": 2, "max_queue_size": 0},
-}
-
-
-@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("options", [{}, {"workers": 3, "use_multiprocessing": True}])
 @pytest.mark.parametrize("size", [2, 3])
 def test_numbered_batches_train_as_the_arrays_they_are_cut_from(options, size):
-    data = Numbered(size, **OPTIONS[options])
+    data = Numbered(size, **options)
     model, other = network(), network()
     found = model.fit(data, epochs=3, shuffle=False, validation_data=data, verbose=0)
     expected = other.fit(
@@ -352,17 +341,3 @@ def test_what_a_subclass_must_define_is_named():
         network().fit(Nothing())
     with pytest.raises(NotImplementedError, match="Length must define __getitem__"):
         network().fit(Length())
-
-
-def test_an_error_in_a_thread_reaches_the_caller_and_ends_the_threads():
-    class Broken(Numbered):
-        def __getitem__(self, index: int) -> Any:
-            if index == 2:
-                raise OSError("the disk is full")
-            return super().__getitem__(index)
-
-    before = threading.active_count()
-    with pytest.raises(OSError, match="the disk is full"):
-        network().fit(Broken(workers=2), shuffle=False, verbose=0)
-    gc.collect()
-    assert threading.active_count() == before

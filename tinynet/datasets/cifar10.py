@@ -1,11 +1,10 @@
 """CIFAR-10: small images of ten classes. Imports `published.py`. Read next: `cifar100.py`."""
 
 import os
-from typing import Any
 
 import numpy as np
 
-from .published import Split, fetch, read_pickle
+from .published import Split, fetch, read_cifar
 
 
 def load_data() -> Split:
@@ -28,15 +27,7 @@ def load_data() -> Split:
     """
     archive = fetch("cifar-10-python.tar.gz", "cifar-10-batches-py-target", extract=True)
     folder = os.path.join(archive, "cifar-10-batches-py")
-    parts = [read(os.path.join(folder, f"data_batch_{i}"), b"labels") for i in range(1, 6)]
+    parts = [read_cifar(os.path.join(folder, f"data_batch_{i}"), b"labels") for i in range(1, 6)]
     x, y = map(np.concatenate, zip(*parts, strict=True))
-    x_test, y_test = read(os.path.join(folder, "test_batch"), b"labels")
+    x_test, y_test = read_cifar(os.path.join(folder, "test_batch"), b"labels")
     return (x, y.astype("uint8")), (x_test, y_test.astype("uint8"))
-
-
-def read(path: str, label: bytes) -> tuple[Any, Any]:
-    """Return the images in a file of CIFAR, of shape (n, 32, 32, 3), and labels, (n, 1)."""
-    with open(path, "rb") as file:
-        found = read_pickle(file)
-    x = np.frombuffer(found[b"data"].state[-1], np.uint8).reshape(-1, 3, 32, 32)
-    return x.transpose(0, 2, 3, 1), np.array(found[label]).reshape(-1, 1)

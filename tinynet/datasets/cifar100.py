@@ -1,10 +1,9 @@
-"""CIFAR-100: small images of a hundred classes. Imports `cifar10.py`. Read next: `imdb.py`."""
+"""CIFAR-100: small images of a hundred classes. Imports `published.py`. Read next: `imdb.py`."""
 
 import os
 
 from ..engine.expect import expect
-from .cifar10 import read
-from .published import Split, fetch
+from .published import Split, fetch, read_cifar
 
 
 def load_data(label_mode: str = "fine") -> Split:
@@ -32,5 +31,5 @@ def load_data(label_mode: str = "fine") -> Split:
     expect(label_mode in ("fine", "coarse"), "label_mode", "'fine' or 'coarse'", label_mode)
     archive = fetch("cifar-100-python.tar.gz", "cifar-100-python-target", extract=True)
     paths = (os.path.join(archive, "cifar-100-python", name) for name in ("train", "test"))
-    train, test = (read(path, f"{label_mode}_labels".encode()) for path in paths)
+    train, test = (read_cifar(path, f"{label_mode}_labels".encode()) for path in paths)
     return train, test

@@ -233,9 +233,8 @@ def _extract(archive: str, folder: str, formats: Container[str]) -> None:
             else:
                 expect("zip" in formats, "archive_format", f"that of {archive}", formats)
                 with zipfile.ZipFile(archive) as file:
-                    outside = [
-                        n for n in file.namelist() if {"", ".."} & {*n.rstrip("/").split("/")}
-                    ]
+                    names = file.namelist()  # with slashes, on every system
+                    outside = [n for n in names if "//" in f"/{n}" or "/../" in f"/{n}/"]
                     expect(not outside, archive, "members inside of its folder", outside)
                     file.extractall(new)
         except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:

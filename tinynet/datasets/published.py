@@ -93,3 +93,11 @@ def read_pickle(file: Any) -> Any:
     {'labels': [1, 2]}
     """
     return _Unpickler(file, encoding="bytes").load()
+
+
+def read_cifar(path: str, label: bytes) -> tuple[Any, Any]:
+    """Return the images in a file of CIFAR, of shape (n, 32, 32, 3), and labels, (n, 1)."""
+    with open(path, "rb") as file:
+        found = read_pickle(file)
+    x = np.frombuffer(found[b"data"].state[-1], np.uint8).reshape(-1, 3, 32, 32)
+    return x.transpose(0, 2, 3, 1), np.array(found[label]).reshape(-1, 1)

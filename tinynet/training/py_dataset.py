@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from .data import Dataset, Stream
@@ -26,16 +24,11 @@ class PyDatasetStream(Stream):
 
     def _begun(self) -> Iterator[Any]:
         if self._coming is None:
-            self._coming, self._seen = self.source.read(self._order()), 0
+            order, self._seen = _numbers(self.length), 0
+            if self.shuffle and self.length is not None:
+                random.shuffle(order := [*order])
+            self._coming = map(self.source.__getitem__, order)
         return self._coming
-
-    def _order(self) -> Iterable[int]:
-        if self.source.num_batches is None:
-            return itertools.count()
-        order = [*range(self.source.num_batches)]
-        if self.shuffle:
-            random.shuffle(order)
-        return order
 
     def first(self, rows: int | None = None) -> Dataset:
         """Return the batch number 0; it is read once."""
@@ -45,7 +38,8 @@ class PyDatasetStream(Stream):
 
     def shuffle_once(self) -> None:
         """Draw an order and discard it, as Keras does before the first epoch of a new model."""
-        self._order()
+        self._begun()
+        self._coming = None
 
     def rewind(self, kind: str) -> None:
         """Call `on_epoch_end`, unless the kind of the steps to come is "predict"."""
@@ -70,13 +64,9 @@ class PyDataset:
 
     Parameters
     ----------
-    workers : int
-        With more than one, threads read batches ahead, while the model trains. They give what one
-        would give, in the same order, unless ``__getitem__`` draws random numbers.
-    use_multiprocessing : bool
-        Read ahead, too, but in threads: there are no other processes.
-    max_queue_size : int
-        The number of batches to read ahead.
+    workers, use_multiprocessing, max_queue_size
+        Kept for Keras's scripts, and without effect: the thread that trains reads each batch when
+        its turn comes. (Keras can read ahead in threads and processes.)
 
     >>> import numpy as np, tinynet as tn
     >>> class Squares(PyDataset):
@@ -95,7 +85,6 @@ class PyDataset:
     """
 
     _stream = PyDatasetStream  # which `fit`, `evaluate` and `predict` make of it
-    workers, use_multiprocessing, max_queue_size = 1, False, 10  # also without a constructor
 
     def __init__(
         self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10
@@ -114,8 +103,7 @@ class PyDataset:
         raise NotImplementedError(f"{type(self).__name__} must define __len__ or num_batches.")
 
     def __iter__(self) -> Iterator[Any]:
-        n = self.num_batches
-        return map(self.__getitem__, itertools.count() if n is None else range(n))
+        return map(self.__getitem__, _numbers(self.num_batches))
 
     def on_epoch_begin(self) -> None:
         """Do something before an epoch."""
@@ -123,22 +111,9 @@ class PyDataset:
     def on_epoch_end(self) -> None:
         """Do something after an epoch."""
 
-    def read(self, order: Iterable[int]) -> Iterator[Any]:
-        """Yield the batches of these numbers, read ahead by threads if there are `workers`."""
-        if self.workers <= 1 and not self.use_multiprocessing:
-            yield from map(self.__getitem__, order)
-            return
-        coming: deque[Future[Any]] = deque()
-        pool = ThreadPoolExecutor(max(self.workers, 1))
-        try:
-            for index in order:
-                coming.append(pool.submit(self.__getitem__, index))
-                if len(coming) > self.max_queue_size:
-                    yield coming.popleft().result()
-            while coming:
-                yield coming.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
 
 Sequence = PyDataset
+
+
+def _numbers(count: int | None) -> Iterable[int]:
+    return itertools.count() if count is None else range(count)
