@@ -154,13 +154,8 @@ def test_functions_have_the_parameters_of_keras(name):
     functions = [f for f in dir(theirs) if not f.startswith("_")]
     assert dir(ours) == functions
     for function in functions:
-        found, expected = (
-            [
-                (p.name, p.default)
-                for p in inspect.signature(getattr(m, function)).parameters.values()
-            ]
-            for m in (ours, theirs)
-        )
+        signatures = (inspect.signature(getattr(m, function)) for m in (ours, theirs))
+        found, expected = ([(p.name, p.default) for p in s.parameters.values()] for s in signatures)
         assert found == [pair for pair in expected if pair[0] != "kwargs"]
 
 
