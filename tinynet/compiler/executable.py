@@ -9,6 +9,7 @@ Imports `numpy_printer.py`, and `native.py` when a program is to run as C. Read 
 from __future__ import annotations
 
 import math
+import sys
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -80,7 +81,7 @@ class Executable:
             equations, if the number of runs times (equations + elements that they make / 2000) is
             at least 2 ** 18: then C saves about as much time as its compiler takes.
         """
-        if native == "auto" and runs * self._work < AUTO_WORK:
+        if native == "auto" and runs < self.runs_for_c:
             native = False
         if native == (self._c is not None):
             return
@@ -91,11 +92,11 @@ class Executable:
             self._c, self._seen, self._living = c or None, None, None  # to be bound again
 
     @cached_property
-    def _work(self) -> float:
-        """How much there is to save in one run, in the time that NumPy needs to call a function."""
+    def runs_for_c(self) -> int:
+        """How many runs save as much time, with C, as its compiler takes; see `choose`."""
         equations = self.program.equations
-        size = sum(math.prod(v.shape) for v in equations)
-        return len(equations) + size / 2000 if len(equations) <= AUTO_LENGTH else 0.0
+        work = len(equations) + sum(math.prod(v.shape) for v in equations) / 2000
+        return sys.maxsize if len(equations) > AUTO_LENGTH else math.ceil(AUTO_WORK / (work or 1))
 
     def _printed(self) -> Any:
         from .native import CSource  # here, since it needs time to load

@@ -6,6 +6,7 @@ Imports `c_printer.py`, `toolchain.py`. Read next: `executable.py`.
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from .c_text import parts
 from .memory import Buffer, Plan, Slot
 from .numpy_printer import XP
 from .program import NotInCError, Program, Var
-from .toolchain import blas, compiler, load
+from .toolchain import blas, compiler, load, threads
 
 
 class Move(NamedTuple):
@@ -95,7 +96,8 @@ class CSource:
             elif buffer not in memory:
                 memory[buffer] = XP.empty(buffer.shape, buffer.dtype.name)
         pointers = [memory[buffer].ctypes.data for buffer in self._printer.buffers]
-        pointers += [blas(dtype)[1] for dtype in self._printer.gemms]
+        outside = self._printer.outside
+        pointers += [_pool() if key == "pool" else blas(key)[1] for key in outside]
         table = (ctypes.c_void_p * (len(pointers) or 1))(*pointers)
         run = self._library[self._printer.name]
         run.argtypes, run.restype = [ctypes.c_void_p], None
@@ -122,7 +124,7 @@ class CSource:
 @cache
 def _driver() -> Any:
     """Return the function of C that runs a program many times; None if it cannot be compiled."""
-    if (library := load(parts()["steps"])) is None:
+    if (library := load(parts()["steps"][1])) is None:
         return None
     driver = library.take_steps
     pointer, number = ctypes.c_void_p, ctypes.c_int64
@@ -130,6 +132,15 @@ def _driver() -> Any:
     driver.argtypes += [ctypes.c_double]
     driver.restype = number
     return driver
+
+
+@cache
+def _pool() -> int:
+    """Return the address of the function that runs parts of a loop on all cores; 0 without one."""
+    if threads() == 1 or os.name != "posix" or (library := load(parts()["pool"][1])) is None:
+        return 0
+    library.set_up(threads())
+    return ctypes.cast(library.pool, ctypes.c_void_p).value or 0
 
 
 def _array(slot: Slot, memory: np.ndarray) -> np.ndarray:

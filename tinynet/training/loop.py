@@ -6,7 +6,7 @@ Imports `step_cache.py`, `divergence.py`, callbacks. Read next: `trainer.py`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -38,7 +38,7 @@ class Loop:
     kind : "train", "test" or "predict"
     calls : CallbackList, optional
     epochs : int
-        How many there will be, with callbacks that need to know of no batch and no epoch at once.
+        How many epochs there will be: whether "auto" is C depends on the number of steps.
 
     Attributes
     ----------
@@ -59,7 +59,6 @@ class Loop:
         self._runs: dict[int, tuple[Run, ManySteps | None]] = {}
         self._version: object = None  # of the structure that `_runs` are for
         self._interrupts = interrupts() if kind == "train" else Interrupts()
-        self._limit = math.inf  # a larger loss must be checked
         self._ahead: list[Logs] = []  # of epochs that are done already
         self._pace = 0  # batches that are run at once
 
@@ -84,90 +83,105 @@ class Loop:
             self._interrupts.release()
             several = min(epochs, self._pace // (self.dataset.batches or 1))
             several = several if several > 1 and self._may_run_ahead() else 1
-            self._ahead += self._pass(epoch, monitor, several)
+            self._pass(epoch, monitor, several)
         return self._ahead.pop(0)
 
     def _may_run_ahead(self) -> bool:
         metrics = self.python_metrics or self.model.objective.variables
         return self.dataset.is_even and self.calls.want_history_alone and not metrics
 
-    def _pass(self, epoch: int, monitor: DivergenceMonitor | None, epochs: int) -> Iterator[Logs]:
-        """Run one epoch, or several one after the other; yield the means of each."""
-        model, outputs, last = self.model, self.outputs, 0 if epochs < 2 else self.dataset.batches
+    def _begin(self) -> None:
+        """Forget what the metrics have seen, or build a model that is to predict."""
+        if self.kind != "predict":
+            self.model.objective.reset()
+        elif not self.model._called:
+            self.model._outputs_of(self.dataset.first())
+
+    def _pass(self, epoch: int, monitor: DivergenceMonitor | None, epochs: int) -> None:
+        """Run one epoch, or several one after the other; append the means of each to `_ahead`."""
+        model, outputs, held, ahead = self.model, self.outputs, self._interrupts, self._ahead
         training, predicting = self.kind == "train", self.kind == "predict"
         before, after, each = self.calls.of_batches(self.kind)
-        if not predicting:
-            model.objective.reset()
-        elif not model._called:
-            model._outputs_of(self.dataset.first())
-        total, seen, batch = 0.0, 0, 0
-        self._limit = monitor.limit if monitor else math.inf
+        self._begin()
+        limit, last = (
+            monitor.limit if monitor else math.inf,
+            0 if epochs == 1 else self.dataset.batches,
+        )
+        total, seen, batch, stopped = 0.0, 0, 0, False
 
         def running() -> Logs:
             return {"outputs": outputs[-1]} if predicting else model.objective.logs(total / seen)
 
-        for losses, size, y_pred in self._calls(before, each, epochs):
-            for loss in losses:
-                total += loss * size
-                seen += size
-                batch += 1
-                if not loss <= self._limit and monitor:  # NaN is not, either
-                    self._limit = monitor.check(loss, epoch, batch - 1)
-                if batch == last:
-                    yield running()
-                    total, seen, batch, epoch = 0.0, 0, 0, epoch + 1
-            if predicting:
-                outputs.append(y_pred)
-            if not last:
-                self._interrupts.release()
-            if after:
-                after(batch - 1, running)
-            if training and model.stop_training:
-                break
-        if last:
-            return
-        if not predicting and seen and not model.optimizer.built:
-            # No step was taken, but Keras makes the state here, too.
-            model.optimizer.build(model.trainable_variables)
-        yield {} if predicting or not seen else running()
-
-    def _calls(
-        self, before: Sequence[Any], each: bool, epochs: int
-    ) -> Iterator[tuple[Sequence[float], int, Any]]:
-        """Yield for each call the losses of the batches that it ran, their size and the outputs."""
-        data, held = self.dataset, self._interrupts
-        known, batch, version = 0, 0, None
-        together = not each and isinstance(data, Dataset) and self._for_size(data.first_size)[1]
-        for rows, size, count in data.epoch(bool(together), epochs):
-            while count:
+        for rows, size, count in self.dataset.epoch(not each and self._can_run_many, epochs):
+            while count and not stopped:
                 for call in before:
                     call(batch, {})
-                if size != known or version is not structure.version:
-                    version = structure.version
-                    (run, many), known = self._for_size(size), size
                 held.held = True
-                if count > 1 and many and (found := many.run(rows, count, self._limit)):
-                    losses, y_pred = found
-                else:
-                    loss, y_pred = run(rows if count == 1 else first_of(rows, size))
-                    losses = [loss]
-                yield losses, size, y_pred
-                taken = len(losses)
-                batch, count = batch + taken, count - taken
+                losses = self._take(rows, size, count, limit)
+                for loss in losses:
+                    total += loss * size
+                    seen += size
+                    batch += 1
+                    if not loss <= limit and monitor:  # NaN is not, either
+                        limit = monitor.check(loss, epoch + len(ahead), batch - 1)
+                    if batch == last:
+                        ahead.append(running())
+                        total, seen, batch = 0.0, 0, 0
+                count -= len(losses)
                 if count:
-                    rows = rest_of(rows, taken * size)
-            self._pace = max(self._pace, 2 * taken)
+                    rows = rest_of(rows, len(losses) * size)
+                if not last:
+                    held.release()
+                if after:
+                    after(batch - 1, running)
+                stopped = training and model.stop_training
+            if stopped:
+                break
+        if not last:
+            ahead.append(self._means(total, seen))
+
+    @property
+    def _can_run_many(self) -> bool:
+        """Whether batches of this dataset can run in one call."""
+        data = self.dataset
+        return isinstance(data, Dataset) and self._for_size(data.first_size)[1] is not None
+
+    def _means(self, total: float, seen: int) -> Logs:
+        """Return the means of an epoch, from the sum of the losses of so many samples."""
+        if self.kind == "predict" or not seen:
+            return {}
+        if not self.model.optimizer.built:
+            # No step was taken, but Keras makes the state here, too.
+            self.model.optimizer.build(self.model.trainable_variables)
+        return self.model.objective.logs(total / seen)
+
+    def _take(self, rows: Any, size: int, count: int, limit: float) -> Sequence[float]:
+        """Run the first of `count` batches; return their losses, and append to `outputs`.
+
+        There are several if one call of C can run them, up to a loss above `limit`.
+        """
+        run, many = self._for_size(size)
+        losses: Sequence[float]
+        if many and count > 1 and (found := many.run(rows, count, limit)):
+            losses, y_pred = found
+            self._pace = max(self._pace, 2 * len(losses))
+        else:
+            loss, y_pred = run(rows if count == 1 else first_of(rows, size))
+            losses = (loss,)
+        if self.kind == "predict":
+            self.outputs.append(y_pred)
+        return losses
 
     def _for_size(self, size: int) -> tuple[Run, ManySteps | None]:
         """Return what takes a step on rows, or on a batch of a stream, and what takes many."""
         if self._version is not structure.version:
             self._version, self._runs = structure.version, {}
-        if size not in self._runs:
+        if (found := self._runs.get(size)) is None:
             run, many = (self._run_eagerly, None) if self.eager else self._compiled(size)
             if self.python_metrics:
                 run, many = partial(self._run_and_update, run), None
-            self._runs[size] = run, many
-        return self._runs[size]
+            found = self._runs[size] = run, many
+        return found
 
     def _compiled(self, size: int) -> tuple[Run, ManySteps | None]:
         cache, dataset, steps = self.model._step_cache(self.kind), self.dataset, self.steps
