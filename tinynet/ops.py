@@ -35,7 +35,8 @@ from .engine.primitives.products import matmul as matmul, max as max, min as min
 from .engine.primitives.products import nanmin as nanmin, sum as sum
 from .engine.primitives.indexing import getitem as getitem
 from .engine.primitives.linalg import cholesky as cholesky, det as det, eigh as eigh
-from .engine.primitives.linalg import eigvalsh as eigvalsh, inv as inv, pinv as pinv
+from .engine.primitives.linalg import eigvalsh as eigvalsh, inv as inv, norm as norm
+from .engine.primitives.linalg import pinv as pinv
 from .engine.primitives.linalg import slogdet as slogdet, solve as solve, svd as svd
 from .engine.primitives.linalg import svdvals as svdvals
 from .engine.primitives.special import erf as erf, erfinv as erfinv
@@ -64,7 +65,6 @@ from .engine.functional import nanvar as nanvar, outer as outer, prod as prod, p
 from .engine.functional import round as round, sinc as sinc, softmax as softmax, std as std
 from .engine.functional import stop_gradient as stop_gradient, tensordot as tensordot
 from .engine.functional import trace as trace, var as var
-from .engine.matrices import norm as norm
 
 abs = absolute
 amax = max

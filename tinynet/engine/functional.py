@@ -1,6 +1,6 @@
 """Functions composed of primitives, without derivative rules of their own.
 
-Products of arrays, statistics, softmax and others. Imports `arrays.py`. Read next: `matrices.py`.
+Products of arrays, statistics, softmax and others. Imports `arrays.py`. Read next: `tape.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """einsum: sums of products of elements, written in indices.
 
-Imports `shapes.py`. Read next: `../arrays.py`.
+Imports `shapes.py`. Read next: `linalg.py`.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from ..expect import expect
 from ..tensor import Primitive, Rule, Tensor, as_tensor
 from . import elementwise
 from .elementwise import alike, cast, equal, named
-from .shapes import aligned, axes_of, axis_of, broadcast_to, reshape, swap_last_axes
+from .shapes import aligned, axes_of, axis_of, broadcast_to, reshape, swap_last_axes as _t
 
 
 def _matrices(ct: Tensor, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -30,12 +30,12 @@ def _matrices(ct: Tensor, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor, Tenso
 
 def _matmul_rule_1(ct: Tensor, y: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
     ct, _, right = _matrices(ct, x1, x2)
-    return ct @ swap_last_axes(right)
+    return ct @ _t(right)
 
 
 def _matmul_rule_2(ct: Tensor, y: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
     ct, left, _ = _matrices(ct, x1, x2)
-    out = swap_last_axes(left) @ ct
+    out = _t(left) @ ct
     return out if x2.ndim > 1 else reshape(out, out.shape[:-1])
 
 
@@ -63,7 +63,7 @@ def _product_of_batches(left: Tensor, right: Tensor) -> Tensor:
         y = matmul(rows, reshape(right, right.shape[1:]))
         return reshape(y, (*left.shape[:-1], y.shape[-1]))
     if len(left) == 1 and left.ndim == 3 and right.shape[-1] == 1:
-        return swap_last_axes(_product_of_batches(swap_last_axes(right), swap_last_axes(left)))
+        return _t(_product_of_batches(_t(right), _t(left)))
     rank = left.ndim if left.ndim > right.ndim else right.ndim
     return matmul(aligned(left, rank), aligned(right, rank))
 

@@ -71,8 +71,9 @@ def transpose(x: Any, axes: tuple[int, ...] | None = None) -> Tensor:
     return bind(_transpose, x, axes=order)
 
 
-def swap_last_axes(x: Tensor) -> Tensor:
+def swap_last_axes(x: Any) -> Tensor:
     """Return `x` with its last two axes exchanged."""
+    x = as_tensor(x)
     return bind(_transpose, x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
