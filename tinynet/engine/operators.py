@@ -20,7 +20,7 @@ import numpy as np
 from .. import tree
 from . import arrays, functional
 from .bind import modes
-from .primitives import einsum, elementwise, indexing, linalg, products, scans, shapes
+from .primitives import elementwise, indexing, linalg, products, reductions, shapes
 from .primitives.special import is_scipys, of_scipy
 from .tape import backward, refuse_to_cut
 from .tensor import Operand, ShapeOnly, Tensor, as_tensor, wrap
@@ -95,7 +95,7 @@ _METHODS: dict[str, Any] = {
     "__round__": lambda self, ndigits=None: functional.round(self, ndigits or 0),
     "__getitem__": indexing.getitem,
     "astype": elementwise.cast,
-    **{f.__name__: f for f in (products.sum, products.max, products.min, functional.mean)},
+    **{f.__name__: f for f in (reductions.sum, reductions.max, reductions.min, functional.mean)},
     "reshape": _unpacked(shapes.reshape),
     "transpose": _unpacked(shapes.transpose),
     "flatten": arrays.ravel,
@@ -121,7 +121,7 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
 # Our function for each of NumPy's: the one of the same name.
 _OURS: dict[Any, Any] = {
     getattr(home, name): function
-    for module in (elementwise, shapes, products, scans, einsum, linalg, arrays, functional)
+    for module in (elementwise, shapes, products, reductions, linalg, arrays, functional)
     for name, function in vars(module).items()
     for home in (np, np.linalg)
     if isinstance(function, FunctionType) and callable(getattr(home, name, None))

@@ -17,7 +17,7 @@ import numpy as np
 from . import functional
 from .bind import grad_mode, modes, refuse_if_recorded
 from .expect import expect
-from .primitives import elementwise, products, shapes
+from .primitives import elementwise, reductions, shapes
 from .tensor import Operand, Tensor, as_tensor
 
 
@@ -97,7 +97,7 @@ def unbroadcast(ct: Tensor, primal: Tensor) -> Tensor:
         new = ct.data.ndim - len(shape)
         kept = enumerate(shape, start=new)
         axes = (*range(new), *(i for i, n in kept if n == 1 and ct.data.shape[i] != 1))
-        ct = products.sum(ct, axes)
+        ct = reductions.sum(ct, axes)
         if ct.data.shape != shape:
             ct = shapes.reshape(ct, shape)
     return ct if ct.data.dtype is primal.data.dtype else elementwise.cast(ct, primal.dtype)

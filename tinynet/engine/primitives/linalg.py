@@ -17,7 +17,7 @@ nonlinear least squares problems", 1973.
 
 Norms, powers and products of several matrices are composed of these and have no rules.
 
-Imports `elementwise.py`, `shapes.py` and `products.py`. Read next: `special.py`.
+Imports `elementwise.py`, `shapes.py` and `reductions.py`. Read next: `special.py`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ import numpy as np
 
 from ..bind import Case, bind, modes, primitive
 from ..tensor import Rule, ShapeOnly, Tensor, as_tensor
-from . import products, shapes
+from . import reductions, shapes
 from .elementwise import absolute, alike, as_floating, cast, power, square, where
 from .shapes import aligned, reshape, swap_last_axes as _t
 
@@ -289,10 +289,10 @@ def _vector_norm(x: Tensor, ord: Any, axes: Any, keepdims: bool = False) -> Tens
     if isinstance(p, str):
         raise ValueError(f"ord: expected a number for vectors, received {p!r}.")
     if abs(p) == math.inf:
-        return (products.max if p > 0 else products.min)(sizes, axes, keepdims)
+        return (reductions.max if p > 0 else reductions.min)(sizes, axes, keepdims)
     if p == 0:
-        return products.sum(cast(x != 0.0, x.dtype), axes, keepdims)
-    total = products.sum(square(x) if p == 2 else power(sizes, float(p)), axes, keepdims)
+        return reductions.sum(cast(x != 0.0, x.dtype), axes, keepdims)
+    total = reductions.sum(square(x) if p == 2 else power(sizes, float(p)), axes, keepdims)
     zero = total == 0.0  # where the gradient is 0
     return where(zero, 0.0 if p > 0 else math.inf, power(where(zero, 1.0, total), 1.0 / p))
 
@@ -304,9 +304,10 @@ def _matrix_norm(x: Tensor, ord: Any) -> Tensor:
     if ord == "fro":
         return _vector_norm(x, 2, (-2, -1))
     if ord == "nuc":
-        return products.sum(svdvals(x), -1)
-    sizes = svdvals(x) if abs(ord) == 2 else products.sum(absolute(x), -2 if abs(ord) == 1 else -1)
-    return (products.max if ord > 0 else products.min)(sizes, -1)
+        return reductions.sum(svdvals(x), -1)
+    along = -2 if abs(ord) == 1 else -1
+    sizes = svdvals(x) if abs(ord) == 2 else reductions.sum(absolute(x), along)
+    return (reductions.max if ord > 0 else reductions.min)(sizes, -1)
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
@@ -340,7 +341,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
         raise ValueError(f"ord: expected one of {_ORDERS} for matrices, received {ord!r}.")
     rest = tuple(i for i in range(x.ndim) if i not in axes)
     out = _matrix_norm(shapes.transpose(x, (*rest, *axes)), ord)
-    return reshape(out, products.reduced(x, axes)) if keepdims else out
+    return reshape(out, reductions.reduced(x, axes)) if keepdims else out
 
 
 # -- products ---------------------------------------------------------------------------------
