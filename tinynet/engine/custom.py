@@ -83,6 +83,5 @@ def primitive(name: str, impl: Rule, *vjps: Rule | None, each: Any = None, **tra
     (tensor([1., 8.], dtype=float32), tensor(12., dtype=float32))
     >>> tn.check_grads(cube, ([0.5, -2.0],))
     """
-    if name in PRIMITIVES:
-        raise ValueError(f"primitive: {name!r} is one of tinynet's own. Choose another name.")
+    expect(name not in PRIMITIVES, "primitive", "a name that is not one of tinynet's own", name)
     return CustomPrimitive(name, impl, each or vjps, **traits)

@@ -131,12 +131,9 @@ _ALIASES = """amax max, amin min, around round, fix trunc, degrees rad2deg, radi
 real copy, conjugate copy"""
 for _alias, _name in map(str.split, _ALIASES.split(",")):
     _OURS[getattr(np, _alias)] = _OURS[getattr(np, _name)]
-_OURS |= {
-    np.clip: _clip,
-    np.linalg.diagonal: lambda x, offset=0: arrays.diagonal(x, offset, -2, -1),
-    np.linalg.matrix_transpose: shapes.swap_last_axes,
-    np.linalg.trace: lambda x, offset=0: functional.trace(x, offset, -2, -1),
-}
+_OURS[np.clip], _OURS[np.linalg.matrix_transpose] = _clip, shapes.swap_last_axes
+_OURS[np.linalg.diagonal] = lambda x, offset=0: arrays.diagonal(x, offset, -2, -1)
+_OURS[np.linalg.trace] = lambda x, offset=0: functional.trace(x, offset, -2, -1)
 
 
 def name_of(function: Any) -> str:

@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 
 from ..bind import Case, bind, modes, primitive
+from ..expect import expect
 from ..tensor import Rule, ShapeOnly, Tensor, as_tensor
 from . import reductions, shapes
 from .elementwise import absolute, alike, as_floating, cast, power, square, where
@@ -286,8 +287,7 @@ def pinv(x: Any) -> Any:
 
 def _vector_norm(x: Tensor, ord: Any, axes: Any, keepdims: bool = False) -> Tensor:
     p, sizes = 2 if ord is None else ord, absolute(x)
-    if isinstance(p, str):
-        raise ValueError(f"ord: expected a number for vectors, received {p!r}.")
+    expect(not isinstance(p, str), "ord", "a number for vectors", p)
     if abs(p) == math.inf:
         return (reductions.max if p > 0 else reductions.min)(sizes, axes, keepdims)
     if p == 0:
@@ -335,10 +335,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
     axes = shapes.axes_of(x, tuple(range(x.ndim)) if axis is None else axis) or ()
     if len(axes) == 1 or (ord is None and (axis is None or len(axes) == 2)):
         return _vector_norm(x, ord, axes, keepdims)
-    if len(axes) != 2:
-        raise ValueError(f"axis: expected one or two axes of {x.shape}, received {axis}.")
-    if ord not in _ORDERS:
-        raise ValueError(f"ord: expected one of {_ORDERS} for matrices, received {ord!r}.")
+    expect(len(axes) == 2, "axis", f"one or two axes of {x.shape}", axis)
+    expect(ord in _ORDERS, "ord", f"one of {_ORDERS} for matrices", ord)
     rest = tuple(i for i in range(x.ndim) if i not in axes)
     out = _matrix_norm(shapes.transpose(x, (*rest, *axes)), ord)
     return reshape(out, reductions.reduced(x, axes)) if keepdims else out

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..bind import Case, bind, primitive
+from ..expect import expect
 from ..tensor import Tensor, as_tensor
 from .elementwise import cast
 
@@ -146,8 +147,7 @@ def axes_of(x: Tensor, axis: Any, argument: str = "axis") -> tuple[int, ...] | N
 def axis_of(x: Tensor, axis: Any, argument: str = "axis") -> int:
     """Return one `axis` counted from the front; ValueError if out of range or more than one."""
     found = axes_of(x, axis, argument) or ()
-    if len(found) != 1:
-        raise ValueError(f"{argument}: expected one axis, received {axis}.")
+    expect(len(found) == 1, argument, "one axis", axis)
     return found[0]
 
 
