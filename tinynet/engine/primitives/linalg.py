@@ -36,7 +36,7 @@ from ..expect import expect
 from ..tensor import Rule, ShapeOnly, Tensor, as_tensor
 from . import reductions, shapes
 from .elementwise import absolute, alike, as_floating, cast, power, square, where
-from .shapes import aligned, reshape, swap_last_axes as _t
+from .shapes import aligned, column, reshape, row, swap_last_axes as _t
 
 # Named tuples with the names and fields of NumPy's.
 EighResult = namedtuple("EighResult", "eigenvalues eigenvectors")
@@ -82,16 +82,6 @@ def _lapack(*vjps: Rule, **traits: Any) -> Callable[[Any], Callable[..., Tensor]
         return function
 
     return decorated
-
-
-def row(v: Tensor) -> Tensor:
-    """Return vectors as matrices of one row, which scale the columns of a matrix."""
-    return reshape(v, (*v.shape[:-1], 1, v.shape[-1]))
-
-
-def column(v: Tensor) -> Tensor:
-    """Return vectors as matrices of one column, which scale the rows of a matrix."""
-    return reshape(v, (*v.shape, 1))
 
 
 def unit(x: Tensor) -> Any:

@@ -14,29 +14,23 @@ import numpy as np
 from ..bind import Case, bind, primitive
 from ..tensor import Rule, Tensor, wrap
 from .elementwise import alike
-from .shapes import aligned, all_alike, broadcast_to, reshape, swap_last_axes as _t
+from .shapes import aligned, all_alike, broadcast_to, column, reshape, row, swap_last_axes as _t
 
 # -- matrix products --------------------------------------------------------------------------
 
 
-def _matrices(ct: Tensor, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return a product's cotangent and inputs as matrices; vectors become a row or a column."""
-    if x2.ndim == 1:
-        ct, x2 = reshape(ct, (*ct.shape, 1)), reshape(x2, (x2.size, 1))
-    if x1.ndim == 1:
-        ct, x1 = reshape(ct, (*ct.shape[:-1], 1, ct.shape[-1])), reshape(x1, (1, x1.size))
-    return ct, x1, x2
-
-
 def _matmul_rule_1(ct: Tensor, y: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
-    ct, _, right = _matrices(ct, x1, x2)
-    return ct @ _t(right)
+    if x2.ndim == 1:
+        return column(ct) * x2
+    return (row(ct) if x1.ndim == 1 < ct.ndim else ct) @ _t(x2)
 
 
 def _matmul_rule_2(ct: Tensor, y: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
-    ct, left, _ = _matrices(ct, x1, x2)
-    out = _t(left) @ ct
-    return out if x2.ndim > 1 else reshape(out, out.shape[:-1])
+    if x1.ndim == 1:
+        return x1 * ct if x2.ndim == 1 else column(x1) * row(ct)
+    if x2.ndim == 1:
+        return (row(ct) if ct.ndim > 1 else ct) @ x1
+    return _t(x1) @ ct
 
 
 def _product(x1: Any, x2: Any) -> Any:
@@ -50,11 +44,10 @@ _cases = tuple(map(Case, _PAIRS))
 
 
 def _matmul_batched(x1: Tensor, x2: Tensor) -> Tensor:
-    row, column = x1.ndim == 2, x2.ndim == 2  # is an example a vector?
-    left = reshape(x1, (len(x1), 1, *x1.shape[1:])) if row else x1
-    right = reshape(x2, (*x2.shape, 1)) if column else x2
+    vectors = x1.ndim == 2, x2.ndim == 2  # is an example a vector?
+    left, right = row(x1) if vectors[0] else x1, column(x2) if vectors[1] else x2
     y = _product_of_batches(left, right)
-    return reshape(y, y.shape[:-2] + y.shape[-2:][row : 2 - column])
+    return reshape(y, y.shape[:-2] + y.shape[-2:][vectors[0] : 2 - vectors[1]])
 
 
 def _product_of_batches(left: Tensor, right: Tensor) -> Tensor:

@@ -78,6 +78,16 @@ def swap_last_axes(x: Any) -> Tensor:
     return bind(_transpose, x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
+def row(v: Tensor) -> Tensor:
+    """Return vectors as matrices of one row, which scale the columns of a matrix."""
+    return reshape(v, (*v.shape[:-1], 1, v.shape[-1]))
+
+
+def column(v: Tensor) -> Tensor:
+    """Return vectors as matrices of one column, which scale the rows of a matrix."""
+    return reshape(v, (*v.shape, 1))
+
+
 def broadcast_to(x: Any, shape: int | tuple[int, ...]) -> Tensor:
     """Return `x` repeated along new axes and axes of length 1 until it has `shape`."""
     x, shape = as_tensor(x), ints(shape, "shape")
