@@ -15,9 +15,6 @@ from . import arrays
 from .primitives import elementwise, products, reductions, shapes
 from .tensor import Tensor, as_tensor
 
-ones_like, zeros_like = arrays.ones_like, arrays.zeros_like
-stack, zeros = arrays.stack, arrays.zeros
-
 # -- products ---------------------------------------------------------------------------------
 
 

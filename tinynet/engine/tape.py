@@ -4,7 +4,7 @@
 first, and applies each primitive's rules to get the cotangents of its inputs. Rules are tensor
 operations, so a derivative can be differentiated like anything else.
 
-Imports `functional.py`. Read next: `autodiff.py`.
+Imports `arrays.py`. Read next: `autodiff.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import functional
+from . import arrays
 from .bind import grad_mode, modes, refuse_if_recorded
 from .expect import expect
 from .primitives import elementwise, reductions, shapes
@@ -161,7 +161,7 @@ def gradients(y: Tensor, xs: Sequence[Tensor]) -> list[Tensor | None]:
     Changes no tensor. The gradients have no tape.
     """
     with grad_mode(False):
-        found = cotangents(tape(y), {y: functional.ones_like(y)}, xs) if y.tracked else {}
+        found = cotangents(tape(y), {y: arrays.ones_like(y)}, xs) if y.tracked else {}
     return [found.get(x) for x in xs]
 
 

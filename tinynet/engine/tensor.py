@@ -155,8 +155,7 @@ class Operand:
         return self._numbers(what).item()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        array = self._numbers("np.asarray or np.array")
-        return np.array(array, dtype, copy=copy)
+        return np.array(self._numbers("np.asarray or np.array"), dtype, copy=copy)
 
     def __bool__(self) -> bool:
         return bool(self._item(None))
