@@ -386,3 +386,51 @@ FUSED static void product_$T(
 /* The BLAS that NumPy has loaded. */
 typedef void gemm_$T(int order, int a_transposed, int b_transposed, $I m, $I n, $I k, $T alpha,
     const $T *a, $I a_step, const $T *b, $I b_step, $T beta, $T *c, $I c_step);
+
+//// steps
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* What is copied at a step: `count` items of `size` bytes, those at `rows` unless it is 0. From one
+   step to the next, `to` and `from` go on by so many bytes. */
+typedef struct { int64_t to, from, rows, count, size, to_step, from_step; } move;
+typedef uint32_t __attribute__((may_alias)) four;
+typedef uint64_t __attribute__((may_alias)) eight;
+
+static void copy(const move *m, ptrdiff_t step)
+{
+    char *to = (char *)(intptr_t)(m->to + step * m->to_step);
+    const char *from = (const char *)(intptr_t)(m->from + step * m->from_step);
+    const int64_t *rows = (const int64_t *)(intptr_t)m->rows + step * m->count;
+    const ptrdiff_t count = m->count, size = m->size;
+    if (!m->rows)
+        memcpy(to, from, count * size);
+    else if (size == 4)
+        for (ptrdiff_t i = 0; i < count; i++)
+            ((four *)to)[i] = ((const four *)from)[rows[i]];
+    else if (size == 8)
+        for (ptrdiff_t i = 0; i < count; i++)
+            ((eight *)to)[i] = ((const eight *)from)[rows[i]];
+    else
+        for (ptrdiff_t i = 0; i < count; i++)
+            memcpy(to + i * size, from + rows[i] * size, size);
+}
+
+/* Runs a program `steps` times; before each run it makes the first moves, after it the others. It
+   stops after a loss that is NaN or above `most`. Returns how many runs there were. */
+int64_t take_steps(void (*run)(void **), void **buffers, int64_t steps, const move *moves,
+    int64_t before, int64_t all, const void *loss, int64_t loss_size, double most)
+{
+    for (ptrdiff_t step = 0; step < steps; step++) {
+        for (int64_t i = 0; i < before; i++)
+            copy(moves + i, step);
+        run(buffers);
+        for (int64_t i = before; i < all; i++)
+            copy(moves + i, step);
+        if (loss && !((loss_size == 4 ? *(const float *)loss : *(const double *)loss) <= most))
+            return step + 1;
+    }
+    return steps;
+}

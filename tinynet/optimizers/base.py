@@ -79,6 +79,7 @@ class Optimizer(Configurable):
     # Names of slots, in the order in which Keras saves them: variable by variable those of one
     # group, then the next group.
     slots: tuple[tuple[str, ...], ...] = ()
+    scalars_at: Any = None  # `scalars` of a range of steps at one rate, as arrays; else a loop
 
     _unwatched = frozenset({"iterations", "learning_rate", "_rate", "built", "_slots", "groups"})
 
@@ -259,10 +260,10 @@ class Optimizer(Configurable):
         steps = self.iterations.array.item() if steps is None else steps
         return self.scalars(steps + 1, self._rate_after(steps) if rate is None else rate)
 
-    def count_step(self) -> None:
-        """Note that a step was taken."""
+    def count_step(self, steps: int = 1) -> None:
+        """Note that steps were taken."""
         count = self.iterations
-        count.array[...] = count.array.item() + 1
+        count.array[...] = count.array.item() + steps
         count.version += 1
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Variable:
