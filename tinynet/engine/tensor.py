@@ -167,8 +167,8 @@ class Operand:
         return int(self._item("int()"))
 
     def __index__(self) -> int:
-        dtype = as_tensor(self).data.dtype
-        expect(dtype.kind in "iu", "an index", "an integer: use int()", dtype.name, TypeError)
+        if (dtype := as_tensor(self).data.dtype).kind not in "iu":
+            raise TypeError(f"expected an integer, received {dtype}. Use int(t.detach()).")
         return int(self._item("an index"))
 
     def __len__(self) -> int:
