@@ -373,7 +373,7 @@ def trained(lib: Any, run_eagerly: Any) -> Any:
 
 @over(DONE, "call", "words")
 def test_wrong_uses_of_a_model_are_refused_as_by_keras(run_eagerly, call, words):
-    mine, theirs = in_both(lambda lib: refusal(call, lib, trained(lib, run_eagerly)))
+    mine, theirs = in_both(lambda lib: refusal(call, lib, trained(lib, run_eagerly)), share=True)
     assert theirs is not None
     assert_refused(mine, type(theirs), words)
 
@@ -440,7 +440,9 @@ def first_fit(lib: Any, run_eagerly: Any, options: Any, data: Any) -> tuple[Any,
 def test_a_wrong_first_fit_is_refused_as_by_keras_and_can_be_corrected(
     run_eagerly, options, data, words
 ):
-    (model, mine), (_, theirs) = in_both(lambda lib: first_fit(lib, run_eagerly, options, data))
+    (model, mine), (_, theirs) = in_both(
+        lambda lib: first_fit(lib, run_eagerly, options, data), share=True
+    )
     assert theirs is not None
     assert_refused(mine, type(theirs), words)
     corrected = {"optimizer": "sgd", "loss": "mse", "run_eagerly": run_eagerly[tn]}

@@ -147,7 +147,7 @@ def test_fit_evaluate_and_predict_print_what_keras_prints(run_eagerly, run, verb
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the warning that the data ran out
-        mine, theirs = in_both(text)
+        mine, theirs = in_both(text, share=True)
     assert mine == theirs
 
 
@@ -173,5 +173,5 @@ def test_an_interrupted_training_prints_what_keras_prints(run_eagerly, verbose):
         run = partial(model_of(lib, run_eagerly).fit, X, Y, 4)
         return timed(run, lib, Stop(), verbose=verbose)
 
-    mine, theirs = in_both(text)
+    mine, theirs = in_both(text, share=True)
     assert mine == theirs
