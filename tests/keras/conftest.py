@@ -5,10 +5,8 @@ import os
 os.environ["KERAS_BACKEND"] = "jax"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-import keras
 import pytest
-
-import tinynet as tn
+from side_by_side import WAYS
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,7 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", f"ignore:{ignored}")
 
 
-@pytest.fixture(scope="session", params=[True, False], ids=["eager", "compiled"])
+@pytest.fixture(scope="session", params=WAYS, ids=["eager", "compiled"])
 def run_eagerly(request: pytest.FixtureRequest) -> dict:
-    """Return `run_eagerly` for each library; Keras always runs eagerly, which is faster here."""
-    return {tn: request.param, keras: True}
+    """Return `run_eagerly` for each library."""
+    return request.param

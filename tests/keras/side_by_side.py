@@ -25,6 +25,11 @@ Library = ModuleType
 RTOL = 1e-5
 
 
+# `run_eagerly` for each library; Keras always runs eagerly, which is faster here. Most tests take
+# one of these from the fixture of that name.
+WAYS = [{tn: True, keras: True}, {tn: False, keras: True}]
+
+
 def in_both(run: Callable[[Library], Any], seed: int = 0, *, share: bool = False) -> list[Any]:
     """Return the results of `run` for tinynet and for Keras, each after a reset to `seed`.
 
@@ -95,6 +100,16 @@ def _largest(values: Any) -> float:
 def assert_both_agree(run: Callable[[Library], Any], seed: int = 0, rtol: float = RTOL) -> None:
     """Assert that `run` returns the same results for tinynet and Keras."""
     assert_agree(*in_both(run, seed, share=True), rtol)
+
+
+def assert_both_ways_agree(run: Callable[[Library, Any], Any], seed: int = 0) -> None:
+    """Assert that `run(lib, run_eagerly)` returns the same for tinynet, either way, and Keras.
+
+    A test of drawn networks draws others if a fixture calls it again; here Keras runs each once.
+    """
+    for way in WAYS:
+        print(f"tinynet is {'eager' if way[tn] else 'compiled'}")  # pytest shows it after a failure
+        assert_both_agree(lambda lib, way=way: run(lib, way), seed)
 
 
 # -- networks -------------------------------------------------------------------------------------
