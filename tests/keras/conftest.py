@@ -12,9 +12,16 @@ from roads import ROADS, Road, taking
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Ignore a warning: the `__array__` of Keras's variables does not know NumPy's `copy`."""
-    ignored = r"ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
-    config.addinivalue_line("filterwarnings", ignored + ":keras")
+    """Ignore two warnings.
+
+    The `__array__` of Keras's variables does not know NumPy's `copy`. A worker may read a result of
+    XLA that another one is still writing, and then compiles the operation itself.
+    """
+    for ignored in (
+        r"__array__ implementation doesn't accept a copy keyword:DeprecationWarning:keras",
+        "Error reading persistent compilation cache entry:UserWarning",
+    ):
+        config.addinivalue_line("filterwarnings", f"ignore:{ignored}")
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

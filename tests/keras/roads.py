@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
@@ -86,6 +87,8 @@ def _key(value: Any, lib: Any) -> Any:
         return tuple((k, _key(v, lib)) for k, v in value.items())
     if isinstance(value, (list, tuple)):
         return (type(value), *[_key(part, lib) for part in value])
+    if isinstance(value, partial):
+        return _key([value.func, value.args, value.keywords], lib)
     if isinstance(value, FunctionType):
         cells = [cell.cell_contents for cell in value.__closure__ or ()]
         return value.__code__, _key([cells, value.__defaults__, value.__kwdefaults__], lib)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from hypothesis import strategies as st
-from roads import is_plain, known
+from roads import ROADS, is_plain, known, taking
 
 import tinynet as tn
 
@@ -80,6 +80,17 @@ def _largest(values: Any) -> float:
 def assert_both_agree(run: Callable[[Library], Any], seed: int = 0, rtol: float = RTOL) -> None:
     """Assert that `run` returns the same results for tinynet and Keras."""
     assert_agree(*in_both(run, seed), rtol)
+
+
+def assert_all_roads_agree(run: Callable[[Library, Any], Any], seed: int = 0) -> None:
+    """Assert that `run(lib, run_eagerly)` returns the same for tinynet, on all roads, and Keras.
+
+    A test of drawn networks draws others if a fixture calls it again; here Keras runs each once.
+    """
+    for road in ROADS:
+        print(f"tinynet is {road.name}")  # pytest shows it after a failure
+        with taking(road, run.__qualname__):
+            assert_both_agree(partial(run, run_eagerly=road), seed)
 
 
 # -- networks -------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from side_by_side import (
     Graph,
     Spec,
     Stack,
+    assert_all_roads_agree,
     assert_both_agree,
     graphs,
     inputs_for,
@@ -53,18 +54,16 @@ TWO_INPUTS = Graph(2, [Spec(WIDTH, "sigmoid", True)], [(0, 0), (0, 1), (-1, 2, 3
 
 @settings(max_examples=25, deadline=None)
 @given(stacks() | graphs(), optimizers(), SEEDS)
-def test_every_optimizer_reaches_the_losses_weights_and_slots_of_keras(
-    run_eagerly, network, optimizer, seed
-):
+def test_every_optimizer_reaches_the_losses_weights_and_slots_of_keras(network, optimizer, seed):
     x = inputs_for(network, seed)
 
-    def run(lib):
+    def run(lib, run_eagerly):
         model = network.build(lib)
         model.compile(made(lib, optimizer), "mse", run_eagerly=run_eagerly[lib])
         history = model.fit(x, targets_for(model, seed), batch_size=8, epochs=3, verbose=0)
         return history.history, state(model)
 
-    assert_both_agree(run, seed)
+    assert_all_roads_agree(run, seed)
 
 
 @few
@@ -74,20 +73,18 @@ def test_every_optimizer_reaches_the_losses_weights_and_slots_of_keras(
     st.sampled_from([[], ["bias"], ["ker"], ["^k"], ["dense"], ["dense_1", "bias$"]]),
     SEEDS,
 )
-def test_the_weights_excluded_from_weight_decay_are_those_of_keras(
-    run_eagerly, optimizer, places, names, seed
-):
+def test_the_weights_excluded_from_weight_decay_are_those_of_keras(optimizer, places, names, seed):
     optimizer[1]["weight_decay"] = 0.5
     x = inputs_for(TANH, seed)
 
-    def run(lib):
+    def run(lib, run_eagerly):
         model, chosen = TANH.build(lib), made(lib, optimizer)
         chosen.exclude_from_weight_decay([model.weights[i] for i in places], names)
         model.compile(chosen, "mse", run_eagerly=run_eagerly[lib])
         model.fit(x, targets_for(model, seed), batch_size=8, epochs=2, verbose=0)
         return state(model)
 
-    assert_both_agree(run, seed)
+    assert_all_roads_agree(run, seed)
 
 
 SHAPES = [(2, 3), ()]
@@ -249,13 +246,13 @@ def fresh(lib: Any, run_eagerly: Any, seed: int = 0) -> Story:
     SEEDS,
 )
 def test_any_sequence_of_calls_from_one_seed_has_the_results_of_keras(
-    run_eagerly, network, optimizer, compiled, actions, seed
+    network, optimizer, compiled, actions, seed
 ):
-    def run(lib):
+    def run(lib, run_eagerly):
         story = Story(lib, network, optimizer, seed, run_eagerly)
         return [story.do(*action) for action in [("compile", compiled), *actions, ("fit", LAST)]]
 
-    assert_both_agree(run, seed)
+    assert_all_roads_agree(run, seed)
 
 
 LAST = {"epochs": 2, "batch_size": 8, "weights": "none", "validation": "split"}
