@@ -233,10 +233,11 @@ def test_what_changes_between_steps_is_seen_by_the_next_step_in_c(action, callba
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_samples_that_a_callback_changes_are_seen_by_the_next_epoch_in_c(shuffle):
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_samples_that_a_callback_changes_are_seen_by_the_next_epoch_in_c(order, shuffle):
     found = []
     for options in ({"jit_compile": NATIVE}, {"run_eagerly": True}):
-        x, y = X.copy(), Y.copy()
+        x, y = X.copy(order), Y.copy()
 
         def change(model: Any, x: Any = x, y: Any = y) -> None:
             x[...], y[...] = x[::-1] + 1.0, 0.5
