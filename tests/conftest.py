@@ -43,9 +43,10 @@ MOST_WORKERS = 8  # of ``pytest -n auto``; each imports JAX and Keras, which tak
 
 
 def pytest_collection_finish() -> None:
-    """Exempt what exists before the first test from garbage collection, which is slow with JAX."""
+    """Collect garbage less often, and exempt what exists before the first test: JAX makes it slow."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 @pytest.hookimpl(optionalhook=True)

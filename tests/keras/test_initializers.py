@@ -15,12 +15,12 @@ import tinynet.random as our_random
 
 theirs = keras.initializers
 SEEDS = st.integers(0, 2**32 - 1)
-# Only nineteen shapes, of ranks 0 to 4, because JAX compiles again for each shape.
+# Only fourteen shapes, of ranks 0 to 4, because JAX compiles again for each shape.
 SHAPES = st.sampled_from(
     [
-        *[(), (0,), (1,), (7,), (100,)],
-        *[(1, 1), (2, 1), (1, 3), (3, 5), (16, 2), (40, 30), (0, 4), (5, 0)],
-        *[(2, 3, 4), (1, 1, 9), (4, 0, 2), (3, 3, 2, 4), (5, 1, 1, 6), (2, 2, 2, 2)],
+        *[(), (0,), (7,), (100,)],
+        *[(2, 1), (3, 5), (16, 2), (40, 30), (0, 4), (5, 0)],
+        *[(2, 3, 4), (4, 0, 2), (3, 3, 2, 4), (5, 1, 1, 6)],
     ]
 )
 MATRICES = SHAPES.filter(lambda shape: len(shape) == 2)
