@@ -49,6 +49,7 @@ class CPrinter:
     buffers : dict from Buffer to its name in C, those that it takes pointers of
     written : set of Buffer
     gemms : dict from dtype to the name of a function of BLAS, the pointers after the buffers
+    hosts : dict from name to the kernel whose primitive's own function it calls, the last pointers
     """
 
     def __init__(self, plan: Plan, name: str) -> None:
@@ -56,6 +57,7 @@ class CPrinter:
         self.buffers: dict[Buffer, str] = {}
         self.written: set[Buffer] = set()
         self.gemms: dict[str, str] = {}
+        self.hosts: dict[str, Single] = {}
         self._plan = plan
         self._free = Names({*CALLED, self.name})
         self._helpers: dict[str, str] = {}
@@ -86,6 +88,8 @@ class CPrinter:
             yield f"    {TYPES[buffer.dtype.name]} *{name} = buffers[{i}];"
         for i, (dtype, name) in enumerate(self.gemms.items(), len(self.buffers)):
             yield f"    gemm_{TYPES[dtype]} *{name} = (gemm_{TYPES[dtype]} *)buffers[{i}];"
+        for i, name in enumerate(self.hosts, len(self.buffers) + len(self.gemms)):
+            yield f"    host *{name} = (host *)buffers[{i}];"
         yield from calls if self.buffers or self.gemms else ["    (void)buffers;", *calls]
         yield "}\n"
 
@@ -140,7 +144,16 @@ class CPrinter:
             return self._product(kernel)
         if isinstance(kernel, Copy) or kernel.op.elementwise:
             return self._loop((kernel,), set())
+        if kernel.op.host:
+            return self._host(kernel)
         raise NotInCError(f"C has no text for the primitive {kernel.op.name!r}")
+
+    def _host(self, kernel: Single) -> Lines:
+        """Yield a call of a primitive's own function, which has the arrays; see `native.py`."""
+        (x,), name = kernel.args, self._free.new(kernel.op.name)
+        self.hosts[name], self._used[name] = kernel, f"host *{name}"
+        self._helpers["host"] = "typedef void host(const void *, void *);"
+        yield f"{name}({self._pointer(x)}, {self._pointer(kernel.out, writes=True)});"
 
     def _loop(self, body: Sequence[Single], dead: set[Buffer]) -> Lines:
         """Yield the loops of maps, which read each element once and write what is needed later."""

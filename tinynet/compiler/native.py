@@ -6,6 +6,8 @@ Imports `c_printer.py`, `toolchain.py`. Read next: `executable.py`.
 from __future__ import annotations
 
 import ctypes
+import os
+import sys
 from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -14,6 +16,7 @@ import numpy as np
 
 from .c_printer import CPrinter
 from .c_text import parts
+from .kernels import Single
 from .memory import Buffer, Plan, Slot
 from .numpy_printer import XP
 from .program import NotInCError, Program, Var
@@ -63,7 +66,7 @@ class CSource:
         self._constant = {plan.slots[v].buffer for v in program.constants}
         self._results = plan.results
         self._library: Any = None
-        self._keeps: dict[Buffer, np.ndarray] = {}  # while C holds pointers to them
+        self._keeps: Any = None  # arrays and functions, while C holds pointers to them
 
     def compiled(self) -> CSource | None:
         """Compile the text; return this source, or None (after a warning) if the compiler fails.
@@ -96,10 +99,12 @@ class CSource:
                 memory[buffer] = XP.empty(buffer.shape, buffer.dtype.name)
         pointers = [memory[buffer].ctypes.data for buffer in self._printer.buffers]
         pointers += [blas(dtype)[1] for dtype in self._printer.gemms]
+        calls = [_call_of(kernel, memory) for kernel in self._printer.hosts.values()]
+        pointers += [ctypes.cast(call, ctypes.c_void_p).value or 0 for call in calls]
         table = (ctypes.c_void_p * (len(pointers) or 1))(*pointers)
         run = self._library[self._printer.name]
         run.argtypes, run.restype = [ctypes.c_void_p], None
-        self._keeps = memory
+        self._keeps = memory, calls
         outputs = [_array(slot, memory[slot.buffer]) for slot in self._results]
         return partial(run, table), tuple(outputs)
 
@@ -130,6 +135,20 @@ def _driver() -> Any:
     driver.argtypes += [ctypes.c_double]
     driver.restype = number
     return driver
+
+
+def _call_of(kernel: Single, memory: Mapping[Buffer, np.ndarray]) -> Any:
+    """Return a function for C that runs a primitive's own function on its arrays."""
+    out, *given = [_array(x, memory[x.buffer]) for x in kernel.slots]
+
+    def call(*_: Any) -> None:
+        try:
+            out[...] = kernel.op.impl(*given, **kernel.params)
+        except BaseException:  # C cannot raise it, and must not go on
+            sys.excepthook(*sys.exc_info())
+            os._exit(1)
+
+    return ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(call)
 
 
 def _array(slot: Slot, memory: np.ndarray) -> np.ndarray:

@@ -110,10 +110,7 @@ def blas(dtype: str) -> tuple[str, int]:
     The symbols of the libraries that NumPy's core depends on are found through it.
     """
     letter = {"float32": "s", "float64": "d"}[dtype]
-    try:
-        library = ctypes.CDLL(vars(np)["_core"]._multiarray_umath.__file__)
-    except (OSError, AttributeError, KeyError):  # a NumPy that is built in another way
-        return "", 0
+    library = _numpy_library()
     for name, integer in (
         (f"scipy_cblas_{letter}gemm64_", "int64_t"),
         (f"cblas_{letter}gemm64_", "int64_t"),
@@ -122,6 +119,31 @@ def blas(dtype: str) -> tuple[str, int]:
         if hasattr(library, name):
             return integer, ctypes.cast(library[name], ctypes.c_void_p).value or 0
     return "", 0
+
+
+@cache
+def _numpy_library() -> Any:
+    """Return NumPy's core as a library, None for a NumPy that is built in another way."""
+    with suppress(OSError, AttributeError, KeyError):
+        return ctypes.CDLL(vars(np)["_core"]._multiarray_umath.__file__)
+    return None
+
+
+def limit_threads(count: int) -> None:
+    """Let BLAS use `count` threads, at least one, unless the user has set the number."""
+    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    if not any(name in os.environ for name in names):
+        os.environ |= dict.fromkeys(names, str(max(1, count)))  # of libraries loaded later
+        name = "openblas_set_num_threads"  # of the library that NumPy has loaded
+        for symbol in (f"scipy_{name}64_", f"{name}64_", name):
+            if hasattr(_numpy_library(), symbol):
+                _numpy_library()[symbol](max(1, count))
+
+
+def usable_cores() -> set[int]:
+    """Return the numbers of the cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
+    return set(affinity(0))
 
 
 # -- the cache --------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 from ..configs.files import replacing
+from ..distribution.ranks import by_rank_0
 from .forward import forward_of
 from .numpy_file import file_text
 from .onnx_file import OPSET, onnx_model
@@ -20,6 +21,7 @@ from .onnx_file import OPSET, onnx_model
 FORMATS = ("numpy", "onnx")
 
 
+@by_rank_0
 def export(
     model: Any, filepath: Any, format: str, verbose: Any, input_signature: Any, **options: Any
 ) -> None:

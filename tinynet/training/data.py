@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import tree
+from ..distribution.ranks import Part, job, team
 from ..engine.expect import expect, is_number
 from ..engine.tensor import Operand, floatx
 
@@ -156,6 +157,8 @@ class Dataset:
         self._next = 0  # the batch that comes next; goes on from epoch to epoch if steps are given
         self._order = np.empty(0, int)
 
+    part: Part | None = None  # of the batch of all ranks that these samples are
+
     @classmethod
     def of_one_batch(
         cls, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None
@@ -274,6 +277,7 @@ class Stream:
         self.source, self.steps, self.class_weight = source, steps, class_weight
         self.batches = steps or (len(source) if hasattr(source, "__len__") else None)
         self._coming: Iterator[Any] | None = None
+        self._spare = Dataset.of_one_batch([0])  # a sample, for when this rank has no batch
 
     def _begun(self) -> Iterator[Any]:
         """Return an iterator of the next batches."""
@@ -312,13 +316,42 @@ class Stream:
     def epoch(self, together: bool = False, epochs: int = 1) -> Iterator[tuple[Any, int, int]]:
         """Yield the batches of one epoch, each with the number of its samples, and 1."""
         count = 0
-        for data in map(self._dataset, itertools.islice(self._begun(), self.steps)):
+        for data in self._parts(map(self._dataset, itertools.islice(self._begun(), self.steps))):
             count += 1
-            yield data, data.size, 1
+            yield data, data.part.size if data.part else data.size, 1
         if count != self.steps:
             self._coming = None
         if count < (self.steps or 1):
             _warn_of_the_end(self.steps or 1, count)
+
+    def _parts(self, batches: Iterator[Dataset]) -> Iterator[Dataset]:
+        """Yield the part of this rank of each batch, until no rank has a batch.
+
+        A rank whose batches end before repeats a sample, which does not count.
+        """
+        ranks = team()
+        if ranks.size == 1:
+            yield from batches
+            return
+        is_part = getattr(self.source, "is_part", not job.distribution.auto_shard_dataset)
+        while True:
+            batch = next(batches, None)
+            sizes = ranks.gather(batch.size if batch else 0)
+            if not any(sizes):
+                return
+            if is_part:
+                start = sum(sizes[: ranks.rank])
+                self._spare = batch.first(1) if batch else self._spare
+                batch = batch or self._spare
+                part = Part(start, start + batch.size, sum(sizes), sizes[ranks.rank])
+            elif batch and len({*sizes}) == 1:
+                part = Part.of(batch.size)
+                batch = Dataset.of_one_batch(*batch.take(slice(part.start, part.stop)))
+            else:
+                wanted = "as large batches on all ranks, or auto_shard_dataset=False"
+                raise ValueError(f"x: expected {wanted}, received sizes {sizes}.")
+            batch.part = part
+            yield batch
 
     def _dataset(self, batch: Any) -> Dataset:
         parts = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)

@@ -77,7 +77,9 @@ class ManySteps:
     def _samples(self, rows: Any, count: int) -> list[Any]:
         """Return what C copies to the buffers of the batch, a part of it or rows for each step."""
         pairs = list(zip(self.step.data, self.arrays, strict=True))
-        rows = first_of(rows, count * len(pairs[0][0]))
+        part = self.step.step.part
+        rows = first_of(rows, count * (part.size if part else len(pairs[0][0])))
+        rows = part.rows(rows) if part else rows
         if type(rows) is slice:
             return [(to, a[rows], None) for to, a in pairs]
         rows = np.ascontiguousarray(rows, "int64")
