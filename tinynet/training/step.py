@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import ops
 from ..compiler.record import label, section, short_name
-from ..distribution.ranks import ALL_SUM, place, within as within_part
+from ..distribution.ranks import ALL_SUM, Part, place, within as within_part
 from ..engine.bind import bind, grad_mode
 from ..engine.tape import gradients
 from ..engine.tensor import Tensor, wrap
@@ -97,7 +97,7 @@ class Step:
                 grads = self.backward(loss, weights)
         if self.part:
             with section("all ranks"):
-                grads, loss, others = self._joined(self.part.share, grads, loss, others, state)
+                grads, loss, others = self._joined(self.part, grads, loss, others, state)
         if not self.groups:
             return State(state.groups, others), loss, outputs
         with section("update"):
@@ -155,7 +155,7 @@ class Step:
         return {v: label(g, f"d_{short_name(v.path)}") for v, g in zip(found, full, strict=True)}
 
     def _joined(
-        self, share: float, grads: Grads, loss: Tensor, others: list[Tensor], before: State
+        self, part: Part, grads: Grads, loss: Tensor, others: list[Tensor], before: State
     ) -> tuple[Grads, Tensor, list[Tensor]]:
         """Return gradients, loss and other state of a batch, given those of each rank's part.
 
@@ -163,18 +163,17 @@ class Step:
         """
         state = dict(zip(self.others, others, strict=True))
         old = dict(zip(self.others, before.others, strict=True))
-        floats = {v: t for v, t in state.items() if t is not old[v] and t.dtype.kind == "f"}
-        found = over_ranks(
-            [
-                loss,
-                *grads.values(),
-                *(t if v in self.sums else t * share for v, t in floats.items()),
-            ]
-        )
-        new = iter(found[1:])
+        own = {v: t if part.samples else ops.zeros_like(t) for v, t in state.items()}
+        own = {
+            v: t if v in self.sums else t * part.share
+            for v, t in own.items()
+            if v in self.sums or (state[v] is not old[v] and t.dtype.kind == "f")
+        }
+        loss, *found = over_ranks([loss, *grads.values(), *own.values()])
+        new = iter(found)
         joined = dict(zip(grads, new, strict=False))
-        state |= {v: old[v] + t if v in self.sums else t for v, t in zip(floats, new, strict=True)}
-        return joined, label(found[0], "loss"), list(state.values())
+        state |= {v: old[v] + t if v in self.sums else t for v, t in zip(own, new, strict=True)}
+        return joined, label(loss, "loss"), list(state.values())
 
     def _refuse_changed_weights(self, weights: dict[Variable, Tensor], now: Any) -> None:
         if changed := [v.path for v, weight in weights.items() if now[v] is not weight]:
