@@ -143,11 +143,11 @@ PROGRESS = "training_metadata.json"
 class BackupAndRestore(SavingCallback):
     """Continue an interrupted `fit`: run the same program again.
 
-    After each epoch the weights, the state of the optimizer, the number of the epoch and the state
-    of NumPy's global generator, which shuffles, are written to a folder. A `fit` that finds them
-    there continues from them; a `fit` that ends removes them. Of several ranks the first one
-    writes, and all read; another number of ranks may continue. After a crash at any
-    moment, the weights and the number in the folder belong together.
+    After each epoch the weights, the state of the optimizer, the number of the epoch and the states
+    of random generators (NumPy's global one, which shuffles, and those of layers) are written to a
+    folder. A `fit` that finds them there continues from them; a `fit` that ends removes them. Of
+    several ranks the first one writes, and all read; another number of ranks may continue. After a
+    crash at any moment, the weights and the number in the folder belong together.
 
     Parameters
     ----------
@@ -223,10 +223,19 @@ class BackupAndRestore(SavingCallback):
         progress = {"epoch": epoch, **batch} if batch else {"epoch": epoch + 1, "batch": 0}
         self.model.save_weights(self._fresh(progress), overwrite=True)
         kind, keys, *rest = np.random.get_state(legacy=True)
-        generator = {"generator": [kind, np.asarray(keys).tolist(), *rest]}
+        random = {
+            "generator": [kind, np.asarray(keys).tolist(), *rest],
+            "seeds": [v.numpy().tolist() for v in self._seeds],
+        }
         with replacing(self._folder / PROGRESS) as file:
-            file.write(json.dumps(progress | generator).encode())
+            file.write(json.dumps(progress | random).encode())
         self._rename(progress)
+
+    @property
+    def _seeds(self) -> list[Any]:
+        """The states of random generators, which files of weights do not have."""
+        weights = set(self.model.weights)
+        return [v for v in self.model.variables if v not in weights]
 
     def _restore(self, prefix: str) -> None:
         if not (self._folder / f"{prefix}{PROGRESS}").exists():
@@ -240,6 +249,8 @@ class BackupAndRestore(SavingCallback):
         self.model.load_weights(self._folder / f"{prefix}{self._latest}")
         if "generator" in progress:
             np.random.set_state(tuple(progress["generator"]))
+            for variable, state in zip(self._seeds, progress["seeds"], strict=True):
+                variable.assign(state)
         self.resume_epoch = progress["epoch"]
 
     @by_rank_0

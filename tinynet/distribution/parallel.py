@@ -84,7 +84,7 @@ def initialize(
                 f"mpiexec started {started} processes, and mpi4py, built for another MPI, knows "
                 f"{found.size}. Use the mpiexec of the MPI that mpi4py was built for."
             )
-        job.ranks = found
+        job.ranks = found if found.size > 1 else alone
 
 
 def all_ranks() -> Ranks:

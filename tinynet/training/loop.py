@@ -21,7 +21,7 @@ from .compilable import Compilable
 from .data import Batches, Dataset, Stream, first_of, rest_of
 from .divergence import DivergenceMonitor
 from .interrupts import Interrupts, interrupts
-from .many_ranks import any_rank
+from .many_ranks import any_rank, outputs_of_ranks
 from .many_steps import ManySteps
 from .step import Step
 from .step_cache import Run
@@ -141,7 +141,7 @@ class Loop:
                 if count:
                     rows = rest_of(rows, len(found[0]) * size)
                 if predicting:
-                    outputs.append(found[1])
+                    outputs += outputs_of_ranks(rows, found[1])
                 if not last:
                     held.release()
                 if after:

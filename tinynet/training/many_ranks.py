@@ -93,7 +93,7 @@ def shared_batches(dataset: Batches) -> tuple[Batches, Callable[[Any], Any]]:
     """Return the batches of a prediction that this rank computes, and a function of their outputs.
 
     The function returns the outputs of all ranks. Batches are not divided, so that outputs have the
-    bits that they have on one rank. Each rank computes all batches of an iterable.
+    bits that they have on one rank. For those of an iterable, see `outputs_of_ranks`.
     """
     if team().size == 1 or not isinstance(dataset, Dataset) or dataset.steps:
         return dataset, lambda outputs: outputs
@@ -101,3 +101,10 @@ def shared_batches(dataset: Batches) -> tuple[Batches, Callable[[Any], Any]]:
     own = Dataset(dataset.take(slice(part.start * size, part.stop * size)), size)
     every = itertools.chain.from_iterable
     return own, lambda outputs: [*every(team().gather(outputs[: part.samples]))]
+
+
+def outputs_of_ranks(rows: Any, outputs: Any) -> list[Any]:
+    """Return the outputs of all ranks for their parts of a batch of an iterable."""
+    if not isinstance(rows, Dataset) or not rows.part:
+        return [outputs]
+    return [x for samples, x in team().gather((rows.part.samples, outputs)) if samples]
