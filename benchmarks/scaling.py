@@ -34,7 +34,7 @@ import numpy as np
 
 SIZES = (784, 256, 128, 10)
 BYTES = tuple(4**k for k in range(3, 13))  # 64 bytes to 16 MB
-BATCHES = (32, 64, 128, 256, 512)
+BATCHES = (64, 128, 256, 512)
 BATCH = 512
 COMPUTED = tuple(2**k for k in range(11))
 
