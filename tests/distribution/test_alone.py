@@ -47,7 +47,10 @@ def test_mpiexec_without_an_mpi4py_that_fits_is_an_error_and_not_several_lone_ra
     monkeypatch.setenv(variable, "3")
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     monkeypatch.delitem(sys.modules, "tinynet.distribution.mpi", raising=False)
-    with temporarily(job, ranks=None), pytest.raises(ImportError, match=r"install 'tinynet\[mpi\]"):
+    with (
+        temporarily(job, ranks=None),
+        pytest.raises(ImportError, match=r"install 'tinynet\[mpi\]'"),
+    ):
         initialize()
 
 

@@ -32,14 +32,14 @@ class MPIRanks(Ranks):
     Each method has its own communicator, so that no call is taken for another one.
     """
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self) -> None:
         world = MPI.COMM_WORLD
         self.rank, self.size = world.Get_rank(), world.Get_size()
         if self.size == 1:
             return
         sys.excepthook = self.fail
-        self._steps, self._first, self._all, self._talk = (world.Dup() for _ in range(4))
-        self._timeout, self._calls, self._waiting = timeout, 0, ("", 0.0)
+        self._steps, self._all, self._talk = (world.Dup() for _ in range(3))
+        self._calls, self._waiting = 0, ("", 0.0)
         self._gone: dict[int, int] = {}  # ranks that have ended, with the number of their calls
         self._answers: dict[int, Any] = {}
         self._sent: list[Any] = []
@@ -57,15 +57,13 @@ class MPIRanks(Ranks):
         self._call("the sum of a step", self._steps.Allreduce, array, total)
         return total
 
-    def broadcast(self, value: Any) -> Any:
-        """Return what rank 0 has."""
-        given = self._calls, value
-        return self._same([self._call("a message from rank 0", self._first.bcast, given)])[0]
-
     def gather(self, value: Any) -> list[Any]:
         """Return what each rank has."""
-        given = self._calls, value
-        return self._same(self._call("a message from each rank", self._all.allgather, given))
+        own = self._calls, *(sys._getframe(i).f_code.co_name for i in (1, 2, 3))
+        given = self._call("a message from each rank", self._all.allgather, (own, value))
+        if other := next((call for call, _ in given if call != own), None):
+            raise RuntimeError(f"{ADVICE} Two of them are {own} and {other}.")
+        return [value for _, value in given]
 
     def _call(self, name: str, function: Any, *args: Any) -> Any:
         self._waiting = name, time.monotonic()
@@ -74,12 +72,6 @@ class MPIRanks(Ranks):
         finally:
             self._waiting = "", 0.0
             self._calls += 1
-
-    def _same(self, given: list[tuple[int, Any]]) -> list[Any]:
-        """Return the values of messages that belong to the same call."""
-        if any(calls != self._calls - 1 for calls, _ in given):
-            raise RuntimeError(f"Ranks made different calls before this one. {ADVICE}")
-        return [value for _, value in given]
 
     def _limit_threads(self, world: Any) -> None:
         """Let the BLAS of each rank use its share of the node's cores."""
@@ -99,18 +91,16 @@ class MPIRanks(Ranks):
         MPI.COMM_WORLD.Abort(1)
         raise SystemExit(1)
 
-    def _tell(self, rank: int, kind: str, text: str = "") -> None:
+    def _tell(self, kind: str, text: str = "", rank: int | None = None) -> None:
+        """Send a message to a rank, or to all others."""
         message = kind, self.rank, self._calls, self._waiting[0], text
-        self._sent = [x for x in self._sent if not x.Test()]
-        self._sent.append(self._talk.isend(message, rank))
-
-    def _tell_others(self, kind: str) -> None:
-        for rank in {*range(self.size)} - {self.rank}:
-            self._tell(rank, kind)
+        to = {*range(self.size)} - {self.rank} if rank is None else {rank}
+        sent = [self._talk.isend(message, other) for other in to]
+        self._sent = [x for x in self._sent if not x.Test()] + sent
 
     def _leave(self) -> None:
         """Say that this rank ends, and wait until all do."""
-        self._tell_others("gone")
+        self._tell("gone")
         self._gone[self.rank] = self._calls
         self._watch.join()
 
@@ -130,14 +120,14 @@ class MPIRanks(Ranks):
             if asked and now - asked > 1:
                 self._judge(name, now - since)
                 asked = 0.0
-            elif not asked and now - since > min(PATIENCE, self._timeout):
+            elif not asked and now - since > min(PATIENCE, self.timeout):
                 asked, self._answers = now, {}
-                self._tell_others("where")
+                self._tell("where")
 
     def _hear(self, kind: str, rank: int, calls: int, name: str, text: str) -> None:
         if kind == "where":
             frame = sys._current_frames().get(self._main or 0)
-            self._tell(rank, "here", "".join(traceback.format_stack(frame)[-4:]))
+            self._tell("here", "".join(traceback.format_stack(frame)[-4:]), rank)
         elif kind == "here":
             self._answers[rank] = calls, name, text
         else:
@@ -149,7 +139,7 @@ class MPIRanks(Ranks):
         found = {rank: self._answers.get(rank, (0, "", "It does not answer.\n")) for rank in others}
         waiting = {rank for rank in others if found[rank][:2] == (self._calls, name)}
         crossed = {r for r in others - waiting if found[r][0] == self._calls and found[r][1]}
-        if not crossed and waited < self._timeout:
+        if not crossed and waited < self.timeout:
             return
         if waiting and min(waiting) < self.rank:
             time.sleep(1)  # that one reports, and ends this one

@@ -6,6 +6,7 @@ Imports `ranks.py`, and `mpi.py` on first use. Read next: `mpi.py`.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any
 
 from ..engine.expect import expect
@@ -69,27 +70,30 @@ def initialize(
     """
     given = [x for x in (job_addresses, num_processes, process_id) if x is not None]
     expect(not given, "initialize", "no processes, as mpiexec knows them", given)
-    started = max(int(os.environ.get(f"{x}_SIZE", 1)) for x in ("PMI", "OMPI_COMM_WORLD"))
     if job.ranks is None:
-        try:
-            from .mpi import MPIRanks
+        job.ranks = _found()
+    job.ranks.timeout = timeout
 
-            found: Ranks = MPIRanks(timeout)
-        except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py finds no MPI
-            if started > 1:
-                raise ImportError(f"{error}: run pip install 'tinynet[mpi]'.") from error
-            found = alone
-        if found.size != started > 1:
-            raise ImportError(
-                f"mpiexec started {started} processes, and mpi4py, built for another MPI, knows "
-                f"{found.size}. Use the mpiexec of the MPI that mpi4py was built for."
-            )
-        job.ranks = found if found.size > 1 else alone
+
+def _found() -> Ranks:
+    started = max(int(os.environ.get(f"{x}_SIZE", 1)) for x in ("PMI", "OMPI_COMM_WORLD"))
+    found = alone
+    with suppress(ImportError, RuntimeError):  # RuntimeError: mpi4py finds no MPI
+        from .mpi import MPIRanks
+
+        found = MPIRanks()
+    if found.size != started > 1:
+        raise ImportError(
+            f"mpiexec started {started} processes, but mpi4py is missing or of another MPI: run pip "
+            "install 'tinynet[mpi]', or use the mpiexec of the MPI that mpi4py was built for."
+        )
+    return found if found.size > 1 else alone
 
 
 def all_ranks() -> Ranks:
     """Return all ranks that `mpiexec` started, whether a distribution is set or not."""
-    initialize()
+    if job.ranks is None:
+        initialize()
     return job.ranks or alone
 
 

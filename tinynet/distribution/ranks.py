@@ -26,21 +26,23 @@ class Ranks:
     ----------
     rank, size : int
         The number of this process, from 0 on, and of all. All ranks call each method together.
+    timeout : float
+        Seconds for which ranks wait for another one, before they report it and end.
     """
 
-    rank, size = 0, 1
+    rank, size, timeout = 0, 1, 600.0
 
     def sum(self, array: np.ndarray) -> np.ndarray:
         """Return the sum of all ranks' arrays, the same bits on each rank."""
         return array
 
-    def broadcast(self, value: Any) -> Any:
-        """Return what rank 0 has."""
-        return value
-
     def gather(self, value: Any) -> list[Any]:
         """Return what each rank has, in their order."""
         return [value]
+
+    def broadcast(self, value: Any) -> Any:
+        """Return what rank 0 has."""
+        return self.gather(None if self.rank else value)[0]
 
 
 class _Job:
@@ -142,7 +144,7 @@ def by_rank_0(function: Callable[..., None]) -> Any:
             if ranks.size == 1:
                 raise
             error = caught
-        if error := ranks.gather(error)[0]:
+        if error := ranks.broadcast(error):
             raise error
 
     return run

@@ -25,18 +25,18 @@ def any_rank(value: bool) -> bool:
     return any(team().gather(bool(value)))
 
 
-def begin(model: Any, *datasets: Batches | None, with_loss: bool = True) -> None:
-    """Give all ranks the weights, slots and random generators of rank 0, and check the data.
+def begin(model: Any, *datasets: Any, with_loss: bool = True) -> None:
+    """Give all ranks the weights, slots and random generators of rank 0, and check the datasets.
 
     RuntimeError, on all ranks, if their models or data differ; ValueError if the loss of a batch is
     not the mean of its samples' losses, or a metric not a sum over samples.
     """
     if team().size == 1:
         return
-    first = datasets[0].first() if datasets[0] else None
-    if first and not model._called:
+    first = datasets[0].first()
+    if not model._called:
         model._outputs_of(first)
-    variables, arrays = _state_of(model), [d for d in datasets if isinstance(d, Dataset)]
+    variables, arrays = _state_of(model), [d for d in datasets if type(d) is Dataset]
     named: list[Any] = [(v.path, v.shape) for v in variables]
     named += [("the data", digest(a)) for dataset in arrays for a in _samples(dataset)]
     refuse_difference(named, "Make the same model, and seed or read the same data, on all ranks.")
@@ -46,7 +46,7 @@ def begin(model: Any, *datasets: Batches | None, with_loss: bool = True) -> None
         variable.write(value)
     random.setstate(python)
     np.random.set_state(numpy)
-    if first and first.size > 1 and with_loss:
+    if first.size > 1 and with_loss:
         _check_means(model, first)
 
 
@@ -72,11 +72,13 @@ def _check_means(model: Any, batch: Dataset) -> None:
         state = dict(zip(step.others, after.others, strict=True))
         found.append([loss.numpy() * part.size, *(state[v].numpy() for v in sums)])
     for name, whole, a, b in zip(("loss", *(v.path for v in sums)), *found, strict=True):
-        if not np.allclose(whole, a + b, 1e-3, 1e-3 * np.max(np.abs(whole)), equal_nan=True):
+        if not np.allclose(
+            whole, a + b, 1e-3, 1e-3 * np.nanmax(np.abs(whole), initial=0), equal_nan=True
+        ):
+            what = f"{name} (times samples) is {whole} of a batch, but {a} and {b} of its parts"
             raise ValueError(
-                f"DataParallel needs the mean loss of a batch, and metrics that are sums: {name} "
-                f"(times samples) is {whole} of a batch, but {a} and {b} of its parts. Use another "
-                "reduction or metric."
+                f"DataParallel needs the mean loss of a batch, and metrics that are sums: {what}. "
+                "Use another reduction or metric."
             )
 
 

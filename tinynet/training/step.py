@@ -163,11 +163,10 @@ class Step:
         """
         state = dict(zip(self.others, others, strict=True))
         old = dict(zip(self.others, before.others, strict=True))
-        own = {v: t if part.samples else ops.zeros_like(t) for v, t in state.items()}
         own = {
-            v: t if v in self.sums else t * part.share
-            for v, t in own.items()
-            if v in self.sums or (state[v] is not old[v] and t.dtype.kind == "f")
+            v: (t if part.samples else ops.zeros_like(t)) if v in self.sums else t * part.share
+            for v, t in state.items()
+            if v in self.sums or (t is not old[v] and t.dtype.kind == "f")
         }
         loss, *found = over_ranks([loss, *grads.values(), *own.values()])
         new = iter(found)
