@@ -9,7 +9,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from .kernels import Single
 from .memory import Buffer, Plan, Slot
 from .numpy_printer import XP
 from .program import NotInCError, Program, Var
-from .toolchain import blas, compiler, load
+from .toolchain import blas, compiler, load, threads
 
 
 class Move(NamedTuple):
@@ -48,25 +48,35 @@ class Move(NamedTuple):
         return [*places, 1, part, part * (part < to.nbytes), part * (part < source.nbytes)]
 
 
+class _Nameless(CPrinter):
+    """Prints the same text for programs that differ in names alone: it is compiled once."""
+
+    plain = staticmethod(lambda label: "t")
+
+
 class CSource:
     """The C source of a program; `bind` gives it arrays, when it is compiled.
 
     Attributes
     ----------
-    text : str
     arguments : tuple of Var, the inputs, captured variables and constants, as `bind` takes them
     """
 
     def __init__(self, program: Program, name: str = "run", donate: Mapping[Var, Var] = {}) -> None:
         plan = Plan(program, donate)
-        self._printer = printer = CPrinter(plan, name)
-        self.text = printer.text
+        self._plan, self._name = plan, name
+        self._printer = _Nameless(plan, "program")
         self.arguments = tuple(plan.arguments)
         self._given = [plan.slots[v].buffer for v in plan.arguments]
         self._constant = {plan.slots[v].buffer for v in program.constants}
         self._results = plan.results
         self._library: Any = None
         self._keeps: Any = None  # arrays and functions, while C holds pointers to them
+
+    @cached_property
+    def text(self) -> str:
+        """The source with the names of layers and weights, to be read."""
+        return CPrinter(self._plan, self._name).text
 
     def compiled(self) -> CSource | None:
         """Compile the text; return this source, or None (after a warning) if the compiler fails.
@@ -75,7 +85,7 @@ class CSource:
         """
         if compiler() is None:
             raise NotImplementedError("No C compiler was found. Install gcc or clang, or set $CC.")
-        self._library = load(self.text)
+        self._library = load(self._printer.text)
         return self if self._library else None
 
     def bind(self, arrays: list[np.ndarray]) -> Any:
@@ -98,9 +108,10 @@ class CSource:
             elif buffer not in memory:
                 memory[buffer] = XP.empty(buffer.shape, buffer.dtype.name)
         pointers = [memory[buffer].ctypes.data for buffer in self._printer.buffers]
-        pointers += [blas(dtype)[1] for dtype in self._printer.gemms]
-        calls = [_call_of(kernel, memory) for kernel in self._printer.hosts.values()]
-        pointers += [ctypes.cast(call, ctypes.c_void_p).value or 0 for call in calls]
+        calls = {key: _call_of(k, memory) for key, k in self._printer.hosts.items()}
+        for key in self._printer.outside:
+            host = calls.get(key) and ctypes.cast(calls[key], ctypes.c_void_p).value
+            pointers.append(host or (_pool() if key == "pool" else blas(key)[1]))
         table = (ctypes.c_void_p * (len(pointers) or 1))(*pointers)
         run = self._library[self._printer.name]
         run.argtypes, run.restype = [ctypes.c_void_p], None
@@ -127,7 +138,7 @@ class CSource:
 @cache
 def _driver() -> Any:
     """Return the function of C that runs a program many times; None if it cannot be compiled."""
-    if (library := load(parts()["steps"])) is None:
+    if (library := load(parts()["steps"][1])) is None:
         return None
     driver = library.take_steps
     pointer, number = ctypes.c_void_p, ctypes.c_int64
@@ -135,6 +146,15 @@ def _driver() -> Any:
     driver.argtypes += [ctypes.c_double]
     driver.restype = number
     return driver
+
+
+@cache
+def _pool() -> int:
+    """Return the address of the function that runs parts of a loop on all cores; 0 without one."""
+    if threads() == 1 or os.name != "posix" or (library := load(parts()["pool"][1])) is None:
+        return 0
+    library.set_up(threads())
+    return ctypes.cast(library.pool, ctypes.c_void_p).value or 0
 
 
 def _call_of(kernel: Single, memory: Mapping[Buffer, np.ndarray]) -> Any:

@@ -84,8 +84,8 @@ def _found() -> Ranks:
         found = MPIRanks()
     if found.size != started > 1:
         raise ImportError(
-            f"mpiexec started {started} processes, but mpi4py is missing or of another MPI: run pip "
-            "install 'tinynet[mpi]', or use the mpiexec of the MPI that mpi4py was built for."
+            f"mpiexec started {started} processes, but mpi4py is missing or of another MPI: "
+            "run pip install 'tinynet[mpi]', or use the mpiexec of the MPI that mpi4py is for."
         )
     return found if found.size > 1 else alone
 

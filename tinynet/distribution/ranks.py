@@ -124,7 +124,7 @@ def _sum(array: np.ndarray) -> np.ndarray:
     return array if modes.recorder is not None else team().sum(array)
 
 
-ALL_SUM = Primitive("all_sum", _sum, (), host=True)  # the sum of the arrays of all ranks
+ALL_SUM = Primitive("all_sum", _sum, ())  # the sum of the arrays of all ranks
 
 
 # -- agreement ------------------------------------------------------------------------------------

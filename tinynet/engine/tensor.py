@@ -60,8 +60,6 @@ class Primitive:
     joint : function ``(ct, y, wanted, *inputs, **params)``, optional
         Returns the cotangents of the inputs at the positions `wanted`, a tuple, in their order. In
         place of `vjps`, for a primitive whose cotangents are computed together.
-    host : bool
-        Whether compiled C calls `impl`, which must not raise; all others need a text in C.
     reference : function of arrays (positional) and params (keyword) to an array, optional
         What the tests compare the values with; by default NumPy's function of the same name.
     """
@@ -76,7 +74,6 @@ class Primitive:
     batched: Callable[..., Any] | None = None
     reference: Callable[..., Any] | None = None
     joint: Callable[..., Any] | None = None
-    host: bool = False
 
     @cached_property
     def differentiable(self) -> Container[int]:

@@ -6,6 +6,7 @@ Imports `step_cache.py`, `divergence.py`, callbacks. Read next: `trainer.py`.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -21,8 +22,9 @@ from .compilable import Compilable
 from .data import Batches, Dataset, Stream, first_of, rest_of
 from .divergence import DivergenceMonitor
 from .interrupts import Interrupts, interrupts
-from .many_ranks import any_rank, outputs_of_ranks
+from .many_ranks import any_rank
 from .many_steps import ManySteps
+from .parts import outputs_of_ranks
 from .step import Step
 from .step_cache import Run
 
@@ -39,7 +41,7 @@ class Loop:
     kind : "train", "test" or "predict"
     calls : CallbackList, optional
     epochs : int
-        How many there will be, with callbacks that need to know of no batch and no epoch at once.
+        How many epochs there will be: whether "auto" is C depends on the number of steps.
 
     Attributes
     ----------
@@ -69,7 +71,7 @@ class Loop:
 
     def whole(self) -> Logs:
         """Evaluate or predict all batches, between the callbacks' hooks for it; see `run`."""
-        self.dataset.rewind()
+        self.dataset.rewind(self.kind)
         getattr(self.calls, f"on_{self.kind}_begin")()
         logs = self.run()
         getattr(self.calls, f"on_{self.kind}_end")(logs)
@@ -108,25 +110,22 @@ class Loop:
         training, predicting = self.kind == "train", self.kind == "predict"
         before, after, each = self.calls.of_batches(self.kind)
         self._begin()
-        limit, version = monitor.limit if monitor else math.inf, None
-        last = self.dataset.batches if epochs > 1 else 0
-        total, seen, batch, known = 0.0, 0, 0, 0
+        limit, last = (
+            monitor.limit if monitor else math.inf,
+            0 if epochs == 1 else self.dataset.batches,
+        )
+        total, seen, batch, stopped = 0.0, 0, 0, False
 
         def running() -> Logs:
             return {"outputs": outputs[-1]} if predicting else model.objective.logs(total / seen)
 
         for rows, size, count in self.dataset.epoch(not each and self._can_run_many, epochs):
-            while count:
+            while count and not stopped:
                 for call in before:
                     call(batch, {})
-                if size != known or version is not structure.version:
-                    version = structure.version
-                    (run, many), known = self._for_size(size), size
                 held.held = True
-                if not (many and count > 1 and (found := many.run(rows, count, limit))):
-                    loss, y_pred = run(rows if count == 1 else first_of(rows, size))
-                    found = [loss], y_pred
-                for loss in found[0]:
+                losses = self._take(rows, size, count, limit)
+                for loss in losses:
                     total += loss * size
                     seen += size
                     batch += 1
@@ -135,23 +134,17 @@ class Loop:
                     if batch == last:
                         ahead.append(running())
                         total, seen, batch = 0.0, 0, 0
-                if many:
-                    self._pace = max(self._pace, 2 * len(found[0]))
-                count -= len(found[0])
+                count -= len(losses)
                 if count:
-                    rows = rest_of(rows, len(found[0]) * size)
-                if predicting:
-                    outputs += outputs_of_ranks(rows, found[1])
+                    rows = rest_of(rows, len(losses) * size)
                 if not last:
                     held.release()
                 if after:
                     after(batch - 1, running)
-                if training and (any_rank(model.stop_training) if each else model.stop_training):
-                    model.stop_training = True
-                    break
-            else:
-                continue
-            break
+                stopped = training and (any_rank if each else bool)(model.stop_training)
+            if stopped:
+                model.stop_training = True
+                break
         if not last:
             ahead.append(self._means(total, seen))
 
@@ -170,17 +163,34 @@ class Loop:
             self.model.optimizer.build(self.model.trainable_variables)
         return self.model.objective.logs(total / seen)
 
+    def _take(self, rows: Any, size: int, count: int, limit: float) -> Sequence[float]:
+        """Run the first of `count` batches; return their losses, and append to `outputs`.
+
+        There are several if one call of C can run them, up to a loss above `limit`.
+        """
+        run, many = self._for_size(size)
+        losses: Sequence[float]
+        if many and count > 1 and (found := many.run(rows, count, limit)):
+            losses, y_pred = found
+            self._pace = max(self._pace, 2 * len(losses))
+        else:
+            loss, y_pred = run(rows if count == 1 else first_of(rows, size))
+            losses = (loss,)
+        if self.kind == "predict":
+            self.outputs += outputs_of_ranks(rows, y_pred)
+        return losses
+
     def _for_size(self, size: int) -> tuple[Run, ManySteps | None]:
         """Return what takes a step on rows, or on a batch of a stream, and what takes many."""
         if self._version is not structure.version:
             self._version, self._runs = structure.version, {}
-        if size not in self._runs:
+        if (found := self._runs.get(size)) is None:
             eager: Run = partial(self._run_eagerly, size)
             run, many = (eager, None) if self.eager else self._compiled(size)
             if self.python_metrics:
                 run, many = partial(self._run_and_update, run), None
-            self._runs[size] = run, many
-        return self._runs[size]
+            found = self._runs[size] = run, many
+        return found
 
     def _compiled(self, size: int) -> tuple[Run, ManySteps | None]:
         cache, dataset, steps = self.model._step_cache(self.kind), self.dataset, self.steps

@@ -95,7 +95,7 @@ def shared_batches(dataset: Batches) -> tuple[Batches, Callable[[Any], Any]]:
     """Return the batches of a prediction that this rank computes, and a function of their outputs.
 
     The function returns the outputs of all ranks. Batches are not divided, so that outputs have the
-    bits that they have on one rank. For those of an iterable, see `outputs_of_ranks`.
+    bits that they have on one rank. For those of an iterable, see `parts.py`.
     """
     if team().size == 1 or not isinstance(dataset, Dataset) or dataset.steps:
         return dataset, lambda outputs: outputs
@@ -103,10 +103,3 @@ def shared_batches(dataset: Batches) -> tuple[Batches, Callable[[Any], Any]]:
     own = Dataset(dataset.take(slice(part.start * size, part.stop * size)), size)
     every = itertools.chain.from_iterable
     return own, lambda outputs: [*every(team().gather(outputs[: part.samples]))]
-
-
-def outputs_of_ranks(rows: Any, outputs: Any) -> list[Any]:
-    """Return the outputs of all ranks for their parts of a batch of an iterable."""
-    if not isinstance(rows, Dataset) or not rows.part:
-        return [outputs]
-    return [x for samples, x in team().gather((rows.part.samples, outputs)) if samples]
