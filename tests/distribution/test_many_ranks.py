@@ -47,6 +47,7 @@ def test_drawn_networks_train_on_ranks_as_in_one_process(folder, size):
         for a, b in zip(found["weights"], alone["weights"], strict=True):
             close(a, b, rtol)
         assert found["random"] == alone["random"], case
+        assert found["native"] == alone["native"] == case.endswith("True"), case
 
 
 def test_batches_of_iterables_and_parts_of_uneven_number_train_the_same_network(folder):

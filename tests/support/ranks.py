@@ -128,7 +128,7 @@ def drawn(seed, jit):
         "predicted": predicted,
         "weights": model.get_weights(),
         "random": drawn_after,
-        "options": options,
+        "native": jit != "eager" and model.train_function.native,
     }
 
 
