@@ -19,6 +19,11 @@ if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
         "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     )
 
+# XLA compiles each operation of Keras for each shape. The workers and later runs share the results.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.abspath(f"{__file__}/../../.pytest_cache/jax")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -57,15 +62,13 @@ def engine_state() -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def same_seeds() -> None:
-    """Seed the global generators, from which unseeded initializers and layers draw their seeds."""
+def global_state() -> Iterator[None]:
+    """Fail a test that leaves the engine's or NumPy's modes changed; restore them for the next.
+
+    Seed the global generators, from which unseeded initializers and layers draw their seeds.
+    """
     random.seed(0)
     np.random.seed(0)
-
-
-@pytest.fixture(autouse=True)
-def no_leak_of_global_state() -> Iterator[None]:
-    """Fail a test that leaves the engine's or NumPy's modes changed; restore them for the next."""
     before, errors = engine_state(), np.geterr()
     yield
     leaked = [name for name, value in engine_state().items() if value != before.get(name)]

@@ -9,6 +9,7 @@ import re
 import statistics
 import tokenize
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,32 +65,37 @@ def size_of(path: Path) -> Size:
     return Size(len(lines), code, ignores, bodies)
 
 
-SIZES = {
-    path.relative_to(PROJECT / "tinynet").as_posix(): size_of(path)
-    for path in sorted((PROJECT / "tinynet").rglob("*.py"))
-}
-BODIES = {place: length for size in SIZES.values() for place, length in size.bodies.items()}
+@cache
+def sizes() -> dict[str, Size]:
+    """Return the size of each file of the package."""
+    package = PROJECT / "tinynet"
+    files = sorted(package.rglob("*.py"))
+    return {path.relative_to(package).as_posix(): size_of(path) for path in files}
+
+
+def bodies() -> dict[str, int]:
+    return {place: length for size in sizes().values() for place, length in size.bodies.items()}
 
 
 def code_of(room: str = "") -> int:
     """Return the lines of code of a room, or of the package."""
     folder = f"{room}/" if room else ""
-    return sum(size.code for name, size in SIZES.items() if name.startswith(folder))
+    return sum(size.code for name, size in sizes().items() if name.startswith(folder))
 
 
 def report() -> str:
     """Return the sizes as text."""
     rooms = Counter()
-    for name, size in SIZES.items():
+    for name, size in sizes().items():
         rooms[name.split("/")[0]] += size.code
     lines = [f"{code:7,}  {room}" for room, code in sorted(rooms.items())]
-    lines.append(f"{code_of():7,}  lines of code in {len(SIZES)} files")
-    longest = max(SIZES, key=lambda name: SIZES[name].lines)
-    lines.append(f"{SIZES[longest].lines:7,}  lines of the longest file, {longest}")
-    longest = max(BODIES, key=BODIES.get)
-    lines.append(f"{BODIES[longest]:7,}  lines of the longest function, {longest}")
-    lines.append(f"{statistics.median(BODIES.values()):7g}  lines of the median function")
-    lines.append(f"{sum(size.ignores for size in SIZES.values()):7}  type: ignore")
+    lines.append(f"{code_of():7,}  lines of code in {len(sizes())} files")
+    longest = max(sizes(), key=lambda name: sizes()[name].lines)
+    lines.append(f"{sizes()[longest].lines:7,}  lines of the longest file, {longest}")
+    longest = max(bodies(), key=bodies().get)
+    lines.append(f"{bodies()[longest]:7,}  lines of the longest function, {longest}")
+    lines.append(f"{statistics.median(bodies().values()):7g}  lines of the median function")
+    lines.append(f"{sum(size.ignores for size in sizes().values()):7}  type: ignore")
     return "\n".join(lines)
 
 
@@ -99,17 +105,17 @@ def test_lines_of_code_keep_to_the_limit(room):
 
 
 def test_no_file_is_longer_than_400_lines():
-    assert {name: s.lines for name, s in SIZES.items() if s.lines > MOST_LINES} == {}
+    assert {name: s.lines for name, s in sizes().items() if s.lines > MOST_LINES} == {}
 
 
 def test_no_function_has_more_than_40_lines_and_the_median_has_5():
     print(report())
-    assert {name: length for name, length in BODIES.items() if length > MOST_BODY} == {}
-    assert statistics.median(BODIES.values()) <= MEDIAN_BODY
+    assert {name: length for name, length in bodies().items() if length > MOST_BODY} == {}
+    assert statistics.median(bodies().values()) <= MEDIAN_BODY
 
 
 def test_type_ignores_are_few_and_training_has_none():
-    ignores = {name: size.ignores for name, size in SIZES.items() if size.ignores}
+    ignores = {name: size.ignores for name, size in sizes().items() if size.ignores}
     assert sum(ignores.values()) <= MOST_IGNORES, ignores
     assert [name for name in ignores if name.startswith("training/")] == []
 

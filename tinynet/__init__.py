@@ -20,8 +20,7 @@ from . import tree as tree
 from .engine.autodiff import elementwise_grad as elementwise_grad, grad as grad
 from .engine.autodiff import hessian as hessian, hvp as hvp, jacobian as jacobian, jvp as jvp
 from .engine.autodiff import value_and_grad as value_and_grad, vjp as vjp
-from .engine.bind import no_grad as no_grad
-from .engine.custom import primitive as primitive
+from .engine.bind import no_grad as no_grad, primitive as primitive
 from .engine.tensor import Tensor as Tensor, tensor as tensor
 from .engine.variable import Variable as Variable
 from .engine.vmap import vmap as vmap

@@ -121,18 +121,20 @@ CUTS: dict[str, Callable[[Any], Any]] = {
     "convert_to_numpy": lambda x: ops.convert_to_numpy(x).sum(),
 }
 if find_spec("scipy"):
-    from scipy import integrate, linalg, optimize, special, stats
+    import scipy  # imports its parts when they are used
 
     CUTS |= {
-        "scipy.special.logsumexp": lambda x: special.logsumexp(x),
-        "scipy.special.softmax": lambda x: special.softmax(x)[0],
-        "scipy.stats.norm.logpdf": lambda x: stats.norm.logpdf(x).sum(),
-        "scipy.stats.norm's parameter": lambda x: stats.norm.logpdf(1.0, x[0], 2.0),
-        "scipy.integrate.odeint": lambda x: integrate.odeint(lambda y, t: -y, x, [0.0, 1.0]).sum(),
-        "a right-hand side": lambda x: integrate.odeint(lambda y, t: -y * x[0], 1.0, X).sum(),
-        "scipy.integrate.quad": lambda x: integrate.quad(lambda t: x[0] * t, 0, 1)[0],
-        "scipy.linalg.solve": lambda x: linalg.solve(np.eye(2), x).sum(),
-        "scipy.optimize.brentq": lambda x: optimize.brentq(lambda z: float(z - x[0]), -9, 9),
+        "scipy.special.logsumexp": lambda x: scipy.special.logsumexp(x),
+        "scipy.special.softmax": lambda x: scipy.special.softmax(x)[0],
+        "scipy.stats.norm.logpdf": lambda x: scipy.stats.norm.logpdf(x).sum(),
+        "scipy.stats.norm's parameter": lambda x: scipy.stats.norm.logpdf(1.0, x[0], 2.0),
+        "scipy.integrate.odeint": lambda x: scipy.integrate.odeint(
+            lambda y, t: -y, x, [0.0, 1.0]
+        ).sum(),
+        "a right-hand side": lambda x: scipy.integrate.odeint(lambda y, t: -y * x[0], 1.0, X).sum(),
+        "scipy.integrate.quad": lambda x: scipy.integrate.quad(lambda t: x[0] * t, 0, 1)[0],
+        "scipy.linalg.solve": lambda x: scipy.linalg.solve(np.eye(2), x).sum(),
+        "scipy.optimize.brentq": lambda x: scipy.optimize.brentq(lambda z: float(z - x[0]), -9, 9),
     }
 
 

@@ -18,11 +18,11 @@ from hypothesis import given, strategies as st
 from programs import assert_same_results, eagerly, poisoned_buffers
 from strategies import (
     CASES,
-    COARSE_UNITS,
     DTYPES,
     MODULES,
     SEEDS,
     as_function,
+    coarse_units,
     inputs,
     over_cases,
     typical,
@@ -91,7 +91,7 @@ def assert_transpose(f: Callable[..., Tensor], xs: Sequence[Tensor], seed: int, 
 @over_cases(FLOATING)
 @given(st.data(), SEEDS)
 def test_the_pullback_is_the_transpose_of_the_jacobian(primitive, case, data, seed):
-    xs = [wrap(x) for x in data.draw(inputs(case, units=COARSE_UNITS))]
+    xs = [wrap(x) for x in data.draw(inputs(case, units=coarse_units))]
     assert_transpose(as_function(primitive, case), xs, seed, order=2)
 
 

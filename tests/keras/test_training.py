@@ -19,12 +19,14 @@ from side_by_side import (
     Graph,
     Spec,
     Stack,
+    assert_all_roads_agree,
     assert_both_agree,
     graphs,
     inputs_for,
     numbers,
     stacks,
 )
+from training import LARGE, SMALL, made, optimizers
 
 few = settings(max_examples=8, deadline=None)
 
@@ -49,62 +51,19 @@ TWO_INPUTS = Graph(2, [Spec(WIDTH, "sigmoid", True)], [(0, 0), (0, 1), (-1, 2, 3
 
 # -- optimizers -----------------------------------------------------------------------------------
 
-RATES = {
-    "SGD": st.sampled_from([0.003, 0.02]),
-    "Adam": st.sampled_from([0.003, 0.1]),
-    "AdamW": st.sampled_from([0.003, 0.1]),
-    "RMSprop": st.sampled_from([0.001, 0.01]),
-}
-CLIPS = st.sampled_from(
-    [{}, {"clipnorm": 0.3}, {"clipvalue": 0.05}, {"global_clipnorm": 0.4}, {"clipnorm": 0.0}]
-)
-DECAYS = st.sampled_from([{}, {"weight_decay": 0.1}, {"weight_decay": 0.0}])
-MOMENTA = st.sampled_from([0.0, 0.5, 0.95])
-FLAGS = {"SGD": "nesterov", "Adam": "amsgrad", "AdamW": "amsgrad", "RMSprop": "centered"}
-OWN = {
-    "SGD": {"momentum": MOMENTA},
-    "Adam": {
-        "beta_1": st.sampled_from([0.0, 0.5, 0.95]),
-        "beta_2": st.sampled_from([0.5, 0.6, 0.9999]),  # small: v decreases, too
-    },
-    "AdamW": {"beta_1": st.sampled_from([0.0, 0.95])},
-    "RMSprop": {"rho": st.sampled_from([0.5, 0.95]), "momentum": MOMENTA},
-}
-# Adam and RMSprop divide a gradient by its own size, so the rounding error of a gradient near 0
-# would decide a whole step. A large epsilon prevents that. Small ones are for given gradients.
-LARGE, SMALL = st.sampled_from([1e-3, 0.1]), st.sampled_from([1e-7, 1e-8, 1e-5])
-
-
-@st.composite
-def optimizers(draw: Any, epsilons: Any = LARGE) -> tuple[str, dict[str, Any]]:
-    """Draw the name of an optimizer and options for it."""
-    name = draw(st.sampled_from(sorted(OWN)))
-    options = {"learning_rate": draw(RATES[name]), FLAGS[name]: draw(st.booleans())}
-    if name != "SGD":
-        options["epsilon"] = draw(epsilons)
-    own = draw(st.fixed_dictionaries({}, optional=OWN[name]))
-    return name, {**options, **own, **draw(DECAYS), **draw(CLIPS)}
-
-
-def made(lib: Any, optimizer: tuple[str, dict[str, Any]]) -> Any:
-    name, options = optimizer
-    return getattr(lib.optimizers, name)(**options)
-
 
 @settings(max_examples=25, deadline=None)
 @given(stacks() | graphs(), optimizers(), SEEDS)
-def test_every_optimizer_reaches_the_losses_weights_and_slots_of_keras(
-    run_eagerly, network, optimizer, seed
-):
+def test_every_optimizer_reaches_the_losses_weights_and_slots_of_keras(network, optimizer, seed):
     x = inputs_for(network, seed)
 
-    def run(lib):
+    def run(lib, run_eagerly):
         model = network.build(lib)
         model.compile(made(lib, optimizer), "mse", run_eagerly=run_eagerly[lib])
         history = model.fit(x, targets_for(model, seed), batch_size=8, epochs=3, verbose=0)
         return history.history, state(model)
 
-    assert_both_agree(run, seed)
+    assert_all_roads_agree(run, seed)
 
 
 @few
@@ -114,20 +73,18 @@ def test_every_optimizer_reaches_the_losses_weights_and_slots_of_keras(
     st.sampled_from([[], ["bias"], ["ker"], ["^k"], ["dense"], ["dense_1", "bias$"]]),
     SEEDS,
 )
-def test_the_weights_excluded_from_weight_decay_are_those_of_keras(
-    run_eagerly, optimizer, places, names, seed
-):
+def test_the_weights_excluded_from_weight_decay_are_those_of_keras(optimizer, places, names, seed):
     optimizer[1]["weight_decay"] = 0.5
     x = inputs_for(TANH, seed)
 
-    def run(lib):
+    def run(lib, run_eagerly):
         model, chosen = TANH.build(lib), made(lib, optimizer)
         chosen.exclude_from_weight_decay([model.weights[i] for i in places], names)
         model.compile(chosen, "mse", run_eagerly=run_eagerly[lib])
         model.fit(x, targets_for(model, seed), batch_size=8, epochs=2, verbose=0)
         return state(model)
 
-    assert_both_agree(run, seed)
+    assert_all_roads_agree(run, seed)
 
 
 SHAPES = [(2, 3), ()]
@@ -289,13 +246,13 @@ def fresh(lib: Any, run_eagerly: Any, seed: int = 0) -> Story:
     SEEDS,
 )
 def test_any_sequence_of_calls_from_one_seed_has_the_results_of_keras(
-    run_eagerly, network, optimizer, compiled, actions, seed
+    network, optimizer, compiled, actions, seed
 ):
-    def run(lib):
+    def run(lib, run_eagerly):
         story = Story(lib, network, optimizer, seed, run_eagerly)
         return [story.do(*action) for action in [("compile", compiled), *actions, ("fit", LAST)]]
 
-    assert_both_agree(run, seed)
+    assert_all_roads_agree(run, seed)
 
 
 LAST = {"epochs": 2, "batch_size": 8, "weights": "none", "validation": "split"}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,14 +29,8 @@ class ManySteps:
     """
 
     def __init__(self, step: Any, arrays: Sequence[np.ndarray]) -> None:
-        self.step, self._given = step, arrays
+        self.step, self.arrays = step, arrays
         self.most = 1  # batches in the next call
-
-    @cached_property
-    def arrays(self) -> list[np.ndarray]:
-        """The arrays as C reads them."""
-        pairs = zip(self._given, self.step.data, strict=True)
-        return [np.ascontiguousarray(a, buffer.dtype) for a, buffer in pairs]
 
     def run(self, rows: Any, count: int, most: float) -> tuple[list[float], Any] | None:
         """Run the first of `count` batches; return their losses and their outputs.
@@ -76,14 +69,18 @@ class ManySteps:
 
     def _samples(self, rows: Any, count: int) -> list[Any]:
         """Return what C copies to the buffers of the batch, a part of it or rows for each step."""
-        pairs = list(zip(self.step.data, self.arrays, strict=True))
         part = self.step.step.part
-        rows = first_of(rows, count * (part.size if part else len(pairs[0][0])))
+        rows = first_of(rows, count * (part.size if part else len(self.step.data[0])))
         rows = part.rows(rows) if part else rows
-        if type(rows) is slice:
-            return [(to, a[rows], None) for to, a in pairs]
-        rows = np.ascontiguousarray(rows, "int64")
-        return [(to, a, rows) for to, a in pairs]
+        is_slice = type(rows) is slice
+        places = None if is_slice else np.ascontiguousarray(rows, "int64")
+        found: list[Any] = []
+        for to, array in zip(self.step.data, self.arrays, strict=True):
+            if is_slice or not array.flags.c_contiguous or array.dtype != to.dtype:
+                found.append((to, np.ascontiguousarray(array[rows], to.dtype), None))
+            else:
+                found.append((to, array, places))
+        return found
 
 
 def _numbers(buffers: Any, numbers: dict[str, Any], count: int) -> list[Any]:
