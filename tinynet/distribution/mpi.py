@@ -88,6 +88,7 @@ class MPIRanks(Ranks):
     def _end(self, text: str) -> NoReturn:
         sys.stdout.flush()
         print(f"Rank {self.rank} of {self.size} {text}", file=sys.stderr, flush=True)
+        time.sleep(3 * PAUSE)  # in which mpiexec reads it
         MPI.COMM_WORLD.Abort(1)
         raise SystemExit(1)
 
