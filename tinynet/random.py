@@ -2,7 +2,7 @@
 
 Keras 3 on JAX draws initial weights with Threefry-2x32. This module draws the same bits and rounds
 in the same places, so a network starts from the weights that Keras would give it, and drops out
-the same units. Imports the engine and `configs/`. Read next: `initializers.py`.
+the same units. Imports the engine, `configs/` and `distribution/`. Read next: `initializers.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .configs.lookup import unique_name
+from .distribution.ranks import place
 from .engine.bind import Case, bind, primitive
 from .engine.tensor import Primitive, Tensor, as_dtype, floatx
 from .engine.variable import Variable
@@ -132,22 +133,24 @@ def _threefry(key: tuple[int, int], x: np.ndarray, y: np.ndarray) -> tuple[np.nd
     return x, y
 
 
-def _threefry_bits(seed: int, shape: Shape, count: int = 0) -> np.ndarray:
+def _threefry_bits(seed: int, shape: Shape, count: int = 0, start: int = 0) -> np.ndarray:
     """Return 32 random bits, a uint32, per element.
 
-    They depend only on the flat index, `seed` and `count`. Source: JAX's "partitionable" Threefry
-    with the key (seed, count); Keras makes the key (seed, 0) from a seed alone.
+    They depend only on the flat index, the first of which is `start`, on `seed` and `count`.
+    Source: JAX's "partitionable" Threefry with the key (seed, count); Keras makes the key (seed, 0)
+    from a seed alone.
     """
     shape = _checked_shape(shape)
-    index = np.arange(math.prod(shape), dtype=np.uint64)
+    index = np.arange(start, start + math.prod(shape), dtype=np.uint64)
     halves = (index >> 32).astype(np.uint32), index.astype(np.uint32)
     bits: np.ndarray = np.bitwise_xor(*_threefry((_checked_seed(seed), count), *halves))
     return bits.reshape(shape)
 
 
-def _bits(states: Any, shape: tuple[int, ...]) -> np.ndarray:
+def _bits(states: Any, shape: tuple[int, ...], start: int = 0) -> np.ndarray:
     """Return the bits of a state, or of each state of a batch."""
-    each = [_threefry_bits(seed, shape, count) for seed, count in states.reshape(-1, 2).tolist()]
+    rows = states.reshape(-1, 2).tolist()
+    each = [_threefry_bits(seed, shape, count, start) for seed, count in rows]
     return np.array(each, np.uint32).reshape(*states.shape[:-1], *shape)
 
 
@@ -155,7 +158,7 @@ _random_bits: Primitive = primitive(
     "random_bits",
     _bits,
     cases=(Case(((2,),), {"shape": (2, 3)}, given={0: [7, 4]}),),
-    batched=lambda states, shape: bind(_random_bits, states, shape=shape),
+    batched=lambda states, **params: bind(_random_bits, states, **params),
 )
 
 
@@ -195,17 +198,25 @@ class SeedGenerator:
         self.state.assign(state + np.array([0, 1], np.uint32))
         return state
 
-    def bits(self, shape: tuple[int, ...]) -> Tensor:
-        """Return 32 random bits, a uint32, for each element of `shape`: the next draw."""
-        return bind(_random_bits, self.next(), shape=shape)
+    def bits(self, shape: tuple[int, ...], of_batch: bool = True) -> Tensor:
+        """Return 32 random bits, a uint32, for each element of `shape`: the next draw.
 
-    def mask(self, shape: tuple[int, ...], share: float) -> Tensor:
+        A rank that computes a part of a batch gets the rows of that part, if the first axis is one
+        `of_batch`, perhaps merged with others.
+        """
+        part, start = place.part, 0
+        if part and of_batch and shape and not shape[0] % part.length:
+            start = part.start * math.prod(shape) // part.length
+        params = {"start": start} if start else {}
+        return bind(_random_bits, self.next(), shape=shape, **params)
+
+    def mask(self, shape: tuple[int, ...], share: float, of_batch: bool = True) -> Tensor:
         """Return bools, each True with probability `share`, as `jax.random.bernoulli` draws them.
 
         True is where a float32 draw of `uniform`, made of 23 of the bits, would be below `share`.
         """
         limit = math.ceil(float(np.float32(share)) * 2**23) << 9
-        return self.bits(shape) < np.uint64(limit)
+        return self.bits(shape, of_batch) < np.uint64(limit)
 
 
 def _between(low: float, high: float, shape: Shape, seed: Seed) -> Any:

@@ -48,18 +48,19 @@ class Marked:
 
     built, optimizer, trainable_variables = True, None, ()
     begun = 0  # the epoch that its last run began with
+    weights = variables = ()
 
     def __init__(self) -> None:
-        self.weights = 0
+        self.updates = 0
 
     def save_weights(self, path: str, overwrite: bool) -> None:
         with open(f"{path}.new", "w", encoding="utf-8") as file:
-            json.dump(self.weights, file)
+            json.dump(self.updates, file)
         os.replace(f"{path}.new", path)
 
     def load_weights(self, path: str) -> None:
         with open(path, encoding="utf-8") as file:
-            self.weights = json.load(file)
+            self.updates = json.load(file)
 
 
 def crashing(at: int) -> Any:
@@ -83,12 +84,12 @@ def run_on(folder: Any, model: Marked, epochs: int = 5, **options: Any) -> int:
     calls = CallbackList([backup], model=model)
     calls.on_train_begin()
     begun = model.begun = calls.first_epoch(0)
-    assert 3 * begun <= model.weights <= 3 * begun + 3  # saved during the first epoch
-    model.weights = 3 * begun
+    assert 3 * begun <= model.updates <= 3 * begun + 3  # saved during the first epoch
+    model.updates = 3 * begun
     for epoch in range(begun, epochs):
         calls.on_epoch_begin(epoch)
         for batch in range(3):
-            model.weights += 1
+            model.updates += 1
             calls.on_train_batch_end(batch)
         calls.on_epoch_end(epoch)
     calls.on_train_end()
@@ -118,7 +119,7 @@ def test_after_a_crash_at_any_moment_weights_and_epoch_belong_together(
         before = 0 if finished else begun
     model = Marked()
     run_on(folder, model, **options)
-    assert model.weights == 15
+    assert model.updates == 15
     assert not folder.exists()
 
 

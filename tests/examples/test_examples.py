@@ -3,7 +3,9 @@
 import contextlib
 import importlib.util
 import io
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -339,6 +341,30 @@ def test_a_recurrent_network_written_by_hand_continues_waves(tmp_path):
     assert np.mean(found["losses"][-50:]) < 0.05 * found["losses"][0]
     assert f"error {error:.3f}" in printed
     assert_is_picture(found["picture"])
+
+
+def test_many_processes_train_the_network_that_one_trains():
+    path = PROJECT / "examples" / "16_many_processes.py"
+    names = {
+        "PYTHONPATH": str(PROJECT),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    found = []
+    for ranks, command in ((1, []), (2, ["mpiexec", "-n", "2"])):
+        done = subprocess.run(
+            [*command, sys.executable, path],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=100,
+            env=os.environ | names,
+        )
+        first, *lines = done.stdout.splitlines()
+        assert first == f"{ranks} ranks, each with {100 // ranks} samples of a batch"
+        found.append(lines)
+    assert found[0] == found[1]
+    assert len(found[0]) == 4
+    assert float(found[0][0].split()[1].strip(",")) > 0.9
 
 
 README = (PROJECT / "README.md").read_text()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..configs.files import replacing
+from ..distribution.ranks import by_rank_0
 from .base import Callback, Logs
 from .monitors import MonitorCallback, announce
 
@@ -143,9 +144,11 @@ PROGRESS = "training_metadata.json"
 class BackupAndRestore(SavingCallback):
     """Continue an interrupted `fit`: run the same program again.
 
-    After each epoch the weights, the state of the optimizer and the number of the epoch are written
-    to a folder. A `fit` that finds them there continues from them; a `fit` that ends removes them.
-    After a crash at any moment, the weights and the number in the folder belong together.
+    After each epoch the weights, the state of the optimizer, the number of the epoch and the states
+    of random generators (NumPy's global one, which shuffles, and those of layers) are written to a
+    folder. A `fit` that finds them there continues from them; a `fit` that ends removes them. Of
+    several ranks the first one writes, and all read; another number of ranks may continue. After a
+    crash at any moment, the weights and the number in the folder belong together.
 
     Parameters
     ----------
@@ -198,6 +201,7 @@ class BackupAndRestore(SavingCallback):
                 raise
             self._restore("previous_")
 
+    @by_rank_0
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Remove the folder."""
         import shutil
@@ -205,6 +209,7 @@ class BackupAndRestore(SavingCallback):
         if self.delete_checkpoint:
             shutil.rmtree(self.backup_dir, ignore_errors=True)
 
+    @by_rank_0
     def _save(self, epoch: int, logs: Logs, **batch: int) -> None:
         """Write the weights under a new name, then the progress, then rename the weights.
 
@@ -218,23 +223,43 @@ class BackupAndRestore(SavingCallback):
                 shutil.copyfile(self._folder / name, self._folder / f"previous_{name}")
         progress = {"epoch": epoch, **batch} if batch else {"epoch": epoch + 1, "batch": 0}
         self.model.save_weights(self._fresh(progress), overwrite=True)
+        kind, keys, *rest = np.random.get_state(legacy=True)
+        random = {
+            "generator": [kind, np.asarray(keys).tolist(), *rest],
+            "seeds": [v.numpy().tolist() for v in self._seeds],
+        }
         with replacing(self._folder / PROGRESS) as file:
-            file.write(json.dumps(progress).encode())
-        os.replace(self._fresh(progress), self._folder / self._latest)
+            file.write(json.dumps(progress | random).encode())
+        self._rename(progress)
+
+    @property
+    def _seeds(self) -> list[Any]:
+        """The states of random generators, which files of weights do not have."""
+        weights = set(self.model.weights)
+        return [v for v in self.model.variables if v not in weights]
 
     def _restore(self, prefix: str) -> None:
         if not (self._folder / f"{prefix}{PROGRESS}").exists():
             return
         progress = json.loads((self._folder / f"{prefix}{PROGRESS}").read_text("utf-8"))
-        if not prefix and self._fresh(progress).exists():  # not yet renamed
-            os.replace(self._fresh(progress), self._folder / self._latest)
+        if not prefix:
+            self._rename(progress)
         if (optimizer := self.model.optimizer) and not optimizer.built:
             # load_weights skips the state of an optimizer that is not built
             optimizer.build(self.model.trainable_variables)
         self.model.load_weights(self._folder / f"{prefix}{self._latest}")
+        if "generator" in progress:
+            np.random.set_state(tuple(progress["generator"]))
+            for variable, state in zip(self._seeds, progress["seeds"], strict=True):
+                variable.assign(state)
         self.resume_epoch = progress["epoch"]
 
-    def _fresh(self, progress: dict[str, int]) -> Path:
+    @by_rank_0
+    def _rename(self, progress: dict[str, Any]) -> None:
+        if self._fresh(progress).exists():
+            os.replace(self._fresh(progress), self._folder / self._latest)
+
+    def _fresh(self, progress: dict[str, Any]) -> Path:
         return self._folder / f"{progress['epoch']}-{progress['batch']}{self._extension}"
 
 
@@ -262,11 +287,13 @@ class CSVLogger(Callback):
         self.filename, self.sep = os.fspath(self.filename), self.separator
         self.keys: list[str] | None = None
 
+    @by_rank_0
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Create the file, or empty it unless `append`."""
         self.keys = None
         open(self.filename, "a" if self.append else "w", encoding="utf-8").close()
 
+    @by_rank_0
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write the row of the epoch, with ``NA`` for what is not in the logs.
 

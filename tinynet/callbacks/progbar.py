@@ -1,6 +1,6 @@
 """The progress bar that a terminal shows while a network trains.
 
-Imports nothing of the project. Read next: `base.py`, whose `ProgbarLogger` moves the bar.
+Imports `distribution/`. Read next: `base.py`, whose `ProgbarLogger` moves the bar.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from ..distribution.ranks import team
+
 BOLD, GREEN, GREY, PLAIN = "\x1b[1m", "\x1b[32m", "\x1b[37m", "\x1b[0m"
 ESCAPES = r"\x1b\[\d+m"
 # Replacements for an output that can only encode ASCII.
@@ -21,7 +23,12 @@ ASCII = str.maketrans("━─│┃…", "=-||~") | dict.fromkeys(map(ord, "┏�
 
 
 def write(text: str) -> None:
-    """Print `text` at once; characters that the output cannot encode are replaced or dropped."""
+    """Print `text` at once; characters that the output cannot encode are replaced or dropped.
+
+    Of several ranks only the first one prints.
+    """
+    if team().rank:
+        return
     try:
         sys.stdout.write(text)
     except UnicodeEncodeError:

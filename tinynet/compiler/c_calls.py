@@ -42,7 +42,9 @@ def _random_bits(printer: Any, each: Single) -> Lines:
     n = math.prod(out.shape[len(batch) :])
     at, to = plus(index(steps)), plus(index([n * s for s in row_major(tuple(batch))]))
     source, target = printer.pointer(state), printer.pointer(out, writes=True)
-    yield from nest(batch, [f"random_bits_uint32_t({source}{at}, {step}, {n}, {target}{to});"])
+    first = each.params.get("start", 0)
+    given = f"{source}{at}, {step}, {first}, {n}, {target}{to}"
+    yield from nest(batch, [f"random_bits_uint32_t({given});"])
 
 
 def _scatter(printer: Any, each: Single) -> Lines:
@@ -56,8 +58,18 @@ def _scatter(printer: Any, each: Single) -> Lines:
         yield from printer.loop((each._replace(out=to, args=(numbers,), op=None),))
 
 
+def _host(printer: Any, each: Single) -> Lines:
+    """Yield a call of the primitive's own function, which `native.py` binds to the arrays."""
+    (x,), key = each.args, f"host {len(printer.hosts)}"
+    printer.hosts[key] = each
+    printer.needs("host_", "")
+    pointers = printer.pointer(x), printer.pointer(each.out, writes=True)
+    yield f"{printer.foreign(key, each.op.name)}({', '.join(pointers)});"
+
+
 CALLS: dict[str, Callable[[Any, Single], Lines]] = {
     "cumsum": _cumsum,
+    "all_sum": _host,
     "random_bits": _random_bits,
     "scatter": _scatter,
 }

@@ -57,7 +57,8 @@ class CPrinter:
     written : set of Buffer
     outside : dict from str to str
         The names of functions that are found at run time, whose pointers come after the buffers: by
-        a dtype a product of BLAS, by "pool" the function that runs parts of a loop on all cores.
+        a dtype a product of BLAS, by "pool" the function that runs parts of a loop on all cores,
+        by a key of `hosts` the own function of the primitive of that kernel.
     function : str, what comes before the name of a section's function
     style : str, before the name of a part of the prelude that is taken instead, if there is one
     plain : function from a label to a name in C
@@ -72,6 +73,7 @@ class CPrinter:
         self.buffers: dict[Buffer, str] = {}
         self.written: set[Buffer] = set()
         self.outside: dict[str, str] = {}
+        self.hosts: dict[str, Single] = {}
         self._functions: list[str] = []
         self._plan = plan
         self._free = Names({*CALLED, self.name})
@@ -158,7 +160,7 @@ class CPrinter:
                 self.needs(needed, kind)
             self._helpers[key] = expanded(text, T=kind, **names)
 
-    def _outside(self, key: str, name: str) -> str:
+    def foreign(self, key: str, name: str) -> str:
         """Return the name of a function that is found at run time, a parameter of the function."""
         name = self.outside.get(key) or self._free.new(name)
         self.outside[key] = name
@@ -206,7 +208,7 @@ class CPrinter:
         self._used = used | self._used | writes
         self.needs("pool_", "")
         pointers = f"(void *[]){{{', '.join(f'(void *){x}' for x in used)}}}"
-        return f"in_parts_({self._outside('pool', 'pool')}, {name}_, {pointers}, {n}, {size or 1});"
+        return f"in_parts_({self.foreign('pool', 'pool')}, {name}_, {pointers}, {n}, {size or 1});"
 
     def _maps(self, body: Sequence[Single], dead: Container[Buffer], part: bool = False) -> Lines:
         """Yield the loops of maps, which read each element once and write what is needed later.
@@ -386,7 +388,7 @@ class CPrinter:
         integer = blas(dtype)[0] if m * n * depth >= BLAS_FROM else ""
         if integer and steps[0] and steps[1]:
             self.needs("gemm", kind, I=integer)
-            name = self._outside(dtype, f"gemm{'sd'[dtype == 'float64']}")
+            name = self.foreign(dtype, f"gemm{'sd'[dtype == 'float64']}")
             (a_order, a_step), (b_order, b_step) = steps[0], steps[1]
             sizes_text = f"{ROW_MAJOR}, {a_order}, {b_order}, {m}, {n}, {depth}"
             return f"{name}({sizes_text}, 1, {{0}}, {a_step}, {{1}}, {b_step}, 0, {{2}}, {n});"
@@ -398,4 +400,4 @@ class CPrinter:
 
 def _kind(key: str) -> str:
     """Return the type of a function that is found at run time."""
-    return f"gemm_{TYPES[key]}" if key in TYPES else f"{key}_"
+    return f"gemm_{TYPES[key]}" if key in TYPES else f"{key.split()[0]}_"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from collections.abc import Mapping
 from functools import cache, cached_property, partial
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import numpy as np
 
 from .c_printer import CPrinter
 from .c_text import parts
+from .kernels import Single
 from .memory import Buffer, Plan, Slot
 from .numpy_printer import XP
 from .program import NotInCError, Program, Var
@@ -69,7 +71,7 @@ class CSource:
         self._constant = {plan.slots[v].buffer for v in program.constants}
         self._results = plan.results
         self._library: Any = None
-        self._keeps: dict[Buffer, np.ndarray] = {}  # while C holds pointers to them
+        self._keeps: Any = None  # arrays and functions, while C holds pointers to them
 
     @cached_property
     def text(self) -> str:
@@ -106,12 +108,14 @@ class CSource:
             elif buffer not in memory:
                 memory[buffer] = XP.empty(buffer.shape, buffer.dtype.name)
         pointers = [memory[buffer].ctypes.data for buffer in self._printer.buffers]
-        outside = self._printer.outside
-        pointers += [_pool() if key == "pool" else blas(key)[1] for key in outside]
+        calls = {key: _call_of(k, memory) for key, k in self._printer.hosts.items()}
+        for key in self._printer.outside:
+            host = calls.get(key) and ctypes.cast(calls[key], ctypes.c_void_p).value
+            pointers.append(host or (_pool() if key == "pool" else blas(key)[1]))
         table = (ctypes.c_void_p * (len(pointers) or 1))(*pointers)
         run = self._library[self._printer.name]
         run.argtypes, run.restype = [ctypes.c_void_p], None
-        self._keeps = memory
+        self._keeps = memory, calls
         outputs = [_array(slot, memory[slot.buffer]) for slot in self._results]
         return partial(run, table), tuple(outputs)
 
@@ -151,6 +155,20 @@ def _pool() -> int:
         return 0
     library.set_up(threads())
     return ctypes.cast(library.pool, ctypes.c_void_p).value or 0
+
+
+def _call_of(kernel: Single, memory: Mapping[Buffer, np.ndarray]) -> Any:
+    """Return a function for C that runs a primitive's own function on its arrays."""
+    out, *given = [_array(x, memory[x.buffer]) for x in kernel.slots]
+
+    def call(*_: Any) -> None:
+        try:
+            out[...] = kernel.op.impl(*given, **kernel.params)
+        except BaseException:  # C cannot raise it, and must not go on
+            sys.excepthook(*sys.exc_info())
+            os._exit(1)
+
+    return ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(call)
 
 
 def _array(slot: Slot, memory: np.ndarray) -> np.ndarray:

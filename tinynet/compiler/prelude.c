@@ -382,11 +382,12 @@ static void $function(const $X *x, ptrdiff_t n, ptrdiff_t step, $T *out, ptrdiff
 
 //// random_bits
 /* Threefry-2x32 with 20 rounds, as in `random.py`. */
-static void random_bits_$T(const uint32_t *state, ptrdiff_t step, ptrdiff_t n, uint32_t *out)
+static void random_bits_$T(
+    const uint32_t *state, ptrdiff_t step, ptrdiff_t first, ptrdiff_t n, uint32_t *out)
 {
     static const int turns[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
     const uint32_t a = state[0], b = state[step], keys[3] = {a, b, a ^ b ^ 0x1bd11bdau};
-    for (ptrdiff_t i = 0; i < n; i++) {
+    for (ptrdiff_t i = first; i < first + n; i++) {
         uint32_t x = (uint32_t)((uint64_t)i >> 32) + a, y = (uint32_t)i + b;
         for (int round = 0; round < 5; round++) {
             for (int k = 0; k < 4; k++) {
@@ -397,7 +398,7 @@ static void random_bits_$T(const uint32_t *state, ptrdiff_t step, ptrdiff_t n, u
             x += keys[(round + 1) % 3];
             y += keys[(round + 2) % 3] + (uint32_t)round + 1;
         }
-        out[i] = x ^ y;
+        out[i - first] = x ^ y;
     }
 }
 
@@ -544,6 +545,10 @@ FUSED static void product_$T(
             }
         }
 }
+
+//// host_
+/* A function of the host, which reads the first array and writes the second. */
+typedef void host_(const void *, void *);
 
 //// pool_
 /* Runs parts of the work from 0 to n, of `size` each or smaller, side by side. */

@@ -147,14 +147,31 @@ def blas(dtype: str) -> tuple[str, int]:
     return "", 0
 
 
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
 def threads() -> int:
     """Return how many threads NumPy's BLAS uses, by default one on each core of this process."""
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    for name in THREADS[:2]:
         if (number := os.environ.get(name, "")).isdecimal() and int(number):
             return int(number)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(usable_cores())
+
+
+def usable_cores() -> set[int]:
+    """Return the numbers of the cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
+    return set(affinity(0))
+
+
+def limit_threads(count: int) -> None:
+    """Let BLAS use `count` threads, at least one, unless the user has set the number."""
+    if not any(name in os.environ for name in THREADS):
+        os.environ |= dict.fromkeys(THREADS, str(max(1, count)))  # of libraries loaded later
+        name = "openblas_set_num_threads"  # of the library that NumPy has loaded
+        for symbol in (f"scipy_{name}64_", f"{name}64_", name):
+            if hasattr(_core(), symbol):
+                _core()[symbol](max(1, count))
 
 
 # -- the cache --------------------------------------------------------------------------------

@@ -62,9 +62,10 @@ class Dropout(Weightless):
             return inputs
         if self.rate == 1:
             return ops.zeros_like(inputs)
-        noise = inputs.shape if self.noise_shape is None else self.noise_shape
+        noise = self.noise_shape or (None,) * inputs.ndim
         shape = tuple(m or n for m, n in zip(noise, inputs.shape, strict=True))
-        kept = self.seed_generator.mask(shape, 1.0 - self.rate)
+        of_batch = noise[:1] == (None,)
+        kept = self.seed_generator.mask(shape, 1.0 - self.rate, of_batch)
         return ops.where(kept, inputs / (1.0 - self.rate), 0.0)
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..configs.files import replacing
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object, sharing
+from ..distribution.ranks import by_rank_0
 from ..layers.symbolic import within
 from ..training.trainer import Trainer
 from . import weights
@@ -34,6 +35,7 @@ KERAS = "3.15.1"  # the version that defines this format
 # -- saving ----------------------------------------------------------------------------------------
 
 
+@by_rank_0
 def save_model(
     model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
 ) -> None:
@@ -75,7 +77,7 @@ def save_model(
 
     if not model.built:
         message = "You are saving a model that has not yet been built: call it on some data first."
-        warnings.warn(message, stacklevel=3)
+        warnings.warn(message, stacklevel=4)
     with sharing():
         config = json.dumps(serialize_keras_object(model))
     now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
@@ -87,6 +89,7 @@ def save_model(
         archive.writestr(_WEIGHTS, data)
 
 
+@by_rank_0
 def save_weights(
     model: Any, filepath: Any, overwrite: bool = True, max_shard_size: None = None
 ) -> None:

@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import tree
+from ..distribution.ranks import Part
 from ..engine.expect import expect, is_number
 from .arrays import by_class, is_integer, is_stream, rows_of, to_array
+from .parts import parts_of
 
 
 def _is_size(value: Any) -> bool:
@@ -130,6 +132,8 @@ class Dataset:
         self.steps, self.shuffle = steps, shuffle
         self._next = 0  # the batch that comes next; goes on from epoch to epoch if steps are given
         self._order = np.empty(0, int)
+
+    part: Part | None = None  # of the batch of all ranks that these samples are
 
     @classmethod
     def of_one_batch(
@@ -299,9 +303,10 @@ class Stream:
     def epoch(self, together: bool = False, epochs: int = 1) -> Iterator[tuple[Any, int, int]]:
         """Yield the batches of one epoch, each with the number of its samples, and 1."""
         count = 0
-        for data in map(self._dataset, itertools.islice(self._begun(), self.steps)):
+        batches = map(self._dataset, itertools.islice(self._begun(), self.steps))
+        for data in parts_of(batches, self.source):
             count += 1
-            yield data, data.size, 1
+            yield data, data.part.size if data.part else data.size, 1
         self._seen += count
         if count != self.steps or self._seen == self.length:
             self._coming = None

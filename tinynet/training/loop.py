@@ -15,13 +15,16 @@ import numpy as np
 from .. import tree
 from ..callbacks import CallbackList
 from ..callbacks.base import Logs
+from ..distribution.ranks import Part, team, within
 from ..engine.tensor import wrap
 from ..engine.variable import structure
 from .compilable import Compilable
 from .data import Batches, Dataset, Stream, first_of, rest_of
 from .divergence import DivergenceMonitor
 from .interrupts import Interrupts, interrupts
+from .many_ranks import any_rank
 from .many_steps import ManySteps
+from .parts import outputs_of_ranks
 from .step import Step
 from .step_cache import Run
 
@@ -53,8 +56,12 @@ class Loop:
         self.steps = epochs * (dataset.batches or 0)
         self.step: Any = getattr(model, f"{kind}_step", None)
         usual = getattr(Compilable, f"{kind}_step", None)
-        self.eager = model.run_eagerly or getattr(self.step, "__func__", None) is not usual
+        self.overridden = getattr(self.step, "__func__", None) is not usual
+        self.eager = model.run_eagerly or self.overridden
         self.python_metrics = kind != "predict" and model.objective.has_python_metrics
+        if (self.overridden or self.python_metrics) and team().size > 1 and kind != "predict":
+            what = f"an own {kind}_step, and metrics without variables"
+            raise TypeError(f"DataParallel cannot join what ranks compute: {what}.")
         self.outputs: list[Any] = []
         self._runs: dict[int, tuple[Run, ManySteps | None]] = {}
         self._version: object = None  # of the structure that `_runs` are for
@@ -134,8 +141,9 @@ class Loop:
                     held.release()
                 if after:
                     after(batch - 1, running)
-                stopped = training and model.stop_training
+                stopped = training and (any_rank if each else bool)(model.stop_training)
             if stopped:
+                model.stop_training = True
                 break
         if not last:
             ahead.append(self._means(total, seen))
@@ -169,7 +177,7 @@ class Loop:
             loss, y_pred = run(rows if count == 1 else first_of(rows, size))
             losses = (loss,)
         if self.kind == "predict":
-            self.outputs.append(y_pred)
+            self.outputs += outputs_of_ranks(rows, y_pred)
         return losses
 
     def _for_size(self, size: int) -> tuple[Run, ManySteps | None]:
@@ -177,7 +185,8 @@ class Loop:
         if self._version is not structure.version:
             self._version, self._runs = structure.version, {}
         if (found := self._runs.get(size)) is None:
-            run, many = (self._run_eagerly, None) if self.eager else self._compiled(size)
+            eager: Run = partial(self._run_eagerly, size)
+            run, many = (eager, None) if self.eager else self._compiled(size)
             if self.python_metrics:
                 run, many = partial(self._run_and_update, run), None
             found = self._runs[size] = run, many
@@ -187,16 +196,31 @@ class Loop:
         cache, dataset, steps = self.model._step_cache(self.kind), self.dataset, self.steps
         with_outputs = self.python_metrics or self.kind == "predict"
         if not isinstance(dataset, Stream):
-            return cache.runner(dataset, size, with_outputs, steps)
-        return lambda batch: cache.runner(batch, size, with_outputs, steps)[0](slice(None)), None
+            with within(part := self._part(size)):
+                return cache.runner(dataset, part.length if part else size, with_outputs, steps)
 
-    def _run_eagerly(self, rows: Any) -> tuple[float, Any]:
+        def run(batch: Dataset) -> tuple[float, Any]:
+            with within(batch.part):
+                return cache.runner(batch, batch.size, with_outputs, steps)[0](slice(None))
+
+        return run, None
+
+    def _part(self, size: int) -> Part | None:
+        """Return the part of this rank of batches of an array; None if it computes them whole."""
+        return Part.of(size) if team().size > 1 and self.kind != "predict" else None
+
+    def _run_eagerly(self, size: int, rows: Any) -> tuple[float, Any]:
+        part = rows.part if isinstance(rows, Dataset) else self._part(size)
+        rows = part.rows(rows) if part else rows
         x, y, sample_weight = batch = self.dataset.take(rows).map(wrap)
+        if self.overridden and self.kind != "predict":
+            loss, y_pred = self.step(*batch)
+            self.model.compute_metrics(x, y, y_pred, sample_weight)
+            return loss.item(), y_pred
+        with within(part):
+            loss, y_pred = Step(self.model, self.kind).run(batch)
         if self.kind == "predict":
-            _, y_pred = Step(self.model, "predict").run(batch)
             return 0.0, tree.map_structure(np.array, y_pred)
-        loss, y_pred = self.step(*batch)
-        self.model.compute_metrics(x, y, y_pred, sample_weight)
         return loss.item(), y_pred
 
     def _run_and_update(self, run: Run, rows: Any) -> tuple[float, Any]:

@@ -69,7 +69,9 @@ class ManySteps:
 
     def _samples(self, rows: Any, count: int) -> list[Any]:
         """Return what C copies to the buffers of the batch, a part of it or rows for each step."""
-        rows = first_of(rows, count * len(self.step.data[0]))
+        part = self.step.step.part
+        rows = first_of(rows, count * (part.size if part else len(self.step.data[0])))
+        rows = part.rows(rows) if part else rows
         is_slice = type(rows) is slice
         places = None if is_slice else np.ascontiguousarray(rows, "int64")
         found: list[Any] = []

@@ -9,16 +9,20 @@ Imports the engine, `optimizers`, `layers`. Read next: `step_cache.py`.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from .. import ops
 from ..compiler.record import label, section, short_name
-from ..engine.bind import grad_mode
+from ..distribution.ranks import ALL_SUM, Part, place, within as within_part
+from ..engine.bind import bind, grad_mode
 from ..engine.tape import gradients
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Memory, Variable, stateless
 from ..layers.symbolic import within
-from ..optimizers.base import ParameterGroup
+from ..optimizers.groups import Grads, ParameterGroup
 from .data import Batch as Batch
 
 
@@ -54,6 +58,7 @@ class Step:
     trained : list of Variable, in the order of the gradients
     groups : list of ParameterGroup, the optimizer's; the first call builds it
     others : list of Variable, the rest of the state
+    part : Part or None, of a batch that several ranks compute together
     """
 
     def __init__(
@@ -70,6 +75,8 @@ class Step:
             others += model.objective.variables
         held = {v for group in self.groups for v in group.params}
         self.others = [v for v in dict.fromkeys(others) if v not in held]
+        self.part = None if kind == "predict" else place.part
+        self.sums = {*model.objective.variables} if self.part else set()
 
     # -- the function -------------------------------------------------------------------------
 
@@ -78,12 +85,21 @@ class Step:
 
         `scalars` has for each group the numbers that the optimizer's update takes, by name.
         """
-        weights = self.weights(state)
-        others, loss, outputs = self.forward(weights, state.others, batch)
+        weights, before, grads = self.weights(state), state.others, Grads()
+        if self.part:  # metrics count the samples of this part alone
+            pairs = zip(self.others, before, strict=True)
+            before = [ops.zeros_like(t) if v in self.sums else t for v, t in pairs]
+        others, loss, outputs = self.forward(weights, before, batch)
+        if self.part:
+            loss = loss * self.part.share
+        if self.groups:
+            with section("backward"):
+                grads = self.backward(loss, weights)
+        if self.part:
+            with section("all ranks"):
+                grads, loss, others = self._joined(self.part, grads, loss, others, state)
         if not self.groups:
             return State(state.groups, others), loss, outputs
-        with section("backward"):
-            grads = self.backward(loss, weights)
         with section("update"):
             groups = self.optimizer.updated(state.groups, grads, scalars)
         return State(groups, others), loss, outputs
@@ -107,7 +123,8 @@ class Step:
         held = weights | dict(zip(self.others, others, strict=True))
         loss = None
         # What layers add to the loss belongs to this step alone.
-        with grad_mode(training), stateless(held) as now, within(training=training, losses={}):
+        modes = grad_mode(training), within(training=training, losses={}), within_part(self.part)
+        with modes[0], modes[1], modes[2], stateless(held) as now:
             with section("forward"):
                 y_pred = self.model(batch.x)
             if self.kind != "predict":
@@ -136,6 +153,26 @@ class Step:
             warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
         full = (ops.zeros_like(weights[v]) if g is None else g for v, g in found.items())
         return {v: label(g, f"d_{short_name(v.path)}") for v, g in zip(found, full, strict=True)}
+
+    def _joined(
+        self, part: Part, grads: Grads, loss: Tensor, others: list[Tensor], before: State
+    ) -> tuple[Grads, Tensor, list[Tensor]]:
+        """Return gradients, loss and other state of a batch, given those of each rank's part.
+
+        Metrics are sums over samples. Of other numbers that layers keep, ranks get the mean.
+        """
+        state = dict(zip(self.others, others, strict=True))
+        old = dict(zip(self.others, before.others, strict=True))
+        own = {
+            v: (t if part.samples else ops.zeros_like(t)) if v in self.sums else t * part.share
+            for v, t in state.items()
+            if v in self.sums or (t is not old[v] and t.dtype.kind == "f")
+        }
+        loss, *found = over_ranks([loss, *grads.values(), *own.values()])
+        new = iter(found)
+        joined = dict(zip(grads, new, strict=False))
+        state |= {v: old[v] + t if v in self.sums else t for v, t in zip(own, new, strict=True)}
+        return joined, label(loss, "loss"), list(state.values())
 
     def _refuse_changed_weights(self, weights: dict[Variable, Tensor], now: Any) -> None:
         if changed := [v.path for v, weight in weights.items() if now[v] is not weight]:
@@ -181,3 +218,12 @@ class Step:
             variable.write(value.data)
         if self.groups:
             self.optimizer.write(state.groups)
+
+
+def over_ranks(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Return the sums of all ranks' tensors, by one Allreduce."""
+    dtype = np.result_type("float32", *[t.dtype for t in tensors])
+    flat = [ops.reshape(ops.cast(t, dtype), (t.size,)) for t in tensors]
+    total, ends = bind(ALL_SUM, ops.concatenate(flat)), np.cumsum([t.size for t in tensors])
+    rows = zip(tensors, ends.tolist(), strict=True)
+    return [ops.cast(ops.reshape(total[e - t.size : e], t.shape), t.dtype) for t, e in rows]

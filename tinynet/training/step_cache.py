@@ -21,6 +21,7 @@ from ..compiler.passes import simplify
 from ..compiler.program import NotInCError, Var
 from ..compiler.record import record, short_name, stand_in
 from ..configs.watched import Fingerprint
+from ..distribution.ranks import place
 from ..engine.tensor import floatx, wrap
 from .data import Batch, Dataset
 from .many_steps import ManySteps
@@ -116,7 +117,7 @@ class StepCache:
     def _step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
         form = repr(dataset.data.map(lambda a: f"{a.dtype}{a.shape[1:]}"))
         before = self._attributes().key
-        key = (form, size, with_outputs, self._trained, floatx())
+        key = (form, size, with_outputs, self._trained, floatx(), place.part)
         compiled = self._steps.get((key, before), partial(self._make, dataset, size, with_outputs))
         after = self._attributes().key  # without those that the recorded step assigned
         compiled = self._steps.get((key, after), lambda: compiled)
@@ -199,9 +200,11 @@ class CompiledStep:
         pairs = list(zip(arrays, self.data, strict=True))
         scalar_buffers, has_loss, at = self.scalars, self.has_loss, self.state_size
         training, optimizer, written = bool(self.step.groups), self.step.optimizer, self.written
-        outputs_of = None if self.form is None else self._outputs
+        outputs_of, part = None if self.form is None else self._outputs, self.step.part
 
         def fill(rows: Any) -> None:
+            if part:
+                rows = part.rows(rows)
             if type(rows) is slice:
                 for array, buffer in pairs:
                     buffer[...] = array[rows]

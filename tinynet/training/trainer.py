@@ -15,6 +15,7 @@ import numpy as np
 from .. import tree
 from ..callbacks import CallbackList, History
 from ..callbacks.base import Logs
+from ..distribution.ranks import team
 from ..engine.expect import expect
 from .arrays import is_integer, is_stream
 from .compilable import Compilable
@@ -22,6 +23,7 @@ from .data import Batch, Batches, Dataset, batches_of, check_options, split
 from .divergence import DivergenceMonitor
 from .interrupts import between_steps
 from .loop import Loop
+from .many_ranks import begin, end_epoch, shared_batches
 from .step_cache import StepCache
 
 
@@ -111,6 +113,7 @@ class Trainer(Compilable):
         self.stop_training = False
         logs: Logs = {}
         calls.on_train_begin()
+        begin(self, dataset, held_out)
         monitor = DivergenceMonitor(self, dataset)
         training = Loop(self, dataset, "train", calls, epochs)
         validating = held_out and Loop(self, held_out, "test", calls)
@@ -119,7 +122,7 @@ class Trainer(Compilable):
             for epoch in range(calls.first_epoch(initial_epoch), epochs):
                 calls.on_epoch_begin(epoch)
                 # A validation needs the weights after each epoch.
-                ahead = 1 if validating else epochs - epoch
+                ahead = 1 if validating or team().size > 1 else epochs - epoch
                 if not (found := training.run(epoch, monitor, ahead)):
                     break  # no batches: the user was warned
                 logs = found
@@ -127,6 +130,7 @@ class Trainer(Compilable):
                     logs |= {f"val_{key}": value for key, value in validating.whole().items()}
                     logs = dict(sorted(logs.items()))
                 calls.on_epoch_end(epoch, logs)
+                end_epoch(self, epoch)
                 if self.stop_training:
                     break
         calls.on_train_end(logs)
@@ -154,6 +158,7 @@ class Trainer(Compilable):
             raise ValueError(f"Arguments not recognized: {kwargs}")
         dataset = batches_of(Batch(x, y, sample_weight), batch_size, steps)
         self._prepare(dataset)
+        begin(self, dataset)
         calls = self._calls(callbacks, verbose, dataset)
         return self._as_asked(Loop(self, dataset, "test", calls).whole(), return_dict)
 
@@ -178,10 +183,13 @@ class Trainer(Compilable):
             return outputs
         check_options(locals())
         dataset = batches_of(Batch(x), batch_size, steps)
-        loop = Loop(self, dataset, "predict", self._calls(callbacks, verbose, dataset))
+        begin(self, dataset, with_loss=False)
+        own, gathered = shared_batches(dataset)
+        loop = Loop(self, own, "predict", self._calls(callbacks, verbose, own))
         loop.whole()
-        columns = zip(*map(tree.leaves, loop.outputs), strict=True)
-        return tree.pack_sequence_as(loop.outputs[0], map(np.concatenate, columns))
+        outputs = gathered(loop.outputs)
+        columns = zip(*map(tree.leaves, outputs), strict=True)
+        return tree.pack_sequence_as(outputs[0], map(np.concatenate, columns))
 
     def train_on_batch(
         self,
@@ -223,7 +231,8 @@ class Trainer(Compilable):
         return CallbackList(given, fits, verbose != 0, self, **params)
 
     def _on_batch(self, kind: str, dataset: Dataset, return_dict: bool) -> Any:
-        self._prepare(dataset)
+        if self._prepare(dataset):
+            begin(self, dataset)
         return self._as_asked(Loop(self, dataset, kind).run(), return_dict)
 
     def _as_asked(self, logs: Logs, return_dict: bool) -> Any:

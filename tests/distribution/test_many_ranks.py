@@ -1,0 +1,164 @@
+"""Ranks that train together train the network that one process would train."""
+
+import csv
+from itertools import chain
+
+import numpy as np
+import pytest
+import ranks
+
+ROADS = ("eager", "False", "True")
+SEEDS = {2: range(6), 3: range(6, 12), 4: range(12, 18)}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("ranks")
+
+
+def close(found, expected, rtol):
+    """Assert that numbers are equal but for the order of sums."""
+    scale = max(1.0, float(np.max(np.abs(expected), initial=0)))
+    np.testing.assert_allclose(found, expected, rtol, rtol * scale)
+
+
+# -- the same network -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SEEDS)
+def test_drawn_networks_train_on_ranks_as_in_one_process(folder, size):
+    drawn = [f"{seed}:{ROADS[seed % 3]}" for seed in SEEDS[size]]
+    first, *others = ranks.finished(folder, size, "cases", ",".join(drawn))
+    assert len(others) == size - 1
+    for case, alone in ranks.cases(",".join(drawn)).items():
+        found = first[case]
+        for other in others:  # the same bits on each rank, after each epoch and at the end
+            assert other[case]["hashes"] == found["hashes"], case
+            for key in ("history", "on batch", "evaluated", "random"):
+                assert other[case][key] == found[key], case
+            for key in ("weights", "predicted"):
+                assert all(map(np.array_equal, other[case][key], found[key])), case
+        rtol = 1e-9 if alone["floatx"] == "float64" else 2e-5
+        assert found["history"].keys() == alone["history"].keys()
+        for key in alone["history"]:
+            close(found["history"][key], alone["history"][key], rtol)
+        for key in ("on batch", "evaluated", "predicted"):
+            close(found[key], alone[key], rtol)
+        for a, b in zip(found["weights"], alone["weights"], strict=True):
+            close(a, b, rtol)
+        assert found["random"] == alone["random"], case
+        assert found["native"] == alone["native"] == case.endswith("True"), case
+
+
+def test_batches_of_iterables_and_parts_of_uneven_number_train_the_same_network(folder):
+    found, alone = ranks.finished(folder, 3, "streams"), ranks.streams("")
+    for key in ("whole", "parts"):
+        for each in found:
+            history, weights, evaluated = each[key]
+            for name, values in alone[key][0].items():
+                close(history[name], values, 2e-5)
+            for a, b in zip(weights, alone[key][1], strict=True):
+                close(a, b, 2e-5)
+            close(evaluated, alone[key][2], 2e-5)
+    for each in found:
+        close(each["predicted"], alone["predicted"], 2e-5)
+        assert np.array_equal(each["predicted"], found[0]["predicted"])
+        assert "as large batches on all ranks" in each["different"]
+        assert "[7, 8, 9]" in each["different"]
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_ranks_share_the_shards_of_a_folder_and_each_epoch_has_each_sample_once(folder, size):
+    place = folder / f"shards{size}"
+    place.mkdir()
+    x, y = ranks.data()
+    for name, a, b in (("a", 0, 3), ("b", 3, 11), ("c", 11, 12), ("d", 12, 20)):
+        np.save(place / f"{name}.x.npy", x[a:b])
+        np.save(place / f"{name}.y.npy", y[a:b])
+    found = ranks.finished(folder, size, "shards", str(place))
+    expected = ranks.network(metrics=["mae"]).evaluate(x, y, verbose=0)
+    for each in found:
+        close(each["evaluated"], expected, 2e-5)
+        assert each["loss"] == found[0]["loss"]
+        assert len(set(each["loss"])) == 3
+        assert "at least" in each["few"]
+    epochs = [[*chain(*rows)] for rows in zip(*found[0]["orders"], strict=True)]
+    for rows in epochs:
+        assert sorted(rows) == sorted(x.tolist())
+    assert epochs[0] != epochs[1]
+    assert size == 1 or "at least one for each rank" in found[0]["small"]
+
+
+def test_all_ranks_stop_together_and_lower_the_learning_rate_together(folder):
+    found = ranks.finished(folder, 2, "stops")
+    # 5 batches an epoch: rank 1 stops after its third batch, and in the other fit after 3 epochs.
+    assert found == [([3, 3], 3, pytest.approx([0.1, 0.1, 0.01]))] * 2
+
+
+def test_what_ranks_cannot_compute_together_is_refused_by_name(folder):
+    for found in ranks.finished(folder, 2, "refusals"):
+        for name in ("sum", "mean of weights", "add_loss"):
+            assert "needs the mean loss of a batch" in found[name], name
+            assert "loss (times samples)" in found[name], name
+        assert "largest/most (times samples)" in found["largest"]
+        assert "own train_step" in found["own step"]
+        assert "Rank 1 differs from rank 0 in the data" in found["data"]
+        assert "Rank 1 differs from rank 0 in sequential" in found["model"]
+        assert "Rank 1 differs from rank 0 in sequential" in found["weights"]
+        assert "bias. Found after epoch 1" in found["weights"]
+        assert "DataParallel: expected no devices" in found["devices"]
+        assert found["allowed"] == "no error"
+
+
+# -- files and printing ---------------------------------------------------------------------------
+
+
+def test_the_first_rank_alone_writes_and_prints_and_all_ranks_read(folder):
+    place = folder / "files"
+    place.mkdir()
+    done, found = ranks.mpiexec(folder, 3, "files", str(place))
+    assert done.returncode == 0, done.stderr
+    assert sorted(p.name for p in place.iterdir()) == [
+        *("1.keras", "2.keras", "log.csv", "net.py", "w.weights.npz"),
+    ]
+    with open(place / "log.csv") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
+    for text in ("Epoch 1/2", "Epoch 2: finished saving", 'Model: "sequential"'):
+        assert done.stdout.count(text) == 1, text
+    for each in found:
+        assert each["same"]
+        assert each["loaded"]
+        assert each["missing"].startswith("FileNotFoundError")
+
+
+def test_an_interrupted_training_continues_on_another_number_of_ranks_as_if_nothing_was(folder):
+    expected = ranks.interrupted(f"{folder / 'whole'}:9")
+    done, _ = ranks.mpiexec(folder, 2, "interrupted", f"{folder / 'backup'}:2")
+    assert done.returncode
+    with pytest.raises(KeyError, match="interrupted"):
+        ranks.interrupted(f"{folder / 'backup'}:4")
+    for weights in ranks.finished(folder, 3, "interrupted", f"{folder / 'backup'}:9"):
+        for a, b in zip(weights, expected, strict=True):
+            close(a, b, 1e-9)
+
+
+# -- sweeps and threads ---------------------------------------------------------------------------
+
+
+def test_map_gives_cases_to_ranks_and_an_exception_concerns_its_case_alone(folder):
+    first, second = ranks.finished(folder, 2, "sweep")
+    results, nothing = first
+    assert nothing == []
+    assert isinstance(results.pop(1), ValueError)
+    assert results == second[0][:1] + second[0][2:]
+    assert [size for size, _ in results] == [1, 1, 1]  # each case trains alone
+    assert len({loss for _, loss in results}) == 3
+
+
+def test_ranks_share_the_cores_unless_the_user_sets_the_threads(folder, monkeypatch):
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    for threads, cores in ranks.finished(folder, 2, "threads"):
+        assert int(threads) == max(1, cores // 2)
+    found = ranks.finished(folder, 2, "threads", OPENBLAS_NUM_THREADS="7")
+    assert [threads for threads, _ in found] == ["7", "7"]

@@ -1,0 +1,24 @@
+"""Training on many processes, which `mpiexec` starts, under the names of `keras.distribution`.
+
+One line makes a script a distributed one::
+
+    tn.distribution.set_distribution(tn.distribution.DataParallel())
+
+Run it by ``mpiexec -n 4 python script.py``. Each process, a *rank*, takes its part of each batch;
+one Allreduce joins the parts before the weights change. So all ranks train the network that one
+process would train, and `batch_size` is that of all ranks together. Without `mpiexec` the script is
+the only rank. Needs the packages that ``pip install 'tinynet[mpi]'`` installs.
+
+Imports the engine. Read next: `ranks.py`.
+"""
+
+from typing import TYPE_CHECKING
+
+from .parallel import DataParallel as DataParallel, distribution as distribution
+from .parallel import initialize as initialize, set_distribution as set_distribution
+
+if TYPE_CHECKING:
+    from .cases import map as map
+    from .shards import Shards as Shards
+else:
+    _HOMES = {"cases": "map", "shards": "Shards"}

@@ -1,0 +1,148 @@
+"""The ranks of MPI, and what happens when one of them fails: the only module that knows MPI.
+
+A rank that raises an exception prints it and aborts the job. For the others, a thread of each rank
+answers where it is: a rank that exits says so, ranks that wait for different calls cannot go on,
+and one that does not come is named after a timeout. Of killed processes `mpiexec` knows.
+
+Imports mpi4py. Read next: `../training/many_ranks.py`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import threading
+import time
+import traceback
+from typing import Any, NoReturn
+
+import numpy as np
+from mpi4py import MPI
+
+from ..compiler.toolchain import limit_threads, usable_cores
+from .ranks import Ranks
+
+ADVICE = "All ranks must make the same calls in the same order."
+PAUSE, PATIENCE = 0.1, 5.0  # seconds between two looks at messages, and before a rank asks others
+
+
+class MPIRanks(Ranks):
+    """The processes that `mpiexec` started.
+
+    Each method has its own communicator, so that no call is taken for another one.
+    """
+
+    def __init__(self) -> None:
+        world = MPI.COMM_WORLD
+        self.rank, self.size = world.Get_rank(), world.Get_size()
+        if self.size == 1:
+            return
+        sys.excepthook = self.fail
+        self._steps, self._all, self._talk = (world.Dup() for _ in range(3))
+        self._calls, self._waiting = 0, ("", 0.0)
+        self._gone: dict[int, int] = {}  # ranks that have ended, with the number of their calls
+        self._answers: dict[int, Any] = {}
+        self._sent: list[Any] = []
+        self._main = threading.main_thread().ident
+        self._watch = threading.Thread(target=self._look, daemon=True)
+        self._watch.start()
+        atexit.register(self._leave)
+        self._limit_threads(world)
+
+    # -- calls --------------------------------------------------------------------------------
+
+    def sum(self, array: np.ndarray) -> np.ndarray:
+        """Return the sum of all ranks' arrays."""
+        total = np.empty_like(array)
+        self._call("the sum of a step", self._steps.Allreduce, array, total)
+        return total
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return what each rank has."""
+        own = self._calls, *(sys._getframe(i).f_code.co_name for i in (1, 2, 3))
+        given = self._call("a message from each rank", self._all.allgather, (own, value))
+        if other := next((call for call, _ in given if call != own), None):
+            raise RuntimeError(f"{ADVICE} Two of them are {own} and {other}.")
+        return [value for _, value in given]
+
+    def _call(self, name: str, function: Any, *args: Any) -> Any:
+        self._waiting = name, time.monotonic()
+        try:
+            return function(*args)
+        finally:
+            self._waiting = "", 0.0
+            self._calls += 1
+
+    def _limit_threads(self, world: Any) -> None:
+        """Let the BLAS of each rank use its share of the node's cores."""
+        node = world.Split_type(MPI.COMM_TYPE_SHARED)
+        cores = {core for each in node.allgather(usable_cores()) for core in each}
+        limit_threads(len(cores) // node.Get_size())
+
+    # -- failures -----------------------------------------------------------------------------
+
+    def fail(self, *error: Any) -> NoReturn:
+        """Print an exception and end all ranks."""
+        self._end(f"raised an exception:\n{''.join(traceback.format_exception(*error))}")
+
+    def _end(self, text: str) -> NoReturn:
+        sys.stdout.flush()
+        print(f"Rank {self.rank} of {self.size} {text}", file=sys.stderr, flush=True)
+        time.sleep(3 * PAUSE)  # in which mpiexec reads it
+        MPI.COMM_WORLD.Abort(1)
+        raise SystemExit(1)
+
+    def _tell(self, kind: str, text: str = "", rank: int | None = None) -> None:
+        """Send a message to a rank, or to all others."""
+        message = kind, self.rank, self._calls, self._waiting[0], text
+        to = {*range(self.size)} - {self.rank} if rank is None else {rank}
+        sent = [self._talk.isend(message, other) for other in to]
+        self._sent = [x for x in self._sent if not x.Test()] + sent
+
+    def _leave(self) -> None:
+        """Say that this rank ends, and wait until all do."""
+        self._tell("gone")
+        self._gone[self.rank] = self._calls
+        self._watch.join()
+
+    def _look(self) -> None:
+        """Answer other ranks, and look after those that this one waits for; a thread runs this."""
+        asked = 0.0
+        while len(self._gone) < self.size:
+            time.sleep(PAUSE)
+            while self._talk.iprobe():
+                self._hear(*self._talk.recv())
+            (name, since), now = self._waiting, time.monotonic()
+            if not name:
+                asked = 0.0
+                continue
+            if ended := [rank for rank, calls in self._gone.items() if calls <= self._calls]:
+                self._end(f"waits for {name}, but rank {ended[0]} has ended (sys.exit?).")
+            if asked and now - asked > 1:
+                self._judge(name, now - since)
+                asked = 0.0
+            elif not asked and now - since > min(PATIENCE, self.timeout):
+                asked, self._answers = now, {}
+                self._tell("where")
+
+    def _hear(self, kind: str, rank: int, calls: int, name: str, text: str) -> None:
+        if kind == "where":
+            frame = sys._current_frames().get(self._main or 0)
+            self._tell("here", "".join(traceback.format_stack(frame)[-4:]), rank)
+        elif kind == "here":
+            self._answers[rank] = calls, name, text
+        else:
+            self._gone[rank] = calls
+
+    def _judge(self, name: str, waited: float) -> None:
+        """End the job if ranks wait for each other, or for another one longer than the timeout."""
+        others = {*range(self.size)} - {self.rank}
+        found = {rank: self._answers.get(rank, (0, "", "It does not answer.\n")) for rank in others}
+        waiting = {rank for rank in others if found[rank][:2] == (self._calls, name)}
+        crossed = {r for r in others - waiting if found[r][0] == self._calls and found[r][1]}
+        if not crossed and waited < self.timeout:
+            return
+        if waiting and min(waiting) < self.rank:
+            time.sleep(1)  # that one reports, and ends this one
+        parts = [f"\nRank {r} is here:\n{found[r][2]}" for r in sorted(crossed or others - waiting)]
+        self._end(f"has waited {waited:.0f} s for {name}. {ADVICE}{''.join(parts)}")

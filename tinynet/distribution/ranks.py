@@ -1,0 +1,165 @@
+"""The ranks, processes that work together, what they send each other, and what each one does.
+
+Imports the engine. Read next: `parallel.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from functools import wraps
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..engine.bind import modes
+from ..engine.temporarily import temporarily
+from ..engine.tensor import Primitive
+
+
+class Ranks:
+    """One process alone; `mpi.MPIRanks` are several.
+
+    Attributes
+    ----------
+    rank, size : int
+        The number of this process, from 0 on, and of all. All ranks call each method together.
+    timeout : float
+        Seconds for which ranks wait for another one, before they report it and end.
+    """
+
+    rank, size, timeout = 0, 1, 600.0
+
+    def sum(self, array: np.ndarray) -> np.ndarray:
+        """Return the sum of all ranks' arrays, the same bits on each rank."""
+        return array
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return what each rank has, in their order."""
+        return [value]
+
+    def broadcast(self, value: Any) -> Any:
+        """Return what rank 0 has."""
+        return self.gather(None if self.rank else value)[0]
+
+
+class _Job:
+    """All ranks that `mpiexec` started, None before they are known, and the distribution set."""
+
+    ranks: Ranks | None = None
+    distribution: Any = None
+
+
+job, alone = _Job(), Ranks()
+
+
+def team() -> Ranks:
+    """Return the ranks that work together now: this one alone, unless a distribution is set."""
+    return (job.ranks if job.distribution else None) or alone
+
+
+def each_alone() -> temporarily:
+    """Let each rank work alone in this context."""
+    return temporarily(job, distribution=None)
+
+
+# -- the part of a rank ---------------------------------------------------------------------------
+
+
+class Part(NamedTuple):
+    """The rows from `start` to `stop` of a batch of `size` rows, of which `samples` are the rank's.
+
+    `samples` is 0 for a rank without samples, which computes one that does not count.
+    """
+
+    start: int
+    stop: int
+    size: int
+    samples: int
+
+    @classmethod
+    def of(cls, size: int) -> Part:
+        """Return this rank's part of a batch; parts differ by one row at most."""
+        ranks = team()
+        start, stop = (size * i // ranks.size for i in (ranks.rank, ranks.rank + 1))
+        first = min(start, size - 1)
+        return cls(first, max(stop, first + 1), size, stop - start)
+
+    @property
+    def length(self) -> int:
+        """The number of rows that the rank computes, at least one."""
+        return self.stop - self.start
+
+    @property
+    def share(self) -> float:
+        """The share of the batch's samples that are the rank's."""
+        return self.samples / self.size
+
+    def rows(self, rows: Any) -> Any:
+        """Return the part of the rows of one or several batches; others stay as they are."""
+        if not isinstance(rows, np.ndarray):
+            if type(rows) is not slice or rows.start is None:
+                return rows  # the part alone
+            if rows.stop - rows.start == self.size:
+                return slice(rows.start + self.start, rows.start + self.stop)
+            rows = np.arange(rows.start, rows.stop)
+        return rows.reshape(-1, self.size)[:, self.start : self.stop].ravel()
+
+
+class _Place(threading.local):
+    part: Part | None = None
+
+
+place = _Place()  # of this thread: its part of the batch that is computed, None if it is whole
+
+
+def within(part: Part | None) -> temporarily:
+    """Compute a part of a batch in this context."""
+    return temporarily(place, part=part)
+
+
+def _sum(array: np.ndarray) -> np.ndarray:
+    return array if modes.recorder is not None else team().sum(array)
+
+
+ALL_SUM = Primitive("all_sum", _sum, ())  # the sum of the arrays of all ranks
+
+
+# -- agreement ------------------------------------------------------------------------------------
+
+
+def by_rank_0(function: Callable[..., None]) -> Any:
+    """Return a function that rank 0 runs while the others wait; its error is raised on all."""
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> None:
+        error, ranks = None, team()
+        try:
+            if not ranks.rank:
+                with each_alone():  # what it calls runs here alone, too
+                    function(*args, **kwargs)
+        except Exception as caught:
+            if ranks.size == 1:
+                raise
+            error = caught
+        if error := ranks.broadcast(error):
+            raise error
+
+    return run
+
+
+def digest(array: np.ndarray) -> bytes:
+    """Return a hash of an array's type and elements."""
+    text = f"{array.dtype}{array.shape}".encode()
+    return hashlib.blake2b(text + array.tobytes(), digest_size=16).digest()
+
+
+def refuse_difference(named: Sequence[tuple[str, Any]], advice: str) -> None:
+    """Raise RuntimeError on all ranks if values differ, and name the first one that does."""
+    pairs = zip_longest(named, team().broadcast(named), fillvalue=("the number of variables", 0))
+    differs = next((own[0] for own, first in pairs if own != first), None)
+    for rank, name in enumerate(team().gather(differs)):
+        if name:
+            raise RuntimeError(f"Rank {rank} differs from rank 0 in {name}. {advice}")

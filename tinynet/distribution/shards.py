@@ -1,0 +1,73 @@
+"""Data that no rank holds whole: a folder of files, of which each rank reads its share.
+
+Imports `ranks.py`. Read next: `../training/data.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..engine.expect import expect
+from .ranks import team
+
+PARTS = ("x", "y", "sample_weight")
+
+
+class Shards:
+    """Batches from a folder of ``.npy`` files, for `fit`, `evaluate` and `predict`.
+
+    A shard NAME consists of the files ``NAME.x.npy`` and, if there are targets and weights,
+    ``NAME.y.npy`` and ``NAME.sample_weight.npy``, with samples along the first axis. Each epoch
+    draws a new order of the shards, the same on all ranks, and each rank takes every `size`-th
+    shard; it reads the rows of one shard at a time, in an order of their own, through a memory map.
+    Ranks whose shards end earlier wait, so that an epoch has each sample once.
+
+    Parameters
+    ----------
+    folder : path, the same files for all ranks
+    batch_size : int
+        Samples in a batch of all ranks together; batches at the ends of shards have fewer.
+    shuffle : bool
+
+    Raises
+    ------
+    ValueError
+        For fewer shards than ranks, and a smaller `batch_size`.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name, size in (("a", 3), ("b", 2)):
+    ...     np.save(folder / f"{name}.x.npy", np.full((size, 1), size))
+    >>> [x.ravel().tolist() for (x,) in Shards(folder, batch_size=2, shuffle=False)]
+    [[3, 3], [3], [2, 2]]
+    """
+
+    is_part = True  # each rank's batches are its own
+
+    def __init__(self, folder: Any, batch_size: int = 32, shuffle: bool = True) -> None:
+        self.folder, self.batch_size, self.shuffle = Path(folder), batch_size, shuffle
+        paths = sorted(self.folder.glob("*.x.npy"))
+        self.names = [path.name.removesuffix(".x.npy") for path in paths]
+        least = f"a folder with at least {team().size} files NAME.x.npy, one for each rank"
+        expect(len(paths) >= team().size, "folder", least, f"{len(paths)} in {folder}")
+        expect(batch_size >= team().size, "batch_size", "at least one for each rank", batch_size)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
+        """Yield the batches of this rank; all ranks begin together."""
+        ranks, order = team(), np.arange(len(self.names))
+        size, more = divmod(self.batch_size, ranks.size)
+        size += ranks.rank < more
+        seed = ranks.broadcast(np.random.randint(2**31) if self.shuffle else 0)
+        own = np.random.default_rng([seed, ranks.rank])
+        if self.shuffle:
+            order = np.random.default_rng(seed).permutation(len(order))
+        for i in order[ranks.rank :: ranks.size]:
+            paths = [self.folder / f"{self.names[i]}.{part}.npy" for part in PARTS]
+            arrays = [np.load(path, mmap_mode="r") for path in paths if path.exists()]
+            rows = own.permutation(len(arrays[0])) if self.shuffle else np.arange(len(arrays[0]))
+            for at in range(0, len(rows), size):
+                yield tuple(array[rows[at : at + size]] for array in arrays)

@@ -1,0 +1,105 @@
+"""What ranks that train together must agree on: weights, data, random numbers, when to stop.
+
+Imports `distribution/` and `step.py`. Read next: `../distribution/ranks.py`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..distribution.ranks import Part, digest, refuse_difference, team
+from ..engine.tensor import wrap
+from ..engine.variable import Variable
+from .data import Batches, Dataset
+from .step import Step
+
+
+def any_rank(value: bool) -> bool:
+    """Return whether a value is true on any rank."""
+    return any(team().gather(bool(value)))
+
+
+def begin(model: Any, *datasets: Any, with_loss: bool = True) -> None:
+    """Give all ranks the weights, slots and random generators of rank 0, and check the datasets.
+
+    RuntimeError, on all ranks, if their models or data differ; ValueError if the loss of a batch is
+    not the mean of its samples' losses, or a metric not a sum over samples.
+    """
+    if team().size == 1:
+        return
+    first = datasets[0].first()
+    if not model._called:
+        model._outputs_of(first)
+    variables, arrays = _state_of(model), [d for d in datasets if type(d) is Dataset]
+    named: list[Any] = [(v.path, v.shape) for v in variables]
+    named += [("the data", digest(a)) for dataset in arrays for a in _samples(dataset)]
+    refuse_difference(named, "Make the same model, and seed or read the same data, on all ranks.")
+    state = [v.array for v in variables], random.getstate(), np.random.get_state()
+    values, python, numpy = team().broadcast(state)
+    for variable, value in zip(variables, values, strict=True):
+        variable.write(value)
+    random.setstate(python)
+    np.random.set_state(numpy)
+    if first.size > 1 and with_loss:
+        _check_means(model, first)
+
+
+def _state_of(model: Any) -> list[Variable]:
+    return [*model.variables, *(model.optimizer.variables if model.optimizer else ())]
+
+
+def _samples(dataset: Dataset) -> list[np.ndarray]:
+    """Return some rows of each array, and their numbers."""
+    rows = np.linspace(0, dataset.size - 1, 100).astype(int)
+    sizes = np.array([dataset.size, dataset.batch_size, dataset.batches])
+    return [sizes, *tree.leaves(dataset.take(rows))]
+
+
+def _check_means(model: Any, batch: Dataset) -> None:
+    """Raise ValueError unless loss and metrics of a batch follow from those of its parts."""
+    step, found, at = Step(model, "test"), [], -(-batch.size // 3)
+    sums = dict.fromkeys(model.objective.variables)
+    for rows in (slice(None), slice(at), slice(at, None)):
+        others = [wrap(v.array * 0 if v in sums else v.array.copy()) for v in step.others]
+        part = batch.take(rows).map(wrap)
+        after, loss, _ = step(step.read()._replace(others=others), part, ())
+        state = dict(zip(step.others, after.others, strict=True))
+        found.append([loss.numpy() * part.size, *(state[v].numpy() for v in sums)])
+    for name, whole, a, b in zip(("loss", *(v.path for v in sums)), *found, strict=True):
+        if not np.allclose(
+            whole, a + b, 1e-3, 1e-3 * np.nanmax(np.abs(whole), initial=0), equal_nan=True
+        ):
+            what = f"{name} (times samples) is {whole} of a batch, but {a} and {b} of its parts"
+            raise ValueError(
+                f"DataParallel needs the mean loss of a batch, and metrics that are sums: {what}. "
+                "Use another reduction or metric."
+            )
+
+
+def end_epoch(model: Any, epoch: int) -> None:
+    """Raise RuntimeError on all ranks if their weights differ; stop all if one is to stop."""
+    if team().size > 1:
+        hashes = [(v.path, digest(v.array)) for v in _state_of(model)]
+        advice = f"Found after epoch {epoch + 1}: do not change weights on one rank alone."
+        refuse_difference(hashes, advice)
+        model.stop_training = any_rank(model.stop_training)
+
+
+def shared_batches(dataset: Batches) -> tuple[Batches, Callable[[Any], Any]]:
+    """Return the batches of a prediction that this rank computes, and a function of their outputs.
+
+    The function returns the outputs of all ranks. Batches are not divided, so that outputs have the
+    bits that they have on one rank. For those of an iterable, see `parts.py`.
+    """
+    if team().size == 1 or not isinstance(dataset, Dataset) or dataset.steps:
+        return dataset, lambda outputs: outputs
+    part, size = Part.of(dataset.batches), dataset.batch_size
+    own = Dataset(dataset.take(slice(part.start * size, part.stop * size)), size)
+    every = itertools.chain.from_iterable
+    return own, lambda outputs: [*every(team().gather(outputs[: part.samples]))]
