@@ -43,7 +43,7 @@ MOST_WORKERS = 8  # of ``pytest -n auto``; each imports JAX and Keras, which tak
 
 
 def pytest_collection_finish() -> None:
-    """Collect garbage less often, and exempt what exists before the first test: JAX makes it slow."""
+    """Collect garbage less often, without what exists before the first test: JAX makes it slow."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)

@@ -110,10 +110,8 @@ class Loop:
         training, predicting = self.kind == "train", self.kind == "predict"
         before, after, each = self.calls.of_batches(self.kind)
         self._begin()
-        limit, last = (
-            monitor.limit if monitor else math.inf,
-            0 if epochs == 1 else self.dataset.batches,
-        )
+        limit = monitor.limit if monitor else math.inf
+        last = (self.dataset.batches or 0) * (epochs > 1)
         total, seen, batch, stopped = 0.0, 0, 0, False
 
         def running() -> Logs:
@@ -141,7 +139,8 @@ class Loop:
                     held.release()
                 if after:
                     after(batch - 1, running)
-                stopped = training and (any_rank if each else bool)(model.stop_training)
+                if training and (each or model.stop_training):
+                    stopped = any_rank(model.stop_training) if each else True
             if stopped:
                 model.stop_training = True
                 break
@@ -168,7 +167,8 @@ class Loop:
 
         There are several if one call of C can run them, up to a loss above `limit`.
         """
-        run, many = self._for_size(size)
+        known = self._runs.get(size) if self._version is structure.version else None
+        run, many = known or self._for_size(size)
         losses: Sequence[float]
         if many and count > 1 and (found := many.run(rows, count, limit)):
             losses, y_pred = found
@@ -177,7 +177,8 @@ class Loop:
             loss, y_pred = run(rows if count == 1 else first_of(rows, size))
             losses = (loss,)
         if self.kind == "predict":
-            self.outputs += outputs_of_ranks(rows, y_pred)
+            of_all = [y_pred] if type(rows) is slice else outputs_of_ranks(rows, y_pred)
+            self.outputs += of_all
         return losses
 
     def _for_size(self, size: int) -> tuple[Run, ManySteps | None]:
