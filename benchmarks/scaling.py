@@ -12,7 +12,8 @@ scaling). Two models are fitted to the times:
 - a step on b samples takes c + d b seconds on one rank.
 
 From both follows the time of a step on any number of ranks, if alpha and beta stay as they were
-measured; more ranks than cores are measured, but not fitted. `processes.json` and `processes.png` mark what was measured and what is computed.
+measured. Times of more ranks than cores are shown, but not fitted. `processes.json` and
+`processes.png` mark what was measured and what is computed.
 
 Read next: `../tinynet/distribution/ranks.py`.
 """
