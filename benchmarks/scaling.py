@@ -12,7 +12,8 @@ scaling). Two models are fitted to the times:
 - a step on b samples takes c + d b seconds on one rank.
 
 From both follows the time of a step on any number of ranks, if alpha and beta stay as they were
-measured. `processes.json` and `processes.png` mark what was measured and what is computed.
+measured. Times of more ranks than cores are shown, but not fitted. `processes.json` and
+`processes.png` mark what was measured and what is computed.
 
 Read next: `../tinynet/distribution/ranks.py`.
 """
@@ -109,9 +110,13 @@ def allreduce_columns(ranks: Any, size: Any) -> np.ndarray:
     return np.stack([2 * np.log2(p), 2 * (p - 1) / p * n], -1)
 
 
-def fitted(measured: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return alpha, beta, the constants of a step, and computed times for any number of ranks."""
-    rows = [(m["ranks"], int(n), t) for m in measured for n, t in m["allreduce"].items()]
+def fitted(measured: list[dict[str, Any]], cores: int) -> dict[str, float]:
+    """Return alpha, beta, the constants of a step, and the bytes of an Allreduce of it.
+
+    More ranks than cores wait for each other's turns, so their times are not used.
+    """
+    own = [m for m in measured if m["ranks"] <= cores]
+    rows = [(m["ranks"], int(n), t) for m in own for n, t in m["allreduce"].items()]
     alpha, beta = 0.0, 0.0
     if rows:
         ranks, sizes, times = np.array(rows).T
@@ -196,7 +201,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         return {}
     counts = sorted({1, *options.ranks})
     measured = [measure(ranks, options.batch, options.repeats) for ranks in counts]
-    model = fitted(measured)
+    model = fitted(measured, os.cpu_count() or 1)
     half, fastest = useful_ranks(model, options.batch)
     result = {
         "cores": os.cpu_count(),

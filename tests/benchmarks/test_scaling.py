@@ -23,7 +23,8 @@ def test_the_models_recover_the_constants_of_times_that_follow_them():
         }
         for ranks in (1, 2, 4)
     ]
-    model = scaling.fitted(measured)
+    crowded = {"ranks": 8, "allreduce": {64: 1.0}, "alone": {}}  # on four cores
+    model = scaling.fitted([*measured, crowded], 4)
     found = [model[name] for name in ("alpha", "beta", "fixed", "each")]
     np.testing.assert_allclose(found, [alpha, beta, fixed, each], 1e-6)
     weights = 784 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10
