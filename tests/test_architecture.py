@@ -33,10 +33,12 @@ ORDER = [
     "compiler",
     "ops",
     "backend",
+    "config",
     "random",
     "activations",
     "initializers",
     "regularizers",
+    "constraints",
     "losses",
     "metrics",
     "optimizers",
@@ -55,10 +57,16 @@ ORDER = [
     "__init__",
 ]
 
-MOST_ARROWS = 113  # pairs of rooms of which one imports the other
+MOST_ARROWS = 125  # pairs of rooms of which one imports the other
 
 # Third-party packages besides NumPy. They are imported in functions only, when they are needed.
-THIRD_PARTY = {"engine": {"scipy"}, "viz": {"matplotlib"}, "saving": {"h5py"}, "export": {"onnx"}}
+THIRD_PARTY = {
+    "engine": {"scipy"},
+    "viz": {"matplotlib"},
+    "saving": {"h5py"},
+    "callbacks": {"tensorboardX"},
+    "export": {"onnx"},
+}
 
 
 # -- imports ----------------------------------------------------------------------------------

@@ -31,7 +31,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from . import activations as activations, backend as backend, callbacks as callbacks
-    from . import explain as explain, export as export, initializers as initializers
+    from . import config as config, constraints as constraints, explain as explain
+    from . import export as export, initializers as initializers
     from . import layers as layers, losses as losses, metrics as metrics, models as models
     from . import ops as ops, optimizers as optimizers, random as random
     from . import regularizers as regularizers, saving as saving, utils as utils, viz as viz

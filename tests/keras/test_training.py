@@ -54,6 +54,9 @@ RATES = {
     "Adam": st.sampled_from([0.003, 0.1]),
     "AdamW": st.sampled_from([0.003, 0.1]),
     "RMSprop": st.sampled_from([0.001, 0.01]),
+    "Adagrad": st.sampled_from([0.003, 0.1]),
+    "Adamax": st.sampled_from([0.003, 0.1]),
+    "Nadam": st.sampled_from([0.003, 0.1]),
 }
 CLIPS = st.sampled_from(
     [{}, {"clipnorm": 0.3}, {"clipvalue": 0.05}, {"global_clipnorm": 0.4}, {"clipnorm": 0.0}]
@@ -69,7 +72,14 @@ OWN = {
     },
     "AdamW": {"beta_1": st.sampled_from([0.0, 0.95])},
     "RMSprop": {"rho": st.sampled_from([0.5, 0.95]), "momentum": MOMENTA},
+    "Adagrad": {"initial_accumulator_value": st.sampled_from([0.01, 0.5])},
+    "Adamax": {"beta_1": st.sampled_from([0.0, 0.95]), "beta_2": st.sampled_from([0.5, 0.999])},
+    "Nadam": {"beta_1": st.sampled_from([0.5, 0.95]), "beta_2": st.sampled_from([0.5, 0.999])},
 }
+AVERAGES = st.sampled_from(
+    [{}] * 3
+    + [{"use_ema": True}, {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 2}]
+)
 # Adam and RMSprop divide a gradient by its own size, so the rounding error of a gradient near 0
 # would decide a whole step. A large epsilon prevents that. Small ones are for given gradients.
 LARGE, SMALL = st.sampled_from([1e-3, 0.1]), st.sampled_from([1e-7, 1e-8, 1e-5])
@@ -79,11 +89,12 @@ LARGE, SMALL = st.sampled_from([1e-3, 0.1]), st.sampled_from([1e-7, 1e-8, 1e-5])
 def optimizers(draw: Any, epsilons: Any = LARGE) -> tuple[str, dict[str, Any]]:
     """Draw the name of an optimizer and options for it."""
     name = draw(st.sampled_from(sorted(OWN)))
-    options = {"learning_rate": draw(RATES[name]), FLAGS[name]: draw(st.booleans())}
+    options = {"learning_rate": draw(RATES[name])}
+    options |= {FLAGS[name]: draw(st.booleans())} if name in FLAGS else {}
     if name != "SGD":
         options["epsilon"] = draw(epsilons)
     own = draw(st.fixed_dictionaries({}, optional=OWN[name]))
-    return name, {**options, **own, **draw(DECAYS), **draw(CLIPS)}
+    return name, {**options, **own, **draw(DECAYS), **draw(CLIPS), **draw(AVERAGES)}
 
 
 def made(lib: Any, optimizer: tuple[str, dict[str, Any]]) -> Any:
@@ -126,6 +137,35 @@ def test_the_weights_excluded_from_weight_decay_are_those_of_keras(
         model.compile(chosen, "mse", run_eagerly=run_eagerly[lib])
         model.fit(x, targets_for(model, seed), batch_size=8, epochs=2, verbose=0)
         return state(model)
+
+    assert_both_agree(run, seed)
+
+
+CONSTRAINTS = st.sampled_from(
+    [
+        ("MaxNorm", {"max_value": 0.5}),
+        ("MaxNorm", {"max_value": 0.4, "axis": [0, 1]}),
+        ("NonNeg", {}),
+        ("UnitNorm", {"axis": 1}),
+        ("MinMaxNorm", {"min_value": 0.3, "max_value": 0.6, "rate": 0.5}),
+    ]
+)
+
+
+@few
+@given(CONSTRAINTS, st.booleans(), optimizers(), SEEDS)
+def test_constrained_weights_reach_those_of_keras(run_eagerly, constraint, biased, optimizer, seed):
+    name, options = constraint
+
+    def run(lib):
+        kept = getattr(lib.constraints, name)(**options)
+        given_ = {"bias_constraint": "non_neg"} if biased else {}
+        hidden = lib.layers.Dense(WIDTH, "tanh", kernel_constraint=kept, **given_)
+        model = lib.Sequential([lib.Input((WIDTH,)), hidden, lib.layers.Dense(1)])
+        model.compile(made(lib, optimizer), "mse", run_eagerly=run_eagerly[lib])
+        x = numbers(seed, ROWS, WIDTH)
+        history = model.fit(x, targets_for(model, seed), batch_size=8, epochs=2, verbose=0)
+        return history.history, state(model)
 
     assert_both_agree(run, seed)
 

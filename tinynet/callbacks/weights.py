@@ -1,4 +1,4 @@
-"""A callback that records the weights during training, for pictures of their path.
+"""Callbacks of weights: one records them during training, one exchanges them with averages.
 
 Imports `files.py`. Read next: `../viz/landscape.py`, which draws it.
 """
@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .base import Logs
+from ..engine.expect import expect
+from .base import Callback, Logs
 from .files import SavingCallback
 
 
@@ -86,3 +87,57 @@ class WeightHistory(SavingCallback):
         self.losses.append(float(logs.get("loss", math.nan)))
         self.epochs.append(epoch)
         self.steps.append(self.model.optimizer.iterations.array.item())
+
+
+class SwapEMAWeights(Callback):
+    """Evaluate and predict with the moving averages of the weights, which ``use_ema`` keeps.
+
+    Parameters
+    ----------
+    swap_on_epoch : bool
+        Whether the averages also replace the weights from the end of an epoch to the beginning of
+        the next one, for other callbacks, such as `ModelCheckpoint`, that stand after this one.
+
+    Raises
+    ------
+    ValueError
+        When the model's optimizer has no ``use_ema``.
+
+    >>> import tinynet as tn
+    >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1)])
+    >>> model.compile(tn.optimizers.SGD(use_ema=True), "mse")
+    >>> h = model.fit([1.0], [3.0], verbose=0, validation_split=0, callbacks=[SwapEMAWeights()])
+    """
+
+    def __init__(self, swap_on_epoch: bool = False) -> None:
+        self.swap_on_epoch, self._swapped = swap_on_epoch, False
+
+    def _swap(self, averages: bool) -> None:
+        optimizer = self.model.optimizer
+        expect(optimizer.use_ema, "SwapEMAWeights", "an optimizer with use_ema=True", optimizer)
+        if self._swapped != averages:
+            self._swapped = averages
+            optimizer.swap_averages()
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Return the weights to the model."""
+        if self.swap_on_epoch:
+            self._swap(False)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Give the averages to the model."""
+        if self.swap_on_epoch:
+            self._swap(True)
+            if self.model.stop_training or epoch == self.params["epochs"] - 1:
+                self._swapped = False
+                self.model.optimizer.keep_averages()  # the end of `fit` does so, too
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Give the averages to the model."""
+        self._swap(True)
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """Return the weights to the model."""
+        self._swap(False)
+
+    on_predict_begin, on_predict_end = on_test_begin, on_test_end

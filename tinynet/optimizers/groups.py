@@ -63,7 +63,8 @@ class ParameterGroup:
             done = stop
         for found, t in zip(pieces, flat, strict=True):
             found += [t[done:]] * (done < size)
-        return [found[0] if len(found) == 1 else ops.concatenate(found) for found in pieces]
+        new = [found[0] if len(found) == 1 else ops.concatenate(found) for found in pieces]
+        return optimizer.finished(self, new, grads, scalars)
 
     def _stretches(self, optimizer: Any, grads: Grads) -> list[tuple[slice, list[Variable], bool]]:
         """Return the stretches of memory that are updated alike, with their variables.
@@ -94,7 +95,7 @@ def stepped(optimizer: Any, values: dict[Variable, Tensor], grads: Grads) -> dic
     """
     if modes.recorder is not None:
         modes.recorder.watch(optimizer)
-    names, steps = tuple(optimizer.scalars(1, 1.0)), values[optimizer.iterations]
+    names, steps = tuple(optimizer.next_scalars(0, 1.0)), values[optimizer.iterations]
     rate = [values[v] for v in optimizer.rate_variables]
     numbers = bind(_SCALARS, steps, *rate, optimizer=optimizer, names=names)
     state, scalars = [], []

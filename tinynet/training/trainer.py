@@ -123,6 +123,8 @@ class Trainer(Compilable):
             calls.on_epoch_end(epoch, logs)
             if self.stop_training:
                 break
+        if self.optimizer.built:
+            self.optimizer.finalize_variable_values(self.trainable_weights)
         calls.on_train_end(logs)
         return calls.history or History()
 
