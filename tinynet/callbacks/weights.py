@@ -6,7 +6,7 @@ Imports `files.py`. Read next: `../viz/landscape.py`, which draws it.
 from __future__ import annotations
 
 import math
-from functools import partial
+from functools import partial, partialmethod
 from typing import Any
 
 import numpy as np
@@ -106,13 +106,14 @@ class SwapEMAWeights(Callback):
     >>> import tinynet as tn
     >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1)])
     >>> model.compile(tn.optimizers.SGD(use_ema=True), "mse")
-    >>> h = model.fit([1.0], [3.0], verbose=0, validation_split=0, callbacks=[SwapEMAWeights()])
+    >>> loss = model.evaluate([1.0], [3.0], verbose=0, callbacks=[SwapEMAWeights()])
     """
 
     def __init__(self, swap_on_epoch: bool = False) -> None:
         self.swap_on_epoch, self._swapped = swap_on_epoch, False
 
-    def _swap(self, averages: bool) -> None:
+    def _swap(self, averages: bool, logs: Logs | None = None) -> None:
+        """Give the averages to the model, or return the weights to it."""
         optimizer = self.model.optimizer
         expect(optimizer.use_ema, "SwapEMAWeights", "an optimizer with use_ema=True", optimizer)
         if self._swapped != averages:
@@ -120,24 +121,19 @@ class SwapEMAWeights(Callback):
             optimizer.swap_averages()
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Return the weights to the model."""
+        """Return the weights to the model, if they were swapped at the end of an epoch."""
         if self.swap_on_epoch:
             self._swap(False)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Give the averages to the model."""
-        if self.swap_on_epoch:
+        """Give the averages to the model, if they are to be swapped; after the last epoch for good.
+
+        So does the end of `fit`.
+        """
+        if self.swap_on_epoch and (self.model.stop_training or epoch + 1 == self.params["epochs"]):
+            self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
+        elif self.swap_on_epoch:
             self._swap(True)
-            if self.model.stop_training or epoch == self.params["epochs"] - 1:
-                self._swapped = False
-                self.model.optimizer.keep_averages()  # the end of `fit` does so, too
 
-    def on_test_begin(self, logs: Logs | None = None) -> None:
-        """Give the averages to the model."""
-        self._swap(True)
-
-    def on_test_end(self, logs: Logs | None = None) -> None:
-        """Return the weights to the model."""
-        self._swap(False)
-
-    on_predict_begin, on_predict_end = on_test_begin, on_test_end
+    on_test_begin = on_predict_begin = partialmethod(_swap, True)
+    on_test_end = on_predict_end = partialmethod(_swap, False)

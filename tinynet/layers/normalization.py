@@ -77,11 +77,9 @@ class _Normalizer(Standard):
 
     def _check(self, inputs: Any) -> None:
         self._expect_one(inputs)
-        if self.built and not (
-            len(inputs.shape) == len(self._shape) and broadcasts_to(self._shape, inputs.shape)
-        ):
-            shapes = f"{inputs.shape}, expected one like {self._shape}"
-            raise ValueError(f"Layer '{self.name}': input shape {shapes}.")
+        shape, wanted = inputs.shape, self._shape if self.built else inputs.shape
+        if len(shape) != len(wanted) or not broadcasts_to(wanted, shape):
+            raise ValueError(f"Layer '{self.name}': expected shape {wanted}, received {shape}.")
 
 
 def _moments(x: Tensor, axes: Any) -> tuple[Tensor, Tensor]:
@@ -127,12 +125,8 @@ class BatchNormalization(_Normalizer):
     """
 
     # Options of Keras alone, with the values that turn them off.
-    _absent: ClassVar[dict[str, Any]] = {
-        "synchronized": False,
-        "renorm": False,
-        "renorm_clipping": None,
-    }
-    _absent |= {"renorm_momentum": 0.99}
+    _absent: ClassVar[Any] = {"synchronized": False, "renorm": False, "renorm_clipping": None}
+    _absent["renorm_momentum"] = 0.99
 
     @partial(taking, _Normalizer, first="axis momentum epsilon center scale")
     def __init__(

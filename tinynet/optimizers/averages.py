@@ -124,11 +124,6 @@ class Averaging(Configurable):
             variable.assign(slots[AVERAGE])
             slots[AVERAGE].assign(before)
 
-    def keep_averages(self) -> None:
-        """Let the moving averages be the weights."""
-        for variable, slots in self._slots.items():
-            slots[AVERAGE].assign(variable)
-
 
 def _constrained(variable: Variable, flat: Tensor, has_gradient: bool) -> Tensor:
     if not (has_gradient and variable.constraint):
