@@ -90,7 +90,7 @@ def test_values_are_computed_only_when_the_bar_is_drawn(drawn, verbose):
     before, sys.stdout = sys.stdout, Output(terminal=True)
     try:
         bar.on_epoch_begin(0)
-        move = CallbackList([bar]).after("train")
+        move = CallbackList([bar]).of_batches("train")[1]
         assert (move is None) == (verbose != 1)
         for batch, due in enumerate(drawn if move else ()):
             bar.progbar.interval = 0.0 if due else 1e9
@@ -105,9 +105,8 @@ def test_values_are_computed_only_when_the_bar_is_drawn(drawn, verbose):
 def test_only_callbacks_with_a_batch_hook_run_after_a_batch():
     def after(mode: str, *callbacks: Callback, **params: Any) -> Any:
         given = {"verbose": 0, "epochs": 1, "steps": 5, **params}
-        return CallbackList(list(callbacks), add_history=True, add_progbar=True, **given).after(
-            mode
-        )
+        calls = CallbackList(list(callbacks), add_history=True, add_progbar=True, **given)
+        return calls.of_batches(mode)[1]
 
     for mode in ("train", "test", "predict"):
         assert after(mode) is None

@@ -338,7 +338,7 @@ def test_products_of_vectors_of_integers_and_of_nothing_equal_eager(a, b, dtype)
     assert_same_results(in_c(ops.matmul, *args), eagerly(ops.matmul, args))
 
 
-HAS_AVX2 = NATIVE and "avx2" in toolchain._identity(*(toolchain.compiler() or []))[1]
+HAS_AVX2 = NATIVE and "avx2" in toolchain.identity(*(toolchain.compiler() or []))[1]
 OTHERS: list[list[str]] = [[], *([["-mavx2", "-mfma"]] if HAS_AVX2 else [])]
 
 
@@ -358,7 +358,7 @@ def test_programs_for_processors_with_other_vectors_give_the_same_numbers(featur
 
 
 def test_large_products_are_those_of_numpy_to_the_bit_where_its_blas_is_found():
-    a, b = np.random.default_rng(0).normal(size=(2, 128, 128)).astype("float32")
+    a, b = np.random.default_rng(0).normal(size=(2, 330, 330)).astype("float32")
     found = in_c(lambda a, b: [a @ b, a.T @ b, a @ b.T], a, b)
     assert "gemms(" in tn.jit(ops.matmul).c_source(a, b) or not toolchain.blas("float32")[0]
     expected = [a @ b, a.T @ b, a @ b.T]
@@ -370,9 +370,75 @@ def test_large_products_are_those_of_numpy_to_the_bit_where_its_blas_is_found():
 
 def test_without_a_blas_large_products_are_tiles(monkeypatch):
     monkeypatch.setattr(c_printer, "blas", lambda dtype: ("", 0))
-    a, b = np.random.default_rng(0).normal(size=(2, 300, 300))
-    assert "product_double(300" in tn.jit(ops.matmul).c_source(a, b)
+    a, b = np.random.default_rng(0).normal(size=(2, 330, 330))
+    assert "product_double(330" in tn.jit(ops.matmul).c_source(a, b)
     np.testing.assert_allclose(in_c(ops.matmul, a, b).data, a @ b, 1e-12, 1e-12)
+
+
+# -- places, scans and draws ------------------------------------------------------------------
+
+PLACED: dict[str, Any] = {
+    "argmax": ops.argmax,
+    "argmin": ops.argmin,
+    "cumsum": ops.cumsum,
+    "any": ops.any,
+    "all": ops.all,
+    "nanmax": ops.nanmax,
+    "nanmin": ops.nanmin,
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "int64", "uint8", "bool"])
+@pytest.mark.parametrize("name", PLACED)
+def test_functions_along_an_axis_equal_eager_to_the_bit(name, dtype):
+    x = np.round(numbers(0, (4, 37, 5), "float64")).astype(dtype)  # whole numbers, some are equal
+    if np.dtype(dtype).kind == "f":
+        x[0, 3, :], x[1, 4, 1:3], x[2, :, 2], x[3, 5] = np.nan, np.inf, -np.inf, -0.0
+        x[2, 7, 2] = np.nan
+
+    def f(x: Any) -> Any:
+        layouts = [layout(x) for layout in LAYOUTS.values()]
+        return [PLACED[name](x, axis) for x in layouts for axis in (None, 0, 1, 2)]
+
+    assert_same_results(in_c(f, x), eagerly(f, [x]))
+
+
+def test_any_and_all_of_nothing_are_those_of_eager():
+    x = np.ones((0, 3), "float32")
+    for f in (ops.any, ops.all):
+        assert "has no text" in str(missing(simplify(recorded(lambda x, f=f: f(x, 0), [x]))))
+
+
+INDICES: list[Any] = [
+    1,
+    (slice(0, 2), 3),
+    (..., None, -1),
+    (slice(None, None, -2), slice(1, None, 2), slice(2, 1, -1)),
+    slice(2, 2),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("index", INDICES, ids=range(len(INDICES)))
+def test_parts_and_their_gradients_equal_eager_to_the_bit(index, dtype):
+    x = numbers(0, (3, 5, 4), dtype)
+
+    def f(x: Any) -> Any:
+        gradient = tn.grad(lambda x: ops.sum(x[index] * x[index]))
+        return [x[index], gradient(x), (-x.swapaxes(0, 2)).swapaxes(0, 2)[index]]
+
+    assert_same_results(in_c(f, x), eagerly(f, [x]))
+
+
+@pytest.mark.parametrize("states", [[7, 4], [[0, 2**32 - 1], [5, 0], [5, 1]]])
+def test_random_bits_equal_eager_to_the_bit(states):
+    states = np.array(states, "uint32")
+    draw = PRIMITIVES["random_bits"]
+
+    def f(states: Any) -> Any:
+        return [bind(draw, x, shape=s) for x in (states, states + states) for s in ((1,), (3, 37))]
+
+    assert_same_results(in_c(f, states), eagerly(f, [states]))
 
 
 # -- the text ---------------------------------------------------------------------------------
@@ -452,8 +518,10 @@ LOSS = """\
 @pytest.mark.parametrize(
     ("f", "x", "words"),
     [
-        (lambda x: ops.argmax(x), np.ones(3), ["argmax"]),
-        (lambda x: ops.cumsum(x), np.ones(3), ["cumsum"]),
+        (lambda x: ops.argsort(x), np.ones(3), ["argsort"]),
+        (lambda x: x[np.array([1, 0])], np.ones(3), ["getitem"]),
+        (tn.grad(lambda x: ops.sum(x[np.array([1, 0])] ** 2)), np.ones(3), ["getitem"]),
+        (tn.grad(lambda x: ops.sum(x[np.array([1, 0])])), np.ones(3), ["scatter", "arrays"]),
         (lambda x: x * 2.0, np.ones(3, "float16"), ["float16"]),
         (lambda x: x**x, np.ones(3, "int32"), ["power", "int32"]),
         (lambda x: x @ x, np.ones(3, bool), ["matmul", "bool"]),
@@ -486,7 +554,8 @@ from hypothesis import given, settings
 from native import in_c
 from programs import functions, poisoned_buffers
 from test_c_printer import EXACT, SMOOTH, SQUARES, everything, is_in_c
-from tinynet.compiler import toolchain
+from tinynet.compiler import c_printer, toolchain
+from tinynet.compiler.c_printer import CPrinter
 
 toolchain.FLAGS = (
     *[flag for flag in toolchain.FLAGS if flag != "-O3"],
@@ -504,6 +573,8 @@ def run(drawn):
 
 with poisoned_buffers(), np.errstate(all="ignore"):
     run()
+    in_c(everything, *SQUARES)
+    CPrinter.pool_from, c_printer.POOL_PART = 1, 16
     in_c(everything, *SQUARES)
 assert count > 5, count
 """
@@ -568,7 +639,8 @@ def test_arrays_that_overlap_what_is_written_run_in_numpy():
     for other in (memory[1:], memory[:4]):  # one after the other, and the same elements
         memory[:] = range(5)
         live = {x: lambda: memory[:4], y: lambda other=other: other}
-        executable = Executable(program, "f", {out: x}, live, native=NATIVE)
+        executable = Executable(program, "f", {out: x}, live)
+        executable.choose(NATIVE)
         expected = memory[:4] + other
         assert_same(run(executable)[0], expected)
         assert not executable.native
@@ -623,9 +695,9 @@ def test_auto_and_false_train_as_before_to_the_bit():
 
 def test_a_fit_says_which_primitive_c_lacks_and_runs_as_numpy():
     model = tn.Sequential([tn.Input((4,)), tn.layers.Dense(3, "softmax")])
-    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"], jit_compile=True)
+    model.compile("adam", "mse", metrics=[lambda y, p: ops.argsort(p)[:, 0]], jit_compile=True)
     x, y = np.ones((8, 4), "float32"), np.eye(3, dtype="float32")[[0, 1, 2, 0, 1, 2, 0, 1]]
-    with pytest.warns(UserWarning, match=r"jit_compile=True: .*argmax.* runs as NumPy"):
+    with pytest.warns(UserWarning, match=r"jit_compile=True: .*argsort.* runs as NumPy"):
         model.fit(x, y, verbose=0)
     assert not model.train_function.native
     with refused(ValueError, "jit_compile", "'auto'", "'yes'"):

@@ -27,11 +27,12 @@ def folder(tmp_path: Path, monkeypatch: Any) -> Path:
     """Use a new cache, in which nothing was warned of."""
     monkeypatch.setenv("TINYNET_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(toolchain, "_warned", set())
+    monkeypatch.setattr(toolchain, "_hung", set())
     return tmp_path / "cache"
 
 
 def libraries(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.so"))
+    return toolchain.libraries(folder)
 
 
 def answer() -> Any:
@@ -65,7 +66,7 @@ def assert_numpy_runs_after_one_warning(*words: str) -> None:
 def test_source_is_compiled_and_kept(folder):
     assert answer() == (42 if NATIVE else None)
     assert len(libraries(folder)) == NATIVE
-    assert not list(folder.glob("new-*"))
+    assert not list(folder.glob("tinynet-new-*"))
 
 
 def test_without_a_compiler_numpy_runs_without_a_word(monkeypatch):
@@ -111,6 +112,105 @@ def test_numpy_runs_after_one_warning_if_the_compiler(fault, folder, tmp_path, m
     assert not libraries(folder)
 
 
+PROCESSES = """
+echo $$ >> "$0.started"
+sleep 100 &
+echo $! >> "$0.started"
+wait
+"""
+
+
+@pytest.mark.parametrize("when", ["at once", "after its version"])
+def test_a_compiler_that_hangs_is_ended_with_all_it_started_and_not_started_again(
+    when, tmp_path, monkeypatch
+):
+    first = "" if when == "at once" else '[ "$1" = --version ] && exit 0\n'
+    command_that(first + PROCESSES, tmp_path, monkeypatch)
+    monkeypatch.setattr(toolchain, "SECONDS", 3)
+    assert_numpy_runs_after_one_warning("NumPy runs", "timed out")
+    started = (tmp_path / "cc.started").read_text().split()
+    assert len(started) == 2  # the script and its sleep, once
+    wait_until_ended(started)
+
+
+def wait_until_ended(processes: list[str]) -> None:
+    """Wait for processes that were killed; the test fails if one never ends."""
+    until = time.monotonic() + 30
+    while any(map(runs, processes)):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def runs(process: str) -> bool:
+    """Return whether a process runs; it may have ended without anybody having asked."""
+    try:
+        os.kill(int(process), 0)
+        state = Path("/proc", process, "stat").read_text() if os.path.exists("/proc") else ") R"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    return state.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_ctrl_c_ends_the_compiler(tmp_path, monkeypatch):
+    command_that(PROCESSES, tmp_path, monkeypatch)
+    started = tmp_path / "cc.started"
+
+    def interrupted(self: Any, timeout: float) -> Any:
+        while not started.exists() or started.read_text().count("\n") < 2:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        answer()
+    monkeypatch.undo()
+    wait_until_ended(started.read_text().split())
+
+
+def test_a_slow_compiler_is_waited_for_and_reads_nothing_from_the_terminal(tmp_path, monkeypatch):
+    if NATIVE:
+        (path, *_) = toolchain.compiler()
+        command_that(f'cat; sleep 1; exec {path} "$@"', tmp_path, monkeypatch)
+    assert answer() == (42 if NATIVE else None)
+
+
+def test_the_compiler_of_the_environment_is_given_its_options(monkeypatch):
+    command = toolchain.compiler()
+    if command:
+        monkeypatch.setenv("CC", f"{command[0]} -pipe '-DANSWER=40 + 2'")
+        library = toolchain.load("int answer(void) { return ANSWER; }")
+        assert library.answer() == 42
+        assert toolchain.compiler() == [command[0], "-pipe", "-DANSWER=40 + 2"]
+
+
+def test_macos_without_developer_tools_is_not_asked_to_install_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(toolchain.shutil, "which", lambda name: f"/usr/bin/{name}")
+    for text, expected in (("exit 2", None), ("echo /Library/Developer", ["/usr/bin/cc"])):
+        (tmp_path / "xcode-select").write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "xcode-select").chmod(0o700)
+        toolchain._is_installed.cache_clear()
+        assert toolchain.compiler() == expected
+    toolchain._is_installed.cache_clear()
+
+
+def test_macos_names_its_processor_in_the_key(tmp_path, monkeypatch):
+    for name, text in (("sysctl", 'echo "$1.brand: M1"'), ("cc", "echo clang")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    found = toolchain.identity(str(tmp_path / "cc"))
+    assert found == ("clang\n", "machdep.cpu.brand: M1")
+
+
+def test_windows_runs_numpy(monkeypatch):
+    monkeypatch.setattr(toolchain.os, "name", "nt")
+    assert toolchain.compiler() is None
+
+
 def test_a_full_disk_lets_numpy_run_after_one_warning(monkeypatch):
     def full(*args: Any, **kwargs: Any) -> Any:
         raise OSError(28, "No space left on device")
@@ -118,6 +218,27 @@ def test_a_full_disk_lets_numpy_run_after_one_warning(monkeypatch):
     if NATIVE:
         monkeypatch.setattr(toolchain.tempfile, "TemporaryDirectory", full)
         assert_numpy_runs_after_one_warning("No space left")
+
+
+LIMITED = """
+import resource, signal, warnings
+import numpy as np, tinynet as tn
+resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, {most}))
+f, g = tn.jit(tn.ops.exp, native={native}), tn.jit(tn.ops.log, native={native})
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    assert np.allclose(f([0.0]).data, 1.0) and np.allclose(g([1.0]).data, 0.0)
+assert len(caught) == {native} and not f.native, [str(w.message) for w in caught]
+"""
+
+
+@pytest.mark.parametrize("most", [0, 100, 9000])
+def test_a_disk_that_is_full_for_the_source_or_the_library_lets_numpy_run(most, folder):
+    script = LIMITED.format(most=most, native=NATIVE)
+    command = [sys.executable, "-B", "-c", script]
+    subprocess.run(command, cwd=Path(tn.__file__).parents[1], check=True, timeout=120)
+    assert not libraries(folder)
+    assert not list(folder.glob("tinynet-new-*"))
 
 
 # -- the cache --------------------------------------------------------------------------------
@@ -133,12 +254,12 @@ def test_a_library_in_the_cache_is_loaded_without_a_compilation(folder, monkeypa
 @pytest.mark.parametrize("change", ["source", "flags", "version", "features"])
 def test_the_key_holds_all_that_a_library_depends_on(change, folder, monkeypatch):
     assert answer() == (42 if NATIVE else None)
-    version, features = toolchain._identity(sys.executable)
+    version, features = toolchain.identity(sys.executable)
     if change == "flags":
         monkeypatch.setattr(toolchain, "FLAGS", (*toolchain.FLAGS, "-g"))
     new = ("new", features) if change == "version" else (version, "new")
     if change in ("version", "features"):
-        monkeypatch.setattr(toolchain, "_identity", lambda *command: new)
+        monkeypatch.setattr(toolchain, "identity", lambda *command: new)
     toolchain.load(SOURCE + "\n" * (change == "source"))
     assert len(libraries(folder)) == 2 * NATIVE
 
@@ -173,6 +294,31 @@ def test_the_folder_belongs_to_the_user_alone(folder):
         assert all(path.stat().st_mode & 0o022 == 0 for path in libraries(folder))
 
 
+NAMES = ["with spaces", "mit Umlaut ü, 日本", "[a-z]*", "-o", "it's $HOME; \"", "a\nb", "."]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("relative", [True, False])
+def test_a_folder_can_have_any_name_and_be_relative(name, relative, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o700)
+    monkeypatch.setenv("TINYNET_CACHE_DIR", name if relative else str(tmp_path / name))
+    assert answer() == (42 if NATIVE else None)
+    assert len(libraries(tmp_path / name)) == NATIVE
+    assert answer() == (42 if NATIVE else None)
+
+
+def test_other_files_in_the_folder_are_left_alone(folder, monkeypatch):
+    monkeypatch.setattr(toolchain, "MOST_BYTES", 0)
+    (folder / "new-results").mkdir(parents=True)
+    (folder / "mine.so").write_text("mine")
+    folder.chmod(0o700)
+    for path in folder.iterdir():
+        os.utime(path, (0, 0))
+    assert answer() == (42 if NATIVE else None)
+    assert sorted(path.name for path in folder.iterdir()) == ["mine.so", "new-results"]
+
+
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o722])
 def test_a_folder_that_others_can_write_to_is_not_used(mode, folder):
     folder.mkdir()
@@ -187,20 +333,39 @@ def test_a_folder_of_another_owner_or_behind_a_link_is_not_used(folder, tmp_path
     assert answer() == (42 if NATIVE else None)
     assert not libraries(tmp_path / "elsewhere")
     folder.unlink()
-    if hasattr(os, "geteuid"):
-        folder.mkdir(mode=0o700)
-        monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
-        assert not toolchain._is_ours(folder)
-        assert toolchain._folder() != folder
+    folder.mkdir(mode=0o700)
+    monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
+    assert not toolchain._is_ours(folder)
+    assert toolchain.cache_folder() != folder
 
 
-def test_a_library_that_others_can_write_to_is_not_loaded(folder, monkeypatch):
+def others_can_write_to(path: Path) -> None:
+    path.chmod(0o777)
+
+
+def is_a_link(path: Path) -> None:
+    path.rename(path.with_suffix(".elsewhere"))
+    path.symlink_to(path.with_suffix(".elsewhere"))
+
+
+def is_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+HOSTILE = [others_can_write_to, is_a_link, is_a_folder]
+
+
+@pytest.mark.parametrize("make", HOSTILE, ids=lambda make: make.__name__)
+def test_a_library_is_not_loaded_if_it(make, folder, monkeypatch):
     answer()
     loaded: list[str] = []
     monkeypatch.setattr(ctypes, "CDLL", lambda name: loaded.append(name))
     for path in libraries(folder):
-        path.chmod(0o777)
-        toolchain.load(SOURCE)
+        make(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore" if make is is_a_folder else "error")
+            toolchain.load(SOURCE)
         assert str(path) not in loaded
 
 
@@ -213,7 +378,7 @@ def test_a_folder_that_cannot_be_made_or_written_is_replaced_by_a_private_one(fo
     monkeypatch.setattr(os, "access", lambda p, mode: p != folder and access(p, mode))  # read-only
     assert answer() == (42 if NATIVE else None)
     assert not list(folder.iterdir())
-    private = toolchain._private_folder()
+    private = toolchain._private_folder(os.getpid())
     assert toolchain._is_ours(private)
     assert private.stat().st_mode & 0o077 == 0
 
@@ -235,13 +400,13 @@ def test_the_cache_forgets_the_libraries_used_the_longest_time_ago(folder, monke
 
 
 def test_what_killed_compilations_left_is_removed(folder):
-    for name, age in (("new-old", 10**6), ("new-young", 0)):
+    for name, age in (("tinynet-new-old", 10**6), ("tinynet-new-young", 0)):
         (folder / name).mkdir(parents=True)
         os.utime(folder / name, (time.time() - age,) * 2)
     folder.chmod(0o700)
     answer()
-    assert (folder / "new-old").exists() != NATIVE
-    assert (folder / "new-young").exists()
+    assert (folder / "tinynet-new-old").exists() != NATIVE
+    assert (folder / "tinynet-new-young").exists()
 
 
 def test_a_library_that_another_process_removes_is_compiled_again(folder, monkeypatch):
@@ -263,13 +428,12 @@ def test_a_user_without_a_home_has_a_private_cache(monkeypatch):
     assert answer() == (42 if NATIVE else None)
 
 
-@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+@pytest.mark.parametrize("system", ["linux", "darwin"])
 def test_each_platform_has_a_folder_for_caches(system, monkeypatch):
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setenv("XDG_CACHE_HOME", "here")
-    monkeypatch.setenv("LOCALAPPDATA", "there")
     expected = {"linux": "here/tinynet", "darwin": "~/Library/Caches/tinynet"}
-    assert toolchain._user_folder() == expected.get(system, os.path.join("there", "tinynet"))
+    assert toolchain._user_folder() == expected[system]
 
 
 # -- several processes ------------------------------------------------------------------------
@@ -288,20 +452,25 @@ def test_processes_that_compile_the_same_program_at_once_all_succeed(folder):
     running = [subprocess.Popen(command, cwd=root, env=dict(os.environ)) for _ in range(4)]
     assert [process.wait(timeout=120) for process in running] == [0] * 4
     assert len(libraries(folder)) >= NATIVE
-    assert not list(folder.glob("new-*"))
+    assert not list(folder.glob("tinynet-new-*"))
 
 
 FORK = """
-import os
-if hasattr(os, "fork"):
-    child = os.fork()
-    assert np.allclose(f([0.0, 1.0]).data, [3.0, 3.0 * np.e])
-    if not child:
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
+import os, sys
+child = os.fork()
+assert np.allclose(f([0.0, 1.0]).data, [3.0, 3.0 * np.e])
+if not child:
+    sys.exit()  # with what Python does at its end
+assert os.waitpid(child, 0)[1] == 0
+g = tn.jit(tn.ops.log, native={native})  # compiled in the folder of before
+assert g([1.0]).data[0] == 0 and g.native is {native}
 """
 
 
-def test_a_program_runs_in_a_process_that_forks_after_it_was_loaded():
-    command = [sys.executable, "-c", SCRIPT.format(native=NATIVE) + FORK]
+@pytest.mark.parametrize("cache", ["usable", "private"])
+def test_a_program_runs_in_a_process_that_forks_after_it_was_loaded(cache, folder, monkeypatch):
+    if cache == "private":
+        folder.write_text("a file in its place")
+    script = (SCRIPT + FORK).format(native=NATIVE)
+    command = [sys.executable, "-W", "error::RuntimeWarning", "-c", script]
     subprocess.run(command, cwd=Path(tn.__file__).parents[1], check=True, timeout=120)

@@ -288,30 +288,34 @@ class CallbackList(Callback):
         resumed = [c.resume_epoch for c in self.callbacks if c.resume_epoch is not None]
         return resumed[-1] if resumed else initial_epoch
 
-    def before(self, mode: str) -> list[Callable[..., Any]]:
-        """Return what to call before each batch of ``"train"``, ``"test"`` or ``"predict"``."""
-        return _methods(self.callbacks, f"on_{mode}_batch_begin")
+    @property
+    def want_history_alone(self) -> bool:
+        """Whether no callback does anything at an epoch but to note its logs."""
+        return all(type(c) is History for c in self.callbacks)
 
-    def after(self, mode: str) -> Callable[[int, Callable[[], Logs]], Any] | None:
-        """Return the function to call after each batch, or None if no callback needs it.
+    def of_batches(
+        self, mode: str
+    ) -> tuple[list[Callable[..., Any]], Callable[[int, Callable[[], Logs]], Any] | None, bool]:
+        """Return what to call before and after batches of ``"train"``, ``"test"`` or ``"predict"``.
 
-        Its arguments are the number of the batch and a function that returns the logs so far: a
-        progress bar that is not due does not need them.
+        The latter is None if no callback needs it. Its arguments are the number of the batch and a
+        function that returns the logs so far: a progress bar that is not due does not need them.
+        The third value is whether each batch matters: not to a bar, which may miss some.
         """
-        hook = f"on_{mode}_batch_end"
         bars = [c for c in self.callbacks if type(c) is ProgbarLogger]
-        methods = _methods([c for c in self.callbacks if c not in bars], hook)
+        others = [c for c in self.callbacks if c not in bars]
+        hook = f"on_{mode}_batch_end"
+        before, methods = _methods(others, f"on_{mode}_batch_begin"), _methods(others, hook)
         # A bar of known length that does not move is shown by the hook after the last batch.
         moves = _methods([b for b in bars if b.progbar.moves or b.target is None], hook)
-        if not methods:
-            return moves[0] if moves else None
 
         def call(batch: int, running: Callable[[], Logs]) -> None:
             logs = running()
             for method in (*methods, *moves):
                 method(batch, logs)
 
-        return call
+        after = call if methods else moves[0] if moves else None
+        return before, after, bool(before or methods)
 
 
 def _flat(callbacks: Any) -> list[Callback]:

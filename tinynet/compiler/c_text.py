@@ -6,7 +6,7 @@ compilers vectorise the loops that call them. They err by at most 2 units in the
 by 2.5 on processors without fused multiply-add). Their series are Taylor's after a range reduction:
 Muller, Elementary Functions, 3rd edition, chapter 11. All other functions are those of libm.
 
-Imports `program.py` and `text.py`. Read next: `c_printer.py`.
+Imports `program.py` and `text.py`. Read next: `c_loops.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 import re
 import string
-from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -31,7 +30,8 @@ LIBM = "fabs rint floor ceil trunc sqrt cbrt expm1 exp2 log2 log10 log1p sin cos
 
 # The row of a primitive, for operands {0}, {1}, ..., which are names or numbers. For integers it is
 # the row of "name/i" if there is one; for unsigned ones that of "name/u", then "name/i"; for bools
-# that of "name/b" before these. A row with a "$" in it is for the kind that it names, or floats.
+# that of "name/b" before these; if the last operand is a finite number, "name/n" comes first. A row
+# with a "$" in it is for the kind that it names, or floats.
 C: dict[str, str] = {
     **{name: f"{{0}} {sign} {{1}}" for name, (sign, _) in INFIX.items()},
     "add/b": "{0} | {1}",
@@ -55,10 +55,12 @@ C: dict[str, str] = {
     "logical_and": "({0} != 0) & ({1} != 0)",
     "logical_or": "({0} != 0) | ({1} != 0)",
     "logical_xor": "({0} != 0) ^ ({1} != 0)",
-    "maximum": "({0} >= {1}) | ({0} != {0}) ? {0} : {1}",
-    "minimum": "({0} <= {1}) | ({0} != {0}) ? {0} : {1}",
-    "fmax": "({0} >= {1}) | ({1} != {1}) ? {0} : {1}",
-    "fmin": "({0} <= {1}) | ({1} != {1}) ? {0} : {1}",
+    "maximum": "(({0} >= {1}) | ({0} != {0})) ? {0} : {1}",
+    "minimum": "(({0} <= {1}) | ({0} != {0})) ? {0} : {1}",
+    "maximum/n": "{0} < {1} ? {1} : {0}",  # one instruction
+    "minimum/n": "{0} > {1} ? {1} : {0}",
+    "fmax": "(({0} >= {1}) | ({1} != {1})) ? {0} : {1}",
+    "fmin": "(({0} <= {1}) | ({1} != {1})) ? {0} : {1}",
     **dict.fromkeys(["maximum/i", "fmax/i"], "{0} > {1} ? {0} : {1}"),
     **dict.fromkeys(["minimum/i", "fmin/i"], "{0} < {1} ? {0} : {1}"),
     "power": "pow$s({0}, {1})",
@@ -76,6 +78,21 @@ C: dict[str, str] = {
     **{f: f"{f}$s({{0}})" for f in LIBM.split()},
     **{f"arc{f}": f"a{f}$s({{0}})" for f in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
 }
+
+
+# How C computes reductions: what is joined, and by which part of the prelude.
+DOT = {
+    "more": ", const {0} *y, ptrdiff_t other",
+    "factor": " * y[(i + k) * other]",
+    "together": " && other == 1",
+    "next": ", y += 256 * other",
+    "factors": " * ((const vector_{0} *)(y + i))[k]",
+}
+PLACES = {"argmax": "greater_equal", "argmin": "less_equal"}
+JOINS = {"max": "maximum", "min": "minimum", "nanmax": "fmax", "nanmin": "fmin"} | PLACES
+PARTS = {name: name for name in ("sum", "rows", "cumsum")} | dict.fromkeys(PLACES, "place")
+PARTS["dot"] = "sum"
+JOINS |= {"any": "logical_or", "all": "logical_and"}
 
 
 KEYWORDS = (
@@ -103,10 +120,11 @@ def expanded(text: str, **names: str) -> str:
 
 
 @cache
-def parts() -> dict[str, str]:
-    """Return the parts of ``prelude.c`` by their names."""
+def parts() -> dict[str, tuple[str, str]]:
+    """Return the parts of ``prelude.c`` by their names: the part that each needs, and its text."""
     text = Path(__file__).with_name("prelude.c").read_text(encoding="utf-8")
-    return dict(re.findall(r"^//// (\S+)\n(.*?)(?=^////|\Z)", text, re.M | re.S))
+    found = re.findall(r"^//// ([^:\n]+)(?:: (\w+))?\n(.*?)(?=^////|\Z)", text, re.M | re.S)
+    return {name: (needed, part) for name, needed, part in found}
 
 
 # -- text -----------------------------------------------------------------------------------------
@@ -127,21 +145,14 @@ def plain(label: str) -> str:
     return f"{name}_array" if name.endswith(tuple(f"_{kind}" for kind in TYPES.values())) else name
 
 
-def plus(place: str) -> str:
-    return f" + {place}" if place != "0" else ""
-
-
-def index(steps: Sequence[int]) -> str:
-    """Return the place of an element as text: ``i0 * 8 + i1``."""
-    terms = [f"i{k} * {s}" if s != 1 else f"i{k}" for k, s in enumerate(steps) if s]
-    return " + ".join(terms) or "0"
+NOT_FINITE = {"nan": "NAN", "inf": "INFINITY", "-inf": "-INFINITY"}
 
 
 def literal(value: np.ndarray, kind: str) -> str:
-    """Return a finite number as C reads it."""
+    """Return a number as C reads it."""
     number = value[()]
     if value.dtype.kind == "f":
-        text = str(number) + "f" * (kind == "float")
+        text = NOT_FINITE.get(text := str(number)) or text + "f" * (kind == "float")
     elif value.dtype.kind == "b":
         text = str(number).lower()
     else:
@@ -153,23 +164,3 @@ def _wide(number: int, kind: str) -> str:
     if number < 0:
         return f"(-INT64_C({-number - 1}) - 1)"
     return f"({kind}){'U' * kind.startswith('u')}INT64_C({number})"
-
-
-def nest(
-    sizes: Sequence[int], lines: Sequence[str], before: Sequence[str] = (), at: int = 0
-) -> Iterator[str]:
-    """Yield loops around lines, from the index `at` on; in a block with the lines before them."""
-    if before or (not sizes and len(lines) > 1):
-        yield "{"
-        inner = nest(sizes, lines, at=at) if sizes else lines
-        yield from (f"    {line}" for line in (*before, *inner))
-        yield "}"
-        return
-    loops = [f"for (ptrdiff_t i{k} = 0; i{k} < {n}; i{k}++)" for k, n in enumerate(sizes, at)]
-    if len(lines) > 1:
-        loops[-1] += " {"
-    indents = ["    " * k for k in range(len(loops) + 1)]
-    yield from (indent + line for indent, line in zip(indents, loops, strict=False))
-    yield from (indents[-1] + line for line in lines)
-    if len(lines) > 1:
-        yield f"{indents[-2]}}}"

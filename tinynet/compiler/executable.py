@@ -8,8 +8,12 @@ Imports `numpy_printer.py`, and `native.py` when a program is to run as C. Read 
 
 from __future__ import annotations
 
+import math
+import sys
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from functools import cached_property
 from operator import is_not
 from typing import Any, Generic, Literal, TypeVar
 
@@ -20,6 +24,7 @@ from .numpy_printer import Source
 from .program import Program, Var
 
 CACHE_SIZE = 64
+AUTO_WORK, AUTO_LENGTH = 1 << 18, 400  # see `Executable.choose`
 Native = bool | Literal["auto"]
 Live = Mapping[Var, Callable[[], np.ndarray]]
 T = TypeVar("T")
@@ -37,10 +42,6 @@ class Executable:
     live : dict from Var to function, optional
         Inputs whose arrays live elsewhere, each with a function that returns its array. These and
         captured variables are used where they live, so that changes to them are seen.
-    native : True, False or "auto"
-        Whether it runs as C; "auto" is False for now. NotImplementedError for True, if C has no
-        text for a part of the program, or if there is no C compiler. Of a compiler that fails,
-        users are warned once, and NumPy runs.
 
     Attributes
     ----------
@@ -53,13 +54,11 @@ class Executable:
         name: str,
         donate: Mapping[Var, Var] = {},
         live: Mapping[Var, Any] = {},
-        native: Native = False,
     ) -> None:
         self.program = program
         self.source = Source(program, name, donate)
         self._given = program, name, donate  # of the C source
-        self._c = self._printed().compiled() if native and native != "auto" else None
-        self._is_native = self._c is not None
+        self._c: Any = None  # the C source, when it is to run
         self._live = {**(live or {}), **{v: w.current for v, w in program.captured.items()}}
         self.inputs = {v: aligned(v.shape, v.dtype) for v in program.inputs if v not in self._live}
         self._buffers = list(self.inputs.values())
@@ -67,6 +66,37 @@ class Executable:
         self._living: list[np.ndarray] | None = None
         self._bound: tuple[Callable[[], None], tuple[np.ndarray, ...]]
         self._seen: object = None  # the version of the structure that `_bound` is for
+        self._is_native = False  # as bound
+
+    def choose(self, native: Native, runs: float = 0) -> None:
+        """Decide whether the next runs are those of the C source.
+
+        Parameters
+        ----------
+        native : True, False or "auto"
+            NotImplementedError for True, if C has no text for a part of the program, or if there is
+            no C compiler. Of a compiler that fails, users are warned once, and NumPy runs.
+        runs : float
+            How often it will run. "auto" is C, where that is possible, for a program of at most 400
+            equations, if the number of runs times (equations + elements that they make / 2000) is
+            at least 2 ** 18: then C saves about as much time as its compiler takes.
+        """
+        if native == "auto" and runs < self.runs_for_c:
+            native = False
+        if native == (self._c is not None):
+            return
+        c = None
+        with suppress(NotImplementedError) if native == "auto" else nullcontext():
+            c = native and self._printed().compiled()
+        with self._lock:
+            self._c, self._seen, self._living = c or None, None, None  # to be bound again
+
+    @cached_property
+    def runs_for_c(self) -> int:
+        """How many runs save as much time, with C, as its compiler takes; see `choose`."""
+        equations = self.program.equations
+        work = len(equations) + sum(math.prod(v.shape) for v in equations) / 2000
+        return sys.maxsize if len(equations) > AUTO_LENGTH else math.ceil(AUTO_WORK / (work or 1))
 
     def _printed(self) -> Any:
         from .native import CSource  # here, since it needs time to load
@@ -81,7 +111,7 @@ class Executable:
     @property
     def native(self) -> bool:
         """Whether the program runs as C: not if arrays overlap in a way that C cannot use."""
-        return self._is_native
+        return self._is_native if self._living else self._c is not None
 
     def runner(self, fill: Callable[[Any], Any], take: Callable[[Any], T]) -> Callable[[Any], T]:
         """Return a function ``run(data)`` that runs the program once.
@@ -101,6 +131,41 @@ class Executable:
                 return take(outputs)
 
         return run
+
+    def take_steps(
+        self,
+        steps: int,
+        given: Sequence[Any],
+        wanted: Mapping[int, Any],
+        at: int = -1,
+        most: Any = 0,
+    ) -> int:
+        """Run many times in one call; return how often, which is 0 if that is not possible.
+
+        Parameters
+        ----------
+        steps : int
+        given : list of (buffer, source, rows)
+            What each run is given: see `native.Move`.
+        wanted : dict from int to array
+            For outputs, by their positions, an array that they are copied to, one after the other.
+        at, most : int, float
+            Stop after a run whose output at this position, if it is not -1, is NaN or above `most`.
+        """
+        with self._lock:
+            if self._seen is not structure.version:
+                self._bind()
+            go, outputs = self._bound
+            if not self._is_native or not all(outputs[i].flags.c_contiguous for i in wanted):
+                return 0
+            return self._c.take_steps(
+                go,
+                steps,
+                given,
+                [(to, outputs[i], None) for i, to in wanted.items()],
+                None if at < 0 else outputs[at],
+                most,
+            )
 
     def _bind(self) -> None:
         """Bind the source to the arrays, unless those that live elsewhere are still the same."""

@@ -6,17 +6,44 @@ Imports `c_printer.py`, `toolchain.py`. Read next: `executable.py`.
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Mapping
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .c_printer import CPrinter
+from .c_text import parts
 from .memory import Buffer, Plan, Slot
 from .numpy_printer import XP
 from .program import NotInCError, Program, Var
-from .toolchain import blas, compiler, load
+from .toolchain import blas, compiler, load, threads
+
+
+class Move(NamedTuple):
+    """What is copied at each step of many: one part of `source` after the other to `to`, or back.
+
+    Attributes
+    ----------
+    to, source : arrays of one dtype
+        The larger one, C-contiguous, has a part for each step, the other one is copied as a whole.
+    rows : array of int64, optional
+        The positions in `source` of the items of each step, those of the first step first.
+    """
+
+    to: np.ndarray
+    source: np.ndarray
+    rows: np.ndarray | None = None
+
+    def numbers(self) -> list[int]:
+        """Return what C needs to know of it."""
+        to, source, rows = self
+        places = [to.ctypes.data, source.ctypes.data, 0 if rows is None else rows.ctypes.data]
+        if rows is not None:
+            return [*places, len(to), source.strides[0], 0, 0]
+        part = min(to.nbytes, source.nbytes)
+        return [*places, 1, part, part * (part < to.nbytes), part * (part < source.nbytes)]
 
 
 class CSource:
@@ -69,13 +96,51 @@ class CSource:
             elif buffer not in memory:
                 memory[buffer] = XP.empty(buffer.shape, buffer.dtype.name)
         pointers = [memory[buffer].ctypes.data for buffer in self._printer.buffers]
-        pointers += [blas(dtype)[1] for dtype in self._printer.gemms]
+        outside = self._printer.outside
+        pointers += [_pool() if key == "pool" else blas(key)[1] for key in outside]
         table = (ctypes.c_void_p * (len(pointers) or 1))(*pointers)
         run = self._library[self._printer.name]
         run.argtypes, run.restype = [ctypes.c_void_p], None
         self._keeps = memory
         outputs = [_array(slot, memory[slot.buffer]) for slot in self._results]
         return partial(run, table), tuple(outputs)
+
+    def take_steps(
+        self, go: Any, steps: int, before: Any, after: Any, loss: np.ndarray | None, most: float
+    ) -> int:
+        """Run `go`, which `bind` returned, in one call of C; return how often.
+
+        At each step it makes the moves `before` and `after` the run: see `Move`. It stops after a
+        step whose `loss`, one of the outputs, is NaN or above `most`.
+        """
+        if (driver := _driver()) is None:
+            return 0
+        table = np.array([Move(*each).numbers() for each in (*before, *after)], "int64")
+        at, size = (None, 0) if loss is None else (loss.ctypes.data, loss.itemsize)
+        sizes = len(before), len(table)
+        return driver(go.func, *go.args, steps, table.ctypes.data, *sizes, at, size, most)
+
+
+@cache
+def _driver() -> Any:
+    """Return the function of C that runs a program many times; None if it cannot be compiled."""
+    if (library := load(parts()["steps"][1])) is None:
+        return None
+    driver = library.take_steps
+    pointer, number = ctypes.c_void_p, ctypes.c_int64
+    driver.argtypes = [pointer, pointer, number, pointer, number, number, pointer, number]
+    driver.argtypes += [ctypes.c_double]
+    driver.restype = number
+    return driver
+
+
+@cache
+def _pool() -> int:
+    """Return the address of the function that runs parts of a loop on all cores; 0 without one."""
+    if threads() == 1 or os.name != "posix" or (library := load(parts()["pool"][1])) is None:
+        return 0
+    library.set_up(threads())
+    return ctypes.cast(library.pool, ctypes.c_void_p).value or 0
 
 
 def _array(slot: Slot, memory: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 // The parts of C programs, each printed if a program needs it; `c_printer.py` fills in the names
-// that begin with a dollar sign. $T is a type, $s the ending of its functions in libm.
+// that begin with a dollar sign. $T is a type, $s the ending of its functions in libm. In exported
+// files, "plain/" parts stand in place of others: they are short to read, and any compiler takes them.
 
 //// header
 #include <float.h>
@@ -10,128 +11,139 @@
 
 //// bits/float
 #ifdef __FP_FAST_FMAF
-#define FMA_float(x, y, z) __builtin_fmaf(x, y, z)
+#define FMA_$T(x, y, z) __builtin_fmaf(x, y, z)
 #else
-#define FMA_float(x, y, z) ((x) * (y) + (z))
+#define FMA_$T(x, y, z) ((x) * (y) + (z))
 #endif
-#define UINT_float uint32_t
-#define DIGITS_float 23
-#define BIAS_float 127
-#define MAGIC_float 12582912.0f
-#define MAGIC_BITS_float 0x4b400000u
-#define ROOT_HALF_BITS_float 0x3f3504f3u
-#define TINY_float FLT_MIN
-#define LIFT_DIGITS_float 25
-#define LIFT_float 33554432.0f
-#define LOG2E_float 1.4426950408889634f
-#define LN2_float 0.6931471805599453f
-#define LN2_HIGH_float 0.693359375f
-#define LN2_LOW_float (-0.00021219444005469057f)
-#define EXP_LEAST_float -104.0f
-#define EXP_MOST_float 89.0f
-#define TANH_MOST_float 20.0f
+#define UINT_$T uint32_t
+#define INT_$T int32_t
+#define LITTLE_$T 5.421010862427522e-20f
+#define DIGITS_$T 23
+#define BIAS_$T 127
+#define MAGIC_$T 12582912.0f
+#define MAGIC_BITS_$T 0x4b400000u
+#define ROOT_HALF_BITS_$T 0x3f3504f3u
+#define TINY_$T FLT_MIN
+#define LIFT_DIGITS_$T 25
+#define LIFT_$T 33554432.0f
+#define LOG2E_$T 1.4426950408889634f
+#define LN2_$T 0.6931471805599453f
+#define LN2_HIGH_$T 0.693359375f
+#define LN2_LOW_$T (-0.00021219444005469057f)
+#define EXP_LEAST_$T -104.0f
+#define EXP_MOST_$T 89.0f
+#define TANH_MOST_$T 20.0f
 
-typedef union { float number; UINT_float bits; } bits_float;
-static inline UINT_float bits_of_float(float x) { return ((bits_float){.number = x}).bits; }
-static inline float float_of(UINT_float x) { return ((bits_float){.bits = x}).number; }
+typedef union { $T number; UINT_$T bits; } bits_$T;
+static inline UINT_$T bits_of_$T($T x) { return ((bits_$T){.number = x}).bits; }
+static inline $T $T_of(UINT_$T x) { return ((bits_$T){.bits = x}).number; }
 
 /* e^r - 1, for |r| <= log(2) / 2: the Taylor series. */
-static inline float exp_series_float(float r)
+static inline $T exp_series_$T($T r)
 {
-    float p = 1.0f / 5040;
-    p = FMA_float(p, r, 1.0f / 720);
-    p = FMA_float(p, r, 1.0f / 120);
-    p = FMA_float(p, r, 1.0f / 24);
-    p = FMA_float(p, r, 1.0f / 6);
-    p = FMA_float(p, r, 1.0f / 2);
-    return FMA_float(p, r * r, r);
+    $T p = 1.0f / 5040;
+    p = FMA_$T(p, r, 1.0f / 720);
+    p = FMA_$T(p, r, 1.0f / 120);
+    p = FMA_$T(p, r, 1.0f / 24);
+    p = FMA_$T(p, r, 1.0f / 6);
+    p = FMA_$T(p, r, 1.0f / 2);
+    return FMA_$T(p, r * r, r);
 }
 
 /* 2 artanh(s) / s - 2, for z = s * s <= 0.03: the Taylor series, without its last factor. */
-static inline float artanh_series_float(float z)
+static inline $T artanh_series_$T($T z)
 {
-    float p = 2.0f / 9;
-    p = FMA_float(p, z, 2.0f / 7);
-    p = FMA_float(p, z, 2.0f / 5);
-    p = FMA_float(p, z, 2.0f / 3);
+    $T p = 2.0f / 9;
+    p = FMA_$T(p, z, 2.0f / 7);
+    p = FMA_$T(p, z, 2.0f / 5);
+    p = FMA_$T(p, z, 2.0f / 3);
     return p;
 }
 
 //// bits/double
 #ifdef __FP_FAST_FMA
-#define FMA_double(x, y, z) __builtin_fma(x, y, z)
+#define FMA_$T(x, y, z) __builtin_fma(x, y, z)
 #else
-#define FMA_double(x, y, z) ((x) * (y) + (z))
+#define FMA_$T(x, y, z) ((x) * (y) + (z))
 #endif
-#define UINT_double uint64_t
-#define DIGITS_double 52
-#define BIAS_double 1023
-#define MAGIC_double 6755399441055744.0
-#define MAGIC_BITS_double 0x4338000000000000ull
-#define ROOT_HALF_BITS_double 0x3fe6a09e667f3bcdull
-#define TINY_double DBL_MIN
-#define LIFT_DIGITS_double 54
-#define LIFT_double 1.8014398509481984e+16
-#define LOG2E_double 1.4426950408889634
-#define LN2_double 0.6931471805599453
-#define LN2_HIGH_double 0.6931471806019545
-#define LN2_LOW_double (-4.2009150726810846e-11)
-#define EXP_LEAST_double -746.0
-#define EXP_MOST_double 710.0
-#define TANH_MOST_double 44.0
+#define UINT_$T uint64_t
+#define INT_$T int64_t
+#define LITTLE_$T 7.458340731200207e-155
+#define DIGITS_$T 52
+#define BIAS_$T 1023
+#define MAGIC_$T 6755399441055744.0
+#define MAGIC_BITS_$T 0x4338000000000000ull
+#define ROOT_HALF_BITS_$T 0x3fe6a09e667f3bcdull
+#define TINY_$T DBL_MIN
+#define LIFT_DIGITS_$T 54
+#define LIFT_$T 1.8014398509481984e+16
+#define LOG2E_$T 1.4426950408889634
+#define LN2_$T 0.6931471805599453
+#define LN2_HIGH_$T 0.6931471806019545
+#define LN2_LOW_$T (-4.2009150726810846e-11)
+#define EXP_LEAST_$T -746.0
+#define EXP_MOST_$T 710.0
+#define TANH_MOST_$T 44.0
 
-typedef union { double number; UINT_double bits; } bits_double;
-static inline UINT_double bits_of_double(double x) { return ((bits_double){.number = x}).bits; }
-static inline double double_of(UINT_double x) { return ((bits_double){.bits = x}).number; }
+typedef union { $T number; UINT_$T bits; } bits_$T;
+static inline UINT_$T bits_of_$T($T x) { return ((bits_$T){.number = x}).bits; }
+static inline $T $T_of(UINT_$T x) { return ((bits_$T){.bits = x}).number; }
 
 /* e^r - 1, for |r| <= log(2) / 2: the Taylor series. */
-static inline double exp_series_double(double r)
+static inline $T exp_series_$T($T r)
 {
-    double p = 1.0 / 6227020800;
-    p = FMA_double(p, r, 1.0 / 479001600);
-    p = FMA_double(p, r, 1.0 / 39916800);
-    p = FMA_double(p, r, 1.0 / 3628800);
-    p = FMA_double(p, r, 1.0 / 362880);
-    p = FMA_double(p, r, 1.0 / 40320);
-    p = FMA_double(p, r, 1.0 / 5040);
-    p = FMA_double(p, r, 1.0 / 720);
-    p = FMA_double(p, r, 1.0 / 120);
-    p = FMA_double(p, r, 1.0 / 24);
-    p = FMA_double(p, r, 1.0 / 6);
-    p = FMA_double(p, r, 1.0 / 2);
-    return FMA_double(p, r * r, r);
+    $T p = 1.0 / 6227020800;
+    p = FMA_$T(p, r, 1.0 / 479001600);
+    p = FMA_$T(p, r, 1.0 / 39916800);
+    p = FMA_$T(p, r, 1.0 / 3628800);
+    p = FMA_$T(p, r, 1.0 / 362880);
+    p = FMA_$T(p, r, 1.0 / 40320);
+    p = FMA_$T(p, r, 1.0 / 5040);
+    p = FMA_$T(p, r, 1.0 / 720);
+    p = FMA_$T(p, r, 1.0 / 120);
+    p = FMA_$T(p, r, 1.0 / 24);
+    p = FMA_$T(p, r, 1.0 / 6);
+    p = FMA_$T(p, r, 1.0 / 2);
+    return FMA_$T(p, r * r, r);
 }
 
 /* 2 artanh(s) / s - 2, for z = s * s <= 0.03: the Taylor series, without its last factor. */
-static inline double artanh_series_double(double z)
+static inline $T artanh_series_$T($T z)
 {
-    double p = 2.0 / 21;
-    p = FMA_double(p, z, 2.0 / 19);
-    p = FMA_double(p, z, 2.0 / 17);
-    p = FMA_double(p, z, 2.0 / 15);
-    p = FMA_double(p, z, 2.0 / 13);
-    p = FMA_double(p, z, 2.0 / 11);
-    p = FMA_double(p, z, 2.0 / 9);
-    p = FMA_double(p, z, 2.0 / 7);
-    p = FMA_double(p, z, 2.0 / 5);
-    p = FMA_double(p, z, 2.0 / 3);
+    $T p = 2.0 / 21;
+    p = FMA_$T(p, z, 2.0 / 19);
+    p = FMA_$T(p, z, 2.0 / 17);
+    p = FMA_$T(p, z, 2.0 / 15);
+    p = FMA_$T(p, z, 2.0 / 13);
+    p = FMA_$T(p, z, 2.0 / 11);
+    p = FMA_$T(p, z, 2.0 / 9);
+    p = FMA_$T(p, z, 2.0 / 7);
+    p = FMA_$T(p, z, 2.0 / 5);
+    p = FMA_$T(p, z, 2.0 / 3);
     return p;
 }
 
-//// exp
-/* x = n log 2 + r; the factor 2^n is two factors, so that denormals are rounded once. */
-static inline $T exp_$T($T x)
+//// exp: bits
+/* x = n log 2 + r; the factor 2^n is two factors, so that denormals are rounded once. The bounds
+   are compared as integers, which is quicker, so NaN is put back at the end. */
+static inline $T exp_$T($T given)
 {
-    x = x < EXP_LEAST_$T ? EXP_LEAST_$T : x;
-    x = x > EXP_MOST_$T ? EXP_MOST_$T : x;
+    const UINT_$T low = bits_of_$T(EXP_LEAST_$T), high = bits_of_$T(EXP_MOST_$T);
+    UINT_$T bits = bits_of_$T(given);
+    bits = bits < low ? bits : low; /* bits of negative numbers are above those of positive ones, */
+    bits = (INT_$T)bits < (INT_$T)high ? bits : high; /* or below them, as integers with a sign */
+    const $T x = $T_of(bits);
     const $T shifted = FMA_$T(x, LOG2E_$T, MAGIC_$T), n = shifted - MAGIC_$T;
     const $T r = FMA_$T(n, -LN2_LOW_$T, FMA_$T(n, -LN2_HIGH_$T, x));
-    const UINT_$T k = bits_of_$T(shifted) - MAGIC_BITS_$T + 4 * (BIAS_$T + 1), half = k >> 1;
-    const UINT_$T first = half - BIAS_$T - 2, second = k - half - BIAS_$T - 2;
-    return (1 + exp_series_$T(r)) * $T_of(first << DIGITS_$T) * $T_of(second << DIGITS_$T);
+    const $T part = FMA_$T(exp_series_$T(r), LITTLE_$T, LITTLE_$T); /* e^r 2^-(BIAS + 1) / 2 */
+    const UINT_$T k = bits_of_$T(shifted) - MAGIC_BITS_$T + BIAS_$T + (BIAS_$T + 1) / 2;
+    const UINT_$T half = k >> 1;
+    const $T power = $T_of((k - half) << DIGITS_$T);
+    const $T y = $T_of(bits_of_$T(part) + (half << DIGITS_$T)) * power;
+    return given == given ? y : given;
 }
 
-//// tanh
+//// tanh: bits
 /* t / (t + 2) = t / 2 - t / 2 * t / (t + 2), where t = e^(2 |x|) - 1 = 2^n (e^r - 1) + 2^n - 1. */
 static inline $T tanh_$T($T x)
 {
@@ -145,7 +157,7 @@ static inline $T tanh_$T($T x)
     return copysign$s(t < 1 ? near : far, x);
 }
 
-//// log
+//// log: bits
 /* x = 2^n (1 + f) with 1 + f near 1; log(1 + f) = 2 artanh(s) with s = f / (2 + f). */
 static inline $T log_$T($T x)
 {
@@ -163,7 +175,7 @@ static inline $T log_$T($T x)
     return x < INFINITY ? y : x;
 }
 
-//// logaddexp
+//// logaddexp: bits
 static inline $T logaddexp_$T($T x, $T y)
 {
     const $T d = x - y;
@@ -211,6 +223,63 @@ static inline $T remainder_$T($T x, $T y)
     return rest != 0 && (y < 0) != (rest < 0) ? rest + y : rest;
 }
 
+//// plain/exp
+static inline $T exp_$T($T x) { return exp$s(x); }
+
+//// plain/log
+static inline $T log_$T($T x) { return log$s(x); }
+
+//// plain/tanh
+static inline $T tanh_$T($T x) { return tanh$s(x); }
+
+//// plain/logaddexp
+static inline $T logaddexp_$T($T x, $T y)
+{
+    const $T d = x - y;
+    if (x == y)
+        return x + log$s(2);
+    return d > 0 ? x + log1p$s(exp$s(-d)) : d <= 0 ? y + log1p$s(exp$s(d)) : d;
+}
+
+//// plain/sum
+/* A sum of numbers that are `step` apart, with the rounding errors of its additions. */
+static $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step$more)
+{
+    $T total = 0, lost = 0;
+    for (ptrdiff_t i = 0, k = 0; i < n; i++) {
+        const $T before = total, part = x[(i + k) * step]$factor;
+        total += part;
+        lost += (before - (total - (total - before))) + (part - (total - before));
+    }
+    return lost - lost == 0 ? total + lost : total; /* infinities have lost NaN */
+}
+
+//// plain/extreme
+static $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step)
+{
+    $T a = x[0];
+    for (ptrdiff_t i = 1; i < n; i++) {
+        const $T b = x[i * step];
+        a = $join;
+    }
+    return a;
+}
+
+//// plain/product
+/* c[m, n] = a[m, depth] b[depth, n], for rows of c that are contiguous. */
+static inline void product_$T(
+    ptrdiff_t m, ptrdiff_t n, ptrdiff_t depth, const $T *restrict a, ptrdiff_t ai, ptrdiff_t ak,
+    const $T *restrict b, ptrdiff_t bk, ptrdiff_t bj, $T *restrict c)
+{
+    for (ptrdiff_t i = 0; i < m; i++, a += ai, c += n) {
+        for (ptrdiff_t j = 0; j < n; j++)
+            c[j] = 0;
+        for (ptrdiff_t k = 0; k < depth; k++)
+            for (ptrdiff_t j = 0; j < n; j++)
+                c[j] += a[k * ak] * b[k * bk + j * bj];
+    }
+}
+
 //// INT32
 /* What x86 gives where C leaves the result open: NaN, and numbers out of range. */
 static inline int32_t INT32_of_$T($T x)
@@ -233,46 +302,103 @@ static inline uint64_t UINT64_of_$T($T x)
     return (uint64_t)(x >= -top && x < top ? (int64_t)x : INT64_MIN);
 }
 
-//// sum
+//// sum: vector
 /* A sum of numbers that are `step` apart: in blocks, and with the rounding errors of joining these,
    so that it is as accurate as pairwise summation. */
-static $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step$more)
+static inline $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step$more)
 {
+    enum { LANES = 16 * sizeof($T) / VECTOR };
     $T total = 0, lost = 0;
-    for (ptrdiff_t i = 0; i < n;) {
-        const ptrdiff_t stop = n - i < 256 ? n : i + 256;
-        $T lane[16] = {0};
-        for (; i + 16 <= stop; i += 16)
+    for (; n > 0; n -= 256, x += 256 * step$next) {
+        const int most = n < 256 ? (int)n : 256;
+        int i = 0;
+        vector_$T lanes[LANES] = {{0}};
+        for (; $together && i + 16 <= most; i += 16)
+            UNROLL
+            for (int k = 0; k < LANES; k++)
+                lanes[k] += ((const vector_$T *)(x + i))[k]$factors;
+        $T lane[16];
+        UNROLL
+        for (int k = 0; k < LANES; k++)
+            ((vector_$T *)lane)[k] = lanes[k];
+        for (; i + 16 <= most; i += 16)
             for (int k = 0; k < 16; k++)
                 lane[k] += x[(i + k) * step]$factor;
-        for (int k = 0; i < stop; i++, k++)
-            lane[k] += x[i * step]$last;
-        for (int half = 8; half; half /= 2)
-            for (int k = 0; k < half; k++)
-                lane[k] += lane[k + half];
-        const $T before = total, part = lane[0];
+        if (i < most)
+            for (int k = 0; k < 16; k++)
+                lane[k] += i + k < most ? x[(i + k) * step]$factor : 0;
+        for (int k = 0; k < 8; k++)
+            lane[k] += lane[k + 8];
+        for (int k = 0; k < 4; k++)
+            lane[k] += lane[k + 4];
+        const $T before = total, part = (lane[0] + lane[2]) + (lane[1] + lane[3]);
         total += part;
         lost += (before - (total - (total - before))) + (part - (total - before));
     }
     return lost - lost == 0 ? total + lost : total; /* infinities have lost NaN */
 }
 
-//// extreme
+//// extreme: tiles
 static $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step)
 {
     $T lane[16];
     for (int k = 0; k < 16; k++)
         lane[k] = x[0];
     for (ptrdiff_t i = 0; i < n; i += 16)
+        ROLLED
         for (int k = 0; k < 16; k++) {
-            const $T a = lane[k], b = x[(i + k < n ? i + k : 0) * step];
+            const $T a = lane[k], b = i + k < n ? x[(i + k) * step] : x[0];
             lane[k] = $join;
         }
-    for (int k = 1; k < 16; k++) {
-        const $T a = lane[0], b = lane[k];
-        lane[0] = $join;
-    }
+    for (int half = 8; half; half /= 2)
+        for (int k = 0; k < half; k++) {
+            const $T a = lane[k], b = lane[k + half];
+            lane[k] = $join;
+        }
     return lane[0];
+}
+
+//// place
+/* The place of the first extreme number, or of the first NaN. */
+static $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step)
+{
+    ptrdiff_t found = 0;
+    for (ptrdiff_t i = 1; i < n; i++) {
+        const $X a = x[found * step], b = x[i * step];
+        if (!($join) && a <= INFINITY)
+            found = i;
+    }
+    return found;
+}
+
+//// cumsum
+static void $function(const $X *x, ptrdiff_t n, ptrdiff_t step, $T *out, ptrdiff_t out_step)
+{
+    $T total = x[0];
+    out[0] = total;
+    for (ptrdiff_t i = 1; i < n; i++)
+        out[i * out_step] = total += x[i * step];
+}
+
+//// random_bits
+/* Threefry-2x32 with 20 rounds, as in `random.py`. */
+static void random_bits_$T(const uint32_t *state, ptrdiff_t step, ptrdiff_t n, uint32_t *out)
+{
+    static const int turns[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
+    const uint32_t a = state[0], b = state[step], keys[3] = {a, b, a ^ b ^ 0x1bd11bdau};
+    for (ptrdiff_t i = 0; i < n; i++) {
+        uint32_t x = (uint32_t)((uint64_t)i >> 32) + a, y = (uint32_t)i + b;
+        for (int round = 0; round < 5; round++) {
+            for (int k = 0; k < 4; k++) {
+                const int turn = turns[round % 2][k];
+                x += y;
+                y = (y << turn | y >> (32 - turn)) ^ x;
+            }
+            x += keys[(round + 1) % 3];
+            y += keys[(round + 2) % 3] + (uint32_t)round + 1;
+        }
+        out[i] = x ^ y;
+    }
 }
 
 //// rows
@@ -314,15 +440,24 @@ static void $function(const $X *x, ptrdiff_t n, ptrdiff_t step, ptrdiff_t width,
 #define FUSED
 #define FUSE _Pragma("clang fp contract(fast)")
 #define UNROLL _Pragma("unroll")
+#define ROLLED _Pragma("nounroll")
+#define MIX(mask, x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
 #else
 #define FUSED __attribute__((optimize("fp-contract=fast")))
 #define FUSE
 #define UNROLL _Pragma("GCC unroll 8")
+#define ROLLED _Pragma("GCC unroll 1") /* so that it becomes one vector, not many numbers */
+#define MIX(mask, x, y, ...) __builtin_shuffle(x, y, (mask){__VA_ARGS__})
 #endif
 
-//// product
-#define WIDTH_$T (2 * VECTOR / (ptrdiff_t)sizeof($T))
+//// vector: tiles
 typedef $T vector_$T __attribute__((vector_size(VECTOR), aligned(sizeof($T)), may_alias));
+
+//// product: vector
+#define WIDTH_$T (2 * VECTOR / (ptrdiff_t)sizeof($T))
+typedef __typeof__(__builtin_choose_expr(sizeof($T) == 4, (int32_t)0, (int64_t)0)) mask_$T
+    __attribute__((vector_size(4 * sizeof($T))));
+typedef $T four_$T __attribute__((vector_size(4 * sizeof($T)), aligned(sizeof($T)), may_alias));
 
 /* A tile of c: `rows` rows of a times two vectors of columns of b, in registers. */
 FUSED static inline __attribute__((always_inline)) void tile_$T(
@@ -354,6 +489,37 @@ FUSED static inline __attribute__((always_inline)) void tile_$T(
     }
 }
 
+/* Four columns of four numbers become rows of `to`. */
+static inline void turned_$T(const $T *x, ptrdiff_t step, $T *to, ptrdiff_t rows)
+{
+    const four_$T a = *(const four_$T *)x, b = *(const four_$T *)(x + step);
+    const four_$T c = *(const four_$T *)(x + 2 * step), d = *(const four_$T *)(x + 3 * step);
+    const four_$T ab = MIX(mask_$T, a, b, 0, 4, 1, 5), cd = MIX(mask_$T, c, d, 0, 4, 1, 5);
+    const four_$T AB = MIX(mask_$T, a, b, 2, 6, 3, 7), CD = MIX(mask_$T, c, d, 2, 6, 3, 7);
+    *(four_$T *)to = MIX(mask_$T, ab, cd, 0, 1, 4, 5);
+    *(four_$T *)(to + rows) = MIX(mask_$T, ab, cd, 2, 3, 6, 7);
+    *(four_$T *)(to + 2 * rows) = MIX(mask_$T, AB, CD, 0, 1, 4, 5);
+    *(four_$T *)(to + 3 * rows) = MIX(mask_$T, AB, CD, 2, 3, 6, 7);
+}
+
+/* Copy columns of b to a panel, the columns after the last one as zeros. */
+static void panel_$T(
+    ptrdiff_t deep, ptrdiff_t width, const $T *b, ptrdiff_t bk, ptrdiff_t bj, $T *panel)
+{
+    for (ptrdiff_t i = 0; i < deep * WIDTH_$T && width < WIDTH_$T; i++)
+        panel[i] = 0;
+    for (ptrdiff_t k = 0; k < deep;) {
+        const ptrdiff_t next = bk == 1 && deep - k >= 4 ? k + 4 : k + 1;
+        ptrdiff_t j = 0;
+        for (; next == k + 4 && j + 4 <= width; j += 4)
+            turned_$T(b + k + j * bj, bj, panel + k * WIDTH_$T + j, WIDTH_$T);
+        for (ptrdiff_t i = k; i < next; i++)
+            for (ptrdiff_t left = j; left < width; left++)
+                panel[i * WIDTH_$T + left] = b[i * bk + left * bj];
+        k = next;
+    }
+}
+
 /* c[m, n] = a[m, depth] b[depth, n]; rows of c are contiguous. Columns of b that are no whole
    vectors are copied first. */
 FUSED static void product_$T(
@@ -367,11 +533,8 @@ FUSED static void product_$T(
             const ptrdiff_t width = n - j < WIDTH_$T ? n - j : WIDTH_$T;
             const bool whole = width == WIDTH_$T && bj == 1;
             const $T *from = b + k * bk + j * bj;
-            for (ptrdiff_t i = 0; i < deep * WIDTH_$T && width < WIDTH_$T; i++)
-                panel[i] = 0;
-            for (ptrdiff_t row = 0; row < deep && !whole; row++)
-                for (ptrdiff_t i = 0; i < width; i++)
-                    panel[row * WIDTH_$T + i] = from[row * bk + i * bj];
+            if (!whole)
+                panel_$T(deep, width, from, bk, bj, panel);
             for (ptrdiff_t i = 0; i < m;) {
 #define TILE(rows) (tile_$T(rows, deep, a + i * ai + k * ak, ai, ak, whole ? from : panel, \
     whole ? bk : WIDTH_$T, c + i * ci + j, ci, width, k > 0), rows)
@@ -382,7 +545,161 @@ FUSED static void product_$T(
         }
 }
 
+//// pool_
+/* Runs parts of the work from 0 to n, of `size` each or smaller, side by side. */
+typedef void part_(void **given, ptrdiff_t first, ptrdiff_t last);
+typedef void pool_(part_ *run, void **given, ptrdiff_t n, ptrdiff_t size);
+
+static inline void in_parts_(
+    pool_ *pool, part_ *run, void **given, ptrdiff_t n, ptrdiff_t size)
+{
+    if (pool)
+        pool(run, given, n, size);
+    else
+        run(given, 0, n);
+}
+
+//// pool
+#define _POSIX_C_SOURCE 200809L
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+
+typedef void part_(void **given, ptrdiff_t first, ptrdiff_t last);
+
+/* Held while there is work; held while these variables are used. */
+static pthread_mutex_t busy = PTHREAD_MUTEX_INITIALIZER, lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t begin = PTHREAD_COND_INITIALIZER, end = PTHREAD_COND_INITIALIZER;
+static int helpers, threads; /* wanted beside the thread that has the work; started */
+static int running; /* parts that are not finished */
+static part_ *run;
+static void **given;
+static ptrdiff_t next, n, size;
+
+/* In a process that was forked there are no threads yet. */
+static void forked(void)
+{
+    pthread_mutex_init(&busy, NULL);
+    pthread_mutex_init(&lock, NULL);
+    pthread_cond_init(&begin, NULL);
+    pthread_cond_init(&end, NULL);
+    threads = running = 0;
+    next = n = 0;
+}
+
+/* Take one part after the other, under the lock. */
+static void take_parts(void)
+{
+    while (next < n) {
+        const ptrdiff_t first = next, last = n - first > size ? first + size : n;
+        next = last;
+        running++;
+        pthread_mutex_unlock(&lock);
+        run(given, first, last);
+        pthread_mutex_lock(&lock);
+        running--;
+    }
+}
+
+static void *serve(void *nothing)
+{
+    pthread_mutex_lock(&lock);
+    for (;;) {
+        while (next >= n)
+            pthread_cond_wait(&begin, &lock);
+        take_parts();
+        if (!running)
+            pthread_cond_signal(&end);
+    }
+    return nothing;
+}
+
+/* Start the threads that are missing; they leave all signals to others. */
+static void start(void)
+{
+    sigset_t all, before;
+    pthread_t thread;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (; threads < helpers && pthread_create(&thread, NULL, serve, NULL) == 0; threads++)
+        pthread_detach(thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void set_up(int cores)
+{
+    if (!helpers)
+        pthread_atfork(NULL, NULL, forked);
+    helpers = cores - 1;
+}
+
+/* Run all parts of some work on all cores; alone, while they have other work. */
+void pool(part_ *work, void **pointers, ptrdiff_t length, ptrdiff_t most)
+{
+    if (pthread_mutex_trylock(&busy) != 0) {
+        work(pointers, 0, length);
+        return;
+    }
+    pthread_mutex_lock(&lock);
+    start();
+    run = work, given = pointers, next = 0, n = length, size = most;
+    pthread_cond_broadcast(&begin);
+    take_parts();
+    while (running)
+        pthread_cond_wait(&end, &lock);
+    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&busy);
+}
+
 //// gemm
 /* The BLAS that NumPy has loaded. */
 typedef void gemm_$T(int order, int a_transposed, int b_transposed, $I m, $I n, $I k, $T alpha,
     const $T *a, $I a_step, const $T *b, $I b_step, $T beta, $T *c, $I c_step);
+
+//// steps
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* What is copied at a step: `count` items of `size` bytes, those at `rows` unless it is 0. From one
+   step to the next, `to` and `from` go on by so many bytes. */
+typedef struct { int64_t to, from, rows, count, size, to_step, from_step; } move;
+typedef uint32_t __attribute__((may_alias)) four;
+typedef uint64_t __attribute__((may_alias)) eight;
+
+static void copy(const move *m, ptrdiff_t step)
+{
+    char *to = (char *)(intptr_t)(m->to + step * m->to_step);
+    const char *from = (const char *)(intptr_t)(m->from + step * m->from_step);
+    const int64_t *rows = (const int64_t *)(intptr_t)m->rows + step * m->count;
+    const ptrdiff_t count = m->count, size = m->size;
+    if (!m->rows)
+        memcpy(to, from, count * size);
+    else if (size == 4)
+        for (ptrdiff_t i = 0; i < count; i++)
+            ((four *)to)[i] = ((const four *)from)[rows[i]];
+    else if (size == 8)
+        for (ptrdiff_t i = 0; i < count; i++)
+            ((eight *)to)[i] = ((const eight *)from)[rows[i]];
+    else
+        for (ptrdiff_t i = 0; i < count; i++)
+            memcpy(to + i * size, from + rows[i] * size, size);
+}
+
+/* Runs a program `steps` times; before each run it makes the first moves, after it the others. It
+   stops after a loss that is NaN or above `most`. Returns how many runs there were. */
+int64_t take_steps(void (*run)(void **), void **buffers, int64_t steps, const move *moves,
+    int64_t before, int64_t all, const void *loss, int64_t loss_size, double most)
+{
+    for (ptrdiff_t step = 0; step < steps; step++) {
+        for (int64_t i = 0; i < before; i++)
+            copy(moves + i, step);
+        run(buffers);
+        for (int64_t i = before; i < all; i++)
+            copy(moves + i, step);
+        if (loss && !((loss_size == 4 ? *(const float *)loss : *(const double *)loss) <= most))
+            return step + 1;
+    }
+    return steps;
+}

@@ -16,6 +16,7 @@ import os
 import platform
 import shlex
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -44,35 +45,49 @@ FLAGS = (
 )
 MOST_BYTES = 1 << 28  # of the libraries in the cache; those used last stay
 SECONDS = 600  # for which a compiler may work
+PREFIX = "tinynet-"  # of the names of our files: other files in the folder are left alone
 _warned: set[str] = set()
+_hung: set[tuple[str, ...]] = set()  # commands of compilers that did not end
 
 
 def compiler() -> list[str] | None:
-    """Return the command of the C compiler: $CC, cc, gcc or clang, whichever is there first."""
+    """Return the command of the C compiler: $CC, cc, gcc or clang, whichever is there first.
+
+    None on Windows, where gcc places vectors on the stack at addresses that the processor refuses.
+    """
     words: list[str] = []
-    for command in (os.environ.get("CC", ""), "cc", "gcc", "clang"):
+    for command in (os.environ.get("CC", ""), "cc", "gcc", "clang") if os.name == "posix" else ():
         with suppress(ValueError):  # for a quote without an end
             words = shlex.split(command)
-        if words and (found := shutil.which(words[0])):
+        if words and (found := shutil.which(words[0])) and _is_installed(found):
             return [found, *words[1:]]
     return None
+
+
+@cache
+def _is_installed(path: str) -> bool:
+    """Return whether a command can run: those of macOS may only offer to install a compiler."""
+    is_stub = sys.platform == "darwin" and path.startswith("/usr/bin/")
+    return not is_stub or not subprocess.run(["xcode-select", "-p"], capture_output=True).returncode
 
 
 def load(source: str) -> Any:
     """Return the library that C source compiles to; None without a compiler that works.
 
-    A compiler that fails is warned of once.
+    A compiler that fails is warned of once; one that did not end is not started again.
     """
     command = compiler()
-    if command is None:
+    if command is None or tuple(command) in _hung:
         return None
     try:
-        parts = source, FLAGS, command, _identity(*command)
-        folder, key = _folder(), hashlib.sha256(repr(parts).encode()).hexdigest()
+        parts = source, FLAGS, command, identity(*command)
+        folder = cache_folder() or _private_folder(os.getpid())
+        key = hashlib.sha256(repr(parts).encode()).hexdigest()
         return _cached(folder, key) or _compiled(folder, key, command, source)
     except (OSError, subprocess.SubprocessError) as error:
-        output = getattr(error, "stderr", None) or b""
-        text = f"{error} {output.decode(errors='replace')[:500]}".strip()
+        if isinstance(error, subprocess.TimeoutExpired):
+            _hung.add(tuple(command))
+        text = f"{error} {(getattr(error, 'stderr', None) or '')[:500]}".strip()
         _warn("compiler", f"C is not used, NumPy runs instead: {text}")
         return None
 
@@ -84,72 +99,94 @@ def _warn(kind: str, text: str) -> None:
         warnings.warn(text, RuntimeWarning, stacklevel=3)
 
 
+def _output(*command: str) -> str:
+    """Return what a command prints; after SECONDS, or Ctrl-C, all that it started is ended."""
+    pipes: Any = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    pipes |= {"encoding": "utf-8", "errors": "replace", "start_new_session": True}
+    with subprocess.Popen(command, **pipes) as process:
+        try:
+            out, error = process.communicate(timeout=SECONDS)
+        except BaseException:
+            with suppress(ProcessLookupError):  # it has just ended
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, out, error)
+    return out
+
+
 @cache
-def _identity(*command: str) -> tuple[str, str]:
+def identity(*command: str) -> tuple[str, str]:
     """Return the version of a compiler, and the features of the processor."""
-    version = subprocess.run(
-        [*command, "--version"], capture_output=True, check=True, timeout=SECONDS
-    )
-    features = f"{platform.machine()} {platform.processor()}"
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        known = ("model name", "flags", "Features", "CPU part")
-        features += "".join(sorted({line for line in lines if line.startswith(known)}))
-    except OSError:  # not Linux
-        pass
-    return version.stdout.decode(errors="replace"), features
+    version, is_mac = _output(*command, "--version"), sys.platform == "darwin"
+    known = "model name", "flags", "Features", "CPU part", "machdep.cpu.", "hw.optional."
+    query = "sysctl", "machdep.cpu", "hw.optional"
+    lines = (_output(*query) if is_mac else Path("/proc/cpuinfo").read_text()).splitlines()
+    return version, "".join(sorted({line for line in lines if line.startswith(known)}))
 
 
 # -- BLAS ---------------------------------------------------------------------------------------
 
 
 @cache
-def blas(dtype: str) -> tuple[str, int]:
-    """Return the integer type and the address of the product of NumPy's BLAS; ("", 0) if unknown.
+def _core() -> Any:
+    """Return NumPy's core; symbols of the libraries that it depends on are found through it."""
+    with suppress(OSError, AttributeError, KeyError):  # a NumPy that is built in another way
+        return ctypes.CDLL(vars(np)["_core"]._multiarray_umath.__file__)
+    return None
 
-    The symbols of the libraries that NumPy's core depends on are found through it.
-    """
-    letter = {"float32": "s", "float64": "d"}[dtype]
-    try:
-        library = ctypes.CDLL(vars(np)["_core"]._multiarray_umath.__file__)
-    except (OSError, AttributeError, KeyError):  # a NumPy that is built in another way
-        return "", 0
-    for name, integer in (
-        (f"scipy_cblas_{letter}gemm64_", "int64_t"),
-        (f"cblas_{letter}gemm64_", "int64_t"),
-        (f"cblas_{letter}gemm", "int"),
-    ):
-        if hasattr(library, name):
-            return integer, ctypes.cast(library[name], ctypes.c_void_p).value or 0
+
+@cache
+def blas(dtype: str) -> tuple[str, int]:
+    """Return the integer type and the address of the product of NumPy's BLAS; "" if unknown."""
+    gemm = f"cblas_{'s' if dtype == 'float32' else 'd'}gemm"
+    names = {f"scipy_{gemm}64_": "int64_t", f"{gemm}64_": "int64_t", gemm: "int"}
+    for name, integer in names.items():
+        if hasattr(_core(), name):
+            return integer, ctypes.cast(_core()[name], ctypes.c_void_p).value or 0
     return "", 0
+
+
+def threads() -> int:
+    """Return how many threads NumPy's BLAS uses, by default one on each core of this process."""
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        if (number := os.environ.get(name, "")).isdecimal() and int(number):
+            return int(number)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 # -- the cache --------------------------------------------------------------------------------
 
 
-def _folder() -> Path:
-    """Return the folder of the cache, or a temporary one if only that is safe to use."""
+def cache_folder() -> Path | None:
+    """Return the folder of the cache, which is made if needed; None if it is not safe to use."""
     with suppress(OSError, RuntimeError):  # a user without a home
-        folder = Path(os.environ.get("TINYNET_CACHE_DIR") or _user_folder()).expanduser()
+        folder = Path(os.environ.get("TINYNET_CACHE_DIR") or _user_folder()).expanduser().absolute()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _is_ours(folder) and os.access(folder, os.W_OK | os.X_OK):
             return folder
-    return _private_folder()
+    return None
 
 
 def _user_folder() -> str:
     """Return the folder for caches that the platform gives this user."""
-    if sys.platform == "win32":
-        return os.path.join(os.environ.get("LOCALAPPDATA", "~"), "tinynet")
     if sys.platform == "darwin":
         return "~/Library/Caches/tinynet"
     return os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "tinynet")
 
 
 @cache
-def _private_folder() -> Path:
-    folder = tempfile.mkdtemp(prefix="tinynet-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+def _private_folder(process: int) -> Path:
+    """Return a new folder, which is removed when this process ends, not when a fork of it does."""
+    folder = tempfile.mkdtemp(prefix=PREFIX)
+
+    @atexit.register
+    def remove() -> None:
+        if os.getpid() == process:
+            shutil.rmtree(folder, ignore_errors=True)
+
     return Path(folder)
 
 
@@ -157,18 +194,21 @@ def _is_ours(path: Path) -> bool:
     """Return whether a file or folder is this user's, nobody else can write to it, and no link."""
     found = path.lstat()
     kind = stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)
-    if not hasattr(os, "geteuid"):  # Windows, whose user folders have lists of users instead
-        return kind
     return kind and found.st_uid == os.geteuid() and not found.st_mode & 0o022
+
+
+def libraries(folder: Path, key: str = "") -> list[Path]:
+    """Return the libraries in the cache: of this key, or all."""
+    return sorted(folder.glob(f"{PREFIX}{key}*.so"))
 
 
 def _cached(folder: Path, key: str) -> Any:
     """Return a library from the cache; None if there is none that is whole and ours."""
-    for path in sorted(folder.glob(f"{key}-*.so")):
+    for path in libraries(folder, key):
         with suppress(FileNotFoundError):  # another process has removed it
             if not _is_ours(path):
                 continue
-            if path.stem == f"{key}-{hashlib.sha256(path.read_bytes()).hexdigest()}":
+            if path.stem == _name(key, path):
                 os.utime(path)
                 return ctypes.CDLL(str(path))
             path.unlink()
@@ -176,18 +216,19 @@ def _cached(folder: Path, key: str) -> Any:
     return None
 
 
+def _name(key: str, path: Path) -> str:
+    return f"{PREFIX}{key}-{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
 def _compiled(folder: Path, key: str, command: list[str], source: str) -> Any:
     """Compile source to a library in the cache, and return it."""
-    with tempfile.TemporaryDirectory(dir=folder, prefix="new-") as work:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f"{PREFIX}new-") as work:
         text, made = Path(work, "program.c"), Path(work, "program.so")
         text.write_text(source, encoding="utf-8")
-        arguments = [*command, *FLAGS, str(text), "-o", str(made), "-lm"]
-        subprocess.run(arguments, capture_output=True, check=True, timeout=SECONDS)
+        _output(*command, *FLAGS, str(text), "-o", str(made), "-lm")
         made.chmod(0o700)
-        digest = hashlib.sha256(made.read_bytes()).hexdigest()
-        path = folder / f"{key}-{digest}.so"
         library = ctypes.CDLL(str(made))  # garbage gets no further
-        os.replace(made, path)
+        os.replace(made, folder / f"{_name(key, made)}.so")
     with suppress(FileNotFoundError):  # another process does the same
         _forget_oldest(folder)
     return library
@@ -196,10 +237,10 @@ def _compiled(folder: Path, key: str, command: list[str], source: str) -> Any:
 def _forget_oldest(folder: Path) -> None:
     """Remove the libraries that were not used for the longest time, until the rest is small."""
     total = 0
-    for path in sorted(folder.glob("*.so"), key=lambda p: p.stat().st_mtime, reverse=True):
+    for path in sorted(libraries(folder), key=lambda p: p.stat().st_mtime, reverse=True):
         total += path.stat().st_size
         if total > MOST_BYTES:
             path.unlink(missing_ok=True)
-    for path in folder.glob("new-*"):  # of compilations that were killed
+    for path in folder.glob(f"{PREFIX}new-*"):  # of compilations that were killed
         if time.time() - path.stat().st_mtime > 2 * SECONDS:
             shutil.rmtree(path, ignore_errors=True)

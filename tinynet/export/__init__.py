@@ -13,11 +13,13 @@ import sys
 from typing import Any
 
 from ..configs.files import replacing
+from .c_file import c_text
 from .forward import forward_of
 from .numpy_file import file_text
 from .onnx_file import OPSET, onnx_model
 
-FORMATS = ("numpy", "onnx")
+TEXTS = {"numpy": file_text, "c": c_text}
+FORMATS = ("numpy", "onnx", "c")
 
 
 def export(
@@ -33,10 +35,10 @@ def export(
     if options or opset < OPSET:
         problem = f"opset_version={opset}, the least is {OPSET}" if opset < OPSET else options
         raise ValueError(f"export: unknown options for format={format!r}: {problem}.")
-    forward = forward_of(model, input_signature)
+    forward = forward_of(model, input_signature, rows=1 if format == "c" else None)
     version = sys.modules["tinynet"].__version__  # not imported: it is loaded after this module
-    if format == "numpy":
-        data = file_text(forward, model.name, version).encode()
+    if format in TEXTS:
+        data = TEXTS[format](forward, model.name, version).encode()
     else:
         data = onnx_model(forward, model.name, version, opset).SerializeToString()
     with replacing(filepath) as file:

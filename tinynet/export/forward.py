@@ -63,8 +63,10 @@ class Forward(NamedTuple):
         return found
 
 
-def forward_of(model: Any, input_signature: Any = None) -> Forward:
+def forward_of(model: Any, input_signature: Any = None, rows: int | None = None) -> Forward:
     """Return the forward pass of a model, for inputs of its own shapes or of those given.
+
+    It is for any batch size, or for a batch of `rows`.
 
     Raises
     ------
@@ -79,7 +81,8 @@ def forward_of(model: Any, input_signature: Any = None) -> Forward:
     variables = list(model.variables)
     layers = {layer.name: type(layer).__name__ for layer in model._flatten_layers()[1:]}
     first, second = (_recorded(model, x, variables, n) for n in PROBES)
-    return Forward(BatchGeneralizer(first, second, layers).program(), layers)
+    program = BatchGeneralizer(first, second, layers).program()
+    return Forward(_recorded(model, x, variables, rows) if rows else program, layers)
 
 
 def _inputs(model: Any, input_signature: Any) -> Any:

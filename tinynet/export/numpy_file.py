@@ -1,6 +1,6 @@
 """A forward pass as one Python module that needs NumPy alone, with a function `predict`.
 
-Imports `numpy_text.py`. Read next: `onnx_file.py`.
+Imports `numpy_text.py`. Read next: `c_file.py`.
 """
 
 from __future__ import annotations

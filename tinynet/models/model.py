@@ -218,9 +218,12 @@ class Model(Trainer):
         ----------
         filepath : str or path
             An existing file is replaced, completely or not at all.
-        format : "numpy" or "onnx"
+        format : "numpy", "onnx" or "c"
             A Python file that needs only NumPy, with a function ``predict`` that returns the same
-            numbers bit for bit; or an ONNX model (this needs the extra ``onnx``).
+            numbers bit for bit; an ONNX model (this needs the extra ``onnx``); or one C99 file with
+            the weights inside, whose function ``predict`` takes pointers to the inputs and outputs
+            of one sample. It needs ``math.h`` alone and allocates nothing, for microcontrollers and
+            other languages; its first lines say how to call it. Outputs are equal up to rounding.
         verbose : bool, optional
             Whether to print that the file was written; True by default.
         input_signature : list of placeholders or arrays, optional
@@ -232,7 +235,8 @@ class Model(Trainer):
         ------
         ValueError
             For other formats; for a model that is not built; when a prediction depends on the
-            batch size, or the format cannot express what the model computes.
+            batch size, or the format cannot express what the model computes; the message names the
+            primitive.
 
         >>> import os, runpy, tempfile, tinynet as tn
         >>> model = tn.Sequential([tn.Input((2,)), tn.layers.Dense(1, kernel_initializer="ones")])

@@ -75,8 +75,14 @@ class Adam(Adaptive):
     def scalars(self, step: int, learning_rate: float) -> dict[str, float]:
         """Return the learning rate, and its bias-corrected form `alpha`."""
         if step not in self._corrections:
-            self._corrections = _corrections(self.beta_1, self.beta_2, step)
+            found = _corrections(self.beta_1, self.beta_2, range(step, step + 256))
+            self._corrections = dict(enumerate(found.tolist(), step))
         return {"learning_rate": learning_rate, "alpha": learning_rate * self._corrections[step]}
+
+    def scalars_at(self, steps: range, learning_rate: float) -> dict[str, Any]:
+        """Return the scalars of several steps, as arrays or as numbers that hold for all."""
+        found = _corrections(self.beta_1, self.beta_2, steps)
+        return {"learning_rate": learning_rate, "alpha": learning_rate * found}
 
     def corrections(self, step: int) -> dict[str, str]:
         """Return the formula of `alpha`, which corrects the bias of averages that start at 0."""
@@ -96,13 +102,13 @@ class Adam(Adaptive):
         return param - m * scalars["alpha"] / (ops.sqrt(u) + self.epsilon), new
 
 
-def _corrections(beta_1: float, beta_2: float, step: int) -> dict[int, float]:
-    """Return sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t) for the next 256 steps t from `step`."""
+def _corrections(beta_1: float, beta_2: float, steps: range) -> np.ndarray:
+    """Return sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t) for steps t."""
     # Rounded where Keras rounds: in the first steps 1 - beta_2 ** t loses digits in float32.
-    t = np.arange(step, step + 256)
+    t = np.arange(steps.start, steps.stop)
     powers = [(float32(beta) ** t).astype("float32") for beta in (beta_1, beta_2)]
     first, second = [(np.float32(1) - power).astype(float) for power in powers]
-    return dict(zip(t.tolist(), (np.sqrt(second) / first).tolist(), strict=True))
+    return np.sqrt(second) / first
 
 
 class AdamW(Adam):

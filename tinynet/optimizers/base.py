@@ -75,6 +75,8 @@ class Optimizer(Averaging):
     )
     loss_scale_factor = gradient_accumulation_steps = None
 
+    scalars_at: Any = None  # `scalars` of a range of steps at one rate, as arrays; else a loop
+
     _unwatched = frozenset({"iterations", "learning_rate", "_rate", "built", "_slots", "groups"})
 
     def __init__(
@@ -250,10 +252,10 @@ class Optimizer(Averaging):
         found = self.scalars(steps + 1, self._rate_after(steps) if rate is None else rate)
         return found | self.average_scalars(steps + 1) if self.use_ema else found
 
-    def count_step(self) -> None:
-        """Note that a step was taken."""
+    def count_step(self, steps: int = 1) -> None:
+        """Note that steps were taken."""
         count = self.iterations
-        count.array[...] = count.array.item() + 1
+        count.array[...] = count.array.item() + steps
         count.version += 1
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Variable:

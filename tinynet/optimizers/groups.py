@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import ops
 from ..compiler.record import label
+from ..configs.configurable import Configurable
 from ..engine.bind import bind, modes
 from ..engine.tensor import Primitive, Tensor
 from ..engine.variable import Memory, Variable
@@ -77,6 +78,21 @@ class ParameterGroup:
             return [(slice(None), self.params, decays[0])]
         rows = zip(self.memories[0].slices, self.params, decays, strict=True)
         return [(stretch, [v], decay) for stretch, v, decay in rows if v in grads]
+
+
+def scalars_ahead(optimizer: Any, count: int) -> dict[str, Any] | None:
+    """Return the scalars of the next `count` steps by name: arrays, or numbers for all of them.
+
+    None if the learning rate is a user's function, which may depend on anything.
+    """
+    first = optimizer.iterations.array.item()
+    steps = range(first + 1, first + 1 + count)
+    if optimizer.rate_variables and optimizer.scalars_at and not optimizer.use_ema:
+        return dict(optimizer.scalars_at(steps, float(optimizer.learning_rate)))
+    if not optimizer.rate_variables and not isinstance(optimizer._rate, Configurable):
+        return None
+    rows = [optimizer.next_scalars(step - 1) for step in steps]
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
 def _scalars(steps: np.ndarray, *rate: np.ndarray, optimizer: Any, names: Any) -> np.ndarray:

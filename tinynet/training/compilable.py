@@ -87,10 +87,12 @@ class Compilable(Layer):
             Averaged over samples; only `weighted_metrics` use sample weights. For several outputs
             a list of such lists, or a dict.
         jit_compile : True, False or "auto"
-            True runs the training step as C, which the C compiler of this machine compiles when
-            the first batch is known: weights can differ in the last bits. A step with a part that C
-            has no text for runs as NumPy, after a warning. False runs NumPy, and so does "auto" for
-            now, which is also what a loaded model has. See `tinynet.jit`.
+            True runs steps as C, which the C compiler of this machine compiles when the first batch
+            is known: numbers can differ in the last bits. A step with a part that C has no text for
+            runs as NumPy, after a warning. False runs NumPy. "auto" is C, where that is possible,
+            if a step has at most 400 equations, and the number of steps of this `fit`, `evaluate`
+            or `predict`, times (equations + elements that they make / 2000), is at least 2 ** 18:
+            then C saves about as much time as its compiler takes. See also `tinynet.jit`.
         run_eagerly, steps_per_execution, auto_scale_loss
             Accepted as in Keras; they do not change the numbers.
         on_divergence : "warn", "raise" or "ignore"
@@ -103,7 +105,7 @@ class Compilable(Layer):
             For an unknown optimizer, a class instead of an object, and metrics other than a list,
             tuple or dict.
         NotImplementedError
-            From `fit` with ``jit_compile=True``, where there is no C compiler.
+            With ``jit_compile=True``, from `fit` and the like, where there is no C compiler.
         """
         check_arguments(loss_weights, metrics, weighted_metrics)
         known = on_divergence in ("warn", "raise", "ignore")

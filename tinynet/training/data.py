@@ -168,6 +168,16 @@ class Dataset:
         """The number of batches in an epoch."""
         return self.steps or self.all_batches
 
+    @property
+    def first_size(self) -> int:
+        """The number of samples in the first batch."""
+        return min(self.batch_size, self.size)
+
+    @property
+    def is_even(self) -> bool:
+        """Whether an epoch has all samples, in batches of one size."""
+        return not self.steps and self.size % self.batch_size == 0
+
     def first(self, rows: int | None = None) -> Dataset:
         """Return the first batch, or the first rows, as one batch."""
         return Dataset.of_one_batch(*self.take(slice(0, min(rows or self.batch_size, self.size))))
@@ -186,25 +196,59 @@ class Dataset:
         """Return x, y and weights of these rows."""
         return self.data.map(lambda a: a[rows])
 
-    def epoch(self) -> Iterator[tuple[Any, int]]:
-        """Yield the rows of each batch of one epoch, a slice or indices, and their number."""
+    def epoch(self, together: bool = False, epochs: int = 1) -> Iterator[tuple[Any, int, int]]:
+        """Yield the rows of each batch of one epoch, a slice or indices, their number, and 1.
+
+        Batches of the same size may come `together`: the rows of all of them, the number of rows in
+        one, and how many there are. So do those of several `epochs`, where they are even.
+        """
+        if epochs > 1:
+            orders = (self._rows(0, self.batch_size, self.batches) for _ in range(epochs))
+            rows = [np.arange(self.size)] * epochs if not self.shuffle else [*orders]
+            yield np.concatenate(rows), self.batch_size, epochs * self.batches
+            return
         if not self.steps or self._next >= self.all_batches:
             self._next = 0
-        for _ in range(self.batches):
+        left = self.batches
+        while left:
             if self._next >= self.all_batches:
                 _warn_of_the_end(self.batches, self.all_batches)
                 break
             start = self._next * self.batch_size
-            size = self.batch_size if start + self.batch_size <= self.size else self.size - start
-            self._next += 1
-            if not self.shuffle:
-                yield slice(start, start + size), size
-            elif self.shuffle == "batch":
-                yield np.random.permutation(size) + start, size
-            else:
-                if not start:
-                    self._order = np.random.permutation(self.size)
-                yield self._order[start : start + size], size
+            size = min(self.batch_size, self.size - start)
+            each = self.shuffle == "batch" and not together
+            count = 1 if each else min(left, (self.size - start) // size)
+            rows, left = self._rows(start, size, count), left - count
+            if together:
+                self._next += count
+                yield rows, size, count
+                continue
+            for at in range(0, size * count, size):
+                self._next += 1
+                part = slice(start + at, start + at + size)
+                yield part if not self.shuffle else rows[at : at + size], size, 1
+
+    def _rows(self, start: int, size: int, count: int) -> Any:
+        """Return the rows of batches from `start` on; at 0 an epoch begins."""
+        stop = start + size * count
+        if not self.shuffle:
+            return slice(start, stop)
+        if self.shuffle == "batch":
+            parts = [np.random.permutation(size) + at for at in range(start, stop, size)]
+            return parts[0] if count == 1 else np.concatenate(parts)
+        if not start:
+            self._order = np.random.permutation(self.size)
+        return self._order[start:stop]
+
+
+def first_of(rows: Any, count: int) -> Any:
+    """Return the first of some rows, a slice or indices."""
+    return slice(rows.start, rows.start + count) if type(rows) is slice else rows[:count]
+
+
+def rest_of(rows: Any, count: int) -> Any:
+    """Return the other rows."""
+    return slice(rows.start + count, rows.stop) if type(rows) is slice else rows[count:]
 
 
 class Stream:
@@ -223,6 +267,8 @@ class Stream:
     ----------
     batches : int or None, the number of batches in an epoch, None if unknown
     """
+
+    is_even = False
 
     def __init__(self, source: Any, steps: int | None = None, class_weight: Any = None) -> None:
         self.source, self.steps, self.class_weight = source, steps, class_weight
@@ -263,12 +309,12 @@ class Stream:
         """Return x, y and weights of a batch."""
         return batch.data
 
-    def epoch(self) -> Iterator[tuple[Any, int]]:
-        """Yield the batches of one epoch, each with the number of its samples."""
+    def epoch(self, together: bool = False, epochs: int = 1) -> Iterator[tuple[Any, int, int]]:
+        """Yield the batches of one epoch, each with the number of its samples, and 1."""
         count = 0
         for data in map(self._dataset, itertools.islice(self._begun(), self.steps)):
             count += 1
-            yield data, data.size
+            yield data, data.size, 1
         if count != self.steps:
             self._coming = None
         if count < (self.steps or 1):

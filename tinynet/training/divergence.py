@@ -115,7 +115,7 @@ class DivergenceMonitor:
             self.first = loss
             self.limit = GROWTH * max(abs(loss), _scale(self.batches), TINY)
         elif not self.reported:
-            self._report(self._message(loss, epoch, batch))
+            self._report(self._message(loss, epoch, batch), 6)
         return self.limit
 
     def check_data(self) -> None:
@@ -127,14 +127,14 @@ class DivergenceMonitor:
             rows = np.isnan(array.reshape(len(array), -1)).any(axis=1)
             if rows.any():
                 where = f"in {rows.sum()} of {len(rows)} rows, first in row {rows.argmax()}"
-                self._report(f"fit: {name} holds NaN {where}: remove or fill these rows.")
+                self._report(f"fit: {name} holds NaN {where}: remove or fill these rows.", 4)
                 break
 
-    def _report(self, message: str) -> None:
+    def _report(self, message: str, stacklevel: int) -> None:
         self.reported, self.limit = True, math.inf
         if self.model.on_divergence == "raise":
             raise DivergenceWarning(message)
-        warnings.warn(message, DivergenceWarning, stacklevel=5)
+        warnings.warn(message, DivergenceWarning, stacklevel=stacklevel)
 
     def _message(self, loss: float, epoch: int, batch: int) -> str:
         variables = self.model.trainable_variables

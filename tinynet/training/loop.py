@@ -6,6 +6,7 @@ Imports `step_cache.py`, `divergence.py`, callbacks. Read next: `trainer.py`.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -17,8 +18,10 @@ from ..callbacks.base import Logs
 from ..engine.tensor import wrap
 from ..engine.variable import structure
 from .compilable import Compilable
-from .data import Batches, Stream
+from .data import Batches, Dataset, Stream, first_of, rest_of
 from .divergence import DivergenceMonitor
+from .interrupts import Interrupts, interrupts
+from .many_steps import ManySteps
 from .step import Step
 from .step_cache import Run
 
@@ -34,22 +37,30 @@ class Loop:
     dataset : Dataset or Stream
     kind : "train", "test" or "predict"
     calls : CallbackList, optional
+    epochs : int
+        How many epochs there will be: whether "auto" is C depends on the number of steps.
 
     Attributes
     ----------
     outputs : list, the outputs that a prediction returned for each batch
     """
 
-    def __init__(self, model: Any, dataset: Batches, kind: str, calls: Any = None) -> None:
+    def __init__(
+        self, model: Any, dataset: Batches, kind: str, calls: Any = None, epochs: int = 1
+    ) -> None:
         self.model, self.dataset, self.kind = model, dataset, kind
         self.calls: CallbackList = CallbackList() if calls is None else calls
+        self.steps = epochs * (dataset.batches or 0)
         self.step: Any = getattr(model, f"{kind}_step", None)
         usual = getattr(Compilable, f"{kind}_step", None)
         self.eager = model.run_eagerly or getattr(self.step, "__func__", None) is not usual
         self.python_metrics = kind != "predict" and model.objective.has_python_metrics
         self.outputs: list[Any] = []
-        self._runs: dict[int, Run] = {}
+        self._runs: dict[int, tuple[Run, ManySteps | None]] = {}
         self._version: object = None  # of the structure that `_runs` are for
+        self._interrupts = interrupts() if kind == "train" else Interrupts()
+        self._ahead: list[Logs] = []  # of epochs that are done already
+        self._pace = 0  # batches that are run at once
 
     def whole(self) -> Logs:
         """Evaluate or predict all batches, between the callbacks' hooks for it; see `run`."""
@@ -59,64 +70,125 @@ class Loop:
         getattr(self.calls, f"on_{self.kind}_end")(logs)
         return logs
 
-    def run(self, epoch: int = 0, monitor: DivergenceMonitor | None = None) -> Logs:
+    def run(
+        self, epoch: int = 0, monitor: DivergenceMonitor | None = None, epochs: int = 1
+    ) -> Logs:
         """Go through the batches of one epoch; return the means over its samples.
 
-        A prediction has none; it appends the outputs for each batch to `outputs`, as arrays.
+        A prediction has none; it appends the outputs of each call to `outputs`, as arrays. If
+        nobody needs to know of each epoch, the first of the next `epochs` may run at once: the next
+        calls return their means.
         """
-        model, outputs = self.model, self.outputs
-        before, after = self.calls.before(self.kind), self.calls.after(self.kind)
+        if not self._ahead:
+            self._interrupts.release()
+            several = min(epochs, self._pace // (self.dataset.batches or 1))
+            several = several if several > 1 and self._may_run_ahead() else 1
+            self._pass(epoch, monitor, several)
+        return self._ahead.pop(0)
+
+    def _may_run_ahead(self) -> bool:
+        metrics = self.python_metrics or self.model.objective.variables
+        return self.dataset.is_even and self.calls.want_history_alone and not metrics
+
+    def _begin(self) -> None:
+        """Forget what the metrics have seen, or build a model that is to predict."""
+        if self.kind != "predict":
+            self.model.objective.reset()
+        elif not self.model._called:
+            self.model._outputs_of(self.dataset.first())
+
+    def _pass(self, epoch: int, monitor: DivergenceMonitor | None, epochs: int) -> None:
+        """Run one epoch, or several one after the other; append the means of each to `_ahead`."""
+        model, outputs, held, ahead = self.model, self.outputs, self._interrupts, self._ahead
         training, predicting = self.kind == "train", self.kind == "predict"
-        if not predicting:
-            model.objective.reset()
-        elif not model._called:
-            model._outputs_of(self.dataset.first())
-        total, seen, known = 0.0, 0, 0
-        limit = monitor.limit if monitor else math.inf
-        version: Any = None
+        before, after, each = self.calls.of_batches(self.kind)
+        self._begin()
+        limit, last = (
+            monitor.limit if monitor else math.inf,
+            0 if epochs == 1 else self.dataset.batches,
+        )
+        total, seen, batch, stopped = 0.0, 0, 0, False
 
         def running() -> Logs:
             return {"outputs": outputs[-1]} if predicting else model.objective.logs(total / seen)
 
-        for batch, (rows, size) in enumerate(self.dataset.epoch()):
-            for call in before:
-                call(batch, {})
-            if size != known or version is not structure.version:
-                version = structure.version
-                run, known = self._for_size(size), size
-            loss, y_pred = run(rows)
-            total += loss * size
-            seen += size
-            if predicting:
-                outputs.append(y_pred)
-            elif not loss <= limit and monitor:  # NaN is not, either
-                limit = monitor.check(loss, epoch, batch)
-            if after:
-                after(batch, running)
-            if training and model.stop_training:
+        for rows, size, count in self.dataset.epoch(not each and self._can_run_many, epochs):
+            while count and not stopped:
+                for call in before:
+                    call(batch, {})
+                held.held = True
+                losses = self._take(rows, size, count, limit)
+                for loss in losses:
+                    total += loss * size
+                    seen += size
+                    batch += 1
+                    if not loss <= limit and monitor:  # NaN is not, either
+                        limit = monitor.check(loss, epoch + len(ahead), batch - 1)
+                    if batch == last:
+                        ahead.append(running())
+                        total, seen, batch = 0.0, 0, 0
+                count -= len(losses)
+                if count:
+                    rows = rest_of(rows, len(losses) * size)
+                if not last:
+                    held.release()
+                if after:
+                    after(batch - 1, running)
+                stopped = training and model.stop_training
+            if stopped:
                 break
-        if predicting or not seen:
-            return {}
-        if not model.optimizer.built:
-            # No step was taken, but Keras makes the state here, too.
-            model.optimizer.build(model.trainable_variables)
-        return running()
+        if not last:
+            ahead.append(self._means(total, seen))
 
-    def _for_size(self, size: int) -> Run:
-        """Return the function that takes a step on rows, or on a batch of a stream."""
+    @property
+    def _can_run_many(self) -> bool:
+        """Whether batches of this dataset can run in one call."""
+        data = self.dataset
+        return isinstance(data, Dataset) and self._for_size(data.first_size)[1] is not None
+
+    def _means(self, total: float, seen: int) -> Logs:
+        """Return the means of an epoch, from the sum of the losses of so many samples."""
+        if self.kind == "predict" or not seen:
+            return {}
+        if not self.model.optimizer.built:
+            # No step was taken, but Keras makes the state here, too.
+            self.model.optimizer.build(self.model.trainable_variables)
+        return self.model.objective.logs(total / seen)
+
+    def _take(self, rows: Any, size: int, count: int, limit: float) -> Sequence[float]:
+        """Run the first of `count` batches; return their losses, and append to `outputs`.
+
+        There are several if one call of C can run them, up to a loss above `limit`.
+        """
+        run, many = self._for_size(size)
+        losses: Sequence[float]
+        if many and count > 1 and (found := many.run(rows, count, limit)):
+            losses, y_pred = found
+            self._pace = max(self._pace, 2 * len(losses))
+        else:
+            loss, y_pred = run(rows if count == 1 else first_of(rows, size))
+            losses = (loss,)
+        if self.kind == "predict":
+            self.outputs.append(y_pred)
+        return losses
+
+    def _for_size(self, size: int) -> tuple[Run, ManySteps | None]:
+        """Return what takes a step on rows, or on a batch of a stream, and what takes many."""
         if self._version is not structure.version:
             self._version, self._runs = structure.version, {}
-        if size not in self._runs:
-            run = self._run_eagerly if self.eager else self._compiled(size)
-            self._runs[size] = partial(self._run_and_update, run) if self.python_metrics else run
-        return self._runs[size]
+        if (found := self._runs.get(size)) is None:
+            run, many = (self._run_eagerly, None) if self.eager else self._compiled(size)
+            if self.python_metrics:
+                run, many = partial(self._run_and_update, run), None
+            found = self._runs[size] = run, many
+        return found
 
-    def _compiled(self, size: int) -> Run:
-        cache, dataset = self.model._step_cache(self.kind), self.dataset
+    def _compiled(self, size: int) -> tuple[Run, ManySteps | None]:
+        cache, dataset, steps = self.model._step_cache(self.kind), self.dataset, self.steps
         with_outputs = self.python_metrics or self.kind == "predict"
-        if isinstance(dataset, Stream):
-            return lambda batch: cache.runner(batch, size, with_outputs)(slice(None))
-        return cache.runner(dataset, size, with_outputs)
+        if not isinstance(dataset, Stream):
+            return cache.runner(dataset, size, with_outputs, steps)
+        return lambda batch: cache.runner(batch, size, with_outputs, steps)[0](slice(None)), None
 
     def _run_eagerly(self, rows: Any) -> tuple[float, Any]:
         x, y, sample_weight = batch = self.dataset.take(rows).map(wrap)

@@ -24,6 +24,7 @@ from ..compiler.record import record, short_name, stand_in
 from ..configs.watched import Fingerprint
 from ..engine.tensor import floatx, wrap
 from .data import Batch, Dataset
+from .many_steps import ManySteps
 from .step import State, Step
 
 Run = Callable[[Any], tuple[float, Any]]  # from rows to the loss and the outputs there
@@ -98,12 +99,19 @@ class StepCache:
         compiled = self._small.get((x.shape, x.dtype))
         return None if compiled is None or len(x) > most else compiled.predict(x)
 
-    def runner(self, dataset: Dataset, size: int, with_outputs: bool) -> Run:
-        """Return a function of the positions of `size` samples to the loss and the outputs there.
+    def runner(
+        self, dataset: Dataset, size: int, with_outputs: bool, steps: int = 0
+    ) -> tuple[Run, ManySteps | None]:
+        """Return what runs a batch of `size` samples, and what runs many, if the step is C.
 
-        It holds for this dataset, and until `structure.version` changes.
+        Both hold for this dataset, and until `structure.version` changes. `steps`, about as many as
+        there will be, decide whether "auto" is C.
         """
-        return self._step_for(dataset, size, with_outputs).runner(tree.leaves(dataset.data))
+        compiled = self._step_for(dataset, size, with_outputs)
+        compiled.choose(self.model.jit_compile, steps)
+        arrays = tree.leaves(dataset.data)
+        many = ManySteps(compiled, arrays) if compiled.executable.native else None
+        return compiled.runner(arrays), many
 
     def _step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
         form = repr(dataset.data.map(lambda a: f"{a.dtype}{a.shape[1:]}"))
@@ -122,8 +130,7 @@ class StepCache:
 
     def _make(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
         before = self._attributes()
-        native = self.model.jit_compile if self.kind == "train" else False
-        compiled = CompiledStep(Step(self.model, self.kind), dataset, size, with_outputs, native)
+        compiled = CompiledStep(Step(self.model, self.kind), dataset, size, with_outputs)
         self.compilations += 1
         if changed := before.differences(Fingerprint(self._things(), self._assigned)):
             self._assigned |= changed
@@ -159,9 +166,7 @@ class StepCache:
 class CompiledStep:
     """A step compiled for one type of batch."""
 
-    def __init__(
-        self, step: Step, dataset: Dataset, size: int, with_outputs: bool, native: Native
-    ) -> None:
+    def __init__(self, step: Step, dataset: Dataset, size: int, with_outputs: bool) -> None:
         self.step, self.has_loss = step, step.kind != "predict"
         self.state_size = len(step.owners)
         args, names = _examples(step, dataset, size)
@@ -175,12 +180,8 @@ class CompiledStep:
         after, _, self.form = program.result
         old, new = tree.leaves(before), tree.leaves(after)
         live = {v: owner.current for v, owner in zip(old, step.owners, strict=True)}
-        given = program, f"{step.kind}_step", dict(zip(new, old, strict=True)), live
-        try:
-            self.executable = Executable(*given, native)
-        except NotInCError as error:
-            warnings.warn(f"jit_compile=True: {error}, so this step runs as NumPy.", stacklevel=2)
-            self.executable = Executable(*given)
+        donated = dict(zip(new, old, strict=True))
+        self.executable = Executable(program, f"{step.kind}_step", donated, live)
         self.written = [o for o, v, w in zip(step.owners, old, new, strict=True) if v is not w]
         buffers = self.executable.inputs
         self.data = [buffers[v] for v in tree.leaves(data)]
@@ -188,6 +189,13 @@ class CompiledStep:
         numbers = [item for group in scalars for item in group.items()]
         self.scalars = [(name, buffers[v]) for name, v in numbers if v in used]
         self.predict = self.executable.runner(partial(self.data[0].__setitem__, ...), self._outputs)
+
+    def choose(self, native: Native, steps: int) -> None:
+        """Run as C or as NumPy from now on; see `Executable.choose`."""
+        try:
+            self.executable.choose(native, steps)
+        except NotInCError as error:
+            warnings.warn(f"jit_compile=True: {error}, so this step runs as NumPy.", stacklevel=2)
 
     def runner(self, arrays: list[np.ndarray]) -> Run:
         """Return a function of rows of `arrays` to the loss and the outputs there."""

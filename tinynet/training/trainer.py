@@ -19,6 +19,7 @@ from ..engine.expect import expect
 from .compilable import Compilable
 from .data import Batch, Batches, Dataset, batches_of, check_options, is_integer, is_stream, split
 from .divergence import DivergenceMonitor
+from .interrupts import between_steps
 from .loop import Loop
 from .step_cache import StepCache
 
@@ -109,20 +110,23 @@ class Trainer(Compilable):
         logs: Logs = {}
         calls.on_train_begin()
         monitor = DivergenceMonitor(self, dataset)
-        training = Loop(self, dataset, "train", calls)
+        training = Loop(self, dataset, "train", calls, epochs)
         validating = held_out and Loop(self, held_out, "test", calls)
         monitor.check_data()
-        for epoch in range(calls.first_epoch(initial_epoch), epochs):
-            calls.on_epoch_begin(epoch)
-            if not (found := training.run(epoch, monitor)):  # no batches: the user was warned
-                break
-            logs = found
-            if validating and epoch + 1 in due:
-                logs |= {f"val_{key}": value for key, value in validating.whole().items()}
-                logs = dict(sorted(logs.items()))
-            calls.on_epoch_end(epoch, logs)
-            if self.stop_training:
-                break
+        with between_steps():
+            for epoch in range(calls.first_epoch(initial_epoch), epochs):
+                calls.on_epoch_begin(epoch)
+                # A validation needs the weights after each epoch.
+                ahead = 1 if validating else epochs - epoch
+                if not (found := training.run(epoch, monitor, ahead)):
+                    break  # no batches: the user was warned
+                logs = found
+                if validating and epoch + 1 in due:
+                    logs |= {f"val_{key}": value for key, value in validating.whole().items()}
+                    logs = dict(sorted(logs.items()))
+                calls.on_epoch_end(epoch, logs)
+                if self.stop_training:
+                    break
         if self.optimizer.built:
             self.optimizer.finalize_variable_values(self.trainable_weights)
         calls.on_train_end(logs)

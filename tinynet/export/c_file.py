@@ -1,0 +1,133 @@
+"""A forward pass as one C file with the weights inside, and a function `predict` of one sample.
+
+Imports `forward.py` and `../compiler/`. Read next: `onnx_file.py`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..compiler.c_printer import CPrinter, Lines
+from ..compiler.c_text import TYPES, c_type, literal
+from ..compiler.memory import Buffer, Plan
+from ..compiler.passes import simplify
+from ..compiler.program import Names, NotInCError, Var
+from .forward import Forward
+from .numpy_text import WIDTH, plain
+
+ABOUT = """\
+/* The network '{name}', exported by tinynet {version}. It needs C99 and math.h alone.
+
+       {prototype};
+
+   computes the outputs of one sample. Copy this line to where it is called; in C++, extern "C"
+   stands before it. Arrays are in row-major order and do not overlap.
+
+   Memory: {constant} bytes of constants, {scratch} bytes of the stack for results in between.
+   Nothing is allocated, and nothing is kept between calls, so threads can call it at once.
+   Options of the compiler:
+
+       -DPREDICT_BUFFERS=static    takes static memory in place of the stack, for one thread
+       -Dpredict=another_name      renames the function, for programs with several networks
+
+   The outputs are those of the model's `predict` in tinynet, up to rounding. */
+
+{sizes}
+
+#ifndef PREDICT_BUFFERS
+#define PREDICT_BUFFERS
+#endif
+
+"""
+
+
+def c_text(forward: Forward, name: str, version: str) -> str:
+    """Return the C file of the forward pass of one sample; ValueError for what C cannot express."""
+    for v, layer in forward.layer_of.items():
+        v.section = f"layer_{layer.name}" if layer else "rest"
+    program = simplify(forward.program)
+    paths = tree.parts_like(program.form, program.result, "y")
+    outs = [Var(v.shape, v.dtype, re.sub(r"\W+", "_", path)) for path, v in paths]
+    places = dict(zip(reversed(program.outputs), reversed(outs), strict=True))
+    try:
+        plan = Plan(replace(program, inputs=(*program.inputs, *outs)), places)
+        for v, out, found in zip(program.outputs, outs, plan.results, strict=True):
+            plan.copies += [(plan.slots[out], found)] * (places[v] is not out)  # `v` comes twice
+        printer = Predict(plan, "predict")
+    except NotInCError as error:
+        raise ValueError(f"export: {error}.") from None
+    new, given = Names().new, zip(printer.given, plan.program.inputs, strict=True)
+    sizes = [
+        f"#define {new(f'PREDICT_{key.upper()}_SIZE')} {v.size} /* of shape {v.shape[1:]} */"
+        for key, v in given
+    ]
+    about = ABOUT.format(
+        name=plain(name),
+        version=version,
+        prototype=printer.prototype,
+        constant=printer.memory[True],
+        scratch=printer.memory[False],
+        sizes="\n".join(sizes),
+    )
+    return re.sub(r"\n{3,}", "\n\n", f"{about}{printer.text}")
+
+
+class Predict(CPrinter):
+    """Prints a program as the file; its inputs are the sample's, and arrays for the outputs.
+
+    Attributes
+    ----------
+    prototype : str
+    given : dict from name to Buffer, the parameters
+    memory : the bytes of results in between, and of constants
+    """
+
+    function, style, pool_from = "static void", "plain/", math.inf
+
+    def _matrix_product(self, dtype: str, sizes: Any, a: Any, b: Any) -> str:
+        self.needs("product", TYPES[dtype])
+        (m, n, depth), (ai, ak), (bk, bj) = sizes, a, b
+        given = f"{m}, {n}, {depth}, {{0}}, {ai}, {ak}, {{1}}, {bk}, {bj}, {{2}}"
+        return f"product_{TYPES[dtype]}({given});"
+
+    def _main(self, calls: list[str]) -> Lines:
+        given = [self._plan.slots[v].buffer for v in self._plan.program.inputs]
+        arrays, used = self.constants, {*self.buffers.values()}
+        self.given = {self._buffer(b): b for b in given}
+        const = {b: "" if b in self.written else "const " for b in self.buffers}
+        parameters = [f"{const[b]}{_declared(b, name)}" for name, b in self.given.items()]
+        self.prototype = f"void predict({', '.join(parameters)})"
+        self.memory = [0, 0]
+        yield from ["", self.prototype, "{"]
+        local = [b for b, name in self.buffers.items() if name not in self.given]
+        for b in sorted(local, key=lambda b: b not in arrays):
+            self.memory[b in arrays] += b.slot.size * b.dtype.itemsize
+            if b in arrays:
+                yield f"    static const {_declared(b, self.buffers[b])} = {{"
+                yield from _columns(arrays[b])
+                yield "    };"
+            else:
+                yield f"    PREDICT_BUFFERS {_declared(b, self.buffers[b])};"
+        yield from (f"    (void){name};" for name in self.given if name not in used)
+        yield from [*calls, "}\n"]
+
+
+def _declared(b: Buffer, name: str) -> str:
+    return f"{c_type(b.dtype)} {name}[{max(b.slot.size, 1)}]"
+
+
+def _columns(array: np.ndarray) -> Lines:
+    """Yield the numbers of an array in columns, without brackets; 0 if there are none."""
+    kind = c_type(array.dtype)
+    texts = [literal(x, kind) for x in array.reshape(-1)] or ["0"]
+    texts = [text[1:-1] if text.startswith("(-") else text for text in texts]
+    width = max(map(len, texts))
+    few = (WIDTH - 8) // (width + 2)
+    for i in range(0, len(texts), few):
+        yield f"        {', '.join(x.rjust(width) for x in texts[i : i + few])},"
