@@ -166,20 +166,25 @@ def _threefry_bits(seed: int, shape: Shape, count: int = 0) -> np.ndarray:
     return bits.reshape(shape)
 
 
-def _drawn(states: Any, shape: tuple[int, ...], kind: str, scale: Any) -> np.ndarray:
-    """Return the draws of a state, or of each state of a batch."""
-    pairs = states.reshape(-1, 2).tolist()
-    each = [_KINDS[kind](_threefry_bits(seed, shape, count), *scale) for seed, count in pairs]
-    dtype = np.uint32 if kind == "bits" else np.float32
-    return np.array(each, dtype).reshape(*states.shape[:-1], *shape)
+def _bits(states: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the bits of a state, or of each state of a batch."""
+    each = [_threefry_bits(seed, shape, count) for seed, count in states.reshape(-1, 2).tolist()]
+    return np.array(each, np.uint32).reshape(*states.shape[:-1], *shape)
 
 
-_random: Primitive = primitive(
+_random_bits: Primitive = primitive(
     "random_bits",
-    _drawn,
-    cases=(Case(((2,),), {"shape": (2, 3), "kind": "bits", "scale": ()}, given={0: [7, 4]}),),
-    batched=lambda states, **params: bind(_random, states, **params),
+    _bits,
+    cases=(Case(((2,),), {"shape": (2, 3)}, given={0: [7, 4]}),),
+    batched=lambda states, shape: bind(_random_bits, states, shape=shape),
 )
+
+
+def _drawn(bits: np.ndarray, kind: str, scale: Any) -> np.ndarray:
+    return np.asarray(_KINDS[kind](bits, *scale))
+
+
+_DRAWN = Primitive("random_draws", _drawn, ())
 
 
 def _draw(kind: str, shape: Shape, dtype: Any, seed: Any, *scale: float) -> Any:
@@ -188,8 +193,8 @@ def _draw(kind: str, shape: Shape, dtype: Any, seed: Any, *scale: float) -> Any:
     if wanted.kind != "f":
         raise ValueError(f"`dtype` of random numbers must be floating. Received: dtype={dtype!r}")
     if isinstance(seed, SeedGenerator):
-        params = {"shape": _checked_shape(shape), "kind": kind, "scale": scale}
-        return ops.cast(bind(_random, seed.next(), **params), wanted)
+        draws = bind(_DRAWN, seed.bits(_checked_shape(shape)), kind=kind, scale=scale)
+        return ops.cast(draws, wanted)
     bits = _threefry_bits(_draw_seed() if seed is None else seed, shape)
     return np.asarray(_KINDS[kind](bits, *scale), dtype=wanted)
 
@@ -232,7 +237,7 @@ class SeedGenerator:
 
     def bits(self, shape: tuple[int, ...]) -> Tensor:
         """Return 32 random bits, a uint32, for each element of `shape`: the next draw."""
-        return bind(_random, self.next(), shape=shape, kind="bits", scale=())
+        return bind(_random_bits, self.next(), shape=shape)
 
     def mask(self, shape: tuple[int, ...], share: float) -> Tensor:
         """Return bools, each True with probability `share`, as `jax.random.bernoulli` draws them.
@@ -277,8 +282,7 @@ def _truncated(bits: np.ndarray, mean: float, stddev: float) -> Any:
 
 
 # Functions from bits and two numbers to draws.
-_KINDS: dict[str, Any] = {"bits": np.asarray, "uniform": _between}
-_KINDS |= {"normal": _normal, "truncated": _truncated}
+_KINDS: dict[str, Any] = {"uniform": _between, "normal": _normal, "truncated": _truncated}
 
 
 def _multiply_add(a: np.ndarray, b: Any, c: Any) -> Any:

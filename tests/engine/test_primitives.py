@@ -221,9 +221,7 @@ def enciphered(key: list[int], counter: int) -> int:
     return (x + keys[2] ^ y + keys[0] + 5) % 2**32
 
 
-def reference_of_random_bits(
-    state: np.ndarray, shape: tuple[int, ...], kind: str, scale: tuple[()]
-) -> np.ndarray:
+def reference_of_random_bits(state: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     words = [enciphered(state.tolist(), n) for n in range(math.prod(shape))]
     return np.array(words, "uint32").reshape(shape)
 

@@ -195,7 +195,6 @@ class Recall(Precision):
     _cells = ("true_positives", "false_negatives")
 
 
-_CURVES = ("ROC", "PR")
 _HEIGHTS = {
     "interpolation": lambda a, b: (a + b) / 2.0,
     "minoring": ops.minimum,
@@ -255,9 +254,7 @@ class AUC(Confusion):
     ) -> None:
         super().__init__(**more)
         self.curve, self.summation_method = str(curve).upper(), str(summation_method).lower()
-        expect(self.curve in _CURVES, "curve", f"one of {_CURVES}", curve)
-        known = self.summation_method in _HEIGHTS
-        expect(known, "summation_method", f"one of {[*_HEIGHTS]}", summation_method)
+        self._check_curve()
         expect(num_thresholds > 1, "num_thresholds", "an int above 1", num_thresholds)
         inner = sorted(thresholds or np.linspace(0.0, 1.0, num_thresholds)[1:-1].tolist())
         self.init_thresholds = inner if thresholds else None
@@ -274,8 +271,14 @@ class AUC(Confusion):
             expect(valid, "AUC", "y_pred of shape (samples, labels)", y_pred_shape)
             self._add_cells((self.num_thresholds, *y_pred_shape[1 : 1 + self.multi_label]))
 
+    def _check_curve(self) -> None:
+        method = self.summation_method
+        expect(self.curve in ("ROC", "PR"), "curve", "'ROC' or 'PR'", self.curve)
+        expect(method in _HEIGHTS, "summation_method", f"one of {[*_HEIGHTS]}", method)
+
     def result(self) -> Tensor:
         """Return the area since `reset_state`."""
+        self._check_curve()
         tp, fp, tn, fn = (variable.value for variable in self._kept.values())
         rate = ops.divide_no_nan
         if (self.curve, self.summation_method) == ("PR", "interpolation"):

@@ -111,23 +111,26 @@ class Nadam(Adaptive):
     """
 
     slots = (("momentum", "velocity"),)
+    _unwatched = Adaptive._unwatched | {"_product"}
 
     def scalars(self, step: int, learning_rate: float) -> dict[str, float]:
-        """Return the factors of momentum, gradient and velocity, and the learning rate."""
+        """Return the factors of momentum, gradient and velocity, the learning rate, and p."""
         now, following = (self.beta_1 * (1.0 - 0.5 * 0.96**t) for t in (step, step + 1))
         product = self._product_after(step)
         found = {"learning_rate": learning_rate, "ahead": following / (1.0 - product * following)}
         found["gradient_share"] = (1.0 - now) / (1.0 - product)
-        return found | {"correction": 1.0 / (1.0 - _power(self.beta_2, step))}
+        return found | {"correction": 1.0 / (1.0 - _power(self.beta_2, step)), "product": product}
 
     def _product_after(self, step: int) -> float:
         return self.beta_1**step * float(_PRODUCTS[min(step, len(_PRODUCTS) - 1)])
 
     @property
     def last_variables(self) -> Sequence[Variable]:
-        """The product p, which the number of steps determines: for files alone."""
-        product = self._product_after(self.iterations.array.item())
-        return [Variable(product, "float32", False, "variable")]
+        """The product p, which the number of steps determines."""
+        product = vars(self).setdefault("_product", Variable(1.0, "float32", False))
+        product.array[...] = self._product_after(self.iterations.array.item())
+        product.version += 1
+        return [product]
 
     def update(
         self, param: Tensor, grad: Tensor, slots: Slots, scalars: dict[str, Any]

@@ -70,7 +70,8 @@ class Averaging(Configurable):
 
         The first average is the weight after the first step.
         """
-        found = {"ema_momentum": self.ema_momentum if step > 1 else 0.0}
+        momentum = float(np.float32(self.ema_momentum)) if step > 1 else 0.0
+        found = {"ema_momentum": momentum, "ema_share": 1.0 - momentum}
         every = self.ema_overwrite_frequency
         return found | ({"ema_overwrite": float(step % every == 0)} if every else {})
 
@@ -78,8 +79,7 @@ class Averaging(Configurable):
         self, param: Tensor, average: Tensor, scalars: dict[str, Any]
     ) -> tuple[Tensor, Tensor]:
         """Return the parameter, which its average may overwrite, and the average after a step."""
-        momentum = scalars["ema_momentum"]
-        average = average * momentum + param * (1.0 - momentum)
+        average = average * scalars["ema_momentum"] + param * scalars["ema_share"]
         if self.ema_overwrite_frequency:
             param = ops.where(ops.greater(scalars["ema_overwrite"], 0.0), average, param)
         return param, average
@@ -94,6 +94,7 @@ class Averaging(Configurable):
         """
         param, *slots = flat
         if self.use_ema:
+            expect(AVERAGE in group.slots, "use_ema", "a new optimizer for another value", True)
             param, slots[0] = self.averaged(param, slots[0], scalars)
         if any(v.constraint for v in group.params if v in grads):
             rows = zip(group.params, group.memories[0].slices, strict=True)

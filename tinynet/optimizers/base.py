@@ -302,7 +302,7 @@ class Optimizer(Averaging):
 
     @property
     def last_variables(self) -> Sequence[Variable]:
-        """The variables that Keras saves after the slots."""
+        """The variables that Keras saves after the slots; a step sets them to `product`."""
         return ()
 
     @property

@@ -121,6 +121,8 @@ def stepped(optimizer: Any, values: dict[Variable, Tensor], grads: Grads) -> dic
         cast = ops.cast(numbers, state[-1][0].dtype)
         scalars.append({name: cast[i] for i, name in enumerate(names)})
     new = {optimizer.iterations: steps + 1}
+    for v in optimizer.last_variables:
+        new[v] = scalars[0]["product"]
     for group, flats in zip(
         optimizer.groups, optimizer.updated(state, grads, scalars), strict=True
     ):
