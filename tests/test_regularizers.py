@@ -218,10 +218,8 @@ def test_eager_and_compiled_penalties_are_equal_bit_for_bit():
         assert_same(one, other)
 
 
-def test_weights_of_users_layers_are_regularized_and_constraints_are_refused():
+def test_weights_of_users_layers_are_regularized():
     layer = Layer()
     layer.add_weight((2,), "ones", regularizer="l2", name="w")
     layer.add_weight((2,), "ones", name="unregularized")
     assert [float(v) for v in layer.losses] == [np.float32(0.02)]
-    with refused(ValueError, "add_weight", "constraint", "nonneg"):
-        layer.add_weight((2,), constraint="nonneg")

@@ -30,7 +30,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from . import activations as activations, backend as backend, callbacks as callbacks
-    from . import datasets as datasets, distribution as distribution
+    from . import config as config, constraints as constraints, datasets as datasets
+    from . import distribution as distribution
     from . import explain as explain, export as export, initializers as initializers
     from . import layers as layers, losses as losses, metrics as metrics, models as models
     from . import ops as ops, optimizers as optimizers, random as random

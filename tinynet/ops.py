@@ -59,7 +59,8 @@ from .engine.functional import divide_no_nan as divide_no_nan, divmod as divmod,
 from .engine.functional import inner as inner, kron as kron, log_softmax as log_softmax
 from .engine.functional import logsumexp as logsumexp, mean as mean, nanmean as nanmean
 from .engine.functional import nanprod as nanprod, nanstd as nanstd, nansum as nansum
-from .engine.functional import nanvar as nanvar, outer as outer, prod as prod, ptp as ptp
+from .engine.functional import nanvar as nanvar, one_hot as one_hot, outer as outer
+from .engine.functional import prod as prod, ptp as ptp
 from .engine.functional import round as round, sinc as sinc, softmax as softmax, std as std
 from .engine.functional import stop_gradient as stop_gradient, tensordot as tensordot
 from .engine.functional import trace as trace, var as var
@@ -68,6 +69,7 @@ abs = absolute
 amax = max
 amin = min
 true_divide = divide
+array = convert_to_tensor
 mod = remainder
 real = copy
 conj = copy

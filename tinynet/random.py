@@ -15,14 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from . import ops
 from .configs.lookup import unique_name
 from .distribution.ranks import place
 from .engine.bind import Case, bind, primitive
-from .engine.tensor import Primitive, Tensor, as_dtype, floatx
+from .engine.tensor import Primitive, Tensor, as_dtype, as_tensor, floatx
 from .engine.variable import Variable
 
 Shape = int | Iterable[int]
-Seed = int | None
+Seed = Any  # an int, a SeedGenerator or None
 
 _SQRT2 = np.float32(math.sqrt(2.0))
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -39,12 +40,13 @@ def uniform(
     """Return draws from [minval, maxval), bit for bit those of `keras.random.uniform` on JAX.
 
     They are drawn in float32, then cast to the floating `dtype` (None: floatx). `seed` is an int
-    from 0 to 2**32 - 1, or None to draw one. ValueError for another dtype or seed.
+    from 0 to 2**32 - 1, or None to draw one: then the result is an array. With a `SeedGenerator`,
+    which gives other draws at each call, it is a tensor. ValueError for another dtype or seed.
 
     >>> uniform((2,), seed=1)
     array([0.13620758, 0.68262076], dtype=float32)
     """
-    return _cast(_between(minval, maxval, shape, seed), dtype)
+    return _draw("uniform", shape, dtype, seed, minval, maxval)
 
 
 def normal(
@@ -58,9 +60,7 @@ def normal(
     >>> normal((2,), seed=1).round(3)
     array([-1.098,  0.475], dtype=float32)
     """
-    below_one = np.nextafter(np.float32(1), 0)  # the inverse is infinite at -1
-    draws = _SQRT2 * _erfinv(_between(-below_one, 1.0, shape, seed))
-    return _cast(draws * np.float32(stddev) + np.float32(mean), dtype)
+    return _draw("normal", shape, dtype, seed, mean, stddev)
 
 
 def truncated_normal(
@@ -71,9 +71,31 @@ def truncated_normal(
     >>> bool(abs(truncated_normal((1000,), seed=1)).max() < 2)
     True
     """
-    edge, limit = math.erf(math.sqrt(2.0)), np.nextafter(np.float32(2), 0)
-    draws = np.clip(_SQRT2 * _erfinv(_between(-edge, edge, shape, seed)), -limit, limit)
-    return _cast(draws * np.float32(stddev) + np.float32(mean), dtype)
+    return _draw("truncated", shape, dtype, seed, mean, stddev)
+
+
+def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Seed = None) -> Tensor:
+    """Return `inputs` with random elements set to 0, the others divided by ``1 - rate``.
+
+    The mask is that of `keras.random.dropout` on JAX. Its shape is that of the inputs, or
+    `noise_shape`, which broadcasts to it; None there is the inputs' length. `seed` as for
+    `uniform`.
+
+    >>> dropout([1.0, 2.0, 3.0], 0.5, seed=1)
+    tensor([2., 0., 0.], dtype=float32)
+    """
+    x = as_tensor(inputs)
+    if rate == 1:
+        return ops.zeros_like(x)
+    return ops.where(mask_for(x, 1.0 - rate, noise_shape, seed), x / (1.0 - rate), 0.0)
+
+
+def mask_for(x: Tensor, share: float, noise_shape: Any, seed: Seed) -> Tensor:
+    """Return bools, each True with probability `share`, for the elements of `x`; see `dropout`."""
+    lengths = zip(x.shape if noise_shape is None else noise_shape, x.shape, strict=True)
+    generator = seed if isinstance(seed, SeedGenerator) else SeedGenerator(seed, "dropout")
+    of_batch = noise_shape is None or tuple(noise_shape[:1]) == (None,)
+    return generator.mask(tuple(m or n for m, n in lengths), share, of_batch)
 
 
 def set_random_seed(seed: int) -> None:
@@ -162,6 +184,25 @@ _random_bits: Primitive = primitive(
 )
 
 
+def _drawn(bits: np.ndarray, kind: str, scale: Any) -> np.ndarray:
+    return np.asarray(_KINDS[kind](bits, *scale))
+
+
+_DRAWN = Primitive("random_draws", _drawn, ())
+
+
+def _draw(kind: str, shape: Shape, dtype: Any, seed: Any, *scale: float) -> Any:
+    """Return draws in the floating `dtype`; ValueError unless it is floating."""
+    wanted = as_dtype(floatx() if dtype is None else dtype)
+    if wanted.kind != "f":
+        raise ValueError(f"`dtype` of random numbers must be floating. Received: dtype={dtype!r}")
+    if isinstance(seed, SeedGenerator):
+        draws = bind(_DRAWN, seed.bits(_checked_shape(shape)), kind=kind, scale=scale)
+        return ops.cast(draws, wanted)
+    bits = _threefry_bits(_draw_seed() if seed is None else seed, shape)
+    return np.asarray(_KINDS[kind](bits, *scale), dtype=wanted)
+
+
 class SeedGenerator:
     """A random generator whose state advances at every draw, inside compiled steps too.
 
@@ -219,9 +260,8 @@ class SeedGenerator:
         return self.bits(shape, of_batch) < np.uint64(limit)
 
 
-def _between(low: float, high: float, shape: Shape, seed: Seed) -> Any:
+def _between(bits: np.ndarray, low: float, high: float) -> Any:
     """Return float32 draws from [low, high): 23 bits become the mantissa of a number in [1, 2)."""
-    bits = _threefry_bits(_draw_seed() if seed is None else seed, shape)
     unit = np.asarray(bits >> 9 | 0x3F800000).view(np.float32) - 1
     start = np.float32(low)
     return np.maximum(start, _multiply_add(unit, np.float32(high) - start, start))
@@ -241,14 +281,22 @@ def _erfinv(x: np.ndarray) -> Any:
     return ratio * x
 
 
+def _normal(bits: np.ndarray, mean: float, stddev: float) -> Any:
+    below_one = np.nextafter(np.float32(1), 0)  # the inverse is infinite at -1
+    draws = _SQRT2 * _erfinv(_between(bits, -below_one, 1.0))
+    return draws * np.float32(stddev) + np.float32(mean)
+
+
+def _truncated(bits: np.ndarray, mean: float, stddev: float) -> Any:
+    edge, limit = math.erf(math.sqrt(2.0)), np.nextafter(np.float32(2), 0)
+    draws = np.clip(_SQRT2 * _erfinv(_between(bits, -edge, edge)), -limit, limit)
+    return draws * np.float32(stddev) + np.float32(mean)
+
+
+# Functions from bits and two numbers to draws.
+_KINDS: dict[str, Any] = {"uniform": _between, "normal": _normal, "truncated": _truncated}
+
+
 def _multiply_add(a: np.ndarray, b: Any, c: Any) -> Any:
     """Return a * b + c of float32 numbers, rounded once, as a fused multiply-add."""
     return (a.astype(np.float64) * b + c).astype(np.float32)
-
-
-def _cast(draws: Any, dtype: Any) -> np.ndarray:
-    """Return `draws` in `dtype`; ValueError unless `dtype` is floating."""
-    wanted = as_dtype(floatx() if dtype is None else dtype)
-    if wanted.kind != "f":
-        raise ValueError(f"`dtype` of random numbers must be floating. Received: dtype={dtype!r}")
-    return np.asarray(draws, dtype=wanted)

@@ -27,6 +27,9 @@ OPTIMIZERS = [
     lambda: AdamW(0.01, weight_decay=0.1),
     lambda: RMSprop(0.01, momentum=0.5, centered=True, global_clipnorm=0.1),
     lambda: Adam(tn.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)),
+    lambda: tn.optimizers.Nadam(0.01, use_ema=True, ema_overwrite_frequency=2),
+    lambda: tn.optimizers.Adamax(0.01, use_ema=True),
+    lambda: tn.optimizers.Adagrad(0.01),
 ]
 
 

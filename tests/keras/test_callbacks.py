@@ -389,3 +389,31 @@ def test_an_unlogged_field_in_a_checkpoint_path_is_refused_as_by_keras(tmp_path)
         return True
 
     assert_agree(*in_both(run))
+
+
+@pytest.mark.parametrize("on_epoch", [False, True])
+def test_swapped_averages_evaluate_and_train_as_in_keras(run_eagerly, on_epoch):
+    x, y = numbers(1, 16, 3), numbers(2, 16, 1)
+
+    def run(lib: Any) -> Any:
+        model = lib.Sequential([lib.Input((3,)), lib.layers.Dense(1)])
+        sgd = lib.optimizers.SGD(0.1, momentum=0.5, use_ema=True, ema_momentum=0.6)
+        model.compile(sgd, "mse", run_eagerly=run_eagerly[lib])
+        swap, seen = lib.callbacks.SwapEMAWeights(swap_on_epoch=on_epoch), []
+        look = lib.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: seen.append(model.get_weights())
+        )
+        history = model.fit(x, y, 8, 3, 0, [swap, look], validation_data=(x, y)).history
+        model.evaluate(x, y, verbose=0, callbacks=[swap])
+        return history, seen, [v.numpy() for v in (*model.weights, *sgd.variables)]
+
+    assert_both_agree(run)
+
+
+def test_swapping_averages_that_are_not_kept_is_refused():
+    model = tn.Sequential([tn.Input((3,)), tn.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="use_ema"):
+        model.evaluate(
+            numbers(1, 4, 3), numbers(2, 4, 1), callbacks=[tn.callbacks.SwapEMAWeights()]
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,10 @@ OPTIMIZERS = {
     "Adam": lambda lib: lib.optimizers.Adam(0.01),
     "amsgrad": lambda lib: lib.optimizers.Adam(0.01, amsgrad=True, weight_decay=0.01),
     "RMSprop": lambda lib: lib.optimizers.RMSprop(0.01, momentum=0.5, centered=True),
+    "Adagrad": lambda lib: lib.optimizers.Adagrad(0.1, initial_accumulator_value=0.5),
+    "Adamax": lambda lib: lib.optimizers.Adamax(0.01),
+    "Nadam": lambda lib: lib.optimizers.Nadam(0.01, epsilon=1e-3),
+    "averages": lambda lib: lib.optimizers.SGD(0.02, 0.9, use_ema=True, ema_overwrite_frequency=3),
     "clipping": lambda lib: lib.optimizers.Adam(0.01, global_clipnorm=0.5),
     "schedule": lambda lib: lib.optimizers.Adam(
         lib.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)
@@ -53,6 +58,11 @@ def own(lib: Any) -> dict[str, Any]:
 
 def state(model: Any) -> list[np.ndarray]:
     return [v.numpy() for v in (*model.weights, *model.optimizer.variables)]
+
+
+def slot_names(model: Any) -> list[str]:
+    names = [v.name for v in model.optimizer.variables]
+    return [re.sub(r"^variable_\d+$", "variable", name) for name in names]  # Keras numbers these
 
 
 def computed(model: Any, x: Any) -> np.ndarray:
@@ -108,10 +118,10 @@ def test_training_continues_in_the_other_library_as_in_the_first(folder, writer,
     train(model, x, y)
     model.save(path)
     loaded = reader.models.load_model(path)
-    assert_agree(state(loaded), state(model), 0)
-    assert [v.name for v in loaded.optimizer.variables] == [
-        v.name for v in again(writer, path).optimizer.variables
-    ]
+    # Keras rounds a product of Nadam's at each step.
+    rounded = 2e-7 if type(loaded.optimizer).__name__ == "Nadam" else 0
+    assert_agree(state(loaded), state(model), rounded)
+    assert slot_names(loaded) == slot_names(again(writer, path))
     assert_agree(train(loaded, x, y), train(model, x, y), RTOL)
     assert_agree(state(loaded), state(model), RTOL)
 
@@ -211,6 +221,16 @@ LAYERS = {
     "Concatenate": lambda lib: lib.layers.Concatenate(axis=1),
     "Dense": lambda lib: lib.layers.Dense(2, kernel_regularizer=lib.regularizers.L2(0.5)),
     "Dropout": lambda lib: lib.layers.Dropout(0.5),
+    "AlphaDropout": lambda lib: lib.layers.AlphaDropout(0.5, (None, 1), seed=3),
+    "BatchNormalization": lambda lib: lib.layers.BatchNormalization(
+        momentum=0.5, gamma_constraint="non_neg", beta_initializer="ones"
+    ),
+    "Dense with constraints": lambda lib: lib.layers.Dense(
+        2, kernel_constraint=lib.constraints.MinMaxNorm(0.1, 0.5), bias_constraint="non_neg"
+    ),
+    "GaussianNoise": lambda lib: lib.layers.GaussianNoise(0.5),
+    "Lambda": lambda lib: lib.layers.Lambda(lib.activations.gelu, arguments={"approximate": True}),
+    "LayerNormalization": lambda lib: lib.layers.LayerNormalization(epsilon=0.1, center=False),
     "Flatten": lambda lib: lib.layers.Flatten(),
     "LeakyReLU": lambda lib: lib.layers.LeakyReLU(0.25),
     "Multiply": lambda lib: lib.layers.Multiply(),

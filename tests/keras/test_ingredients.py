@@ -65,6 +65,11 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "mean_squared_logarithmic_error": [{}],
     "log_cosh": [{}],
     "huber": [{}, {"delta": 0.3}],
+    "hinge": [{}],
+    "squared_hinge": [{}],
+    "categorical_hinge": [{}],
+    "kl_divergence": [{}],
+    "poisson": [{}],
     "binary_crossentropy": [
         {},
         {"label_smoothing": 0.2},
@@ -86,8 +91,12 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
 }
 CASES = [(name, options) for name, several in OPTIONS.items() for options in several]
 SHORT = {"mean_absolute_percentage_error": "MAPE", "mean_squared_logarithmic_error": "msle"}
-SHORT |= {"binary_crossentropy": "bce", "mean_squared_error": "mse"}
+SHORT |= {"binary_crossentropy": "bce", "mean_squared_error": "mse", "kl_divergence": "kld"}
 REDUCTIONS = ["sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None]
+
+
+def class_of(name: str) -> str:
+    return name.title().replace("_", "").replace("Kl", "KL")
 
 
 def samples(name: str, options: dict[str, Any], seed: int) -> tuple[Any, Any]:
@@ -96,13 +105,16 @@ def samples(name: str, options: dict[str, Any], seed: int) -> tuple[Any, Any]:
     y_pred = numbers(seed, 5, 3)
     if name.startswith("sparse"):
         y_true = rng.integers(-1 if "ignore_class" in options else 0, 3, (5, 1))
-    elif name.endswith("crossentropy"):
+    elif name.endswith(("crossentropy", "hinge", "kl_divergence")):
         y_true = rng.random((5, 3)).round().astype("float32")
     else:
         y_true = numbers(seed + 1, 5, 3)
-    if name.endswith("crossentropy") and not options.get("from_logits"):
+    if name.endswith(("crossentropy", "kl_divergence", "poisson")) and not options.get(
+        "from_logits"
+    ):
         y_pred = rng.random((5, 3)).astype("float32")
-        y_pred[0] = [1, 0, 0]
+        if name.endswith("crossentropy"):
+            y_pred[0] = [1, 0, 0]
     return y_true, y_pred
 
 
@@ -116,7 +128,7 @@ def test_losses_and_their_gradients_equal_keras(name, options, reduction, weight
     )
 
     def run(lib):
-        kind = getattr(lib.losses, name.title().replace("_", ""))
+        kind = getattr(lib.losses, class_of(name))
         loss = kind(**options, reduction=reduction)
 
         def f(p):
@@ -136,7 +148,7 @@ def test_losses_and_their_gradients_equal_keras(name, options, reduction, weight
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_losses_have_the_signatures_and_names_of_keras(name):
-    kind = name.title().replace("_", "")
+    kind = class_of(name)
     for called in (name, kind):
         mine, theirs = getattr(tn.losses, called), getattr(keras.losses, called)
         assert parameters(mine) == parameters(theirs)

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from helpers import over
+from helpers import assert_same, over, refused
 from side_by_side import assert_agree, assert_both_agree, numbers
 
 import tinynet as tn
@@ -33,6 +33,10 @@ def column(seed: int) -> Any:
 
 def binary(seed: int) -> Any:
     return integers(seed, 2, ROWS, WIDTH), chances(seed + 1, ROWS, WIDTH)
+
+
+def binary_column(seed: int) -> Any:
+    return integers(seed, 2, ROWS), chances(seed + 1, ROWS, 1)
 
 
 def sparse(seed: int) -> Any:
@@ -95,11 +99,44 @@ CASES: list[tuple[str, dict[str, Any], Any]] = [
     ("SparseCategoricalCrossentropy", {"from_logits": True}, sparse_column),
     ("Mean", {}, values),
     ("Sum", {}, values),
+    ("Hinge", {}, binary),
+    ("SquaredHinge", {}, regression),
+    ("CategoricalHinge", {}, one_hot),
+    ("KLDivergence", {}, one_hot),
+    ("Poisson", {}, binary),
+    ("TruePositives", {}, binary),
+    ("FalsePositives", {"thresholds": 0.3}, binary),
+    ("TrueNegatives", {"thresholds": [0.2, 0.5]}, binary),
+    ("FalseNegatives", {"thresholds": [0.0, 0.5, 1.0]}, binary_column),
+    ("Precision", {}, binary),
+    ("Precision", {"thresholds": [0.1, 0.6], "name": "mine"}, binary_column),
+    ("Recall", {"thresholds": 0.3}, binary_column),
+    ("AUC", {}, binary),
+    ("AUC", {"curve": "PR", "num_thresholds": 9}, binary_column),
+    ("AUC", {"curve": "PR", "summation_method": "majoring"}, binary),
+    ("AUC", {"summation_method": "minoring", "thresholds": [0.2, 0.7, 0.5]}, binary),
+    ("AUC", {"from_logits": True}, binary),
+    ("AUC", {"multi_label": True, "num_labels": WIDTH}, binary),
+]
+# Samples of which each needs one weight.
+BY_SAMPLE: list[tuple[str, dict[str, Any], Any]] = [
+    ("Precision", {"class_id": 1}, binary),
+    ("Precision", {"top_k": 2}, binary),
+    ("Recall", {"top_k": 1, "class_id": 2, "thresholds": [0.1, 0.2]}, binary),
+    ("AUC", {"multi_label": True, "label_weights": [1.0, 2.0, 0.5], "curve": "PR"}, binary),
+    ("AUC", {"label_weights": [1.0, 2.0, 0.5]}, binary),
+    ("F1Score", {}, one_hot),
+    ("F1Score", {"average": "micro", "threshold": 0.5}, binary),
+    ("FBetaScore", {"beta": 2.0, "average": "macro"}, one_hot),
+    ("FBetaScore", {"beta": 0.5, "average": "weighted", "threshold": 0.3}, binary),
 ]
 
 
-@pytest.mark.parametrize(("name", "options", "samples"), CASES)
-@pytest.mark.parametrize("weights", [None, (), (ROWS,), (ROWS, 1)])
+@pytest.mark.parametrize(
+    ("name", "options", "samples", "weights"),
+    [(*case, weights) for case in CASES for weights in (None, (), (ROWS,), (ROWS, 1))]
+    + [(*case, weights) for case in BY_SAMPLE for weights in (None, (ROWS,))],
+)
 def test_a_metric_has_the_state_and_result_of_keras(name, options, samples, weights):
     seed = len(repr((name, options, weights)))
     found = []
@@ -115,6 +152,54 @@ def test_a_metric_has_the_state_and_result_of_keras(name, options, samples, weig
 
 
 @pytest.mark.parametrize(("name", "options", "samples"), CASES)
+def test_stateless_methods_of_a_metric_return_the_values_of_keras(name, options, samples):
+    def run(lib: Any) -> Any:
+        metric = getattr(lib.metrics, name)(**options)
+        metric.update_state(*samples(0))  # which pure functions neither see nor change
+        state = metric.stateless_reset_state()
+        for seed in (1, 2):
+            state = metric.stateless_update_state(state, *samples(seed))
+        before = np.array(metric.result())
+        return [*map(np.array, state)], np.array(metric.stateless_result(state)), before
+
+    assert_both_agree(run)
+
+
+def test_stateless_updates_compile_and_refuse_other_states():
+    metric = tn.metrics.AUC(num_thresholds=5)
+    update = tn.jit(metric.stateless_update_state)
+    y, p = binary(0)
+    state = update(metric.stateless_reset_state(), y, p)
+    metric.update_state(y, p)
+    for found, variable in zip(state, metric.variables, strict=True):
+        assert_same(found, variable)
+    with refused(ValueError, "metric_variables"):
+        metric.stateless_result(state[:2])
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("TruePositives", {"thresholds": 1.5}),
+        ("Precision", {"thresholds": [0.1, "a"]}),
+        ("AUC", {"num_thresholds": 1}),
+        ("AUC", {"curve": "circle"}),
+        ("AUC", {"summation_method": "guess"}),
+        ("FBetaScore", {"beta": 0.0}),
+        ("F1Score", {"average": "mean"}),
+        ("F1Score", {"threshold": 0.0}),
+    ],
+)
+def test_metrics_of_counts_refuse_values_that_keras_refuses(name, options):
+    with refused(ValueError, *options):
+        getattr(tn.metrics, name)(**options)
+    with pytest.raises((ValueError, TypeError)):
+        getattr(keras.metrics, name)(**options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "samples"), [c for c in CASES + BY_SAMPLE if "label_weights" not in c[1]]
+)
 def test_the_config_of_a_metric_equals_keras(name, options, samples):
     def run(lib: Any) -> Any:
         metric = getattr(lib.metrics, name)(**options)
@@ -205,7 +290,10 @@ TRAINING: dict[str, Any] = {
         1,
         "sigmoid",
         integers(1, 2, N),
-        lambda lib: ["accuracy", "acc", "mae", lib.metrics.BinaryAccuracy(threshold=0.4)],
+        lambda lib: [
+            *("accuracy", "acc", "mae", lib.metrics.BinaryAccuracy(threshold=0.4)),
+            *("AUC", "Precision", lib.metrics.Recall(0.4), lib.metrics.TruePositives([0.4, 0.6])),
+        ],
     ),
     "sparse": (
         WIDTH,
@@ -217,7 +305,10 @@ TRAINING: dict[str, Any] = {
         WIDTH,
         "softmax",
         np.eye(WIDTH, dtype="float32")[integers(1, WIDTH, N)],
-        lambda lib: ["Accuracy", "mse", lib.metrics.categorical_accuracy],
+        lambda lib: [
+            *("Accuracy", "mse", lib.metrics.categorical_accuracy),
+            *("kl_divergence", lib.metrics.F1Score("macro"), lib.metrics.Precision(top_k=1)),
+        ],
     ),
     "regression": (
         2,

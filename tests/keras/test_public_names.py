@@ -21,11 +21,12 @@ VERSION = "3.15"  # the version in the README
 # The modules, and a description of the missing names where they are many.
 ABSENT = {
     "models": "",
-    "layers": "convolution, pooling, recurrence, attention, embedding, normalization over batches, "
-    "layers for images, text and sound, wrappers",
+    "layers": "convolution, pooling, recurrence, attention, embedding, layers for images, text "
+    "and sound, wrappers",
     "activations": "",
     "initializers": "",
     "regularizers": "",
+    "constraints": "",
     "losses": "",
     "metrics": "",
     "optimizers": "",
@@ -34,6 +35,7 @@ ABSENT = {
     "saving": "",
     "utils": "reading of images, text and sound, graphs by Graphviz, data sets of other libraries",
     "random": "",
+    "config": "",
     "ops": "images, convolution, attention, complex numbers and others",
 }
 ALIASES = {"deserialize", "serialize", "get"}  # in every module; left out of the table
@@ -51,7 +53,8 @@ DIFFERENT = {
     "nanprod": "also `dtype`",
     "pinv": "no `rcond`: the gradient would be wrong where it cuts off a singular value",
     "compile": "also `on_divergence`",
-    "add_weight": "no constraint, autocast and aggregation",
+    "add_weight": "no autocast and aggregation",
+    "BatchNormalization": "no renormalization, no `synchronized`",
 }
 
 
@@ -153,9 +156,10 @@ METHODS = {
     "layers.Layer": "build add_weight add_loss get_weights set_weights count_params get_config "
     "stateless_call",
     "losses.Loss": "call __call__ get_config",
-    "metrics.Metric": "update_state result reset_state get_config",
+    "metrics.Metric": "update_state result reset_state get_config stateless_update_state "
+    "stateless_result stateless_reset_state",
     "optimizers.Optimizer": "apply apply_gradients build exclude_from_weight_decay get_config "
-    "stateless_apply",
+    "stateless_apply finalize_variable_values",
     "callbacks.Callback": "set_model set_params on_epoch_begin on_epoch_end on_train_begin "
     "on_train_batch_end on_test_end on_predict_batch_end",
 }

@@ -56,6 +56,9 @@ def test_without_training_layers_act_as_keras_layers_do_by_default():
         ("Adam", {"learning_rate": 0.1, "amsgrad": True}),
         ("AdamW", {"learning_rate": 0.1, "weight_decay": 0.1}),
         ("RMSprop", {"learning_rate": 0.1, "momentum": 0.5, "centered": True}),
+        ("Adagrad", {"learning_rate": 0.1}),
+        ("Nadam", {"learning_rate": 0.1}),
+        ("Adamax", {"learning_rate": 0.1, "use_ema": True, "ema_overwrite_frequency": 2}),
     ],
 )
 def test_optimizers_take_the_steps_of_keras_from_given_states(name, options):

@@ -87,6 +87,35 @@ def test_the_weights_excluded_from_weight_decay_are_those_of_keras(optimizer, pl
     assert_all_roads_agree(run, seed)
 
 
+CONSTRAINTS = st.sampled_from(
+    [
+        ("MaxNorm", {"max_value": 0.5}),
+        ("MaxNorm", {"max_value": 0.4, "axis": [0, 1]}),
+        ("NonNeg", {}),
+        ("UnitNorm", {"axis": 1}),
+        ("MinMaxNorm", {"min_value": 0.3, "max_value": 0.6, "rate": 0.5}),
+    ]
+)
+
+
+@few
+@given(CONSTRAINTS, st.booleans(), optimizers(), SEEDS)
+def test_constrained_weights_reach_those_of_keras(run_eagerly, constraint, biased, optimizer, seed):
+    name, options = constraint
+
+    def run(lib):
+        kept = getattr(lib.constraints, name)(**options)
+        given_ = {"bias_constraint": "non_neg"} if biased else {}
+        hidden = lib.layers.Dense(WIDTH, "tanh", kernel_constraint=kept, **given_)
+        model = lib.Sequential([lib.Input((WIDTH,)), hidden, lib.layers.Dense(1)])
+        model.compile(made(lib, optimizer), "mse", run_eagerly=run_eagerly[lib])
+        x = numbers(seed, ROWS, WIDTH)
+        history = model.fit(x, targets_for(model, seed), batch_size=8, epochs=2, verbose=0)
+        return history.history, state(model)
+
+    assert_both_agree(run, seed)
+
+
 SHAPES = [(2, 3), ()]
 
 

@@ -628,7 +628,7 @@ def test_units_must_be_a_positive_integer(units):
 
 @pytest.mark.parametrize(
     "option",
-    ["kernel_constraint", "bias_constraint", "lora_rank", "lora_alpha", "quantization_config"],
+    ["lora_rank", "lora_alpha", "quantization_config"],
 )
 def test_an_option_out_of_scope_is_refused_instead_of_ignored(option):
     with refused(ValueError, "Dense", option, "out of", "model.save"):

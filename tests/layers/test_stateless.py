@@ -18,6 +18,8 @@ OPTIMIZERS: dict[str, Any] = {
     "Adam": lambda: tn.optimizers.Adam(0.1, amsgrad=True, global_clipnorm=0.1),
     "AdamW": lambda: tn.optimizers.AdamW(0.1, weight_decay=0.1),
     "RMSprop": lambda: tn.optimizers.RMSprop(0.1, momentum=0.5, centered=True),
+    "Nadam": lambda: tn.optimizers.Nadam(0.1, use_ema=True, ema_overwrite_frequency=2),
+    "Adagrad": lambda: tn.optimizers.Adagrad(0.1),
     "schedule": lambda: tn.optimizers.Adam(tn.optimizers.schedules.CosineDecay(0.1, 4)),
     "function": lambda: tn.optimizers.SGD(lambda: 0.05),
 }

@@ -14,7 +14,7 @@ from strategies import SEEDS
 import tinynet as tn
 from tinynet import ops
 from tinynet.layers import Dense, Input
-from tinynet.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from tinynet.optimizers import SGD, Adagrad, Adam, Adamax, AdamW, Nadam, Optimizer, RMSprop
 
 SHAPES = [(2, 3), (3,), (), (4, 1)]
 
@@ -432,7 +432,12 @@ OPTIONS: list[tuple[Any, dict[str, Any]]] = [
     (SGD, {"weight_decay": -1.0}),
     (SGD, {"weight_decay": "a"}),
     (SGD, {"lr": 0.1}),
-    (Adam, {"use_ema": True}),
+    (Adam, {"ema_momentum": 1.5}),
+    (SGD, {"ema_overwrite_frequency": 0}),
+    (SGD, {"ema_overwrite_frequency": 1.5}),
+    (Adagrad, {"initial_accumulator_value": -1.0}),
+    (Nadam, {"beta_1": 1.0}),
+    (Adamax, {"beta_2": -0.5}),
     (Adam, {"gradient_accumulation_steps": 2}),
     (Adam, {"loss_scale_factor": 2.0}),
 ]

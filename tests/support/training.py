@@ -17,6 +17,9 @@ RATES = {
     "Adam": st.sampled_from([0.003, 0.1]),
     "AdamW": st.sampled_from([0.003, 0.1]),
     "RMSprop": st.sampled_from([0.001, 0.01]),
+    "Adagrad": st.sampled_from([0.003, 0.1]),
+    "Adamax": st.sampled_from([0.003, 0.1]),
+    "Nadam": st.sampled_from([0.003, 0.1]),
 }
 CLIPS = st.sampled_from(
     [{}, {"clipnorm": 0.3}, {"clipvalue": 0.05}, {"global_clipnorm": 0.4}, {"clipnorm": 0.0}]
@@ -32,7 +35,14 @@ OWN = {
     },
     "AdamW": {"beta_1": st.sampled_from([0.0, 0.95])},
     "RMSprop": {"rho": st.sampled_from([0.5, 0.95]), "momentum": MOMENTA},
+    "Adagrad": {"initial_accumulator_value": st.sampled_from([0.01, 0.5])},
+    "Adamax": {"beta_1": st.sampled_from([0.0, 0.95]), "beta_2": st.sampled_from([0.5, 0.999])},
+    "Nadam": {"beta_1": st.sampled_from([0.5, 0.95]), "beta_2": st.sampled_from([0.5, 0.999])},
 }
+AVERAGES = st.sampled_from(
+    [{}] * 3
+    + [{"use_ema": True}, {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 2}]
+)
 # Adam and RMSprop divide a gradient by its own size, so the rounding error of a gradient near 0
 # would decide a whole step. A large epsilon prevents that. Small ones are for given gradients.
 LARGE, SMALL = st.sampled_from([1e-3, 0.1]), st.sampled_from([1e-7, 1e-8, 1e-5])
@@ -42,11 +52,12 @@ LARGE, SMALL = st.sampled_from([1e-3, 0.1]), st.sampled_from([1e-7, 1e-8, 1e-5])
 def optimizers(draw: Any, epsilons: Any = LARGE) -> tuple[str, dict[str, Any]]:
     """Draw the name of an optimizer and options for it."""
     name = draw(st.sampled_from(sorted(OWN)))
-    options = {"learning_rate": draw(RATES[name]), FLAGS[name]: draw(st.booleans())}
+    options = {"learning_rate": draw(RATES[name])}
+    options |= {FLAGS[name]: draw(st.booleans())} if name in FLAGS else {}
     if name != "SGD":
         options["epsilon"] = draw(epsilons)
     own = draw(st.fixed_dictionaries({}, optional=OWN[name]))
-    return name, {**options, **own, **draw(DECAYS), **draw(CLIPS)}
+    return name, {**options, **own, **draw(DECAYS), **draw(CLIPS), **draw(AVERAGES)}
 
 
 def made(lib: Any, optimizer: tuple[str, dict[str, Any]]) -> Any:
@@ -76,10 +87,14 @@ WIDTH = 3
 
 # From the layer's own options and the tensors so far to another tensor of the same width.
 BLOCKS: dict[str, Callable[..., Any]] = {
+    "AlphaDropout": lambda ts, **_: tn.layers.AlphaDropout(0.2)(ts[-1]),
+    "BatchNormalization": lambda ts, **_: tn.layers.BatchNormalization(momentum=0.5)(ts[-1]),
     "Dense": lambda ts, **options: tn.layers.Dense(WIDTH, **options)(ts[-1]),
     "Dropout": lambda ts, **_: tn.layers.Dropout(0.3)(ts[-1]),
     "Dropout of columns": lambda ts, **_: tn.layers.Dropout(0.4, (None, 1))(ts[-1]),
     "ELU": lambda ts, **_: tn.layers.ELU(0.5)(ts[-1]),
+    "Lambda": lambda ts, **_: tn.layers.Lambda(tn.activations.tanh)(ts[-1]),
+    "LayerNormalization": lambda ts, **_: tn.layers.LayerNormalization()(ts[-1]),
     "LeakyReLU": lambda ts, **_: tn.layers.LeakyReLU(0.2)(ts[-1]),
     "Normalization": lambda ts, **_: tn.layers.Normalization(mean=0.1, variance=2.0)(ts[-1]),
     "ReLU": lambda ts, **_: tn.layers.ReLU(2.0, 0.1)(ts[-1]),
@@ -103,6 +118,8 @@ OPTIONS = st.fixed_dictionaries(
         "kernel_regularizer": REGULARIZERS,
         "bias_regularizer": REGULARIZERS,
         "activity_regularizer": REGULARIZERS,
+        "kernel_constraint": st.sampled_from(["max_norm", "min_max_norm", "unit_norm"]),
+        "bias_constraint": st.just("non_neg"),
     },
 )
 

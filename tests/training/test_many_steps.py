@@ -18,7 +18,7 @@ from tinynet.compiler import executable, toolchain
 from tinynet.compiler.executable import Executable
 from tinynet.layers import Dense, Input
 from tinynet.models import Sequential
-from tinynet.optimizers import SGD, Adam, RMSprop
+from tinynet.optimizers import SGD, Adam, Nadam, RMSprop
 from tinynet.optimizers.groups import scalars_ahead
 from tinynet.optimizers.schedules import CosineDecay, ExponentialDecay
 from tinynet.training.divergence import DivergenceWarning
@@ -36,6 +36,8 @@ OPTIMIZERS = [
     lambda: Adam(0.01, weight_decay=0.1),
     lambda: Adam(CosineDecay(0.1, 20)),
     lambda: RMSprop(0.01, momentum=0.5),
+    lambda: Adam(0.01, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=3),
+    lambda: Nadam(0.01),
 ]
 
 

@@ -114,6 +114,9 @@ OPTIMIZERS = {
     "Adam": lambda: Adam(0.1, global_clipnorm=0.1),
     "Adam with amsgrad": lambda: Adam(0.1, amsgrad=True),
     "AdamW": lambda: optimizers.AdamW(0.1),
+    "Adagrad": lambda: optimizers.Adagrad(0.1),
+    "Adamax": lambda: optimizers.Adamax(0.1),
+    "Nadam": lambda: optimizers.Nadam(0.1, use_ema=True, ema_overwrite_frequency=2),
 }
 
 
@@ -165,6 +168,11 @@ def test_an_attribute_of_a_metric_holds_from_when_it_is_set_between_fits(case):
 LAYERS = {
     "Dense": lambda: Dense(5, "relu", kernel_regularizer="l2", activity_regularizer="l1"),
     "Dropout": lambda: Dropout(0.5, seed=3),
+    "AlphaDropout": lambda: layers.AlphaDropout(0.5, seed=3),
+    "GaussianNoise": lambda: layers.GaussianNoise(0.5, seed=3),
+    "BatchNormalization": layers.BatchNormalization,
+    "LayerNormalization": layers.LayerNormalization,
+    "Lambda": lambda: layers.Lambda(tn.activations.relu, arguments={"negative_slope": 0.5}),
     "Activation": lambda: layers.Activation("relu"),
     "ReLU": lambda: layers.ReLU(6.0, 0.1, 0.5),
     "LeakyReLU": layers.LeakyReLU,

@@ -13,7 +13,7 @@ from tinynet import tree
 from tinynet.callbacks import Callback
 from tinynet.layers import Activation, Dense, Input, Layer
 from tinynet.models import Model, Sequential
-from tinynet.optimizers import SGD, Adam, RMSprop
+from tinynet.optimizers import SGD, Adagrad, Adam, Adamax, Nadam, RMSprop
 from tinynet.training.data import Batch, Dataset
 from tinynet.training.step import State, Step
 
@@ -25,6 +25,9 @@ OPTIMIZERS = [
     lambda: Adam(0.01, amsgrad=True, weight_decay=0.1),
     lambda: Adam(0.01, global_clipnorm=0.1),
     lambda: RMSprop(0.01, momentum=0.5, centered=True),
+    lambda: Adagrad(0.1),
+    lambda: Adamax(0.01, weight_decay=0.1),
+    lambda: Nadam(0.01, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=2),
 ]
 
 
@@ -146,7 +149,7 @@ def test_the_step_is_a_pure_function_and_its_iteration_is_fit_bit_for_bit(optimi
         before = [array.copy() for array in tree.leaves(step.read())]
         for count, rows in enumerate((slice(4), slice(4, 8)), 1):
             batch = Batch(tn.tensor(x[rows]), tn.tensor(y[rows]))
-            scalars = [model.optimizer.scalars(count, float(model.optimizer.learning_rate))]
+            scalars = [model.optimizer.next_scalars(count - 1)]
             results = [step(state, batch, scalars) for _ in range(2)]
             for one, other in zip(*map(tree.leaves, results), strict=True):
                 np.testing.assert_array_equal(one, other)

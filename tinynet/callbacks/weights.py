@@ -1,4 +1,4 @@
-"""A callback that records the weights during training, for pictures of their path.
+"""Callbacks of weights: one records them during training, one exchanges them with averages.
 
 Imports `files.py`. Read next: `../viz/landscape.py`, which draws it.
 """
@@ -6,12 +6,13 @@ Imports `files.py`. Read next: `../viz/landscape.py`, which draws it.
 from __future__ import annotations
 
 import math
-from functools import partial
+from functools import partial, partialmethod
 from typing import Any
 
 import numpy as np
 
-from .base import Logs
+from ..engine.expect import expect
+from .base import Callback, Logs
 from .files import SavingCallback
 
 
@@ -86,3 +87,53 @@ class WeightHistory(SavingCallback):
         self.losses.append(float(logs.get("loss", math.nan)))
         self.epochs.append(epoch)
         self.steps.append(self.model.optimizer.iterations.array.item())
+
+
+class SwapEMAWeights(Callback):
+    """Evaluate and predict with the moving averages of the weights, which ``use_ema`` keeps.
+
+    Parameters
+    ----------
+    swap_on_epoch : bool
+        Whether the averages also replace the weights from the end of an epoch to the beginning of
+        the next one, for other callbacks, such as `ModelCheckpoint`, that stand after this one.
+
+    Raises
+    ------
+    ValueError
+        When the model's optimizer has no ``use_ema``.
+
+    >>> import tinynet as tn
+    >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1)])
+    >>> model.compile(tn.optimizers.SGD(use_ema=True), "mse")
+    >>> loss = model.evaluate([1.0], [3.0], verbose=0, callbacks=[SwapEMAWeights()])
+    """
+
+    def __init__(self, swap_on_epoch: bool = False) -> None:
+        self.swap_on_epoch, self._swapped = swap_on_epoch, False
+
+    def _swap(self, averages: bool, logs: Logs | None = None) -> None:
+        """Give the averages to the model, or return the weights to it."""
+        optimizer = self.model.optimizer
+        expect(optimizer.use_ema, "SwapEMAWeights", "an optimizer with use_ema=True", optimizer)
+        if self._swapped != averages:
+            self._swapped = averages
+            optimizer.swap_averages()
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Return the weights to the model, if they were swapped at the end of an epoch."""
+        if self.swap_on_epoch:
+            self._swap(False)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Give the averages to the model, if they are to be swapped; after the last epoch for good.
+
+        So does the end of `fit`.
+        """
+        if self.swap_on_epoch and (self.model.stop_training or epoch + 1 == self.params["epochs"]):
+            self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
+        elif self.swap_on_epoch:
+            self._swap(True)
+
+    on_test_begin = on_predict_begin = partialmethod(_swap, True)
+    on_test_end = on_predict_end = partialmethod(_swap, False)

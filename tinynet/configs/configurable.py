@@ -93,15 +93,18 @@ class Constructor:
         self._init(**given.arguments, **self._fixed, **more)
 
 
-def taking(base: Any, init: Any) -> Any:
+def taking(base: Any, init: Any, first: str = "", **defaults: Any) -> Any:
     """Let a constructor also take the arguments of `base` after its own, by position too.
 
-    ``**more`` in `init` receives them. So they are written once, and signatures are Keras's.
+    ``**more`` in `init` receives them. So they are written once, and signatures are Keras's. The
+    arguments named in `first` come first; `defaults` replace those of `base`.
     """
 
     def parameters() -> Iterable[Parameter]:
         own = {k: p for k, p in _signature(init).parameters.items() if p.kind is not p.VAR_KEYWORD}
-        return (own | {**_signature(base.__init__).parameters, **own}).values()
+        found = own | {**_signature(base.__init__).parameters, **own}
+        found |= {name: found[name].replace(default=value) for name, value in defaults.items()}
+        return ({name: found[name] for name in ("self", *first.split())} | found).values()
 
     return Constructor(init, parameters)
 

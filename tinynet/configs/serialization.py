@@ -343,7 +343,7 @@ def class_named(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
     ours = _published().get(module, {}).get(name or "") if module else None
     found = get_registered_object(registered) or ours
     found = found or get_registered_object(name, module_objects=table)
-    if found is None and name in ("__lambda__", "Lambda"):
+    if found is None and name == "__lambda__":
         raise ValueError(f"tinynet never runs the Python code of a config{location()}. {ADVICE}")
     return found
 

@@ -20,18 +20,18 @@ def floatx() -> str:
     return _floatx.type.__name__  # which is quicker than .name
 
 
-def set_floatx(dtype: str) -> None:
+def set_floatx(value: str) -> None:
     """Set the dtype that Python numbers, lists and new layers get, in every thread.
 
     Raises
     ------
     ValueError
-        Unless `dtype` is ``"float16"``, ``"float32"`` or ``"float64"``.
+        Unless `value` is ``"float16"``, ``"float32"`` or ``"float64"``.
     """
     global _floatx
-    if dtype not in ("float16", "float32", "float64"):
-        raise ValueError(f"set_floatx: expected float16, float32 or float64, received {dtype!r}.")
-    _floatx = np.dtype(dtype)
+    if value not in ("float16", "float32", "float64"):
+        raise ValueError(f"set_floatx: expected float16, float32 or float64, received {value!r}.")
+    _floatx = np.dtype(value)
 
 
 def to_array(data: Any, dtype: Any = None) -> np.ndarray:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from . import arrays
+from .expect import expect
 from .primitives import elementwise, products, reductions, shapes
-from .tensor import Tensor, as_tensor
+from .tensor import Tensor, as_tensor, floatx
 
 # -- products ---------------------------------------------------------------------------------
 
@@ -273,6 +274,23 @@ def softmax(x: Any, axis: Any = -1) -> Tensor:
 
 
 # -- conversions ------------------------------------------------------------------------------
+
+
+def one_hot(
+    x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False
+) -> Tensor:
+    """Return 1 at the index of each class along a new axis, else 0: zeros where `x` is no class.
+
+    ValueError with `sparse`.
+
+    >>> import tinynet as tn
+    >>> tn.ops.one_hot([0, 2], 3)
+    tensor([[1., 0., 0.],
+            [0., 0., 1.]], dtype=float32)
+    """
+    expect(not sparse, "sparse", "False", sparse)
+    hits = elementwise.equal(arrays.expand_dims(x, -1), np.arange(num_classes))
+    return arrays.moveaxis(elementwise.cast(hits, dtype or floatx()), -1, axis)
 
 
 def stop_gradient(variable: Any) -> Tensor:

@@ -60,6 +60,11 @@ class Variable(Operand):
     path : str, optional
         The name after the names of the model and layer, such as ``"dense/kernel"``.
 
+    Attributes
+    ----------
+    constraint : function of a tensor, or None
+        Optimizers replace each new value by what it returns.
+
     >>> import numpy as np, tinynet as tn
     >>> w = tn.Variable([1.0, 2.0], name="w")
     >>> (w * w).sum().backward()
@@ -71,7 +76,10 @@ class Variable(Operand):
     True
     """
 
-    __slots__ = ("_memory", "_seen", "_tensor", "_trainable", "array", "name", "path", "version")
+    __slots__ = (
+        *("_memory", "_seen", "_tensor", "_trainable"),
+        *("array", "constraint", "name", "path", "version"),
+    )
 
     def __init__(
         self,
@@ -84,6 +92,7 @@ class Variable(Operand):
         self.name = name
         self.path = path or name
         self._trainable = trainable
+        self.constraint: Any = None
         self.array = to_array(value, dtype)  # whoever writes here adds 1 to `version`
         self.version = 0
         self._memory: Memory | None = None
@@ -190,7 +199,8 @@ class Variable(Operand):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the numbers, not the memory."""
         numbers = self._numbers("a copy")
-        return Variable, (numbers, self.dtype, self._trainable, self.name, self.path)
+        arguments = numbers, self.dtype, self._trainable, self.name, self.path
+        return Variable, arguments, (None, {"constraint": self.constraint})
 
     def __repr__(self) -> str:
         value = "" if modes.recorder is not None else f", value={self._numbers()}"

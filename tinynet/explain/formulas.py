@@ -23,12 +23,14 @@ def formulas_of(optimizer: Any, scalars: Mapping[str, float]) -> list[str]:
     >>> formulas_of(tn.optimizers.SGD(0.1, momentum=0.9), {"learning_rate": 0.1})
     ['momentum = momentum * 0.9 - gradient * learning_rate', 'weight = weight + momentum']
     """
-    slots = sorted(name for group in optimizer.slots for name in group)
+    slots = sorted(name for group in optimizer.slot_groups for name in group)
     names = ("weight", "gradient", slots, sorted(scalars))
 
     def update(weight: Tensor, gradient: Tensor, slots: Any, scalars: Any) -> dict[str, Tensor]:
         decays = bool(optimizer.weight_decay)
         new, after = optimizer.stepped(weight, gradient, slots, scalars, decays)
+        if optimizer.use_ema:
+            new, after["average"] = optimizer.averaged(new, slots["average"], scalars)
         return {"weight": new, **after}
 
     one = wrap(np.ones(2, "float32"))

@@ -207,7 +207,9 @@ def explain_step(model: Any, x: Any, y: Any, sample_weight: Any = None) -> Expla
     kind, size = type(optimizer).__name__, model.count_params()
     title = f"Step {count} of {kind} on {batch.size} samples: {model.name}, {size:,} weights"
     scalars, corrections = optimizer.next_scalars(), optimizer.corrections(count)
+    constraints = {type(v.constraint).__name__ for v in step.trained if v.constraint}
     formulas = formulas_of(optimizer, scalars)
+    formulas += [f"weight = {name}(weight)" for name in sorted(constraints)]
     shown = [*formulas, *corrections.values()]
     used = {name: scalars[name] for name in scalars if any(name in line for line in shown)}
     return Explanation(title, loss.data.item(), trace.forward, changes, formulas, used, corrections)

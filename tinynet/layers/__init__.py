@@ -13,17 +13,21 @@ if TYPE_CHECKING:
     from .merging import Subtract as Subtract, subtract as subtract
     from .merging import add as add, average as average, concatenate as concatenate
     from .merging import maximum as maximum, minimum as minimum, multiply as multiply
+    from .normalization import BatchNormalization as BatchNormalization
+    from .normalization import LayerNormalization as LayerNormalization
     from .preprocessing import Normalization as Normalization, Rescaling as Rescaling
-    from .regularization import Dropout as Dropout
+    from .regularization import AlphaDropout as AlphaDropout, Dropout as Dropout
+    from .regularization import GaussianNoise as GaussianNoise
     from .weightless import ELU as ELU, Activation as Activation, LeakyReLU as LeakyReLU
-    from .weightless import Flatten as Flatten, Reshape as Reshape
+    from .weightless import Flatten as Flatten, Lambda as Lambda, Reshape as Reshape
     from .weightless import ReLU as ReLU, Softmax as Softmax
 else:
     _HOMES = {
         "merging": "Add Average Concatenate Maximum Minimum Multiply Subtract "
         "add average concatenate maximum minimum multiply subtract",
+        "normalization": "BatchNormalization LayerNormalization",
         "preprocessing": "Normalization Rescaling",
-        "regularization": "Dropout",
-        "weightless": "Activation ELU Flatten LeakyReLU ReLU Reshape Softmax",
+        "regularization": "AlphaDropout Dropout GaussianNoise",
+        "weightless": "Activation ELU Flatten Lambda LeakyReLU ReLU Reshape Softmax",
     }
     _ADVICE = f"tinynet has the layers of dense networks alone. {INSTEAD}"

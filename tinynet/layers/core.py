@@ -1,7 +1,7 @@
 """The input layer and the dense layer.
 
-Imports `base.py`, `../activations.py`, `../initializers.py`, `../regularizers.py`. Read next:
-`weightless.py`.
+Imports `base.py`, `../activations.py`, `../initializers.py`, `../regularizers.py`,
+`../constraints.py`. Read next: `weightless.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import activations, initializers, regularizers, tree
+from .. import activations, constraints, initializers, regularizers, tree
 from ..configs.configurable import Configurable
 from ..configs.lookup import publish
 from ..engine.variable import Variable
@@ -18,15 +18,34 @@ from .base import Layer
 from .module import refuse_options
 from .symbolic import KerasTensor, LayerCall, to_shape
 
+# What makes the values of weights, by the last word of the argument's name.
+_MAKERS = {"initializer": initializers, "regularizer": regularizers, "constraint": constraints}
+
 
 class Standard(Layer):
     """Base of layers whose config holds the arguments of their constructor, after Layer's own."""
+
+    def _keep(self, arguments: dict[str, Any]) -> None:
+        """Keep the initializers, regularizers and constraints among a constructor's arguments."""
+        for name, value in arguments.items():
+            if maker := _MAKERS.get(name.rpartition("_")[2]):
+                setattr(self, name, maker.get(value))
+
+    def _weight(self, name: str, *shape: int, trainable: bool = True) -> Variable:
+        """Return a new weight, made by the arguments that begin with its name."""
+        made: dict[str, Any] = {kind: getattr(self, f"{name}_{kind}", None) for kind in _MAKERS}
+        return self.add_weight(shape, trainable=trainable, name=name, **made)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name, functions by their names or configs."""
         own = Configurable.get_config(self).items()
         written = {k: activations.serialize(v) if callable(v) else v for k, v in own}
         return super().get_config() | written
+
+    def _expect_one(self, inputs: Any) -> None:
+        if tree.is_structure(inputs):
+            count = len(tree.flatten(inputs))
+            raise ValueError(f"Layer '{self.name}' expects one input, received {count}.")
 
 
 class InputLayer(Layer):
@@ -112,6 +131,8 @@ class Dense(Standard):
     kernel_regularizer, bias_regularizer, activity_regularizer : str, regularizer or function
         Penalties that are added to the loss: of the kernel, of the bias, and of the output, which
         is divided by the batch size.
+    kernel_constraint, bias_constraint : str, constraint or function
+        What kernel and bias must fulfil after each update (see `constraints`).
     name, dtype, trainable, input_shape, input_dim
         As for `Layer`; the last two declare the input of a Sequential model's first layer.
 
@@ -124,7 +145,7 @@ class Dense(Standard):
     ------
     ValueError
         When `units` is not a positive integer, a name is unknown, or an option out of tinynet's
-        scope is given (constraints, LoRA, quantization).
+        scope is given (LoRA, quantization).
 
     >>> import tinynet as tn
     >>> layer = Dense(2, kernel_initializer="ones")
@@ -135,7 +156,7 @@ class Dense(Standard):
     """
 
     bias: Variable | None
-    kernel_constraint = bias_constraint = quantization_config = None
+    quantization_config = None
     _config_without = ("activity_regularizer", "lora_rank", "lora_alpha")
 
     def __init__(
@@ -148,31 +169,23 @@ class Dense(Standard):
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
         activity_regularizer: Any = None,
-        kernel_constraint: None = None,
-        bias_constraint: None = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         lora_rank: None = None,
         lora_alpha: None = None,
         quantization_config: None = None,
         **kwargs: Any,
     ) -> None:
-        refuse_options(
-            "Dense",
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
-            lora_rank=lora_rank,
-            lora_alpha=lora_alpha,
-            quantization_config=quantization_config,
-        )
+        arguments = locals()
+        absent = ("lora_rank", "lora_alpha", "quantization_config")
+        refuse_options("Dense", **{name: arguments[name] for name in absent})
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         if not isinstance(units, (int, np.integer)) or units <= 0:
             raise ValueError(f"units: expected a positive integer, received {units!r}.")
         self.units = int(units)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self._keep(arguments)
 
     def build(self, input_shape: Any) -> None:
         """Create kernel and bias for inputs with the last axis of `input_shape`."""
@@ -181,10 +194,6 @@ class Dense(Standard):
             raise ValueError(f"Layer '{self.name}' needs a known width, received {input_shape}.")
         self._kernel = self._weight("kernel", width, self.units)
         self.bias = self._weight("bias", self.units) if self.use_bias else None
-
-    def _weight(self, name: str, *shape: int) -> Variable:
-        fill, regularizer = vars(self)[f"{name}_initializer"], vars(self)[f"{name}_regularizer"]
-        return self.add_weight(shape, fill, regularizer=regularizer, name=name)
 
     @property
     def kernel(self) -> Variable:
@@ -203,9 +212,7 @@ class Dense(Standard):
         return (*input_shape[:-1], self.units)
 
     def _check(self, inputs: Any) -> None:
-        if tree.is_structure(inputs):
-            count = len(tree.flatten(inputs))
-            raise ValueError(f"Layer '{self.name}' expects one input, received {count}.")
+        self._expect_one(inputs)
         shape, expected = inputs.shape, ""
         if len(shape) < 2:
             expected = f"min_ndim=2, received ndim={len(shape)}"

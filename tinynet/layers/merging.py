@@ -1,6 +1,6 @@
 """Layers that combine several tensors into one: their sum, their mean, their concatenation.
 
-Imports `base.py`, `weightless.py`. Read next: `preprocessing.py`.
+Imports `base.py`, `weightless.py`. Read next: `normalization.py`.
 """
 
 from __future__ import annotations

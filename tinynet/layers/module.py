@@ -1,7 +1,7 @@
 """What layers and models own: weights, further layers, and terms of the loss.
 
-Imports the engine, `initializers.py`, `regularizers.py`, `tree.py`. Read next: `base.py`, where
-layers compute.
+Imports the engine, `initializers.py`, `regularizers.py`, `constraints.py`, `tree.py`. Read next:
+`base.py`, where layers compute.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import initializers, regularizers, tree
+from .. import constraints, initializers, regularizers, tree
 from ..engine.tensor import Tensor, as_tensor, to_array
 from ..engine.variable import Variable, structure
 from ..random import SeedGenerator
@@ -45,19 +45,19 @@ class Module:
         trainable: bool = True,
         autocast: bool = True,
         regularizer: Any = None,
-        constraint: None = None,
+        constraint: Any = None,
         name: str | None = None,
     ) -> Variable:
         """Return a new weight of `shape`, filled by `initializer` (glorot_uniform by default).
 
-        What `regularizer` returns for it is added to the loss while it trains.
+        What `regularizer` returns for it is added to the loss while it trains. What `constraint`
+        returns for it replaces it after each update.
 
         Raises
         ------
         ValueError
-            For an unknown length in `shape`, and for a constraint.
+            For an unknown length in `shape`, and for unknown names.
         """
-        refuse_options("add_weight", constraint=constraint)
         shape = () if shape is None else tuple(shape)
         if None in shape:
             raise ValueError(f"add_weight: expected a shape of known lengths, received {shape}.")
@@ -66,6 +66,7 @@ class Module:
         value = context.allocator.weight(fill, shape, dtype)
         path = "/".join((*(layer.name for layer in scope_of(self)), name))
         weight = Variable(value, dtype, trainable and self._trainable, name, path)
+        weight.constraint = constraints.get(constraint)
         self._own.append(weight)
         structure.change()
         if regularizer is not None:

@@ -1,6 +1,6 @@
 """Layers that scale data to the range in which networks learn.
 
-Imports `base.py`, `weightless.py`. Read next: `regularization.py`.
+Imports `base.py`, `normalization.py`. Read next: `regularization.py`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ..backend import epsilon
 from ..configs.lookup import publish
 from ..engine.tensor import Tensor
 from .base import Layer
+from .normalization import axes_in
 from .weightless import Weightless
 
 
@@ -86,12 +87,9 @@ class Normalization(Layer):
 
     def build(self, input_shape: Any) -> None:
         """Create the weights: a mean and a variance for each index along the axes."""
-        rank = len(input_shape)
-        kept = sorted(axis % rank for axis in self.axis if -rank <= axis < rank)
-        self._reduced = tuple(i for i in range(rank) if i not in kept)
+        kept = axes_in(input_shape, self.axis)
+        self._reduced = tuple(i for i in range(len(input_shape)) if i not in kept)
         self._lengths, self._broadcast = tuple(input_shape[i] for i in kept), self._by(input_shape)
-        if len(kept) < len(self.axis) or None in self._lengths:
-            raise ValueError(f"Expected known lengths along {self.axis=}, received {input_shape}.")
         if self.input_mean is None:
             add = partial(self.add_weight, trainable=False)
             self.adapt_mean = add(self._lengths, "zeros", name="mean")

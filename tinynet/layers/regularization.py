@@ -1,4 +1,4 @@
-"""Layers against overfitting: dropout.
+"""Layers against overfitting: dropout and noise.
 
 Imports `weightless.py`, `../random.py`. Read next: `../losses/base.py`.
 """
@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
+from .. import ops, random
 from ..configs.lookup import publish
+from ..engine.expect import check_number
 from ..random import SeedGenerator
 from .symbolic import to_shape
 from .weightless import Weightless
@@ -60,13 +61,50 @@ class Dropout(Weightless):
         """Return the inputs, with some of them set to 0 in training."""
         if not training or self.rate == 0:
             return inputs
-        if self.rate == 1:
-            return ops.zeros_like(inputs)
-        noise = self.noise_shape or (None,) * inputs.ndim
-        shape = tuple(m or n for m, n in zip(noise, inputs.shape, strict=True))
-        of_batch = noise[:1] == (None,)
-        kept = self.seed_generator.mask(shape, 1.0 - self.rate, of_batch)
-        return ops.where(kept, inputs / (1.0 - self.rate), 0.0)
+        return random.dropout(inputs, self.rate, self.noise_shape, self.seed_generator)
 
 
-publish("keras.layers", Dropout)
+class AlphaDropout(Dropout):
+    """In training, sets random inputs to the lowest value of `selu`, and keeps mean and variance.
+
+    Parameters as for `Dropout`. Source: Klambauer et al., "Self-normalizing neural networks", 2017.
+
+    >>> AlphaDropout(0.5, seed=1)([1.0, 1.0, 1.0], training=True).numpy().round(3)
+    array([-0.779,  1.666,  1.666], dtype=float32)
+    """
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Return the inputs, with some of them set to the lowest value in training."""
+        if not training or self.rate in (0, 1):
+            return super().call(inputs, training)
+        dropped = random.mask_for(inputs, self.rate, self.noise_shape, self.seed_generator)
+        lowest = -1.7580993408473766  # of selu
+        scale = ((1.0 - self.rate) * (1.0 + self.rate * lowest**2)) ** -0.5
+        return ops.where(dropped, lowest, inputs) * scale - scale * lowest * self.rate
+
+
+class GaussianNoise(Weightless):
+    """In training, adds random numbers, which are normally distributed with deviation `stddev`.
+
+    They are those of Keras on JAX, but for a few units in the last place. ValueError unless
+    `stddev` is from 0 to 1.
+
+    >>> GaussianNoise(0.1, seed=1)([1.0, 1.0], training=True).numpy().round(3)
+    array([0.89 , 1.048], dtype=float32)
+    """
+
+    def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.stddev, self.seed = check_number("stddev", stddev, 1), seed
+        if stddev > 0:
+            self.seed_generator = SeedGenerator(seed)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Return the inputs, with noise in training."""
+        if not training or self.stddev == 0:
+            return inputs
+        noise = inputs.shape, 0.0, self.stddev, inputs.dtype, self.seed_generator
+        return inputs + random.normal(*noise)
+
+
+publish("keras.layers", Dropout, AlphaDropout, GaussianNoise)

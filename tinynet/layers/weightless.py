@@ -1,4 +1,4 @@
-"""Layers without weights: their base, activations, and changes of shape.
+"""Layers without weights: their base, activations, functions, and changes of shape.
 
 Imports `core.py`, `../activations.py`. Read next: `merging.py`.
 """
@@ -6,12 +6,16 @@ Imports `core.py`, `../activations.py`. Read next: `merging.py`.
 from __future__ import annotations
 
 import math
+from inspect import signature
 from numbers import Integral, Real
 from typing import Any
 
 from .. import activations, ops
 from ..configs.lookup import publish
+from ..configs.serialization import deserialize_keras_object, serialize_keras_object
+from .base import Layer
 from .core import Standard
+from .module import refuse_options
 
 
 class Weightless(Standard):
@@ -119,6 +123,67 @@ class Softmax(Weightless):
         return activations.softmax(inputs, axis)
 
 
+class Lambda(Weightless):
+    """A function of tensors as a layer: ``Lambda(f)(x)`` is ``f(x, **arguments)``.
+
+    A file holds the name of a function, never its code. So name it by ``def``, and register it, or
+    pass it in `custom_objects` when the model is loaded: a ``lambda`` cannot be saved.
+
+    Parameters
+    ----------
+    function : function of a tensor, which may have an argument `training`
+    output_shape : tuple, or function of the input shape, optional
+        Without the batch axis; by default found by running the function.
+    mask : None
+    arguments : dict, optional
+        Keyword arguments for the function.
+    name, dtype, trainable
+        As for `Layer`.
+
+    >>> Lambda(lambda x, power: x**power, arguments={"power": 2})([1.0, 3.0])
+    tensor([1., 9.], dtype=float32)
+    """
+
+    built = False
+
+    def __init__(
+        self,
+        function: Any,
+        output_shape: Any = None,
+        mask: None = None,
+        arguments: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        refuse_options("Lambda", mask=mask)
+        super().__init__(**kwargs)
+        self.function, self._output_shape = (
+            deserialize_keras_object(x) if isinstance(x, dict) else x
+            for x in (function, output_shape)
+        )
+        self.arguments = arguments or {}
+        if not callable(self.function):
+            raise TypeError(f"function: expected a function of a tensor, received {function!r}.")
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Return what the function returns."""
+        taken = {"training": training} if "training" in signature(self.function).parameters else {}
+        return self.function(inputs, **self.arguments, **taken)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the given shape, with a batch axis, or the one found by running the function."""
+        given = self._output_shape
+        if callable(given):
+            return given(input_shape)
+        return self._probe(input_shape) if given is None else (input_shape[0], *given)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments by name; ValueError for a ``lambda``."""
+        found = Layer.get_config(self)
+        found |= {"function": self.function, "output_shape": self._output_shape}
+        written = {k: serialize_keras_object(v) for k, v in found.items() if v is not None}
+        return written | {"arguments": serialize_keras_object(self.arguments)}
+
+
 def _not_negative(name: str, value: Any) -> Any:
     if not isinstance(value, Real) or value < 0:
         raise ValueError(f"{name}: expected a number of at least 0, received {value!r}.")
@@ -189,4 +254,4 @@ class Reshape(Weightless):
         return (input_shape[0], *(size // known if n == -1 else n for n in target))
 
 
-publish("keras.layers", Activation, ELU, Flatten, LeakyReLU, ReLU, Reshape, Softmax)
+publish("keras.layers", Activation, ELU, Flatten, Lambda, LeakyReLU, ReLU, Reshape, Softmax)

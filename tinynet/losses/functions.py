@@ -1,7 +1,7 @@
 """The losses: each formula as a function, followed by the class of its loss objects.
 
 A function returns one value per sample, an object reduces them to a scalar. The formulas are
-Keras's. Imports the engine, `base.py`. Read next: `lookup.py`.
+Keras's. Imports the engine, `base.py`. Read next: `margins.py`.
 """
 
 from __future__ import annotations

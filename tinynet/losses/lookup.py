@@ -1,6 +1,6 @@
 """Losses by name: what `compile` accepts becomes a loss object.
 
-Imports `functions.py`. Read next: `../metrics/base.py`.
+Imports `functions.py`, `margins.py`. Read next: `../metrics/base.py`.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..configs.lookup import defined_in, lookup, publish
-from . import functions
+from . import functions, margins
 from .base import Loss, LossFunction
 
-_TABLE = publish("keras.losses", *defined_in(vars(functions)))
+_TABLE = publish("keras.losses", *defined_in(vars(functions), vars(margins)))
 FUNCTIONS = {name: loss for name, loss in _TABLE.items() if not isinstance(loss, type)}
 for _short, _name in {
     "mse": "mean_squared_error",
@@ -19,6 +19,7 @@ for _short, _name in {
     "mape": "mean_absolute_percentage_error",
     "msle": "mean_squared_logarithmic_error",
     "bce": "binary_crossentropy",
+    "kld": "kl_divergence",
 }.items():
     FUNCTIONS[_short] = FUNCTIONS[_short.upper()] = FUNCTIONS[_name]
 _TABLE |= FUNCTIONS

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import initializers, ops, tree
 from ..configs.configurable import Configurable, FunctionObject
 from ..configs.lookup import automatic_name
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object
 from ..engine.bind import no_grad
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
-from ..engine.variable import Variable
+from ..engine.variable import Variable, paired, stateless
 from ..losses.base import Loss, align_ranks, align_weights
 from ..losses.lookup import FUNCTIONS
 
@@ -106,7 +108,32 @@ class Metric(Configurable):
         if not variables:
             raise NotImplementedError(f"{type(self).__name__} must define reset_state().")
         for variable in variables:
-            variable.write(0)
+            variable.assign(np.zeros(variable.shape))
+
+    def stateless_update_state(self, metric_variables: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return the new values of `variables` after `update_state`, as a pure function.
+
+        `metric_variables` are values for `variables`, in this order: arrays or tensors. ValueError
+        for another number of values or other shapes.
+
+        >>> mean = Mean()
+        >>> mean.stateless_update_state(mean.stateless_reset_state(), [1.0, 2.0])
+        [tensor(3., dtype=float32), tensor(2., dtype=float32)]
+        """
+        with stateless(paired("metric_variables", self.variables, metric_variables)) as now:
+            self.update_state(*args, **kwargs)
+            return [now[v] for v in self.variables]
+
+    def stateless_result(self, metric_variables: Any) -> Any:
+        """Return the result for values of `variables`; see `stateless_update_state`."""
+        with stateless(paired("metric_variables", self.variables, metric_variables)):
+            return self.result()
+
+    def stateless_reset_state(self) -> list[Tensor]:
+        """Return the values of `variables` without any samples."""
+        with stateless({v: v.value for v in self.variables}) as now:
+            self.reset_state()
+            return [now[v] for v in self.variables]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Update the state and return the result."""

@@ -1,6 +1,6 @@
 """Metrics of prediction errors: losses as metrics, the root mean squared error, and R2.
 
-Imports `base.py`, `../losses/`. Read next: `lookup.py`.
+Imports `base.py`, `../losses/`. Read next: `confusion.py`.
 """
 
 from __future__ import annotations
@@ -54,6 +54,46 @@ class LogCoshError(MeanMetricWrapper, fn=losses.log_cosh, name="logcosh"):
 
     >>> LogCoshError()([[1.0], [2.0]], [[1.0], [2.0]])
     tensor(0., dtype=float32)
+    """
+
+
+class Hinge(MeanMetricWrapper, fn=losses.hinge):
+    """The mean over samples of `losses.hinge`; parameters as for `Metric`.
+
+    >>> Hinge()([[0.0], [1.0]], [[-0.5], [1.0]])
+    tensor(0.25, dtype=float32)
+    """
+
+
+class SquaredHinge(MeanMetricWrapper, fn=losses.squared_hinge):
+    """The mean over samples of `losses.squared_hinge`; parameters as for `Metric`.
+
+    >>> SquaredHinge()([[0.0], [1.0]], [[-0.5], [1.0]])
+    tensor(0.125, dtype=float32)
+    """
+
+
+class CategoricalHinge(MeanMetricWrapper, fn=losses.categorical_hinge):
+    """The mean over samples of `losses.categorical_hinge`; parameters as for `Metric`.
+
+    >>> CategoricalHinge()([[0, 1]], [[0.5, 0.75]])
+    tensor(0.75, dtype=float32)
+    """
+
+
+class KLDivergence(MeanMetricWrapper, fn=losses.kl_divergence):
+    """The mean over samples of `losses.kl_divergence`; parameters as for `Metric`.
+
+    >>> KLDivergence()([[0.5, 0.5]], [[0.5, 0.5]])
+    tensor(0., dtype=float32)
+    """
+
+
+class Poisson(MeanMetricWrapper, fn=losses.poisson):
+    """The mean over samples of `losses.poisson`; parameters as for `Metric`.
+
+    >>> Poisson()([[2.0], [0.0]], [[1.0], [3.0]])
+    tensor(1.9999999, dtype=float32)
     """
 
 

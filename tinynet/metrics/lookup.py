@@ -1,6 +1,7 @@
 """Metrics by name: what `compile` accepts becomes a metric object.
 
-Imports `accuracy.py`, `errors.py` and `../losses/lookup.py`. Read next: `../optimizers/base.py`.
+Imports `accuracy.py`, `errors.py`, `confusion.py` and `../losses/lookup.py`. Read next:
+`../optimizers/base.py`.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from typing import Any
 from ..configs.lookup import config_of, defined_in, lookup, name_of, publish
 from ..configs.serialization import custom_object_scope
 from ..losses.lookup import FUNCTIONS, crossentropy_for
-from . import accuracy, base, errors
+from . import accuracy, base, confusion, errors
 from .base import MeanMetricWrapper, Metric
 
-_DEFINED = defined_in(vars(accuracy), vars(base), vars(errors))
+_DEFINED = defined_in(vars(accuracy), vars(base), vars(errors), vars(confusion))
+_DEFINED.remove(confusion.Confusion)
 _DEFINED.remove(accuracy.accuracy)  # which Keras does not export
 publish("keras.metrics", *FUNCTIONS.values(), *_DEFINED)
 _CLASSES = publish("keras.metrics", *(thing for thing in _DEFINED if isinstance(thing, type)))

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from .adam import Adam as Adam, AdamW as AdamW
+from .adaptive import Adagrad as Adagrad, Adamax as Adamax, Nadam as Nadam
 from .base import Optimizer as Optimizer
 from .lookup import get as get, serialize as serialize
 from .rmsprop import RMSprop as RMSprop

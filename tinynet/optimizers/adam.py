@@ -1,4 +1,4 @@
-"""Adam and AdamW. Imports `base.py`. Read next: `lookup.py`."""
+"""Adam and AdamW. Imports `base.py`. Read next: `adaptive.py`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,25 @@ from ..engine.tensor import Tensor
 from .base import Optimizer, Slots, float32, taking_common
 
 
-class Adam(Optimizer):
+class Adaptive(Optimizer):
+    """Base of optimizers with two decays: Adam and its variants."""
+
+    @taking_common
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **more: Any,
+    ) -> None:
+        super().__init__(learning_rate, **more)
+        self.beta_1 = check_number("beta_1", beta_1, below=1)
+        self.beta_2 = check_number("beta_2", beta_2, below=1)
+        self.epsilon = epsilon
+
+
+class Adam(Adaptive):
     """Adam: a moving average of the gradients, scaled by a moving average of their squares.
 
     With ``m += (g - m) * (1 - beta_1)`` and ``u += (g * g - u) * (1 - beta_2)`` it does
@@ -43,20 +61,10 @@ class Adam(Optimizer):
     slots: tuple[tuple[str, ...], ...] = (("momentum", "velocity"),)
     _unwatched = Optimizer._unwatched | {"_corrections"}
 
-    @taking_common
-    def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        amsgrad: bool = False,
-        **more: Any,
-    ) -> None:
-        super().__init__(learning_rate, **more)
-        self.beta_1 = check_number("beta_1", beta_1, below=1)
-        self.beta_2 = check_number("beta_2", beta_2, below=1)
-        self.epsilon, self.amsgrad = epsilon, bool(amsgrad)
+    @partial(taking, Adaptive, first="learning_rate beta_1 beta_2 epsilon")
+    def __init__(self, amsgrad: bool = False, **more: Any) -> None:
+        super().__init__(**more)
+        self.amsgrad = bool(amsgrad)
         self.slots += (("velocity_hat",),) * self.amsgrad
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -27,13 +27,11 @@ from ..engine.bind import no_grad
 from ..engine.expect import check_number, expect, is_number
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable, paired
+from .averages import Averaging
 from .groups import Grads, ParameterGroup, Slots as Slots, stepped
 
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
-# Keras's options that are not supported; it also has `ema_momentum`, which only `use_ema` reads.
-UNSUPPORTED = (
-    *("use_ema", "ema_overwrite_frequency", "loss_scale_factor", "gradient_accumulation_steps"),
-)
+UNSUPPORTED = ("loss_scale_factor", "gradient_accumulation_steps")  # Keras's options
 
 
 def float32(x: float) -> float:
@@ -41,7 +39,7 @@ def float32(x: float) -> float:
     return float(np.float32(x))
 
 
-class Optimizer(Configurable):
+class Optimizer(Averaging):
     """Base of optimizers: subclass it with `slots` and `update`.
 
     Parameters
@@ -52,13 +50,16 @@ class Optimizer(Configurable):
     clipnorm, clipvalue, global_clipnorm : float, optional; at most one of them
         The largest norm of each gradient; the largest absolute value of gradients' elements; the
         largest norm of all gradients together.
+    use_ema : bool
+        Keep a moving average of each weight (``a = ema_momentum * a + (1 - ema_momentum) * w``),
+        which replaces the weight every `ema_overwrite_frequency` steps, and at the end of `fit`.
     name : str, optional
 
     Raises
     ------
     ValueError
         For values out of range, several clipping options, unknown keywords, and Keras's options
-        that tinynet does not support (moving averages, loss scaling, gradient accumulation).
+        that tinynet does not support (loss scaling, gradient accumulation).
 
     Attributes
     ----------
@@ -70,15 +71,10 @@ class Optimizer(Configurable):
 
     _config_first = (
         *("name", "learning_rate", "weight_decay", "clipnorm", "global_clipnorm", "clipvalue"),
-        *("use_ema", "ema_momentum", *UNSUPPORTED[1:]),
+        *("use_ema", "ema_momentum", "ema_overwrite_frequency", *UNSUPPORTED),
     )
-    # The values that turn off the options that are not supported.
-    use_ema, ema_momentum, ema_overwrite_frequency = False, 0.99, None
     loss_scale_factor = gradient_accumulation_steps = None
 
-    # Names of slots, in the order in which Keras saves them: variable by variable those of one
-    # group, then the next group.
-    slots: tuple[tuple[str, ...], ...] = ()
     scalars_at: Any = None  # `scalars` of a range of steps at one rate, as arrays; else a loop
 
     _unwatched = frozenset({"iterations", "learning_rate", "_rate", "built", "_slots", "groups"})
@@ -110,6 +106,7 @@ class Optimizer(Configurable):
                 check_number(key, options[key])
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
         self.weight_decay = weight_decay
+        self._set_averages(use_ema, ema_momentum, ema_overwrite_frequency)
         self.name = name or automatic_name(self)
         self.iterations = self._state(np.array(0, "int32"), "iteration")
         self._rate: Any = None
@@ -145,12 +142,6 @@ class Optimizer(Configurable):
             param = param - param * self.weight_decay * scalars["learning_rate"]
         param, new = self.update(param, grad, slots, scalars)
         return param, slots | new
-
-    def slots_of(self, variable: Variable) -> dict[str, np.ndarray]:
-        """Return copies of what is remembered of a variable, by name; 0 before the first step."""
-        names = [name for group in self.slots for name in group]
-        slots = self._slots.get(variable) or {name: self._slot(variable, name) for name in names}
-        return {name: slot.numpy() for name, slot in slots.items()}
 
     def clip(self, grads: Sequence[Tensor]) -> Sequence[Tensor]:
         """Return the gradients, clipped according to the options."""
@@ -258,7 +249,8 @@ class Optimizer(Configurable):
     def next_scalars(self, steps: int | None = None, rate: float | None = None) -> dict[str, float]:
         """Return the scalars of the next step, or of the one after `steps` steps at this rate."""
         steps = self.iterations.array.item() if steps is None else steps
-        return self.scalars(steps + 1, self._rate_after(steps) if rate is None else rate)
+        found = self.scalars(steps + 1, self._rate_after(steps) if rate is None else rate)
+        return found | self.average_scalars(steps + 1) if self.use_ema else found
 
     def count_step(self, steps: int = 1) -> None:
         """Note that steps were taken."""
@@ -301,25 +293,26 @@ class Optimizer(Configurable):
                 )
             return
         self.built = True
-        names = [slot for group in self.slots for slot in group]
+        names = [slot for group in self.slot_groups for slot in group]
         self._slots = {v: {name: self._slot(v, name) for name in names} for v in variables}
         for dtype in dict.fromkeys(v.dtype for v in self._slots):
             params = [v for v in self._slots if v.dtype == dtype]
             slots = {name: [self._slots[v][name] for v in params] for name in names}
             self.groups.append(ParameterGroup(params, slots))
 
-    def _slot(self, variable: Variable, name: str) -> Variable:
-        path = f"{variable.path.replace('/', '_')}_{name}"
-        return self._state(np.zeros(variable.shape, variable.dtype), path)
-
-    def _state(self, value: np.ndarray, name: str) -> Variable:
-        return Variable(value, trainable=False, name=name, path=f"{self.name}/{name}")
+    @property
+    def last_variables(self) -> Sequence[Variable]:
+        """The variables that Keras saves after the slots; a step sets them to `product`."""
+        return ()
 
     @property
     def variables(self) -> list[Variable]:
         """All state, in the order in which Keras saves it."""
-        slots = [s[name] for group in self.slots for s in self._slots.values() for name in group]
-        return [self.iterations, *self.rate_variables, *slots]
+        slots = [
+            s[name] for group in self.slot_groups for s in self._slots.values() for name in group
+        ]
+        last = self.last_variables if self.built else ()
+        return [self.iterations, *self.rate_variables, *slots, *last]
 
     @property
     def rate_variables(self) -> list[Variable]:

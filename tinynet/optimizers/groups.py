@@ -64,7 +64,8 @@ class ParameterGroup:
             done = stop
         for found, t in zip(pieces, flat, strict=True):
             found += [t[done:]] * (done < size)
-        return [found[0] if len(found) == 1 else ops.concatenate(found) for found in pieces]
+        new = [found[0] if len(found) == 1 else ops.concatenate(found) for found in pieces]
+        return optimizer.finished(self, new, grads, scalars)
 
     def _stretches(self, optimizer: Any, grads: Grads) -> list[tuple[slice, list[Variable], bool]]:
         """Return the stretches of memory that are updated alike, with their variables.
@@ -86,7 +87,7 @@ def scalars_ahead(optimizer: Any, count: int) -> dict[str, Any] | None:
     """
     first = optimizer.iterations.array.item()
     steps = range(first + 1, first + 1 + count)
-    if optimizer.rate_variables and optimizer.scalars_at:
+    if optimizer.rate_variables and optimizer.scalars_at and not optimizer.use_ema:
         return dict(optimizer.scalars_at(steps, float(optimizer.learning_rate)))
     if not optimizer.rate_variables and not isinstance(optimizer._rate, Configurable):
         return None
@@ -110,7 +111,7 @@ def stepped(optimizer: Any, values: dict[Variable, Tensor], grads: Grads) -> dic
     """
     if modes.recorder is not None:
         modes.recorder.watch(optimizer)
-    names, steps = tuple(optimizer.scalars(1, 1.0)), values[optimizer.iterations]
+    names, steps = tuple(optimizer.next_scalars(0, 1.0)), values[optimizer.iterations]
     rate = [values[v] for v in optimizer.rate_variables]
     numbers = bind(_SCALARS, steps, *rate, optimizer=optimizer, names=names)
     state, scalars = [], []
@@ -120,6 +121,8 @@ def stepped(optimizer: Any, values: dict[Variable, Tensor], grads: Grads) -> dic
         cast = ops.cast(numbers, state[-1][0].dtype)
         scalars.append({name: cast[i] for i, name in enumerate(names)})
     new = {optimizer.iterations: steps + 1}
+    for v in optimizer.last_variables:
+        new[v] = scalars[0]["product"]
     for group, flats in zip(
         optimizer.groups, optimizer.updated(state, grads, scalars), strict=True
     ):

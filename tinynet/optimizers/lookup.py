@@ -1,6 +1,6 @@
 """Optimizers by name.
 
-Imports `sgd.py`, `adam.py`, `rmsprop.py`. Read next: `../layers/base.py`.
+Imports `sgd.py`, `adam.py`, `rmsprop.py`, `adaptive.py`. Read next: `../layers/base.py`.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from typing import Any
 
 from ..configs.lookup import config_of, lookup, publish
 from .adam import Adam, AdamW
+from .adaptive import Adagrad, Adamax, Nadam
 from .base import Optimizer
 from .rmsprop import RMSprop
 from .sgd import SGD
 
-publish("keras.optimizers", SGD, Adam, AdamW, RMSprop)
-_TABLE = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop}
+_KNOWN = (SGD, Adam, AdamW, RMSprop, Adagrad, Adamax, Nadam)
+publish("keras.optimizers", *_KNOWN)
+_TABLE = {known.__name__.lower(): known for known in _KNOWN}
 
 
 def get(identifier: Any) -> Optimizer | None:

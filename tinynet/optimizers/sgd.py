@@ -47,7 +47,7 @@ class SGD(Optimizer):
     ) -> tuple[Tensor, Slots]:
         """Return the parameter after the step, and its velocity."""
         step = grad * scalars["learning_rate"]
-        if not slots and not self.momentum:
+        if not self.momentum and "momentum" not in slots:
             return param - step, slots
         m = slots["momentum"] * self.momentum - step
         change = m * self.momentum - step if self.nesterov else m

@@ -127,8 +127,8 @@ def load(model: Any, entries: Entries, skip_mismatch: bool = False) -> None:
         with np.errstate(all="ignore"):  # a number may be too large for a smaller dtype
             for variable, array in zip(variables, arrays, strict=False):
                 variable.assign(array)
-        for slot in variables[len(arrays) :] if arrays else []:  # saved before the first step
-            slot.write(0)
+        if 0 < len(arrays) < len(variables):  # saved before the first step
+            owner.reset_slots()
 
 
 def _entries_for(location: Location, saved: dict[str, Entry], model: Any) -> list[Entry]:
@@ -139,11 +139,11 @@ def _entries_for(location: Location, saved: dict[str, Entry], model: Any) -> lis
     path, owner, variables = location
     if not isinstance(owner, Optimizer):
         return _matched(owner, variables, saved)
-    slots = sum(map(len, owner._slots.values()))
-    before = variables[: len(variables) - slots]  # before the first step
+    before = [owner.iterations, *owner.rate_variables]  # the first step
     if not owner.built and path == "optimizer":
         weights = model.trainable_variables
-        variables = before + [w for group in owner.slots for w in weights for _ in group]
+        slots = [w for group in owner.slot_groups for w in weights for _ in group]
+        variables = [*before, *slots, *owner.last_variables]
     for expected in (before, variables):
         if len(saved) == len(expected):
             return _matched(owner, expected, saved)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
+from ..backend import epsilon
 from ..compiler.executable import CACHE_SIZE, Cache, Executable, Native
 from ..compiler.passes import simplify
 from ..compiler.program import NotInCError, Var
@@ -117,7 +118,7 @@ class StepCache:
     def _step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
         form = repr(dataset.data.map(lambda a: f"{a.dtype}{a.shape[1:]}"))
         before = self._attributes().key
-        key = (form, size, with_outputs, self._trained, floatx(), place.part)
+        key = (form, size, with_outputs, self._trained, floatx(), epsilon(), place.part)
         compiled = self._steps.get((key, before), partial(self._make, dataset, size, with_outputs))
         after = self._attributes().key  # without those that the recorded step assigned
         compiled = self._steps.get((key, after), lambda: compiled)
@@ -158,7 +159,10 @@ class StepCache:
         if self.kind != "predict":
             things += self.model.objective.parts
             things += [f for layer in family for f in layer._regularizers.values()]
-        return [*things, self.model.optimizer] if self.kind == "train" else things
+        if self.kind == "train":
+            constraints = (v.constraint for v in self.model.trainable_variables)
+            things += [self.model.optimizer, *filter(None, constraints)]
+        return things
 
 
 class CompiledStep:
@@ -242,7 +246,7 @@ def _examples(step: Step, dataset: Dataset, size: int) -> tuple[tuple[Any, ...],
     """Return example arguments of a step for batches of `size` samples, and names for them."""
     batch = dataset.data.map(lambda a: wrap(stand_in((size, *a.shape[1:]), a.dtype)))
     names = [n for n, part in zip(Batch._fields, batch, strict=True) for _ in tree.leaves(part)]
-    numbers = sorted(step.optimizer.scalars(1, 1.0)) if step.groups else []
+    numbers = sorted(step.optimizer.next_scalars(0, 1.0)) if step.groups else []
     dtypes = [group.memories[0].array.dtype for group in step.groups]
     scalars = [{name: wrap(np.ones((), dtype)) for name in numbers} for dtype in dtypes]
     state_names = [name for group in step.groups for name in ("parameters", *group.slots)]

@@ -133,6 +133,8 @@ class Trainer(Compilable):
                 end_epoch(self, epoch)
                 if self.stop_training:
                     break
+        if self.optimizer.built:
+            self.optimizer.finalize_variable_values(self.trainable_weights)
         calls.on_train_end(logs)
         return calls.history or History()
 

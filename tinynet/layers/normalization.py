@@ -1,0 +1,203 @@
+"""Layers that normalize their inputs: by batch, or each sample by itself.
+
+Imports `core.py`. Read next: `preprocessing.py`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import ops
+from ..configs.configurable import taking
+from ..configs.lookup import publish
+from ..engine.tensor import Tensor
+from ..losses.base import broadcasts_to
+from .core import Standard
+from .module import refuse_options
+
+
+def axes_in(shape: Any, axis: Any) -> list[int]:
+    """Return the numbers from 0 on, sorted, of one or several axes of a shape.
+
+    ValueError where an axis is missing or has an unknown length.
+    """
+    rank, given = len(shape), np.atleast_1d(axis).tolist()
+    found = sorted(i % rank for i in given if -rank <= i < rank)
+    if len(found) < len(given) or any(shape[i] is None for i in found):
+        raise ValueError(f"Expected known lengths along axis={axis}, received shape {shape}.")
+    return found
+
+
+class _Normalizer(Standard):
+    """Base of layers that scale and shift normalized inputs by weights `gamma` and `beta`."""
+
+    rms_scaling = False
+    _shape: tuple[int, ...]
+
+    def __init__(
+        self,
+        axis: Any = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        arguments = locals()
+        super().__init__(**kwargs)
+        self.axis, self.epsilon, self.center, self.scale = axis, float(epsilon), center, scale
+        self._keep(arguments)
+
+    def build(self, input_shape: Any) -> None:
+        """Create `gamma` and `beta`, one element for each index along the axes."""
+        axes = axes_in(input_shape, self.axis)
+        self._shape = tuple(n if i in axes else 1 for i, n in enumerate(input_shape))
+        self._lengths = [input_shape[i] for i in axes]
+        scales, shifts = self.scale or self.rms_scaling, self.center and not self.rms_scaling
+        self.gamma = self._weight("gamma", *self._lengths) if scales else None
+        self.beta = self._weight("beta", *self._lengths) if shifts else None
+
+    def _normalized(self, x: Tensor, mean: Any, variance: Tensor) -> Tensor:
+        y = (x - mean) / ops.sqrt(variance + self.epsilon)
+        y = y if self.gamma is None else y * ops.reshape(self.gamma, self._shape)
+        return y if self.beta is None else y + ops.reshape(self.beta, self._shape)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return `input_shape`."""
+        return input_shape
+
+    def _check(self, inputs: Any) -> None:
+        self._expect_one(inputs)
+        shape, wanted = inputs.shape, self._shape if self.built else inputs.shape
+        if len(shape) != len(wanted) or not broadcasts_to(wanted, shape):
+            raise ValueError(f"Layer '{self.name}': expected shape {wanted}, received {shape}.")
+
+
+def _moments(x: Tensor, axes: Any) -> tuple[Tensor, Tensor]:
+    """Return mean and variance along axes, which keep the length 1."""
+    mean = ops.mean(x, axes, keepdims=True)
+    return mean, ops.mean(ops.square(x - mean), axes, keepdims=True)
+
+
+class BatchNormalization(_Normalizer):
+    """Gives each feature the mean 0 and the variance 1, then scales and shifts it by weights.
+
+    In training, mean and variance are those of the batch, and their moving averages are updated:
+    ``average = momentum * average + (1 - momentum) * value``. Otherwise, and if the layer is not
+    `trainable`, the moving averages are used. Source: Ioffe and Szegedy, "Batch normalization",
+    ICML 2015.
+
+    Parameters
+    ----------
+    axis : int
+        The axis of the features.
+    momentum, epsilon : float
+        `epsilon` is added to the variance.
+    center, scale : bool
+        Whether there are weights `beta` to shift and `gamma` to scale.
+    beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer
+    beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint
+        As for `Dense`.
+    name, dtype, trainable
+        As for `Layer`.
+
+    Raises
+    ------
+    ValueError
+        For renormalization or `synchronized`, which tinynet does not have; when the axis is missing
+        in the inputs or has an unknown length.
+
+    >>> import numpy as np
+    >>> layer = BatchNormalization(momentum=0.5)
+    >>> layer(np.array([[1.0], [3.0]]), training=True).numpy().round(2).T
+    array([[-1.,  1.]], dtype=float32)
+    >>> layer.moving_mean.numpy(), layer.moving_variance.numpy()
+    (array([1.], dtype=float32), array([1.], dtype=float32))
+    """
+
+    # Options of Keras alone, with the values that turn them off.
+    _absent: ClassVar[Any] = {"synchronized": False, "renorm": False, "renorm_clipping": None}
+    _absent["renorm_momentum"] = 0.99
+
+    @partial(taking, _Normalizer, first="axis momentum epsilon center scale")
+    def __init__(
+        self,
+        momentum: float = 0.99,
+        moving_mean_initializer: Any = "zeros",
+        moving_variance_initializer: Any = "ones",
+        **more: Any,
+    ) -> None:
+        arguments = locals()
+        given = {key: more.pop(key, value) for key, value in self._absent.items()}
+        refuse_options("BatchNormalization", **dict(given.items() - self._absent.items()))
+        super().__init__(**more)
+        self.axis, self.momentum = int(self.axis), float(momentum)
+        self._keep(arguments)
+
+    def build(self, input_shape: Any) -> None:
+        """Create the weights, and the moving mean and variance."""
+        super().build(input_shape)
+        self._axes = tuple(
+            i for i, n in enumerate(self._shape) if i != self.axis % len(self._shape)
+        )
+        self.moving_mean = self._weight("moving_mean", *self._lengths, trainable=False)
+        self.moving_variance = self._weight("moving_variance", *self._lengths, trainable=False)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Return the normalized inputs; in training, update the moving averages."""
+        averages = self.moving_mean, self.moving_variance
+        if not (training and self.trainable):
+            return self._normalized(inputs, *(ops.reshape(v, self._shape) for v in averages))
+        found = _moments(inputs, self._axes)
+        for average, value in zip(averages, found, strict=True):
+            new = ops.reshape(value.detach(), average.shape) * (1.0 - self.momentum)
+            average.assign(average * self.momentum + new)
+        return self._normalized(inputs, *found)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments by name, and those of Keras alone."""
+        return super().get_config() | self._absent
+
+
+class LayerNormalization(_Normalizer):
+    """Gives each sample the mean 0 and the variance 1, then scales and shifts it by weights.
+
+    Mean and variance are those along `axis`: an axis or several. Source: Ba, Kiros and Hinton,
+    "Layer normalization", 2016. Parameters as for `BatchNormalization`; `rms_scaling`, which Keras
+    advises against, divides by the standard deviation alone.
+
+    >>> LayerNormalization()([[1.0, 3.0], [10.0, 30.0]]).numpy().round(2)
+    array([[-1.,  1.],
+           [-1.,  1.]], dtype=float32)
+    """
+
+    _config_first = ("axis", "epsilon", "center", "scale", "rms_scaling")
+
+    @partial(taking, _Normalizer)
+    def __init__(self, **more: Any) -> None:
+        self.rms_scaling = bool(more.pop("rms_scaling", False))
+        if self.rms_scaling:
+            warnings.warn("rms_scaling divides by the deviation from the mean.", stacklevel=3)
+        super().__init__(**more)
+
+    def build(self, input_shape: Any) -> None:
+        """Create the weights, one element for each index along the axes."""
+        super().build(input_shape)
+        self.axis = sorted(np.atleast_1d(self.axis).tolist())  # so Keras writes it
+
+    def call(self, inputs: Any) -> Any:
+        """Return the normalized inputs."""
+        mean, variance = _moments(inputs, tuple(self.axis))
+        return self._normalized(inputs, 0.0 if self.rms_scaling else mean, variance)
+
+
+publish("keras.layers", BatchNormalization, LayerNormalization)
