@@ -22,7 +22,7 @@ from .compilable import Compilable
 from .data import Batches, Dataset, Stream, first_of, rest_of
 from .divergence import DivergenceMonitor
 from .interrupts import Interrupts, interrupts
-from .many_ranks import any_rank
+from .many_ranks import stops
 from .many_steps import ManySteps
 from .parts import outputs_of_ranks
 from .step import Step
@@ -141,9 +141,8 @@ class Loop:
                     held.release()
                 if after:
                     after(batch - 1, running)
-                stopped = training and (any_rank if each else bool)(model.stop_training)
+                stopped = training and stops(model, each)
             if stopped:
-                model.stop_training = True
                 break
         if not last:
             ahead.append(self._means(total, seen))
