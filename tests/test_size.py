@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 PROJECT = Path(__file__).parents[1]
-MOST_CODE = {"": 12_150, "engine": 2_430, "compiler": 1_850}  # of the package, of two rooms
+MOST_CODE = {"": 14_550, "engine": 2_400, "compiler": 2_150}
 MOST_LINES = 400  # of a file, with all its lines
 MOST_BODY = 40  # lines of a function's body, without its docstring
 MEDIAN_BODY = 5

@@ -37,10 +37,7 @@ from .toolchain import blas
 
 BLAS_FROM = 1 << 25  # multiplications of a product, from which on BLAS is faster than the tiles
 DOTS_FROM = 64  # the depth of a product with a vector, from which on rows are not copied first
-POOL_ROWS, POOL_WORK = (
-    64,
-    32,
-)  # rows in a part of a product, multiplications that cost as an element
+POOL_ROWS, POOL_WORK = 64, 32  # rows in a part of a product; its multiplications in an element
 POOL_FROM = 1 << 17  # elements of a loop, from which on it runs in parts on all cores
 POOL_PART = 1 << 15  # elements of a part
 Lines = Iterator[str]
@@ -196,10 +193,8 @@ class CPrinter:
 
     def _in_parts(self, section: str, lines: Lines, n: int, size: int) -> str:
         """Print lines as a function; return a call that runs parts of it, of about this size."""
-        name, bounds = (
-            self._free.new(f"{section or 'step'}_part"),
-            "ptrdiff_t first_, ptrdiff_t last_",
-        )
+        name = self._free.new(f"{section or 'step'}_part")
+        bounds = "ptrdiff_t first_, ptrdiff_t last_"
         used = self._function(name, lines, bounds)
         given = ", ".join(f"given_[{i}]" for i in range(len(used)))
         self._functions += ["", f"static void {name}_(void **given_, {bounds})", "{"]

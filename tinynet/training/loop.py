@@ -22,7 +22,7 @@ from .compilable import Compilable
 from .data import Batches, Dataset, Stream, first_of, rest_of
 from .divergence import DivergenceMonitor
 from .interrupts import Interrupts, interrupts
-from .many_ranks import any_rank
+from .many_ranks import stops
 from .many_steps import ManySteps
 from .parts import outputs_of_ranks
 from .step import Step
@@ -139,10 +139,8 @@ class Loop:
                     held.release()
                 if after:
                     after(batch - 1, running)
-                if training and (each or model.stop_training):
-                    stopped = any_rank(model.stop_training) if each else True
+                stopped = training and (each or model.stop_training) and stops(model, each)
             if stopped:
-                model.stop_training = True
                 break
         if not last:
             ahead.append(self._means(total, seen))

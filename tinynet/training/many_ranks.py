@@ -20,9 +20,11 @@ from .data import Batches, Dataset
 from .step import Step
 
 
-def any_rank(value: bool) -> bool:
-    """Return whether a value is true on any rank."""
-    return any(team().gather(bool(value)))
+def stops(model: Any, together: bool = True) -> bool:
+    """Return whether training is to stop: where all ranks ask together, if one of them is to."""
+    if together:
+        model.stop_training = any(team().gather(bool(model.stop_training)))
+    return model.stop_training
 
 
 def begin(model: Any, *datasets: Any, with_loss: bool = True) -> None:
@@ -88,7 +90,7 @@ def end_epoch(model: Any, epoch: int) -> None:
         hashes = [(v.path, digest(v.array)) for v in _state_of(model)]
         advice = f"Found after epoch {epoch + 1}: do not change weights on one rank alone."
         refuse_difference(hashes, advice)
-        model.stop_training = any_rank(model.stop_training)
+        stops(model)
 
 
 def shared_batches(dataset: Batches) -> tuple[Batches, Callable[[Any], Any]]:

@@ -121,7 +121,6 @@ class Trainer(Compilable):
         with between_steps():
             for epoch in range(calls.first_epoch(initial_epoch), epochs):
                 calls.on_epoch_begin(epoch)
-                # A validation needs the weights after each epoch.
                 ahead = 1 if validating or team().size > 1 else epochs - epoch
                 if not (found := training.run(epoch, monitor, ahead)):
                     break  # no batches: the user was warned
@@ -133,8 +132,7 @@ class Trainer(Compilable):
                 end_epoch(self, epoch)
                 if self.stop_training:
                     break
-        if self.optimizer.built:
-            self.optimizer.finalize_variable_values(self.trainable_weights)
+        self.optimizer.finalize_variable_values(self.trainable_weights)
         calls.on_train_end(logs)
         return calls.history or History()
 
