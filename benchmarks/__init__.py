@@ -5,7 +5,8 @@
     python -m benchmarks readme FILE.json           # write the README's tables
     python -m benchmarks small        # time single functions, for work on the source
 
-`works.py` defines the workloads, `contestants/` the programs, `harness.py` the method. `worker.py`
-is the process in which a contestant runs. `results.py` defines the results file, `report.py` and
-`plots.py` show it, `compare.py` compares two of them. Nothing here is part of the package.
+`works.py` and `functions.py` define the workloads and the goals, `contestants/` the programs,
+`harness.py` the method. `worker.py` is the process in which a contestant runs. `results.py` defines
+the results file, `report.py` and `plots.py` show it, `compare.py` compares two of them. Nothing
+here is part of the package.
 """

@@ -17,6 +17,7 @@ from .works import KINDS, QUICK, SWEEPS, WORKS, Work, works_named
 
 HERE = Path(__file__).parent
 COMMITTED = HERE / "results" / "results.json"
+OURS = [name for name in CONTESTANTS if name.startswith("tinynet")]
 FEWER = {"cold": 3, "import": 3, "memory": 1, "size": 1, **dict.fromkeys(SWEEPS, 3)}
 
 
@@ -140,6 +141,8 @@ def main(arguments: list[str]) -> int:
         return readme(arguments[1:])
     options = options_of(arguments)
     measured = measure(options)
+    if goals := report.goals(measured):
+        print(goals)
     print(report.header(measured))
     print(report.disturbed(measured["control"]) or "The machine was quiet during all rounds.")
     if options.out:
@@ -165,7 +168,7 @@ def comparison(arguments: list[str]) -> int:
         help="the factor above which a change counts; default 1.15",
     )
     parser.add_argument(
-        "--contestants", nargs="+", metavar="NAME", help="default: tinynet, tinynet-eager"
+        "--contestants", nargs="+", metavar="NAME", help=f"default: {', '.join(OURS)}"
     )
     options = parser.parse_args(arguments)
     if not options.tolerance >= 1:
@@ -184,7 +187,7 @@ def comparison(arguments: list[str]) -> int:
         if warning := report.disturbed(measured["control"]):
             print(f"{when}: {warning}")
     print(compare.text(found, options.tolerance))
-    contestants = options.contestants or ["tinynet", "tinynet-eager"]
+    contestants = options.contestants or OURS
     return int(bool(compare.regressions(found, options.tolerance, contestants)))
 
 

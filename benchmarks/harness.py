@@ -32,12 +32,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .contestants import BASE, Contestant, by_hand
-from .results import ContestantError, Result, installed_bytes, processors
+from .functions import reference
+from .results import DISTURBED, ContestantError, Result, counted, installed_bytes, processors, quiet
 from .works import FRESH, Work, columns
 
 TOLERANCE = 1e-4  # largest relative error of the loss of an epoch, or of an output
-DISTURBED = 1.25  # a reading of the control above this multiple of the best one
-FEWEST = 3  # quiet rounds from which on disturbed rounds are left out
 PAUSE = 0.2  # seconds between two looks at a machine that is not quiet
 PROJECT = Path(__file__).parent.parent
 
@@ -186,10 +185,15 @@ class Team:
 
 
 def expected(work: Work) -> dict[str, list[Any]]:
-    """Return the reference: the losses per epoch, or the outputs, of NumPy by hand in float64."""
+    """Return the reference: losses per epoch, or outputs, of NumPy by hand in float64.
+
+    Derivatives are found by differences.
+    """
     if work.kind == "predict":
         x, _ = columns(work, "float64")
         return {"outputs": by_hand.predict(work, "float64")(x).tolist()}
+    if work.kind == "function":
+        return {"outputs": reference(work)}
     return {"losses": by_hand.train(work, "float64")(work.checked, False)[1]}
 
 
@@ -239,11 +243,11 @@ class Control:
 
     def quiet(self, name: str) -> list[bool]:
         """Return for each round of a work whether the machine was quiet before and after."""
-        return [max(pair) <= self._threshold() for pair in self.log[name]]
+        return quiet(self.log, name)
 
     def summary(self, works: Sequence[str]) -> dict[str, Any]:
         """Return the readings during these works, and how many of their rounds were disturbed."""
-        rounds = [quiet for name in works for quiet in self.quiet(name)]
+        rounds = [is_quiet for name in works for is_quiet in self.quiet(name)]
         return {
             "threshold": DISTURBED,
             "rounds": len(rounds),
@@ -369,7 +373,7 @@ def check(
         )
 
 
-def summarize(found: list[Result], quiet: list[bool]) -> None:
+def summarize(found: list[Result], is_quiet: list[bool]) -> None:
     """Compute best, median and ratio of a work's results.
 
     The best is that of all rounds. Median and ratio use the quiet rounds, or all if too few are.
@@ -379,10 +383,8 @@ def summarize(found: list[Result], quiet: list[bool]) -> None:
         if result.status != "ok":
             continue
         bests, medians = result.best_of_rounds, result.median_of_rounds
-        counted = [i for i in range(len(bests)) if quiet[i : i + 1] != [False]]
-        if len(counted) < FEWEST:
-            counted = [*range(len(bests))]
+        rounds = counted(len(bests), is_quiet)
         result.best = min(bests)
-        result.median = statistics.median(medians[i] for i in counted)
+        result.median = statistics.median(medians[i] for i in rounds)
         if base:
-            result.ratio = statistics.median(bests[i] / base.best_of_rounds[i] for i in counted)
+            result.ratio = statistics.median(bests[i] / base.best_of_rounds[i] for i in rounds)

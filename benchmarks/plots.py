@@ -12,6 +12,7 @@ from .works import KINDS, SWEEPS
 # The colour-blind safe palette of Okabe and Ito, for the contestants of most interest.
 COLOURS = {
     "tinynet": "#D55E00",
+    "tinynet-c": "#F0E442",
     "tinynet-eager": "#E69F00",
     "numpy": "#0072B2",
     "keras-jax": "#009E73",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import statistics
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .works import KINDS
+from .results import counted, quiet
+from .works import GOALS, KINDS, Goal
 
 Run = dict[str, Any]
 MARKS = "<!-- from the committed run: python -m benchmarks readme -->\n", "<!-- end -->\n"
@@ -36,7 +38,7 @@ def text(name: str, work: dict[str, Any], rows: Iterable[Any], labels: dict[str,
     """Return a work's results as text, the fastest first."""
     kind = KINDS[work["kind"]]
     head = f"{name}: {kind.meaning}, {kind.unit}"
-    if work["kind"] not in ("import", "size"):
+    if work["kind"] not in ("import", "size", "function"):
         shape = "-".join(map(str, work["sizes"]))
         head += f"  ({shape}, {work['rows']} rows, batch {work['batch']}, {work['optimizer']})"
     lines = [head, f"{'':28}{'best':>11}{'median':>11}{'ratio':>9}  loss"]
@@ -75,7 +77,57 @@ def table(run: Run, works: list[str]) -> str:
         cells = [_cell(run, work, found[work].get(name)) for work in works]
         if any(cells):
             lines.append(_row([contestant["label"], *cells]))
+    disturbed_rounds = [_rounds(run, work) for work in works]
+    lines.append(_row(["rounds in which the machine was disturbed", *disturbed_rounds]))
     return "\n".join(lines) + (f"\n\n{_BRACKETS} {base}.\n" if base else "\n")
+
+
+def _rounds(run: Run, work: str) -> str:
+    """Return during how many rounds of a work the machine was disturbed, as text."""
+    rounds = quiet(run["control"]["readings"], work)
+    return f"{rounds.count(False)} of {len(rounds)}" if rounds else ""
+
+
+def goals(run: Run) -> str:
+    """Return a table of the ratios that are wanted, as far as they were measured."""
+    columns = ["work", "", "against", "ratio", "wanted", "disturbed rounds"]
+    rows = [_goal(run, goal) for goal in GOALS if goal.work in run["works"]]
+    lines = [_row(columns), _row(["---"] * len(columns)), *map(_row, filter(None, rows))]
+    return "\n".join(lines) + "\n" if any(rows) else ""
+
+
+def _goal(run: Run, goal: Goal) -> list[str]:
+    """Return the cells of a goal: instead of a ratio, why there is none.
+
+    No cells if one of the two contestants did not take part.
+    """
+    found = of_work(run, goal.work)
+    others = [goal.against]
+    if goal.against == "others":
+        whole = [n for n in found if not run["contestants"][n]["limit"] and "tinynet" not in n]
+        others = [n for n in whole if found[n]["status"] == "ok"]
+    if not others or not {goal.contestant, *others} <= {*found}:
+        return []
+    ratios = {n: ratio(run, goal.work, found[goal.contestant], found[n]) for n in others}
+    largest = max(ratios, key=lambda n: ratios[n] or 0)
+    labels = [run["contestants"][n]["label"] for n in (goal.contestant, largest)]
+    if goal.against == "others":
+        labels[1] = f"the quickest other: {labels[1]}"
+    failed = [found[n]["status"] for n in (goal.contestant, largest) if not found[n]["best"]]
+    shown = times_base(ratios[largest] or 0) if not failed else failed[0]
+    return [goal.work, *labels, shown, f"≤ {goal.most:g}", _rounds(run, goal.work)]
+
+
+def ratio(run: Run, work: str, one: dict[str, Any], other: dict[str, Any]) -> float | None:
+    """Return the ratio of two results: the median over rounds of the ratios of best times.
+
+    None if one of them was not measured.
+    """
+    if not (one["best"] and other["best"]):
+        return None
+    pairs = [*zip(one["best_of_rounds"], other["best_of_rounds"], strict=True)]
+    rounds = counted(len(pairs), quiet(run["control"]["readings"], work))
+    return statistics.median(pairs[i][0] / pairs[i][1] for i in rounds)
 
 
 def _row(cells: list[str]) -> str:
@@ -111,8 +163,8 @@ def groups(run: Run) -> dict[str, list[str]]:
 def markdown(run: Run) -> str:
     """Return the whole run as a Markdown page."""
     parts = ["# Benchmarks\n", header(run)]
-    if warning := disturbed(run["control"]):
-        parts.append(f"**{warning}**\n")
+    if table_of_goals := goals(run):
+        parts += ["## Goals\n", table_of_goals]
     for group, works in groups(run).items():
         parts += [f"## {group.capitalize()}\n", _legend(run, works), table(run, works)]
     notes = {
@@ -134,10 +186,7 @@ def _legend(run: Run, works: list[str]) -> str:
 def readme(run: Run) -> str:
     """Return the README's tables: networks, then start-up and memory, then machine and versions."""
     chosen = groups(run).get("networks", []), startup(run)
-    parts = [table(run, works) for works in chosen if works]
-    if warning := disturbed(run["control"]):
-        parts.append(warning + "\n")
-    return "\n".join([*parts, header(run)])
+    return "\n".join([*(table(run, works) for works in chosen if works), header(run)])
 
 
 def startup(run: Run) -> list[str]:

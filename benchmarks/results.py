@@ -16,11 +16,13 @@ import os
 import platform
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 VERSION = 1
+DISTURBED = 1.25  # a reading of the control above this multiple of the best one
+FEWEST = 3  # quiet rounds from which on disturbed rounds are left out
 STATUSES = {
     "ok": "measured, with correct losses or outputs",
     "missing": "a requirement is not installed; the note names it",
@@ -68,6 +70,21 @@ class Result:
             yield
         except ContestantError as failure:
             self.status, self.note = failure.status, failure.note
+
+
+def quiet(readings: Mapping[str, Sequence[Sequence[float]]], work: str) -> list[bool]:
+    """Return for each round of a work whether the machine was quiet before and after.
+
+    `readings` are those of the control at all works.
+    """
+    best = min((n for pairs in readings.values() for pair in pairs for n in pair), default=0)
+    return [max(pair) <= DISTURBED * best for pair in readings[work]]
+
+
+def counted(count: int, is_quiet: Sequence[bool]) -> list[int]:
+    """Return which of `count` rounds count: the quiet ones, or all if too few are quiet."""
+    rounds = [i for i in range(count) if [*is_quiet[i : i + 1]] != [False]]
+    return rounds if len(rounds) >= FEWEST else [*range(count)]
 
 
 def _object(description: str, **properties: Any) -> dict[str, Any]:
@@ -125,7 +142,7 @@ SCHEMA = {
                 epochs=_field("integer", "epochs of a whole fit"),
                 optimizer=_field("string", "adam or sgd"),
                 rate=_field("number", "the learning rate"),
-                data=_field("string", "normal, or the data of a seed script"),
+                data=_field("string", "normal, the data of a seed script, or a function"),
                 at=_field("integer|null", "position on the axis of a sweep"),
             ),
         ),

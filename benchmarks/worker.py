@@ -41,8 +41,8 @@ class Bench:
         work = Work(*work)
         contestant = importlib.import_module(self.module, "benchmarks.contestants")
         gc.collect()
-        if work.kind == "predict":
-            self.once, found = self._predict(contestant, work)
+        if work.kind in ("predict", "function"):
+            self.once, found = self._calls(contestant, work)
             return {"outputs": found}
         fit = contestant.train(work, **self.options)
         _, losses = fit(work.checked, False)
@@ -91,37 +91,43 @@ class Bench:
 
         return once
 
-    def _predict(self, contestant: Any, work: Any) -> tuple[Callable[[], Iterator[float]], Any]:
+    def _calls(self, contestant: Any, work: Any) -> tuple[Callable[[], Iterator[float]], Any]:
+        """Return a measurement of calls of a prediction or of a function, and the outputs."""
         import numpy as np
 
+        from .functions import flat
         from .works import columns
 
-        x, _ = columns(work)
-        call = contestant.predict(work, **self.options)
-        outputs = np.array(call(x))
+        given = columns(work)[:1] if work.kind == "predict" else ()
+        call = getattr(contestant, work.kind)(work, **self.options)
+        outputs = flat(call()) if work.kind == "function" else np.array(call(*given))
         start = time.perf_counter()
-        call(x)
+        call(*given)
         repeats = 1 + int(SHORTEST / (time.perf_counter() - start))
 
         def once() -> Iterator[float]:
             start = time.perf_counter()
             for _ in range(repeats):
-                call(x)
+                call(*given)
             yield (time.perf_counter() - start) / repeats
 
         return once, outputs.tolist()
 
 
 def _epochs(fit: Any, work: Any) -> Callable[[], Iterator[float]]:
-    """Return a measurement of steps: fits of as many epochs as the clock's precision needs."""
-    times, _ = fit(1, True)
-    epochs = 1 + int(10 * SHORTEST / max(times[-1], 1e-6))
+    """Return a measurement of steps: fits of as many epochs as the clock's precision needs.
+
+    A reading is the mean of a fit, since some contestants run all of its epochs in one call.
+    """
+    epochs = 1
+    while (seconds := sum(fit(epochs, True)[0])) < 10 * SHORTEST:
+        epochs = 1 + int(epochs * min(10, 12 * SHORTEST / max(seconds, 1e-9)))
 
     def once() -> Iterator[float]:
         times, losses = fit(epochs, True)
         if losses[-1] != losses[-1] and losses[0] == losses[0]:
             raise ArithmeticError("the loss became NaN during the measurement")
-        return (seconds / work.steps for seconds in times)
+        yield sum(times) / epochs / work.steps
 
     return once
 

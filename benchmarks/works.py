@@ -1,7 +1,7 @@
-"""The workloads: networks, data and initial weights, equal for all contestants.
+"""The workloads: networks, data and initial weights, equal for all contestants; and the goals.
 
 The networks have sigmoid hidden layers, a linear output and the mean squared error, in float32.
-Imports NumPy. Read next: `contestants/__init__.py`.
+Imports NumPy. Read next: `contestants/__init__.py`, then `functions.py`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ KINDS = {
     "fit": Kind("µs", 1e-6, "a step of `fit`, with shuffling, gathering and the loss"),
     "whole": Kind("ms", 1e-3, "building the model and the whole `fit`, repeated in one process"),
     "predict": Kind("µs", 1e-6, "one prediction call"),
+    "function": Kind("µs", 1e-6, "one call of a compiled function, in float64"),
     "cold": Kind("s", 1.0, "from starting Python to a trained model, with warm compiler caches"),
     "import": Kind("ms", 1e-3, "the import in a new process"),
     "memory": Kind("MB", 2.0**20, "the peak memory of a new process that trains"),
@@ -32,7 +33,10 @@ FRESH = ("cold", "import", "memory")  # a new process for each round
 
 
 class Work(NamedTuple):
-    """A workload: layer sizes, rows, batch size, optimizer; `at` is its position in a sweep."""
+    """A workload: layer sizes, rows, batch size, optimizer; `at` is its position in a sweep.
+
+    `data` names the data, or for the kind "function" the function of `functions.FUNCTIONS`.
+    """
 
     group: str
     kind: str
@@ -52,8 +56,8 @@ class Work(NamedTuple):
 
     @property
     def multiplications(self) -> int:
-        """The multiplications of a forward pass of one batch."""
-        return self.batch * sum(a * b for a, b in zip(self.sizes, self.sizes[1:], strict=False))
+        """The multiplications of the forward passes of an epoch."""
+        return self.rows * sum(a * b for a, b in zip(self.sizes, self.sizes[1:], strict=False))
 
     @property
     def checked(self) -> int:
@@ -64,7 +68,9 @@ class Work(NamedTuple):
 
 
 NEURON = ((1, 1), 96, 32)
+LONG = ((1, 1), 96_000, 32)
 SMALL = ((8, 32, 32, 1), 1024, 32)
+MEDIUM = ((1, 64, 64, 1), 4096, 32)
 MNIST = ((784, 256, 128, 10), 6400, 128)
 WIDE = ((1024, 2048, 2048, 10), 1536, 512)
 FIRST = {"sizes": (1, 1), "rows": 100, "epochs": 30, "rate": 0.6, "data": "first seed"}
@@ -72,7 +78,9 @@ SECOND = {"sizes": (1, 1), "rows": 50, "epochs": 200, "rate": 0.01, "data": "sec
 
 WORKS = {
     "neuron": Work("networks", "fit", *NEURON),
+    "neuron, 96000 rows": Work("networks", "fit", *LONG),
     "small": Work("networks", "fit", *SMALL),
+    "1-64-64-1": Work("networks", "fit", *MEDIUM),
     "mnist-sized": Work("networks", "fit", *MNIST),
     "wide": Work("networks", "fit", *WIDE),
     "first seed": Work("seeds", "whole", **FIRST),
@@ -80,6 +88,10 @@ WORKS = {
     "predict one": Work("predict", "predict", *NEURON[:1], 1, 1),
     "predict one, small": Work("predict", "predict", *SMALL[:1], 1, 1),
     "predict 10000, small": Work("predict", "predict", *SMALL[:1], 10_000, 10_000),
+    "logistic gradient": Work("functions", "function", (10, 1), 100, 100, data="logistic"),
+    "physics-informed": Work("functions", "function", (1, 16, 16, 1), 32, 32, data="physics"),
+    "Hessian, 10 inputs": Work("functions", "function", (10, 1), 1, 1, data="rosenbrock"),
+    "Jacobian, 30 x 3": Work("functions", "function", (3, 1), 30, 30, data="decay"),
     "first model": Work("start", "cold", **FIRST),
     "import": Work("start", "import"),
     "installed": Work("start", "size"),
@@ -100,6 +112,42 @@ WORKS |= {
 }
 SWEEPS = ("width", "depth", "batch")
 QUICK = ("neuron", "small", "mnist-sized", "first seed", "predict one", "first model")
+
+
+class Goal(NamedTuple):
+    """The largest ratio to another contestant that is wanted of one of tinynet's at a work.
+
+    Against "others", it is the largest ratio to any contestant that does the whole work.
+    """
+
+    work: str
+    against: str
+    most: float
+    contestant: str = "tinynet-c"
+
+
+GOALS = (
+    Goal("neuron, 96000 rows", "jax-scan", 0.15),
+    Goal("neuron, 96000 rows", "numpy", 0.02),
+    Goal("neuron", "jax-scan", 0.35),
+    Goal("neuron", "numpy", 0.5),
+    Goal("small", "jax-scan", 0.33),
+    Goal("small", "numpy", 0.16),
+    Goal("1-64-64-1", "jax-scan", 0.70),
+    Goal("1-64-64-1", "numpy", 0.28),
+    Goal("mnist-sized", "jax-scan", 0.80),
+    Goal("mnist-sized", "numpy", 0.62),
+    Goal("wide", "jax-scan", 0.90),
+    Goal("wide", "others", 1.0),
+    Goal("wide", "numpy", 0.80),
+    Goal("logistic gradient", "jax", 0.8),
+    Goal("physics-informed", "jax", 0.8),
+    Goal("Hessian, 10 inputs", "jax", 0.8),
+    Goal("Jacobian, 30 x 3", "jax", 1.0),
+    Goal("first seed", "mygrad", 1.0, "tinynet"),
+    Goal("memory, small", "tinynet", 1.0),
+    Goal("memory, wide", "tinynet", 1.0),
+)
 
 
 def works_named(names: list[str]) -> dict[str, Work]:

@@ -20,8 +20,7 @@ from . import tree as tree
 from .engine.autodiff import elementwise_grad as elementwise_grad, grad as grad
 from .engine.autodiff import hessian as hessian, hvp as hvp, jacobian as jacobian, jvp as jvp
 from .engine.autodiff import value_and_grad as value_and_grad, vjp as vjp
-from .engine.bind import no_grad as no_grad
-from .engine.custom import primitive as primitive
+from .engine.bind import no_grad as no_grad, primitive as primitive
 from .engine.tensor import Tensor as Tensor, tensor as tensor
 from .engine.variable import Variable as Variable
 from .engine.vmap import vmap as vmap
@@ -31,8 +30,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from . import activations as activations, backend as backend, callbacks as callbacks
-    from . import config as config, constraints as constraints, explain as explain
-    from . import export as export, initializers as initializers
+    from . import config as config, constraints as constraints, datasets as datasets
+    from . import explain as explain, export as export, initializers as initializers
     from . import layers as layers, losses as losses, metrics as metrics, models as models
     from . import ops as ops, optimizers as optimizers, random as random
     from . import regularizers as regularizers, saving as saving, utils as utils, viz as viz

@@ -30,18 +30,17 @@ from .engine.primitives.elementwise import square as square, subtract as subtrac
 from .engine.primitives.elementwise import tanh as tanh, trunc as trunc, where as where
 from .engine.primitives.shapes import broadcast_to as broadcast_to, concatenate as concatenate
 from .engine.primitives.shapes import reshape as reshape, transpose as transpose
-from .engine.primitives.products import all as all, any as any, argmax as argmax, argmin as argmin
-from .engine.primitives.products import matmul as matmul, max as max, min as min, nanmax as nanmax
-from .engine.primitives.products import nanmin as nanmin, sum as sum
+from .engine.primitives.products import einsum as einsum, matmul as matmul
+from .engine.primitives.reductions import all as all, any as any, argmax as argmax, argmin as argmin
+from .engine.primitives.reductions import argsort as argsort, cumsum as cumsum, max as max
+from .engine.primitives.reductions import min as min, nanmax as nanmax, nanmin as nanmin
+from .engine.primitives.reductions import searchsorted as searchsorted, sum as sum
 from .engine.primitives.indexing import getitem as getitem
 from .engine.primitives.linalg import cholesky as cholesky, det as det, eigh as eigh
-from .engine.primitives.linalg import eigvalsh as eigvalsh, inv as inv, pinv as pinv
-from .engine.primitives.linalg import slogdet as slogdet, solve as solve, svd as svd
-from .engine.primitives.linalg import svdvals as svdvals
+from .engine.primitives.linalg import eigvalsh as eigvalsh, inv as inv, norm as norm
+from .engine.primitives.linalg import pinv as pinv, slogdet as slogdet, solve as solve
+from .engine.primitives.linalg import svd as svd, svdvals as svdvals
 from .engine.primitives.special import erf as erf, erfinv as erfinv
-from .engine.primitives.scans import argsort as argsort, cumsum as cumsum
-from .engine.primitives.scans import searchsorted as searchsorted
-from .engine.primitives.einsum import einsum as einsum
 from .engine.arrays import atleast_1d as atleast_1d, atleast_2d as atleast_2d
 from .engine.arrays import column_stack as column_stack, copy as copy, diag as diag
 from .engine.arrays import diagonal as diagonal, expand_dims as expand_dims, flip as flip
@@ -65,7 +64,6 @@ from .engine.functional import prod as prod, ptp as ptp
 from .engine.functional import round as round, sinc as sinc, softmax as softmax, std as std
 from .engine.functional import stop_gradient as stop_gradient, tensordot as tensordot
 from .engine.functional import trace as trace, var as var
-from .engine.matrices import norm as norm
 
 abs = absolute
 amax = max

@@ -22,9 +22,15 @@ from .saving import register_keras_serializable as register_keras_serializable
 from .saving import serialize_keras_object as serialize_keras_object
 
 if TYPE_CHECKING:
+    from .datasets.download import get_file as get_file
+    from .training.py_dataset import PyDataset as PyDataset, Sequence as Sequence
     from .viz import plot_model as plot_model
 else:
-    _HOMES = {".viz": "plot_model"}
+    _HOMES = {
+        ".datasets.download": "get_file",
+        ".training.py_dataset": "PyDataset Sequence",
+        ".viz": "plot_model",
+    }
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> Any:
@@ -55,7 +61,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     if given.ndim > 1 and given.shape[-1] == 1:
         given = given[..., 0]
     finite = given.dtype.kind in "biuf" and bool(np.isfinite(given).all())
-    count = num_classes or (int(given.max(initial=-1)) + 1 if finite else 0)
+    count = num_classes or (int(given.max()) + 1 if finite and given.size else 0)
     rows = given[..., None] == np.arange(count) if finite else np.zeros(1)
     if count < 1 or not rows.any(-1).all():
         expected = "expected integers from 0 to num_classes - 1"

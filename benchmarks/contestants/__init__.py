@@ -3,8 +3,9 @@
 A contestant's module has two functions. ``train(work, **options)`` returns a function
 ``fit(epochs, shuffle)``, which continues the training and returns the seconds and the loss of each
 epoch. Rows are in their given order unless `shuffle`. ``predict(work, **options)`` returns a
-function from inputs to outputs, with the initial weights. Both functions import the library
-themselves, so that the module can be imported without it.
+function from inputs to outputs, with the initial weights. Some have ``function(work, **options)``,
+which returns a function without arguments: the compiled derivative of a function of `functions.py`.
+They import the library themselves, so that the module can be imported without it.
 
 Read next: `by_hand.py`, then `keras.py`.
 """
@@ -29,8 +30,9 @@ class Contestant(NamedTuple):
 
     `module` is relative to this package, or absolute. `needs` lists the modules and `programs` the
     commands that it requires. It is not measured at works whose kind or group is in `leaves`, or
-    whose forward pass has more multiplications than `largest`. ``--quick`` leaves out those that
-    are `slow`. A `limit` computes only a part of the work, and has no loss to compare.
+    which have more multiplications than `largest`. ``--quick`` leaves out those that are `slow`. A
+    `limit` computes only a part of the work, and has no loss to compare. Those that `differentiate`
+    also take part in the works of the kind "function".
     """
 
     label: str
@@ -43,6 +45,7 @@ class Contestant(NamedTuple):
     largest: float = float("inf")
     slow: bool = False
     limit: bool = False
+    differentiates: bool = False
 
     def missing(self) -> list[str]:
         """Return the requirements that are not installed."""
@@ -51,6 +54,8 @@ class Contestant(NamedTuple):
 
     def why_not(self, work: Work) -> str:
         """Return why it is not measured at a work, or an empty string."""
+        if work.kind == "function" and not self.differentiates:
+            return "not measured at works of this kind"
         if work.kind in self.leaves or work.group in self.leaves:
             return "not measured at works of this kind"
         return "would take too long" if work.multiplications > self.largest else ""
@@ -62,18 +67,23 @@ def _keras_on(backend: str, label: str, options: Any = None, **more: Any) -> Con
     return Contestant(label, ".keras", needs, given, environment, **more)
 
 
+def _tinynet(label: str, options: dict[str, Any], **more: Any) -> Contestant:
+    return Contestant(label, ".keras", ("tinynet",), {"library": "tinynet", **options}, **more)
+
+
 FRESH_AND_SIZE = ("cold", "import", "memory", "size")
 CONTESTANTS = {
-    "tinynet": Contestant("tinynet", ".keras", ("tinynet",), {"library": "tinynet"}),
-    "tinynet-eager": Contestant(
-        "tinynet, eager",
-        ".keras",
-        ("tinynet",),
-        {"library": "tinynet", "run_eagerly": True},
+    "tinynet": _tinynet("tinynet", {"jit_compile": False}, differentiates=True),
+    "tinynet-c": _tinynet(
+        "tinynet in C",
+        {"jit_compile": True},
+        programs=("cc",),
         leaves=("import", "size"),
+        differentiates=True,
     ),
+    "tinynet-eager": _tinynet("tinynet, eager", {"run_eagerly": True}, leaves=("import", "size")),
     "numpy": Contestant("NumPy by hand", ".by_hand", ("numpy",)),
-    "c": Contestant("C by hand", ".c", ("numpy",), programs=("cc",), largest=3e7),
+    "c": Contestant("C by hand", ".c", ("numpy",), programs=("cc",), largest=4e8),
     "products": Contestant(
         "matrix products alone",
         ".products",
@@ -101,7 +111,7 @@ CONTESTANTS = {
         leaves=(*SWEEPS, "import", "size"),
         slow=True,
     ),
-    "jax": Contestant("JAX, jitted step", ".jax", ("jax",)),
+    "jax": Contestant("JAX, jitted step", ".jax", ("jax",), differentiates=True),
     "jax-scan": Contestant(
         "JAX, scanned epoch",
         ".jax",

@@ -1,14 +1,20 @@
-"""JAX: a jitted step called from a Python loop, or a whole epoch as one jitted scan."""
+"""JAX: a jitted step called from a Python loop, or a whole epoch as one jitted scan.
+
+Its manual recommends to read results when all work is dispatched: the scan's losses are read after
+the last epoch.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ..functions import FUNCTIONS
 from ..works import Work, columns, initial
-from . import Fit, epoch_by_epoch, order_of, step_by_step
+from . import Fit, order_of, step_by_step
 
 
 def _forward(weights: list[Any], x: Any) -> Any:
@@ -44,8 +50,10 @@ def _step(work: Work) -> Callable[[Any, Any, Any], Any]:
 
 
 def _start(work: Work) -> Any:
+    import jax
     import jax.numpy as jnp
 
+    jax.config.update("jax_enable_x64", False)  # it is True after `function`
     weights = [jnp.asarray(w) for w in initial(work)]
     m, v = ([jnp.zeros_like(w) for w in weights] for _ in range(2))
     return weights, m, v, jnp.zeros((), "float32")
@@ -69,12 +77,17 @@ def train(work: Work, scanned: bool = False) -> Fit:
     x, y = (jax.device_put(a) for a in columns(work))
     whole = _scan(work)
 
-    def epoch(shuffle: bool) -> float:
+    def fit(epochs: int, shuffle: bool) -> tuple[list[float], list[float]]:
         nonlocal state
-        state, loss = whole(state, x, y, order_of(work, shuffle))
-        return float(loss)
+        losses = []
+        start = time.perf_counter()
+        for _ in range(epochs):
+            state, loss = whole(state, x, y, order_of(work, shuffle))
+            losses.append(loss)
+        found = [float(loss) for loss in losses]
+        return [(time.perf_counter() - start) / epochs] * epochs, found
 
-    return epoch_by_epoch(epoch)
+    return fit
 
 
 def _scan(work: Work) -> Callable[..., Any]:
@@ -104,3 +117,23 @@ def predict(work: Work) -> Callable[[np.ndarray], np.ndarray]:
     weights = _start(work)[0]
     forward = jax.jit(_forward)
     return lambda x: np.asarray(forward(weights, x))
+
+
+def function(work: Work) -> Callable[[], Any]:
+    """Return the jitted derivative of the work's function at its point.
+
+    A Jacobian of more outputs than inputs is one of forward mode.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+    chosen = FUNCTIONS[work.data]
+
+    def derivative(u: Any) -> Any:
+        return jax.grad(lambda x: u(x).sum())
+
+    transform = jax.jacfwd if chosen.derivative == "jacobian" else getattr(jax, chosen.derivative)
+    call = jax.jit(transform(chosen.make(jnp, derivative)))
+    point = jax.tree.map(jnp.asarray, chosen.point())
+    return lambda: jax.block_until_ready(call(point))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..functions import FUNCTIONS
 from ..works import Work, data, initial
 from . import Fit
 
@@ -33,23 +34,48 @@ def train(work: Work, library: str, **options: Any) -> Fit:
     face, model = _model(work, library, **options)
     x, y = data(work)
 
+    seconds = 0.0
+
     class Clock(face.callbacks.Callback):
-        times: list[float]
+        """Reads the clock before the first and after the last epoch."""
 
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            self.start = time.perf_counter()
+        def on_train_begin(self, logs: Any = None) -> None:
+            nonlocal seconds
+            seconds = -time.perf_counter()
 
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            self.times.append(time.perf_counter() - self.start)
+        def on_train_end(self, logs: Any = None) -> None:
+            nonlocal seconds
+            seconds += time.perf_counter()
 
     def fit(epochs: int, shuffle: bool) -> tuple[list[float], list[float]]:
-        clock = Clock()
-        clock.times = []
+        nonlocal seconds
         given = {"batch_size": work.batch, "epochs": epochs, "verbose": 0, "shuffle": shuffle}
-        history = model.fit(x, y, callbacks=[clock], **given)
-        return clock.times, history.history["loss"]
+        # Keras needs milliseconds to prepare a fit, which do not count here. Tinynet's do: it runs
+        # several epochs in one call if there is no callback.
+        calls = [Clock()] if library == "keras" else []
+        start = time.perf_counter()
+        history = model.fit(x, y, callbacks=calls, **given)
+        if not calls:
+            seconds = time.perf_counter() - start
+        if options.get("jit_compile") and not model.train_function.native:
+            raise RuntimeError("the training step does not run as C")
+        return [seconds / epochs] * epochs, history.history["loss"]
 
     return fit
+
+
+def function(work: Work, library: str, jit_compile: bool = False) -> Callable[[], Any]:
+    """Return the derivative of the work's function at its point, compiled by `tinynet.jit`."""
+    face: Any = importlib.import_module(library)
+    chosen = FUNCTIONS[work.data]
+
+    def derivative(u: Any) -> Any:
+        return face.grad(lambda x: u(x).sum())
+
+    differentiated = getattr(face, chosen.derivative)(chosen.make(face.ops, derivative))
+    call = face.jit(differentiated, native=jit_compile)
+    point = face.tree.map_structure(face.tensor, chosen.point())
+    return lambda: call(point)
 
 
 def predict(work: Work, library: str, **options: Any) -> Callable[[np.ndarray], Any]:

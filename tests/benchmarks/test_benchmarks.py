@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import compare, harness, plots, report, results, small
-from benchmarks.__main__ import COMMITTED, described, main, measure, options_of
+from benchmarks import compare, functions, harness, plots, report, results, small
+from benchmarks.__main__ import COMMITTED, OURS, described, main, measure, options_of
 from benchmarks.contestants import CONTESTANTS, Contestant, by_hand, c
 from benchmarks.harness import (
     TOLERANCE,
@@ -21,7 +21,7 @@ from benchmarks.harness import (
     summarize,
 )
 from benchmarks.results import Result
-from benchmarks.works import QUICK, SWEEPS, WORKS, Work, columns, initial, works_named
+from benchmarks.works import GOALS, QUICK, SWEEPS, WORKS, Work, columns, initial, works_named
 
 PROJECT = Path(__file__).parents[2]
 TINY = Work("networks", "fit", (3, 4, 2), 20, 8)  # a last batch of four
@@ -97,12 +97,59 @@ def test_each_kind_of_work_is_measured(kind):
 
 
 def test_all_contestants_that_start_quickly_reach_the_same_losses():
-    names = ("tinynet", "tinynet-eager", "numpy", "c", "products", "autograd", "mygrad")
+    names = ("tinynet", *OURS, "numpy", "c", "products", "autograd", "mygrad")
     chosen = {name: CONTESTANTS[name] for name in (*names, "micrograd", "sklearn", "jax-scan")}
     found = outcome(TINY, chosen)
     assert {r.status for r in found.values()} <= {"ok", "missing"}, found
     assert all(found[name].status == "ok" for name in ("tinynet", "tinynet-eager", "numpy"))
     assert found["products"].error is None  # a limit has no loss
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
+def test_the_contestant_in_c_is_measured_only_if_its_step_runs_as_c(monkeypatch, tmp_path):
+    monkeypatch.setenv("TINYNET_CACHE_DIR", str(tmp_path))
+    chosen = {"tinynet-c": CONTESTANTS["tinynet-c"]}
+    assert outcome(TINY, chosen)["tinynet-c"].status == "ok"
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("TINYNET_CACHE_DIR", str(tmp_path / "empty"))
+    monkeypatch.setenv("CC", shutil.which("false"))
+    found = outcome(TINY, chosen)["tinynet-c"]
+    assert found.status == "crashed"
+    assert found.note == "RuntimeError: the training step does not run as C"
+
+
+WORKS_OF_FUNCTIONS = {n: work for n, work in WORKS.items() if work.kind == "function"}
+
+
+def test_derivatives_of_tinynet_and_jax_equal_those_found_by_differences():
+    chosen = {n: CONTESTANTS[n] for n in ("tinynet", "tinynet-c", "jax", "numpy")}
+    results, _ = run(WORKS_OF_FUNCTIONS, chosen, BRIEF)
+    found = {(r.work, r.contestant): r for r in results}
+    for (work, name), result in found.items():
+        allowed = {"tinynet": ["ok"], "numpy": ["skipped"], "jax": ["ok", "missing"]}
+        if name != "tinynet-c":
+            assert result.status in allowed[name], (work, result)
+        elif result.status != "ok":
+            assert result.status == "missing" or "C has no text for" in result.note
+        if result.status == "ok":
+            assert result.error < 1e-7
+            assert result.best > 0
+
+
+def test_the_differences_that_derivatives_are_compared_with_are_right():
+    found = {w.data: np.array(functions.reference(w)) for w in WORKS_OF_FUNCTIONS.values()}
+    w, x = functions.FUNCTIONS["logistic"].point(), functions.FUNCTIONS["rosenbrock"].point()
+    rng = np.random.default_rng(0)
+    rows, targets = rng.standard_normal((100, 10)), rng.random(100) < 0.5
+    gradient = rows.T @ (targets - 1 / (1 + np.exp(-rows @ w))) - w
+    np.testing.assert_allclose(found["logistic"], gradient, rtol=1e-8)
+    # d2/dx2 of 100 (b - a^2)^2 + (1 - a)^2 is 1200 a^2 - 400 b + 2 for a, 200 for b, and -400 a.
+    hessian = np.diag(np.append(1200 * x[:-1] ** 2 - 400 * x[1:] + 2, 0) + np.append(0, [200] * 9))
+    hessian += np.diag(-400 * x[:-1], 1) + np.diag(-400 * x[:-1], -1)
+    np.testing.assert_allclose(found["rosenbrock"].reshape(10, 10), hessian, atol=1e-6)
+    (a, b, _), t = functions.FUNCTIONS["decay"].point(), np.linspace(0, 3, 30)
+    jacobian = np.stack([np.exp(-b * t), -a * t * np.exp(-b * t), np.ones(30)], 1)
+    np.testing.assert_allclose(found["decay"].reshape(30, 3), jacobian, atol=1e-8)
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
@@ -358,6 +405,60 @@ def test_the_bars_show_the_best_times(measured):
     widths = [bar.get_width() for bar in ax.patches]
     shown = report.of_work(found, "3-4-1:16:8")
     np.testing.assert_allclose(widths, [shown[n]["best"] * 1e6 for n in found["contestants"]])
+
+
+def run_with(seconds, disturbed=0):
+    """Return a run of these seconds of each round, by work and contestant."""
+    results = [
+        {"work": work, "contestant": name, "ratio": 1.0}
+        | ({"status": s, "best": None} if isinstance(s, str) else {"status": "ok", "best": min(s)})
+        | {"best_of_rounds": s}
+        for work, contestants in seconds.items()
+        for name, s in contestants.items()
+    ]
+    pairs = [[1.0, 2.0]] * disturbed + [[1.0, 1.0]] * (5 - disturbed)
+    return {
+        "works": {name: described(WORKS[name]) for name in seconds},
+        "contestants": {n: {"label": c.label, "limit": c.limit} for n, c in CONTESTANTS.items()},
+        "base": "numpy",
+        "results": results,
+        "control": {"readings": dict.fromkeys(seconds, pairs)},
+    }
+
+
+def cells(row):
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def test_goals_are_shown_as_ratios_beside_the_limit_and_how_many_rounds_were_disturbed():
+    """In the quiet rounds C takes 1 and 2 of 8, 16 and 20: ratios 1/8, 1/8, 1/10."""
+    times = {"tinynet-c": [9.0, 9.0, 1.0, 2.0, 2.0], "jax-scan": [1.0, 1.0, 8.0, 16.0, 20.0]}
+    found = run_with({"small": times, "neuron": {**times, "tinynet-c": "crashed"}}, disturbed=2)
+    head, _, *rows = report.goals(found).splitlines()
+    assert cells(head)[2:] == ["against", "ratio", "wanted", "disturbed rounds"]
+    assert list(map(cells, rows)) == [
+        ["neuron", "tinynet in C", "JAX, scanned epoch", "crashed", "≤ 0.35", "2 of 5"],
+        ["small", "tinynet in C", "JAX, scanned epoch", "0.12", "≤ 0.33", "2 of 5"],
+    ]
+    assert report.goals(run_with({"small": {"jax": [1.0] * 5}})) == ""
+
+
+def test_the_wide_network_is_compared_with_the_quickest_other_that_does_the_whole_work():
+    names = {"tinynet-c": 2.0, "tinynet": 1.0, "products": 0.5, "torch": 4.0, "jax": 3.0}
+    found = run_with({"wide": {**{n: [s] * 5 for n, s in names.items()}, "mygrad": "late"}})
+    (row,) = report.goals(found).splitlines()[2:]
+    assert cells(row)[2:5] == ["the quickest other: JAX, jitted step", "0.67", "≤ 1"]
+
+
+def test_goals_are_of_known_works_and_contestants():
+    for goal in GOALS:
+        assert goal.work in WORKS
+        assert {goal.contestant, goal.against} <= {*CONTESTANTS, "others"}
+
+
+def test_each_work_has_a_count_of_its_disturbed_rounds_in_the_tables():
+    table = report.table(run_with({"small": {"numpy": [1.0] * 5}}, disturbed=3), ["small"])
+    assert "| rounds in which the machine was disturbed | 3 of 5 |" in table
 
 
 def test_works_are_found_by_name_group_or_sizes():

@@ -188,9 +188,31 @@ def test_each_epoch_is_written_to_the_table_at_its_end(tmp_path):
     assert [len(seen) for seen in lines] == [2, 3, 4]
     rows = list(csv.DictReader(path.read_text().splitlines()))
     assert [float(row["loss"]) for row in rows] == history["loss"]
-    assert [row["val_loss"] for row in rows] == ["NA"] * 3
+    assert {*rows[0]} == {"epoch", "loss"}
     pickle.loads(pickle.dumps(logger)).on_epoch_end(3, {"loss": 0.5})
-    assert path.read_text().splitlines()[-1] == "3,0.5,NA"
+    assert path.read_text().splitlines()[-1] == "3,0.5"
+
+
+@pytest.mark.parametrize("append", [False, True])
+def test_a_csv_log_has_the_columns_of_all_values_there_were(tmp_path, append):
+    path = tmp_path / "log.csv"
+    data = {"validation_data": (X, Y), "validation_freq": 2}
+    network().fit(X, Y, epochs=3, verbose=0, callbacks=[CSVLogger(path)], **data)
+    model = network(metrics=["mae"])
+    again = model.fit(X, Y, epochs=1, verbose=0, callbacks=[CSVLogger(path, append=append)])
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {key: float(value) for key, value in rows[-1].items() if value != "NA"} == {
+        "epoch": 0.0,
+        "loss": again.history["loss"][0],
+        "mae": again.history["mae"][0],
+    }
+    if append:
+        assert [*rows[0]] == ["epoch", "loss", "val_loss", "mae"]
+        assert [row["val_loss"] == "NA" for row in rows] == [True, False, True, True]
+        assert [row["mae"] for row in rows[:3]] == ["NA"] * 3
+    else:
+        assert [*rows[0]] == ["epoch", "loss", "mae"]
 
 
 # -- monitored quantities -------------------------------------------------------------------------

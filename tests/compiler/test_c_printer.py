@@ -708,3 +708,19 @@ def test_a_loaded_model_trains_where_there_is_no_compiler(tmp_path):
     model = trained(NATIVE, "sgd", "tanh")[0]
     model.save(tmp_path / "model.keras")
     assert tn.models.load_model(tmp_path / "model.keras").jit_compile in ("auto", False)
+
+
+@pytest.mark.skipif(not NATIVE, reason="there is no C compiler")
+def test_programs_that_differ_in_names_alone_are_compiled_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYNET_CACHE_DIR", str(tmp_path))
+    texts = []
+    for names in (["a", "b"], ["kernel", "second one"], ["t", "double"]):
+        layers = [tn.layers.Dense(3, "tanh", name=name) for name in names]
+        model = tn.Sequential([tn.Input((2,)), *layers])
+        model.compile("adam", "mse", jit_compile=True)
+        model.fit(np.ones((4, 2)), np.ones((4, 3)), batch_size=4, verbose=0)
+        assert model.train_function.native
+        texts.append(model.train_function.c_source)
+    assert len({*texts}) == 3
+    assert "kernel_bias" in texts[1]
+    assert len([*tmp_path.glob("*.so")]) == 1

@@ -11,11 +11,14 @@ import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
+import programs
 import pytest
 from helpers import assert_all_same, assert_same, leaf, normal, over, refused
+from native import NATIVE, all_in_c, assert_near
 from programs import assert_same_results, poisoned_buffers, recorded
 
 import tinynet as tn
@@ -28,10 +31,20 @@ from tinynet.engine.variable import Memory, stateless
 X, Z, START = normal(0, 4), normal(1, 4), np.array([1, 2, 3, 4], "float32")
 
 
-@pytest.fixture(autouse=True)
-def poisoned():
-    with poisoned_buffers():
-        yield
+@pytest.fixture(autouse=True, params=["NumPy", "C"])
+def poisoned(request, monkeypatch):
+    """Run each test on both roads; C may differ in the last bits where it computes."""
+    if request.param == "C":
+        monkeypatch.setattr(programs, "assert_same", assert_near)
+        monkeypatch.setitem(globals(), "assert_same", assert_near)
+    with poisoned_buffers(), all_in_c() if request.param == "C" else nullcontext():
+        yield request.param
+
+
+def test_functions_run_on_the_road_of_the_test(poisoned):
+    f = tn.jit(lambda x: x * 2.0)
+    assert_same(f(X).data, X * 2)
+    assert f.native == (poisoned == "C" and NATIVE)
 
 
 def weight(trainable: bool = False) -> tn.Variable:
@@ -433,7 +446,9 @@ def test_a_function_that_raises_leaves_nothing_behind():
     assert_same(f(X).data, np.exp(X))
 
 
-def test_numpys_error_state_is_that_of_each_call():
+def test_numpys_error_state_is_that_of_each_call_of_numpy(poisoned):
+    if poisoned == "C":
+        return  # which knows no error state
     f = tn.jit(lambda x: 1.0 / x + ops.log(tn.tensor(2.0)))
     with np.errstate(divide="raise"):
         with pytest.raises(FloatingPointError):
@@ -481,14 +496,13 @@ def test_threads_that_call_one_compiled_function_get_their_own_results():
     def f(x):
         return ops.tanh(x * 3.0) @ x
 
-    def work(seed: int) -> bool:
+    def work(seed: int) -> Any:
         record_together.wait()
-        arrays = [normal(seed + i, 50) for i in range(200)]
-        found = [f(x).data for x in arrays]
-        return np.array_equal(found, [np.tanh(x * 3) @ x for x in arrays])
+        return [(x, f(x).data) for x in (normal(seed + i, 50) for i in range(200))]
 
     with ThreadPoolExecutor(2) as pool:
-        assert all(pool.map(work, [0, 1000]))
+        for x, found in [pair for pairs in pool.map(work, [0, 1000]) for pair in pairs]:
+            assert_same(found, np.tanh(x * 3) @ x)
     assert f.compilations == 1
 
 

@@ -14,8 +14,8 @@ from hypothesis import given, strategies as st
 from strategies import CASES, SEEDS, as_function, free_positions, over_cases, typical, with_given
 
 import tinynet as tn
+from tinynet.engine.arrays import ones_like
 from tinynet.engine.bind import PRIMITIVES, Case, bind
-from tinynet.engine.functional import ones_like
 from tinynet.engine.tensor import Primitive, Rule, Tensor, wrap
 from tinynet.tree import leaves
 

@@ -9,7 +9,7 @@ import pytest
 from helpers import assert_close, assert_same, leaf, over, refused
 
 import tinynet as tn
-from tinynet.engine import matrices
+from tinynet.engine.operators import _OURS, name_of
 
 RNG = np.random.default_rng(5)
 SQUARE = RNG.normal(size=(2, 3, 3)) + 3 * np.eye(3)  # a stack of two
@@ -129,7 +129,7 @@ def test_a_vjp_of_a_stack_is_the_stack_of_the_vjps():
 
 
 def test_each_function_that_replaces_numpys_is_tested_here():
-    names = {function.__name__ for function in matrices.COUNTERPARTS}
+    names = {f.__name__ for f in _OURS if name_of(f).startswith("np.linalg.")}
     assert names == {name.replace(",", " ").split()[0] for name in CALLS}
 
 

@@ -1,14 +1,14 @@
-"""Keras on JAX, in the same process as tinynet."""
+"""Keras on JAX, in the same process as tinynet, which runs on each of its roads."""
 
 import os
 
 os.environ["KERAS_BACKEND"] = "jax"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-import keras
-import pytest
+from collections.abc import Iterator
 
-import tinynet as tn
+import pytest
+from roads import ROADS, Road, taking
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -17,7 +17,28 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", ignored + ":keras")
 
 
-@pytest.fixture(scope="session", params=[True, False], ids=["eager", "compiled"])
-def run_eagerly(request: pytest.FixtureRequest) -> dict:
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Let Hypothesis draw the same examples on each road, so that Keras runs them once."""
+    inner = getattr(getattr(getattr(item, "obj", None), "hypothesis", None), "inner_test", None)
+    road = getattr(item, "callspec", None) and item.callspec.params.get("run_eagerly")
+    if inner and road:  # Hypothesis has set it to the test's own id
+        inner._hypothesis_internal_add_digest = item.nodeid.replace(road.name, "").encode()
+    return (yield)
+
+
+@pytest.fixture(scope="session", params=ROADS, ids=lambda road: road.name)
+def run_eagerly(request: pytest.FixtureRequest) -> Road:
     """Return `run_eagerly` for each library; Keras always runs eagerly, which is faster here."""
-    return {tn: request.param, keras: True}
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def road_of_the_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let a test that takes `run_eagerly` compile steps as that road does."""
+    if "run_eagerly" not in request.fixturenames:
+        yield
+        return
+    road = request.getfixturevalue("run_eagerly")
+    with taking(road, request.node.name):
+        yield

@@ -25,6 +25,7 @@ from side_by_side import (
     numbers,
     stacks,
 )
+from training import LARGE, SMALL, made, optimizers
 
 few = settings(max_examples=8, deadline=None)
 
@@ -48,58 +49,6 @@ LAZY = TANH._replace(lazy=True)
 TWO_INPUTS = Graph(2, [Spec(WIDTH, "sigmoid", True)], [(0, 0), (0, 1), (-1, 2, 3)], WIDTH)
 
 # -- optimizers -----------------------------------------------------------------------------------
-
-RATES = {
-    "SGD": st.sampled_from([0.003, 0.02]),
-    "Adam": st.sampled_from([0.003, 0.1]),
-    "AdamW": st.sampled_from([0.003, 0.1]),
-    "RMSprop": st.sampled_from([0.001, 0.01]),
-    "Adagrad": st.sampled_from([0.003, 0.1]),
-    "Adamax": st.sampled_from([0.003, 0.1]),
-    "Nadam": st.sampled_from([0.003, 0.1]),
-}
-CLIPS = st.sampled_from(
-    [{}, {"clipnorm": 0.3}, {"clipvalue": 0.05}, {"global_clipnorm": 0.4}, {"clipnorm": 0.0}]
-)
-DECAYS = st.sampled_from([{}, {"weight_decay": 0.1}, {"weight_decay": 0.0}])
-MOMENTA = st.sampled_from([0.0, 0.5, 0.95])
-FLAGS = {"SGD": "nesterov", "Adam": "amsgrad", "AdamW": "amsgrad", "RMSprop": "centered"}
-OWN = {
-    "SGD": {"momentum": MOMENTA},
-    "Adam": {
-        "beta_1": st.sampled_from([0.0, 0.5, 0.95]),
-        "beta_2": st.sampled_from([0.5, 0.6, 0.9999]),  # small: v decreases, too
-    },
-    "AdamW": {"beta_1": st.sampled_from([0.0, 0.95])},
-    "RMSprop": {"rho": st.sampled_from([0.5, 0.95]), "momentum": MOMENTA},
-    "Adagrad": {"initial_accumulator_value": st.sampled_from([0.01, 0.5])},
-    "Adamax": {"beta_1": st.sampled_from([0.0, 0.95]), "beta_2": st.sampled_from([0.5, 0.999])},
-    "Nadam": {"beta_1": st.sampled_from([0.5, 0.95]), "beta_2": st.sampled_from([0.5, 0.999])},
-}
-AVERAGES = st.sampled_from(
-    [{}] * 3
-    + [{"use_ema": True}, {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 2}]
-)
-# Adam and RMSprop divide a gradient by its own size, so the rounding error of a gradient near 0
-# would decide a whole step. A large epsilon prevents that. Small ones are for given gradients.
-LARGE, SMALL = st.sampled_from([1e-3, 0.1]), st.sampled_from([1e-7, 1e-8, 1e-5])
-
-
-@st.composite
-def optimizers(draw: Any, epsilons: Any = LARGE) -> tuple[str, dict[str, Any]]:
-    """Draw the name of an optimizer and options for it."""
-    name = draw(st.sampled_from(sorted(OWN)))
-    options = {"learning_rate": draw(RATES[name])}
-    options |= {FLAGS[name]: draw(st.booleans())} if name in FLAGS else {}
-    if name != "SGD":
-        options["epsilon"] = draw(epsilons)
-    own = draw(st.fixed_dictionaries({}, optional=OWN[name]))
-    return name, {**options, **own, **draw(DECAYS), **draw(CLIPS), **draw(AVERAGES)}
-
-
-def made(lib: Any, optimizer: tuple[str, dict[str, Any]]) -> Any:
-    name, options = optimizer
-    return getattr(lib.optimizers, name)(**options)
 
 
 @settings(max_examples=25, deadline=None)

@@ -1,11 +1,18 @@
 """What the tests of C programs share. Without a C compiler, these run the NumPy road."""
 
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
+import pytest
 
 import tinynet as tn
-from tinynet.compiler import toolchain
+from tinynet.compiler import executable, toolchain
 
 NATIVE = toolchain.compiler() is not None
 
@@ -33,3 +40,61 @@ def ulps(found: Any, expected: Any) -> float:
             return 0.0
         unit = np.spacing(np.abs(rounded[finite])).astype(expected.dtype)
         return float(np.max(np.abs(found[finite] - expected[finite]) / unit))
+
+
+@cache
+def _cache() -> Any:
+    return tempfile.TemporaryDirectory(prefix="tinynet-tests-")
+
+
+@contextmanager
+def all_in_c(optimize: str = "-O0") -> Iterator[None]:
+    """Let every compiled function and step that C has a text for run as C, unless told otherwise.
+
+    Without optimization a program compiles in a third of the time. A text that compiles with a
+    warning is refused. The cache is one of the tests'.
+    """
+    flags = [optimize if flag.startswith("-O") else flag for flag in toolchain.FLAGS]
+    flags += ["-Wall", "-Wextra", "-Werror"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(executable, "AUTO_WORK", 0)
+        patch.setenv("TINYNET_CACHE_DIR", _cache().name)
+        patch.setattr(toolchain, "FLAGS", tuple(flags))
+        yield
+
+
+def assert_near(found: Any, expected: Any, units: float = 4.0) -> None:
+    """Assert equal shapes and dtypes, and numbers within some units in the last place.
+
+    A unit is one of the largest number in the array.
+    """
+    found, expected = np.asarray(found), np.asarray(expected)
+    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+    slack = 0.0
+    if found.dtype.kind == "f":
+        finite = np.abs(expected[np.isfinite(expected)])
+        slack = units * np.finfo(found.dtype).eps * float(finite.max(initial=0.0))
+    np.testing.assert_allclose(found, expected, 0, slack)
+
+
+# The primitives of training steps and metrics that C has no text for.
+LACKING: list[str] = []
+
+
+@contextmanager
+def lacked() -> Iterator[set[str]]:
+    """Yield a set, to which the primitives are added because of which steps run as NumPy."""
+    found: set[str] = set()
+    show = warnings.showwarning
+
+    def note(message: Any, *more: Any) -> None:
+        lack = re.search("^jit_compile=True: .*?'(.*?)'", str(message))
+        if lack:
+            found.add(lack[1])
+        else:
+            show(message, *more)
+
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        warnings.filterwarnings("always", "jit_compile=True: ")
+        patch.setattr(warnings, "showwarning", note)
+        yield found

@@ -254,3 +254,90 @@ def test_an_array_in_which_bytes_stand_the_other_way_round_is_read_rightly():
     np.testing.assert_array_equal(
         network().predict(X.astype(">f8"), verbose=0), network().predict(X, verbose=0)
     )
+
+
+# -- PyDataset ------------------------------------------------------------------------------------
+
+
+class Numbered(tn.utils.PyDataset):
+    """The batches of X and Y by number; `log` has the calls."""
+
+    def __init__(self, size: int = 3, **options: Any) -> None:
+        super().__init__(**options)
+        self.size, self.log = size, []
+
+    def __len__(self) -> int:
+        return -(-ROWS // self.size)
+
+    def __getitem__(self, index: int) -> Any:
+        self.log.append(index)
+        rows = slice(index * self.size, (index + 1) * self.size)
+        return X[rows], Y[rows]
+
+    def on_epoch_begin(self) -> None:
+        self.log.append("begin")
+
+    def on_epoch_end(self) -> None:
+        self.log.append("end")
+
+
+@pytest.mark.parametrize("options", [{}, {"workers": 3, "use_multiprocessing": True}])
+@pytest.mark.parametrize("size", [2, 3])
+def test_numbered_batches_train_as_the_arrays_they_are_cut_from(options, size):
+    data = Numbered(size, **options)
+    model, other = network(), network()
+    found = model.fit(data, epochs=3, shuffle=False, validation_data=data, verbose=0)
+    expected = other.fit(
+        X, Y, size, 3, 0, shuffle=False, validation_data=(X, Y), validation_batch_size=size
+    )
+    assert found.history == expected.history
+    assert model.evaluate(data, verbose=0) == other.evaluate(X, Y, size, verbose=0)
+    np.testing.assert_array_equal(model.predict(data, verbose=0), other.predict(X, size, verbose=0))
+
+
+def test_each_epoch_reads_each_batch_once_in_a_new_order():
+    data = Numbered()
+    network().fit(data, epochs=2, verbose=0)
+    first, *rest = data.log
+    assert first == 0  # looked at before the training
+    assert rest[:2] == ["end", "begin"]
+    assert (rest[6:8], rest[-1]) == (["end", "begin"], "end")
+    orders = rest[2:6], rest[8:12]
+    assert [sorted(order) for order in orders] == [[0, 1, 2, 3]] * 2
+    assert orders[0] != orders[1]
+
+
+@pytest.mark.parametrize("make", [Items, lambda batches: Numbered(5)])
+def test_as_many_steps_as_batches_go_through_them_in_each_epoch(make):
+    steps = network().fit(make(batches(5, False)), epochs=3, steps_per_epoch=2, verbose=0)
+    assert steps.epoch == [0, 1, 2]
+
+
+def test_batches_without_end_and_without_a_constructor():
+    class Endless(tn.utils.Sequence):
+        num_batches = None
+
+        def __init__(self) -> None:
+            pass
+
+        def __getitem__(self, index: int) -> Any:
+            return X + index, Y
+
+    model, other = network(), network()
+    found = model.fit(Endless(), epochs=2, steps_per_epoch=2, verbose=0).history
+    arrays = [(X + i, Y) for i in range(4)]
+    assert found == other.fit(iter(arrays), epochs=2, steps_per_epoch=2, verbose=0).history
+
+
+def test_what_a_subclass_must_define_is_named():
+    class Nothing(tn.utils.PyDataset):
+        pass
+
+    class Length(Nothing):
+        def __len__(self) -> int:
+            return 1
+
+    with pytest.raises(NotImplementedError, match="Nothing must define __len__ or num_batches"):
+        network().fit(Nothing())
+    with pytest.raises(NotImplementedError, match="Length must define __getitem__"):
+        network().fit(Length())

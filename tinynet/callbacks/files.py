@@ -5,6 +5,7 @@ Imports `monitors.py`, `../configs/files.py`. Read next: `../training/trainer.py
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from dataclasses import dataclass
@@ -269,19 +270,33 @@ class CSVLogger(Callback):
         open(self.filename, "a" if self.append else "w", encoding="utf-8").close()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Write the row of the epoch, with ``NA`` for what is not in the logs."""
+        """Write the row of the epoch, with ``NA`` for what is not in the logs.
+
+        Values with new names, of the first validation, say, get new columns. Keras has columns for
+        a validation that never comes, and none for other values that come later.
+        """
         import csv
 
         logs = logs or {}
+        if self.keys is None or not logs.keys() <= {*self.keys}:
+            self._add_columns(sorted(logs))
         with open(self.filename, "a", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, delimiter=self.sep)
-            if self.keys is None:
-                self.keys = sorted(logs)
-                if not any(key.startswith("val_") for key in self.keys):
-                    self.keys += [f"val_{key}" for key in self.keys]
-                if not file.tell():
-                    writer.writerow(["epoch", *self.keys])
-            writer.writerow([epoch, *(as_cell(logs.get(key, "NA")) for key in self.keys)])
+            cells = (as_cell(logs.get(key, "NA")) for key in self.keys or ())
+            csv.writer(file, delimiter=self.sep).writerow([epoch, *cells])
+
+    def _add_columns(self, keys: list[str]) -> None:
+        """Give the file a header with these names, too; earlier rows have ``NA`` there."""
+        import csv
+
+        with open(self.filename, encoding="utf-8", newline="") as file:
+            header, *rows = [*csv.reader(file, delimiter=self.sep)] or [["epoch"]]
+        new = [key for key in keys if key not in header]
+        self.keys = [*header[1:], *new]
+        text = io.StringIO(newline="")
+        table = csv.writer(text, delimiter=self.sep)
+        table.writerows([["epoch", *self.keys], *([*row, *["NA"] * len(new)] for row in rows)])
+        with replacing(self.filename) as target:
+            target.write(text.getvalue().encode())
 
 
 def as_cell(value: Any) -> Any:

@@ -87,6 +87,7 @@ class Parameters:
             given = []
         self.names = [p.name for p in given if p.kind < p.VAR_POSITIONAL]
         self._self = {"self", "cls"}.intersection(self.names[:1])
+        self._all_data = not (self._static or self._self)
         known = [p.name for p in given]
         wrong = sorted(self._static.difference(known))
         if wrong and all(p.kind != p.VAR_KEYWORD for p in given):
@@ -94,7 +95,9 @@ class Parameters:
 
     def flat(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:
         """Return the leaves of the arguments, and the key of their type."""
-        if not (kwargs or self._static or self._self):
+        if not kwargs and self._all_data:
+            if len(args) == 1 and type(x := args[0]) is np.ndarray:  # the same, but quicker
+                return args, (((x.shape, x.dtype),), floatx())
             found: list[Any] = []
             try:
                 return found, (tuple([_key(x, found) for x in args]), floatx())

@@ -60,10 +60,12 @@ class CPrinter:
         a dtype a product of BLAS, by "pool" the function that runs parts of a loop on all cores.
     function : str, what comes before the name of a section's function
     style : str, before the name of a part of the prelude that is taken instead, if there is one
+    plain : function from a label to a name in C
     """
 
     pool_from: float = POOL_FROM
     function, style = "static __attribute__((noinline)) void", ""
+    plain = staticmethod(plain)
 
     def __init__(self, plan: Plan, name: str) -> None:
         self.name = Names().new(f"run_{name}")
@@ -82,7 +84,7 @@ class CPrinter:
         self._dead = dead_stores(plan, kernels)
         calls: list[str] = []
         for section, part in sections(kernels):
-            function = self._free.new(section or "step")
+            function = self._free.new(self.plain(section or "step"))
             used = self._function(function, (line for k in part for line in self._lines(k)))
             calls.append(f"    {function}({', '.join(used)});")
         head = parts()["header"][1], *self._helpers.values()
@@ -118,7 +120,9 @@ class CPrinter:
     def _buffer(self, buffer: Buffer, writes: bool = False) -> str:
         """Return the name of a buffer, a parameter of the function that is printed."""
         if buffer not in self.buffers:
-            self.buffers[buffer] = self._free.new(plain(buffer.label or f"t{next(self._numbers)}"))
+            self.buffers[buffer] = self._free.new(
+                self.plain(buffer.label or f"t{next(self._numbers)}")
+            )
         name, kind = self.buffers[buffer], c_type(buffer.dtype)
         if writes:
             self.written.add(buffer)
@@ -133,11 +137,11 @@ class CPrinter:
             label, at = view.label, view.base
             if at.offset != slot.offset:
                 break
-        if not label or plain(label) == name:
+        if not label or self.plain(label) == name:
             return f"({name} + {slot.offset})" if slot.offset else name
         key = slot.buffer, f"{label} {slot.offset}"
         if key not in self._named:
-            self._named[key] = self._free.new(plain(label))
+            self._named[key] = self._free.new(self.plain(label))
         pointer, kind = self._named[key], c_type(slot.buffer.dtype)
         if writes or pointer not in self._views:
             declared = f"{kind} *const {pointer} = {name} + {slot.offset};"
@@ -231,7 +235,7 @@ class CPrinter:
                     values[x] = declared(plain(pointer.strip("()").split()[0]), x, text)
             label = each.out.buffer.label or "t"
             text = self._value(each, [values[x] for x in each.args])
-            values[each.out] = declared(plain(label), each.out, text)
+            values[each.out] = declared(self.plain(label), each.out, text)
         for x in written:
             if x.buffer not in dead:
                 inside.append(f"{self.pointer(x, writes=True)}[{index(steps[x])}] = {values[x]};")

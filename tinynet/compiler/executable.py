@@ -194,6 +194,7 @@ class Cache(Generic[T]):
     made : int, how many values were made so far
     is_current : function of a value
         Where it is false, the value is made again.
+    last : tuple, the key that was used last and its value
     """
 
     def __init__(self, size: int = CACHE_SIZE, is_current: Any = lambda value: True) -> None:
@@ -202,7 +203,7 @@ class Cache(Generic[T]):
         self.size, self.is_current = size, is_current
         self.made = 0
         self._values: dict[Hashable, T] = {}  # in the order of their last use
-        self._last: tuple[Any, Any] = None, None
+        self.last: tuple[Any, Any] = None, None
         self._lock = threading.RLock()
 
     def __iter__(self) -> Iterator[T]:
@@ -210,7 +211,7 @@ class Cache(Generic[T]):
 
     def get(self, key: Hashable, make: Callable[..., T], *args: Any) -> T:
         """Return the value of `key`; a new one, ``make(*args)``, if there is none."""
-        last, value = self._last
+        last, value = self.last
         if last == key and self.is_current(value):  # quicker than a hash of the key
             return value
         with self._lock:
@@ -218,7 +219,7 @@ class Cache(Generic[T]):
                 value = make(*args)
                 self.made += 1
             self._values[key] = value  # as the last one
-            self._last = key, value
+            self.last = key, value
             if len(self._values) > self.size:
                 del self._values[next(iter(self._values))]
             return value

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial, update_wrapper
 from itertools import repeat
@@ -52,7 +52,7 @@ class Compiled:
         new.choose(native)
         # What `next` takes from at each call; it ends when C has become worth while.
         self.left = iter(range(new.runs_for_c)) if native == "auto" else repeat(0)
-        self.run = new.runner(new.fill, lambda ys: [wrap(y.copy("K")) for y in ys])
+        self.run = new.runner(new.fill, _one_kept if len(program.outputs) == 1 else _kept)
         self.pullback = lru_cache(CACHE_SIZE)(
             lambda *key: Jit(pullback_of(program, *key), native=native)
         )
@@ -109,7 +109,9 @@ class Jit:
         leaves, key = self._flat(args, kwargs)
         if modes.recorder is not None or modes.substitutes:
             return self._run(*self._parameters.form(args, kwargs))
-        compiled = self._compiled.get(key, self._compile, args, kwargs)
+        last, compiled = self._compiled.last
+        if last != key or not compiled.is_current():  # else `get` would find it, but slower
+            compiled = self._compiled.get(key, self._compile, args, kwargs)
         arrays, tracked = [], compiled.trains
         for x in leaves:
             if type(x) is Tensor:
@@ -187,6 +189,15 @@ class Jit:
         objects = [x.value for x in parts if type(x) is Static] + _referred(self.function)
         watched = [x for x in objects if isinstance(x, Watched)]
         return Compiled(program, result, self._parameters.of, [*watched, seen], self._native)
+
+
+def _kept(outputs: Sequence[np.ndarray]) -> Sequence[Tensor]:
+    """Return copies of outputs, tensors: the next run writes to the same arrays."""
+    return [wrap(y.copy("K")) for y in outputs]
+
+
+def _one_kept(outputs: Sequence[np.ndarray]) -> Sequence[Tensor]:
+    return (wrap(outputs[0].copy("K")),)
 
 
 def _referred(function: Any) -> list[Any]:

@@ -21,17 +21,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from ..engine.bind import PRIMITIVES
+from ..engine import bind
 from ..engine.primitives.indexing import Slice
 from .program import Program, Type, Var, is_elementwise
 
 NEVER = 1 << 60  # the position of a last use that never comes
-VIEWS: dict[str, Any] = {
-    "reshape": np.reshape,
-    "transpose": np.transpose,
-    "broadcast_to": np.broadcast_to,
-    "getitem": PRIMITIVES["getitem"].impl,
-}
+VIEWS = {*bind.VIEWS, "broadcast_to"}
 IN_ORDER = ("matmul", "power")  # repeating an operand by strides of 0 changes their last bits
 
 
@@ -119,7 +114,8 @@ def view_of(slot: Slot, name: str, **params: Any) -> Slot | None:
     if name == "getitem" and ... not in params["index"]:
         params = {"index": (*params["index"], ...)}  # a view of an element, not the element
     array = as_strided(_BYTE, slot.shape, slot.strides)
-    view = VIEWS[name](array, **params)
+    view_by = np.broadcast_to if name == "broadcast_to" else bind.PRIMITIVES[name].impl
+    view = view_by(array, **params)
     offset = slot.offset + view.ctypes.data - array.ctypes.data
     return Slot(slot.buffer, offset, view.shape, _normal(view.shape, view.strides))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,25 +46,35 @@ class Move(NamedTuple):
         return [*places, 1, part, part * (part < to.nbytes), part * (part < source.nbytes)]
 
 
+class _Nameless(CPrinter):
+    """Prints the same text for programs that differ in names alone: it is compiled once."""
+
+    plain = staticmethod(lambda label: "t")
+
+
 class CSource:
     """The C source of a program; `bind` gives it arrays, when it is compiled.
 
     Attributes
     ----------
-    text : str
     arguments : tuple of Var, the inputs, captured variables and constants, as `bind` takes them
     """
 
     def __init__(self, program: Program, name: str = "run", donate: Mapping[Var, Var] = {}) -> None:
         plan = Plan(program, donate)
-        self._printer = printer = CPrinter(plan, name)
-        self.text = printer.text
+        self._plan, self._name = plan, name
+        self._printer = _Nameless(plan, "program")
         self.arguments = tuple(plan.arguments)
         self._given = [plan.slots[v].buffer for v in plan.arguments]
         self._constant = {plan.slots[v].buffer for v in program.constants}
         self._results = plan.results
         self._library: Any = None
         self._keeps: dict[Buffer, np.ndarray] = {}  # while C holds pointers to them
+
+    @cached_property
+    def text(self) -> str:
+        """The source with the names of layers and weights, to be read."""
+        return CPrinter(self._plan, self._name).text
 
     def compiled(self) -> CSource | None:
         """Compile the text; return this source, or None (after a warning) if the compiler fails.
@@ -73,7 +83,7 @@ class CSource:
         """
         if compiler() is None:
             raise NotImplementedError("No C compiler was found. Install gcc or clang, or set $CC.")
-        self._library = load(self.text)
+        self._library = load(self._printer.text)
         return self if self._library else None
 
     def bind(self, arrays: list[np.ndarray]) -> Any:

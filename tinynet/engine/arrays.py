@@ -18,7 +18,7 @@ from .. import tree
 from .bind import bind, explained
 from .dtypes import strong_dtype
 from .expect import expect
-from .primitives import elementwise, scans, shapes
+from .primitives import elementwise, reductions, shapes
 from .primitives.indexing import getitem
 from .tensor import Operand, Tensor, as_dtype, as_tensor, floatx, wrap
 
@@ -114,12 +114,12 @@ def flip(x: Any, axis: Any = None) -> Tensor:
     """Return `x` in reverse order along `axis`: an integer, a tuple of them, or None for all."""
     x = as_tensor(x)
     axes = shapes.axes_of(x, axis)
-    return reduce(scans.turned, range(x.ndim) if axes is None else axes, x)
+    return reduce(reductions.turned, range(x.ndim) if axes is None else axes, x)
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     """Return the elements of `x` at `indices` along `axis`; None: of the flat tensor."""
-    x, axis = scans.along(x, axis)
+    x, axis = reductions.along(x, axis)
     return getitem(x, (*(slice(None),) * axis, indices))
 
 
@@ -128,9 +128,9 @@ def sort(x: Any, axis: int | None = -1) -> Tensor:
 
     Of equal elements, each has the gradient of its own place in the result.
     """
-    x, axis = scans.along(x, axis)
+    x, axis = reductions.along(x, axis)
     index: list[Any] = [*np.ogrid[tuple(map(slice, x.shape))]]
-    index[axis] = scans.argsort(x, axis)
+    index[axis] = reductions.argsort(x, axis)
     return getitem(x, tuple(index))
 
 
@@ -222,7 +222,7 @@ def column_stack(xs: Any) -> Tensor:
 
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     """Return equal parts of `x` along `axis`, by their number, or parts that end at indices."""
-    x, axis = scans.along(x, axis)
+    x, axis = reductions.along(x, axis)
     parts = _of_array(np.split, x, np.arange(x.shape[axis]), indices_or_sections)
     starts = [part[:1].sum() for part in parts]  # 0 for a part without elements
     return [shapes.sliced(x, axis, i, i + len(p)) for i, p in zip(starts, parts, strict=True)]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from . import functional
+from . import arrays
 from .bind import bind, modes
 from .expect import expect
 from .primitives import elementwise, shapes
@@ -68,7 +68,7 @@ class _Linearized:
             t = self.ys[i]
             starts[t] = starts[t] + ct if t in starts else ct
         found = cotangents(self.order, starts, self.xs)
-        return [found[x] if x in found else functional.zeros_like(x) for x in self.xs]
+        return [found[x] if x in found else arrays.zeros_like(x) for x in self.xs]
 
     def packed(self, cts: dict[int, Tensor]) -> Any:
         """Return such cotangents as trees like the arguments: a tuple, unless `argnums` is one."""
@@ -158,7 +158,7 @@ def jvp(f: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
         expect(is_tuple, f"jvp: {name}", "a tuple, one per argument", type(value), TypeError)
     at = _Linearized(f, primals)
     vs = _cotangents(tuple(tangents), at.form, "tangents", "the primal")
-    found = {i: functional.zeros_like(t) for i, t in enumerate(tree.leaves(at.y))}
+    found = {i: arrays.zeros_like(t) for i, t in enumerate(tree.leaves(at.y))}
     smooth = {i: t for i, t in found.items() if t.data.dtype.kind == "f"}
     pulled = lambda *cts: at.pull(dict(zip(smooth, cts, strict=True)))  # noqa: E731
     push = _Linearized(pulled, [*smooth.values()])
@@ -242,7 +242,7 @@ def elementwise_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., An
 
     def slopes(*args: Any, **kwargs: Any) -> Any:
         at = _Linearized(f, args, kwargs, argnum)
-        return at.packed(dict(enumerate(map(functional.ones_like, tree.leaves(at.y)))))
+        return at.packed(dict(enumerate(map(arrays.ones_like, tree.leaves(at.y)))))
 
     return slopes
 

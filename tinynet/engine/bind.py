@@ -1,7 +1,7 @@
 """`bind`, through which every operation passes, and the modes that it obeys.
 
 `bind` runs a primitive. If a gradient may flow, it leaves an `Equation` on the result; if a
-`Recorder` is set, it tells the recorder. `primitive` makes new primitives.
+`Recorder` is set, it tells the recorder. `primitive` makes new primitives, users' and ours.
 
 Imports `tensor.py`. Read next: `primitives/elementwise.py`.
 """
@@ -9,13 +9,16 @@ Imports `tensor.py`. Read next: `primitives/elementwise.py`.
 from __future__ import annotations
 
 import threading
+from collections.abc import Hashable
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from .dtypes import strong_dtype
+from .expect import expect
 from .temporarily import temporarily
-from .tensor import Equation, Primitive, Rule, ShapeOnly, Tensor
+from .tensor import Equation, Primitive, Rule, ShapeOnly, Tensor, as_tensor
 
 
 class Recorder(Protocol):
@@ -163,15 +166,75 @@ class Case(NamedTuple):
     given: dict[int, Any] = {}
 
 
-def primitive(
-    name: str, impl: Rule, *vjps: Rule | None, each: Any = None, **traits: Any
-) -> Primitive:
-    """Return a new primitive, entered in `PRIMITIVES`.
+class CustomPrimitive(Primitive):
+    """A primitive that users call like a function; made by `primitive`."""
 
-    A primitive of any number of inputs gives its rules by `each`, a function of the position.
-    `traits` are `cases` (by default one on any shape) and the other attributes of `Primitive`.
+    def __call__(self, *inputs: Any, **params: Any) -> Tensor:
+        """Return the result for tensors, arrays and numbers by position, and params by keyword.
+
+        Python numbers among the inputs take the floating dtype of the others.
+        """
+        for name, value in params.items():
+            expected = "a number, text or tuple (pass arrays by position)"
+            is_static = isinstance(value, Hashable)
+            expect(is_static, f"{self.name}: {name}", expected, type(value), TypeError)
+        if isinstance(self.vjps, tuple) and self.joint is None:
+            n = len(self.vjps)
+            expected = f"at most {n} inputs, one per rule (None: no gradient)"
+            expect(len(inputs) <= n, self.name, expected, len(inputs), TypeError)
+        like = strong_dtype(inputs)
+        return bind(self, *(as_tensor(x, like) for x in inputs), **params)
+
+    def rule(self, position: int) -> Rule | None:
+        """Return the rule of the input at `position`, which checks the shape of its result."""
+        rule: Any = super().rule(position)
+
+        def checked(ct: Tensor, y: Tensor, *inputs: Tensor, **params: Any) -> Tensor:
+            found, shape = as_tensor(rule(ct, y, *inputs, **params)), inputs[position].shape
+            try:
+                both = np.broadcast_shapes(found.shape, shape)
+                return found if found.shape == both else found + np.zeros(both, found.dtype)
+            except ValueError:
+                what = f"shape {shape} from the rule of input {position}, received {found.shape}"
+                raise ValueError(f"{self.name}: expected {what}.") from None
+
+        return rule and checked
+
+
+def primitive(name: str, impl: Rule, *vjps: Rule | None, each: Any = None, **traits: Any) -> Any:
+    """Return a function of tensors that runs `impl` and has derivatives by rules of your own.
+
+    It has gradients of any order, is compiled by `jit` and `fit`, and `check_grads` tests it.
+    Primitives of one name do not disturb each other, so a notebook's cell can be run again.
+
+    Parameters
+    ----------
+    name : str
+        What programs, pictures and errors call it.
+    impl : function of arrays (positional) and params (keyword) to an array
+        It must not change its arguments.
+    vjps : rules or None, one per input
+        ``rule(ct, y, *inputs, **params)`` returns the cotangent of its input, where `ct` is that of
+        the result `y`. It is written in tensor operations, so that it can be differentiated again;
+        broadcasting is undone for it. None: the input has no gradient.
+    each : function from the position of an input to its rule, optional
+        In place of `vjps`, for any number of inputs.
+    traits
+        `elementwise`, `batched` and `joint`, as in `Primitive`. Those with `cases` are tinynet's
+        own: they are entered in `PRIMITIVES`, tested, and not called, but bound.
+
+    Raises
+    ------
+    ValueError
+        If one of tinynet's own primitives has this name.
+
+    >>> import numpy as np, tinynet as tn
+    >>> cube = tn.primitive("cube", lambda x: x**3, lambda ct, y, x: ct * 3.0 * x**2)
+    >>> cube([1.0, 2.0]), tn.grad(tn.grad(cube))(2.0)
+    (tensor([1., 8.], dtype=float32), tensor(12., dtype=float32))
+    >>> tn.check_grads(cube, ([0.5, -2.0],))
     """
-    if name in PRIMITIVES:
-        raise ValueError(f"primitive: the name {name!r} is already taken.")
-    traits.setdefault("cases", (Case(1),))
+    expect(name not in PRIMITIVES, "primitive", "a name that is not one of tinynet's own", name)
+    if "cases" not in traits:
+        return CustomPrimitive(name, impl, each or vjps, **traits)
     return PRIMITIVES.setdefault(name, Primitive(name, impl, each or vjps, **traits))

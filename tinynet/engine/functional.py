@@ -1,6 +1,6 @@
 """Functions composed of primitives, without derivative rules of their own.
 
-Products of arrays, statistics, softmax and others. Imports `arrays.py`. Read next: `matrices.py`.
+Products of arrays, statistics, softmax and others. Imports `arrays.py`. Read next: `tape.py`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,8 @@ import numpy as np
 
 from . import arrays
 from .expect import expect
-from .primitives import elementwise, products, scans, shapes
+from .primitives import elementwise, products, reductions, shapes
 from .tensor import Tensor, as_tensor, floatx
-
-ones_like, zeros_like = arrays.ones_like, arrays.zeros_like
-stack, zeros = arrays.stack, arrays.zeros
 
 # -- products ---------------------------------------------------------------------------------
 
@@ -67,7 +64,7 @@ def kron(x1: Any, x2: Any) -> Tensor:
 
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     """Return the sums of the diagonals of matrices; see `diagonal`."""
-    return products.sum(arrays.diagonal(x, offset, axis1, axis2), -1)
+    return reductions.sum(arrays.diagonal(x, offset, axis1, axis2), -1)
 
 
 # -- statistics -------------------------------------------------------------------------------
@@ -87,11 +84,11 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False, *, where: Any = None)
 
 def _mean(x: Tensor, axis: Any, keepdims: bool, ddof: float, where: Any) -> Tensor:
     """Return the sum along `axis` divided by the number of elements less `ddof`."""
-    total = products.sum(x, axis, keepdims, where=where)
+    total = reductions.sum(x, axis, keepdims, where=where)
     if where is None:
         return total / max(x.size / total.size - ddof, 0.0) if x.size else total / 0.0
     counted = elementwise.cast(shapes.broadcast_to(where, x.shape), x.dtype)
-    return total / elementwise.maximum(products.sum(counted, axis, keepdims) - ddof, 0.0)
+    return total / elementwise.maximum(reductions.sum(counted, axis, keepdims) - ddof, 0.0)
 
 
 def var(
@@ -104,7 +101,7 @@ def var(
     """
     x = elementwise.as_floating(x)
     if where is not None:
-        x = products.masked(x, where, 0.0, "var")  # NaN elsewhere would reach the gradient
+        x = reductions.masked(x, where, 0.0, "var")  # NaN elsewhere would reach the gradient
     squares = elementwise.square(x - mean(x, axis, keepdims=True, where=where))
     return _mean(squares, axis, keepdims, ddof, where)
 
@@ -131,11 +128,11 @@ def prod(
     `sum`.
     """
     x = elementwise.cast(x, dtype or _products_dtype(x))
-    y = x if where is None else products.masked(x, where, 1, "prod")
+    y = x if where is None else reductions.masked(x, where, 1, "prod")
     axes = shapes.axes_of(x, axis)
     for i in range(x.ndim) if axes is None else axes:
         y = shapes.sliced(cumprod(y, i), i, -1, None)
-    y = products.sum(y, axes, keepdims)
+    y = reductions.sum(y, axes, keepdims)
     y = y if x.size else y + 1
     return y if initial is None else y * initial
 
@@ -145,7 +142,7 @@ def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Tensor:
 
     Gradients are right for elements of 0, too; see `prod`.
     """
-    x, i = scans.along(elementwise.cast(x, dtype or _products_dtype(x)), axis)
+    x, i = reductions.along(elementwise.cast(x, dtype or _products_dtype(x)), axis)
     step = 1
     while step < x.shape[i]:
         grown = shapes.sliced(x, i, step, None) * shapes.sliced(x, i, 0, -step)
@@ -161,12 +158,12 @@ def _products_dtype(x: Any) -> np.dtype:
 def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     """Return the largest less the smallest element along `axis`."""
     x = as_tensor(x)
-    return products.max(x, axis, keepdims) - products.min(x, axis, keepdims)
+    return reductions.max(x, axis, keepdims) - reductions.min(x, axis, keepdims)
 
 
 def count_nonzero(x: Any, axis: Any = None, *, keepdims: bool = False) -> Tensor:
     """Return how many elements along `axis` are not 0."""
-    return products.sum(elementwise.cast(elementwise.not_equal(x, 0), "int64"), axis, keepdims)
+    return reductions.sum(elementwise.cast(elementwise.not_equal(x, 0), "int64"), axis, keepdims)
 
 
 def _without_nan(function: Any) -> Any:
@@ -181,7 +178,7 @@ def _without_nan(function: Any) -> Any:
     return elementwise.named(reduction, f"nan{function.__name__}", does)
 
 
-nansum, nanprod = _without_nan(products.sum), _without_nan(prod)
+nansum, nanprod = _without_nan(reductions.sum), _without_nan(prod)
 nanmean, nanvar, nanstd = _without_nan(mean), _without_nan(var), _without_nan(std)
 
 
@@ -233,7 +230,7 @@ def allclose(
     x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> bool:
     """Return whether ``|x1 - x2| <= atol + rtol * |x2|`` for all elements, as a Python bool."""
-    return bool(products.all(elementwise.isclose(x1, x2, rtol, atol, equal_nan)))
+    return bool(reductions.all(elementwise.isclose(x1, x2, rtol, atol, equal_nan)))
 
 
 def divide_no_nan(x1: Any, x2: Any) -> Tensor:
@@ -249,20 +246,20 @@ def divide_no_nan(x1: Any, x2: Any) -> Tensor:
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     """Return log(sum(exp(x))) along `axis`, without overflow."""
     x = as_tensor(x)
-    top = stop_gradient(products.max(x, axis, keepdims=True))
+    top = stop_gradient(reductions.max(x, axis, keepdims=True))
     top = elementwise.where(elementwise.isfinite(top), top, 0.0)
-    out = elementwise.log(products.sum(elementwise.exp(x - top), axis, keepdims=True)) + top
+    out = elementwise.log(reductions.sum(elementwise.exp(x - top), axis, keepdims=True)) + top
     return out if keepdims else arrays.squeeze(out, tuple(range(x.ndim)) if axis is None else axis)
 
 
 def log_softmax(x: Any, axis: Any = -1) -> Tensor:
     """Return the logarithm of `softmax`, without overflow or loss of small probabilities."""
     shifted = _shifted(x, axis)
-    return shifted - elementwise.log(products.sum(elementwise.exp(shifted), axis, keepdims=True))
+    return shifted - elementwise.log(reductions.sum(elementwise.exp(shifted), axis, keepdims=True))
 
 
 def _shifted(x: Any, axis: Any) -> Tensor:
-    return as_tensor(x) - stop_gradient(products.max(x, axis, keepdims=True))
+    return as_tensor(x) - stop_gradient(reductions.max(x, axis, keepdims=True))
 
 
 def softmax(x: Any, axis: Any = -1) -> Tensor:
@@ -273,7 +270,7 @@ def softmax(x: Any, axis: Any = -1) -> Tensor:
     tensor([0.5, 0.5], dtype=float32)
     """
     e = elementwise.exp(_shifted(x, axis))
-    return e / products.sum(e, axis, keepdims=True)
+    return e / reductions.sum(e, axis, keepdims=True)
 
 
 # -- conversions ------------------------------------------------------------------------------

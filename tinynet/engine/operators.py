@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from . import arrays, functional, matrices
+from . import arrays, functional
 from .bind import modes
-from .primitives import einsum, elementwise, indexing, products, scans, shapes
+from .primitives import elementwise, indexing, linalg, products, reductions, shapes
 from .primitives.special import is_scipys, of_scipy
 from .tape import backward, refuse_to_cut
 from .tensor import Operand, ShapeOnly, Tensor, as_tensor, wrap
@@ -95,13 +95,13 @@ _METHODS: dict[str, Any] = {
     "__round__": lambda self, ndigits=None: functional.round(self, ndigits or 0),
     "__getitem__": indexing.getitem,
     "astype": elementwise.cast,
-    **{f.__name__: f for f in (products.sum, products.max, products.min, functional.mean)},
+    **{f.__name__: f for f in (reductions.sum, reductions.max, reductions.min, functional.mean)},
     "reshape": _unpacked(shapes.reshape),
     "transpose": _unpacked(shapes.transpose),
     "flatten": arrays.ravel,
     "tolist": lambda self: _numbers(self, "tolist()").tolist(),
-    "T": property(lambda self: shapes.transpose(self)),
-    "mT": property(lambda self: shapes.swap_last_axes(as_tensor(self))),
+    "T": property(shapes.transpose),
+    "mT": property(shapes.swap_last_axes),
     **{f.__name__: f for f in (numpy, _numbers, detach, backward)},
     "_gathered": staticmethod(arrays.gathered),
     "_copied": staticmethod(arrays.copied),
@@ -118,19 +118,22 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
     return functional.clip(a, a_min if min is None else min, a_max if max is None else max)
 
 
-_NAMED = {
-    name: function
-    for module in (elementwise, shapes, products, scans, einsum, arrays, functional)
+# Our function for each of NumPy's: the one of the same name.
+_OURS: dict[Any, Any] = {
+    getattr(home, name): function
+    for module in (elementwise, shapes, products, reductions, linalg, arrays, functional)
     for name, function in vars(module).items()
-    if isinstance(function, FunctionType) and callable(getattr(np, name, None))
+    for home in (np, np.linalg)
+    if isinstance(function, FunctionType) and callable(getattr(home, name, None))
 }
 # Other names, each before the one that we have.
 _ALIASES = """amax max, amin min, around round, fix trunc, degrees rad2deg, radians deg2rad,
 real copy, conjugate copy"""
-_NAMED |= {alias: _NAMED[name] for alias, name in map(str.split, _ALIASES.split(","))}
-# Our function for each of NumPy's.
-_OURS: dict[Any, Any] = {getattr(np, name): f for name, f in _NAMED.items()}
-_OURS |= {np.clip: _clip, **matrices.COUNTERPARTS}
+for _alias, _name in map(str.split, _ALIASES.split(",")):
+    _OURS[getattr(np, _alias)] = _OURS[getattr(np, _name)]
+_OURS[np.clip], _OURS[np.linalg.matrix_transpose] = _clip, shapes.swap_last_axes
+_OURS[np.linalg.diagonal] = lambda x, offset=0: arrays.diagonal(x, offset, -2, -1)
+_OURS[np.linalg.trace] = lambda x, offset=0: functional.trace(x, offset, -2, -1)
 
 
 def name_of(function: Any) -> str:

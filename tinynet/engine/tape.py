@@ -4,7 +4,7 @@
 first, and applies each primitive's rules to get the cotangents of its inputs. Rules are tensor
 operations, so a derivative can be differentiated like anything else.
 
-Imports `functional.py`. Read next: `autodiff.py`.
+Imports `arrays.py`. Read next: `autodiff.py`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from . import functional
+from . import arrays
 from .bind import grad_mode, modes, refuse_if_recorded
 from .expect import expect
-from .primitives import elementwise, products, shapes
+from .primitives import elementwise, reductions, shapes
 from .tensor import Operand, Tensor, as_tensor
 
 
@@ -97,7 +97,7 @@ def unbroadcast(ct: Tensor, primal: Tensor) -> Tensor:
         new = ct.data.ndim - len(shape)
         kept = enumerate(shape, start=new)
         axes = (*range(new), *(i for i, n in kept if n == 1 and ct.data.shape[i] != 1))
-        ct = products.sum(ct, axes)
+        ct = reductions.sum(ct, axes)
         if ct.data.shape != shape:
             ct = shapes.reshape(ct, shape)
     return ct if ct.data.dtype is primal.data.dtype else elementwise.cast(ct, primal.dtype)
@@ -161,7 +161,7 @@ def gradients(y: Tensor, xs: Sequence[Tensor]) -> list[Tensor | None]:
     Changes no tensor. The gradients have no tape.
     """
     with grad_mode(False):
-        found = cotangents(tape(y), {y: functional.ones_like(y)}, xs) if y.tracked else {}
+        found = cotangents(tape(y), {y: arrays.ones_like(y)}, xs) if y.tracked else {}
     return [found.get(x) for x in xs]
 
 

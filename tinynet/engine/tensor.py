@@ -28,6 +28,7 @@ from .dtypes import (
     types_in,
     weak_dtype,
 )
+from .expect import expect
 
 Rule = Callable[..., Any]
 
@@ -119,22 +120,20 @@ class Operand:
         def T(self) -> Tensor: ...  # noqa: N802 (NumPy's name)
 
         def _binary(self, other: Any) -> Tensor: ...
-        def _unary(self) -> Tensor: ...
         def _method(self, *args: Any, **kwargs: Any) -> Tensor: ...
-        def numpy(self) -> np.ndarray: ...
         def _numbers(self, what: str | None = None) -> np.ndarray: ...
         def backward(self, ct: Any = None) -> None: ...
 
         __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _binary
         __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = __pow__ = __rpow__ = _binary
         __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = _binary
-        __neg__ = __abs__ = detach = _unary
+        numpy = _numbers
         _gathered: Callable[..., Tensor]
         _copied: Callable[..., Tensor]
-        sum = mean = max = min = reshape = transpose = astype = all = any = argmax = _method
-        argmin = argsort = clip = copy = cumprod = cumsum = diagonal = dot = flatten = _method
-        nonzero = prod = ptp = ravel = repeat = round = searchsorted = squeeze = std = _method
-        swapaxes = take = tolist = trace = var = _method
+        __neg__ = __abs__ = detach = sum = mean = max = min = reshape = transpose = _method
+        astype = all = any = argmax = argmin = argsort = clip = copy = cumprod = _method
+        cumsum = diagonal = dot = flatten = nonzero = prod = ptp = ravel = repeat = _method
+        round = searchsorted = squeeze = std = swapaxes = take = tolist = trace = var = _method
 
     @property
     def ndim(self) -> int:
@@ -152,13 +151,11 @@ class Operand:
 
     def _item(self, what: str | None) -> Any:
         """Return the only element, for `what` as in `_numbers`."""
-        if self.size != 1:
-            raise ValueError(f"{what or 'bool()'}: expected one element, received {self.shape}.")
+        expect(self.size == 1, what or "bool()", "one element", self.shape)
         return self._numbers(what).item()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        array = self._numbers("np.asarray or np.array")
-        return np.array(array, dtype, copy=copy)
+        return np.array(self._numbers("np.asarray or np.array"), dtype, copy=copy)
 
     def __bool__(self) -> bool:
         return bool(self._item(None))

@@ -133,14 +133,19 @@ class Variable(Operand):
         """
         if self not in modes.substitutes:
             self.refuse_if_recorded("assign")
-        new = elementwise.cast(value, self.array.dtype)
-        expect(new.shape == self.shape, f"assign to {self.path}", f"shape {self.shape}", new.shape)
+        new = self.converted(value, f"assign to {self.path}")
         if self in modes.substitutes:
             modes.substitutes[self] = new.detach()
         else:
             refuse_to_cut(new, f"assign to {self.path}")
             self.write(new.data)
         return self
+
+    def converted(self, value: Any, argument: str) -> Tensor:
+        """Return a value for this variable in its dtype; ValueError for another shape."""
+        new = elementwise.cast(value, self.array.dtype)
+        expect(new.shape == self.shape, argument, f"shape {self.shape} of {self.path}", new.shape)
+        return new
 
     def assign_add(self, value: Any) -> Variable:
         """Add `value`; see `assign`."""
@@ -264,12 +269,8 @@ def paired(argument: str, variables: Sequence[Variable], values: Any) -> dict[Va
     count = len(values) if isinstance(values, (list, tuple)) else values
     expected = f"a list of values for {len(variables)} variables"
     expect(count == len(variables), argument, expected, count)
-    found = {}
-    for i, (variable, value) in enumerate(zip(variables, values, strict=True)):
-        found[variable] = new = elementwise.cast(value, variable.array.dtype)
-        wanted = f"shape {variable.shape} as of {variable.path}"
-        expect(new.shape == variable.shape, f"{argument}[{i}]", wanted, new.shape)
-    return found
+    pairs = enumerate(zip(variables, values, strict=True))
+    return {v: v.converted(value, f"{argument}[{i}]") for i, (v, value) in pairs}
 
 
 @contextmanager

@@ -177,9 +177,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable
 
     def of_batch(*args: Any, **kwargs: Any) -> Any:
         each = in_axes if isinstance(in_axes, (tuple, list)) else [in_axes] * len(args)
-        if len(each) != len(args):
-            expected = f"one entry for each of {len(args)} arguments"
-            raise ValueError(f"in_axes: expected {expected}, received {in_axes}.")
+        fits = len(each) == len(args)
+        expect(fits, "in_axes", f"one entry for each of {len(args)} arguments", in_axes)
         lengths: dict[int, str] = {}
         given = [
             _batches(f"argument {i}", *pair, lengths)

@@ -98,7 +98,8 @@ class Predict(CPrinter):
 
     def _main(self, calls: list[str]) -> Lines:
         given = [self._plan.slots[v].buffer for v in self._plan.program.inputs]
-        arrays, used = self.constants, {*self.buffers.values()}
+        constants, used = self._plan.program.constants, {*self.buffers.values()}
+        arrays = {self._plan.slots[v].buffer: array for v, array in constants.items()}
         self.given = {self._buffer(b): b for b in given}
         const = {b: "" if b in self.written else "const " for b in self.buffers}
         parameters = [f"{const[b]}{_declared(b, name)}" for name, b in self.given.items()]

@@ -48,7 +48,7 @@ def same_shapes(y_true: Any, y_pred: Any, dtype: Any = None) -> tuple[Tensor, Te
 
 def class_indices(y_true: Any, y_pred: Tensor, axis: int) -> Tensor:
     """Return the targets as integers, one per sample of `y_pred`; ValueError for other shapes."""
-    y_true = ops.cast(y_true, "int32")
+    y_true = ops.cast(y_true, "int64")
     axis_index = axis % max(y_pred.ndim, 1)
     expected = tuple(n for i, n in enumerate(y_pred.shape) if i != axis_index)
     if y_true.ndim == y_pred.ndim > 0 and y_true.shape[axis_index] == 1:

@@ -28,7 +28,8 @@ def accuracy(y_true: Any, y_pred: Any) -> Tensor:
     tensor([1., 1., 0.], dtype=float32)
     """
     y_pred = as_tensor(y_pred)
-    return _equal(ops.cast(y_true, y_pred.dtype), y_pred)
+    floats = y_pred.dtype.kind == "f"  # into small integers, labels could wrap
+    return _equal(ops.cast(y_true, y_pred.dtype) if floats else y_true, y_pred)
 
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
@@ -61,9 +62,9 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
 
 
 def _indices(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
-    """Return the class indices, without a last axis of 1, in the scores' dtype, and the scores."""
+    """Return the class indices, without a last axis of 1, as floats, and the scores."""
     y_pred = as_tensor(y_pred)
-    y_true = ops.cast(y_true, y_pred.dtype)
+    y_true = ops.cast(y_true, np.result_type(y_pred.dtype, np.float32))  # float16 has few integers
     single = y_true.ndim > 1 and y_true.shape[-1] == 1
     return (ops.squeeze(y_true, -1) if single else y_true), y_pred
 

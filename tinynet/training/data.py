@@ -1,13 +1,13 @@
 """Data: the arrays that users pass for x, y and weights, cut into batches.
 
-Imports `tree.py` and the engine. Read next: `step.py`.
+Imports `tree.py` and `arrays.py`. Read next: `py_dataset.py`, `step.py`.
 """
 
 from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,33 +15,7 @@ import numpy as np
 
 from .. import tree
 from ..engine.expect import expect, is_number
-from ..engine.tensor import Operand, floatx
-
-
-def to_array(data: Any, argument: str) -> np.ndarray:
-    """Return `data` as an array with samples along its first axis, floats converted to `floatx`.
-
-    The user's own array if it has that dtype: it is read, never written.
-
-    Raises
-    ------
-    ValueError
-        For dtypes other than numbers and bools, for ragged lists, and without a first axis.
-    """
-    try:
-        array = data.numpy() if isinstance(data, Operand) else np.asarray(data)
-    except ValueError as error:
-        raise ValueError(f"{argument}: expected an array of a regular shape: {error}") from None
-    if array.dtype.kind not in "fiub":
-        raise ValueError(f"Invalid dtype: {array.dtype.name}. Expected numbers in {argument}.")
-    expect(array.ndim, argument, "an axis of samples", data)
-    kinds = "fiu" if isinstance(data, (list, tuple)) else "f"
-    return array.astype(floatx(), copy=False) if array.dtype.kind in kinds else array
-
-
-def is_integer(value: Any) -> bool:
-    """Return whether `value` is an integer of Python or NumPy."""
-    return isinstance(value, (int, np.integer))
+from .arrays import by_class, is_integer, is_stream, rows_of, to_array
 
 
 def _is_size(value: Any) -> bool:
@@ -108,10 +82,11 @@ class Batch(NamedTuple):
         return different.pop()
 
 
-def to_batch(data: Batch) -> Batch:
+def to_batch(data: Batch, dense: bool = True) -> Batch:
     """Return what a user passed for x, y and weights, as arrays; see `to_array`."""
     rows = zip(data, Batch._fields, strict=True)
-    return Batch(*(tree.map_leaves(partial(to_array, argument=name), part) for part, name in rows))
+    to = partial(to_array, dense=dense)
+    return Batch(*(tree.map_leaves(partial(to, argument=name), part) for part, name in rows))
 
 
 class Dataset:
@@ -145,8 +120,8 @@ class Dataset:
         class_weight: dict[int, float] | None = None,
     ) -> None:
         if class_weight is not None:
-            data = data._replace(sample_weight=by_class(data, class_weight))
-        x, *rest = to_batch(data)
+            data = data._replace(sample_weight=by_class(*data, class_weight, steps != 1))
+        x, *rest = to_batch(data, dense=steps == 1)
         one = [part[0] if isinstance(part, list) and len(part) == 1 else part for part in rest]
         self.x, self.y, self.sample_weight = self.data = Batch(x, *one)
         self.size = self.data.size
@@ -188,8 +163,8 @@ class Dataset:
             batch = self.shuffle == "batch"
             np.random.permutation(min(self.batch_size, self.size) if batch else self.size)
 
-    def rewind(self) -> None:
-        """Let the next epoch begin with the first batch."""
+    def rewind(self, kind: str) -> None:
+        """Let the next epoch, of steps of this kind, begin with the first batch."""
         self._next = 0
 
     def take(self, rows: Any) -> Batch:
@@ -261,6 +236,8 @@ class Stream:
         given, continues where the last epoch ended.
     steps : int, optional
         Batches in an epoch, all by default.
+    shuffle : bool
+        Heeded by the stream of a `PyDataset` alone.
     class_weight : dict, optional
 
     Attributes
@@ -270,10 +247,16 @@ class Stream:
 
     is_even = False
 
-    def __init__(self, source: Any, steps: int | None = None, class_weight: Any = None) -> None:
+    def __init__(
+        self, source: Any, steps: int | None = None, shuffle: Any = False, class_weight: Any = None
+    ) -> None:
         self.source, self.steps, self.class_weight = source, steps, class_weight
-        self.batches = steps or (len(source) if hasattr(source, "__len__") else None)
+        self.shuffle = shuffle
+        length = len(source) if hasattr(source, "__len__") else None
+        self.length: int | None = getattr(source, "num_batches", length)
+        self.batches = steps or self.length
         self._coming: Iterator[Any] | None = None
+        self._seen = 0  # batches of `_coming`
 
     def _begun(self) -> Iterator[Any]:
         """Return an iterator of the next batches."""
@@ -281,6 +264,7 @@ class Stream:
             source = self.source
             items = hasattr(source, "__getitem__") and hasattr(source, "__len__")
             self._coming = (source[i] for i in range(len(source))) if items else iter(source)
+            self._seen = 0
         return self._coming
 
     def first(self, rows: int | None = None) -> Dataset:
@@ -297,9 +281,12 @@ class Stream:
         self._coming = None
         raise ValueError("The data is empty: expected at least one batch.")
 
-    def rewind(self) -> None:
-        """Let the next epoch begin with the first batch, unless the source is an iterator."""
-        if not hasattr(self.source, "__next__"):
+    def rewind(self, kind: str) -> None:
+        """Let the next epoch begin with the first batch, unless the source is an iterator.
+
+        Before training, the batch that was looked at is not read again.
+        """
+        if kind != "train" and not hasattr(self.source, "__next__"):
             self._coming = None
 
     def shuffle_once(self) -> None:
@@ -315,7 +302,8 @@ class Stream:
         for data in map(self._dataset, itertools.islice(self._begun(), self.steps)):
             count += 1
             yield data, data.size, 1
-        if count != self.steps:
+        self._seen += count
+        if count != self.steps or self._seen == self.length:
             self._coming = None
         if count < (self.steps or 1):
             _warn_of_the_end(self.steps or 1, count)
@@ -340,18 +328,7 @@ def batches_of(data: Batch, batch_size: Any, steps: Any, *options: Any) -> Batch
     for name in ("y", "sample_weight"):
         if getattr(data, name) is not None:
             raise ValueError(f"`{name}` should not be passed, as the batches of `x` hold it.")
-    return Stream(data.x, steps, *options[1:])
-
-
-def is_stream(x: Any) -> bool:
-    """Return whether `x` yields batches, rather than being data itself.
-
-    >>> is_stream(iter([])), is_stream([1.0, 2.0]), is_stream(np.ones(3))
-    (True, False, False)
-    """
-    if hasattr(x, "__array__") or isinstance(x, (list, tuple, dict, range, str, bytes, Operand)):
-        return False
-    return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
+    return getattr(type(data.x), "_stream", Stream)(data.x, steps, *options)
 
 
 def _warn_of_the_end(steps: int, batches: int) -> None:
@@ -372,27 +349,8 @@ def split(data: Batch, share: float) -> tuple[Batch, Batch]:
     """
     wanted = "arrays x (for an iterable, pass validation_data)"
     expect(not is_stream(data.x), "validation_split", wanted, type(data.x))
-    data = to_batch(data)
+    data = to_batch(data, dense=False)
     at = int(np.floor(data.size * (1.0 - share)))
     expect(0 < at < data.size, "validation_split", f"a share that splits {data.size} rows", share)
-    return data.map(lambda a: a[:at]), data.map(lambda a: a[at:])
-
-
-def by_class(data: Batch, class_weight: dict[int, float]) -> np.ndarray:
-    """Return the weight of each sample's class: y rounded, or the index of its largest element.
-
-    Raises
-    ------
-    ValueError
-        With sample weights, for targets of several outputs, and unless `class_weight` is a dict.
-    """
-    is_dict = isinstance(class_weight, Mapping)
-    valid = is_dict and all(map(is_integer, class_weight))
-    expect(valid, "class_weight", "a dict from classes, integers, to weights", class_weight)
-    if tree.is_structure(data.y):
-        raise ValueError("`class_weight` is only supported for Models with a single output.")
-    if data.sample_weight is not None:
-        raise ValueError("Pass only one of `sample_weight` and `class_weight`, not both.")
-    y = to_array(data.y, "y")
-    classes = y.argmax(-1) if y.ndim > 1 and y.shape[-1] > 1 else np.round(y.reshape(len(y)))
-    return np.array([class_weight.get(int(c), 1.0) for c in classes], floatx())
+    first, last = slice(at), slice(at, None)
+    return data.map(lambda a: rows_of(a, first)), data.map(lambda a: rows_of(a, last))

@@ -17,6 +17,7 @@ from .. import tree
 from ..engine.autodiff import hvp
 from ..engine.tensor import wrap
 from ..engine.variable import Variable
+from .arrays import SparseRows
 from .data import Batches, Dataset
 
 GROWTH = 1e4  # a loss above this multiple of the initial scale has diverged
@@ -124,6 +125,8 @@ class DivergenceMonitor:
             return
         arrays = [("x", a) for a in tree.leaves(self.batches.x)]
         for name, array in [*arrays, *(("y", a) for a in tree.leaves(self.batches.y))]:
+            if isinstance(array, SparseRows):
+                continue
             rows = np.isnan(array.reshape(len(array), -1)).any(axis=1)
             if rows.any():
                 where = f"in {rows.sum()} of {len(rows)} rows, first in row {rows.argmax()}"

@@ -64,7 +64,7 @@ class Loop:
 
     def whole(self) -> Logs:
         """Evaluate or predict all batches, between the callbacks' hooks for it; see `run`."""
-        self.dataset.rewind()
+        self.dataset.rewind(self.kind)
         getattr(self.calls, f"on_{self.kind}_begin")()
         logs = self.run()
         getattr(self.calls, f"on_{self.kind}_end")(logs)

@@ -93,7 +93,7 @@ class StepCache:
 
         None also if `x` has more than `most` rows.
         """
-        if self.model.run_eagerly or not isinstance(x, np.ndarray):
+        if self.model.run_eagerly or type(x) is not np.ndarray:  # a masked array, say
             return None
         self._attributes()
         compiled = self._small.get((x.shape, x.dtype))
@@ -110,7 +110,8 @@ class StepCache:
         compiled = self._step_for(dataset, size, with_outputs)
         compiled.choose(self.model.jit_compile, steps)
         arrays = tree.leaves(dataset.data)
-        many = ManySteps(compiled, arrays) if compiled.executable.native else None
+        dense = all(isinstance(array, np.ndarray) for array in arrays)
+        many = ManySteps(compiled, arrays) if dense and compiled.executable.native else None
         return compiled.runner(arrays), many
 
     def _step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:

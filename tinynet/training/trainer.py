@@ -16,8 +16,9 @@ from .. import tree
 from ..callbacks import CallbackList, History
 from ..callbacks.base import Logs
 from ..engine.expect import expect
+from .arrays import is_integer, is_stream
 from .compilable import Compilable
-from .data import Batch, Batches, Dataset, batches_of, check_options, is_integer, is_stream, split
+from .data import Batch, Batches, Dataset, batches_of, check_options, split
 from .divergence import DivergenceMonitor
 from .interrupts import between_steps
 from .loop import Loop
@@ -106,6 +107,7 @@ class Trainer(Compilable):
             self._try(held_out, "validation_data")
         if is_first:
             dataset.shuffle_once()
+        dataset.rewind("train")
         self.stop_training = False
         logs: Logs = {}
         calls.on_train_begin()

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..engine.expect import expect as expect
 from ..models import Model
-from ..training.data import to_array
+from ..training.arrays import to_array
 from ..tree import is_structure
 
 # Colour-blind safe: Okabe and Ito, "Color universal design", 2008.

@@ -48,7 +48,8 @@ def unary(impl: Any, does: str | None, *vjps: Rule, floating: bool = True, **tra
     `does` is the sentence that documents it, by default that of `impl`. With `floating`, integers
     and bools are converted to `floatx` first. `primitive` takes the other `traits`.
     """
-    record = primitive(impl.__name__.strip("_"), impl, *vjps, elementwise=True, **traits)
+    traits = {"cases": (Case(1),), "elementwise": True, **traits}
+    record = primitive(impl.__name__.strip("_"), impl, *vjps, **traits)
 
     def function(x: Any) -> Tensor:
         x = as_tensor(x)
@@ -340,7 +341,7 @@ logical_xor = binary(np.logical_xor, "Return whether exactly one is nonzero.")
 
 # -- with an argument of another kind ---------------------------------------------------------
 
-_linear = partial(primitive, linear=True, elementwise=True)
+_linear = partial(primitive, linear=True, elementwise=True, cases=(Case(1),))
 _where = _linear(
     "where",
     np.where,

@@ -1,6 +1,6 @@
 """Indexing: getitem, and its transpose scatter.
 
-Imports `shapes.py`. Read next: `scans.py`.
+Imports `shapes.py`. Read next: `linalg.py`.
 """
 
 from __future__ import annotations

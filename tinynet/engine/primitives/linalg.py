@@ -15,11 +15,15 @@ algorithmic differentiation", 2008 (inverse, determinant, eigenvalues, singular 
 value decomposition", 2016; G. Golub and V. Pereyra, "The differentiation of pseudo-inverses and
 nonlinear least squares problems", 1973.
 
-Imports `elementwise.py` and `shapes.py`. Read next: `special.py`.
+Norms, powers and products of several matrices are composed of these and have no rules.
+
+Imports `elementwise.py`, `shapes.py` and `reductions.py`. Read next: `special.py`.
 """
 
 from __future__ import annotations
 
+import math
+import operator
 from collections import namedtuple
 from collections.abc import Callable
 from functools import wraps
@@ -28,9 +32,11 @@ from typing import Any
 import numpy as np
 
 from ..bind import Case, bind, modes, primitive
+from ..expect import expect
 from ..tensor import Rule, ShapeOnly, Tensor, as_tensor
-from .elementwise import alike, as_floating
-from .shapes import aligned, reshape, swap_last_axes as _t
+from . import reductions, shapes
+from .elementwise import absolute, alike, as_floating, cast, power, square, where
+from .shapes import aligned, column, reshape, row, swap_last_axes as _t
 
 # Named tuples with the names and fields of NumPy's.
 EighResult = namedtuple("EighResult", "eigenvalues eigenvectors")
@@ -76,16 +82,6 @@ def _lapack(*vjps: Rule, **traits: Any) -> Callable[[Any], Callable[..., Tensor]
         return function
 
     return decorated
-
-
-def row(v: Tensor) -> Tensor:
-    """Return vectors as matrices of one row, which scale the columns of a matrix."""
-    return reshape(v, (*v.shape[:-1], 1, v.shape[-1]))
-
-
-def column(v: Tensor) -> Tensor:
-    """Return vectors as matrices of one column, which scale the rows of a matrix."""
-    return reshape(v, (*v.shape, 1))
 
 
 def unit(x: Tensor) -> Any:
@@ -274,3 +270,89 @@ def pinv(x: Any) -> Any:
     The gradient is right unless small changes of the matrix change its rank.
     """
     return np.linalg.pinv(x)
+
+
+# -- norms ------------------------------------------------------------------------------------
+
+
+def _vector_norm(x: Tensor, ord: Any, axes: Any, keepdims: bool = False) -> Tensor:
+    p, sizes = 2 if ord is None else ord, absolute(x)
+    expect(not isinstance(p, str), "ord", "a number for vectors", p)
+    if abs(p) == math.inf:
+        return (reductions.max if p > 0 else reductions.min)(sizes, axes, keepdims)
+    if p == 0:
+        return reductions.sum(cast(x != 0.0, x.dtype), axes, keepdims)
+    total = reductions.sum(square(x) if p == 2 else power(sizes, float(p)), axes, keepdims)
+    zero = total == 0.0  # where the gradient is 0
+    return where(zero, 0.0 if p > 0 else math.inf, power(where(zero, 1.0, total), 1.0 / p))
+
+
+_ORDERS = ("fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf)
+
+
+def _matrix_norm(x: Tensor, ord: Any) -> Tensor:
+    if ord == "fro":
+        return _vector_norm(x, 2, (-2, -1))
+    if ord == "nuc":
+        return reductions.sum(svdvals(x), -1)
+    along = -2 if abs(ord) == 1 else -1
+    sizes = svdvals(x) if abs(ord) == 2 else reductions.sum(absolute(x), along)
+    return (reductions.max if ord > 0 else reductions.min)(sizes, -1)
+
+
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """Return the norm of vectors (along one `axis`) or matrices (along two).
+
+    Without `axis`, `x` is one vector or matrix; if `ord` is None, too, it may have any shape. The
+    gradient at 0 is 0. Largest elements, sums or singular values that are equal share it.
+
+    Parameters
+    ----------
+    ord : None, number, "fro" or "nuc"
+        Vectors: None or 2, inf, -inf, 0 (the number of nonzeros, a constant), or any p.
+        Matrices: None or "fro", "nuc", 1, -1, 2, -2, inf, -inf.
+
+    Raises
+    ------
+    ValueError
+        For another `ord`, or another number of axes.
+
+    >>> import tinynet as tn
+    >>> tn.ops.norm([3.0, 4.0])
+    tensor(5., dtype=float32)
+    """
+    x = as_floating(x)
+    axes = shapes.axes_of(x, tuple(range(x.ndim)) if axis is None else axis) or ()
+    if len(axes) == 1 or (ord is None and (axis is None or len(axes) == 2)):
+        return _vector_norm(x, ord, axes, keepdims)
+    expect(len(axes) == 2, "axis", f"one or two axes of {x.shape}", axis)
+    expect(ord in _ORDERS, "ord", f"one of {_ORDERS} for matrices", ord)
+    rest = tuple(i for i in range(x.ndim) if i not in axes)
+    out = _matrix_norm(shapes.transpose(x, (*rest, *axes)), ord)
+    return reshape(out, reductions.reduced(x, axes)) if keepdims else out
+
+
+# -- products ---------------------------------------------------------------------------------
+
+
+def matrix_power(x: Any, n: int) -> Tensor:
+    """Return the product of `n` equal matrices, or of -n inverses."""
+    x, times = as_tensor(x), operator.index(n)
+    if times < 0:
+        return matrix_power(inv(x), -times)
+    if times < 2:
+        return x if times else shapes.broadcast_to(unit(x), x.shape)
+    half = matrix_power(x, times // 2)
+    return half @ half @ x if times % 2 else half @ half
+
+
+def multi_dot(arrays: Any) -> Tensor:
+    """Return the product of matrices. The longest lengths that they share are summed first.
+
+    The first may be a row and the last a column, each with one axis.
+    """
+    xs = [as_tensor(x) for x in arrays]
+    while len(xs) > 1:
+        i = max(range(1, len(xs)), key=lambda i: xs[i].shape[0])
+        xs[i - 1 : i + 1] = [xs[i - 1] @ xs[i]]
+    return xs[0]

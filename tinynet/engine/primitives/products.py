@@ -1,42 +1,36 @@
-"""Products and reductions: matmul, sum, max, min, any, all, argmax, argmin.
+"""Products: matmul, and einsum, which is written in indices.
 
-Imports `shapes.py`. Read next: `indexing.py`.
+Imports `shapes.py`. Read next: `reductions.py`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import string
 from typing import Any
 
 import numpy as np
 
 from ..bind import Case, bind, primitive
-from ..expect import expect
-from ..tensor import Primitive, Rule, Tensor, as_tensor
-from . import elementwise
-from .elementwise import alike, cast, equal, named
-from .shapes import aligned, axes_of, axis_of, broadcast_to, reshape, swap_last_axes
+from ..tensor import Rule, Tensor, wrap
+from .elementwise import alike
+from .shapes import aligned, all_alike, broadcast_to, column, reshape, row, swap_last_axes as _t
 
-
-def _matrices(ct: Tensor, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return a product's cotangent and inputs as matrices; vectors become a row or a column."""
-    if x2.ndim == 1:
-        ct, x2 = reshape(ct, (*ct.shape, 1)), reshape(x2, (x2.size, 1))
-    if x1.ndim == 1:
-        ct, x1 = reshape(ct, (*ct.shape[:-1], 1, ct.shape[-1])), reshape(x1, (1, x1.size))
-    return ct, x1, x2
+# -- matrix products --------------------------------------------------------------------------
 
 
 def _matmul_rule_1(ct: Tensor, y: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
-    ct, _, right = _matrices(ct, x1, x2)
-    return ct @ swap_last_axes(right)
+    if x2.ndim == 1:
+        return column(ct) * x2
+    return (row(ct) if x1.ndim == 1 < ct.ndim else ct) @ _t(x2)
 
 
 def _matmul_rule_2(ct: Tensor, y: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
-    ct, left, _ = _matrices(ct, x1, x2)
-    out = swap_last_axes(left) @ ct
-    return out if x2.ndim > 1 else reshape(out, out.shape[:-1])
+    if x1.ndim == 1:
+        return x1 * ct if x2.ndim == 1 else column(x1) * row(ct)
+    if x2.ndim == 1:
+        return (row(ct) if ct.ndim > 1 else ct) @ x1
+    return _t(x1) @ ct
 
 
 def _product(x1: Any, x2: Any) -> Any:
@@ -50,11 +44,10 @@ _cases = tuple(map(Case, _PAIRS))
 
 
 def _matmul_batched(x1: Tensor, x2: Tensor) -> Tensor:
-    row, column = x1.ndim == 2, x2.ndim == 2  # is an example a vector?
-    left = reshape(x1, (len(x1), 1, *x1.shape[1:])) if row else x1
-    right = reshape(x2, (*x2.shape, 1)) if column else x2
+    vectors = x1.ndim == 2, x2.ndim == 2  # is an example a vector?
+    left, right = row(x1) if vectors[0] else x1, column(x2) if vectors[1] else x2
     y = _product_of_batches(left, right)
-    return reshape(y, y.shape[:-2] + y.shape[-2:][row : 2 - column])
+    return reshape(y, y.shape[:-2] + y.shape[-2:][vectors[0] : 2 - vectors[1]])
 
 
 def _product_of_batches(left: Tensor, right: Tensor) -> Tensor:
@@ -63,7 +56,7 @@ def _product_of_batches(left: Tensor, right: Tensor) -> Tensor:
         y = matmul(rows, reshape(right, right.shape[1:]))
         return reshape(y, (*left.shape[:-1], y.shape[-1]))
     if len(left) == 1 and left.ndim == 3 and right.shape[-1] == 1:
-        return swap_last_axes(_product_of_batches(swap_last_axes(right), swap_last_axes(left)))
+        return _t(_product_of_batches(_t(right), _t(left)))
     rank = left.ndim if left.ndim > right.ndim else right.ndim
     return matmul(aligned(left, rank), aligned(right, rank))
 
@@ -87,105 +80,109 @@ def matmul(x1: Any, x2: Any) -> Tensor:
     return bind(_matmul, *alike(x1, x2))
 
 
-# -- reductions -------------------------------------------------------------------------------
+# -- sums of products of elements -------------------------------------------------------------
 
 
-def reduced(x: Tensor, axis: tuple[int, ...] | None) -> tuple[int, ...]:
-    """Return the shape of `x` with length 1 along `axis`, or along all axes for None."""
-    return tuple(1 if axis is None or i in axis else n for i, n in enumerate(x.shape))
+def _sums_of_products(*xs: Any, subscripts: str, optimize: bool) -> Any:
+    # The last bits depend on the memory layout, which compiled functions choose otherwise.
+    return np.einsum(subscripts, *[np.asarray(x, order="C") for x in xs], optimize=optimize)
 
 
-def _extreme_rule(ct: Tensor, y: Tensor, x: Tensor, axis: Any, keepdims: bool) -> Tensor:
-    shape = reduced(x, axis)
-    ties = cast(equal(x, reshape(y, shape)), x.dtype)  # equal extremes share one unit of gradient
-    return ties * (reshape(ct, shape) / sum(ties, axis, keepdims=True))
+def _einsum_rule(position: int) -> Rule:
+    """Return the rule of one operand: the einsum of the cotangent with all other operands."""
+
+    def rule(ct: Tensor, y: Tensor, *xs: Tensor, subscripts: str, optimize: bool) -> Tensor:
+        left, _, out = subscripts.partition("->")
+        terms, operands, term = left.split(","), list(xs), left.split(",")[position]
+        terms[position], operands[position] = out, ct
+        joined, lengths = "".join(terms), zip(term, xs[position].shape, strict=True)
+        lost = {c: n for c, n in lengths if c not in joined}
+        if lost:  # indices that only this operand has, and that are summed over
+            terms.append("".join(lost))
+            operands.append(wrap(np.ones([*lost.values()], ct.dtype)))
+        subscripts = f"{','.join(terms)}->{term}"
+        return bind(_einsum, *operands, subscripts=subscripts, optimize=optimize)
+
+    return rule
 
 
-_REDUCTIONS = (
-    Case(((2, 3),), {"axis": None, "keepdims": False}, apart=True),
-    Case(((2, 3, 2),), {"axis": (0, 2), "keepdims": False}, apart=True),
-    Case(((2, 3),), {"axis": (1,), "keepdims": True}, apart=True),
+def _einsum_batched(*xs: Tensor, subscripts: str, optimize: bool) -> Tensor:
+    index = next(c for c in string.ascii_letters if c not in subscripts)
+    left, _, out = subscripts.partition("->")
+    terms = ",".join(index + term for term in left.split(","))
+    return einsum(f"{terms}->{index}{out}", *xs, optimize=optimize)
+
+
+_SHAPES: dict[str, Any] = {
+    "ij,jk->ki": ((2, 3), (3, 4)),
+    "ij->j": ((2, 3),),
+    "ij,ij->": ((2, 3), (2, 3)),
+    "i,jk->ij": ((2,), (3, 2)),
+    "ijk,k,lj->il": ((2, 3, 2), (2,), (2, 3)),
+}
+_einsum = primitive(
+    "einsum",
+    _sums_of_products,
+    each=_einsum_rule,
+    cases=tuple(Case(x, {"subscripts": key, "optimize": False}) for key, x in _SHAPES.items()),
+    batched=_einsum_batched,
+    reference=lambda *xs, subscripts, optimize: np.einsum(subscripts, *xs, optimize=not optimize),
 )
 
 
-def _after_first(x: Tensor, axis: tuple[int, ...] | None) -> tuple[int, ...]:
-    """Return the axes of a batch `x` that are `axis` of an example."""
-    return tuple(range(1, x.ndim)) if axis is None else tuple(i + 1 for i in axis)
+def einsum(subscripts: str, *operands: Any, optimize: bool = False) -> Tensor:
+    """Return sums of products of elements of the operands, by Einstein's convention.
+
+    As in NumPy: repeated indices are summed over or, within one operand, give its diagonal; ``...``
+    stands for leading axes that broadcast; without ``->``, the result has the indices that occur
+    once, in alphabetical order. `optimize` chooses an order of the products by their costs.
+
+    Raises
+    ------
+    TypeError
+        Unless the subscripts are a string.
+    ValueError
+        If they do not fit the shapes of the operands.
+
+    >>> import tinynet as tn
+    >>> tn.ops.einsum("ij,j->i", [[1.0, 2.0], [3.0, 4.0]], [1.0, 10.0])
+    tensor([21., 43.], dtype=float32)
+    """
+    if not isinstance(subscripts, str):
+        raise TypeError(f"einsum: expected text such as 'ij,jk->ik' first, not {type(subscripts)}.")
+    xs = all_alike(operands)
+    try:
+        terms, out = _spelled(subscripts.replace(" ", ""), xs)
+        pairs = [zip(term, x.shape, strict=True) for term, x in zip(terms, xs, strict=True)]
+        sizes = {c: n for pair in pairs for c, n in pair if n != 1}
+        for i, term in enumerate(terms):
+            whole = broadcast_to(xs[i], tuple(sizes.get(c, 1) for c in term))
+            terms[i], xs[i] = _without_repeats(term, whole)
+    except ValueError:
+        shapes = ", ".join(str(x.shape) for x in xs)
+        fits = "an index for each axis, equal lengths, and '...' for more axes, also in the result"
+        raise ValueError(f"einsum: {subscripts!r} of {shapes}: expected {fits}.") from None
+    return bind(_einsum, *xs, subscripts=f"{','.join(terms)}->{out}", optimize=bool(optimize))
 
 
-def _reduction(
-    name: str, ufunc: np.ufunc, does: str, *rule: Rule, linear: bool = False
-) -> Callable[..., Tensor]:
-    """Make a reduction by `ufunc` along any axes, and return its function."""
-
-    record: Primitive = primitive(
-        name,
-        lambda x, axis, keepdims: ufunc.reduce(x, axis, keepdims=keepdims),
-        *rule,
-        cases=_REDUCTIONS,
-        linear=linear,
-        batched=lambda x, axis, keepdims: bind(
-            record, x, axis=_after_first(x, axis), keepdims=keepdims
-        ),
-    )
-
-    def reduce(
-        x: Any, axis: Any = None, keepdims: bool = False, *, initial: Any = None, where: Any = None
-    ) -> Tensor:
-        x = as_tensor(x)
-        if where is not None:
-            x = masked(x, where, initial if ufunc.identity is None else ufunc.identity, name)
-        out = bind(record, x, axis=axes_of(x, axis), keepdims=bool(keepdims))
-        return out if initial is None else getattr(elementwise, ufunc.__name__)(out, initial)
-
-    return named(reduce, name, f"{does}\n\n    {_KEYWORDS}")
+def _spelled(text: str, xs: list[Tensor]) -> tuple[list[str], str]:
+    """Return each operand's indices and the result's, all of them letters."""
+    left, arrow, out = text.partition("->")
+    terms = left.split(",")
+    extra = [x.ndim - len(t.replace("...", "")) for t, x in zip(terms, xs, strict=True)]
+    dots = "".join([c for c in string.ascii_letters if c not in text][: max(0, *extra)])
+    terms = [t.replace("...", dots[len(dots) - n :]) for t, n in zip(terms, extra, strict=True)]
+    if not arrow:
+        out = "..." + "".join(sorted(c for c in text if c.isalpha() and text.count(c) == 1))
+    elif dots and "..." not in out:
+        raise ValueError
+    return terms, out.replace("...", dots)
 
 
-_KEYWORDS = """axis : an integer, a tuple of them, or None for all axes
-    initial : a number or tensor that is reduced, too
-    where : bools, which elements are reduced; shapes broadcast"""
-
-
-def masked(x: Tensor, where: Any, neutral: Any, name: str) -> Tensor:
-    """Return `x` with a `neutral` number where `where`, broadcast to its shape, is false."""
-    expect(neutral is not None, f"{name}: initial=", "a number, with where=", neutral)
-    return elementwise.where(broadcast_to(where, x.shape), x, neutral)
-
-
-sum = _reduction(
-    "sum",
-    np.add,
-    "Return the sum along `axis`.",
-    lambda ct, y, x, axis, keepdims: broadcast_to(
-        ct if axis is None else reshape(ct, reduced(x, axis)), x.shape
-    ),
-    linear=True,
-)
-_EXTREME = "Return the %s element along `axis`; equal ones share the gradient."
-_BUT_NAN = " NaN counts as missing."
-max = _reduction("max", np.maximum, _EXTREME % "largest", _extreme_rule)
-min = _reduction("min", np.minimum, _EXTREME % "smallest", _extreme_rule)
-nanmax = _reduction("nanmax", np.fmax, _EXTREME % "largest" + _BUT_NAN, _extreme_rule)
-nanmin = _reduction("nanmin", np.fmin, _EXTREME % "smallest" + _BUT_NAN, _extreme_rule)
-any = _reduction("any", np.logical_or, "Return whether an element along `axis` is nonzero.")
-all = _reduction("all", np.logical_and, "Return whether all elements along `axis` are nonzero.")
-
-
-def _place(name: str, impl: Callable[..., Any], which: str) -> Callable[..., Tensor]:
-    """Make a function that finds an element along an axis, and return it."""
-
-    cases = (Case(((2, 3),), {"axis": 1}, apart=True),)
-    record = primitive(name, impl, cases=cases, batched=lambda x, axis: find(x, axis + 1))
-
-    def find(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        x = as_tensor(x)
-        flat = reshape(x, (x.size,)) if axis is None else x
-        index = bind(record, flat, axis=axis_of(flat, axis or 0))
-        return reshape(index, reduced(x, axes_of(x, axis))) if keepdims else index
-
-    does = f"Return the index along `axis` of the first {which} element; None: in the flat tensor."
-    return named(find, name, does)
-
-
-argmax = _place("argmax", np.argmax, "largest")
-argmin = _place("argmin", np.argmin, "smallest")
+def _without_repeats(term: str, x: Tensor) -> tuple[str, Tensor]:
+    """Return different indices, and the diagonal of `x` that repeated ones mean."""
+    letters = "".join(dict.fromkeys(term))
+    if letters == term:
+        return term, x
+    places = np.ogrid[tuple(slice(x.shape[term.index(c)]) for c in letters)]
+    return letters, x[tuple(places[letters.index(c)] for c in term)]

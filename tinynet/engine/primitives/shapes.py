@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..bind import Case, bind, primitive
+from ..expect import expect
 from ..tensor import Tensor, as_tensor
 from .elementwise import cast
 
@@ -71,9 +72,20 @@ def transpose(x: Any, axes: tuple[int, ...] | None = None) -> Tensor:
     return bind(_transpose, x, axes=order)
 
 
-def swap_last_axes(x: Tensor) -> Tensor:
+def swap_last_axes(x: Any) -> Tensor:
     """Return `x` with its last two axes exchanged."""
+    x = as_tensor(x)
     return bind(_transpose, x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+def row(v: Tensor) -> Tensor:
+    """Return vectors as matrices of one row, which scale the columns of a matrix."""
+    return reshape(v, (*v.shape[:-1], 1, v.shape[-1]))
+
+
+def column(v: Tensor) -> Tensor:
+    """Return vectors as matrices of one column, which scale the rows of a matrix."""
+    return reshape(v, (*v.shape, 1))
 
 
 def broadcast_to(x: Any, shape: int | tuple[int, ...]) -> Tensor:
@@ -145,8 +157,7 @@ def axes_of(x: Tensor, axis: Any, argument: str = "axis") -> tuple[int, ...] | N
 def axis_of(x: Tensor, axis: Any, argument: str = "axis") -> int:
     """Return one `axis` counted from the front; ValueError if out of range or more than one."""
     found = axes_of(x, axis, argument) or ()
-    if len(found) != 1:
-        raise ValueError(f"{argument}: expected one axis, received {axis}.")
+    expect(len(found) == 1, argument, "one axis", axis)
     return found[0]
 
 

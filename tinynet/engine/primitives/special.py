@@ -8,7 +8,7 @@ and 5.15 (gamma and polygamma functions), 7.2 (error functions), 10.29 (modified
 for inverse functions, the reciprocals. They consist of the same functions, so they exist to any
 order.
 
-Imports `elementwise.py`. Read next: `../matrices.py`.
+Imports `elementwise.py`. Read next: `../arrays.py`.
 """
 
 from __future__ import annotations

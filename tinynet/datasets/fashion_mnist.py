@@ -1,0 +1,40 @@
+"""Fashion-MNIST: clothes, in the form of MNIST. Imports `published.py`. Read next: `cifar10.py`."""
+
+import gzip
+from typing import Any
+
+import numpy as np
+
+from .published import Split, fetch
+
+
+def load_data() -> Split:
+    """Return 60,000 images of ten kinds of clothes for training, and 10,000 for tests.
+
+    The classes 0 to 9: T-shirt or top, trousers, pullover, dress, coat, sandal, shirt, sneaker,
+    bag, ankle boot.
+
+    Returns
+    -------
+    (x_train, y_train), (x_test, y_test)
+        x: uint8 of shape (n, 28, 28), from 0 to 255; y: uint8 of shape (n,).
+
+    Raises
+    ------
+    OSError
+        When a file is not in the cache and cannot be downloaded.
+
+    Source: https://github.com/zalandoresearch/fashion-mnist (MIT).
+    """
+    train, test = (
+        (_read(f"{k}-images-idx3"), _read(f"{k}-labels-idx1")) for k in ("train", "t10k")
+    )
+    return train, test
+
+
+def _read(name: str) -> Any:
+    """Return the array in an IDX file: its rank is the fourth byte, its shape the next integers."""
+    with gzip.open(fetch(f"{name}-ubyte.gz", cache_subdir="datasets/fashion-mnist")) as file:
+        data = file.read()
+    shape = np.frombuffer(data, ">u4", data[3], 4)
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape)

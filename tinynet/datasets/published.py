@@ -1,0 +1,103 @@
+"""The published files of the data sets: their places, their hashes, and how they are read.
+
+Imports `download.py`. Read next: `mnist.py`, `sequences.py`.
+"""
+
+import io
+import pickle
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from ..engine.expect import check_number
+from .download import get_file
+
+Split = tuple[tuple[Any, Any], tuple[Any, Any]]  # (x_train, y_train), (x_test, y_test)
+
+CIFAR = "https://www.cs.toronto.edu/~kriz/"
+KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+
+# The hash of each file, as in Keras, which has none of Fashion-MNIST.
+HASHES = {
+    "mnist.npz": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
+    "cifar-10-python.tar.gz": "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    "cifar-100-python.tar.gz": "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+    "boston_housing.npz": "f553886a1f8d56431e820c5b82552d9d95cfcb96d1e678153f8839538947dff5",
+    "california_housing.npz": "1a2e3a52e0398de6463aebe6f4a8da34fb21fbb6b934cf88c3425e766f2a1a6f",
+    "imdb.npz": "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f",
+    "imdb_word_index.json": "bfafd718b763782e994055a2d397834f",
+    "reuters.npz": "d6586e694ee56d7a4e65172e12b3e987c03096cb01eab99753921ef915959916",
+    "reuters_word_index.json": "4d44cc38712099c9e383dc6e5f11a921",
+}
+
+
+def fetch(name: str, path: str | None = None, **options: Any) -> str:
+    """Return where a published file is in the cache, under the name `path`; see `get_file`."""
+    origin = (CIFAR if name.startswith("cifar") else KERAS) + name
+    return get_file(path or name, origin, file_hash=HASHES.get(name), **options)
+
+
+def shuffled_split(x: Any, y: Any, test_split: float, seed: int) -> Split:
+    """Return samples in random order, the last `test_split` of them for tests, as Keras does.
+
+    ValueError unless `test_split` is from 0 to below 1.
+    """
+    order = np.random.RandomState(seed).permutation(len(x))
+    at = int(len(x) * (1 - check_number("test_split", test_split, below=1)))
+    return (x[order[:at]], y[order[:at]]), (x[order[at:]], y[order[at:]])
+
+
+def read_npz(path: str) -> dict[str, np.ndarray]:
+    """Return the arrays in an ``.npz`` file; arrays of objects are those of `read_pickle`."""
+    with zipfile.ZipFile(path) as file:
+        return {name.removesuffix(".npy"): _array(file.read(name)) for name in file.namelist()}
+
+
+def _array(data: bytes) -> np.ndarray:
+    file = io.BytesIO(data)
+    np.lib.format.read_magic(file)
+    if np.lib.format.read_array_header_1_0(file)[-1].hasobject:
+        rows = read_pickle(file).state[-1]
+        return np.fromiter(rows, object, len(rows))
+    file.seek(0)
+    return np.load(file, allow_pickle=False)
+
+
+class SavedArray:
+    """What a pickle says of an array or of its dtype: `state`, which ends with the elements.
+
+    It stands for them, so that a pickle can make nothing but plain Python data.
+    """
+
+    def __init__(self, *args: Any) -> None: ...
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.state = state
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        """Return `SavedArray` for what arrays are made of; an error for all other names."""
+        if module.split(".")[0] == "numpy" and name in ("ndarray", "dtype", "_reconstruct"):
+            return SavedArray
+        raise pickle.UnpicklingError(f"A data set needs no {module}.{name}: it was not loaded.")
+
+
+def read_pickle(file: Any) -> Any:
+    """Return the plain Python data in a pickle, whose arrays are `SavedArray`s; it runs no code.
+
+    Strings of Python 2 are bytes. UnpicklingError for a pickle that names anything else.
+
+    >>> read_pickle(io.BytesIO(pickle.dumps({"labels": [1, 2]})))
+    {'labels': [1, 2]}
+    """
+    return _Unpickler(file, encoding="bytes").load()
+
+
+def read_cifar(path: str, label: bytes) -> tuple[Any, Any]:
+    """Return the images in a file of CIFAR, of shape (n, 32, 32, 3), and labels, (n, 1)."""
+    with open(path, "rb") as file:
+        found = read_pickle(file)
+    x = np.frombuffer(found[b"data"].state[-1], np.uint8).reshape(-1, 3, 32, 32)
+    return x.transpose(0, 2, 3, 1), np.array(found[label]).reshape(-1, 1)
