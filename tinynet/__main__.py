@@ -18,7 +18,10 @@ import numpy as np
 from . import __version__
 from .compiler import toolchain
 
-EXTRAS = {"plot": "matplotlib", "h5": "h5py", "onnx": "onnx", "scipy": "scipy"}
+EXTRAS = {
+    **{"plot": "matplotlib", "h5": "h5py", "onnx": "onnx", "scipy": "scipy"},
+    **{"mpi": "mpi4py", "tensorboard": "tensorboardX"},
+}
 ROOT = Path(__file__).parents[1]
 
 

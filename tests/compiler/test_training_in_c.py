@@ -92,6 +92,7 @@ def test_a_fit_in_c_is_the_same_steps_one_by_one_to_the_bit(training):
                 rows = slice(start, start + n)
                 parts = tn.tree.map_structure(lambda a, rows=rows: a[rows], [x, y])
                 single.train_on_batch(*parts, weights if weights is None else weights[rows])
+        single.optimizer.finalize_variable_values(single.trainable_weights)  # as `fit` does
         assert_all_same(everything(fitted)[: len(fitted.weights)], single.get_weights())
         slots = [np.array(v) for v in single.optimizer.variables]
         assert_all_same(everything(fitted)[len(fitted.weights) :], slots)

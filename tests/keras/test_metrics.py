@@ -307,7 +307,7 @@ TRAINING: dict[str, Any] = {
         np.eye(WIDTH, dtype="float32")[integers(1, WIDTH, N)],
         lambda lib: [
             *("Accuracy", "mse", lib.metrics.categorical_accuracy),
-            *("kl_divergence", lib.metrics.F1Score("macro"), lib.metrics.Precision(top_k=1)),
+            *("kl_divergence", lib.metrics.F1Score("macro"), lib.metrics.Precision(class_id=1)),
         ],
     ),
     "regression": (

@@ -81,8 +81,10 @@ def classes(module: Any, base: type) -> list[str]:
 
 
 ACTIVATIONS = [n for n in dir(tn.activations) if n not in ("get", "serialize", "deserialize")]
-LOSSES = classes(tn.losses, tn.losses.LossFunction)
-METRICS = [n for n in classes(tn.metrics, tn.metrics.Metric) if n not in ("Mean", "Sum")]
+# Poisson takes positive predictions.
+LOSSES = [n for n in classes(tn.losses, tn.losses.LossFunction) if n != "Poisson"]
+METRICS = classes(tn.metrics, tn.metrics.Metric)
+METRICS = [n for n in METRICS if n not in ("Mean", "Sum", "Poisson")]
 WIDTH = 3
 
 # From the layer's own options and the tensors so far to another tensor of the same width.
