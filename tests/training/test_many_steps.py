@@ -238,6 +238,26 @@ def test_auto_is_numpy_where_c_is_impossible(monkeypatch):
     assert not sort.native
 
 
+def test_a_step_that_c_refuses_is_printed_and_warned_of_once(monkeypatch):
+    printed = []
+    original = Executable._printed
+    monkeypatch.setattr(
+        Executable, "_printed", lambda self: (printed.append(self), original(self))[1]
+    )
+
+    class Sorted(tn.layers.Layer):
+        def call(self, x):
+            return x[tn.ops.argsort(x[:, 0])]
+
+    model = Sequential([Input((2,)), Sorted(), Dense(1)])
+    model.compile("sgd", "mse", jit_compile=True)
+    x, y = data(8)
+    batches = [(x[:4], y[:4]), (x[4:], y[4:])]
+    with pytest.warns(UserWarning, match="so this step runs as NumPy") as caught:
+        model.fit(iter([*batches, *batches]), verbose=0)
+    assert len(caught) == len(printed) == 1
+
+
 # -- Ctrl-C -----------------------------------------------------------------------------------
 
 

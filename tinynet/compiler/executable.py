@@ -12,7 +12,6 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
 from functools import cached_property
 from operator import is_not
 from typing import Any, Generic, Literal, TypeVar
@@ -21,7 +20,7 @@ import numpy as np
 
 from ..engine.variable import aligned, structure
 from .numpy_printer import Source
-from .program import Program, Var
+from .program import NotInCError, Program, Var
 
 CACHE_SIZE = 64
 AUTO_WORK, AUTO_LENGTH = 1 << 18, 400  # see `Executable.choose`
@@ -59,6 +58,7 @@ class Executable:
         self.source = Source(program, name, donate)
         self._given = program, name, donate  # of the C source
         self._c: Any = None  # the C source, when it is to run
+        self._wants_c = False  # what `choose` decided last
         self._live = {**(live or {}), **{v: w.current for v, w in program.captured.items()}}
         self.inputs = {v: aligned(v.shape, v.dtype) for v in program.inputs if v not in self._live}
         self._buffers = list(self.inputs.values())
@@ -81,15 +81,19 @@ class Executable:
             equations, if the number of runs times (equations + elements that they make / 2000) is
             at least 2 ** 18: then C saves about as much time as its compiler takes.
         """
-        if native == "auto" and runs < self.runs_for_c:
-            native = False
-        if native == (self._c is not None):
+        wanted = runs >= self.runs_for_c if native == "auto" else native
+        if wanted == self._wants_c:
             return
-        c = None
-        with suppress(NotImplementedError) if native == "auto" else nullcontext():
-            c = native and self._printed().compiled()
+        try:
+            c = self._compiled if wanted else None
+        except NotImplementedError as error:
+            self._wants_c = isinstance(error, NotInCError)  # which a second try would not change
+            if native == "auto":
+                return
+            raise
         with self._lock:
-            self._c, self._seen, self._living = c or None, None, None  # to be bound again
+            self._c, self._wants_c = c, wanted
+            self._seen = self._living = None  # to be bound again
 
     @cached_property
     def runs_for_c(self) -> int:
@@ -97,6 +101,10 @@ class Executable:
         equations = self.program.equations
         work = len(equations) + sum(math.prod(v.shape) for v in equations) / 2000
         return sys.maxsize if len(equations) > AUTO_LENGTH else math.ceil(AUTO_WORK / (work or 1))
+
+    @cached_property
+    def _compiled(self) -> Any:
+        return self._printed().compiled()
 
     def _printed(self) -> Any:
         from .native import CSource  # here, since it needs time to load
