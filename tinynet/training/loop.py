@@ -165,8 +165,7 @@ class Loop:
 
         There are several if one call of C can run them, up to a loss above `limit`.
         """
-        known = self._runs.get(size) if self._version is structure.version else None
-        run, many = known or self._for_size(size)
+        run, many = self._for_size(size)
         losses: Sequence[float]
         if many and count > 1 and (found := many.run(rows, count, limit)):
             losses, y_pred = found
