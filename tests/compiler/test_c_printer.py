@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from helpers import assert_same, refused
 from hypothesis import given, settings, strategies as st
-from native import NATIVE, in_c, ulps
+from native import NATIVE, in_c, missing, ulps
 from programs import (
     FLOATS,
     OPERATIONS,
@@ -29,7 +29,6 @@ from tinynet import ops, tree
 from tinynet.compiler import c_printer, toolchain
 from tinynet.compiler.c_text import TYPES, C
 from tinynet.compiler.executable import Executable
-from tinynet.compiler.native import missing
 from tinynet.compiler.passes import simplify
 from tinynet.engine.bind import PRIMITIVES, Case, bind
 from tinynet.engine.primitives.elementwise import cast

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from helpers import assert_all_same, assert_same, everything, normal, over
 from hypothesis import Phase, given, settings
-from native import LACKING, NATIVE, all_in_c, assert_near, lacked
+from native import LACKING, NATIVE, all_in_c, assert_near, lacked, missing
 from programs import poisoned_buffers, recorded
 from strategies import as_function, typical
 from training import METRICS, Output, Training, trainings
 
 import tinynet as tn
 from tinynet.compiler import toolchain
-from tinynet.compiler.native import missing
 from tinynet.engine.bind import PRIMITIVES
 from tinynet.layers import Dense, Input
 

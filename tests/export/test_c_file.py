@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 from helpers import normal, refused
 from hypothesis import given, strategies as st
-from native import NATIVE
+from native import NATIVE, missing
 from networks import alone, network, samples
 from programs import Drawn, functions, recorded
 
 import tinynet as tn
 from tinynet import layers, ops, tree
 from tinynet.compiler import toolchain
-from tinynet.compiler.native import missing
 from tinynet.compiler.passes import RULES, lower, simplify
 from tinynet.export.c_file import c_text
 from tinynet.export.forward import Forward, forward_of

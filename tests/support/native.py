@@ -13,6 +13,8 @@ import pytest
 
 import tinynet as tn
 from tinynet.compiler import executable, toolchain
+from tinynet.compiler.native import CSource
+from tinynet.compiler.program import NotInCError, Program
 
 NATIVE = toolchain.compiler() is not None
 
@@ -98,3 +100,12 @@ def lacked() -> Iterator[set[str]]:
         warnings.filterwarnings("always", "jit_compile=True: ")
         patch.setattr(warnings, "showwarning", note)
         yield found
+
+
+def missing(program: Program) -> str | None:
+    """Return what of a program the C printer has no text for, None if it can be printed."""
+    try:
+        CSource(program)
+    except NotInCError as error:
+        return str(error)
+    return None

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..configs.files import replacing
 from ..distribution.ranks import by_rank_0
+from ..engine.expect import is_integer
 from .base import Callback, Logs
 from .monitors import MonitorCallback, announce
 
@@ -31,7 +32,7 @@ class SavingCallback(Callback):
     _save: Any  # takes the epoch, the logs and, after a batch, `batch`: 1, 2, ...
 
     def _call_every(self, every: Any, argument: str = "save_freq") -> None:
-        counts = isinstance(every, (int, np.integer)) and not isinstance(every, bool)
+        counts = is_integer(every) and not isinstance(every, bool)
         if every != "epoch" and not (counts and int(every) > 0):
             raise ValueError(f"{argument}: expected 'epoch' or a positive int, received {every!r}.")
         self._every = every

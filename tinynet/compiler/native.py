@@ -19,7 +19,7 @@ from .c_text import parts
 from .kernels import Single
 from .memory import Buffer, Plan, Slot
 from .numpy_printer import XP
-from .program import NotInCError, Program, Var
+from .program import Program, Var
 from .toolchain import blas, compiler, load, threads
 
 
@@ -176,12 +176,3 @@ def _array(slot: Slot, memory: np.ndarray) -> np.ndarray:
     size = memory.itemsize
     strides = [s * size for s in slot.strides]
     return np.ndarray(slot.shape, memory.dtype, memory.reshape(-1), slot.offset * size, strides)
-
-
-def missing(program: Program) -> str | None:
-    """Return what of a program the C printer has no text for, None if it can be printed."""
-    try:
-        CSource(program)
-    except NotInCError as error:
-        return str(error)
-    return None

@@ -36,3 +36,8 @@ def is_number(value: Any) -> bool:
     """Return whether `value` is a finite real number; a bool is none."""
     real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     return real and math.isfinite(value)
+
+
+def is_integer(value: Any) -> bool:
+    """Return whether `value` is an integer of Python or NumPy; a bool is one."""
+    return isinstance(value, (int, np.integer))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import arrays
-from .expect import expect
+from .expect import expect, is_integer
 from .primitives import elementwise, products, reductions, shapes
 from .tensor import Tensor, as_tensor, floatx
 
@@ -40,7 +40,7 @@ def outer(x1: Any, x2: Any) -> Tensor:
 def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
     """Return the product over axes of both: the last of x1 and the first of x2, or two lists."""
     x1, x2 = elementwise.alike(x1, x2)
-    if isinstance(axes, (int, np.integer)):
+    if is_integer(axes):
         axes = range(-axes, 0), range(axes)
     one = shapes.axes_of(x1, np.atleast_1d(axes[0]), "axes") or ()
     two = shapes.axes_of(x2, np.atleast_1d(axes[1]), "axes") or ()

@@ -18,7 +18,7 @@ import numpy as np
 from .. import tree
 from . import arrays
 from .bind import bind, modes
-from .expect import expect
+from .expect import expect, is_integer
 from .primitives import shapes
 from .temporarily import temporarily
 from .tensor import Equation, Primitive, ShapeOnly, Tensor, as_tensor, wrap
@@ -209,7 +209,7 @@ def _batches(name: str, arg: Any, axes: Any, lengths: dict[int, str]) -> list[tu
 
     The lengths of these axes are added to `lengths`, with what has it.
     """
-    if axes is None or isinstance(axes, (int, np.integer)):
+    if axes is None or is_integer(axes):
         axes = tree.map_leaves(lambda _: axes, arg)
     found = []
     places = tree.parts_like(arg, axes, f"in_axes of {name}")

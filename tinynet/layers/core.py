@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from .. import activations, constraints, initializers, regularizers, tree
 from ..configs.configurable import Configurable
 from ..configs.lookup import publish
+from ..engine.expect import is_integer
 from ..engine.variable import Variable
 from .base import Layer
 from .module import refuse_options
@@ -180,7 +179,7 @@ class Dense(Standard):
         absent = ("lora_rank", "lora_alpha", "quantization_config")
         refuse_options("Dense", **{name: arguments[name] for name in absent})
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        if not isinstance(units, (int, np.integer)) or units <= 0:
+        if not is_integer(units) or units <= 0:
             raise ValueError(f"units: expected a positive integer, received {units!r}.")
         self.units = int(units)
         self.activation = activations.get(activation)

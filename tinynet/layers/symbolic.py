@@ -13,9 +13,8 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import numpy as np
-
 from ..configs.lookup import unique_name
+from ..engine.expect import is_integer
 from ..engine.temporarily import temporarily
 
 Shape = tuple[int | None, ...]
@@ -132,7 +131,7 @@ def map_shapes(f: Callable[[Shape], Any], shapes: Any) -> Any:
     """Return `f` of a shape, or of each in a structure of shapes, in the same structure."""
     if isinstance(shapes, dict):
         return {key: map_shapes(f, shape) for key, shape in sorted(shapes.items())}
-    if all(n is None or isinstance(n, (int, np.integer)) for n in shapes):
+    if all(n is None or is_integer(n) for n in shapes):
         return f(tuple(shapes))
     return [map_shapes(f, shape) for shape in shapes]
 
@@ -143,6 +142,6 @@ def to_shape(value: Any, name: str = "shape", least: int = 0) -> Shape:
     ValueError for another type, or a length that is not an integer of at least `least`.
     """
     lengths = value if isinstance(value, (list, tuple)) else [value, -1]
-    if not all(n is None or (isinstance(n, (int, np.integer)) and n >= least) for n in lengths):
+    if not all(n is None or (is_integer(n) and n >= least) for n in lengths):
         raise ValueError(f"Expected lengths of at least {least} or None, received {name}={value}.")
     return tuple(None if n is None else int(n) for n in value)

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import ops
 from ..configs.configurable import Configurable
-from ..engine.expect import check_number, expect
+from ..engine.expect import check_number, expect, is_integer
 from ..engine.tensor import Tensor
 from ..engine.variable import Variable
 from .groups import Grads, ParameterGroup
@@ -34,7 +34,7 @@ class Averaging(Configurable):
 
     def _set_averages(self, use_ema: Any, momentum: Any, every: Any) -> None:
         check_number("ema_momentum", momentum, 1)
-        counts = isinstance(every, (int, np.integer)) and every > 0
+        counts = is_integer(every) and every > 0
         expect(every is None or counts, "ema_overwrite_frequency", "a positive int or None", every)
         self.use_ema, self.ema_momentum, self.ema_overwrite_frequency = use_ema, momentum, every
 

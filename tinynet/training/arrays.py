@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..engine.expect import expect
+from ..engine.expect import expect, is_integer
 from ..engine.tensor import Operand, floatx
 
 # What is data itself, rather than batches of it.
@@ -116,11 +116,6 @@ class SparseRows:
 def rows_of(array: Any, rows: slice) -> Any:
     """Return some rows of an array, or of `SparseRows`, as a sparse matrix."""
     return array.matrix[rows] if isinstance(array, SparseRows) else array[rows]
-
-
-def is_integer(value: Any) -> bool:
-    """Return whether `value` is an integer of Python or NumPy."""
-    return isinstance(value, (int, np.integer))
 
 
 def is_stream(x: Any) -> bool:

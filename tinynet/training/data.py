@@ -15,8 +15,8 @@ import numpy as np
 
 from .. import tree
 from ..distribution.ranks import Part
-from ..engine.expect import expect, is_number
-from .arrays import by_class, is_integer, is_stream, rows_of, to_array
+from ..engine.expect import expect, is_integer, is_number
+from .arrays import by_class, is_stream, rows_of, to_array
 from .parts import parts_of
 
 

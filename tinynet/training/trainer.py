@@ -16,8 +16,8 @@ from .. import tree
 from ..callbacks import CallbackList, History
 from ..callbacks.base import Logs
 from ..distribution.ranks import team
-from ..engine.expect import expect
-from .arrays import is_integer, is_stream
+from ..engine.expect import expect, is_integer
+from .arrays import is_stream
 from .compilable import Compilable
 from .data import Batch, Batches, Dataset, batches_of, check_options, split
 from .divergence import DivergenceMonitor

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.expect import is_integer
 from ..engine.variable import Variable
 from ..optimizers import Optimizer
 from . import style
@@ -103,7 +104,7 @@ def plot_learning_rate(schedule: Any, steps: int, ax: Any = None) -> Any:
     >>> ax.lines[0].get_ydata().tolist()
     [0.5, 0.25, 0.125]
     """
-    expect(isinstance(steps, (int, np.integer)) and steps > 0, "steps", "a positive integer", steps)
+    expect(is_integer(steps) and steps > 0, "steps", "a positive integer", steps)
     rate = schedule._rate if isinstance(schedule, Optimizer) else schedule
     known = callable(rate) or isinstance(rate, (int, float, np.number, Variable))
     expect(known, "schedule", "a learning rate schedule, an optimizer or a number", schedule)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.autodiff import hessian, value_and_grad
+from ..engine.expect import is_integer
 from ..engine.tensor import Tensor
 from ..training.at_weights import loss_of
 from ..training.data import Dataset
@@ -59,7 +60,7 @@ def loss_surface(
     (np.float64(2.5), [2.0, 1.0])
     """
     style.demand(model, "loss_surface", compiled=True)
-    valid = isinstance(resolution, (int, np.integer)) and resolution > 1
+    valid = is_integer(resolution) and resolution > 1
     expect(valid, "resolution", "an integer above 1", resolution)
     variables = model.trainable_variables
     current = flat_of(v.array for v in variables)[None]

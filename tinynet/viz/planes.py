@@ -13,6 +13,7 @@ import numpy as np
 
 from ..compiler.jit import jit
 from ..engine.bind import no_grad
+from ..engine.expect import is_integer
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable
 from ..explain.tables import short_path
@@ -90,7 +91,7 @@ def random_direction(variables: Any, origin: np.ndarray, rng: Any) -> np.ndarray
 def _chosen(chosen: Any, variables: Sequence[Variable]) -> tuple[int, str]:
     """Return the position and name of a weight, given as an integer or ``dense/kernel[0, 1]``."""
     size = sum(v.size for v in variables)
-    known = isinstance(chosen, (int, np.integer)) and -size <= chosen < size
+    known = is_integer(chosen) and -size <= chosen < size
     place = int(chosen) % size if known else None
     path, _, index = str(chosen).partition("[")
     for v, places in zip(variables, parts_of(np.arange(size), variables), strict=True):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..bind import Case, bind, primitive
-from ..expect import expect
+from ..expect import expect, is_integer
 from ..tensor import Operand, Primitive, Tensor, as_tensor, wrap
 from .shapes import aligned, broadcast_to, ints, length, reshape, transpose
 
@@ -124,7 +124,7 @@ def getitem(x: Any, index: Any) -> Tensor:
             static.append(Slice(*(n if n is None else ints((n,), "slice")[0] for n in ends)))
         elif i is None or i is Ellipsis:
             static.append(i)
-        elif isinstance(i, (int, np.integer)) and not isinstance(i, bool):
+        elif is_integer(i) and not isinstance(i, bool):
             static.append(int(i))
         else:
             parts = _index_arrays(x, i, index)
