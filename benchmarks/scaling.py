@@ -44,7 +44,7 @@ COMPUTED = tuple(2**k for k in range(11))
 
 
 def allreduce_seconds(size: int, repeats: int) -> float:
-    """Return the best time of an Allreduce of so many bytes."""
+    """Return the best time of an Allreduce, given its number of bytes."""
     from tinynet.distribution.ranks import team
 
     array, times = np.zeros(size // 4, "float32"), []

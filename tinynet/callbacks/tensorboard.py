@@ -27,11 +27,12 @@ class TensorBoard(SavingCallback):
     ----------
     log_dir : path
     histogram_freq : int
-        Write histograms of the weights every so many epochs; 0: never.
+        The number of epochs from one histogram of the weights to the next; 0 writes none.
     write_graph : bool
         Without effect: `viz.plot_model` draws models.
     update_freq : "epoch", "batch" or int
-        Besides at each epoch, write the means so far after each batch, or after so many batches.
+        Means are written after each epoch. "batch" also writes the running means after each batch,
+        an integer after that number of batches.
     write_images, write_steps_per_second, profile_batch, embeddings_freq, embeddings_metadata
         Only Keras has these.
 

@@ -50,7 +50,7 @@ class Compiled:
         self.program, self.form = program, form
         self.executable = new = Executable(simplify(program), name)
         new.choose(native)
-        # What `next` takes from at each call; it ends when C has become worth while.
+        # Each call takes an item; when none is left, C has become worth compiling.
         self.left = iter(range(new.runs_for_c)) if native == "auto" else repeat(0)
         self.run = new.runner(new.fill, _one_kept if len(program.outputs) == 1 else _kept)
         self.pullback = lru_cache(CACHE_SIZE)(

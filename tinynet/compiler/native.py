@@ -24,12 +24,13 @@ from .toolchain import blas, compiler, load, threads
 
 
 class Move(NamedTuple):
-    """What is copied at each step of many: one part of `source` after the other to `to`, or back.
+    """A copy that each of many steps makes: from a part of `source` to `to`, or to a part of `to`.
 
     Attributes
     ----------
     to, source : arrays of one dtype
-        The larger one, C-contiguous, has a part for each step, the other one is copied as a whole.
+        The larger one is C-contiguous and has a part for each step; of the other one, each step
+        copies the whole.
     rows : array of int64, optional
         The positions in `source` of the items of each step, those of the first step first.
     """
@@ -91,8 +92,8 @@ class CSource:
     def bind(self, arrays: list[np.ndarray]) -> Any:
         """Return the function that runs on `arrays`, one per argument, and the outputs' arrays.
 
-        None if C cannot use these arrays: one is not contiguous, or it is written, and part of it
-        is another one, too.
+        None if C cannot use these arrays: one is not contiguous, or one that is written overlaps
+        another one.
         """
         memory = dict(zip(self._given, arrays, strict=True))
         for buffer in self._constant.intersection(memory):

@@ -667,8 +667,8 @@ typedef void gemm_$T(int order, int a_transposed, int b_transposed, $I m, $I n, 
 #include <stdint.h>
 #include <string.h>
 
-/* What is copied at a step: `count` items of `size` bytes, those at `rows` unless it is 0. From one
-   step to the next, `to` and `from` go on by so many bytes. */
+/* A copy that each step makes: `count` items of `size` bytes, those at `rows` unless it is 0.
+   `to_step` and `from_step` are the bytes from one step's place to the next one's. */
 typedef struct { int64_t to, from, rows, count, size, to_step, from_step; } move;
 typedef uint32_t __attribute__((may_alias)) four;
 typedef uint64_t __attribute__((may_alias)) eight;

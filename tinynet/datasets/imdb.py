@@ -1,4 +1,4 @@
-"""IMDB: film reviews, praise or not. Imports `sequences.py`. Read next: `reuters.py`."""
+"""IMDB: film reviews, positive or negative. Imports `sequences.py`. Read next: `reuters.py`."""
 
 import json
 
@@ -30,7 +30,7 @@ def load_data(
     Returns
     -------
     (x_train, y_train), (x_test, y_test)
-        x: an array of lists; y: int64, 1 for praise and 0 for the opposite.
+        x: an array of lists; y: int64, 1 for a positive and 0 for a negative review.
 
     Raises
     ------

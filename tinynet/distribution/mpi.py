@@ -1,8 +1,8 @@
 """The ranks of MPI, and what happens when one of them fails: the only module that knows MPI.
 
-A rank that raises an exception prints it and aborts the job. For the others, a thread of each rank
-answers where it is: a rank that exits says so, ranks that wait for different calls cannot go on,
-and one that does not come is named after a timeout. Of killed processes `mpiexec` knows.
+A rank that raises an exception prints it and aborts the job. For other failures, a thread of each
+rank tells the others where it is: a rank that exits says so, ranks that wait in different calls
+abort, and a rank that does not answer is named after a timeout. `mpiexec` notices killed processes.
 
 Imports mpi4py. Read next: `../training/many_ranks.py`.
 """

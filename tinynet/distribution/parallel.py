@@ -21,9 +21,8 @@ class DataParallel:
     device_mesh, devices
         Those of Keras; must be None: `mpiexec` starts one process for each device.
     auto_shard_dataset : bool
-        Whether batches from an iterable are those of all ranks together, of which each takes its
-        part. False: each rank's iterable gives the part of that rank alone. Arrays are always those
-        of all ranks.
+        True: an iterable gives the same batches on all ranks, and each rank takes its part of them.
+        False: an iterable gives the part of its own rank. Arrays are always those of all ranks.
 
     Attributes
     ----------
@@ -60,7 +59,7 @@ def initialize(
     job_addresses, num_processes, process_id
         Those of Keras; must be None, as `mpiexec` knows them.
     timeout : float
-        Seconds for which ranks wait for another one, before they report it and end.
+        Seconds that ranks wait for another one before they report it and abort.
 
     Raises
     ------

@@ -27,7 +27,7 @@ class Ranks:
     rank, size : int
         The number of this process, from 0 on, and of all. All ranks call each method together.
     timeout : float
-        Seconds for which ranks wait for another one, before they report it and end.
+        Seconds that ranks wait for another one before they report it and abort.
     """
 
     rank, size, timeout = 0, 1, 600.0

@@ -152,7 +152,7 @@ class Loop:
         return isinstance(data, Dataset) and self._for_size(data.first_size)[1] is not None
 
     def _means(self, total: float, seen: int) -> Logs:
-        """Return the means of an epoch, from the sum of the losses of so many samples."""
+        """Return the means of an epoch, from the sum of the losses of `seen` samples."""
         if self.kind == "predict" or not seen:
             return {}
         if not self.model.optimizer.built:

@@ -21,7 +21,7 @@ from .step import Step
 
 
 def stops(model: Any, together: bool = True) -> bool:
-    """Return whether training is to stop: where all ranks ask together, if one of them is to."""
+    """Return whether training is to stop; if all ranks ask together, whether any of them is to."""
     if together:
         model.stop_training = any(team().gather(bool(model.stop_training)))
     return model.stop_training
@@ -96,8 +96,8 @@ def end_epoch(model: Any, epoch: int) -> None:
 def shared_batches(dataset: Batches) -> tuple[Batches, Callable[[Any], Any]]:
     """Return the batches of a prediction that this rank computes, and a function of their outputs.
 
-    The function returns the outputs of all ranks. Batches are not divided, so that outputs have the
-    bits that they have on one rank. For those of an iterable, see `parts.py`.
+    The function returns the outputs of all ranks. Batches are not divided, so the
+    outputs equal those of one rank bit for bit. For those of an iterable, see `parts.py`.
     """
     if team().size == 1 or not isinstance(dataset, Dataset) or dataset.steps:
         return dataset, lambda outputs: outputs
