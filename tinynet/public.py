@@ -91,7 +91,7 @@ def _imports(frame: FrameType) -> bool:
 def _absent() -> dict[str, tuple[str, str]]:
     """Return the table in `absent.txt`: from names to whose they are, and what to use instead."""
     text = (pkgutil.get_data(__package__, "absent.txt") or b"").decode()
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     for section in text.split("\n\n")[1:]:
         title, names = section.split("\n", 1)
         place, advice = title.split(": ", 1)

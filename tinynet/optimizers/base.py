@@ -77,7 +77,10 @@ class Optimizer(Averaging):
 
     scalars_at: Any = None  # `scalars` of a range of steps at one rate, as arrays; else a loop
 
-    _unwatched = frozenset({"iterations", "learning_rate", "_rate", "built", "_slots", "groups"})
+    _unwatched = frozenset(
+        {"iterations", "learning_rate", "_rate", "built", "_slots", "groups", "_instead"}
+    )
+    _instead: Any = None  # in a step of `fit` that is recorded: what `apply` does with gradients
 
     def __init__(
         self,
@@ -178,11 +181,15 @@ class Optimizer(Averaging):
         >>> w.numpy(), int(steps)
         (array([0.5, 1. ], dtype=float32), 1)
         """
-        self.iterations.refuse_if_recorded("apply")
+        if self._instead is None:
+            self.iterations.refuse_if_recorded("apply")
         variables = list(self._slots if trainable_variables is None else trainable_variables)
         found = self._gradients(list(grads), variables)
         if not variables:
             return self.iterations  # nothing trains
+        if self._instead is not None:
+            self._instead(found)
+            return self.iterations
         self.build(variables)
         with no_grad():
             state = [[wrap(array) for array in arrays] for arrays in self.read()]

@@ -19,6 +19,7 @@ from ..engine.tensor import wrap
 from ..engine.variable import Variable
 from .arrays import SparseRows
 from .data import Batches, Dataset
+from .own_step import is_own
 
 GROWTH = 1e4  # a loss above this multiple of the initial scale has diverged
 KEPT = 100_000  # elements; initial weights of larger models are not kept for the report
@@ -104,7 +105,8 @@ class DivergenceMonitor:
         self.first = math.nan
         self.reported = model.on_divergence == "ignore"
         variables = model.trainable_variables
-        keeps = sum(v.size for v in variables) <= KEPT and not self.reported
+        small = sum(v.size for v in variables) <= KEPT
+        keeps = small and not self.reported and not is_own(model, "train")
         self.start = {v: v.array.copy() for v in variables} if keeps else None
 
     def check(self, loss: float, epoch: int, batch: int) -> float:

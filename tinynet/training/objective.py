@@ -6,6 +6,7 @@ Imports `losses`, `metrics`. Read next: `data.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,17 @@ class Objective:
     def variables(self) -> list[Variable]:
         """The state of the metrics."""
         return [v for metric in self.watched.values() for v in metric.variables]
+
+    @cached_property
+    def loss_tracker(self) -> Any:
+        """The mean loss that steps of users note."""
+        return _metrics().Mean("loss")
+
+    def note(self, loss: Tensor, batch: Any) -> None:
+        """Note the loss of a batch; `update` notes those of the outputs."""
+        size = tree.leaves(batch)[0].shape[0]
+        with no_grad():
+            self.loss_tracker.update_state(loss, ops.cast(size, loss.dtype))
 
     @property
     def has_python_metrics(self) -> bool:

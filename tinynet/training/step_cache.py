@@ -3,7 +3,7 @@
 A compiled step writes its new state where the old one stood: into the optimizer's flat memories,
 and into the variables of layers and metrics.
 
-Imports `compiler`, `step.py`. Read next: `compilable.py`.
+Imports `compiler`, `own_step.py`. Read next: `compilable.py`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ..distribution.ranks import place
 from ..engine.tensor import floatx, wrap
 from .data import Batch, Dataset
 from .many_steps import ManySteps
+from .own_step import OwnStep, is_own
 from .step import State, Step
 
 Run = Callable[[Any], tuple[float, Any]]  # from rows to the loss and the outputs there
@@ -55,6 +56,7 @@ class StepCache:
     def __init__(self, model: Any, kind: str) -> None:
         self.model, self.kind = model, kind
         self.compilations = 0
+        self.refused = False  # could a user's step not be compiled?
         self._steps: Cache[CompiledStep] = Cache()
         self._first: tuple[Any, Executable] | None = None  # the key of its attributes, and it
         self._small: dict[Any, CompiledStep] = {}  # those of one input, by its type
@@ -132,7 +134,8 @@ class StepCache:
 
     def _make(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
         before = self._attributes()
-        compiled = CompiledStep(Step(self.model, self.kind), dataset, size, with_outputs)
+        kind = OwnStep if is_own(self.model, self.kind) else Step
+        compiled = CompiledStep(kind(self.model, self.kind), dataset, size, with_outputs)
         self.compilations += 1
         if changed := before.differences(Fingerprint(self._things(), self._assigned)):
             self._assigned |= changed
@@ -169,7 +172,7 @@ class CompiledStep:
     """A step compiled for one type of batch."""
 
     def __init__(self, step: Step, dataset: Dataset, size: int, with_outputs: bool) -> None:
-        self.step, self.has_loss = step, step.kind != "predict"
+        self.step, self.has_loss = step, step.has_loss and step.kind != "predict"
         self.state_size = len(step.owners)
         args, names = _examples(step, dataset, size)
 
@@ -203,7 +206,7 @@ class CompiledStep:
         """Return a function of rows of `arrays` to the loss and the outputs there."""
         pairs = list(zip(arrays, self.data, strict=True))
         scalar_buffers, has_loss, at = self.scalars, self.has_loss, self.state_size
-        training, optimizer, written = bool(self.step.groups), self.step.optimizer, self.written
+        training, optimizer, written = self.step.updates, self.step.optimizer, self.written
         outputs_of, part = None if self.form is None else self._outputs, self.step.part
 
         def fill(rows: Any) -> None:
