@@ -22,8 +22,8 @@ from ..engine.variable import stateless, structure
 from ..layers.base import Layer
 from ..layers.symbolic import within
 from .data import Batches, Dataset, unpack_x_y_sample_weight
-from .objective import Objective, check_arguments, check_names
-from .own_step import CompiledMetrics, attached_metrics, check_class, flat_logs, is_own
+from .objective import Objective, check_arguments, check_names, flat_logs
+from .own_step import attached_metrics, check_class, is_own
 from .step import Batch, loss_of
 from .step_cache import StepCache
 
@@ -218,8 +218,7 @@ class Compilable(Layer):
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
     ) -> dict[str, Any]:
         """Update the compiled metrics with the samples of a batch; return the logs."""
-        compiled = CompiledMetrics(self._objective_for(y, y_pred))
-        compiled.update_state(y, y_pred, sample_weight)
+        self._objective_for(y, y_pred).update_state(y, y_pred, sample_weight)
         return self.get_metrics_result()
 
     @property
@@ -228,12 +227,9 @@ class Compilable(Layer):
 
         A step of your own updates and returns them (see `train_step`).
         """
-        objective = self._objective
-        if objective is None:
-            return attached_metrics(self)
-        compiled = [CompiledMetrics(objective)] if objective.metrics else []
-        own = [objective.loss_tracker, *compiled, *objective.trackers.values()]
-        return [*own, *attached_metrics(self)]
+        known = self._objective
+        compiled = [known.loss_tracker, *([known] if known.watched else [])] if known else []
+        return [*compiled, *attached_metrics(self)]
 
     @property
     def metrics_names(self) -> list[str]:
@@ -247,7 +243,7 @@ class Compilable(Layer):
 
     def get_metrics_result(self) -> dict[str, Any]:
         """Return the results of `metrics` by name: the logs."""
-        return flat_logs({metric.name: metric.result() for metric in self.metrics}, "metrics")
+        return flat_logs({metric.name: metric.result() for metric in self.metrics})
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Take one step on a batch and return its logs; override it for a step of your own.

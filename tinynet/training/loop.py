@@ -24,7 +24,8 @@ from .divergence import DivergenceMonitor
 from .interrupts import Interrupts, interrupts
 from .many_ranks import stops
 from .many_steps import ManySteps
-from .own_step import is_own, loss_in, plain, run as run_own
+from .objective import plain
+from .own_step import is_own, run as run_own
 from .parts import outputs_of_ranks
 from .step import Step
 from .step_cache import Run
@@ -99,7 +100,7 @@ class Loop:
     def _begin(self) -> None:
         """Forget what the metrics have seen, or build a model that is to predict."""
         if self.kind != "predict":
-            self.model.reset_metrics() if self.own else self.model.objective.reset()
+            self.model.reset_metrics() if self.own else self.model.objective.reset_state()
         elif not self.model._called and not self.own:
             self.model._outputs_of(self.dataset.first())
 
@@ -165,7 +166,7 @@ class Loop:
             return self.model.objective.logs(loss)
         results = self.model.get_metrics_result() if at_end else {}
         logs = results if results.keys() == self.logs.keys() else self.logs
-        return plain(dict(sorted(logs.items())))
+        return plain(logs)
 
     def _take(self, rows: Any, size: int, count: int, limit: float) -> Sequence[float]:
         """Run the first of `count` batches; return their losses, and append to `outputs`.
@@ -179,6 +180,8 @@ class Loop:
             self._pace = max(self._pace, 2 * len(losses))
         else:
             loss, y_pred = run(rows if count == 1 else first_of(rows, size))
+            if self.own and self.kind != "predict":
+                self.logs, loss = y_pred, float(np.mean(np.asarray(y_pred.get("loss", 0.0))))
             losses = (loss,)
         if self.kind == "predict":
             of_all = [y_pred] if type(rows) is slice else outputs_of_ranks(rows, y_pred)
@@ -216,34 +219,30 @@ class Loop:
     def _own(self, size: int, eager: Run) -> Run:
         """Return what runs a step that users wrote: compiled, or eagerly if that is not possible.
 
-        Whatever is wrong with the step, its own error comes from running it eagerly.
+        Before the first step the optimizer does not know its weights: that step runs eagerly, too.
+        So do all steps of which one cannot be recorded; its own mistakes are raised there.
         """
-        model, kind = self.model, self.kind
-        cache = model._step_cache(kind)
-        stateful = all(metric.variables for metric in model.metrics) or kind == "predict"
-        built = all(layer.built or layer is model for layer in model._flatten_layers())
-        compiles = stateful and built and not model.run_eagerly
+        model, kind, cache = self.model, self.kind, self.model._step_cache(self.kind)
+        parts = [*(model.metrics if kind != "predict" else ()), *model._flatten_layers()[1:]]
+        ready = not model.run_eagerly and all(getattr(p, "built", p.variables) for p in parts)
         found: list[Run] = []
 
         def run(rows: Any) -> tuple[float, Any]:
-            reason = ""
-            if compiles and not cache.refused:
-                try:
+            first = kind == "train" and not (cache.begun or model.optimizer.built)
+            cache.begun = True
+            try:
+                if ready and not (first or cache.refused):
                     found[:] = found or [self._compiled(size)[0]]
-                    loss, logs = found[0](rows)
-                except Exception as error:
-                    reason = str(error)
-            if reason or cache.refused or not compiles:
-                loss, logs = eager(rows)
-            if reason:
-                cache.refused = True
-                name = f"{type(model).__name__}.{kind}_step"
-                advice = "To silence this, compile with run_eagerly=True"
-                warnings.warn(f"{name} runs eagerly: {reason} {advice}.", stacklevel=2)
-            if kind == "predict":
-                return loss, logs
-            self.logs = logs
-            return loss_in(logs), logs
+                    return found[0](rows)
+            except Exception as error:
+                cache.refused = f"{type(model).__name__}.{kind}_step runs eagerly: {error}"
+                warn = True
+            else:
+                warn = False
+            result = eager(rows)
+            if warn:
+                warnings.warn(f"{cache.refused} Pass run_eagerly=True to `compile`.", stacklevel=2)
+            return result
 
         return run
 
@@ -255,15 +254,14 @@ class Loop:
         part = rows.part if isinstance(rows, Dataset) else self._part(size)
         rows = part.rows(rows) if part else rows
         batch = self.dataset.take(rows).map(wrap)
-        if self.own:
-            found = run_own(self.model, self.kind, batch)
-            loss, y_pred = None, found
-        else:
-            with within(part):
+        with within(part):
+            if self.own:
+                loss, y_pred = wrap(0.0), run_own(self.model, self.kind, batch)
+            else:
                 loss, y_pred = Step(self.model, self.kind).run(batch)
         if self.kind == "predict":
             return 0.0, tree.map_structure(np.array, y_pred)
-        return 0.0 if loss is None else loss.item(), y_pred
+        return loss.item(), y_pred
 
     def _run_and_update(self, run: Run, rows: Any) -> tuple[float, Any]:
         """Take a step; also update the metrics whose state is not in variables."""

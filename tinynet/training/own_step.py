@@ -3,17 +3,14 @@
 Such a step runs on the variables themselves, or is recorded as a pure function of the model's state
 and compiled, like tinynet's own. `compilable.py` has the methods that users override.
 
-Imports `step.py`, and `metrics` when there are any. Read next: `step_cache.py`.
+Imports `objective.py`, `step.py`. Read next: `step_cache.py`.
 """
 
 from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator
 from typing import Any
-
-import numpy as np
 
 from .. import ops, tree
 from ..engine.bind import grad_mode, modes
@@ -24,6 +21,7 @@ from ..engine.variable import Variable, stateless
 from ..layers.symbolic import within
 from ..optimizers.groups import Grads
 from .data import Batch, pack_x_y_sample_weight
+from .objective import flat_logs
 from .step import State, Step
 
 KINDS = ("train", "test", "predict")
@@ -66,7 +64,7 @@ def check_class(model: Any) -> None:
     for kind in KINDS:
         step, name = getattr(type(model), f"{kind}_step"), type(model).__name__
         where, maker = f"{name}.{kind}_step", f"make_{kind}_function"
-        if "GradientTape" in _names_in(step.__code__):
+        if "GradientTape" in step.__code__.co_names:
             raise TypeError(f"{where}: {TAPE}.")
         given = [*inspect.signature(step).parameters]
         wanted = "the arguments (self, data), where `x, y = data`, and to return a dict of logs"
@@ -75,59 +73,15 @@ def check_class(model: Any) -> None:
             raise TypeError(f"{name}.{maker} cannot be overridden: write {kind}_step(self, data).")
 
 
-def _names_in(code: Any) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if hasattr(constant, "co_names"):
-            yield from _names_in(constant)
-
-
-class CompiledMetrics:
-    """The metrics that `compile` was given, as one of `model.metrics`: its result is a dict."""
-
-    name = "compile_metrics"
-
-    def __init__(self, objective: Any) -> None:
-        self.objective = objective
-
-    def update_state(self, y: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Add the samples of a batch."""
-        self.objective.update(y, y_pred, sample_weight)
-        self.objective.update(y, y_pred, sample_weight, python=True)
-
-    def result(self) -> dict[str, Any]:
-        """Return the results by the metrics' keys in logs."""
-        found: dict[str, Any] = {}
-        for key, (metric, *_) in self.objective.metrics.items():
-            value = metric.result()
-            found |= value if isinstance(value, dict) else {key: value}
-        return found
-
-    def reset_state(self) -> None:
-        """Forget all samples."""
-        for metric, *_ in self.objective.metrics.values():
-            metric.reset_state()
-
-    @property
-    def variables(self) -> list[Variable]:
-        """The state of the metrics."""
-        return [v for metric, *_ in self.objective.metrics.values() for v in metric.variables]
-
-
-def flat_logs(logs: Any, name: str) -> dict[str, Any]:
-    """Return logs without dicts inside; TypeError for anything but a dict of strings."""
-    valid = isinstance(logs, dict) and all(isinstance(key, str) for key in logs)
-    expect(valid, f"{name}: result", "a dict of logs: {name: number}", type(logs), TypeError)
-    rows = (value.items() if isinstance(value, dict) else [(k, value)] for k, value in logs.items())
-    return {key: value for row in rows for key, value in row}
-
-
 def run(model: Any, kind: str, batch: Batch) -> Any:
     """Run a user's step on a batch; return its logs, or the outputs of a `predict_step`."""
     name = f"{kind}_step"
     with grad_mode(kind == "train"), within(training=False, losses={}):
         found = getattr(model, name)(pack_x_y_sample_weight(*batch))
-    return found if kind == "predict" else flat_logs(found, name)
+    if kind == "predict":
+        return found
+    expect(isinstance(found, dict), name, "a dict of logs as result", type(found), TypeError)
+    return flat_logs(found)
 
 
 class OwnStep(Step):
@@ -179,18 +133,6 @@ class OwnStep(Step):
                 flat = ops.concatenate([ops.reshape(now[v], (v.size,)) for v in group.params])
             found.append([flat, *slots])
         return found
-
-
-def plain(logs: dict[str, Any]) -> dict[str, Any]:
-    """Return logs as floats, or as arrays where there are several numbers."""
-    arrays = {key: np.asarray(value) for key, value in logs.items()}
-    return {k: a.item() if a.size == 1 else np.array(a) for k, a in arrays.items()}
-
-
-def loss_in(logs: dict[str, Any]) -> float:
-    """Return the loss in logs, 0 if they have none."""
-    loss = np.asarray(logs.get("loss", 0.0))
-    return float(loss.item()) if loss.size == 1 else 0.0
 
 
 def in_order(logs: dict[str, Any], model: Any) -> list[Any]:

@@ -56,7 +56,7 @@ class StepCache:
     def __init__(self, model: Any, kind: str) -> None:
         self.model, self.kind = model, kind
         self.compilations = 0
-        self.refused = False  # could a user's step not be compiled?
+        self.begun, self.refused = False, ""  # of a user's step; why it cannot be compiled
         self._steps: Cache[CompiledStep] = Cache()
         self._first: tuple[Any, Executable] | None = None  # the key of its attributes, and it
         self._small: dict[Any, CompiledStep] = {}  # those of one input, by its type
