@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import tinynet as tn
-from tinynet.public import _absent
+from tinynet.public import absent
 
 MODULES = [
     *("layers", "ops", "metrics", "losses", "optimizers", "optimizers.schedules", "callbacks"),
@@ -112,9 +112,9 @@ def test_gradient_tape_names_the_three_lines_that_replace_it():
     assert all(line in text for line in lines)
 
 
-@pytest.mark.parametrize("name", sorted(_absent()))
+@pytest.mark.parametrize("name", sorted(absent()))
 def test_advice_names_only_what_tinynet_has(name):
-    owner, advice = _absent()[name]
+    owner, advice = absent()[name]
     assert re.match(r"[A-Zt]", advice)
     assert advice.endswith(".")
     for path in re.findall(r"\btinynet\.[\w.]*\w", advice):

@@ -88,7 +88,7 @@ def _imports(frame: FrameType) -> bool:
 
 
 @cache
-def _absent() -> dict[str, tuple[str, str]]:
+def absent() -> dict[str, tuple[str, str]]:
     """Return the table in `absent.txt`: from names to whose they are, and what to use instead."""
     text = (pkgutil.get_data(__package__, "absent.txt") or b"").decode()
     found: dict[str, tuple[str, str]] = {}
@@ -103,7 +103,7 @@ def _absent() -> dict[str, tuple[str, str]]:
 def _advice(module: ModuleType, name: str) -> str:
     """Return whether Keras has a name that a module lacks, and what to use instead."""
     path = f"{module.__name__}.{name}"
-    found = _absent().get(path) or _absent().get(path.partition(".")[2])
+    found = absent().get(path) or absent().get(path.partition(".")[2])
     if found:
         owner, advice = found
         has_it = f"{owner} has it, Keras 3 does not" if owner else "Keras has it, tinynet does not"

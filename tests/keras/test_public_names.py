@@ -16,7 +16,7 @@ import keras
 import pytest
 
 import tinynet as tn
-from tinynet.public import _absent
+from tinynet import public as missing
 
 README = Path(__file__).parents[2] / "README.md"
 VERSION = "3.15"  # the version in the README
@@ -154,7 +154,9 @@ def test_signatures_equal_keras(path):
 
 METHODS = {
     "Model": "compile fit evaluate predict train_on_batch test_on_batch predict_on_batch summary "
-    "get_layer save save_weights load_weights to_json export get_config count_params",
+    "get_layer save save_weights load_weights to_json export get_config count_params compute_loss "
+    "compute_metrics get_metrics_result reset_metrics make_train_function make_test_function "
+    "make_predict_function",
     "Sequential": "add pop",
     "layers.Layer": "build add_weight add_loss get_weights set_weights count_params get_config "
     "stateless_call",
@@ -215,7 +217,9 @@ def test_each_name_of_keras_is_here_or_its_error_says_what_to_use_instead():
 
 def test_names_of_others_in_the_table_of_missing_names_are_not_in_keras():
     both = dict.fromkeys(f"{path or 'tinynet'}.{name}" for path, name in names_of_keras())
-    assert [name for name, (owner, _) in _absent().items() if bool(owner) == (name in both)] == []
+    assert [
+        name for name, (owner, _) in missing.absent().items() if bool(owner) == (name in both)
+    ] == []
 
 
 def test_each_listed_exception_is_a_real_difference():

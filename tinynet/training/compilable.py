@@ -135,21 +135,24 @@ class Compilable(Layer):
         return self._objective
 
     def _prepare(self, batches: Batches) -> bool:
-        """Build the model and look up losses and metrics; return whether that was still to do."""
+        """Build the model and look up losses and metrics; return whether there was one to do."""
         if not self.compiled:
             raise ValueError("You must call `compile()` before using the model.")
         y = batches.y if isinstance(batches, Dataset) else batches.first().y
-        if self.loss is None and not any(self._given_metrics):
-            y = None  # which an own step may read as it likes
+        watched = self.loss is not None or any(self._given_metrics)
+        y = y if watched else None  # which an own step may read as it likes
         if self._objective is not None:
             self._objective.demand(y)
             return False
         check_names(self.loss, *self._given_metrics)
-        lacks_call = type(self).call is Layer.call and (y is None or self.loss is None)
-        calls = self.graph or not lacks_call
-        y_pred = [] if not calls else self.graph.output if self.graph else None
-        self._objective_for(y, self._outputs_of(batches.first()) if y_pred is None else y_pred)
-        return True
+        is_new = watched or not self.built
+        if self.graph:
+            y_pred = self.graph.output
+        else:  # an own step need not call the model
+            calls = y is not None or type(self).call is not Layer.call
+            y_pred = self._outputs_of(batches.first()) if calls else []
+        self._objective_for(y, y_pred)
+        return is_new
 
     def _objective_for(self, y: Any, y_pred: Any) -> Objective:
         """Return the losses and metrics; they are looked up for the first targets and outputs."""

@@ -19,7 +19,6 @@ from ..engine.tensor import wrap
 from ..engine.variable import Variable
 from .arrays import SparseRows
 from .data import Batches, Dataset
-from .own_step import is_own
 
 GROWTH = 1e4  # a loss above this multiple of the initial scale has diverged
 KEPT = 100_000  # elements; initial weights of larger models are not kept for the report
@@ -106,7 +105,7 @@ class DivergenceMonitor:
         self.reported = model.on_divergence == "ignore"
         variables = model.trainable_variables
         small = sum(v.size for v in variables) <= KEPT
-        keeps = small and not self.reported and not is_own(model, "train")
+        keeps = small and not self.reported and not model._step_cache("train").own
         self.start = {v: v.array.copy() for v in variables} if keeps else None
 
     def check(self, loss: float, epoch: int, batch: int) -> float:

@@ -25,7 +25,7 @@ from .interrupts import Interrupts, interrupts
 from .many_ranks import stops
 from .many_steps import ManySteps
 from .objective import plain
-from .own_step import is_own, run as run_own
+from .own_step import run as run_own
 from .parts import outputs_of_ranks
 from .step import Step
 from .step_cache import Run
@@ -56,7 +56,7 @@ class Loop:
         self.model, self.dataset, self.kind = model, dataset, kind
         self.calls: CallbackList = CallbackList() if calls is None else calls
         self.steps = epochs * (dataset.batches or 0)
-        self.own = is_own(model, kind)  # did users write the step?
+        self.own = model._step_cache(kind).own  # did users write the step?
         self.logs: Logs = {}  # that it returned last
         self.python_metrics = kind != "predict" and model.objective.has_python_metrics
         if (self.own or self.python_metrics) and team().size > 1 and kind != "predict":
@@ -228,20 +228,17 @@ class Loop:
         found: list[Run] = []
 
         def run(rows: Any) -> tuple[float, Any]:
-            first = kind == "train" and not (cache.begun or model.optimizer.built)
-            cache.begun = True
-            try:
-                if ready and not (first or cache.refused):
+            why = cache.refused
+            if ready and not why and (cache.begun or kind != "train" or model.optimizer.built):
+                try:
                     found[:] = found or [self._compiled(size)[0]]
                     return found[0](rows)
-            except Exception as error:
-                cache.refused = f"{type(model).__name__}.{kind}_step runs eagerly: {error}"
-                warn = True
-            else:
-                warn = False
-            result = eager(rows)
-            if warn:
-                warnings.warn(f"{cache.refused} Pass run_eagerly=True to `compile`.", stacklevel=2)
+                except Exception as error:
+                    why = f"{type(model).__name__}.{kind}_step runs eagerly: {error}"
+            cache.begun, result = True, eager(rows)
+            if why and not cache.refused:
+                cache.refused = why
+                warnings.warn(f"{why} Pass run_eagerly=True to `compile`.", stacklevel=2)
             return result
 
         return run

@@ -15,22 +15,17 @@ from typing import Any
 from .. import ops, tree
 from ..engine.bind import grad_mode, modes
 from ..engine.expect import expect
-from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor
 from ..engine.variable import Variable, stateless
 from ..layers.symbolic import within
 from ..optimizers.groups import Grads
+from ..public import absent
 from .data import Batch, pack_x_y_sample_weight
-from .objective import flat_logs
+from .objective import Objective, flat_logs
 from .step import State, Step
 
 KINDS = ("train", "test", "predict")
 OF_LOGS = ("compute_metrics", "get_metrics_result", "metrics", "reset_metrics")
-TAPE = (
-    "GradientTape is TensorFlow's. Three lines replace its block: `loss.backward()`, `grads = "
-    "[v.grad for v in self.trainable_variables]`, `self.optimizer.apply(grads, "
-    "self.trainable_variables)`"
-)
 
 
 def overridden(model: Any, *names: str) -> bool:
@@ -65,7 +60,7 @@ def check_class(model: Any) -> None:
         step, name = getattr(type(model), f"{kind}_step"), type(model).__name__
         where, maker = f"{name}.{kind}_step", f"make_{kind}_function"
         if "GradientTape" in step.__code__.co_names:
-            raise TypeError(f"{where}: {TAPE}.")
+            raise TypeError(f"{where}: {absent()['tinynet.GradientTape'][1]}")
         given = [*inspect.signature(step).parameters]
         wanted = "the arguments (self, data), where `x, y = data`, and to return a dict of logs"
         expect(len(given) == 2, where, wanted, f"({', '.join(given)})", TypeError)
@@ -112,12 +107,13 @@ class OwnStep(Step):
             groups = self.optimizer.updated(self._flat(groups, weights, now), grads, scalars)
             weights = self.weights(state._replace(groups=groups))
             now.update(weights)
-            leaves.update(weights.values())
+            recorder.leaves.update(weights.values())
 
-        leaves: set[Tensor] = getattr(modes.recorder, "leaves", set())
-        leaves.update(weights.values())
+        recorder: Any = modes.recorder
+        recorder.applied[self.optimizer] = apply
+        recorder.leaves.update(weights.values())
         held = weights | dict(zip(self.others, state.others, strict=True))
-        with stateless(held) as now, temporarily(self.optimizer, _instead=apply):
+        with stateless(held) as now:
             found = run(self.model, self.kind, batch)
         self._refuse_new_weights()
         after = State(self._flat(groups, weights, now), [now[v] for v in self.others])
@@ -137,5 +133,6 @@ class OwnStep(Step):
 
 def in_order(logs: dict[str, Any], model: Any) -> list[Any]:
     """Return the numbers of logs in the order of the model's metrics, then by name."""
-    names = [name for name in model.metrics_names if name in logs]
+    parts = (m.watched if isinstance(m, Objective) else [m.name] for m in model.metrics)
+    names = [name for part in parts for name in part if name in logs]
     return [logs[name] for name in (*names, *sorted(logs.keys() - {*names}))]

@@ -24,6 +24,7 @@ from ..compiler.record import record, short_name, stand_in
 from ..configs.watched import Fingerprint
 from ..distribution.ranks import place
 from ..engine.tensor import floatx, wrap
+from ..engine.variable import structure
 from .data import Batch, Dataset
 from .many_steps import ManySteps
 from .own_step import OwnStep, is_own
@@ -56,6 +57,7 @@ class StepCache:
     def __init__(self, model: Any, kind: str) -> None:
         self.model, self.kind = model, kind
         self.compilations = 0
+        self._version, self._own = object(), False
         self.begun, self.refused = False, ""  # of a user's step; why it cannot be compiled
         self._steps: Cache[CompiledStep] = Cache()
         self._first: tuple[Any, Executable] | None = None  # the key of its attributes, and it
@@ -63,6 +65,13 @@ class StepCache:
         self._fingerprint: Fingerprint | None = None
         self._trained: tuple[int, ...] = ()  # the ids of the trainable variables
         self._assigned: dict[tuple[int, str], Any] = {}  # attributes that steps assign themselves
+
+    @property
+    def own(self) -> bool:
+        """Whether users define what the step computes or returns."""
+        if self._version is not structure.version:
+            self._version, self._own = structure.version, is_own(self.model, self.kind)
+        return self._own
 
     @property
     def source(self) -> str:
@@ -134,7 +143,7 @@ class StepCache:
 
     def _make(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
         before = self._attributes()
-        kind = OwnStep if is_own(self.model, self.kind) else Step
+        kind = OwnStep if self.own else Step
         compiled = CompiledStep(kind(self.model, self.kind), dataset, size, with_outputs)
         self.compilations += 1
         if changed := before.differences(Fingerprint(self._things(), self._assigned)):

@@ -24,7 +24,7 @@ from .divergence import DivergenceMonitor
 from .interrupts import between_steps
 from .loop import Loop
 from .many_ranks import begin, end_epoch, shared_batches
-from .own_step import in_order, is_own
+from .own_step import in_order
 from .step_cache import StepCache
 
 
@@ -174,7 +174,7 @@ class Trainer(Compilable):
         self._prepare(dataset)
         begin(self, dataset)
         calls = self._calls(callbacks, verbose, dataset)
-        return self._as_asked(Loop(self, dataset, "test", calls).whole(), return_dict)
+        return self._as_asked("test", Loop(self, dataset, "test", calls).whole(), return_dict)
 
     def predict(
         self,
@@ -247,10 +247,12 @@ class Trainer(Compilable):
     def _on_batch(self, kind: str, dataset: Dataset, return_dict: bool) -> Any:
         if self._prepare(dataset):
             begin(self, dataset)
-        return self._as_asked(Loop(self, dataset, kind).run(), return_dict)
+        return self._as_asked(kind, Loop(self, dataset, kind).run(), return_dict)
 
-    def _as_asked(self, logs: Logs, return_dict: bool) -> Any:
-        values = in_order(logs, self) if is_own(self, "test") else self.objective.in_order(logs)
+    def _as_asked(self, kind: str, logs: Logs, return_dict: bool) -> Any:
+        values = (
+            in_order(logs, self) if self._step_cache(kind).own else self.objective.in_order(logs)
+        )
         return logs if return_dict else values if len(values) > 1 else values[0]
 
     # -- compiled steps -----------------------------------------------------------------------
