@@ -155,7 +155,7 @@ def test_signatures_equal_keras(path):
 METHODS = {
     "Model": "compile fit evaluate predict train_on_batch test_on_batch predict_on_batch summary "
     "get_layer save save_weights load_weights to_json export get_config count_params compute_loss "
-    "compute_metrics get_metrics_result reset_metrics make_train_function make_test_function "
+    "get_metrics_result reset_metrics make_train_function make_test_function "
     "make_predict_function",
     "Sequential": "add pop",
     "layers.Layer": "build add_weight add_loss get_weights set_weights count_params get_config "
