@@ -569,8 +569,13 @@ static inline void in_parts_(
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stddef.h>
+#ifdef __TINYC__ /* has no atomic numbers; these are written under the lock alone */
+typedef volatile int atomic_int;
+#define atomic_load(number) (*(number))
+#else
+#include <stdatomic.h>
+#endif
 
 typedef void part_(void **given, ptrdiff_t first, ptrdiff_t last);
 
@@ -600,7 +605,8 @@ static void forked(void)
     pthread_mutex_init(&lock, NULL);
     pthread_cond_init(&begin, NULL);
     pthread_cond_init(&end, NULL);
-    threads = running = 0;
+    running = 0;
+    threads = 0;
     next = n = 0;
 }
 
