@@ -1,5 +1,6 @@
 """Keras's protocol: train_step, test_step, predict_step, compute_metrics and metrics of users."""
 
+import functools
 import warnings
 
 import numpy as np
@@ -428,6 +429,28 @@ class NoLogs(tn.Sequential):
         return 3.0
 
 
+def twice(step):
+    @functools.wraps(step)
+    def both(*args):
+        step(*args)
+        return step(*args)
+
+    return both
+
+
+class Decorated(tn.Sequential):
+    @twice
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+def test_a_decorated_step_that_takes_two_steps_runs_eagerly():
+    model = network(Decorated)
+    with pytest.warns(UserWarning, match="Decorated.train_step runs eagerly: apply: .*one call"):
+        model.fit(X, Y, 10, 1, 0)
+    assert int(model.optimizer.iterations) == 4
+
+
 def test_a_step_must_return_a_dict_of_logs():
     with pytest.raises(TypeError, match=r"test_step: expected a dict of logs"):
         network(NoLogs).evaluate(X, Y, verbose=0)
@@ -439,5 +462,5 @@ def test_data_is_packed_and_unpacked_as_in_keras():
         parts = unpack(data)
         assert len(parts) == 3
         assert unpack(pack(*parts)) == parts
-    with pytest.raises(ValueError, match=r"data: expected .* received 4 parts"):
+    with pytest.raises(ValueError, match=r"data: expected .* received '4 parts'"):
         unpack((X, Y, X, Y))

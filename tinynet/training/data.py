@@ -370,9 +370,8 @@ def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
     ('x', 'y', None)
     """
     parts = tuple(data) if isinstance(data, (tuple, list)) else (data,)
-    if not 0 < len(parts) < 4:
-        wanted = "x, (x,), (x, y) or (x, y, sample_weight)"
-        raise ValueError(f"data: expected {wanted}, received {len(parts)} parts.")
+    wanted = "x, (x,), (x, y) or (x, y, sample_weight)"
+    expect(0 < len(parts) < 4, "data", wanted, f"{len(parts)} parts")
     return (*parts, None, None)[:3]
 
 

@@ -59,7 +59,8 @@ def check_class(model: Any) -> None:
     for kind in KINDS:
         step, name = getattr(type(model), f"{kind}_step"), type(model).__name__
         where, maker = f"{name}.{kind}_step", f"make_{kind}_function"
-        if "GradientTape" in step.__code__.co_names:
+        code = getattr(step, "__code__", None)  # a decorated step may have none
+        if "GradientTape" in getattr(code, "co_names", ()):
             raise TypeError(f"{where}: {absent()['tinynet.GradientTape'][1]}")
         given = [*inspect.signature(step).parameters]
         wanted = "the arguments (self, data), where `x, y = data`, and to return a dict of logs"
