@@ -267,6 +267,20 @@ def test_predict_step_says_what_predict_returns(options):
     assert_near([own.predict_on_batch(X)], [own.predict(X, verbose=0)])
 
 
+class Unsaid(ThroughSuper):
+    """Steps that do not say whether layers are to act as in training."""
+
+    def train_step(self, data):
+        return {"same": ops.max(abs(self(data[0]) - self(data[0], training=False)))}
+
+
+@over(ROADS, "options")
+def test_layers_act_as_in_training_only_if_the_step_says_so(options):
+    model = network(Unsaid, rate=0.9, **options)
+    with all_in_c():
+        assert model.fit(X, Y, 8, 2, 0).history == {"same": [0.0, 0.0]}
+
+
 class Looks(ThroughSuper):
     """A step that branches on a number, which cannot be compiled."""
 
