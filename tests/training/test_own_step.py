@@ -438,6 +438,11 @@ def test_what_is_not_supported_is_refused_by_compile(case):
     assert not model.compiled
 
 
+def test_explain_step_refuses_a_step_that_it_would_not_explain():
+    with pytest.raises(TypeError, match="explain_step: expected a model without a train_step"):
+        network(Own).explain_step(X, Y)
+
+
 class NoLogs(tn.Sequential):
     def test_step(self, data):
         return 3.0
