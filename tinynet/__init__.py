@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from . import layers as layers, losses as losses, metrics as metrics, models as models
     from . import ops as ops, optimizers as optimizers, random as random
     from . import regularizers as regularizers, saving as saving, utils as utils, viz as viz
+    from . import wrappers as wrappers
     from .compiler.jit import jit as jit
     from .engine.gradcheck import check_grads as check_grads
     from .initializers import Initializer as Initializer

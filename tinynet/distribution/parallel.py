@@ -83,9 +83,7 @@ def _found() -> Ranks:
 
         found = MPIRanks()
     if found.size != started > 1:
-        what = (
-            f"mpi4py is missing or of another MPI than mpiexec: a job of {started} ranks"
-        )
+        what = f"mpi4py is missing or of another MPI than mpiexec: a job of {started} ranks"
         raise missing(what, "mpi")
     return found if found.size > 1 else alone
 
