@@ -21,6 +21,7 @@ from ..configs.watched import Fingerprint, Watched
 from ..engine.bind import grad_mode, modes
 from ..engine.expect import expect
 from ..engine.tensor import Operand, Tensor, as_tensor, wrap
+from ..public import notebook_form
 from .arguments import Hole, Parameters, Static, filled
 from .derivative import attach, dependencies, pullback_of
 from .executable import CACHE_SIZE, Cache, Executable, Native
@@ -137,6 +138,17 @@ class Jit:
     def __reduce__(self) -> str:
         """Copy and pickle as Python does with functions: by name."""
         return getattr(self.function, "__qualname__", self._parameters.of)
+
+    def __repr__(self) -> str:
+        how = "C" if self.native else "NumPy"
+        return f"<compiled function {self._parameters.of}: {how}, {self.compilations} compilations>"
+
+    _repr_html_ = notebook_form
+
+    @property
+    def sources(self) -> list[str]:
+        """The NumPy sources of all compiled forms in the cache."""
+        return [form.executable.source.text for form in self._compiled]
 
     def program(self, *args: Any, **kwargs: Any) -> str:
         """Return the simplified program for arguments of these types, as text."""
