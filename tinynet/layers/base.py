@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -175,6 +175,15 @@ class Layer(Module, Configurable):
 
     # -- calling ------------------------------------------------------------------------------
 
+    @overload
+    def __call__(
+        self,
+        inputs: KerasTensor | Sequence[KerasTensor] | Mapping[str, KerasTensor],
+        *args: Any,
+        **kwargs: Any,
+    ) -> KerasTensor: ...
+    @overload
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Tensor: ...
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the outputs: tensors for tensors or arrays, placeholders for placeholders."""
         if not context.inside:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..public import schedules as schedules
+from . import schedules as schedules
 from .adam import Adam as _Adam
 from .adam import AdamW as _AdamW
 from .adaptive import Adagrad as _Adagrad
@@ -30,7 +30,6 @@ class Adagrad(_Adagrad):
         loss_scale_factor: float | None = ...,
         gradient_accumulation_steps: int | None = ...,
         name: str | None = ...,
-        **kwargs: Any,
     ) -> None: ...
 
 class Adam(_Adam):
@@ -51,7 +50,6 @@ class Adam(_Adam):
         loss_scale_factor: float | None = ...,
         gradient_accumulation_steps: int | None = ...,
         name: str | None = ...,
-        **kwargs: Any,
     ) -> None: ...
 
 class AdamW(_AdamW):
@@ -72,7 +70,6 @@ class AdamW(_AdamW):
         loss_scale_factor: float | None = ...,
         gradient_accumulation_steps: int | None = ...,
         name: str | None = ...,
-        **kwargs: Any,
     ) -> None: ...
 
 class Adamax(_Adamax):
@@ -92,7 +89,6 @@ class Adamax(_Adamax):
         loss_scale_factor: float | None = ...,
         gradient_accumulation_steps: int | None = ...,
         name: str | None = ...,
-        **kwargs: Any,
     ) -> None: ...
 
 class Nadam(_Nadam):
@@ -112,7 +108,6 @@ class Nadam(_Nadam):
         loss_scale_factor: float | None = ...,
         gradient_accumulation_steps: int | None = ...,
         name: str | None = ...,
-        **kwargs: Any,
     ) -> None: ...
 
 class RMSprop(_RMSprop):
@@ -133,7 +128,6 @@ class RMSprop(_RMSprop):
         loss_scale_factor: float | None = ...,
         gradient_accumulation_steps: int | None = ...,
         name: str | None = ...,
-        **kwargs: Any,
     ) -> None: ...
 
 class SGD(_SGD):
@@ -152,5 +146,4 @@ class SGD(_SGD):
         loss_scale_factor: float | None = ...,
         gradient_accumulation_steps: int | None = ...,
         name: str | None = ...,
-        **kwargs: Any,
     ) -> None: ...
