@@ -12,7 +12,7 @@ import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
 from ..engine.variable import paired, stateless
 from .module import Module
 from .symbolic import KerasTensor, LayerCall, building, context, map_shapes, to_shape, within
+
+L = TypeVar("L", bound="Layer")
 
 
 class Layer(Module, Configurable):
@@ -73,7 +75,7 @@ class Layer(Module, Configurable):
         *("built", "symbolic_shape", "symbolic_calls", "_called", "_built_shape", "_arguments")
     }
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls: type[L], *args: Any, **kwargs: Any) -> L:
         layer = object.__new__(cls)
         if not _overrides(cls, "get_config"):
             layer._arguments = plain_arguments(cls, args, kwargs)
