@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
 from ..engine.variable import paired, stateless
 from .module import Module
 from .symbolic import KerasTensor, LayerCall, building, context, map_shapes, to_shape, within
+
+L = TypeVar("L", bound="Layer")
 
 
 class Layer(Module, Configurable):
@@ -73,7 +75,7 @@ class Layer(Module, Configurable):
         *("built", "symbolic_shape", "symbolic_calls", "_called", "_built_shape", "_arguments")
     }
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls: type[L], *args: Any, **kwargs: Any) -> L:
         layer = object.__new__(cls)
         if not _overrides(cls, "get_config"):
             layer._arguments = plain_arguments(cls, args, kwargs)
@@ -175,6 +177,15 @@ class Layer(Module, Configurable):
 
     # -- calling ------------------------------------------------------------------------------
 
+    @overload
+    def __call__(
+        self,
+        inputs: KerasTensor | Sequence[KerasTensor] | Mapping[str, KerasTensor],
+        *args: Any,
+        **kwargs: Any,
+    ) -> KerasTensor: ...
+    @overload
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Tensor: ...
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the outputs: tensors for tensors or arrays, placeholders for placeholders."""
         if not context.inside:
