@@ -7,8 +7,8 @@ tracebacks.
 Keras itself is not imported. `KerasNames` is an import hook: ``keras.src.testing`` and the test
 files are read from the installed package, and every other module of Keras has the names of tinynet.
 A name that tinynet lacks becomes an `Absent` class, so that a test which uses it fails, and the
-others of the same file run. `unit_tests.txt` lists the tests that do not concern tinynet, with the
-reasons.
+others of the same file run. `unit_tests.txt` lists the other tests that fail, each under the
+reason.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import numpy as np
 import pytest
 
 HERE = Path(__file__).parent
+LACKS = "tinynet lacks "
 ROOMS = """
 activations callbacks constraints initializers losses metrics models optimizers regularizers saving
 trainers layers/activations layers/core/dense layers/core/identity layers/core/input_layer
@@ -54,12 +55,12 @@ class Absent(type):
         return iter(())
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError(f"tinynet lacks {cls.__name__}")
+        raise NotImplementedError(f"{LACKS}{cls.__name__}")
 
     def __getattr__(cls, name: str) -> Any:
         if re.match("__|pytest|setup|teardown|setUp|tearDown", name):
             raise AttributeError(name)
-        raise NotImplementedError(f"tinynet lacks {cls.__name__}.{name}")
+        raise NotImplementedError(f"{LACKS}{cls.__name__}.{name}")
 
 
 class Names(ModuleType):
@@ -74,6 +75,12 @@ class Names(ModuleType):
             if hasattr(place, name):
                 return getattr(place, name)
         return Absent(name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function that has the name of a module of Keras, such as `activations.relu`."""
+        package, _, name = self.__name__.rpartition(".")
+        found = (getattr(place, name) for place in places(package) if hasattr(place, name))
+        return next(found, Absent(name))(*args, **kwargs)
 
 
 def places(path: str) -> list[Any]:
@@ -144,17 +151,35 @@ class Filtering:
 
 
 class PyTree:
-    """The function of Keras's trees that its `TestCase` needs."""
+    """Functions of Keras's trees that its `TestCase` needs: each list, tuple or dict is a tree."""
+
+    @staticmethod
+    def is_shape(structure: Any) -> bool:
+        return all(n is None or isinstance(n, int) for n in structure)
+
+    @staticmethod
+    def map_structure(f: Any, structure: Any, *others: Any, leaf: Any = lambda x: False) -> Any:
+        if isinstance(structure, dict):
+            parts = {k: [structure[k], *(o[k] for o in others)] for k in sorted(structure)}
+            return {k: PyTree.map_structure(f, *part, leaf=leaf) for k, part in parts.items()}
+        if isinstance(structure, (list, tuple)) and not leaf(structure):
+            parts = zip(structure, *others, strict=True)
+            return type(structure)([PyTree.map_structure(f, *part, leaf=leaf) for part in parts])
+        return f(structure, *others)
+
+    @staticmethod
+    def flatten(structure: Any) -> list[Any]:
+        found: list[Any] = []
+        PyTree.map_structure(found.append, structure)
+        return found
 
     @staticmethod
     def map_structure_up_to(shallow: Any, f: Any, *structures: Any) -> Any:
-        if not isinstance(shallow, (list, dict)):
-            return f(*structures)
-        keys = sorted(shallow) if isinstance(shallow, dict) else range(len(shallow))
-        parts = [[s[key] for s in structures] for key in keys]
-        return [
-            PyTree.map_structure_up_to(shallow[k], f, *p) for k, p in zip(keys, parts, strict=True)
-        ]
+        return PyTree.map_structure(lambda _, *parts: f(*parts), shallow, *structures)
+
+    @staticmethod
+    def map_shape_structure(f: Any, structure: Any) -> Any:
+        return PyTree.map_structure(f, structure, leaf=PyTree.is_shape)
 
 
 SPECIAL: dict[str, Any] = {"traceback_utils": Filtering, "tree": PyTree}
@@ -190,7 +215,10 @@ class KerasNames(MetaPathFinder, Loader):
 
 
 def prepare(case: Any) -> None:
-    """Let the `TestCase` of Keras look at a layer of tinynet, and not ask for mixed precision."""
+    """Let the `TestCase` of Keras look at a layer of tinynet, and not ask for mixed precision.
+
+    The types of errors are compared, not their words, which are tinynet's own.
+    """
     from keras.src.testing import test_case
 
     import tinynet as tn
@@ -204,30 +232,27 @@ def prepare(case: Any) -> None:
     def without_mixed_precision(self: Any, *args: Any, **options: Any) -> None:
         run_layer_test(self, *args, **{**options, "run_mixed_precision_check": False})
 
+    def raises(self: Any, expected_exception: Any, expected_regex: Any = "", *args: Any) -> Any:
+        return self.assertRaises(expected_exception, *args)  # noqa: PT027
+
     test_case.get_seed_generators = seed_generators
+    case.assertRaisesRegex = raises
     case.run_layer_test = without_mixed_precision
 
 
 class Results:
-    """A plugin of pytest that excludes tests, and keeps the outcomes of the others."""
+    """A plugin of pytest that keeps the outcomes of tests."""
 
     def __init__(self, words: list[str]) -> None:
-        self.words, self.excluded = words, exclusions()
+        self.words = words
         self.outcomes: dict[str, str] = {}
-        self.out: Counter[str] = Counter()
 
     def pytest_configure(self, config: Any) -> None:
         config.addinivalue_line("markers", "requires_trainable_backend: tinynet trains")
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        kept = []
-        for item in items:
-            reason = next((r for r, p in self.excluded if p.search(name_of(item.nodeid))), None)
-            if reason:
-                self.out[reason] += 1
-            elif not self.words or any(word in name_of(item.nodeid) for word in self.words):
-                kept.append(item)
-        items[:] = kept
+        words = self.words
+        items[:] = [i for i in items if not words or any(w in name_of(i.nodeid) for w in words)]
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
@@ -249,14 +274,14 @@ def name_of(nodeid: str) -> str:
     return nodeid.rpartition("keras/src/")[2]
 
 
-def exclusions() -> list[tuple[str, re.Pattern[str]]]:
-    """Return pairs of a reason and a pattern of names of tests, from `unit_tests.txt`."""
-    found, reason = [], ""
+def exclusions() -> dict[str, str]:
+    """Return the reason for each test that is left out or known to fail, from `unit_tests.txt`."""
+    found, reason = {}, ""
     for line in (HERE / "unit_tests.txt").read_text(encoding="utf-8").splitlines():
         if line.startswith("# "):
             reason = line[2:]
         elif line:
-            found.append((reason, re.compile(line)))
+            found[line] = reason
     return found
 
 
@@ -287,14 +312,28 @@ def main(words: list[str]) -> int:
         options += ["--continue-on-collection-errors"]
         options += ["--tb=short"] if words else ["--tb=line", "--no-summary"]
         pytest.main([*options, f"--rootdir={folder.parent}", *wanted], plugins=[results])
-    for name, outcome in results.outcomes.items():
-        if outcome not in ("passed", "skipped"):
+    return report(results.outcomes)
+
+
+def report(outcomes: dict[str, str]) -> int:
+    """Print each failure without a listed reason, and the counts; return how many they are."""
+    reasons, count, unknown = exclusions(), Counter(), 0
+    for name, outcome in outcomes.items():
+        if outcome in ("passed", "skipped"):
+            count[outcome] += 1
+        elif LACKS in outcome:
+            count["use a name that tinynet lacks"] += 1
+        elif name in reasons:
+            count[reasons[name]] += 1
+        else:
+            unknown += 1
             print(f"{name}: {outcome}")
-    endings = ("passed", "skipped")
-    count = Counter(o if o in endings else "failed" for o in results.outcomes.values())
-    print(f"excluded: {dict(results.out)}")
-    print(f"{count['passed']} passed, {count['failed']} failed, {count['skipped']} skipped")
-    return 0
+    for name in reasons:
+        if outcomes.get(name) == "passed":
+            print(f"{name} passes: delete it from unit_tests.txt")
+    print(*(f"{number:5} {what}" for what, number in count.items()), sep="\n")
+    print(f"{unknown:5} failed without a listed reason")
+    return unknown
 
 
 if __name__ == "__main__":
