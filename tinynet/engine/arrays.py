@@ -313,8 +313,8 @@ def linspace(
     >>> linspace(0, 1, 3)
     tensor([0. , 0.5, 1. ], dtype=float32)
     """
-    ends = (np.asarray(x, "float64") for x in (start, stop))
-    pair = np.linspace(*ends, num, endpoint, retstep=True, axis=axis)
+    first, last = (np.asarray(x, "float64") for x in (start, stop))
+    pair = np.linspace(first, last, num, endpoint, retstep=True, axis=axis)
     numbers, step = (wrap(np.asarray(a, as_dtype(dtype or floatx()))) for a in pair)
     return (numbers, step) if retstep else numbers
 

@@ -17,6 +17,7 @@ model.compile(
 history = model.fit(x, labels, epochs=3, verbose=0)
 with_softmax = keras.Sequential([model, keras.layers.Softmax()])
 binary = keras.losses.BinaryCrossentropy(from_logits=True, reduction="none")
+focal = keras.losses.BinaryFocalCrossentropy(gamma=1.5, from_logits=True)
 logits = model.predict(x, verbose=0)
 
 results = {
@@ -24,4 +25,5 @@ results = {
     "probabilities": with_softmax.predict(x[:3], verbose=0),
     "by hand": np.array(ops.softmax(logits[:3] / 2.0)),
     "binary": np.array(binary(labels[:, None] > 0, logits[:, :1])),
+    "focal": float(focal(labels[:, None] > 0, logits[:, :1])),
 }

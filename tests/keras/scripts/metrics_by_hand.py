@@ -14,6 +14,7 @@ several = [
     keras.metrics.F1Score(threshold=0.5),
     keras.metrics.FalsePositives([0.3, 0.7]),
     keras.metrics.R2Score(),
+    keras.metrics.CosineSimilarity(),
 ]
 results = {}
 for metric in several:
