@@ -18,4 +18,5 @@ results = {
     "batches": model.predict(x, batch_size=6, verbose=0),
     "batch": model.predict_on_batch(x[:2]),
     "call": np.array(model(x[:2])),
+    "names": model.metrics_names,
 }
