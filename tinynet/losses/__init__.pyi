@@ -23,12 +23,16 @@ from .functions import mean_squared_error as mean_squared_error
 from .functions import mean_squared_logarithmic_error as mean_squared_logarithmic_error
 from .functions import sparse_categorical_crossentropy as sparse_categorical_crossentropy
 from .lookup import get as get
+from .margins import BinaryFocalCrossentropy as _BinaryFocalCrossentropy
 from .margins import CategoricalHinge as _CategoricalHinge
+from .margins import CosineSimilarity as _CosineSimilarity
 from .margins import Hinge as _Hinge
 from .margins import KLDivergence as _KLDivergence
 from .margins import Poisson as _Poisson
 from .margins import SquaredHinge as _SquaredHinge
+from .margins import binary_focal_crossentropy as binary_focal_crossentropy
 from .margins import categorical_hinge as categorical_hinge
+from .margins import cosine_similarity as cosine_similarity
 from .margins import hinge as hinge
 from .margins import kl_divergence as kl_divergence
 from .margins import poisson as poisson
@@ -37,6 +41,20 @@ from .margins import squared_hinge as squared_hinge
 class BinaryCrossentropy(_BinaryCrossentropy):
     def __init__(
         self,
+        from_logits: bool = ...,
+        label_smoothing: float = ...,
+        axis: int = ...,
+        reduction: str | None = ...,
+        name: str | None = ...,
+        dtype: Any = ...,
+    ) -> None: ...
+
+class BinaryFocalCrossentropy(_BinaryFocalCrossentropy):
+    def __init__(
+        self,
+        apply_class_balancing: bool = ...,
+        alpha: float = ...,
+        gamma: float = ...,
         from_logits: bool = ...,
         label_smoothing: float = ...,
         axis: int = ...,
@@ -59,6 +77,15 @@ class CategoricalCrossentropy(_CategoricalCrossentropy):
 class CategoricalHinge(_CategoricalHinge):
     def __init__(
         self,
+        reduction: str | None = ...,
+        name: str | None = ...,
+        dtype: Any = ...,
+    ) -> None: ...
+
+class CosineSimilarity(_CosineSimilarity):
+    def __init__(
+        self,
+        axis: int = ...,
         reduction: str | None = ...,
         name: str | None = ...,
         dtype: Any = ...,

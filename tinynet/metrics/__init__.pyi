@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..losses import binary_crossentropy as binary_crossentropy
+from ..losses import binary_focal_crossentropy as binary_focal_crossentropy
 from ..losses import categorical_crossentropy as categorical_crossentropy
 from ..losses import categorical_hinge as categorical_hinge
 from ..losses import hinge as hinge
@@ -43,6 +44,7 @@ from .confusion import TruePositives as _TruePositives
 from .errors import BinaryCrossentropy as _BinaryCrossentropy
 from .errors import CategoricalCrossentropy as _CategoricalCrossentropy
 from .errors import CategoricalHinge as _CategoricalHinge
+from .errors import CosineSimilarity as _CosineSimilarity
 from .errors import Hinge as _Hinge
 from .errors import KLDivergence as _KLDivergence
 from .errors import LogCoshError as _LogCoshError
@@ -120,6 +122,14 @@ class CategoricalHinge(_CategoricalHinge):
         self,
         name: str | None = ...,
         dtype: Any = ...,
+    ) -> None: ...
+
+class CosineSimilarity(_CosineSimilarity):
+    def __init__(
+        self,
+        name: str | None = ...,
+        dtype: Any = ...,
+        axis: int = ...,
     ) -> None: ...
 
 class F1Score(_F1Score):
