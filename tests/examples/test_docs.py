@@ -6,8 +6,10 @@ prints. `python tests/examples/test_docs.py PAGE` writes these blocks; read what
 
 import contextlib
 import io
+import os
 import re
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -20,7 +22,9 @@ matplotlib.use("Agg")
 PROJECT = Path(__file__).parents[2]
 DOCS = sorted(path.name for path in (PROJECT / "docs").glob("*.md"))
 PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{name}" for name in DOCS)]
-BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n(?:prints\n\n)?```text\n(.*?)^```\n)?", re.M | re.S)
+BLOCK = re.compile(
+    r"^```python\n(.*?)^```\n(?:\n(?:prints\n\n)?```text\n(.*?)^```\n)?", re.M | re.S
+)
 
 
 def text_of(page: str) -> str:
@@ -67,7 +71,9 @@ def test_each_link_leads_to_a_file_and_a_heading_that_exist(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_each_file_that_a_page_names_exists(page):
-    for name in re.findall(r"`((?:tinynet|examples|tests|benchmarks|docs)/[\w./]*)`", text_of(page)):
+    for name in re.findall(
+        r"`((?:tinynet|examples|tests|benchmarks|docs)/[\w./]*)`", text_of(page)
+    ):
         assert (PROJECT / name).exists(), name
 
 
@@ -96,10 +102,12 @@ def write(page: Path) -> None:
         text = f"\n```text\n{printed}```\n" if printed else ""
         return f"```python\n{program}```\n{text}"
 
-    page.write_text(BLOCK.sub(shown, page.read_text(encoding="utf-8")), encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)  # programs write files
+        page.write_text(BLOCK.sub(shown, page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":
     warnings.simplefilter("error")
-    for name in sys.argv[1:]:
-        write(Path(name))
+    for path in [Path(name).resolve() for name in sys.argv[1:]]:
+        write(path)
