@@ -203,6 +203,8 @@ def test_an_animation_has_a_frame_for_each_record_and_is_small(tmp_path):
     viz.animate_descent(model, X, Y, record, path, resolution=10)
     with Image.open(path) as film:
         assert film.n_frames == len(record.weights) == 6
+        film.seek(5)
+        assert 1500 < film.info["duration"] < 2500  # milliseconds: it pauses at its end
     assert path.stat().st_size < 60 * 8192
 
 
@@ -214,7 +216,7 @@ def test_each_frame_shows_the_line_and_the_point_of_its_weights():
     film._draw_was_started = True  # or matplotlib warns that it was not
     left, right = film._fig.axes[:2]
     shown = [0, 5, 10, 15, 20]
-    assert film._save_count == len(shown)
+    assert film._save_count == len(shown) + 24  # the last frame for two more seconds
     lines = {each.get_label(): each for each in right.lines}
     for frame, place in enumerate(shown):
         film._func(frame)
