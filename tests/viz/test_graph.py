@@ -253,6 +253,7 @@ def test_things_that_are_no_computation_are_refused():
         ("expected a tensor, a model, or a function", "int"): lambda: viz.plot_graph(1),
         ("arguments", "Tensor"): lambda: viz.plot_graph(tn.tensor(1.0), 2.0),
         ("'late'", "not built"): lambda: viz.plot_graph(late),
+        ("gradients", "a tensor is drawn"): lambda: viz.plot_graph(lambda: 1.0, gradients=True),
         ("has not run yet",): lambda: viz.plot_graph(unseen.train_function),
         ("rankdir", "'UP'"): lambda: viz.plot_graph(tn.tensor(1.0), rankdir="UP"),
     }.items():

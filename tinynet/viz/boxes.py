@@ -121,10 +121,15 @@ def on_canvas(
 def _explain(axes: Any, legend: dict[str, str], size: float) -> None:
     from matplotlib.patches import Patch
 
-    look = {"edgecolor": INK, "linewidth": 0.1 * size}
+    look: dict[str, Any] = {"edgecolor": INK, "linewidth": 0.1 * size}
     handles = [Patch(facecolor=ground, label=text, **look) for text, ground in legend.items()]
-    where = {"loc": "lower center", "ncols": len(handles), "borderaxespad": 0.3, "frameon": False}
-    spaces = {"handlelength": 1.2, "handletextpad": 0.5, "columnspacing": 1.2}
+    where: dict[str, Any] = {
+        "loc": "lower center",
+        "ncols": len(handles),
+        "borderaxespad": 0.3,
+        "frameon": False,
+    }
+    spaces: dict[str, Any] = {"handlelength": 1.2, "handletextpad": 0.5, "columnspacing": 1.2}
     axes.legend(handles=handles, fontsize=size, **where, **spaces)
 
 
