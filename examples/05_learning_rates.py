@@ -1,11 +1,12 @@
 """Learning rates: too high, too low, decaying, and the highest one that works.
 
 The learning rate is how far a step goes along the gradient. If it is too low, training takes
-forever. If it is too high, each step overshoots the minimum by more than the last, and the loss explodes.
-The limit can be computed: it is 2 divided by the largest curvature of the loss. The inputs here run
-from 0 to 199, which makes the loss so steep that even 0.001 is far too high, a common beginner's
-mistake. Just below the limit the weight is soon found, but along the bias the loss is 13,000 times
-flatter, and 200 such steps hardly change it. Scaling the inputs solves both problems.
+forever. If it is too high, each step overshoots the minimum by more than the last, and the loss
+explodes. The limit can be computed: it is 2 divided by the largest curvature of the loss. The
+inputs here run from 0 to 199, which makes the loss so steep that even 0.001 is far too high, a
+common beginner's mistake. Just below the limit the weight is soon found, but along the bias the
+loss is 13,000 times flatter, and 200 such steps hardly change it. Scaling the inputs solves both
+problems.
 
     python examples/05_learning_rates.py [--out FOLDER]
 """

@@ -329,6 +329,23 @@ def test_the_hyperparameters_of_a_gaussian_process_are_the_most_probable_ones(tm
     assert_is_picture(found["picture"])
 
 
+EXAMPLES = sorted(path.stem for path in (PROJECT / "examples").glob("[0-9]*.py"))
+
+
+@pytest.mark.parametrize("name", [n for n in EXAMPLES if n[:2] not in ("00", "16")])
+def test_examples_that_draw_say_in_one_line_that_they_need_matplotlib(name, tmp_path, monkeypatch):
+    for module in ("matplotlib", "matplotlib.pyplot"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(SystemExit, match=r"^This example needs matplotlib.*: pip install"):
+        run_example(name, tmp_path)
+
+
+def test_the_example_that_writes_keras_files_says_that_it_needs_h5py(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(SystemExit, match=r"^This example needs matplotlib and h5py: pip install"):
+        run_example("10_keras_and_back", tmp_path)
+
+
 @pytest.mark.parametrize("name", ["12_hamiltonian_monte_carlo", "14_gaussian_process"])
 def test_examples_that_need_scipy_say_so(name, tmp_path, monkeypatch):
     for module in ("scipy.optimize", "scipy.special"):
