@@ -1,9 +1,10 @@
-"""An automatic differentiation engine in sixty lines, which docs/engine.md builds step by step.
+"""An automatic differentiation engine in sixty lines.
 
-A tensor remembers the tensors that it was computed from. Each operation has one rule for each
-input, which turns the derivative of the loss in the result into the derivative of the loss in
-the input. `gradients` applies these rules from the loss back to the weights. Here a neuron learns
-a line with the engine, and its derivatives are compared with those of tinynet.
+The page docs/engine.md builds it step by step. A tensor remembers the tensors that it was computed
+from. Each operation has one rule for each input, which turns the derivative of the loss in the
+result into the derivative of the loss in the input. `gradients` applies these rules from the loss
+back to the weights. Here a neuron learns a line with the engine, and its derivatives are compared
+with those of tinynet.
 
     python examples/00_engine.py
 """
