@@ -1,4 +1,4 @@
-"""Every program, link and file name of the pages in docs/, of the README and CONTRIBUTING.
+"""Programs, links and file names of the pages in docs/, README and CONTRIBUTING; the notebook.
 
 The programs of a page in docs/ are one script. A text block right after a program is what it
 prints. `python tests/examples/test_docs.py PAGE` writes these blocks; read what it wrote.
@@ -6,6 +6,7 @@ prints. `python tests/examples/test_docs.py PAGE` writes these blocks; read what
 
 import contextlib
 import io
+import json
 import os
 import re
 import sys
@@ -90,6 +91,24 @@ def test_the_engine_of_the_page_is_the_example():
     assert [part for part in code if part not in example] == []
     before_main = example.partition("import numpy as np\n")[2].partition("def main")[0]
     assert re.sub(r"\s+", " ", before_main).strip() == re.sub(r"\s+", " ", " ".join(code)).strip()
+
+
+def test_each_cell_of_the_notebook_prints_what_the_notebook_shows():
+    cells = json.loads(text_of("examples/one_neuron.ipynb"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == [*range(1, len(code) + 1)]
+    scope: dict = {"__name__": "notebook"}
+    for cell in code:
+        source = "".join(cell["source"])
+        outputs = cell["outputs"]
+        shown = "".join(line for out in outputs for line in out.get("text", []))
+        assert printed_by(source, scope) == "".join(f"{line}\n" for line in shown.splitlines())
+        last = source.splitlines()[-1]
+        html = [out["data"]["text/html"] for out in outputs if "text/html" in out.get("data", {})]
+        if html:  # the table of a model, or of a step
+            assert "".join(html[0]).strip() == eval(last, scope)._repr_html_().strip()
+        if last.startswith("ax = "):
+            assert ["image/png" in out["data"] for out in outputs] == [True]
 
 
 def write(page: Path) -> None:

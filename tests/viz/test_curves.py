@@ -232,6 +232,23 @@ def test_each_frame_shows_the_line_and_the_point_of_its_weights():
         assert_close(found, expected, 0, 0)
 
 
+def test_drawing_does_not_undo_that_the_first_figure_of_a_notebook_makes_it_interactive(
+    monkeypatch,
+):
+    import matplotlib.pyplot as plt
+
+    def first_figure(*args, **kwargs):
+        plt.rcParams["interactive"] = True  # as the backend of notebooks does
+        return Figure()
+
+    monkeypatch.setattr(plt, "figure", first_figure)
+    monkeypatch.setitem(plt.rcParams, "interactive", False)
+    before = plt.rcParams["figure.max_open_warning"]
+    viz.plot_history({"loss": [1.0]})
+    assert plt.rcParams["interactive"]
+    assert plt.rcParams["figure.max_open_warning"] == before
+
+
 # -- figures and axes ------------------------------------------------------------------------------
 
 
