@@ -244,7 +244,7 @@ def test_drawing_does_not_undo_that_the_first_figure_of_a_notebook_makes_it_inte
     monkeypatch.setattr(plt, "figure", first_figure)
     monkeypatch.setitem(plt.rcParams, "interactive", False)
     before = plt.rcParams["figure.max_open_warning"]
-    viz.plot_history({"loss": [1.0]})
+    viz.plot_learning_rate(0.1, steps=3)
     assert plt.rcParams["interactive"]
     assert plt.rcParams["figure.max_open_warning"] == before
 
