@@ -2,7 +2,7 @@
 
     python -m benchmarks              # measure everything; --help lists the options
     python -m benchmarks compare OLD.json NEW.json  # print what became slower
-    python -m benchmarks readme FILE.json           # write the README's tables
+    python -m benchmarks readme FILE.json           # write the tables of README and docs
     python -m benchmarks small        # time single functions, for work on the source
 
 `works.py` and `functions.py` define the workloads and the goals, `contestants/` the programs,

@@ -192,13 +192,14 @@ def comparison(arguments: list[str]) -> int:
 
 
 def readme(arguments: list[str]) -> int:
-    """Write the README's tables from a run."""
+    """Write the tables of the README and of docs/speed.md from a run."""
     parser = argparse.ArgumentParser("python -m benchmarks readme")
     parser.add_argument(
         "run", nargs="?", default=COMMITTED, help="a results.json; default the committed one"
     )
     found = loaded(parser, parser.parse_args(arguments).run)
-    report.write_readme(found, HERE.parent / "README.md")
+    report.write_between_marks(HERE.parent / "README.md", report.small(found))
+    report.write_between_marks(HERE.parent / "docs" / "speed.md", report.full(found))
     return 0
 
 

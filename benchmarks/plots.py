@@ -21,6 +21,12 @@ COLOURS = {
 }
 OTHER, LIMIT = "#9A9A9A", "#222222"
 LIMITS = {"c": ":", "products": "--"}  # lower limits, drawn in these line styles
+MARKERS = dict(zip(COLOURS, "osD^vPX*", strict=False))  # lines differ without their colours, too
+FIXED = {
+    "width": "2 hidden layers, batches of 32",
+    "depth": "32 units per layer, batches of 32",
+    "batch": "2 hidden layers of 64 units",
+}
 AXES = {"width": "units per layer", "depth": "hidden layers", "batch": "batch size"}
 
 
@@ -74,7 +80,8 @@ def scaling(run: Run) -> Any:
         for name, contestant in run["contestants"].items():
             curve = [(at, values[name]) for at, values in sorted(points.items()) if name in values]
             if curve:
-                style = {"color": COLOURS.get(name, OTHER), "marker": ".", "lw": 1.4}
+                style = {"color": COLOURS.get(name, OTHER), "marker": MARKERS.get(name, ".")}
+                style |= {"lw": 1.4, "ms": 5}
                 if name in LIMITS:
                     style = {"color": LIMIT, "ls": LIMITS[name], "lw": 1.2}
                 elif name not in COLOURS:
@@ -83,6 +90,7 @@ def scaling(run: Run) -> Any:
                 if name not in COLOURS and name not in LIMITS:
                     ends[contestant["label"]] = curve[-1]
         ax.set(xscale="log", yscale="log", xlabel=AXES[group])
+        ax.set_title(FIXED[group], fontsize=9)
         lowest = 0.0
         for label, (x, y) in sorted(ends.items(), key=lambda end: end[1][1]):
             lowest = max(y, 1.3 * lowest)  # so that labels do not overlap

@@ -1,4 +1,4 @@
-"""A run as text, as Markdown, and as the README's tables. Read next: `plots.py`."""
+"""A run as text, as Markdown, and as the tables of README and docs. Read next: `plots.py`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ def number(value: float) -> str:
     if value < 0.1:
         return f"{value:.2g}"
     return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+FEW = ("tinynet", "numpy", "products", "keras-jax", "torch")  # the contestants in the README
 
 
 def times_base(ratio: float) -> str:
@@ -67,18 +70,22 @@ def disturbed(control: dict[str, Any]) -> str:
 _BRACKETS = "Best of all rounds; in brackets the median over rounds of the ratio to"
 
 
-def table(run: Run, works: list[str]) -> str:
-    """Return a Markdown table: a row for each contestant, a column for each work."""
+def table(run: Run, works: list[str], few: bool = False) -> str:
+    """Return a Markdown table: a row for each contestant, a column for each work.
+
+    With `few`, only the contestants of the README, and not what disturbed the machine.
+    """
     found = {work: of_work(run, work) for work in works}
     base = run["contestants"][run["base"]]["label"] if run["base"] in run["contestants"] else ""
     units = [f"{work}, {KINDS[run['works'][work]['kind']].unit}" for work in works]
     lines = [_row(["", *units]), _row(["---"] * (1 + len(works)))]
     for name, contestant in run["contestants"].items():
         cells = [_cell(run, work, found[work].get(name)) for work in works]
-        if any(cells):
+        if any(cells) and (name in FEW or not few):
             lines.append(_row([contestant["label"], *cells]))
-    disturbed_rounds = [_rounds(run, work) for work in works]
-    lines.append(_row(["rounds in which the machine was disturbed", *disturbed_rounds]))
+    if not few:
+        disturbed_rounds = [_rounds(run, work) for work in works]
+        lines.append(_row(["rounds in which the machine was disturbed", *disturbed_rounds]))
     return "\n".join(lines) + (f"\n\n{_BRACKETS} {base}.\n" if base else "\n")
 
 
@@ -183,20 +190,25 @@ def _legend(run: Run, works: list[str]) -> str:
     return "; ".join(f"{KINDS[kind].unit}: {KINDS[kind].meaning}" for kind in kinds) + ".\n"
 
 
-def readme(run: Run) -> str:
-    """Return the README's tables: networks, then start-up and memory, then machine and versions."""
+def small(run: Run) -> str:
+    """Return the README's table: networks, for few contestants."""
+    return table(run, groups(run).get("networks", []), few=True)
+
+
+def full(run: Run) -> str:
+    """Return the tables of docs/speed.md: networks, start-up and memory, machine and versions."""
     chosen = groups(run).get("networks", []), startup(run)
     return "\n".join([*(table(run, works) for works in chosen if works), header(run)])
 
 
 def startup(run: Run) -> list[str]:
-    """Return the works of the README's second table, as far as they were run."""
+    """Return the works of the second table of docs/speed.md, as far as they were run."""
     wanted = ("first seed", "predict one", "first model", "import", "installed", "memory, wide")
     return [name for name in wanted if name in run["works"]]
 
 
-def write_readme(run: Run, path: Path) -> None:
-    """Replace the text between the README's two marks by the tables.
+def write_between_marks(path: Path, tables: str) -> None:
+    """Replace the text between the two marks of a page by tables of a run.
 
     Raises
     ------
@@ -206,7 +218,7 @@ def write_readme(run: Run, path: Path) -> None:
     before, after = MARKS
     pattern = re.escape(before) + ".*?" + re.escape(after)
     old = path.read_text(encoding="utf-8")
-    new, count = re.subn(pattern, lambda _: f"{before}\n{readme(run)}\n{after}", old, flags=re.S)
+    new, count = re.subn(pattern, lambda _: f"{before}\n{tables}\n{after}", old, flags=re.S)
     if count != 1:
         raise ValueError(f"{path} must contain the marks {before!r} and {after!r} exactly once")
     path.write_text(new, encoding="utf-8")

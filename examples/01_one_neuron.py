@@ -1,7 +1,7 @@
 """One neuron finds the regression line.
 
 A neuron with one input computes w * x + b: a straight line. Here it is trained on a hundred noisy
-points. Small steps along the gradient lead it to the line that linear regression computes directly.
+points. Small steps that lower the loss lead it to the line that linear regression computes at once.
 With a high learning rate it is close after 30 epochs. With a low one it needs more epochs but ends
 closer, unless it starts too far away: a step of Adam is about as long as the learning rate, so the
 4,000 steps of a thousand epochs at 0.001 cover a distance of at most 4.
@@ -12,16 +12,21 @@ closer, unless it starts too far away: a step of Adam is about as long as the le
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # draw to files, without a display
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinynet as tn
 from tinynet.layers import Dense, Input
 from tinynet.models import Model
 from tinynet.optimizers import Adam
+from tinynet.viz.style import GREEN, VERMILION
+
+try:
+    import matplotlib
+
+    matplotlib.use("Agg")  # draw to files, without a display
+    import matplotlib.pyplot as plt
+except ImportError:
+    raise SystemExit("This example needs matplotlib: pip install '.[plot]'") from None
 
 
 def generate_data():
@@ -50,20 +55,20 @@ def fit(x, y, learning_rate, epochs):
     return model
 
 
-def compare(model, slope, intercept):
+def compare(model, gradient, intercept):
     """Print weight and bias of the neuron next to gradient and intercept of the regression."""
     w, b = model.layers[1].get_weights()
-    print(f"  weight {w[0][0]:.2f}, gradient  {slope:.2f}")
+    print(f"  weight {w[0][0]:.2f}, gradient  {gradient:.2f}")
     print(f"  bias   {b[0]:.2f}, intercept {intercept:.2f}")
 
 
-def draw(path, x, y, models, slope, intercept):
+def draw(path, x, y, models, gradient, intercept):
     """Save a picture of the points, the regression line and the lines of the neurons."""
     fig, ax = plt.subplots(figsize=(6, 4))
     ax.scatter(x, y, s=14, color="0.6", label="data")
-    ax.plot(x, slope * x + intercept, color="tab:green", lw=6, alpha=0.4, label="lin-regress")
+    ax.plot(x, gradient * x + intercept, color=GREEN, lw=6, alpha=0.4, label="lin-regress")
     for (label, model), style in zip(models.items(), ("-", "--"), strict=True):
-        ax.plot(x, model.predict(x, verbose=0), style, color="tab:red", label=label)
+        ax.plot(x, model.predict(x, verbose=0), style, color=VERMILION, label=label)
     ax.set(xlabel="x", ylabel="y", title="One neuron and linear regression")
     ax.legend()
     fig.savefig(path, dpi=100, bbox_inches="tight")
@@ -74,13 +79,13 @@ def main(out="."):
     """Run the example; return the results, which the tests check."""
     tn.utils.set_random_seed(3)
     x, y = generate_data()
-    slope, intercept = np.polyfit(x, y, 1)
+    gradient, intercept = np.polyfit(x, y, 1)
 
     quick = fit(x, y, learning_rate=0.6, epochs=30)
-    compare(quick, slope, intercept)
+    compare(quick, gradient, intercept)
     quick.summary()
     patient = fit(x, y, learning_rate=0.001, epochs=1000)
-    compare(patient, slope, intercept)
+    compare(patient, gradient, intercept)
 
     print("Trainable parameters:")
     counts = {
@@ -93,10 +98,10 @@ def main(out="."):
 
     path = Path(out) / "one_neuron.png"
     models = {"neural-net, 30 epochs": quick, "neural-net, 1000 epochs": patient}
-    draw(path, x, y, models, slope, intercept)
+    draw(path, x, y, models, gradient, intercept)
     print(f"picture: {path}")
     return {
-        "line": (slope, intercept),
+        "line": (gradient, intercept),
         "quick": [v.item() for v in quick.get_weights()],
         "patient": [v.item() for v in patient.get_weights()],
         "counts": counts,

@@ -10,10 +10,6 @@ line, a linear combination of several inputs, and a logistic curve.
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # draw to files, without a display
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinynet as tn
@@ -21,6 +17,15 @@ import tinynet.losses as losses
 from tinynet.layers import Dense, Input
 from tinynet.models import Sequential
 from tinynet.optimizers import SGD
+from tinynet.viz.style import GREEN, VERMILION
+
+try:
+    import matplotlib
+
+    matplotlib.use("Agg")  # draw to files, without a display
+    import matplotlib.pyplot as plt
+except ImportError:
+    raise SystemExit("This example needs matplotlib: pip install '.[plot]'") from None
 
 
 def least_squares(x, y):
@@ -77,15 +82,23 @@ def draw(path, line, logistic):
     fig, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
     left.scatter(line["x"], line["y"], s=12, color="0.6", label="data")
     ends = np.array([0.0, 10.0])
-    left.plot(ends, line["exact"][0] * ends + line["exact"][1], "g", lw=5, alpha=0.4, label="exact")
-    for (w, b), epochs, style in zip(line["lines"], (200, 700), ("r--", "r-"), strict=True):
-        left.plot(ends, w * ends + b, style, label=f"{epochs} epochs")
+    left.plot(
+        ends,
+        line["exact"][0] * ends + line["exact"][1],
+        color=GREEN,
+        lw=5,
+        alpha=0.4,
+        label="exact",
+    )
+    for (w, b), epochs, style in zip(line["lines"], (200, 700), ("--", "-"), strict=True):
+        left.plot(ends, w * ends + b, style, color=VERMILION, label=f"{epochs} epochs")
     left.set(xlabel="x", ylabel="y", title="The line, by gradient descent")
     left.legend()
-    middle.semilogy(line["loss"], "r")
+    middle.semilogy(range(1, 701), line["loss"], color=VERMILION)
+    middle.set_ylim(0.8 * min(line["loss"]), 1.2 * line["loss"][1])  # the first loss is far above
     middle.set(xlabel="epoch", ylabel="mean squared error", title="Its loss")
     right.scatter(logistic["x"], logistic["y"], s=12, color="0.6", label="data")
-    right.plot(logistic["x"], logistic["curve"], "r", label="sigmoid neuron")
+    right.plot(logistic["x"], logistic["curve"], color=VERMILION, label="sigmoid neuron")
     right.set(xlabel="x", ylabel="y", title="A logistic curve")
     right.legend()
     fig.savefig(path, dpi=100)

@@ -14,10 +14,6 @@ surface: once by plain gradient descent (SGD), once by Adam.
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # draw to files, without a display
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinynet as tn
@@ -25,6 +21,14 @@ from tinynet.callbacks import WeightHistory
 from tinynet.layers import Dense, Input
 from tinynet.models import Sequential
 from tinynet.optimizers import SGD, Adam
+
+try:
+    import matplotlib
+
+    matplotlib.use("Agg")  # draw to files, without a display
+    import matplotlib.pyplot as plt
+except ImportError:
+    raise SystemExit("This example needs matplotlib: pip install '.[plot]'") from None
 
 
 def build_neuron(optimizer, w, b):

@@ -11,16 +11,21 @@ polynomial x^3 - 2 x with some noise; networks of 0, 2 and 12 hidden units are f
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # draw to files, without a display
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinynet as tn
 from tinynet.layers import Dense, Input
 from tinynet.models import Sequential
 from tinynet.optimizers import Adam
+from tinynet.viz.style import BLUE, GREEN, VERMILION
+
+try:
+    import matplotlib
+
+    matplotlib.use("Agg")  # draw to files, without a display
+    import matplotlib.pyplot as plt
+except ImportError:
+    raise SystemExit("This example needs matplotlib: pip install '.[plot]'") from None
 
 NOISE = 0.3
 
@@ -58,8 +63,10 @@ def main(out="."):
     fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
     ax.scatter(x, y, s=12, color="0.7", label="data")
     ax.plot(line, curve(line), color="black", lw=4, alpha=0.25, label="the polynomial")
-    for (hidden, model), style in zip(networks.items(), (":", "--", "-"), strict=True):
-        ax.plot(line, model.predict(line, verbose=0), style, label=f"{hidden} hidden units", lw=2)
+    looks = zip((":", "--", "-"), (BLUE, GREEN, VERMILION), strict=True)
+    for (hidden, model), (style, color) in zip(networks.items(), looks, strict=True):
+        label = f"{hidden} hidden units"
+        ax.plot(line, model.predict(line, verbose=0), style, color=color, label=label, lw=2)
     ax.set(xlabel="x", ylabel="y", title="Hidden units bend the line", ylim=(-7, 7))
     ax.legend()
     fig.savefig(path, dpi=100)

@@ -1,11 +1,12 @@
 """Learning rates: too high, too low, decaying, and the highest one that works.
 
-The learning rate is how far a step goes along the slope. If it is too low, training takes forever.
-If it is too high, each step overshoots the minimum by more than the last, and the loss explodes.
-The limit can be computed: it is 2 divided by the largest curvature of the loss. The inputs here run
-from 0 to 199, which makes the loss so steep that even 0.001 is far too high, a common beginner's
-mistake. Just below the limit the weight is soon found, but along the bias the loss is 13,000 times
-flatter, and 200 such steps hardly change it. Scaling the inputs solves both problems.
+The learning rate is how far a step goes along the gradient. If it is too low, training takes
+forever. If it is too high, each step overshoots the minimum by more than the last, and the loss
+explodes. The limit can be computed: it is 2 divided by the largest curvature of the loss. The
+inputs here run from 0 to 199, which makes the loss so steep that even 0.001 is far too high, a
+common beginner's mistake. Just below the limit the weight is soon found, but along the bias the
+loss is 13,000 times flatter, and 200 such steps hardly change it. Scaling the inputs solves both
+problems.
 
     python examples/05_learning_rates.py [--out FOLDER]
 """
@@ -14,10 +15,6 @@ import argparse
 import warnings
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # draw to files, without a display
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinynet as tn
@@ -25,6 +22,15 @@ from tinynet.layers import Dense, Input, Normalization
 from tinynet.models import Sequential
 from tinynet.optimizers import SGD
 from tinynet.optimizers.schedules import ExponentialDecay
+from tinynet.viz.style import CYCLE
+
+try:
+    import matplotlib
+
+    matplotlib.use("Agg")  # draw to files, without a display
+    import matplotlib.pyplot as plt
+except ImportError:
+    raise SystemExit("This example needs matplotlib: pip install '.[plot]'") from None
 
 EPOCHS = 200
 
@@ -66,17 +72,17 @@ def main(out="."):
         "just below: 0.95 x the limit": train(x, y, 0.95 * limit),
         "too low: 0.001 x the limit": train(x, y, 0.001 * limit),
         "scaled inputs, 0.1 x their limit": train(x, y, 0.1 * limit_scaled, scaled),
-        "scaled inputs, decaying from 0.9 x": train(x, y, decay, scaled),
+        "scaled inputs, decaying from 0.9 x their limit": train(x, y, decay, scaled),
     }
     for name, (losses, _) in runs.items():
-        print(f"{name:36} loss {losses[0]:9.4g} -> {losses[-1]:9.4g}")
+        print(f"{name:46} loss {losses[0]:9.4g} -> {losses[-1]:9.4g}")
     (warning,) = runs["too high: 1.05 x the limit"][1]
     print(f"\nThe first one got a warning:\n  {warning}")
 
     path = Path(out) / "learning_rates.png"
     fig, ax = plt.subplots(figsize=(8, 5), layout="constrained")
-    for name, (losses, _) in runs.items():
-        ax.semilogy(np.where(losses < 1e6, losses, np.nan), label=name)
+    for (name, (losses, _)), color in zip(runs.items(), CYCLE, strict=False):
+        ax.semilogy(np.where(losses < 1e6, losses, np.nan), color=color, label=name)
     ax.set(xlabel="step", ylabel="mean squared error", title="The same line, five learning rates")
     ax.legend()
     fig.savefig(path, dpi=100)

@@ -11,19 +11,24 @@ rule is broken on purpose, to show that the check notices it.
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # draw to files, without a display
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinynet as tn
 from tinynet.layers import Dense, Input
 from tinynet.models import Sequential
+from tinynet.viz.style import VERMILION
+
+try:
+    import matplotlib
+
+    matplotlib.use("Agg")  # draw to files, without a display
+    import matplotlib.pyplot as plt
+except ImportError:
+    raise SystemExit("This example needs matplotlib: pip install '.[plot]'") from None
 
 
 def by_hand(x, y):
-    """Return the slope of a neuron's loss at w = 2, and its approximations by small changes."""
+    """Return the gradient of a neuron's loss at w = 2, and its approximations by small changes."""
 
     def loss(w):
         return tn.ops.mean((tn.ops.sigmoid(w * x) - y) ** 2)
@@ -32,8 +37,8 @@ def by_hand(x, y):
     moves = 10.0 ** -np.arange(1, 13)
     found = [(loss(2.0 + h).item() - loss(2.0 - h).item()) / (2 * h) for h in moves]
     print(f"the gradient by tinynet:  {exact:.12f}")
-    for h, slope in zip(moves[::3], found[::3], strict=True):
-        print(f"w changed by {h:7.0e}:     {slope:.12f}")
+    for h, estimate in zip(moves[::3], found[::3], strict=True):
+        print(f"w changed by {h:7.0e}:     {estimate:.12f}")
     return exact, moves, np.array(found)
 
 
@@ -68,7 +73,7 @@ def main(out="."):
 
     path = Path(out) / "check_gradients.png"
     fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    ax.loglog(moves, abs(found - exact), "o-", color="tab:orange")
+    ax.loglog(moves, abs(found - exact), "o-", color=VERMILION)
     ax.text(2e-3, 1e-7, "too large:\nthe loss is curved", ha="right")
     ax.text(3e-10, 1e-6, "too small:\nnumbers have 16 digits")
     ax.set(xlabel="change of the weight", ylabel="error of the gradient")

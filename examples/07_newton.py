@@ -12,13 +12,18 @@ So a single step reaches the minimum: the regression line, as linear algebra com
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # draw to files, without a display
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinynet as tn
+from tinynet.viz.style import VERMILION
+
+try:
+    import matplotlib
+
+    matplotlib.use("Agg")  # draw to files, without a display
+    import matplotlib.pyplot as plt
+except ImportError:
+    raise SystemExit("This example needs matplotlib: pip install '.[plot]'") from None
 
 START = np.array([-1.0, 2.5])
 
@@ -37,14 +42,15 @@ def main(out="."):
     def loss(line):
         return tn.ops.mean((line[0] * x + line[1] - y) ** 2)
 
-    slope = tn.grad(loss)(START).numpy()
+    gradient = tn.grad(loss)(START).numpy()
     hessian = tn.hessian(loss)(START).numpy()
-    newton = START - np.linalg.solve(hessian, slope)
+    newton = START - np.linalg.solve(hessian, gradient)
     w, b = np.polyfit(x, y, 1)
     for name, line in (("start", START), ("one Newton step", newton), ("regression", (w, b))):
         height = loss(np.array(line)).item()
         print(f"{name:>16}: w = {line[0]:7.4f}, b = {line[1]:7.4f}, loss {height:.4f}")
-    print(f"slope at the start: {slope[0]:.4f}, {slope[1]:.4f}; its derivatives, the Hessian:")
+    print(f"gradient at the start: {gradient[0]:.4f}, {gradient[1]:.4f}")
+    print("its derivatives, the Hessian:")
     for row in hessian:
         print(f"    {row[0]:.4f} {row[1]:.4f}")
 
@@ -72,10 +78,12 @@ def draw(path, x, y, descent, newton):
     ws, bs = np.linspace(-1.4, 2.6, 80), np.linspace(-0.4, 3.0, 80)
     errors = ws[None, :, None] * x + bs[:, None, None] - y
     fig, ax = plt.subplots(figsize=(7, 5), layout="constrained")
-    filled = ax.contourf(ws, bs, np.log10((errors**2).mean(-1)), 24, cmap="Blues")
-    fig.colorbar(filled, ax=ax, label="log10 of the mean squared error")
+    losses = (errors**2).mean(-1)
+    levels = np.geomspace(losses.min(), losses.max(), 25)
+    filled = ax.contourf(ws, bs, losses, levels, norm="log", cmap="Blues")
+    fig.colorbar(filled, ax=ax, label="mean squared error", format="%.2g")
     steps = f"gradient descent, {len(descent) - 1} steps"
-    ax.plot(*descent.T, ".-", color="tab:orange", label=steps)
+    ax.plot(*descent.T, ".-", color=VERMILION, label=steps)
     ax.annotate("", newton, START, arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 2})
     ax.plot([], [], color="black", lw=2, label="Newton's method, one step")
     ax.plot(*START, "o", mfc="white", mec="black", label="start")

@@ -12,16 +12,20 @@ large if it is sure and wrong.
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # draw to files, without a display
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinynet as tn
 from tinynet.layers import Dense, Input
 from tinynet.models import Sequential
 from tinynet.optimizers import Adam
+
+try:
+    import matplotlib
+
+    matplotlib.use("Agg")  # draw to files, without a display
+    import matplotlib.pyplot as plt
+except ImportError:
+    raise SystemExit("This example needs matplotlib: pip install '.[plot]'") from None
 
 
 def generate_moons(count, noise=0.15):

@@ -16,16 +16,21 @@ that tinynet does not have:
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # draw to files, without a display
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinynet as tn
 from tinynet.layers import Input
 from tinynet.models import Sequential
 from tinynet.optimizers import Adam
+from tinynet.viz.style import BLUE, VERMILION
+
+try:
+    import matplotlib
+
+    matplotlib.use("Agg")  # draw to files, without a display
+    import matplotlib.pyplot as plt
+except ImportError:
+    raise SystemExit("This example needs matplotlib: pip install '.[plot]'") from None
 
 TRUTH = {"place": 3.0, "steepness": 1.5, "height": 0.8, "base": 2.0}
 
@@ -112,7 +117,7 @@ def draw(path, x, y, temperature, models):
     ax.scatter(x, y, s=14, color="0.6", label="readings")
     ax.plot(x, temperature, color="black", lw=7, alpha=0.2, label="the true temperature")
     for (name, model), style in zip(models.items(), ("--", "-"), strict=True):
-        color = "tab:blue" if style == "--" else "tab:red"
+        color = BLUE if style == "--" else VERMILION
         ax.plot(x, model.predict(x, verbose=0), style, color=color, lw=2, label=f"by {name}")
     ax.set(xlabel="time", ylabel="temperature", title="Your own layer, loss and primitive")
     ax.legend(loc="lower right")

@@ -16,16 +16,22 @@ import os
 import runpy
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # draw to files, without a display
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinynet as tn
 from tinynet.layers import Dense, Input
 from tinynet.models import Sequential, load_model
 from tinynet.optimizers import Adam
+from tinynet.viz.style import BLUE, VERMILION
+
+try:
+    import h5py  # noqa: F401 (files in Keras's format need it)
+    import matplotlib
+
+    matplotlib.use("Agg")  # draw to files, without a display
+    import matplotlib.pyplot as plt
+except ImportError:
+    raise SystemExit("This example needs matplotlib and h5py: pip install '.[plot,h5]'") from None
 
 EPOCHS = 100
 
@@ -103,7 +109,7 @@ def draw(path, x, y, predict, turns, alone):
     """Save a picture of the losses of all turns, and of the learned wave."""
     fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
     left.semilogy(np.arange(1, len(alone) + 1), alone, color="0.8", lw=7, label="without a break")
-    colors = ("tab:blue", "tab:red", "tab:blue")
+    colors = (BLUE, VERMILION, BLUE)
     for i, ((turn, losses), color) in enumerate(zip(turns.items(), colors, strict=True)):
         epochs = i * EPOCHS + np.arange(1, EPOCHS + 1)
         left.semilogy(epochs, losses, color=color, label=turn)
@@ -113,7 +119,7 @@ def draw(path, x, y, predict, turns, alone):
     left.legend()
     right.scatter(x, y, s=12, color="0.6", label="data")
     line = np.linspace(-3, 3, 200, dtype="float32").reshape(-1, 1)
-    right.plot(line, predict(line), color="tab:blue", lw=2, label="the exported program")
+    right.plot(line, predict(line), color=BLUE, lw=2, label="the exported program")
     right.set(xlabel="x", ylabel="y", title="The wave, predicted by NumPy alone", ylim=(-1.4, 1.8))
     right.legend(loc="upper center", ncols=2)
     fig.savefig(path, dpi=100)

@@ -15,10 +15,6 @@ a test set, used only once, at the end, says how well the network reads.
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # draw to files, without a display
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinynet as tn
@@ -26,6 +22,15 @@ from tinynet.callbacks import EarlyStopping
 from tinynet.layers import Dense, Input, Rescaling
 from tinynet.models import Sequential
 from tinynet.optimizers import Adam
+from tinynet.viz.style import BLUE, VERMILION
+
+try:
+    import matplotlib
+
+    matplotlib.use("Agg")  # draw to files, without a display
+    import matplotlib.pyplot as plt
+except ImportError:
+    raise SystemExit("This example needs matplotlib: pip install '.[plot]'") from None
 
 
 def load_digits():
@@ -53,12 +58,16 @@ def main(out="."):
     """Run the example; return the results, which the tests check."""
     tn.utils.set_random_seed(1)
     x, y = load_digits()
-    x_test, y_test, x, y = x[:400], y[:400], x[400:], y[400:]
+    # The first 400 are for the test, the last 280 for validation.
+    (x_test, x, x_valid), (y_test, y, y_valid) = (np.split(a, [400, 1517]) for a in (x, y))
     model = build()
-    stop = EarlyStopping(patience=10, restore_best_weights=True)
-    history = model.fit(x, y, epochs=200, validation_split=0.2, callbacks=[stop], verbose=0).history
+    stop = EarlyStopping(monitor="val_loss", patience=10, restore_best_weights=True)
+    options = {"validation_data": (x_valid, y_valid), "callbacks": [stop]}
+    history = model.fit(x, y, epochs=200, verbose=0, **options).history
     epochs = len(history["loss"])
-    print(f"{model.count_params()} weights, trained on {int(0.8 * len(x))} digits:")
+    print(
+        f"{model.count_params()} weights, trained on {len(x)} digits, validated on {len(x_valid)}:"
+    )
     print(f"  stopped after {epochs} epochs, with the weights of epoch {stop.best_epoch + 1}")
 
     loss, accuracy = model.evaluate(x_test, y_test, verbose=0)
@@ -93,8 +102,8 @@ def draw(path, history, best, confusion, misread):
     left, middle, right = fig.subfigures(1, 3, width_ratios=(1, 1, 0.8))
     ax = left.subplots()
     epochs = np.arange(1, len(history["loss"]) + 1)
-    ax.semilogy(epochs, history["loss"], color="tab:blue", label="training set")
-    ax.semilogy(epochs, history["val_loss"], color="tab:red", label="validation set")
+    ax.semilogy(epochs, history["loss"], color=BLUE, label="training set")
+    ax.semilogy(epochs, history["val_loss"], color=VERMILION, label="validation set")
     ax.axvline(best + 1, color="0.6", ls="--", label="lowest: these weights are kept")
     ax.set(xlabel="epoch", ylabel="cross-entropy", title="The loss")
     ax.legend()

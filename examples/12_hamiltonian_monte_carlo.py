@@ -15,13 +15,18 @@ The densities of SciPy (`scipy.stats`) know no tensors. They are a line each.
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # draw to files, without a display
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinynet as tn
+from tinynet.viz.style import BLUE, VERMILION
+
+try:
+    import matplotlib
+
+    matplotlib.use("Agg")  # draw to files, without a display
+    import matplotlib.pyplot as plt
+except ImportError:
+    raise SystemExit("This example needs matplotlib: pip install '.[plot]'") from None
 
 try:
     from scipy.special import gammaln
@@ -107,13 +112,13 @@ def main(out="."):
 def draw(path, x, y, samples, hours, curves):
     """Save a picture of the draws, and of the curves that they stand for."""
     fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.3), layout="constrained")
-    left.plot(*samples.T, ".", color="tab:blue", ms=3, alpha=0.25)
+    left.plot(*samples.T, ".", color=BLUE, ms=3, alpha=0.25)
     left.plot(*samples.mean(0), "o", color="black", label="mean")
     left.set(xlabel="slope", ylabel="offset", title="Draws of the two weights")
     left.legend()
-    right.plot(hours, curves[::40].T, color="tab:blue", lw=1, alpha=0.12)
+    right.plot(hours, curves[::40].T, color=BLUE, lw=1, alpha=0.12)
     right.plot(hours, curves.mean(0), color="black", lw=2, label="probability, given the data")
-    right.plot(x, y, "o", color="tab:orange", label="exams")
+    right.plot(x, y, "o", color=VERMILION, label="exams")
     right.set(xlabel="hours of study", ylabel="passed", title="Each draw is a curve")
     right.legend(loc="center right")
     fig.savefig(path, dpi=100)

@@ -12,15 +12,20 @@ a loop written by hand, compiled by `tn.jit`.
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # draw to files, without a display
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinynet as tn
 from tinynet.layers import Dense
 from tinynet.optimizers import Adam
+from tinynet.viz.style import BLUE, VERMILION
+
+try:
+    import matplotlib
+
+    matplotlib.use("Agg")  # draw to files, without a display
+    import matplotlib.pyplot as plt
+except ImportError:
+    raise SystemExit("This example needs matplotlib: pip install '.[plot]'") from None
 
 END, UPDATES = 5.0, 2500
 PLACES = np.linspace(0, END, 32, dtype="float32").reshape(-1, 1)
@@ -114,7 +119,7 @@ def draw(path, x, curves, losses):
     fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     left.plot(x, np.sin(x), color="black", lw=7, alpha=0.2, label="sine")
     for (name, curve), style in zip(curves.items(), ("-", "--"), strict=True):
-        color = "tab:blue" if style == "-" else "tab:orange"
+        color = BLUE if style == "-" else VERMILION
         left.plot(x, curve, style, color=color, lw=2, label=name)
         right.plot(losses[name], style, color=color, lw=1, label=name)
     left.plot(PLACES, 0 * PLACES, "|", color="gray", label="places of the loss")

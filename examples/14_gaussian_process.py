@@ -12,13 +12,18 @@ of a linear system, in float64.
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # draw to files, without a display
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinynet as tn
+from tinynet.viz.style import BLUE, VERMILION
+
+try:
+    import matplotlib
+
+    matplotlib.use("Agg")  # draw to files, without a display
+    import matplotlib.pyplot as plt
+except ImportError:
+    raise SystemExit("This example needs matplotlib: pip install '.[plot]'") from None
 
 START = {"height": 1.0, "length": 1.0, "noise": 0.5}
 
@@ -87,9 +92,9 @@ def draw(path, x, y, hyperparameters):
     for ax, (when, values) in zip(axes, hyperparameters.items(), strict=True):
         mean, deviation = predict(values, x, y, at)
         band = mean - 2 * deviation, mean + 2 * deviation
-        ax.fill_between(at, *band, color="tab:blue", alpha=0.2, label="two standard deviations")
-        ax.plot(at, mean, color="tab:blue", label="prediction")
-        ax.plot(x, y, "o", ms=4, color="tab:orange", label="points")
+        ax.fill_between(at, *band, color=BLUE, alpha=0.2, label="two standard deviations")
+        ax.plot(at, mean, color=BLUE, label="prediction")
+        ax.plot(x, y, "o", ms=4, color=VERMILION, label="points")
         title = ", ".join(f"{name} {value:.2f}" for name, value in values.items())
         ax.set(ylabel="y", title=f"{when} the search: {title}")
     axes[0].legend(loc="upper right", ncols=3, fontsize="small")

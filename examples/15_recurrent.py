@@ -12,13 +12,18 @@ predictions.
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # draw to files, without a display
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinynet as tn
+from tinynet.viz.style import BLUE, VERMILION
+
+try:
+    import matplotlib
+
+    matplotlib.use("Agg")  # draw to files, without a display
+    import matplotlib.pyplot as plt
+except ImportError:
+    raise SystemExit("This example needs matplotlib: pip install '.[plot]'") from None
 
 UNITS, READ, AHEAD = 20, 20, 30  # of the state; numbers that are read, and that are continued
 
@@ -104,9 +109,9 @@ def draw(path, shown, found):
     fig, axes = plt.subplots(3, 1, figsize=(7, 5), layout="constrained", sharex=True)
     for ax, wave, guess in zip(axes, shown, found, strict=True):
         ax.plot(wave, color="black", lw=6, alpha=0.15, label="the wave")
-        ax.plot(range(READ), guess[:READ], "o", ms=3, color="tab:blue", label="read")
+        ax.plot(range(READ), guess[:READ], "o", ms=3, color=BLUE, label="read")
         later = range(READ - 1, len(guess))
-        ax.plot(later, guess[READ - 1 :], color="tab:orange", label="continued by the network")
+        ax.plot(later, guess[READ - 1 :], color=VERMILION, label="continued by the network")
     axes[0].legend(loc="upper right", ncols=3)
     axes[0].set(title="A recurrent network, written by hand", ylim=(-1.1, 1.9))
     axes[-1].set(xlabel="time")

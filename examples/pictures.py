@@ -1,4 +1,4 @@
-"""The pictures of the README.
+"""The pictures of README and docs.
 
 python examples/pictures.py [--out FOLDER]
 """
@@ -24,18 +24,19 @@ def draw_descent(path):
     model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1)])
     model.compile(optimizer=tn.optimizers.Adam(learning_rate=0.1), loss="mse")
     walk = tn.callbacks.WeightHistory("batch")
-    model.fit(x, y, epochs=12, verbose=0, callbacks=[walk])
-    tn.viz.animate_descent(model, x, y, walk, path=path, frames=48)
+    model.set_weights([[[-0.4]], [1.9]])
+    model.fit(x, y, batch_size=100, epochs=90, verbose=0, callbacks=[walk])
+    tn.viz.animate_descent(model, x, y, walk, path=path, frames=60)
 
 
 def draw_graph(path):
-    """Write the graph of a neuron's loss for one sample, with the gradients."""
+    """Write the graph of a neuron's loss for one sample, with the gradient of each value."""
     w = tn.tensor(1.0, requires_grad=True)
     b = tn.tensor(0.0, requires_grad=True)
     x, y = tn.tensor(3.0), tn.tensor(7.0)
     loss = (w * x + b - y) ** 2
-    loss.backward()
-    ax = tn.viz.plot_graph(loss, names={"w": w, "b": b, "x": x, "y": y}, rankdir="LR")
+    names = {"w": w, "b": b, "x": x, "y": y}
+    ax = tn.viz.plot_graph(loss, names=names, rankdir="LR", gradients=True)
     ax.figure.savefig(path, dpi=100)
 
 

@@ -113,7 +113,7 @@ def test_the_extras_are_those_of_the_setup():
     for extra, package in EXTRAS.items():
         published = package.replace("sklearn", "scikit-learn")  # the others have one name
         assert published in parser["options.extras_require"][extra]
-    bundles = {"examples", "bench", "test", "dev"}  # for people who work on tinynet
+    bundles = {"examples", "bench", "test", "docs", "dev"}  # for people who work on tinynet
     assert {*parser["options.extras_require"]} - bundles == {*EXTRAS}
 
 
@@ -121,6 +121,6 @@ def test_examples_are_shown_in_a_clone_alone(tmp_path, monkeypatch):
     examples = [text for name, text in report() if name == "example"]
     assert len(examples) == len([*ROOT.glob("examples/[0-9]*.py")])
     first = os.path.join("examples", "01_one_neuron.py")
-    assert examples[0] == f"{first}: One neuron finds the regression line."
+    assert examples[1] == f"{first}: One neuron finds the regression line."
     monkeypatch.setattr("tinynet.__main__.ROOT", tmp_path)
     assert "example" not in lines()

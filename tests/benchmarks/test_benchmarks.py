@@ -490,13 +490,13 @@ def test_the_small_benchmarks_run():
     assert all(name.split(".")[1].startswith("time_") for name in ran)
 
 
-def test_the_tables_are_written_between_the_marks_of_the_readme(measured, tmp_path):
+def test_the_tables_are_written_between_the_marks_of_a_page(measured, tmp_path):
     found = results.load(measured / "results.json")
     page = tmp_path / "README.md"
     before, after = report.MARKS
     page.write_text(f"# Title\n{before}old\n{after}rest\n")
     for _ in range(2):  # the second run replaces the first
-        report.write_readme(found, page)
+        report.write_between_marks(page, report.full(found))
         text = page.read_text(encoding="utf-8")
         assert "old" not in text
         assert text.startswith("# Title\n")
@@ -505,7 +505,7 @@ def test_the_tables_are_written_between_the_marks_of_the_readme(measured, tmp_pa
         assert found["machine"]["processor"] in text
     page.write_text("no marks")
     with pytest.raises(ValueError, match="must contain the marks"):
-        report.write_readme(found, page)
+        report.write_between_marks(page, report.full(found))
 
 
 @pytest.fixture(scope="module")
@@ -542,11 +542,14 @@ def test_the_readme_is_right_about_the_wide_network(committed):
     assert min(memory, key=memory.get) == "tinynet"
 
 
-def test_every_number_of_the_readme_is_in_the_committed_run(committed):
+@pytest.mark.parametrize(
+    ("page", "tables"), [("README.md", report.small), ("docs/speed.md", report.full)]
+)
+def test_every_number_of_the_tables_is_in_the_committed_run(committed, page, tables):
     before, after = report.MARKS
-    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    text = (PROJECT / page).read_text(encoding="utf-8")
     section = text[text.index(before) + len(before) : text.index(after)]
-    assert section.strip() == report.readme(committed).strip()
+    assert section.strip() == tables(committed).strip()
 
 
 def refused(capsys, *arguments):

@@ -42,6 +42,16 @@ def assert_is_picture(path):
     assert drawn.mean() > 0.01
 
 
+def test_the_engine_of_sixty_lines_agrees_with_calculus_and_with_tinynet(tmp_path):
+    found, printed = run_example("00_engine", tmp_path)
+    np.testing.assert_allclose(found["line"], (1.35, 0.5), atol=1e-4)
+    t = np.tanh(0.25)  # of tanh(v^2) at 1/2: (1 - t^2) 2 v, and 2 (1 - t^2) - 8 v^2 t (1 - t^2)
+    exact = (1 - t**2), 2 * (1 - t**2) - 2 * t * (1 - t**2)
+    np.testing.assert_allclose(found["derivatives"], exact, rtol=1e-12)
+    np.testing.assert_allclose(found["tinynet"], exact, rtol=1e-12)
+    assert f"{exact[1]:.12f}" in printed
+
+
 def test_one_neuron_finds_the_regression_line(tmp_path):
     found, printed = run_example("01_one_neuron", tmp_path)
     np.testing.assert_allclose(found["patient"], found["line"], atol=0.01)
@@ -319,6 +329,23 @@ def test_the_hyperparameters_of_a_gaussian_process_are_the_most_probable_ones(tm
     assert_is_picture(found["picture"])
 
 
+EXAMPLES = sorted(path.stem for path in (PROJECT / "examples").glob("[0-9]*.py"))
+
+
+@pytest.mark.parametrize("name", [n for n in EXAMPLES if n[:2] not in ("00", "16")])
+def test_examples_that_draw_say_in_one_line_that_they_need_matplotlib(name, tmp_path, monkeypatch):
+    for module in ("matplotlib", "matplotlib.pyplot"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(SystemExit, match=r"^This example needs matplotlib.*: pip install"):
+        run_example(name, tmp_path)
+
+
+def test_the_example_that_writes_keras_files_says_that_it_needs_h5py(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(SystemExit, match=r"^This example needs matplotlib and h5py: pip install"):
+        run_example("10_keras_and_back", tmp_path)
+
+
 @pytest.mark.parametrize("name", ["12_hamiltonian_monte_carlo", "14_gaussian_process"])
 def test_examples_that_need_scipy_say_so(name, tmp_path, monkeypatch):
     for module in ("scipy.optimize", "scipy.special"):
@@ -389,12 +416,11 @@ def test_the_output_in_the_readme_is_what_its_program_prints(word, capsys):
     assert shown in capsys.readouterr().out
 
 
-def test_one_command_draws_all_pictures_of_the_readme(tmp_path):
+def test_one_command_draws_all_pictures_of_readme_and_docs(tmp_path):
     drawn, _ = run_example("pictures", tmp_path)
-    shown = re.findall(r"\]\((examples/pictures/[^)]*)\)", README)
-    assert sorted(PROJECT / name for name in shown) == sorted(
-        PROJECT / "examples" / "pictures" / path.name for path in drawn
-    )
+    pages = [README, *(page.read_text() for page in (PROJECT / "docs").glob("*.md"))]
+    shown = re.findall(r"\]\((?:\.\./)?examples/pictures/([^)]*)\)", "".join(pages))
+    assert {*shown} == {path.name for path in drawn}
     for path in drawn:
         committed = PROJECT / "examples" / "pictures" / path.name
         assert committed.stat().st_size < 500_000
@@ -413,9 +439,8 @@ def test_the_readme_starts_with_one_line_for_the_main_example_and_one_for_the_te
     assert "pytest" in second
 
 
-def test_every_file_named_in_the_readme_exists():
-    for name in re.findall(r"`((?:tinynet|examples|tests|benchmarks)/[\w./]*)`", README):
-        assert (PROJECT / name).exists(), name
+def test_the_readme_is_read_in_one_sitting():
+    assert len(README.splitlines()) <= 220
 
 
 SEED_SCRIPT = """

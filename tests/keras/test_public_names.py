@@ -1,4 +1,4 @@
-"""The README's table of Keras's names, and signatures, compared with the installed Keras.
+"""The table of Keras's names in docs/keras.md, and signatures, compared with the installed Keras.
 
 `python tests/keras/test_public_names.py` prints the table.
 """
@@ -18,8 +18,8 @@ import pytest
 import tinynet as tn
 from tinynet import public as missing
 
-README = Path(__file__).parents[2] / "README.md"
-VERSION = "3.15"  # the version in the README
+PAGE = Path(__file__).parents[2] / "docs" / "keras.md"
+VERSION = "3.15"  # the version in that page
 
 # The modules, and a description of the missing names where they are many.
 ABSENT = {
@@ -90,12 +90,12 @@ def absent(path: str) -> list[str]:
 
 
 def row(path: str) -> str:
-    """Return the line of the README's table for a module."""
+    """Return the line of the page's table for a module."""
     here, missing = list(shared(path)), absent(path)
     if path in ("losses", "metrics"):  # only classes; the functions correspond to them
         here, missing = ([n for n in names if n[0].isupper()] for names in (here, missing))
     if path == "ops":
-        return f"| `ops` | the [operations](#operations) | {ABSENT[path]} |"
+        return f"| `ops` | the [operations](operations.md) | {ABSENT[path]} |"
     words = f"{len(missing)}: {ABSENT[path]}" if ABSENT[path] else ", ".join(missing)
     return f"| `{path}` | {', '.join(here)} | {words or 'nothing'} |"
 
@@ -106,11 +106,11 @@ def table() -> str:
 
 
 @pytest.mark.skipif(
-    not keras.__version__.startswith(VERSION), reason="the README describes another version"
+    not keras.__version__.startswith(VERSION), reason="the page describes another version"
 )
 @pytest.mark.parametrize("path", ABSENT)
-def test_the_table_in_the_readme_lists_the_names_that_tinynet_has_and_lacks(path):
-    assert row(path) in README.read_text(encoding="utf-8")
+def test_the_table_lists_the_names_that_tinynet_has_and_lacks(path):
+    assert row(path) in PAGE.read_text(encoding="utf-8")
 
 
 def parameters(thing: Any) -> dict[str, tuple[Any, Any]]:
@@ -228,8 +228,8 @@ def test_each_listed_exception_is_a_real_difference():
     assert not [name for name in DIFFERENT if not differ(*both[name])]
 
 
-def test_the_readme_lists_the_signatures_that_differ():
-    text = README.read_text(encoding="utf-8")
+def test_the_page_lists_the_signatures_that_differ():
+    text = PAGE.read_text(encoding="utf-8")
     assert [name for name in DIFFERENT if f"`{name}`" not in text] == []
 
 

@@ -203,6 +203,8 @@ def test_an_animation_has_a_frame_for_each_record_and_is_small(tmp_path):
     viz.animate_descent(model, X, Y, record, path, resolution=10)
     with Image.open(path) as film:
         assert film.n_frames == len(record.weights) == 6
+        film.seek(5)
+        assert 1500 < film.info["duration"] < 2500  # milliseconds: it pauses at its end
     assert path.stat().st_size < 60 * 8192
 
 
@@ -214,7 +216,7 @@ def test_each_frame_shows_the_line_and_the_point_of_its_weights():
     film._draw_was_started = True  # or matplotlib warns that it was not
     left, right = film._fig.axes[:2]
     shown = [0, 5, 10, 15, 20]
-    assert film._save_count == len(shown)
+    assert film._save_count == len(shown) + 24  # the last frame for two more seconds
     lines = {each.get_label(): each for each in right.lines}
     for frame, place in enumerate(shown):
         film._func(frame)
@@ -228,6 +230,23 @@ def test_each_frame_shows_the_line_and_the_point_of_its_weights():
         assert left.get_title("left") == f"step {record.steps[place]:<6} loss {loss:.3g}"
     for found, expected in zip(model.get_weights(), kept, strict=True):
         assert_close(found, expected, 0, 0)
+
+
+def test_drawing_does_not_undo_that_the_first_figure_of_a_notebook_makes_it_interactive(
+    monkeypatch,
+):
+    import matplotlib.pyplot as plt
+
+    def first_figure(*args, **kwargs):
+        plt.rcParams["interactive"] = True  # as the backend of notebooks does
+        return Figure()
+
+    monkeypatch.setattr(plt, "figure", first_figure)
+    monkeypatch.setitem(plt.rcParams, "interactive", False)
+    before = plt.rcParams["figure.max_open_warning"]
+    viz.plot_learning_rate(0.1, steps=3)
+    assert plt.rcParams["interactive"]
+    assert plt.rcParams["figure.max_open_warning"] == before
 
 
 # -- figures and axes ------------------------------------------------------------------------------

@@ -82,6 +82,43 @@ def test_leaves_show_their_gradients_after_backward():
     assert after["x"] == ["3", "gradient", "6"]
 
 
+@settings(max_examples=12)
+@given(st.floats(-1, 1), st.floats(-1, 1))
+def test_gradients_of_all_values_obey_the_chain_rule_and_are_stored_nowhere(a, b):
+    x, y = (tn.tensor(np.array(v), requires_grad=True) for v in (a, b))
+    squares = x * x
+    angle = squares + y
+    loss = tn.ops.sin(angle) * y
+    names = {"x": x, "y": y, "squares": squares, "angle": angle, "loss": loss}
+    shown = {
+        box[0]: box[-2:] for _, box in boxes(viz.plot_graph(loss, names=names, gradients=True))
+    }
+    slope = np.cos(a * a + b) * b
+    y_twice = slope + np.sin(a * a + b)  # y is added to the squares, and a factor
+    exact = {"loss": 1.0, "angle": slope, "squares": slope, "x": slope * 2 * a, "y": y_twice}
+    for name, gradient in exact.items():
+        word, number = shown[name]
+        assert word == "gradient"
+        assert float(number) == pytest.approx(gradient, rel=1e-3, abs=1e-12)
+    assert x.grad is None
+    assert y.grad is None
+
+
+def test_a_legend_explains_the_colours_that_are_there():
+    x, y = tn.tensor(3.0, requires_grad=True), tn.tensor(2.0)
+    tape, function = viz.plot_graph(x * y + y), viz.plot_graph(lambda x: x * 2.0 + x, 1.0)
+    legends = [[t.get_text() for t in ax.get_legend().get_texts()] for ax in (tape, function)]
+    assert set(legends[0]) == {"result", "operation", "requires a gradient", "constant"}
+    assert set(legends[1]) == {"result", "operation", "input", "constant"}
+    ax = viz.plot_graph(x * y + y)
+    ax.figure.draw_without_rendering()
+    legend, whole = ax.get_legend().get_window_extent(), ax.get_window_extent()
+    assert whole.contains(legend.x0, legend.y0)
+    assert whole.contains(legend.x1, legend.y1)
+    frames = [p.get_window_extent() for p in ax.patches if isinstance(p, Rectangle)]
+    assert not any(frame.overlaps(legend) for frame in frames)
+
+
 def test_leaves_are_named_and_only_small_arrays_show_their_numbers():
     w, x = tn.Variable([[1.0], [2.0]]), tn.tensor(normal(0, 9, 2))
     loss = tn.ops.sum(x @ w)
@@ -215,6 +252,7 @@ def test_things_that_are_no_computation_are_refused():
         ("expected a tensor, a model, or a function", "int"): lambda: viz.plot_graph(1),
         ("arguments", "Tensor"): lambda: viz.plot_graph(tn.tensor(1.0), 2.0),
         ("'late'", "not built"): lambda: viz.plot_graph(late),
+        ("gradients", "a tensor is drawn"): lambda: viz.plot_graph(lambda: 1.0, gradients=True),
         ("has not run yet",): lambda: viz.plot_graph(unseen.train_function),
         ("rankdir", "'UP'"): lambda: viz.plot_graph(tn.tensor(1.0), rankdir="UP"),
     }.items():

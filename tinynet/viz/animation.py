@@ -20,6 +20,8 @@ from .landscape import draw_path, draw_surface, loss_surface
 from .planes import recorded, values_at
 from .style import demand, expect, loss_label, new_figure, plain, samples
 
+PAUSE = 2.0  # seconds of the last frame, before a GIF starts again
+
 
 def animate_descent(
     model: Any,
@@ -107,7 +109,8 @@ def animate_descent(
 
     from matplotlib.animation import FuncAnimation, PillowWriter
 
-    film = FuncAnimation(figure, draw, frames=len(shown), interval=1000 / fps)
+    order = [*range(len(shown)), *[len(shown) - 1] * round(PAUSE * fps)]
+    film = FuncAnimation(figure, draw, frames=order, interval=1000 / fps)
     if path is not None:
         film.save(path, writer=PillowWriter(fps=fps), dpi=dpi)
     return film

@@ -19,6 +19,7 @@ GAP = (26.0, 30.0)  # in points: between neighbouring boxes of a rank, and betwe
 PADDING = (10.0, 7.0)  # around a text in a rectangle of its own
 CARD = (8.0, 1.9)  # around a text in a rectangle that it shares
 MARGIN = 14.0  # around the picture, and inside the frame of a nested model
+LEGEND = 8.5  # the size of the legend's texts
 LOOP = 26.0  # how far an arrow from a box to itself leads out of it
 RANKDIRS = ("TB", "BT", "LR", "RL")
 Point = tuple[float, float]
@@ -90,9 +91,17 @@ class Canvas(NamedTuple):
         self.axes.add_patch(FancyArrowPatch(path=Path(vertices, codes), **look))
 
 
-def on_canvas(drawing: Drawing, axes: Any = None, shows_itself: bool = True) -> Any:
-    """Draw on a new figure of the right size, or in `axes`, shrunk to fit; return the axes."""
-    width, height = (length + 2 * MARGIN for length in drawing.size)
+def on_canvas(
+    drawing: Drawing, axes: Any = None, shows_itself: bool = True, legend: Any = None
+) -> Any:
+    """Draw on a new figure of the right size, or in `axes`, shrunk to fit; return the axes.
+
+    `legend` maps texts to the backgrounds of boxes that they explain.
+    """
+    entries = [Cell(text, size=LEGEND).width + 3.5 * LEGEND for text in legend or ()]
+    below = 2.5 * LEGEND if entries else 0.0
+    width = max(drawing.size[0], sum(entries)) + 2 * MARGIN
+    height = drawing.size[1] + below + 2 * MARGIN
     scale = 1.0
     if axes is None:
         axes = new_figure(width / 72, height / 72, shows_itself).add_axes((0, 0, 1, 1))
@@ -103,8 +112,25 @@ def on_canvas(drawing: Drawing, axes: Any = None, shows_itself: bool = True) -> 
         scale = min(1.0, room[0] / width, room[1] / height)
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
-    drawing.draw(Canvas(axes, scale), (width / 2, height / 2))
+    drawing.draw(Canvas(axes, scale), (width / 2, (height - below) / 2))
+    if legend:
+        _explain(axes, legend, LEGEND * scale)
     return axes
+
+
+def _explain(axes: Any, legend: dict[str, str], size: float) -> None:
+    from matplotlib.patches import Patch
+
+    look: dict[str, Any] = {"edgecolor": INK, "linewidth": 0.1 * size}
+    handles = [Patch(facecolor=ground, label=text, **look) for text, ground in legend.items()]
+    where: dict[str, Any] = {
+        "loc": "lower center",
+        "ncols": len(handles),
+        "borderaxespad": 0.3,
+        "frameon": False,
+    }
+    spaces: dict[str, Any] = {"handlelength": 1.2, "handletextpad": 0.5, "columnspacing": 1.2}
+    axes.legend(handles=handles, fontsize=size, **where, **spaces)
 
 
 def arranged(named: dict[Any, Drawing], uses: Iterable[Any], rankdir: str, ordered: Any) -> Drawing:

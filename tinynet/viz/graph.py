@@ -16,7 +16,10 @@ from .. import tree
 from ..compiler.program import Program
 from ..compiler.record import record
 from ..compiler.text import index_text
+from ..engine import arrays
+from ..engine.bind import grad_mode
 from ..engine.primitives.indexing import Slice
+from ..engine.tape import cotangents, tape
 from ..engine.tensor import Operand, Tensor, as_tensor
 from ..models.model import Model
 from ..training.step_cache import StepCache
@@ -26,14 +29,17 @@ from .style import GREY, VERMILION, demand, expect
 
 FEW = 6  # an array of at most this many numbers is written out
 # The background of leaves, and of the parts of a training step, under black text.
-GROUNDS = {"leaf": "#D6E8F5", "backward": "#E3F2E4", "update": "#F6E6EF"}
+GROUNDS = {"leaf": "#D6E8F5", "input": "#D6E8F5", "backward": "#E3F2E4", "update": "#F6E6EF"}
 GROUNDS |= dict.fromkeys(("constant", "metrics"), "#EEEEEE")
 GROUNDS |= dict.fromkeys(("loss", "result"), "#FBE3D0")
 SYMMETRIC = {"add", "multiply", "maximum", "minimum", "equal", "not_equal", "logical_and"}
 
 
-# For each value of a computation its box, and the equation that computes it, whose inputs are keys.
-Nodes = dict[Any, tuple[Drawing, Any]]
+LEGEND = {"leaf": "requires a gradient", "": "operation"}  # kinds whose names do not say it
+
+# For each value of a computation its box, its kind, and the equation that computes it, whose inputs
+# are keys.
+Nodes = dict[Any, tuple[Drawing, str, Any]]
 
 
 def plot_graph(
@@ -42,6 +48,7 @@ def plot_graph(
     ax: Any = None,
     names: Mapping[str, Any] | None = None,
     rankdir: str = "TB",
+    gradients: bool = False,
 ) -> Any:
     """Draw a computation: a box for each value, and an arrow for each use of it.
 
@@ -61,6 +68,10 @@ def plot_graph(
         Names of leaves and other values of a tape.
     rankdir : "TB", "BT", "LR" or "RL"
         The direction of the arrows: top to bottom, bottom to top, left to right, right to left.
+    gradients : bool
+        Whether to show the gradient of the tensor in each value it was computed from, so that the
+        chain rule can be followed; of a result of several numbers, that of their sum. They are
+        computed here, and stored nowhere.
 
     Returns
     -------
@@ -70,31 +81,55 @@ def plot_graph(
     ------
     ValueError
         If `thing` is none of these, a model is not built, there are arguments without a function,
-        or `rankdir` is unknown.
+        or `rankdir` is unknown; if `gradients` are wanted of something else than a tensor.
 
     >>> import tinynet as tn
     >>> x = tn.tensor(3.0, requires_grad=True)
     >>> ax = plot_graph(x * x, names={"x": x})
     >>> [text.get_text() for text in ax.texts]
     ['multiply', '9', 'x', '3', 'no gradient yet']
+    >>> ax = plot_graph(x * x, names={"x": x}, gradients=True)
+    >>> [text.get_text() for text in ax.texts]
+    ['multiply', '9', 'gradient', '1', 'x', '3', 'gradient', '6']
     """
+    is_tape = isinstance(thing, Operand)
+    expect(is_tape or not gradients, "gradients", "False unless a tensor is drawn", gradients)
     recorded = isinstance(thing, (Model, Operand, StepCache, Program))
     expect(not (args and recorded), "args", f"no arguments of a {type(thing).__name__}", len(args))
     if isinstance(thing, Model):
         demand(thing, "plot_graph")
         drawing = drawing_of(thing, {"shapes", "names", "activations"}, rankdir, False)
-    elif isinstance(thing, Operand):
-        drawing = _drawing(_of_tape(as_tensor(thing), names or {}), rankdir)
+        return on_canvas(drawing, ax, False)
+    if is_tape:
+        root = as_tensor(thing)
+        found = _gradients(root) if gradients else {}
+        nodes = _of_tape(root, names or {}, found)
     else:
-        drawing = _drawing(_of_program(_program_of(thing, args)), rankdir)
-    return on_canvas(drawing, ax, False)
+        nodes = _of_program(_program_of(thing, args))
+    kinds = dict.fromkeys(kind for _, kind, _ in nodes.values())
+    legend = {LEGEND.get(kind, kind): GROUNDS.get(kind, "white") for kind in kinds}
+    return on_canvas(_drawing(nodes, rankdir), ax, False, legend)
 
 
 # -- from computations to nodes ----------------------------------------------------------------
 
 
-def _of_tape(root: Tensor, names: Mapping[str, Any]) -> Nodes:
-    """Return the nodes of a tensor and of all values that it was computed from."""
+def _gradients(root: Tensor) -> dict[Tensor, np.ndarray]:
+    """Return the gradient of the sum of `root` in each value on its tape, equation by equation."""
+    cts = {root: arrays.ones_like(root)} if root.tracked else {}
+    with grad_mode(False):
+        for t in tape(*cts):
+            if t.equation and t in cts:
+                parts = cotangents([t], {t: cts[t]}, [x for x in t.equation.inputs if x.tracked])
+                cts |= {x: cts[x] + part if x in cts else part for x, part in parts.items()}
+    return {t: ct.data for t, ct in cts.items()}
+
+
+def _of_tape(root: Tensor, names: Mapping[str, Any], found: Mapping[Tensor, np.ndarray]) -> Nodes:
+    """Return the nodes of a tensor and of all values that it was computed from.
+
+    `found` are gradients to show; without them, those that leaves store.
+    """
     titles = {as_tensor(x): [Cell(name, bold=True)] for name, x in names.items() if name}
     nodes: Nodes = {}
     pending = [root]
@@ -105,20 +140,22 @@ def _of_tape(root: Tensor, names: Mapping[str, Any]) -> Nodes:
         title, value = titles.get(t, []), _value(t.data)
         if t.equation:
             kind = "result" if t is root else ""
-            nodes[t] = _box([*title, _operation(t.equation), *value], kind), t.equation
+            lines = [*title, _operation(t.equation), *value]
+            nodes[t] = _box([*lines, *_gradient(found.get(t))], kind), kind, t.equation
             pending += reversed(t.equation.inputs)
         else:
             kind = "leaf" if t.tracked else "constant"
-            nodes[t] = _box([*title, *value, *_gradient(t)], kind), None
+            lines = _gradient(found.get(t, t.grad))
+            if t.tracked and not lines:
+                lines = [Cell("no gradient yet", GREY, size=8.5)]
+            nodes[t] = _box([*title, *value, *lines], kind), kind, None
     return nodes
 
 
-def _gradient(t: Tensor) -> list[Cell]:
-    if not t.tracked:
+def _gradient(gradient: Any) -> list[Cell]:
+    if gradient is None:
         return []
-    if t.grad is None:
-        return [Cell("no gradient yet", GREY, size=8.5)]
-    numbers = _numbers(t.grad) or [f"norm {np.linalg.norm(t.grad):.4g}"]
+    numbers = _numbers(gradient) or [f"norm {np.linalg.norm(gradient):.4g}"]
     return [Cell("gradient", VERMILION, size=8.5), *_code(numbers, VERMILION)]
 
 
@@ -137,12 +174,13 @@ def _of_program(program: Program) -> Nodes:
     names, equations = program.names(), program.equations
     used = {x for equation in equations.values() for x in equation.inputs} | {*program.outputs}
     given = (*program.inputs, *program.captured)
-    nodes: Nodes = {v: (_box([Cell(names[v], bold=True), _type(v)], "leaf"), None) for v in given}
-    nodes |= {v: (_box(_value(a), "constant"), None) for v, a in program.constants.items()}
+    known = [(v, [Cell(names[v], bold=True), _type(v)], "input") for v in given]
+    known += [(v, _value(a), "constant") for v, a in program.constants.items()]
+    nodes: Nodes = {v: (_box(lines, kind), kind, None) for v, lines, kind in known}
     for v, equation in equations.items():
         kind = v.section or ("result" if v in program.outputs else "")
         lines = [_operation(equation), Cell(names[v], GREY, size=8.5), _type(v)]
-        nodes[v] = _box(lines, kind), equation
+        nodes[v] = _box(lines, kind), kind, equation
     return {v: node for v, node in nodes.items() if v in used}
 
 
@@ -187,7 +225,7 @@ def _type(x: Any) -> Cell:
 
 
 def _drawing(nodes: Nodes, rankdir: str) -> Drawing:
-    equations = {key: equation for key, (_, equation) in nodes.items() if equation}
+    equations = {key: equation for key, (*_, equation) in nodes.items() if equation}
     uses = [(x, key) for key, equation in equations.items() for x in equation.inputs]
     ordered = [key for key, eq in equations.items() if eq.primitive.name not in SYMMETRIC]
-    return arranged({key: box for key, (box, _) in nodes.items()}, uses, rankdir, ordered)
+    return arranged({key: box for key, (box, *_) in nodes.items()}, uses, rankdir, ordered)

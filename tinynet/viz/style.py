@@ -47,8 +47,13 @@ def new_figure(width: float, height: float, shows_itself: bool = False, **option
         import matplotlib.pyplot as plt
 
         if not (notebook and shows_itself):
-            with plt.rc_context({"figure.max_open_warning": 0}):
+            # `rc_context` would also undo that the first figure of a notebook makes it interactive.
+            most = plt.rcParams["figure.max_open_warning"]
+            plt.rcParams["figure.max_open_warning"] = 0
+            try:
                 return plt.figure(figsize=(width, height), **options)
+            finally:
+                plt.rcParams["figure.max_open_warning"] = most
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), **options)

@@ -184,7 +184,7 @@ erfc = unary(
 
 # -- with kinks, or of whole numbers and bools -------------------------------------------------
 
-_ABSOLUTE = "Return |x|; the gradient at 0 is 0."
+_ABSOLUTE = "Return the absolute value; the gradient at 0 is 0."
 absolute = unary(np.absolute, _ABSOLUTE, lambda ct, y, x: ct * sign(x), **KINKED)
 fabs = unary(np.fabs, _ABSOLUTE, lambda ct, y, x: ct * sign(x), **APART)
 sign: Unary = unary(np.sign, "Return -1, 0 or 1.", **KINKED)
