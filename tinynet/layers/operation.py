@@ -22,7 +22,6 @@ _TENSORS = """x x1 x2 xs a b array condition variable operands sorted_sequence v
 constant_values index indices"""
 _CALLED = {"isclose": "rtol atol"}  # more of them
 _NAMED = ("constant_values",)  # after others, and so by keyword
-_EXTRA = ("initial", "where", "ddof", "optimize")  # arguments that Keras does not have
 
 # Keras's modules, except `keras.src.ops.numpy`, and the classes that are not named by the rule.
 _MODULES = {
@@ -94,7 +93,9 @@ def operation(function: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     """Return placeholders for the results of a function of `ops`, called with placeholders."""
     cls, form = OPERATIONS[function], signature(getattr(ops, function))
     own = cls.arguments()
-    config = {k: v for k, v in own.items() if k not in _EXTRA and v is not Parameter.empty}
+    # Keras does not have all arguments whose defaults are None, False and 0; for the others it has
+    # the same defaults.
+    config = {k: v for k, v in own.items() if v not in (None, False, Parameter.empty)}
     called: list[Any] = []
     options = {}
     for name, value in form.bind(*args, **kwargs).arguments.items():
@@ -122,3 +123,4 @@ def _class_of(function: str) -> type[Operation]:
 
 
 OPERATIONS = {f: _class_of(f) for f, value in vars(ops).items() if hasattr(value, "__wrapped__")}
+OPERATIONS |= {"abs": OPERATIONS["absolute"], "conj": OPERATIONS["conjugate"]}  # as in Keras

@@ -134,6 +134,9 @@ class KerasTensor(Placeholder):
     def __iter__(self) -> Any:
         raise NotImplementedError("Iterating over a symbolic KerasTensor is not supported.")
 
+    def __round__(self, ndigits: int | None = None) -> Any:
+        return ops.round(self, ndigits or 0)
+
     def _no_numbers(self, *_: Any, **__: Any) -> Any:
         raise ValueError(f"{self!r} is symbolic, without numbers: call a layer on it.")
 
