@@ -4,7 +4,8 @@
 
 It starts `mpiexec` for each number of ranks, and measures the time of an Allreduce by its size, and
 of a step of `fit`: with one batch for all ranks (strong scaling), and with one batch for each (weak
-scaling). Two models are fitted to the times:
+scaling). Each rank has one thread, so that a rank is the same on its own and among others. Two
+models are fitted to the times:
 
 - an Allreduce of n bytes on p ranks takes 2 log2(p) alpha + 2 (p - 1) / p n beta seconds, by the
   algorithm of Rabenseifner (Thakur, Rabenseifner and Gropp, "Optimization of collective
@@ -148,18 +149,18 @@ def useful_ranks(model: dict[str, float], batch: float) -> tuple[int, int]:
 
 
 def measure(ranks: int, batch: int, repeats: int) -> dict[str, Any]:
-    """Start `mpiexec`, and return what rank 0 prints."""
+    """Start `mpiexec`, one thread for each rank, and return what rank 0 prints."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     command = [shutil.which("mpiexec", path=path) or "mpiexec", "-n", str(ranks), sys.executable]
     command += ["-m", "benchmarks.scaling", "--worker", "--batch", str(batch)]
-    done = subprocess.run(
-        [*command, "--repeats", str(repeats)], capture_output=True, text=True, check=True
-    )
+    command += ["--repeats", str(repeats)]
+    alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=alone, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 
-def plot(result: dict[str, Any], path: Path) -> None:
-    """Draw the measured times as points, and the computed ones as lines."""
+def plot(result: dict[str, Any]) -> Any:
+    """Return a figure with the measured times as points, and the computed ones as lines."""
     from matplotlib.figure import Figure
 
     measured, model, batch = result["measured"], result["model"], result["batch"]
@@ -168,8 +169,8 @@ def plot(result: dict[str, Any], path: Path) -> None:
     sizes = np.array(BYTES)
     for m, colour in zip(measured, ("#0072B2", "#D55E00", "#009E73", "#CC79A7"), strict=False):
         if m["allreduce"]:
-            points = m["allreduce"].items()
-            left.loglog(*zip(*points, strict=True), "o", color=colour, label=f"{m['ranks']} ranks")
+            bytes_of, times = zip(*((int(n), t) for n, t in m["allreduce"].items()), strict=True)
+            left.loglog(bytes_of, times, "o", color=colour, label=f"{m['ranks']} ranks")
             line = allreduce_columns(m["ranks"], sizes) @ [model["alpha"], model["beta"]]
             left.loglog(sizes, line, color=colour)
     ranks = [m["ranks"] for m in measured]
@@ -182,7 +183,7 @@ def plot(result: dict[str, Any], path: Path) -> None:
         axes.set_title("points: measured; lines: computed", fontsize=9)
         axes.legend()
     figure.set_layout_engine("tight")
-    figure.savefig(path)
+    return figure
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
@@ -220,7 +221,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / "processes.json").write_text(json.dumps(result, indent=1) + "\n")
-        plot(result, options.out / "processes.png")
+        plot(result).savefig(options.out / "processes.png")
     return result
 
 

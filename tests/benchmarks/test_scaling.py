@@ -44,3 +44,7 @@ def test_it_measures_on_ranks_and_writes_what_is_measured_and_computed(tmp_path,
     assert [m["ranks"] for m in found["measured"]] == [1, 2]
     assert all(m["strong"] > 0 < m["weak"] for m in found["measured"])
     assert (tmp_path / "processes.png").read_bytes().startswith(b"\x89PNG")
+    sizes, joined = zip(*found["measured"][1]["allreduce"].items(), strict=True)
+    points = scaling.plot(found).axes[0].lines[0]  # of a file, where numbers of bytes are strings
+    np.testing.assert_array_equal(points.get_xdata(), [int(size) for size in sizes])
+    np.testing.assert_array_equal(points.get_ydata(), joined)
