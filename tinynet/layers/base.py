@@ -3,7 +3,7 @@
 A layer called on tensors computes. Called on a `KerasTensor`, a placeholder without numbers, it
 remembers the call as a `LayerCall`; these calls are the graph that `models.Model` runs.
 
-Imports the engine and `module.py`. Read next: `core.py`, with `Dense`.
+Imports the engine, `module.py` and `shapes.py`. Read next: `core.py`, with `Dense`.
 """
 
 from __future__ import annotations
@@ -75,19 +75,16 @@ class Layer(Module, Configurable):
     symbolic_shape: Any = None  # of the outputs of the last call on placeholders
     symbolic_calls: tuple[int, ...] = ()  # the numbers of all calls on placeholders
     first_call: LayerCall | None = None  # of those
-    input = FirstCall("inputs")
-    output = FirstCall("outputs")
+    input, output = FirstCall("inputs"), FirstCall("outputs")
     activity_regularizer: Any = None
     declared_shape: Any = None  # of the inputs, in the old way
-    _built_shape: Any = None
-    _built_shapes: Any = None  # by name, if `build` takes several
+    _build_config: Any = None  # the shapes that `build` took, by the names of its arguments
     _arguments: Any = None  # the constructor's, if there is no `get_config` and they are plain data
-    _called = False
-    _keeps_arguments = False  # also if the class defines `get_config`
+    _called = _keeps_arguments = False  # the latter also if the class defines `get_config`
 
     _unwatched = Module._unwatched | {
-        *("built", "symbolic_shape", "symbolic_calls", "first_call", "_called", "_built_shape"),
-        *("_built_shapes", "_arguments"),
+        *("built", "symbolic_shape", "symbolic_calls", "first_call", "_called", "_build_config"),
+        "_arguments",
     }
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -187,7 +184,7 @@ class Layer(Module, Configurable):
         known = type(inputs) is Tensor and not args and not kwargs
         if not known and placeholders_in((given, kwargs)):
             if not all(x is None or isinstance(x, KerasTensor) for x in tree.flatten(inputs)):
-                problem = f"received placeholders and arrays: {inputs}"
+                problem = f"placeholders and arrays, received {inputs}"
                 raise ValueError(f"Layer '{self.name}': {problem}.")
             return self._call_symbolically(given, kwargs)
         given = self._to_tensors(given)
@@ -330,7 +327,7 @@ class Layer(Module, Configurable):
             self.build(*shapes, **named)
             self.built = True
             if self.layers:  # also where the class does not define `build`
-                self._built_shape, self._built_shapes = shapes[0] if shapes else None, named or None
+                self._build_config = named or {"input_shape": shapes[0]}
 
     def _check(self, inputs: Any) -> None:
         """Raise ValueError if `inputs`, tensors or placeholders, do not suit the layer."""
@@ -355,9 +352,8 @@ class Layer(Module, Configurable):
     compute_dtype = variable_dtype = property(lambda self: self.dtype, doc="The same as `dtype`.")
 
     def get_build_config(self) -> dict[str, Any] | None:
-        """Return the shape that the layer was built for; None if there is none."""
-        one = None if self._built_shape is None else {"input_shape": self._built_shape}
-        return self._built_shapes or one
+        """Return the shapes that the layer was built for; None if there are none."""
+        return self._build_config
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Build the layer, and those inside, for the shape that `get_build_config` returned."""
@@ -369,7 +365,7 @@ class Layer(Module, Configurable):
                 self.build(shapes["input_shape"])
             elif self.layers:
                 Layer.compute_output_shape(self, shapes["input_shape"])
-                self._built_shape = shapes["input_shape"]
+                self._build_config = shapes
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
@@ -395,10 +391,9 @@ def _recorded(build: Callable[..., Any]) -> Callable[..., Any]:
         with building:
             build(self, *shapes, **named)
             self.built = True
-            one, *more = (*shapes, *named.values())
-            self._built_shape, self._built_shapes = (None if more else one), None
-            if more:
-                given = inspect.signature(build).bind(self, *shapes, **named).arguments
-                self._built_shapes = dict([*given.items()][1:])
+            taken, values = [*inspect.signature(build).parameters][1:], (*shapes, *named.values())
+            given = {**dict(zip(taken, shapes, strict=False)), **named}
+            given = given if len(values) > 1 else {"input_shape": values[0]}
+            self._build_config = given if values != (None,) else None
 
     return recorded

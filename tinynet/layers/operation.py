@@ -1,7 +1,7 @@
 """Functions of `ops` as nodes of a graph of layers: what ``tn.ops.exp(x)`` is of a placeholder `x`.
 
 A class for each function is made from its name and its signature; files name them as Keras does.
-Imports `base.py`. Read next: `../models/graph.py`.
+Imports `base.py`. Read next: `../losses/base.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Shapes around a call of a layer: those that its methods take, and those found by running it.
 
-Imports `symbolic.py`. Read next: `base.py`, where layers are called.
+Imports `symbolic.py`. Read next: `module.py`, what layers own.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The context says where a call takes place: inside which layers, in training or not.
 
-Imports the engine and `configs`. Read next: `module.py`.
+Imports the engine and `configs`. Read next: `shapes.py`.
 """
 
 from __future__ import annotations

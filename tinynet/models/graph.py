@@ -170,8 +170,9 @@ class Graph:
             x = ops.squeeze(x, -1)
         elif x.ndim == declared.ndim - 1 and shape[-1] == 1:
             x = ops.expand_dims(x, -1)
-        if x.ndim != declared.ndim:
-            problem = f"expected {shape}, received incompatible shape {given}"
+        lengths = zip(shape[1:], x.shape[1:], strict=False)
+        if x.ndim != len(shape) or not all(n in (None, m) for n, m in lengths):
+            problem = f"expected shape={shape}, found incompatible shape={given}"
             raise ValueError(f"Input '{layer.name}' of model '{self.name}': {problem}.")
         same = x.dtype.kind == "f" and declared.dtype == floatx()
         return x if same else ops.cast(x, declared.dtype)
