@@ -71,6 +71,9 @@ class Operation(Layer):
         """Return the name and the function's arguments that are not tensors."""
         return {"name": self.name, **self.config}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _empty, (self.ops_name,), vars(self)  # pickle does not find the class by its name
+
     def _to_tensors(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return args
 
@@ -80,6 +83,10 @@ class Operation(Layer):
         is_matrix = x.ndim > 1 and zeros.dtype.kind == "f"
         rows, columns = (1, 1, *zeros.shape)[-2:]
         return zeros + np.eye(rows, columns, dtype=x.dtype) if is_matrix else zeros
+
+
+def _empty(function: str) -> Operation:
+    return object.__new__(OPERATIONS[function])
 
 
 def _tupled(value: Any) -> Any:
