@@ -164,7 +164,9 @@ class Graph:
         if x is None and getattr(layer, "optional", False):
             return None
         if x is None:
-            raise ValueError(f"Input '{layer.name}' of model '{self.name}' is not optional.")
+            raise ValueError(
+                f"Input '{layer.name}' of model '{self.name}' is not optional, received None."
+            )
         given = x.shape
         if x.ndim == declared.ndim + 1 and given[-1] == 1:
             x = ops.squeeze(x, -1)
