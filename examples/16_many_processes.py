@@ -7,7 +7,7 @@ network. Then the ranks train networks of different widths independently of each
     python examples/16_many_processes.py
     mpiexec -n 4 python examples/16_many_processes.py
 
-Needs `pip install 'tinynet[mpi]'` for the second line. On a cluster see docs/many_processes.md.
+Needs `pip install -e '.[mpi]'` for the second line. On a cluster see docs/many_processes.md.
 """
 
 import numpy as np

@@ -13,8 +13,7 @@ Importing it loads the engine and NumPy; everything else is loaded when it is fi
 """
 
 import sys
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import tree as tree
 from .engine.autodiff import elementwise_grad as elementwise_grad, grad as grad
@@ -24,7 +23,7 @@ from .engine.bind import no_grad as no_grad, primitive as primitive
 from .engine.tensor import Tensor as Tensor, tensor as tensor
 from .engine.variable import Variable as Variable
 from .engine.vmap import vmap as vmap
-from .public import PublicModule
+from .public import PublicModule, notebook_form
 
 __version__ = "0.1.0"
 
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from . import layers as layers, losses as losses, metrics as metrics, models as models
     from . import ops as ops, optimizers as optimizers, random as random
     from . import regularizers as regularizers, saving as saving, utils as utils, viz as viz
+    from . import wrappers as wrappers
     from .compiler.jit import jit as jit
     from .engine.gradcheck import check_grads as check_grads
     from .initializers import Initializer as Initializer
@@ -66,10 +66,4 @@ else:
 _this = sys.modules[__name__]
 _this.__class__ = PublicModule  # and so of the modules that are set as its attributes from now on
 _this.__setattr__("tree", tree)
-
-
-def _repr_html_(self: Any) -> str:
-    return import_module(".viz.notebook", __name__).tensor_html(self)
-
-
-Tensor._repr_html_ = _repr_html_  # type: ignore[attr-defined]
+Tensor._repr_html_ = Variable._repr_html_ = notebook_form  # type: ignore[attr-defined]

@@ -20,7 +20,7 @@ from .compiler import toolchain
 
 EXTRAS = {
     **{"plot": "matplotlib", "h5": "h5py", "onnx": "onnx", "scipy": "scipy"},
-    **{"mpi": "mpi4py", "tensorboard": "tensorboardX"},
+    **{"mpi": "mpi4py", "tensorboard": "tensorboardX", "sklearn": "sklearn"},
 }
 ROOT = Path(__file__).parents[1]
 

@@ -45,6 +45,8 @@ from .engine.primitives.linalg import eigvalsh as eigvalsh, inv as inv, norm as 
 from .engine.primitives.linalg import pinv as pinv, slogdet as slogdet, solve as solve
 from .engine.primitives.linalg import svd as svd, svdvals as svdvals
 from .engine.primitives.special import erf as erf, erfinv as erfinv
+from .engine.arrays import arange as arange, eye as eye, full as full, identity as identity
+from .engine.arrays import linspace as linspace, take_along_axis as take_along_axis
 from .engine.arrays import atleast_1d as atleast_1d, atleast_2d as atleast_2d
 from .engine.arrays import column_stack as column_stack, copy as copy, diag as diag
 from .engine.arrays import diagonal as diagonal, expand_dims as expand_dims, flip as flip
@@ -55,7 +57,7 @@ from .engine.arrays import rot90 as rot90, shape as shape, size as size, sort as
 from .engine.arrays import split as split, squeeze as squeeze, stack as stack, swapaxes as swapaxes
 from .engine.arrays import take as take, tile as tile, tril as tril, triu as triu, vstack as vstack
 from .engine.arrays import zeros as zeros, zeros_like as zeros_like
-from .engine.functional import allclose as allclose, clip as clip
+from .engine.functional import allclose as allclose, average as average, clip as clip
 from .engine.functional import convert_to_numpy as convert_to_numpy
 from .engine.functional import convert_to_tensor as convert_to_tensor
 from .engine.functional import count_nonzero as count_nonzero, cumprod as cumprod
@@ -67,7 +69,7 @@ from .engine.functional import nanvar as nanvar, one_hot as one_hot, outer as ou
 from .engine.functional import prod as prod, ptp as ptp
 from .engine.functional import round as round, sinc as sinc, softmax as softmax, std as std
 from .engine.functional import stop_gradient as stop_gradient, tensordot as tensordot
-from .engine.functional import trace as trace, var as var
+from .engine.functional import top_k as top_k, trace as trace, var as var
 
 abs = absolute
 amax = max

@@ -1,4 +1,4 @@
-"""The public names of modules: what `dir` shows, what is loaded on first use, what is missing.
+"""What users see: the names that `dir` shows, what is loaded on first use, what is missing, HTML.
 
 A module exports the functions and classes that it defines, other names for functions (``a = b``),
 and what it imports by ``from .x import A as A``, except names with a leading underscore. There are
@@ -19,6 +19,11 @@ from functools import cache
 from importlib import import_module
 from types import FrameType, ModuleType
 from typing import Any
+
+
+def notebook_form(self: Any) -> str:
+    """Return what a notebook shows. `viz` stands below all rooms, so it is loaded by name."""
+    return import_module("tinynet.viz.notebook").html(self)
 
 
 class PublicModule(ModuleType):

@@ -233,6 +233,15 @@ class SeedGenerator:
         path = f"{self.name}/seed_generator_state"
         self.state = Variable(start, "uint32", False, "seed_generator_state", path)
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of a generator that starts as this one did."""
+        return {"seed": int(self.state.numpy()[0]), "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> SeedGenerator:
+        """Return a generator made from what `get_config` returned."""
+        return cls(**config)
+
     def next(self) -> Tensor:
         """Return the state for the next draw, and count that draw."""
         state = self.state.value

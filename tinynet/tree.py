@@ -38,14 +38,18 @@ def flatten(structure: Any) -> list[Any]:
 
 
 def map_structure(f: Callable[[Any], Any], structure: Any) -> Any:
-    """Return a structure of the same form with `f` applied to each thing, in order."""
+    """Return a structure of the same form with `f` applied to each thing, in order.
+
+    The order is that of `flatten`; a dict keeps its own order of keys.
+    """
     if not isinstance(structure, (dict, list, tuple)):  # most often
         return f(structure)
     if isinstance(structure, dict):
-        return {key: map_structure(f, structure[key]) for key in sorted(structure)}
+        parts = {key: map_structure(f, structure[key]) for key in sorted(structure)}
+        return {key: parts[key] for key in structure}
     if is_structure(structure):
-        parts = [map_structure(f, part) for part in structure]
-        return type(structure)(*parts) if hasattr(structure, "_fields") else type(structure)(parts)
+        found = [map_structure(f, part) for part in structure]
+        return type(structure)(*found) if hasattr(structure, "_fields") else type(structure)(found)
     return f(structure)
 
 

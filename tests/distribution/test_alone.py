@@ -49,7 +49,7 @@ def test_mpiexec_without_an_mpi4py_that_fits_is_an_error_and_not_several_lone_ra
     monkeypatch.delitem(sys.modules, "tinynet.distribution.mpi", raising=False)
     with (
         temporarily(job, ranks=None),
-        pytest.raises(ImportError, match=r"install 'tinynet\[mpi\]'"),
+        pytest.raises(ImportError, match=r"extra 'mpi' of tinynet: pip install"),
     ):
         initialize()
 

@@ -211,7 +211,7 @@ def test_without_scipy_an_error_says_what_to_install():
         "try: tn.ops.erf(0.5)\n"
         "except ImportError as error: print(error)"
     )
-    assert "pip install 'tinynet[scipy]'" in in_a_process(script)
+    assert "extra 'scipy' of tinynet: pip install" in in_a_process(script)
 
 
 def test_a_users_primitive_may_have_the_name_of_a_function_of_scipy():

@@ -86,7 +86,7 @@ RESULTS: dict[str, Any] = {
     # name: (function, its Jacobian at A)
     "a list": (lambda x: [x * x, x.sum()], [np.diag(2 * A), np.ones(2)]),
     "a tuple": (lambda x: (x[0], x[1] * 3.0), (np.array([1.0, 0.0]), np.array([0.0, 3.0]))),
-    "a dict": (lambda x: {"b": x, "a": [x[1]]}, {"a": [np.array([0.0, 1.0])], "b": np.eye(2)}),
+    "a dict": (lambda x: {"b": x, "a": [x[1]]}, {"b": np.eye(2), "a": [np.array([0.0, 1.0])]}),
     "a named tuple": (lambda x: Weights(x, x[0]), Weights(np.eye(2), np.array([1.0, 0.0]))),
     "numbers beside tensors": (lambda x: (x[0], 2.0), (np.array([1.0, 0.0]), np.zeros(2))),
     "an array beside tensors": (lambda x: [x, B], [np.eye(2), np.zeros((2, 1, 2))]),

@@ -70,6 +70,12 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "categorical_hinge": [{}],
     "kl_divergence": [{}],
     "poisson": [{}],
+    "cosine_similarity": [{}, {"axis": 1}],
+    "binary_focal_crossentropy": [
+        {},
+        {"from_logits": True, "gamma": 1.5},
+        {"apply_class_balancing": True, "alpha": 0.7, "label_smoothing": 0.1},
+    ],
     "binary_crossentropy": [
         {},
         {"label_smoothing": 0.2},

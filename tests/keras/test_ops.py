@@ -73,3 +73,21 @@ def test_the_value_is_that_of_keras(call, by_keras):
     assert len(parts(ours)) == len(parts(theirs))
     for one, other in zip(parts(ours), parts(theirs), strict=True):
         np.testing.assert_allclose(np.asarray(one), np.asarray(other), 2e-5, 1e-6)
+
+
+NEW = """
+arange(5); arange(1, 7, 2); arange(0.5, 2.0, 0.5); arange(3, dtype="float32"); full((2, 3), 2.5)
+full((2,), 1, "int32"); eye(3); eye(2, 4, k=1); identity(2, "int32"); linspace(0, 1, 5)
+linspace(0.0, 3.0, 4, endpoint=False); linspace(array([0.0, 1]), array([2.0, 5]), 3, axis=1)
+linspace(0, 1, 5, retstep=True); top_k(array([3, 1, 3], "int32"), 2); top_k(array([[1.0, 5]]), 1)
+average(array([1, 2, 4]), weights=array([1, 1, 2])); average([[1.0, 2.0]], -1, [0.5, 2.0])
+"""
+
+
+@pytest.mark.parametrize("call", calls(NEW))
+def test_arrays_of_numbers_have_the_values_and_dtypes_of_keras(call):
+    ours, theirs = (parts(eval(call, vars(lib.ops).copy())) for lib in (tn, keras))
+    assert len(ours) == len(theirs)
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(np.asarray(one), np.asarray(other), 1e-6)
+        assert getattr(one, "dtype", "float32") == getattr(other, "dtype", "float32")

@@ -49,7 +49,6 @@ DIFFERENT = {
     "Input": "no sparse or ragged tensors, no `tensor`, no `optional`",
     "InputLayer": "as `Input`",
     "deserialize_keras_object": "no further keywords",
-    "clear_session": "no `free_memory`: nothing is kept",
     "convert_to_tensor": "no sparse or ragged tensors",
     "max": "`initial` by keyword alone",
     "min": "`initial` by keyword alone",

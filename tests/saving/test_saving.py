@@ -204,7 +204,7 @@ def test_without_h5py_only_npz_files_work_and_the_error_names_the_extra(tmp_path
         lambda: model.load_weights(tmp_path / "m.weights.h5"),
         lambda: model.load_weights(tmp_path / "m.keras"),
     ):
-        with pytest.raises(ImportError, match=r"pip install 'tinynet\[h5\]'"):
+        with pytest.raises(ImportError, match=r"extra 'h5' of tinynet: pip install"):
             call()
     model.save_weights(path)
     model.load_weights(path)

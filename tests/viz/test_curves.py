@@ -323,5 +323,5 @@ def test_without_matplotlib_the_message_says_how_to_get_it(monkeypatch):
         lambda: viz.plot_learning_rate(0.1, 3),
         lambda: viz.plot_graph(tn.tensor(1.0)),
     ):
-        with pytest.raises(ImportError, match=r"tinynet\[plot\]"):
+        with pytest.raises(ImportError, match=r"extra 'plot' of tinynet: pip install"):
             draw()

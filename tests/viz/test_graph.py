@@ -4,7 +4,6 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-import pytest
 from helpers import normal, refused
 from hypothesis import given, settings, strategies as st
 from matplotlib.figure import Figure
@@ -221,30 +220,3 @@ def test_things_that_are_no_computation_are_refused():
     }.items():
         with refused(ValueError, *words):
             call()
-
-
-# -- notebooks -------------------------------------------------------------------------------------
-
-
-def test_tensors_show_their_numbers_and_gradients_in_a_notebook():
-    x = tn.tensor([[1.0, 2.5]], requires_grad=True)
-    table = "<table><tr><td>1</td><td>2.5</td></tr></table>"
-    head = "<div>tensor, float32 (1, 2)</div>"
-    assert x._repr_html_() == f"{head}{table}<div>no gradient yet</div>"
-    (x * x).sum().backward()
-    slopes = "<table><tr><td>2</td><td>5</td></tr></table>"
-    assert x._repr_html_() == f"{head}{table}<div>gradient</div>{slopes}"
-    assert tn.tensor(True)._repr_html_().endswith("<td>True</td></tr></table>")
-    assert "..." in tn.tensor(normal(0, 300))._repr_html_()
-
-
-@pytest.mark.parametrize("layers", [[Input((2,)), Dense(3)], [Dense(3)]])
-def test_models_show_their_summary_in_a_notebook(layers):
-    model, lines = tn.Sequential(layers, name="<model>"), []
-    model.summary(98, print_fn=lines.append)
-    html = model._repr_html_()
-    assert "&lt;model&gt;" in html
-    assert "(Dense)" in html
-    for sign, entity in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"')):
-        html = html.replace(sign, entity)
-    assert lines[0] in html

@@ -102,7 +102,7 @@ def test_models_that_are_not_built_and_unknown_directions_are_refused(monkeypatc
     with refused(ValueError, "rankdir", "'UP'"):
         plot_model(model, None, rankdir="UP")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"tinynet\[plot\]"):
+    with pytest.raises(ImportError, match=r"extra 'plot' of tinynet: pip install"):
         plot_model(model, tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
     assert isinstance(model.layers[0], Layer)

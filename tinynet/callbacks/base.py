@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..public import notebook_form
 from .progbar import Progbar, write
 
 Logs = dict[str, Any]
@@ -146,6 +147,12 @@ class History(Callback):
         self.epoch.append(epoch)
         for key, value in (logs or {}).items():
             self.history.setdefault(key, []).append(value)
+
+    def __repr__(self) -> str:
+        last = "".join(f", {key}={values[-1]:.6g}" for key, values in self.history.items())
+        return f"<History epochs={len(self.epoch)}{last}>"
+
+    _repr_html_ = notebook_form
 
 
 class ProgbarLogger(Callback):

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..distribution.ranks import by_rank_0
 from ..engine.expect import expect
+from ..engine.extras import missing
 from .base import Logs
 from .files import SavingCallback
 
@@ -70,7 +71,7 @@ class TensorBoard(SavingCallback):
             try:
                 writer = import_module("tensorboardX").SummaryWriter
             except ImportError:
-                raise ImportError("TensorBoard needs: pip install tensorboardX") from None
+                raise missing("TensorBoard", "tensorboard") from None
             self._writers[part] = writer(os.path.join(self.log_dir, part))
         return self._writers[part]
 

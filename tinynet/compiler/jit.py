@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import lru_cache, partial, update_wrapper
 from itertools import repeat
 from types import MethodType
-from typing import Any
+from typing import Any, Generic, overload
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from ..configs.watched import Fingerprint, Watched
 from ..engine.bind import grad_mode, modes
 from ..engine.expect import expect
 from ..engine.tensor import Operand, Tensor, as_tensor, wrap
+from ..engine.vmap import P, R
+from ..public import notebook_form
 from .arguments import Hole, Parameters, Static, filled
 from .derivative import attach, dependencies, pullback_of
 from .executable import CACHE_SIZE, Cache, Executable, Native
@@ -76,7 +78,7 @@ class Compiled:
         return is_same
 
 
-class Jit:
+class Jit(Generic[P, R]):
     """A function of tensors that runs compiled; made by `jit`.
 
     Attributes
@@ -87,7 +89,7 @@ class Jit:
 
     def __init__(
         self,
-        function: Callable[..., Any],
+        function: Callable[P, R],
         size: int = CACHE_SIZE,
         static: Any = (),
         native: Native = "auto",
@@ -104,7 +106,7 @@ class Jit:
         """How often the function was compiled: once for each type of arguments in the cache."""
         return self._compiled.made
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return what the function returns, computed by its compiled form."""
         leaves, key = self._flat(args, kwargs)
         if modes.recorder is not None or modes.substitutes:
@@ -138,15 +140,26 @@ class Jit:
         """Copy and pickle as Python does with functions: by name."""
         return getattr(self.function, "__qualname__", self._parameters.of)
 
-    def program(self, *args: Any, **kwargs: Any) -> str:
+    def __repr__(self) -> str:
+        how = "C" if self.native else "NumPy"
+        return f"<compiled function {self._parameters.of}: {how}, {self.compilations} compilations>"
+
+    _repr_html_ = notebook_form
+
+    @property
+    def sources(self) -> list[str]:
+        """The NumPy sources of all compiled forms in the cache."""
+        return [form.executable.source.text for form in self._compiled]
+
+    def program(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the simplified program for arguments of these types, as text."""
         return str(self._for(*args, **kwargs).executable.program)
 
-    def source(self, *args: Any, **kwargs: Any) -> str:
+    def source(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the NumPy source for arguments of these types."""
         return self._for(*args, **kwargs).executable.source.text
 
-    def c_source(self, *args: Any, **kwargs: Any) -> str:
+    def c_source(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the C source for arguments of these types, if it can be printed as C.
 
         NotImplementedError, which names what C has no text for, if not.
@@ -211,6 +224,12 @@ def _referred(function: Any) -> list[Any]:
     return found
 
 
+@overload
+def jit(function: Callable[P, R], /, *args: Any, **options: Any) -> Jit[P, R]: ...
+@overload
+def jit(
+    function: None = None, /, *args: Any, **options: Any
+) -> Callable[[Callable[P, R]], Jit[P, R]]: ...
 def jit(
     function: Any = None,
     cache_size: int = CACHE_SIZE,

@@ -1,6 +1,6 @@
 """`Configurable`: objects whose config is what their constructor takes.
 
-Imports `watched.py`. Read next: `serialization.py`, which turns configs into plain data.
+Imports `watched.py`, `../public.py`. Read next: `serialization.py`: configs as plain data.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from inspect import Parameter, Signature, signature
 from types import MethodType
 from typing import Any, ClassVar
 
+from ..public import notebook_form
 from .watched import Watched
 
 _signature = cache(signature)
@@ -47,6 +48,27 @@ class Configurable(Watched):
     def from_config(cls, config: dict[str, Any]) -> Any:
         """Return a new object, made from what `get_config` returned."""
         return cls(**config)
+
+    def __repr__(self) -> str:
+        """Return the class with the arguments that differ from their defaults."""
+        try:
+            config = self.get_config()
+        except Exception:  # not of a user's class that is not complete, say: a repr never fails
+            return object.__repr__(self)
+        known = _signature(type(self).__init__).parameters
+        defaults = {name: _text(p.default) for name, p in known.items()}
+        texts = {name: _text(value) for name, value in config.items() if name != "name"}
+        given = (f"{name}={t}" for name, t in texts.items() if t != defaults.get(name))
+        return f"{type(self).__name__}({', '.join(given)})"
+
+    _repr_html_ = notebook_form
+
+
+def _text(value: Any) -> str:
+    """Return a value for `Configurable.__repr__`: floats in short, objects in configs by class."""
+    if isinstance(value, dict) and "class_name" in value:
+        return f"{value['class_name']}(...)"
+    return f"{value:.6g}" if isinstance(value, float) else repr(value)
 
 
 def plain_arguments(cls: Any, args: Any, kwargs: Any) -> dict[str, Any] | None:

@@ -109,8 +109,10 @@ def automatic_name(obj: Any) -> str:
     return unique_name(snake_case(type(obj).__name__))
 
 
-def clear_session() -> None:
+def clear_session(free_memory: bool = True) -> None:
     """Restart the numbering of automatic names.
+
+    `free_memory` has no effect: no models are kept whose memory could be freed.
 
     >>> import tinynet as tn
     >>> tn.utils.clear_session()

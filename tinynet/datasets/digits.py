@@ -3,6 +3,7 @@
 Imports `published.py`, and scikit-learn when it is used. Read next: `mnist.py`.
 """
 
+from ..engine.extras import missing
 from .published import Split, shuffled_split
 
 
@@ -37,6 +38,6 @@ def load_data(test_split: float = 0.2, seed: int = 113) -> Split:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise ImportError("datasets.digits needs the package scikit-learn: install it.") from None
+        raise missing("datasets.digits", "sklearn") from None
     found = load_digits()
     return shuffled_split(found.images.astype("u1"), found.target.astype("u1"), test_split, seed)

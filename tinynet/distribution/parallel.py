@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..engine.expect import expect
+from ..engine.extras import missing
 from .ranks import Ranks, alone, job
 
 
@@ -82,10 +83,8 @@ def _found() -> Ranks:
 
         found = MPIRanks()
     if found.size != started > 1:
-        raise ImportError(
-            f"mpiexec started {started} processes, but mpi4py is missing or of another MPI: "
-            "run pip install 'tinynet[mpi]', or use the mpiexec of the MPI that mpi4py is for."
-        )
+        what = f"mpi4py is missing or of another MPI than mpiexec: a job of {started} ranks"
+        raise missing(what, "mpi")
     return found if found.size > 1 else alone
 
 

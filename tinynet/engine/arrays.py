@@ -123,15 +123,27 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     return getitem(x, (*(slice(None),) * axis, indices))
 
 
+def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
+    """Return, in each row along `axis`, the elements at the indices of that row.
+
+    The other axes of `indices` broadcast with those of `x`. None: of the flat tensor.
+
+    >>> take_along_axis([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], [[2], [0]], axis=1)
+    tensor([[3.],
+            [4.]], dtype=float32)
+    """
+    x, axis = reductions.along(x, axis)
+    index: list[Any] = [*np.ogrid[tuple(map(slice, x.shape))]]
+    index[axis] = indices
+    return getitem(x, tuple(index))
+
+
 def sort(x: Any, axis: int | None = -1) -> Tensor:
     """Return `x` in ascending order along `axis`; None: the flat tensor. NaN comes last.
 
     Of equal elements, each has the gradient of its own place in the result.
     """
-    x, axis = reductions.along(x, axis)
-    index: list[Any] = [*np.ogrid[tuple(map(slice, x.shape))]]
-    index[axis] = reductions.argsort(x, axis)
-    return getitem(x, tuple(index))
+    return take_along_axis(x, reductions.argsort(x, axis), axis)
 
 
 def nonzero(x: Any) -> tuple[Tensor, ...]:
@@ -255,6 +267,56 @@ def _repeated(function: Any, shape: Any, dtype: Any) -> Tensor:
     lengths = shapes.ints(shape, "shape")
     expect(min(lengths, default=0) >= 0, "shape", "lengths of 0 or more", shape)
     return wrap(function(lengths, as_dtype(dtype or floatx())))
+
+
+def full(shape: Any, fill_value: Any, dtype: Any = None) -> Tensor:
+    """Return an array that repeats a value, of dtype `floatx` by default."""
+    return full_like(zeros(shape, dtype), fill_value)
+
+
+def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Tensor:  # noqa: N803
+    """Return an N x M matrix with ones on the `k`-th diagonal, of dtype `floatx` by default."""
+    return wrap(np.eye(N, M, k, as_dtype(dtype or floatx())))
+
+
+def identity(n: int, dtype: Any = None) -> Tensor:
+    """Return the identity matrix of `n` rows, of dtype `floatx` by default."""
+    return eye(n, dtype=dtype)
+
+
+def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> Tensor:
+    """Return the numbers from `start`, or from 0, up to `stop`, which is excluded.
+
+    Of integers the dtype is int32 by default, as in Keras, else `floatx`.
+
+    >>> arange(3), arange(1.0, 2.0, 0.5)
+    (tensor([0, 1, 2], dtype=int32), tensor([1. , 1.5], dtype=float32))
+    """
+    numbers = np.arange(start, stop, step) if step is not None else np.arange(start, stop)
+    default = floatx() if numbers.dtype.kind == "f" else "int32"
+    return wrap(numbers.astype(as_dtype(dtype or default)))
+
+
+def linspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Any:
+    """Return `num` numbers at equal distances from `start` to `stop`, of dtype `floatx` by default.
+
+    With `retstep`, also return the distance.
+
+    >>> linspace(0, 1, 3)
+    tensor([0. , 0.5, 1. ], dtype=float32)
+    """
+    first, last = (np.asarray(x, "float64") for x in (start, stop))
+    pair = np.linspace(first, last, num, endpoint, retstep=True, axis=axis)
+    numbers, step = (wrap(np.asarray(a, as_dtype(dtype or floatx()))) for a in pair)
+    return (numbers, step) if retstep else numbers
 
 
 def copy(x: Any) -> Tensor:

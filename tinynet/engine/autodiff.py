@@ -22,7 +22,7 @@ from .primitives import elementwise, shapes
 from .tape import cotangent_of, cotangents, tape
 from .temporarily import temporarily
 from .tensor import Tensor, as_tensor, wrap
-from .vmap import vmap
+from .vmap import P, R, vmap
 
 
 class _Linearized:
@@ -104,7 +104,7 @@ def _released(t: Any) -> Any:
     return t.detach() if isinstance(t, Tensor) and not (t.tracked and modes.grad) else t
 
 
-def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+def vjp(f: Callable[..., R], *primals: Any) -> tuple[R, Callable[[Any], tuple[Any, ...]]]:
     """Return ``f(*primals)`` and its pullback: from a cotangent of it to those of `primals`.
 
     The vector-Jacobian product: ``pullback(ct)[i]`` is ``ct @ J`` for the Jacobian J in argument i.
@@ -135,7 +135,7 @@ def _cotangents(cts: Any, y: Any, name: str = "ct", of: str = "the result") -> d
     return {i: cotangent_of(ct, t, path, of) for i, ((path, ct), t) in enumerate(parts)}
 
 
-def jvp(f: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
+def jvp(f: Callable[..., R], primals: Any, tangents: Any) -> tuple[R, R]:
     """Return ``f(*primals)`` and its derivative along `tangents`: the Jacobian-vector product.
 
     `primals` and `tangents` are tuples with one array or tree per argument of `f`. A pullback is
@@ -170,8 +170,8 @@ def jvp(f: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
 
 
 def value_and_grad(
-    f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
-) -> Callable[..., Any]:
+    f: Callable[P, R], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
+) -> Callable[P, tuple[R, Any]]:
     """Return a function that computes ``f(*args)`` and its gradient in the arguments `argnums`.
 
     Parameters
@@ -197,7 +197,7 @@ def value_and_grad(
     {'a': tensor(3., dtype=float32), 'b': tensor(2., dtype=float32)}
     """
 
-    def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    def value_and_gradient(*args: P.args, **kwargs: P.kwargs) -> tuple[Any, Any]:
         at = _Linearized(f, args, kwargs, argnums, has_aux)
         shape = getattr(at.y, "shape", None)
         if shape != ():
@@ -210,8 +210,8 @@ def value_and_grad(
 
 
 def grad(
-    f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
-) -> Callable[..., Any]:
+    f: Callable[P, Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
+) -> Callable[P, Any]:
     """Return a function that computes the gradient of `f`: `value_and_grad` without the value.
 
     With `has_aux`, ``(gradient, aux)``.
@@ -222,14 +222,14 @@ def grad(
     """
     both = value_and_grad(f, argnums, has_aux)
 
-    def gradient(*args: Any, **kwargs: Any) -> Any:
+    def gradient(*args: P.args, **kwargs: P.kwargs) -> Any:
         value, found = both(*args, **kwargs)
         return (found, value[1]) if has_aux else found
 
     return gradient
 
 
-def elementwise_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
+def elementwise_grad(f: Callable[P, Any], argnum: int = 0) -> Callable[P, Any]:
     """Return a function that computes the derivative of each element of `f` in its own argument.
 
     For an `f` that works on each element alone: the gradient of the sum of the result, which may
@@ -240,14 +240,14 @@ def elementwise_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., An
     tensor([2., 4., 6.], dtype=float32)
     """
 
-    def slopes(*args: Any, **kwargs: Any) -> Any:
+    def slopes(*args: P.args, **kwargs: P.kwargs) -> Any:
         at = _Linearized(f, args, kwargs, argnum)
         return at.packed(dict(enumerate(map(arrays.ones_like, tree.leaves(at.y)))))
 
     return slopes
 
 
-def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+def jacobian(f: Callable[P, Any], argnums: int | tuple[int, ...] = 0) -> Callable[P, Any]:
     """Return a function that computes the Jacobian of `f` in the arguments `argnums`.
 
     Its shape is the shape of the result followed by that of the argument. Of a tree of results it
@@ -262,7 +262,7 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
     {'sum': tensor([1., 1.], dtype=float32)}
     """
 
-    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
+    def jacobian_of(*args: P.args, **kwargs: P.kwargs) -> Any:
         at = _Linearized(f, args, kwargs, argnums)
 
         def of_leaf(i: int, y: Tensor) -> Any:
@@ -276,7 +276,7 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
     return jacobian_of
 
 
-def hessian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
+def hessian(f: Callable[P, Any], argnum: int = 0) -> Callable[P, Any]:
     """Return a function that computes the second derivatives of the scalar `f` in one argument.
 
     Its shape is the argument's shape, twice; for a tree, a tree of trees.

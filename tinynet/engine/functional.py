@@ -155,6 +155,36 @@ def _products_dtype(x: Any) -> np.dtype:
     return np.prod(np.ones(1, as_tensor(x).dtype)).dtype
 
 
+def average(x: Any, axis: Any = None, weights: Any = None) -> Tensor:
+    """Return the mean along `axis`, weighted by `weights` of the same shape, or of that axis.
+
+    >>> average([1.0, 2.0, 4.0], weights=[1.0, 1.0, 2.0])
+    tensor(2.75, dtype=float32)
+    """
+    if weights is None:
+        return mean(x, axis)
+    x, weights = elementwise.alike(elementwise.as_floating(x), elementwise.as_floating(weights))
+    if weights.ndim == 1 < x.ndim:
+        weights = shapes.reshape(weights, (-1, *[1] * (x.ndim - 1 - range(x.ndim)[axis])))
+    weights = shapes.broadcast_to(weights, x.shape)
+    return reductions.sum(x * weights, axis) / reductions.sum(weights, axis)
+
+
+def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Tensor, Tensor]:
+    """Return the `k` largest elements along the last axis, from the largest on, and their indices.
+
+    Of equal elements the first comes first. They are in this order also if `sorted` is False.
+
+    >>> top_k([1.0, 9.0, 4.0], 2)
+    (tensor([9., 4.], dtype=float32), tensor([1, 2], dtype=int32))
+    """
+    x = as_tensor(x)
+    expect(is_integer(k) and 0 <= k <= x.shape[-1], "k", f"an int from 0 to {x.shape[-1]}", k)
+    order = reductions.argsort(-(elementwise.cast(x, "int64") if x.dtype.kind in "ub" else x))
+    indices = elementwise.cast(shapes.sliced(order, x.ndim - 1, 0, k), "int32")
+    return arrays.take_along_axis(x, indices, -1), indices
+
+
 def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     """Return the largest less the smallest element along `axis`."""
     x = as_tensor(x)

@@ -132,6 +132,7 @@ real copy, conjugate copy"""
 for _alias, _name in map(str.split, _ALIASES.split(",")):
     _OURS[getattr(np, _alias)] = _OURS[getattr(np, _name)]
 _OURS[np.clip], _OURS[np.linalg.matrix_transpose] = _clip, shapes.swap_last_axes
+_OURS[np.take_along_axis] = lambda arr, indices, axis=-1: arrays.take_along_axis(arr, indices, axis)
 _OURS[np.linalg.diagonal] = lambda x, offset=0: arrays.diagonal(x, offset, -2, -1)
 _OURS[np.linalg.trace] = lambda x, offset=0: functional.trace(x, offset, -2, -1)
 

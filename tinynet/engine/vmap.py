@@ -11,7 +11,7 @@ Imports `arrays.py` and `../tree.py`. Read next: `operators.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from .expect import expect, is_integer
 from .primitives import shapes
 from .temporarily import temporarily
 from .tensor import Equation, Primitive, ShapeOnly, Tensor, as_tensor, wrap
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Batches:
@@ -129,7 +132,7 @@ class Batches:
             self.outer.watch(thing)
 
 
-def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable[..., Any]:
+def vmap(f: Callable[P, R], in_axes: Any = 0, out_axes: int = 0) -> Callable[P, R]:
     """Return a function that computes `f`, a function of one example, for each example of a batch.
 
     Python runs `f` once; each operation computes the whole batch. The results equal those of a loop

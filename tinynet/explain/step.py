@@ -176,13 +176,15 @@ class Explanation:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return f"<h4>{html.escape(self.title)}</h4>" + "".join(t.html() for t in self.tables())
+        return f"<h4>{html.escape(self.title)}</h4>" + "".join(
+            t._repr_html_() for t in self.tables()
+        )
 
 
 # -- running the step ------------------------------------------------------------------------------
 
 
-def explain_step(model: Any, x: Any, y: Any, sample_weight: Any = None) -> Explanation:
+def explain_step(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> Explanation:
     """Return the explanation of one training step on these samples: `Model.explain_step`."""
     usual, wanted = not overridden(model, "train_step"), "a model without a train_step of its own"
     expect(usual, "explain_step", wanted, type(model).__name__, TypeError)

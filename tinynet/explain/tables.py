@@ -6,15 +6,17 @@ Imports nothing of the project. Read next: `step.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 FEW = 8  # samples, elements or columns are shown one by one up to this number, else summarized
 
 
-class Table(NamedTuple):
+@dataclass(frozen=True, repr=False)
+class Table:
     """A table with a title: a header, and rows of texts and numbers."""
 
     title: str
@@ -31,7 +33,9 @@ class Table(NamedTuple):
         layout = "  " + "  ".join(map("{{:{}{}}}".format, aligns, widths))
         return "\n".join([self.title, *(layout.format(*row).rstrip() for row in cells)])
 
-    def html(self) -> str:
+    __str__ = __repr__ = text
+
+    def _repr_html_(self) -> str:
         """Return the table as HTML."""
         head = "".join(f"<th>{escape(name)}</th>" for name in self.header)
         lines = ("".join(f"<td>{escape(_text(v))}</td>" for v in row) for row in self.rows)

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..compiler.program import Var
 from ..compiler.text import Names
+from ..engine.extras import missing
 from ..engine.primitives.indexing import ARRAY, Slice
 from .forward import BatchSize, Forward
 
@@ -35,7 +36,7 @@ def onnx_model(forward: Forward, name: str, version: str, opset: int = OPSET) ->
     try:
         import onnx
     except ImportError:
-        raise ImportError("onnx is not installed: pip install 'tinynet[onnx]'") from None
+        raise missing("An ONNX model", "onnx") from None
     graph = Graph(forward, onnx)
     arrays = [onnx.numpy_helper.from_array(array, key) for key, array in graph.arrays.items()]
     proto = onnx.helper.make_graph(graph.nodes, name, graph.inputs, graph.outputs, arrays)

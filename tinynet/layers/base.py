@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
@@ -35,6 +35,8 @@ from .symbolic import (
     to_shape,
     within,
 )
+
+L = TypeVar("L", bound="Layer")
 
 
 class Layer(Module, Configurable):
@@ -87,7 +89,7 @@ class Layer(Module, Configurable):
         "_arguments",
     }
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls: type[L], *args: Any, **kwargs: Any) -> L:
         layer = object.__new__(cls)
         if cls._keeps_arguments or not _overrides(cls, "get_config"):
             layer._arguments = plain_arguments(cls, args, kwargs)
@@ -176,6 +178,15 @@ class Layer(Module, Configurable):
 
     # -- calling ------------------------------------------------------------------------------
 
+    @overload
+    def __call__(
+        self,
+        inputs: KerasTensor | Sequence[KerasTensor] | Mapping[str, KerasTensor],
+        *args: Any,
+        **kwargs: Any,
+    ) -> KerasTensor: ...
+    @overload
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Tensor: ...
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the outputs: tensors for tensors or arrays, placeholders for placeholders."""
         if not context.inside:

@@ -19,6 +19,9 @@ from .functions import mean_squared_error as mean_squared_error
 from .functions import mean_squared_logarithmic_error as mean_squared_logarithmic_error
 from .functions import sparse_categorical_crossentropy as sparse_categorical_crossentropy
 from .lookup import get as get
+from .margins import BinaryFocalCrossentropy as BinaryFocalCrossentropy
+from .margins import CosineSimilarity as CosineSimilarity, cosine_similarity as cosine_similarity
+from .margins import binary_focal_crossentropy as binary_focal_crossentropy
 from .margins import CategoricalHinge as CategoricalHinge, Hinge as Hinge, Poisson as Poisson
 from .margins import KLDivergence as KLDivergence, SquaredHinge as SquaredHinge, hinge as hinge
 from .margins import categorical_hinge as categorical_hinge, kl_divergence as kl_divergence

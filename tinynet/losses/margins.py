@@ -1,4 +1,4 @@
-"""The losses of margins and of distributions: hinge losses, KL divergence, Poisson.
+"""The losses of margins, directions and distributions: hinge, cosine, KL divergence and others.
 
 The formulas are Keras's. Imports `functions.py`. Read next: `lookup.py`.
 """
@@ -11,7 +11,7 @@ from .. import ops
 from ..backend import epsilon
 from ..engine.tensor import Tensor
 from .base import LossFunction
-from .functions import _pair
+from .functions import _pair, binary_crossentropy
 
 
 def _margin(y_true: Any, y_pred: Any) -> Tensor:
@@ -118,4 +118,66 @@ class Poisson(LossFunction, fn=poisson):
 
     >>> Poisson()([2.0, 0.0], [1.0, 3.0])
     tensor(1.9999999, dtype=float32)
+    """
+
+
+def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
+    """Return the negative cosine of the angle between vectors along `axis`, from -1 to 1.
+
+    It is 0 if one of them is 0. ValueError when the shapes differ after `align_ranks`.
+
+    >>> cosine_similarity([[0.0, 1.0], [1.0, 0.0]], [[0.0, 4.0], [0.0, 1.0]])
+    tensor([-1., -0.], dtype=float32)
+    """
+    y_true, y_pred = (_of_length_1(y, axis) for y in _pair(y_true, y_pred))
+    return -ops.sum(y_true * y_pred, axis=axis)
+
+
+def _of_length_1(x: Tensor, axis: int) -> Tensor:
+    squares = ops.sum(ops.square(x), axis=axis, keepdims=True)
+    return x / ops.sqrt(ops.maximum(squares, epsilon() ** 2))
+
+
+class CosineSimilarity(LossFunction, fn=cosine_similarity):
+    """The loss object of `cosine_similarity`; other parameters as for `Loss`.
+
+    >>> CosineSimilarity()([[0.0, 1.0]], [[0.0, 4.0]])
+    tensor(-1., dtype=float32)
+    """
+
+
+def binary_focal_crossentropy(
+    y_true: Any,
+    y_pred: Any,
+    apply_class_balancing: bool = False,
+    alpha: float = 0.25,
+    gamma: float = 2.0,
+    from_logits: bool = False,
+    label_smoothing: float = 0.0,
+    axis: int = -1,
+) -> Tensor:
+    """Return the mean of `binary_crossentropy`, in which easy samples count less, over `axis`.
+
+    The value of each target is multiplied by ``(1 - p) ** gamma``, where p is the probability given
+    to it, and with `apply_class_balancing` by `alpha` for class 1 and ``1 - alpha`` for class 0.
+    Source: Lin et al., "Focal loss for dense object detection", 2017.
+
+    >>> binary_focal_crossentropy([[1.0], [0.0]], [[0.5], [0.5]])  # log(2) / 4
+    tensor([0.1732868, 0.1732868], dtype=float32)
+    """
+    y_true, y_pred = _pair(y_true, y_pred)
+    y_true = y_true * (1.0 - label_smoothing) + 0.5 * label_smoothing
+    p = ops.sigmoid(y_pred) if from_logits else y_pred
+    values = binary_crossentropy(ops.expand_dims(y_true, -1), ops.expand_dims(p, -1))
+    values = values * (1.0 - (y_true * p + (1.0 - y_true) * (1.0 - p))) ** gamma
+    if apply_class_balancing:
+        values = values * (y_true * alpha + (1.0 - y_true) * (1.0 - alpha))
+    return ops.mean(values, axis=axis)
+
+
+class BinaryFocalCrossentropy(LossFunction, fn=binary_focal_crossentropy):
+    """The loss object of `binary_focal_crossentropy`, with its options; others as for `Loss`.
+
+    >>> BinaryFocalCrossentropy(gamma=0.0)([[1.0]], [[0.5]])
+    tensor(0.6931472, dtype=float32)
     """

@@ -4,6 +4,7 @@ Read next: `base.py`.
 """
 
 from ..losses import binary_crossentropy as binary_crossentropy
+from ..losses import binary_focal_crossentropy as binary_focal_crossentropy
 from ..losses import categorical_crossentropy as categorical_crossentropy, huber as huber
 from ..losses import categorical_hinge as categorical_hinge, hinge as hinge
 from ..losses import kl_divergence as kl_divergence, poisson as poisson
@@ -27,6 +28,7 @@ from .confusion import FalseNegatives as FalseNegatives, FalsePositives as False
 from .confusion import Precision as Precision, Recall as Recall, TrueNegatives as TrueNegatives
 from .confusion import TruePositives as TruePositives
 from .errors import BinaryCrossentropy as BinaryCrossentropy, MeanAbsoluteError as MeanAbsoluteError
+from .errors import CosineSimilarity as CosineSimilarity
 from .errors import CategoricalHinge as CategoricalHinge, Hinge as Hinge, Poisson as Poisson
 from .errors import KLDivergence as KLDivergence, SquaredHinge as SquaredHinge
 from .errors import CategoricalCrossentropy as CategoricalCrossentropy, LogCoshError as LogCoshError

@@ -97,6 +97,22 @@ class Poisson(MeanMetricWrapper, fn=losses.poisson):
     """
 
 
+def _similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
+    return -losses.cosine_similarity(y_true, y_pred, axis)
+
+
+class CosineSimilarity(
+    MeanMetricWrapper, fn=_similarity, name="cosine_similarity", arguments="name dtype axis"
+):
+    """The mean cosine of the angle between vectors along `axis`; parameters as for `Metric`.
+
+    >>> CosineSimilarity()([[0.0, 1.0], [1.0, 0.0]], [[0.0, 4.0], [0.0, 1.0]])
+    tensor(0.5, dtype=float32)
+    """
+
+    _direction = "up"
+
+
 class BinaryCrossentropy(
     MeanMetricWrapper,
     fn=losses.binary_crossentropy,

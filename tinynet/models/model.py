@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from importlib import import_module
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +106,7 @@ class Model(Trainer):
             raise ValueError(f"get_layer: no layer {asked} among the {len(layers)} layers {names}.")
         return layers[index]
 
-    def explain_step(self, x: Any, y: Any, sample_weight: Any = None) -> Explanation:
+    def explain_step(self, x: Any, y: Any = None, sample_weight: Any = None) -> Explanation:
         """Explain one training step on these samples, without changing the model.
 
         Print the result, show it in a notebook, or use its data: `rows` has the value, gradient,
@@ -126,7 +125,7 @@ class Model(Trainer):
         >>> model.set_weights([[[3.0]]])
         >>> model.compile(tn.optimizers.SGD(0.25), "mse")
         >>> told = model.explain_step([1.0, 2.0], [2.0, 4.0])
-        >>> print(told.gradient_of("line/kernel", 0, 0).text())
+        >>> print(told.gradient_of("line/kernel", 0, 0))
         backward: d loss / d line/kernel[0, 0]
           sample  x  d loss / d line  product
           0       1                1        1
@@ -283,10 +282,6 @@ class Model(Trainer):
         from ..export import export  # loaded when it is needed
 
         export(self, filepath, format, verbose, input_signature, **kwargs)
-
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows. `viz` stands below this room, so it is imported by name."""
-        return import_module("tinynet.viz.notebook").model_html(self)
 
 
 publish("keras", Model)

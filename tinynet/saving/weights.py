@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..configs.lookup import snake_case
+from ..engine.extras import missing
 from ..engine.variable import Variable
 from ..layers.base import Layer
 from ..optimizers.base import Optimizer
@@ -184,8 +185,7 @@ def h5py() -> Any:
     try:
         return importlib.import_module("h5py")
     except ImportError:
-        advice = "pip install 'tinynet[h5]'. Without it, weights can be saved and loaded as '.npz'."
-        raise ImportError(f"Files in Keras's format need the package h5py: {advice}") from None
+        raise missing("A file in Keras's format (weights alone can be '.npz')", "h5") from None
 
 
 def h5_bytes(model: Any) -> bytes:

@@ -25,6 +25,7 @@ from ..configs.watched import Fingerprint
 from ..distribution.ranks import place
 from ..engine.tensor import floatx, wrap
 from ..engine.variable import structure
+from ..public import notebook_form
 from .data import Batch, Dataset
 from .many_steps import ManySteps
 from .own_step import OwnStep, is_own
@@ -65,6 +66,17 @@ class StepCache:
         self._fingerprint: Fingerprint | None = None
         self._trained: tuple[int, ...] = ()  # the ids of the trainable variables
         self._assigned: dict[tuple[int, str], Any] = {}  # attributes that steps assign themselves
+
+    def __repr__(self) -> str:
+        how = "not run yet" if self._first is None else "C" if self.native else "NumPy"
+        return f"<compiled {self.kind} step of {self.model.name}: {how}>"
+
+    _repr_html_ = notebook_form
+
+    @property
+    def sources(self) -> list[str]:
+        """The NumPy source of the step, in a list that is empty before the first step."""
+        return [self.source] if self._first else []
 
     @property
     def own(self) -> bool:

@@ -183,7 +183,7 @@ class Trainer(Compilable):
         verbose: int | str = "auto",
         steps: int | None = None,
         callbacks: Any = None,
-    ) -> Any:
+    ) -> np.ndarray:
         """Return the outputs for samples `x` as arrays, computed in batches of 32 by default.
 
         Raises
@@ -225,7 +225,7 @@ class Trainer(Compilable):
         check_options(locals())
         return self._on_batch("test", Dataset.of_one_batch(x, y, sample_weight), return_dict)
 
-    def predict_on_batch(self, x: Any) -> Any:
+    def predict_on_batch(self, x: Any) -> np.ndarray:
         """Return the outputs for these samples as one batch, as arrays."""
         outputs = self._step_cache("predict").predict_small(x, math.inf)
         if outputs is not None:

@@ -90,7 +90,7 @@ def loss_surface(
     return Surface(xs, ys, losses, plane.labels, points, minimum, whole=len(plane.origin) == 2)
 
 
-def _minimum(height: Callable[[Tensor], Tensor], start: np.ndarray) -> np.ndarray | None:
+def _minimum(height: Callable[[Any], Tensor], start: np.ndarray) -> np.ndarray | None:
     """Return the minimum that Newton's method finds in float64; None if it finds none."""
     point = np.array(start, "float64")
     slope, curvature = value_and_grad(height), hessian(height)

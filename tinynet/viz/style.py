@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.expect import expect as expect
+from ..engine.extras import missing
 from ..models import Model
 from ..training.arrays import to_array
 from ..tree import is_structure
@@ -30,7 +31,7 @@ def needs_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise ImportError("Pictures need matplotlib: pip install 'tinynet[plot]'.") from None
+        raise missing("A picture", "plot") from None
 
 
 def new_figure(width: float, height: float, shows_itself: bool = False, **options: Any) -> Any:

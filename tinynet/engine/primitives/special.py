@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..bind import Case
+from ..extras import missing
 from ..tensor import Tensor
 from .elementwise import binary, erfc, exp, expm1, log, log1p, named, sigmoid, square, unary, where
 
@@ -87,7 +88,7 @@ def functions() -> dict[str, Callable[..., Tensor]]:
     try:
         import scipy.special as scipys
     except ImportError:
-        raise ImportError("This needs SciPy: pip install 'tinynet[scipy]'.") from None
+        raise missing("A special function", "scipy") from None
     made = {
         name: _made(f"scipy.special.{name}", getattr(scipys, name), *rule)
         for name, rule in RULES.items()

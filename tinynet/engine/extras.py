@@ -1,0 +1,39 @@
+"""The error for packages that are missing: it names the extra, and the command that installs it.
+
+The name `tinynet` on the Python package index belongs to another project, so the command never
+asks for that name there. Imports the standard library. Read next: `primitives/special.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]  # of a clone, or the folder of all installed packages
+
+
+def missing(what: str, extra: str) -> ImportError:
+    """Return an ImportError that says that `what` needs the packages of an extra.
+
+    The command installs the clone with the extra, or what the metadata of an installed package say.
+
+    >>> print(missing("A picture", "plot"))  # doctest: +ELLIPSIS
+    A picture needs the extra 'plot' of tinynet: pip install ...
+    """
+    packages = _arguments(extra)
+    advice = f"pip install {packages}" if packages else "its packages are listed in setup.cfg"
+    return ImportError(f"{what} needs the extra {extra!r} of tinynet: {advice}")
+
+
+def _arguments(extra: str) -> str:
+    """Return the arguments for pip, in quotes that every shell knows."""
+    settings = ROOT / "setup.cfg"
+    if settings.exists() and "name = tinynet\n" in settings.read_text(encoding="utf-8"):
+        return f'-e "{ROOT}[{extra}]"'
+    from importlib import metadata  # slow to load
+
+    ends, found = re.compile(rf"(;| and) extra == .{extra}.$"), []
+    with suppress(metadata.PackageNotFoundError):
+        found = [r for r in metadata.requires("tinynet") or () if ends.search(r)]
+    return " ".join('"{}"'.format(ends.sub("", r).strip().replace('"', "'")) for r in found)
