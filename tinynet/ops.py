@@ -1,8 +1,12 @@
 """Functions of tensors, under the names of keras.ops and NumPy: ``tn.ops.exp(x)``.
 
-They take tensors, variables, arrays and numbers, and return tensors.
+They take tensors, variables, arrays and numbers, and return tensors. On a placeholder, which
+`Input` or a layer returns, they make a node of the graph of layers: see `layers/operation.py`.
 """
 
+from types import FunctionType
+
+from .engine.placeholder import taking_placeholders
 from .engine.primitives.elementwise import absolute as absolute, add as add, arccos as arccos
 from .engine.primitives.elementwise import arccosh as arccosh, arcsin as arcsin, arcsinh as arcsinh
 from .engine.primitives.elementwise import arctan as arctan, arctan2 as arctan2, arctanh as arctanh
@@ -76,3 +80,10 @@ mod = remainder
 real = copy
 conj = copy
 conjugate = copy
+
+# These functions also take placeholders, as layers do. The others return numbers, or shapes that
+# depend on numbers.
+_OTHERS = (taking_placeholders, shape, ndim, size, ones, zeros, nonzero, allclose, convert_to_numpy)
+for _name, _function in [*globals().items()]:
+    if isinstance(_function, FunctionType) and _function not in _OTHERS:
+        globals()[_name] = taking_placeholders(_name, _function)

@@ -246,11 +246,33 @@ def test_keywords_of_a_call_on_a_placeholder_are_used_in_every_run(training, dou
     assert scale.told == [training]
 
 
-def test_a_placeholder_next_to_other_arguments_is_refused():
-    a, b = Input((2,)), Input((2,))
-    for call in (lambda: Scale()(a, b), lambda: Scale()(a, training=b), lambda: Scale()(a, True)):
-        with refused(ValueError, "list", "keyword"):
-            call()
+class Blend(Layer):
+    """A mean of two inputs weighted by a number and, if there is a third, plus that."""
+
+    def build(self, x_shape: Any, y_shape: Any) -> None:
+        self.shapes = x_shape, y_shape
+        self.factor = self.add_weight(y_shape[-1:], "ones", name="factor")
+
+    def call(self, x: Any, y: Any, share: float = 0.5, plus: Any = None) -> Any:
+        mean = share * x + (1 - share) * y * self.factor
+        return mean if plus is None else mean + plus
+
+
+def test_a_layer_may_have_several_inputs_by_position_and_by_keyword():
+    a, b, c, layer = Input((3,)), Input((1,)), Input((3,)), Blend()
+    x, y, z = normal(0, 4, 3), normal(1, 4, 1), normal(2, 4, 3)
+    model = tn.Model([a, b, c], layer(a, b, 0.25, plus=c))
+    assert_close(model([x, y, z]), 0.25 * x + 0.75 * y + z, 1e-6)
+    assert layer.shapes == ((None, 3), (None, 1))
+    assert layer.get_build_config() == {"x_shape": (None, 3), "y_shape": (None, 1)}
+    again = Blend()
+    again.build_from_config(layer.get_build_config())
+    assert again.shapes == layer.shapes
+    assert_close(Blend()(x, y), 0.5 * x + 0.5 * y, 1e-6)
+
+
+def test_placeholders_and_arrays_in_one_input_are_refused():
+    a = Input((2,))
     with refused(ValueError, "placeholders and arrays"):
         Total()([a, np.ones((1, 2))])
 

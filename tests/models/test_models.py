@@ -189,7 +189,7 @@ def test_a_model_may_begin_in_the_middle_of_another():
     assert (first.count_params(), last.count_params(), whole.count_params()) == (8, 3, 11)
 
 
-def test_a_placeholder_has_a_shape_and_refuses_arithmetic():
+def test_a_placeholder_has_a_shape_and_no_numbers():
     x = Input((3,), batch_size=4, dtype="float64", name="x")
     assert (x.shape, x.dtype, x.ndim) == ((4, 3), "float64", 2)
     assert all(word in repr(x) for word in ("KerasTensor", "(4, 3)", "float64"))
@@ -197,10 +197,8 @@ def test_a_placeholder_has_a_shape_and_refuses_arithmetic():
         float,
         int,
         np.array,
-        lambda x: x + 1,
-        lambda x: 2 * x,
-        lambda x: -x,
-        lambda x: x @ x,
+        ops.nonzero,
+        ops.convert_to_numpy,
     ):
         with refused(ValueError, "symbolic", "(4, 3)"):
             use(x)
@@ -220,7 +218,9 @@ def test_inputs_and_outputs_keep_the_structure_they_were_declared_in():
     model = tn.Model({"left": a, "right": b}, {"total": total, "parts": [a, Dense(2)(b)]})
     assert model.input_shape == [(None, 3), (None, 3)]
     assert model.output_shape == [(None, 3), (None, 2), (None, 3)]  # in the order of sorted keys
-    data = {"right": 2 * X, "left": X, "more": X}
+    data = {"right": 2 * X, "left": X}
+    with pytest.warns(UserWarning, match=r"structure of `inputs`.*\['more'\]"):
+        assert_close(model({**data, "more": X})["total"], 3 * X, 1e-6)
     for outputs in (model(data), model.predict(data, batch_size=4, verbose=0)):
         assert_close(outputs["total"], 3 * X, 1e-6)
         assert_same(outputs["parts"][0], X)
@@ -255,26 +255,28 @@ def test_inputs_are_reshaped_to_the_declared_rank(sequential):
         assert_same(model.predict(same, verbose=0), expected)
         assert model.evaluate(same, expected, verbose=0) == 0.0
     for shape in [(6, 1, 1, 1), (6, 1, 3), ()]:
-        with refused(ValueError, "(None, 1)", f"incompatible shape {shape}"):
+        with refused(ValueError, "(None, 1)", f"incompatible shape={shape}"):
             model(np.ones(shape))
-    with refused(ValueError, "value 1", "(6, 3)"):
+    with refused(ValueError, "(None, 1)", "(6, 3)"):
         model(X)
 
 
-def test_inputs_of_a_wrong_shape_are_refused_by_the_first_layer():
+def test_inputs_of_a_wrong_shape_are_refused():
     model = tn.Sequential([Input((3,)), Dense(1)])
-    with refused(ValueError, "value 3", "(6, 2)"):
+    with refused(ValueError, "(None, 3)", "(6, 2)"):
         model(X[:, :2])
+    with refused(ValueError, "(None, 3)", "(6, 1)"):  # which would broadcast
+        tn.Model(model.inputs, model.inputs[0] * [1.0, 2.0, 3.0])([X[:, :1]])
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
 def test_a_copied_model_has_the_graph_of_the_original(copied):
     x, shared = Input((3,), name="x"), Dense(3, "tanh", name="shared")
-    model = tn.Model(x, [shared(shared(x)), Dense(2, name="last")(x)])
+    model = tn.Model(x, [shared(shared(x)), Dense(2, name="last")(ops.exp(x) * 2)])
     twin = copied(model)
     assert twin.to_json() == model.to_json()
     assert_all_same(twin(X), model(X))
-    assert len(twin.graph.calls) == 3
+    assert len(twin.graph.calls) == 5
     for ours, theirs in zip(twin.graph.calls, model.graph.calls, strict=True):
         assert ours is not theirs
         assert all(y.call is ours for y in ours.outputs)

@@ -80,20 +80,20 @@ def _of_operators(names: str) -> dict[str, Any]:
     return {f"__{a}__": vars(elementwise)[b] for a, b in map(str.split, names.split(","))}
 
 
-_REFLECTED = _of_operators(
+REFLECTED = _of_operators(
     "add add, sub subtract, mul multiply, truediv divide, pow power, mod remainder,"
     "floordiv floor_divide"
 ) | {"__matmul__": products.matmul, "__divmod__": functional.divmod}
+NOT_REFLECTED = _of_operators(
+    "neg negative, pos positive, abs absolute, eq equal, ne not_equal, lt less, le less_equal,"
+    "gt greater, ge greater_equal, and logical_and, or logical_or, xor logical_xor,"
+    "invert logical_not"
+) | {"__getitem__": indexing.getitem}
 _METHODS: dict[str, Any] = {
-    **_REFLECTED,
-    **{name.replace("__", "__r", 1): _reflected(f) for name, f in _REFLECTED.items()},
-    **_of_operators(
-        "neg negative, pos positive, abs absolute, eq equal, ne not_equal, lt less, le less_equal,"
-        "gt greater, ge greater_equal, and logical_and, or logical_or, xor logical_xor,"
-        "invert logical_not"
-    ),
+    **REFLECTED,
+    **{name.replace("__", "__r", 1): _reflected(f) for name, f in REFLECTED.items()},
+    **NOT_REFLECTED,
     "__round__": lambda self, ndigits=None: functional.round(self, ndigits or 0),
-    "__getitem__": indexing.getitem,
     "astype": elementwise.cast,
     **{f.__name__: f for f in (reductions.sum, reductions.max, reductions.min, functional.mean)},
     "reshape": _unpacked(shapes.reshape),

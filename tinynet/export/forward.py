@@ -91,8 +91,8 @@ def _inputs(model: Any, input_signature: Any) -> Any:
     found = known if input_signature is None else input_signature
     if found is not None:
         found = tree.map_structure(lambda x: _var(tuple(x.shape), x), found)
-    elif model._built_shape is not None:
-        found = map_shapes(_var, model._built_shape)
+    elif model._build_config is not None:
+        found = map_shapes(_var, model._build_config["input_shape"])
     else:
         raise ValueError(f"export: the input shape of model '{model.name}' is not known. {ADVICE}")
     return found[0] if isinstance(found, (list, tuple)) and len(found) == 1 else found

@@ -3,7 +3,7 @@
 A layer called on tensors computes. Called on a `KerasTensor`, a placeholder without numbers, it
 remembers the call as a `LayerCall`; these calls are the graph that `models.Model` runs.
 
-Imports the engine and `module.py`. Read next: `core.py`, with `Dense`.
+Imports the engine, `module.py` and `shapes.py`. Read next: `core.py`, with `Dense`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,22 @@ import numpy as np
 from .. import ops, regularizers, tree
 from ..configs.configurable import Configurable, plain_arguments
 from ..configs.lookup import automatic_name
-from ..engine.bind import modes, no_grad
+from ..engine.bind import modes
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
 from ..engine.variable import paired, stateless
 from .module import Module
-from .symbolic import KerasTensor, LayerCall, building, context, map_shapes, to_shape, within
+from .shapes import probed, shapes_for
+from .symbolic import (
+    FirstCall,
+    KerasTensor,
+    LayerCall,
+    building,
+    context,
+    map_shapes,
+    placeholders_in,
+    to_shape,
+    within,
+)
 
 L = TypeVar("L", bound="Layer")
 
@@ -65,19 +76,22 @@ class Layer(Module, Configurable):
 
     symbolic_shape: Any = None  # of the outputs of the last call on placeholders
     symbolic_calls: tuple[int, ...] = ()  # the numbers of all calls on placeholders
+    first_call: LayerCall | None = None  # of those
+    input, output = FirstCall("inputs"), FirstCall("outputs")
     activity_regularizer: Any = None
     declared_shape: Any = None  # of the inputs, in the old way
-    _built_shape: Any = None
+    _build_config: Any = None  # the shapes that `build` took, by the names of its arguments
     _arguments: Any = None  # the constructor's, if there is no `get_config` and they are plain data
-    _called = False
+    _called = _keeps_arguments = False  # the latter also if the class defines `get_config`
 
     _unwatched = Module._unwatched | {
-        *("built", "symbolic_shape", "symbolic_calls", "_called", "_built_shape", "_arguments")
+        *("built", "symbolic_shape", "symbolic_calls", "first_call", "_called", "_build_config"),
+        "_arguments",
     }
 
     def __new__(cls: type[L], *args: Any, **kwargs: Any) -> L:
         layer = object.__new__(cls)
-        if not _overrides(cls, "get_config"):
+        if cls._keeps_arguments or not _overrides(cls, "get_config"):
             layer._arguments = plain_arguments(cls, args, kwargs)
         return layer
 
@@ -124,29 +138,12 @@ class Layer(Module, Configurable):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the output for inputs of `input_shape`, found by running `call`."""
-        return self._probe(input_shape)
+        inputs = map_shapes(lambda shape: KerasTensor(shape, self.dtype, name="probe"), input_shape)
+        return tree.map_structure(lambda x: x.shape, probed(self, (inputs,), {}))
 
-    def _probe(self, input_shape: Any, **options: Any) -> Any:
-        """Return the shape of the outputs, found by running the layer on zeros.
-
-        A length that differs between batches of 2 and of 3 samples depends on the batch size.
-        Losses and changes of variables are discarded.
-        """
-        map_shapes(lambda shape: context.allocator.check(shape, self.dtype), input_shape)
-
-        def run(size: int) -> Any:
-            x = map_shapes(lambda shape: ops.zeros([n or size for n in shape], dtype), input_shape)
-            return self._run(x, **{**options, "training": False})
-
-        dtype, unchanged = self.dtype, stateless({v: v.value for v in self.variables})
-        with within(losses={}), unchanged, no_grad(), np.errstate(all="ignore"):
-            first, second = run(2), iter(tree.flatten(run(3)))
-
-        def common(x: Tensor) -> tuple[int | None, ...]:
-            pairs = zip(x.shape, next(second).shape, strict=True)
-            return tuple(a if a == b else None for a, b in pairs)
-
-        return tree.map_structure(common, first)
+    def _zeros(self, x: KerasTensor, size: int) -> Tensor:
+        """Return a tensor like a placeholder, with `size` for each unknown length."""
+        return ops.zeros([n or size for n in x.shape], x.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -157,6 +154,10 @@ class Layer(Module, Configurable):
             found["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         if _overrides(type(self), "get_config"):
             return found
+        return self._with_arguments(found)
+
+    def _with_arguments(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Return a config with the arguments that the constructor was called with."""
         if self._arguments is None:
             raise NotImplementedError(
                 f"{type(self).__name__} has arguments other than numbers and strings: define "
@@ -190,20 +191,21 @@ class Layer(Module, Configurable):
         """Return the outputs: tensors for tensors or arrays, placeholders for placeholders."""
         if not context.inside:
             return self._from_outside(inputs, *args, **kwargs)
-        if type(inputs) is Tensor:
-            inputs = self._to_tensor(inputs)
-        else:
-            flat = tree.flatten(inputs)
-            if any(isinstance(x, KerasTensor) for x in flat):
-                return self._call_symbolically(inputs, flat, *args, **kwargs)
-            inputs = tree.map_structure(self._to_tensor, inputs)
+        given: tuple[Any, ...] = (inputs, *args)
+        known = type(inputs) is Tensor and not args and not kwargs
+        if not known and placeholders_in((given, kwargs)):
+            if not all(x is None or isinstance(x, KerasTensor) for x in tree.flatten(inputs)):
+                problem = f"placeholders and arrays, received {inputs}"
+                raise ValueError(f"Layer '{self.name}': {problem}.")
+            return self._call_symbolically(given, kwargs)
+        given = self._to_tensors(given)
         if self._called:
-            self._check(inputs)
-            return self._run(inputs, *args, **kwargs)
+            self._check(given[0])
+            return self._run(*given, **kwargs)
         with building, within(scope=(*context.scope, self)):
-            self._build_for(inputs)
-            inputs = tree.map_structure(self._to_tensor, inputs)  # to the dtype of the new weights
-            outputs = self._run(inputs, *args, **kwargs)
+            self._build_for(given, kwargs)
+            given = self._to_tensors(given)  # to the dtype of the new weights
+            outputs = self._run(*given, **kwargs)
             self._called = True
         return outputs
 
@@ -308,7 +310,17 @@ class Layer(Module, Configurable):
                 modes.recorder.label(outputs, self.name)
         return outputs
 
-    def _to_tensor(self, x: Any) -> Tensor:
+    def _to_tensors(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the arguments of a call with tensors for arrays; the first holds arrays alone."""
+
+        def further(x: Any) -> Any:
+            x = as_tensor(x) if isinstance(x, np.ndarray) else x
+            return self._to_tensor(x) if isinstance(x, Tensor) and x.dtype.kind == "f" else x
+
+        first = tree.map_structure(self._to_tensor, args[0])
+        return (first, *(tree.map_structure(further, x) for x in args[1:]))
+
+    def _to_tensor(self, x: Any) -> Any:
         """Return `x` as a floating tensor, of the weights' dtype if there are any."""
         if x is None or isinstance(x, str):
             raise ValueError(f"Layer '{self.name}' expected an array as input, received: {x!r}.")
@@ -318,49 +330,53 @@ class Layer(Module, Configurable):
                 return ops.cast(x, weight.value.dtype)
         return x if x.dtype.kind == "f" else ops.cast(x, self.dtype)
 
-    def _build_for(self, inputs: Any) -> None:
-        """Check `inputs`, tensors or placeholders, and build the layer if it is not yet built."""
-        self._check(inputs)
+    def _build_for(self, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        """Check the arguments of a call, and build the layer if it is not yet built."""
+        self._check(args[0])
         if not self.built:
-            shape = tree.map_structure(lambda x: tuple(x.shape), inputs)
-            self.build(shape)
+            shapes, named = shapes_for(self.build, self.call, args, options)
+            self.build(*shapes, **named)
             self.built = True
-            if self.layers:
-                self._built_shape = shape  # also where the class does not define `build`
+            if self.layers:  # also where the class does not define `build`
+                self._build_config = named or {"input_shape": shapes[0]}
 
     def _check(self, inputs: Any) -> None:
         """Raise ValueError if `inputs`, tensors or placeholders, do not suit the layer."""
 
-    def _call_symbolically(self, inputs: Any, flat: list[Any], *args: Any, **options: Any) -> Any:
+    def _call_symbolically(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Return placeholders for the outputs, which remember this call."""
-        if not all(isinstance(x, KerasTensor) for x in flat):
-            raise ValueError(f"Layer '{self.name}': received placeholders and arrays: {inputs}.")
-        if args or any(isinstance(x, KerasTensor) for x in tree.flatten(options)):
-            advice = "pass several placeholders as a list, and other arguments by keyword"
-            raise ValueError(f"'{self.name}': {advice}, received {(inputs, *args)}, {options}.")
-        probes = type(self).compute_output_shape is Layer.compute_output_shape
         with building, within(scope=(*context.scope, self)):
-            self._build_for(inputs)
-            shape = tree.map_structure(lambda x: x.shape, inputs)
-            shapes = self._probe(shape, **options) if probes else self.compute_output_shape(shape)
-        self.symbolic_shape, call = shapes, LayerCall(self, inputs, options)
-        return map_shapes(lambda shape: KerasTensor(shape, self.dtype, call), shapes)
+            self._build_for(args, options)
+            found = self._output_spec(args, options)
+        call = LayerCall(self, args, options)
+        self.symbolic_shape = tree.map_structure(lambda x: x.shape, found)
+        return tree.map_structure(lambda x: KerasTensor(x.shape, x.dtype, call), found)
+
+    def _output_spec(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Return placeholders with the shapes and dtypes of the outputs."""
+        if not _overrides(type(self), "compute_output_shape"):
+            return probed(self, args, options)
+        shapes, named = shapes_for(self.compute_output_shape, self.call, args, options)
+        found = self.compute_output_shape(*shapes, **named)
+        return map_shapes(lambda shape: KerasTensor(shape, self.dtype, name="probe"), found)
 
     compute_dtype = variable_dtype = property(lambda self: self.dtype, doc="The same as `dtype`.")
 
     def get_build_config(self) -> dict[str, Any] | None:
-        """Return the shape that the layer was built for; None if there is none."""
-        return None if self._built_shape is None else {"input_shape": self._built_shape}
+        """Return the shapes that the layer was built for; None if there are none."""
+        return self._build_config
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Build the layer, and those inside, for the shape that `get_build_config` returned."""
-        shape = map_shapes(lambda s: s, config["input_shape"])
+        shapes = {name: map_shapes(lambda s: s, shape) for name, shape in config.items()}
         with building, within(scope=(*context.scope, self)):
-            if _overrides(type(self), "build"):
-                self.build(shape)
+            if "input_shape" not in shapes:
+                self.build(**shapes)
+            elif _overrides(type(self), "build"):
+                self.build(shapes["input_shape"])
             elif self.layers:
-                self._probe(shape)
-                self._built_shape = shape
+                Layer.compute_output_shape(self, shapes["input_shape"])
+                self._build_config = shapes
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
@@ -381,10 +397,14 @@ def _recorded(build: Callable[..., Any]) -> Callable[..., Any]:
     """Return the method `build`, so that it also records that it ran, and for which shape."""
 
     @wraps(build)
-    def recorded(self: Layer, input_shape: Any = None) -> None:
+    def recorded(self: Layer, *shapes: Any, **named: Any) -> None:
+        shapes = shapes or (() if named else (None,))
         with building:
-            build(self, input_shape)
+            build(self, *shapes, **named)
             self.built = True
-            self._built_shape = input_shape
+            taken, values = [*inspect.signature(build).parameters][1:], (*shapes, *named.values())
+            given = {**dict(zip(taken, shapes, strict=False)), **named}
+            given = given if len(values) > 1 else {"input_shape": values[0]}
+            self._build_config = given if values != (None,) else None
 
     return recorded

@@ -48,10 +48,13 @@ class Standard(Layer):
 
 
 class InputLayer(Layer):
-    """The input of a model. Its `output` is the placeholder that `Input` returns."""
+    """The input of a model. Its `output` is the placeholder that `Input` returns.
+
+    With `optional`, the model may be called with None for it.
+    """
 
     built = True
-    sparse = ragged = optional = False  # options of Keras alone
+    sparse = ragged = False  # options of Keras alone
     _config_first = ("batch_shape", "dtype", "sparse", "ragged", "name", "optional")
     _config_without = ("shape", "batch_size")
 
@@ -62,13 +65,15 @@ class InputLayer(Layer):
         dtype: Any = None,
         batch_shape: Any = None,
         name: str | None = None,
+        optional: bool = False,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
+        self.optional = optional
         if (shape is None) == (batch_shape is None):
             raise ValueError(f"Pass one of shape and batch_shape, received {shape}, {batch_shape}.")
         full = (batch_size, *to_shape(shape)) if batch_shape is None else to_shape(batch_shape)
         self.batch_shape = self.symbolic_shape = full
-        self.output = KerasTensor(full, self.dtype, LayerCall(self, []), name)
+        KerasTensor(full, self.dtype, LayerCall(self, (), {}), name)
 
     def call(self, inputs: Any) -> Any:
         """Return the inputs unchanged."""
@@ -81,7 +86,7 @@ class InputLayer(Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """Return a new input layer, made from what `get_config` returned."""
-        kinds = {key: config.get(key) or None for key in ("sparse", "ragged", "optional")}
+        kinds = {key: config.get(key) or None for key in ("sparse", "ragged")}
         refuse_options("InputLayer", **kinds)
         return super().from_config({k: v for k, v in config.items() if k not in kinds})
 
@@ -92,6 +97,7 @@ def Input(  # noqa: N802 (Keras's name)
     dtype: Any = None,
     batch_shape: Any = None,
     name: str | None = None,
+    optional: bool = False,
 ) -> KerasTensor:
     """Return the placeholder of a model's input.
 
@@ -104,6 +110,8 @@ def Input(  # noqa: N802 (Keras's name)
     batch_shape : list or tuple
         The whole shape, instead of `shape` and `batch_size`.
     name : str, optional
+    optional : bool
+        Whether the model may be called with None for this input.
 
     Raises
     ------
@@ -113,7 +121,7 @@ def Input(  # noqa: N802 (Keras's name)
     >>> Input(shape=[1]).shape
     (None, 1)
     """
-    return InputLayer(shape, batch_size, dtype, batch_shape, name).output
+    return InputLayer(shape, batch_size, dtype, batch_shape, name, optional).output
 
 
 class Dense(Standard):

@@ -1,6 +1,6 @@
 """Layers against overfitting: dropout and noise.
 
-Imports `weightless.py`, `../random.py`. Read next: `../losses/base.py`.
+Imports `weightless.py`, `../random.py`. Read next: `operation.py`.
 """
 
 from __future__ import annotations

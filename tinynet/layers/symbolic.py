@@ -2,7 +2,7 @@
 
 The context says where a call takes place: inside which layers, in training or not.
 
-Imports the engine and `configs`. Read next: `module.py`.
+Imports the engine and `configs`. Read next: `shapes.py`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from .. import ops, tree
 from ..configs.lookup import unique_name
 from ..engine.expect import is_integer
+from ..engine.operators import NOT_REFLECTED, REFLECTED
+from ..engine.placeholder import Placeholder
 from ..engine.temporarily import temporarily
 
 Shape = tuple[int | None, ...]
@@ -72,56 +76,116 @@ class LayerCall:
     Attributes
     ----------
     layer : Layer
-    inputs : KerasTensor, or a structure of them
-        Empty for an input layer.
+    args : tuple
+        The positional arguments: placeholders, structures of them, or values.
     options : dict
-        The keywords of the call.
+        The keyword arguments.
+    inputs : list of KerasTensor
+        The placeholders among all arguments; empty for an input layer.
     outputs : list of KerasTensor
     number : int
         Later calls have larger numbers.
     """
 
-    def __init__(self, layer: Any, inputs: Any, options: dict[str, Any] | None = None) -> None:
-        self.layer, self.inputs, self.options = layer, inputs, options or {}
+    def __init__(self, layer: Any, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        self.layer, self.args, self.options = layer, args, options
+        self.inputs = placeholders_in((args, options))
         self.outputs: list[KerasTensor] = []
         self.number = next(_numbers)
+        layer.first_call = layer.first_call or self
         layer.symbolic_calls = (*layer.symbolic_calls, self.number)
 
 
 _numbers = itertools.count()
 
 
-class KerasTensor:
+class KerasTensor(Placeholder):
     """A placeholder in a graph of layers: a shape and a dtype, no numbers.
 
     Made by `Input`, and by calling a layer on another placeholder. A length of None is unknown.
+    Operators, indexing and the functions of `ops` give further placeholders.
     """
 
-    def __init__(self, shape: Shape, dtype: str, call: LayerCall, name: str | None = None) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        dtype: str = "float32",
+        call: Any = None,
+        name: str | None = None,
+    ) -> None:
         context.allocator.check(shape, dtype)
-        self.shape, self.dtype, self.call = shape, dtype, call
+        self.shape, self.dtype, self.call = tuple(shape), dtype, call
         self.name = name or unique_name("keras_tensor")
-        call.outputs.append(self)
+        if call is not None:
+            call.outputs.append(self)
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
         return len(self.shape)
 
+    def _call_of(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        # Loaded when it is needed, and by name, as layers import this module.
+        return import_module("tinynet.layers.operation").operation(name, args, kwargs)
+
     def __bool__(self) -> bool:
         raise TypeError("A symbolic KerasTensor cannot be used as a boolean.")
+
+    def __iter__(self) -> Any:
+        raise NotImplementedError("Iterating over a symbolic KerasTensor is not supported.")
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        return ops.round(self, ndigits or 0)
 
     def _no_numbers(self, *_: Any, **__: Any) -> Any:
         raise ValueError(f"{self!r} is symbolic, without numbers: call a layer on it.")
 
-    __array__ = __float__ = __int__ = __add__ = __radd__ = __sub__ = __rsub__ = _no_numbers
-    __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __matmul__ = __neg__ = _no_numbers
+    __array__ = __float__ = __int__ = _no_numbers
+    __array_ufunc__ = None  # NumPy leaves its operators to ours
 
     def __repr__(self) -> str:
         return (
             f"<KerasTensor shape={self.shape}, dtype={self.dtype}, sparse=False, ragged=False, "
             f"name={self.name}>"
         )
+
+
+def _reflected(function: Any) -> Any:
+    return lambda self, other: function(other, self)
+
+
+def _give_operators() -> None:
+    """Give placeholders the operators of tensors, except ``==``: placeholders are keys of dicts."""
+    for name, function in {**REFLECTED, **NOT_REFLECTED}.items():
+        called = {"divide": "true_divide", "remainder": "mod"}.get(function.__name__)
+        ours = getattr(ops, called or function.__name__)
+        if name != "__eq__":
+            setattr(KerasTensor, name, ours)
+        if name in REFLECTED:
+            setattr(KerasTensor, name.replace("__", "__r", 1), _reflected(ours))
+
+
+_give_operators()
+
+
+class FirstCall:
+    """An attribute of layers: the placeholders of their first call, one or a list of several."""
+
+    def __init__(self, part: str) -> None:
+        self._part = part
+
+    def __get__(self, layer: Any, owner: Any = None) -> Any:
+        if layer is None:
+            return self
+        if layer.first_call is None:
+            raise AttributeError(f"Layer '{layer.name}' has no {self._part}: never called.")
+        found = getattr(layer.first_call, self._part)
+        return found[0] if len(found) == 1 else found
+
+
+def placeholders_in(arguments: Any) -> list[KerasTensor]:
+    """Return the placeholders in a structure of any values, in order."""
+    return [x for x in tree.flatten(arguments) if isinstance(x, KerasTensor)]
 
 
 # -- shapes ---------------------------------------------------------------------------------------

@@ -174,7 +174,9 @@ class Lambda(Weightless):
         given = self._output_shape
         if callable(given):
             return given(input_shape)
-        return self._probe(input_shape) if given is None else (input_shape[0], *given)
+        if given is None:
+            return Layer.compute_output_shape(self, input_shape)
+        return (input_shape[0], *given)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name; ValueError for a ``lambda``."""

@@ -47,7 +47,7 @@ def clone_model(
         Placeholders to begin with instead of new ones.
     clone_function : function from a layer to a layer, optional
         By default ``type(layer).from_config(layer.get_config())``.
-    call_function : function ``(layer, inputs, **options)`` to outputs, optional
+    call_function : function ``(layer, *args, **options)`` to outputs, optional
         Used instead of calling the layer; for functional models only.
     recursive : bool
         Whether to clone the layers of models inside in the same way.
@@ -79,9 +79,9 @@ def clone_model(
     if functional:
         copies = {layer: copied(layer) for layer in model._graph.layers_to_copy()}
 
-        def call(layer: Layer, x: Any, **options: Any) -> Any:
+        def call(layer: Layer, *args: Any, **options: Any) -> Any:
             new = copies[layer]
-            return call_function(new, x, **options) if call_function else new(x, **options)
+            return call_function(new, *args, **options) if call_function else new(*args, **options)
 
         clone: Any = type(model)(*model._graph.replay(call, input_tensors), name=model.name)
     elif has_layers:

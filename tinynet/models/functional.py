@@ -10,6 +10,7 @@ from typing import Any
 
 from ..configs.lookup import publish
 from ..configs.serialization import CustomObjectScope
+from ..engine.tensor import as_tensor
 from ..layers.base import Layer
 from .graph import Graph, from_config
 from .model import Model
@@ -36,6 +37,9 @@ class GraphModel(Model):
     input_shape = _of_graph("input_shape", "The shape of the input, or a list of shapes.")
     output_shape = _of_graph("output_shape", "The shape of the output, or a list of shapes.")
 
+    def _to_tensor(self, x: Any) -> Any:
+        return None if x is None else as_tensor(x)  # the graph knows the dtypes
+
     def _parts(self) -> tuple[list[Any], list[Layer]]:
         """Return the variables among the attributes, and the layers of the graph or stack."""
         return super()._parts()[0], self.layers
@@ -44,12 +48,11 @@ class GraphModel(Model):
 class Functional(GraphModel):
     """A model of a graph of layer calls: what ``Model(inputs, outputs)`` returns."""
 
+    operations = _of_graph("operations", "The layers, and the functions of `ops` between them.")
     output_names = _of_graph("output_names", "The names of the layers that compute the outputs.")
 
-    def __init__(
-        self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True
-    ) -> None:
-        super().__init__(name=name, trainable=trainable)
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
         self._graph = Graph(inputs, outputs, self.name)
         self.built = True
 
@@ -64,17 +67,29 @@ class Functional(GraphModel):
 
     def get_config(self) -> dict[str, Any]:
         """Return the name, the layers with their calls, and which tensors are in- and outputs."""
-        return {"name": self.name, "trainable": self.trainable, **self._graph.config(Functional)}
+        if type(self)._is_made_of_graph():
+            return {
+                "name": self.name,
+                "trainable": self.trainable,
+                **self._graph.config(Functional),
+            }
+        found = super().get_config()
+        own = type(self).get_config is Functional.get_config
+        return self._with_arguments(found) if own else found
 
     @classmethod
     def from_config(
         cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> Any:
         """Return a model, with new layers, made from what `get_config` returned."""
+        if "input_layers" not in config or not cls._is_made_of_graph():
+            return super().from_config(config, custom_objects)
         with CustomObjectScope(custom_objects):
             inputs, outputs = from_config(config, Functional)
+        known = ("layers", "input_layers", "output_layers", "trainable", "name")
+        own = {key: value for key, value in config.items() if key not in known}
         trainable = config.get("trainable") is not False
-        return cls(inputs, outputs, name=config.get("name"), trainable=trainable)
+        return cls(inputs, outputs, name=config.get("name"), trainable=trainable, **own)
 
     def get_build_config(self) -> dict[str, Any]:
         """Return what Keras returns: a graph is built from the start."""

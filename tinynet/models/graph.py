@@ -5,14 +5,15 @@ Imports `layers`. Read next: `functional.py`, a model of a graph.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from .. import ops, tree
 from ..configs.serialization import deserialize_part, location, serialize_keras_object
-from ..engine.tensor import Tensor
+from ..engine.tensor import Tensor, floatx
 from ..layers.base import Layer
 from ..layers.core import Input, InputLayer
 from ..layers.symbolic import KerasTensor, LayerCall
@@ -33,7 +34,8 @@ class Graph:
     calls : list of LayerCall
         Each after the calls whose outputs it needs; without those of input layers.
     calls_of : dict from a layer to its calls, in the order in which they were made
-    layers : list of Layer, in Keras's order: those farthest from an output first
+    operations : list of Layer, in Keras's order: those farthest from an output first
+    layers : list of Layer, the same without functions of `ops`
     input, output : the placeholders in the structure they were passed in
     inputs, outputs : list of the same placeholders
     input_shape, output_shape : the shape of the only one, or a list of shapes
@@ -48,7 +50,7 @@ class Graph:
 
     def __init__(self, inputs: Any, outputs: Any, name: str) -> None:
         starts, ends = _placeholders("inputs", inputs), _placeholders("outputs", outputs)
-        calls, reached = _sorted_calls(starts, ends)
+        calls, reached = _sorted_calls(starts, outputs)
         # The first attribute, and in this order, so that copying a deep graph does not recurse.
         self.calls = [call for call in calls if not isinstance(call.layer, InputLayer)]
         self.input, self.output, self.inputs, self.outputs = inputs, outputs, starts, ends
@@ -57,13 +59,14 @@ class Graph:
         self.output_names = [x.call.layer.name for x in ends]
         self.name = name
         _, depth = _depths(calls)
-        entrances = [x.call.layer for x in starts if isinstance(x.call.layer, InputLayer)]
-        unused = [layer for layer in entrances if layer not in depth]
-        self.layers = sorted([*unused, *reached], key=lambda layer: -depth.get(layer, 0))
-        for name, count in Counter(layer.name for layer in self.layers).items():
+        entrances = dict.fromkeys(x.call.layer for x in starts)
+        unused = [x for x in entrances if isinstance(x, InputLayer) and x not in depth]
+        self.operations = sorted([*unused, *reached], key=lambda layer: -depth.get(layer, 0))
+        self.layers = [layer for layer in self.operations if not hasattr(layer, "ops_name")]
+        for name, count in Counter(layer.name for layer in self.operations).items():
             if count > 1:
                 raise ValueError(f'The name "{name}" is used {count} times: it must be unique.')
-        self.calls_of: dict[Layer, list[LayerCall]] = {layer: [] for layer in self.layers}
+        self.calls_of: dict[Layer, list[LayerCall]] = {x: [] for x in self.operations}
         for call in sorted(self.calls, key=lambda call: call.number):
             self.calls_of[call.layer].append(call)
 
@@ -72,7 +75,7 @@ class Graph:
     @property
     def is_line(self) -> bool:
         """Whether each layer is called once, on the output of the layer before alone."""
-        sources = [[x.call for x in tree.flatten(call.inputs)] for call in self.calls]
+        sources = [[x.call for x in call.inputs] for call in self.calls]
         once = len({call.layer for call in self.calls}) == len(self.calls)
         line = [[call] for call in (self.inputs[0].call, *self.calls)]
         return len(self.inputs) == 1 and once and sources == line[:-1]
@@ -94,12 +97,13 @@ class Graph:
 
         Parameters
         ----------
-        call_layer : function ``(layer, inputs, **options)`` to outputs
-            Called instead of each layer.
+        call_layer : function ``(layer, *args, **options)`` to outputs
+            Called instead of each layer, with the arguments of its call.
         inputs : placeholders, optional
             By default new ones.
         """
 
+        @cache  # one for an input that is given twice
         def entrance(x: KerasTensor) -> KerasTensor:
             return Input(batch_shape=x.shape, dtype=x.dtype, name=x.call.layer.name)
 
@@ -108,44 +112,72 @@ class Graph:
 
     def _run(self, inputs: list[Any], call_layer: Callable[..., Any] | None = None) -> Any:
         values = dict(zip(self.inputs, inputs, strict=True))
+
+        def known(x: Any) -> Any:
+            return values[x] if isinstance(x, KerasTensor) else x
+
         for call in self.calls:
-            x, outputs = call.inputs, call.outputs
-            single = type(x) is KerasTensor
-            given = values[x] if single else tree.map_structure(values.__getitem__, x)
+            args, options, outputs = call.args, call.options, call.outputs
+            if len(args) == 1 and type(args[0]) is KerasTensor and not options:
+                given = (values[args[0]],)
+            else:
+                given, options = tree.map_structure(known, (args, options))
             layer = partial(call_layer, call.layer) if call_layer else call.layer
-            y = layer(given, **call.options)
+            y = layer(*given, **options)
             if type(y) is Tensor and len(outputs) == 1:
                 values[outputs[0]] = y
             else:
                 values.update(zip(outputs, tree.flatten(y), strict=True))
         return tree.map_structure(values.__getitem__, self.output)
 
-    def matched(self, inputs: Any) -> list[Tensor]:
-        """Return the inputs as a list, of the declared ranks: (n,) for (n, 1) and the reverse."""
-        flat = self._by_name(inputs) if isinstance(inputs, dict) else tree.flatten(inputs)
+    def matched(self, inputs: Any) -> list[Any]:
+        """Return the inputs as a list, of the declared dtypes and ranks: (n,) for (n, 1), too.
+
+        Raises
+        ------
+        ValueError
+            For another number of inputs, missing names, other shapes, None for an input that is not
+            optional, and a list for a dict whose keys are not sorted, as their order is not clear.
+        """
+        named = isinstance(self.input, dict)
+        names = sorted(self.input) if named else [x.call.layer.name for x in self.inputs]
+        if isinstance(inputs, dict):
+            if missing := [name for name in names if name not in inputs]:
+                problem = f"of {names}, received {list(inputs)}"
+                raise ValueError(f'Missing input "{missing[0]}" {problem}.')
+            if named and (extra := inputs.keys() - {*names}):
+                problem = "The structure of `inputs` doesn't match the expected structure"
+                text = f"{problem}: model '{self.name}' has no inputs {sorted(extra)}, ignored."
+                warnings.warn(text, stacklevel=2)
+            inputs = [inputs[name] for name in names]
+        elif named and [*self.input] != names:
+            problem = "The structure of `inputs` doesn't match the expected structure"
+            raise ValueError(f"{problem}: expected a dict with the keys {names}, received a list.")
+        flat = tree.flatten(inputs)
         if len(flat) != len(self.inputs):
-            names = [x.call.layer.name for x in self.inputs]
             raise ValueError(f"Model '{self.name}' has inputs {names}, received {len(flat)}.")
-        return [self._of_rank(x, declared) for x, declared in zip(flat, self.inputs, strict=True)]
+        return [self._fitting(x, declared) for x, declared in zip(flat, self.inputs, strict=True)]
 
-    def _by_name(self, inputs: dict[str, Any]) -> list[Tensor]:
-        """Return the inputs under the names of the model's inputs, or of their layers."""
-        layers = [x.call.layer.name for x in self.inputs]
-        names = sorted(self.input) if isinstance(self.input, dict) else layers
-        for name in names:
-            if name not in inputs:
-                raise ValueError(f'Missing input "{name}" of {names}, received {list(inputs)}.')
-        return [x for name in names for x in tree.flatten(inputs[name])]
-
-    def _of_rank(self, x: Tensor, declared: KerasTensor) -> Tensor:
-        if x.ndim == declared.ndim:
-            return x
-        if x.ndim == declared.ndim + 1 and x.shape[-1] == 1:
-            return ops.squeeze(x, -1)
-        if x.ndim == declared.ndim - 1 and declared.shape[-1] == 1:
-            return ops.expand_dims(x, -1)
-        problem = f"expected {declared.shape}, received incompatible shape {x.shape}"
-        raise ValueError(f"Input '{declared.call.layer.name}' of model '{self.name}': {problem}.")
+    def _fitting(self, x: Any, declared: KerasTensor) -> Any:
+        """Return an input with the dtype and the rank that were declared."""
+        layer, shape = declared.call.layer, declared.shape
+        if x is None and getattr(layer, "optional", False):
+            return None
+        if x is None:
+            raise ValueError(
+                f"Input '{layer.name}' of model '{self.name}' is not optional, received None."
+            )
+        given = x.shape
+        if x.ndim == declared.ndim + 1 and given[-1] == 1:
+            x = ops.squeeze(x, -1)
+        elif x.ndim == declared.ndim - 1 and shape[-1] == 1:
+            x = ops.expand_dims(x, -1)
+        lengths = zip(shape[1:], x.shape[1:], strict=False)
+        if x.ndim != len(shape) or not all(n in (None, m) for n, m in lengths):
+            problem = f"expected shape={shape}, found incompatible shape={given}"
+            raise ValueError(f"Input '{layer.name}' of model '{self.name}': {problem}.")
+        same = x.dtype.kind == "f" and declared.dtype == floatx()
+        return x if same else ops.cast(x, declared.dtype)
 
     # -- configs ----------------------------------------------------------------------------------
 
@@ -177,7 +209,7 @@ class Graph:
             return serialize_keras_object(layer) | {"name": layer.name, "inbound_nodes": calls}
 
         return {
-            "layers": [*map(described, (*starts.values(), *self.layers))],
+            "layers": [*map(described, (*starts.values(), *self.operations))],
             "input_layers": tree.map_structure(end, self.input),
             "output_layers": tree.map_structure(end, self.output),
         }
@@ -186,7 +218,7 @@ class Graph:
 def _placeholders(argument: str, value: Any) -> list[KerasTensor]:
     """Return a model's inputs or outputs as a list; ValueError unless they are placeholders."""
     flat = tree.flatten(value)
-    wrong = [x for x in flat if not isinstance(x, KerasTensor)]
+    wrong = [x for x in flat if not isinstance(x, KerasTensor) or x.call is None]
     if wrong or not flat:
         found = f"{wrong[0]} of {type(wrong[0])}" if wrong else value
         raise ValueError(f"{argument}: expected KerasTensors, one or more, received {found}.")
@@ -201,30 +233,30 @@ def _unlisted(things: Any) -> Any:
 # -- the order of calls ----------------------------------------------------------------------------
 
 
-def _sorted_calls(
-    inputs: list[KerasTensor], outputs: list[KerasTensor]
-) -> tuple[list[LayerCall], list[Layer]]:
+def _sorted_calls(inputs: list[KerasTensor], outputs: Any) -> tuple[list[LayerCall], list[Layer]]:
     """Return the calls between inputs and outputs, each after those that it needs.
 
     And their layers, in the order in which a depth-first search from the outputs reaches them.
     """
     order: dict[LayerCall, None] = {}
     reached: dict[Layer, None] = {}
-    pending = [(x, False) for x in reversed(outputs)]
-    while pending:
-        x, finished = pending.pop()
-        call = x.call
-        starts = isinstance(call.layer, InputLayer)
-        if call in order or (x in inputs and not starts):
-            continue
-        if starts and x not in inputs:
-            raise ValueError(f"outputs: not connected to the inputs, but need '{call.layer.name}'.")
-        reached[call.layer] = None
-        if finished or starts:
-            order[call] = None
-        else:
-            pending.append((x, True))
-            pending.extend((y, False) for y in reversed(tree.flatten(call.inputs)))
+    for path, output in tree.parts_like(outputs, outputs, "outputs"):
+        pending = [(output, False)]
+        while pending:
+            x, finished = pending.pop()
+            call = x.call
+            starts = call is None or isinstance(call.layer, InputLayer)
+            if call in order or (x in inputs and not starts):
+                continue
+            if starts and x not in inputs:
+                source = x.name if call is None else call.layer.name
+                raise ValueError(f"{path} is not connected to the inputs: it needs '{source}'.")
+            reached[call.layer] = None
+            if finished or starts:
+                order[call] = None
+            else:
+                pending.append((x, True))
+                pending.extend((y, False) for y in reversed(call.inputs))
     return list(order), list(reached)
 
 
@@ -235,7 +267,7 @@ def _depths(calls: list[LayerCall]) -> tuple[dict[LayerCall, int], dict[Layer, i
     for call in reversed(calls):
         depth = max(of_call.get(call, 0), of_layer.get(call.layer, 0))
         of_call[call] = of_layer[call.layer] = depth
-        for x in tree.flatten(call.inputs):
+        for x in call.inputs:
             of_call[x.call] = max(of_call.get(x.call, 0), depth + 1)
     return of_call, of_layer
 
@@ -248,14 +280,16 @@ CallId = tuple[str, int]  # the name of a layer, and which of its calls
 def _call_config(call: LayerCall, history: Callable[[KerasTensor], list[Any]]) -> dict[str, Any]:
     """Return what Keras writes of a call: its arguments."""
 
-    def tensor(x: KerasTensor) -> dict[str, Any]:
+    def part(x: Any) -> Any:
+        if not isinstance(x, KerasTensor):
+            return serialize_keras_object(x)
         config = {"shape": x.shape, "dtype": x.dtype, "keras_history": history(x)}
         return {"class_name": "__keras_tensor__", "config": config}
 
-    options = serialize_keras_object(call.options)
+    args, options = tree.map_structure(part, (call.args, call.options))
     if isinstance(call.layer, Trainer):  # Keras's models have an argument that ours do not have
-        options["mask"] = tree.map_structure(lambda x: None, call.inputs)
-    return {"args": (tree.map_structure(tensor, call.inputs),), "kwargs": options}
+        options["mask"] = tree.map_structure(lambda x: None, call.args[0])
+    return {"args": args, "kwargs": options}
 
 
 def from_config(config: dict[str, Any], functional: type) -> tuple[Any, Any]:

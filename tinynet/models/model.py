@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
 from ..configs.lookup import publish
@@ -25,8 +26,25 @@ if TYPE_CHECKING:
     from ..explain import Explanation
 
 
+def _is_graph(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Return whether a constructor is called with inputs and outputs."""
+    return bool(args) or "inputs" in kwargs or "outputs" in kwargs
+
+
+def _make_functional(cls: type) -> None:
+    """Let a subclass of Model, or a base of it, inherit from the functional model instead."""
+    if cls is not Model and not issubclass(cls, Model._functional):
+        for base in cls.__bases__:
+            if issubclass(base, Model):
+                _make_functional(base)
+        cls.__bases__ = tuple(Model._functional if x is Model else x for x in cls.__bases__)
+
+
 class Model(Trainer):
     """A network: ``Model(inputs, outputs)``, or a subclass with layers and a `call`.
+
+    A subclass may have a graph as well: ``super().__init__(inputs, outputs)``, or ``Mine(inputs,
+    outputs)`` if it has no constructor. It is a functional model from then on.
 
     Parameters
     ----------
@@ -51,10 +69,18 @@ class Model(Trainer):
     _functional: type[Model]  # `Functional`, assigned by its module, which imports this one
     summary = print_summary
 
+    _keeps_arguments = True
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        is_graph = args or "inputs" in kwargs or "outputs" in kwargs
-        kind = cls._functional if cls is Model and is_graph else cls
+        kind = cls._functional if cls is Model and _is_graph(args, kwargs) else cls
         return super().__new__(kind, *args, **kwargs)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if _is_graph(args, kwargs):
+            _make_functional(type(self))
+            self._functional.__init__(self, *args, **kwargs)
+        else:
+            super().__init__(*args, **kwargs)
 
     @property
     def is_line(self) -> bool:
@@ -138,9 +164,17 @@ class Model(Trainer):
     ) -> Any:
         """Return a model, with new weights, made from what `get_config` returned."""
         with CustomObjectScope(custom_objects):
-            if cls is Model and "input_layers" in config:
-                return cls._functional.from_config(config)
+            if "input_layers" in config and cls._is_made_of_graph():
+                _make_functional(cls)
+                return (cls._functional if cls is Model else cls).from_config(config)
             return super().from_config(config)
+
+    @classmethod
+    def _is_made_of_graph(cls) -> bool:
+        """Return whether the constructor takes inputs and outputs, and not arguments of its own."""
+        kinds = {p.kind for p in signature(cls.__init__).parameters.values()}
+        own = cls.__init__ not in (Model.__init__, cls._functional.__init__)
+        return not own or {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD} <= kinds
 
     def get_compile_config(self) -> dict[str, Any]:
         """Return the arguments of `compile`, with the current optimizer; {} before `compile`."""

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
-from .. import tree
 from ..callbacks.progbar import write
 from ..training.trainer import Trainer
 from .graph import Graph
@@ -69,7 +68,7 @@ def print_summary(
         ends = [*(0.9 * end for end in ends), 1.0]
     widths = _widths(ends, line_length or min(width, get_terminal_size().columns - 4))
     cells = [(ALIGNED.get(name, "<"), w - 2) for name, w in zip(columns, widths, strict=True)]
-    layers = _chosen(model.layers, layer_range)
+    layers = _chosen(getattr(model, "operations", model.layers), layer_range)
     rows = chain(*(_rows(layer, graph, expand_nested, show_trainable) for layer in layers))
     header = _cells(columns, cells, "┃", bottom=True)
     head = [f'Model: "{model.name}"', _rule("┏━┳┓", widths), *header, _rule("┡━╇┩", widths)]
@@ -109,7 +108,8 @@ def _rows(
         row.append(_connections(layer, graph))
     if show_trainable:
         row.append("YN"[not layer.trainable] if layer.weights else "-")
-    nested = layer.layers if expand_nested and isinstance(layer, Trainer) else []
+    expands = expand_nested and isinstance(layer, Trainer)
+    nested = getattr(layer, "operations", layer.layers) if expands else []
     inner = (_rows(x, graph, expand_nested, show_trainable, level + 1) for x in nested)
     return [row, *chain(*inner)]
 
@@ -143,7 +143,7 @@ def _shape_text(shape: Any) -> str:
 
 def _connections(layer: Any, graph: Graph) -> str:
     """Return the inputs of a layer's calls: ``name[number of the call][index of the output]``."""
-    inputs = (x for call in graph.calls_of.get(layer, ()) for x in tree.flatten(call.inputs))
+    inputs = (x for call in graph.calls_of.get(layer, ()) for x in call.inputs)
     return ", ".join(map(_source, inputs)) or "-"
 
 

@@ -232,9 +232,11 @@ class Objective:
                 if python != bool(metric.variables):
                     metric.update_state(targets[i], outputs[i], weights[i] if weighted else None)
             if self.trackers and not python:
-                values = self._values(y, y_pred, sample_weight).values()
-                for tracker, value in zip(self.trackers.values(), values, strict=True):
-                    tracker.update_state(value, ops.cast(outputs[0].shape[0], value.dtype))
+                values = self._values(y, y_pred, sample_weight).items()
+                by_key = {f"{self.names[i]}_loss": value for i, value in values}  # the last of each
+                for key, value in by_key.items():
+                    samples = ops.cast(outputs[0].shape[0], value.dtype)
+                    self.trackers[key].update_state(value, samples)
 
     def reset_state(self) -> None:
         """Let all metrics forget the samples they have seen."""

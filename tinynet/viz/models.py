@@ -76,7 +76,9 @@ def drawing_of(model: Any, shown: set[str], rankdir: str, expand_nested: bool) -
     A model whose graph of layers is not known is a single box. `shown` says what boxes show:
     "shapes", "dtype", "names", "activations", "trainable".
     """
-    layers, calls = (model.layers, model.graph.calls) if model.graph else ([model], [])
+    layers, calls = [model], []
+    if model.graph:
+        layers, calls = getattr(model, "operations", model.layers), model.graph.calls
     first = {call.layer: call for call in reversed(calls)}
 
     def part(layer: Any) -> Drawing:
@@ -84,7 +86,7 @@ def drawing_of(model: Any, shown: set[str], rankdir: str, expand_nested: bool) -
             return framed(drawing_of(layer, shown, rankdir, True), layer.name)
         return table(rows_of(layer, first.get(layer), shown))
 
-    uses = [(x.call.layer, call.layer) for call in calls for x in tree.flatten(call.inputs)]
+    uses = [(x.call.layer, call.layer) for call in calls for x in call.inputs]
     return arranged({layer: part(layer) for layer in layers}, dict.fromkeys(uses), rankdir, ())
 
 

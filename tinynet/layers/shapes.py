@@ -1,0 +1,71 @@
+"""Shapes around a call of a layer: those that its methods take, and those found by running it.
+
+Imports `symbolic.py`. Read next: `module.py`, what layers own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import signature
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..engine.bind import no_grad
+from ..engine.tensor import Tensor
+from ..engine.variable import stateless
+from .symbolic import KerasTensor, within
+
+
+def probed(layer: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Return placeholders for the outputs of a call, found by running the layer on zeros.
+
+    A length that differs between batches of 2 and of 3 samples depends on the batch size.
+    Losses and changes of variables are discarded.
+    """
+
+    def run(size: int) -> Any:
+        def tensor(x: Any) -> Any:
+            return layer._zeros(x, size) if isinstance(x, KerasTensor) else x
+
+        given, named = tree.map_structure(tensor, (args, options))
+        return layer._run(*layer._to_tensors(given), **{**named, "training": False})
+
+    unchanged = stateless({v: v.value for v in layer.variables})
+    with within(losses={}), unchanged, no_grad(), np.errstate(all="ignore"):
+        first, second = run(2), iter(tree.flatten(run(3)))
+
+    def common(x: Tensor) -> KerasTensor:
+        pairs = zip(x.shape, next(second).shape, strict=True)
+        shape = tuple(a if a == b else None for a, b in pairs)
+        return KerasTensor(shape, x.dtype.name, name="probe")
+
+    return tree.map_structure(common, first)
+
+
+def shapes_for(
+    method: Callable[..., Any],
+    call: Callable[..., Any],
+    args: tuple[Any, ...],
+    options: dict[str, Any],
+) -> tuple[list[Any], dict[str, Any]]:
+    """Return what `build` and its kin take: the first argument's shape, or several by name.
+
+    ``call(self, x, y)`` goes with ``build(self, x_shape, y_shape)``.
+    """
+
+    def shape(value: Any) -> Any:
+        return tree.map_structure(lambda x: tuple(x.shape) if _has_shape(x) else x, value)
+
+    if any(map(_has_shape, tree.flatten((args[1:], options)))):
+        given = signature(call).bind(*args, **options).arguments.items()
+        known = {f"{k}_shape": shape(x) for k, x in given if any(map(_has_shape, tree.flatten(x)))}
+        taken = [*signature(method).parameters]
+        if len(taken) > 1 and known.keys() & {*taken}:
+            return [], {name: known[name] for name in taken if name in known}
+    return [shape(args[0])], {}
+
+
+def _has_shape(x: Any) -> bool:
+    return hasattr(x, "shape")
