@@ -288,6 +288,12 @@ class CallbackList(Callback):
         resumed = [c.resume_epoch for c in self.callbacks if c.resume_epoch is not None]
         return resumed[-1] if resumed else initial_epoch
 
+    def close(self) -> None:
+        """End the line of a progress bar, before an exception leaves the run."""
+        for callback in self.callbacks:
+            if isinstance(callback, ProgbarLogger):
+                callback.progbar.close()
+
     @property
     def want_history_alone(self) -> bool:
         """Whether no callback does anything at an epoch but to note its logs."""

@@ -19,6 +19,7 @@ import numpy as np
 from .. import ops, regularizers, tree
 from ..configs.configurable import Configurable, plain_arguments
 from ..configs.lookup import automatic_name
+from ..configs.watched import all_or_nothing
 from ..engine.bind import modes, no_grad
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
 from ..engine.variable import paired, stateless
@@ -371,7 +372,7 @@ def _recorded(build: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(build)
     def recorded(self: Layer, input_shape: Any = None) -> None:
-        with building:
+        with building, all_or_nothing(self):
             build(self, input_shape)
             self.built = True
             self._built_shape = input_shape

@@ -11,6 +11,7 @@ from typing import Any
 from .. import tree
 from ..configs.lookup import publish, unique_name
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object
+from ..configs.watched import all_or_nothing
 from ..layers.base import Layer
 from ..layers.core import InputLayer
 from ..layers.symbolic import KerasTensor, context, to_shape, within
@@ -60,22 +61,19 @@ class Sequential(GraphModel):
             raise ValueError(f"Sequential model '{self.name}' already begins with {first}.")
         declares = new.declared_shape is not None and not before
         entrance = [InputLayer(new.declared_shape)] if declares else []
-        self._layers = [*before, *entrance, new]
-        try:
+        with all_or_nothing(self):
+            self._layers = [*before, *entrance, new]
             if rebuild:
                 self._rebuild()
-        except Exception:
-            self._layers = before
-            self._rebuild()
-            raise
 
     def pop(self, rebuild: bool = True) -> Layer:
         """Remove the last layer and return it; ValueError if there is none."""
         if not self.layers:
             raise ValueError(f"Sequential model '{self.name}' has no layers to remove.")
-        layer = self._layers.pop()
-        if rebuild:
-            self._rebuild()
+        with all_or_nothing(self):
+            layer = self._layers.pop()
+            if rebuild:
+                self._rebuild()
         return layer
 
     @property

@@ -23,6 +23,7 @@ from .. import ops
 from ..configs.configurable import Configurable, taking
 from ..configs.lookup import automatic_name
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object
+from ..configs.watched import all_or_nothing
 from ..engine.bind import no_grad
 from ..engine.expect import check_number, expect, is_number
 from ..engine.tensor import Tensor, wrap
@@ -292,7 +293,11 @@ class Optimizer(Averaging):
                     f"Unknown variable: {unknown[0]}. Call compile with a new optimizer."
                 )
             return
-        self.built = True
+        with all_or_nothing(self):
+            self._build(variables)
+            self.built = True
+
+    def _build(self, variables: Sequence[Variable]) -> None:
         names = [slot for group in self.slot_groups for slot in group]
         self._slots = {v: {name: self._slot(v, name) for name in names} for v in variables}
         for dtype in dict.fromkeys(v.dtype for v in self._slots):

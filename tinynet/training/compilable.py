@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import ops, optimizers, tree
 from ..compiler.executable import Native
+from ..configs.watched import all_or_nothing
 from ..engine.bind import no_grad
 from ..engine.expect import expect
 from ..engine.temporarily import temporarily
@@ -117,12 +118,12 @@ class Compilable(Layer):
             jit_compile,
         )
         expect(optimizer is not None, "optimizer", "an optimizer or its name", optimizer)
-        self.optimizer, self.loss, self.loss_weights = optimizers.get(optimizer), loss, loss_weights
-        self.on_divergence, self.run_eagerly = on_divergence, bool(run_eagerly)
-        self.jit_compile = jit_compile
-        self._given_metrics = (metrics, weighted_metrics)
-        self._objective, self._steps = None, {}
-        self.compiled = True
+        with all_or_nothing(self):
+            self.optimizer, self.loss = optimizers.get(optimizer), loss
+            self.loss_weights, self._given_metrics = loss_weights, (metrics, weighted_metrics)
+            self.on_divergence, self.run_eagerly = on_divergence, bool(run_eagerly)
+            self.jit_compile, self._objective, self._steps = jit_compile, None, {}
+            self.compiled = True
 
     @property
     def objective(self) -> Objective:

@@ -90,7 +90,11 @@ class Loop:
             self._interrupts.release()
             several = min(epochs, self._pace // (self.dataset.batches or 1))
             several = several if several > 1 and self._may_run_ahead() else 1
-            self._pass(epoch, monitor, several)
+            try:
+                self._pass(epoch, monitor, several)
+            except BaseException:
+                self.calls.close()
+                raise
         return self._ahead.pop(0)
 
     def _may_run_ahead(self) -> bool:

@@ -233,7 +233,9 @@ class Trainer(Compilable):
     def _on_batch(self, kind: str, dataset: Dataset, return_dict: bool) -> Any:
         if self._prepare(dataset):
             begin(self, dataset)
-        return self._as_asked(Loop(self, dataset, kind).run(), return_dict)
+        with between_steps():
+            logs = Loop(self, dataset, kind).run()
+        return self._as_asked(logs, return_dict)
 
     def _as_asked(self, logs: Logs, return_dict: bool) -> Any:
         values = self.objective.in_order(logs)
