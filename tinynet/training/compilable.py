@@ -5,6 +5,7 @@ Imports `objective.py`, `step.py`, `step_cache.py`. Read next: `loop.py`.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -132,8 +133,21 @@ class Compilable(Layer):
             raise ValueError("Losses and metrics are not known before the first batch: call `fit`.")
         return self._objective
 
+    @property
+    def lock(self) -> threading.RLock:
+        """What a thread holds while it prepares the model, trains an epoch or evaluates.
+
+        So the state of the metrics belongs to one call at a time.
+        """
+        lock: threading.RLock = vars(self).setdefault("_lock", threading.RLock())
+        return lock
+
     def _prepare(self, batches: Batches) -> bool:
         """Build the model and look up losses and metrics; return whether that was still to do."""
+        with self.lock:
+            return self._prepared(batches)
+
+    def _prepared(self, batches: Batches) -> bool:
         if not self.compiled:
             raise ValueError("You must call `compile()` before using the model.")
         y = batches.y if isinstance(batches, Dataset) else batches.first().y

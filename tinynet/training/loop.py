@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -66,6 +67,7 @@ class Loop:
         self._runs: dict[int, tuple[Run, ManySteps | None]] = {}
         self._version: object = None  # of the structure that `_runs` are for
         self._interrupts = interrupts() if kind == "train" else Interrupts()
+        self._lock = nullcontext() if kind == "predict" else model.lock
         self._ahead: list[Logs] = []  # of epochs that are done already
         self._pace = 0  # batches that are run at once
 
@@ -91,7 +93,8 @@ class Loop:
             several = min(epochs, self._pace // (self.dataset.batches or 1))
             several = several if several > 1 and self._may_run_ahead() else 1
             try:
-                self._pass(epoch, monitor, several)
+                with self._lock:
+                    self._pass(epoch, monitor, several)
             except BaseException:
                 self.calls.close()
                 raise

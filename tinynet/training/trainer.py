@@ -255,7 +255,7 @@ class Trainer(Compilable):
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle without compiled steps."""
-        return {**vars(self), "_steps": {}}
+        return {k: v for k, v in vars(self).items() if k != "_lock"} | {"_steps": {}}
 
 
 def _unpack(validation_data: Any) -> Batch | None:
