@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..configs.configurable import Checked
 from .progbar import Progbar, write
 
 Logs = dict[str, Any]
 
 
-class Callback:
+class Callback(Checked):
     """Base class of callbacks: override the hooks that should run.
 
     Attributes

@@ -75,7 +75,7 @@ class Layer(Module, Configurable):
     }
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        layer = object.__new__(cls)
+        layer = super().__new__(cls, *args, **kwargs)
         if not _overrides(cls, "get_config"):
             layer._arguments = plain_arguments(cls, args, kwargs)
         return layer
