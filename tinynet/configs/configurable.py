@@ -26,6 +26,7 @@ KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "float": ("a number", lambda value: is_real(value) and value == value),
     "None": ("None", lambda value: value is None),
 }
+KINDS["dtype"] = "a dtype", lambda value: isinstance(value, (str, type, np.dtype, dict, type(None)))
 KINDS["int"] = KINDS["float"]  # whether it must be whole, constructors say
 
 
@@ -34,6 +35,7 @@ def _declared(init: Any) -> tuple[list[str], dict[str, list[str]]]:
     """Return the names of a constructor's arguments, and the kinds of those that have some."""
     _, *parameters = _signature(init).parameters.values()
     kinds = {p.name: str(p.annotation).split(" | ") for p in parameters}
+    kinds |= {"dtype": ["dtype"]} if "dtype" in kinds else {}
     known = {name: parts for name, parts in kinds.items() if KINDS.keys() >= {*parts} != {"None"}}
     return [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD], known
 

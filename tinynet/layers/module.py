@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import constraints, initializers, regularizers, tree
+from ..engine.expect import expect
 from ..engine.tensor import Tensor, as_tensor, to_array
 from ..engine.variable import Variable, assign_all, structure
 from ..random import SeedGenerator
@@ -158,6 +159,8 @@ class Module:
             anything but numbers; then nothing is changed.
         """
         own = self.weights
+        listed = hasattr(weights, "__len__") and not isinstance(weights, type)
+        expect(listed, "weights", "a list of arrays", weights)
         if len(weights) != len(own):
             raise ValueError(
                 f"Layer '{self.name}' has {len(own)} weights, received length {len(weights)}."

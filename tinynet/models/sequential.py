@@ -12,6 +12,7 @@ from .. import tree
 from ..configs.lookup import publish, unique_name
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object
 from ..configs.watched import all_or_nothing
+from ..engine.expect import expect
 from ..layers.base import Layer
 from ..layers.core import InputLayer
 from ..layers.symbolic import KerasTensor, context, to_shape, within
@@ -50,6 +51,7 @@ class Sequential(GraphModel):
 
     def add(self, layer: Any, rebuild: bool = True) -> None:
         """Append a layer; if it does not fit, the model stays as it is."""
+        expect(isinstance(rebuild, int), "rebuild", "a bool", rebuild)
         with all_or_nothing(self):
             self._append([layer])
             if rebuild:

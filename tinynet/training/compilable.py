@@ -110,14 +110,16 @@ class Compilable(Layer):
             With ``jit_compile=True``, from `fit` and the like, where there is no C compiler.
         """
         check_arguments(loss_weights, metrics, weighted_metrics)
-        known = on_divergence in ("warn", "raise", "ignore")
+        known = isinstance(on_divergence, str) and on_divergence in ("warn", "raise", "ignore")
         expect(known, "on_divergence", "'warn', 'raise' or 'ignore'", on_divergence)
         expect(
-            jit_compile in (True, False, "auto"),
+            isinstance(jit_compile, (bool, str)) and jit_compile in (True, False, "auto"),
             "jit_compile",
             "True, False or 'auto'",
             jit_compile,
         )
+        is_bool = isinstance(run_eagerly, (int, np.bool_, type(None)))
+        expect(is_bool, "run_eagerly", "a bool", run_eagerly)
         expect(optimizer is not None, "optimizer", "an optimizer or its name", optimizer)
         with all_or_nothing(self):
             self.optimizer, self.loss = optimizers.get(optimizer), loss
