@@ -567,8 +567,15 @@ static inline void in_parts_(
 //// pool
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
+#ifdef __TINYC__ /* has no atomic numbers; these are written under the lock alone */
+typedef volatile int atomic_int;
+#define atomic_load(number) (*(number))
+#else
+#include <stdatomic.h>
+#endif
 
 typedef void part_(void **given, ptrdiff_t first, ptrdiff_t last);
 
@@ -576,10 +583,20 @@ typedef void part_(void **given, ptrdiff_t first, ptrdiff_t last);
 static pthread_mutex_t busy = PTHREAD_MUTEX_INITIALIZER, lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t begin = PTHREAD_COND_INITIALIZER, end = PTHREAD_COND_INITIALIZER;
 static int helpers, threads; /* wanted beside the thread that has the work; started */
-static int running; /* parts that are not finished */
+static atomic_int running, works; /* parts that are not finished; how often there was work */
 static part_ *run;
 static void **given;
 static ptrdiff_t next, n, size;
+
+/* Give way while a number stays as it is, some hundred microseconds at most: work comes many times
+   in a step, and waking a thread takes longer than a part of it. */
+static void watch(atomic_int *number, int value)
+{
+    pthread_mutex_unlock(&lock);
+    for (int i = 0; i < 500 && atomic_load(number) == value; i++)
+        sched_yield();
+    pthread_mutex_lock(&lock);
+}
 
 /* In a process that was forked there are no threads yet. */
 static void forked(void)
@@ -588,7 +605,8 @@ static void forked(void)
     pthread_mutex_init(&lock, NULL);
     pthread_cond_init(&begin, NULL);
     pthread_cond_init(&end, NULL);
-    threads = running = 0;
+    running = 0;
+    threads = 0;
     next = n = 0;
 }
 
@@ -610,6 +628,8 @@ static void *serve(void *nothing)
 {
     pthread_mutex_lock(&lock);
     for (;;) {
+        if (next >= n)
+            watch(&works, works);
         while (next >= n)
             pthread_cond_wait(&begin, &lock);
         take_parts();
@@ -647,9 +667,11 @@ void pool(part_ *work, void **pointers, ptrdiff_t length, ptrdiff_t most)
     }
     pthread_mutex_lock(&lock);
     start();
-    run = work, given = pointers, next = 0, n = length, size = most;
+    run = work, given = pointers, next = 0, n = length, size = most, works++;
     pthread_cond_broadcast(&begin);
     take_parts();
+    if (running)
+        watch(&running, running);
     while (running)
         pthread_cond_wait(&end, &lock);
     pthread_mutex_unlock(&lock);

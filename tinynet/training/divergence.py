@@ -125,7 +125,7 @@ class DivergenceMonitor:
             return
         arrays = [("x", a) for a in tree.leaves(self.batches.x)]
         for name, array in [*arrays, *(("y", a) for a in tree.leaves(self.batches.y))]:
-            if isinstance(array, SparseRows):
+            if isinstance(array, SparseRows) or not np.isnan(array.min(initial=0)):
                 continue
             rows = np.isnan(array.reshape(len(array), -1)).any(axis=1)
             if rows.any():
