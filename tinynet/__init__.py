@@ -24,7 +24,7 @@ from .engine.bind import no_grad as no_grad, primitive as primitive
 from .engine.tensor import Tensor as Tensor, tensor as tensor
 from .engine.variable import Variable as Variable
 from .engine.vmap import vmap as vmap
-from .public import LazyModule
+from .public import PublicModule
 
 __version__ = "0.1.0"
 
@@ -64,7 +64,7 @@ else:
 
 
 _this = sys.modules[__name__]
-_this.__class__ = LazyModule  # and so of the modules that are set as its attributes from now on
+_this.__class__ = PublicModule  # and so of the modules that are set as its attributes from now on
 _this.__setattr__("tree", tree)
 
 

@@ -1,8 +1,9 @@
-"""The public names of modules: what `dir` shows, and what a package loads when it is first used.
+"""The public names of modules: what `dir` shows, what is loaded on first use, what is missing.
 
 A module exports the functions and classes that it defines, other names for functions (``a = b``),
 and what it imports by ``from .x import A as A``, except names with a leading underscore. There are
-no lists to keep, except for names that are loaded on first use (see `LazyModule`).
+no lists to keep, except for names that are loaded on first use, and for the names of Keras that are
+missing (`absent.txt`).
 
 Imports nothing of the package. Read next: `tree.py`.
 """
@@ -10,9 +11,13 @@ Imports nothing of the package. Read next: `tree.py`.
 from __future__ import annotations
 
 import linecache
+import pkgutil
 import re
+import sys
+from collections.abc import Iterable
+from functools import cache
 from importlib import import_module
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 
@@ -21,12 +26,25 @@ class PublicModule(ModuleType):
 
     When Python has imported a module, it sets it as an attribute of its package. So a package of
     this class sees each of its modules. The names are looked up when they are asked for.
+
+    A package with a dict `_HOMES` loads names and modules when they are first used: the dict maps
+    each module to the names to load from it, separated by spaces. The package imports the same
+    names under ``if TYPE_CHECKING:``, for type checkers and `dir`.
+
+    A missing name raises an error that says whether Keras has it, and what to use instead:
+    ImportError in ``from ... import ...``, which would replace the text of an AttributeError.
+
+    >>> import tinynet as tn
+    >>> tn.layers.LayerNormalisation
+    Traceback (most recent call last):
+    AttributeError: module 'tinynet.layers' has no attribute 'LayerNormalisation': Keras has no such
+    name. Did you mean 'LayerNormalization'?
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         if isinstance(value, ModuleType) and value.__name__ == f"{self.__name__}.{name}":
-            value.__class__ = LazyModule if "_HOMES" in vars(value) else PublicModule
+            value.__class__ = PublicModule
             for key, part in [*vars(value).items()]:
                 if isinstance(part, ModuleType):  # perhaps a module below, imported before
                     setattr(value, key, part)
@@ -41,25 +59,67 @@ class PublicModule(ModuleType):
 
     __all__ = property(__dir__)
 
-
-class LazyModule(PublicModule):
-    """A package that loads names and modules when they are first used.
-
-    Its dict `_HOMES` maps each module to the names to load from it, separated by spaces; the
-    package imports the same names under ``if TYPE_CHECKING:``, for type checkers and `dir`.
-    `_ADVICE`, if there is one, is added to the error for an unknown class.
-    """
-
     def __getattr__(self, name: str) -> Any:
-        for home, names in self._HOMES.items():
+        homes = vars(self).get("_HOMES")
+        for home, names in (homes or {}).items():
             if name in names.split():
                 found = getattr(import_module(f".{home}", self.__name__), name)
                 return vars(self).setdefault(name, found)
         try:
-            if not name.startswith("_"):
+            if homes is not None and not name.startswith("_"):
                 return import_module(f".{name}", self.__name__)
         except ModuleNotFoundError as error:
             if error.name != f"{self.__name__}.{name}":
                 raise
-        advice = f": {self._ADVICE}" if name[:1].isupper() and "_ADVICE" in vars(self) else ""
-        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}{advice}")
+        what = f"module {self.__name__!r} has no attribute {name!r}"
+        if name.startswith("__"):  # Python asks for many of these
+            raise AttributeError(what)
+        text = f"{what}: {_advice(self, name)}"
+        if _imports(sys._getframe(1)):
+            raise ImportError(text, name=self.__name__)
+        raise AttributeError(text, obj=self)  # with a `name`, Python would suggest another one
+
+
+def _imports(frame: FrameType) -> bool:
+    """Return whether the instruction that runs in a frame is ``from ... import ...``."""
+    from opcode import opmap
+
+    return frame.f_code.co_code[frame.f_lasti] == opmap["IMPORT_FROM"]
+
+
+@cache
+def absent() -> dict[str, tuple[str, str]]:
+    """Return the table in `absent.txt`: from names to whose they are, and what to use instead."""
+    text = (pkgutil.get_data(__package__, "absent.txt") or b"").decode()
+    found: dict[str, tuple[str, str]] = {}
+    for section in text.split("\n\n")[1:]:
+        title, names = section.split("\n", 1)
+        place, advice = title.split(": ", 1)
+        module, _, owner = place.partition(", ")
+        found |= {f"{module}.{name}": (owner, advice) for name in names.split()}
+    return found
+
+
+def _advice(module: ModuleType, name: str) -> str:
+    """Return whether Keras has a name that a module lacks, and what to use instead."""
+    path = f"{module.__name__}.{name}"
+    found = absent().get(path) or absent().get(path.partition(".")[2])
+    if found:
+        owner, advice = found
+        has_it = f"{owner} has it, Keras 3 does not" if owner else "Keras has it, tinynet does not"
+        return f"{has_it}. {advice}"
+    return f"Keras has no such name.{nearest(name, dir(module))}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a question that suggests the known name nearest to `name`; "" if none is near.
+
+    >>> nearest("adma", ["adamax", "Adam", "sgd"])
+    " Did you mean 'Adam'?"
+    """
+    from difflib import get_close_matches
+
+    found = {own.lower(): own for own in sorted(known)}
+    near = get_close_matches(name.lower(), found)
+    near.sort(key=lambda own: sorted(own) != sorted(name.lower()))  # letters swapped
+    return f" Did you mean {found[near[0]]!r}?" if near else ""

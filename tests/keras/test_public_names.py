@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import MethodType, ModuleType
 from typing import Any
@@ -14,6 +16,7 @@ import keras
 import pytest
 
 import tinynet as tn
+from tinynet import public as missing
 
 README = Path(__file__).parents[2] / "README.md"
 VERSION = "3.15"  # the version in the README
@@ -151,7 +154,9 @@ def test_signatures_equal_keras(path):
 
 METHODS = {
     "Model": "compile fit evaluate predict train_on_batch test_on_batch predict_on_batch summary "
-    "get_layer save save_weights load_weights to_json export get_config count_params",
+    "get_layer save save_weights load_weights to_json export get_config count_params compute_loss "
+    "get_metrics_result reset_metrics make_train_function make_test_function "
+    "make_predict_function",
     "Sequential": "add pop",
     "layers.Layer": "build add_weight add_loss get_weights set_weights count_params get_config "
     "stateless_call",
@@ -175,6 +180,46 @@ def test_signatures_of_methods_equal_keras(path):
         if name not in DIFFERENT and differ(ours, theirs):
             wrong[name] = parameters(ours), parameters(theirs)
     assert not wrong
+
+
+def names_of_keras(path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the public names of Keras in the modules that tinynet has, with their modules."""
+    theirs = module_of(keras, path)
+    for name in sorted(dir(theirs)):
+        thing, below = getattr(theirs, name), f"{path}.{name}".strip(".")
+        if name[0] == "_" or name == "src":
+            continue
+        yield path, name
+        if isinstance(thing, ModuleType) and isinstance(reached(below), ModuleType):
+            yield from names_of_keras(below)
+
+
+def reached(path: str) -> Any:
+    try:
+        return module_of(tn, path)
+    except AttributeError:
+        return None
+
+
+@pytest.mark.skipif(
+    not keras.__version__.startswith(VERSION), reason="the table describes another version"
+)
+def test_each_name_of_keras_is_here_or_its_error_says_what_to_use_instead():
+    silent = []
+    for path, name in names_of_keras():
+        try:
+            getattr(module_of(tn, path), name)
+        except AttributeError as error:
+            said = re.search(r": Keras has it, tinynet does not\. [A-Zt].{8,}\.$", str(error))
+            silent += [] if said else [f"{path}.{name}"]
+    assert silent == []
+
+
+def test_names_of_others_in_the_table_of_missing_names_are_not_in_keras():
+    both = dict.fromkeys(f"{path or 'tinynet'}.{name}" for path, name in names_of_keras())
+    assert [
+        name for name, (owner, _) in missing.absent().items() if bool(owner) == (name in both)
+    ] == []
 
 
 def test_each_listed_exception_is_a_real_difference():

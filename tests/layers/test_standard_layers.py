@@ -115,16 +115,6 @@ def test_invalid_arguments_are_refused_by_name(case):
         make()
 
 
-@pytest.mark.parametrize("name", ["Conv2D", "LSTM", "Embedding", "Nonsense"])
-def test_a_missing_keras_layer_raises_an_error_that_says_what_to_do(name):
-    assert not hasattr(layers, name)
-    with pytest.raises(AttributeError, match=rf"'{name}'.*of your own.*Keras.*model\.save"):
-        getattr(layers, name)
-    with pytest.raises(AttributeError, match=r"no attribute 'nonsense'$"):
-        layers.nonsense  # noqa: B018
-    assert {"Dense", "Input", "KerasTensor"} <= set(dir(layers))
-
-
 # -- merging ---------------------------------------------------------------------------------------
 
 MERGED = {

@@ -171,8 +171,8 @@ class Largest(tn.metrics.Metric):
 
 
 class OwnStep(tn.Sequential):
-    def train_step(self, x, y, sample_weight=None):
-        return super().train_step(x, y, sample_weight)
+    def train_step(self, data):
+        return super().train_step(data)
 
 
 class AddsSum(layers.Layer):

@@ -41,6 +41,9 @@ class Recorder:
         are needed, and together they take many times the memory of the function itself.
     equations : dict from Tensor to the Equation that computes it
     names : dict from Tensor to the name that a reader of the program sees
+    leaves : set of Tensor
+        The leaves at which `backward` may leave gradients: they live as long as the recorder.
+    applied : dict from an optimizer to what its method `apply` does in a training step
     watched : dict from id to the object whose attributes the function may have read
     section : str, the part of the program that is recorded now
     """
@@ -50,6 +53,8 @@ class Recorder:
         self.numbers = numbers
         self.equations: dict[Tensor, Equation] = {}
         self.names: dict[Tensor, str] = {}
+        self.leaves: set[Tensor] = set()
+        self.applied: dict[object, Callable[..., None]] = {}
         self.watched: dict[int, object] = {}
         self.section = ""
         self._sections: dict[Tensor, str] = {}

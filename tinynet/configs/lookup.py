@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..public import nearest
 from . import serialization
 
 
@@ -61,9 +62,10 @@ def lookup(identifier: Any, table: Mapping[str, Any], kind: str) -> Any:
         return serialization.deserialize_part({"config": {}, **identifier}, table)
     if callable(found) or identifier is None:
         return found() if isinstance(found, type) else found
-    where = f"{identifier}{serialization.location()}"
+    name = identifier.get("class_name") if isinstance(identifier, dict) else identifier
+    where = f"{identifier}{serialization.location()}.{nearest(str(name), table)}"
     names = f"{', '.join(sorted(table))}. {serialization.ADVICE}"
-    raise ValueError(f"Could not interpret {kind} identifier: {where}. Expected one of: {names}")
+    raise ValueError(f"Could not interpret {kind} identifier: {where} Expected one of: {names}")
 
 
 def config_of(thing: Any, table: Mapping[str, Any]) -> Any:

@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from . import arrays
 from .bind import grad_mode, modes, refuse_if_recorded
 from .expect import expect
@@ -143,7 +141,9 @@ def backward(self: Operand, ct: Any = None) -> None:
     array(6., dtype=float32)
     """
     root = as_tensor(self)
-    refuse_if_recorded("backward()", "Use tn.grad or tn.vjp, which return gradients")
+    leaves: set[Tensor] = getattr(modes.recorder, "leaves", set())  # of a training step
+    if not leaves:
+        refuse_if_recorded("backward()", "Use tn.grad or tn.vjp, which return gradients")
     if not root.tracked:
         raise ValueError("backward(): no input has requires_grad=True, or it ran under no_grad.")
     is_scalar = root.shape == ()
@@ -152,7 +152,10 @@ def backward(self: Operand, ct: Any = None) -> None:
     with grad_mode(False):
         found = cotangents(tape(root), {root: start})
     for leaf, part in found.items():
-        leaf.grad = part.data.copy() if leaf.grad is None else np.asarray(leaf.grad + part.data)
+        if leaf not in leaves:
+            refuse_if_recorded("backward()", "Use tn.grad or tn.vjp, which return gradients")
+        new: Any = part if leaf in leaves else part.data.copy()
+        leaf.grad = new if leaf.grad is None else leaf.grad + new
 
 
 def gradients(y: Tensor, xs: Sequence[Tensor]) -> list[Tensor | None]:

@@ -19,10 +19,12 @@ import numpy as np
 from .. import tree
 from ..compiler.record import Recorder
 from ..engine.bind import modes, no_grad
+from ..engine.expect import expect
 from ..engine.temporarily import temporarily
 from ..engine.tensor import wrap
 from ..engine.variable import Variable
 from ..training.data import Dataset
+from ..training.own_step import overridden
 from ..training.step import Step
 from .formulas import formulas_of
 from .tables import FEW, Table, short_path, summary
@@ -182,6 +184,8 @@ class Explanation:
 
 def explain_step(model: Any, x: Any, y: Any, sample_weight: Any = None) -> Explanation:
     """Return the explanation of one training step on these samples: `Model.explain_step`."""
+    usual, wanted = not overridden(model, "train_step"), "a model without a train_step of its own"
+    expect(usual, "explain_step", wanted, type(model).__name__, TypeError)
     with model.prepared(Dataset.of_one_batch(x, y, sample_weight)) as batch:
         optimizer = copy(model.optimizer)  # the model's own is built by the first `fit`
         optimizer.groups = [*optimizer.groups]

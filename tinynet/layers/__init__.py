@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from .base import Layer as Layer
 from .core import Dense as Dense, Input as Input, InputLayer as InputLayer
-from .module import INSTEAD
 from .symbolic import KerasTensor as KerasTensor
 
 if TYPE_CHECKING:
@@ -30,4 +29,3 @@ else:
         "regularization": "AlphaDropout Dropout GaussianNoise",
         "weightless": "Activation ELU Flatten Lambda LeakyReLU ReLU Reshape Softmax",
     }
-    _ADVICE = f"tinynet has the layers of dense networks alone. {INSTEAD}"

@@ -24,7 +24,7 @@ from ..configs.configurable import Configurable, taking
 from ..configs.lookup import automatic_name
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object
 from ..configs.watched import all_or_nothing
-from ..engine.bind import no_grad
+from ..engine.bind import modes, no_grad
 from ..engine.expect import check_number, expect, is_number
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable, paired
@@ -179,11 +179,16 @@ class Optimizer(Averaging):
         >>> w.numpy(), int(steps)
         (array([0.5, 1. ], dtype=float32), 1)
         """
-        self.iterations.refuse_if_recorded("apply")
+        recorded = getattr(modes.recorder, "applied", {}).get(self)
+        if recorded is None:
+            self.iterations.refuse_if_recorded("apply")
         variables = list(self._slots if trainable_variables is None else trainable_variables)
         found = self._gradients(list(grads), variables)
         if not variables:
             return self.iterations  # nothing trains
+        if recorded is not None:
+            recorded(found)
+            return self.iterations
         self.build(variables)
         with no_grad():
             state = [[wrap(array) for array in arrays] for arrays in self.read()]

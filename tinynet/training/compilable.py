@@ -1,6 +1,6 @@
 """What a model is compiled with, and its loss and steps: the part of `Trainer` without loops.
 
-Imports `objective.py`, `step.py`, `step_cache.py`. Read next: `loop.py`.
+Imports `objective.py`, `own_step.py`, `step_cache.py`. Read next: `loop.py`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from ..compiler.executable import Native
 from ..configs.watched import all_or_nothing
 from ..engine.bind import no_grad
 from ..engine.expect import expect
+from ..engine.tape import gradients
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import stateless, structure
 from ..layers.base import Layer
 from ..layers.symbolic import within
-from .data import Batches, Dataset
-from .objective import Objective, check_arguments, check_names
-from .step import Batch, Step
+from .data import Batches, Dataset, unpack_x_y_sample_weight
+from .objective import Objective, check_arguments, check_names, flat_logs
+from .own_step import attached_metrics, check_class, is_own
+from .step import Batch, loss_of
 from .step_cache import StepCache
 
 
@@ -125,7 +127,9 @@ class Compilable(Layer):
             self.optimizer, self.loss = optimizers.get(optimizer), loss
             self.loss_weights, self._given_metrics = loss_weights, (metrics, weighted_metrics)
             self.on_divergence, self.run_eagerly = on_divergence, bool(run_eagerly)
-            self.jit_compile, self._objective, self._steps = jit_compile, None, {}
+            self.jit_compile = jit_compile
+            check_class(self)
+            self._objective, self._steps = None, {}
             self.compiled = True
 
     @property
@@ -145,7 +149,7 @@ class Compilable(Layer):
         return lock
 
     def _prepare(self, batches: Batches) -> bool:
-        """Build the model and look up losses and metrics; return whether that was still to do."""
+        """Build the model and look up losses and metrics; return whether there was one to do."""
         with self.lock:
             return self._prepared(batches)
 
@@ -153,13 +157,20 @@ class Compilable(Layer):
         if not self.compiled:
             raise ValueError("You must call `compile()` before using the model.")
         y = batches.y if isinstance(batches, Dataset) else batches.first().y
+        watched = self.loss is not None or any(self._given_metrics)
+        y = y if watched else None  # which an own step may read as it likes
         if self._objective is not None:
             self._objective.demand(y)
             return False
         check_names(self.loss, *self._given_metrics)
-        y_pred = self.graph.output if self.graph else self._outputs_of(batches.first())
+        is_new = watched or not self.built
+        if self.graph:
+            y_pred = self.graph.output
+        else:  # an own step need not call the model
+            calls = y is not None or type(self).call is not Layer.call
+            y_pred = self._outputs_of(batches.first()) if calls else []
         self._objective_for(y, y_pred)
-        return True
+        return is_new
 
     def _objective_for(self, y: Any, y_pred: Any) -> Objective:
         """Return the losses and metrics; they are looked up for the first targets and outputs."""
@@ -185,13 +196,13 @@ class Compilable(Layer):
 
     def _try(self, batches: Batches, argument: str) -> None:
         """Compute the loss of the first samples, to refuse data of wrong shapes before training."""
-        if type(self).test_step is not Compilable.test_step:
+        if is_own(self, "test"):
             return  # which may take other data
         x, y, sample_weight = batches.first(1).data.map(wrap)
         held = stateless({v: wrap(v.array) for v in self.variables})
         try:
             with no_grad(), held, within(training=False, losses={}), np.errstate(all="ignore"):
-                self.compute_loss(x, y, self(x), sample_weight, training=False)
+                loss_of(self, Batch(x, y, sample_weight), self(x), training=False)
         except ValueError as error:
             raise ValueError(f"{argument}: {error}") from error
 
@@ -201,6 +212,11 @@ class Compilable(Layer):
             return sorted(y_pred)
         numbered = [f"output_{i + 1}" for i in range(len(tree.flatten(y_pred)))]
         return self.graph.output_names if self.graph else numbered
+
+    def zero_grad(self) -> None:
+        """Reset the gradients that `backward` left at the weights to None."""
+        for weight in self.weights:
+            weight.zero_grad()
 
     # -- one step -----------------------------------------------------------------------------
 
@@ -221,14 +237,84 @@ class Compilable(Layer):
 
     def compute_metrics(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
-    ) -> None:
-        """Update the compiled metrics with the samples of a batch."""
-        self.objective.update(y, y_pred, sample_weight)
+    ) -> dict[str, Any]:
+        """Update the compiled metrics with the samples of a batch; return the logs."""
+        self._objective_for(y, y_pred).update_state(y, y_pred, sample_weight)
+        return self.get_metrics_result()
 
-    def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Tensor, Any]:
-        """Take one step on a batch; return the loss before it and the predictions."""
-        return Step(self, "train", with_metrics=False).run(Batch(x, y, sample_weight))
+    @property
+    def metrics(self) -> list[Any]:
+        """The mean loss, what `compile` was given as one metric, and those among attributes.
 
-    def test_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Tensor, Any]:
-        """Return the loss and the predictions of a batch."""
-        return Step(self, "test", with_metrics=False).run(Batch(x, y, sample_weight))
+        A step of your own updates and returns them (see `train_step`).
+        """
+        known = self._objective
+        compiled = [known.loss_tracker, *([known] if known.watched else [])] if known else []
+        return [*compiled, *attached_metrics(self)]
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of `metrics`."""
+        return [metric.name for metric in self.metrics]
+
+    def reset_metrics(self) -> None:
+        """Let all metrics forget the samples they have seen."""
+        for metric in self.metrics:
+            metric.reset_state()
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Return the results of `metrics` by name: the logs."""
+        return flat_logs({metric.name: metric.result() for metric in self.metrics})
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Take one step on a batch and return its logs; override it for a step of your own.
+
+        `data` is ``x``, ``(x, y)`` or ``(x, y, sample_weight)``, tensors or structures of them. The
+        step is compiled if it can be recorded (see `jit`); otherwise `fit` warns, and runs it
+        eagerly. What it returns are the logs of the batch so far. At the end of an epoch the
+        results of `metrics` are the logs, if they have the same names. Layers act as in training
+        only if you call the model with ``training=True``.
+
+        >>> import numpy as np, tinynet as tn
+        >>> class Scaled(tn.Sequential):
+        ...     def train_step(self, data):
+        ...         x, y = data
+        ...         y_pred = self(x, training=True)
+        ...         loss = self.compute_loss(x=x, y=y, y_pred=y_pred)
+        ...         loss.backward()
+        ...         grads = [0.5 * v.grad for v in self.trainable_variables]
+        ...         self.optimizer.apply(grads, self.trainable_variables)
+        ...         for metric in self.metrics:
+        ...             if metric.name == "loss":
+        ...                 metric.update_state(loss)
+        ...             else:
+        ...                 metric.update_state(y, y_pred)
+        ...         return {m.name: m.result() for m in self.metrics}
+        >>> model = Scaled([tn.Input((1,)), tn.layers.Dense(1)])
+        >>> model.compile(tn.optimizers.SGD(0.2), "mse", metrics=["mae"])
+        >>> x = np.linspace(0, 1, 64)
+        >>> history = model.fit(x, 2 * x, epochs=3, verbose=0)
+        >>> sorted(history.history), model.train_function.compilations
+        (['loss', 'mae'], 1)
+        """
+        batch, y_pred, loss = self._with_loss(data, training=True)
+        if weights := self.trainable_variables:
+            self.optimizer.apply(gradients(loss, [v.value for v in weights]), weights)
+        return self.compute_metrics(batch.x, batch.y, y_pred, batch.sample_weight)
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """Return the logs of a batch; see `train_step`."""
+        batch, y_pred, _ = self._with_loss(data, training=False)
+        return self.compute_metrics(batch.x, batch.y, y_pred, batch.sample_weight)
+
+    def predict_step(self, data: Any) -> Any:
+        """Return the outputs for a batch; see `train_step`."""
+        return self(unpack_x_y_sample_weight(data)[0], training=False)
+
+    def _with_loss(self, data: Any, training: bool) -> tuple[Batch, Any, Tensor]:
+        """Return a batch, the outputs and the loss, which is noted."""
+        batch = Batch(*unpack_x_y_sample_weight(data))
+        y_pred = self(batch.x, training=training)
+        loss = loss_of(self, batch, y_pred, training)
+        self._objective_for(batch.y, y_pred).note(loss, batch)
+        return batch, y_pred, loss

@@ -359,3 +359,30 @@ def split(data: Batch, share: float) -> tuple[Batch, Batch]:
     expect(0 < at < data.size, "validation_split", f"a share that splits {data.size} rows", share)
     first, last = slice(at), slice(at, None)
     return data.map(lambda a: rows_of(a, first)), data.map(lambda a: rows_of(a, last))
+
+
+def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
+    """Return ``(x, y, sample_weight)`` for the `data` of a `train_step`; None where there is none.
+
+    ValueError for more than three parts.
+
+    >>> unpack_x_y_sample_weight(("x", "y"))
+    ('x', 'y', None)
+    """
+    parts = tuple(data) if isinstance(data, (tuple, list)) else (data,)
+    wanted = "x, (x,), (x, y) or (x, y, sample_weight)"
+    expect(0 < len(parts) < 4, "data", wanted, f"{len(parts)} parts")
+    return (*parts, None, None)[:3]
+
+
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """Return samples as `fit` yields them: ``x``, ``(x, y)`` or ``(x, y, sample_weight)``.
+
+    A list or tuple `x` alone becomes ``(x,)``.
+
+    >>> pack_x_y_sample_weight("x"), pack_x_y_sample_weight("x", "y")
+    ('x', ('x', 'y'))
+    """
+    if y is None:
+        return (x,) if isinstance(x, (list, tuple)) else x
+    return (x, y) if sample_weight is None else (x, y, sample_weight)

@@ -104,7 +104,8 @@ class DivergenceMonitor:
         self.first = math.nan
         self.reported = model.on_divergence == "ignore"
         variables = model.trainable_variables
-        keeps = sum(v.size for v in variables) <= KEPT and not self.reported
+        small = sum(v.size for v in variables) <= KEPT
+        keeps = small and not self.reported and not model._step_cache("train").own
         self.start = {v: v.array.copy() for v in variables} if keeps else None
 
     def check(self, loss: float, epoch: int, batch: int) -> float:

@@ -6,6 +6,7 @@ Imports `step_cache.py`, `divergence.py`, callbacks. Read next: `trainer.py`.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -19,12 +20,13 @@ from ..callbacks.base import Logs
 from ..distribution.ranks import Part, team, within
 from ..engine.tensor import wrap
 from ..engine.variable import structure
-from .compilable import Compilable
 from .data import Batches, Dataset, Stream, first_of, rest_of
 from .divergence import DivergenceMonitor
 from .interrupts import Interrupts, interrupts
 from .many_ranks import stops
 from .many_steps import ManySteps
+from .objective import plain
+from .own_step import run as run_own
 from .parts import outputs_of_ranks
 from .step import Step
 from .step_cache import Run
@@ -33,7 +35,7 @@ from .step_cache import Run
 class Loop:
     """Runs one step of a model for each batch of a dataset.
 
-    The step is compiled, unless the model is to run eagerly or its class overrides the step.
+    The step is compiled, unless the model is to run eagerly, or has an own step that cannot be.
 
     Parameters
     ----------
@@ -55,12 +57,10 @@ class Loop:
         self.model, self.dataset, self.kind = model, dataset, kind
         self.calls: CallbackList = CallbackList() if calls is None else calls
         self.steps = epochs * (dataset.batches or 0)
-        self.step: Any = getattr(model, f"{kind}_step", None)
-        usual = getattr(Compilable, f"{kind}_step", None)
-        self.overridden = getattr(self.step, "__func__", None) is not usual
-        self.eager = model.run_eagerly or self.overridden
+        self.own = model._step_cache(kind).own  # did users write the step?
+        self.logs: Logs = {}  # that it returned last
         self.python_metrics = kind != "predict" and model.objective.has_python_metrics
-        if (self.overridden or self.python_metrics) and team().size > 1 and kind != "predict":
+        if (self.own or self.python_metrics) and team().size > 1 and kind != "predict":
             what = f"an own {kind}_step, and metrics without variables"
             raise TypeError(f"DataParallel cannot join what ranks compute: {what}.")
         self.outputs: list[Any] = []
@@ -101,14 +101,14 @@ class Loop:
         return self._ahead.pop(0)
 
     def _may_run_ahead(self) -> bool:
-        metrics = self.python_metrics or self.model.objective.variables
+        metrics = self.own or self.python_metrics or self.model.objective.variables
         return self.dataset.is_even and self.calls.want_history_alone and not metrics
 
     def _begin(self) -> None:
         """Forget what the metrics have seen, or build a model that is to predict."""
         if self.kind != "predict":
-            self.model.objective.reset()
-        elif not self.model._called:
+            self.model.reset_metrics() if self.own else self.model.objective.reset_state()
+        elif not self.model._called and not self.own:
             self.model._outputs_of(self.dataset.first())
 
     def _pass(self, epoch: int, monitor: DivergenceMonitor | None, epochs: int) -> None:
@@ -122,7 +122,7 @@ class Loop:
         total, seen, batch, stopped = 0.0, 0, 0, False
 
         def running() -> Logs:
-            return {"outputs": outputs[-1]} if predicting else model.objective.logs(total / seen)
+            return {"outputs": outputs[-1]} if predicting else self._logs(total / seen)
 
         for rows, size, count in self.dataset.epoch(not each and self._can_run_many, epochs):
             while count and not stopped:
@@ -165,7 +165,15 @@ class Loop:
         if not self.model.optimizer.built:
             # No step was taken, but Keras makes the state here, too.
             self.model.optimizer.build(self.model.trainable_variables)
-        return self.model.objective.logs(total / seen)
+        return self._logs(total / seen, at_end=True)
+
+    def _logs(self, loss: float, at_end: bool = False) -> Logs:
+        """Return the logs of the samples seen so far, given their mean loss."""
+        if not self.own:
+            return self.model.objective.logs(loss)
+        results = self.model.get_metrics_result() if at_end else {}
+        logs = results if results.keys() == self.logs.keys() else self.logs
+        return plain(logs)
 
     def _take(self, rows: Any, size: int, count: int, limit: float) -> Sequence[float]:
         """Run the first of `count` batches; return their losses, and append to `outputs`.
@@ -179,6 +187,8 @@ class Loop:
             self._pace = max(self._pace, 2 * len(losses))
         else:
             loss, y_pred = run(rows if count == 1 else first_of(rows, size))
+            if self.own and self.kind != "predict":
+                self.logs, loss = y_pred, float(np.mean(np.asarray(y_pred.get("loss", 0.0))))
             losses = (loss,)
         if self.kind == "predict":
             of_all = [y_pred] if type(rows) is slice else outputs_of_ranks(rows, y_pred)
@@ -191,15 +201,18 @@ class Loop:
             self._version, self._runs = structure.version, {}
         if (found := self._runs.get(size)) is None:
             eager: Run = partial(self._run_eagerly, size)
-            run, many = (eager, None) if self.eager else self._compiled(size)
-            if self.python_metrics:
+            if self.own:
+                run, many = self._own(size, eager), None
+            else:
+                run, many = (eager, None) if self.model.run_eagerly else self._compiled(size)
+            if self.python_metrics and not self.own:
                 run, many = partial(self._run_and_update, run), None
             found = self._runs[size] = run, many
         return found
 
     def _compiled(self, size: int) -> tuple[Run, ManySteps | None]:
         cache, dataset, steps = self.model._step_cache(self.kind), self.dataset, self.steps
-        with_outputs = self.python_metrics or self.kind == "predict"
+        with_outputs = self.own or self.python_metrics or self.kind == "predict"
         if not isinstance(dataset, Stream):
             with within(part := self._part(size)):
                 return cache.runner(dataset, part.length if part else size, with_outputs, steps)
@@ -210,6 +223,33 @@ class Loop:
 
         return run, None
 
+    def _own(self, size: int, eager: Run) -> Run:
+        """Return what runs a step that users wrote: compiled, or eagerly if that is not possible.
+
+        Before the first step the optimizer does not know its weights: that step runs eagerly, too.
+        So do all steps of which one cannot be recorded; its own mistakes are raised there.
+        """
+        model, kind, cache = self.model, self.kind, self.model._step_cache(self.kind)
+        parts = [*(model.metrics if kind != "predict" else ()), *model._flatten_layers()[1:]]
+        ready = not model.run_eagerly and all(getattr(p, "built", p.variables) for p in parts)
+        found: list[Run] = []
+
+        def run(rows: Any) -> tuple[float, Any]:
+            why = cache.refused
+            if ready and not why and (cache.begun or kind != "train" or model.optimizer.built):
+                try:
+                    found[:] = found or [self._compiled(size)[0]]
+                    return found[0](rows)
+                except Exception as error:
+                    why = f"{type(model).__name__}.{kind}_step runs eagerly: {error}"
+            cache.begun, result = True, eager(rows)
+            if why and not cache.refused:
+                cache.refused = why
+                warnings.warn(f"{why} Pass run_eagerly=True to `compile`.", stacklevel=2)
+            return result
+
+        return run
+
     def _part(self, size: int) -> Part | None:
         """Return the part of this rank of batches of an array; None if it computes them whole."""
         return Part.of(size) if team().size > 1 and self.kind != "predict" else None
@@ -217,13 +257,12 @@ class Loop:
     def _run_eagerly(self, size: int, rows: Any) -> tuple[float, Any]:
         part = rows.part if isinstance(rows, Dataset) else self._part(size)
         rows = part.rows(rows) if part else rows
-        x, y, sample_weight = batch = self.dataset.take(rows).map(wrap)
-        if self.overridden and self.kind != "predict":
-            loss, y_pred = self.step(*batch)
-            self.model.compute_metrics(x, y, y_pred, sample_weight)
-            return loss.item(), y_pred
+        batch = self.dataset.take(rows).map(wrap)
         with within(part):
-            loss, y_pred = Step(self.model, self.kind).run(batch)
+            if self.own:
+                loss, y_pred = wrap(0.0), run_own(self.model, self.kind, batch)
+            else:
+                loss, y_pred = Step(self.model, self.kind).run(batch)
         if self.kind == "predict":
             return 0.0, tree.map_structure(np.array, y_pred)
         return loss.item(), y_pred

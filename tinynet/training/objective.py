@@ -6,6 +6,7 @@ Imports `losses`, `metrics`. Read next: `data.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -78,12 +79,15 @@ class Objective:
         uses sample weights
     trackers : dict from the key of an output's loss to its mean, if there are several
     watched : dict from all these keys to metrics
+    name : str, as one of `model.metrics`
 
     Raises
     ------
     ValueError
         For an unknown loss or metric, and for a list or dict that does not fit the outputs.
     """
+
+    name = "compile_metrics"
 
     def __init__(
         self, outputs: Any, names: Sequence[str], y: Any, given: tuple[Any, Any, Any, Any]
@@ -111,6 +115,17 @@ class Objective:
     def variables(self) -> list[Variable]:
         """The state of the metrics."""
         return [v for metric in self.watched.values() for v in metric.variables]
+
+    @cached_property
+    def loss_tracker(self) -> Any:
+        """The mean loss that steps of users note."""
+        return _metrics().Mean("loss")
+
+    def note(self, loss: Tensor, batch: Any) -> None:
+        """Note the loss of a batch; `update` notes those of the outputs."""
+        size = tree.leaves(batch)[0].shape[0]
+        with no_grad():
+            self.loss_tracker.update_state(loss, ops.cast(size, loss.dtype))
 
     @property
     def has_python_metrics(self) -> bool:
@@ -203,6 +218,11 @@ class Objective:
         rows = zip(self.losses, self.targets(y), outputs, weights, strict=True)
         return {i: loss(*args) for i, (loss, *args) in enumerate(rows) if loss is not None}
 
+    def update_state(self, y: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Update all metrics with a batch."""
+        for python in (False, True):
+            self.update(y, y_pred, sample_weight, python)
+
     def update(self, y: Any, y_pred: Any, sample_weight: Any, python: bool = False) -> None:
         """Update metrics with a batch: those whose state is in variables, or those in Python."""
         targets, weights = self.targets(y), self.sample_weights(sample_weight)
@@ -216,22 +236,21 @@ class Objective:
                 for tracker, value in zip(self.trackers.values(), values, strict=True):
                     tracker.update_state(value, ops.cast(outputs[0].shape[0], value.dtype))
 
-    def reset(self) -> None:
+    def reset_state(self) -> None:
         """Let all metrics forget the samples they have seen."""
         for metric in self.watched.values():
             metric.reset_state()
 
+    def result(self) -> dict[str, Any]:
+        """Return the results of all metrics; one whose result is a dict gives the keys of that."""
+        return flat_logs({key: metric.result() for key, metric in self.watched.items()})
+
     def logs(self, loss: float) -> dict[str, Any]:
         """Return the loss and the results of all metrics: floats, or arrays of several numbers.
 
-        By sorted keys; a metric whose result is a dict gives the keys of that dict.
+        By sorted keys.
         """
-        found: dict[str, Any] = {"loss": loss}
-        for key, metric in self.watched.items():
-            result = metric.result()
-            parts = result if isinstance(result, dict) else {key: result}
-            found |= {name: _plain(value) for name, value in parts.items()}
-        return dict(sorted(found.items())) if len(found) > 1 else found
+        return plain({"loss": loss} | self.result()) if self.watched else {"loss": loss}
 
     def in_order(self, logs: dict[str, Any]) -> list[Any]:
         """Return the numbers of `logs` in the order of `evaluate`.
@@ -244,7 +263,13 @@ class Objective:
         return [logs[key] for key in (*keys, *sorted(logs.keys() - set(keys)))]
 
 
-def _plain(value: Any) -> Any:
-    """Return a float, or an array for several numbers."""
-    array = np.asarray(value)
-    return array.item() if array.size == 1 else np.array(array)
+def flat_logs(logs: dict[str, Any]) -> dict[str, Any]:
+    """Return logs without dicts inside."""
+    rows = (value.items() if isinstance(value, dict) else [(k, value)] for k, value in logs.items())
+    return {key: value for row in rows for key, value in row}
+
+
+def plain(logs: dict[str, Any]) -> dict[str, Any]:
+    """Return logs by sorted keys: floats, or arrays for several numbers."""
+    arrays = {key: np.asarray(value) for key, value in sorted(logs.items())}
+    return {k: a.item() if a.size == 1 else np.array(a) for k, a in arrays.items()}

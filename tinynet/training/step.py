@@ -21,6 +21,7 @@ from ..engine.bind import bind, grad_mode
 from ..engine.tape import gradients
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Memory, Variable, stateless
+from ..layers.base import _takes_training
 from ..layers.symbolic import within
 from ..optimizers.groups import Grads, ParameterGroup
 from .data import Batch as Batch
@@ -59,7 +60,10 @@ class Step:
     groups : list of ParameterGroup, the optimizer's; the first call builds it
     others : list of Variable, the rest of the state
     part : Part or None, of a batch that several ranks compute together
+    updates : bool, whether the step changes weights by the optimizer
     """
+
+    has_loss = True  # besides the outputs
 
     def __init__(
         self, model: Any, kind: str, with_metrics: bool = True, optimizer: Any = None
@@ -70,6 +74,7 @@ class Step:
         if self.trained:
             self.optimizer.build(self.trained)
         self.groups: list[ParameterGroup] = self.optimizer.groups if self.trained else []
+        self.updates = bool(self.groups)
         others = [v for v in model.variables if not v.trainable]
         if with_metrics and kind != "predict":
             others += model.objective.variables
@@ -129,12 +134,11 @@ class Step:
                 y_pred = self.model(batch.x)
             if self.kind != "predict":
                 with section("loss"):
-                    x, y, sample_weight = batch
-                    loss = self.model.compute_loss(x, y, y_pred, sample_weight, training=training)
+                    loss = loss_of(self.model, batch, y_pred, training)
                     label(loss, "loss")
                 if self.with_metrics:
                     with section("metrics"):
-                        self.model.compute_metrics(x, y, y_pred, sample_weight)
+                        self.model.objective.update(batch.y, y_pred, batch.sample_weight)
         self._refuse_changed_weights(weights, now)
         return [now[v] for v in self.others], loss, y_pred
 
@@ -179,6 +183,9 @@ class Step:
             raise TypeError(
                 f"A step that trains {changed[0]} cannot assign to it: make it trainable=False."
             )
+        self._refuse_new_weights()
+
+    def _refuse_new_weights(self) -> None:
         made = set(self.model.trainable_variables).difference(self.trained) if self.trained else ()
         if made:
             paths = ", ".join(v.path for v in made)
@@ -218,6 +225,13 @@ class Step:
             variable.write(value.data)
         if self.groups:
             self.optimizer.write(state.groups)
+
+
+def loss_of(model: Any, batch: Batch, y_pred: Any, training: bool) -> Any:
+    """Return the loss of a batch; an own `compute_loss` need not take `training`, as in Keras."""
+    takes = _takes_training(type(model).compute_loss)
+    options = {"training": training} if takes else {}
+    return model.compute_loss(batch.x, batch.y, y_pred, batch.sample_weight, **options)
 
 
 def over_ranks(tensors: Sequence[Tensor]) -> list[Tensor]:

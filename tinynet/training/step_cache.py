@@ -3,7 +3,7 @@
 A compiled step writes its new state where the old one stood: into the optimizer's flat memories,
 and into the variables of layers and metrics.
 
-Imports `compiler`, `step.py`. Read next: `compilable.py`.
+Imports `compiler`, `own_step.py`. Read next: `compilable.py`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from ..compiler.record import record, short_name, stand_in
 from ..configs.watched import Fingerprint
 from ..distribution.ranks import place
 from ..engine.tensor import floatx, wrap
+from ..engine.variable import structure
 from .data import Batch, Dataset
 from .many_steps import ManySteps
+from .own_step import OwnStep, is_own
 from .step import State, Step
 
 Run = Callable[[Any], tuple[float, Any]]  # from rows to the loss and the outputs there
@@ -55,12 +57,21 @@ class StepCache:
     def __init__(self, model: Any, kind: str) -> None:
         self.model, self.kind = model, kind
         self.compilations = 0
+        self._version, self._own = object(), False
+        self.begun, self.refused = False, ""  # of a user's step; why it cannot be compiled
         self._steps: Cache[CompiledStep] = Cache()
         self._first: tuple[Any, Executable] | None = None  # the key of its attributes, and it
         self._small: dict[Any, CompiledStep] = {}  # those of one input, by its type
         self._fingerprint: Fingerprint | None = None
         self._trained: tuple[int, ...] = ()  # the ids of the trainable variables
         self._assigned: dict[tuple[int, str], Any] = {}  # attributes that steps assign themselves
+
+    @property
+    def own(self) -> bool:
+        """Whether users define what the step computes or returns."""
+        if self._version is not structure.version:
+            self._version, self._own = structure.version, is_own(self.model, self.kind)
+        return self._own
 
     @property
     def source(self) -> str:
@@ -132,7 +143,8 @@ class StepCache:
 
     def _make(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
         before = self._attributes()
-        compiled = CompiledStep(Step(self.model, self.kind), dataset, size, with_outputs)
+        kind = OwnStep if self.own else Step
+        compiled = CompiledStep(kind(self.model, self.kind), dataset, size, with_outputs)
         self.compilations += 1
         if changed := before.differences(Fingerprint(self._things(), self._assigned)):
             self._assigned |= changed
@@ -169,7 +181,7 @@ class CompiledStep:
     """A step compiled for one type of batch."""
 
     def __init__(self, step: Step, dataset: Dataset, size: int, with_outputs: bool) -> None:
-        self.step, self.has_loss = step, step.kind != "predict"
+        self.step, self.has_loss = step, step.has_loss and step.kind != "predict"
         self.state_size = len(step.owners)
         args, names = _examples(step, dataset, size)
 
@@ -203,7 +215,7 @@ class CompiledStep:
         """Return a function of rows of `arrays` to the loss and the outputs there."""
         pairs = list(zip(arrays, self.data, strict=True))
         scalar_buffers, has_loss, at = self.scalars, self.has_loss, self.state_size
-        training, optimizer, written = bool(self.step.groups), self.step.optimizer, self.written
+        training, optimizer, written = self.step.updates, self.step.optimizer, self.written
         outputs_of, part = None if self.form is None else self._outputs, self.step.part
 
         def fill(rows: Any) -> None:

@@ -24,12 +24,26 @@ from .divergence import DivergenceMonitor
 from .interrupts import between_steps
 from .loop import Loop
 from .many_ranks import begin, end_epoch, shared_batches
+from .own_step import in_order
 from .step_cache import StepCache
 
 
 def _compiled(kind: str, doc: str) -> Any:
     """Return a property: the compiled step of a kind, a `StepCache`."""
     return property(lambda model: model._step_cache(kind), doc=doc)
+
+
+def _maker(kind: str) -> Any:
+    """Return a method of Keras that returns a compiled step."""
+
+    def make(self: Any, force: bool = False) -> StepCache:
+        if force:
+            self.__dict__.get("_steps", {}).pop(kind, None)
+        step: StepCache = self._step_cache(kind)
+        return step
+
+    make.__doc__ = f"Return ``{kind}_function``, the compiled step; `force` makes it anew."
+    return make
 
 
 class Trainer(Compilable):
@@ -160,7 +174,7 @@ class Trainer(Compilable):
         self._prepare(dataset)
         begin(self, dataset)
         calls = self._calls(callbacks, verbose, dataset)
-        return self._as_asked(Loop(self, dataset, "test", calls).whole(), return_dict)
+        return self._as_asked("test", Loop(self, dataset, "test", calls).whole(), return_dict)
 
     def predict(
         self,
@@ -235,10 +249,12 @@ class Trainer(Compilable):
             begin(self, dataset)
         with between_steps():
             logs = Loop(self, dataset, kind).run()
-        return self._as_asked(logs, return_dict)
+        return self._as_asked(kind, logs, return_dict)
 
-    def _as_asked(self, logs: Logs, return_dict: bool) -> Any:
-        values = self.objective.in_order(logs)
+    def _as_asked(self, kind: str, logs: Logs, return_dict: bool) -> Any:
+        values = (
+            in_order(logs, self) if self._step_cache(kind).own else self.objective.in_order(logs)
+        )
         return logs if return_dict else values if len(values) > 1 else values[0]
 
     # -- compiled steps -----------------------------------------------------------------------
@@ -246,6 +262,10 @@ class Trainer(Compilable):
     train_function = _compiled("train", "The compiled step of `fit`: print its ``source``.")
     test_function = _compiled("test", "The compiled step of `evaluate`.")
     predict_function = _compiled("predict", "The compiled step of `predict`.")
+
+    make_train_function = _maker("train")
+    make_test_function = _maker("test")
+    make_predict_function = _maker("predict")
 
     def _step_cache(self, kind: str) -> StepCache:
         steps: dict[str, StepCache] = self.__dict__.setdefault("_steps", {})
