@@ -298,17 +298,14 @@ class Optimizer(Averaging):
                     f"Unknown variable: {unknown[0]}. Call compile with a new optimizer."
                 )
             return
-        with all_or_nothing(self):
-            self._build(variables)
-            self.built = True
-
-    def _build(self, variables: Sequence[Variable]) -> None:
         names = [slot for group in self.slot_groups for slot in group]
-        self._slots = {v: {name: self._slot(v, name) for name in names} for v in variables}
-        for dtype in dict.fromkeys(v.dtype for v in self._slots):
-            params = [v for v in self._slots if v.dtype == dtype]
-            slots = {name: [self._slots[v][name] for v in params] for name in names}
-            self.groups.append(ParameterGroup(params, slots))
+        with all_or_nothing(self):
+            self._slots = {v: {name: self._slot(v, name) for name in names} for v in variables}
+            for dtype in dict.fromkeys(v.dtype for v in self._slots):
+                params = [v for v in self._slots if v.dtype == dtype]
+                slots = {name: [self._slots[v][name] for v in params] for name in names}
+                self.groups.append(ParameterGroup(params, slots))
+            self.built = True
 
     @property
     def last_variables(self) -> Sequence[Variable]:
