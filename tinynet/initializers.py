@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -98,7 +97,7 @@ class Identity(Initializer):
     """
 
     def __init__(self, gain: float = 1.0) -> None:
-        self.gain = _number("gain", gain)
+        self.gain = _number(gain)
 
     def _values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         if len(shape) != 2:
@@ -132,7 +131,7 @@ class RandomUniform(RandomInitializer):
     """
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Seed = None) -> None:
-        self.minval, self.maxval = _number("minval", minval), _number("maxval", maxval)
+        self.minval, self.maxval = _number(minval), _number(maxval)
         super().__init__(seed)
 
     def _values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -149,7 +148,7 @@ class RandomNormal(RandomInitializer):
     _draw = staticmethod(random.normal)
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Seed = None) -> None:
-        self.mean, self.stddev = _number("mean", mean), _number("stddev", stddev)
+        self.mean, self.stddev = _number(mean), _number(stddev)
         super().__init__(seed)
 
     def _values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -181,10 +180,8 @@ class VarianceScaling(RandomInitializer):
 
     Raises
     ------
-    TypeError
-        When `scale` is not a number.
     ValueError
-        When `scale` is not positive, or `mode` or `distribution` is unknown.
+        When `scale` is not a positive number, or `mode` or `distribution` is unknown.
 
     >>> VarianceScaling(3.0, "fan_in", "uniform", seed=1)((4, 2)).shape
     (4, 2)
@@ -199,7 +196,7 @@ class VarianceScaling(RandomInitializer):
         input_axes: Axes = None,
         output_axes: Axes = None,
     ) -> None:
-        self.scale = _number("scale", scale)
+        self.scale = _number(scale)
         if not 0 < self.scale < math.inf:
             raise ValueError(f"`scale` must be positive and finite. Received: scale={scale}")
         kind = str(distribution).lower()
@@ -286,7 +283,7 @@ class Orthogonal(RandomInitializer):
     """
 
     def __init__(self, gain: float = 1.0, seed: Seed = None) -> None:
-        self.gain = _number("gain", gain)
+        self.gain = _number(gain)
         super().__init__(seed)
 
     def _values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -335,11 +332,9 @@ def serialize(initializer: Any) -> Any:
     return config_of(initializer, _TABLE)
 
 
-def _number(name: str, value: Any) -> Any:
-    """Return the real number `value` as a Python number, for JSON; TypeError for another type."""
-    if not isinstance(value, Real):
-        raise TypeError(f"`{name}` must be a number. Received: {name}={value!r}")
-    return value.item() if isinstance(value, np.generic) else value
+def _number(value: Any) -> Any:
+    """Return a number as a Python number, for JSON."""
+    return value.item() if hasattr(value, "item") else value
 
 
 def _fans(shape: tuple[int, ...], inputs: Axes, outputs: Axes) -> tuple[int, int]:

@@ -42,7 +42,7 @@ class L1L2(Regularizer):
     tensor(6.5, dtype=float32)
     """
 
-    def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
+    def __init__(self, l1: float | None = 0.0, l2: float | None = 0.0) -> None:
         self.l1, self.l2 = _factor("l1", l1, 0.0), _factor("l2", l2, 0.0)
 
     def __call__(self, x: Any) -> Tensor:
@@ -65,7 +65,7 @@ class L1(Regularizer):
     tensor(1.5, dtype=float32)
     """
 
-    def __init__(self, l1: float = 0.01) -> None:
+    def __init__(self, l1: float | None = 0.01) -> None:
         self.l1 = float(np.float32(_factor("l1", l1, 0.01)))  # Keras rounds this one
 
     def __call__(self, x: Any) -> Tensor:
@@ -82,7 +82,7 @@ class L2(Regularizer):
     tensor(2.5, dtype=float32)
     """
 
-    def __init__(self, l2: float = 0.01) -> None:
+    def __init__(self, l2: float | None = 0.01) -> None:
         self.l2 = _factor("l2", l2, 0.01)
 
     def __call__(self, x: Any) -> Tensor:

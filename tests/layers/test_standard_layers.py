@@ -70,7 +70,7 @@ REFUSED = {
     "Reshape that does not fit": (lambda: layers.Reshape((4,))(np.ones((2, 3))), "(4,)"),
     "Reshape by a part": (lambda: layers.Reshape((-1, 2))(np.ones((2, 3))), "(-1, 2)"),
     "Dropout of more than all": (lambda: Dropout(1.5), "rate=1.5"),
-    "Dropout of words": (lambda: Dropout("half"), "rate=half"),
+    "Dropout of words": (lambda: Dropout("half"), "rate: expected a number, received 'half'"),
     "Dropout of a shape of words": (lambda: Dropout(0.5, "ab"), "noise_shape=ab"),
     "Dropout of a shape of nothing": (lambda: Dropout(0.5, (0, None)), "(0, None)"),
     "Dropout of no seed": (lambda: Dropout(0.5, seed=1.5), "1.5"),

@@ -3,11 +3,13 @@
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from helpers import normal, over
+from native import NATIVE
 
 import tinynet as tn
 from tinynet.layers import Dense, Input, Layer
@@ -59,9 +61,9 @@ def frequent_switches() -> Iterator[None]:
     sys.setswitchinterval(before)
 
 
-def at_once(function: Callable[[], Any]) -> list[Any]:
-    """Return the results of a function that all threads call at the same moment."""
-    barrier, results = threading.Barrier(THREADS), []
+def at_once(function: Callable[[], Any], count: int = THREADS) -> list[Any]:
+    """Return the results of a function that `count` threads call at the same moment."""
+    barrier, results = threading.Barrier(count), []
 
     def run() -> None:
         barrier.wait()
@@ -70,7 +72,7 @@ def at_once(function: Callable[[], Any]) -> list[Any]:
         except Exception as error:
             results.append(error)
 
-    threads = [threading.Thread(target=run) for _ in range(THREADS)]
+    threads = [threading.Thread(target=run) for _ in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -101,6 +103,42 @@ def test_building_by_hand_from_many_threads_builds_a_model_once():
         model = tn.Sequential([Dense(4, "tanh"), Dense(2)])
         at_once(lambda model=model: model.build((None, 3)))
         assert len(model.weights) == 4
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"run_eagerly": True}, {"jit_compile": NATIVE}], ids=["numpy", "eager", "c"]
+)
+def test_an_evaluation_by_each_of_many_threads_is_that_of_its_own_data(options):
+    def network() -> Any:
+        model = tn.Sequential([Dense(2, kernel_initializer="ones")])
+        model.compile("sgd", "mse", metrics=["mae", "accuracy"], **options)
+        return model
+
+    def evaluated(model: Any, i: int) -> tuple[int, list[float]]:
+        x, y = normal(i, 40, 3), normal(i + 100, 40, 2)
+        return i, model.evaluate(x, y, batch_size=8, verbose=0)
+
+    expected = dict(evaluated(network(), i) for i in range(THREADS))
+    for _ in range(3):
+        model, numbers = network(), iter(range(THREADS))
+        found = at_once(lambda model=model, numbers=numbers: evaluated(model, next(numbers)))
+        assert dict(found) == expected
+
+
+def test_training_and_evaluating_at_once_give_the_numbers_of_each_alone():
+    def fitted(others: int) -> Any:
+        model = tn.Sequential([Dense(1, kernel_initializer="ones")])
+        model.compile("sgd", "mse", metrics=["mae"])
+        calls = iter([partial(model.fit, shuffle=False)] + [model.evaluate] * others)
+
+        def run() -> None:
+            x, y = normal(3, 64, 3), normal(4, 64, 1)
+            next(calls)(x, y, batch_size=4, verbose=0)
+
+        assert at_once(run, 1 + others) == [None] * (1 + others)
+        return model.history.history
+
+    assert fitted(4) == fitted(0)
 
 
 def test_first_predictions_from_many_threads_agree():

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+from faults import traced
 from hypothesis import Phase, given, settings, strategies as st
 from native import NATIVE
 
@@ -259,23 +260,6 @@ def test_a_step_that_c_refuses_is_printed_and_warned_of_once(monkeypatch):
 
 
 # -- Ctrl-C -----------------------------------------------------------------------------------
-
-
-def traced(frames_until, action):
-    """Return a trace function that acts at one line of a step's Python code, counted from 1."""
-    seen = 0
-
-    def trace(frame, event, arg):
-        nonlocal seen
-        if "tinynet" not in frame.f_code.co_filename or "callbacks" in frame.f_code.co_filename:
-            return None
-        if event == "line":
-            seen += 1
-            if seen == frames_until:
-                action()
-        return trace
-
-    return trace
 
 
 class Interrupting(Callback):

@@ -4,6 +4,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+import pytest
 from helpers import normal, refused
 from hypothesis import given, settings, strategies as st
 from matplotlib.figure import Figure

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..configs.configurable import Checked
 from ..public import notebook_form
 from .progbar import Progbar, write
 
 Logs = dict[str, Any]
 
 
-class Callback:
+class Callback(Checked):
     """Base class of callbacks: override the hooks that should run.
 
     Attributes
@@ -294,6 +295,12 @@ class CallbackList(Callback):
         """Return the epoch that `fit` begins with: the last `resume_epoch`, or `initial_epoch`."""
         resumed = [c.resume_epoch for c in self.callbacks if c.resume_epoch is not None]
         return resumed[-1] if resumed else initial_epoch
+
+    def close(self) -> None:
+        """End the line of a progress bar, before an exception leaves the run."""
+        for callback in self.callbacks:
+            if isinstance(callback, ProgbarLogger):
+                callback.progbar.close()
 
     @property
     def want_history_alone(self) -> bool:

@@ -46,7 +46,7 @@ class MonitorCallback(Callback):
                 stacklevel=4,
             )
             self.mode = "auto"
-        self.min_delta = abs(self.min_delta)
+        self.min_delta = abs(float(self.min_delta))
         self.on_train_begin()
 
     def _value(self, logs: Logs, warning: str) -> float | None:

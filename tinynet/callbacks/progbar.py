@@ -151,7 +151,12 @@ class Progbar:
         width = len(re.sub(ESCAPES, "", bar))
         blank = " " * (self._drawn_width - width)
         write("\b" * self._drawn_width + "\r" + bar + blank + "\n" * finalize)
-        self._drawn_width = width
+        self._drawn_width = 0 if finalize else width
+
+    def close(self) -> None:
+        """End the line of a bar that was drawn and did not reach its end: after an exception."""
+        write("\n" * bool(self._drawn_width))
+        self._drawn_width = 0
 
     def _cells(self, current: int) -> str:
         if not self.target:

@@ -6,6 +6,7 @@ Imports nothing of the project. Read next: `../saving/files.py`.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,26 +18,35 @@ def replacing(path: Any) -> Iterator[BinaryIO]:
     """Yield a new file that replaces `path` when everything is written to it.
 
     Until then it has another name in the same folder. So a crash at any moment leaves the old file
-    or the new one, and an exception removes the new one. Permissions are those of the old file, or
-    what ``open(path, "wb")`` gives.
+    or the new one, and an exception removes the new one. What a killed process left is removed by
+    the next call for the same folder; a lock protects what another process writes. Permissions are
+    those of the old file, or what ``open(path, "wb")`` gives.
 
     Raises
     ------
+    TypeError
+        Unless `path` is a path.
+    FileNotFoundError
+        If its folder does not exist.
     ValueError
         If `path` is a folder or a device.
     PermissionError
         If the old file must not be written to.
     """
-    target = os.path.realpath(path)  # a link stays a link
+    target = os.path.realpath(as_path(path))  # a link stays a link
     if os.path.exists(target):
         if not os.path.isfile(target):
             raise ValueError(f"Cannot save to {os.fspath(path)!r}: it is not a regular file.")
         if not os.access(target, os.W_OK):
             raise PermissionError(f"No permission to write to {os.fspath(path)!r}.")
     folder = os.path.dirname(target)
-    temporary = os.path.join(folder, f".{os.urandom(8).hex()}.saving")
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"Cannot save to {os.fspath(path)!r}: there is no {folder!r}.")
+    _sweep(folder)
+    file = _new_file(folder)
+    temporary = file.name
     try:
-        with open(temporary, "xb") as file:
+        with file:
             if os.path.exists(target):
                 os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
             yield file
@@ -51,3 +61,42 @@ def replacing(path: Any) -> Iterator[BinaryIO]:
         with suppress(OSError):  # some file systems refuse
             os.fsync(number)
         os.close(number)
+
+
+def as_path(path: Any, argument: str = "filepath") -> str:
+    """Return a path as a string; TypeError that names `argument` for anything but a path."""
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise TypeError(f"{argument}: expected a path, received {path!r}.")
+    return os.fsdecode(path)
+
+
+def _new_file(folder: str) -> Any:
+    """Return a new file, locked as long as it is open."""
+    while True:
+        name = os.path.join(folder, f".{os.urandom(8).hex()}.saving")
+        file = open(name, "xb")  # noqa: SIM115, the caller closes it
+        _lock(file, wait=True)
+        if os.fstat(file.fileno()).st_nlink:  # nobody swept it before it was locked
+            return file
+        file.close()
+
+
+def _sweep(folder: str) -> None:
+    """Remove the files of killed processes."""
+    for entry in os.scandir(folder):
+        known = re.fullmatch(r"\.[0-9a-f]{16}\.saving", entry.name)
+        if known and entry.is_file(follow_symlinks=False):
+            with suppress(OSError), open(entry.path, "rb") as file:
+                if _lock(file, wait=False):
+                    os.remove(entry.path)
+
+
+def _lock(file: BinaryIO, wait: bool) -> bool:
+    """Lock a file; return whether that succeeded, which it cannot on some file systems."""
+    try:
+        import fcntl  # POSIX alone
+
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except (ImportError, OSError):
+        return False
+    return True

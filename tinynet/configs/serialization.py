@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.expect import expect
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, to_array
 
@@ -113,7 +114,9 @@ custom_object_scope = CustomObjectScope
 
 def get_registered_name(obj: Any) -> str:
     """Return the name under which `obj` is registered, else its own name."""
-    return next((name for name, known in _registered.items() if known is obj), obj.__name__)
+    name = getattr(obj, "__name__", None)
+    expect(name, "obj", "a class or function", obj, TypeError)
+    return next((name for name, known in _registered.items() if known is obj), str(name))
 
 
 def get_registered_object(

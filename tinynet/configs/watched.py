@@ -10,7 +10,9 @@ Imports the engine. Read next: `configurable.py`.
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable, Iterable
+from collections.abc import Container, Hashable, Iterable, Iterator
+from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,25 @@ class Watched:
         super().__setattr__(name, value)
         if name not in self._unwatched:
             structure.change()
+
+
+@contextmanager
+def all_or_nothing(*objects: Any) -> Iterator[None]:
+    """Give objects back the attributes that they had, if an exception ends the block: Ctrl-C too.
+
+    Lists, sets and dicts among the attributes are restored, what they contain is not.
+    """
+    before = [
+        {k: copy(v) if isinstance(v, _CONTAINERS) else v for k, v in vars(obj).items()}
+        for obj in objects
+    ]
+    try:
+        yield
+    except BaseException:
+        for obj, attributes in zip(objects, before, strict=True):
+            object.__setattr__(obj, "__dict__", attributes)
+        structure.change()
+        raise
 
 
 class Fingerprint:

@@ -100,7 +100,7 @@ def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
     """
     try:
         data = primitive.impl(*map(_data, inputs), **params)
-    except (ValueError, TypeError, IndexError) as error:
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
         raise explained(error, primitive.name, inputs, params) from None
     if type(data) is not np.ndarray or not data.flags.c_contiguous:
         data = _row_major(data, primitive, inputs)
@@ -125,7 +125,7 @@ def explained(error: Exception, name: str, inputs: Any, params: Any) -> Exceptio
     shapes = " and ".join(str(x.shape) for x in inputs)
     given = "".join(f", {key}={value!r}" for key, value in params.items())
     kinds = (np.linalg.LinAlgError, ValueError, TypeError, IndexError)
-    kind = next(k for k in kinds if isinstance(error, k))
+    kind = next((k for k in kinds if isinstance(error, k)), ValueError)
     return kind(f"{name}() of shape {shapes}{given}: {error}")
 
 

@@ -92,7 +92,7 @@ def as_dtype(dtype: Any) -> np.dtype:
     """Return `dtype` as NumPy's; ValueError unless it is floating, integer or bool."""
     try:
         found = np.dtype(object if dtype is None else dtype)
-    except TypeError:
+    except (TypeError, ValueError):
         found = np.dtype(object)
     if found.kind not in "fiub":
         raise ValueError(f"Invalid dtype: {dtype}. Expected floats, integers or bool.")

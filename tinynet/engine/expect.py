@@ -38,6 +38,12 @@ def is_number(value: Any) -> bool:
     return real and math.isfinite(value)
 
 
+def is_real(value: Any) -> bool:
+    """Return whether `value` is one real number: of Python, or an array or tensor without axes."""
+    one = getattr(value, "shape", None) == () and not isinstance(value, np.bool_)
+    return isinstance(value, (int, float)) or (one and hasattr(value, "__float__"))
+
+
 def is_integer(value: Any) -> bool:
     """Return whether `value` is an integer of Python or NumPy; a bool is one."""
     return isinstance(value, (int, np.integer))

@@ -261,6 +261,20 @@ class Memory:
         return self.array
 
 
+def assign_all(values: Mapping[Variable, Any]) -> None:
+    """Assign to several variables or, if an exception (Ctrl-C too) ends this call, to none."""
+    new = {v: v.converted(value, f"assign to {v.path}") for v, value in values.items()}
+    before = [(v, v.array.copy()) for v in new]
+    try:
+        for v, value in new.items():
+            v.assign(value)
+    except BaseException:
+        for v, old in before:
+            v.array[...] = old
+            v.version += 1
+        raise
+
+
 def paired(argument: str, variables: Sequence[Variable], values: Any) -> dict[Variable, Tensor]:
     """Return values that a user passed, one for each variable, as tensors of the variables' dtypes.
 

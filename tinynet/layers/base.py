@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, wraps
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -23,7 +23,7 @@ from ..engine.bind import modes
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
 from ..engine.variable import paired, stateless
 from .module import Module
-from .shapes import probed, shapes_for
+from .shapes import probed, recorded, shapes_for
 from .symbolic import (
     FirstCall,
     KerasTensor,
@@ -90,7 +90,7 @@ class Layer(Module, Configurable):
     }
 
     def __new__(cls: type[L], *args: Any, **kwargs: Any) -> L:
-        layer = object.__new__(cls)
+        layer = super().__new__(cls, *args, **kwargs)
         if cls._keeps_arguments or not _overrides(cls, "get_config"):
             layer._arguments = plain_arguments(cls, args, kwargs)
         return layer
@@ -124,7 +124,7 @@ class Layer(Module, Configurable):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
-            cls.build = _recorded(cls.build)  # type: ignore[method-assign]
+            cls.build = recorded(cls.build)  # type: ignore[method-assign]
 
     # -- what subclasses define ---------------------------------------------------------------
 
@@ -391,20 +391,3 @@ def _takes_training(call: Any) -> bool:
 def _overrides(cls: type, method: str) -> bool:
     """Return whether a class of layers defines `method` itself."""
     return getattr(cls, method) is not getattr(Layer, method)
-
-
-def _recorded(build: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the method `build`, so that it also records that it ran, and for which shape."""
-
-    @wraps(build)
-    def recorded(self: Layer, *shapes: Any, **named: Any) -> None:
-        shapes = shapes or (() if named else (None,))
-        with building:
-            build(self, *shapes, **named)
-            self.built = True
-            taken, values = [*inspect.signature(build).parameters][1:], (*shapes, *named.values())
-            given = {**dict(zip(taken, shapes, strict=False)), **named}
-            given = given if len(values) > 1 else {"input_shape": values[0]}
-            self._build_config = given if values != (None,) else None
-
-    return recorded

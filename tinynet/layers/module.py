@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from .. import constraints, initializers, regularizers, tree
+from ..engine.expect import expect
 from ..engine.tensor import Tensor, as_tensor, to_array
-from ..engine.variable import Variable, structure
+from ..engine.variable import Variable, assign_all, structure
 from ..random import SeedGenerator
 from .symbolic import context, scope_of
 
@@ -158,6 +159,8 @@ class Module:
             anything but numbers; then nothing is changed.
         """
         own = self.weights
+        listed = hasattr(weights, "__len__") and not isinstance(weights, type)
+        expect(listed, "weights", "a list of arrays", weights)
         if len(weights) != len(own):
             raise ValueError(
                 f"Layer '{self.name}' has {len(own)} weights, received length {len(weights)}."
@@ -167,8 +170,7 @@ class Module:
                 shapes = f"{weight.shape}, received {np.shape(value)}"
                 raise ValueError(f"A weight of layer '{self.name}' has shape {shapes}.")
         arrays = [to_array(v, w.dtype) for w, v in zip(own, weights, strict=True)]
-        for weight, array in zip(own, arrays, strict=True):
-            weight.assign(array)
+        assign_all(dict(zip(own, arrays, strict=True)))
 
     def count_params(self) -> int:
         """Return the number of weights' elements; ValueError before the layer is built."""

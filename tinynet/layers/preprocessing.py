@@ -15,7 +15,9 @@ import numpy as np
 from .. import ops, tree
 from ..backend import epsilon
 from ..configs.lookup import publish
+from ..configs.watched import all_or_nothing
 from ..engine.tensor import Tensor
+from ..engine.variable import assign_all
 from .base import Layer
 from .normalization import axes_in
 from .weightless import Weightless
@@ -108,6 +110,10 @@ class Normalization(Layer):
         """
         if self.input_mean is not None:
             raise ValueError(f"adapt: '{self.name}' was constructed with mean={self.input_mean}.")
+        with all_or_nothing(self):
+            self._adapt(data)
+
+    def _adapt(self, data: Any) -> None:
         total = mean = variance = np.float64(0)
         for batch in filter(len, _batches(data)):
             if not self.built:
@@ -126,8 +132,7 @@ class Normalization(Layer):
             mean = shifted
         if not total:
             raise ValueError("adapt: expected at least one sample, received none.")
-        self.adapt_mean.assign(mean)
-        self.adapt_variance.assign(variance)
+        assign_all({self.adapt_mean: mean, self.adapt_variance: variance})
 
     @property
     def mean(self) -> Tensor | None:

@@ -6,16 +6,18 @@ Imports `symbolic.py`. Read next: `module.py`, what layers own.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from .. import tree
+from ..configs.watched import all_or_nothing
 from ..engine.bind import no_grad
 from ..engine.tensor import Tensor
 from ..engine.variable import stateless
-from .symbolic import KerasTensor, within
+from .symbolic import KerasTensor, building, within
 
 
 def probed(layer: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -69,3 +71,20 @@ def shapes_for(
 
 def _has_shape(x: Any) -> bool:
     return hasattr(x, "shape")
+
+
+def recorded(build: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the method `build`, so that it also records that it ran, and for which shape."""
+
+    @wraps(build)
+    def run(self: Any, *shapes: Any, **named: Any) -> None:
+        shapes = shapes or (() if named else (None,))
+        with building, all_or_nothing(self):
+            build(self, *shapes, **named)
+            self.built = True
+            taken, values = [*signature(build).parameters][1:], (*shapes, *named.values())
+            given = {**dict(zip(taken, shapes, strict=False)), **named}
+            given = given if len(values) > 1 else {"input_shape": values[0]}
+            self._build_config = given if values != (None,) else None
+
+    return run

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from .. import ops, tree
 from ..configs.lookup import unique_name
-from ..engine.expect import is_integer
+from ..engine.expect import expect, is_integer
 from ..engine.operators import NOT_REFLECTED, REFLECTED
 from ..engine.placeholder import Placeholder
 from ..engine.temporarily import temporarily
@@ -195,6 +195,7 @@ def map_shapes(f: Callable[[Shape], Any], shapes: Any) -> Any:
     """Return `f` of a shape, or of each in a structure of shapes, in the same structure."""
     if isinstance(shapes, dict):
         return {key: map_shapes(f, shape) for key, shape in sorted(shapes.items())}
+    expect(isinstance(shapes, Iterable) and not isinstance(shapes, str), "shape", "lengths", shapes)
     if all(n is None or is_integer(n) for n in shapes):
         return f(tuple(shapes))
     return [map_shapes(f, shape) for shape in shapes]

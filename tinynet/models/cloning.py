@@ -12,7 +12,7 @@ from .. import tree
 from ..configs.serialization import CustomObjectScope, noting_custom_objects, serialize_keras_object
 from ..layers.base import Layer
 from ..saving.archive import model_of
-from ..saving.files import refusing
+from ..saving.files import allowance, parsed, refusing
 from .functional import Functional, GraphModel
 from .sequential import Sequential
 
@@ -25,10 +25,9 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     ValueError
         For text that is not JSON, or does not describe a model that tinynet has.
     """
-    import json
-
     with refusing("the JSON text"):
-        return model_of(json.loads(json_string), custom_objects)
+        text = json_string.encode()
+        return model_of(parsed(text, allowance(text)), custom_objects)
 
 
 def clone_model(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..configs.lookup import publish
 from ..configs.serialization import (
@@ -24,6 +24,8 @@ from .summary import print_summary
 
 if TYPE_CHECKING:
     from ..explain import Explanation
+
+M = TypeVar("M", bound="Model")
 
 
 def _is_graph(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -71,8 +73,8 @@ class Model(Trainer):
 
     _keeps_arguments = True
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        kind = cls._functional if cls is Model and _is_graph(args, kwargs) else cls
+    def __new__(cls: type[M], *args: Any, **kwargs: Any) -> M:
+        kind: Any = cls._functional if cls is Model and _is_graph(args, kwargs) else cls
         return super().__new__(kind, *args, **kwargs)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

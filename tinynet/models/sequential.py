@@ -5,12 +5,14 @@ Imports `functional.py`. Read next: `cloning.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .. import tree
 from ..configs.lookup import publish, unique_name
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object
+from ..configs.watched import all_or_nothing
+from ..engine.expect import expect
 from ..layers.base import Layer
 from ..layers.core import InputLayer
 from ..layers.symbolic import KerasTensor, context, to_shape, within
@@ -44,38 +46,43 @@ class Sequential(GraphModel):
     def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None) -> None:
         super().__init__(name=name, trainable=trainable)
         self._layers: list[Layer] = []  # with the input layer, if there is one
-        for layer in layers or ():
-            self.add(layer, rebuild=False)
+        self._append(layers or ())
         self._rebuild()
 
     def add(self, layer: Any, rebuild: bool = True) -> None:
         """Append a layer; if it does not fit, the model stays as it is."""
-        before, new = self._layers, layer.call.layer if isinstance(layer, KerasTensor) else layer
-        if not isinstance(new, Layer):
-            raise ValueError(f"add: expected a layer, received {new} of type {type(new)}.")
-        if new.name in (known.name for known in before):
-            raise ValueError(f"add: names must be unique, there is a layer '{new.name}' already.")
-        if before and isinstance(new, InputLayer):
-            first = f"{before[0]}, shape {before[0].symbolic_shape}"
-            raise ValueError(f"Sequential model '{self.name}' already begins with {first}.")
-        declares = new.declared_shape is not None and not before
-        entrance = [InputLayer(new.declared_shape)] if declares else []
-        self._layers = [*before, *entrance, new]
-        try:
+        expect(isinstance(rebuild, int), "rebuild", "a bool", rebuild)
+        with all_or_nothing(self):
+            self._append([layer])
             if rebuild:
                 self._rebuild()
-        except Exception:
-            self._layers = before
-            self._rebuild()
-            raise
+
+    def _append(self, layers: Iterable[Any]) -> None:
+        found, names = [*self._layers], {layer.name for layer in self._layers}
+        for layer in layers:
+            new = layer.call.layer if isinstance(layer, KerasTensor) else layer
+            if not isinstance(new, Layer):
+                raise ValueError(f"add: expected a layer, received {new} of type {type(new)}.")
+            if new.name in names:
+                raise ValueError(
+                    f"add: names must be unique, there is a layer '{new.name}' already."
+                )
+            if found and isinstance(new, InputLayer):
+                first = f"{found[0]}, shape {found[0].symbolic_shape}"
+                raise ValueError(f"Sequential model '{self.name}' already begins with {first}.")
+            declares = new.declared_shape is not None and not found
+            found += [*([InputLayer(new.declared_shape)] if declares else []), new]
+            names.add(new.name)
+        self._layers = found
 
     def pop(self, rebuild: bool = True) -> Layer:
         """Remove the last layer and return it; ValueError if there is none."""
         if not self.layers:
             raise ValueError(f"Sequential model '{self.name}' has no layers to remove.")
-        layer = self._layers.pop()
-        if rebuild:
-            self._rebuild()
+        with all_or_nothing(self):
+            layer = self._layers.pop()
+            if rebuild:
+                self._rebuild()
         return layer
 
     @property
@@ -137,8 +144,7 @@ class Sequential(GraphModel):
     ) -> Any:
         """Return a model, with new layers, made from what `get_config` returned."""
         model = cls(name=config.get("name"))
-        for layer in deserialize_keras_object(config["layers"], custom_objects):
-            model.add(layer, rebuild=False)
+        model._append(deserialize_keras_object(config["layers"], custom_objects))
         model._rebuild()
         if config.get("build_input_shape") and not model.built:
             model.build(config["build_input_shape"])

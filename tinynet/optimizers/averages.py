@@ -14,7 +14,7 @@ from .. import ops
 from ..configs.configurable import Configurable
 from ..engine.expect import check_number, expect, is_integer
 from ..engine.tensor import Tensor
-from ..engine.variable import Variable
+from ..engine.variable import Variable, assign_all
 from .groups import Grads, ParameterGroup
 
 AVERAGE = "average"  # the slot of the moving average
@@ -54,11 +54,10 @@ class Averaging(Configurable):
         start = self.start_of.get(name, 0.0)
         return self._state(np.full(variable.shape, start, variable.dtype), path)
 
-    def reset_slots(self) -> None:
-        """Give all slots the values from before the first step."""
-        for slots in self._slots.values():
-            for name, slot in slots.items():
-                slot.write(self.start_of.get(name, 0.0))
+    def first_slots(self) -> dict[Variable, np.ndarray]:
+        """Return the values of all slots before the first step."""
+        rows = [item for slots in self._slots.values() for item in slots.items()]
+        return {v: np.full(v.shape, self.start_of.get(name, 0.0)) for name, v in rows}
 
     def _state(self, value: np.ndarray, name: str) -> Variable:
         return Variable(value, trainable=False, name=name, path=f"{self.name}/{name}")
@@ -114,16 +113,13 @@ class Averaging(Configurable):
         >>> w.numpy()  # the mean of 0 and -1
         array([-0.5], dtype=float32)
         """
-        for variable in var_list if self.use_ema else ():
-            if variable in self._slots:
-                variable.assign(self._slots[variable][AVERAGE])
+        known = [v for v in var_list if v in self._slots] if self.use_ema else ()
+        assign_all({v: self._slots[v][AVERAGE] for v in known})
 
     def swap_averages(self) -> None:
         """Exchange the values of the weights with their moving averages."""
-        for variable, slots in self._slots.items():
-            before = variable.numpy()
-            variable.assign(slots[AVERAGE])
-            slots[AVERAGE].assign(before)
+        pairs = [(v, slots[AVERAGE]) for v, slots in self._slots.items()]
+        assign_all({a: b.value for v, average in pairs for a, b in ((v, average), (average, v))})
 
 
 def _constrained(variable: Variable, flat: Tensor, has_gradient: bool) -> Tensor:

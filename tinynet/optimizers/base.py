@@ -23,6 +23,7 @@ from .. import ops
 from ..configs.configurable import Configurable, taking
 from ..configs.lookup import automatic_name
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object
+from ..configs.watched import all_or_nothing
 from ..engine.bind import modes, no_grad
 from ..engine.expect import check_number, expect, is_number
 from ..engine.tensor import Tensor, wrap
@@ -297,13 +298,14 @@ class Optimizer(Averaging):
                     f"Unknown variable: {unknown[0]}. Call compile with a new optimizer."
                 )
             return
-        self.built = True
         names = [slot for group in self.slot_groups for slot in group]
-        self._slots = {v: {name: self._slot(v, name) for name in names} for v in variables}
-        for dtype in dict.fromkeys(v.dtype for v in self._slots):
-            params = [v for v in self._slots if v.dtype == dtype]
-            slots = {name: [self._slots[v][name] for v in params] for name in names}
-            self.groups.append(ParameterGroup(params, slots))
+        with all_or_nothing(self):
+            self._slots = {v: {name: self._slot(v, name) for name in names} for v in variables}
+            for dtype in dict.fromkeys(v.dtype for v in self._slots):
+                params = [v for v in self._slots if v.dtype == dtype]
+                slots = {name: [self._slots[v][name] for v in params] for name in names}
+                self.groups.append(ParameterGroup(params, slots))
+            self.built = True
 
     @property
     def last_variables(self) -> Sequence[Variable]:

@@ -17,13 +17,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..configs.files import replacing
+from ..configs.files import as_path, replacing
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object, sharing
 from ..distribution.ranks import by_rank_0
 from ..layers.symbolic import within
 from ..training.trainer import Trainer
 from . import weights
-from .files import Budget, allowance, refusing
+from .files import Budget, allowance, parsed, refusing
 
 if TYPE_CHECKING:
     from zipfile import ZipFile
@@ -117,7 +117,7 @@ def save_weights(
 
 def _path(filepath: Any, *endings: str) -> str:
     """Return `filepath` as a string; ValueError unless it has one of these endings."""
-    path: str = os.fspath(filepath)
+    path = as_path(filepath)
     if not path.endswith(endings):
         raise ValueError(
             f"filepath: expected a name that ends in {' or '.join(endings)}, received {path!r}. "
@@ -171,7 +171,7 @@ def load_model(
     weights.h5py()
     with refusing(f"'{path}'"), open(path, "rb") as file:
         archive = _opened(file)
-        config = json.loads(archive.read(_CONFIG))
+        config = parsed(archive.read(_CONFIG), allowance(file))
         entries = weights.h5_entries(archive.read(_WEIGHTS))
         if isinstance(config, dict) and not compile:
             config.pop("compile_config", None)

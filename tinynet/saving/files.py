@@ -5,6 +5,7 @@ Imports `layers/symbolic.py`, whose allocator a file limits. Read next: `weights
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from ..layers.symbolic import Allocator, Shape
 
 # The memory that a file may claim: a multiple of its own size, and enough for a small model.
 TIMES, AT_LEAST = 20, 64 * 2**20
+NODE = 128  # bytes that a number, string, list or dict of JSON takes in memory, about
 
 
 @contextmanager
@@ -32,9 +34,21 @@ def refusing(source: str) -> Iterator[None]:
         raise ValueError(f"Cannot load {source}: {kind}{error}") from error
 
 
-def allowance(file: BinaryIO) -> int:
-    """Return how many bytes of memory a file may claim."""
-    return TIMES * os.fstat(file.fileno()).st_size + AT_LEAST
+def allowance(source: BinaryIO | bytes) -> int:
+    """Return how many bytes of memory a file, or a text, may claim."""
+    size = len(source) if isinstance(source, bytes) else os.fstat(source.fileno()).st_size
+    return TIMES * size + AT_LEAST
+
+
+def parsed(text: bytes, allowed: int) -> Any:
+    """Return the data in a JSON text; ValueError if its parts would take more than `allowed` bytes.
+
+    They are counted before the text is parsed: each follows one of the characters `,[{:`.
+    """
+    claimed = NODE * sum(map(text.count, (b",", b"[", b"{", b":")))
+    if claimed > allowed:
+        raise ValueError(f"Its config claims {claimed} bytes, more than the {allowed} allowed.")
+    return json.loads(text)
 
 
 class Budget(Allocator):

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..configs.lookup import snake_case
+from ..configs.watched import all_or_nothing
 from ..engine.extras import missing
-from ..engine.variable import Variable
+from ..engine.variable import Variable, assign_all
 from ..layers.base import Layer
 from ..optimizers.base import Optimizer
 from ..training.trainer import Trainer
@@ -89,6 +90,8 @@ def _attributes(layer: Layer) -> Iterator[tuple[str, Any]]:
     for name in sorted(names, key=lambda n: (not (listed and n == "layers"), n[:1] == "_", n)):
         try:
             value = getattr(layer, name)
+        except MemoryError:  # or the file would lack a part
+            raise
         except Exception:
             continue  # a property that is not defined yet
         if isinstance(value, _PARTS):
@@ -121,15 +124,18 @@ def load(model: Any, entries: Entries, skip_mismatch: bool = False) -> None:
             raise ValueError(message)
         warnings.warn(message, stacklevel=3)
     read = [(location, [entry.read() for entry in those]) for location, those in found]
-    for (_, owner, variables), arrays in read:
-        if len(arrays) > len(variables):  # of an optimizer before its first step
-            owner.build(model.trainable_variables)
-            variables = owner.variables
-        with np.errstate(all="ignore"):  # a number may be too large for a smaller dtype
-            for variable, array in zip(variables, arrays, strict=False):
-                variable.assign(array)
-        if 0 < len(arrays) < len(variables):  # saved before the first step
-            owner.reset_slots()
+    values: dict[Variable, np.ndarray] = {}
+    optimizers = [location.owner for location, _ in read if isinstance(location.owner, Optimizer)]
+    # A number may be too large for a smaller dtype.
+    with np.errstate(all="ignore"), all_or_nothing(*optimizers):
+        for (_, owner, variables), arrays in read:
+            if len(arrays) > len(variables):  # of an optimizer before its first step
+                owner.build(model.trainable_variables)
+                variables = owner.variables
+            elif 0 < len(arrays) < len(variables):  # saved before the first step
+                values |= owner.first_slots()
+            values |= dict(zip(variables, arrays, strict=False))
+        assign_all(values)
 
 
 def _entries_for(location: Location, saved: dict[str, Entry], model: Any) -> list[Entry]:

@@ -124,7 +124,12 @@ def is_stream(x: Any) -> bool:
     >>> is_stream(iter([])), is_stream([1.0, 2.0]), is_stream(np.ones(3))
     (True, False, False)
     """
-    if hasattr(x, "__array__") or hasattr(x, "tocsr") or isinstance(x, PLAIN):
+    if (
+        isinstance(x, type)
+        or hasattr(x, "__array__")
+        or hasattr(x, "tocsr")
+        or isinstance(x, PLAIN)
+    ):
         return False
     return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
 

@@ -5,6 +5,7 @@ Imports `objective.py`, `own_step.py`, `step_cache.py`. Read next: `loop.py`.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 
 from .. import ops, optimizers, tree
 from ..compiler.executable import Native
+from ..configs.watched import all_or_nothing
 from ..engine.bind import no_grad
 from ..engine.expect import expect
 from ..engine.tape import gradients
@@ -110,22 +112,25 @@ class Compilable(Layer):
             With ``jit_compile=True``, from `fit` and the like, where there is no C compiler.
         """
         check_arguments(loss_weights, metrics, weighted_metrics)
-        known = on_divergence in ("warn", "raise", "ignore")
+        known = isinstance(on_divergence, str) and on_divergence in ("warn", "raise", "ignore")
         expect(known, "on_divergence", "'warn', 'raise' or 'ignore'", on_divergence)
         expect(
-            jit_compile in (True, False, "auto"),
+            isinstance(jit_compile, (bool, str)) and jit_compile in (True, False, "auto"),
             "jit_compile",
             "True, False or 'auto'",
             jit_compile,
         )
+        is_bool = isinstance(run_eagerly, (int, np.bool_, type(None)))
+        expect(is_bool, "run_eagerly", "a bool", run_eagerly)
         expect(optimizer is not None, "optimizer", "an optimizer or its name", optimizer)
-        self.optimizer, self.loss, self.loss_weights = optimizers.get(optimizer), loss, loss_weights
-        self.on_divergence, self.run_eagerly = on_divergence, bool(run_eagerly)
-        self.jit_compile = jit_compile
-        self._given_metrics = (metrics, weighted_metrics)
-        check_class(self)
-        self._objective, self._steps = None, {}
-        self.compiled = True
+        with all_or_nothing(self):
+            self.optimizer, self.loss = optimizers.get(optimizer), loss
+            self.loss_weights, self._given_metrics = loss_weights, (metrics, weighted_metrics)
+            self.on_divergence, self.run_eagerly = on_divergence, bool(run_eagerly)
+            self.jit_compile = jit_compile
+            check_class(self)
+            self._objective, self._steps = None, {}
+            self.compiled = True
 
     @property
     def objective(self) -> Objective:
@@ -134,8 +139,21 @@ class Compilable(Layer):
             raise ValueError("Losses and metrics are not known before the first batch: call `fit`.")
         return self._objective
 
+    @property
+    def lock(self) -> threading.RLock:
+        """What a thread holds while it prepares the model, trains an epoch or evaluates.
+
+        So the state of the metrics belongs to one call at a time.
+        """
+        lock: threading.RLock = vars(self).setdefault("_lock", threading.RLock())
+        return lock
+
     def _prepare(self, batches: Batches) -> bool:
         """Build the model and look up losses and metrics; return whether there was one to do."""
+        with self.lock:
+            return self._prepared(batches)
+
+    def _prepared(self, batches: Batches) -> bool:
         if not self.compiled:
             raise ValueError("You must call `compile()` before using the model.")
         y = batches.y if isinstance(batches, Dataset) else batches.first().y

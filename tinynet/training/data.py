@@ -127,7 +127,7 @@ class Dataset:
         one = [part[0] if isinstance(part, list) and len(part) == 1 else part for part in rest]
         self.x, self.y, self.sample_weight = self.data = Batch(x, *one)
         self.size = self.data.size
-        self.batch_size = int(batch_size or (-(-self.size // steps) if steps else 32))
+        self.batch_size = int(batch_size or (-(-self.size // int(steps)) if steps else 32))
         self.all_batches = -(-self.size // self.batch_size)
         self.steps, self.shuffle = steps, shuffle
         self._next = 0  # the batch that comes next; goes on from epoch to epoch if steps are given

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -66,6 +67,7 @@ class Loop:
         self._runs: dict[int, tuple[Run, ManySteps | None]] = {}
         self._version: object = None  # of the structure that `_runs` are for
         self._interrupts = interrupts() if kind == "train" else Interrupts()
+        self._lock = nullcontext() if kind == "predict" else model.lock
         self._ahead: list[Logs] = []  # of epochs that are done already
         self._pace = 0  # batches that are run at once
 
@@ -90,7 +92,12 @@ class Loop:
             self._interrupts.release()
             several = min(epochs, self._pace // (self.dataset.batches or 1))
             several = several if several > 1 and self._may_run_ahead() else 1
-            self._pass(epoch, monitor, several)
+            try:
+                with self._lock:
+                    self._pass(epoch, monitor, several)
+            except BaseException:
+                self.calls.close()
+                raise
         return self._ahead.pop(0)
 
     def _may_run_ahead(self) -> bool:

@@ -247,7 +247,9 @@ class Trainer(Compilable):
     def _on_batch(self, kind: str, dataset: Dataset, return_dict: bool) -> Any:
         if self._prepare(dataset):
             begin(self, dataset)
-        return self._as_asked(kind, Loop(self, dataset, kind).run(), return_dict)
+        with between_steps():
+            logs = Loop(self, dataset, kind).run()
+        return self._as_asked(kind, logs, return_dict)
 
     def _as_asked(self, kind: str, logs: Logs, return_dict: bool) -> Any:
         values = (
@@ -273,7 +275,7 @@ class Trainer(Compilable):
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle without compiled steps."""
-        return {**vars(self), "_steps": {}}
+        return {k: v for k, v in vars(self).items() if k != "_lock"} | {"_steps": {}}
 
 
 def _unpack(validation_data: Any) -> Batch | None:

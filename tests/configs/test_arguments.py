@@ -1,0 +1,82 @@
+"""Constructors refuse what their annotations exclude, by one mechanism: NaN, None, other types."""
+
+import math
+
+import numpy as np
+import pytest
+from helpers import refused
+
+import tinynet as tn
+from tinynet import callbacks, constraints, initializers, layers, losses, metrics, optimizers
+from tinynet.configs.configurable import KINDS, Checked, _declared
+from tinynet.optimizers import schedules
+
+ROOMS = (callbacks, constraints, initializers, layers, losses, metrics, optimizers, schedules)
+CLASSES = {
+    f"{room.__name__}.{name}": cls
+    for room in ROOMS
+    for name in dir(room)
+    if isinstance(cls := getattr(room, name), type) and issubclass(cls, Checked)
+}
+WRONG = {"None": None, "NaN": math.nan, "a list": [1, 2], "an array": np.ones(3), "object": object}
+
+
+def wrong_arguments():
+    for name, cls in CLASSES.items():
+        for argument, kinds in _declared(cls.__init__)[1].items():
+            for what, value in WRONG.items():
+                if not any(KINDS[kind][1](value) for kind in kinds):
+                    yield pytest.param(cls, argument, value, id=f"{name}({argument}={what})")
+
+
+CASES = list(wrong_arguments())
+
+
+def test_every_room_declares_arguments():
+    assert len(CLASSES) > 130
+    assert len(CASES) > 1000
+
+
+def test_what_annotations_exclude_is_refused_by_name():
+    for case in CASES:
+        cls, argument, value = case.values
+        with pytest.raises(ValueError, match="expected") as caught:
+            cls.__new__(cls, **{argument: value})
+        assert f"{cls.__name__}: {argument}: expected" in str(caught.value), case.id
+        assert "received" in str(caught.value), case.id
+
+
+@pytest.mark.parametrize(
+    ("make", "argument"),
+    [
+        (lambda: schedules.ExponentialDecay(0.1, 10, None), "decay_rate"),
+        (lambda: schedules.CosineDecay(None, 10), "initial_learning_rate"),
+        (lambda: schedules.PolynomialDecay(0.1, 5, end_learning_rate=None), "end_learning_rate"),
+        (lambda: optimizers.Adam(epsilon=math.nan), "epsilon"),
+        (lambda: optimizers.RMSprop(rho=math.nan), "rho"),
+        (lambda: callbacks.EarlyStopping(monitor=None), "monitor"),
+        (lambda: callbacks.ReduceLROnPlateau(monitor=None), "monitor"),
+    ],
+)
+def test_none_and_nan_are_refused(make, argument):
+    with refused(ValueError, argument, "expected", "received"):
+        make()
+
+
+def test_numbers_of_numpy_and_tensors_are_numbers():
+    for number in (1, np.float32(1), np.int8(1), np.array(1.0), tn.tensor(1.0), tn.Variable(1.0)):
+        assert float(optimizers.RMSprop(rho=number).rho) == 1
+    assert callbacks.EarlyStopping(min_delta=np.uint8(3)).min_delta == 3
+
+
+def test_a_class_of_a_users_own_decides_itself_and_an_inherited_constructor_does_not():
+    class Mine(schedules.ExponentialDecay):
+        pass
+
+    class Own(schedules.LearningRateSchedule):
+        def __init__(self, rate: float) -> None:
+            self.rate = rate
+
+    assert Own(None).rate is None
+    with refused(ValueError, "decay_rate"):
+        Mine(0.1, 10, None)

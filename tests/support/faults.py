@@ -1,0 +1,76 @@
+"""Faults at chosen moments: an action at one line of tinynet's code, and at many of them."""
+
+import linecache
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+AT_MOST = 60  # lines before the last ones, and as many of these
+
+
+def traced(line: int, action: Callable[[], Any]) -> Any:
+    """Return a trace function that acts at one line of tinynet's Python code, counted from 1.
+
+    The way out of a ``with`` does not count: Python runs no handler between its block and its end.
+    """
+    seen = 0
+
+    def trace(frame: Any, event: str, arg: Any) -> Any:
+        name = frame.f_code.co_filename
+        if "tinynet" not in name or "callbacks" in name:
+            return None
+        entered: set[int] = set()
+
+        def local(frame: Any, event: str, arg: Any) -> Any:
+            nonlocal seen
+            if event == "line" and frame.f_lineno not in entered:
+                if linecache.getline(name, frame.f_lineno).lstrip().startswith("with "):
+                    entered.add(frame.f_lineno)
+                seen += 1
+                if seen == line:
+                    action()
+            return local
+
+        return local(frame, event, arg)
+
+    return trace
+
+
+def running(call: Callable[[], Any], trace: Any) -> None:
+    """Run `call` with a trace function."""
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+
+
+def at_each_line(
+    make: Callable[[], Any], call: Callable[[Any], Any], error: type[BaseException]
+) -> Iterator[Any]:
+    """Yield what `make` returns, after ``call(it)`` met `error` at a line of its run.
+
+    At each line of a short run; of a long one at the last lines, and at some before them.
+    """
+    thing, lines = make(), 0
+
+    def count(frame: Any, event: str, arg: Any) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        return count if "tinynet" in frame.f_code.co_filename else None
+
+    def fail() -> None:
+        raise error
+
+    with suppress(ValueError):
+        running(partial(call, thing), count)
+    yield thing
+    first = max(1, lines - AT_MOST)
+    for line in [*range(1, first, first // AT_MOST + 1), *range(first, lines + 1)]:
+        thing = make()
+        with suppress(error, ValueError):  # reading a file turns a MemoryError into one
+            running(partial(call, thing), traced(line, fail))
+        yield thing

@@ -1,0 +1,22 @@
+"""Nonsense arguments are refused in words; nothing changes. `support/nonsense.py` tries all."""
+
+import sys
+
+import pytest
+
+if sys.platform != "win32":
+    from nonsense import MOST_BAD, bad_answers
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs alarms")
+
+
+def test_nonsense_for_the_methods_of_a_model_is_answered_well():
+    bad, tried = bad_answers(600, seed=1, rooms="Model.")
+    assert tried > 1000
+    assert bad == []
+
+
+def test_few_nonsense_arguments_of_the_whole_public_surface_are_answered_badly():
+    bad, _ = bad_answers(1000, seed=2)
+    assert len(bad) <= MOST_BAD * 1000, "\n".join(bad)
+    assert not [line for line in bad if "changed weights" in line or "hangs" in line]
