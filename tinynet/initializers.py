@@ -33,6 +33,9 @@ class Initializer(Configurable):
     A subclass with arguments also defines `get_config`, so that models which use it can be saved.
     """
 
+    def __init__(self) -> None:
+        """Take no arguments; subclasses may."""
+
     def __call__(self, shape: Shape, dtype: Any = None) -> np.ndarray:
         """Return a new array of `shape` and `dtype` (None: `floatx()`).
 

@@ -83,7 +83,8 @@ conjugate = copy
 
 # These functions also take placeholders, as layers do. The others return numbers, or shapes that
 # depend on numbers.
-_OTHERS = (taking_placeholders, shape, ndim, size, ones, zeros, nonzero, allclose, convert_to_numpy)
+_OTHERS = {taking_placeholders, shape, ndim, size, nonzero, allclose, convert_to_numpy}
+_OTHERS |= {arange, eye, full, identity, linspace, ones, zeros}
 for _name, _function in [*globals().items()]:
     if isinstance(_function, FunctionType) and _function not in _OTHERS:
         globals()[_name] = taking_placeholders(_name, _function)

@@ -11,6 +11,7 @@ import numpy as np
 
 from .callbacks.progbar import Progbar as Progbar
 from .configs.lookup import clear_session as clear_session
+from .engine.expect import expect as _expect, is_integer as _is_integer
 from .engine.tensor import Operand, floatx as floatx, set_floatx as set_floatx, tensor
 from .random import set_random_seed as set_random_seed
 from .saving import CustomObjectScope as CustomObjectScope, get_custom_objects as get_custom_objects
@@ -92,6 +93,8 @@ def normalize(x: Any, axis: int | None = -1, order: float = 2) -> Any:
     """
     if isinstance(x, Operand):
         return tensor(normalize(x.numpy(), axis, order).reshape(x.shape))
-    norm = np.linalg.norm(x, order, axis, keepdims=True)
+    _expect(axis is None or _is_integer(axis), "axis", "an integer or None", axis)
+    array = np.atleast_1d(x)
+    norm = np.linalg.norm(array, order, axis, keepdims=True)
     norm[norm == 0] = 1
-    return np.atleast_2d(np.asarray(x) / norm)
+    return np.atleast_2d(array / norm)

@@ -16,7 +16,7 @@ from tinynet.engine.primitives import special
 
 PACKAGE = Path(tn.__file__).parent
 PROJECT = PACKAGE.parent
-OF_TESTS = {"examples", "bench", "test", "dev"}  # what no function of the package asks for
+OF_TESTS = {"examples", "bench", "test", "docs", "dev"}  # what no function of the package asks for
 
 
 def declared() -> dict[str, list[str]]:

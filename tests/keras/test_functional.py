@@ -87,6 +87,8 @@ CALLS: dict[str, Any] = {
     "stack": lambda ops, x, y: ops.stack([x, y], axis=-1),
     "svd": lambda ops, x, y: ops.svd(matrices(ops, x), compute_uv=False),
     "swapaxes": lambda ops, x, y: ops.swapaxes(x, 1, 2),
+    "top_k": lambda ops, x, y: ops.top_k(x, 2),
+    "take_along_axis": lambda ops, x, y: ops.take_along_axis(x, ops.argsort(y, axis=1), axis=1),
     "take": lambda ops, x, y: ops.take(x, np.array([0, 2]), axis=1),
     "tensordot": lambda ops, x, y: ops.tensordot(x, y[0], axes=1),
     "tile": lambda ops, x, y: ops.tile(x, (1, 2, 1)),

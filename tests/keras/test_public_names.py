@@ -130,7 +130,7 @@ def differ(ours: Any, theirs: Any) -> bool:
     Functions of tensors may have keyword-only options besides, such as NumPy's `where` and `ddof`.
     """
     mine, wanted = parameters(ours), parameters(theirs)
-    if getattr(ours, "__module__", "").startswith("tinynet.engine"):
+    if getattr(ours, "__module__", "").startswith(("tinynet.engine", "tinynet.ops")):
         only = inspect.Parameter.KEYWORD_ONLY
         mine = {n: p for n, p in mine.items() if n in wanted or p[0] != only}
     kinds = [kind for kind, _ in wanted.values()]

@@ -30,6 +30,9 @@ class Callback(Checked):
     params: dict[str, Any] = {}
     resume_epoch: int | None = None
 
+    def __init__(self) -> None:
+        """Take no arguments; subclasses may."""
+
     def set_model(self, model: Any) -> None:
         """Receive the model."""
         self.model = model

@@ -99,6 +99,8 @@ class CustomObjectScope:
     """
 
     def __init__(self, custom_objects: Mapping[str, Any] | None) -> None:
+        is_table = custom_objects is None or isinstance(custom_objects, Mapping)
+        expect(is_table, "custom_objects", "a dict of names and objects", custom_objects)
         self.custom_objects = dict(custom_objects or {})
 
     def __enter__(self) -> CustomObjectScope:

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from . import arrays
 from .bind import grad_mode, modes, refuse_if_recorded
 from .expect import expect
@@ -154,8 +156,10 @@ def backward(self: Operand, ct: Any = None) -> None:
     for leaf, part in found.items():
         if leaf not in leaves:
             refuse_if_recorded("backward()", "Use tn.grad or tn.vjp, which return gradients")
-        new: Any = part if leaf in leaves else part.data.copy()
-        leaf.grad = new if leaf.grad is None else leaf.grad + new
+            new = part.data.copy() if leaf.grad is None else np.asarray(leaf.grad + part.data)
+        else:
+            new = part if leaf.grad is None else leaf.grad + part
+        leaf.grad = new
 
 
 def gradients(y: Tensor, xs: Sequence[Tensor]) -> list[Tensor | None]:

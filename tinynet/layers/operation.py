@@ -27,7 +27,7 @@ _NAMED = ("constant_values",)  # after others, and so by keyword
 _MODULES = {
     "core": "cast convert_to_tensor stop_gradient",
     "linalg": "cholesky det eigh inv norm pinv solve svd",
-    "math": "erf erfc erfinv logsumexp",
+    "math": "erf erfc erfinv logsumexp top_k",
     "nn": "log_softmax one_hot relu sigmoid softmax softplus",
 }
 _CLASSES = {"allclose": "AllClose", "getitem": "GetItem", "searchsorted": "SearchSorted"}
