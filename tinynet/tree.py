@@ -119,6 +119,22 @@ def pack_sequence_as(structure: Any, flat_sequence: Iterable[Any]) -> Any:
     raise ValueError(f"flat_sequence: expected {len(leaves(structure))} elements, one per leaf.")
 
 
+def by_path(given: Any, form: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the parts of `given` that belong to the things in `form`, with keys and places as path.
+
+    What `form` does not have is yielded, too.
+
+    >>> list(by_path({"b": [1, {"c": 2}], "z": 3}, {"a": 0, "b": [0, {"c": 0}]}))
+    [('b/0', 1), ('b/1/c', 2), ('z', 3)]
+    """
+    if not (is_structure(form) and isinstance(given, (dict, list, tuple))):
+        yield path, given
+        return
+    places, inner = (dict(x if isinstance(x, dict) else enumerate(x)) for x in (given, form))
+    for place in sorted(places) if isinstance(given, dict) else places:
+        yield from by_path(places[place], inner.get(place), f"{path}/{place}".lstrip("/"))
+
+
 def instances(kind: type | tuple[type, ...], container: Any) -> Iterator[Any]:
     """Yield the things of a kind in a list, tuple or dict, also in those nested inside.
 

@@ -437,3 +437,24 @@ def test_nested_structures_of_inputs_and_outputs_survive_files(tmp_path: Path):
         return [outputs(m, data) for m in (model, again)]
 
     assert_both_agree(run)
+
+
+NESTED = [
+    lambda one, two: {"a": one, "b": {"c": two}},
+    lambda one, two: [one, {"q": two}],
+    lambda one, two: {"b": [one, two]},
+    lambda one, two: [[one], [two]],
+]
+
+
+@pytest.mark.parametrize("nested", NESTED)
+def test_losses_and_targets_are_nested_as_the_outputs_are(nested):
+    def run(lib):
+        x = lib.Input((3,))
+        model = lib.Model(x, nested(lib.layers.Dense(2)(x), lib.layers.Dense(1)(x)))
+        model.compile("sgd", nested("mse", "mae"))
+        data = X[:, 0], nested(Y[:, 0, :2], Y[:, 1, :1])
+        history = model.fit(*data, epochs=2, batch_size=2, verbose=0).history
+        return history, model.evaluate(*data, verbose=0, return_dict=True)
+
+    assert_both_agree(run)

@@ -207,11 +207,20 @@ class Compilable(Layer):
             raise ValueError(f"{argument}: {error}") from error
 
     def _names_of(self, y_pred: Any) -> list[str]:
-        """Return names for the outputs: their keys, or those of the layers that they come from."""
-        if isinstance(y_pred, dict):
-            return sorted(y_pred)
-        numbered = [f"output_{i + 1}" for i in range(len(tree.flatten(y_pred)))]
-        return self.graph.output_names if self.graph else numbered
+        """Return names for the outputs: their keys, or those of the layers that they come from.
+
+        Those inside another structure have the path to it before them, as in Keras.
+        """
+        paths = [path for path, _ in tree.by_path(y_pred, y_pred)]
+        if isinstance(y_pred, dict) and paths == sorted(y_pred):
+            return paths
+
+        def name(path: str, layer: str) -> str:
+            before, slash, last = path.rpartition("/")
+            return path if last and not last.isdigit() else before + slash + layer
+
+        layers = self.graph.output_names if self.graph else []
+        return [*map(name, paths, layers or [f"output_{i + 1}" for i in range(len(paths))])]
 
     def zero_grad(self) -> None:
         """Reset the gradients that `backward` left at the weights to None."""

@@ -94,6 +94,8 @@ class Objective:
     ) -> None:
         loss, loss_weights, plain, weighted = given
         self.names = list(names)
+        self.form = tree.map_structure(lambda _: None, outputs)
+        self.paths = [path for path, _ in tree.by_path(self.form, self.form)]
         chosen = self._spread("loss", loss)
         self.with_loss = [i for i, each in enumerate(chosen) if each is not None]
         types = [
@@ -144,6 +146,8 @@ class Objective:
         """Return an argument, given once for all outputs or for each, as a list of one for each."""
         names = self.names
         wanted = f"one for each of the outputs {names}"
+        if any("/" in path for path in self.paths) and isinstance(given, (dict, list, tuple)):
+            given, names = dict(tree.by_path(given, self.form)), self.paths
         if isinstance(given, dict):
             expect(given.keys() <= set(names), argument, wanted, sorted(map(str, given)))
             return [given.get(name) for name in names]
