@@ -5,8 +5,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import tinynet
+
+PACKAGE = str(Path(tinynet.__file__).parent)
 AT_MOST = 60  # lines before the last ones, and as many of these
 
 
@@ -19,7 +23,8 @@ def traced(line: int, action: Callable[[], Any]) -> Any:
 
     def trace(frame: Any, event: str, arg: Any) -> Any:
         name = frame.f_code.co_filename
-        if "tinynet" not in name or "callbacks" in name or name.endswith("temporarily.py"):
+        outside = not name.startswith(PACKAGE) or "callbacks" in name
+        if outside or name.endswith("temporarily.py"):
             return None
         entered: set[int] = set()
 
@@ -60,7 +65,7 @@ def at_each_line(
     def count(frame: Any, event: str, arg: Any) -> Any:
         nonlocal lines
         lines += event == "line"
-        return count if "tinynet" in frame.f_code.co_filename else None
+        return count if frame.f_code.co_filename.startswith(PACKAGE) else None
 
     def fail() -> None:
         raise error

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from faults import PACKAGE
 
 import tinynet as tn
 
@@ -137,7 +138,7 @@ def answer(get: Any, given: dict[str, Any], argument: str, what: str) -> str | N
         last = traceback.extract_tb(error.__traceback__)[-1]
         if not all(map(np.array_equal, before, made.get_weights())):
             return "changed weights"
-        if isinstance(error, (KeyError, UnicodeError)) or "tinynet" not in last.filename:
+        if isinstance(error, (KeyError, UnicodeError)) or PACKAGE not in last.filename:
             return f"{type(error).__name__} from {os.path.basename(last.filename)}: {text[:90]}"
         named = argument in text or any(word in text.lower() for word in WORDS)
         return None if named else f"{type(error).__name__} says little: {text[:90]}"

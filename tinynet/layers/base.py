@@ -214,11 +214,8 @@ class Layer(Module, Configurable):
         if context.losses:
             for layer in self._flatten_layers():
                 context.losses.pop(layer, None)
-        context.inside = True
-        try:
+        with within(inside=True):
             return self(*args, **kwargs)
-        finally:
-            context.inside = False
 
     def stateless_call(
         self,
