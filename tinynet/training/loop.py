@@ -65,7 +65,8 @@ class Loop:
             raise TypeError(f"DataParallel cannot join what ranks compute: {what}.")
         self.outputs: list[Any] = []
         self._runs: dict[int, tuple[Run, ManySteps | None]] = {}
-        self._version: object = None  # of the structure that `_runs` are for
+        self._eager: dict[Part | None, Step] = {}  # for the part of this rank
+        self._version: object = None  # of the structure that both are for
         self._interrupts = interrupts() if kind == "train" else Interrupts()
         self._lock = nullcontext() if kind == "predict" else model.lock
         self._ahead: list[Logs] = []  # of epochs that are done already
@@ -198,7 +199,7 @@ class Loop:
     def _for_size(self, size: int) -> tuple[Run, ManySteps | None]:
         """Return what takes a step on rows, or on a batch of a stream, and what takes many."""
         if self._version is not structure.version:
-            self._version, self._runs = structure.version, {}
+            self._version, self._runs, self._eager = structure.version, {}, {}
         if (found := self._runs.get(size)) is None:
             eager: Run = partial(self._run_eagerly, size)
             if self.own:
@@ -262,7 +263,9 @@ class Loop:
             if self.own:
                 loss, y_pred = wrap(0.0), run_own(self.model, self.kind, batch)
             else:
-                loss, y_pred = Step(self.model, self.kind).run(batch)
+                if part not in self._eager:
+                    self._eager[part] = Step(self.model, self.kind)
+                loss, y_pred = self._eager[part].run(batch)
         if self.kind == "predict":
             return 0.0, tree.map_structure(np.array, y_pred)
         return loss.item(), y_pred
