@@ -294,7 +294,7 @@ class Layer(Module, Configurable):
         if training is not None and training != context.training:
             with within(training=bool(training)):  # of the layers inside, too
                 return self._run(inputs, *args, **kwargs)
-        if _takes_training(type(self).call):
+        if takes_training(type(self).call):
             kwargs["training"] = context.training
         outputs = self.call(inputs, *args, **kwargs)
         if self.activity_regularizer is not None:
@@ -380,7 +380,7 @@ class Layer(Module, Configurable):
 
 
 @cache
-def _takes_training(call: Any) -> bool:
+def takes_training(call: Any) -> bool:
     """Return whether a method `call` has an argument `training`."""
     return "training" in inspect.signature(call).parameters
 

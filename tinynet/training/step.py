@@ -21,7 +21,7 @@ from ..engine.bind import bind, grad_mode
 from ..engine.tape import gradients
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Memory, Variable, stateless
-from ..layers.base import _takes_training
+from ..layers.base import takes_training
 from ..layers.symbolic import within
 from ..optimizers.groups import Grads, ParameterGroup
 from .data import Batch as Batch
@@ -229,7 +229,7 @@ class Step:
 
 def loss_of(model: Any, batch: Batch, y_pred: Any, training: bool) -> Any:
     """Return the loss of a batch; an own `compute_loss` need not take `training`, as in Keras."""
-    takes = _takes_training(type(model).compute_loss)
+    takes = takes_training(type(model).compute_loss)
     options = {"training": training} if takes else {}
     return model.compute_loss(batch.x, batch.y, y_pred, batch.sample_weight, **options)
 

@@ -1,4 +1,4 @@
-"""`compute_loss` of one's own: the loss that is compiled, and a penalty of the outputs."""
+"""A custom `compute_loss`: the compiled loss, plus a penalty on the outputs."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Losses of one's own: a function, a function made by another, and a class with options."""
+"""Custom losses: a function, a function that another one returns, and a class with options."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Metrics of one's own: a function, and a class with variables that it adds to."""
+"""Custom metrics: a function, and a class that accumulates in variables."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Registered functions and layers of one's own are found again in a saved model."""
+"""A saved model finds the user's registered functions and layers again."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""A loop of one's own over batches, with tests between the epochs."""
+"""A custom loop over batches, with an evaluation after each epoch."""
 
 import keras
 import numpy as np
