@@ -120,3 +120,9 @@ def test_advice_names_only_what_tinynet_has(name):
     for path in re.findall(r"\btinynet\.[\w.]*\w", advice):
         assert reached(path) is not None
     assert owner in ("", "TensorFlow", "Keras 2")
+
+
+def test_no_name_is_listed_as_missing_that_is_here():
+    for path in absent():
+        place, _, name = path.removeprefix("tinynet.").rpartition(".")
+        assert name not in dir(module(place)), path

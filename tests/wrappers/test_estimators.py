@@ -35,9 +35,7 @@ def estimator(kind, **options):
 
 KINDS = SKLearnRegressor, SKLearnTransformer, SKLearnClassifier
 
-WEIGHTS = (
-    "A sample of weight 2 does not equal two samples: other batches and updates result."
-)
+WEIGHTS = "A sample of weight 2 does not equal two samples: other batches and updates result."
 RAW = "As in Keras, decision_function returns the outputs, also for two classes."
 REASONS = {
     "check_sample_weight_equivalence_on_dense_data": (KINDS, WEIGHTS),
