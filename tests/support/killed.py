@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 import tinynet as tn
-from tinynet.saving import archive, files
+from tinynet.configs import files
+from tinynet.saving import archive
 
 
 def model(value: float) -> tn.Model:

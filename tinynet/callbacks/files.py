@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..configs.files import replacing
+from ..configs.reading import allowance, parsed, refusing
 from ..distribution.ranks import by_rank_0
-from ..engine.expect import is_integer
+from ..engine.expect import expect, is_integer
+from ..engine.variable import assign_all
 from .base import Callback, Logs
 from .monitors import MonitorCallback, announce
 
@@ -240,9 +242,18 @@ class BackupAndRestore(SavingCallback):
         return [v for v in self.model.variables if v not in weights]
 
     def _restore(self, prefix: str) -> None:
-        if not (self._folder / f"{prefix}{PROGRESS}").exists():
+        path = self._folder / f"{prefix}{PROGRESS}"
+        if not path.exists():
             return
-        progress = json.loads((self._folder / f"{prefix}{PROGRESS}").read_text("utf-8"))
+        with refusing(f"'{path}'"):
+            text = path.read_bytes()
+            progress = parsed(text, allowance(text))
+            for key in ("epoch", "batch"):
+                expect(type(progress[key]) is int, key, "an int", progress[key])
+            states = dict(zip(self._seeds, progress.get("seeds", ()), strict=True))
+            states = {v: v.converted(state, v.path) for v, state in states.items()}
+            if "generator" in progress:
+                np.random.RandomState(0).set_state(tuple(progress["generator"]))
         if not prefix:
             self._rename(progress)
         if (optimizer := self.model.optimizer) and not optimizer.built:
@@ -251,8 +262,7 @@ class BackupAndRestore(SavingCallback):
         self.model.load_weights(self._folder / f"{prefix}{self._latest}")
         if "generator" in progress:
             np.random.set_state(tuple(progress["generator"]))
-            for variable, state in zip(self._seeds, progress["seeds"], strict=True):
-                variable.assign(state)
+        assign_all(states)
         self.resume_epoch = progress["epoch"]
 
     @by_rank_0

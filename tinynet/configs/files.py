@@ -1,6 +1,6 @@
 """Files that are written completely or not at all.
 
-Imports nothing of the project. Read next: `../saving/files.py`.
+Imports nothing of the project. Read next: `reading.py`.
 """
 
 from __future__ import annotations
