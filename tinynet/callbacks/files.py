@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..configs.files import replacing
+from ..configs.files import appended, replacing
 from ..configs.reading import allowance, parsed, refusing
 from ..distribution.ranks import by_rank_0
 from ..engine.expect import expect, is_integer
@@ -218,12 +218,11 @@ class BackupAndRestore(SavingCallback):
 
         The progress decides which weights are valid: those of its name, or renamed from it.
         """
-        import shutil
-
         self._folder.mkdir(parents=True, exist_ok=True)
         if self.double_checkpoint and (self._folder / PROGRESS).exists():
             for name in (self._latest, PROGRESS):
-                shutil.copyfile(self._folder / name, self._folder / f"previous_{name}")
+                with replacing(self._folder / f"previous_{name}") as file:
+                    file.write((self._folder / name).read_bytes())
         progress = {"epoch": epoch, **batch} if batch else {"epoch": epoch + 1, "batch": 0}
         self.model.save_weights(self._fresh(progress), overwrite=True)
         kind, keys, *rest = np.random.get_state(legacy=True)
@@ -316,9 +315,10 @@ class CSVLogger(Callback):
         logs = logs or {}
         if self.keys is None or not logs.keys() <= {*self.keys}:
             self._add_columns(sorted(logs))
-        with open(self.filename, "a", encoding="utf-8", newline="") as file:
-            cells = (as_cell(logs.get(key, "NA")) for key in self.keys or ())
-            csv.writer(file, delimiter=self.sep).writerow([epoch, *cells])
+        cells = (as_cell(logs.get(key, "NA")) for key in self.keys or ())
+        row = io.StringIO(newline="")
+        csv.writer(row, delimiter=self.sep).writerow([epoch, *cells])
+        appended(self.filename, row.getvalue().encode())
 
     def _add_columns(self, keys: list[str]) -> None:
         """Give the file a header with these names, too; earlier rows have ``NA`` there."""

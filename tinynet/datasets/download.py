@@ -228,6 +228,12 @@ class _Member(tarfile.TarInfo):
         return vars(tarfile.TarInfo)["_proc_member"](self, archive)
 
 
+def _tar(path: str) -> tarfile.TarFile | None:
+    with suppress(tarfile.TarError):
+        return tarfile.open(path, tarinfo=_Member)
+    return None
+
+
 def _extract(archive: str, folder: str, formats: Container[str]) -> None:
     """Extract an archive into a new folder, which replaces `folder` when it is complete.
 
@@ -245,10 +251,7 @@ def _extract(archive: str, folder: str, formats: Container[str]) -> None:
     with tempfile.TemporaryDirectory(prefix=".", suffix=".extracting", dir=parent) as scratch:
         os.mkdir(new := os.path.join(scratch, "new"))
         try:
-            tar = None
-            with suppress(tarfile.TarError):
-                tar = tarfile.open(archive, tarinfo=_Member) if "tar" in formats else None
-            if tar:
+            if tar := _tar(archive) if "tar" in formats else None:
                 with tar:
                     tar.extractall(new, filter=checked)
             else:
