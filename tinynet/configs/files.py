@@ -79,7 +79,8 @@ def appended(path: Any, data: bytes) -> None:
             while left:
                 left = left[file.write(left) :]
         except OSError as error:
-            file.truncate(size)
+            with suppress(OSError):  # of a device
+                file.truncate(size)
             raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
