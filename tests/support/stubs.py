@@ -73,8 +73,8 @@ def stub(package: str) -> str:
             imports.append(f"from . import {name} as {name}\n")
             continue
         path = re.search(rf"from (\.\S+) import [^\n]*\b{name} as {name}\b", source(package))
-        where = path[1] if path else home.replace("tinynet.", "..")
         own = home.removeprefix(f"tinynet.{package}")
+        where = path[1] if path else own.replace("tinynet.", "..")
         if not is_hidden(thing):
             imports.append(f"from {where} import {name} as {name}\n")
         else:

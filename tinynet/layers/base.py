@@ -20,6 +20,7 @@ from .. import ops, regularizers, tree
 from ..configs.configurable import Configurable, plain_arguments
 from ..configs.lookup import automatic_name
 from ..engine.bind import modes
+from ..engine.expect import expect
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
 from ..engine.variable import paired, stateless
 from .module import Module
@@ -108,8 +109,8 @@ class Layer(Module, Configurable):
         kwargs.pop("autocast", None)
         if kwargs:
             raise ValueError(f"{type(self).__name__}: unknown keyword arguments: {kwargs}.")
-        if name is not None and (not isinstance(name, str) or "/" in name):
-            raise ValueError(f"name: expected a string without '/', received {name!r}.")
+        valid = name is None or (isinstance(name, str) and "/" not in name)
+        expect(valid, "name", "a string without '/'", name)
         if len(given) == 2:
             raise ValueError(f"Pass only one of input_shape and input_dim, received both: {given}.")
         super().__init__(trainable)
