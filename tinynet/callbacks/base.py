@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..configs.configurable import Checked
+from ..engine.expect import expect
 from ..public import notebook_form
 from .progbar import Progbar, write
 
@@ -122,8 +123,8 @@ class LambdaCallback(Callback):
         **kwargs: Callable[..., Any] | None,
     ) -> None:
         given = {**locals(), **kwargs}
-        if unknown := sorted({*kwargs} - {*HOOKS}):
-            raise ValueError(f"Expected names of hooks {list(HOOKS)}, received: {unknown}")
+        unknown = sorted({*kwargs} - {*HOOKS})
+        expect(not unknown, "LambdaCallback", f"names of hooks {[*HOOKS]}", unknown)
         vars(self).update({hook: f for hook, f in given.items() if hook in HOOKS and f})
 
 
@@ -338,8 +339,8 @@ class CallbackList(Callback):
 def _flat(callbacks: Any) -> list[Callback]:
     if isinstance(callbacks, (list, tuple)):
         return [callback for part in callbacks for callback in _flat(part)]
-    if not isinstance(callbacks, (Callback, type(None))):
-        raise ValueError(f"callbacks: expected Callback objects, received {callbacks!r}.")
+    known = isinstance(callbacks, (Callback, type(None)))
+    expect(known, "callbacks", "Callback objects", callbacks)
     return [] if callbacks is None else [callbacks]
 
 

@@ -28,7 +28,11 @@ def _among(*choices: Any) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, Hashable) and value in choices
 
 
-# What the options of `fit` and the like may be, in words and as a condition.
+def _by_output(*kinds: type) -> tuple[str, Callable[[Any], bool]]:
+    return "a list, tuple or dict", lambda x: isinstance(x, (list, tuple, dict, type(None), *kinds))
+
+
+# What the options of `compile`, `fit` and the like may be, in words and as a condition.
 OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("epochs", "initial_epoch"), ("an integer", is_integer)),
     **dict.fromkeys(
@@ -38,6 +42,12 @@ OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "verbose": ("0, 1, 2 or 'auto'", _among(0, 1, 2, "auto")),
     "shuffle": ("a bool or 'batch'", _among(True, False, None, "batch")),
     "return_dict": ("a bool", _among(True, False, None)),
+    "optimizer": ("an optimizer or its name", lambda optimizer: optimizer is not None),
+    "loss_weights": _by_output(int, float, np.number),
+    **dict.fromkeys(("metrics", "weighted_metrics"), _by_output()),
+    "run_eagerly": ("a bool", lambda flag: isinstance(flag, (int, np.bool_, type(None)))),
+    "jit_compile": ("True, False or 'auto'", lambda x: isinstance(x, bool) or str(x) == "auto"),
+    "on_divergence": ("'warn', 'raise' or 'ignore'", _among("warn", "raise", "ignore")),
     "validation_split": ("a share from 0 to 1", lambda share: share is None or is_number(share)),
 }
 
@@ -47,10 +57,10 @@ def check_options(given: dict[str, Any]) -> None:
 
     ValueError for the others.
     """
-    for name in OPTIONS.keys() & given:
-        wanted, holds = OPTIONS[name]
-        kind = TypeError if name in ("epochs", "initial_epoch") else ValueError
-        expect(holds(given[name]), name, wanted, given[name], kind)
+    for name, (wanted, holds) in OPTIONS.items():
+        if name in given:
+            kind = TypeError if name in ("epochs", "initial_epoch") else ValueError
+            expect(holds(given[name]), name, wanted, given[name], kind)
 
 
 class Batch(NamedTuple):
