@@ -14,6 +14,7 @@ from ..public import notebook_form
 from .progbar import Progbar, write
 
 Logs = dict[str, Any]
+Hook = Callable[..., Any]
 
 
 class Callback(Checked):
@@ -311,9 +312,7 @@ class CallbackList(Callback):
         """Whether no callback does anything at an epoch but to note its logs."""
         return all(type(c) is History for c in self.callbacks)
 
-    def of_batches(
-        self, mode: str
-    ) -> tuple[list[Callable[..., Any]], Callable[[int, Callable[[], Logs]], Any] | None, bool]:
+    def of_batches(self, mode: str) -> tuple[list[Hook], Hook | None, bool]:
         """Return what to call before and after batches of ``"train"``, ``"test"`` or ``"predict"``.
 
         The latter is None if no callback needs it. Its arguments are the number of the batch and a
@@ -344,7 +343,7 @@ def _flat(callbacks: Any) -> list[Callback]:
     return [] if callbacks is None else [callbacks]
 
 
-def _methods(callbacks: list[Callback], hook: str) -> list[Callable[..., Any]]:
+def _methods(callbacks: list[Callback], hook: str) -> list[Hook]:
     """Return the methods of the callbacks that override `hook`, or its other name."""
     names = {hook, hook.replace("_train_batch", "_batch")}
     return [getattr(c, hook) for c in callbacks if any(_overrides(c, name) for name in names)]

@@ -181,7 +181,7 @@ class Lambda(Weightless):
 
 
 def _not_negative(name: str, value: Any) -> Any:
-    expect(isinstance(value, Real) and value >= 0, name, "a number of at least 0", value)
+    expect(isinstance(value, Real) and not value < 0, name, "a number of at least 0", value)
     return value
 
 

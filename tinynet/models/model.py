@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..configs.lookup import publish
 from ..configs.serialization import (
+    Config,
     CustomObjectScope,
     deserialize_keras_object,
     serialize_keras_object,
@@ -161,9 +162,7 @@ class Model(Trainer):
     # -- configs and files ------------------------------------------------------------------------
 
     @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
-    ) -> Any:
+    def from_config(cls, config: Config, custom_objects: Mapping[str, Any] | None = None) -> Any:
         """Return a model, with new weights, made from what `get_config` returned."""
         with CustomObjectScope(custom_objects):
             if "input_layers" in config and cls._is_made_of_graph():

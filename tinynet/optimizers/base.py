@@ -22,14 +22,14 @@ import numpy as np
 from .. import ops
 from ..configs.configurable import Configurable, taking
 from ..configs.lookup import automatic_name
-from ..configs.serialization import deserialize_keras_object, serialize_keras_object
+from ..configs.serialization import Config, deserialize_keras_object, serialize_keras_object
 from ..configs.watched import all_or_nothing
 from ..engine.bind import modes, no_grad
 from ..engine.expect import check_number, expect, is_number
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable, paired
 from .averages import Averaging
-from .groups import Grads, ParameterGroup, Scalars, Slots as Slots, Updated, stepped
+from .groups import Flats, Grads, ParameterGroup, Scalars, Slots as Slots, Updated, stepped
 
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 UNSUPPORTED = ("loss_scale_factor", "gradient_accumulation_steps")  # Keras's options
@@ -227,9 +227,7 @@ class Optimizer(Averaging):
             values |= stepped(self, values, found)
         return [values[v] for v in trained], [values[v] for v in own]
 
-    def updated(
-        self, state: Sequence[Sequence[Tensor]], grads: Grads, scalars: Sequence[Scalars]
-    ) -> list[list[Tensor]]:
+    def updated(self, state: Flats, grads: Grads, scalars: Sequence[Scalars]) -> list[list[Tensor]]:
         """Return the new state of all parameters as a pure function: one step, with clipping.
 
         `state` has for each of `groups` its flat parameters and slots, `scalars` the numbers of
@@ -243,7 +241,7 @@ class Optimizer(Averaging):
         """Return the flat parameters and slots of each group; `write` changes these arrays."""
         return [[memory.current() for memory in group.memories] for group in self.groups]
 
-    def write(self, state: Sequence[Sequence[Tensor]]) -> None:
+    def write(self, state: Flats) -> None:
         """Write the new state of all parameters, and count the step."""
         for group, flats in zip(self.groups, state, strict=True):
             for memory, flat in zip(group.memories, flats, strict=True):
@@ -370,9 +368,7 @@ class Optimizer(Averaging):
         return super().get_config() | {"learning_rate": rate}
 
     @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
-    ) -> Optimizer:
+    def from_config(cls, config: Config, custom_objects: dict[str, Any] | None = None) -> Optimizer:
         """Return a new optimizer, made from what `get_config` returned.
 
         `custom_objects` are users' classes of schedules by their names.

@@ -20,6 +20,7 @@ from ..engine.variable import Memory, Variable
 Slots = dict[str, Tensor]
 Scalars = dict[str, Any]  # numbers, or tensors without axes
 Updated = tuple[Tensor, Slots]  # a parameter and its slots after a step
+Flats = Sequence[Sequence[Tensor]]  # for each group its flat parameters and slots
 Grads = dict[Variable, Tensor]
 
 

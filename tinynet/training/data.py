@@ -20,10 +20,6 @@ from .arrays import by_class, is_stream, rows_of, to_array
 from .parts import parts_of
 
 
-def _is_size(value: Any) -> bool:
-    return value is None or (is_integer(value) and value >= 0)
-
-
 def _among(*choices: Any) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, Hashable) and value in choices
 
@@ -37,7 +33,7 @@ OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("epochs", "initial_epoch"), ("an integer", is_integer)),
     **dict.fromkeys(
         ("batch_size", "steps", "steps_per_epoch", "validation_steps", "validation_batch_size"),
-        ("an integer, or None for the default", _is_size),
+        ("an integer, or None for the default", lambda n: n is None or (is_integer(n) and n >= 0)),
     ),
     "verbose": ("0, 1, 2 or 'auto'", _among(0, 1, 2, "auto")),
     "shuffle": ("a bool or 'batch'", _among(True, False, None, "batch")),
@@ -158,18 +154,13 @@ class Dataset:
         return self.steps or self.all_batches
 
     @property
-    def first_size(self) -> int:
-        """The number of samples in the first batch."""
-        return min(self.batch_size, self.size)
-
-    @property
     def is_even(self) -> bool:
         """Whether an epoch has all samples, in batches of one size."""
         return not self.steps and self.size % self.batch_size == 0
 
     def first(self, rows: int | None = None) -> Dataset:
         """Return the first batch, or the first rows, as one batch."""
-        return Dataset.of_one_batch(*self.take(slice(0, min(rows or self.batch_size, self.size))))
+        return Dataset.of_one_batch(*self.take(slice(min(rows or self.batch_size, self.size))))
 
     def shuffle_once(self) -> None:
         """Draw an order and discard it, as Keras does before the first epoch of a new model."""
