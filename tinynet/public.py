@@ -33,8 +33,8 @@ class PublicModule(ModuleType):
     this class sees each of its modules. The names are looked up when they are asked for.
 
     A package with a dict `_HOMES` loads names and modules when they are first used: the dict maps
-    each module to the names to load from it, separated by spaces. For type checkers, the package
-    imports the same names under ``if TYPE_CHECKING:``, unless it has a stub.
+    each module to the names to load from it, separated by spaces, and "" to modules themselves. For
+    type checkers, its stub has these names, or it imports them under ``if TYPE_CHECKING:``.
 
     A missing name raises an error that says whether Keras has it, and what to use instead:
     ImportError in ``from ... import ...``, which would replace the text of an AttributeError.
@@ -68,7 +68,7 @@ class PublicModule(ModuleType):
     def __getattr__(self, name: str) -> Any:
         homes = vars(self).get("_HOMES")
         for home, names in (homes or {}).items():
-            if name in names.split():
+            if home and name in names.split():
                 found = getattr(import_module(f".{home}", self.__name__), name)
                 return vars(self).setdefault(name, found)
         try:

@@ -1,7 +1,8 @@
-"""Writes the type stubs of the packages whose classes have computed constructors.
+"""Writes the type stubs of packages: names that they load late, and computed constructors.
 
-A constructor that `taking` or a function makes has its parameters at run time alone. A stub
-`__init__.pyi` beside the `__init__.py` states them for type checkers and editors.
+A constructor that `taking` or a function makes has its parameters at run time alone, and `_HOMES`
+holds names as text. A stub `__init__.pyi` beside the `__init__.py` states them for type checkers
+and editors.
 ``python tests/support/stubs.py`` writes them again; `tests/test_types.py` compares.
 """
 
@@ -20,16 +21,13 @@ import tinynet
 from tinynet.layers import Layer
 
 ROOT = Path(tinynet.__file__).parent
-PACKAGES = ["layers", "losses", "metrics", "optimizers"]
+PACKAGES = ["layers", "losses", "metrics", "optimizers", "callbacks", "datasets", "distribution"]
+PACKAGES += ["wrappers"]
 OF_LAYERS = dict(inspect.signature(Layer.__init__).parameters)
 del OF_LAYERS["self"], OF_LAYERS["kwargs"]
 for key in ("input_shape", "input_dim"):  # what `Layer` takes from its `**kwargs`
     OF_LAYERS[key] = inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None)
-HEAD = '''"""Type stub. Written by tests/support/stubs.py from the signatures: change those."""
-
-from typing import Any
-
-'''
+HEAD = '"""Type stub. Written by tests/support/stubs.py from the signatures: change those."""\n\n'
 
 
 def is_hidden(thing: Any) -> bool:
@@ -80,7 +78,8 @@ def stub(package: str) -> str:
         else:
             imports.append(f"from {own} import {name} as _{name}\n")
             classes.append(f"\nclass {name}(_{name}):\n{constructor(thing)}")
-    return HEAD + "".join(sorted(imports)) + "".join(classes)
+    typing = "from typing import Any\n\n" if classes else ""
+    return HEAD + typing + "".join(sorted(imports)) + "".join(classes)
 
 
 def source(package: str) -> str:

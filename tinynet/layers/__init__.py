@@ -4,7 +4,7 @@ from .base import Layer as Layer
 from .core import Dense as Dense, Input as Input, InputLayer as InputLayer
 from .symbolic import KerasTensor as KerasTensor
 
-_HOMES = {  # for type checkers, the stub has these names
+_HOMES = {
     "merging": "Add Average Concatenate Maximum Minimum Multiply Subtract "
     "add average concatenate maximum minimum multiply subtract",
     "normalization": "BatchNormalization LayerNormalization",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,6 @@ from ..configs.configurable import taking
 from ..engine.expect import check_number, expect
 from ..engine.tensor import Tensor
 from .base import Optimizer, Scalars, Slots, Updated, float32, taking_common
-
-BLOCK = 256  # steps whose bias corrections are computed together
 
 
 class Adaptive(Optimizer):
@@ -61,6 +59,7 @@ class Adam(Adaptive):
     """
 
     slots: tuple[tuple[str, ...], ...] = (("momentum", "velocity"),)
+    _unwatched = Optimizer._unwatched | {"_corrections"}
 
     @partial(taking, Adaptive, first="learning_rate beta_1 beta_2 epsilon")
     def __init__(self, amsgrad: bool = False, **more: Any) -> None:
@@ -68,11 +67,17 @@ class Adam(Adaptive):
         self.amsgrad = bool(amsgrad)
         self.slots += (("velocity_hat",),) * self.amsgrad
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in ("beta_1", "beta_2"):
+            self._corrections: dict[int, float] = {}  # by step
+
     def scalars(self, step: int, learning_rate: float) -> dict[str, float]:
         """Return the learning rate, and its bias-corrected form `alpha`."""
-        at = (step - 1) % BLOCK
-        known = _corrections(self.beta_1, self.beta_2, range(step - at, step - at + BLOCK))
-        return {"learning_rate": learning_rate, "alpha": learning_rate * known[at].item()}
+        if step not in self._corrections:
+            found = _corrections(self.beta_1, self.beta_2, range(step, step + 256))
+            self._corrections = dict(enumerate(found.tolist(), step))
+        return {"learning_rate": learning_rate, "alpha": learning_rate * self._corrections[step]}
 
     def scalars_at(self, steps: range, learning_rate: float) -> dict[str, Any]:
         """Return the scalars of several steps, as arrays or as numbers that hold for all."""
@@ -95,7 +100,6 @@ class Adam(Adaptive):
         return param - m * scalars["alpha"] / (ops.sqrt(u) + self.epsilon), new
 
 
-@lru_cache(16)
 def _corrections(beta_1: float, beta_2: float, steps: range) -> np.ndarray:
     """Return sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t) for steps t."""
     # Rounded where Keras rounds: in the first steps 1 - beta_2 ** t loses digits in float32.
