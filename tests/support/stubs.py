@@ -21,8 +21,8 @@ import tinynet
 from tinynet.layers import Layer
 
 ROOT = Path(tinynet.__file__).parent
-PACKAGES = ["layers", "losses", "metrics", "optimizers", "callbacks", "datasets", "distribution"]
-PACKAGES += ["wrappers"]
+COMPUTED = ["layers", "losses", "metrics", "optimizers"]  # packages with computed constructors
+PACKAGES = [*COMPUTED, "callbacks", "datasets", "distribution", "models", "wrappers", ""]
 OF_LAYERS = dict(inspect.signature(Layer.__init__).parameters)
 del OF_LAYERS["self"], OF_LAYERS["kwargs"]
 for key in ("input_shape", "input_dim"):  # what `Layer` takes from its `**kwargs`
@@ -62,7 +62,7 @@ def constructor(cls: type) -> str:
 
 def stub(package: str) -> str:
     """Return the text of a package's stub."""
-    module = importlib.import_module(f"tinynet.{package}")
+    module = importlib.import_module(f"tinynet.{package}".rstrip("."))
     parts = {name: getattr(module, name) for name in dir(module)}
     imports, classes = [], []
     for name, thing in sorted(parts.items()):
@@ -71,15 +71,16 @@ def stub(package: str) -> str:
             imports.append(f"from . import {name} as {name}\n")
             continue
         path = re.search(rf"from (\.\S+) import [^\n]*\b{name} as {name}\b", source(package))
-        own = home.removeprefix(f"tinynet.{package}")
+        own = home.removeprefix(module.__name__)
         where = path[1] if path else own.replace("tinynet.", "..")
-        if not is_hidden(thing):
+        if package not in COMPUTED or not is_hidden(thing):
             imports.append(f"from {where} import {name} as {name}\n")
         else:
             imports.append(f"from {own} import {name} as _{name}\n")
             classes.append(f"\nclass {name}(_{name}):\n{constructor(thing)}")
     typing = "from typing import Any\n\n" if classes else ""
-    return HEAD + typing + "".join(sorted(imports)) + "".join(classes)
+    version = "" if package else "\n__version__: str\n"
+    return HEAD + typing + "".join(sorted(imports)) + version + "".join(classes)
 
 
 def source(package: str) -> str:

@@ -15,7 +15,8 @@ from ..engine.expect import expect, is_integer
 from ..engine.variable import Variable
 from .base import Layer
 from .module import refuse_options
-from .symbolic import KerasTensor, LayerCall, to_shape
+from .shapes import to_shape
+from .symbolic import KerasTensor, LayerCall
 
 # What makes the values of weights, by the last word of the argument's name.
 _MAKERS = {"initializer": initializers, "regularizer": regularizers, "constraint": constraints}

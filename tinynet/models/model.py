@@ -191,11 +191,11 @@ class Model(Trainer):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile the model by what `get_compile_config` returned, with a new optimizer state."""
         if type(self).compile is not Trainer.compile:
-            warnings.warn(
-                f"The model was not compiled, as {type(self).__name__} defines `compile` itself: "
-                "compile it, or define `get_compile_config` and `compile_from_config`, too.",
-                stacklevel=2,
+            problem = (
+                f"The model was not compiled, as {type(self).__name__} defines `compile` itself"
             )
+            advice = "compile it, or define `get_compile_config` and `compile_from_config`, too"
+            warnings.warn(f"{problem}: {advice}.", stacklevel=2)
             return
         given = deserialize_keras_object(config)
         if given.get("jit_compile") is True:  # which is what files have for "auto"

@@ -15,7 +15,8 @@ from ..configs.watched import all_or_nothing
 from ..engine.expect import expect
 from ..layers.base import Layer
 from ..layers.core import InputLayer
-from ..layers.symbolic import KerasTensor, context, to_shape, within
+from ..layers.shapes import to_shape
+from ..layers.symbolic import KerasTensor, context, within
 from .functional import GraphModel
 from .graph import Graph
 

@@ -338,11 +338,9 @@ def batches_of(data: Batch, batch_size: Any, steps: Any, *options: Any) -> Batch
 
 
 def _warn_of_the_end(steps: int, batches: int) -> None:
-    warnings.warn(
-        "Your input ran out of data; interrupting training. Make sure that your dataset or "
-        f"generator can generate {steps} batches per epoch: there were {batches}.",
-        stacklevel=4,
-    )
+    problem = "Your input ran out of data; interrupting training"
+    advice = f"Make sure that your dataset or generator can generate {steps} batches per epoch"
+    warnings.warn(f"{problem}. {advice}: there were {batches}.", stacklevel=4)
 
 
 def split(data: Batch, share: float) -> tuple[Batch, Batch]:

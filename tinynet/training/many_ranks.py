@@ -77,10 +77,8 @@ def _check_means(model: Any, batch: Dataset) -> None:
         near = 1e-3 * np.nanmax(np.abs(whole), initial=0)
         if not np.allclose(whole, a + b, 1e-3, near, equal_nan=True):
             what = f"{name} (times samples) is {whole} of a batch, but {a} and {b} of its parts"
-            raise ValueError(
-                f"DataParallel needs the mean loss of a batch, and metrics that are sums: {what}. "
-                "Use another reduction or metric."
-            )
+            rule = "DataParallel needs the mean loss of a batch, and metrics that are sums"
+            raise ValueError(f"{rule}: {what}. Use another reduction or metric.")
 
 
 def end_epoch(model: Any, epoch: int) -> None:
