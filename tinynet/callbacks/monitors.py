@@ -71,7 +71,7 @@ class MonitorCallback(Callback):
         return getattr(metric, "_direction", None) or ""
 
     def _is_improvement(self, value: float, reference: float | None) -> bool:
-        if reference is None:
+        if reference is None or (reference != reference and value == value):  # after NaN
             return True
         gain = np.float32(self._sign * value - self.min_delta)  # in float32, as in Keras
         return bool(gain > np.float32(self._sign * reference))
