@@ -9,6 +9,8 @@ import tracemalloc
 import zipfile
 
 import fuzz
+import h5py
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -106,3 +108,26 @@ def test_a_backup_without_the_number_of_an_epoch_is_refused_by_name(epoch, tmp_p
     (tmp_path / "p.json").write_text(json.dumps({**fuzz.PROGRESS, "epoch": epoch}))
     with pytest.raises(ValueError, match=r"Cannot load .*training_metadata\.json.*epoch"):
         fuzz.backup(tmp_path / "p.json")
+
+
+def test_compressed_weights_and_slots_are_counted_before_they_are_read(tmp_path):
+    model = tn.Sequential([tn.Input((1000,)), tn.layers.Dense(6000, use_bias=False)])  # 24 MB
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
+    model.set_weights([np.zeros((1000, 6000))])
+    model.save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    small = io.BytesIO()
+    with h5py.File(io.BytesIO(members["model.weights.h5"])) as old, h5py.File(small, "w") as new:
+
+        def packed(name, part):
+            if isinstance(part, h5py.Dataset):
+                how = {"chunks": part.shape, "compression": 9} if part.size > 1 else {}
+                new.create_dataset(name, data=part[()], **how)
+
+        old.visititems(packed)
+    members["model.weights.h5"] = small.getvalue()
+    (tmp_path / "m.keras").write_bytes(fuzz.zipped(members))
+    with pytest.raises(ValueError, match=r"bytes, and .* are left"):
+        tn.models.load_model(tmp_path / "m.keras")
