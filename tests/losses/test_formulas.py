@@ -211,6 +211,23 @@ def test_sparse_targets_must_have_one_class_per_sample(shape):
 
 # -- names -----------------------------------------------------------------------------------------
 
+CROSSENTROPIES = {  # of targets and outputs of these shapes without the batch axis
+    "binary": [((), (1,)), ((1,), (1,)), ((5,), (5, 1)), ((5, 1), (5, 1)), ((2, 5), (2, 5, 1))],
+    "sparse_categorical": [((), (4,)), ((1,), (4,)), ((5,), (5, 4)), ((5, 1), (5, 4))],
+    "categorical": [((4,), (4,)), ((2,), (2,)), ((5, 4), (5, 4)), ((1, 4), (1, 4))],
+}
+
+
+@over(CROSSENTROPIES, "pairs")
+@pytest.mark.parametrize("batch", [1, 4, 8])
+@pytest.mark.parametrize("name", ["crossentropy", "ce", "CE"])
+def test_crossentropy_is_the_one_that_fits_targets_and_outputs_of_any_rank(name, batch, pairs):
+    expected = next(kind for kind, those in CROSSENTROPIES.items() if those is pairs)
+    for target, output in pairs:
+        found = resolve(name, (batch, *target), (batch, *output))
+        assert found.function is getattr(losses, f"{expected}_crossentropy")
+
+
 SPELLINGS = {
     "mean_absolute_percentage_error": ["mape", "MAPE"],
     "mean_squared_logarithmic_error": ["msle", "MSLE"],
