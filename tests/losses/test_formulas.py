@@ -186,9 +186,15 @@ def test_large_logits_give_no_warning_and_small_losses_keep_their_digits():
         assert_close(found, [1000, 20, 0, 0], 1e-6, 1e-8)
 
 
-def test_categorical_crossentropy_of_one_class_warns():
-    with pytest.warns(SyntaxWarning, match=r"\(2, 1\).*binary_crossentropy"):
-        losses.categorical_crossentropy(np.ones((2, 1)), np.ones((2, 1)))
+@pytest.mark.parametrize("shape", [(1,), (2, 1), (2, 3, 1), (1, 1)])
+def test_categorical_crossentropy_of_one_class_warns(shape):
+    with pytest.warns(SyntaxWarning, match=r"1,?\).*binary_crossentropy"):
+        losses.categorical_crossentropy(np.ones(shape), np.ones(shape))
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 2), (3, 1, 2)])
+def test_categorical_crossentropy_of_two_classes_does_not_warn(shape):
+    assert not losses.categorical_crossentropy(np.ones(shape), np.ones(shape)).requires_grad
 
 
 @pytest.mark.parametrize("name", ["binary_crossentropy", "categorical_crossentropy"])

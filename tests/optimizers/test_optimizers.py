@@ -262,6 +262,18 @@ def test_nadam_keeps_the_product_of_its_factors_after_its_slots():
         made.apply(gradients_of(t)[:2], variables)
 
 
+def test_a_moving_average_starts_at_the_weight_after_the_first_step():
+    w = tn.Variable([8.0])
+    sgd = SGD(1.0, use_ema=True, ema_momentum=0.75)
+    average = None
+    for t in range(1, 5):
+        sgd.apply([[float(t)]], [w])
+        weight = 8.0 - t * (t + 1) / 2
+        average = weight if average is None else 0.75 * average + 0.25 * weight
+        assert w.numpy().tolist() == [weight]
+        assert sgd.slots_of(w)["average"].tolist() == [average]
+
+
 # -- gradients -------------------------------------------------------------------------------------
 
 AS: dict[str, Callable[[np.ndarray], Any]] = {
