@@ -15,22 +15,9 @@ from collections.abc import Container, Iterator, Sequence
 import numpy as np
 
 from .c_calls import CALLS
-from .c_loops import (
-    ROW_MAJOR,
-    Axis,
-    axes_of,
-    blas_step,
-    dead_stores,
-    index,
-    loop_axes,
-    merged,
-    nest,
-    padded,
-    plus,
-    sections,
-)
+from .c_loops import ROW_MAJOR, Axis, axes_of, axes_over, blas_step, index, loop_axes, nest, plus
 from .c_text import CALLED, DOT, JOINS, PARTS, TYPES, C, c_type, expanded, literal, parts, plain
-from .kernels import Copy, Kernel, Loop, Product, Reduce, Single, kernels_of
+from .kernels import Copy, Kernel, Loop, Product, Reduce, Single, dead_stores, kernels_of, sections
 from .memory import Buffer, Plan, Slot
 from .program import Names, NotInCError
 from .toolchain import blas
@@ -355,8 +342,7 @@ class CPrinter:
         n, bj = (b.shape[-1], b.strides[-1]) if len(b.shape) > 1 else (1, 0)
         depth, ak, bk = a.shape[-1], a.strides[-1], b.strides[max(len(b.shape) - 2, 0)]
         batch = out.shape[: max(len(a.shape), len(b.shape)) - 2]
-        strides = [padded(a.strides[:-2], batch), padded(b.strides[:-2], batch)]
-        axes = merged([*zip(batch, *strides, out.strides[: len(batch)], strict=True)])
+        axes = axes_over(batch, a.strides[:-2], b.strides[:-2], out.strides[: len(batch)])
         pointers = self.pointer(a), self.pointer(b), self.pointer(out, writes=True)
         x, y, z = (f"{p}{plus(index([a[i] for a in axes]))}" for i, p in enumerate(pointers, 1))
         if n == 1 < m:  # the transposed product has long rows
