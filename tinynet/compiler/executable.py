@@ -60,7 +60,6 @@ class Executable:
         self._wants_c = False  # what `choose` decided last
         self._live = {**live, **{v: w.current for v, w in program.captured.items()}}
         self.inputs = {v: aligned(v.shape, v.dtype) for v in program.inputs if v not in self._live}
-        self._buffers = list(self.inputs.values())
         self._lock = threading.Lock()
         self._living: list[np.ndarray] | None = None
         self._bound: tuple[Callable[[], None], tuple[np.ndarray, ...]]
@@ -183,8 +182,8 @@ class Executable:
 
     def fill(self, arrays: Sequence[np.ndarray]) -> None:
         """Copy arrays to the inputs' buffers."""
-        for i, buffer in enumerate(self._buffers):
-            buffer[...] = arrays[i]
+        for buffer, array in zip(self.inputs.values(), arrays, strict=False):
+            buffer[...] = array
 
 
 class Cache(Generic[T]):
