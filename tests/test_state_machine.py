@@ -11,6 +11,7 @@ import os
 import pickle
 import signal
 import tempfile
+import weakref
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext, suppress
 from functools import cache, wraps
@@ -23,6 +24,7 @@ from faults import running, traced
 from helpers import assert_agree, normal
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from load import live
 from native import NATIVE, all_in_c, lacked
 from training import made, optimizers
 
@@ -428,10 +430,10 @@ class Worlds(RuleBasedStateMachine):
         self.folder = self.open.enter_context(tempfile.TemporaryDirectory())
         self.open.enter_context(all_in_c())
         self.open.enter_context(lacked())
-        self.steps = 0
 
     @initialize(make=st.sampled_from([*MODELS]), **COMPILED)
     def begin(self, make, **compiled):
+        self.tensors = live()
         roads = [(tn, road) for road in ROADS] + ([(keras, "")] if keras else [])
         self.worlds = [World(*road, MODELS[make], self.folder) for road in roads]
         self.compiled: dict[str, Any] = {}  # by model, what it was compiled with
@@ -576,15 +578,24 @@ class Worlds(RuleBasedStateMachine):
             assert_agree(state, first, RTOL)
 
     @invariant()
-    def memory_is_bounded(self):
-        self.steps += 1
-        for world in self.ours:
-            for model in world.models.values():
-                for steps in model._steps.values():
-                    assert len([*steps._steps]) <= CACHE_SIZE
+    def few_steps_are_kept(self):
+        caches = [
+            x for w in self.ours for model in w.models.values() for x in model._steps.values()
+        ]
+        assert all(len([*cache._steps]) <= CACHE_SIZE for cache in caches)
 
     def teardown(self) -> None:
+        """Assert that models hold few tensors, and that none is left when they are gone."""
         self.open.close()
+        if not hasattr(self, "tensors"):
+            return  # `begin` failed
+        models = [model for world in self.ours for model in world.models.values()]
+        variables = sum(len(m.variables) + len(m.optimizer.variables) for m in models)
+        assert live() - self.tensors <= 4 * variables
+        gone = [*map(weakref.ref, models)]
+        del self.worlds, models
+        assert live() <= self.tensors
+        assert not any(model() for model in gone)
 
 
 TestWorlds = Worlds.TestCase
