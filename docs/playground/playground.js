@@ -59,6 +59,7 @@ async function start() {
     return say(`Python did not start: ${error.message}. Check the connection, and try again.`, true);
   }
   part("load").hidden = true;
+  part("panes").hidden = false;
   for (const id of ["train", "one", "restart", "use", "back", "copy"]) part(id).disabled = false;
   restart();
   part("train").focus();
@@ -131,11 +132,9 @@ function show(diverged) {
 }
 
 function colors() {
-  const style = getComputedStyle(document.body), ink = style.getPropertyValue("--color-foreground-primary").trim();
-  const paper = style.getPropertyValue("--color-background-primary").trim();
-  const probe = document.createElement("canvas").getContext("2d");
-  probe.fillStyle = paper; // as #rrggbb
-  return {ink, paper, grey: style.getPropertyValue("--color-foreground-muted").trim(), dark: parseInt(probe.fillStyle.slice(1, 3), 16) < 128};
+  const style = getComputedStyle(document.body), theme = document.body.dataset.theme;
+  const dark = theme === "dark" || (theme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
+  return {dark, ink: style.getPropertyValue("--color-foreground-primary"), grey: style.getPropertyValue("--color-foreground-muted")};
 }
 
 /* Return a canvas's context, and functions from numbers to places; draw the axes. */
