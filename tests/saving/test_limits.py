@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from helpers import refused
 from hypothesis import given, strategies as st
-from tinynet.saving.files import NODE, Budget, allowance, parsed
+
+from tinynet.configs.reading import NODE, OBJECT, Budget, allowance, parsed
 
 DATA = st.recursive(
     st.none() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -42,14 +43,16 @@ def test_one_number_string_or_empty_list_of_json_takes_no_more_than_is_charged()
 @pytest.mark.parametrize("shape", [(), (5,), (2, 3), (1, 0)])
 def test_a_budget_is_spent_to_the_last_byte_and_a_refused_array_costs_nothing(shape, dtype):
     size = np.zeros(shape, dtype).nbytes
-    budget = Budget(2 * size + 1)
-    for left in (size + 1, 1):
+    budget = Budget(2 * (size + OBJECT) + OBJECT + 1)
+    for left in (size + 2 * OBJECT + 1, OBJECT + 1):
         array = budget.weight(None, shape, dtype)
         assert (array.shape, array.dtype, array.any(), budget.left) == (shape, dtype, False, left)
-    for more in [(2, *shape)] if size else []:
-        with refused(ValueError, str(more), "1 bytes"):
+    for more in [(20_000, *shape)] if size else []:
+        with refused(ValueError, str(more), f"{OBJECT + 1} bytes"):
             budget.weight(None, more, dtype)
-    budget.check((None, 1), "bool")  # an unknown length claims nothing yet
-    with refused(ValueError, "(2, None)", "1 bytes"):
+    with refused(ValueError, "(2, None)", f"{OBJECT + 1} bytes"):
         budget.check((2, None), "bool")
+    budget.check((None, 1), "bool")  # an unknown length claims nothing yet
     assert budget.left == 1
+    with refused(ValueError, "2 bytes", "1 are left"):
+        budget.charge(2)

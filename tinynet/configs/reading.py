@@ -120,10 +120,10 @@ class Budget(Allocator):
 
     def check(self, shape: tuple[int | None, ...], dtype: Any) -> None:
         """Raise ValueError for an array that exceeds what is left; charge what describes it."""
-        self.charge(OBJECT)
         size = math.prod(n for n in shape if n is not None) * as_dtype(dtype).itemsize
-        if size > self.left:
+        if size + OBJECT > self.left:
             raise ValueError(f"an array of shape {shape} exceeds what is left of {self.left} bytes")
+        self.charge(OBJECT)
 
     def charge(self, size: int) -> None:
         """Raise ValueError if this many bytes are not left, and count them."""
