@@ -45,8 +45,8 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
     one = shapes.axes_of(x1, np.atleast_1d(axes[0]), "axes") or ()
     two = shapes.axes_of(x2, np.atleast_1d(axes[1]), "axes") or ()
     summed = [x1.shape[i] for i in one]
-    if summed != [x2.shape[i] for i in two]:
-        raise ValueError(f"tensordot: axes {axes} of {x1.shape} and {x2.shape} do not match.")
+    expected = f"axes of equal lengths in {x1.shape} and {x2.shape}"
+    expect(summed == [x2.shape[i] for i in two], "tensordot: axes", expected, axes)
     rows = [i for i in range(x1.ndim) if i not in one]
     columns = [i for i in range(x2.ndim) if i not in two]
     left, right = shapes.transpose(x1, (*rows, *one)), shapes.transpose(x2, (*two, *columns))
@@ -109,8 +109,13 @@ def var(
 def std(
     x: Any, axis: Any = None, keepdims: bool = False, *, ddof: float = 0, where: Any = None
 ) -> Tensor:
-    """Return the standard deviation along `axis`: the square root of the variance; see `var`."""
-    return elementwise.sqrt(var(x, axis, keepdims, ddof=ddof, where=where))
+    """Return the standard deviation along `axis`: the square root of the variance; see `var`.
+
+    The gradient is 0 where all elements are equal, as that of `norm` at 0 is.
+    """
+    variance = var(x, axis, keepdims, ddof=ddof, where=where)
+    equal = elementwise.equal(variance, 0.0)
+    return elementwise.where(equal, 0.0, elementwise.sqrt(elementwise.where(equal, 1.0, variance)))
 
 
 def prod(
@@ -274,11 +279,15 @@ def divide_no_nan(x1: Any, x2: Any) -> Tensor:
 
 
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """Return log(sum(exp(x))) along `axis`, without overflow."""
+    """Return log(sum(exp(x))) along `axis`, without overflow.
+
+    Where all elements are -inf, the result is -inf, a constant.
+    """
     x = as_tensor(x)
     top = stop_gradient(reductions.max(x, axis, keepdims=True))
-    top = elementwise.where(elementwise.isfinite(top), top, 0.0)
-    out = elementwise.log(reductions.sum(elementwise.exp(x - top), axis, keepdims=True)) + top
+    shift = elementwise.where(elementwise.isfinite(top), top, 0.0)
+    total = reductions.sum(elementwise.exp(x - shift), axis, keepdims=True)
+    out = elementwise.log(elementwise.where(elementwise.equal(top, -math.inf), 1.0, total)) + top
     return out if keepdims else arrays.squeeze(out, tuple(range(x.ndim)) if axis is None else axis)
 
 
