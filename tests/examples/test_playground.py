@@ -285,7 +285,7 @@ def test_the_page_trains_refuses_wrong_points_and_exports_its_program(
     assert "Line 2: expected two numbers" in seen["refused"]["status"]
     assert seen["refused"]["program"] == seen["train"]["program"]
     assert "x = np.array([0.0, 1.0, 2.0])" in seen["own"]["program"]
-    assert "SGD(learning_rate=3.2)" in seen["sgd"]["program"]
+    assert "learning_rate = 3.2" in seen["sgd"]["program"]
     assert "diverged" in seen["diverged"]["status"]
     assert min(seen["train"]["colors"]) > 20  # curves with smooth edges, and the landscape
     w, b = weights_of(seen["train"]["program"])
