@@ -12,6 +12,7 @@ from typing import Any
 
 from . import ops
 from .configs.lookup import config_of, defined_in, lookup, publish
+from .engine.refusal import answering
 from .engine.tensor import Tensor, as_tensor
 
 
@@ -77,6 +78,7 @@ def leaky_relu(x: Any, negative_slope: float = 0.2) -> Tensor:
     return ops.where(x < 0.0, negative_slope * x, x)
 
 
+@answering
 def elu(x: Any, alpha: float = 1.0) -> Tensor:
     """Return `x` where it is positive, else ``alpha * (exp(x) - 1)``, which tends to -alpha.
 
@@ -98,6 +100,7 @@ def selu(x: Any) -> Tensor:
     return 1.0507009873554805 * elu(x, 1.6732632423543772)
 
 
+@answering
 def gelu(x: Any, approximate: bool = False) -> Tensor:
     """Return ``x`` times the standard normal distribution function at `x`.
 
@@ -177,6 +180,7 @@ def log_sigmoid(x: Any) -> Tensor:
     return -ops.softplus(-as_tensor(x))
 
 
+@answering
 def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
     """Return ``exp(x) / sum(exp(x))`` along `axis`: positive numbers that sum to 1.
 
@@ -192,6 +196,7 @@ def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
     return ops.softmax(x, axis)
 
 
+@answering
 def log_softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
     """Return the logarithm of `softmax`, accurate also where `softmax` is close to 0 or 1."""
     return ops.log_softmax(x, axis)

@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 
 from . import ops
+from .configs.configurable import Checked
 from .configs.lookup import unique_name
 from .distribution.ranks import place
 from .engine.bind import Case, bind, primitive
+from .engine.refusal import answering
 from .engine.tensor import Primitive, Tensor, as_dtype, as_tensor, floatx
 from .engine.variable import Variable
 
@@ -34,6 +36,7 @@ _TAIL = [-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573
 _TAIL += [-0.0076224613, 0.00943887047, 1.00167406, 2.83297682]
 
 
+@answering
 def uniform(
     shape: Shape, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Seed = None
 ) -> np.ndarray:
@@ -49,6 +52,7 @@ def uniform(
     return _draw("uniform", shape, dtype, seed, minval, maxval)
 
 
+@answering
 def normal(
     shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Seed = None
 ) -> np.ndarray:
@@ -63,6 +67,7 @@ def normal(
     return _draw("normal", shape, dtype, seed, mean, stddev)
 
 
+@answering
 def truncated_normal(
     shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Seed = None
 ) -> np.ndarray:
@@ -74,6 +79,7 @@ def truncated_normal(
     return _draw("truncated", shape, dtype, seed, mean, stddev)
 
 
+@answering
 def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Seed = None) -> Tensor:
     """Return `inputs` with random elements set to 0, the others divided by ``1 - rate``.
 
@@ -90,6 +96,7 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Seed = None
     return ops.where(mask_for(x, 1.0 - rate, noise_shape, seed), x / (1.0 - rate), 0.0)
 
 
+@answering
 def mask_for(x: Tensor, share: float, noise_shape: Any, seed: Seed) -> Tensor:
     """Return bools, each True with probability `share`, for the elements of `x`; see `dropout`."""
     lengths = zip(x.shape if noise_shape is None else noise_shape, x.shape, strict=True)
@@ -203,7 +210,7 @@ def _draw(kind: str, shape: Shape, dtype: Any, seed: Any, *scale: float) -> Any:
     return np.asarray(_KINDS[kind](bits, *scale), dtype=wanted)
 
 
-class SeedGenerator:
+class SeedGenerator(Checked):
     """A random generator whose state advances at every draw, inside compiled steps too.
 
     Parameters

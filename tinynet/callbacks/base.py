@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..configs.configurable import Checked
+from ..engine.refusal import answering
 from ..public import notebook_form
 from .progbar import Progbar, write
 
@@ -368,4 +369,4 @@ def _together(hook: str) -> Callable[..., None]:
 
 
 for _hook in HOOKS:
-    setattr(CallbackList, _hook, _together(_hook))
+    setattr(CallbackList, _hook, answering(_together(_hook)))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..configs.configurable import Checked
 from ..distribution.ranks import team
 
 BOLD, GREEN, GREY, PLAIN = "\x1b[1m", "\x1b[32m", "\x1b[37m", "\x1b[0m"
@@ -43,7 +44,7 @@ def in_terminal() -> bool:
     return shown or "ipykernel" in sys.modules or "PYCHARM_HOSTED" in os.environ
 
 
-class Progbar:
+class Progbar(Checked):
     """A progress bar of steps, with their time and some values.
 
     If the output is not a terminal, only the last update is printed, as with ``verbose=2``.

@@ -22,6 +22,7 @@ from . import arrays, functional
 from .bind import modes
 from .primitives import elementwise, indexing, linalg, products, reductions, shapes
 from .primitives.special import is_scipys, of_scipy
+from .refusal import ANSWERED, answer_to
 from .tape import backward, refuse_to_cut
 from .tensor import Operand, ShapeOnly, Tensor, as_tensor, wrap
 
@@ -160,8 +161,11 @@ def _call(function: Any, args: Any, kwargs: Any) -> Any:
         if kwargs or (len(args) > 1 and not isinstance(function, np.ufunc)):
             args, kwargs = _translated(function, args, kwargs)
         return ours(*args, **kwargs)
-    except TypeError as error:
-        raise TypeError(f"{name_of(function)} of a tensor: {error}") from None
+    except ANSWERED as error:
+        answer = answer_to(ours, args, kwargs, error)
+        if answer is None and not isinstance(error, TypeError):
+            raise
+        raise type(answer or error)(f"{name_of(function)} of a tensor: {answer or error}") from None
 
 
 def _translated(function: Any, args: Any, kwargs: Any) -> tuple[Any, dict[str, Any]]:

@@ -29,6 +29,7 @@ from .dtypes import (
     weak_dtype,
 )
 from .expect import expect
+from .refusal import answering
 
 Rule = Callable[..., Any]
 
@@ -265,6 +266,7 @@ class Tensor(Operand):
         return f"tensor({text}, dtype={self.dtype}{tail})"
 
 
+@answering
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a new `Tensor` of `data`, copied. See `Tensor`.
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import ops
 from ..backend import epsilon
+from ..engine.refusal import answering
 from ..engine.tensor import Tensor, as_tensor, floatx
 from .base import LossFunction, align_ranks, class_indices, same_shapes
 
@@ -135,6 +136,7 @@ class LogCosh(LossFunction, fn=log_cosh):
     """
 
 
+@answering
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
     """Return the mean over the last axis of ``e ** 2 / 2``, which is linear beyond `delta`.
 
@@ -160,6 +162,7 @@ class Huber(LossFunction, fn=huber, name="huber_loss"):
     """
 
 
+@answering
 def binary_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -204,6 +207,7 @@ class BinaryCrossentropy(LossFunction, fn=binary_crossentropy):
     """
 
 
+@answering
 def categorical_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -254,6 +258,7 @@ def _log_probabilities(y_pred: Tensor, from_logits: bool, axis: int) -> Tensor:
     return ops.log(ops.clip(p, epsilon(), 1.0 - epsilon()))
 
 
+@answering
 def sparse_categorical_crossentropy(
     y_true: Any,
     y_pred: Any,

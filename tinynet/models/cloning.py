@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import tree
 from ..configs.serialization import CustomObjectScope, noting_custom_objects, serialize_keras_object
+from ..engine.refusal import answering
 from ..layers.base import Layer
 from ..saving.archive import model_of
 from ..saving.files import allowance, parsed, refusing
@@ -30,6 +31,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
         return model_of(parsed(text, allowance(text)), custom_objects)
 
 
+@answering
 def clone_model(
     model: Any,
     input_tensors: Any = None,

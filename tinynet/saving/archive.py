@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ..configs.files import as_path, replacing
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object, sharing
 from ..distribution.ranks import by_rank_0
+from ..engine.refusal import answering
 from ..layers.symbolic import within
 from ..training.trainer import Trainer
 from . import weights
@@ -36,6 +37,7 @@ KERAS = "3.15.1"  # the version that defines this format
 
 
 @by_rank_0
+@answering
 def save_model(
     model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
 ) -> None:
@@ -90,6 +92,7 @@ def save_model(
 
 
 @by_rank_0
+@answering
 def save_weights(
     model: Any, filepath: Any, overwrite: bool = True, max_shard_size: None = None
 ) -> None:
@@ -190,6 +193,7 @@ def model_of(config: Any, custom_objects: Mapping[str, Any] | None = None) -> An
     return model
 
 
+@answering
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None:
     """Load weights and optimizer state from a ``.weights.h5``, ``.keras`` or ``.npz`` file.
 

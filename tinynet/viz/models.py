@@ -9,10 +9,12 @@ import os
 from typing import Any
 
 from .. import tree
+from ..engine.refusal import answering
 from .boxes import Cell, Drawing, arranged, framed, on_canvas, table
 from .style import demand
 
 
+@answering
 def plot_model(
     model: Any,
     to_file: Any = "model.png",
