@@ -261,7 +261,7 @@ class SeedGenerator(Checked):
         A rank that computes a part of a batch gets the rows of that part, if the first axis is one
         `of_batch`, perhaps merged with others.
         """
-        part, start = place.part, 0
+        shape, part, start = _checked_shape(shape), place.part, 0
         if part and of_batch and shape and not shape[0] % part.length:
             start = part.start * math.prod(shape) // part.length
         params = {"start": start} if start else {}

@@ -149,8 +149,9 @@ class History(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Append the logs of the epoch."""
+        found = (logs or {}).items()
         self.epoch.append(epoch)
-        for key, value in (logs or {}).items():
+        for key, value in found:
             self.history.setdefault(key, []).append(value)
 
     def __repr__(self) -> str:
@@ -175,9 +176,8 @@ class ProgbarLogger(Callback):
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Set verbosity and the number of steps."""
-        self.params = params
-        self.verbose = 1 if params["verbose"] == "auto" else int(params["verbose"])
-        self.target = params["steps"]
+        verbose, self.target = params["verbose"], params["steps"]
+        self.verbose, self.params = 1 if verbose == "auto" else int(verbose), params
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """From now on, evaluations belong to an epoch."""
@@ -191,8 +191,8 @@ class ProgbarLogger(Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Move the bar; `logs` may be a function that returns them."""
-        self.seen = batch + 1
-        if self.progbar.is_due(self.seen):
+        is_due, self.seen = self.progbar.is_due(batch + 1), batch + 1
+        if is_due:
             values = logs() if callable(logs) else logs or {}
             self.progbar.update(self.seen, values.items(), finalize=False)
 
@@ -286,9 +286,9 @@ class CallbackList(Callback):
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Pass the parameters of the run to all callbacks."""
-        self.params = params
         for callback in self.callbacks if params else ():
             callback.set_params(params)
+        self.params = params
 
     @property
     def history(self) -> History | None:

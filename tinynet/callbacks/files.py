@@ -303,7 +303,7 @@ class CSVLogger(Callback):
         """
         import csv
 
-        logs = logs or {}
+        logs = dict(logs or {})
         if self.keys is None or not logs.keys() <= {*self.keys}:
             self._add_columns(sorted(logs))
         with open(self.filename, "a", encoding="utf-8", newline="") as file:

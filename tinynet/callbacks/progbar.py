@@ -104,7 +104,7 @@ class Progbar(Checked):
 
     def add(self, n: int, values: Iterable[tuple[str, Any]] | None = None) -> None:
         """Advance the bar by `n` steps, with pairs of names and values."""
-        self.update(self._seen + n, values)
+        self.update(self._seen + int(n), values)
 
     def update(
         self,
@@ -117,8 +117,8 @@ class Progbar(Checked):
         `finalize` makes this the last update; by default, it is when the target is reached. The
         last update shows the given values, not their averages.
         """
-        if finalize is None:
-            finalize = self.target is not None and current >= self.target
+        reached = self.target is not None and current >= self.target
+        finalize = reached if finalize is None else bool(finalize)
         steps = max(current - self._seen, 1)
         for name, value in values or ():
             total, count = self._sums.get(name, (-0.0, 0))  # which keeps the sign of a zero

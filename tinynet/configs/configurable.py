@@ -27,19 +27,16 @@ class Checked:
     methods answer to errors which arguments cause; see `answering`.
     """
 
-    _quick: ClassVar[frozenset[str]] = frozenset()  # methods of each step, which tinynet calls
-
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.__module__.partition(".")[0] != "tinynet":
             return
         for name, method in [*vars(cls).items()]:
             is_public = name[0] != "_" or name in ("__call__", "__init__")
-            if is_public and name not in cls._quick:
-                if isinstance(method, FunctionType):
-                    setattr(cls, name, answering(method))
-                elif isinstance(method, classmethod):
-                    setattr(cls, name, classmethod(answering(method.__func__)))
+            if is_public and isinstance(method, FunctionType):
+                setattr(cls, name, answering(method))
+            elif is_public and isinstance(method, classmethod):
+                setattr(cls, name, classmethod(answering(method.__func__)))
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         init: Any = cls.__init__
@@ -127,7 +124,7 @@ class Constructor:
         self, init: Any, parameters: Callable[[], Iterable[Parameter]], **fixed: Any
     ) -> None:
         update_wrapper(self, init)
-        self._init, self._parameters, self._fixed = init, parameters, fixed
+        self._init, self._parameters, self._fixed = answering(init), parameters, fixed
 
     @cached_property
     def __signature__(self) -> Signature:

@@ -3,9 +3,11 @@
 import os
 
 from ..engine.expect import expect
+from ..engine.refusal import answering
 from .published import Split, fetch, read_cifar
 
 
+@answering
 def load_data(label_mode: str = "fine") -> Split:
     """Return 50,000 colour images for training, and 10,000 for tests.
 

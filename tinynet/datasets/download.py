@@ -25,12 +25,14 @@ from urllib.request import Request, urlopen
 
 from ..callbacks.progbar import Progbar, write
 from ..engine.expect import expect
+from ..engine.refusal import answering
 
 TIMEOUT = 60.0  # seconds without an answer
 BLOCK = 1 << 18  # bytes that are read at a time
 HASHES = {32: "md5", 64: "sha256"}  # by the number of digits
 
 
+@answering
 def get_file(
     fname: str | os.PathLike[str] | None = None,
     origin: str | None = None,

@@ -46,7 +46,8 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
     two = shapes.axes_of(x2, np.atleast_1d(axes[1]), "axes") or ()
     summed = [x1.shape[i] for i in one]
     if summed != [x2.shape[i] for i in two]:
-        raise ValueError(f"tensordot: axes {axes} of {x1.shape} and {x2.shape} do not match.")
+        expected = f"axes of equal lengths of {x1.shape} and {x2.shape}"
+        raise ValueError(f"tensordot: axes: expected {expected}, received {axes}.")
     rows = [i for i in range(x1.ndim) if i not in one]
     columns = [i for i in range(x2.ndim) if i not in two]
     left, right = shapes.transpose(x1, (*rows, *one)), shapes.transpose(x2, (*two, *columns))

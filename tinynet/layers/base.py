@@ -82,7 +82,6 @@ class Layer(Module, Configurable):
     declared_shape: Any = None  # of the inputs, in the old way
     _build_config: Any = None  # the shapes that `build` took, by the names of its arguments
     _arguments: Any = None  # the constructor's, if there is no `get_config` and they are plain data
-    _quick = frozenset({"call"})
     _called = _keeps_arguments = False  # the latter also if the class defines `get_config`
 
     _unwatched = Module._unwatched | {

@@ -67,11 +67,11 @@ class Module:
         value = context.allocator.weight(fill, shape, dtype)
         path = "/".join((*(layer.name for layer in scope_of(self)), name))
         weight = Variable(value, dtype, trainable and self._trainable, name, path)
-        weight.constraint = constraints.get(constraint)
+        weight.constraint, penalty = constraints.get(constraint), regularizers.get(regularizer)
         self._own.append(weight)
         structure.change()
-        if regularizer is not None:
-            self._regularizers[weight] = regularizers.get(regularizer)
+        if penalty is not None:
+            self._regularizers[weight] = penalty
         if not trainable:
             self._frozen.add(weight)
         return weight

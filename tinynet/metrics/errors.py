@@ -230,10 +230,10 @@ class R2Score(Metric):
         """Add the sums of a batch."""
         with no_grad():
             y_true, y_pred = same_shapes(y_true, y_pred, self.dtype)
-            self._build(y_true.shape, y_pred.shape)
             weight = ops.cast(1.0 if sample_weight is None else sample_weight, self.dtype)
             weight = ops.expand_dims(weight, 1) if weight.ndim == 1 else weight
             weight = ops.broadcast_to(weight, y_true.shape)
+            self._build(y_true.shape, y_pred.shape)
             self.sum.assign_add(ops.sum(y_true * weight, 0))
             self.squared_sum.assign_add(ops.sum(y_true * (y_true * weight), 0))
             self.total_mse.assign_add(ops.sum(ops.square(y_true - y_pred) * weight, 0))

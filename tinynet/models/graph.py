@@ -155,7 +155,7 @@ class Graph:
             raise ValueError(f"{problem}: expected a dict with the keys {names}, received a list.")
         flat = tree.flatten(inputs)
         if len(flat) != len(self.inputs):
-            raise ValueError(f"Model '{self.name}' has inputs {names}, received {len(flat)}.")
+            raise ValueError(f"Model '{self.name}' expected inputs {names}, received {len(flat)}.")
         return [self._fitting(x, declared) for x, declared in zip(flat, self.inputs, strict=True)]
 
     def _fitting(self, x: Any, declared: KerasTensor) -> Any:

@@ -295,6 +295,7 @@ class Optimizer(Averaging):
         if self.built:
             if unknown := [v for v in variables if v not in self._slots]:
                 raise ValueError(
+                    "variables: expected those that the optimizer was built for. "
                     f"Unknown variable: {unknown[0]}. Call compile with a new optimizer."
                 )
             return

@@ -145,6 +145,7 @@ def _refuse_unbuilt(model: Any) -> None:
 # -- loading ---------------------------------------------------------------------------------------
 
 
+@answering
 def load_model(
     filepath: Any,
     custom_objects: Mapping[str, Any] | None = None,
@@ -170,7 +171,7 @@ def load_model(
     ImportError
         Without the package h5py.
     """
-    path = _path(filepath, ".keras")
+    path, compile = _path(filepath, ".keras"), bool(compile)
     weights.h5py()
     with refusing(f"'{path}'"), open(path, "rb") as file:
         archive = _opened(file)

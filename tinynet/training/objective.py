@@ -189,7 +189,8 @@ class Objective:
             found = dict(zip(self.with_loss, flat, strict=True))
             return [found.get(i) for i in range(len(self.names))]
         raise ValueError(
-            f"y_true and y_pred have different structures: {len(flat)} parts for {self.names}."
+            f"y_true and y_pred have different structures: expected parts for {self.names}, "
+            f"received {len(flat)}."
         )
 
     def demand(self, y: Any) -> None:

@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 from .. import tree
+from ..engine.expect import expect, is_number
 from ..engine.refusal import answering
 from .boxes import Cell, Drawing, arranged, framed, on_canvas, table
 from .style import demand
@@ -68,6 +69,7 @@ def plot_model(
     shown = {name for name, flag in flags.items() if flag}
     axes = on_canvas(drawing_of(model, shown, rankdir, expand_nested))
     if to_file is not None:
+        expect(is_number(dpi) and dpi >= 10, "dpi", "a number of at least 10", dpi)
         axes.figure.savefig(to_file, dpi=dpi, format=os.path.splitext(to_file)[1][1:] or "png")
     return axes.figure
 
