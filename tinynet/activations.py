@@ -35,6 +35,7 @@ def tanh(x: Any) -> Tensor:
     return ops.tanh(x)
 
 
+@answering
 def relu(
     x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
 ) -> Tensor:
@@ -68,6 +69,7 @@ def relu6(x: Any) -> Tensor:
     return relu(x, max_value=6.0)
 
 
+@answering
 def leaky_relu(x: Any, negative_slope: float = 0.2) -> Tensor:
     """Return `x` where it is at least 0, else ``negative_slope * x``; the derivative at 0 is 1.
 

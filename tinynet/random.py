@@ -20,6 +20,7 @@ from .configs.configurable import Checked
 from .configs.lookup import unique_name
 from .distribution.ranks import place
 from .engine.bind import Case, bind, primitive
+from .engine.expect import check_number
 from .engine.refusal import answering
 from .engine.tensor import Primitive, Tensor, as_dtype, as_tensor, floatx
 from .engine.variable import Variable
@@ -90,7 +91,7 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Seed = None
     >>> dropout([1.0, 2.0, 3.0], 0.5, seed=1)
     tensor([2., 0., 0.], dtype=float32)
     """
-    x = as_tensor(inputs)
+    x, rate = as_tensor(inputs), check_number("rate", rate, 1)
     if rate == 1:
         return ops.zeros_like(x)
     return ops.where(mask_for(x, 1.0 - rate, noise_shape, seed), x / (1.0 - rate), 0.0)
@@ -180,7 +181,7 @@ def _bits(states: Any, shape: tuple[int, ...], start: int = 0) -> np.ndarray:
     """Return the bits of a state, or of each state of a batch."""
     rows = states.reshape(-1, 2).tolist()
     each = [_threefry_bits(seed, shape, count, start) for seed, count in rows]
-    return np.array(each, np.uint32).reshape(*states.shape[:-1], *shape)
+    return np.array(each, np.uint32).reshape((*states.shape[:-1], *shape))
 
 
 _random_bits: Primitive = primitive(
@@ -272,7 +273,7 @@ class SeedGenerator(Checked):
 
         True is where a float32 draw of `uniform`, made of 23 of the bits, would be below `share`.
         """
-        limit = math.ceil(float(np.float32(share)) * 2**23) << 9
+        limit = math.ceil(float(np.float32(check_number("share", share, 1))) * 2**23) << 9
         return self.bits(shape, of_batch) < np.uint64(limit)
 
 

@@ -176,8 +176,9 @@ class ProgbarLogger(Callback):
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Set verbosity and the number of steps."""
-        verbose, self.target = params["verbose"], params["steps"]
-        self.verbose, self.params = 1 if verbose == "auto" else int(verbose), params
+        verbose, target = params["verbose"], params["steps"]
+        self.verbose = 1 if verbose == "auto" else int(verbose)
+        self.target, self.params = target, params
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """From now on, evaluations belong to an epoch."""

@@ -4,11 +4,9 @@ Read next: `california_housing.py`, which is the better choice: an attribute her
 the share of Black inhabitants determines prices.
 """
 
-from ..engine.refusal import answering
 from .published import Split, fetch, read_npz, shuffled_split
 
 
-@answering
 def load_data(path: str = "boston_housing.npz", test_split: float = 0.2, seed: int = 113) -> Split:
     """Return 13 attributes of 506 places, and the median price of a house there.
 

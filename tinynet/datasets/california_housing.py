@@ -1,11 +1,9 @@
 """California housing: prices of houses, from 1990. Imports `published.py`. Read next: `imdb.py`."""
 
 from ..engine.expect import expect
-from ..engine.refusal import answering
 from .published import Split, fetch, read_npz, shuffled_split
 
 
-@answering
 def load_data(
     version: str = "large",
     path: str = "california_housing.npz",

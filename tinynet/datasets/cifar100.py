@@ -3,11 +3,9 @@
 import os
 
 from ..engine.expect import expect
-from ..engine.refusal import answering
 from .published import Split, fetch, read_cifar
 
 
-@answering
 def load_data(label_mode: str = "fine") -> Split:
     """Return 50,000 colour images for training, and 10,000 for tests.
 

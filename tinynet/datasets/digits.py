@@ -4,11 +4,9 @@ Imports `published.py`, and scikit-learn when it is used. Read next: `mnist.py`.
 """
 
 from ..engine.extras import missing
-from ..engine.refusal import answering
 from .published import Split, shuffled_split
 
 
-@answering
 def load_data(test_split: float = 0.2, seed: int = 113) -> Split:
     """Return 1,797 images of the digits 0 to 9. Keras has no such function.
 

@@ -2,12 +2,10 @@
 
 import json
 
-from ..engine.refusal import answering
 from .published import Split, fetch, read_npz
 from .sequences import encode
 
 
-@answering
 def load_data(
     path: str = "imdb.npz",
     num_words: int | None = None,
@@ -48,7 +46,6 @@ def load_data(
     return encode(parts, seed, num_words, skip_top, maxlen, start_char, oov_char, index_from)
 
 
-@answering
 def get_word_index(path: str = "imdb_word_index.json") -> dict[str, int]:
     """Return the number of each word; `index_from` of `load_data` is not added to it.
 

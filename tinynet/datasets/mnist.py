@@ -1,10 +1,8 @@
 """MNIST: handwritten digits. Imports `published.py`. Read next: `fashion_mnist.py`."""
 
-from ..engine.refusal import answering
 from .published import Split, fetch, read_npz
 
 
-@answering
 def load_data(path: str = "mnist.npz") -> Split:
     """Return 60,000 images of the digits 0 to 9 for training, and 10,000 for tests.
 

@@ -3,7 +3,6 @@
 import json
 
 from ..engine.expect import check_number
-from ..engine.refusal import answering
 from .published import Split, fetch, read_npz
 from .sequences import encode
 
@@ -13,7 +12,6 @@ tin strategic-metal livestock retail ipi iron-steel rubber heat jobs lei bop zin
 dlr gas silver wpi hog lead"""
 
 
-@answering
 def load_data(
     path: str = "reuters.npz",
     num_words: int | None = None,
@@ -60,7 +58,6 @@ def load_data(
     return (x[:at], y[:at]), (x[at:], y[at:])
 
 
-@answering
 def get_word_index(path: str = "reuters_word_index.json") -> dict[str, int]:
     """Return the number of each word; `index_from` of `load_data` is not added to it.
 

@@ -174,7 +174,7 @@ class Operand:
 
     def __len__(self) -> int:
         if not self.shape:
-            raise TypeError("len() of a tensor without axes: its shape is ().")
+            raise TypeError("len(): expected a tensor with axes, received one of shape ().")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -226,7 +226,9 @@ class Tensor(Operand):
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
         self.data = to_array(data, dtype)
         self.equation = self.grad = None
-        self.requires_grad = requires_grad
+        self.tracked = False
+        if requires_grad is not False:
+            self.requires_grad = requires_grad
 
     @property
     def requires_grad(self) -> bool:
@@ -235,6 +237,8 @@ class Tensor(Operand):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        is_bool = isinstance(value, (int, np.bool_))
+        expect(is_bool, "requires_grad", "a bool", value)
         if value and self.data.dtype.kind != "f":
             raise ValueError(f"requires_grad: expected a floating dtype, received {self.dtype}.")
         if self.equation is not None and value != self.tracked:

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import constraints, initializers, regularizers, tree
 from ..engine.expect import expect
+from ..engine.refusal import answering
 from ..engine.tensor import Tensor, as_tensor, to_array
 from ..engine.variable import Variable, assign_all, structure
 from ..random import SeedGenerator
@@ -38,6 +39,7 @@ class Module:
 
     # -- variables ----------------------------------------------------------------------------
 
+    @answering
     def add_weight(
         self,
         shape: Any = None,

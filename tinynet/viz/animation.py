@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.refusal import answering
 from ..engine.tensor import wrap
 from ..training.arrays import to_array
 from ..training.at_weights import at_weights, loss_of
@@ -24,7 +23,6 @@ from .style import demand, expect, loss_label, new_figure, plain, samples
 PAUSE = 2.0  # seconds of the last frame, before a GIF starts again
 
 
-@answering
 def animate_descent(
     model: Any,
     x: Any,

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ..engine.expect import is_integer
-from ..engine.refusal import answering
 from ..engine.variable import Variable
 from ..optimizers import Optimizer
 from . import style
@@ -20,7 +19,6 @@ from .style import BLUE, INK, VERMILION, axes_for, color_bar, expect
 # -- how training went -----------------------------------------------------------------------------
 
 
-@answering
 def plot_history(history: Any, ax: Any = None) -> Any:
     """Draw the result of `fit`: the loss and each metric by epochs, for training and validation.
 
@@ -83,7 +81,6 @@ def _draw_quantity(ax: Any, name: str, curves: dict[str, Any], epochs: list[int]
     ax.legend(frameon=False)
 
 
-@answering
 def plot_learning_rate(schedule: Any, steps: int, ax: Any = None) -> Any:
     """Draw the learning rate of the first `steps` steps.
 
@@ -126,7 +123,6 @@ def plot_learning_rate(schedule: Any, steps: int, ax: Any = None) -> Any:
 # -- what the model has learned --------------------------------------------------------------------
 
 
-@answering
 def plot_fit(model: Any, x: Any, y: Any, ax: Any = None) -> Any:
     """Draw data and the predictions of a model: a curve for one input, a map for two inputs.
 

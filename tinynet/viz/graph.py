@@ -19,7 +19,6 @@ from ..compiler.text import index_text
 from ..engine import arrays
 from ..engine.bind import grad_mode
 from ..engine.primitives.indexing import Slice
-from ..engine.refusal import answering
 from ..engine.tape import cotangents, tape
 from ..engine.tensor import Operand, Tensor, as_tensor
 from ..models.model import Model
@@ -43,7 +42,6 @@ LEGEND = {"leaf": "requires a gradient", "": "operation"}  # kinds whose names d
 Nodes = dict[Any, tuple[Drawing, str, Any]]
 
 
-@answering
 def plot_graph(
     thing: Any,
     *args: Any,

@@ -16,7 +16,6 @@ import numpy as np
 
 from ..engine.autodiff import hessian, value_and_grad
 from ..engine.expect import is_integer
-from ..engine.refusal import answering
 from ..engine.tensor import Tensor
 from ..training.at_weights import loss_of
 from ..training.data import Dataset
@@ -39,7 +38,6 @@ class Surface(NamedTuple):
     whole: bool  # whether the model has no other weights, so that this is the model's own minimum
 
 
-@answering
 def loss_surface(
     model: Any,
     x: Any,
@@ -127,7 +125,6 @@ def _extent(points: np.ndarray, minimum: np.ndarray | None) -> np.ndarray:
 # -- the picture -----------------------------------------------------------------------------------
 
 
-@answering
 def plot_loss_surface(
     model: Any,
     x: Any,

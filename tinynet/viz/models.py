@@ -10,12 +10,10 @@ from typing import Any
 
 from .. import tree
 from ..engine.expect import expect, is_number
-from ..engine.refusal import answering
 from .boxes import Cell, Drawing, arranged, framed, on_canvas, table
 from .style import demand
 
 
-@answering
 def plot_model(
     model: Any,
     to_file: Any = "model.png",
@@ -69,7 +67,7 @@ def plot_model(
     shown = {name for name, flag in flags.items() if flag}
     axes = on_canvas(drawing_of(model, shown, rankdir, expand_nested))
     if to_file is not None:
-        expect(is_number(dpi) and dpi >= 10, "dpi", "a number of at least 10", dpi)
+        expect(is_number(dpi) and 10 <= dpi <= 10_000, "dpi", "a number from 10 to 10,000", dpi)
         axes.figure.savefig(to_file, dpi=dpi, format=os.path.splitext(to_file)[1][1:] or "png")
     return axes.figure
 
