@@ -450,7 +450,9 @@ def complaint(error: Exception, argument: str, value: Any) -> str:
 
 
 OURS = f"{re.escape(PACKAGE)}|{re.escape(os.path.basename(__file__))}"
-COMPLETE = r"(?is)(expected|must|missing).*(received|found)|received.*expected|\(\) of shape"
+COMPLETE = (
+    r"(?is)(expected|must|missing|is built for).*(received|found)|received.*expected|\(\) of shape"
+)
 WORDS = r"received|expected|must|not|unknown|\bno\b|need|make sure|missing|takes|scope"
 SECONDS = 60  # after which a call hangs
 

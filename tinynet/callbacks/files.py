@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..configs.files import replacing
+from ..configs.files import as_path, replacing
 from ..distribution.ranks import by_rank_0
-from ..engine.expect import is_integer
+from ..engine.expect import expect, is_integer
 from .base import Callback, Logs
 from .monitors import MonitorCallback, announce
 
@@ -180,9 +180,8 @@ class BackupAndRestore(SavingCallback):
     def __post_init__(self) -> None:
         from pathlib import Path  # few models are backed up, and these are slow to import
 
-        if not self.backup_dir:
-            raise ValueError(f"backup_dir: expected a path, received {self.backup_dir!r}.")
-        self.backup_dir = os.fspath(self.backup_dir)
+        expect(as_path(self.backup_dir, "backup_dir"), "backup_dir", "a path", self.backup_dir)
+        self.backup_dir = os.fsdecode(self.backup_dir)
         self._extension = ".weights.h5" if find_spec("h5py") else ".weights.npz"
         self._latest = f"latest{self._extension}"
         self._folder = Path(self.backup_dir)

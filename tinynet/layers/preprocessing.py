@@ -120,7 +120,7 @@ class Normalization(Layer):
                 self.build(batch.shape)
             if self._by(batch.shape) != self._broadcast:
                 shapes = f"{self._broadcast}, received {batch.shape}"
-                raise ValueError(f"adapt: layer '{self.name}' is built, expected shapes like {shapes}.")
+                raise ValueError(f"adapt: layer '{self.name}' is built for shapes like {shapes}.")
             count = math.prod(batch.shape[i] for i in self._reduced)
             total = total + count
             share = count / total
