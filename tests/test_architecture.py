@@ -250,7 +250,9 @@ def stated(module: ModuleType) -> Iterator[str]:
     """Yield the names that a module's source imports by ``import A as A``, or defines.
 
     Names that it assigns are definitions only if their values are functions or classes of tinynet.
+    So are names that it loads on first use.
     """
+    yield from " ".join(vars(module).get("_HOMES", {}).values()).split()
     tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):

@@ -13,7 +13,6 @@ Importing it loads the engine and NumPy; everything else is loaded when it is fi
 """
 
 import sys
-from typing import TYPE_CHECKING
 
 from . import tree as tree
 from .engine.autodiff import elementwise_grad as elementwise_grad, grad as grad
@@ -27,43 +26,25 @@ from .public import PublicModule, notebook_form
 
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:
-    from . import activations as activations, backend as backend, callbacks as callbacks
-    from . import config as config, constraints as constraints, datasets as datasets
-    from . import distribution as distribution
-    from . import explain as explain, export as export, initializers as initializers
-    from . import layers as layers, losses as losses, metrics as metrics, models as models
-    from . import ops as ops, optimizers as optimizers, random as random
-    from . import regularizers as regularizers, saving as saving, utils as utils, viz as viz
-    from . import wrappers as wrappers
-    from .compiler.jit import jit as jit
-    from .engine.gradcheck import check_grads as check_grads
-    from .initializers import Initializer as Initializer
-    from .layers import Input as Input, Layer as Layer
-    from .losses import Loss as Loss
-    from .metrics import Metric as Metric
-    from .models import Model as Model, Sequential as Sequential
-    from .optimizers import Optimizer as Optimizer
-    from .regularizers import Regularizer as Regularizer
-    from .training.at_weights import check_model_grads as check_model_grads
-    from .training.divergence import DivergenceWarning as DivergenceWarning
-else:
-    _HOMES = {
-        "compiler.jit": "jit",
-        "engine.gradcheck": "check_grads",
-        "initializers": "Initializer",
-        "layers": "Input Layer",
-        "losses": "Loss",
-        "metrics": "Metric",
-        "models": "Model Sequential",
-        "optimizers": "Optimizer",
-        "regularizers": "Regularizer",
-        "training.at_weights": "check_model_grads",
-        "training.divergence": "DivergenceWarning",
-    }
+_HOMES = {
+    "": "activations backend callbacks config constraints datasets distribution explain export "
+    "initializers layers losses metrics models ops optimizers random regularizers saving utils viz "
+    "wrappers",
+    "compiler.jit": "jit",
+    "engine.gradcheck": "check_grads",
+    "initializers": "Initializer",
+    "layers": "Input Layer",
+    "losses": "Loss",
+    "metrics": "Metric",
+    "models": "Model Sequential",
+    "optimizers": "Optimizer",
+    "regularizers": "Regularizer",
+    "training.at_weights": "check_model_grads",
+    "training.divergence": "DivergenceWarning",
+}
 
 
 _this = sys.modules[__name__]
 _this.__class__ = PublicModule  # and so of the modules that are set as its attributes from now on
 _this.__setattr__("tree", tree)
-Tensor._repr_html_ = Variable._repr_html_ = notebook_form  # type: ignore[attr-defined]
+Tensor._repr_html_ = Variable._repr_html_ = notebook_form

@@ -33,8 +33,8 @@ class PublicModule(ModuleType):
     this class sees each of its modules. The names are looked up when they are asked for.
 
     A package with a dict `_HOMES` loads names and modules when they are first used: the dict maps
-    each module to the names to load from it, separated by spaces. The package imports the same
-    names under ``if TYPE_CHECKING:``, for type checkers and `dir`.
+    each module to the names to load from it, separated by spaces, and "" to modules themselves. For
+    type checkers, its stub has these names, or it imports them under ``if TYPE_CHECKING:``.
 
     A missing name raises an error that says whether Keras has it, and what to use instead:
     ImportError in ``from ... import ...``, which would replace the text of an AttributeError.
@@ -58,6 +58,7 @@ class PublicModule(ModuleType):
         source = "".join(linecache.getlines(str(self.__file__), vars(self)))  # "" if frozen
         exported = re.findall(r"\b(\w+) as \1\b", source)
         exported += re.findall(r"^(\w+) = [a-z]\w*$", source, re.M)
+        exported += " ".join(vars(self).get("_HOMES", {}).values()).split()
         things = [(k, v) for k, v in vars(self).items() if callable(v)]
         defined = [k for k, v in things if getattr(v, "__module__", "") == self.__name__]
         return sorted(name for name in {*exported, *defined} if not name.startswith("_"))
@@ -67,7 +68,7 @@ class PublicModule(ModuleType):
     def __getattr__(self, name: str) -> Any:
         homes = vars(self).get("_HOMES")
         for home, names in (homes or {}).items():
-            if name in names.split():
+            if home and name in names.split():
                 found = getattr(import_module(f".{home}", self.__name__), name)
                 return vars(self).setdefault(name, found)
         try:

@@ -1,7 +1,8 @@
-"""Writes the type stubs of the packages whose classes have computed constructors.
+"""Writes the type stubs of packages: names that they load late, and computed constructors.
 
-A constructor that `taking` or a function makes has its parameters at run time alone. A stub
-`__init__.pyi` beside the `__init__.py` states them for type checkers and editors.
+A constructor that `taking` or a function makes has its parameters at run time alone, and `_HOMES`
+holds names as text. A stub `__init__.pyi` beside the `__init__.py` states them for type checkers
+and editors.
 ``python tests/support/stubs.py`` writes them again; `tests/test_types.py` compares.
 """
 
@@ -20,16 +21,13 @@ import tinynet
 from tinynet.layers import Layer
 
 ROOT = Path(tinynet.__file__).parent
-PACKAGES = ["layers", "losses", "metrics", "optimizers"]
+COMPUTED = ["layers", "losses", "metrics", "optimizers"]  # packages with computed constructors
+PACKAGES = [*COMPUTED, "callbacks", "datasets", "distribution", "models", "wrappers", ""]
 OF_LAYERS = dict(inspect.signature(Layer.__init__).parameters)
 del OF_LAYERS["self"], OF_LAYERS["kwargs"]
 for key in ("input_shape", "input_dim"):  # what `Layer` takes from its `**kwargs`
     OF_LAYERS[key] = inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None)
-HEAD = '''"""Type stub. Written by tests/support/stubs.py from the signatures: change those."""
-
-from typing import Any
-
-'''
+HEAD = '"""Type stub. Written by tests/support/stubs.py from the signatures: change those."""\n\n'
 
 
 def is_hidden(thing: Any) -> bool:
@@ -64,7 +62,7 @@ def constructor(cls: type) -> str:
 
 def stub(package: str) -> str:
     """Return the text of a package's stub."""
-    module = importlib.import_module(f"tinynet.{package}")
+    module = importlib.import_module(f"tinynet.{package}".rstrip("."))
     parts = {name: getattr(module, name) for name in dir(module)}
     imports, classes = [], []
     for name, thing in sorted(parts.items()):
@@ -73,14 +71,16 @@ def stub(package: str) -> str:
             imports.append(f"from . import {name} as {name}\n")
             continue
         path = re.search(rf"from (\.\S+) import [^\n]*\b{name} as {name}\b", source(package))
-        where = path[1] if path else home.replace("tinynet.", "..")
-        own = home.removeprefix(f"tinynet.{package}")
-        if not is_hidden(thing):
+        own = home.removeprefix(module.__name__)
+        where = path[1] if path else own.replace("tinynet.", "..")
+        if package not in COMPUTED or not is_hidden(thing):
             imports.append(f"from {where} import {name} as {name}\n")
         else:
             imports.append(f"from {own} import {name} as _{name}\n")
             classes.append(f"\nclass {name}(_{name}):\n{constructor(thing)}")
-    return HEAD + "".join(sorted(imports)) + "".join(classes)
+    typing = "from typing import Any\n\n" if classes else ""
+    version = "" if package else "\n__version__: str\n"
+    return HEAD + typing + "".join(sorted(imports)) + version + "".join(classes)
 
 
 def source(package: str) -> str:

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ..configs.configurable import Checked
+from ..engine.expect import expect
 from ..engine.refusal import answering
 from ..public import notebook_form
 from .progbar import Progbar, write
 
 Logs = dict[str, Any]
+Hook = Callable[..., Any]
 
 
 class Callback(Checked):
@@ -123,8 +125,8 @@ class LambdaCallback(Callback):
         **kwargs: Callable[..., Any] | None,
     ) -> None:
         given = {**locals(), **kwargs}
-        if unknown := sorted({*kwargs} - {*HOOKS}):
-            raise ValueError(f"Expected names of hooks {list(HOOKS)}, received: {unknown}")
+        unknown = sorted({*kwargs} - {*HOOKS})
+        expect(not unknown, "LambdaCallback", f"names of hooks {[*HOOKS]}", unknown)
         vars(self).update({hook: f for hook, f in given.items() if hook in HOOKS and f})
 
 
@@ -312,9 +314,7 @@ class CallbackList(Callback):
         """Whether no callback does anything at an epoch but to note its logs."""
         return all(type(c) is History for c in self.callbacks)
 
-    def of_batches(
-        self, mode: str
-    ) -> tuple[list[Callable[..., Any]], Callable[[int, Callable[[], Logs]], Any] | None, bool]:
+    def of_batches(self, mode: str) -> tuple[list[Hook], Hook | None, bool]:
         """Return what to call before and after batches of ``"train"``, ``"test"`` or ``"predict"``.
 
         The latter is None if no callback needs it. Its arguments are the number of the batch and a
@@ -340,12 +340,12 @@ class CallbackList(Callback):
 def _flat(callbacks: Any) -> list[Callback]:
     if isinstance(callbacks, (list, tuple)):
         return [callback for part in callbacks for callback in _flat(part)]
-    if not isinstance(callbacks, (Callback, type(None))):
-        raise ValueError(f"callbacks: expected Callback objects, received {callbacks!r}.")
+    known = isinstance(callbacks, (Callback, type(None)))
+    expect(known, "callbacks", "Callback objects", callbacks)
     return [] if callbacks is None else [callbacks]
 
 
-def _methods(callbacks: list[Callback], hook: str) -> list[Callable[..., Any]]:
+def _methods(callbacks: list[Callback], hook: str) -> list[Hook]:
     """Return the methods of the callbacks that override `hook`, or its other name."""
     names = {hook, hook.replace("_train_batch", "_batch")}
     return [getattr(c, hook) for c in callbacks if any(_overrides(c, name) for name in names)]

@@ -5,6 +5,7 @@ Imports `monitors.py`, `../configs/files.py`. Read next: `../training/trainer.py
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -33,8 +34,8 @@ class SavingCallback(Callback):
 
     def _call_every(self, every: Any, argument: str = "save_freq") -> None:
         counts = is_integer(every) and not isinstance(every, bool)
-        if every != "epoch" and not (counts and int(every) > 0):
-            raise ValueError(f"{argument}: expected 'epoch' or a positive int, received {every!r}.")
+        valid = every == "epoch" or (counts and int(every) > 0)
+        expect(valid, argument, "'epoch' or a positive int", every)
         self._every = every
         if every != "epoch":  # a hook that runs after each batch costs time, even an empty one
             vars(self)["on_train_batch_end"] = self._after_batch
@@ -101,8 +102,7 @@ class ModelCheckpoint(MonitorCallback, SavingCallback):
         self.best = self.initial_value_threshold
         self.filepath = path = os.fspath(self.filepath)
         extensions = (".weights.h5", ".weights.npz") if self.save_weights_only else (".keras",)
-        if not path.endswith(extensions):
-            raise ValueError(f"filepath: expected an ending of {extensions}, received {path!r}.")
+        expect(path.endswith(extensions), "filepath", f"an ending of {extensions}", path)
         self._call_every(self.save_freq)
 
     def _save(self, epoch: int, logs: Logs, **batch: int) -> None:
@@ -120,9 +120,8 @@ class ModelCheckpoint(MonitorCallback, SavingCallback):
         try:
             return os.fspath(self.filepath).format(**fields)
         except KeyError as error:
-            raise KeyError(
-                f'Failed to format this callback filepath: "{self.filepath}". Reason: {error}'
-            ) from None
+            problem = f'Failed to format this callback filepath: "{self.filepath}"'
+            raise KeyError(f"{problem}. Reason: {error}") from None
 
     def _is_best(self, epoch: int, logs: Logs, path: str) -> bool:
         current = self._value(logs, "Can save best model only with {} available.")
@@ -190,10 +189,8 @@ class BackupAndRestore(SavingCallback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Restore the state in the folder, if there is one."""
         self.resume_epoch = None
-        if not self.model.built:
-            raise ValueError(
-                f"Expected a built model (add an `Input`, or call it), received {self.model}."
-            )
+        advice = "a built model (add an `Input`, or call it)"
+        expect(self.model.built, "BackupAndRestore", advice, self.model)
         try:
             self._restore("")
         except (OSError, ValueError):
@@ -224,10 +221,8 @@ class BackupAndRestore(SavingCallback):
         progress = {"epoch": epoch, **batch} if batch else {"epoch": epoch + 1, "batch": 0}
         self.model.save_weights(self._fresh(progress), overwrite=True)
         kind, keys, *rest = np.random.get_state(legacy=True)
-        random = {
-            "generator": [kind, np.asarray(keys).tolist(), *rest],
-            "seeds": [v.numpy().tolist() for v in self._seeds],
-        }
+        random = {"generator": [kind, np.asarray(keys).tolist(), *rest]}
+        random["seeds"] = [v.numpy().tolist() for v in self._seeds]
         with replacing(self._folder / PROGRESS) as file:
             file.write(json.dumps(progress | random).encode())
         self._rename(progress)
@@ -300,8 +295,6 @@ class CSVLogger(Callback):
         Values with new names, of the first validation, say, get new columns. Keras has columns for
         a validation that never comes, and none for other values that come later.
         """
-        import csv
-
         logs = dict(logs or {})
         if self.keys is None or not logs.keys() <= {*self.keys}:
             self._add_columns(sorted(logs))
@@ -311,8 +304,6 @@ class CSVLogger(Callback):
 
     def _add_columns(self, keys: list[str]) -> None:
         """Give the file a header with these names, too; earlier rows have ``NA`` there."""
-        import csv
-
         with open(self.filename, encoding="utf-8", newline="") as file:
             header, *rows = [*csv.reader(file, delimiter=self.sep)] or [["epoch"]]
         new = [key for key in keys if key not in header]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.expect import expect
 from .base import Callback, Logs
 from .progbar import write
 
@@ -41,10 +42,8 @@ class MonitorCallback(Callback):
 
     def __post_init__(self) -> None:
         if self.mode not in ("auto", "min", "max"):
-            warnings.warn(
-                f"{type(self).__name__} mode '{self.mode}' is unknown, fallback to auto mode.",
-                stacklevel=4,
-            )
+            problem = f"{type(self).__name__} mode '{self.mode}' is unknown"
+            warnings.warn(f"{problem}, fallback to auto mode.", stacklevel=4)
             self.mode = "auto"
         self.min_delta = abs(float(self.min_delta))
         self.on_train_begin()
@@ -58,10 +57,7 @@ class MonitorCallback(Callback):
             If it is unknown whether more or less is better.
         """
         direction = self.mode if self.mode != "auto" else self._known_direction()
-        if direction not in SIGNS:
-            raise ValueError(
-                f"{self.monitor!r}: expected mode='max' or mode='min', received 'auto'."
-            )
+        expect(direction in SIGNS, repr(self.monitor), "mode='max' or mode='min'", "auto")
         self._sign = SIGNS[direction]
         if logs.get(self.monitor) is None:
             warnings.warn(warning.format(self.monitor, ",".join(logs)), stacklevel=3)
@@ -75,7 +71,7 @@ class MonitorCallback(Callback):
         return getattr(metric, "_direction", None) or ""
 
     def _is_improvement(self, value: float, reference: float | None) -> bool:
-        if reference is None:
+        if reference is None or (reference != reference and value == value):  # after NaN
             return True
         gain = np.float32(self._sign * value - self.min_delta)  # in float32, as in Keras
         return bool(gain > np.float32(self._sign * reference))
@@ -272,9 +268,8 @@ class LearningRateScheduler(Callback):
         present = float(self.model.optimizer.learning_rate)
         rate = self.schedule(*((epoch, present) if _takes(self.schedule, 2) else (epoch,)))
         if isinstance(rate, (str, bool)) or not hasattr(rate, "__float__"):
-            raise ValueError(
-                f"The output of the `schedule` function should be a float. Received: {rate!r}"
-            )
+            wanted = "The output of the `schedule` function should be a float"
+            raise ValueError(f"{wanted}. Received: {rate!r}")
         self.model.optimizer.learning_rate = float(rate)
         announce(self, epoch, f"LearningRateScheduler setting learning rate to {rate}.")
 

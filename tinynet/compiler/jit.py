@@ -17,7 +17,7 @@ from typing import Any, Generic, overload
 import numpy as np
 
 from .. import tree
-from ..configs.watched import Fingerprint, Watched
+from ..configs.watched import PLAIN, Fingerprint, Watched
 from ..engine.bind import grad_mode, modes
 from ..engine.expect import expect
 from ..engine.tensor import Operand, Tensor, as_tensor, wrap
@@ -46,11 +46,9 @@ class Compiled:
     pullback : function of `used` and `wanted` to the compiled pullback, of `pullback_of`
     """
 
-    def __init__(
-        self, program: Program, form: Any, name: str, watched: Iterable[Any], native: Native
-    ) -> None:
-        self.program, self.form = program, form
-        self.executable = new = Executable(simplify(program), name)
+    def __init__(self, of: Jit[Any, Any], program: Program, form: Any, watched: list[Any]) -> None:
+        self.program, self.form, native = program, form, of._native
+        self.executable = new = Executable(simplify(program), of._parameters.of)
         new.choose(native)
         # Each call takes an item; when none is left, C has become worth compiling.
         self.left = iter(range(new.runs_for_c)) if native == "auto" else repeat(0)
@@ -63,13 +61,17 @@ class Compiled:
         self.trains = self.outside or any(b >> len(program.inputs) for b in self.dependencies)
         self._watched = [*program.watched, *watched]
         self._attributes = self._fingerprint()
+        self._plain = _plain(of.function)
+        self._values = repr([read() for read in self._plain])  # which tells 1 from True
 
     def _fingerprint(self) -> Fingerprint:
         variables = self.program.captured.values()
         return Fingerprint([*self._watched, *[v.trainable for v in variables]])
 
     def is_current(self) -> bool:
-        """Return whether the attributes that the function may have read are the same as then."""
+        """Return whether what the function may have read from outside is the same as then."""
+        if self._plain and self._values != repr([read() for read in self._plain]):
+            return False
         if self._attributes.is_current():
             return True
         now = self._fingerprint()
@@ -201,7 +203,7 @@ class Jit(Generic[P, R]):
             program = record(traced, [*map(as_tensor, leaves)], names)
         objects = [x.value for x in parts if type(x) is Static] + _referred(self.function)
         watched = [x for x in objects if isinstance(x, Watched)]
-        return Compiled(program, result, self._parameters.of, [*watched, seen], self._native)
+        return Compiled(self, program, result, [*watched, seen])
 
 
 def _kept(outputs: Sequence[np.ndarray]) -> Sequence[Tensor]:
@@ -222,6 +224,20 @@ def _referred(function: Any) -> list[Any]:
         names = inspect.getclosurevars(inspect.unwrap(function))
         found += [*names.globals.values(), *names.nonlocals.values()]
     return found
+
+
+def _plain(function: Any) -> list[Callable[[], Any]]:
+    """Return functions that read the numbers and strings to which a function refers by name."""
+    if isinstance(function, partial):
+        return _plain(function.func)
+    found: dict[str, Callable[[], Any]] = {}
+    with suppress(TypeError):  # not a Python function
+        function = inspect.unwrap(getattr(function, "__func__", function))
+        names = inspect.getclosurevars(function)
+        cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+        found = {name: partial(getattr, cell, "cell_contents") for name, cell in cells}
+        found |= {name: partial(function.__globals__.get, name) for name in names.globals}
+    return [read for read in found.values() if isinstance(read(), PLAIN)]
 
 
 @overload
@@ -248,8 +264,9 @@ def jit(
         at each call; other tensors from outside are constants, and so are the random numbers that
         it draws. Layers that it calls, and losses, regularizers and the like that it refers to by
         name, are watched: when one of their attributes is assigned, it is recorded again. So are
-        all attributes of the object whose method it is. Other Python values stay those of the
-        recording, and what else it does (print, count, append) is done while it is recorded only.
+        all attributes of the object whose method it is, and the numbers, strings and bools that it
+        refers to by name itself. Other Python values stay those of the recording, and what else it
+        does (print, count, append) is done while it is recorded only.
     cache_size : int
         How many compiled forms to keep, one for each type of arguments. The least recently used
         one is let go first, with its memory.

@@ -22,6 +22,8 @@ from ..engine.refusal import answering
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, to_array
 
+Config = dict[str, Any]  # plain data: what `get_config` returns
+
 # Keras's modules by name; for each the classes and functions that tinynet has, by name.
 MODULES: dict[str, dict[str, Any]] = {}
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..engine.variable import structure
 
-_PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype)
+PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype)
 _CONTAINERS = (tuple, list, dict, set, frozenset)
 
 
@@ -109,7 +109,7 @@ class Fingerprint:
         return [self._of(container) for container in tuple(self._containers.values())]
 
     def _of(self, value: Any) -> Hashable:
-        if isinstance(value, _PLAIN):
+        if isinstance(value, PLAIN):
             return repr(value)  # which tells 1 from 1.0 and True, and 0.0 from -0.0
         if isinstance(value, _CONTAINERS):
             if not isinstance(value, (tuple, frozenset)):

@@ -12,13 +12,7 @@ one rank. Needs the packages that the extra ``mpi`` has.
 Imports the engine. Read next: `ranks.py`.
 """
 
-from typing import TYPE_CHECKING
-
 from .parallel import DataParallel as DataParallel, distribution as distribution
 from .parallel import initialize as initialize, set_distribution as set_distribution
 
-if TYPE_CHECKING:
-    from .cases import map as map
-    from .shards import Shards as Shards
-else:
-    _HOMES = {"cases": "map", "shards": "Shards"}
+_HOMES = {"cases": "map", "shards": "Shards"}

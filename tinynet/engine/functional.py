@@ -110,8 +110,13 @@ def var(
 def std(
     x: Any, axis: Any = None, keepdims: bool = False, *, ddof: float = 0, where: Any = None
 ) -> Tensor:
-    """Return the standard deviation along `axis`: the square root of the variance; see `var`."""
-    return elementwise.sqrt(var(x, axis, keepdims, ddof=ddof, where=where))
+    """Return the standard deviation along `axis`: the square root of the variance; see `var`.
+
+    The gradient is 0 where all elements are equal, as that of `norm` at 0 is.
+    """
+    variance = var(x, axis, keepdims, ddof=ddof, where=where)
+    equal = elementwise.equal(variance, 0.0)
+    return elementwise.where(equal, 0.0, elementwise.sqrt(elementwise.where(equal, 1.0, variance)))
 
 
 def prod(
@@ -275,11 +280,15 @@ def divide_no_nan(x1: Any, x2: Any) -> Tensor:
 
 
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """Return log(sum(exp(x))) along `axis`, without overflow."""
+    """Return log(sum(exp(x))) along `axis`, without overflow.
+
+    Where all elements are -inf, the result is -inf, a constant.
+    """
     x = as_tensor(x)
     top = stop_gradient(reductions.max(x, axis, keepdims=True))
-    top = elementwise.where(elementwise.isfinite(top), top, 0.0)
-    out = elementwise.log(reductions.sum(elementwise.exp(x - top), axis, keepdims=True)) + top
+    shift = elementwise.where(elementwise.isfinite(top), top, 0.0)
+    total = reductions.sum(elementwise.exp(x - shift), axis, keepdims=True)
+    out = elementwise.log(elementwise.where(elementwise.equal(top, -math.inf), 1.0, total)) + top
     return out if keepdims else arrays.squeeze(out, tuple(range(x.ndim)) if axis is None else axis)
 
 

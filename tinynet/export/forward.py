@@ -21,7 +21,8 @@ from ..compiler.record import record, short_name, stand_in
 from ..engine.bind import PRIMITIVES, no_grad
 from ..engine.tensor import Equation, Tensor, floatx, wrap
 from ..engine.variable import Variable, stateless
-from ..layers.symbolic import KerasTensor, map_shapes, within
+from ..layers.shapes import map_shapes
+from ..layers.symbolic import KerasTensor, within
 
 PROBES = (97, 101)  # two batch sizes, unlike any length that a layer is likely to have
 ADVICE = "Give the shape: input_signature=[Input(shape)]."

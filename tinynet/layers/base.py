@@ -20,21 +20,12 @@ from .. import ops, regularizers, tree
 from ..configs.configurable import Configurable, plain_arguments
 from ..configs.lookup import automatic_name
 from ..engine.bind import modes
+from ..engine.expect import expect
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
 from ..engine.variable import paired, stateless
 from .module import Module
-from .shapes import probed, recorded, shapes_for
-from .symbolic import (
-    FirstCall,
-    KerasTensor,
-    LayerCall,
-    building,
-    context,
-    map_shapes,
-    placeholders_in,
-    to_shape,
-    within,
-)
+from .shapes import map_shapes, probed, recorded, shapes_for, to_shape
+from .symbolic import FirstCall, KerasTensor, LayerCall, building, context, placeholders_in, within
 
 L = TypeVar("L", bound="Layer")
 
@@ -108,8 +99,8 @@ class Layer(Module, Configurable):
         kwargs.pop("autocast", None)
         if kwargs:
             raise ValueError(f"{type(self).__name__}: unknown keyword arguments: {kwargs}.")
-        if name is not None and (not isinstance(name, str) or "/" in name):
-            raise ValueError(f"name: expected a string without '/', received {name!r}.")
+        valid = name is None or (isinstance(name, str) and "/" not in name)
+        expect(valid, "name", "a string without '/'", name)
         if len(given) == 2:
             raise ValueError(f"Pass only one of input_shape and input_dim, received both: {given}.")
         super().__init__(trainable)
@@ -159,10 +150,9 @@ class Layer(Module, Configurable):
     def _with_arguments(self, found: dict[str, Any]) -> dict[str, Any]:
         """Return a config with the arguments that the constructor was called with."""
         if self._arguments is None:
-            raise NotImplementedError(
-                f"{type(self).__name__} has arguments other than numbers and strings: define "
-                "get_config(self), which adds them by name to what super().get_config() returns."
-            )
+            problem = f"{type(self).__name__} has arguments other than numbers and strings"
+            advice = "which adds them by name to what super().get_config() returns"
+            raise NotImplementedError(f"{problem}: define get_config(self), {advice}.")
         names = inspect.signature(type(self).__init__).parameters
         if not any(p.kind is p.VAR_KEYWORD for p in names.values()):
             found = {key: value for key, value in found.items() if key in names}

@@ -11,18 +11,22 @@ from typing import Any
 from .. import activations, constraints, initializers, regularizers, tree
 from ..configs.configurable import Configurable
 from ..configs.lookup import publish
-from ..engine.expect import is_integer
+from ..engine.expect import expect, is_integer
 from ..engine.variable import Variable
 from .base import Layer
 from .module import refuse_options
-from .symbolic import KerasTensor, LayerCall, to_shape
+from .shapes import to_shape
+from .symbolic import KerasTensor, LayerCall
 
 # What makes the values of weights, by the last word of the argument's name.
 _MAKERS = {"initializer": initializers, "regularizer": regularizers, "constraint": constraints}
 
 
 class Standard(Layer):
-    """Base of layers whose config holds the arguments of their constructor, after Layer's own."""
+    """Base of layers whose config holds the arguments of their constructor, after Layer's own.
+
+    The output has the shape of the input, unless a subclass overrides `compute_output_shape`.
+    """
 
     def _keep(self, arguments: dict[str, Any]) -> None:
         """Keep the initializers, regularizers and constraints among a constructor's arguments."""
@@ -40,6 +44,10 @@ class Standard(Layer):
         own = Configurable.get_config(self).items()
         written = {k: activations.serialize(v) if callable(v) else v for k, v in own}
         return super().get_config() | written
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return `input_shape`."""
+        return input_shape
 
     def _expect_one(self, inputs: Any) -> None:
         if tree.is_structure(inputs):
@@ -187,8 +195,7 @@ class Dense(Standard):
         absent = ("lora_rank", "lora_alpha", "quantization_config")
         refuse_options("Dense", **{name: arguments[name] for name in absent})
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        if not is_integer(units) or units <= 0:
-            raise ValueError(f"units: expected a positive integer, received {units!r}.")
+        expect(is_integer(units) and units > 0, "units", "a positive integer", units)
         self.units = int(units)
         self.activation = activations.get(activation)
         self.use_bias = use_bias

@@ -14,8 +14,8 @@ import numpy as np
 from .. import constraints, initializers, regularizers, tree
 from ..engine.expect import expect
 from ..engine.refusal import answering
-from ..engine.tensor import Tensor, as_tensor, to_array
-from ..engine.variable import Variable, assign_all, structure
+from ..engine.tensor import Tensor, as_tensor
+from ..engine.variable import Variable, assign_all, paired, structure
 from ..random import SeedGenerator
 from .symbolic import context, scope_of
 
@@ -164,22 +164,14 @@ class Module:
         listed = hasattr(weights, "__len__") and not isinstance(weights, type)
         expect(listed, "weights", "a list of arrays", weights)
         if len(weights) != len(own):
-            raise ValueError(
-                f"Layer '{self.name}' has {len(own)} weights, received length {len(weights)}."
-            )
-        for weight, value in zip(own, weights, strict=True):
-            if np.shape(value) != weight.shape:
-                shapes = f"{weight.shape}, received {np.shape(value)}"
-                raise ValueError(f"A weight of layer '{self.name}' has shape {shapes}.")
-        arrays = [to_array(v, w.dtype) for w, v in zip(own, weights, strict=True)]
-        assign_all(dict(zip(own, arrays, strict=True)))
+            found = f"{len(own)} weights, received length {len(weights)}"
+            raise ValueError(f"Layer '{self.name}' has {found}.")
+        assign_all(paired(f"weights of layer '{self.name}'", own, [*weights]))
 
     def count_params(self) -> int:
         """Return the number of weights' elements; ValueError before the layer is built."""
         if not self.built:
-            raise ValueError(
-                f"count_params: layer '{self.name}' has no weights yet: build it first."
-            )
+            raise ValueError(f"count_params: build layer '{self.name}' first, to give it weights.")
         return sum(w.size for w in self.weights)
 
     # -- losses -------------------------------------------------------------------------------

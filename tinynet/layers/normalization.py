@@ -71,10 +71,6 @@ class _Normalizer(Standard):
         y = y if self.gamma is None else y * ops.reshape(self.gamma, self._shape)
         return y if self.beta is None else y + ops.reshape(self.beta, self._shape)
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return `input_shape`."""
-        return input_shape
-
     def _check(self, inputs: Any) -> None:
         self._expect_one(inputs)
         shape, wanted = inputs.shape, self._shape if self.built else inputs.shape
@@ -146,9 +142,8 @@ class BatchNormalization(_Normalizer):
     def build(self, input_shape: Any) -> None:
         """Create the weights, and the moving mean and variance."""
         super().build(input_shape)
-        self._axes = tuple(
-            i for i, n in enumerate(self._shape) if i != self.axis % len(self._shape)
-        )
+        rank = len(self._shape)
+        self._axes = tuple(i for i in range(rank) if i != self.axis % rank)
         self.moving_mean = self._weight("moving_mean", *self._lengths, trainable=False)
         self.moving_variance = self._weight("moving_variance", *self._lengths, trainable=False)
 

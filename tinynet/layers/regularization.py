@@ -13,7 +13,7 @@ from .. import ops, random
 from ..configs.lookup import publish
 from ..engine.expect import check_number
 from ..random import SeedGenerator
-from .symbolic import to_shape
+from .shapes import to_shape
 from .weightless import Weightless
 
 

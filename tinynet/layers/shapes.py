@@ -5,7 +5,7 @@ Imports `symbolic.py`. Read next: `module.py`, what layers own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from inspect import signature
 from typing import Any
@@ -15,9 +15,31 @@ import numpy as np
 from .. import tree
 from ..configs.watched import all_or_nothing
 from ..engine.bind import no_grad
+from ..engine.expect import expect, is_integer
 from ..engine.tensor import Tensor
 from ..engine.variable import stateless
-from .symbolic import KerasTensor, building, within
+from .symbolic import KerasTensor, Shape, building, within
+
+
+def map_shapes(f: Callable[[Shape], Any], shapes: Any) -> Any:
+    """Return `f` of a shape, or of each in a structure of shapes, in the same structure."""
+    if isinstance(shapes, dict):
+        return {key: map_shapes(f, shape) for key, shape in sorted(shapes.items())}
+    expect(isinstance(shapes, Iterable) and not isinstance(shapes, str), "shape", "lengths", shapes)
+    if all(n is None or is_integer(n) for n in shapes):
+        return f(tuple(shapes))
+    return [map_shapes(f, shape) for shape in shapes]
+
+
+def to_shape(value: Any, name: str = "shape", least: int = 0) -> Shape:
+    """Return a shape, given as a list or tuple of lengths, as a tuple; None is an unknown length.
+
+    ValueError for another type, or a length that is not an integer of at least `least`.
+    """
+    lengths = value if isinstance(value, (list, tuple)) else [value, -1]
+    if not all(n is None or (is_integer(n) and n >= least) for n in lengths):
+        raise ValueError(f"Expected lengths of at least {least} or None, received {name}={value}.")
+    return tuple(None if n is None else int(n) for n in value)
 
 
 def probed(layer: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from .. import ops, tree
 from ..configs.lookup import unique_name
-from ..engine.expect import expect, is_integer
 from ..engine.operators import NOT_REFLECTED, REFLECTED
 from ..engine.placeholder import Placeholder
 from ..engine.temporarily import temporarily
@@ -144,10 +143,8 @@ class KerasTensor(Placeholder):
     __array_ufunc__ = None  # NumPy leaves its operators to ours
 
     def __repr__(self) -> str:
-        return (
-            f"<KerasTensor shape={self.shape}, dtype={self.dtype}, sparse=False, ragged=False, "
-            f"name={self.name}>"
-        )
+        about = f"shape={self.shape}, dtype={self.dtype}, sparse=False, ragged=False"
+        return f"<KerasTensor {about}, name={self.name}>"
 
 
 def _reflected(function: Any) -> Any:
@@ -186,27 +183,3 @@ class FirstCall:
 def placeholders_in(arguments: Any) -> list[KerasTensor]:
     """Return the placeholders in a structure of any values, in order."""
     return [x for x in tree.flatten(arguments) if isinstance(x, KerasTensor)]
-
-
-# -- shapes ---------------------------------------------------------------------------------------
-
-
-def map_shapes(f: Callable[[Shape], Any], shapes: Any) -> Any:
-    """Return `f` of a shape, or of each in a structure of shapes, in the same structure."""
-    if isinstance(shapes, dict):
-        return {key: map_shapes(f, shape) for key, shape in sorted(shapes.items())}
-    expect(isinstance(shapes, Iterable) and not isinstance(shapes, str), "shape", "lengths", shapes)
-    if all(n is None or is_integer(n) for n in shapes):
-        return f(tuple(shapes))
-    return [map_shapes(f, shape) for shape in shapes]
-
-
-def to_shape(value: Any, name: str = "shape", least: int = 0) -> Shape:
-    """Return a shape, given as a list or tuple of lengths, as a tuple; None is an unknown length.
-
-    ValueError for another type, or a length that is not an integer of at least `least`.
-    """
-    lengths = value if isinstance(value, (list, tuple)) else [value, -1]
-    if not all(n is None or (is_integer(n) and n >= least) for n in lengths):
-        raise ValueError(f"Expected lengths of at least {least} or None, received {name}={value}.")
-    return tuple(None if n is None else int(n) for n in value)

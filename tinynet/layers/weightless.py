@@ -13,22 +13,16 @@ from typing import Any
 from .. import activations, ops
 from ..configs.lookup import publish
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object
+from ..engine.expect import expect
 from .base import Layer
 from .core import Standard
 from .module import refuse_options
 
 
 class Weightless(Standard):
-    """Base of layers that are a function of their inputs and their constructor's arguments.
-
-    The output has the shape of the input, unless a subclass overrides `compute_output_shape`.
-    """
+    """Base of layers that are a function of their inputs and their constructor's arguments."""
 
     built = True
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return `input_shape`."""
-        return input_shape
 
 
 # -- activations ----------------------------------------------------------------------------------
@@ -161,8 +155,8 @@ class Lambda(Weightless):
             for x in (function, output_shape)
         )
         self.arguments = arguments or {}
-        if not callable(self.function):
-            raise TypeError(f"function: expected a function of a tensor, received {function!r}.")
+        is_function = callable(self.function)
+        expect(is_function, "function", "a function of a tensor", function, TypeError)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Return what the function returns."""
@@ -187,8 +181,7 @@ class Lambda(Weightless):
 
 
 def _not_negative(name: str, value: Any) -> Any:
-    if not isinstance(value, Real) or value < 0:
-        raise ValueError(f"{name}: expected a number of at least 0, received {value!r}.")
+    expect(isinstance(value, Real) and not value < 0, name, "a number of at least 0", value)
     return value
 
 
@@ -208,8 +201,8 @@ class Flatten(Weightless):
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if data_format not in (None, "channels_last"):
-            raise ValueError(f"data_format: expected 'channels_last', received {data_format!r}.")
+        known = data_format in (None, "channels_last")
+        expect(known, "data_format", "'channels_last'", data_format)
         self.data_format = "channels_last"
 
     def call(self, inputs: Any) -> Any:
@@ -235,10 +228,8 @@ class Reshape(Weightless):
         super().__init__(**kwargs)
         self.target_shape = tuple(int(n) if isinstance(n, Integral) else n for n in target_shape)
         lengths = [n for n in self.target_shape if not isinstance(n, int) or n < 0]
-        if lengths not in ([], [-1]):
-            raise ValueError(
-                f"target_shape: expected lengths, of which one may be -1, received {target_shape}."
-            )
+        wanted = "lengths, of which one may be -1"
+        expect(lengths in ([], [-1]), "target_shape", wanted, target_shape)
 
     def call(self, inputs: Any) -> Any:
         """Return each sample in its new shape."""

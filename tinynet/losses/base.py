@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from .. import ops
 from ..configs.configurable import Configurable, FunctionObject
 from ..configs.lookup import name_of, snake_case
+from ..engine.expect import expect
 from ..engine.tensor import Tensor, as_tensor, floatx
 
 
@@ -134,8 +135,7 @@ class Loss(Configurable):
         reduction: str | None = "sum_over_batch_size",
         dtype: Any = None,
     ) -> None:
-        if reduction not in REDUCTIONS:
-            raise ValueError(f"reduction: expected one of {REDUCTIONS}, received {reduction!r}.")
+        expect(reduction in REDUCTIONS, "reduction", f"one of {REDUCTIONS}", reduction)
         self.name = name or snake_case(type(self).__name__)
         self.reduction = reduction
         self.dtype = dtype

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import ops
 from ..backend import epsilon
+from ..engine.expect import check_number
 from ..engine.refusal import answering
 from ..engine.tensor import Tensor, as_tensor, floatx
 from .base import LossFunction, align_ranks, class_indices, same_shapes
@@ -162,6 +163,12 @@ class Huber(LossFunction, fn=huber, name="huber_loss"):
     """
 
 
+def _smoothed(y_true: Tensor, label_smoothing: Any, classes: int) -> Tensor:
+    """Return targets, of which a share is spread evenly over the classes; see the parameter."""
+    share = check_number("label_smoothing", label_smoothing, 1)
+    return y_true * (1.0 - share) + share / classes if share else y_true
+
+
 @answering
 def binary_crossentropy(
     y_true: Any,
@@ -177,7 +184,7 @@ def binary_crossentropy(
     y_true : targets t, from 0 to 1
     y_pred : probabilities p, clipped to 1e-7 from 0 and 1; with `from_logits`, logits, whose
         `sigmoid` is p
-    label_smoothing : the share of each target that is replaced by 0.5
+    label_smoothing : from 0 to 1, the share of each target that is replaced by 0.5
     axis : int
 
     Raises
@@ -189,8 +196,7 @@ def binary_crossentropy(
     tensor([ 0.6931472, 15.942385 ], dtype=float32)
     """
     y_true, y_pred = _pair(y_true, y_pred)
-    if label_smoothing:
-        y_true = y_true * (1.0 - label_smoothing) + 0.5 * label_smoothing
+    y_true = _smoothed(y_true, label_smoothing, 2)
     if from_logits:
         values = y_true * ops.softplus(-y_pred) + (1.0 - y_true) * ops.softplus(y_pred)
     else:
@@ -222,7 +228,7 @@ def categorical_crossentropy(
     y_true : targets t, the probabilities of the classes, for example one-hot
     y_pred : predictions, which divided by their sum are p, clipped to 1e-7 from 0 and 1; with
         `from_logits`, logits, whose `softmax` is p
-    label_smoothing : the share of each target that is spread evenly over all classes
+    label_smoothing : from 0 to 1, the share of each target that is spread evenly over all classes
     axis : int
 
     Raises
@@ -237,8 +243,7 @@ def categorical_crossentropy(
     if y_pred.shape[-1:] == (1,):
         message = f"categorical_crossentropy: y_pred of shape {y_pred.shape} has one class; for two"
         warnings.warn(f"{message} use binary_crossentropy.", SyntaxWarning, stacklevel=2)
-    if label_smoothing:
-        y_true = y_true * (1.0 - label_smoothing) + label_smoothing / y_true.shape[-1]
+    y_true = _smoothed(y_true, label_smoothing, y_true.shape[axis])
     return -ops.sum(y_true * _log_probabilities(y_pred, from_logits, axis), axis=axis)
 
 

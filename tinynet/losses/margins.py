@@ -12,7 +12,7 @@ from ..backend import epsilon
 from ..engine.refusal import answering
 from ..engine.tensor import Tensor
 from .base import LossFunction
-from .functions import _pair, binary_crossentropy
+from .functions import _pair, _smoothed, binary_crossentropy
 
 
 def _margin(y_true: Any, y_pred: Any) -> Tensor:
@@ -169,7 +169,7 @@ def binary_focal_crossentropy(
     tensor([0.1732868, 0.1732868], dtype=float32)
     """
     y_true, y_pred = _pair(y_true, y_pred)
-    y_true = y_true * (1.0 - label_smoothing) + 0.5 * label_smoothing
+    y_true = _smoothed(y_true, label_smoothing, 2)
     p = ops.sigmoid(y_pred) if from_logits else y_pred
     values = binary_crossentropy(ops.expand_dims(y_true, -1), ops.expand_dims(p, -1))
     values = values * (1.0 - (y_true * p + (1.0 - y_true) * (1.0 - p))) ** gamma

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import losses, ops
 from ..engine.bind import no_grad
+from ..engine.expect import expect
 from ..engine.tensor import Tensor
 from ..losses.base import same_shapes
 from .base import Mean, MeanMetricWrapper, Metric
@@ -207,10 +208,9 @@ class R2Score(Metric):
     ) -> None:
         super().__init__(dtype, name)
         known = (None, "uniform_average", "variance_weighted_average")
-        if class_aggregation not in known:
-            raise ValueError(f"R2Score: expected one of {known}, received {class_aggregation=}.")
-        if num_regressors < 0:
-            raise ValueError(f"num_regressors: expected 0 or more, received {num_regressors}.")
+        valid = class_aggregation in known
+        expect(valid, "R2Score", f"class_aggregation to be one of {known}", class_aggregation)
+        expect(num_regressors >= 0, "num_regressors", "0 or more", num_regressors)
         self.class_aggregation, self.num_regressors = class_aggregation, num_regressors
         self.num_samples = self.add_variable(name="num_samples")
         self._built = False
@@ -218,9 +218,7 @@ class R2Score(Metric):
     def _build(self, y_true_shape: Any, y_pred_shape: Any) -> None:
         if self._built:
             return
-        if len(y_pred_shape) != 2:
-            shapes = f"{y_pred_shape} for y_pred and {y_true_shape} for y_true"
-            raise ValueError(f"R2Score: expected the shape (samples, outputs), received {shapes}.")
+        expect(len(y_pred_shape) == 2, "R2Score", "shape (samples, outputs)", y_pred_shape)
         names = ("squared_sum", "sum", "residual", "count")
         sums = (self.add_variable(y_pred_shape[-1:], name=name) for name in names)
         self.squared_sum, self.sum, self.total_mse, self.count = sums

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..configs.lookup import publish
-from ..configs.serialization import CustomObjectScope
+from ..configs.serialization import Config, CustomObjectScope
 from ..engine.tensor import as_tensor
 from ..layers.base import Layer
 from .graph import Graph, from_config
@@ -68,19 +68,14 @@ class Functional(GraphModel):
     def get_config(self) -> dict[str, Any]:
         """Return the name, the layers with their calls, and which tensors are in- and outputs."""
         if type(self)._is_made_of_graph():
-            return {
-                "name": self.name,
-                "trainable": self.trainable,
-                **self._graph.config(Functional),
-            }
+            found = {"name": self.name, "trainable": self.trainable}
+            return found | self._graph.config(Functional)
         found = super().get_config()
         own = type(self).get_config is Functional.get_config
         return self._with_arguments(found) if own else found
 
     @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
-    ) -> Any:
+    def from_config(cls, config: Config, custom_objects: Mapping[str, Any] | None = None) -> Any:
         """Return a model, with new layers, made from what `get_config` returned."""
         if "input_layers" not in config or not cls._is_made_of_graph():
             return super().from_config(config, custom_objects)

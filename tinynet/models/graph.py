@@ -13,11 +13,14 @@ from typing import Any
 
 from .. import ops, tree
 from ..configs.serialization import deserialize_part, location, serialize_keras_object
+from ..engine.expect import expect
 from ..engine.tensor import Tensor, floatx
 from ..layers.base import Layer
 from ..layers.core import Input, InputLayer
 from ..layers.symbolic import KerasTensor, LayerCall
 from ..training.trainer import Trainer
+
+UNLIKE = "The structure of `inputs` doesn't match the expected structure"
 
 
 class Graph:
@@ -146,13 +149,11 @@ class Graph:
                 problem = f"of {names}, received {list(inputs)}"
                 raise ValueError(f'Missing input "{missing[0]}" {problem}.')
             if named and (extra := inputs.keys() - {*names}):
-                problem = "The structure of `inputs` doesn't match the expected structure"
-                text = f"{problem}: model '{self.name}' has no inputs {sorted(extra)}, ignored."
-                warnings.warn(text, stacklevel=2)
+                found = f"model '{self.name}' has no inputs {sorted(extra)}, ignored"
+                warnings.warn(f"{UNLIKE}: {found}.", stacklevel=2)
             inputs = [inputs[name] for name in names]
         elif named and [*self.input] != names:
-            problem = "The structure of `inputs` doesn't match the expected structure"
-            raise ValueError(f"{problem}: expected a dict with the keys {names}, received a list.")
+            raise ValueError(f"{UNLIKE}: expected a dict with the keys {names}, received a list.")
         flat = tree.flatten(inputs)
         if len(flat) != len(self.inputs):
             raise ValueError(f"Model '{self.name}' expected inputs {names}, received {len(flat)}.")
@@ -161,12 +162,10 @@ class Graph:
     def _fitting(self, x: Any, declared: KerasTensor) -> Any:
         """Return an input with the dtype and the rank that were declared."""
         layer, shape = declared.call.layer, declared.shape
-        if x is None and getattr(layer, "optional", False):
-            return None
         if x is None:
-            raise ValueError(
-                f"Input '{layer.name}' of model '{self.name}' is not optional, received None."
-            )
+            where, optional = f"Input '{layer.name}'", getattr(layer, "optional", False)
+            expect(optional, f"{where} of model '{self.name}' is not optional", "an array", x)
+            return None
         given = x.shape
         if x.ndim == declared.ndim + 1 and given[-1] == 1:
             x = ops.squeeze(x, -1)
@@ -174,7 +173,7 @@ class Graph:
             x = ops.expand_dims(x, -1)
         lengths = zip(shape[1:], x.shape[1:], strict=False)
         if x.ndim != len(shape) or not all(n in (None, m) for n, m in lengths):
-            problem = f"expected shape={shape}, found incompatible shape={given}"
+            problem = f"expected {shape=}, found incompatible shape={given}"
             raise ValueError(f"Input '{layer.name}' of model '{self.name}': {problem}.")
         same = x.dtype.kind == "f" and declared.dtype == floatx()
         return x if same else ops.cast(x, declared.dtype)

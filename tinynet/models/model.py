@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..configs.lookup import publish
 from ..configs.serialization import (
+    Config,
     CustomObjectScope,
     deserialize_keras_object,
     serialize_keras_object,
@@ -161,9 +162,7 @@ class Model(Trainer):
     # -- configs and files ------------------------------------------------------------------------
 
     @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
-    ) -> Any:
+    def from_config(cls, config: Config, custom_objects: Mapping[str, Any] | None = None) -> Any:
         """Return a model, with new weights, made from what `get_config` returned."""
         with CustomObjectScope(custom_objects):
             if "input_layers" in config and cls._is_made_of_graph():
@@ -192,11 +191,11 @@ class Model(Trainer):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile the model by what `get_compile_config` returned, with a new optimizer state."""
         if type(self).compile is not Trainer.compile:
-            warnings.warn(
-                f"The model was not compiled, as {type(self).__name__} defines `compile` itself: "
-                "compile it, or define `get_compile_config` and `compile_from_config`, too.",
-                stacklevel=2,
+            problem = (
+                f"The model was not compiled, as {type(self).__name__} defines `compile` itself"
             )
+            advice = "compile it, or define `get_compile_config` and `compile_from_config`, too"
+            warnings.warn(f"{problem}: {advice}.", stacklevel=2)
             return
         given = deserialize_keras_object(config)
         if given.get("jit_compile") is True:  # which is what files have for "auto"

@@ -10,12 +10,13 @@ from typing import Any
 
 from .. import tree
 from ..configs.lookup import publish, unique_name
-from ..configs.serialization import deserialize_keras_object, serialize_keras_object
+from ..configs.serialization import Config, deserialize_keras_object, serialize_keras_object
 from ..configs.watched import all_or_nothing
 from ..engine.expect import expect
 from ..layers.base import Layer
 from ..layers.core import InputLayer
-from ..layers.symbolic import KerasTensor, context, to_shape, within
+from ..layers.shapes import to_shape
+from ..layers.symbolic import KerasTensor, context, within
 from .functional import GraphModel
 from .graph import Graph
 
@@ -63,10 +64,7 @@ class Sequential(GraphModel):
             new = layer.call.layer if isinstance(layer, KerasTensor) else layer
             if not isinstance(new, Layer):
                 raise ValueError(f"add: expected a layer, received {new} of type {type(new)}.")
-            if new.name in names:
-                raise ValueError(
-                    f"add: names must be unique, there is a layer '{new.name}' already."
-                )
+            expect(new.name not in names, "add", "a layer with a unique name", new.name)
             if found and isinstance(new, InputLayer):
                 first = f"{found[0]}, shape {found[0].symbolic_shape}"
                 raise ValueError(f"Sequential model '{self.name}' already begins with {first}.")
@@ -139,9 +137,7 @@ class Sequential(GraphModel):
         return {**super().get_config(), "layers": serialize_keras_object(self._layers), **shape}
 
     @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
-    ) -> Any:
+    def from_config(cls, config: Config, custom_objects: Mapping[str, Any] | None = None) -> Any:
         """Return a model, with new layers, made from what `get_config` returned."""
         model = cls(name=config.get("name"))
         model._append(deserialize_keras_object(config["layers"], custom_objects))

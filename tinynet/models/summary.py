@@ -13,6 +13,7 @@ from itertools import chain, pairwise
 from typing import Any
 
 from ..callbacks.progbar import write
+from ..engine.expect import expect
 from ..training.trainer import Trainer
 from .graph import Graph
 
@@ -61,8 +62,7 @@ def print_summary(
 
     columns, width = (LINE, 88) if graph is None else (GRAPH, 108)
     ends = list(columns.values() if positions is None else positions)
-    if len(ends) != len(columns):
-        raise ValueError(f"positions: expected {len(columns)} column ends, received {positions}.")
+    expect(len(ends) == len(columns), "positions", f"{len(columns)} column ends", positions)
     if show_trainable:
         columns, width = {**columns, "Trainable": 1.0}, width + 12
         ends = [*(0.9 * end for end in ends), 1.0]
@@ -84,15 +84,10 @@ def _chosen(layers: list[Any], layer_range: Sequence[str] | None) -> list[Any]:
     """Return the layers from the first to the last whose names match one of two patterns."""
     if layer_range is None:
         return layers
-    found = [
-        [i for i, layer in enumerate(layers) if re.match(str(pattern), layer.name)]
-        for pattern in layer_range
-    ]
-    if len(found) != 2 or not all(found):
-        raise ValueError(
-            "layer_range: expected two names of layers, or patterns of them, among "
-            f"{[layer.name for layer in layers]}, received {layer_range}."
-        )
+    names = [layer.name for layer in layers]
+    found = [[i for i, name in enumerate(names) if re.match(str(p), name)] for p in layer_range]
+    wanted = f"two names of layers, or patterns of them, among {names}"
+    expect(len(found) == 2 and all(found), "layer_range", wanted, layer_range)
     first, last = found if min(found[0]) <= max(found[1]) else found[::-1]
     return layers[min(first) : max(last) + 1]
 
@@ -184,8 +179,7 @@ def _widths(ends: list[float], line_length: int) -> list[int]:
     which Keras draws its tables.
     """
     widths = [b - a + 2 for a, b in pairwise([0, *(int(end * line_length) for end in ends)])]
-    if min(widths) < 6:
-        raise ValueError(f"line_length: {len(ends)} columns need more room than {line_length}.")
+    expect(min(widths) >= 6, "line_length", f"more room for {len(ends)} columns", line_length)
     excess, total = sum(widths) - (line_length - len(widths) - 1), sum(widths)
     for i, width in enumerate(widths):
         even = -min(width, round(excess / (len(widths) - i)))

@@ -1,7 +1,5 @@
 """Optimizers, under Keras's path: ``from tinynet.optimizers import Adam``. Read next: `base.py`."""
 
-from typing import TYPE_CHECKING
-
 from .adam import Adam as Adam, AdamW as AdamW
 from .adaptive import Adagrad as Adagrad, Adamax as Adamax, Nadam as Nadam
 from .base import Optimizer as Optimizer
@@ -9,7 +7,4 @@ from .lookup import get as get, serialize as serialize
 from .rmsprop import RMSprop as RMSprop
 from .sgd import SGD as SGD
 
-if TYPE_CHECKING:
-    from . import schedules as schedules
-else:
-    _HOMES: dict[str, str] = {}
+_HOMES = {"": "schedules"}

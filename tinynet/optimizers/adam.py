@@ -11,7 +11,7 @@ from .. import ops
 from ..configs.configurable import taking
 from ..engine.expect import check_number, expect
 from ..engine.tensor import Tensor
-from .base import Optimizer, Slots, float32, taking_common
+from .base import Optimizer, Scalars, Slots, Updated, float32, taking_common
 
 
 class Adaptive(Optimizer):
@@ -89,9 +89,7 @@ class Adam(Adaptive):
         first, second = f"1 - {self.beta_1:.6g} ** {step}", f"1 - {self.beta_2:.6g} ** {step}"
         return {"alpha": f"learning_rate * sqrt({second}) / ({first})"}
 
-    def update(
-        self, param: Tensor, grad: Tensor, slots: Slots, scalars: dict[str, Any]
-    ) -> tuple[Tensor, Slots]:
+    def update(self, param: Tensor, grad: Tensor, slots: Slots, scalars: Scalars) -> Updated:
         """Return the parameter after the step, and its slots."""
         m, u = slots["momentum"], slots["velocity"]
         m = m + (grad - m) * (1.0 - self.beta_1)

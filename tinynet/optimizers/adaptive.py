@@ -12,7 +12,7 @@ from ..engine.expect import check_number
 from ..engine.tensor import Tensor
 from ..engine.variable import Variable
 from .adam import Adaptive
-from .base import Optimizer, Slots, float32, taking_common
+from .base import Optimizer, Scalars, Slots, Updated, float32, taking_common
 
 
 class Adagrad(Optimizer):
@@ -51,9 +51,7 @@ class Adagrad(Optimizer):
         self.initial_accumulator_value, self.epsilon = start, epsilon
         self.start_of = {"accumulator": start}
 
-    def update(
-        self, param: Tensor, grad: Tensor, slots: Slots, scalars: dict[str, Any]
-    ) -> tuple[Tensor, Slots]:
+    def update(self, param: Tensor, grad: Tensor, slots: Slots, scalars: Scalars) -> Updated:
         """Return the parameter after the step, and its slot."""
         total = slots["accumulator"] + ops.square(grad)
         step = grad * scalars["learning_rate"] / ops.sqrt(total + self.epsilon)
@@ -85,9 +83,7 @@ class Adamax(Adaptive):
         """Return the formula of `alpha`."""
         return {"alpha": f"learning_rate / (1 - {self.beta_1:.6g} ** {step})"}
 
-    def update(
-        self, param: Tensor, grad: Tensor, slots: Slots, scalars: dict[str, Any]
-    ) -> tuple[Tensor, Slots]:
+    def update(self, param: Tensor, grad: Tensor, slots: Slots, scalars: Scalars) -> Updated:
         """Return the parameter after the step, and its slots."""
         m = slots["momentum"] + (grad - slots["momentum"]) * (1.0 - self.beta_1)
         u = ops.maximum(slots["norm"] * self.beta_2, ops.absolute(grad))
@@ -132,9 +128,7 @@ class Nadam(Adaptive):
         product.version += 1
         return [product]
 
-    def update(
-        self, param: Tensor, grad: Tensor, slots: Slots, scalars: dict[str, Any]
-    ) -> tuple[Tensor, Slots]:
+    def update(self, param: Tensor, grad: Tensor, slots: Slots, scalars: Scalars) -> Updated:
         """Return the parameter after the step, and its slots."""
         m = slots["momentum"] + (grad - slots["momentum"]) * (1.0 - self.beta_1)
         u = slots["velocity"] + (ops.square(grad) - slots["velocity"]) * (1.0 - self.beta_2)

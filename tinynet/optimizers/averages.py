@@ -15,7 +15,7 @@ from ..configs.configurable import Configurable
 from ..engine.expect import check_number, expect, is_integer
 from ..engine.tensor import Tensor
 from ..engine.variable import Variable, assign_all
-from .groups import Grads, ParameterGroup
+from .groups import Grads, ParameterGroup, Scalars
 
 AVERAGE = "average"  # the slot of the moving average
 
@@ -74,9 +74,7 @@ class Averaging(Configurable):
         every = self.ema_overwrite_frequency
         return found | ({"ema_overwrite": float(step % every == 0)} if every else {})
 
-    def averaged(
-        self, param: Tensor, average: Tensor, scalars: dict[str, Any]
-    ) -> tuple[Tensor, Tensor]:
+    def averaged(self, param: Tensor, average: Tensor, scalars: Scalars) -> tuple[Tensor, Tensor]:
         """Return the parameter, which its average may overwrite, and the average after a step."""
         average = average * scalars["ema_momentum"] + param * scalars["ema_share"]
         if self.ema_overwrite_frequency:
@@ -84,7 +82,7 @@ class Averaging(Configurable):
         return param, average
 
     def finished(
-        self, group: ParameterGroup, flat: list[Tensor], grads: Grads, scalars: dict[str, Any]
+        self, group: ParameterGroup, flat: list[Tensor], grads: Grads, scalars: Scalars
     ) -> list[Tensor]:
         """Return the flat parameters and slots of a group after averages and constraints.
 

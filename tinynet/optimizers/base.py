@@ -22,14 +22,14 @@ import numpy as np
 from .. import ops
 from ..configs.configurable import Configurable, taking
 from ..configs.lookup import automatic_name
-from ..configs.serialization import deserialize_keras_object, serialize_keras_object
+from ..configs.serialization import Config, deserialize_keras_object, serialize_keras_object
 from ..configs.watched import all_or_nothing
 from ..engine.bind import modes, no_grad
 from ..engine.expect import check_number, expect, is_number
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable, paired
 from .averages import Averaging
-from .groups import Grads, ParameterGroup, Slots as Slots, stepped
+from .groups import Flats, Grads, ParameterGroup, Scalars, Slots as Slots, Updated, stepped
 
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 UNSUPPORTED = ("loss_scale_factor", "gradient_accumulation_steps")  # Keras's options
@@ -123,9 +123,7 @@ class Optimizer(Averaging):
         """Return the numbers that `update` needs at `step` (1, 2, ...), by name."""
         return {"learning_rate": learning_rate}
 
-    def update(
-        self, param: Tensor, grad: Tensor, slots: Slots, scalars: dict[str, Any]
-    ) -> tuple[Tensor, Slots]:
+    def update(self, param: Tensor, grad: Tensor, slots: Slots, scalars: Scalars) -> Updated:
         """Return the new parameter and slots: elementwise operations of tensors, no state."""
         raise NotImplementedError(f"{type(self).__name__} must define update().")
 
@@ -136,8 +134,8 @@ class Optimizer(Averaging):
     # -- one step -----------------------------------------------------------------------------
 
     def stepped(
-        self, param: Tensor, grad: Tensor, slots: Slots, scalars: dict[str, Any], decays: bool
-    ) -> tuple[Tensor, Slots]:
+        self, param: Tensor, grad: Tensor, slots: Slots, scalars: Scalars, decays: bool
+    ) -> Updated:
         """Return the parameter, which may decay first, and the slots after a step."""
         if decays:
             param = param - param * self.weight_decay * scalars["learning_rate"]
@@ -229,9 +227,7 @@ class Optimizer(Averaging):
             values |= stepped(self, values, found)
         return [values[v] for v in trained], [values[v] for v in own]
 
-    def updated(
-        self, state: Sequence[Sequence[Tensor]], grads: Grads, scalars: Sequence[dict[str, Any]]
-    ) -> list[list[Tensor]]:
+    def updated(self, state: Flats, grads: Grads, scalars: Sequence[Scalars]) -> list[list[Tensor]]:
         """Return the new state of all parameters as a pure function: one step, with clipping.
 
         `state` has for each of `groups` its flat parameters and slots, `scalars` the numbers of
@@ -245,7 +241,7 @@ class Optimizer(Averaging):
         """Return the flat parameters and slots of each group; `write` changes these arrays."""
         return [[memory.current() for memory in group.memories] for group in self.groups]
 
-    def write(self, state: Sequence[Sequence[Tensor]]) -> None:
+    def write(self, state: Flats) -> None:
         """Write the new state of all parameters, and count the step."""
         for group, flats in zip(self.groups, state, strict=True):
             for memory, flat in zip(group.memories, flats, strict=True):
@@ -293,10 +289,10 @@ class Optimizer(Averaging):
     def build(self, variables: Sequence[Variable]) -> None:
         """Make the slots of `variables`, the first time; later only check that they are known."""
         if self.built:
-            if unknown := [v for v in variables if v not in self._slots]:
+            if new := [v for v in variables if v not in self._slots]:
                 raise ValueError(
                     "variables: expected those that the optimizer was built for. "
-                    f"Unknown variable: {unknown[0]}. Call compile with a new optimizer."
+                    f"Unknown variable: {new[0]}. Call compile with a new optimizer."
                 )
             return
         names = [slot for group in self.slot_groups for slot in group]
@@ -316,9 +312,8 @@ class Optimizer(Averaging):
     @property
     def variables(self) -> list[Variable]:
         """All state, in the order in which Keras saves it."""
-        slots = [
-            s[name] for group in self.slot_groups for s in self._slots.values() for name in group
-        ]
+        every = self._slots.values()
+        slots = [own[name] for group in self.slot_groups for own in every for name in group]
         last = self.last_variables if self.built else ()
         return [self.iterations, *self.rate_variables, *slots, *last]
 
@@ -342,12 +337,10 @@ class Optimizer(Averaging):
             raise ValueError(f"learning_rate: expected {wanted}, received {value!r}.")
         elif isinstance(self._rate, Variable):
             self._rate.assign(float(value))
-        elif self._rate is None:
-            self._rate = self._state(np.array(value, "float32"), "learning_rate")
         else:
-            raise TypeError(
-                f"learning_rate: a schedule or function cannot be {value!r}: make a new optimizer."
-            )
+            wanted = "a new optimizer where it was a schedule or function"
+            expect(self._rate is None, "learning_rate", wanted, value, TypeError)
+            self._rate = self._state(np.array(value, "float32"), "learning_rate")
 
     def _rate_after(self, steps: int) -> float:
         rate = self._rate
@@ -378,9 +371,7 @@ class Optimizer(Averaging):
         return super().get_config() | {"learning_rate": rate}
 
     @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
-    ) -> Optimizer:
+    def from_config(cls, config: Config, custom_objects: dict[str, Any] | None = None) -> Optimizer:
         """Return a new optimizer, made from what `get_config` returned.
 
         `custom_objects` are users' classes of schedules by their names.

@@ -18,6 +18,9 @@ from ..engine.tensor import Primitive, Tensor
 from ..engine.variable import Memory, Variable
 
 Slots = dict[str, Tensor]
+Scalars = dict[str, Any]  # numbers, or tensors without axes
+Updated = tuple[Tensor, Slots]  # a parameter and its slots after a step
+Flats = Sequence[Sequence[Tensor]]  # for each group its flat parameters and slots
 Grads = dict[Variable, Tensor]
 
 
@@ -43,7 +46,7 @@ class ParameterGroup:
         self.memories = [Memory(self.params), *map(Memory, slots.values())]
 
     def updated(
-        self, optimizer: Any, flat: Sequence[Tensor], grads: Grads, scalars: dict[str, Any]
+        self, optimizer: Any, flat: Sequence[Tensor], grads: Grads, scalars: Scalars
     ) -> list[Tensor]:
         """Return the new parameters and slots, each flat, as a pure function of the old ones.
 
@@ -123,9 +126,8 @@ def stepped(optimizer: Any, values: dict[Variable, Tensor], grads: Grads) -> dic
     new = {optimizer.iterations: steps + 1}
     for v in optimizer.last_variables:
         new[v] = scalars[0]["product"]
-    for group, flats in zip(
-        optimizer.groups, optimizer.updated(state, grads, scalars), strict=True
-    ):
+    updated = optimizer.updated(state, grads, scalars)
+    for group, flats in zip(optimizer.groups, updated, strict=True):
         for memory, flat in zip(group.memories, flats, strict=True):
             for v, part in zip(memory.variables, memory.slices, strict=True):
                 new[v] = ops.reshape(flat[part], v.shape)

@@ -34,9 +34,8 @@ def get(identifier: Any) -> Optimizer | None:
         return identifier
     config = {"class_name": identifier} if isinstance(identifier, str) else identifier
     if not isinstance(config, dict) or "class_name" not in config:
-        raise ValueError(
-            f"Could not interpret optimizer identifier: {identifier}. Expected one of {[*_TABLE]}."
-        )
+        expected = f"Expected one of {[*_TABLE]}."
+        raise ValueError(f"Could not interpret optimizer identifier: {identifier}. {expected}")
     name = str(config["class_name"])
     known = name.lower() if name.lower() in _TABLE else name
     return lookup({**config, "class_name": known}, _TABLE, "optimizer")

@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import ops
 from ..engine.tensor import Tensor
-from .base import Optimizer, Slots, taking_common
+from .base import Optimizer, Scalars, Slots, Updated, taking_common
 
 
 class RMSprop(Optimizer):
@@ -51,9 +51,7 @@ class RMSprop(Optimizer):
         optional = ("momentum",) * (momentum > 0), ("average_gradient",) * bool(centered)
         self.slots = (("velocity",), *filter(None, optional))
 
-    def update(
-        self, param: Tensor, grad: Tensor, slots: Slots, scalars: dict[str, Any]
-    ) -> tuple[Tensor, Slots]:
+    def update(self, param: Tensor, grad: Tensor, slots: Slots, scalars: Scalars) -> Updated:
         """Return the parameter after the step, and its slots."""
         u = slots["velocity"] * self.rho + ops.square(grad) * (1.0 - self.rho)
         new = {"velocity": u}

@@ -151,12 +151,11 @@ class PiecewiseConstantDecay(_Formula):
     name: str = "PiecewiseConstant"
 
     def __post_init__(self) -> None:
-        if len(self.boundaries) != len(self.values) - 1:
-            raise ValueError(
-                "The length of boundaries should be 1 less than the length of values. Received: "
-                f"boundaries={self.boundaries} of length {len(self.boundaries)}, and "
-                f"values={self.values} of length {len(self.values)}."
-            )
+        sizes = {name: len(getattr(self, name)) for name in ("boundaries", "values")}
+        if sizes["boundaries"] != sizes["values"] - 1:
+            rule = "The length of boundaries should be 1 less than the length of values"
+            found = [f"{name}={getattr(self, name)} of length {n}" for name, n in sizes.items()]
+            raise ValueError(f"{rule}. Received: {', and '.join(found)}.")
 
     def _at(self, step: Any) -> Any:
         return self.values[sum(bool(step > boundary) for boundary in self.boundaries)]

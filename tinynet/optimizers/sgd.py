@@ -6,7 +6,7 @@ from typing import Any
 
 from ..engine.expect import check_number
 from ..engine.tensor import Tensor
-from .base import Optimizer, Slots, taking_common
+from .base import Optimizer, Scalars, Slots, Updated, taking_common
 
 
 class SGD(Optimizer):
@@ -42,9 +42,7 @@ class SGD(Optimizer):
         self.nesterov = bool(nesterov)
         self.slots = (("momentum",),) if momentum else ()
 
-    def update(
-        self, param: Tensor, grad: Tensor, slots: Slots, scalars: dict[str, Any]
-    ) -> tuple[Tensor, Slots]:
+    def update(self, param: Tensor, grad: Tensor, slots: Slots, scalars: Scalars) -> Updated:
         """Return the parameter after the step, and its velocity."""
         step = grad * scalars["learning_rate"]
         if not self.momentum and "momentum" not in slots:

@@ -18,7 +18,7 @@ from ..engine.expect import expect, is_integer
 from ..engine.tensor import Operand, floatx
 
 # What is data itself, rather than batches of it.
-PLAIN = (list, tuple, dict, range, str, bytes, Operand)
+PLAIN = (list, tuple, dict, range, str, bytes, type, Operand)
 # What is refused, by package and class, and the method that makes data of it.
 REFUSED = {("polars", "LazyFrame"): "collect()", ("xarray", "Dataset"): "to_dataframe()"}
 
@@ -57,13 +57,9 @@ def _dense(data: Any, argument: str) -> np.ndarray:
     if hasattr(data, "filled"):  # a masked array
         advice = "an array without masked elements (drop them, or call filled(value))"
         expect(not np.any(data.mask), argument, advice, data)
-    columns = _columns(data)
-    if columns is not None:
-        places = (
-            (f"column {name!r} of {argument}: encode or drop it", column)
-            for name, column in columns
-        )
-        arrays = [to_array(_numbers(np.asarray(column)), place) for place, column in places]
+    if (columns := _columns(data)) is not None:
+        place = "column {!r} of {}: encode or drop it".format
+        arrays = [to_array(_numbers(np.asarray(x)), place(name, argument)) for name, x in columns]
         expect(arrays, argument, "a table with columns", data)
         return np.stack(arrays, axis=1)
     try:
@@ -124,12 +120,7 @@ def is_stream(x: Any) -> bool:
     >>> is_stream(iter([])), is_stream([1.0, 2.0]), is_stream(np.ones(3))
     (True, False, False)
     """
-    if (
-        isinstance(x, type)
-        or hasattr(x, "__array__")
-        or hasattr(x, "tocsr")
-        or isinstance(x, PLAIN)
-    ):
+    if isinstance(x, PLAIN) or hasattr(x, "__array__") or hasattr(x, "tocsr"):
         return False
     return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
 

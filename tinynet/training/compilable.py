@@ -16,15 +16,14 @@ from .. import ops, optimizers, tree
 from ..compiler.executable import Native
 from ..configs.watched import all_or_nothing
 from ..engine.bind import no_grad
-from ..engine.expect import expect
 from ..engine.tape import gradients
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import stateless, structure
 from ..layers.base import Layer
 from ..layers.symbolic import within
-from .data import Batches, Dataset, unpack_x_y_sample_weight
-from .objective import Objective, check_arguments, check_names, flat_logs
+from .data import Batches, Dataset, check_options, unpack_x_y_sample_weight
+from .objective import Objective, check_names, flat_logs
 from .own_step import attached_metrics, check_class, is_own
 from .step import Batch, loss_of
 from .step_cache import StepCache
@@ -111,18 +110,7 @@ class Compilable(Layer):
         NotImplementedError
             With ``jit_compile=True``, from `fit` and the like, where there is no C compiler.
         """
-        check_arguments(loss_weights, metrics, weighted_metrics)
-        known = isinstance(on_divergence, str) and on_divergence in ("warn", "raise", "ignore")
-        expect(known, "on_divergence", "'warn', 'raise' or 'ignore'", on_divergence)
-        expect(
-            isinstance(jit_compile, (bool, str)) and jit_compile in (True, False, "auto"),
-            "jit_compile",
-            "True, False or 'auto'",
-            jit_compile,
-        )
-        is_bool = isinstance(run_eagerly, (int, np.bool_, type(None)))
-        expect(is_bool, "run_eagerly", "a bool", run_eagerly)
-        expect(optimizer is not None, "optimizer", "an optimizer or its name", optimizer)
+        check_options(locals())
         with all_or_nothing(self):
             self.optimizer, self.loss = optimizers.get(optimizer), loss
             self.loss_weights, self._given_metrics = loss_weights, (metrics, weighted_metrics)

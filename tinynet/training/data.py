@@ -20,24 +20,30 @@ from .arrays import by_class, is_stream, rows_of, to_array
 from .parts import parts_of
 
 
-def _is_size(value: Any) -> bool:
-    return value is None or (is_integer(value) and value >= 0)
-
-
 def _among(*choices: Any) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, Hashable) and value in choices
 
 
-# What the options of `fit` and the like may be, in words and as a condition.
+def _by_output(*kinds: type) -> tuple[str, Callable[[Any], bool]]:
+    return "a list, tuple or dict", lambda x: isinstance(x, (list, tuple, dict, type(None), *kinds))
+
+
+# What the options of `compile`, `fit` and the like may be, in words and as a condition.
 OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("epochs", "initial_epoch"), ("an integer", is_integer)),
     **dict.fromkeys(
         ("batch_size", "steps", "steps_per_epoch", "validation_steps", "validation_batch_size"),
-        ("an integer, or None for the default", _is_size),
+        ("an integer, or None for the default", lambda n: n is None or (is_integer(n) and n >= 0)),
     ),
     "verbose": ("0, 1, 2 or 'auto'", _among(0, 1, 2, "auto")),
     "shuffle": ("a bool or 'batch'", _among(True, False, None, "batch")),
     "return_dict": ("a bool", _among(True, False, None)),
+    "optimizer": ("an optimizer or its name", lambda optimizer: optimizer is not None),
+    "loss_weights": _by_output(int, float, np.number),
+    **dict.fromkeys(("metrics", "weighted_metrics"), _by_output()),
+    "run_eagerly": ("a bool", lambda flag: isinstance(flag, (int, np.bool_, type(None)))),
+    "jit_compile": ("True, False or 'auto'", lambda x: isinstance(x, bool) or str(x) == "auto"),
+    "on_divergence": ("'warn', 'raise' or 'ignore'", _among("warn", "raise", "ignore")),
     "validation_split": ("a share from 0 to 1", lambda share: share is None or is_number(share)),
 }
 
@@ -47,10 +53,10 @@ def check_options(given: dict[str, Any]) -> None:
 
     ValueError for the others.
     """
-    for name in OPTIONS.keys() & given:
-        wanted, holds = OPTIONS[name]
-        kind = TypeError if name in ("epochs", "initial_epoch") else ValueError
-        expect(holds(given[name]), name, wanted, given[name], kind)
+    for name, (wanted, holds) in OPTIONS.items():
+        if name in given:
+            kind = TypeError if name in ("epochs", "initial_epoch") else ValueError
+            expect(holds(given[name]), name, wanted, given[name], kind)
 
 
 class Batch(NamedTuple):
@@ -148,18 +154,13 @@ class Dataset:
         return self.steps or self.all_batches
 
     @property
-    def first_size(self) -> int:
-        """The number of samples in the first batch."""
-        return min(self.batch_size, self.size)
-
-    @property
     def is_even(self) -> bool:
         """Whether an epoch has all samples, in batches of one size."""
         return not self.steps and self.size % self.batch_size == 0
 
     def first(self, rows: int | None = None) -> Dataset:
         """Return the first batch, or the first rows, as one batch."""
-        return Dataset.of_one_batch(*self.take(slice(0, min(rows or self.batch_size, self.size))))
+        return Dataset.of_one_batch(*self.take(slice(min(rows or self.batch_size, self.size))))
 
     def shuffle_once(self) -> None:
         """Draw an order and discard it, as Keras does before the first epoch of a new model."""
@@ -337,11 +338,9 @@ def batches_of(data: Batch, batch_size: Any, steps: Any, *options: Any) -> Batch
 
 
 def _warn_of_the_end(steps: int, batches: int) -> None:
-    warnings.warn(
-        "Your input ran out of data; interrupting training. Make sure that your dataset or "
-        f"generator can generate {steps} batches per epoch: there were {batches}.",
-        stacklevel=4,
-    )
+    problem = "Your input ran out of data; interrupting training"
+    advice = f"Make sure that your dataset or generator can generate {steps} batches per epoch"
+    warnings.warn(f"{problem}. {advice}: there were {batches}.", stacklevel=4)
 
 
 def split(data: Batch, share: float) -> tuple[Batch, Batch]:

@@ -126,10 +126,8 @@ class DivergenceMonitor:
             return
         arrays = [("x", a) for a in tree.leaves(self.batches.x)]
         for name, array in [*arrays, *(("y", a) for a in tree.leaves(self.batches.y))]:
-            if isinstance(array, SparseRows) or not np.isnan(array.min(initial=0)):
-                continue
-            rows = np.isnan(array.reshape(len(array), -1)).any(axis=1)
-            if rows.any():
+            if not isinstance(array, SparseRows) and np.isnan(array.min(initial=0)):
+                rows = np.isnan(array.reshape(len(array), -1)).any(axis=1)
                 where = f"in {rows.sum()} of {len(rows)} rows, first in row {rows.argmax()}"
                 self._report(f"fit: {name} holds NaN {where}: remove or fill these rows.", 4)
                 break

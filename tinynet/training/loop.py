@@ -24,12 +24,11 @@ from .data import Batches, Dataset, Stream, first_of, rest_of
 from .divergence import DivergenceMonitor
 from .interrupts import Interrupts, interrupts
 from .many_ranks import stops
-from .many_steps import ManySteps
 from .objective import plain
 from .own_step import run as run_own
 from .parts import outputs_of_ranks
 from .step import Step
-from .step_cache import Run
+from .step_cache import Run, Runs
 
 
 class Loop:
@@ -64,7 +63,7 @@ class Loop:
             what = f"an own {kind}_step, and metrics without variables"
             raise TypeError(f"DataParallel cannot join what ranks compute: {what}.")
         self.outputs: list[Any] = []
-        self._runs: dict[int, tuple[Run, ManySteps | None]] = {}
+        self._runs: dict[int, Runs] = {}
         self._eager: dict[Part | None, Step] = {}  # for the part of this rank
         self._version: object = None  # of the structure that both are for
         self._interrupts = interrupts() if kind == "train" else Interrupts()
@@ -157,7 +156,9 @@ class Loop:
     def _can_run_many(self) -> bool:
         """Whether batches of this dataset can run in one call."""
         data = self.dataset
-        return isinstance(data, Dataset) and self._for_size(data.first_size)[1] is not None
+        if not isinstance(data, Dataset):
+            return False
+        return self._for_size(min(data.batch_size, data.size))[1] is not None
 
     def _means(self, total: float, seen: int) -> Logs:
         """Return the means of an epoch, from the sum of the losses of `seen` samples."""
@@ -192,11 +193,10 @@ class Loop:
                 self.logs, loss = y_pred, float(np.mean(np.asarray(y_pred.get("loss", 0.0))))
             losses = (loss,)
         if self.kind == "predict":
-            of_all = [y_pred] if type(rows) is slice else outputs_of_ranks(rows, y_pred)
-            self.outputs += of_all
+            self.outputs += [y_pred] if type(rows) is slice else outputs_of_ranks(rows, y_pred)
         return losses
 
-    def _for_size(self, size: int) -> tuple[Run, ManySteps | None]:
+    def _for_size(self, size: int) -> Runs:
         """Return what takes a step on rows, or on a batch of a stream, and what takes many."""
         if self._version is not structure.version:
             self._version, self._runs, self._eager = structure.version, {}, {}
@@ -211,7 +211,7 @@ class Loop:
             found = self._runs[size] = run, many
         return found
 
-    def _compiled(self, size: int) -> tuple[Run, ManySteps | None]:
+    def _compiled(self, size: int) -> Runs:
         cache, dataset, steps = self.model._step_cache(self.kind), self.dataset, self.steps
         with_outputs = self.own or self.python_metrics or self.kind == "predict"
         if not isinstance(dataset, Stream):

@@ -74,14 +74,11 @@ def _check_means(model: Any, batch: Dataset) -> None:
         state = dict(zip(step.others, after.others, strict=True))
         found.append([loss.numpy() * part.size, *(state[v].numpy() for v in sums)])
     for name, whole, a, b in zip(("loss", *(v.path for v in sums)), *found, strict=True):
-        if not np.allclose(
-            whole, a + b, 1e-3, 1e-3 * np.nanmax(np.abs(whole), initial=0), equal_nan=True
-        ):
+        near = 1e-3 * np.nanmax(np.abs(whole), initial=0)
+        if not np.allclose(whole, a + b, 1e-3, near, equal_nan=True):
             what = f"{name} (times samples) is {whole} of a batch, but {a} and {b} of its parts"
-            raise ValueError(
-                f"DataParallel needs the mean loss of a batch, and metrics that are sums: {what}. "
-                "Use another reduction or metric."
-            )
+            rule = "DataParallel needs the mean loss of a batch, and metrics that are sums"
+            raise ValueError(f"{rule}: {what}. Use another reduction or metric.")
 
 
 def end_epoch(model: Any, epoch: int) -> None:

@@ -25,25 +25,12 @@ if TYPE_CHECKING:
 BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # their meaning depends on the shapes
 
 
-def check_arguments(loss_weights: Any, metrics: Any, weighted_metrics: Any) -> None:
-    """Raise ValueError for arguments of `compile` that are of a wrong type."""
-    kinds = (list, tuple, dict, type(None))
-    given = {"metrics": metrics, "weighted_metrics": weighted_metrics, "loss_weights": loss_weights}
-    for name, value in given.items():
-        known = isinstance(
-            value, (*kinds, int, float, np.number) if name == "loss_weights" else kinds
-        )
-        expect(known, name, "a list, tuple or dict", value)
-
-
 def check_names(loss: Any, *metrics_given: Any) -> None:
     """Raise ValueError for unknown names of losses and metrics, before the model is built."""
-    for name in _leaves(loss):
-        if str(name).lower() not in BY_SHAPE:
-            losses.get(name)
-    for name in _leaves(metrics_given):
-        if str(name).lower() not in BY_SHAPE:
-            _metrics().get(name)
+    for given, home in ((loss, lambda: losses), (metrics_given, _metrics)):
+        for name in _leaves(given):
+            if str(name).lower() not in BY_SHAPE:
+                home().get(name)
 
 
 def _metrics() -> Any:
@@ -188,10 +175,8 @@ class Objective:
         if len(flat) == len(self.with_loss):
             found = dict(zip(self.with_loss, flat, strict=True))
             return [found.get(i) for i in range(len(self.names))]
-        raise ValueError(
-            f"y_true and y_pred have different structures: expected parts for {self.names}, "
-            f"received {len(flat)}."
-        )
+        parts = f"expected parts for {self.names}, received {len(flat)}"
+        raise ValueError(f"y_true and y_pred have different structures: {parts}.")
 
     def demand(self, y: Any) -> None:
         """Raise ValueError if targets are missing of an output that has a loss."""
@@ -211,9 +196,8 @@ class Objective:
         """Return the weighted sum of the outputs' losses; None if there is no loss."""
         values = self._values(y, y_pred, sample_weight)
         if wrong := [value.shape for value in values.values() if value.shape]:
-            raise TypeError(
-                f"The loss must be a scalar, received shape {wrong[0]}: use a reduction, not None."
-            )
+            advice = "use a reduction, not None"
+            raise TypeError(f"The loss must be a scalar, received shape {wrong[0]}: {advice}.")
         parts = [v if (w := self.weights[i]) == 1.0 else v * w for i, v in values.items()]
         return sum(parts[1:], parts[0]) if parts else None
 

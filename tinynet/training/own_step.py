@@ -16,9 +16,9 @@ from .. import ops, tree
 from ..engine.bind import grad_mode, modes
 from ..engine.expect import expect
 from ..engine.tensor import Tensor
-from ..engine.variable import Variable, stateless
+from ..engine.variable import stateless
 from ..layers.symbolic import within
-from ..optimizers.groups import Grads
+from ..optimizers.groups import Flats, Grads
 from ..public import absent
 from .data import Batch, pack_x_y_sample_weight
 from .objective import Objective, flat_logs
@@ -120,9 +120,7 @@ class OwnStep(Step):
         after = State(self._flat(groups, weights, now), [now[v] for v in self.others])
         return after, None, found
 
-    def _flat(
-        self, groups: list[list[Tensor]], weights: dict[Variable, Tensor], now: Any
-    ) -> list[list[Tensor]]:
+    def _flat(self, groups: Flats, weights: Grads, now: Any) -> list[list[Tensor]]:
         """Return the groups' flat parameters, with the weights to which the step assigned."""
         found = []
         for group, (flat, *slots) in zip(self.groups, groups, strict=True):

@@ -180,18 +180,15 @@ class Step:
 
     def _refuse_changed_weights(self, weights: dict[Variable, Tensor], now: Any) -> None:
         if changed := [v.path for v, weight in weights.items() if now[v] is not weight]:
-            raise TypeError(
-                f"A step that trains {changed[0]} cannot assign to it: make it trainable=False."
-            )
+            problem = f"A step that trains {changed[0]} cannot assign to it"
+            raise TypeError(f"{problem}: make it trainable=False.")
         self._refuse_new_weights()
 
     def _refuse_new_weights(self) -> None:
         made = set(self.model.trainable_variables).difference(self.trained) if self.trained else ()
         if made:
-            paths = ", ".join(v.path for v in made)
-            raise TypeError(
-                f"A step cannot make weights, received {paths}: make them in build or constructor."
-            )
+            problem = f"A step cannot make weights, received {', '.join(v.path for v in made)}"
+            raise TypeError(f"{problem}: make them in build or constructor.")
 
     # -- its state ----------------------------------------------------------------------------
 

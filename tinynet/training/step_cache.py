@@ -32,6 +32,7 @@ from .own_step import OwnStep, is_own
 from .step import State, Step
 
 Run = Callable[[Any], tuple[float, Any]]  # from rows to the loss and the outputs there
+Runs = tuple[Run, ManySteps | None]  # what takes a step, and what takes many in a call
 
 
 class StepCache:
@@ -123,9 +124,7 @@ class StepCache:
         compiled = self._small.get((x.shape, x.dtype))
         return None if compiled is None or len(x) > most else compiled.predict(x)
 
-    def runner(
-        self, dataset: Dataset, size: int, with_outputs: bool, steps: int = 0
-    ) -> tuple[Run, ManySteps | None]:
+    def runner(self, dataset: Dataset, size: int, with_outputs: bool, steps: int = 0) -> Runs:
         """Return what runs a batch of `size` samples, and what runs many, if the step is C.
 
         Both hold for this dataset, and until `structure.version` changes. `steps`, about as many as

@@ -252,9 +252,8 @@ class Trainer(Compilable):
         return self._as_asked(kind, logs, return_dict)
 
     def _as_asked(self, kind: str, logs: Logs, return_dict: bool) -> Any:
-        values = (
-            in_order(logs, self) if self._step_cache(kind).own else self.objective.in_order(logs)
-        )
+        own = self._step_cache(kind).own
+        values = in_order(logs, self) if own else self.objective.in_order(logs)
         return logs if return_dict else values if len(values) > 1 else values[0]
 
     # -- compiled steps -----------------------------------------------------------------------

@@ -123,14 +123,9 @@ def _explain(axes: Any, legend: dict[str, str], size: float) -> None:
 
     look: dict[str, Any] = {"edgecolor": INK, "linewidth": 0.1 * size}
     handles = [Patch(facecolor=ground, label=text, **look) for text, ground in legend.items()]
-    where: dict[str, Any] = {
-        "loc": "lower center",
-        "ncols": len(handles),
-        "borderaxespad": 0.3,
-        "frameon": False,
-    }
+    where: dict[str, Any] = {"loc": "lower center", "ncols": len(handles), "borderaxespad": 0.3}
     spaces: dict[str, Any] = {"handlelength": 1.2, "handletextpad": 0.5, "columnspacing": 1.2}
-    axes.legend(handles=handles, fontsize=size, **where, **spaces)
+    axes.legend(handles=handles, fontsize=size, frameon=False, **where, **spaces)
 
 
 def arranged(named: dict[Any, Drawing], uses: Iterable[Any], rankdir: str, ordered: Any) -> Drawing:

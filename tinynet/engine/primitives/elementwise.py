@@ -301,9 +301,9 @@ logaddexp = binary(
 
 
 def _radius(a: Tensor, b: Tensor) -> Tensor:
-    """Return the distance from the origin, and 1 at the origin, where all slopes become 0."""
+    """Return the distance from the origin, and inf there, where all derivatives become 0."""
     r = hypot(a, b)
-    return where(r == 0.0, 1.0, r)
+    return where(r == 0.0, math.inf, r)
 
 
 hypot: Binary = binary(

@@ -1,0 +1,54 @@
+"""Type stub. Written by tests/support/stubs.py from the signatures: change those."""
+
+from . import activations as activations
+from . import backend as backend
+from . import callbacks as callbacks
+from . import config as config
+from . import constraints as constraints
+from . import datasets as datasets
+from . import distribution as distribution
+from . import explain as explain
+from . import export as export
+from . import initializers as initializers
+from . import layers as layers
+from . import losses as losses
+from . import metrics as metrics
+from . import models as models
+from . import ops as ops
+from . import optimizers as optimizers
+from . import random as random
+from . import regularizers as regularizers
+from . import saving as saving
+from . import tree as tree
+from . import utils as utils
+from . import viz as viz
+from . import wrappers as wrappers
+from .compiler.jit import jit as jit
+from .engine.autodiff import elementwise_grad as elementwise_grad
+from .engine.autodiff import grad as grad
+from .engine.autodiff import hessian as hessian
+from .engine.autodiff import hvp as hvp
+from .engine.autodiff import jacobian as jacobian
+from .engine.autodiff import jvp as jvp
+from .engine.autodiff import value_and_grad as value_and_grad
+from .engine.autodiff import vjp as vjp
+from .engine.bind import no_grad as no_grad
+from .engine.bind import primitive as primitive
+from .engine.gradcheck import check_grads as check_grads
+from .engine.tensor import Tensor as Tensor
+from .engine.tensor import tensor as tensor
+from .engine.variable import Variable as Variable
+from .engine.vmap import vmap as vmap
+from .initializers import Initializer as Initializer
+from .layers.base import Layer as Layer
+from .layers.core import Input as Input
+from .losses.base import Loss as Loss
+from .metrics.base import Metric as Metric
+from .models.model import Model as Model
+from .models.sequential import Sequential as Sequential
+from .optimizers.base import Optimizer as Optimizer
+from .regularizers import Regularizer as Regularizer
+from .training.at_weights import check_model_grads as check_model_grads
+from .training.divergence import DivergenceWarning as DivergenceWarning
+
+__version__: str
