@@ -6,12 +6,12 @@ Imports the engine and `configs/`. Read next: `initializers.py`.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 from . import ops
 from .configs.lookup import config_of, defined_in, lookup, publish
+from .engine.expect import warn
 from .engine.refusal import answering
 from .engine.tensor import Tensor, as_tensor
 
@@ -194,7 +194,7 @@ def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
     x = as_tensor(x)
     if not isinstance(axis, (tuple, str)) and x.shape[axis : axis + 1 or None] == (1,):
         message = f"softmax over axis {axis} of a tensor of shape {x.shape} is always 1."
-        warnings.warn(f"{message} Did you mean to use a sigmoid instead?", stacklevel=2)
+        warn(f"{message} Did you mean to use a sigmoid instead?")
     return ops.softmax(x, axis)
 
 

@@ -20,7 +20,7 @@ from .configs.configurable import Checked
 from .configs.lookup import unique_name
 from .distribution.ranks import place
 from .engine.bind import Case, bind, primitive
-from .engine.expect import check_number
+from .engine.expect import check_number, expect
 from .engine.refusal import answering
 from .engine.tensor import Primitive, Tensor, as_dtype, as_tensor, floatx
 from .engine.variable import Variable
@@ -139,6 +139,7 @@ def _checked_shape(shape: Shape) -> tuple[int, ...]:
         raise TypeError(f"`shape` must be a tuple of ints. Received: shape={shape!r}") from None
     if min(sizes, default=0) < 0:
         raise ValueError(f"`shape` must not be negative. Received: shape={shape!r}")
+    expect(math.prod(sizes) < 2**60, "shape", "fewer than 2**60 elements", shape)
     return sizes
 
 

@@ -171,6 +171,7 @@ class ProgbarLogger(Callback):
     """
 
     _within_fit = False
+    progbar: Progbar
 
     def __init__(self) -> None:
         self.set_params({"verbose": 1, "epochs": 1, "steps": None})
@@ -194,7 +195,8 @@ class ProgbarLogger(Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Move the bar; `logs` may be a function that returns them."""
-        is_due, self.seen = self.progbar.is_due(batch + 1), batch + 1
+        is_due = self.progbar.is_due(batch + 1)
+        self.seen = batch + 1
         if is_due:
             values = logs() if callable(logs) else logs or {}
             self.progbar.update(self.seen, values.items(), finalize=False)

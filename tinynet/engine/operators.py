@@ -164,9 +164,9 @@ def _call(function: Any, args: Any, kwargs: Any) -> Any:
         return ours(*args, **kwargs)
     except ANSWERED as error:
         answer = answer_to(ours, args, kwargs, error)
-        if answer is None and not isinstance(error, TypeError):
-            raise
-        raise type(answer or error)(f"{name_of(function)} of a tensor: {answer or error}") from None
+        if not isinstance(answer or error, TypeError):
+            raise answer or error from None
+        raise TypeError(f"{name_of(function)} of a tensor: {answer or error}") from None
 
 
 def _translated(function: Any, args: Any, kwargs: Any) -> tuple[Any, dict[str, Any]]:

@@ -15,7 +15,7 @@ from functools import cache, wraps
 from inspect import Parameter, signature
 from opcode import opmap
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -28,6 +28,8 @@ def _is_array(value: Any) -> bool:
     is_other = hasattr(value, "shape") and not isinstance(value, (np.ndarray, np.generic))
     return is_other or np.asarray(value).dtype.kind in "fiub"
 
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 # What annotations of arguments declare: the words for a message, and a condition.
 KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
@@ -44,7 +46,7 @@ KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 KINDS["int"] = KINDS["float"]  # whether it must be whole, constructors say
 
 # The kinds of other arguments, by name: used to explain an error, not to find one.
-_NAMED = {"axis": ["axes", "None"], "shape": ["axes"], "seed": ["integer", "None"]}
+_NAMED = {"axis": ["axes", "None"], "shape": ["axes"]}
 _NAMED |= {name: ["array"] for name in ("x", "xs", "x1", "inputs", "a", "b", "values", "array")}
 _NAMED |= {name: ["array", "None"] for name in ("x2", "y_true", "y_pred", "sample_weight")}
 
@@ -91,7 +93,7 @@ def _holds(condition: Callable[[Any], bool], value: Any) -> bool:
         return False
 
 
-def answering(function: Any) -> Any:
+def answering(function: F) -> F:
     """Return a function that answers in words to errors which its arguments cause.
 
     >>> @answering
@@ -111,7 +113,7 @@ def answering(function: Any) -> Any:
                 raise
             raise answer from None
 
-    return call
+    return cast(F, call)
 
 
 def answer_to(function: Any, args: Any, kwargs: Any, error: Exception) -> Exception | None:
@@ -154,7 +156,7 @@ def _is_accident(traceback: TracebackType | None) -> bool:
 
 
 _RAISE = opmap["RAISE_VARARGS"]
-_HOMES = {"tinynet", "numpy", "matplotlib", "PIL", *sys.stdlib_module_names}
+_HOMES = {"tinynet", "numpy", "matplotlib", "PIL", "tensorboardX", *sys.stdlib_module_names}
 
 
 def _shown(value: Any) -> str:
@@ -162,4 +164,5 @@ def _shown(value: Any) -> str:
     if isinstance(getattr(value, "shape", None), tuple):
         return f"{type(value).__name__} of shape {value.shape}"
     text = value.__name__ if isinstance(value, type) else repr(value)
+    text = f"a {type(value).__name__}" if " at 0x" in text else text
     return text if len(text) < 100 else f"{text[:100]}..."

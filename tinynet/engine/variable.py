@@ -82,6 +82,7 @@ class Variable(Operand):
         *("array", "constraint", "name", "path", "version"),
     )
 
+    @answering
     def __init__(
         self,
         value: Any,

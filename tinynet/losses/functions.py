@@ -7,14 +7,13 @@ Keras's. Imports the engine, `base.py`. Read next: `margins.py`.
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 
 from .. import ops
 from ..backend import epsilon
-from ..engine.expect import check_number
+from ..engine.expect import check_number, warn
 from ..engine.refusal import answering
 from ..engine.tensor import Tensor, as_tensor, floatx
 from .base import LossFunction, align_ranks, class_indices, same_shapes
@@ -242,7 +241,7 @@ def categorical_crossentropy(
     y_true, y_pred = _pair(y_true, y_pred)
     if y_pred.shape[-1:] == (1,):
         message = f"categorical_crossentropy: y_pred of shape {y_pred.shape} has one class; for two"
-        warnings.warn(f"{message} use binary_crossentropy.", SyntaxWarning, stacklevel=2)
+        warn(f"{message} use binary_crossentropy.", SyntaxWarning)
     y_true = _smoothed(y_true, label_smoothing, y_true.shape[axis])
     return -ops.sum(y_true * _log_probabilities(y_pred, from_logits, axis), axis=axis)
 

@@ -5,14 +5,13 @@ Imports `base.py`, `../losses/`. Read next: `confusion.py`.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from .. import losses, ops
 from ..engine.bind import no_grad
-from ..engine.expect import expect
+from ..engine.expect import expect, warn
 from ..engine.tensor import Tensor
 from ..losses.base import same_shapes
 from .base import Mean, MeanMetricWrapper, Metric
@@ -257,6 +256,6 @@ class R2Score(Metric):
         n, p = float(self.num_samples), self.num_regressors
         if p >= n - 1:
             message = f"num_regressors={p} needs more than {p + 1} samples, received {n:.0f}"
-            warnings.warn(f"R2Score: the score is not adjusted: {message}.", stacklevel=3)
+            warn(f"R2Score: the score is not adjusted: {message}.")
             return score
         return 1 - (1 - score) * ((n - 1) / (n - p - 1))

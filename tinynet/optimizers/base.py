@@ -12,7 +12,6 @@ Imports the engine and `configs/`. Read next: `sgd.py`, then `adam.py`.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -25,7 +24,7 @@ from ..configs.lookup import automatic_name
 from ..configs.serialization import Config, deserialize_keras_object, serialize_keras_object
 from ..configs.watched import all_or_nothing
 from ..engine.bind import modes, no_grad
-from ..engine.expect import check_number, expect, is_number
+from ..engine.expect import check_number, expect, is_number, warn
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable, paired
 from .averages import Averaging
@@ -275,7 +274,7 @@ class Optimizer(Averaging):
         if grads and not found:
             raise ValueError("No gradients provided for any variable.")
         if missing := [v.path for g, v in rows if g is None]:
-            warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=3)
+            warn(f"Gradients do not exist for variables {missing}.")
         return found
 
     def _as_gradient(self, grad: Any, variable: Variable) -> Tensor:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import warnings
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ..configs.files import as_path, replacing
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object, sharing
 from ..distribution.ranks import by_rank_0
+from ..engine.expect import warn
 from ..engine.refusal import answering
 from ..layers.symbolic import within
 from ..training.trainer import Trainer
@@ -79,7 +79,7 @@ def save_model(
 
     if not model.built:
         message = "You are saving a model that has not yet been built: call it on some data first."
-        warnings.warn(message, stacklevel=4)
+        warn(message)
     with sharing():
         config = json.dumps(serialize_keras_object(model))
     now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")

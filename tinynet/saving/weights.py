@@ -13,7 +13,6 @@ from __future__ import annotations
 import importlib
 import io
 import math
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +21,7 @@ import numpy as np
 
 from ..configs.lookup import snake_case
 from ..configs.watched import all_or_nothing
+from ..engine.expect import warn
 from ..engine.extras import missing
 from ..engine.variable import Variable, assign_all
 from ..layers.base import Layer
@@ -122,7 +122,7 @@ def load(model: Any, entries: Entries, skip_mismatch: bool = False) -> None:
         message = f"A total of {len(failed)} objects could not be loaded: {list(failed)}\n{errors}"
         if not skip_mismatch:
             raise ValueError(message)
-        warnings.warn(message, stacklevel=3)
+        warn(message)
     read = [(location, [entry.read() for entry in those]) for location, those in found]
     values: dict[Variable, np.ndarray] = {}
     optimizers = [location.owner for location, _ in read if isinstance(location.owner, Optimizer)]
@@ -156,7 +156,7 @@ def _entries_for(location: Location, saved: dict[str, Entry], model: Any) -> lis
             return _matched(owner, expected, saved)
     counts = f"it has {len(variables)} variables and the saved one {len(saved)}"
     message = f"Skipping variable loading for optimizer '{owner.name}', because {counts}."
-    warnings.warn(message, stacklevel=4)
+    warn(message)
     return []
 
 
