@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
@@ -32,6 +33,7 @@ exclude_patterns = ["_build", "_staged", "_templates"]
 html_theme = "furo"
 html_title = "tinynet"
 html_copy_source = False
+html_static_path = ["playground"]
 templates_path = ["_templates"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -143,9 +145,20 @@ def with_heading(app, what, name, thing, options, lines) -> None:
         lines[example:example] = ["Examples", "--------"]
 
 
+def pack(app, error) -> None:
+    """Write the package into an archive, from which the page "In the browser" imports it."""
+    if app.builder.format == "html":
+        path = Path(app.outdir, "_static", "tinynet.zip")
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted((PROJECT / "tinynet").rglob("*")):
+                if file.suffix in (".py", ".txt", ".c"):
+                    archive.write(file, file.relative_to(PROJECT))
+
+
 def setup(app) -> None:
-    """Connect `with_heading`, to run before napoleon."""
+    """Connect `with_heading`, to run before napoleon, and `pack`."""
     app.connect("autodoc-process-docstring", with_heading, priority=400)
+    app.connect("build-finished", pack)
 
 
 write_reference()

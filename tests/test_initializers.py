@@ -424,7 +424,7 @@ def test_a_refused_global_seed_changes_nothing(seed):
                          ((None, 2), TypeError), ((-1, 2), ValueError)],
 )  # fmt: skip
 def test_an_invalid_shape_is_refused_by_name(cls, shape, error):
-    with pytest.raises(error, match=r"`shape` must .*Received: shape="):
+    with pytest.raises(error, match=r"^shape: expected .*, received "):
         cls()(shape)
 
 

@@ -8,7 +8,6 @@ the same units. Imports the engine, `configs/` and `distribution/`. Read next: `
 from __future__ import annotations
 
 import math
-import operator
 import random
 from collections.abc import Iterable
 from typing import Any
@@ -20,7 +19,8 @@ from .configs.configurable import Checked
 from .configs.lookup import unique_name
 from .distribution.ranks import place
 from .engine.bind import Case, bind, primitive
-from .engine.expect import check_number, expect
+from .engine.expect import check_number
+from .engine.primitives.shapes import lengths
 from .engine.refusal import answering
 from .engine.tensor import Primitive, Tensor, as_dtype, as_tensor, floatx
 from .engine.variable import Variable
@@ -100,10 +100,10 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Seed = None
 @answering
 def mask_for(x: Tensor, share: float, noise_shape: Any, seed: Seed) -> Tensor:
     """Return bools, each True with probability `share`, for the elements of `x`; see `dropout`."""
-    lengths = zip(x.shape if noise_shape is None else noise_shape, x.shape, strict=True)
+    pairs = zip(x.shape if noise_shape is None else noise_shape, x.shape, strict=True)
     generator = seed if isinstance(seed, SeedGenerator) else SeedGenerator(seed, "dropout")
     of_batch = noise_shape is None or tuple(noise_shape[:1]) == (None,)
-    return generator.mask(tuple(m or n for m, n in lengths), share, of_batch)
+    return generator.mask(tuple(m or n for m, n in pairs), share, of_batch)
 
 
 def set_random_seed(seed: int) -> None:
@@ -129,18 +129,6 @@ def _checked_seed(seed: Any) -> int:
     if isinstance(seed, int) and 0 <= seed < 2**32:
         return seed
     raise ValueError(f"`seed` must be an int from 0 to 2**32 - 1. Received: seed={seed!r}")
-
-
-def _checked_shape(shape: Shape) -> tuple[int, ...]:
-    """Return `shape` as a tuple of ints; TypeError unless they are, ValueError if negative."""
-    try:
-        sizes = tuple(map(operator.index, shape if isinstance(shape, Iterable) else [shape]))
-    except TypeError:
-        raise TypeError(f"`shape` must be a tuple of ints. Received: shape={shape!r}") from None
-    if min(sizes, default=0) < 0:
-        raise ValueError(f"`shape` must not be negative. Received: shape={shape!r}")
-    expect(math.prod(sizes) < 2**60, "shape", "fewer than 2**60 elements", shape)
-    return sizes
 
 
 def _threefry(key: tuple[int, int], x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -171,7 +159,7 @@ def _threefry_bits(seed: int, shape: Shape, count: int = 0, start: int = 0) -> n
     Source: JAX's "partitionable" Threefry with the key (seed, count); Keras makes the key (seed, 0)
     from a seed alone.
     """
-    shape = _checked_shape(shape)
+    shape = lengths(shape)
     index = np.arange(start, start + math.prod(shape), dtype=np.uint64)
     halves = (index >> 32).astype(np.uint32), index.astype(np.uint32)
     bits: np.ndarray = np.bitwise_xor(*_threefry((_checked_seed(seed), count), *halves))
@@ -206,7 +194,7 @@ def _draw(kind: str, shape: Shape, dtype: Any, seed: Any, *scale: float) -> Any:
     if wanted.kind != "f":
         raise ValueError(f"`dtype` of random numbers must be floating. Received: dtype={dtype!r}")
     if isinstance(seed, SeedGenerator):
-        draws = bind(_DRAWN, seed.bits(_checked_shape(shape)), kind=kind, scale=scale)
+        draws = bind(_DRAWN, seed.bits(lengths(shape)), kind=kind, scale=scale)
         return ops.cast(draws, wanted)
     bits = _threefry_bits(_draw_seed() if seed is None else seed, shape)
     return np.asarray(_KINDS[kind](bits, *scale), dtype=wanted)
@@ -263,7 +251,7 @@ class SeedGenerator(Checked):
         A rank that computes a part of a batch gets the rows of that part, if the first axis is one
         `of_batch`, perhaps merged with others.
         """
-        shape, part, start = _checked_shape(shape), place.part, 0
+        shape, part, start = lengths(shape), place.part, 0
         if part and of_batch and shape and not shape[0] % part.length:
             start = part.start * math.prod(shape) // part.length
         params = {"start": start} if start else {}

@@ -43,6 +43,14 @@ def poisoned(tmp_path_factory: Any) -> Iterator[None]:
         yield
 
 
+def test_every_dtype_of_tensors_but_float16_has_its_type_in_c():
+    for dtype in map(np.dtype, "?bhilqBHILQfd"):
+        integer = f"{dtype.name}_t" if dtype.kind in "iu" else ""
+        assert TYPES[dtype.name] == (
+            integer or {"?": "bool", "f": "float", "d": "double"}[dtype.char]
+        )
+
+
 # -- programs ---------------------------------------------------------------------------------
 
 ROUNDED = {"exp", "log", "tanh", "sum", "dot", "matmul", "mean", "softmax", "sigmoid", "softplus"}

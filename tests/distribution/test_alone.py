@@ -75,6 +75,26 @@ def test_parts_of_a_batch_cover_it_once_and_differ_by_one_row_at_most(size, rank
     assert max(lengths) - min(lengths) <= 1
 
 
+WRITES = {
+    "save": lambda model, folder: model.save(folder / "m.keras"),
+    "save_weights, HDF5": lambda model, folder: model.save_weights(folder / "m.weights.h5"),
+    "save_weights, NumPy": lambda model, folder: model.save_weights(folder / "m.weights.npz"),
+    "save_model": lambda model, folder: tn.models.save_model(model, folder / "m.keras"),
+    "export": lambda model, folder: model.export(folder / "m.py", format="numpy", verbose=False),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+@pytest.mark.parametrize("rank", [0, 1])
+def test_of_two_ranks_the_first_alone_writes_a_file(tmp_path, write, rank):
+    world = Ranks()
+    world.rank, world.size = rank, 2
+    model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1)])
+    with temporarily(job, ranks=world, distribution=object()):
+        write(model, tmp_path)
+    assert len([*tmp_path.iterdir()]) == (rank == 0)
+
+
 def case(number):
     if number == 1:
         raise ValueError("one")

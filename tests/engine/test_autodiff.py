@@ -796,3 +796,9 @@ def test_several_threads_can_differentiate_at_once():
         return float(t.grad)
 
     assert in_threads(*[work] * 4) == [200 * 3 * (1 + 8)] * 4
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_hvp_takes_one_vector_for_each_primal(count):
+    with refused(ValueError, "hvp: vectors", "2 of them", str(count)):
+        tn.hvp(lambda x, y: (x * y).sum(), (A, A), (A,) * count)

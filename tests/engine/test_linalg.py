@@ -170,6 +170,14 @@ def test_the_gradient_of_a_determinant_is_refused_where_the_matrix_is_singular()
         tn.grad(LA.det)(np.ones((2, 2)))
 
 
+@pytest.mark.parametrize("p", [None, 1, 2, 3, 0.5, 0, -1, -2, -0.5, np.inf, -np.inf])
+def test_the_norm_of_zeros_and_infinities_is_numpys_for_every_order(p):
+    for x in (np.zeros(3), np.array([0.0, 2.0]), np.full(2, np.inf), np.array([np.inf, 1.0])):
+        with np.errstate(divide="ignore"):  # 0 to a negative power
+            expected, found = LA.norm(x, p), LA.norm(tn.tensor(x), p)
+        np.testing.assert_allclose(found.numpy(), expected, 1e-13)
+
+
 @pytest.mark.parametrize("p", [None, 1, 1.5, 2, 3, np.inf])
 def test_the_gradient_of_a_norm_at_zero_is_zero(p):
     assert_same(tn.grad(lambda x: LA.norm(x, p))(np.zeros(3)), np.zeros(3))

@@ -1,6 +1,7 @@
 """NumPy's functions, methods and operators on tensors: values, gradients, constants, refusals."""
 
 import inspect
+import itertools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -107,6 +108,28 @@ def test_what_depends_on_the_numbers_is_refused_while_a_function_is_recorded(cal
     f, arrays = evaluated(call), arguments(call)
     with refused(TypeError, "recorded", "numbers"):
         tn.jit(lambda *xs: [f(*xs), xs[0]])(*arrays)
+
+
+PRODUCTS = [np.dot, np.inner, np.outer, np.kron, np.matmul, np.multiply, np.tensordot]
+
+
+@pytest.mark.parametrize("product", PRODUCTS, ids=name_of)
+@pytest.mark.parametrize("ranks", [*itertools.product(range(4), repeat=2)])
+def test_products_of_operands_of_any_ranks_are_numpys_or_an_error_where_numpy_has_one(
+    product, ranks
+):
+    rng = np.random.default_rng(0)
+    for lengths in ((2, 2, 2), (2, 3, 2), (3, 2, 1)):
+        arrays = [rng.normal(size=lengths[:rank]) for rank in ranks]
+        try:
+            expected = product(*arrays)
+        except (ValueError, IndexError):
+            with pytest.raises((ValueError, IndexError)):
+                product(*map(tn.tensor, arrays))
+            continue
+        found = product(*map(tn.tensor, arrays))
+        assert_close(found, expected)
+        assert type(found.data) is np.ndarray
 
 
 @st.composite

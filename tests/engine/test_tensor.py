@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from strategies import BROADCASTABLE, DTYPES, LAYOUTS
 
 import tinynet as tn
-from tinynet.engine.tensor import floatx, set_floatx
+from tinynet.engine.tensor import floatx, set_floatx, wrap
 
 FLOATS = ("float16", "float32", "float64")
 WHOLE = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -263,8 +263,9 @@ def test_a_float_and_an_integer_tensor_give_the_dtype_of_the_float(dtype, scalar
 def test_every_numpy_scalar_keeps_its_own_dtype(scalar):
     kept = scalar.dtype
     alone = np.asarray(scalar)
-    for t in (tn.tensor(scalar), tn.Tensor(scalar), tn.ops.convert_to_tensor(scalar)):
+    for t in (tn.tensor(scalar), tn.Tensor(scalar), tn.ops.convert_to_tensor(scalar), wrap(scalar)):
         assert_same(t, alone)
+        assert type(t.data) is np.ndarray
     assert_same(tn.Variable(scalar), alone)
     assert_same(tn.tensor([scalar, scalar]), np.array([scalar, scalar]))
     assert_same(tn.tensor([[scalar], (scalar,)]), np.array([[scalar], [scalar]]))

@@ -475,6 +475,16 @@ def test_a_layer_whose_outputs_depend_on_the_batch_size_is_refused_by_name(what)
         exported(model)
 
 
+def test_a_model_whose_outputs_change_places_with_the_batch_size_is_refused():
+    def both(x):
+        found = [ops.sin(x), ops.cos(x)]
+        return found if x.shape[0] == 97 else found[::-1]
+
+    x = Input((2,))
+    with refused(ValueError, "what to return", "97"):
+        exported(Model(x, Function(both)(x)))
+
+
 def test_the_batch_axis_may_move():
     def moved(x):
         return ops.transpose(ops.reshape(x, (1, x.shape[0], 2, 1)), (1, 3, 2, 0))[..., 0]

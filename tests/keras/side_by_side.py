@@ -14,17 +14,13 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from helpers import RTOL as RTOL, assert_agree as assert_agree
 from hypothesis import strategies as st
 from roads import ROADS, is_plain, known, taking
 
 import tinynet as tn
 
 Library = ModuleType
-
-# The relative tolerance for two float32 programs that add in different orders. It is relative to a
-# number, or to the largest number in the same list (of gradients, weights or losses), because the
-# difference of large numbers has their rounding errors.
-RTOL = 1e-5
 
 
 def in_both(run: Callable[[Library], Any], seed: int = 0) -> list[Any]:
@@ -50,31 +46,6 @@ def _after_reset(run: Callable[[Library], Any], lib: Library, seed: int) -> Any:
     keras.utils.clear_session(free_memory=False)
     lib.utils.set_random_seed(seed)
     return run(lib)
-
-
-def assert_agree(found: Any, expected: Any, rtol: float = RTOL, scale: float = 0.0) -> None:
-    """Assert that two structures have equal keys, order and shapes, and close numbers."""
-    if isinstance(expected, dict):
-        assert list(found) == list(expected), (found, expected)
-        for key in expected:
-            assert_agree(found[key], expected[key], rtol)
-    elif isinstance(expected, (list, tuple)):
-        assert len(found) == len(expected), (found, expected)
-        for mine, theirs in zip(found, expected, strict=True):
-            assert_agree(mine, theirs, rtol, _largest(expected))
-    elif isinstance(expected, (str, bool, type(None))):
-        assert found == expected
-    else:
-        found, expected = np.asarray(found), np.asarray(expected)
-        assert found.shape == expected.shape
-        slack = rtol * max(scale, _largest([expected]))
-        np.testing.assert_allclose(found, expected, rtol, slack, equal_nan=False)
-
-
-def _largest(values: Any) -> float:
-    """Return the largest magnitude of the arrays and numbers in `values`, not in nested parts."""
-    arrays = [np.asarray(v) for v in values if not isinstance(v, (dict, list, tuple, str))]
-    return max((float(abs(a).max(initial=0)) for a in arrays if a.dtype.kind in "fiu"), default=0.0)
 
 
 def assert_both_agree(run: Callable[[Library], Any], seed: int = 0, rtol: float = RTOL) -> None:

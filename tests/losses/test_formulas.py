@@ -186,9 +186,15 @@ def test_large_logits_give_no_warning_and_small_losses_keep_their_digits():
         assert_close(found, [1000, 20, 0, 0], 1e-6, 1e-8)
 
 
-def test_categorical_crossentropy_of_one_class_warns():
-    with pytest.warns(SyntaxWarning, match=r"\(2, 1\).*binary_crossentropy"):
-        losses.categorical_crossentropy(np.ones((2, 1)), np.ones((2, 1)))
+@pytest.mark.parametrize("shape", [(1,), (2, 1), (2, 3, 1), (1, 1)])
+def test_categorical_crossentropy_of_one_class_warns(shape):
+    with pytest.warns(SyntaxWarning, match=r"1,?\).*binary_crossentropy"):
+        losses.categorical_crossentropy(np.ones(shape), np.ones(shape))
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 2), (3, 1, 2)])
+def test_categorical_crossentropy_of_two_classes_does_not_warn(shape):
+    assert not losses.categorical_crossentropy(np.ones(shape), np.ones(shape)).requires_grad
 
 
 @pytest.mark.parametrize("name", ["binary_crossentropy", "categorical_crossentropy"])
@@ -210,6 +216,23 @@ def test_sparse_targets_must_have_one_class_per_sample(shape):
 
 
 # -- names -----------------------------------------------------------------------------------------
+
+CROSSENTROPIES = {  # of targets and outputs of these shapes without the batch axis
+    "binary": [((), (1,)), ((1,), (1,)), ((5,), (5, 1)), ((5, 1), (5, 1)), ((2, 5), (2, 5, 1))],
+    "sparse_categorical": [((), (4,)), ((1,), (4,)), ((5,), (5, 4)), ((5, 1), (5, 4))],
+    "categorical": [((4,), (4,)), ((2,), (2,)), ((5, 4), (5, 4)), ((1, 4), (1, 4))],
+}
+
+
+@over(CROSSENTROPIES, "pairs")
+@pytest.mark.parametrize("batch", [1, 4, 8])
+@pytest.mark.parametrize("name", ["crossentropy", "ce", "CE"])
+def test_crossentropy_is_the_one_that_fits_targets_and_outputs_of_any_rank(name, batch, pairs):
+    expected = next(kind for kind, those in CROSSENTROPIES.items() if those is pairs)
+    for target, output in pairs:
+        found = resolve(name, (batch, *target), (batch, *output))
+        assert found.function is getattr(losses, f"{expected}_crossentropy")
+
 
 SPELLINGS = {
     "mean_absolute_percentage_error": ["mape", "MAPE"],

@@ -112,6 +112,20 @@ def test_a_last_axis_of_length_1_is_removed_if_the_other_array_lacks_it(kind, sh
         assert_close(getattr(losses, kind)(None)(*pair), values)
 
 
+LENGTHS = st.lists(st.sampled_from([0, 1, 2, 3]), max_size=3).map(tuple)
+
+
+@given(LENGTHS, LENGTHS)
+def test_a_shape_broadcasts_to_another_where_numpy_says_so(shape, target):
+    for wanted in (target, shape + target, target + shape):
+        try:
+            np.broadcast_to(np.zeros(shape), wanted)
+            expected = True
+        except ValueError:
+            expected = False
+        assert base.broadcasts_to(shape, wanted) == expected
+
+
 @pytest.mark.parametrize("kind", sorted(FORMULAS))
 def test_mismatched_shapes_are_refused_and_not_broadcast(kind):
     loss = getattr(losses, kind)()

@@ -250,6 +250,30 @@ def test_variables_are_the_step_count_then_the_rate_then_the_slots():
         assert all(not v.trainable and not v.numpy().any() for v in made.variables[2:])
 
 
+def test_nadam_keeps_the_product_of_its_factors_after_its_slots():
+    made, variables = Nadam(0.5, beta_1=0.75), variables_of(0)[:2]
+    assert [v.name for v in made.variables] == ["iteration", "learning_rate"]
+    for t in range(4):
+        made.build(variables)
+        slots = [made._slots[v][name] for v in variables for name in ("momentum", "velocity")]
+        assert made.variables[:-1] == [made.iterations, *made.rate_variables, *slots]
+        factors = [0.75 * (1 - 0.5 * 0.96 ** (i + 1)) for i in range(t)]
+        assert_close(made.variables[-1].numpy(), math.prod(factors), rtol=1e-6)
+        made.apply(gradients_of(t)[:2], variables)
+
+
+def test_a_moving_average_starts_at_the_weight_after_the_first_step():
+    w = tn.Variable([8.0])
+    sgd = SGD(1.0, use_ema=True, ema_momentum=0.75)
+    average = None
+    for t in range(1, 5):
+        sgd.apply([[float(t)]], [w])
+        weight = 8.0 - t * (t + 1) / 2
+        average = weight if average is None else 0.75 * average + 0.25 * weight
+        assert w.numpy().tolist() == [weight]
+        assert sgd.slots_of(w)["average"].tolist() == [average]
+
+
 # -- gradients -------------------------------------------------------------------------------------
 
 AS: dict[str, Callable[[np.ndarray], Any]] = {

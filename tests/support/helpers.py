@@ -76,3 +76,36 @@ def assert_all_same(found: Any, expected: Any) -> None:
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
         assert_same(one, other)
+
+
+# -- numbers of two programs ------------------------------------------------------------------
+
+# The relative tolerance for two float32 programs that add in different orders. It is relative to a
+# number, or to the largest number in the same list (of gradients, weights or losses), because the
+# difference of large numbers has their rounding errors.
+RTOL = 1e-5
+
+
+def assert_agree(found: Any, expected: Any, rtol: float = RTOL, scale: float = 0.0) -> None:
+    """Assert that two structures have equal keys, order and shapes, and close numbers."""
+    if isinstance(expected, dict):
+        assert list(found) == list(expected), (found, expected)
+        for key in expected:
+            assert_agree(found[key], expected[key], rtol)
+    elif isinstance(expected, (list, tuple)):
+        assert len(found) == len(expected), (found, expected)
+        for mine, theirs in zip(found, expected, strict=True):
+            assert_agree(mine, theirs, rtol, _largest(expected))
+    elif isinstance(expected, (str, bool, type(None))):
+        assert found == expected
+    else:
+        found, expected = np.asarray(found), np.asarray(expected)
+        assert found.shape == expected.shape
+        slack = rtol * max(scale, _largest([expected]))
+        np.testing.assert_allclose(found, expected, rtol, slack, equal_nan=False)
+
+
+def _largest(values: Any) -> float:
+    """Return the largest magnitude of the arrays and numbers in `values`, not in nested parts."""
+    arrays = [np.asarray(v) for v in values if not isinstance(v, (dict, list, tuple, str))]
+    return max((float(abs(a).max(initial=0)) for a in arrays if a.dtype.kind in "fiu"), default=0.0)

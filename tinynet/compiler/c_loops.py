@@ -1,25 +1,17 @@
-"""Loops in C over the axes of arrays: which axes there are, what is stored, and their text.
+"""Loops in C over the axes of arrays: which axes there are, and their text.
 
 Imports `kernels.py`. Read next: `c_calls.py`.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Iterator, Sequence
 
-from .kernels import Kernel, Loop, Single
-from .memory import Buffer, Plan, Slot
+from .kernels import Single
+from .memory import Slot
 
 ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112  # as CBLAS calls them
-PART = 40  # kernels in a function: the time of C compilers grows faster than a function does
 Axis = tuple[int, ...]  # a length, and the strides of each array
-
-
-def padded(strides: Axis, shape: Axis) -> Axis:
-    """Return the strides of an operand that is broadcast to `shape`."""
-    return (0,) * (len(shape) - len(strides)) + strides
 
 
 def merged(axes: Sequence[Axis]) -> list[Axis]:
@@ -31,6 +23,12 @@ def merged(axes: Sequence[Axis]) -> list[Axis]:
         elif n != 1:
             found.append((n, *steps))
     return found
+
+
+def axes_over(shape: Axis, *strides: Axis) -> list[Axis]:
+    """Return the axes of loops over `shape`, for arrays of these strides that broadcast to it."""
+    whole = [(0,) * (len(shape) - len(steps)) + steps for steps in strides]
+    return merged([*zip(shape, *whole, strict=True)])
 
 
 def axes_of(each: Single) -> tuple[list[Axis], list[Axis]]:
@@ -50,8 +48,7 @@ def loop_axes(body: Sequence[Single]) -> tuple[list[Slot], list[Axis]]:
     """Return the slots of maps, and the axes of their loops with the strides of these slots."""
     shape = body[0].out.shape
     slots = list(dict.fromkeys(x for each in body for x in each.slots))
-    strides = [padded(x.strides, shape) for x in slots]
-    return slots, merged([*zip(shape, *strides, strict=True)])
+    return slots, axes_over(shape, *[x.strides for x in slots])
 
 
 def blas_step(shape: Axis, strides: Axis) -> tuple[int, int] | None:
@@ -62,36 +59,6 @@ def blas_step(shape: Axis, strides: Axis) -> tuple[int, int] | None:
     if (rows == 1 or row == 1) and (columns == 1 or column >= rows):
         return TRANSPOSED, max(column, rows)
     return None
-
-
-# -- kernels --------------------------------------------------------------------------------------
-
-
-def sections(kernels: list[Kernel]) -> Iterator[tuple[str, list[Kernel]]]:
-    """Yield runs of kernels of one section, at most `PART` of them, and the name of the section."""
-    for section, run in itertools.groupby(kernels, key=lambda kernel: kernel.section):
-        rest = list(run)
-        while rest:
-            yield section, rest[:PART]
-            rest = rest[PART:]
-
-
-def dead_stores(plan: Plan, kernels: list[Kernel]) -> dict[Loop, set[Buffer]]:
-    """Return for each loop the buffers that nothing reads before they are overwritten."""
-    read = {slot.buffer for slot in plan.results}
-    read |= {plan.slots[v].buffer for v in plan.arguments}
-    dead: dict[Loop, set[Buffer]] = {}
-    for kernel in reversed(kernels):
-        outs = {each.out for each in kernel.body}
-        if isinstance(kernel, Loop):
-            dead[kernel] = {x.buffer for x in outs} - read
-        whole = (x for x in outs if x.is_contiguous and x.size == math.prod(x.buffer.shape))
-        read -= {x.buffer for x in whole}
-        written: set[Slot] = set()
-        for each in kernel.body:
-            read |= {x.buffer for x in each.args if x not in written}
-            written.add(each.out)
-    return dead
 
 
 # -- text -----------------------------------------------------------------------------------------

@@ -15,22 +15,9 @@ from collections.abc import Container, Iterator, Sequence
 import numpy as np
 
 from .c_calls import CALLS
-from .c_loops import (
-    ROW_MAJOR,
-    Axis,
-    axes_of,
-    blas_step,
-    dead_stores,
-    index,
-    loop_axes,
-    merged,
-    nest,
-    padded,
-    plus,
-    sections,
-)
+from .c_loops import ROW_MAJOR, Axis, axes_of, axes_over, blas_step, index, loop_axes, nest, plus
 from .c_text import CALLED, DOT, JOINS, PARTS, TYPES, C, c_type, expanded, literal, parts, plain
-from .kernels import Copy, Kernel, Loop, Product, Reduce, Single, kernels_of
+from .kernels import Copy, Kernel, Loop, Product, Reduce, Single, dead_stores, kernels_of, sections
 from .memory import Buffer, Plan, Slot
 from .program import Names, NotInCError
 from .toolchain import blas
@@ -104,9 +91,7 @@ class CPrinter:
         return used
 
     def _main(self, calls: list[str]) -> Lines:
-        yield ""
-        yield f"void {self.name}(void **buffers)"
-        yield "{"
+        yield from ["", f"void {self.name}(void **buffers)", "{"]
         for i, (buffer, name) in enumerate(self.buffers.items()):
             yield f"    {TYPES[buffer.dtype.name]} *{name} = buffers[{i}];"
         for i, (key, name) in enumerate(self.outside.items(), len(self.buffers)):
@@ -241,11 +226,11 @@ class CPrinter:
     def _value(self, each: Single, operands: list[str]) -> str:
         """Return the value of a map as an expression of its operands, names or numbers."""
         given, out = [x.buffer.dtype for x in each.args], each.out.buffer.dtype
-        name, row = each.op and each.op.name, "{0}"
+        name = each.op and each.op.name
+        if name in (None, "cast", "alias"):
+            return self._converted(operands[0], given[0], out)
         if name == "where":
             types = [np.dtype(bool), out, out]
-        elif name in (None, "cast", "alias"):
-            types = [out]
         elif isinstance(each.op.impl, np.ufunc):
             *types, found = each.op.impl.resolve_dtypes((*given, None))
             if found != out or len({dtype.kind for dtype in types}) > 1:
@@ -253,8 +238,7 @@ class CPrinter:
                 raise NotInCError(f"C has no text for the primitive {name!r} of {kinds}")
         else:
             types = given
-        if name not in (None, "cast", "alias"):
-            row = self._row(name, types[-1], each.args[-1].buffer.value is not None)
+        row = self._row(name, types[-1], each.args[-1].buffer.value is not None)
         pairs = zip(operands, given, types, strict=True)
         return row.format(*[self._converted(*pair) for pair in pairs])
 
@@ -298,9 +282,8 @@ class CPrinter:
         fill = f"{target}[{index([axis[2] for axis in kept])}] = {begin};"
         n, step = reduced.pop() if reduced else (1, 0)
         sizes = [n for n, _ in reduced]
-        if (
-            kept and kept[-1][1:] == (1, 1) and n > 1 and PARTS.get(name) != "place"
-        ):  # columns of rows
+        are_columns = bool(kept) and kept[-1][1:] == (1, 1) and n > 1  # of rows
+        if are_columns and PARTS.get(name) != "place":
             *others, (width, _, _) = kept
             at = index([axis[1] for axis in (*others, *reduced)])
             to = index([axis[2] for axis in others])
@@ -355,8 +338,7 @@ class CPrinter:
         n, bj = (b.shape[-1], b.strides[-1]) if len(b.shape) > 1 else (1, 0)
         depth, ak, bk = a.shape[-1], a.strides[-1], b.strides[max(len(b.shape) - 2, 0)]
         batch = out.shape[: max(len(a.shape), len(b.shape)) - 2]
-        strides = [padded(a.strides[:-2], batch), padded(b.strides[:-2], batch)]
-        axes = merged([*zip(batch, *strides, out.strides[: len(batch)], strict=True)])
+        axes = axes_over(batch, a.strides[:-2], b.strides[:-2], out.strides[: len(batch)])
         pointers = self.pointer(a), self.pointer(b), self.pointer(out, writes=True)
         x, y, z = (f"{p}{plus(index([a[i] for a in axes]))}" for i, p in enumerate(pointers, 1))
         if n == 1 < m:  # the transposed product has long rows

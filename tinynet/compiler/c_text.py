@@ -11,7 +11,6 @@ Imports `program.py` and `text.py`. Read next: `c_loops.py`.
 
 from __future__ import annotations
 
-import math
 import re
 import string
 from functools import cache
@@ -26,58 +25,19 @@ TYPES = {"bool": "bool", "float32": "float", "float64": "double"} | {
     f"{u}int{bits}": f"{u}int{bits}_t" for u in ("", "u") for bits in (8, 16, 32, 64)
 }
 
-LIBM = "fabs rint floor ceil trunc sqrt cbrt expm1 exp2 log2 log10 log1p sin cos tan sinh cosh erfc"
 
-# The row of a primitive, for operands {0}, {1}, ..., which are names or numbers. For integers it is
-# the row of "name/i" if there is one; for unsigned ones that of "name/u", then "name/i"; for bools
-# that of "name/b" before these; if the last operand is a finite number, "name/n" comes first. A row
-# with a "$" in it is for the kind that it names, or floats.
-C: dict[str, str] = {
-    **{name: f"{{0}} {sign} {{1}}" for name, (sign, _) in INFIX.items()},
-    "add/b": "{0} | {1}",
-    "multiply/b": "{0} & {1}",
-    "negative": "-{0}",
-    "positive": "{0}",
-    "square": "{0} * {0}",
-    "reciprocal": "($T)1 / {0}",
-    "absolute": "fabs$s({0})",
-    "absolute/i": "{0} < 0 ? -{0} : {0}",
-    "absolute/u": "{0}",
-    "sign": "{0} != {0} ? {0} : ({0} > 0) - ({0} < 0)",
-    "sign/i": "({0} > 0) - ({0} < 0)",
-    "sign/u": "{0} != 0",
-    **dict.fromkeys(["floor/i", "ceil/i", "trunc/i"], "{0}"),
-    **{name: f"{name}({{0}})" for name in ("isfinite", "isinf", "isnan")},
-    "isfinite/i": "{0} * 0 == 0",
-    **dict.fromkeys(["isinf/i", "isnan/i"], "{0} * 0 != 0"),
-    "signbit": "signbit({0}) != 0",
-    "logical_not": "{0} == 0",
-    "logical_and": "({0} != 0) & ({1} != 0)",
-    "logical_or": "({0} != 0) | ({1} != 0)",
-    "logical_xor": "({0} != 0) ^ ({1} != 0)",
-    "maximum": "(({0} >= {1}) | ({0} != {0})) ? {0} : {1}",
-    "minimum": "(({0} <= {1}) | ({0} != {0})) ? {0} : {1}",
-    "maximum/n": "{0} < {1} ? {1} : {0}",  # one instruction
-    "minimum/n": "{0} > {1} ? {1} : {0}",
-    "fmax": "(({0} >= {1}) | ({1} != {1})) ? {0} : {1}",
-    "fmin": "(({0} <= {1}) | ({1} != {1})) ? {0} : {1}",
-    **dict.fromkeys(["maximum/i", "fmax/i"], "{0} > {1} ? {0} : {1}"),
-    **dict.fromkeys(["minimum/i", "fmin/i"], "{0} < {1} ? {0} : {1}"),
-    "power": "pow$s({0}, {1})",
-    "arctan2": "atan2$s({0}, {1})",
-    "hypot": "hypot$s({0}, {1})",
-    "floor_divide/u": "{1} == 0 ? 0 : {0} / {1}",
-    "remainder/u": "{1} == 0 ? 0 : {0} % {1}",
-    "deg2rad": f"{{0}} * (($T){math.pi!r} / 180)",
-    "rad2deg": f"{{0}} * (180 / ($T){math.pi!r})",
-    "where": "{0} ? {1} : {2}",
-    **{f: f"{f}_$T({{0}})" for f in ("exp", "log", "tanh")},
-    **{f: f"{f}_$T({{0}}, {{1}})" for f in ("logaddexp", "floor_divide", "remainder")},
-    "floor_divide/i": "floor_divide_$T({0}, {1})",
-    "remainder/i": "remainder_$T({0}, {1})",
-    **{f: f"{f}$s({{0}})" for f in LIBM.split()},
-    **{f"arc{f}": f"a{f}$s({{0}})" for f in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
-}
+@cache
+def parts() -> dict[str, tuple[str, str]]:
+    """Return the parts of ``prelude.c`` by their names: the part that each needs, and its text."""
+    text = Path(__file__).with_name("prelude.c").read_text(encoding="utf-8")
+    found = re.findall(r"^//// ([^:\n]+)(?:: (\w+))?\n(.*?)(?=^////|\Z)", text, re.M | re.S)
+    return {name: (needed, part) for name, needed, part in found}
+
+
+# The row of each elementwise primitive: see the table in ``prelude.c``.
+C = {name: f"{{0}} {sign} {{1}}" for name, (sign, _) in INFIX.items()}
+for _names, _row in re.findall("^(.+?): (.+)$", parts()["table"][1], re.M):
+    C |= {name: _row.replace("$f", name) for name in _names.split()}
 
 
 # How C computes reductions: what is joined, and by which part of the prelude.
@@ -88,11 +48,11 @@ DOT = {
     "next": ", y += 256 * other",
     "factors": " * ((const vector_{0} *)(y + i))[k]",
 }
-PLACES = {"argmax": "greater_equal", "argmin": "less_equal"}
-JOINS = {"max": "maximum", "min": "minimum", "nanmax": "fmax", "nanmin": "fmin"} | PLACES
-PARTS = {name: name for name in ("sum", "rows", "cumsum")} | dict.fromkeys(PLACES, "place")
-PARTS["dot"] = "sum"
-JOINS |= {"any": "logical_or", "all": "logical_and"}
+JOINS = {"max": "maximum", "min": "minimum", "nanmax": "fmax", "nanmin": "fmin"}
+JOINS |= {"argmax": "greater_equal", "argmin": "less_equal", "any": "logical_or"}
+JOINS["all"] = "logical_and"
+PARTS = {"sum": "sum", "dot": "sum", "rows": "rows", "cumsum": "cumsum"}
+PARTS |= {"argmax": "place", "argmin": "place"}
 
 
 KEYWORDS = (
@@ -117,14 +77,6 @@ def expanded(text: str, **names: str) -> str:
     """Return a template for these types."""
     ending = "f" if names["T"] == "float" else ""
     return Template(text).substitute(s=ending, **names)
-
-
-@cache
-def parts() -> dict[str, tuple[str, str]]:
-    """Return the parts of ``prelude.c`` by their names: the part that each needs, and its text."""
-    text = Path(__file__).with_name("prelude.c").read_text(encoding="utf-8")
-    found = re.findall(r"^//// ([^:\n]+)(?:: (\w+))?\n(.*?)(?=^////|\Z)", text, re.M | re.S)
-    return {name: (needed, part) for name, needed, part in found}
 
 
 # -- text -----------------------------------------------------------------------------------------

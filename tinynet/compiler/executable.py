@@ -25,7 +25,6 @@ from .program import NotInCError, Program, Var
 CACHE_SIZE = 64
 AUTO_WORK, AUTO_LENGTH = 1 << 18, 400  # see `Executable.choose`
 Native = bool | Literal["auto"]
-Live = Mapping[Var, Callable[[], np.ndarray]]
 T = TypeVar("T")
 
 
@@ -52,16 +51,15 @@ class Executable:
         program: Program,
         name: str,
         donate: Mapping[Var, Var] = {},
-        live: Mapping[Var, Any] = {},
+        live: Mapping[Var, Callable[[], np.ndarray]] = {},
     ) -> None:
         self.program = program
         self.source = Source(program, name, donate)
         self._given = program, name, donate  # of the C source
         self._c: Any = None  # the C source, when it is to run
         self._wants_c = False  # what `choose` decided last
-        self._live = {**(live or {}), **{v: w.current for v, w in program.captured.items()}}
+        self._live = {**live, **{v: w.current for v, w in program.captured.items()}}
         self.inputs = {v: aligned(v.shape, v.dtype) for v in program.inputs if v not in self._live}
-        self._buffers = list(self.inputs.values())
         self._lock = threading.Lock()
         self._living: list[np.ndarray] | None = None
         self._bound: tuple[Callable[[], None], tuple[np.ndarray, ...]]
@@ -166,14 +164,9 @@ class Executable:
             go, outputs = self._bound
             if not self._is_native or not all(outputs[i].flags.c_contiguous for i in wanted):
                 return 0
-            return self._c.take_steps(
-                go,
-                steps,
-                given,
-                [(to, outputs[i], None) for i, to in wanted.items()],
-                None if at < 0 else outputs[at],
-                most,
-            )
+            moves = [(to, outputs[i], None) for i, to in wanted.items()]
+            loss = None if at < 0 else outputs[at]
+            return self._c.take_steps(go, steps, given, moves, loss, most)
 
     def _bind(self) -> None:
         """Bind the source to the arrays, unless those that live elsewhere are still the same."""
@@ -189,8 +182,8 @@ class Executable:
 
     def fill(self, arrays: Sequence[np.ndarray]) -> None:
         """Copy arrays to the inputs' buffers."""
-        for i, buffer in enumerate(self._buffers):
-            buffer[...] = arrays[i]
+        for buffer, array in zip(self.inputs.values(), arrays, strict=False):
+            buffer[...] = array
 
 
 class Cache(Generic[T]):

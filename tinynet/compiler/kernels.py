@@ -9,13 +9,17 @@ Imports `memory.py`. Read next: `text.py`.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..engine.primitives.indexing import Slice
 from .memory import Buffer, Plan, Slot
 from .program import Var, is_elementwise
 
+PART = 40  # kernels in a function of C: the time of C compilers grows faster than a function does
 BLOCK = 1 << 18  # elements; a handful of such arrays fit the last cache, and calls cost little
 
 
@@ -162,3 +166,33 @@ def _alone(plan: Plan, v: Var, args: tuple[Slot, ...]) -> list[Kernel]:
             start = stop
         return copies
     return [KINDS.get(name, Call)(section, out, args, primitive, params)]
+
+
+# -- for the C printer ----------------------------------------------------------------------------
+
+
+def sections(kernels: list[Kernel]) -> Iterator[tuple[str, list[Kernel]]]:
+    """Yield runs of kernels of one section, at most `PART` of them, and the name of the section."""
+    for section, run in itertools.groupby(kernels, key=lambda kernel: kernel.section):
+        rest = list(run)
+        while rest:
+            yield section, rest[:PART]
+            rest = rest[PART:]
+
+
+def dead_stores(plan: Plan, kernels: list[Kernel]) -> dict[Loop, set[Buffer]]:
+    """Return for each loop the buffers that nothing reads before they are overwritten."""
+    read = {slot.buffer for slot in plan.results}
+    read |= {plan.slots[v].buffer for v in plan.arguments}
+    dead: dict[Loop, set[Buffer]] = {}
+    for kernel in reversed(kernels):
+        outs = {each.out for each in kernel.body}
+        if isinstance(kernel, Loop):
+            dead[kernel] = {x.buffer for x in outs} - read
+        whole = (x for x in outs if x.is_contiguous and x.size == math.prod(x.buffer.shape))
+        read -= {x.buffer for x in whole}
+        written: set[Slot] = set()
+        for each in kernel.body:
+            read |= {x.buffer for x in each.args if x not in written}
+            written.add(each.out)
+    return dead

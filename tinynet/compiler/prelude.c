@@ -1,6 +1,61 @@
-// The parts of C programs, each printed if a program needs it; `c_printer.py` fills in the names
-// that begin with a dollar sign. $T is a type, $s the ending of its functions in libm. In exported
-// files, "plain/" parts stand in place of others: they are short to read, and any compiler takes them.
+// The parts of C programs, each printed if a program needs it, and first of all the table of
+// elementwise primitives; `c_printer.py` fills in the names that begin with a dollar sign. $T is a
+// type, $s the ending of its functions in libm. In exported files, "plain/" parts stand in place of
+// others: they are short to read, and any compiler takes them.
+
+//// table
+What C computes for each elementwise primitive, of operands {0}, {1}, ..., which are names or numbers.
+A line may name several primitives; $f is the name. For integers it is the row of "name/i" if there
+is one; for unsigned ones that of "name/u", then "name/i"; for bools that of "name/b" before these; if
+the last operand is a finite number, "name/n" comes first. A row with a "$" in it is for the kind that
+it names, or floats. The operators of `INFIX` in text.py need no row.
+
+add/b: {0} | {1}
+multiply/b: {0} & {1}
+negative: -{0}
+positive absolute/u floor/i ceil/i trunc/i: {0}
+square: {0} * {0}
+reciprocal: ($T)1 / {0}
+absolute: fabs$s({0})
+absolute/i: {0} < 0 ? -{0} : {0}
+sign: {0} != {0} ? {0} : ({0} > 0) - ({0} < 0)
+sign/i: ({0} > 0) - ({0} < 0)
+sign/u: {0} != 0
+isfinite isinf isnan: $f({0})
+isfinite/i: {0} * 0 == 0
+isinf/i isnan/i: {0} * 0 != 0
+signbit: signbit({0}) != 0
+logical_not: {0} == 0
+logical_and: ({0} != 0) & ({1} != 0)
+logical_or: ({0} != 0) | ({1} != 0)
+logical_xor: ({0} != 0) ^ ({1} != 0)
+maximum: (({0} >= {1}) | ({0} != {0})) ? {0} : {1}
+minimum: (({0} <= {1}) | ({0} != {0})) ? {0} : {1}
+maximum/n: {0} < {1} ? {1} : {0}
+minimum/n: {0} > {1} ? {1} : {0}
+fmax: (({0} >= {1}) | ({1} != {1})) ? {0} : {1}
+fmin: (({0} <= {1}) | ({1} != {1})) ? {0} : {1}
+maximum/i fmax/i: {0} > {1} ? {0} : {1}
+minimum/i fmin/i: {0} < {1} ? {0} : {1}
+power: pow$s({0}, {1})
+arctan2: atan2$s({0}, {1})
+hypot: hypot$s({0}, {1})
+floor_divide/u: {1} == 0 ? 0 : {0} / {1}
+remainder/u: {1} == 0 ? 0 : {0} % {1}
+deg2rad: {0} * (($T)3.141592653589793 / 180)
+rad2deg: {0} * (180 / ($T)3.141592653589793)
+where: {0} ? {1} : {2}
+exp log tanh: $f_$T({0})
+logaddexp floor_divide remainder: $f_$T({0}, {1})
+floor_divide/i: floor_divide_$T({0}, {1})
+remainder/i: remainder_$T({0}, {1})
+fabs rint floor ceil trunc sqrt cbrt expm1 exp2 log2 log10 log1p sin cos tan sinh cosh erfc: $f$s({0})
+arcsin: asin$s({0})
+arccos: acos$s({0})
+arctan: atan$s({0})
+arcsinh: asinh$s({0})
+arccosh: acosh$s({0})
+arctanh: atanh$s({0})
 
 //// header
 #include <float.h>

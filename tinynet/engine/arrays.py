@@ -101,12 +101,13 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
     The `mode` is constant, edge, reflect, symmetric or wrap. `constant_values` is one number, 0 by
     default.
     """
-    if mode not in ("constant", "edge", "reflect", "symmetric", "wrap"):
-        raise ValueError(f"pad: expected constant, edge, reflect, symmetric or wrap, not {mode!r}.")
+    modes = ("constant", "edge", "reflect", "symmetric", "wrap")
+    expect(mode in modes, "pad: mode", f"one of {modes}", mode)
     if constant_values is None:
         return moved(x, np.pad, pad_width, mode)
-    if mode != "constant" or np.size(constant_values) != 1:
-        raise ValueError("pad: constant_values: expected one number, for the mode constant.")
+    is_number = mode == "constant" and np.size(constant_values) == 1
+    expected = "one number, for the mode constant"
+    expect(is_number, "pad: constant_values", expected, constant_values)
     return moved(x, np.pad, pad_width, fill=constant_values)
 
 
@@ -264,9 +265,7 @@ def ones(shape: Any, dtype: Any = None) -> Tensor:
 
 
 def _repeated(function: Any, shape: Any, dtype: Any) -> Tensor:
-    lengths = shapes.ints(shape, "shape")
-    expect(min(lengths, default=0) >= 0, "shape", "lengths of 0 or more", shape)
-    return wrap(function(lengths, as_dtype(dtype or floatx())))
+    return wrap(function(shapes.lengths(shape), as_dtype(dtype or floatx())))
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Tensor:

@@ -199,10 +199,8 @@ def value_and_grad(
 
     def value_and_gradient(*args: P.args, **kwargs: P.kwargs) -> tuple[Any, Any]:
         at = _Linearized(f, args, kwargs, argnums, has_aux)
-        shape = getattr(at.y, "shape", None)
-        if shape != ():
-            got = f"a {type(at.y).__name__}" if shape is None else f"shape {shape}"
-            raise ValueError(f"grad: expected a scalar, received {got}. Use .sum() or tn.jacobian.")
+        shape = getattr(at.y, "shape", type(at.y))
+        expect(shape == (), "grad", "a scalar (use .sum() or tn.jacobian)", shape)
         gradient = at.packed({0: cotangent_of(1.0, at.y)})
         return (at.y, at.aux) if has_aux else at.y, gradient
 

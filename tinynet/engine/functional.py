@@ -45,9 +45,8 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
     one = shapes.axes_of(x1, np.atleast_1d(axes[0]), "axes") or ()
     two = shapes.axes_of(x2, np.atleast_1d(axes[1]), "axes") or ()
     summed = [x1.shape[i] for i in one]
-    if summed != [x2.shape[i] for i in two]:
-        expected = f"axes of equal lengths of {x1.shape} and {x2.shape}"
-        raise ValueError(f"tensordot: axes: expected {expected}, received {axes}.")
+    expected = f"axes of equal lengths in {x1.shape} and {x2.shape}"
+    expect(summed == [x2.shape[i] for i in two], "tensordot: axes", expected, axes)
     rows = [i for i in range(x1.ndim) if i not in one]
     columns = [i for i in range(x2.ndim) if i not in two]
     left, right = shapes.transpose(x1, (*rows, *one)), shapes.transpose(x2, (*two, *columns))

@@ -105,9 +105,8 @@ def _joined(result: Any) -> Tensor:
     # np.asarray: a Python float that f returns has the precision of float64.
     found = [as_tensor(x if isinstance(x, Operand) else np.asarray(x)) for x in leaves(result)]
     floats = [x for x in found if x.data.dtype.kind == "f"]
-    if not floats:
-        kinds = ", ".join(x.dtype.name for x in found) or "None"
-        raise ValueError(f"check_grads: f returns {kinds}: expected floats, nothing to check.")
+    kinds = ", ".join(x.dtype.name for x in found) or "None"
+    expect(floats, "check_grads: f returns nothing to check", "floats", kinds)
     if len(floats) == 1:
         return floats[0]
     return concatenate([reshape(cast(x, "float64"), -1) for x in floats])

@@ -173,8 +173,7 @@ class Operand:
         return int(self._item("an index"))
 
     def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len(): expected a tensor with axes, received one of shape ().")
+        expect(self.shape, "len()", "a tensor with axes", self.shape, TypeError)
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:

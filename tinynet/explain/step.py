@@ -136,9 +136,7 @@ class Explanation:
 
     def _change(self, path: str) -> Change:
         found = [c for known, c in self.changes.items() if f"/{known}".endswith(f"/{path}")]
-        if len(found) != 1:
-            known = [*self.changes]
-            raise ValueError(f"path: expected one of {known}, or its end, received {path!r}.")
+        expect(len(found) == 1, "path", f"one of {[*self.changes]}, or its end", path)
         return found[0]
 
     def tables(self) -> list[Table]:

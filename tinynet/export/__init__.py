@@ -14,6 +14,7 @@ from typing import Any
 
 from ..configs.files import replacing
 from ..distribution.ranks import by_rank_0
+from ..engine.expect import expect
 from ..engine.refusal import answering
 from .c_file import c_text
 from .forward import forward_of
@@ -30,11 +31,8 @@ def export(
     model: Any, filepath: Any, format: str, verbose: Any, input_signature: Any, **options: Any
 ) -> None:
     """Write the forward pass of `model` to a file; see `models.Model.export`."""
-    if format not in FORMATS:
-        raise ValueError(
-            f"format: expected one of {FORMATS}, received {format!r}. For others, save the model "
-            "as a .keras file, and export it in Keras."
-        )
+    expected = f"one of {FORMATS} (for others, save a .keras file, and export it in Keras)"
+    expect(format in FORMATS, "format", expected, format)
     opset = options.pop("opset_version", None) or OPSET if format == "onnx" else OPSET
     if options or opset < OPSET:
         problem = f"opset_version={opset}, the least is {OPSET}" if opset < OPSET else options

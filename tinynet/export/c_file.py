@@ -1,5 +1,7 @@
 """A forward pass as one C file with the weights inside, and a function `predict` of one sample.
 
+The beginning of the file is in ``about.c``, with names that begin with a dollar sign.
+
 Imports `forward.py` and `../compiler/`. Read next: `onnx_file.py`.
 """
 
@@ -8,6 +10,8 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
+from string import Template
 from typing import Any
 
 import numpy as np
@@ -21,30 +25,7 @@ from ..compiler.program import Names, NotInCError, Var
 from .forward import Forward
 from .numpy_text import WIDTH, plain
 
-ABOUT = """\
-/* The network '{name}', exported by tinynet {version}. It needs C99 and math.h alone.
-
-       {prototype};
-
-   computes the outputs of one sample. Copy this line to where it is called; in C++, extern "C"
-   stands before it. Arrays are in row-major order and do not overlap.
-
-   Memory: {constant} bytes of constants, {scratch} bytes of the stack for results in between.
-   Nothing is allocated, and nothing is kept between calls, so threads can call it at once.
-   Options of the compiler:
-
-       -DPREDICT_BUFFERS=static    takes static memory in place of the stack, for one thread
-       -Dpredict=another_name      renames the function, for programs with several networks
-
-   The outputs are those of the model's `predict` in tinynet, up to rounding. */
-
-{sizes}
-
-#ifndef PREDICT_BUFFERS
-#define PREDICT_BUFFERS
-#endif
-
-"""
+ABOUT = Template(Path(__file__).with_name("about.c").read_text(encoding="utf-8"))
 
 
 def c_text(forward: Forward, name: str, version: str) -> str:
@@ -67,7 +48,7 @@ def c_text(forward: Forward, name: str, version: str) -> str:
         f"#define {new(f'PREDICT_{key.upper()}_SIZE')} {v.size} /* of shape {v.shape[1:]} */"
         for key, v in given
     ]
-    about = ABOUT.format(
+    about = ABOUT.substitute(
         name=plain(name),
         version=version,
         prototype=printer.prototype,
@@ -75,7 +56,7 @@ def c_text(forward: Forward, name: str, version: str) -> str:
         scratch=printer.memory[False],
         sizes="\n".join(sizes),
     )
-    return re.sub(r"\n{3,}", "\n\n", f"{about}{printer.text}")
+    return re.sub(r"\n{3,}", "\n\n", f"{about}\n{printer.text}")
 
 
 class Predict(CPrinter):

@@ -145,9 +145,8 @@ class BatchGeneralizer:
             self._merge(self.current, w)
         if len(first.equations) != len(second.equations):
             self._refuse("what to compute")
-        for v, w in zip(first.outputs, second.outputs, strict=True):
-            self._merge_constant(v, w)
-        outputs = tuple(self.merged[v] for v in first.outputs)
+        pairs = zip(first.outputs, second.outputs, strict=True)
+        outputs = tuple(self._merged(*pair, "what to return") for pair in pairs)
         return Program(inputs, self.constants, {}, self.equations, outputs, inputs, first.form)
 
     def _merge(self, v: Var, w: Var) -> None:
@@ -155,19 +154,22 @@ class BatchGeneralizer:
         other, ys, other_params = self.second.equations[w]
         if primitive is not other or len(xs) != len(ys):
             self._refuse(f"whether to compute {primitive.name} or {other.name}")
-        for x, y in zip(xs, ys, strict=True):
-            self._merge_constant(x, y)
-            if self.merged.get(x) is not self.merged.get(y):
-                self._refuse(f"what to compute {primitive.name} of")
+        pairs, what = zip(xs, ys, strict=True), f"what to compute {primitive.name} of"
+        inputs = tuple(self._merged(*pair, what) for pair in pairs)
         params = {key: self._for_any(value, other_params[key]) for key, value in params.items()}
-        inputs: Any = tuple(self.merged[x] for x in xs)
         self.equations[self._var(v, w)] = Equation(primitive, inputs, params)
 
-    def _merge_constant(self, x: Var, y: Var) -> None:
-        """Merge two constants: equal arrays, or arrays that repeat one number for each sample."""
+    def _merged(self, x: Var, y: Var, what: str) -> Var:
+        """Return the variable that was merged from two; constants are merged when first used."""
         a, b = self.first.constants.get(x), self.second.constants.get(y)
-        if a is None or b is None or x in self.merged:
-            return
+        if a is not None and b is not None and x not in self.merged:
+            self._merge_constants(x, a, y, b)
+        if x not in self.merged or self.merged[x] is not self.merged.get(y):
+            self._refuse(what)
+        return self.merged[x]
+
+    def _merge_constants(self, x: Var, a: np.ndarray, y: Var, b: np.ndarray) -> None:
+        """Merge two constants: equal arrays, or arrays that repeat one number for each sample."""
         if a.shape == b.shape and a.tobytes() == b.tobytes():
             self.constants[self._var(x, y)] = a
         elif a.shape != b.shape and len({*a.flat, *b.flat}) == 1:

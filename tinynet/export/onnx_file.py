@@ -236,6 +236,7 @@ EQUAL = _one("Equal", "anything", "bool")
 SAME = (
     "add exp log sqrt sin cos tan tanh sinh cosh sigmoid softplus relu sign floor ceil reciprocal"
 )
+OTHERS = {"fabs": "Abs", "rint": "Round", "matmul": "MatMul", "isnan": "IsNaN", "isinf": "IsInf"}
 CUT = "absolute divide maximum minimum multiply negative power subtract"
 ORDER = "greater greater_equal less less_equal"  # Greater, GreaterOrEqual, ...
 ARCS = "arcsin arccos arctan arcsinh arccosh arctanh"  # Asin, Acos, ...
@@ -243,6 +244,7 @@ NODES: dict[str, Writer] = {
     **{name: _one(name.replace("arc", "A")) for name in ARCS.split()},
     **{name: _one(name.capitalize()) for name in SAME.split()},
     **{name: _one(name[:3].capitalize()) for name in CUT.split()},
+    **{name: _one(operator) for name, operator in OTHERS.items()},
     **{name: _reduction(f"Reduce{name.capitalize()}") for name in ("sum", "max", "min")},
     "square": lambda g, v, inputs, x: _one("Mul")(g, v, inputs * 2, x, x),
     "expm1": _expm1,
@@ -253,18 +255,10 @@ NODES: dict[str, Writer] = {
     "equal": EQUAL,
     "not_equal": lambda g, v, inputs, *xs: g.node("Not", EQUAL(g, v, inputs, *xs)),
     **{name: _one(name.title().replace("_", "Or"), gives="bool") for name in ORDER.split()},
-    "logical_and": _one("And", "bool", "bool"),
-    "logical_or": _one("Or", "bool", "bool"),
+    **{f"logical_{f}": _one(f.capitalize(), "bool", "bool") for f in ("and", "or", "xor")},
     "where": _where,
     "cast": lambda g, v, inputs, x, dtype: g.cast(x, inputs[0].dtype, dtype),
-    "alias": _one("Identity", "anything"),
-    "positive": _one("Identity", "anything"),
-    "fabs": _one("Abs"),
-    "rint": _one("Round"),
-    "isnan": lambda g, v, _, x: g.node("IsNaN", x),
-    "isinf": lambda g, v, _, x: g.node("IsInf", x),
-    "logical_xor": _one("Xor", "bool", "bool"),
-    "matmul": _one("MatMul"),
+    **dict.fromkeys(["alias", "positive"], _one("Identity", "anything")),
     "argmax": _argmax,
     "reshape": lambda g, v, _, x, newshape: g.node("Reshape", x, g.shape(newshape), allowzero=1),
     "transpose": _transpose,

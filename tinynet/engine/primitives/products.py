@@ -40,7 +40,6 @@ def _product(x1: Any, x2: Any) -> Any:
 
 _PAIRS: list[Any] = [((2, 3), (3, 4)), ((3, 3), (3, 3)), ((2, 1, 4, 3), (5, 3, 2))]
 _PAIRS += [((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((3,), (4, 3, 2)), ((4, 2, 3), (3,))]
-_cases = tuple(map(Case, _PAIRS))
 
 
 def _matmul_batched(x1: Tensor, x2: Tensor) -> Tensor:
@@ -61,13 +60,9 @@ def _product_of_batches(left: Tensor, right: Tensor) -> Tensor:
     return matmul(aligned(left, rank), aligned(right, rank))
 
 
+_rules = _matmul_rule_1, _matmul_rule_2
 _matmul = primitive(
-    "matmul",
-    _product,
-    _matmul_rule_1,
-    _matmul_rule_2,
-    cases=_cases,
-    batched=_matmul_batched,
+    "matmul", _product, *_rules, cases=tuple(map(Case, _PAIRS)), batched=_matmul_batched
 )
 
 

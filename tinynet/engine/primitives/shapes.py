@@ -164,10 +164,18 @@ def axis_of(x: Tensor, axis: Any, argument: str = "axis") -> int:
 def ints(value: Any, argument: str) -> tuple[int, ...]:
     """Return an integer or a sequence of integers as a tuple; errors name `argument`."""
     try:
-        sequence = value if isinstance(value, (tuple, list, np.ndarray)) else (value,)
+        sequence = value if isinstance(value, (tuple, list, range, np.ndarray)) else (value,)
         return tuple(map(operator.index, sequence))
     except (TypeError, AttributeError):
         raise TypeError(f"{argument}: expected integers, received {value!r}.") from None
+
+
+def lengths(shape: Any) -> tuple[int, ...]:
+    """Return a shape as a tuple; TypeError unless of integers, ValueError if one is negative."""
+    found = ints(shape, "shape")
+    valid = min(found, default=0) >= 0 and math.prod(found) < 2**60
+    expect(valid, "shape", "lengths of 0 or more, of fewer than 2**60 elements", shape)
+    return found
 
 
 # -- for the rules of batches ------------------------------------------------------------------
