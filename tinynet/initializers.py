@@ -16,6 +16,7 @@ import numpy as np
 from . import random
 from .configs.configurable import Configurable
 from .configs.lookup import config_of, defined_in, lookup, publish
+from .configs.reading import memory
 from .engine.primitives.shapes import lengths
 from .engine.tensor import as_dtype, floatx, to_array
 from .random import Seed, Shape
@@ -43,7 +44,9 @@ class Initializer(Configurable):
         TypeError or ValueError for an invalid `shape`, ValueError for a `dtype` without numbers.
         """
         wanted = as_dtype(floatx() if dtype is None else dtype)
-        return np.asarray(self._values(lengths(shape), wanted), dtype=wanted)
+        sizes = lengths(shape)
+        memory.allocator.charge(math.prod(sizes) * wanted.itemsize)
+        return np.asarray(self._values(sizes, wanted), dtype=wanted)
 
     def _values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         raise NotImplementedError(f"{type(self).__name__} must define `__call__(shape, dtype)`.")

@@ -15,8 +15,8 @@ from helpers import over
 
 import tinynet as tn
 from tinynet.configs.files import replacing
+from tinynet.configs.reading import AT_LEAST, TIMES
 from tinynet.layers import Activation, Dense, Input
-from tinynet.saving.files import AT_LEAST, TIMES
 
 BOMBS = {
     "lists": lambda: '{"x": [' + "[]," * 2_000_000 + "[]]}",

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from helpers import refused
 from hypothesis import given, strategies as st
-
 from tinynet.saving.files import NODE, Budget, allowance, parsed
 
 DATA = st.recursive(

@@ -4,7 +4,6 @@ import io
 import json
 import os
 import stat
-import subprocess
 import sys
 import tracemalloc
 import warnings
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import killed
 import numpy as np
 import pytest
 from helpers import assert_all_same, assert_same, everything, normal, over, refused
@@ -211,19 +209,6 @@ def test_without_h5py_only_npz_files_work_and_the_error_names_the_extra(tmp_path
 
 
 # -- saves are complete or not done at all ---------------------------------------------------------
-
-
-def test_a_killed_save_leaves_the_old_file_or_the_new_one(tmp_path):
-    moments = 40
-    run = [sys.executable, "-W", "ignore", killed.__file__, str(tmp_path), str(moments)]
-    subprocess.run(run, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    found = []
-    for i in range(moments):
-        model = tn.models.load_model(tmp_path / str(i) / "m.keras")
-        (value,) = {float(v) for w in model.get_weights() for v in w.flat}
-        found.append(value)
-    assert found == sorted(found)
-    assert set(found) == {1.0, 2.0}
 
 
 @pytest.mark.parametrize("fails", ["os.fsync", "os.replace", "zipfile.ZipFile.writestr"])

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..configs.files import replacing
+from ..configs.files import appended, replacing
+from ..configs.reading import allowance, parsed, refusing
 from ..distribution.ranks import by_rank_0
 from ..engine.expect import expect, is_integer
+from ..engine.variable import assign_all
 from .base import Callback, Logs
 from .monitors import MonitorCallback, announce
 
@@ -212,12 +214,11 @@ class BackupAndRestore(SavingCallback):
 
         The progress decides which weights are valid: those of its name, or renamed from it.
         """
-        import shutil
-
         self._folder.mkdir(parents=True, exist_ok=True)
         if self.double_checkpoint and (self._folder / PROGRESS).exists():
             for name in (self._latest, PROGRESS):
-                shutil.copyfile(self._folder / name, self._folder / f"previous_{name}")
+                with replacing(self._folder / f"previous_{name}") as file:
+                    file.write((self._folder / name).read_bytes())
         progress = {"epoch": epoch, **batch} if batch else {"epoch": epoch + 1, "batch": 0}
         self.model.save_weights(self._fresh(progress), overwrite=True)
         kind, keys, *rest = np.random.get_state(legacy=True)
@@ -234,9 +235,18 @@ class BackupAndRestore(SavingCallback):
         return [v for v in self.model.variables if v not in weights]
 
     def _restore(self, prefix: str) -> None:
-        if not (self._folder / f"{prefix}{PROGRESS}").exists():
+        path = self._folder / f"{prefix}{PROGRESS}"
+        if not path.exists():
             return
-        progress = json.loads((self._folder / f"{prefix}{PROGRESS}").read_text("utf-8"))
+        with refusing(f"'{path}'"):
+            text = path.read_bytes()
+            progress = parsed(text, allowance(text))
+            for key in ("epoch", "batch"):
+                expect(type(progress[key]) is int, key, "an int", progress[key])
+            states = dict(zip(self._seeds, progress.get("seeds", ()), strict=True))
+            states = {v: v.converted(state, v.path) for v, state in states.items()}
+            if "generator" in progress:
+                np.random.RandomState(0).set_state(tuple(progress["generator"]))
         if not prefix:
             self._rename(progress)
         if (optimizer := self.model.optimizer) and not optimizer.built:
@@ -245,8 +255,7 @@ class BackupAndRestore(SavingCallback):
         self.model.load_weights(self._folder / f"{prefix}{self._latest}")
         if "generator" in progress:
             np.random.set_state(tuple(progress["generator"]))
-            for variable, state in zip(self._seeds, progress["seeds"], strict=True):
-                variable.assign(state)
+        assign_all(states)
         self.resume_epoch = progress["epoch"]
 
     @by_rank_0
@@ -298,9 +307,10 @@ class CSVLogger(Callback):
         logs = logs or {}
         if self.keys is None or not logs.keys() <= {*self.keys}:
             self._add_columns(sorted(logs))
-        with open(self.filename, "a", encoding="utf-8", newline="") as file:
-            cells = (as_cell(logs.get(key, "NA")) for key in self.keys or ())
-            csv.writer(file, delimiter=self.sep).writerow([epoch, *cells])
+        cells = (as_cell(logs.get(key, "NA")) for key in self.keys or ())
+        row = io.StringIO(newline="")
+        csv.writer(row, delimiter=self.sep).writerow([epoch, *cells])
+        appended(self.filename, row.getvalue().encode())
 
     def _add_columns(self, keys: list[str]) -> None:
         """Give the file a header with these names, too; earlier rows have ``NA`` there."""

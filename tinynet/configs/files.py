@@ -1,6 +1,6 @@
 """Files that are written completely or not at all.
 
-Imports nothing of the project. Read next: `../saving/files.py`.
+Imports nothing of the project. Read next: `reading.py`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def replacing(path: Any) -> Iterator[BinaryIO]:
         If its folder does not exist.
     ValueError
         If `path` is a folder or a device.
-    PermissionError
-        If the old file must not be written to.
+    OSError
+        If the old file or the folder must not be written to, or the disk is full. It names `path`.
     """
     target = os.path.realpath(as_path(path))  # a link stays a link
     if os.path.exists(target):
@@ -42,17 +42,24 @@ def replacing(path: Any) -> Iterator[BinaryIO]:
     folder = os.path.dirname(target)
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"Cannot save to {os.fspath(path)!r}: there is no {folder!r}.")
-    _sweep(folder)
-    file = _new_file(folder)
-    temporary = file.name
+    temporary = ""
     try:
-        with file:
+        _sweep(folder)
+        with _new_file(folder) as file:
+            temporary = file.name
             if os.path.exists(target):
                 os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, target)
+            if os.name == "posix":  # while the lock protects it from other processes
+                os.replace(temporary, target)
+        if os.name != "posix":  # renames no open file
+            os.replace(temporary, target)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
     finally:
         with suppress(FileNotFoundError):
             os.remove(temporary)
@@ -61,6 +68,20 @@ def replacing(path: Any) -> Iterator[BinaryIO]:
         with suppress(OSError):  # some file systems refuse
             os.fsync(number)
         os.close(number)
+
+
+def appended(path: Any, data: bytes) -> None:
+    """Append all of `data` to a file, or nothing if the disk is full; OSError names `path`."""
+    with open(path, "ab", buffering=0) as file:
+        size = file.tell()
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[file.write(left) :]
+        except OSError as error:
+            with suppress(OSError):  # of a device
+                file.truncate(size)
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
 def as_path(path: Any, argument: str = "filepath") -> str:

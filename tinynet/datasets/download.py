@@ -13,8 +13,6 @@ import os
 import sys
 import tarfile
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.client import HTTPException
@@ -24,10 +22,13 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from ..callbacks.progbar import Progbar, write
+from ..configs.reading import opened
 from ..engine.expect import expect
 
 TIMEOUT = 60.0  # seconds without an answer
 BLOCK = 1 << 18  # bytes that are read at a time
+MOST_TIMES, MOST_AT_LEAST = 100, 2**30  # bytes that an archive may hold, as `allowance` counts
+MOST_HEADER = 2**20  # bytes of a header in a tar archive
 HASHES = {32: "md5", 64: "sha256"}  # by the number of digits
 
 
@@ -218,26 +219,48 @@ def _write(response: Any, path: str, start: int) -> None:
         raise OSError(f"the connection ended after {done} of {total} bytes")
 
 
+class _Member(tarfile.TarInfo):
+    """A member whose header is small: tarfile reads a long name into memory, however long it is."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> Any:
+        if self.size > MOST_HEADER and not self.isreg() and not self.issparse():
+            raise tarfile.ReadError(f"a header of {self.size} bytes")
+        return vars(tarfile.TarInfo)["_proc_member"](self, archive)
+
+
+def _tar(path: str) -> tarfile.TarFile | None:
+    with suppress(tarfile.TarError):
+        return tarfile.open(path, tarinfo=_Member)
+    return None
+
+
 def _extract(archive: str, folder: str, formats: Container[str]) -> None:
     """Extract an archive into a new folder, which replaces `folder` when it is complete.
 
-    Nothing is extracted from an archive with members outside of its folder.
+    Nothing is left of an archive with members outside of its folder, or with too large ones.
     """
-    parent = os.path.dirname(folder)
+    parent, most = os.path.dirname(folder), MOST_TIMES * os.path.getsize(archive) + MOST_AT_LEAST
+    left = most
+
+    def checked(info: tarfile.TarInfo, path: str) -> Any:
+        nonlocal left
+        left -= info.size
+        expect(left >= 0, archive, f"at most {most} bytes in it", "more")
+        return tarfile.data_filter(info, path)
+
     with tempfile.TemporaryDirectory(prefix=".", suffix=".extracting", dir=parent) as scratch:
         os.mkdir(new := os.path.join(scratch, "new"))
         try:
-            if "tar" in formats and tarfile.is_tarfile(archive):
-                with tarfile.open(archive) as tar:
-                    tar.extractall(new, filter="data")
+            if tar := _tar(archive) if "tar" in formats else None:
+                with tar:
+                    tar.extractall(new, filter=checked)
             else:
                 expect("zip" in formats, "archive_format", f"that of {archive}", formats)
-                with zipfile.ZipFile(archive) as file:
-                    names = file.namelist()  # with slashes, on every system
-                    outside = [n for n in names if "//" in f"/{n}" or "/../" in f"/{n}/"]
-                    expect(not outside, archive, "members inside of its folder", outside)
-                    file.extractall(new)
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
+                with open(archive, "rb") as file:
+                    opened(file, most).extractall(new)
+        except OSError:
+            raise
+        except Exception as error:
             raise ValueError(f"{archive}: expected a sound archive: {error}") from error
         if os.path.isdir(folder):
             os.rename(folder, os.path.join(scratch, "old"))

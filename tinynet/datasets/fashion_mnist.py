@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from ..configs.reading import allowance, refusing
+from ..engine.expect import expect
 from .published import Split, fetch
 
 
@@ -34,7 +36,9 @@ def load_data() -> Split:
 
 def _read(name: str) -> Any:
     """Return the array in an IDX file: its rank is the fourth byte, its shape the next integers."""
-    with gzip.open(fetch(f"{name}-ubyte.gz", cache_subdir="datasets/fashion-mnist")) as file:
-        data = file.read()
-    shape = np.frombuffer(data, ">u4", data[3], 4)
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape)
+    path = fetch(f"{name}-ubyte.gz", cache_subdir="datasets/fashion-mnist")
+    with refusing(f"'{path}'"), open(path, "rb") as packed, gzip.open(packed) as file:
+        data = file.read(allowed := allowance(packed))
+        expect(not file.read(1), "the file", f"at most {allowed} bytes in it", "more")
+        shape = np.frombuffer(data, ">u4", data[3], 4)
+        return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape)

@@ -5,11 +5,11 @@ Imports `download.py`. Read next: `mnist.py`, `sequences.py`.
 
 import io
 import pickle
-import zipfile
 from typing import Any
 
 import numpy as np
 
+from ..configs.reading import member, opened, refusing
 from ..engine.expect import check_number
 from .download import get_file
 
@@ -50,8 +50,10 @@ def shuffled_split(x: Any, y: Any, test_split: float, seed: int) -> Split:
 
 def read_npz(path: str) -> dict[str, np.ndarray]:
     """Return the arrays in an ``.npz`` file; arrays of objects are those of `read_pickle`."""
-    with zipfile.ZipFile(path) as file:
-        return {name.removesuffix(".npy"): _array(file.read(name)) for name in file.namelist()}
+    with refusing(f"'{path}'"), open(path, "rb") as file:
+        archive = opened(file)
+        names = archive.namelist()
+        return {name.removesuffix(".npy"): _array(member(archive, name)) for name in names}
 
 
 def _array(data: bytes) -> np.ndarray:
@@ -97,7 +99,7 @@ def read_pickle(file: Any) -> Any:
 
 def read_cifar(path: str, label: bytes) -> tuple[Any, Any]:
     """Return the images in a file of CIFAR, of shape (n, 32, 32, 3), and labels, (n, 1)."""
-    with open(path, "rb") as file:
+    with refusing(f"'{path}'"), open(path, "rb") as file:
         found = read_pickle(file)
-    x = np.frombuffer(found[b"data"].state[-1], np.uint8).reshape(-1, 3, 32, 32)
-    return x.transpose(0, 2, 3, 1), np.array(found[label]).reshape(-1, 1)
+        x = np.frombuffer(found[b"data"].state[-1], np.uint8).reshape(-1, 3, 32, 32)
+        return x.transpose(0, 2, 3, 1), np.array(found[label]).reshape(-1, 1)

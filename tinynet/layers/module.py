@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import constraints, initializers, regularizers, tree
+from ..configs.reading import memory
 from ..engine.expect import expect
 from ..engine.tensor import Tensor, as_tensor
 from ..engine.variable import Variable, assign_all, paired, structure
@@ -64,7 +65,7 @@ class Module:
             raise ValueError(f"add_weight: expected a shape of known lengths, received {shape}.")
         fill = initializers.get(initializer or "glorot_uniform")
         name, dtype = name or "variable", dtype or self.dtype
-        value = context.allocator.weight(fill, shape, dtype)
+        value = memory.allocator.weight(fill, shape, dtype)
         path = "/".join((*(layer.name for layer in scope_of(self)), name))
         weight = Variable(value, dtype, trainable and self._trainable, name, path)
         weight.constraint = constraints.get(constraint)

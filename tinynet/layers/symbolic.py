@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from .. import ops, tree
 from ..configs.lookup import unique_name
+from ..configs.reading import memory
 from ..engine.operators import NOT_REFLECTED, REFLECTED
 from ..engine.placeholder import Placeholder
 from ..engine.temporarily import temporarily
@@ -29,24 +29,12 @@ Shape = tuple[int | None, ...]
 building = threading.RLock()
 
 
-class Allocator:
-    """Makes the arrays of weights. A context may have another one, such as one with a limit."""
-
-    def weight(self, initializer: Callable[..., Any], shape: tuple[int, ...], dtype: Any) -> Any:
-        """Return the first values of a weight."""
-        return initializer(shape, dtype)
-
-    def check(self, shape: Shape, dtype: Any) -> None:
-        """Raise ValueError if there may be no array of this shape."""
-
-
 class _Context(threading.local):
     """The state of calls in this thread."""
 
     scope: tuple[Any, ...] = ()  # the layers that are being called or built, outermost first
     training = False
     inside = False  # is a layer being called?
-    allocator = Allocator()
 
     def __init__(self) -> None:
         # For each layer what it added to the loss, in the last outermost call that reached it.
@@ -112,7 +100,7 @@ class KerasTensor(Placeholder):
         call: Any = None,
         name: str | None = None,
     ) -> None:
-        context.allocator.check(shape, dtype)
+        memory.allocator.check(shape, dtype)
         self.shape, self.dtype, self.call = tuple(shape), dtype, call
         self.name = name or unique_name("keras_tensor")
         if call is not None:

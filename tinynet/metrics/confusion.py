@@ -14,12 +14,15 @@ import numpy as np
 from .. import ops
 from ..backend import epsilon
 from ..configs.configurable import taking
+from ..configs.reading import memory
 from ..engine.bind import no_grad
 from ..engine.expect import expect, is_number
 from ..engine.tensor import Tensor
 from ..engine.variable import Variable
 from ..losses.base import align_weights, same_shapes
 from .base import Metric
+
+THRESHOLD = 32  # bytes of a number in a list
 
 
 class Confusion(Metric):
@@ -256,6 +259,7 @@ class AUC(Confusion):
         self.curve, self.summation_method = str(curve).upper(), str(summation_method).lower()
         self._check_curve()
         expect(num_thresholds > 1, "num_thresholds", "an int above 1", num_thresholds)
+        memory.allocator.charge(THRESHOLD * num_thresholds)
         inner = sorted(thresholds or np.linspace(0.0, 1.0, num_thresholds)[1:-1].tolist())
         self.init_thresholds = inner if thresholds else None
         self.thresholds = [-epsilon(), *inner, 1.0 + epsilon()]

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import tree
+from ..configs.reading import allowance, parsed, refusing
 from ..configs.serialization import CustomObjectScope, noting_custom_objects, serialize_keras_object
 from ..layers.base import Layer
 from ..saving.archive import model_of
-from ..saving.files import allowance, parsed, refusing
 from .functional import Functional, GraphModel
 from .sequential import Sequential
 

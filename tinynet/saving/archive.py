@@ -4,7 +4,7 @@ An archive is a zip file of `config.json`, which describes the model, `model.wei
 numbers, and `metadata.json`. Saving writes a complete file or none. Loading reads and checks
 everything before it changes anything, and never runs, imports or unpickles what a file names.
 
-Imports `weights.py`, `files.py`. Read next: `weights.py`.
+Imports `weights.py`, `../configs/reading.py`. Read next: `weights.py`.
 """
 
 from __future__ import annotations
@@ -13,20 +13,16 @@ import datetime
 import json
 import os
 import warnings
-from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any
 
 from ..configs.files import as_path, replacing
+from ..configs.reading import Budget, allowance, member, memory, opened, parsed, refusing
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object, sharing
 from ..distribution.ranks import by_rank_0
-from ..layers.symbolic import within
+from ..engine.temporarily import temporarily
 from ..training.trainer import Trainer
 from . import weights
-from .files import Budget, allowance, parsed, refusing
-
-if TYPE_CHECKING:
-    from zipfile import ZipFile
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 KERAS = "3.15.1"  # the version that defines this format
@@ -170,12 +166,12 @@ def load_model(
     path = _path(filepath, ".keras")
     weights.h5py()
     with refusing(f"'{path}'"), open(path, "rb") as file:
-        archive = _opened(file)
-        config = parsed(archive.read(_CONFIG), allowance(file))
-        entries = weights.h5_entries(archive.read(_WEIGHTS))
+        archive = opened(file)
+        config = parsed(member(archive, _CONFIG), allowance(file))
+        entries = weights.h5_entries(member(archive, _WEIGHTS))
         if isinstance(config, dict) and not compile:
             config.pop("compile_config", None)
-        with within(allocator=Budget(allowance(file))):
+        with temporarily(memory, allocator=Budget(allowance(file))):
             model = model_of(config, custom_objects)
             weights.load(model, entries)
     return model
@@ -214,23 +210,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None
         weights.h5py()
     with open(path, "rb") as file, refusing(f"'{path}'"):
         if npz:
-            entries = weights.npz_entries(_opened(file))
+            entries = weights.npz_entries(opened(file))
         else:
-            entries = weights.h5_entries(_opened(file).read(_WEIGHTS) if keras else file.read())
+            entries = weights.h5_entries(member(opened(file), _WEIGHTS) if keras else file.read())
         weights.load(model, entries, skip_mismatch)
-
-
-def _opened(file: BinaryIO) -> ZipFile:
-    """Return the zip archive in a file; ValueError for a malformed or malicious one."""
-    from zipfile import ZipFile
-
-    archive = ZipFile(file)
-    for name, count in Counter(archive.namelist()).items():
-        if count > 1:
-            raise ValueError(f"There are two members called {name!r}.")
-        if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
-            raise ValueError(f"The member {name!r} has a path that leads out of the archive.")
-    claimed, allowed = sum(info.file_size for info in archive.infolist()), allowance(file)
-    if claimed > allowed:
-        raise ValueError(f"It claims to hold {claimed} bytes, more than the {allowed} allowed.")
-    return archive

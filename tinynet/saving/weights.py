@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..configs.lookup import snake_case
+from ..configs.reading import memory
 from ..configs.watched import all_or_nothing
 from ..engine.extras import missing
 from ..engine.variable import Variable, assign_all
@@ -123,6 +124,8 @@ def load(model: Any, entries: Entries, skip_mismatch: bool = False) -> None:
         if not skip_mismatch:
             raise ValueError(message)
         warnings.warn(message, stacklevel=3)
+    declared = (entry for _, those in found for entry in those)
+    memory.allocator.charge(sum(math.prod(e.shape) * e.dtype.itemsize for e in declared))
     read = [(location, [entry.read() for entry in those]) for location, those in found]
     values: dict[Variable, np.ndarray] = {}
     optimizers = [location.owner for location, _ in read if isinstance(location.owner, Optimizer)]

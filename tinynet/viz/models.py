@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 from .. import tree
+from ..configs.files import as_path, replacing
 from .boxes import Cell, Drawing, arranged, framed, on_canvas, table
 from .style import demand
 
@@ -66,7 +67,9 @@ def plot_model(
     shown = {name for name, flag in flags.items() if flag}
     axes = on_canvas(drawing_of(model, shown, rankdir, expand_nested))
     if to_file is not None:
-        axes.figure.savefig(to_file, dpi=dpi, format=os.path.splitext(to_file)[1][1:] or "png")
+        ending = os.path.splitext(as_path(to_file, "to_file"))[1][1:]
+        with replacing(to_file) as file:
+            axes.figure.savefig(file, dpi=dpi, format=ending or "png")
     return axes.figure
 
 
