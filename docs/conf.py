@@ -32,6 +32,7 @@ extensions = [
 exclude_patterns = ["_build", "_staged", "_templates"]
 html_theme = "furo"
 html_title = "tinynet"
+html_show_copyright = False  # the licence is in LICENSE
 html_copy_source = False
 html_static_path = ["playground"]
 templates_path = ["_templates"]

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 if sys.platform != "win32":
-    from nonsense import MOST_BAD, bad_answers
+    from nonsense import bad_answers
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs alarms")
 
@@ -16,7 +16,7 @@ def test_nonsense_for_the_methods_of_a_model_is_answered_well():
     assert bad == []
 
 
-def test_few_nonsense_arguments_of_the_whole_public_surface_are_answered_badly():
-    bad, _ = bad_answers(1000, seed=2)
-    assert len(bad) <= MOST_BAD * 1000, "\n".join(bad)
-    assert not [line for line in bad if "changed weights" in line or "hangs" in line]
+def test_nonsense_for_the_whole_public_surface_is_answered_well_and_changes_nothing():
+    bad, possible = bad_answers(1000, seed=2)
+    assert possible > 30_000
+    assert bad == []

@@ -6,12 +6,13 @@ Imports the engine and `configs/`. Read next: `initializers.py`.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 from . import ops
 from .configs.lookup import config_of, defined_in, lookup, publish
+from .engine.expect import warn
+from .engine.refusal import answering
 from .engine.tensor import Tensor, as_tensor
 
 
@@ -34,6 +35,7 @@ def tanh(x: Any) -> Tensor:
     return ops.tanh(x)
 
 
+@answering
 def relu(
     x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
 ) -> Tensor:
@@ -67,6 +69,7 @@ def relu6(x: Any) -> Tensor:
     return relu(x, max_value=6.0)
 
 
+@answering
 def leaky_relu(x: Any, negative_slope: float = 0.2) -> Tensor:
     """Return `x` where it is at least 0, else ``negative_slope * x``; the derivative at 0 is 1.
 
@@ -77,6 +80,7 @@ def leaky_relu(x: Any, negative_slope: float = 0.2) -> Tensor:
     return ops.where(x < 0.0, negative_slope * x, x)
 
 
+@answering
 def elu(x: Any, alpha: float = 1.0) -> Tensor:
     """Return `x` where it is positive, else ``alpha * (exp(x) - 1)``, which tends to -alpha.
 
@@ -98,6 +102,7 @@ def selu(x: Any) -> Tensor:
     return 1.0507009873554805 * elu(x, 1.6732632423543772)
 
 
+@answering
 def gelu(x: Any, approximate: bool = False) -> Tensor:
     """Return ``x`` times the standard normal distribution function at `x`.
 
@@ -177,6 +182,7 @@ def log_sigmoid(x: Any) -> Tensor:
     return -ops.softplus(-as_tensor(x))
 
 
+@answering
 def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
     """Return ``exp(x) / sum(exp(x))`` along `axis`: positive numbers that sum to 1.
 
@@ -188,10 +194,11 @@ def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
     x = as_tensor(x)
     if not isinstance(axis, (tuple, str)) and x.shape[axis : axis + 1 or None] == (1,):
         message = f"softmax over axis {axis} of a tensor of shape {x.shape} is always 1."
-        warnings.warn(f"{message} Did you mean to use a sigmoid instead?", stacklevel=2)
+        warn(f"{message} Did you mean to use a sigmoid instead?")
     return ops.softmax(x, axis)
 
 
+@answering
 def log_softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
     """Return the logarithm of `softmax`, accurate also where `softmax` is close to 0 or 1."""
     return ops.log_softmax(x, axis)

@@ -70,6 +70,7 @@ from .engine.functional import prod as prod, ptp as ptp
 from .engine.functional import round as round, sinc as sinc, softmax as softmax, std as std
 from .engine.functional import stop_gradient as stop_gradient, tensordot as tensordot
 from .engine.functional import top_k as top_k, trace as trace, var as var
+from .engine.refusal import answering
 
 abs = absolute
 amax = max
@@ -83,8 +84,10 @@ conjugate = copy
 
 # These functions also take placeholders, as layers do. The others return numbers, or shapes that
 # depend on numbers.
-_OTHERS = {taking_placeholders, shape, ndim, size, nonzero, allclose, convert_to_numpy}
+_OTHERS = {shape, ndim, size, nonzero, allclose, convert_to_numpy}
 _OTHERS |= {arange, eye, full, identity, linspace, ones, zeros}
 for _name, _function in [*globals().items()]:
-    if isinstance(_function, FunctionType) and _function not in _OTHERS:
-        globals()[_name] = taking_placeholders(_name, _function)
+    if isinstance(_function, FunctionType) and _function not in (taking_placeholders, answering):
+        _others = _function in _OTHERS
+        _made = answering(_function) if _others else taking_placeholders(_name, _function)
+        globals()[_name], _made.__module__ = _made, __name__  # where pickle finds it

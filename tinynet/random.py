@@ -15,10 +15,13 @@ from typing import Any
 import numpy as np
 
 from . import ops
+from .configs.configurable import Checked
 from .configs.lookup import unique_name
 from .distribution.ranks import place
 from .engine.bind import Case, bind, primitive
+from .engine.expect import check_number
 from .engine.primitives.shapes import lengths
+from .engine.refusal import answering
 from .engine.tensor import Primitive, Tensor, as_dtype, as_tensor, floatx
 from .engine.variable import Variable
 
@@ -34,6 +37,7 @@ _TAIL = [-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573
 _TAIL += [-0.0076224613, 0.00943887047, 1.00167406, 2.83297682]
 
 
+@answering
 def uniform(
     shape: Shape, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Seed = None
 ) -> np.ndarray:
@@ -49,6 +53,7 @@ def uniform(
     return _draw("uniform", shape, dtype, seed, minval, maxval)
 
 
+@answering
 def normal(
     shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Seed = None
 ) -> np.ndarray:
@@ -63,6 +68,7 @@ def normal(
     return _draw("normal", shape, dtype, seed, mean, stddev)
 
 
+@answering
 def truncated_normal(
     shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Seed = None
 ) -> np.ndarray:
@@ -74,6 +80,7 @@ def truncated_normal(
     return _draw("truncated", shape, dtype, seed, mean, stddev)
 
 
+@answering
 def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Seed = None) -> Tensor:
     """Return `inputs` with random elements set to 0, the others divided by ``1 - rate``.
 
@@ -84,12 +91,13 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Seed = None
     >>> dropout([1.0, 2.0, 3.0], 0.5, seed=1)
     tensor([2., 0., 0.], dtype=float32)
     """
-    x = as_tensor(inputs)
+    x, rate = as_tensor(inputs), check_number("rate", rate, 1)
     if rate == 1:
         return ops.zeros_like(x)
     return ops.where(mask_for(x, 1.0 - rate, noise_shape, seed), x / (1.0 - rate), 0.0)
 
 
+@answering
 def mask_for(x: Tensor, share: float, noise_shape: Any, seed: Seed) -> Tensor:
     """Return bools, each True with probability `share`, for the elements of `x`; see `dropout`."""
     pairs = zip(x.shape if noise_shape is None else noise_shape, x.shape, strict=True)
@@ -162,7 +170,7 @@ def _bits(states: Any, shape: tuple[int, ...], start: int = 0) -> np.ndarray:
     """Return the bits of a state, or of each state of a batch."""
     rows = states.reshape(-1, 2).tolist()
     each = [_threefry_bits(seed, shape, count, start) for seed, count in rows]
-    return np.array(each, np.uint32).reshape(*states.shape[:-1], *shape)
+    return np.array(each, np.uint32).reshape((*states.shape[:-1], *shape))
 
 
 _random_bits: Primitive = primitive(
@@ -192,7 +200,7 @@ def _draw(kind: str, shape: Shape, dtype: Any, seed: Any, *scale: float) -> Any:
     return np.asarray(_KINDS[kind](bits, *scale), dtype=wanted)
 
 
-class SeedGenerator:
+class SeedGenerator(Checked):
     """A random generator whose state advances at every draw, inside compiled steps too.
 
     Parameters
@@ -243,7 +251,7 @@ class SeedGenerator:
         A rank that computes a part of a batch gets the rows of that part, if the first axis is one
         `of_batch`, perhaps merged with others.
         """
-        part, start = place.part, 0
+        shape, part, start = lengths(shape), place.part, 0
         if part and of_batch and shape and not shape[0] % part.length:
             start = part.start * math.prod(shape) // part.length
         params = {"start": start} if start else {}
@@ -254,7 +262,7 @@ class SeedGenerator:
 
         True is where a float32 draw of `uniform`, made of 23 of the bits, would be below `share`.
         """
-        limit = math.ceil(float(np.float32(share)) * 2**23) << 9
+        limit = math.ceil(float(np.float32(check_number("share", share, 1))) * 2**23) << 9
         return self.bits(shape, of_batch) < np.uint64(limit)
 
 

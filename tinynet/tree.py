@@ -116,7 +116,8 @@ def pack_sequence_as(structure: Any, flat_sequence: Iterable[Any]) -> Any:
             return packed
     except StopIteration:
         pass
-    raise ValueError(f"flat_sequence: expected {len(leaves(structure))} elements, one per leaf.")
+    count = len(leaves(structure))
+    raise ValueError(f"flat_sequence: expected {count} elements, one per leaf: received others.")
 
 
 def by_path(given: Any, form: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -12,6 +12,7 @@ import numpy as np
 from .callbacks.progbar import Progbar as Progbar
 from .configs.lookup import clear_session as clear_session
 from .engine.expect import expect as _expect, is_integer as _is_integer
+from .engine.refusal import answering as _answering
 from .engine.tensor import Operand, floatx as floatx, set_floatx as set_floatx, tensor
 from .random import set_random_seed as set_random_seed
 from .saving import CustomObjectScope as CustomObjectScope, get_custom_objects as get_custom_objects
@@ -37,6 +38,7 @@ else:
     }
 
 
+@_answering
 def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     """Return a one-hot row for each class index in `x`.
 
@@ -73,6 +75,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     return rows.astype("float64")
 
 
+@_answering
 def normalize(x: Any, axis: int | None = -1, order: float = 2) -> Any:
     """Return `x` divided by its norm along an axis; vectors of norm 0 stay as they are.
 

@@ -50,7 +50,7 @@ async function start() {
     say("Loading NumPy and tinynet ...");
     const [archive, source] = await Promise.all([file("tinynet.zip"), file("playground.py"), python.loadPackage("numpy")]);
     python.FS.writeFile("/tinynet.zip", new Uint8Array(await archive.arrayBuffer()));
-    python.runPython("import sys; sys.path.insert(0, '/tinynet.zip')");
+    python.runPython("import shutil, sys; shutil.unpack_archive('/tinynet.zip', '/tinynet'); sys.path.insert(0, '/tinynet')");
     python.runPython(await source.text());
     const respond = python.globals.get("respond");
     ask = (action, more) => JSON.parse(respond(JSON.stringify({do: action, ...more})));

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..configs.configurable import Checked
 from ..engine.expect import expect
+from ..engine.refusal import answering
 from ..public import notebook_form
 from .progbar import Progbar, write
 
@@ -150,8 +151,9 @@ class History(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Append the logs of the epoch."""
+        found = (logs or {}).items()
         self.epoch.append(epoch)
-        for key, value in (logs or {}).items():
+        for key, value in found:
             self.history.setdefault(key, []).append(value)
 
     def __repr__(self) -> str:
@@ -169,6 +171,7 @@ class ProgbarLogger(Callback):
     """
 
     _within_fit = False
+    progbar: Progbar
 
     def __init__(self) -> None:
         self.set_params({"verbose": 1, "epochs": 1, "steps": None})
@@ -176,9 +179,9 @@ class ProgbarLogger(Callback):
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Set verbosity and the number of steps."""
-        self.params = params
-        self.verbose = 1 if params["verbose"] == "auto" else int(params["verbose"])
-        self.target = params["steps"]
+        verbose, target = params["verbose"], params["steps"]
+        self.verbose = 1 if verbose == "auto" else int(verbose)
+        self.target, self.params = target, params
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """From now on, evaluations belong to an epoch."""
@@ -192,8 +195,9 @@ class ProgbarLogger(Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Move the bar; `logs` may be a function that returns them."""
+        is_due = self.progbar.is_due(batch + 1)
         self.seen = batch + 1
-        if self.progbar.is_due(self.seen):
+        if is_due:
             values = logs() if callable(logs) else logs or {}
             self.progbar.update(self.seen, values.items(), finalize=False)
 
@@ -287,9 +291,9 @@ class CallbackList(Callback):
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Pass the parameters of the run to all callbacks."""
-        self.params = params
         for callback in self.callbacks if params else ():
             callback.set_params(params)
+        self.params = params
 
     @property
     def history(self) -> History | None:
@@ -368,4 +372,4 @@ def _together(hook: str) -> Callable[..., None]:
 
 
 for _hook in HOOKS:
-    setattr(CallbackList, _hook, _together(_hook))
+    setattr(CallbackList, _hook, answering(_together(_hook)))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..configs.files import appended, replacing
+from ..configs.files import appended, as_path, replacing
 from ..configs.reading import allowance, parsed, refusing
 from ..distribution.ranks import by_rank_0
 from ..engine.expect import expect, is_integer
@@ -181,8 +181,8 @@ class BackupAndRestore(SavingCallback):
     def __post_init__(self) -> None:
         from pathlib import Path  # few models are backed up, and these are slow to import
 
-        expect(self.backup_dir, "backup_dir", "a path", self.backup_dir)
-        self.backup_dir = os.fspath(self.backup_dir)
+        expect(as_path(self.backup_dir, "backup_dir"), "backup_dir", "a path", self.backup_dir)
+        self.backup_dir = os.fsdecode(self.backup_dir)
         self._extension = ".weights.h5" if find_spec("h5py") else ".weights.npz"
         self._latest = f"latest{self._extension}"
         self._folder = Path(self.backup_dir)
@@ -304,7 +304,7 @@ class CSVLogger(Callback):
         Values with new names, of the first validation, say, get new columns. Keras has columns for
         a validation that never comes, and none for other values that come later.
         """
-        logs = logs or {}
+        logs = dict(logs or {})
         if self.keys is None or not logs.keys() <= {*self.keys}:
             self._add_columns(sorted(logs))
         cells = (as_cell(logs.get(key, "NA")) for key in self.keys or ())

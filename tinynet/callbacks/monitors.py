@@ -6,14 +6,13 @@ Imports `base.py`. Read next: `files.py`.
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..engine.expect import expect
+from ..engine.expect import expect, warn
 from .base import Callback, Logs
 from .progbar import write
 
@@ -43,7 +42,7 @@ class MonitorCallback(Callback):
     def __post_init__(self) -> None:
         if self.mode not in ("auto", "min", "max"):
             problem = f"{type(self).__name__} mode '{self.mode}' is unknown"
-            warnings.warn(f"{problem}, fallback to auto mode.", stacklevel=4)
+            warn(f"{problem}, fallback to auto mode.")
             self.mode = "auto"
         self.min_delta = abs(float(self.min_delta))
         self.on_train_begin()
@@ -60,7 +59,7 @@ class MonitorCallback(Callback):
         expect(direction in SIGNS, repr(self.monitor), "mode='max' or mode='min'", "auto")
         self._sign = SIGNS[direction]
         if logs.get(self.monitor) is None:
-            warnings.warn(warning.format(self.monitor, ",".join(logs)), stacklevel=3)
+            warn(warning.format(self.monitor, ",".join(logs)))
         return logs.get(self.monitor)
 
     def _known_direction(self) -> str:

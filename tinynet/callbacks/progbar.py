@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..configs.configurable import Checked
 from ..distribution.ranks import team
 
 BOLD, GREEN, GREY, PLAIN = "\x1b[1m", "\x1b[32m", "\x1b[37m", "\x1b[0m"
@@ -43,7 +44,7 @@ def in_terminal() -> bool:
     return shown or "ipykernel" in sys.modules or "PYCHARM_HOSTED" in os.environ
 
 
-class Progbar:
+class Progbar(Checked):
     """A progress bar of steps, with their time and some values.
 
     If the output is not a terminal, only the last update is printed, as with ``verbose=2``.
@@ -103,7 +104,7 @@ class Progbar:
 
     def add(self, n: int, values: Iterable[tuple[str, Any]] | None = None) -> None:
         """Advance the bar by `n` steps, with pairs of names and values."""
-        self.update(self._seen + n, values)
+        self.update(self._seen + int(n), values)
 
     def update(
         self,
@@ -116,8 +117,8 @@ class Progbar:
         `finalize` makes this the last update; by default, it is when the target is reached. The
         last update shows the given values, not their averages.
         """
-        if finalize is None:
-            finalize = self.target is not None and current >= self.target
+        reached = self.target is not None and current >= self.target
+        finalize = reached if finalize is None else bool(finalize)
         steps = max(current - self._seen, 1)
         for name, value in values or ():
             total, count = self._sums.get(name, (-0.0, 0))  # which keeps the sign of a zero

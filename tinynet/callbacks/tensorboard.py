@@ -87,6 +87,8 @@ class TensorBoard(SavingCallback):
     @by_rank_0
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write the logs of the epoch, and the histograms if they are due."""
+        epoch = int(epoch)
+        expect(abs(epoch) < 2**63, "epoch", "an integer of 64 bits", epoch)
         logs = {**(logs or {}), "learning_rate": self.model.optimizer.learning_rate}
         held_out = {k[4:]: v for k, v in logs.items() if k.startswith("val_")}
         self._write("validation", "epoch_{}", held_out, epoch)

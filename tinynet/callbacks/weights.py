@@ -83,8 +83,8 @@ class WeightHistory(SavingCallback):
             self._save(self._epoch, logs)
 
     def _save(self, epoch: int, logs: Logs, **batch: int) -> None:
-        self.weights.append([v.array.copy() for v in self._variables])
         self.losses.append(float(logs.get("loss", math.nan)))
+        self.weights.append([v.array.copy() for v in self._variables])
         self.epochs.append(epoch)
         self.steps.append(self.model.optimizer.iterations.array.item())
 

@@ -8,54 +8,41 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import cache, cached_property, update_wrapper
 from inspect import Parameter, Signature, signature
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import Any, ClassVar
 
-import numpy as np
-
-from ..engine.expect import expect, is_real
+from ..engine.expect import expect
+from ..engine.refusal import answering, wrong_argument
 from ..public import notebook_form
 from .watched import Watched
 
 _signature = cache(signature)
 _PLAIN = (str, int, float, type(None))  # bool is an int
 
-# What annotations of arguments declare: the words for a message, and a condition.
-KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "str": ("a string", lambda value: isinstance(value, str)),
-    "bool": ("a bool", lambda value: isinstance(value, (int, np.bool_)) and value in (0, 1)),
-    "float": ("a number", lambda value: is_real(value) and value == value),
-    "None": ("None", lambda value: value is None),
-}
-KINDS["dtype"] = "a dtype", lambda value: isinstance(value, (str, type, np.dtype, dict, type(None)))
-KINDS["int"] = KINDS["float"]  # whether it must be whole, constructors say
-
-
-@cache
-def _declared(init: Any) -> tuple[list[str], dict[str, list[str]]]:
-    """Return the names of a constructor's arguments, and the kinds of those that have some."""
-    _, *parameters = _signature(init).parameters.values()
-    kinds = {p.name: str(p.annotation).split(" | ") for p in parameters}
-    kinds |= {"dtype": ["dtype"]} if "dtype" in kinds else {}
-    known = {name: parts for name, parts in kinds.items() if KINDS.keys() >= {*parts} != {"None"}}
-    return [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD], known
-
 
 class Checked:
     """Base of objects of whose constructors the annotations are checked before they run.
 
-    `KINDS` has the annotations that count: a number is not NaN, and None must be declared.
+    `KINDS` has the annotations that count: a number is not NaN, and None must be declared. Their
+    methods answer to errors which arguments cause; see `answering`.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.partition(".")[0] != "tinynet":
+            return
+        for name, method in [*vars(cls).items()]:
+            is_public = name[0] != "_" or name in ("__call__", "__init__")
+            if is_public and isinstance(method, FunctionType):
+                setattr(cls, name, answering(method))
+            elif is_public and isinstance(method, classmethod):
+                setattr(cls, name, classmethod(answering(method.__func__)))
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         init: Any = cls.__init__
         if str(getattr(init, "__module__", "")).partition(".")[0] == "tinynet":
-            names, kinds = _declared(init)
-            for name, value in {**dict(zip(names, args, strict=False)), **kwargs}.items():
-                parts = kinds.get(name, ())
-                if parts and not any(KINDS[part][1](value) for part in parts):
-                    words = " or ".join(dict.fromkeys(KINDS[part][0] for part in parts))
-                    expect(False, f"{cls.__name__}: {name}", words, value)
+            name, expected, value = wrong_argument(init, (cls, *args), kwargs) or ("", "", None)
+            expect(not name, f"{cls.__name__}: {name}", expected, value)
         return super().__new__(cls)
 
 
@@ -137,7 +124,7 @@ class Constructor:
         self, init: Any, parameters: Callable[[], Iterable[Parameter]], **fixed: Any
     ) -> None:
         update_wrapper(self, init)
-        self._init, self._parameters, self._fixed = init, parameters, fixed
+        self._init, self._parameters, self._fixed = answering(init), parameters, fixed
 
     @cached_property
     def __signature__(self) -> Signature:

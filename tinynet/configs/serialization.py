@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.expect import expect
+from ..engine.refusal import answering
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, to_array
 
@@ -123,6 +124,7 @@ def get_registered_name(obj: Any) -> str:
     return next((name for name, known in _registered.items() if known is obj), str(name))
 
 
+@answering
 def get_registered_object(
     name: Any,
     custom_objects: Mapping[str, Any] | None = None,
@@ -146,6 +148,7 @@ def sharing() -> temporarily:
     return temporarily(_state, shared={})
 
 
+@answering
 def serialize_keras_object(obj: Any) -> Any:
     """Return plain data that describes `obj`, as Keras writes it.
 
@@ -263,6 +266,7 @@ def location() -> str:
 # -- configs to objects ----------------------------------------------------------------------------
 
 
+@answering
 def deserialize_keras_object(
     config: Any,
     custom_objects: Mapping[str, Any] | None = None,

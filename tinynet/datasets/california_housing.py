@@ -40,7 +40,7 @@ def load_data(
 
     Source: R. K. Pace and R. Barry, Statistics & Probability Letters 33 (1997).
     """
-    expect(version in ("small", "large"), "version", "'small' or 'large'", version)
+    expect(str(version) in ("small", "large"), "version", "'small' or 'large'", version)
     found = read_npz(fetch("california_housing.npz", path))
     rows = slice(600 if version == "small" else None)
     return shuffled_split(found["x"][rows], found["y"][rows], test_split, seed)

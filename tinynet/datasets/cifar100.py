@@ -28,7 +28,7 @@ def load_data(label_mode: str = "fine") -> Split:
 
     Source: https://www.cs.toronto.edu/~kriz/cifar.html.
     """
-    expect(label_mode in ("fine", "coarse"), "label_mode", "'fine' or 'coarse'", label_mode)
+    expect(str(label_mode) in ("fine", "coarse"), "label_mode", "'fine' or 'coarse'", label_mode)
     archive = fetch("cifar-100-python.tar.gz", "cifar-100-python-target", extract=True)
     paths = (os.path.join(archive, "cifar-100-python", name) for name in ("train", "test"))
     train, test = (read_cifar(path, f"{label_mode}_labels".encode()) for path in paths)

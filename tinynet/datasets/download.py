@@ -24,6 +24,7 @@ from urllib.request import Request, urlopen
 from ..callbacks.progbar import Progbar, write
 from ..configs.reading import opened
 from ..engine.expect import expect
+from ..engine.refusal import answering
 
 TIMEOUT = 60.0  # seconds without an answer
 BLOCK = 1 << 18  # bytes that are read at a time
@@ -32,6 +33,7 @@ MOST_HEADER = 2**20  # bytes of a header in a tar archive
 HASHES = {32: "md5", 64: "sha256"}  # by the number of digits
 
 
+@answering
 def get_file(
     fname: str | os.PathLike[str] | None = None,
     origin: str | None = None,

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..configs.reading import member, opened, refusing
 from ..engine.expect import check_number
+from ..engine.refusal import answering
 from .download import get_file
 
 Split = tuple[tuple[Any, Any], tuple[Any, Any]]  # (x_train, y_train), (x_test, y_test)
@@ -32,12 +33,14 @@ HASHES = {
 }
 
 
+@answering
 def fetch(name: str, path: str | None = None, **options: Any) -> str:
     """Return where a published file is in the cache, under the name `path`; see `get_file`."""
     origin = (CIFAR if name.startswith("cifar") else KERAS) + name
     return get_file(path or name, origin, file_hash=HASHES.get(name), **options)
 
 
+@answering
 def shuffled_split(x: Any, y: Any, test_split: float, seed: int) -> Split:
     """Return samples in random order, the last `test_split` of them for tests, as Keras does.
 

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..engine.expect import expect
+from ..engine.refusal import answering
 
 
+@answering
 def encode(parts: list[tuple[Any, Any]], *options: Any) -> Any:
     """Return parts of a data set with the words numbered as the options say.
 

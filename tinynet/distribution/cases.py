@@ -14,12 +14,14 @@ from typing import Any
 
 from ..compiler.toolchain import limit_threads, usable_cores
 from ..engine.expect import expect
+from ..engine.refusal import answering
 from .parallel import all_ranks
 from .ranks import each_alone
 
 _work: list[Any] = []  # the function and the cases, on each rank
 
 
+@answering
 def map(
     function: Callable[[Any], Any], cases: Iterable[Any], processes: int | None = None
 ) -> list[Any]:

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from ..configs.configurable import Checked
 from ..engine.expect import expect
 from .ranks import team
 
 PARTS = ("x", "y", "sample_weight")
 
 
-class Shards:
+class Shards(Checked):
     """Batches from a folder of ``.npy`` files, for `fit`, `evaluate` and `predict`.
 
     A shard NAME consists of the files ``NAME.x.npy`` and, if there are targets and weights,

@@ -17,6 +17,7 @@ import numpy as np
 
 from .dtypes import strong_dtype
 from .expect import expect
+from .refusal import answering
 from .temporarily import temporarily
 from .tensor import Equation, Primitive, Rule, ShapeOnly, Tensor, as_tensor
 
@@ -201,6 +202,7 @@ class CustomPrimitive(Primitive):
         return rule and checked
 
 
+@answering
 def primitive(name: str, impl: Rule, *vjps: Rule | None, each: Any = None, **traits: Any) -> Any:
     """Return a function of tensors that runs `impl` and has derivatives by rules of your own.
 

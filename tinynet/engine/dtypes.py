@@ -29,7 +29,7 @@ def set_floatx(value: str) -> None:
         Unless `value` is ``"float16"``, ``"float32"`` or ``"float64"``.
     """
     global _floatx
-    if value not in ("float16", "float32", "float64"):
+    if str(value) not in ("float16", "float32", "float64"):
         raise ValueError(f"set_floatx: expected float16, float32 or float64, received {value!r}.")
     _floatx = np.dtype(value)
 

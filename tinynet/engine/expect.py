@@ -1,8 +1,13 @@
-"""Checks of one argument: `expect`, `check_number`. Imports NumPy. Read next: `variable.py`."""
+"""Checks of one argument: `expect`, `check_number`; and `warn`.
+
+Imports NumPy. Read next: `refusal.py`.
+"""
 
 from __future__ import annotations
 
 import math
+import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -47,3 +52,11 @@ def is_real(value: Any) -> bool:
 def is_integer(value: Any) -> bool:
     """Return whether `value` is an integer of Python or NumPy; a bool is one."""
     return isinstance(value, (int, np.integer))
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn about the line of the user's code that led here: the last one outside the package."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and str(frame.f_globals.get("__name__")).startswith("tinynet."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

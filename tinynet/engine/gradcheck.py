@@ -16,9 +16,10 @@ import numpy as np
 from ..tree import leaves, map_leaves, pack_sequence_as, parts_like
 from .autodiff import vjp
 from .bind import no_grad
-from .expect import expect
+from .expect import expect, is_integer
 from .primitives.elementwise import cast
 from .primitives.shapes import concatenate, reshape
+from .refusal import answering
 from .tensor import Operand, Tensor, as_tensor, wrap
 
 Function = Callable[..., Any]
@@ -35,6 +36,7 @@ RANDOM = (
 )
 
 
+@answering
 def check_grads(
     f: Function, args: Any, order: int = 2, *, rtol: float = 1e-5, step: float = 1e-3, seed: int = 0
 ) -> None:
@@ -78,6 +80,7 @@ def check_grads(
     """
     is_tuple = isinstance(args, (tuple, list))
     expect(is_tuple, "args", "a tuple, one per argument of f", type(args), TypeError)
+    expect(is_integer(order), "order", "an integer", order)
     trees = [map_leaves(_in_float64, arg) for arg in args]
     given = dict(part for i, x in enumerate(trees) for part in parts_like(x, x, str(i)))
     kinds = ", ".join(x.dtype.name for x in given.values()) or "no arrays"

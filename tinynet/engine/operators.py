@@ -22,6 +22,7 @@ from . import arrays, functional
 from .bind import modes
 from .primitives import elementwise, indexing, linalg, products, reductions, shapes
 from .primitives.special import is_scipys, of_scipy
+from .refusal import ANSWERED, answer_to, answering
 from .tape import backward, refuse_to_cut
 from .tensor import Operand, ShapeOnly, Tensor, as_tensor, wrap
 
@@ -95,7 +96,8 @@ _METHODS: dict[str, Any] = {
     **NOT_REFLECTED,
     "__round__": lambda self, ndigits=None: functional.round(self, ndigits or 0),
     "astype": elementwise.cast,
-    **{f.__name__: f for f in (reductions.sum, reductions.max, reductions.min, functional.mean)},
+    **{f.__name__: answering(f) for f in (reductions.sum, reductions.max, reductions.min)},
+    "mean": answering(functional.mean),
     "reshape": _unpacked(shapes.reshape),
     "transpose": _unpacked(shapes.transpose),
     "flatten": arrays.ravel,
@@ -160,13 +162,18 @@ def _call(function: Any, args: Any, kwargs: Any) -> Any:
         if kwargs or (len(args) > 1 and not isinstance(function, np.ufunc)):
             args, kwargs = _translated(function, args, kwargs)
         return ours(*args, **kwargs)
-    except TypeError as error:
-        raise TypeError(f"{name_of(function)} of a tensor: {error}") from None
+    except ANSWERED as error:
+        answer = answer_to(ours, args, kwargs, error)
+        if not isinstance(answer or error, TypeError):
+            raise answer or error from None
+        raise TypeError(f"{name_of(function)} of a tensor: {answer or error}") from None
 
 
 def _translated(function: Any, args: Any, kwargs: Any) -> tuple[Any, dict[str, Any]]:
     """Return the arguments of a NumPy function as those of ours."""
     order, names = _parameters(function)
+    if order and len(args) > len(order):
+        raise TypeError(f"expected at most {len(order)} arguments, received {len(args)}.")
     given = dict(zip(order, args, strict=False)) | kwargs
     given = {n: v for n, v in given.items() if v is not np._NoValue}
     extra = [n for n, v in given.items() if n not in names and v is not None]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
+from .refusal import ANSWERED, answer_to
 from .tensor import Tensor
 from .variable import Variable
 
@@ -29,7 +30,10 @@ class Placeholder:
 
 
 def taking_placeholders(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `function`, so that calls with placeholders are left to them."""
+    """Return `function`, so that calls with placeholders are left to them.
+
+    It answers to errors, as functions of `answering` do, without the time of another call.
+    """
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -37,7 +41,11 @@ def taking_placeholders(name: str, function: Callable[..., Any]) -> Callable[...
             if type(x) not in _OTHERS:
                 for found in tree.instances(Placeholder, (x,)):
                     return found._call_of(name, args, kwargs)
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except ANSWERED as error:
+            if (answer := answer_to(function, args, kwargs, error)) is None:
+                raise
+            raise answer from None
 
-    call.__module__ = "tinynet.ops"  # where pickle finds it
     return call

@@ -29,6 +29,7 @@ from .dtypes import (
     weak_dtype,
 )
 from .expect import expect
+from .refusal import answering
 
 Rule = Callable[..., Any]
 
@@ -224,7 +225,9 @@ class Tensor(Operand):
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
         self.data = to_array(data, dtype)
         self.equation = self.grad = None
-        self.requires_grad = requires_grad
+        self.tracked = False
+        if requires_grad is not False:
+            self.requires_grad = requires_grad
 
     @property
     def requires_grad(self) -> bool:
@@ -233,6 +236,8 @@ class Tensor(Operand):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        is_bool = isinstance(value, (int, np.bool_))
+        expect(is_bool, "requires_grad", "a bool", value)
         if value and self.data.dtype.kind != "f":
             raise ValueError(f"requires_grad: expected a floating dtype, received {self.dtype}.")
         if self.equation is not None and value != self.tracked:
@@ -264,6 +269,7 @@ class Tensor(Operand):
         return f"tensor({text}, dtype={self.dtype}{tail})"
 
 
+@answering
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a new `Tensor` of `data`, copied. See `Tensor`.
 

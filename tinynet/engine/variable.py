@@ -18,6 +18,7 @@ import numpy as np
 from .bind import modes, refuse_if_recorded
 from .expect import expect
 from .primitives import elementwise
+from .refusal import answering
 from .tape import refuse_to_cut
 from .temporarily import temporarily
 from .tensor import Operand, Tensor, to_array, wrap
@@ -81,6 +82,7 @@ class Variable(Operand):
         *("array", "constraint", "name", "path", "version"),
     )
 
+    @answering
     def __init__(
         self,
         value: Any,
@@ -155,10 +157,11 @@ class Variable(Operand):
         """Subtract `value`; see `assign`."""
         return self.assign(self - value)
 
+    @answering
     def write(self, numbers: Any) -> None:
         """Set all elements to `numbers`, an array or one number."""
         self.refuse_if_recorded("write")
-        self.array[...] = numbers
+        self.array[...] = np.asarray(numbers, self.array.dtype)
         self.version += 1
 
     def current(self) -> np.ndarray:

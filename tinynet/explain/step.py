@@ -20,6 +20,7 @@ from .. import tree
 from ..compiler.record import Recorder
 from ..engine.bind import modes, no_grad
 from ..engine.expect import expect
+from ..engine.refusal import answering
 from ..engine.temporarily import temporarily
 from ..engine.tensor import wrap
 from ..engine.variable import Variable
@@ -182,6 +183,7 @@ class Explanation:
 # -- running the step ------------------------------------------------------------------------------
 
 
+@answering
 def explain_step(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> Explanation:
     """Return the explanation of one training step on these samples: `Model.explain_step`."""
     usual, wanted = not overridden(model, "train_step"), "a model without a train_step of its own"

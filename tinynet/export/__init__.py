@@ -15,6 +15,7 @@ from typing import Any
 from ..configs.files import replacing
 from ..distribution.ranks import by_rank_0
 from ..engine.expect import expect
+from ..engine.refusal import answering
 from .c_file import c_text
 from .forward import forward_of
 from .numpy_file import file_text
@@ -24,6 +25,7 @@ TEXTS = {"numpy": file_text, "c": c_text}
 FORMATS = ("numpy", "onnx", "c")
 
 
+@answering
 @by_rank_0
 def export(
     model: Any, filepath: Any, format: str, verbose: Any, input_signature: Any, **options: Any

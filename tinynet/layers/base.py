@@ -9,7 +9,6 @@ Imports the engine, `module.py` and `shapes.py`. Read next: `core.py`, with `Den
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar, overload
@@ -20,7 +19,7 @@ from .. import ops, regularizers, tree
 from ..configs.configurable import Configurable, plain_arguments
 from ..configs.lookup import automatic_name
 from ..engine.bind import modes
-from ..engine.expect import expect
+from ..engine.expect import expect, warn
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
 from ..engine.variable import paired, stateless
 from .module import Module
@@ -110,7 +109,7 @@ class Layer(Module, Configurable):
         if given:
             self.declared_shape = to_shape([given[0]] if isinstance(given[0], int) else given[0])
             advice = "begin the Sequential model with an `Input(shape)`"
-            warnings.warn(f"Instead of input_shape and input_dim, {advice}.", stacklevel=3)
+            warn(f"Instead of input_shape and input_dim, {advice}.")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

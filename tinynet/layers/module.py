@@ -14,6 +14,7 @@ import numpy as np
 from .. import constraints, initializers, regularizers, tree
 from ..configs.reading import memory
 from ..engine.expect import expect
+from ..engine.refusal import answering
 from ..engine.tensor import Tensor, as_tensor
 from ..engine.variable import Variable, assign_all, paired, structure
 from ..random import SeedGenerator
@@ -39,6 +40,7 @@ class Module:
 
     # -- variables ----------------------------------------------------------------------------
 
+    @answering
     def add_weight(
         self,
         shape: Any = None,
@@ -68,11 +70,11 @@ class Module:
         value = memory.allocator.weight(fill, shape, dtype)
         path = "/".join((*(layer.name for layer in scope_of(self)), name))
         weight = Variable(value, dtype, trainable and self._trainable, name, path)
-        weight.constraint = constraints.get(constraint)
+        weight.constraint, penalty = constraints.get(constraint), regularizers.get(regularizer)
         self._own.append(weight)
         structure.change()
-        if regularizer is not None:
-            self._regularizers[weight] = regularizers.get(regularizer)
+        if penalty is not None:
+            self._regularizers[weight] = penalty
         if not trainable:
             self._frozen.add(weight)
         return weight

@@ -5,7 +5,6 @@ Imports `core.py`. Read next: `preprocessing.py`.
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,6 +13,7 @@ import numpy as np
 from .. import ops
 from ..configs.configurable import taking
 from ..configs.lookup import publish
+from ..engine.expect import warn
 from ..engine.tensor import Tensor
 from ..losses.base import broadcasts_to
 from .core import Standard
@@ -181,7 +181,7 @@ class LayerNormalization(_Normalizer):
     def __init__(self, **more: Any) -> None:
         self.rms_scaling = bool(more.pop("rms_scaling", False))
         if self.rms_scaling:
-            warnings.warn("rms_scaling divides by the deviation from the mean.", stacklevel=3)
+            warn("rms_scaling divides by the deviation from the mean.")
         super().__init__(**more)
 
     def build(self, input_shape: Any) -> None:

@@ -129,5 +129,6 @@ def _class_of(function: str) -> type[Operation]:
     return made
 
 
-OPERATIONS = {f: _class_of(f) for f, value in vars(ops).items() if hasattr(value, "__wrapped__")}
+_FUNCTIONS = {f: getattr(value, "__wrapped__", None) for f, value in vars(ops).items()}
+OPERATIONS = {f: _class_of(f) for f, own in _FUNCTIONS.items() if own and own not in ops._OTHERS}
 OPERATIONS |= {"abs": OPERATIONS["absolute"], "conj": OPERATIONS["conjugate"]}  # as in Keras

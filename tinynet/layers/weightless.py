@@ -243,7 +243,9 @@ class Reshape(Weightless):
         size, known = math.prod(lengths), math.prod(n for n in target if n != -1)
         fits = size % known == 0 if -1 in target and known else size == known and -1 not in target
         if not fits:
-            raise ValueError(f"Layer '{self.name}': {lengths} does not fit target_shape={target}.")
+            raise ValueError(
+                f"{self.name}: expected what fits target_shape={target}, received {lengths}."
+            )
         return (input_shape[0], *(size // known if n == -1 else n for n in target))
 
 

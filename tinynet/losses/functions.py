@@ -7,14 +7,14 @@ Keras's. Imports the engine, `base.py`. Read next: `margins.py`.
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 
 from .. import ops
 from ..backend import epsilon
-from ..engine.expect import check_number
+from ..engine.expect import check_number, warn
+from ..engine.refusal import answering
 from ..engine.tensor import Tensor, as_tensor, floatx
 from .base import LossFunction, align_ranks, class_indices, same_shapes
 
@@ -136,6 +136,7 @@ class LogCosh(LossFunction, fn=log_cosh):
     """
 
 
+@answering
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
     """Return the mean over the last axis of ``e ** 2 / 2``, which is linear beyond `delta`.
 
@@ -167,6 +168,7 @@ def _smoothed(y_true: Tensor, label_smoothing: Any, classes: int) -> Tensor:
     return y_true * (1.0 - share) + share / classes if share else y_true
 
 
+@answering
 def binary_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -210,6 +212,7 @@ class BinaryCrossentropy(LossFunction, fn=binary_crossentropy):
     """
 
 
+@answering
 def categorical_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -238,7 +241,7 @@ def categorical_crossentropy(
     y_true, y_pred = _pair(y_true, y_pred)
     if y_pred.shape[-1:] == (1,):
         message = f"categorical_crossentropy: y_pred of shape {y_pred.shape} has one class; for two"
-        warnings.warn(f"{message} use binary_crossentropy.", SyntaxWarning, stacklevel=2)
+        warn(f"{message} use binary_crossentropy.", SyntaxWarning)
     y_true = _smoothed(y_true, label_smoothing, y_true.shape[axis])
     return -ops.sum(y_true * _log_probabilities(y_pred, from_logits, axis), axis=axis)
 
@@ -259,6 +262,7 @@ def _log_probabilities(y_pred: Tensor, from_logits: bool, axis: int) -> Tensor:
     return ops.log(ops.clip(p, epsilon(), 1.0 - epsilon()))
 
 
+@answering
 def sparse_categorical_crossentropy(
     y_true: Any,
     y_pred: Any,

@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import ops
 from ..backend import epsilon
+from ..engine.refusal import answering
 from ..engine.tensor import Tensor
 from .base import LossFunction
 from .functions import _pair, _smoothed, binary_crossentropy
@@ -121,6 +122,7 @@ class Poisson(LossFunction, fn=poisson):
     """
 
 
+@answering
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     """Return the negative cosine of the angle between vectors along `axis`, from -1 to 1.
 
@@ -146,6 +148,7 @@ class CosineSimilarity(LossFunction, fn=cosine_similarity):
     """
 
 
+@answering
 def binary_focal_crossentropy(
     y_true: Any,
     y_pred: Any,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..engine.refusal import answering
 from ..engine.tensor import Tensor, as_tensor, floatx
 from ..losses.base import same_shapes
 from .base import MeanMetricWrapper
@@ -32,6 +33,7 @@ def accuracy(y_true: Any, y_pred: Any) -> Tensor:
     return _equal(ops.cast(y_true, y_pred.dtype) if floats else y_true, y_pred)
 
 
+@answering
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
     """Return 1 where a prediction is above `threshold` just if the target is 1, else 0.
 
@@ -42,6 +44,7 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
     return _equal(y_true, ops.cast(as_tensor(y_pred) > threshold, y_true.dtype))
 
 
+@answering
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
     """Return 1 where the true class has the largest score; targets are one-hot.
 
@@ -51,6 +54,7 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
     return _equal(ops.argmax(y_true, -1), ops.argmax(y_pred, -1))
 
 
+@answering
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
     """Return 1 where the true class has the largest score; targets are class indices.
 
@@ -69,6 +73,7 @@ def _indices(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
     return (ops.squeeze(y_true, -1) if single else y_true), y_pred
 
 
+@answering
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:
     """Return 1 where fewer than `k` scores exceed the true class's score; targets are one-hot.
 
@@ -78,6 +83,7 @@ def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:
     return sparse_top_k_categorical_accuracy(ops.argmax(y_true, -1), y_pred, k)
 
 
+@answering
 def sparse_top_k_categorical_accuracy(
     y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False
 ) -> Tensor:

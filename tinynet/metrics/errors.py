@@ -5,14 +5,13 @@ Imports `base.py`, `../losses/`. Read next: `confusion.py`.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from .. import losses, ops
 from ..engine.bind import no_grad
-from ..engine.expect import expect
+from ..engine.expect import expect, warn
 from ..engine.tensor import Tensor
 from ..losses.base import same_shapes
 from .base import Mean, MeanMetricWrapper, Metric
@@ -228,10 +227,10 @@ class R2Score(Metric):
         """Add the sums of a batch."""
         with no_grad():
             y_true, y_pred = same_shapes(y_true, y_pred, self.dtype)
-            self._build(y_true.shape, y_pred.shape)
             weight = ops.cast(1.0 if sample_weight is None else sample_weight, self.dtype)
             weight = ops.expand_dims(weight, 1) if weight.ndim == 1 else weight
             weight = ops.broadcast_to(weight, y_true.shape)
+            self._build(y_true.shape, y_pred.shape)
             self.sum.assign_add(ops.sum(y_true * weight, 0))
             self.squared_sum.assign_add(ops.sum(y_true * (y_true * weight), 0))
             self.total_mse.assign_add(ops.sum(ops.square(y_true - y_pred) * weight, 0))
@@ -257,6 +256,6 @@ class R2Score(Metric):
         n, p = float(self.num_samples), self.num_regressors
         if p >= n - 1:
             message = f"num_regressors={p} needs more than {p + 1} samples, received {n:.0f}"
-            warnings.warn(f"R2Score: the score is not adjusted: {message}.", stacklevel=3)
+            warn(f"R2Score: the score is not adjusted: {message}.")
             return score
         return 1 - (1 - score) * ((n - 1) / (n - p - 1))

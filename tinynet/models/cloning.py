@@ -11,6 +11,7 @@ from typing import Any
 from .. import tree
 from ..configs.reading import allowance, parsed, refusing
 from ..configs.serialization import CustomObjectScope, noting_custom_objects, serialize_keras_object
+from ..engine.refusal import answering
 from ..layers.base import Layer
 from ..saving.archive import model_of
 from .functional import Functional, GraphModel
@@ -25,11 +26,12 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     ValueError
         For text that is not JSON, or does not describe a model that tinynet has.
     """
-    with refusing("the JSON text"):
+    with refusing("the JSON text (json_string: expected that of a model)"):
         text = json_string.encode()
         return model_of(parsed(text, allowance(text)), custom_objects)
 
 
+@answering
 def clone_model(
     model: Any,
     input_tensors: Any = None,

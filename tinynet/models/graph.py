@@ -5,7 +5,6 @@ Imports `layers`. Read next: `functional.py`, a model of a graph.
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cache, partial
@@ -13,7 +12,7 @@ from typing import Any
 
 from .. import ops, tree
 from ..configs.serialization import deserialize_part, location, serialize_keras_object
-from ..engine.expect import expect
+from ..engine.expect import expect, warn
 from ..engine.tensor import Tensor, floatx
 from ..layers.base import Layer
 from ..layers.core import Input, InputLayer
@@ -150,13 +149,13 @@ class Graph:
                 raise ValueError(f'Missing input "{missing[0]}" {problem}.')
             if named and (extra := inputs.keys() - {*names}):
                 found = f"model '{self.name}' has no inputs {sorted(extra)}, ignored"
-                warnings.warn(f"{UNLIKE}: {found}.", stacklevel=2)
+                warn(f"{UNLIKE}: {found}.")
             inputs = [inputs[name] for name in names]
         elif named and [*self.input] != names:
             raise ValueError(f"{UNLIKE}: expected a dict with the keys {names}, received a list.")
         flat = tree.flatten(inputs)
         if len(flat) != len(self.inputs):
-            raise ValueError(f"Model '{self.name}' has inputs {names}, received {len(flat)}.")
+            raise ValueError(f"Model '{self.name}' expected inputs {names}, received {len(flat)}.")
         return [self._fitting(x, declared) for x, declared in zip(flat, self.inputs, strict=True)]
 
     def _fitting(self, x: Any, declared: KerasTensor) -> Any:

@@ -5,7 +5,6 @@ Imports `summary.py`, `training`, `saving`, `explain` and `export`. Read next: `
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +16,7 @@ from ..configs.serialization import (
     deserialize_keras_object,
     serialize_keras_object,
 )
+from ..engine.expect import warn
 from ..layers.base import Layer
 from ..training.data import Dataset
 from ..training.divergence import largest_curvature, max_learning_rate
@@ -195,7 +195,7 @@ class Model(Trainer):
                 f"The model was not compiled, as {type(self).__name__} defines `compile` itself"
             )
             advice = "compile it, or define `get_compile_config` and `compile_from_config`, too"
-            warnings.warn(f"{problem}: {advice}.", stacklevel=2)
+            warn(f"{problem}: {advice}.")
             return
         given = deserialize_keras_object(config)
         if given.get("jit_compile") is True:  # which is what files have for "auto"

@@ -12,7 +12,6 @@ Imports the engine and `configs/`. Read next: `sgd.py`, then `adam.py`.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -25,7 +24,7 @@ from ..configs.lookup import automatic_name
 from ..configs.serialization import Config, deserialize_keras_object, serialize_keras_object
 from ..configs.watched import all_or_nothing
 from ..engine.bind import modes, no_grad
-from ..engine.expect import check_number, expect, is_number
+from ..engine.expect import check_number, expect, is_number, warn
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable, paired
 from .averages import Averaging
@@ -275,7 +274,7 @@ class Optimizer(Averaging):
         if grads and not found:
             raise ValueError("No gradients provided for any variable.")
         if missing := [v.path for g, v in rows if g is None]:
-            warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=3)
+            warn(f"Gradients do not exist for variables {missing}.")
         return found
 
     def _as_gradient(self, grad: Any, variable: Variable) -> Tensor:
@@ -290,7 +289,10 @@ class Optimizer(Averaging):
         """Make the slots of `variables`, the first time; later only check that they are known."""
         if self.built:
             if new := [v for v in variables if v not in self._slots]:
-                raise ValueError(f"Unknown variable: {new[0]}. Call compile with a new optimizer.")
+                raise ValueError(
+                    "variables: expected those that the optimizer was built for. "
+                    f"Unknown variable: {new[0]}. Call compile with a new optimizer."
+                )
             return
         names = [slot for group in self.slot_groups for slot in group]
         with all_or_nothing(self):

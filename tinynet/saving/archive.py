@@ -12,7 +12,6 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +19,8 @@ from ..configs.files import as_path, replacing
 from ..configs.reading import Budget, allowance, member, memory, opened, parsed, refusing
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object, sharing
 from ..distribution.ranks import by_rank_0
+from ..engine.expect import warn
+from ..engine.refusal import answering
 from ..engine.temporarily import temporarily
 from ..training.trainer import Trainer
 from . import weights
@@ -32,6 +33,7 @@ KERAS = "3.15.1"  # the version that defines this format
 
 
 @by_rank_0
+@answering
 def save_model(
     model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
 ) -> None:
@@ -73,7 +75,7 @@ def save_model(
 
     if not model.built:
         message = "You are saving a model that has not yet been built: call it on some data first."
-        warnings.warn(message, stacklevel=4)
+        warn(message)
     with sharing():
         config = json.dumps(serialize_keras_object(model))
     now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
@@ -86,6 +88,7 @@ def save_model(
 
 
 @by_rank_0
+@answering
 def save_weights(
     model: Any, filepath: Any, overwrite: bool = True, max_shard_size: None = None
 ) -> None:
@@ -138,6 +141,7 @@ def _refuse_unbuilt(model: Any) -> None:
 # -- loading ---------------------------------------------------------------------------------------
 
 
+@answering
 def load_model(
     filepath: Any,
     custom_objects: Mapping[str, Any] | None = None,
@@ -163,7 +167,7 @@ def load_model(
     ImportError
         Without the package h5py.
     """
-    path = _path(filepath, ".keras")
+    path, compile = _path(filepath, ".keras"), bool(compile)
     weights.h5py()
     with refusing(f"'{path}'"), open(path, "rb") as file:
         archive = opened(file)
@@ -186,6 +190,7 @@ def model_of(config: Any, custom_objects: Mapping[str, Any] | None = None) -> An
     return model
 
 
+@answering
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None:
     """Load weights and optimizer state from a ``.weights.h5``, ``.keras`` or ``.npz`` file.
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import importlib
 import io
 import math
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,6 +22,7 @@ import numpy as np
 from ..configs.lookup import snake_case
 from ..configs.reading import memory
 from ..configs.watched import all_or_nothing
+from ..engine.expect import warn
 from ..engine.extras import missing
 from ..engine.variable import Variable, assign_all
 from ..layers.base import Layer
@@ -123,7 +123,7 @@ def load(model: Any, entries: Entries, skip_mismatch: bool = False) -> None:
         message = f"A total of {len(failed)} objects could not be loaded: {list(failed)}\n{errors}"
         if not skip_mismatch:
             raise ValueError(message)
-        warnings.warn(message, stacklevel=3)
+        warn(message)
     declared = (entry for _, those in found for entry in those)
     memory.allocator.charge(sum(math.prod(e.shape) * e.dtype.itemsize for e in declared))
     read = [(location, [entry.read() for entry in those]) for location, those in found]
@@ -159,7 +159,7 @@ def _entries_for(location: Location, saved: dict[str, Entry], model: Any) -> lis
             return _matched(owner, expected, saved)
     counts = f"it has {len(variables)} variables and the saved one {len(saved)}"
     message = f"Skipping variable loading for optimizer '{owner.name}', because {counts}."
-    warnings.warn(message, stacklevel=4)
+    warn(message)
     return []
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..engine.refusal import answering
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import stateless
 from ..layers.symbolic import within
@@ -38,6 +39,7 @@ def loss_of(model: Any, batch: Dataset) -> Callable[..., Tensor]:
     return at_weights(model, lambda: model.compute_loss(x, y, model(x), weights, training=False))
 
 
+@answering
 def check_model_grads(model: Any, x: Any, y: Any, order: int = 1, **options: Any) -> None:
     """Check the gradient of a compiled model's loss on (x, y) in each of its trainable weights.
 

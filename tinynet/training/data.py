@@ -6,7 +6,6 @@ Imports `tree.py` and `arrays.py`. Read next: `py_dataset.py`, `step.py`.
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ import numpy as np
 
 from .. import tree
 from ..distribution.ranks import Part
-from ..engine.expect import expect, is_integer, is_number
+from ..engine.expect import expect, is_integer, is_number, warn
 from .arrays import by_class, is_stream, rows_of, to_array
 from .parts import parts_of
 
@@ -340,7 +339,7 @@ def batches_of(data: Batch, batch_size: Any, steps: Any, *options: Any) -> Batch
 def _warn_of_the_end(steps: int, batches: int) -> None:
     problem = "Your input ran out of data; interrupting training"
     advice = f"Make sure that your dataset or generator can generate {steps} batches per epoch"
-    warnings.warn(f"{problem}. {advice}: there were {batches}.", stacklevel=4)
+    warn(f"{problem}. {advice}: there were {batches}.")
 
 
 def split(data: Batch, share: float) -> tuple[Batch, Batch]:

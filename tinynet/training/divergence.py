@@ -8,13 +8,13 @@ grows. Imports the engine, `at_weights.py`. Read next: `loop.py`.
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 
 from .. import tree
 from ..engine.autodiff import hvp
+from ..engine.expect import warn
 from ..engine.tensor import wrap
 from ..engine.variable import Variable
 from .arrays import SparseRows
@@ -117,7 +117,7 @@ class DivergenceMonitor:
             self.first = loss
             self.limit = GROWTH * max(abs(loss), _scale(self.batches), TINY)
         elif not self.reported:
-            self._report(self._message(loss, epoch, batch), 6)
+            self._report(self._message(loss, epoch, batch))
         return self.limit
 
     def check_data(self) -> None:
@@ -129,14 +129,14 @@ class DivergenceMonitor:
             if not isinstance(array, SparseRows) and np.isnan(array.min(initial=0)):
                 rows = np.isnan(array.reshape(len(array), -1)).any(axis=1)
                 where = f"in {rows.sum()} of {len(rows)} rows, first in row {rows.argmax()}"
-                self._report(f"fit: {name} holds NaN {where}: remove or fill these rows.", 4)
+                self._report(f"fit: {name} holds NaN {where}: remove or fill these rows.")
                 break
 
-    def _report(self, message: str, stacklevel: int) -> None:
+    def _report(self, message: str) -> None:
         self.reported, self.limit = True, math.inf
         if self.model.on_divergence == "raise":
             raise DivergenceWarning(message)
-        warnings.warn(message, DivergenceWarning, stacklevel=stacklevel)
+        warn(message, DivergenceWarning)
 
     def _message(self, loss: float, epoch: int, batch: int) -> str:
         variables = self.model.trainable_variables

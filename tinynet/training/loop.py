@@ -6,7 +6,6 @@ Imports `step_cache.py`, `divergence.py`, callbacks. Read next: `trainer.py`.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -18,6 +17,7 @@ from .. import tree
 from ..callbacks import CallbackList
 from ..callbacks.base import Logs
 from ..distribution.ranks import Part, team, within
+from ..engine.expect import warn
 from ..engine.tensor import wrap
 from ..engine.variable import structure
 from .data import Batches, Dataset, Stream, first_of, rest_of
@@ -246,7 +246,7 @@ class Loop:
             cache.begun, result = True, eager(rows)
             if why and not cache.refused:
                 cache.refused = why
-                warnings.warn(f"{why} Pass run_eagerly=True to `compile`.", stacklevel=2)
+                warn(f"{why} Pass run_eagerly=True to `compile`.")
             return result
 
         return run

@@ -175,7 +175,7 @@ class Objective:
         if len(flat) == len(self.with_loss):
             found = dict(zip(self.with_loss, flat, strict=True))
             return [found.get(i) for i in range(len(self.names))]
-        parts = f"{len(flat)} parts for {self.names}"
+        parts = f"expected parts for {self.names}, received {len(flat)}"
         raise ValueError(f"y_true and y_pred have different structures: {parts}.")
 
     def demand(self, y: Any) -> None:

@@ -8,7 +8,6 @@ Imports the engine, `optimizers`, `layers`. Read next: `step_cache.py`.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from .. import ops
 from ..compiler.record import label, section, short_name
 from ..distribution.ranks import ALL_SUM, Part, place, within as within_part
 from ..engine.bind import bind, grad_mode
+from ..engine.expect import warn
 from ..engine.tape import gradients
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Memory, Variable, stateless
@@ -154,7 +154,7 @@ class Step:
         if missing and len(missing) == len(found):
             raise ValueError("No gradients provided for any variable.")
         if missing and None not in self.model.objective.losses:
-            warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=2)
+            warn(f"Gradients do not exist for variables {missing}.")
         full = (ops.zeros_like(weights[v]) if g is None else g for v, g in found.items())
         return {v: label(g, f"d_{short_name(v.path)}") for v, g in zip(found, full, strict=True)}
 

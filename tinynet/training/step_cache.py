@@ -8,7 +8,6 @@ Imports `compiler`, `own_step.py`. Read next: `compilable.py`.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -23,6 +22,7 @@ from ..compiler.program import NotInCError, Var
 from ..compiler.record import record, short_name, stand_in
 from ..configs.watched import Fingerprint
 from ..distribution.ranks import place
+from ..engine.expect import warn
 from ..engine.tensor import floatx, wrap
 from ..engine.variable import structure
 from ..public import notebook_form
@@ -220,7 +220,7 @@ class CompiledStep:
         try:
             self.executable.choose(native, steps)
         except NotInCError as error:
-            warnings.warn(f"jit_compile=True: {error}, so this step runs as NumPy.", stacklevel=2)
+            warn(f"jit_compile=True: {error}, so this step runs as NumPy.")
 
     def runner(self, arrays: list[np.ndarray]) -> Run:
         """Return a function of rows of `arrays` to the loss and the outputs there."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import tree
 from ..configs.files import as_path, replacing
+from ..engine.expect import expect, is_number
 from .boxes import Cell, Drawing, arranged, framed, on_canvas, table
 from .style import demand
 
@@ -67,6 +68,7 @@ def plot_model(
     shown = {name for name, flag in flags.items() if flag}
     axes = on_canvas(drawing_of(model, shown, rankdir, expand_nested))
     if to_file is not None:
+        expect(is_number(dpi) and 10 <= dpi <= 10_000, "dpi", "a number from 10 to 10,000", dpi)
         ending = os.path.splitext(as_path(to_file, "to_file"))[1][1:]
         with replacing(to_file) as file:
             axes.figure.savefig(file, dpi=dpi, format=ending or "png")

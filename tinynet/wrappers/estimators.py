@@ -17,6 +17,7 @@ import numpy as np
 from ..activations import sigmoid, softmax
 from ..engine.expect import expect
 from ..engine.extras import missing
+from ..engine.refusal import answering
 from ..models import Model
 from ..models.cloning import clone_model
 from ..random import set_random_seed
@@ -86,6 +87,7 @@ class _Wrapper(BaseEstimator):
         self.fit_kwargs = fit_kwargs
         self.random_state = random_state
 
+    @answering
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters; if `deep`, also ``model_kwargs__units`` and the like."""
         found = super().get_params(deep=False)

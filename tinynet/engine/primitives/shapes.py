@@ -173,7 +173,8 @@ def ints(value: Any, argument: str) -> tuple[int, ...]:
 def lengths(shape: Any) -> tuple[int, ...]:
     """Return a shape as a tuple; TypeError unless of integers, ValueError if one is negative."""
     found = ints(shape, "shape")
-    expect(min(found, default=0) >= 0, "shape", "lengths of 0 or more", shape)
+    valid = min(found, default=0) >= 0 and math.prod(found) < 2**60
+    expect(valid, "shape", "lengths of 0 or more, of fewer than 2**60 elements", shape)
     return found
 
 

@@ -1,0 +1,168 @@
+"""Refusals: what a public function says of arguments with which Python or NumPy fails.
+
+`answering` lets a function turn their errors into errors that name its argument. It costs nothing
+as long as no error is raised. Errors that the package raises on purpose, and errors in users' code,
+stay as they are. `KINDS` says what the annotations of arguments declare.
+
+Imports `expect.py` and `../tree.py`. Read next: `variable.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache, wraps
+from inspect import Parameter, signature
+from opcode import opmap
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from .. import tree
+from .expect import is_integer, is_number, is_real
+
+
+def _is_array(value: Any) -> bool:
+    """Return whether `value` is an array, a tensor, a placeholder, a number, or a list of these."""
+    is_other = hasattr(value, "shape") and not isinstance(value, (np.ndarray, np.generic))
+    return is_other or np.asarray(value).dtype.kind in "fiub"
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# What annotations of arguments declare: the words for a message, and a condition.
+KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "str": ("a string", lambda value: isinstance(value, str)),
+    "bool": ("a bool", lambda value: isinstance(value, (int, np.bool_)) and value in (0, 1)),
+    "float": ("a number", lambda value: is_real(value) and value == value),
+    "None": ("None", lambda value: value is None),
+    "integer": ("an integer", is_integer),
+    "axes": ("an integer", lambda value: all(map(is_integer, np.ravel(np.array(value, object))))),
+    "dtype": ("a dtype", lambda value: isinstance(value, (str, type, np.dtype, dict, type(None)))),
+    "Sequence[float]": ("a list of numbers", lambda value: all(map(is_number, value))),
+    "array": ("an array of numbers", lambda value: all(map(_is_array, tree.leaves(value)))),
+}
+KINDS["int"] = KINDS["float"]  # whether it must be whole, constructors say
+
+# The kinds of other arguments, by name: used to explain an error, not to find one.
+_NAMED = {"axis": ["axes", "None"], "shape": ["axes"]}
+_NAMED |= {name: ["array"] for name in ("x", "xs", "x1", "inputs", "a", "b", "values", "array")}
+_NAMED |= {name: ["array", "None"] for name in ("x2", "y_true", "y_pred", "sample_weight")}
+
+# Errors that are answered, with the kinds of the answers; Python's others become ValueErrors.
+ANSWERED = ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError
+_SAME = np.linalg.LinAlgError, ValueError, TypeError, IndexError
+_FROM_NUMPY = ("bind", "_of_array")  # functions that only pass NumPy's error on
+
+
+@cache
+def _declared(function: Any) -> dict[str, list[str]]:
+    """Return the kinds of the parameters that an annotation, or the name ``dtype``, declares."""
+    kinds = {p.name: str(p.annotation).split(" | ") for p in _signature(function).values()}
+    kinds |= {"dtype": ["dtype"]} if "dtype" in kinds else {}
+    return {name: parts for name, parts in kinds.items() if KINDS.keys() >= {*parts} != {"None"}}
+
+
+@cache
+def _signature(function: Any) -> Mapping[str, Parameter]:
+    return signature(function).parameters
+
+
+def wrong_argument(
+    function: Any, args: Any, kwargs: Any, more: Mapping[str, list[str]] = {}
+) -> tuple[str, str, Any] | None:
+    """Return the first argument of another kind than declared: its name, what is expected, it.
+
+    Only arguments of `function` count that can be passed by name. `more` has further kinds.
+    """
+    names = [p.name for p in _signature(function).values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    kinds = {**more, **_declared(function)}
+    for name, value in {**dict(zip(names, args, strict=False)), **kwargs}.items():
+        parts = [KINDS[part] for part in kinds.get(name, ())]
+        if parts and not any(_holds(condition, value) for _, condition in parts):
+            return name, " or ".join(dict.fromkeys(words for words, _ in parts)), value
+    return None
+
+
+def _holds(condition: Callable[[Any], bool], value: Any) -> bool:
+    """Return whether a condition holds; not if it is not even a question, as for many arrays."""
+    try:
+        return bool(condition(value))
+    except (ValueError, TypeError):
+        return False
+
+
+def answering(function: F) -> F:
+    """Return a function that answers in words to errors which its arguments cause.
+
+    >>> @answering
+    ... def half(x: float, name: str = "half"):
+    ...     return x / 2
+    >>> half("one")
+    Traceback (most recent call last):
+    TypeError: half: x: expected a number, received 'one'.
+    """
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except ANSWERED as error:
+            if (answer := answer_to(function, args, kwargs, error)) is None:
+                raise
+            raise answer from None
+
+    return cast(F, call)
+
+
+def answer_to(function: Any, args: Any, kwargs: Any, error: Exception) -> Exception | None:
+    """Return the error in words about arguments, None if it is somebody's own error."""
+    if not _is_accident(error.__traceback__):
+        return None
+    kind = next((kind for kind in _SAME if isinstance(error, kind)), None)
+    kind = kind or (TypeError if isinstance(error, AttributeError) else ValueError)
+    name = function.__qualname__.removesuffix(".__init__").removesuffix(".__call__")
+    if found := wrong_argument(function, args, kwargs, _NAMED):
+        argument, expected, value = found
+        return kind(f"{name}: {argument}: expected {expected}, received {_shown(value)}.")
+    given = signature(function).bind(*args, **kwargs).arguments
+    given = {key: value for key, value in given.items() if key not in ("self", "cls")}
+    received = ", ".join(f"{key}={_shown(value)}" for key, value in given.items())
+    text = str(error).strip(". ")
+    name = "" if text.startswith(f"{name}(") else f"{name}: "
+    return kind(f"{name}{text}. Received: {received}.")
+
+
+def _is_accident(traceback: TracebackType | None) -> bool:
+    """Return whether an error is Python's or NumPy's, of a call that runs no user's code.
+
+    The first frame is that of `answering`: an error there is about the form of the call.
+    """
+    frames = []
+    while traceback := traceback and traceback.tb_next:
+        frames.append(traceback)
+    homes = [str(t.tb_frame.f_globals.get("__name__")).partition(".")[0] for t in frames]
+    if not frames or not {*homes} <= {
+        "tinynet",
+        "numpy",
+        "matplotlib",
+        "PIL",
+        *sys.stdlib_module_names,
+    }:
+        return False
+    code, at = frames[-1].tb_frame.f_code, frames[-1].tb_lasti
+    return homes[-1] != "tinynet" or code.co_name in _FROM_NUMPY or code.co_code[at] != _RAISE
+
+
+_RAISE = opmap["RAISE_VARARGS"]
+_HOMES = {"tinynet", "numpy", "matplotlib", "PIL", "tensorboardX", *sys.stdlib_module_names}
+
+
+def _shown(value: Any) -> str:
+    """Return a value for a message, in short."""
+    if isinstance(getattr(value, "shape", None), tuple):
+        return f"{type(value).__name__} of shape {value.shape}"
+    text = value.__name__ if isinstance(value, type) else repr(value)
+    text = f"a {type(value).__name__}" if " at 0x" in text else text
+    return text if len(text) < 100 else f"{text[:100]}..."
