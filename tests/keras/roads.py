@@ -6,6 +6,7 @@ keeps its results (see `side_by_side.py`).
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -49,11 +50,12 @@ def taking(road: Road, test: str) -> Iterator[None]:
     `test` is the name of the test, with the ids of its parameters.
     """
     test = test.replace(f"[{road.name}]", "").replace(f"{road.name}-", "")
-    *others, jit_compile, auto_scale_loss = Compilable.compile.__defaults__ or ()
+    compile_ = inspect.unwrap(Compilable.compile)
+    *others, jit_compile, auto_scale_loss = compile_.__defaults__ or ()
     assert jit_compile == "auto"
     with pytest.MonkeyPatch.context() as patch, all_in_c(), lacked() as lacks:
         defaults = (*others, road.jit_compile and NATIVE, auto_scale_loss)
-        patch.setattr(Compilable.compile, "__defaults__", defaults)
+        patch.setattr(compile_, "__defaults__", defaults)
         patch.setitem(_now, "test", test)
         yield
     expected = NOT_IN_C.get(test, set()) if road.jit_compile and NATIVE else set()
