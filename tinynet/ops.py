@@ -91,3 +91,4 @@ for _name, _function in [*globals().items()]:
         _others = _function in _OTHERS
         _made = answering(_function) if _others else taking_placeholders(_name, _function)
         globals()[_name], _made.__module__ = _made, __name__  # where pickle finds it
+del _made
