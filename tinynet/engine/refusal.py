@@ -143,13 +143,7 @@ def _is_accident(traceback: TracebackType | None) -> bool:
     while traceback := traceback and traceback.tb_next:
         frames.append(traceback)
     homes = [str(t.tb_frame.f_globals.get("__name__")).partition(".")[0] for t in frames]
-    if not frames or not {*homes} <= {
-        "tinynet",
-        "numpy",
-        "matplotlib",
-        "PIL",
-        *sys.stdlib_module_names,
-    }:
+    if not frames or not {*homes} <= _HOMES:
         return False
     code, at = frames[-1].tb_frame.f_code, frames[-1].tb_lasti
     return homes[-1] != "tinynet" or code.co_name in _FROM_NUMPY or code.co_code[at] != _RAISE
