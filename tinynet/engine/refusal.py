@@ -143,14 +143,14 @@ def _is_accident(traceback: TracebackType | None) -> bool:
     while traceback := traceback and traceback.tb_next:
         frames.append(traceback)
     homes = [str(t.tb_frame.f_globals.get("__name__")).partition(".")[0] for t in frames]
-    if not frames or not {*homes} <= _HOMES:
+    if not frames or not {*homes} <= _LIBRARIES:
         return False
     code, at = frames[-1].tb_frame.f_code, frames[-1].tb_lasti
     return homes[-1] != "tinynet" or code.co_name in _FROM_NUMPY or code.co_code[at] != _RAISE
 
 
 _RAISE = opmap["RAISE_VARARGS"]
-_HOMES = {"tinynet", "numpy", "matplotlib", "PIL", "tensorboardX", *sys.stdlib_module_names}
+_LIBRARIES = {"tinynet", "numpy", "matplotlib", "PIL", "tensorboardX", *sys.stdlib_module_names}
 
 
 def _shown(value: Any) -> str:
