@@ -11,7 +11,7 @@ from inspect import Parameter, Signature, signature
 from types import FunctionType, MethodType
 from typing import Any, ClassVar
 
-from ..engine.expect import expect
+from ..engine.expect import expect, package_of
 from ..engine.refusal import answering, wrong_argument
 from ..public import notebook_form
 from .watched import Watched
@@ -29,7 +29,7 @@ class Checked:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if cls.__module__.partition(".")[0] != "tinynet":
+        if package_of(cls) != "tinynet":
             return
         for name, method in [*vars(cls).items()]:
             is_public = name[0] != "_" or name in ("__call__", "__init__")
@@ -40,7 +40,7 @@ class Checked:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         init: Any = cls.__init__
-        if str(getattr(init, "__module__", "")).partition(".")[0] == "tinynet":
+        if package_of(init) == "tinynet":
             name, expected, value = wrong_argument(init, (cls, *args), kwargs) or ("", "", None)
             expect(not name, f"{cls.__name__}: {name}", expected, value)
         return super().__new__(cls)
@@ -67,7 +67,7 @@ class Configurable(Checked, Watched):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name."""
         bases = type(self).__mro__
-        known: Any = next(c for c in bases if c.__module__.partition(".")[0] == "tinynet")
+        known: Any = next(c for c in bases if package_of(c) == "tinynet")
         _, *own = _signature(known.__init__).parameters.values()
         names = *self._config_first, *(p.name for p in own if not str(p).startswith("*"))
         return {name: getattr(self, name) for name in names if name not in self._config_without}

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.expect import expect
+from ..engine.expect import expect, package_of
 from ..engine.refusal import answering
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, to_array
@@ -210,7 +210,7 @@ def _function_config(function: Any) -> dict[str, Any]:
         raise TypeError(f"Cannot serialize {function}: its class must define `get_config()`.")
     name = get_registered_name(function)
     known = _function(name)
-    ours = str(getattr(function, "__module__", None)).partition(".")[0] in ("tinynet", "numpy")
+    ours = package_of(function) in ("tinynet", "numpy")
     if name == "<lambda>" or (known not in (None, function) and not ours):
         problem = f"'{name}' does not identify it. Name it otherwise by `def`, or {_REGISTER}"
         raise ValueError(f"Cannot serialize {function}{location()}: {problem}")

@@ -1,4 +1,4 @@
-"""Checks of one argument: `expect`, `check_number`; and `warn`.
+"""Checks of one argument: `expect`, `check_number`; `package_of`, and `warn`.
 
 Imports NumPy. Read next: `refusal.py`.
 """
@@ -52,6 +52,11 @@ def is_real(value: Any) -> bool:
 def is_integer(value: Any) -> bool:
     """Return whether `value` is an integer of Python or NumPy; a bool is one."""
     return isinstance(value, (int, np.integer))
+
+
+def package_of(thing: Any) -> str:
+    """Return the package in which a class or function is defined; "" if it is unknown."""
+    return str(getattr(thing, "__module__", None) or "").partition(".")[0]
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 from ..configs.lookup import snake_case
 from ..configs.reading import memory
 from ..configs.watched import all_or_nothing
-from ..engine.expect import warn
+from ..engine.expect import package_of, warn
 from ..engine.extras import missing
 from ..engine.variable import Variable, assign_all
 from ..layers.base import Layer
@@ -83,7 +83,7 @@ def _attributes(layer: Layer) -> Iterator[tuple[str, Any]]:
     """Yield what a layer holds by name, private names last; including users' own properties."""
     names = set(vars(layer)) - _INTERNAL
     for cls in type(layer).__mro__:
-        if cls.__module__.partition(".")[0] not in ("tinynet", "builtins"):
+        if package_of(cls) not in ("tinynet", "builtins"):
             names |= {name for name, value in vars(cls).items() if isinstance(value, property)}
     if isinstance(layer, Trainer):
         names.add("layers")
