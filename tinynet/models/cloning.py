@@ -26,7 +26,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     ValueError
         For text that is not JSON, or does not describe a model that tinynet has.
     """
-    with refusing("the JSON text (json_string: expected that of a model)"):
+    with refusing("the JSON text `json_string`"):
         text = json_string.encode()
         return model_of(parsed(text, allowance(text)), custom_objects)
 

@@ -337,7 +337,7 @@ class Optimizer(Averaging):
         elif isinstance(self._rate, Variable):
             self._rate.assign(float(value))
         else:
-            wanted = "a new optimizer where it was a schedule or function"
+            wanted = "a schedule or function, as before (for a number, make a new optimizer)"
             expect(self._rate is None, "learning_rate", wanted, value, TypeError)
             self._rate = self._state(np.array(value, "float32"), "learning_rate")
 
