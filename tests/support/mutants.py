@@ -134,6 +134,8 @@ def fails(path: str, text: str, tests: list[str], folder: Path) -> bool:
 
 def main(count: int, seed: int) -> None:
     """Make changes; print those that no test notices, and the numbers of both kinds by room."""
+    if plugins is None:
+        raise SystemExit("mutants.py needs Cosmic Ray: pip install cosmic-ray")
     notes, draws, counts = json.loads(NOTES.read_text()), random.Random(seed), Counter[str]()
     with tempfile.TemporaryDirectory() as parent:
         folder = shutil.copytree(".", Path(parent, "clone"), ignore=shutil.ignore_patterns(".*"))
