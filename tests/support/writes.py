@@ -271,8 +271,13 @@ def full(share: float, lines: int, size: int, call: Callable[[], Any]) -> None:
 
 
 def unprivileged(share: float, lines: int, size: int, call: Callable[[], Any]) -> None:
-    """Call as a user who may not write to the folder."""
+    """Call as a user who may not write to the folder.
+
+    This user may not read the environment either. So it reads fonts before, which a fork forgets.
+    """
     if not os.getuid():
+        if "matplotlib" in sys.modules:
+            tn.utils.plot_model(MODELS[OLD], to_file=None).savefig(io.BytesIO())
         os.setgroups([])
         os.setgid(65534)
         os.setuid(65534)
