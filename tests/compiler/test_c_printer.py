@@ -660,6 +660,16 @@ def test_arrays_that_overlap_what_is_written_run_in_numpy():
         assert not executable.native
 
 
+def test_arrays_that_overlap_and_are_only_read_run_in_c():
+    program = simplify(recorded(lambda x, y: [x[::-1] + y], [np.ones(4), np.ones(4)]))
+    memory = np.arange(5.0)
+    live = {v: lambda i=i: memory[i : i + 4] for i, v in enumerate(program.inputs)}
+    executable = Executable(program, "f", {}, live)
+    executable.choose(NATIVE)
+    assert_same(run(executable)[0], np.full(4, 4.0))
+    assert executable.native
+
+
 def test_a_variable_that_moves_is_read_where_it_lives():
     v = tn.Variable([1.0, 2.0])
     f = tn.jit(lambda x: x + v, native=NATIVE)
