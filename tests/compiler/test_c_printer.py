@@ -27,7 +27,8 @@ from programs import (
 import tinynet as tn
 from tinynet import ops, tree
 from tinynet.compiler import c_printer, toolchain
-from tinynet.compiler.c_text import TYPES, C
+from tinynet.compiler.c_loops import merged
+from tinynet.compiler.c_text import TYPES, C, plain
 from tinynet.compiler.executable import Executable
 from tinynet.compiler.passes import simplify
 from tinynet.engine.bind import PRIMITIVES, Case, bind
@@ -503,6 +504,26 @@ def test_any_name_of_a_parameter_is_a_name_in_c(name, quickly_compiled):
     f = eval(f"lambda {name}: ops.exp({name}) + ops.sum({name} @ {name}, 0)", {"ops": ops})
     x = numbers(0, (20, 20))
     np.testing.assert_allclose(in_c(f, x).data, f(tn.tensor(x)).data, 1e-5, 1e-5)
+
+
+PLAIN = {"A": "A", "AB": "ab", "A_B": "a_b", "Ab": "Ab", "2D": "t2D", "X_float": "X_float_array"}
+
+
+@pytest.mark.parametrize("label", PLAIN)
+def test_a_label_becomes_a_name_that_no_macro_or_type_has(label):
+    assert plain(label) == PLAIN[label]
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 4), st.integers(0, 4)), max_size=4))
+def test_merged_axes_visit_the_same_elements_and_none_has_one(axes):
+    def places(axes: Any) -> list[tuple[int, ...]]:
+        found = [(0, 0)]
+        for n, *steps in axes:
+            found = [(a + i * steps[0], b + i * steps[1]) for a, b in found for i in range(n)]
+        return found
+
+    assert places(merged(axes)) == places(axes)
+    assert all(n > 1 for n, *_ in merged(axes))
 
 
 def test_the_text_of_a_neuron_s_loss_reads_as_a_person_would_have_written_it():

@@ -282,6 +282,15 @@ def test_what_is_static_is_a_part_of_the_type_and_stays_what_it_is():
         tn.jit(lambda x: x, static_argnames="m")
 
 
+@pytest.mark.parametrize("signature", ["no Signature", property(len)])
+def test_a_function_whose_signature_cannot_be_read_is_compiled(signature):
+    def f(x):
+        return x + 1.0
+
+    f.__signature__ = signature  # for which `inspect` has a TypeError
+    assert_same(tn.jit(f)(X), X + 1)
+
+
 SETTINGS: dict[str, Any] = {
     "an integer": lambda x, n: sum((x * i for i in range(n)), start=x),
     "an exponent": lambda x, n: x**n,
