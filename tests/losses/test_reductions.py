@@ -241,6 +241,16 @@ def test_a_model_trains_on_a_users_loss(case, eager, flat):
     assert history[-1] < history[0]
 
 
+@given(DTYPES, DTYPES)
+def test_a_users_loss_gets_tensors_of_the_floating_dtype_of_the_predictions(of_true, of_pred):
+    class Distance(losses.Loss):
+        def call(self, y_true, y_pred):
+            assert y_true.dtype == y_pred.dtype == (of_pred if "float" in of_pred else "float32")
+            return y_pred - y_true
+
+    assert Distance()(np.ones((2, 1), of_true), np.zeros((2, 1), of_pred)) == -1.0
+
+
 def test_a_loss_without_a_call_raises_not_implemented():
     with pytest.raises(NotImplementedError, match="Loss must define call"):
         losses.Loss()(Y, Y)
