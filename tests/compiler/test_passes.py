@@ -279,6 +279,11 @@ def test_adding_a_number_to_itself_two_or_four_times_is_exact(dtype, times):
     assert_all_same([np.add.reduce(np.tile(x, (times, 1)), 0)], [x * np.array(times, dtype)])
 
 
+def test_products_of_arrays_without_elements_are_left_as_they_are():
+    nothing = np.ones((2, 0), "float32")
+    assert_all_same([tn.jit(lambda x: x * nothing * nothing)(nothing)], [nothing])
+
+
 def test_the_gradient_of_a_mean_square_is_what_one_would_write():
     x, y, w = numbers(0, (8, 3)), numbers(1, (8, 1)), numbers(2, (3, 1))
     gradient_of = tn.grad(lambda w: ops.mean(ops.square(x @ w - y)))
