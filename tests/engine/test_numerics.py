@@ -487,3 +487,9 @@ def test_the_largest_elements_come_in_order_whatever_their_dtype(x):
     order = np.argsort(-x.astype("float64"), -1, kind="stable")[:, :3]
     assert_same(places, order.astype("int32"))
     assert_same(found, np.take_along_axis(x, order, -1))
+
+
+@given(hnp.arrays("float32", (5, 6)), st.sampled_from([2, 3, 6, [2], [1, 3], [4, 2], []]))
+def test_parts_of_a_split_are_numpys(x, where):
+    for found, expected in zip(ops.split(x, where, 1), np.split(x, where, 1), strict=True):
+        assert_same(found, expected)

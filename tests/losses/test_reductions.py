@@ -154,7 +154,8 @@ def test_a_loss_is_computed_in_the_floating_dtype_of_the_predictions(kind, of_tr
     y_true, y_pred = np.array([0, 1, 1], of_true), np.array([1, 1, 0], of_pred)
     before = y_true.tobytes(), y_pred.tobytes()
     found = getattr(losses, kind)()(y_true, y_pred)
-    assert found.dtype == (of_pred if of_pred.startswith("float") else "float32")
+    one = getattr(losses, NAMES[kind])(y_true, y_pred)
+    assert found.dtype == one.dtype == (of_pred if of_pred.startswith("float") else "float32")
     assert_close(found.numpy().astype("float64"), 2 / 3, 1e-3)
     assert getattr(losses, kind)(dtype="float64")(y_true, y_pred).dtype == "float64"
     assert (y_true.tobytes(), y_pred.tobytes()) == before
