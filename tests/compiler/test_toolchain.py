@@ -428,6 +428,19 @@ def test_a_user_without_a_home_has_a_private_cache(monkeypatch):
     assert answer() == (42 if NATIVE else None)
 
 
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_threads_are_limited_to_one_at_least_unless_the_user_has_set_them(count, monkeypatch):
+    monkeypatch.setattr(toolchain, "_core", object)  # NumPy's own library keeps its threads
+    environment = {"HOME": "here"}
+    monkeypatch.setattr(os, "environ", environment)
+    toolchain.limit_threads(count)
+    assert {environment.pop(name) for name in toolchain.THREADS} == {str(max(count, 1))}
+    for name in toolchain.THREADS:
+        monkeypatch.setattr(os, "environ", given := {name: "5"})
+        toolchain.limit_threads(count)
+        assert given == {name: "5"}
+
+
 @pytest.mark.parametrize("system", ["linux", "darwin"])
 def test_each_platform_has_a_folder_for_caches(system, monkeypatch):
     monkeypatch.setattr(sys, "platform", system)
