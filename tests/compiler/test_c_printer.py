@@ -31,6 +31,7 @@ from tinynet.compiler.c_loops import merged
 from tinynet.compiler.c_text import TYPES, C, plain
 from tinynet.compiler.executable import Executable
 from tinynet.compiler.passes import simplify
+from tinynet.compiler.record import label
 from tinynet.engine.bind import PRIMITIVES, Case, bind
 from tinynet.engine.primitives.elementwise import cast
 
@@ -689,6 +690,18 @@ def test_arrays_that_overlap_and_are_only_read_run_in_c():
     executable.choose(NATIVE)
     assert_same(run(executable)[0], np.full(4, 4.0))
     assert executable.native
+
+
+def test_a_part_of_an_array_that_has_a_name_is_written_and_then_read():
+    def f(x, y):
+        part = label(ops.exp(x), "part")
+        return ops.concatenate([part, y]), ops.cos(part[::-1]) * part
+
+    x, y = numbers(0, (8,)), numbers(1, (8,))
+    assert_same(in_c(f, x, y)[0][8:], y)
+    np.testing.assert_allclose(in_c(f, x, y)[1].data, f(tn.tensor(x), y)[1].data, 1e-5)
+    if NATIVE:
+        assert "*const part = t1 + 0;" in tn.jit(f, native=True).c_source(x, y)
 
 
 def test_a_variable_that_moves_is_read_where_it_lives():

@@ -493,3 +493,8 @@ def test_the_largest_elements_come_in_order_whatever_their_dtype(x):
 def test_parts_of_a_split_are_numpys(x, where):
     for found, expected in zip(ops.split(x, where, 1), np.split(x, where, 1), strict=True):
         assert_same(found, expected)
+
+
+def test_an_error_of_numpys_names_the_arguments_that_were_given():
+    with refused(ValueError, "roll() of shape (2, 3), shift=1, axis=5:"):
+        ops.roll(np.ones((2, 3)), 1, 5)
