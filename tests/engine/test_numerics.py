@@ -498,3 +498,7 @@ def test_parts_of_a_split_are_numpys(x, where):
 def test_an_error_of_numpys_names_the_arguments_that_were_given():
     with refused(ValueError, "roll() of shape (2, 3), shift=1, axis=5:"):
         ops.roll(np.ones((2, 3)), 1, 5)
+
+
+def test_numbers_of_an_interval_are_as_many_as_numpys():
+    assert_close(ops.linspace(-1.0, 2.0), np.linspace(-1.0, 2.0), 1e-6)

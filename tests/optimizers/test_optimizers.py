@@ -477,7 +477,8 @@ def test_options_out_of_range_and_unsupported_options_are_refused(kind, options)
 def test_an_option_that_is_true_or_false_is_a_bool(flag):
     with refused(ValueError, "nesterov", "a bool", str(flag)):
         SGD(nesterov=flag)
-    assert SGD(nesterov=np.True_).nesterov and SGD(nesterov=1).nesterov
+    assert SGD(nesterov=np.True_).nesterov
+    assert SGD(nesterov=1).nesterov
 
 
 def test_unnamed_optimizers_are_numbered():
