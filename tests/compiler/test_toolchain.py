@@ -399,6 +399,17 @@ def test_the_cache_forgets_the_libraries_used_the_longest_time_ago(folder, monke
     assert kept in libraries(folder)
 
 
+@pytest.mark.parametrize(("most", "kept"), [(9, []), (10, [2]), (29, [1, 2]), (30, [0, 1, 2])])
+def test_the_cache_keeps_the_newest_libraries_that_fit(most, kept, tmp_path, monkeypatch):
+    paths = [tmp_path / f"{toolchain.PREFIX}{i}.so" for i in range(3)]
+    for i, path in enumerate(paths):
+        path.write_bytes(bytes(10))
+        os.utime(path, (i, i))
+    monkeypatch.setattr(toolchain, "MOST_BYTES", most)
+    toolchain._forget_oldest(tmp_path)
+    assert [i for i, path in enumerate(paths) if path.exists()] == kept
+
+
 def test_what_killed_compilations_left_is_removed(folder):
     for name, age in (("tinynet-new-old", 10**6), ("tinynet-new-young", 0)):
         (folder / name).mkdir(parents=True)
