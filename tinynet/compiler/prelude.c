@@ -769,6 +769,34 @@ static void copy(const move *m, ptrdiff_t step)
             memcpy(to + i * size, from + rows[i] * size, size);
 }
 
+/* Draws `count` orders of the numbers below n as NumPy's `RandomState.permutation` does, from the
+   same random bits: `j = next & mask` is drawn again while it is above i. Whether it is, no
+   processor can predict, so the places j come first, without a branch, and then the exchanges. */
+void orders(int64_t *to, int64_t n, int64_t count, uint32_t (*next)(void *), void *state)
+{
+    uint32_t places[512];
+    for (; count > 0; count--, to += n) {
+        uint32_t i = n > 0 ? n - 1 : 0, mask = 1;
+        while (mask < i)
+            mask = 2 * mask + 1;
+        for (int64_t k = 0; k < n; k++)
+            to[k] = k;
+        while (i > 0) {
+            const uint32_t first = i, last = i > 512 ? i - 512 : 0;
+            while (i > last) {
+                mask >>= i <= mask >> 1;
+                places[first - i] = next(state) & mask;
+                i -= places[first - i] <= i;
+            }
+            for (uint32_t k = first; k > last; k--) {
+                const int64_t place = places[first - k], number = to[place];
+                to[place] = to[k];
+                to[k] = number;
+            }
+        }
+    }
+}
+
 /* Runs a program `steps` times; before each run it makes the first moves, after it the others. It
    stops after a loss that is NaN or above `most`. Returns how many runs there were. */
 int64_t take_steps(void (*run)(void **), void **buffers, int64_t steps, const move *moves,
