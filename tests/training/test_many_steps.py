@@ -363,13 +363,13 @@ def test_users_handlers_of_the_signal_and_other_threads_are_left_alone():
 def test_orders_drawn_in_c_are_numpys_permutations_and_use_up_the_same_random_bits(
     size, count, seed, kind
 ):
-    before = np.random.get_bit_generator()
+    before = np.random.mtrand.get_bit_generator()
     try:
-        np.random.set_bit_generator(kind(seed))
+        np.random.mtrand.set_bit_generator(kind(seed))
         wanted = [np.random.permutation(size) for _ in range(count)], np.random.random()
-        np.random.set_bit_generator(kind(seed))
+        np.random.mtrand.set_bit_generator(kind(seed))
         found = native.orders(size, count, np.empty(size, "int64")), np.random.random()
     finally:
-        np.random.set_bit_generator(before)
+        np.random.mtrand.set_bit_generator(before)
     np.testing.assert_array_equal(found[0], np.ravel(wanted[0]))
     assert found[1] == wanted[1]

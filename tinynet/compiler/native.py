@@ -147,7 +147,7 @@ def orders(size: int, count: int, to: np.ndarray) -> np.ndarray:
         return np.concatenate([np.random.permutation(size) for _ in range(count)])
     if len(to) != size * count:
         to = np.empty(size * count, "int64")
-    bits = np.random.get_bit_generator()
+    bits = np.random.mtrand.get_bit_generator()
     draw, given = ctypes.cast(bits.ctypes.next_uint32, ctypes.c_void_p), bits.ctypes.state_address
     with bits.lock:
         library.orders(to.ctypes.data, size, count, draw, given)
