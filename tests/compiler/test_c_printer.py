@@ -707,6 +707,22 @@ def test_arrays_that_overlap_and_are_only_read_run_in_c():
     assert executable.native
 
 
+@pytest.mark.parametrize("wanted", ["int8", "uint8", "int32", "uint32", "int64"])
+def test_numbers_as_large_as_an_integer_dtype_has_are_cast_exactly(wanted):
+    least, most = np.iinfo(wanted).min, np.iinfo(wanted).max
+    x = np.array([least, most // 2, most - 2**11 if wanted == "int64" else most], "float64")
+    assert_same(in_c(lambda x: cast(x, wanted), x), x.astype(wanted))
+
+
+@pytest.mark.parametrize("left", [1, 2])
+@pytest.mark.parametrize("right", [1, 2])
+def test_large_products_of_matrices_that_blas_has_no_name_for_are_right(left, right, monkeypatch):
+    monkeypatch.setattr(c_printer, "BLAS_FROM", 1)
+    x, y = numbers(0, (8, 16))[:, ::left], numbers(1, (16 // left, 12))
+    found = in_c(lambda x, y: x[:, ::left] @ y[:, ::right], numbers(0, (8, 16)), y)
+    np.testing.assert_allclose(found.data, x @ y[:, ::right], 1e-4, 1e-4)
+
+
 def test_a_part_of_an_array_that_has_a_name_is_written_and_then_read():
     def f(x, y):
         part = label(ops.exp(x), "part")
