@@ -294,7 +294,7 @@ def main(count: int, seed: int) -> None:
         code = run([change for change in changes if change.functions is not None])
         if os.getpid() != this:
             os._exit(code)
-    print(f"{count} changes by seed {seed}:", dict(counts), file=out)
+    print(f"{count} changes by seed {seed}:", dict(counts), file=out, flush=True)
 
 
 if __name__ == "__main__":
