@@ -214,11 +214,26 @@ def led_to_pages(app, name, source) -> None:
     source[0] = re.sub(rf"\]\(\.\./({'|'.join(PROJECT_PAGES)})\.md", r"](project/\1.md", source[0])
 
 
-def with_heading(app, what, name, thing, options, lines) -> None:
-    """Put a heading above the example of a docstring with sections, which ends the last section."""
-    example = next((i for i, line in enumerate(lines) if line.startswith(">>>")), 0)
-    if any(set(line) == {"-"} for line in lines[:example]):
-        lines[example:example] = ["Examples", "--------"]
+def with_headings(app, what, name, thing, options, lines) -> None:
+    """Put headings above the source and the example after the sections of a docstring.
+
+    They end the last section. A property keeps its lines: napoleon takes a colon for a type.
+    """
+    for start, heading in (("Source:", "Notes"), (">>>", "Examples")):
+        found = next((i for i, line in enumerate(lines) if line.startswith(start)), 0)
+        if any(set(line) == {"-"} for line in lines[:found]):
+            lines[found:found] = [heading, "-" * len(heading)]
+    if what == "property":
+        properties[name] = [*lines]
+
+
+def as_written(app, what, name, thing, options, lines) -> None:
+    """Give a property its lines back, after napoleon."""
+    if what == "property":
+        lines[:] = properties.pop(name)
+
+
+properties: dict[str, list[str]] = {}
 
 
 def pack(app, error) -> None:
@@ -232,11 +247,12 @@ def pack(app, error) -> None:
 
 
 def setup(app) -> None:
-    """Connect the functions above: `with_heading` runs before napoleon."""
+    """Connect the functions above: `with_headings` runs before napoleon, `as_written` after it."""
     app.connect("source-read", led_to_pages)
     app.connect("autodoc-process-signature", with_constructor)
     app.connect("autodoc-skip-member", without_foreign)
-    app.connect("autodoc-process-docstring", with_heading, priority=400)
+    app.connect("autodoc-process-docstring", with_headings, priority=400)
+    app.connect("autodoc-process-docstring", as_written, priority=600)
     app.connect("build-finished", pack)
 
 
