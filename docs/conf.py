@@ -83,6 +83,7 @@ def staged() -> Path:
             rest += "\n\nIt prints\n\n" + _output_of(path)
         code = source.splitlines()[tree.body[0].end_lineno :]
         shown = f"{title}\n{'=' * len(title)}\n{_literal_commands(rest)}"
+        shown = re.sub(r"\bdocs/(\w+)\.md", r":doc:`/\1`", shown)
         head = f'r"""\n{shown}\n"""\n' + HIDDEN.format(f"__doc__ = {title!r}")
         if path.stem in THUMBNAILS:
             head += f"# sphinx_gallery_thumbnail_path = {THUMBNAILS[path.stem]!r}\n"
