@@ -134,8 +134,8 @@ def write_reference() -> None:
     folder.mkdir()
     names = [f"tinynet.{name}".rstrip(".") for name in MODULES.split(" ")]
     public = {thing for name in names for _, thing in _members(name) if isinstance(thing, type)}
-    seen: set[int] = set()
-    for name in names:
+    seen: dict[int, str] = {}
+    for name in (*names[1:], names[0]):  # what `tinynet` has of its modules is described there
         (folder / f"{name}.rst").write_text(_reference_of(name, public, seen), encoding="utf-8")
     lines = ["API reference", "=============", "", ".. toctree::", "   :hidden:", ""]
     lines += [f"   {name}" for name in names] + [""]
@@ -162,22 +162,27 @@ def _members(name: str) -> Iterator[tuple[str, object]]:
             yield from _members(path)
 
 
-def _reference_of(name: str, public: set[type], seen: set[int]) -> str:
-    """Return the page of a module: its public names, in the index unless they were `seen`.
+def _reference_of(name: str, public: set[type], seen: dict[int, str]) -> str:
+    """Return the page of a module: its public names, or links to where they were `seen`.
 
     A class has the methods that it inherits from classes that have no entry of their own.
     """
+    others = []
     lines = [name, "=" * len(name), "", f".. py:currentmodule:: {name}", ""]
     lines += [_first_line(_module(name)), ""]
     for path, thing in _members(name):
+        if callable(thing) and seen.setdefault(id(thing), path) != path:
+            others.append(f"* ``{path}`` is `{seen[id(thing)]}`.")
+            continue
         kind = "autoclass" if isinstance(thing, type) else "autofunction"
         lines += [f".. {kind if callable(thing) else 'autodata'}:: {path}"]
         if isinstance(thing, type):
             shown = (c in public or not c.__module__.startswith("tinynet") for c in thing.__mro__)
             elsewhere = [c.__name__ for c in thing.__mro__[[*shown].index(True, 1) :]]
             lines += ["   :members:", f"   :inherited-members: {', '.join(elsewhere)}"]
-        lines += ["   :no-index:", ""] if id(thing) in seen else [""]
-        seen.add(id(thing))
+        lines += [""]
+    if others:
+        lines += ["Other names", "-----------", "", *others, ""]
     return "\n".join(lines)
 
 
