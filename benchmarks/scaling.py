@@ -174,9 +174,14 @@ def plot(result: dict[str, Any]) -> Any:
             line = allreduce_columns(m["ranks"], sizes) @ [model["alpha"], model["beta"]]
             left.loglog(sizes, line, color=colour)
     ranks = [m["ranks"] for m in measured]
-    for name, batches in (("strong", batch), ("weak", batch * np.array(COMPUTED))):
-        (line,) = right.loglog(COMPUTED, computed(model, batches, COMPUTED), label=name)
-        right.loglog(ranks, [m[name] for m in measured], "o", color=line.get_color())
+    each = batch * np.array(COMPUTED)
+    for name, share, batches, colour in (
+        ("strong", "all", batch, "#0072B2"),
+        ("weak", "each", each, "#D55E00"),
+    ):
+        label, times = f"one batch for {share} ({name})", computed(model, batches, COMPUTED)
+        right.loglog(COMPUTED, times, color=colour, label=label)
+        right.loglog(ranks, [m[name] for m in measured], "o", color=colour)
     left.set(xlabel="bytes", ylabel="seconds of an Allreduce")
     right.set(xlabel="ranks", ylabel=f"seconds of a step, batch {batch}")
     for axes in (left, right):

@@ -377,7 +377,7 @@ def test_many_processes_train_the_network_that_one_trains():
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     found = []
-    for ranks, command in ((1, []), (2, ["mpiexec", "-n", "2"])):
+    for ranks, command in (("1 rank", []), ("2 ranks", ["mpiexec", "-n", "2"])):
         done = subprocess.run(
             [*command, sys.executable, path],
             capture_output=True,
@@ -387,7 +387,7 @@ def test_many_processes_train_the_network_that_one_trains():
             env=os.environ | names,
         )
         first, *lines = done.stdout.splitlines()
-        assert first == f"{ranks} ranks, each with {100 // ranks} samples of a batch"
+        assert first == f"{ranks}, each with {100 // int(ranks[0])} samples of a batch"
         found.append(lines)
     assert found[0] == found[1]
     assert len(found[0]) == 4
