@@ -155,7 +155,14 @@ def measure(ranks: int, batch: int, repeats: int) -> dict[str, Any]:
     command += ["-m", "benchmarks.scaling", "--worker", "--batch", str(batch)]
     command += ["--repeats", str(repeats)]
     alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=alone, capture_output=True, text=True, check=True)
+    end, other = os.pipe()  # an input that does not end: else MPICH's `mpiexec` fails now and then
+    try:
+        done = subprocess.run(
+            command, env=alone, stdin=end, capture_output=True, text=True, check=True
+        )
+    finally:
+        os.close(end)
+        os.close(other)
     return json.loads(done.stdout)
 
 
