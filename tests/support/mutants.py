@@ -201,7 +201,7 @@ class Change(NamedTuple):
         return code
 
 
-class Tests:
+class Runs:
     """A plugin of pytest that runs the tests of changes, after it has collected those of all.
 
     Each change gets a fork, unless it has no `functions`: then this process is its fork. It ends
@@ -274,7 +274,7 @@ def main(count: int, seed: int) -> None:
 
     def run(changes: list[Change]) -> int:
         files = {test.split("::")[0]: None for change in changes for test in change.tests}
-        return pytest.main([*OPTIONS, *files], plugins=[Tests(changes, seconds, report)])
+        return pytest.main([*OPTIONS, *files], plugins=[Runs(changes, seconds, report)])
 
     with tempfile.TemporaryDirectory() as parent:
         os.chdir(shutil.copytree(".", Path(parent, "clone"), ignore=shutil.ignore_patterns(".*")))
