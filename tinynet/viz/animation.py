@@ -89,6 +89,9 @@ def animate_descent(
     steps = getattr(history, "steps", range(count))
 
     figure = new_figure(9.2, 4.0, True, layout="constrained")
+    from matplotlib import rc_context
+    from matplotlib.animation import FuncAnimation, PillowWriter
+
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
     draw_curves(left, rows, targets, inputs, fits[0])
     margin = 0.25 * float(np.ptp(targets)) or 1.0
@@ -97,7 +100,8 @@ def animate_descent(
     draw_surface(right, surface, loss_label(model))
     trail, _, end = draw_path(right, surface, end="now")
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # otherwise the layout would change from frame to frame
+    with rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)  # the layout stays; with any engine savefig draws twice
 
     def draw(frame: int) -> list[Any]:
         place = shown[frame]
@@ -106,8 +110,6 @@ def animate_descent(
         end.set_data(*surface.path[place : place + 1].T)
         title.set_text(f"step {steps[place]:<6} loss {plain(losses[frame])}")
         return [left.lines[0], trail, end, title]
-
-    from matplotlib.animation import FuncAnimation, PillowWriter
 
     order = [*range(len(shown)), *[len(shown) - 1] * round(PAUSE * fps)]
     film = FuncAnimation(figure, draw, frames=order, interval=1000 / fps)
