@@ -19,9 +19,7 @@ if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
         "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     )
 
-# XLA compiles each operation of Keras for each shape. That takes longer than to run it, so it need
-# not optimize. The workers and later runs share the results.
-os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+# XLA compiles each operation of Keras for each shape. The workers and later runs share the results.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.abspath(f"{__file__}/../../.pytest_cache/jax")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
