@@ -65,6 +65,8 @@ class Executable:
         self._bound: tuple[Callable[[], None], tuple[np.ndarray, ...]]
         self._seen: object = None  # the version of the structure that `_bound` is for
         self._is_native = False  # as bound
+        self._at_risk: list[np.ndarray] = []  # what is restored after an error
+        self._errors_raise = False  # do overflows and the like, by `np.errstate`?
 
     def choose(self, native: Native, runs: float = 0) -> None:
         """Decide whether the next runs are those of the C source.
@@ -79,6 +81,9 @@ class Executable:
             equations, if the number of runs times (equations + elements that they make / 2000) is
             at least 2 ** 18: then C saves about as much time as its compiler takes.
         """
+        if (errors_raise := "raise" in np.geterr().values()) != self._errors_raise:
+            with self._lock:
+                self._errors_raise, self._seen, self._living = errors_raise, None, None
         wanted = runs >= self.runs_for_c if native == "auto" else native
         if wanted == self._wants_c:
             return
@@ -123,7 +128,8 @@ class Executable:
         """Return a function ``run(data)`` that runs the program once.
 
         Under the lock it calls ``fill(data)``, which writes to `inputs`, runs, and returns
-        ``take(outputs)``, which copies what is needed: the next run writes to the same arrays.
+        ``take(outputs)``, which copies what is needed: the next run writes to the same arrays. A
+        run that raises an error leaves the arrays that live elsewhere as they were.
         """
         lock = self._lock
 
@@ -133,7 +139,13 @@ class Executable:
                     self._bind()
                 go, outputs = self._bound
                 fill(data)
-                go()
+                before = [array.copy() for array in self._at_risk]
+                try:
+                    go()
+                except BaseException:
+                    for array, old in zip(self._at_risk, before, strict=True):
+                        array[...] = old
+                    raise
                 return take(outputs)
 
         return run
@@ -170,15 +182,19 @@ class Executable:
 
     def _bind(self) -> None:
         """Bind the source to the arrays, unless those that live elsewhere are still the same."""
-        self._seen, living = structure.version, [read() for read in self._live.values()]
+        version, living = structure.version, [read() for read in self._live.values()]
         if self._living is None or any(map(is_not, living, self._living)):
-            self._living = living
+            self._living = None  # until all is bound: buffers may not fit into memory
             arrays = {**self.inputs, **dict(zip(self._live, living, strict=True))}
             arrays |= self.program.constants
             given = [arrays[v] for v in self.source.arguments]
             bound = self._c and self._c.bind(given)
             self._is_native = bound is not None
+            risky = self.source.overwritten if self._errors_raise else self.source.at_risk
+            self._at_risk = [] if bound else [arrays[v] for v in risky if v in self._live]
             self._bound = bound or self.source.bind(given)
+            self._living = living
+        self._seen = version
 
     def fill(self, arrays: Sequence[np.ndarray]) -> None:
         """Copy arrays to the inputs' buffers."""

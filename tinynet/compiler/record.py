@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..engine.bind import modes
+from ..engine.bind import bind, modes
 from ..engine.primitives.elementwise import alias
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Equation, ShapeOnly, Tensor, as_tensor, wrap
@@ -203,8 +203,16 @@ def record(f: Callable[..., Any], args: Any, names: Any = (), numbers: bool = Fa
     try:
         with temporarily(modes, recorder=recorder), np.errstate(all="ignore"):
             result = tree.map_leaves(as_tensor, f(*given))
-    except (ValueError, ArithmeticError, IndexError):
-        if numbers:
+    except (ValueError, ArithmeticError, IndexError) as error:
+        if numbers or not _is_from_primitive(error):
             raise
         return record(f, args, names, numbers=True)
     return recorder.program(given, result)
+
+
+def _is_from_primitive(error: Exception) -> bool:
+    """Return whether a primitive refused its inputs: users' own errors do not depend on numbers."""
+    at = error.__traceback__
+    while at and at.tb_frame.f_code is not bind.__code__:
+        at = at.tb_next
+    return at is not None
