@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import repeat
+from traceback import walk_tb
 from typing import Any
 
 import numpy as np
@@ -204,15 +205,8 @@ def record(f: Callable[..., Any], args: Any, names: Any = (), numbers: bool = Fa
         with temporarily(modes, recorder=recorder), np.errstate(all="ignore"):
             result = tree.map_leaves(as_tensor, f(*given))
     except (ValueError, ArithmeticError, IndexError) as error:
-        if numbers or not _is_from_primitive(error):
-            raise
+        frames = (frame for frame, _ in walk_tb(error.__traceback__))
+        if numbers or not any(frame.f_code is bind.__code__ for frame in frames):
+            raise  # it is a user's own error, which zeros in place of numbers did not cause
         return record(f, args, names, numbers=True)
     return recorder.program(given, result)
-
-
-def _is_from_primitive(error: Exception) -> bool:
-    """Return whether a primitive refused its inputs: users' own errors do not depend on numbers."""
-    at = error.__traceback__
-    while at and at.tb_frame.f_code is not bind.__code__:
-        at = at.tb_next
-    return at is not None

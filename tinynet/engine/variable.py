@@ -244,11 +244,10 @@ class Memory:
         """Move all variables to a new array."""
         flat = [v.array.reshape(-1) for v in self.variables]
         self.array = np.concatenate(flat, out=aligned(self.slices[-1].stop, flat[0].dtype))
-        try:
-            for variable, part in zip(self.variables, self.slices, strict=True):
-                variable._move(self, self.array[part].reshape(variable.shape))
-        finally:
-            structure.change()
+        structure.change()  # in case that not all of them are moved
+        for variable, part in zip(self.variables, self.slices, strict=True):
+            variable._move(self, self.array[part].reshape(variable.shape))
+        structure.change()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy as a new memory of copied variables."""

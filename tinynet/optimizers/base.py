@@ -243,9 +243,8 @@ class Optimizer(Averaging):
     def write(self, state: Flats) -> None:
         """Write the new state of all parameters, and count the step, or change nothing."""
         memories = [memory for group in self.groups for memory in group.memories]
-        flats = [flat for group in state for flat in group]
         with restoring([*memories, self.iterations]):
-            for memory, flat in zip(memories, flats, strict=True):
+            for memory, flat in zip(memories, [t for group in state for t in group], strict=True):
                 memory.write(flat.data)
             self.count_step()
 
