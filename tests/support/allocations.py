@@ -1,8 +1,9 @@
 """Calls whose memory is refused at one moment, and what they leave behind.
 
 `python allocations.py FOLDER MEMORY:MOST,... OPERATION...` refuses memory to each operation, once
-in each child process, at about `MOST` moments that are spread evenly, or at all of them for 0.
-It prints what was found, a line of JSON for each child. `MEMORY` is one of `MEMORIES`.
+in each child process, at about `MOST` moments that are spread evenly: at all of them for 0, or
+if they are few. It prints what was found, a line of JSON for each child. `MEMORY` is a key of
+`MEMORIES`.
 """
 
 import ctypes
@@ -96,22 +97,28 @@ def address(name: str, offset: int = 0) -> ctypes.c_void_p:
 class Counted:
     """Memory of which one allocation can be refused, by its number."""
 
+    left: Any  # the number in C; to write to it needs no memory
+
     def moments(self, call: Callable[[], Any], fails: Callable[[int], bool]) -> int:
         """Return how many allocations a call makes."""
-        seen = ctypes.c_long.in_dll(library(), "seen")
-        return outcome(lambda: {"count": [self.refuse(0), call(), self.allow(), seen.value][-1]})[
-            "count"
-        ]
+
+        def counted() -> dict[str, Any]:
+            self.refuse(0)
+            call()
+            return {"count": ctypes.c_long.in_dll(library(), "seen").value}
+
+        return outcome(counted)["count"]
 
     def refuse(self, moment: int) -> None:
         """Let one allocation fail, the one of this number from now on; none if it is 0."""
         self.take_place()
-        for name, value in (("seen", 0), ("left", moment)):
-            ctypes.c_long.in_dll(library(), name).value = value
+        self.left = ctypes.c_long.in_dll(library(), "left")
+        ctypes.c_long.in_dll(library(), "seen").value = 0
+        self.left.value = moment
 
     def allow(self) -> None:
         """Let no more allocations fail."""
-        ctypes.c_long.in_dll(library(), "left").value = 0
+        self.left.value = 0
 
     def take_place(self) -> None:
         """Become the allocator."""
@@ -360,6 +367,7 @@ OPERATIONS |= {
     "max_learning_rate": Operation(built, lambda m: m.max_learning_rate(X[:2], Y[:2]), state),
     "jit NumPy": Operation(partial(jitted, False), lambda f: f(X).numpy()),
     "jit C": Operation(partial(jitted, NATIVE), lambda f: f(X).numpy()),
+    "no_grad": Operation(list, tn.no_grad()(lambda thing: [])),
     "grad": Operation(list, lambda _: tn.grad(squares)(START).numpy()),
     "hessian": Operation(list, lambda _: tn.hessian(squares)(START).numpy()),
     "apply": once(Training, Training.step, Training.state),
@@ -487,6 +495,9 @@ def outcome(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return {"error": f"crash: {crash[0]}" if crash else "", "problem": "" if crash else text}
 
 
+FEW = 40  # moments, of which none is left out
+
+
 def reports_of(
     name: str, expected: list[Whole], thing: Any, memory: str, most: int
 ) -> Iterator[dict[str, Any]]:
@@ -500,7 +511,7 @@ def reports_of(
 
     call = partial(operation.call, thing)
     count = MEMORIES[memory].moments(call, lambda moment: bool(report(moment)["error"]))
-    step = max(1, count // (most or count))
+    step = max(1, count // (most or count)) if count > FEW else 1
     first = random.Random(name).randint(1, step)
     yield from map(report, range(first, count + 1, step))
 
