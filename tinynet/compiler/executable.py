@@ -65,8 +65,8 @@ class Executable:
         self._bound: tuple[Callable[[], None], tuple[np.ndarray, ...]]
         self._seen: object = None  # the version of the structure that `_bound` is for
         self._is_native = False  # as bound
-        self._at_risk: list[np.ndarray] = []  # what is restored after an error
         self._errors_raise = False  # do overflows and the like, by `np.errstate`?
+        self._kept: list[list[np.ndarray]]  # what is restored after an error, if not so, and if so
 
     def choose(self, native: Native, runs: float = 0) -> None:
         """Decide whether the next runs are those of the C source.
@@ -81,9 +81,7 @@ class Executable:
             equations, if the number of runs times (equations + elements that they make / 2000) is
             at least 2 ** 18: then C saves about as much time as its compiler takes.
         """
-        if (errors_raise := "raise" in np.geterr().values()) != self._errors_raise:
-            with self._lock:
-                self._errors_raise, self._seen, self._living = errors_raise, None, None
+        self._errors_raise = "raise" in np.geterr().values()
         wanted = runs >= self.runs_for_c if native == "auto" else native
         if wanted == self._wants_c:
             return
@@ -139,11 +137,11 @@ class Executable:
                     self._bind()
                 go, outputs = self._bound
                 fill(data)
-                before = [array.copy() for array in self._at_risk]
+                before = [(array, array.copy()) for array in self._kept[self._errors_raise]]
                 try:
                     go()
                 except BaseException:
-                    for array, old in zip(self._at_risk, before, strict=True):
+                    for array, old in before:
                         array[...] = old
                     raise
                 return take(outputs)
@@ -190,8 +188,8 @@ class Executable:
             given = [arrays[v] for v in self.source.arguments]
             bound = self._c and self._c.bind(given)
             self._is_native = bound is not None
-            risky = self.source.overwritten if self._errors_raise else self.source.at_risk
-            self._at_risk = [] if bound else [arrays[v] for v in risky if v in self._live]
+            parts = ([], []) if bound else self.source.overwritten
+            self._kept = [[arrays[v] for v in part if v in self._live] for part in parts]
             self._bound = bound or self.source.bind(given)
             self._living = living
         self._seen = version

@@ -44,9 +44,9 @@ class Source:
     ----------
     text : str
     arguments : tuple of Var, the inputs, captured variables and constants, as `bind` takes them
-    overwritten, at_risk : list of Var
-        The arguments that a run overwrites, and those of them that it has already overwritten when
-        it calls the own function of a primitive, which may raise an error.
+    overwritten : list of two lists of Var
+        The arguments that a run has overwritten when it last calls the own function of a primitive,
+        which may raise an error, and those that it has overwritten at its end.
     """
 
     def __init__(self, program: Program, name: str = "run", donate: Mapping[Var, Var] = {}) -> None:
@@ -54,7 +54,7 @@ class Source:
         plan = Plan(program, donate)
         printer = Printer(plan, name)
         self.text, self.arguments = printer.text, tuple(plan.arguments)
-        self.overwritten, self.at_risk = printer.overwritten, printer.at_risk
+        self.overwritten = printer.overwritten
         self._functions = list(printer.called.values())
         file = f"<tinynet {name} {next(_numbers)}>"
         lines = self.text.splitlines(keepends=True)
@@ -91,8 +91,8 @@ class Printer:
         arguments = ["xp", *self._texts.values()]
         kernels = kernels_of(plan)
         calls = [i for i, kernel in enumerate(kernels) if isinstance(kernel, Call)]
-        self.overwritten = _overwritten(plan, kernels)
-        self.at_risk = _overwritten(plan, kernels[: max(calls, default=0)])
+        parts = kernels[: max(calls, default=0)], kernels
+        self.overwritten = [_overwritten(plan, part) for part in parts]
         header = list(self._header(plan, kernels))
         body = list(self._body(kernels))
         lines = [f"def make({', '.join([*arguments, *self.called])}):"]

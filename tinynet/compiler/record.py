@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import repeat
-from traceback import walk_tb
 from typing import Any
 
 import numpy as np
@@ -205,6 +204,8 @@ def record(f: Callable[..., Any], args: Any, names: Any = (), numbers: bool = Fa
         with temporarily(modes, recorder=recorder), np.errstate(all="ignore"):
             result = tree.map_leaves(as_tensor, f(*given))
     except (ValueError, ArithmeticError, IndexError) as error:
+        from traceback import walk_tb  # seldom needed
+
         frames = (frame for frame, _ in walk_tb(error.__traceback__))
         if numbers or not any(frame.f_code is bind.__code__ for frame in frames):
             raise  # it is a user's own error, which zeros in place of numbers did not cause
