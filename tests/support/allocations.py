@@ -458,18 +458,20 @@ def refused(
     operation: Operation, expected: list[Whole], thing: Any, memory: Any, moment: int
 ) -> dict[str, Any]:
     """Return what a call leaves to which memory is refused at a moment."""
-    kinds: list[str] = []
+    kinds, in_program = list[str](), False
     memory.refuse(moment)
     try:
         result = operation.call(thing)
     except BaseException as error:
         memory.allow()
         kinds = [type(error).__name__, str(error)]
+        files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+        in_program = any(file.startswith("<tinynet") for file in files)
         found = problem(operation, thing, expected)
     else:  # nothing was refused, or Python or NumPy did without it
         memory.allow()
         found = differences(operation, thing, result, expected[0])
-    return {"error": ": ".join(kinds), "problem": found}
+    return {"error": ": ".join(kinds), "problem": found, "in_program": in_program}
 
 
 def outcome(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
