@@ -18,7 +18,7 @@ from ..callbacks import CallbackList
 from ..callbacks.base import Logs
 from ..distribution.ranks import Part, team, within
 from ..engine.expect import warn
-from ..engine.tensor import wrap
+from ..engine.tensor import as_tensor, wrap
 from ..engine.variable import structure
 from .data import Batches, Dataset, Stream, first_of, rest_of
 from .divergence import DivergenceMonitor
@@ -274,5 +274,5 @@ class Loop:
         """Take a step; also update the metrics whose state is not in variables."""
         loss, y_pred = run(rows)
         _, y, sample_weight = self.dataset.take(rows).map(wrap)
-        self.model.objective.update(y, y_pred, sample_weight, python=True)
+        self.model.objective.update(y, tree.map_structure(as_tensor, y_pred), sample_weight, True)
         return loss, y_pred

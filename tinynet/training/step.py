@@ -20,7 +20,7 @@ from ..engine.bind import bind, grad_mode
 from ..engine.expect import warn
 from ..engine.tape import gradients
 from ..engine.tensor import Tensor, wrap
-from ..engine.variable import Memory, Variable, stateless
+from ..engine.variable import Memory, Variable, restoring, stateless
 from ..layers.base import takes_training
 from ..layers.symbolic import within
 from ..optimizers.groups import Grads, ParameterGroup
@@ -218,10 +218,11 @@ class Step:
 
     def write(self, state: State) -> None:
         """Write a new state, tensors, into the arrays of the old one, and count the step."""
-        for variable, value in zip(self.others, state.others, strict=True):
-            variable.write(value.data)
-        if self.groups:
-            self.optimizer.write(state.groups)
+        with restoring(self.others):
+            for variable, value in zip(self.others, state.others, strict=True):
+                variable.write(value.data)
+            if self.groups:
+                self.optimizer.write(state.groups)
 
 
 def loss_of(model: Any, batch: Batch, y_pred: Any, training: bool) -> Any:
