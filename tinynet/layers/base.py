@@ -27,6 +27,7 @@ from .shapes import map_shapes, probed, recorded, shapes_for, to_shape
 from .symbolic import FirstCall, KerasTensor, LayerCall, building, context, placeholders_in, within
 
 L = TypeVar("L", bound="Layer")
+BY_NAME = object()  # an argument that the keyword arguments hold
 
 
 class Layer(Module, Configurable):
@@ -35,7 +36,8 @@ class Layer(Module, Configurable):
     Subclass it with ``call(self, inputs)`` and, where the weights depend on the shape of the
     inputs, ``build(self, input_shape)``. Variables and layers among the attributes, also in lists
     and dicts, belong to the layer. A `call` with an argument `training` is passed True in training
-    and False otherwise.
+    and False otherwise. `fit` says so to a model whose `call` has that argument, and the model to
+    the layers inside, as in Keras.
 
     Parameters
     ----------
@@ -102,6 +104,8 @@ class Layer(Module, Configurable):
         expect(valid, "name", "a string without '/'", name)
         if len(given) == 2:
             raise ValueError(f"Pass only one of input_shape and input_dim, received both: {given}.")
+        is_bool = isinstance(trainable, (bool, np.bool_))
+        expect(is_bool, f"{type(self).__name__}: trainable", "a bool", trainable)
         super().__init__(trainable)
         self.name = name or automatic_name(self)
         self.dtype = as_dtype(dtype or floatx()).name
@@ -115,6 +119,7 @@ class Layer(Module, Configurable):
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
             cls.build = recorded(cls.build)  # type: ignore[method-assign]
+            cls.built = vars(cls).get("built", False)  # whatever the base needs no building
 
     # -- what subclasses define ---------------------------------------------------------------
 
@@ -130,6 +135,10 @@ class Layer(Module, Configurable):
         """Return the shape of the output for inputs of `input_shape`, found by running `call`."""
         inputs = map_shapes(lambda shape: KerasTensor(shape, self.dtype, name="probe"), input_shape)
         return tree.map_structure(lambda x: x.shape, probed(self, (inputs,), {}))
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Return placeholders like the outputs of a call on placeholders, which is not recorded."""
+        return self._output_spec(args, kwargs)
 
     def _zeros(self, x: KerasTensor, size: int) -> Tensor:
         """Return a tensor like a placeholder, with `size` for each unknown length."""
@@ -176,15 +185,17 @@ class Layer(Module, Configurable):
     ) -> KerasTensor: ...
     @overload
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Tensor: ...
-    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+    @overload
+    def __call__(self, **kwargs: Any) -> Any: ...
+    def __call__(self, inputs: Any = BY_NAME, *args: Any, **kwargs: Any) -> Any:
         """Return the outputs: tensors for tensors or arrays, placeholders for placeholders."""
         if not context.inside:
             return self._from_outside(inputs, *args, **kwargs)
-        given: tuple[Any, ...] = (inputs, *args)
-        known = type(inputs) is Tensor and not args and not kwargs
+        given = self._first_by_name(kwargs) if inputs is BY_NAME else (inputs, *args)
+        known = len(given) == 1 and type(given[0]) is Tensor and not kwargs
         if not known and placeholders_in((given, kwargs)):
-            if not all(x is None or isinstance(x, KerasTensor) for x in tree.flatten(inputs)):
-                problem = f"placeholders and arrays, received {inputs}"
+            if not all(x is None or isinstance(x, KerasTensor) for x in tree.flatten(given[0])):
+                problem = f"placeholders and arrays, received {given[0]}"
                 raise ValueError(f"Layer '{self.name}': {problem}.")
             return self._call_symbolically(given, kwargs)
         given = self._to_tensors(given)
@@ -205,6 +216,12 @@ class Layer(Module, Configurable):
                 context.losses.pop(layer, None)
         with within(inside=True):
             return self(*args, **kwargs)
+
+    def _first_by_name(self, kwargs: dict[str, Any]) -> tuple[Any]:
+        """Take the first argument of `call` from those that were given by name."""
+        name = next(iter(inspect.signature(self.call).parameters), "")
+        expect(name in kwargs, f"Layer '{self.name}'", f"an argument {name!r}", [*kwargs])
+        return (kwargs.pop(name),)
 
     def stateless_call(
         self,
@@ -280,10 +297,13 @@ class Layer(Module, Configurable):
         return outputs, [now[v] for v in others], *losses
 
     def _run(self, inputs: Any, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
+        if training is None:
+            known = context.training
+            training = training_default(type(self).call) if known is None else known
         if training is not None and training != context.training:
             with within(training=bool(training)):  # of the layers inside, too
                 return self._run(inputs, *args, **kwargs)
-        if takes_training(type(self).call):
+        if training is not None and takes_training(type(self).call):
             kwargs["training"] = context.training
         outputs = self.call(inputs, *args, **kwargs)
         if self.activity_regularizer is not None:
@@ -372,6 +392,13 @@ class Layer(Module, Configurable):
 def takes_training(call: Any) -> bool:
     """Return whether a method `call` has an argument `training`."""
     return "training" in inspect.signature(call).parameters
+
+
+@cache
+def training_default(call: Any) -> Any:
+    """Return the default of a method's argument `training`; None if it has no such argument."""
+    parameter = inspect.signature(call).parameters.get("training")
+    return None if parameter is None or parameter.default is parameter.empty else parameter.default
 
 
 def _overrides(cls: type, method: str) -> bool:

@@ -114,17 +114,24 @@ class Sequential(GraphModel):
         if not self.layers:
             raise ValueError(f"Sequential model '{self.name}' has no layers: `add` a layer first.")
         known = self._input_layer
+        if known is None and _are_several(input_shape):
+            return  # the first call builds the layers
         if known is None:
             self._connect(InputLayer(batch_shape=input_shape))
+            self._graph.is_declared = not context.inside  # or built by a call
         elif input_shape is not None and to_shape(input_shape) != known.batch_shape:
             shapes = f"{known.batch_shape}, received {input_shape}"
             raise ValueError(f"Sequential model '{self.name}' is already built for {shapes}.")
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, training: Any = None, mask: None = None) -> Any:
         """Return the outputs of the last layer."""
         if self._graph is None:
             self.build(tree.map_structure(lambda x: x.shape, inputs))
-        return self._graph(inputs)
+            if self._graph is None:
+                for layer in self.layers:
+                    inputs = layer(inputs)
+                return inputs
+        return super().call(inputs, training)
 
     @property
     def layers(self) -> list[Layer]:
@@ -149,7 +156,12 @@ class Sequential(GraphModel):
 
     def get_build_config(self) -> dict[str, Any] | None:
         """Return the shape of the input, if the model is built."""
-        return {"input_shape": self.input_shape} if self.built else None
+        return {"input_shape": self.input_shape} if self._graph else None
+
+
+def _are_several(shape: Any) -> bool:
+    listed = isinstance(shape, (list, tuple)) and any(isinstance(n, (list, tuple)) for n in shape)
+    return listed or isinstance(shape, dict)
 
 
 publish("keras", Sequential)

@@ -125,10 +125,11 @@ class Step:
     ) -> tuple[list[Tensor], Any, Any]:
         """Return the new values of `others`, the loss, and the outputs; metrics are updated."""
         training = self.kind == "train"
+        hears = training if takes_training(type(self.model).call) else None  # as in Keras
         held = weights | dict(zip(self.others, others, strict=True))
         loss = None
         # What layers add to the loss belongs to this step alone.
-        modes = grad_mode(training), within(training=training, losses={}), within_part(self.part)
+        modes = grad_mode(training), within(training=hears, losses={}), within_part(self.part)
         with modes[0], modes[1], modes[2], stateless(held) as now:
             with section("forward"):
                 y_pred = self.model(batch.x)
