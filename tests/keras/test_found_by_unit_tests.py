@@ -294,3 +294,60 @@ def test_inputs_that_are_not_sparse_may_say_so(lib):
     if lib is tn:
         with pytest.raises(ValueError, match="sparse"):
             tn.Input((3,), sparse=True)
+
+
+@BOTH
+def test_a_layer_may_describe_its_outputs_without_being_run(lib):
+    tensor = tn.layers.KerasTensor if lib is tn else keras.KerasTensor
+
+    class Told(lib.layers.Layer):
+        def call(self, x):
+            calls.append(x.shape)
+            return x + 1.0
+
+        def compute_output_spec(self, x):
+            return tensor(x.shape, dtype=x.dtype)
+
+    calls = []
+    inputs = lib.Input((3,))
+    outputs = Told()(inputs)
+    assert [outputs.shape, calls] == [(None, 3), []]
+    assert lib.Model(inputs, outputs).predict(X, verbose=0).shape == X.shape
+
+
+def test_a_list_of_one_loss_is_that_loss():
+    def run(lib):
+        inputs = lib.Input((3,))
+        outputs = {name: lib.layers.Dense(1, name=name)(inputs) for name in "ab"}
+        model = lib.Model(inputs, outputs)
+        model.compile("sgd", {"a": ["mse"], "b": "mae"})
+        return model.fit(X, {"a": Y, "b": Y}, verbose=0, shuffle=False).history
+
+    assert_both_agree(run)
+
+
+@BOTH
+def test_a_sequential_model_runs_a_layer_that_does_not_know_the_shape_of_its_output(lib):
+    class Unknown(lib.layers.Layer):
+        def call(self, x):
+            return x + 1.0
+
+        def compute_output_spec(self, *args, **kwargs):
+            raise NotImplementedError
+
+    model = lib.Sequential([Unknown(), lib.layers.Dense(1, kernel_initializer="ones")])
+    found = model.predict(X, verbose=0)
+    np.testing.assert_allclose(found, (X + 1).sum(1, keepdims=True), rtol=1e-5)
+    model.summary(print_fn=lambda text: None)
+
+
+def test_the_argument_training_of_a_call_in_a_graph_holds_in_fit_and_predict():
+    """Keras 3.15 overrides it there."""
+    inputs = tn.Input((3,))
+    norm = tn.layers.BatchNormalization()
+    dropped = tn.layers.Dropout(0.5, seed=1)(norm(inputs, training=False), training=True)
+    model = tn.Model(inputs, dropped)
+    model.compile("sgd", "mse")
+    model.fit(X, X, verbose=0)
+    assert not norm.moving_mean.numpy().any()
+    assert (model.predict(X, verbose=0) == 0).any()

@@ -46,8 +46,9 @@ OF_MORE = ["merging", "lambda_layer", "learning_rate_schedule", "monitor_callbac
 
 # Why a test that fails is not applicable: words in its traceback, which shows lines of the test.
 REASONS = {
-    "names that tinynet lacks": rf"{LACKS}|Keras has it, tinynet does not|module\(\) takes at most",
-    "quantization and LoRA": r"quanti[sz]|\blora|gptq|awq",
+    "names that tinynet lacks": rf"{LACKS}|Keras has it, tinynet does not|module\(\) takes at most|"
+    "arg 2 must be a",
+    "quantization and LoRA": r"quanti[sz]|(?<![a-z])lora|gptq|awq",
     "dtypes other than NumPy's, mixed precision": "float8|int4|bfloat16|mixed_|autocast|polic",
     "masks": "mask",
     "sparse and ragged tensors": r"\bsparse=|sparse_generator|sparse tensor|ragged|BCOO",

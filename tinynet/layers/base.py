@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -23,7 +22,7 @@ from ..engine.expect import expect, warn
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
 from ..engine.variable import paired, stateless
 from .module import Module
-from .shapes import map_shapes, probed, recorded, shapes_for, to_shape
+from .shapes import map_shapes, probed, recorded, shapes_for, to_shape, training_of
 from .symbolic import FirstCall, KerasTensor, LayerCall, building, context, placeholders_in, within
 
 L = TypeVar("L", bound="Layer")
@@ -297,14 +296,14 @@ class Layer(Module, Configurable):
         return outputs, [now[v] for v in others], *losses
 
     def _run(self, inputs: Any, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
-        if training is None:
-            known = context.training
-            training = training_default(type(self).call) if known is None else known
-        if training is not None and training != context.training:
+        takes, explicit = training_of(type(self).call), training is not None
+        if not explicit:
+            training = takes[0] if takes and context.training is None else context.training
+        if (training or explicit) and training != context.training:
             with within(training=bool(training)):  # of the layers inside, too
                 return self._run(inputs, *args, **kwargs)
-        if training is not None and takes_training(type(self).call):
-            kwargs["training"] = context.training
+        if training is not None and takes:
+            kwargs["training"] = training
         outputs = self.call(inputs, *args, **kwargs)
         if self.activity_regularizer is not None:
             for output in tree.flatten(outputs):
@@ -360,6 +359,8 @@ class Layer(Module, Configurable):
 
     def _output_spec(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Return placeholders with the shapes and dtypes of the outputs."""
+        if _overrides(type(self), "compute_output_spec"):
+            return self.compute_output_spec(*args, **options)
         if not _overrides(type(self), "compute_output_shape"):
             return probed(self, args, options)
         shapes, named = shapes_for(self.compute_output_shape, self.call, args, options)
@@ -386,19 +387,6 @@ class Layer(Module, Configurable):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
-
-
-@cache
-def takes_training(call: Any) -> bool:
-    """Return whether a method `call` has an argument `training`."""
-    return "training" in inspect.signature(call).parameters
-
-
-@cache
-def training_default(call: Any) -> Any:
-    """Return the default of a method's argument `training`; None if it has no such argument."""
-    parameter = inspect.signature(call).parameters.get("training")
-    return None if parameter is None or parameter.default is parameter.empty else parameter.default
 
 
 def _overrides(cls: type, method: str) -> bool:

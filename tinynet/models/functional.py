@@ -40,7 +40,9 @@ class GraphModel(Model):
 
     def call(self, inputs: Any, training: Any = None, mask: None = None) -> Any:
         """Return the outputs for tensors; a single output without a list around it."""
-        with within(training=context.training if training is None else bool(training)):
+        if training in (None, context.training):  # most often
+            return self._graph(inputs)
+        with within(training=bool(training)):
             return self._graph(inputs)
 
     def _to_tensor(self, x: Any) -> Any:

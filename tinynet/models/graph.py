@@ -197,11 +197,10 @@ class Graph:
         names the graph's inputs and outputs, it counts calls of `functional` models from 1.
         """
         numbers = {call: i for own in self.calls_of.values() for i, call in enumerate(own)}
-        starts = self.entrances
 
         def history(x: KerasTensor, first: int = 0) -> list[Any]:
-            if x in starts:
-                return [starts[x].name, 0, 0]
+            if x in self.entrances:
+                return [self.entrances[x].name, 0, 0]
             number = numbers.get(x.call, 0) + first
             return [x.call.layer.name, number, x.call.outputs.index(x)]
 

@@ -20,8 +20,9 @@ from ..engine.tape import gradients
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import stateless, structure
-from ..layers.base import Layer, takes_training
+from ..layers.base import Layer
 from ..layers.module import attached_metrics
+from ..layers.shapes import training_of
 from ..layers.symbolic import within
 from .data import Batches, Dataset, check_options, unpack_x_y_sample_weight
 from .objective import Objective, check_names, flat_logs
@@ -312,7 +313,7 @@ class Compilable(Layer):
     def _with_loss(self, data: Any, training: bool) -> tuple[Batch, Any, Tensor]:
         """Return a batch, the outputs and the loss, which is noted."""
         batch = Batch(*unpack_x_y_sample_weight(data))
-        options = {"training": training} if takes_training(type(self).call) else {}
+        options = {"training": training} if training_of(type(self).call) else {}
         y_pred = self(batch.x, **options)
         loss = loss_of(self, batch, y_pred, training)
         self._objective_for(batch.y, y_pred).note(loss, batch)

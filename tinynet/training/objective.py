@@ -48,6 +48,11 @@ def _leaves(given: Any) -> list[Any]:
     return [leaf for part in parts for leaf in _leaves(part)]
 
 
+def _only(given: Any) -> Any:
+    """Return the only thing in a list; anything else as it is."""
+    return given[0] if isinstance(given, (list, tuple)) and len(given) == 1 else given
+
+
 class Objective:
     """The losses and metrics of a model whose outputs are known.
 
@@ -86,7 +91,7 @@ class Objective:
         self.prefixes = [f"{name}_" if len(names) > 1 and not lacks else "" for name in names]
         self.form = tree.map_structure(lambda _: None, outputs)
         self.paths = [path for path, _ in tree.by_path(self.form, self.form)]
-        chosen = self._spread("loss", loss)
+        chosen = [_only(each) for each in self._spread("loss", loss)]
         self.with_loss = [i for i, each in enumerate(chosen) if each is not None]
         types = [
             (None if target is None else target.shape, output.shape)
