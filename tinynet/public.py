@@ -11,7 +11,6 @@ Imports nothing of the package. Read next: `tree.py`.
 from __future__ import annotations
 
 import linecache
-import pkgutil
 import re
 import sys
 from collections.abc import Iterable
@@ -78,10 +77,11 @@ class PublicModule(ModuleType):
             if error.name != f"{self.__name__}.{name}":
                 raise
         what = f"module {self.__name__!r} has no attribute {name!r}"
-        if name.startswith("__"):  # Python asks for many of these
+        asks = sys._getframe(1)
+        if name.startswith("__") or asks.f_code.co_name == "_handle_fromlist":  # Python asks often
             raise AttributeError(what)
         text = f"{what}: {_advice(self, name)}"
-        if _imports(sys._getframe(1)):
+        if _imports(asks):
             raise ImportError(text, name=self.__name__)
         raise AttributeError(text, obj=self)  # with a `name`, Python would suggest another one
 
@@ -96,7 +96,9 @@ def _imports(frame: FrameType) -> bool:
 @cache
 def absent() -> dict[str, tuple[str, str]]:
     """Return the table in `absent.txt`: from names to whose they are, and what to use instead."""
-    text = (pkgutil.get_data(__package__, "absent.txt") or b"").decode()
+    from pkgutil import get_data  # slow to load
+
+    text = (get_data(__package__, "absent.txt") or b"").decode()
     found: dict[str, tuple[str, str]] = {}
     for section in text.split("\n\n")[1:]:
         title, names = section.split("\n", 1)

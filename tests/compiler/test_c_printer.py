@@ -335,6 +335,21 @@ def test_products_of_all_shapes_and_transposes_equal_eager(data, dtype, m, n, de
     assert np.all(np.abs(found.data - expected.data) <= (4 + depth / 16) * eps * scale)
 
 
+@settings(max_examples=FEW)
+@given(FLOATS, SIZES, SIZES)
+def test_a_product_of_a_column_and_a_row_is_one_loop_with_the_maps_after_it(dtype, m, n):
+    arrays = [numbers(i, shape, dtype) for i, shape in enumerate([(m, 1), (1, n), (n,)])]
+
+    def f(x: Any, kernel: Any, bias: Any) -> Any:
+        return ops.square(x @ kernel + bias)
+
+    compiled = tn.jit(f, native=NATIVE)
+    assert_same(compiled(*arrays).data, eagerly(f, arrays).data)
+    text = compiled.c_source(*arrays)
+    assert "product_" not in text
+    assert text.count("] = ") == 1  # nothing is stored but the result
+
+
 @pytest.mark.parametrize(
     ("a", "b"),
     [

@@ -15,7 +15,7 @@ from native import NATIVE
 import tinynet as tn
 from tinynet import tree
 from tinynet.callbacks import Callback, LambdaCallback
-from tinynet.compiler import executable, toolchain
+from tinynet.compiler import executable, native, toolchain
 from tinynet.compiler.executable import Executable
 from tinynet.layers import Dense, Input
 from tinynet.models import Sequential
@@ -351,3 +351,25 @@ def test_users_handlers_of_the_signal_and_other_threads_are_left_alone():
     thread.join()
     assert int(model.optimizer.iterations) == 2
     assert tree.leaves(model.history.history)
+
+
+@settings(phases=[Phase.generate])
+@given(
+    size=st.integers(0, 2100),
+    count=st.integers(1, 4),
+    seed=st.integers(0, 2**32 - 1),
+    kind=st.sampled_from([np.random.MT19937, np.random.PCG64, np.random.Philox]),
+)
+def test_orders_drawn_in_c_are_numpys_permutations_and_use_up_the_same_random_bits(
+    size, count, seed, kind
+):
+    before = np.random.mtrand.get_bit_generator()
+    try:
+        np.random.mtrand.set_bit_generator(kind(seed))
+        wanted = [np.random.permutation(size) for _ in range(count)], np.random.random()
+        np.random.mtrand.set_bit_generator(kind(seed))
+        found = native.orders(size, count, np.empty(size, "int64")), np.random.random()
+    finally:
+        np.random.mtrand.set_bit_generator(before)
+    np.testing.assert_array_equal(found[0], np.ravel(wanted[0]))
+    assert found[1] == wanted[1]

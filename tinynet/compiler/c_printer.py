@@ -66,7 +66,7 @@ class CPrinter:
         self._views: dict[str, str] = {}  # the views that it names, and their declarations
         self._numbers = itertools.count(1)
         self._named: dict[tuple[Buffer, str], str] = {}  # the names of labelled views
-        kernels = [kernel for kernel in kernels_of(plan) if kernel.body[0].out.size]
+        kernels = [kernel for kernel in kernels_of(plan, outer=True) if kernel.body[0].out.size]
         self._dead = dead_stores(plan, kernels)
         calls: list[str] = []
         for section, part in sections(kernels):

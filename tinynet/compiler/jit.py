@@ -307,8 +307,8 @@ def jit(
     `floatx` counts as another type.
 
     Results are new tensors in the function's own structure, on NumPy equal to its own to the last
-    bit. What
-    is no tensor (None, numbers, strings) is returned as it was when the function was recorded.
+    bit. What is no tensor (None, numbers, strings) is returned as it was when the function was
+    recorded.
 
     Derivatives are compiled, too: when arguments or variables require a gradient, the results have
     one, and the pullback is recorded from the program when it is first used. Two exceptions: the

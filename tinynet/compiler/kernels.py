@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from ..engine.bind import PRIMITIVES
 from ..engine.primitives.indexing import Slice
 from .memory import Buffer, Plan, Slot
 from .program import Var, is_elementwise
@@ -122,12 +123,17 @@ Kernel = Loop | Single
 KINDS = {"sum": Reduce, "max": Reduce, "min": Reduce, "matmul": Product}  # all others are calls
 
 
-def kernels_of(plan: Plan) -> list[Kernel]:
-    """Return the kernels of a plan in order, with the copies at its end."""
+def kernels_of(plan: Plan, outer: bool = False) -> list[Kernel]:
+    """Return the kernels of a plan in order, with the copies at its end.
+
+    With `outer`, a product of a column and a row is a map, which others can join.
+    """
     kernels: list[Kernel] = []
     for v in plan.computed:
         primitive, _, params = plan.program.equations[v]
         args, at = plan.inputs(v), plan.position[v]
+        if outer and primitive.name == "matmul" and args[0].shape[1:] == (1,) == args[1].shape[:-1]:
+            primitive = PRIMITIVES["multiply"]
         chooses = primitive.name == "where" and args[0].buffer.dtype == bool
         if not (is_elementwise(primitive) or primitive.name == "cast" or chooses):
             kernels += _alone(plan, v, args)

@@ -128,25 +128,43 @@ class CSource:
         At each step it makes the moves `before` and `after` the run: see `Move`. It stops after a
         step whose `loss`, one of the outputs, is NaN or above `most`.
         """
-        if (driver := _driver()) is None:
+        if (library := _library()) is None:
             return 0
         table = np.array([Move(*each).numbers() for each in (*before, *after)], "int64")
         at, size = (None, 0) if loss is None else (loss.ctypes.data, loss.itemsize)
         sizes = len(before), len(table)
-        return driver(go.func, *go.args, steps, table.ctypes.data, *sizes, at, size, most)
+        given = go.func, *go.args, steps, table.ctypes.data, *sizes, at, size, most
+        return library.take_steps(*given)
+
+
+def orders(size: int, count: int, to: np.ndarray) -> np.ndarray:
+    """Return `count` orders of `size` numbers, one after the other, as `np.random.permutation`.
+
+    They are written to `to`, if it has as many places. The random bits are NumPy's, and what its
+    old generator makes of them will not change.
+    """
+    if (library := _library()) is None or size >> 32:
+        return np.concatenate([np.random.permutation(size) for _ in range(count)])
+    if len(to) != size * count:
+        to = np.empty(size * count, "int64")
+    bits = np.random.mtrand.get_bit_generator()
+    draw, given = ctypes.cast(bits.ctypes.next_uint32, ctypes.c_void_p), bits.ctypes.state_address
+    with bits.lock:
+        library.orders(to.ctypes.data, size, count, draw, given)
+    return to
 
 
 @cache
-def _driver() -> Any:
-    """Return the function of C that runs a program many times; None if it cannot be compiled."""
+def _library() -> Any:
+    """Return what takes many steps, and draws orders of samples; None if it cannot be compiled."""
     if (library := load(parts()["steps"][1])) is None:
         return None
-    driver = library.take_steps
     pointer, number = ctypes.c_void_p, ctypes.c_int64
-    driver.argtypes = [pointer, pointer, number, pointer, number, number, pointer, number]
-    driver.argtypes += [ctypes.c_double]
-    driver.restype = number
-    return driver
+    library.orders.argtypes = [pointer, number, number, pointer, pointer]
+    library.take_steps.argtypes = [pointer, pointer, number, pointer, number, number, pointer]
+    library.take_steps.argtypes += [number, ctypes.c_double]
+    library.take_steps.restype = number
+    return library
 
 
 @cache

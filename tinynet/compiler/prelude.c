@@ -517,7 +517,7 @@ typedef $T four_$T __attribute__((vector_size(4 * sizeof($T)), aligned(sizeof($T
 
 /* A tile of c: `rows` rows of a times two vectors of columns of b, in registers. */
 FUSED static inline __attribute__((always_inline)) void tile_$T(
-    const int rows, ptrdiff_t depth, const $T *a, ptrdiff_t ai, ptrdiff_t ak,
+    const int rows, const bool is_first, ptrdiff_t depth, const $T *a, ptrdiff_t ai, ptrdiff_t ak,
     const $T *b, ptrdiff_t bk, $T *c, ptrdiff_t ci, ptrdiff_t width, bool add)
 {
     FUSE
@@ -525,6 +525,10 @@ FUSED static inline __attribute__((always_inline)) void tile_$T(
     for (ptrdiff_t k = 0; k < depth; k++, a += ak, b += bk) {
         const vector_$T left = *(const vector_$T *)b;
         const vector_$T right = *(const vector_$T *)(b + WIDTH_$T / 2);
+        if (is_first) { /* whose rows of b are far away */
+            __builtin_prefetch(b + 16 * bk);
+            __builtin_prefetch(b + 16 * bk + WIDTH_$T / 2);
+        }
         UNROLL
         for (int i = 0; i < rows; i++) {
             sums[i][0] += a[i * ai] * left;
@@ -592,10 +596,13 @@ FUSED static void product_$T(
             if (!whole)
                 panel_$T(deep, width, from, bk, bj, panel);
             for (ptrdiff_t i = 0; i < m;) {
-#define TILE(rows) (tile_$T(rows, deep, a + i * ai + k * ak, ai, ak, whole ? from : panel, \
-    whole ? bk : WIDTH_$T, c + i * ci + j, ci, width, k > 0), rows)
+#define TILE(rows, is_first) (tile_$T(rows, is_first, deep, a + i * ai + k * ak, ai, ak, \
+    whole ? from : panel, whole ? bk : WIDTH_$T, c + i * ci + j, ci, width, k > 0), rows)
                 const ptrdiff_t left = m - i;
-                i += left >= HEIGHT ? TILE(HEIGHT) : left >= 4 ? TILE(4) : left >= 2 ? TILE(2) : TILE(1);
+                if (left >= HEIGHT)
+                    i += i == 0 && whole && deep >= DEPTH / 2 ? TILE(HEIGHT, true) : TILE(HEIGHT, false);
+                else
+                    i += left >= 4 ? TILE(4, false) : left >= 2 ? TILE(2, false) : TILE(1, false);
 #undef TILE
             }
         }
@@ -625,6 +632,7 @@ static inline void in_parts_(
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #ifdef __TINYC__ /* has no atomic numbers; these are written under the lock alone */
 typedef volatile int atomic_int;
 #define atomic_load(number) (*(number))
@@ -637,11 +645,13 @@ typedef void part_(void **given, ptrdiff_t first, ptrdiff_t last);
 /* Held while there is work; held while these variables are used. */
 static pthread_mutex_t busy = PTHREAD_MUTEX_INITIALIZER, lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t begin = PTHREAD_COND_INITIALIZER, end = PTHREAD_COND_INITIALIZER;
+enum { MOST = 256 };
 static int helpers, threads; /* wanted beside the thread that has the work; started */
 static atomic_int running, works; /* parts that are not finished; how often there was work */
 static part_ *run;
 static void **given;
-static ptrdiff_t next, n, size;
+static ptrdiff_t n, size, left; /* items; items in a part; parts that nobody has taken */
+static ptrdiff_t begins[MOST], ends[MOST]; /* of the parts of each thread that nobody has taken */
 
 /* Give way while a number stays as it is, some hundred microseconds at most: work comes many times
    in a step, and waking a thread takes longer than a part of it. */
@@ -662,15 +672,20 @@ static void forked(void)
     pthread_cond_init(&end, NULL);
     running = 0;
     threads = 0;
-    next = n = 0;
+    left = 0;
 }
 
-/* Take one part after the other, under the lock. */
-static void take_parts(void)
+/* Take one part after the other, under the lock: first one's own, which are the same each time, so
+   that numbers stay in the cache of a core, and then the last ones of others. */
+static void take_parts(int me)
 {
-    while (next < n) {
-        const ptrdiff_t first = next, last = n - first > size ? first + size : n;
-        next = last;
+    while (left) {
+        int of = 0;
+        while (begins[me] == ends[me] && begins[of] == ends[of])
+            of++;
+        const ptrdiff_t part = begins[me] < ends[me] ? begins[me]++ : --ends[of];
+        const ptrdiff_t first = part * size, last = n - first > size ? first + size : n;
+        left--;
         running++;
         pthread_mutex_unlock(&lock);
         run(given, first, last);
@@ -679,19 +694,19 @@ static void take_parts(void)
     }
 }
 
-static void *serve(void *nothing)
+static void *serve(void *me)
 {
     pthread_mutex_lock(&lock);
     for (;;) {
-        if (next >= n)
+        if (!left)
             watch(&works, works);
-        while (next >= n)
+        while (!left)
             pthread_cond_wait(&begin, &lock);
-        take_parts();
+        take_parts((int)(intptr_t)me);
         if (!running)
             pthread_cond_signal(&end);
     }
-    return nothing;
+    return me;
 }
 
 /* Start the threads that are missing; they leave all signals to others. */
@@ -701,8 +716,12 @@ static void start(void)
     pthread_t thread;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (; threads < helpers && pthread_create(&thread, NULL, serve, NULL) == 0; threads++)
+    while (threads < helpers) {
+        if (pthread_create(&thread, NULL, serve, (void *)(intptr_t)(threads + 1)) != 0)
+            break;
         pthread_detach(thread);
+        threads++;
+    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -710,7 +729,7 @@ void set_up(int cores)
 {
     if (!helpers)
         pthread_atfork(NULL, NULL, forked);
-    helpers = cores - 1;
+    helpers = cores < MOST ? cores - 1 : MOST - 1;
 }
 
 /* Run all parts of some work on all cores; alone, while they have other work. */
@@ -722,9 +741,13 @@ void pool(part_ *work, void **pointers, ptrdiff_t length, ptrdiff_t most)
     }
     pthread_mutex_lock(&lock);
     start();
-    run = work, given = pointers, next = 0, n = length, size = most, works++;
+    run = work, given = pointers, n = length, size = most, left = (n + size - 1) / size, works++;
+    for (int i = 0; i <= threads; i++) {
+        begins[i] = left * i / (threads + 1);
+        ends[i] = left * (i + 1) / (threads + 1);
+    }
     pthread_cond_broadcast(&begin);
-    take_parts();
+    take_parts(0);
     if (running)
         watch(&running, running);
     while (running)
@@ -767,6 +790,34 @@ static void copy(const move *m, ptrdiff_t step)
     else
         for (ptrdiff_t i = 0; i < count; i++)
             memcpy(to + i * size, from + rows[i] * size, size);
+}
+
+/* Draws `count` orders of the numbers below n as NumPy's `RandomState.permutation` does, from the
+   same random bits: `j = next & mask` is drawn again while it is above i. Whether it is, no
+   processor can predict, so the places j come first, without a branch, and then the exchanges. */
+void orders(int64_t *to, int64_t n, int64_t count, uint32_t (*next)(void *), void *state)
+{
+    uint32_t places[512];
+    for (; count > 0; count--, to += n) {
+        uint32_t i = n > 0 ? n - 1 : 0, mask = 1;
+        while (mask < i)
+            mask = 2 * mask + 1;
+        for (int64_t k = 0; k < n; k++)
+            to[k] = k;
+        while (i > 0) {
+            const uint32_t first = i, last = i > 512 ? i - 512 : 0;
+            while (i > last) {
+                mask >>= i <= mask >> 1;
+                places[first - i] = next(state) & mask;
+                i -= places[first - i] <= i;
+            }
+            for (uint32_t k = first; k > last; k--) {
+                const int64_t place = places[first - k], number = to[place];
+                to[place] = to[k];
+                to[k] = number;
+            }
+        }
+    }
 }
 
 /* Runs a program `steps` times; before each run it makes the first moves, after it the others. It

@@ -6,11 +6,12 @@ asks for that name there. Imports the standard library. Read next: `primitives/s
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]  # of a clone, or the folder of all installed packages
+# The folder of a clone, or of all installed packages.
+ROOT = os.path.normpath(f"{__file__}/../../..")
 
 
 def missing(what: str, extra: str) -> ImportError:
@@ -28,11 +29,12 @@ def missing(what: str, extra: str) -> ImportError:
 
 def _arguments(extra: str) -> str:
     """Return the arguments for pip, in quotes that every shell knows."""
-    settings = ROOT / "setup.cfg"
+    from importlib import metadata  # both are slow to load
+    from pathlib import Path
+
+    settings = Path(ROOT, "setup.cfg")
     if settings.exists() and "name = tinynet\n" in settings.read_text(encoding="utf-8"):
         return f'-e "{ROOT}[{extra}]"'
-    from importlib import metadata  # slow to load
-
     ends, found = re.compile(rf"(;| and) extra == .{extra}.$"), []
     with suppress(metadata.PackageNotFoundError):
         found = [r for r in metadata.requires("tinynet") or () if ends.search(r)]

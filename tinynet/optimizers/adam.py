@@ -103,8 +103,10 @@ class Adam(Adaptive):
 def _corrections(beta_1: float, beta_2: float, steps: range) -> np.ndarray:
     """Return sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t) for steps t."""
     # Rounded where Keras rounds: in the first steps 1 - beta_2 ** t loses digits in float32.
-    t = np.arange(steps.start, steps.stop)
-    powers = [(float32(beta) ** t).astype("float32") for beta in (beta_1, beta_2)]
+    t, betas = np.arange(steps.start, steps.stop), (float32(beta_1), float32(beta_2))
+    # Powers below the least float32 are 0, and slow to compute where they leave float64, too.
+    last = [110 / max(1 - beta, 1e-9) for beta in betas]
+    powers = [(b ** np.minimum(t, n)).astype("float32") for b, n in zip(betas, last, strict=True)]
     first, second = [(np.float32(1) - power).astype(float) for power in powers]
     return np.sqrt(second) / first
 

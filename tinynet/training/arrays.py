@@ -7,7 +7,6 @@ Imports NumPy and the engine; what other packages give is known by its methods. 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from numbers import Real
 from typing import Any
 
@@ -83,7 +82,8 @@ def _numbers(values: np.ndarray) -> np.ndarray:
     if values.dtype != object or values.ndim != 1:
         return values
     floats = [np.nan if v is None or type(v).__name__ == "NAType" else v for v in values]
-    numbers = all(isinstance(v, (Real, Decimal, np.bool_)) for v in floats)
+    kinds = Real, np.bool_
+    numbers = all(isinstance(v, kinds) or type(v).__name__ == "Decimal" for v in floats)
     return np.array([float(v) for v in floats]) if numbers else values
 
 

@@ -182,9 +182,8 @@ class Dataset:
         one, and how many there are. So do those of several `epochs`, where they are even.
         """
         if epochs > 1:
-            orders = (self._rows(0, self.batch_size, self.batches) for _ in range(epochs))
-            rows = [np.arange(self.size)] * epochs if not self.shuffle else [*orders]
-            yield np.concatenate(rows), self.batch_size, epochs * self.batches
+            rows = self._rows(0, self.batch_size, self.batches, together, epochs)
+            yield rows, self.batch_size, epochs * self.batches
             return
         if not self.steps or self._next >= self.all_batches:
             self._next = 0
@@ -197,7 +196,7 @@ class Dataset:
             size = min(self.batch_size, self.size - start)
             each = self.shuffle == "batch" and not together
             count = 1 if each else min(left, (self.size - start) // size)
-            rows, left = self._rows(start, size, count), left - count
+            rows, left = self._rows(start, size, count, together), left - count
             if together:
                 self._next += count
                 yield rows, size, count
@@ -207,17 +206,25 @@ class Dataset:
                 part = slice(start + at, start + at + size)
                 yield part if not self.shuffle else rows[at : at + size], size, 1
 
-    def _rows(self, start: int, size: int, count: int) -> Any:
-        """Return the rows of batches from `start` on; at 0 an epoch begins."""
+    def _rows(self, start: int, size: int, count: int, together: bool, epochs: int = 1) -> Any:
+        """Return the rows of batches from `start` on; at 0 an epoch begins, or several of them."""
         stop = start + size * count
         if not self.shuffle:
-            return slice(start, stop)
+            return slice(start, stop) if epochs == 1 else np.tile(np.arange(stop), epochs)
         if self.shuffle == "batch":
-            parts = [np.random.permutation(size) + at for at in range(start, stop, size)]
-            return parts[0] if count == 1 else np.concatenate(parts)
+            orders = self._draw(size, count * epochs, together).reshape(epochs, count, size)
+            return (orders + np.arange(start, stop, size)[:, None]).ravel()
         if not start:
-            self._order = np.random.permutation(self.size)
-        return self._order[start:stop]
+            self._order = self._draw(self.size, epochs, together)
+        return self._order[start : start + (stop - start) * epochs]
+
+    def _draw(self, size: int, count: int, in_c: bool) -> np.ndarray:
+        """Return `count` orders of `size` samples, one after the other."""
+        if in_c:
+            from ..compiler.native import orders  # here, since it needs time to load
+
+            return orders(size, count, self._order)
+        return np.concatenate([np.random.permutation(size) for _ in range(count)])
 
 
 def first_of(rows: Any, count: int) -> Any:

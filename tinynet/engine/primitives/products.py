@@ -6,7 +6,6 @@ Imports `shapes.py`. Read next: `reductions.py`.
 from __future__ import annotations
 
 import math
-import string
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,8 @@ from ..bind import Case, bind, primitive
 from ..tensor import Rule, Tensor, wrap
 from .elementwise import alike
 from .shapes import aligned, all_alike, broadcast_to, column, reshape, row, swap_last_axes as _t
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 # -- matrix products --------------------------------------------------------------------------
 
@@ -102,7 +103,7 @@ def _einsum_rule(position: int) -> Rule:
 
 
 def _einsum_batched(*xs: Tensor, subscripts: str, optimize: bool) -> Tensor:
-    index = next(c for c in string.ascii_letters if c not in subscripts)
+    index = next(c for c in LETTERS if c not in subscripts)
     left, _, out = subscripts.partition("->")
     terms = ",".join(index + term for term in left.split(","))
     return einsum(f"{terms}->{index}{out}", *xs, optimize=optimize)
@@ -165,7 +166,7 @@ def _spelled(text: str, xs: list[Tensor]) -> tuple[list[str], str]:
     left, arrow, out = text.partition("->")
     terms = left.split(",")
     extra = [x.ndim - len(t.replace("...", "")) for t, x in zip(terms, xs, strict=True)]
-    dots = "".join([c for c in string.ascii_letters if c not in text][: max(0, *extra)])
+    dots = "".join([c for c in LETTERS if c not in text][: max(0, *extra)])
     terms = [t.replace("...", dots[len(dots) - n :]) for t, n in zip(terms, extra, strict=True)]
     if not arrow:
         out = "..." + "".join(sorted(c for c in text if c.isalpha() and text.count(c) == 1))
