@@ -45,10 +45,8 @@ def to_shape(value: Any, name: str = "shape", least: int = 0) -> Shape:
 @cache
 def training_of(call: Any) -> tuple[Any, ...]:
     """Return the default of a method's argument `training`, alone in a tuple; () if it has none."""
-    parameter = signature(call).parameters.get("training")
-    if parameter is None:
-        return ()
-    return (None if parameter.default is Parameter.empty else parameter.default,)
+    found = [p.default for name, p in signature(call).parameters.items() if name == "training"]
+    return tuple(None if default is Parameter.empty else default for default in found)
 
 
 def probed(layer: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:

@@ -118,7 +118,7 @@ class Loop:
     def _pass(self, epoch: int, monitor: DivergenceMonitor | None, epochs: int) -> None:
         """Run one epoch, or several one after the other; append the means of each to `_ahead`."""
         model, outputs, held, ahead = self.model, self.outputs, self._interrupts, self._ahead
-        training, predicting = self.kind == "train", self.kind == "predict"
+        predicting = self.kind == "predict"
         before, after, each = self.calls.of_batches(self.kind)
         self._begin()
         limit = monitor.limit if monitor else math.inf
@@ -151,7 +151,7 @@ class Loop:
                 if after:
                     after(batch - 1, running)
                 asked = each or getattr(model, self._stop)
-                stopped = asked and stops(model, self._stop, each and training)
+                stopped = asked and stops(model, self._stop, each and not predicting)
             if stopped:
                 break
         if not last:
