@@ -26,7 +26,7 @@ from ..configs.watched import all_or_nothing
 from ..engine.bind import modes, no_grad
 from ..engine.expect import check_number, expect, is_number, warn
 from ..engine.tensor import Tensor, wrap
-from ..engine.variable import Variable, paired, restoring
+from ..engine.variable import Variable, assign_all, paired, restoring
 from .averages import Averaging
 from .groups import Flats, Grads, ParameterGroup, Scalars, Slots as Slots, Updated, stepped
 
@@ -316,6 +316,11 @@ class Optimizer(Averaging):
         slots = [own[name] for group in self.slot_groups for own in every for name in group]
         last = self.last_variables if self.built else ()
         return [self.iterations, *self.rate_variables, *slots, *last]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Give `variables` new values; ValueError before `build`, and for other shapes."""
+        expect(self.built, "set_weights", "an optimizer after build(trainable_variables)", self)
+        assign_all(paired("weights", self.variables, weights))
 
     @property
     def rate_variables(self) -> list[Variable]:
