@@ -45,9 +45,13 @@ def bars(run: Run, group: str) -> Any:
     works = groups(run)[group]
     shown = [measured(run, work) for work in works]
     names = [name for name in run["contestants"] if any(name in values for values in shown)]
-    figure = Figure(figsize=(2.2 + 2.6 * len(works), 1.0 + 0.27 * len(names)))
-    axes = figure.subplots(1, len(works), sharey=True, squeeze=False)[0]
-    for ax, work, values in zip(axes, works, shown, strict=True):
+    columns = min(3, len(works))  # more would be too small on a page
+    rows = math.ceil(len(works) / columns)
+    figure = Figure(figsize=(2.2 + 2.6 * columns, rows * (1.0 + 0.27 * len(names))))
+    axes = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for ax in axes.flat[len(works) :]:
+        ax.remove()
+    for ax, work, values in zip(axes.flat, works, shown, strict=False):
         heights = [values.get(name, float("nan")) for name in names]
         colours = [LIMIT if name in LIMITS else COLOURS.get(name, OTHER) for name in names]
         shown_bars = ax.barh(range(len(names)), heights, color=colours, log=True)
@@ -61,8 +65,8 @@ def bars(run: Run, group: str) -> Any:
         if "numpy" in values:
             ax.axvline(values["numpy"], color=COLOURS["numpy"], lw=0.8, zorder=0)
         ax.spines[["top", "right"]].set_visible(False)
-    axes[0].set_yticks(range(len(names)), [run["contestants"][n]["label"] for n in names])
-    axes[0].invert_yaxis()
+    axes[0, 0].set_yticks(range(len(names)), [run["contestants"][n]["label"] for n in names])
+    axes[0, 0].invert_yaxis()
     figure.set_layout_engine("tight")
     return figure
 

@@ -155,7 +155,14 @@ def measure(ranks: int, batch: int, repeats: int) -> dict[str, Any]:
     command += ["-m", "benchmarks.scaling", "--worker", "--batch", str(batch)]
     command += ["--repeats", str(repeats)]
     alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=alone, capture_output=True, text=True, check=True)
+    end, other = os.pipe()  # an input that does not end: else MPICH's `mpiexec` fails now and then
+    try:
+        done = subprocess.run(
+            command, env=alone, stdin=end, capture_output=True, text=True, check=True
+        )
+    finally:
+        os.close(end)
+        os.close(other)
     return json.loads(done.stdout)
 
 
@@ -174,9 +181,14 @@ def plot(result: dict[str, Any]) -> Any:
             line = allreduce_columns(m["ranks"], sizes) @ [model["alpha"], model["beta"]]
             left.loglog(sizes, line, color=colour)
     ranks = [m["ranks"] for m in measured]
-    for name, batches in (("strong", batch), ("weak", batch * np.array(COMPUTED))):
-        (line,) = right.loglog(COMPUTED, computed(model, batches, COMPUTED), label=name)
-        right.loglog(ranks, [m[name] for m in measured], "o", color=line.get_color())
+    each = batch * np.array(COMPUTED)
+    for name, share, batches, colour in (
+        ("strong", "all", batch, "#0072B2"),
+        ("weak", "each", each, "#D55E00"),
+    ):
+        label, times = f"one batch for {share} ({name})", computed(model, batches, COMPUTED)
+        right.loglog(COMPUTED, times, color=colour, label=label)
+        right.loglog(ranks, [m[name] for m in measured], "o", color=colour)
     left.set(xlabel="bytes", ylabel="seconds of an Allreduce")
     right.set(xlabel="ranks", ylabel=f"seconds of a step, batch {batch}")
     for axes in (left, right):

@@ -1,12 +1,12 @@
 """How the weights are updated: one step with all its numbers, and the path of many steps.
 
-Are weights changed "randomly-ish", and changes that help are kept? No. Each step computes the
-gradient: how fast the loss grows if a weight grows. Then it moves each weight a little in the
+Does training change weights "randomly-ish" and keep the changes that help? No. Each step computes
+the gradient: how fast the loss grows if a weight grows. Then it moves each weight a little in the
 opposite direction. Nothing is tried out. Only the start and the order of the samples are random.
 
 First, one step on two points is printed with all its numbers; a pocket calculator can check them.
-Then follows the program that `fit` runs in every step. Last, the neuron descends over its loss
-surface: once by plain gradient descent (SGD), once by Adam.
+Then the neuron descends over its loss surface: once by plain gradient descent (SGD), once by Adam.
+Last comes the program that `fit` runs in every step.
 
     python examples/03_how_weights_are_updated.py [--out FOLDER]
 """

@@ -12,6 +12,7 @@ problems.
 """
 
 import argparse
+import textwrap
 import warnings
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def main(out="."):
     for name, (losses, _) in runs.items():
         print(f"{name:46} loss {losses[0]:9.4g} -> {losses[-1]:9.4g}")
     (warning,) = runs["too high: 1.05 x the limit"][1]
-    print(f"\nThe first one got a warning:\n  {warning}")
+    print(f"\nThe first one got a warning:\n{textwrap.indent(textwrap.fill(warning, 86), '  ')}")
 
     path = Path(out) / "learning_rates.png"
     fig, ax = plt.subplots(figsize=(8, 5), layout="constrained")

@@ -81,7 +81,8 @@ def draw(path, x, y, descent, newton):
     losses = (errors**2).mean(-1)
     levels = np.geomspace(losses.min(), losses.max(), 25)
     filled = ax.contourf(ws, bs, losses, levels, norm="log", cmap="Blues")
-    fig.colorbar(filled, ax=ax, label="mean squared error", format="%.2g")
+    ticks = [tick for tick in (0.2, 0.5, 1, 2, 5, 10) if losses.min() < tick < losses.max()]
+    fig.colorbar(filled, ax=ax, label="mean squared error", ticks=ticks, format="%.2g")
     steps = f"gradient descent, {len(descent) - 1} steps"
     ax.plot(*descent.T, ".-", color=VERMILION, label=steps)
     ax.annotate("", newton, START, arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 2})

@@ -74,8 +74,8 @@ def main(out="."):
     read = model.predict(x_test, verbose=0).argmax(axis=1)
     wrong = np.flatnonzero(read != y_test)
     print(f"of {len(y_test)} new digits, it reads {100 * accuracy:.1f} % right;")
-    print(f"  {len(wrong)} are misread:", end=" ")
-    print(", ".join(f"{y_test[i]} as {read[i]}" for i in wrong))
+    print(f"  {len(wrong)} are misread:")
+    print("  " + ", ".join(f"{y_test[i]} as {read[i]}" for i in wrong))
     confusion = np.zeros((10, 10), int)
     np.add.at(confusion, (y_test, read), 1)
 

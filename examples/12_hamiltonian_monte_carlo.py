@@ -7,7 +7,7 @@ surface of minus the log-density, kicks the ball in a random direction, follows 
 of physics, and accepts or rejects the place where it ends. The force on the ball is the gradient,
 so each step of physics needs one. `tn.jit` compiles it.
 
-The densities of SciPy (`scipy.stats`) know no tensors. They are a line each.
+The densities of `scipy.stats` do not accept tensors, so they are written here: a line or two each.
 
     python examples/12_hamiltonian_monte_carlo.py [--out FOLDER]
 """
@@ -120,7 +120,7 @@ def draw(path, x, y, samples, hours, curves):
     right.plot(hours, curves.mean(0), color="black", lw=2, label="probability, given the data")
     right.plot(x, y, "o", color=VERMILION, label="exams")
     right.set(xlabel="hours of study", ylabel="passed", title="Each draw is a curve")
-    right.legend(loc="center right")
+    right.legend(loc="lower right", bbox_to_anchor=(1, 0.08))
     fig.savefig(path, dpi=100)
     plt.close(fig)
 

@@ -1,13 +1,13 @@
-"""The same training on many processes, and a sweep of independent ones.
+"""The same training on many processes, and a sweep of independent trainings.
 
 One line distributes the script: each process, a rank, computes the gradient of its part of each
-batch, and the sum of all changes the weights. So the number of ranks changes the time, and not the
-network. Then the ranks train networks of different widths independently of each other.
+batch, and the sum of these gradients changes the weights. So the number of ranks changes the time
+that it takes, but not the network. Then the ranks train networks of different widths independently.
 
     python examples/16_many_processes.py
     mpiexec -n 4 python examples/16_many_processes.py
 
-Needs `pip install -e '.[mpi]'` for the second line. On a cluster see docs/many_processes.md.
+The second command needs ``pip install -e '.[mpi]'``. For a cluster, see docs/many_processes.md.
 """
 
 import numpy as np
@@ -50,7 +50,8 @@ def main():
     history = model.fit(x, y, batch_size=100, epochs=40, verbose=0, validation_split=0.2).history
     accuracies = tn.distribution.map(accuracy_of, WIDTHS)
     if parallel.rank == 0:
-        print(f"{parallel.size} ranks, each with {100 / parallel.size:.0f} samples of a batch")
+        ranks = "1 rank" if parallel.size == 1 else f"{parallel.size} ranks"
+        print(f"{ranks}, each with {100 / parallel.size:.0f} samples of a batch")
         print(
             f"accuracy {history['accuracy'][-1]:.3f}, validated {history['val_accuracy'][-1]:.3f}"
         )

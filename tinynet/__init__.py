@@ -1,4 +1,4 @@
-"""tinynet: automatic differentiation from scratch on NumPy, with a thin face that speaks Keras 3.
+"""Automatic differentiation from scratch on NumPy, with a Keras 3 API.
 
 Importing it loads the engine and NumPy; everything else is loaded when it is first used.
 

@@ -407,6 +407,20 @@ def test_the_bars_show_the_best_times(measured):
     np.testing.assert_allclose(widths, [shown[n]["best"] * 1e6 for n in found["contestants"]])
 
 
+def test_bars_of_more_than_three_works_are_drawn_in_rows_of_three(measured):
+    found = results.load(measured / "results.json")
+    name, records = "3-4-1:16:8", [*found["results"]]
+    for twin in ("b", "c", "d"):
+        found["works"][twin] = found["works"][name]
+        found["results"] += [{**r, "work": twin} for r in records if r["work"] == name]
+    figure = plots.bars(found, "asked for")
+    places = [ax.get_subplotspec().get_topmost_subplotspec().num1 for ax in figure.axes]
+    assert [ax.get_title() for ax in figure.axes] == [name, "b", "c", "d"]
+    assert places == [0, 1, 2, 3]
+    assert figure.axes[0].get_gridspec().ncols == 3
+    assert all(ax.yaxis_inverted() for ax in figure.axes)
+
+
 def run_with(seconds, disturbed=0):
     """Return a run of these seconds of each round, by work and contestant."""
     results = [

@@ -49,11 +49,14 @@ def test_each_program_of_a_page_prints_what_the_page_shows(page, tmp_path, monke
             assert printed == shown, program
 
 
+def anchor_of(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
-    headings = re.findall(r"^#+ (.*)$", text, re.M)
-    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+    return {anchor_of(heading) for heading in re.findall(r"^#+ (.*)$", text, re.M)}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -68,6 +71,30 @@ def test_each_link_leads_to_a_file_and_a_heading_that_exist(page):
         assert built or target.exists(), link
         if anchor and target.suffix == ".md":
             assert anchor in anchors(target), link
+
+
+ANSWERS = {  # a word of a question on the front page, and what the section that it leads to says
+    "Adam": "-rate · sign(g)",
+    "diverge": "the rate must be below",
+    "sigmoid": "`lambda ct, y, x: ct * (y * (1.0 - y))`",
+    "broadcasting": "def unbroadcast(ct, shape):",
+    "softsign": "def softsign(x):",
+    "freeze": "model.optimizer.learning_rate = 0.0",
+    "loop": "adam.stateless_apply(slots, grads, weights)",
+    "early stopping": "EarlyStopping(",
+    "load": 'load_model("wave.keras")',
+    "loss holds": "def compute_loss(",
+}
+
+
+@pytest.mark.parametrize("word", ANSWERS)
+def test_each_question_on_the_front_page_leads_to_the_section_that_answers_it(word):
+    rows = re.findall(r"^\| (.*)\? \| \[.*\]\((.*)#(.*)\) \|$", text_of("docs/index.md"), re.M)
+    assert len(rows) == len(ANSWERS)
+    ((page, anchor),) = [(page, anchor) for question, page, anchor in rows if word in question]
+    sections = re.split(r"^(?=##+ )", text_of(f"docs/{page}"), flags=re.M)
+    (section,) = [s for s in sections if anchor_of(s.partition("\n")[0].lstrip("# ")) == anchor]
+    assert ANSWERS[word] in section
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from ranks import open_input
 
 import tinynet as tn
 
@@ -377,17 +378,19 @@ def test_many_processes_train_the_network_that_one_trains():
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     found = []
-    for ranks, command in ((1, []), (2, ["mpiexec", "-n", "2"])):
-        done = subprocess.run(
-            [*command, sys.executable, path],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=100,
-            env=os.environ | names,
-        )
+    for ranks, command in (("1 rank", []), ("2 ranks", ["mpiexec", "-n", "2"])):
+        with open_input() as keyboard:
+            done = subprocess.run(
+                [*command, sys.executable, path],
+                stdin=keyboard,
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=100,
+                env=os.environ | names,
+            )
         first, *lines = done.stdout.splitlines()
-        assert first == f"{ranks} ranks, each with {100 // ranks} samples of a batch"
+        assert first == f"{ranks}, each with {100 // int(ranks[0])} samples of a batch"
         found.append(lines)
     assert found[0] == found[1]
     assert len(found[0]) == 4

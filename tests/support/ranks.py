@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,18 +29,31 @@ PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 MPIEXEC = shutil.which("mpiexec", path=PATH)
 
 
+@contextmanager
+def open_input():
+    """Give an input that does not end: without one, MPICH's `mpiexec` fails now and then."""
+    end, other = os.pipe()
+    try:
+        yield end
+    finally:
+        os.close(end)
+        os.close(other)
+
+
 def mpiexec(folder, ranks, name, argument="", seconds=100, **environment):
     """Run a function on ranks; return the finished process, and what each rank returned."""
     folder.mkdir(exist_ok=True)
     command = [MPIEXEC, "-n", str(ranks), sys.executable, __file__, str(folder), name, argument]
     paths = os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        env={**os.environ, "PYTHONPATH": paths, **environment},
-    )
+    with open_input() as keyboard:
+        done = subprocess.run(
+            command,
+            stdin=keyboard,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            env={**os.environ, "PYTHONPATH": paths, **environment},
+        )
     files = [folder / f"{name}-{rank}" for rank in range(ranks)]
     return done, [pickle.loads(f.read_bytes()) for f in files if f.exists()]
 

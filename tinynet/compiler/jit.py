@@ -307,14 +307,13 @@ def jit(
     `floatx` counts as another type.
 
     Results are new tensors in the function's own structure, on NumPy equal to its own to the last
-    bit. What is no tensor (None, numbers, strings) is returned as it was when the function was
-    recorded.
+    bit. Results that are no tensors (None, numbers, strings) are those of the recorded call.
 
     Derivatives are compiled, too: when arguments or variables require a gradient, the results have
-    one, and the pullback is recorded from the program when it is first used. Two exceptions: the
-    function itself is called inside a function that is being recorded, and where the gradient
-    flows to a tensor from outside, as another one may have its name at the next call. Pass it as
-    an argument, or use a `Variable`.
+    one, and the pullback is recorded from the program when it is first used. In two cases the
+    function itself runs instead: inside a function that is being recorded, and where a gradient
+    flows to a tensor from outside, since another tensor may have its name at the next call. Pass
+    such a tensor as an argument, or use a `Variable`.
 
     >>> import tinynet as tn
     >>> @tn.jit

@@ -27,8 +27,10 @@ class DataParallel:
 
     Attributes
     ----------
-    rank, size : int
-        The number of this process, from 0 on, and of all.
+    rank : int
+        The number of this process, from 0 on.
+    size : int
+        The number of all processes.
 
     >>> parallel = DataParallel()
     >>> parallel.rank, parallel.size  # without mpiexec

@@ -181,8 +181,9 @@ def binary_crossentropy(
     Parameters
     ----------
     y_true : targets t, from 0 to 1
-    y_pred : probabilities p, clipped to 1e-7 from 0 and 1; with `from_logits`, logits, whose
-        `sigmoid` is p
+    y_pred : probabilities p
+        They are clipped to 1e-7 from 0 and 1. With `from_logits` they are logits, whose `sigmoid`
+        is p.
     label_smoothing : from 0 to 1, the share of each target that is replaced by 0.5
     axis : int
 
@@ -225,8 +226,9 @@ def categorical_crossentropy(
     Parameters
     ----------
     y_true : targets t, the probabilities of the classes, for example one-hot
-    y_pred : predictions, which divided by their sum are p, clipped to 1e-7 from 0 and 1; with
-        `from_logits`, logits, whose `softmax` is p
+    y_pred : predictions
+        Divided by their sum, and clipped to 1e-7 from 0 and 1, they are p. With `from_logits` they
+        are logits, whose `softmax` is p.
     label_smoothing : from 0 to 1, the share of each target that is spread evenly over all classes
     axis : int
 

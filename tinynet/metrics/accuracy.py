@@ -35,7 +35,7 @@ def accuracy(y_true: Any, y_pred: Any) -> Tensor:
 
 @answering
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
-    """Return 1 where a prediction is above `threshold` just if the target is 1, else 0.
+    """Return 1 where a prediction is on its target's side of `threshold`, above it for 1; else 0.
 
     >>> binary_accuracy([[1.0], [0.0], [1.0]], [[0.9], [0.2], [0.5]])
     tensor([[1.], [1.], [0.]], dtype=float32)

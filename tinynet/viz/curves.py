@@ -234,9 +234,10 @@ def _draw_two_classes(ax: Any, mesh: Any, z: np.ndarray, middle: float) -> None:
 
     reach = max(middle, np.abs(z - middle).max())
     low, high = middle - reach, middle + reach
-    colormap = LinearSegmentedColormap.from_list("classes", [BLUE, "white", VERMILION])
+    # Pale BLUE and VERMILION: if they were transparent, the borders between levels would be seen.
+    colormap = LinearSegmentedColormap.from_list("classes", ["#73B2D5", "white", "#E8A773"])
     levels = np.linspace(low, high, 22)
-    filled = ax.contourf(*mesh, z, levels=levels, cmap=colormap, alpha=0.55)
+    filled = ax.contourf(*mesh, z, levels=levels, cmap=colormap)
     if z.min() < middle < z.max():
         ax.contour(*mesh, z, levels=[middle], colors=INK, linewidths=1.6)
     color_bar(filled, "output of the model", ticks=np.linspace(low, high, 5))

@@ -71,9 +71,8 @@ def _reduction(
     return named(reduce, name, f"{does}\n\n    {_KEYWORDS}")
 
 
-_KEYWORDS = """axis : an integer, a tuple of them, or None for all axes
-    initial : a number or tensor that is reduced, too
-    where : bools, which elements are reduced; shapes broadcast"""
+_KEYWORDS = """`axis` is an integer, a tuple of them, or None for all axes; `initial` a number or
+    tensor that is reduced, too. Elements where `where` is false are left out; shapes broadcast."""
 
 
 def masked(x: Tensor, where: Any, neutral: Any, name: str) -> Tensor:
