@@ -125,18 +125,17 @@ def nested(lib: Any) -> Any:
 def network(lib: Any, takes_training: bool) -> type:
     """Return a subclassed model, which uses a layer twice.
 
-    In Keras its layers act as in training only if `call` has an argument `training`.
+    Its layers act as in training only if `call` has an argument `training`.
     """
 
     class Network(lib.Model):
         def __init__(self, **kwargs):
             super().__init__(**kwargs)
             self.hidden, self.out = hidden(lib), lib.layers.Dense(1, name="out")
-            if takes_training:
-                self.batch = lib.layers.BatchNormalization(momentum=0.5)
+            self.batch = lib.layers.BatchNormalization(momentum=0.5)
 
         def call(self, x):
-            return self.out(self.hidden(self.hidden(x)))
+            return self.out(self.hidden(self.batch(self.hidden(x))))
 
     class Training(Network):
         def call(self, x, training=None):

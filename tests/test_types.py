@@ -5,6 +5,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import stubs
@@ -78,26 +79,47 @@ MISTAKES = {
     "g(1, 2)": "Too many arguments",
     "tn.ops.expp(1.0)": 'no attribute "expp"',
 }
+SCRIPT = START + "\n".join([*(f"reveal_type({text})" for text in TYPES), *MISTAKES])
+
+# Functions of the examples have no annotations, as they are to be read; matplotlib is not ours.
+SETTINGS = """
+[mypy]
+strict = True
+ignore_missing_imports = True
+follow_imports = silent
+[mypy-matplotlib.*]
+follow_imports = skip
+[mypy-EXAMPLES]
+disallow_untyped_defs = False
+disallow_incomplete_defs = False
+disallow_untyped_calls = False
+"""
+# Example 00 gives its class operators after the class: type checkers do not see these.
+EXAMPLES = [p for p in (PROJECT / "examples").glob("*.py") if p.name != "00_engine.py"]
 
 
-def checked(*arguments: str) -> str:
-    """Return what strict mypy says."""
-    options = ["--strict", "--config-file=", "--ignore-missing-imports", "--follow-imports=silent"]
-    command = [sys.executable, "-m", "mypy", *options, *arguments]
-    environment = {"MYPYPATH": str(PROJECT), "PATH": ""}
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=PROJECT, env=environment
-    ).stdout
+@cache
+def checked() -> str:
+    """Return what strict mypy says of the script and the examples, in one run."""
+    with TemporaryDirectory() as folder:
+        script, settings = Path(folder, "script.py"), Path(folder, "mypy.ini")
+        script.write_text(SCRIPT, encoding="utf-8")
+        modules = ",".join(path.stem for path in EXAMPLES)
+        settings.write_text(SETTINGS.replace("EXAMPLES", modules), encoding="utf-8")
+        files = map(str, [script, *EXAMPLES])
+        command = [sys.executable, "-m", "mypy", f"--config-file={settings}", *files]
+        environment = {"MYPYPATH": str(PROJECT), "PATH": ""}
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=PROJECT, env=environment
+        ).stdout
 
 
 @cache
 def said() -> dict[str, str]:
     """Return what mypy says of each line of a script: the start, then each expression."""
-    lines = [f"reveal_type({text})" for text in TYPES] + list(MISTAKES)
-    output = checked("-c", START + "\n".join(lines))
     first, found = START.count("\n") + 1, dict.fromkeys((*TYPES, *MISTAKES, "start"), "")
     names = [*TYPES, *MISTAKES]
-    for number, text in re.findall(r"^<string>:(\d+): (.*)", output, re.M):
+    for number, text in re.findall(r"script\.py:(\d+): (.*)", checked()):
         place = int(number) - first
         short = re.sub(r"\b(tinynet|numpy)[\w.]*\.", "", text)  # without names of modules
         found[names[place] if place >= 0 else "start"] += short
@@ -119,15 +141,10 @@ def test_a_mistake_is_a_type_error(expression):
     assert MISTAKES[expression] in said()[expression]
 
 
-def test_the_examples_have_no_type_errors(tmp_path):
-    """Their own functions have no annotations, as they are to be read; matplotlib is not ours."""
-    settings = tmp_path / "mypy.ini"
-    settings.write_text("[mypy]\n[mypy-matplotlib.*]\nfollow_imports = skip\n", encoding="utf-8")
-    untyped = [f"--allow-{kind}" for kind in ("untyped-defs", "incomplete-defs", "untyped-calls")]
-    paths = (PROJECT / "examples").glob("*.py")
-    # Example 00 gives its class operators after the class: type checkers do not see these.
-    examples = [str(path) for path in paths if path.name != "00_engine.py"]
-    assert "Success" in checked(f"--config-file={settings}", *untyped, *examples)
+def test_the_examples_have_no_type_errors():
+    lines = [line for line in checked().splitlines() if "script.py:" not in line]
+    assert lines[:-1] == []
+    assert re.search(rf"\(checked {len(EXAMPLES) + 1} source files\)", lines[-1])
 
 
 @pytest.mark.parametrize("package", stubs.PACKAGES)

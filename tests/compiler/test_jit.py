@@ -548,3 +548,20 @@ def test_jit_is_a_decorator_with_and_without_arguments():
     for n in (1, 2, 1):
         g(X[:n])
     assert (g.compilations, f.compilations) == (3, 0)
+
+
+@pytest.mark.parametrize("error", [ValueError, ZeroDivisionError, IndexError])
+def test_an_error_of_the_function_itself_is_raised_by_its_first_run(error):
+    runs = []
+
+    @tn.jit
+    def f(x):
+        runs.append(x)
+        if len(runs) == 1:
+            raise error("mine")
+        return x
+
+    with pytest.raises(error, match="mine"):
+        f([1.0])
+    assert f([1.0]).tolist() == [1.0]
+    assert len(runs) == 2

@@ -104,10 +104,10 @@ def _key(value: Any, lib: Any) -> Any:
 
 
 def is_plain(value: Any) -> bool:
-    """Return whether a value consists of numbers, arrays and texts alone."""
+    """Return whether a value consists of numbers, arrays, texts and types alone."""
     if isinstance(value, dict):
         return all(map(is_plain, value.values()))
     if isinstance(value, (list, tuple)):
         return all(map(is_plain, value))
-    kinds = (bool, int, float, str, type(None), np.generic, np.ndarray)
+    kinds = (bool, int, float, str, type(None), np.generic, np.ndarray, type)
     return isinstance(value, kinds) or type(value).__module__.startswith("jaxlib")

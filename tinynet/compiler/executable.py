@@ -65,6 +65,8 @@ class Executable:
         self._bound: tuple[Callable[[], None], tuple[np.ndarray, ...]]
         self._seen: object = None  # the version of the structure that `_bound` is for
         self._is_native = False  # as bound
+        self._errors_raise = False  # do overflows and the like, by `np.errstate`?
+        self._kept: list[list[np.ndarray]]  # what is restored after an error, if not so, and if so
 
     def choose(self, native: Native, runs: float = 0) -> None:
         """Decide whether the next runs are those of the C source.
@@ -79,6 +81,7 @@ class Executable:
             equations, if the number of runs times (equations + elements that they make / 2000) is
             at least 2 ** 18: then C saves about as much time as its compiler takes.
         """
+        self._errors_raise = "raise" in np.geterr().values()
         wanted = runs >= self.runs_for_c if native == "auto" else native
         if wanted == self._wants_c:
             return
@@ -123,7 +126,8 @@ class Executable:
         """Return a function ``run(data)`` that runs the program once.
 
         Under the lock it calls ``fill(data)``, which writes to `inputs`, runs, and returns
-        ``take(outputs)``, which copies what is needed: the next run writes to the same arrays.
+        ``take(outputs)``, which copies what is needed: the next run writes to the same arrays. A
+        run that raises an error leaves the arrays that live elsewhere as they were.
         """
         lock = self._lock
 
@@ -133,7 +137,13 @@ class Executable:
                     self._bind()
                 go, outputs = self._bound
                 fill(data)
-                go()
+                before = [(array, array.copy()) for array in self._kept[self._errors_raise]]
+                try:
+                    go()
+                except BaseException:
+                    for array, old in before:
+                        array[...] = old
+                    raise
                 return take(outputs)
 
         return run
@@ -170,15 +180,19 @@ class Executable:
 
     def _bind(self) -> None:
         """Bind the source to the arrays, unless those that live elsewhere are still the same."""
-        self._seen, living = structure.version, [read() for read in self._live.values()]
+        version, living = structure.version, [read() for read in self._live.values()]
         if self._living is None or any(map(is_not, living, self._living)):
-            self._living = living
+            self._living = None  # until all is bound: buffers may not fit into memory
             arrays = {**self.inputs, **dict(zip(self._live, living, strict=True))}
             arrays |= self.program.constants
             given = [arrays[v] for v in self.source.arguments]
             bound = self._c and self._c.bind(given)
             self._is_native = bound is not None
+            parts = ([], []) if bound else self.source.overwritten
+            self._kept = [[arrays[v] for v in part if v in self._live] for part in parts]
             self._bound = bound or self.source.bind(given)
+            self._living = living
+        self._seen = version
 
     def fill(self, arrays: Sequence[np.ndarray]) -> None:
         """Copy arrays to the inputs' buffers."""

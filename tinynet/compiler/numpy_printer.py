@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.variable import aligned
-from .kernels import Copy, Kernel, Loop, Map, Product, Reduce, Single, kernels_of
+from .kernels import Call, Copy, Kernel, Loop, Map, Product, Reduce, Single, kernels_of
 from .memory import Buffer, Plan, Slot, View
 from .program import Program, Var
 from .text import Names, index_text
@@ -44,6 +44,9 @@ class Source:
     ----------
     text : str
     arguments : tuple of Var, the inputs, captured variables and constants, as `bind` takes them
+    overwritten : list of two lists of Var
+        The arguments that a run has overwritten when it last calls the own function of a primitive,
+        which may raise an error, and those that it has overwritten at its end.
     """
 
     def __init__(self, program: Program, name: str = "run", donate: Mapping[Var, Var] = {}) -> None:
@@ -51,6 +54,7 @@ class Source:
         plan = Plan(program, donate)
         printer = Printer(plan, name)
         self.text, self.arguments = printer.text, tuple(plan.arguments)
+        self.overwritten = printer.overwritten
         self._functions = list(printer.called.values())
         file = f"<tinynet {name} {next(_numbers)}>"
         lines = self.text.splitlines(keepends=True)
@@ -86,6 +90,9 @@ class Printer:
         self._texts = {slot: self._free.new(slot.buffer.label) for slot in given}
         arguments = ["xp", *self._texts.values()]
         kernels = kernels_of(plan)
+        calls = [i for i, kernel in enumerate(kernels) if isinstance(kernel, Call)]
+        parts = kernels[: max(calls, default=0)], kernels
+        self.overwritten = [_overwritten(plan, part) for part in parts]
         header = list(self._header(plan, kernels))
         body = list(self._body(kernels))
         lines = [f"def make({', '.join([*arguments, *self.called])}):"]
@@ -209,6 +216,12 @@ def _view(x: str, slot: Slot, view: View) -> tuple[str, str]:
     if slot.size == view.base.size:
         return f"{x}.reshape({slot.shape})", ("0d", "flat", "reshaped")[min(len(slot.shape), 2)]
     return f"xp.broadcast_to({x}, {slot.shape})", "view"  # which nobody can write to
+
+
+def _overwritten(plan: Plan, kernels: Iterable[Kernel]) -> list[Var]:
+    """Return the arguments that kernels overwrite."""
+    written = {each.out.buffer for kernel in kernels for each in kernel.body}
+    return [v for v in plan.arguments if plan.slots[v].buffer in written]
 
 
 def _tuple(texts: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..engine.bind import modes
+from ..engine.bind import bind, modes
 from ..engine.primitives.elementwise import alias
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Equation, ShapeOnly, Tensor, as_tensor, wrap
@@ -203,8 +203,11 @@ def record(f: Callable[..., Any], args: Any, names: Any = (), numbers: bool = Fa
     try:
         with temporarily(modes, recorder=recorder), np.errstate(all="ignore"):
             result = tree.map_leaves(as_tensor, f(*given))
-    except (ValueError, ArithmeticError, IndexError):
-        if numbers:
-            raise
+    except (ValueError, ArithmeticError, IndexError) as error:
+        from traceback import walk_tb  # seldom needed
+
+        frames = (frame for frame, _ in walk_tb(error.__traceback__))
+        if numbers or not any(frame.f_code is bind.__code__ for frame in frames):
+            raise  # it is a user's own error, which zeros in place of numbers did not cause
         return record(f, args, names, numbers=True)
     return recorder.program(given, result)

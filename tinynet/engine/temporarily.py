@@ -28,12 +28,10 @@ class temporarily(ContextDecorator):  # noqa: N801, read as a verb: `with tempor
 
     def __enter__(self) -> None:
         self.before = {name: getattr(self.obj, name) for name in self.changes}
-        for name, value in self.changes.items():
-            setattr(self.obj, name, value)
+        vars(self.obj).update(self.changes)  # all at once, also if Ctrl-C is pressed
 
     def __exit__(self, *error: Any) -> None:
-        for name, value in self.before.items():
-            setattr(self.obj, name, value)
+        vars(self.obj).update(self.before)  # which needs no memory
 
     def _recreate_cm(self) -> temporarily:
         """Return a new object for each call of a decorated function: calls may be nested."""

@@ -9,7 +9,7 @@ Imports `tape.py`. Read next: `gradcheck.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -114,9 +114,9 @@ class Variable(Operand):
             return modes.substitutes[self]
         version = self.version + self._memory.version if self._memory else self.version
         if self._tensor is None or self._seen != version:
-            self._tensor = wrap(self.array.copy())
-            self._tensor.tracked = self._trainable and self.array.dtype.kind == "f"
-            self._seen = version
+            new = wrap(self.array.copy())
+            new.tracked = self._trainable and self.array.dtype.kind == "f"
+            self._tensor, self._seen = new, version
         return modes.recorder.read(self, self._tensor) if modes.recorder else self._tensor
 
     def assign(self, value: Any) -> Variable:
@@ -244,6 +244,7 @@ class Memory:
         """Move all variables to a new array."""
         flat = [v.array.reshape(-1) for v in self.variables]
         self.array = np.concatenate(flat, out=aligned(self.slices[-1].stop, flat[0].dtype))
+        structure.change()  # in case that not all of them are moved
         for variable, part in zip(self.variables, self.slices, strict=True):
             variable._move(self, self.array[part].reshape(variable.shape))
         structure.change()
@@ -267,14 +268,21 @@ class Memory:
 def assign_all(values: Mapping[Variable, Any]) -> None:
     """Assign to several variables or, if an exception (Ctrl-C too) ends this call, to none."""
     new = {v: v.converted(value, f"assign to {v.path}") for v, value in values.items()}
-    before = [(v, v.array.copy()) for v in new]
-    try:
+    with restoring(new):
         for v, value in new.items():
             v.assign(value)
+
+
+@contextmanager
+def restoring(owners: Iterable[Variable | Memory]) -> Iterator[None]:
+    """Give variables or memories their numbers back, if an exception ends the block: Ctrl-C too."""
+    before = [(owner, owner.array.copy()) for owner in owners]
+    try:
+        yield
     except BaseException:
-        for v, old in before:
-            v.array[...] = old
-            v.version += 1
+        for owner, old in before:
+            owner.array[...] = old
+            owner.version += 1
         raise
 
 

@@ -22,6 +22,8 @@ from .merging import multiply as multiply
 from .merging import subtract as subtract
 from .normalization import BatchNormalization as _BatchNormalization
 from .normalization import LayerNormalization as _LayerNormalization
+from .normalization import RMSNormalization as _RMSNormalization
+from .normalization import UnitNormalization as _UnitNormalization
 from .preprocessing import Normalization as _Normalization
 from .preprocessing import Rescaling as _Rescaling
 from .regularization import AlphaDropout as _AlphaDropout
@@ -31,6 +33,7 @@ from .symbolic import KerasTensor as KerasTensor
 from .weightless import Activation as _Activation
 from .weightless import ELU as _ELU
 from .weightless import Flatten as _Flatten
+from .weightless import Identity as _Identity
 from .weightless import Lambda as _Lambda
 from .weightless import LeakyReLU as _LeakyReLU
 from .weightless import ReLU as _ReLU
@@ -206,6 +209,18 @@ class GaussianNoise(_GaussianNoise):
         input_dim: Any = ...,
     ) -> None: ...
 
+class Identity(_Identity):
+    def __init__(
+        self,
+        *,
+        activity_regularizer: Any = ...,
+        name: str | None = ...,
+        dtype: Any = ...,
+        trainable: bool = ...,
+        input_shape: Any = ...,
+        input_dim: Any = ...,
+    ) -> None: ...
+
 class Lambda(_Lambda):
     def __init__(
         self,
@@ -309,6 +324,20 @@ class Normalization(_Normalization):
         input_dim: Any = ...,
     ) -> None: ...
 
+class RMSNormalization(_RMSNormalization):
+    def __init__(
+        self,
+        axis: Any = ...,
+        epsilon: float = ...,
+        *,
+        activity_regularizer: Any = ...,
+        name: str | None = ...,
+        dtype: Any = ...,
+        trainable: bool = ...,
+        input_shape: Any = ...,
+        input_dim: Any = ...,
+    ) -> None: ...
+
 class ReLU(_ReLU):
     def __init__(
         self,
@@ -367,6 +396,19 @@ class Softmax(_Softmax):
 class Subtract(_Subtract):
     def __init__(
         self,
+        *,
+        activity_regularizer: Any = ...,
+        name: str | None = ...,
+        dtype: Any = ...,
+        trainable: bool = ...,
+        input_shape: Any = ...,
+        input_dim: Any = ...,
+    ) -> None: ...
+
+class UnitNormalization(_UnitNormalization):
+    def __init__(
+        self,
+        axis: Any = ...,
         *,
         activity_regularizer: Any = ...,
         name: str | None = ...,

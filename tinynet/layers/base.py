@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -23,10 +22,11 @@ from ..engine.expect import expect, warn
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
 from ..engine.variable import paired, stateless
 from .module import Module
-from .shapes import map_shapes, probed, recorded, shapes_for, to_shape
+from .shapes import map_shapes, probed, recorded, shapes_for, to_shape, training_of
 from .symbolic import FirstCall, KerasTensor, LayerCall, building, context, placeholders_in, within
 
 L = TypeVar("L", bound="Layer")
+BY_NAME = object()  # an argument that the keyword arguments hold
 
 
 class Layer(Module, Configurable):
@@ -35,7 +35,8 @@ class Layer(Module, Configurable):
     Subclass it with ``call(self, inputs)`` and, where the weights depend on the shape of the
     inputs, ``build(self, input_shape)``. Variables and layers among the attributes, also in lists
     and dicts, belong to the layer. A `call` with an argument `training` is passed True in training
-    and False otherwise.
+    and False otherwise. `fit` says so to a model whose `call` has that argument, and the model to
+    the layers inside, as in Keras.
 
     Parameters
     ----------
@@ -102,6 +103,8 @@ class Layer(Module, Configurable):
         expect(valid, "name", "a string without '/'", name)
         if len(given) == 2:
             raise ValueError(f"Pass only one of input_shape and input_dim, received both: {given}.")
+        is_bool = isinstance(trainable, (bool, np.bool_))
+        expect(is_bool, f"{type(self).__name__}: trainable", "a bool", trainable)
         super().__init__(trainable)
         self.name = name or automatic_name(self)
         self.dtype = as_dtype(dtype or floatx()).name
@@ -115,6 +118,7 @@ class Layer(Module, Configurable):
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
             cls.build = recorded(cls.build)  # type: ignore[method-assign]
+            cls.built = vars(cls).get("built", False)  # whatever the base needs no building
 
     # -- what subclasses define ---------------------------------------------------------------
 
@@ -130,6 +134,10 @@ class Layer(Module, Configurable):
         """Return the shape of the output for inputs of `input_shape`, found by running `call`."""
         inputs = map_shapes(lambda shape: KerasTensor(shape, self.dtype, name="probe"), input_shape)
         return tree.map_structure(lambda x: x.shape, probed(self, (inputs,), {}))
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Return placeholders like the outputs of a call on placeholders, which is not recorded."""
+        return self._output_spec(args, kwargs)
 
     def _zeros(self, x: KerasTensor, size: int) -> Tensor:
         """Return a tensor like a placeholder, with `size` for each unknown length."""
@@ -176,15 +184,17 @@ class Layer(Module, Configurable):
     ) -> KerasTensor: ...
     @overload
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Tensor: ...
-    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+    @overload
+    def __call__(self, **kwargs: Any) -> Any: ...
+    def __call__(self, inputs: Any = BY_NAME, *args: Any, **kwargs: Any) -> Any:
         """Return the outputs: tensors for tensors or arrays, placeholders for placeholders."""
         if not context.inside:
             return self._from_outside(inputs, *args, **kwargs)
-        given: tuple[Any, ...] = (inputs, *args)
-        known = type(inputs) is Tensor and not args and not kwargs
+        given = self._first_by_name(kwargs) if inputs is BY_NAME else (inputs, *args)
+        known = len(given) == 1 and type(given[0]) is Tensor and not kwargs
         if not known and placeholders_in((given, kwargs)):
-            if not all(x is None or isinstance(x, KerasTensor) for x in tree.flatten(inputs)):
-                problem = f"placeholders and arrays, received {inputs}"
+            if not all(x is None or isinstance(x, KerasTensor) for x in tree.flatten(given[0])):
+                problem = f"placeholders and arrays, received {given[0]}"
                 raise ValueError(f"Layer '{self.name}': {problem}.")
             return self._call_symbolically(given, kwargs)
         given = self._to_tensors(given)
@@ -205,6 +215,12 @@ class Layer(Module, Configurable):
                 context.losses.pop(layer, None)
         with within(inside=True):
             return self(*args, **kwargs)
+
+    def _first_by_name(self, kwargs: dict[str, Any]) -> tuple[Any]:
+        """Take the first argument of `call` from those that were given by name."""
+        name = next(iter(inspect.signature(self.call).parameters), "")
+        expect(name in kwargs, f"Layer '{self.name}'", f"an argument {name!r}", [*kwargs])
+        return (kwargs.pop(name),)
 
     def stateless_call(
         self,
@@ -280,11 +296,14 @@ class Layer(Module, Configurable):
         return outputs, [now[v] for v in others], *losses
 
     def _run(self, inputs: Any, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
-        if training is not None and training != context.training:
+        takes, explicit = training_of(type(self).call), training is not None
+        if not explicit:
+            training = takes[0] if takes and context.training is None else context.training
+        if (training or explicit) and training != context.training:
             with within(training=bool(training)):  # of the layers inside, too
                 return self._run(inputs, *args, **kwargs)
-        if takes_training(type(self).call):
-            kwargs["training"] = context.training
+        if training is not None and takes:
+            kwargs["training"] = training
         outputs = self.call(inputs, *args, **kwargs)
         if self.activity_regularizer is not None:
             for output in tree.flatten(outputs):
@@ -340,6 +359,8 @@ class Layer(Module, Configurable):
 
     def _output_spec(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Return placeholders with the shapes and dtypes of the outputs."""
+        if _overrides(type(self), "compute_output_spec"):
+            return self.compute_output_spec(*args, **options)
         if not _overrides(type(self), "compute_output_shape"):
             return probed(self, args, options)
         shapes, named = shapes_for(self.compute_output_shape, self.call, args, options)
@@ -366,12 +387,6 @@ class Layer(Module, Configurable):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
-
-
-@cache
-def takes_training(call: Any) -> bool:
-    """Return whether a method `call` has an argument `training`."""
-    return "training" in inspect.signature(call).parameters
 
 
 def _overrides(cls: type, method: str) -> bool:

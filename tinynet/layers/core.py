@@ -62,7 +62,7 @@ class InputLayer(Layer):
     """
 
     built = True
-    sparse = ragged = False  # options of Keras alone
+    sparse = ragged = False  # options of Keras alone, which are refused if they are true
     _config_first = ("batch_shape", "dtype", "sparse", "ragged", "name", "optional")
     _config_without = ("shape", "batch_size")
 
@@ -71,10 +71,13 @@ class InputLayer(Layer):
         shape: Any = None,
         batch_size: int | None = None,
         dtype: Any = None,
+        sparse: bool | None = None,
+        ragged: bool | None = None,
         batch_shape: Any = None,
-        name: str | None = None,
         optional: bool = False,
+        name: str | None = None,
     ) -> None:
+        refuse_options("InputLayer", sparse=sparse or None, ragged=ragged or None)
         super().__init__(name=name, dtype=dtype)
         self.optional = optional
         if (shape is None) == (batch_shape is None):
@@ -91,18 +94,13 @@ class InputLayer(Layer):
         """Return the constructor's arguments by name, and those of Keras alone."""
         return Configurable.get_config(self)
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        """Return a new input layer, made from what `get_config` returned."""
-        kinds = {key: config.get(key) or None for key in ("sparse", "ragged")}
-        refuse_options("InputLayer", **kinds)
-        return super().from_config({k: v for k, v in config.items() if k not in kinds})
-
 
 def Input(  # noqa: N802 (Keras's name)
     shape: Any = None,
     batch_size: int | None = None,
     dtype: Any = None,
+    sparse: bool | None = None,
+    ragged: bool | None = None,
     batch_shape: Any = None,
     name: str | None = None,
     optional: bool = False,
@@ -117,6 +115,8 @@ def Input(  # noqa: N802 (Keras's name)
     dtype : str, optional
     batch_shape : list or tuple
         The whole shape, instead of `shape` and `batch_size`.
+    sparse, ragged : False or None
+        Options of Keras alone.
     name : str, optional
     optional : bool
         Whether the model may be called with None for this input.
@@ -124,12 +124,13 @@ def Input(  # noqa: N802 (Keras's name)
     Raises
     ------
     ValueError
-        Without a shape, and for a shape that is not a list or tuple of lengths.
+        Without a shape, for a shape that is not a list or tuple of lengths, and for sparse or
+        ragged tensors.
 
     >>> Input(shape=[1]).shape
     (None, 1)
     """
-    return InputLayer(shape, batch_size, dtype, batch_shape, name, optional).output
+    return InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, optional, name).output
 
 
 class Dense(Standard):

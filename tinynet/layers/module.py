@@ -6,6 +6,7 @@ Imports the engine, `initializers.py`, `regularizers.py`, `constraints.py`, `tre
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from .. import constraints, initializers, regularizers, tree
 from ..configs.reading import memory
 from ..engine.expect import expect
 from ..engine.refusal import answering
-from ..engine.tensor import Tensor, as_tensor
+from ..engine.tensor import Tensor, as_dtype, as_tensor
 from ..engine.variable import Variable, assign_all, paired, structure
 from ..random import SeedGenerator
 from .symbolic import context, scope_of
@@ -52,8 +53,9 @@ class Module:
         constraint: Any = None,
         name: str | None = None,
     ) -> Variable:
-        """Return a new weight of `shape`, filled by `initializer` (glorot_uniform by default).
+        """Return a new weight of `shape`, filled by `initializer`.
 
+        By default glorot_uniform, and zeros for integers and booleans.
         What `regularizer` returns for it is added to the loss while it trains. What `constraint`
         returns for it replaces it after each update.
 
@@ -62,11 +64,13 @@ class Module:
         ValueError
             For an unknown length in `shape`, and for unknown names.
         """
+        expect(not isinstance(shape, str), "add_weight", "the weight's name as `name=`", shape)
         shape = () if shape is None else tuple(shape)
         if None in shape:
             raise ValueError(f"add_weight: expected a shape of known lengths, received {shape}.")
-        fill = initializers.get(initializer or "glorot_uniform")
         name, dtype = name or "variable", dtype or self.dtype
+        default = "glorot_uniform" if np.dtype(as_dtype(dtype)).kind == "f" else "zeros"
+        fill = initializers.get(initializer or default)
         value = memory.allocator.weight(fill, shape, dtype)
         path = "/".join((*(layer.name for layer in scope_of(self)), name))
         weight = Variable(value, dtype, trainable and self._trainable, name, path)
@@ -78,6 +82,8 @@ class Module:
         if not trainable:
             self._frozen.add(weight)
         return weight
+
+    add_variable = add_weight
 
     def _parts(self) -> tuple[list[Variable], list[Any]]:
         """Return the variables, those that never train last, and the layers among the attributes.
@@ -146,6 +152,16 @@ class Module:
         for layer in layers:
             layer.trainable = self._trainable
 
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics among the attributes of the layer and of the layers inside, except models."""
+        return attached_metrics(self)
+
+    @property
+    def metrics_variables(self) -> list[Variable]:
+        """The state of the metrics."""
+        return [v for metric in self.metrics for v in metric.variables]
+
     # -- numbers ------------------------------------------------------------------------------
 
     def get_weights(self) -> list[np.ndarray]:
@@ -201,6 +217,16 @@ class Module:
         penalties = {w: f for layer in layers for w, f in layer._regularizers.items()}
         trained = (w for w in self.trainable_weights if w in penalties) if penalties else ()
         return added + [as_tensor(penalties[w](w.value)) for w in trained]
+
+
+def attached_metrics(layer: Module) -> list[Any]:
+    """Return the metrics among the attributes of a layer and of the layers inside, but models."""
+    home = sys.modules.get(f"{__name__.split('.')[0]}.metrics")  # without it, there are none
+    if home is None:
+        return []
+    others = (x for x in layer._flatten_layers()[1:] if not hasattr(x, "train_step"))
+    parts = [{**vars(x), "_given_metrics": None} for x in (layer, *others)]
+    return list(dict.fromkeys(tree.instances(home.Metric, parts)))
 
 
 INSTEAD = "Write a layer of your own, or use Keras, which reads the files that `model.save` writes."

@@ -1,6 +1,6 @@
 """Layers that normalize their inputs: by batch, or each sample by itself.
 
-Imports `core.py`. Read next: `preprocessing.py`.
+Imports `core.py`, `weightless.py`. Read next: `preprocessing.py`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ..engine.tensor import Tensor
 from ..losses.base import broadcasts_to
 from .core import Standard
 from .module import refuse_options
+from .weightless import Weightless
 
 
 def axes_in(shape: Any, axis: Any) -> list[int]:
@@ -32,11 +33,29 @@ def axes_in(shape: Any, axis: Any) -> list[int]:
     return found
 
 
-class _Normalizer(Standard):
+class _OnAxes(Standard):
+    """Base of layers with weights for each index along `axis`, an axis or several."""
+
+    axis: Any
+    _shape: tuple[int, ...]
+
+    def build(self, input_shape: Any) -> None:
+        """Note the lengths of the axes, and the shape in which weights broadcast to the inputs."""
+        axes = axes_in(input_shape, self.axis)
+        self._shape = tuple(n if i in axes else 1 for i, n in enumerate(input_shape))
+        self._lengths = [input_shape[i] for i in axes]
+
+    def _check(self, inputs: Any) -> None:
+        self._expect_one(inputs)
+        shape, wanted = inputs.shape, self._shape if self.built else inputs.shape
+        if len(shape) != len(wanted) or not broadcasts_to(wanted, shape):
+            raise ValueError(f"Layer '{self.name}': expected shape {wanted}, received {shape}.")
+
+
+class _Normalizer(_OnAxes):
     """Base of layers that scale and shift normalized inputs by weights `gamma` and `beta`."""
 
     rms_scaling = False
-    _shape: tuple[int, ...]
 
     def __init__(
         self,
@@ -59,9 +78,7 @@ class _Normalizer(Standard):
 
     def build(self, input_shape: Any) -> None:
         """Create `gamma` and `beta`, one element for each index along the axes."""
-        axes = axes_in(input_shape, self.axis)
-        self._shape = tuple(n if i in axes else 1 for i, n in enumerate(input_shape))
-        self._lengths = [input_shape[i] for i in axes]
+        super().build(input_shape)
         scales, shifts = self.scale or self.rms_scaling, self.center and not self.rms_scaling
         self.gamma = self._weight("gamma", *self._lengths) if scales else None
         self.beta = self._weight("beta", *self._lengths) if shifts else None
@@ -70,12 +87,6 @@ class _Normalizer(Standard):
         y = (x - mean) / ops.sqrt(variance + self.epsilon)
         y = y if self.gamma is None else y * ops.reshape(self.gamma, self._shape)
         return y if self.beta is None else y + ops.reshape(self.beta, self._shape)
-
-    def _check(self, inputs: Any) -> None:
-        self._expect_one(inputs)
-        shape, wanted = inputs.shape, self._shape if self.built else inputs.shape
-        if len(shape) != len(wanted) or not broadcasts_to(wanted, shape):
-            raise ValueError(f"Layer '{self.name}': expected shape {wanted}, received {shape}.")
 
 
 def _moments(x: Tensor, axes: Any) -> tuple[Tensor, Tensor]:
@@ -134,7 +145,8 @@ class BatchNormalization(_Normalizer):
     ) -> None:
         arguments = locals()
         given = {key: more.pop(key, value) for key, value in self._absent.items()}
-        refuse_options("BatchNormalization", **dict(given.items() - self._absent.items()))
+        given = {key: value for key, value in given.items() if value != self._absent[key]}
+        refuse_options("BatchNormalization", **given)
         super().__init__(**more)
         self.axis, self.momentum = int(self.axis), float(momentum)
         self._keep(arguments)
@@ -195,4 +207,53 @@ class LayerNormalization(_Normalizer):
         return self._normalized(inputs, 0.0 if self.rms_scaling else mean, variance)
 
 
+class RMSNormalization(_OnAxes):
+    """Divides each sample by the root of its mean square along `axis`, times a weight `scale`.
+
+    Source: Zhang and Sennrich, "Root mean square layer normalization", 2019. `epsilon` is added to
+    the mean square.
+
+    >>> RMSNormalization()([[3.0, 3.0], [-1.0, 0.0]]).numpy().round(3)
+    array([[ 1.   ,  1.   ],
+           [-1.414,  0.   ]], dtype=float32)
+    """
+
+    def __init__(self, axis: Any = -1, epsilon: float = 1e-6, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis, self.epsilon = axis, float(epsilon)
+
+    def build(self, input_shape: Any) -> None:
+        """Create the weight `scale`, one element for each index along the axes."""
+        super().build(input_shape)
+        self.scale = self.add_weight(self._lengths, "ones", name="scale")
+        self.axis = sorted(np.atleast_1d(self.axis).tolist())  # so Keras writes it
+
+    def call(self, inputs: Any) -> Any:
+        """Return the scaled inputs."""
+        squares = ops.mean(ops.square(inputs), tuple(self.axis), keepdims=True)
+        return inputs / ops.sqrt(squares + self.epsilon) * ops.reshape(self.scale, self._shape)
+
+
+class UnitNormalization(Weightless):
+    """Divides each sample by its Euclidean norm along `axis`, an axis or several.
+
+    Samples of norm 0 stay 0.
+
+    >>> UnitNormalization()([[3.0, 4.0], [0.0, 0.0]]).numpy().round(3)
+    array([[0.6, 0.8],
+           [0. , 0. ]], dtype=float32)
+    """
+
+    def __init__(self, axis: Any = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = list(axis) if isinstance(axis, (list, tuple)) else axis
+
+    def call(self, inputs: Any) -> Any:
+        """Return the inputs divided by their norms."""
+        axes = tuple(axes_in(inputs.shape, self.axis))
+        squares = ops.sum(ops.square(inputs), axes, keepdims=True)
+        return inputs / ops.sqrt(ops.maximum(squares, 1e-24))
+
+
 publish("keras.layers", BatchNormalization, LayerNormalization)
+publish("keras.layers", RMSNormalization, UnitNormalization)

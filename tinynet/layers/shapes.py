@@ -6,8 +6,8 @@ Imports `symbolic.py`. Read next: `module.py`, what layers own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import wraps
-from inspect import signature
+from functools import cache, wraps
+from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,13 @@ def to_shape(value: Any, name: str = "shape", least: int = 0) -> Shape:
     if not all(n is None or (is_integer(n) and n >= least) for n in lengths):
         raise ValueError(f"Expected lengths of at least {least} or None, received {name}={value}.")
     return tuple(None if n is None else int(n) for n in value)
+
+
+@cache
+def training_of(call: Any) -> tuple[Any, ...]:
+    """Return the default of a method's argument `training`, alone in a tuple; () if it has none."""
+    found = [p.default for name, p in signature(call).parameters.items() if name == "training"]
+    return tuple(None if default is Parameter.empty else default for default in found)
 
 
 def probed(layer: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:

@@ -33,7 +33,7 @@ class _Context(threading.local):
     """The state of calls in this thread."""
 
     scope: tuple[Any, ...] = ()  # the layers that are being called or built, outermost first
-    training = False
+    training: bool | None = None  # None is unknown: layers have their own defaults
     inside = False  # is a layer being called?
 
     def __init__(self) -> None:

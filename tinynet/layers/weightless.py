@@ -44,6 +44,20 @@ class Activation(Weightless):
         return self.activation(inputs)
 
 
+class Identity(Layer):
+    """The inputs unchanged, for a place where a layer is needed.
+
+    >>> Identity()([1.0, 2.0])
+    tensor([1., 2.], dtype=float32)
+    """
+
+    built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Return the inputs."""
+        return inputs
+
+
 class ReLU(Weightless):
     """`activations.relu` with its options; ValueError for negative options, and None for slopes.
 
@@ -249,4 +263,6 @@ class Reshape(Weightless):
         return (input_shape[0], *(size // known if n == -1 else n for n in target))
 
 
-publish("keras.layers", Activation, ELU, Flatten, Lambda, LeakyReLU, ReLU, Reshape, Softmax)
+publish(
+    "keras.layers", Activation, ELU, Flatten, Identity, Lambda, LeakyReLU, ReLU, Reshape, Softmax
+)

@@ -64,7 +64,7 @@ from .lookup import serialize as serialize
 class AUC(_AUC):
     def __init__(
         self,
-        num_thresholds: int = ...,
+        num_thresholds: int | None = ...,
         curve: str = ...,
         summation_method: str = ...,
         name: str | None = ...,

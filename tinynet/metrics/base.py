@@ -240,6 +240,11 @@ class MeanMetricWrapper(FunctionObject, Mean):
         """Add the function's values for a batch."""
         with no_grad():
             aligned = align_ranks(as_tensor(y_true), as_tensor(y_pred))
+            ignored = self.options.get("ignore_class")
+            if ignored is not None and sample_weight is not None:  # of which the weight is 0
+                counted = ops.not_equal(aligned[0], ignored)
+                counted, sample_weight = align_ranks(counted, as_tensor(sample_weight))
+                sample_weight = sample_weight * counted
             super().update_state(self.fn(*aligned, **self.options), sample_weight)
 
     def get_config(self) -> dict[str, Any]:

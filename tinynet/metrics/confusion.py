@@ -245,7 +245,7 @@ class AUC(Confusion):
     @partial(_taking, first="num_thresholds curve summation_method name dtype")
     def __init__(
         self,
-        num_thresholds: int = 200,
+        num_thresholds: int | None = 200,
         curve: str = "ROC",
         summation_method: str = "interpolation",
         thresholds: Any = None,
@@ -258,9 +258,10 @@ class AUC(Confusion):
         super().__init__(**more)
         self.curve, self.summation_method = str(curve).upper(), str(summation_method).lower()
         self._check_curve()
-        expect(num_thresholds > 1, "num_thresholds", "an int above 1", num_thresholds)
-        memory.allocator.charge(THRESHOLD * num_thresholds)
-        inner = sorted(thresholds or np.linspace(0.0, 1.0, num_thresholds)[1:-1].tolist())
+        count = len(thresholds) + 2 if thresholds else num_thresholds or 0
+        expect(count > 1, "num_thresholds", "an int above 1", num_thresholds)
+        memory.allocator.charge(THRESHOLD * count)
+        inner = sorted(thresholds or np.linspace(0.0, 1.0, count)[1:-1].tolist())
         self.init_thresholds = inner if thresholds else None
         self.thresholds = [-epsilon(), *inner, 1.0 + epsilon()]
         self.num_thresholds, self.num_labels = len(self.thresholds), num_labels

@@ -139,6 +139,8 @@ class CategoricalCrossentropy(
 class SparseCategoricalCrossentropy(MeanMetricWrapper, fn=losses.sparse_categorical_crossentropy):
     """The mean of `losses.sparse_categorical_crossentropy`: targets are class indices.
 
+    Where there are sample weights, those of `ignore_class` count as 0, as in Keras.
+
     >>> SparseCategoricalCrossentropy()([1], [[0.5, 0.5]])
     tensor(0.6931472, dtype=float32)
     """

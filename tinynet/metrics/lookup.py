@@ -10,6 +10,7 @@ from typing import Any
 
 from ..configs.lookup import config_of, defined_in, lookup, name_of, publish
 from ..configs.serialization import custom_object_scope
+from ..configs.watched import all_or_nothing
 from ..losses.lookup import FUNCTIONS, crossentropy_for
 from . import accuracy, base, confusion, errors
 from .base import MeanMetricWrapper, Metric
@@ -72,7 +73,8 @@ def resolve(identifier: Any, target_shape: Any = None, output_shape: Any = None)
         metric = MeanMetricWrapper(metric, name)
     metric.name = name or metric.name
     if output_shape is not None:
-        metric._build(target_shape, output_shape)
+        with all_or_nothing(metric):
+            metric._build(target_shape, output_shape)
     return metric
 
 

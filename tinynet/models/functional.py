@@ -12,6 +12,7 @@ from ..configs.lookup import publish
 from ..configs.serialization import Config, CustomObjectScope
 from ..engine.tensor import as_tensor
 from ..layers.base import Layer
+from ..layers.symbolic import context, within
 from .graph import Graph, from_config
 from .model import Model
 
@@ -37,6 +38,13 @@ class GraphModel(Model):
     input_shape = _of_graph("input_shape", "The shape of the input, or a list of shapes.")
     output_shape = _of_graph("output_shape", "The shape of the output, or a list of shapes.")
 
+    def call(self, inputs: Any, training: Any = None, mask: None = None) -> Any:
+        """Return the outputs for tensors; a single output without a list around it."""
+        if training in (None, context.training):  # most often
+            return self._graph(inputs)
+        with within(training=bool(training)):
+            return self._graph(inputs)
+
     def _to_tensor(self, x: Any) -> Any:
         return None if x is None else as_tensor(x)  # the graph knows the dtypes
 
@@ -55,10 +63,6 @@ class Functional(GraphModel):
         super().__init__(name=name, **kwargs)
         self._graph = Graph(inputs, outputs, self.name)
         self.built = True
-
-    def call(self, inputs: Any) -> Any:
-        """Return the outputs for tensors; a single output without a list around it."""
-        return self._graph(inputs)
 
     @property
     def layers(self) -> list[Layer]:

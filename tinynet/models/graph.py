@@ -50,6 +50,8 @@ class Graph:
         with the same name.
     """
 
+    is_declared = True  # the shape of the inputs; else it is that of the first samples
+
     def __init__(self, inputs: Any, outputs: Any, name: str) -> None:
         starts, ends = _placeholders("inputs", inputs), _placeholders("outputs", outputs)
         calls, reached = _sorted_calls(starts, outputs)
@@ -63,7 +65,14 @@ class Graph:
         _, depth = _depths(calls)
         entrances = dict.fromkeys(x.call.layer for x in starts)
         unused = [x for x in entrances if isinstance(x, InputLayer) and x not in depth]
-        self.operations = sorted([*unused, *reached], key=lambda layer: -depth.get(layer, 0))
+        # A graph that begins at the output of a layer has an input layer there, as in Keras.
+        self.entrances = {
+            x: InputLayer(batch_shape=x.shape, dtype=x.dtype, name=f"{x.name}CLONE")
+            for x in starts
+            if not isinstance(x.call.layer, InputLayer)
+        }
+        within = sorted([*unused, *reached], key=lambda layer: -depth.get(layer, 0))
+        self.operations = [*self.entrances.values(), *within]
         self.layers = [layer for layer in self.operations if not hasattr(layer, "ops_name")]
         for name, count in Counter(layer.name for layer in self.operations).items():
             if count > 1:
@@ -171,7 +180,8 @@ class Graph:
         elif x.ndim == declared.ndim - 1 and shape[-1] == 1:
             x = ops.expand_dims(x, -1)
         lengths = zip(shape[1:], x.shape[1:], strict=False)
-        if x.ndim != len(shape) or not all(n in (None, m) for n, m in lengths):
+        fits = not self.is_declared or all(n in (None, m) for n, m in lengths)
+        if x.ndim != len(shape) or not fits:
             problem = f"expected {shape=}, found incompatible shape={given}"
             raise ValueError(f"Input '{layer.name}' of model '{self.name}': {problem}.")
         same = x.dtype.kind == "f" and declared.dtype == floatx()
@@ -187,15 +197,10 @@ class Graph:
         names the graph's inputs and outputs, it counts calls of `functional` models from 1.
         """
         numbers = {call: i for own in self.calls_of.values() for i, call in enumerate(own)}
-        starts = {
-            x: InputLayer(batch_shape=x.shape, dtype=x.dtype, name=f"{x.name}CLONE")
-            for x in self.inputs
-            if not isinstance(x.call.layer, InputLayer)
-        }
 
         def history(x: KerasTensor, first: int = 0) -> list[Any]:
-            if x in starts:
-                return [starts[x].name, 0, 0]
+            if x in self.entrances:
+                return [self.entrances[x].name, 0, 0]
             number = numbers.get(x.call, 0) + first
             return [x.call.layer.name, number, x.call.outputs.index(x)]
 
@@ -207,7 +212,7 @@ class Graph:
             return serialize_keras_object(layer) | {"name": layer.name, "inbound_nodes": calls}
 
         return {
-            "layers": [*map(described, (*starts.values(), *self.operations))],
+            "layers": [*map(described, self.operations)],
             "input_layers": tree.map_structure(end, self.input),
             "output_layers": tree.map_structure(end, self.output),
         }
@@ -384,5 +389,5 @@ def _mapped(f: Callable[[Any], Any], is_leaf: Callable[[Any], bool], config: Any
     if isinstance(config, dict):
         return {key: _mapped(f, is_leaf, part) for key, part in config.items()}
     if isinstance(config, (list, tuple)):
-        return [_mapped(f, is_leaf, part) for part in config]
+        return type(config)(_mapped(f, is_leaf, part) for part in config)
     return config

@@ -6,6 +6,7 @@ Imports `functional.py`. Read next: `cloning.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from .. import tree
@@ -15,7 +16,7 @@ from ..configs.watched import all_or_nothing
 from ..engine.expect import expect
 from ..layers.base import Layer
 from ..layers.core import InputLayer
-from ..layers.shapes import to_shape
+from ..layers.shapes import map_shapes, to_shape
 from ..layers.symbolic import KerasTensor, context, within
 from .functional import GraphModel
 from .graph import Graph
@@ -114,17 +115,25 @@ class Sequential(GraphModel):
         if not self.layers:
             raise ValueError(f"Sequential model '{self.name}' has no layers: `add` a layer first.")
         known = self._input_layer
+        if known is None and not isinstance(map_shapes(len, input_shape), int):
+            return  # several inputs: the first call builds the layers
         if known is None:
-            self._connect(InputLayer(batch_shape=input_shape))
+            with suppress(NotImplementedError):  # of a layer that does not know its output's shape
+                self._connect(InputLayer(batch_shape=input_shape))
+                self._graph.is_declared = not context.inside  # or built by a call
         elif input_shape is not None and to_shape(input_shape) != known.batch_shape:
             shapes = f"{known.batch_shape}, received {input_shape}"
             raise ValueError(f"Sequential model '{self.name}' is already built for {shapes}.")
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, training: Any = None, mask: None = None) -> Any:
         """Return the outputs of the last layer."""
         if self._graph is None:
             self.build(tree.map_structure(lambda x: x.shape, inputs))
-        return self._graph(inputs)
+            if self._graph is None:
+                for layer in self.layers:
+                    inputs = layer(inputs)
+                return inputs
+        return super().call(inputs, training)
 
     @property
     def layers(self) -> list[Layer]:
@@ -149,7 +158,7 @@ class Sequential(GraphModel):
 
     def get_build_config(self) -> dict[str, Any] | None:
         """Return the shape of the input, if the model is built."""
-        return {"input_shape": self.input_shape} if self.built else None
+        return {"input_shape": self.input_shape} if self._graph else None
 
 
 publish("keras", Sequential)

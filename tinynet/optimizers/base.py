@@ -26,7 +26,7 @@ from ..configs.watched import all_or_nothing
 from ..engine.bind import modes, no_grad
 from ..engine.expect import check_number, expect, is_number, warn
 from ..engine.tensor import Tensor, wrap
-from ..engine.variable import Variable, paired
+from ..engine.variable import Variable, assign_all, paired, restoring
 from .averages import Averaging
 from .groups import Flats, Grads, ParameterGroup, Scalars, Slots as Slots, Updated, stepped
 
@@ -241,11 +241,12 @@ class Optimizer(Averaging):
         return [[memory.current() for memory in group.memories] for group in self.groups]
 
     def write(self, state: Flats) -> None:
-        """Write the new state of all parameters, and count the step."""
-        for group, flats in zip(self.groups, state, strict=True):
-            for memory, flat in zip(group.memories, flats, strict=True):
+        """Write the new state of all parameters, and count the step, or change nothing."""
+        memories = [memory for group in self.groups for memory in group.memories]
+        with restoring([*memories, self.iterations]):
+            for memory, flat in zip(memories, [t for group in state for t in group], strict=True):
                 memory.write(flat.data)
-        self.count_step()
+            self.count_step()
 
     def next_scalars(self, steps: int | None = None, rate: float | None = None) -> dict[str, float]:
         """Return the scalars of the next step, or of the one after `steps` steps at this rate."""
@@ -315,6 +316,11 @@ class Optimizer(Averaging):
         slots = [own[name] for group in self.slot_groups for own in every for name in group]
         last = self.last_variables if self.built else ()
         return [self.iterations, *self.rate_variables, *slots, *last]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Give `variables` new values; ValueError before `build`, and for other shapes."""
+        expect(self.built, "set_weights", "an optimizer after build(trainable_variables)", self)
+        assign_all(paired("weights", self.variables, weights))
 
     @property
     def rate_variables(self) -> list[Variable]:

@@ -21,10 +21,12 @@ from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import stateless, structure
 from ..layers.base import Layer
+from ..layers.module import attached_metrics
+from ..layers.shapes import training_of
 from ..layers.symbolic import within
 from .data import Batches, Dataset, check_options, unpack_x_y_sample_weight
 from .objective import Objective, check_names, flat_logs
-from .own_step import attached_metrics, check_class, is_own
+from .own_step import check_class, is_own
 from .step import Batch, loss_of
 from .step_cache import StepCache
 
@@ -208,7 +210,7 @@ class Compilable(Layer):
             return path if last and not last.isdigit() else before + slash + layer
 
         layers = self.graph.output_names if self.graph else []
-        return [*map(name, paths, layers or [f"output_{i + 1}" for i in range(len(paths))])]
+        return [*map(name, paths, layers or [""] * len(paths))]
 
     def zero_grad(self) -> None:
         """Reset the gradients that `backward` left at the weights to None."""
@@ -311,7 +313,8 @@ class Compilable(Layer):
     def _with_loss(self, data: Any, training: bool) -> tuple[Batch, Any, Tensor]:
         """Return a batch, the outputs and the loss, which is noted."""
         batch = Batch(*unpack_x_y_sample_weight(data))
-        y_pred = self(batch.x, training=training)
+        options = {"training": training} if training_of(type(self).call) else {}
+        y_pred = self(batch.x, **options)
         loss = loss_of(self, batch, y_pred, training)
         self._objective_for(batch.y, y_pred).note(loss, batch)
         return batch, y_pred, loss

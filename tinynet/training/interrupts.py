@@ -58,9 +58,10 @@ def between_steps() -> Iterator[None]:
         yield
         return
     state.held = state.pending = False
-    signal.signal(signal.SIGINT, state.receive)
     try:
+        signal.signal(signal.SIGINT, state.receive)
         yield
         state.release()
     finally:
+        state.held = False
         signal.signal(signal.SIGINT, usual)

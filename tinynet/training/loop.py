@@ -18,7 +18,7 @@ from ..callbacks import CallbackList
 from ..callbacks.base import Logs
 from ..distribution.ranks import Part, team, within
 from ..engine.expect import warn
-from ..engine.tensor import wrap
+from ..engine.tensor import as_tensor, wrap
 from ..engine.variable import structure
 from .data import Batches, Dataset, Stream, first_of, rest_of
 from .divergence import DivergenceMonitor
@@ -29,6 +29,8 @@ from .own_step import run as run_own
 from .parts import outputs_of_ranks
 from .step import Step
 from .step_cache import Run, Runs
+
+_RUNNING = {"train": "training", "test": "evaluating", "predict": "predicting"}
 
 
 class Loop:
@@ -63,6 +65,7 @@ class Loop:
             what = f"an own {kind}_step, and metrics without variables"
             raise TypeError(f"DataParallel cannot join what ranks compute: {what}.")
         self.outputs: list[Any] = []
+        self._stop = f"stop_{_RUNNING[kind]}"  # the attribute of the model that ends the loop
         self._runs: dict[int, Runs] = {}
         self._eager: dict[Part | None, Step] = {}  # for the part of this rank
         self._version: object = None  # of the structure that both are for
@@ -74,6 +77,7 @@ class Loop:
     def whole(self) -> Logs:
         """Evaluate or predict all batches, between the callbacks' hooks for it; see `run`."""
         self.dataset.rewind(self.kind)
+        setattr(self.model, self._stop, False)
         getattr(self.calls, f"on_{self.kind}_begin")()
         logs = self.run()
         getattr(self.calls, f"on_{self.kind}_end")(logs)
@@ -114,7 +118,7 @@ class Loop:
     def _pass(self, epoch: int, monitor: DivergenceMonitor | None, epochs: int) -> None:
         """Run one epoch, or several one after the other; append the means of each to `_ahead`."""
         model, outputs, held, ahead = self.model, self.outputs, self._interrupts, self._ahead
-        training, predicting = self.kind == "train", self.kind == "predict"
+        predicting = self.kind == "predict"
         before, after, each = self.calls.of_batches(self.kind)
         self._begin()
         limit = monitor.limit if monitor else math.inf
@@ -146,7 +150,8 @@ class Loop:
                     held.release()
                 if after:
                     after(batch - 1, running)
-                stopped = training and (each or model.stop_training) and stops(model, each)
+                asked = each or getattr(model, self._stop)
+                stopped = asked and stops(model, self._stop, each and not predicting)
             if stopped:
                 break
         if not last:
@@ -274,5 +279,5 @@ class Loop:
         """Take a step; also update the metrics whose state is not in variables."""
         loss, y_pred = run(rows)
         _, y, sample_weight = self.dataset.take(rows).map(wrap)
-        self.model.objective.update(y, y_pred, sample_weight, python=True)
+        self.model.objective.update(y, tree.map_structure(as_tensor, y_pred), sample_weight, True)
         return loss, y_pred

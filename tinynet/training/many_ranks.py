@@ -20,11 +20,11 @@ from .data import Batches, Dataset
 from .step import Step
 
 
-def stops(model: Any, together: bool = True) -> bool:
-    """Return whether training is to stop; if all ranks ask together, whether any of them is to."""
+def stops(model: Any, flag: str, together: bool = True) -> bool:
+    """Return a flag of the model; if all ranks ask together, whether it is set on any of them."""
     if together:
-        model.stop_training = any(team().gather(bool(model.stop_training)))
-    return model.stop_training
+        setattr(model, flag, any(team().gather(bool(getattr(model, flag)))))
+    return bool(getattr(model, flag))
 
 
 def begin(model: Any, *datasets: Any, with_loss: bool = True) -> None:
@@ -87,7 +87,7 @@ def end_epoch(model: Any, epoch: int) -> None:
         hashes = [(v.path, digest(v.array)) for v in _state_of(model)]
         advice = f"Found after epoch {epoch + 1}: do not change weights on one rank alone."
         refuse_difference(hashes, advice)
-        stops(model)
+        stops(model, "stop_training")
 
 
 def shared_batches(dataset: Batches) -> tuple[Batches, Callable[[Any], Any]]:

@@ -48,13 +48,19 @@ def _leaves(given: Any) -> list[Any]:
     return [leaf for part in parts for leaf in _leaves(part)]
 
 
+def _only(given: Any) -> Any:
+    """Return the only thing in a list; anything else as it is."""
+    return given[0] if isinstance(given, (list, tuple)) and len(given) == 1 else given
+
+
 class Objective:
     """The losses and metrics of a model whose outputs are known.
 
     Parameters
     ----------
     outputs : the model's outputs for some samples: an array, or a list or dict of them
-    names : names of the outputs, in the order of `tree.flatten`
+    names : names of the outputs, in the order of `tree.flatten`; those of lists
+        without layers, in a subclass, end with the path: "" or "a/"
     y : the targets of these samples; None if there are none
     given : tuple (loss, loss_weights, metrics, weighted_metrics), as `compile` takes them
         One for all outputs, a list with one for each, or a dict by their names. None is no loss.
@@ -80,10 +86,12 @@ class Objective:
         self, outputs: Any, names: Sequence[str], y: Any, given: tuple[Any, Any, Any, Any]
     ) -> None:
         loss, loss_weights, plain, weighted = given
-        self.names = list(names)
+        lacks = {i for i, name in enumerate(names) if not name or name.endswith("/")}
+        self.names = [f"{n}output_{i + 1}" if i in lacks else n for i, n in enumerate(names)]
+        self.prefixes = [f"{name}_" if len(names) > 1 and not lacks else "" for name in names]
         self.form = tree.map_structure(lambda _: None, outputs)
         self.paths = [path for path, _ in tree.by_path(self.form, self.form)]
-        chosen = self._spread("loss", loss)
+        chosen = [_only(each) for each in self._spread("loss", loss)]
         self.with_loss = [i for i, each in enumerate(chosen) if each is not None]
         types = [
             (None if target is None else target.shape, output.shape)
@@ -92,8 +100,10 @@ class Objective:
         self.losses = [resolve_loss(each, *both) for each, both in zip(chosen, types, strict=True)]
         factors = self._spread("loss_weights", loss_weights)
         self.weights = [1.0 if factor is None else float(factor) for factor in factors]
-        keys = [f"{self.names[i]}_loss" for i in self.with_loss if len(self.with_loss) > 1]
-        self.trackers = {key: _metrics().Mean(key) for key in keys}
+        # As in Keras: an output without a name has the name of its loss, and metrics no prefix.
+        own = {i: names[i] + loss.name * (i in lacks) for i, loss in enumerate(self.losses) if loss}
+        self.keys = {i: f"{name}_loss" for i, name in own.items()} if len(own) > 1 else {}
+        self.trackers = {key: _metrics().Mean(key) for key in self.keys.values()}
         self.metrics: dict[str, tuple[Metric, int, bool]] = {}
         self._add_metrics(plain, False, types)
         self._add_metrics(weighted, True, types)
@@ -153,7 +163,7 @@ class Objective:
 
     def _key(self, name: str, output: int, weighted: bool) -> str:
         """Return a free key for a metric in logs, as Keras names it."""
-        prefix = f"{self.names[output]}_" if len(self.names) > 1 else ""
+        prefix = self.prefixes[output]
         taken = weighted and f"{prefix}{name}" in self.metrics
         key = f"{prefix}weighted_{name}" if taken else f"{prefix}{name}"
         keys = (f"{key}_{i}" if i else key for i in count())
@@ -222,7 +232,7 @@ class Objective:
                     metric.update_state(targets[i], outputs[i], weights[i] if weighted else None)
             if self.trackers and not python:
                 values = self._values(y, y_pred, sample_weight).items()
-                by_key = {f"{self.names[i]}_loss": value for i, value in values}  # the last of each
+                by_key = {self.keys[i]: value for i, value in values}  # the last of each
                 for key, value in by_key.items():
                     samples = ops.cast(outputs[0].shape[0], value.dtype)
                     self.trackers[key].update_state(value, samples)

@@ -9,14 +9,14 @@ Imports `objective.py`, `step.py`. Read next: `step_cache.py`.
 from __future__ import annotations
 
 import inspect
-import sys
 from typing import Any
 
-from .. import ops, tree
+from .. import ops
 from ..engine.bind import grad_mode, modes
 from ..engine.expect import expect
 from ..engine.tensor import Tensor
 from ..engine.variable import stateless
+from ..layers.module import attached_metrics
 from ..layers.symbolic import within
 from ..optimizers.groups import Flats, Grads
 from ..public import absent
@@ -44,16 +44,6 @@ def is_own(model: Any, kind: str) -> bool:
     return overridden(model, *names) or (kind != "predict" and bool(attached_metrics(model)))
 
 
-def attached_metrics(model: Any) -> list[Any]:
-    """Return the metrics among the attributes of a model and of its layers."""
-    metrics = sys.modules.get(f"{__name__.split('.')[0]}.metrics")  # without it, there are none
-    if metrics is None:
-        return []
-    others = (x for x in model._flatten_layers()[1:] if not hasattr(x, "train_step"))
-    parts = [{**vars(x), "_given_metrics": None} for x in (model, *others)]
-    return list(dict.fromkeys(tree.instances(metrics.Metric, parts)))
-
-
 def check_class(model: Any) -> None:
     """Raise TypeError if a model's class overrides something in a way that is not supported."""
     for kind in KINDS:
@@ -72,7 +62,7 @@ def check_class(model: Any) -> None:
 def run(model: Any, kind: str, batch: Batch) -> Any:
     """Run a user's step on a batch; return its logs, or the outputs of a `predict_step`."""
     name = f"{kind}_step"
-    with grad_mode(kind == "train"), within(training=False, losses={}):
+    with grad_mode(kind == "train"), within(training=None, losses={}):
         found = getattr(model, name)(pack_x_y_sample_weight(*batch))
     if kind == "predict":
         return found

@@ -20,8 +20,8 @@ from ..engine.bind import bind, grad_mode
 from ..engine.expect import warn
 from ..engine.tape import gradients
 from ..engine.tensor import Tensor, wrap
-from ..engine.variable import Memory, Variable, stateless
-from ..layers.base import takes_training
+from ..engine.variable import Memory, Variable, restoring, stateless
+from ..layers.shapes import training_of
 from ..layers.symbolic import within
 from ..optimizers.groups import Grads, ParameterGroup
 from .data import Batch as Batch
@@ -125,10 +125,11 @@ class Step:
     ) -> tuple[list[Tensor], Any, Any]:
         """Return the new values of `others`, the loss, and the outputs; metrics are updated."""
         training = self.kind == "train"
+        hears = training if training_of(type(self.model).call) else None  # as in Keras
         held = weights | dict(zip(self.others, others, strict=True))
         loss = None
         # What layers add to the loss belongs to this step alone.
-        modes = grad_mode(training), within(training=training, losses={}), within_part(self.part)
+        modes = grad_mode(training), within(training=hears, losses={}), within_part(self.part)
         with modes[0], modes[1], modes[2], stateless(held) as now:
             with section("forward"):
                 y_pred = self.model(batch.x)
@@ -218,15 +219,16 @@ class Step:
 
     def write(self, state: State) -> None:
         """Write a new state, tensors, into the arrays of the old one, and count the step."""
-        for variable, value in zip(self.others, state.others, strict=True):
-            variable.write(value.data)
-        if self.groups:
-            self.optimizer.write(state.groups)
+        with restoring(self.others):
+            for variable, value in zip(self.others, state.others, strict=True):
+                variable.write(value.data)
+            if self.groups:
+                self.optimizer.write(state.groups)
 
 
 def loss_of(model: Any, batch: Batch, y_pred: Any, training: bool) -> Any:
     """Return the loss of a batch; an own `compute_loss` need not take `training`, as in Keras."""
-    takes = takes_training(type(model).compute_loss)
+    takes = training_of(type(model).compute_loss)
     options = {"training": training} if takes else {}
     return model.compute_loss(batch.x, batch.y, y_pred, batch.sample_weight, **options)
 

@@ -49,9 +49,11 @@ def _maker(kind: str) -> Any:
 class Trainer(Compilable):
     """The methods of a model that run it over data: `fit`, `evaluate`, `predict`."""
 
-    _unwatched = Compilable._unwatched | {"stop_training", "history"}
+    _unwatched = Compilable._unwatched | {
+        *("stop_training", "stop_evaluating", "stop_predicting", "history"),
+    }
 
-    stop_training = False
+    stop_training = stop_evaluating = stop_predicting = False  # callbacks set them
     history: History | None = None
 
     def fit(

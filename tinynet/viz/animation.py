@@ -82,13 +82,14 @@ def animate_descent(
     expect(single, "x, y", "samples of one input and one output", (np.shape(x), np.shape(y)))
     walked = recorded(history, model.trainable_variables)
     surface = loss_surface(model, x, y, history, weights, extent, resolution, seed)
-    count = len(walked)
-    shown = np.unique(np.linspace(0, count - 1, min(frames, count)).round().astype(int))
+    shown = np.unique(np.linspace(0, len(walked) - 1, min(frames, len(walked))).round().astype(int))
     inputs = evenly(rows)
     fits, losses = _evaluated(model, x, y, inputs, walked[shown])
-    steps = getattr(history, "steps", range(count))
+    steps = getattr(history, "steps", range(len(walked)))
 
     figure = new_figure(9.2, 4.0, True, layout="constrained")
+    from matplotlib import animation, rc_context
+
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
     draw_curves(left, rows, targets, inputs, fits[0])
     margin = 0.25 * float(np.ptp(targets)) or 1.0
@@ -97,7 +98,8 @@ def animate_descent(
     draw_surface(right, surface, loss_label(model))
     trail, _, end = draw_path(right, surface, end="now")
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # otherwise the layout would change from frame to frame
+    with rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)  # the layout stays; with any engine savefig draws twice
 
     def draw(frame: int) -> list[Any]:
         place = shown[frame]
@@ -107,12 +109,10 @@ def animate_descent(
         title.set_text(f"step {steps[place]:<6} loss {plain(losses[frame])}")
         return [left.lines[0], trail, end, title]
 
-    from matplotlib.animation import FuncAnimation, PillowWriter
-
     order = [*range(len(shown)), *[len(shown) - 1] * round(PAUSE * fps)]
-    film = FuncAnimation(figure, draw, frames=order, interval=1000 / fps)
+    film = animation.FuncAnimation(figure, draw, frames=order, interval=1000 / fps)
     if path is not None:
-        film.save(path, writer=PillowWriter(fps=fps), dpi=dpi)
+        film.save(path, writer=animation.PillowWriter(fps=fps), dpi=dpi)
     return film
 
 

@@ -5,19 +5,19 @@ import numpy as np
 from keras import layers
 
 keras.utils.set_random_seed(21)
-x = np.random.default_rng(21).normal(3, 5, size=(48, 4)).astype("float32")
+x = np.random.default_rng(21).normal(3, 5, size=(64, 4)).astype("float32")
 model = keras.Sequential(
     [
         keras.Input((4,)),
         layers.BatchNormalization(momentum=0.8),
-        layers.Dense(6, use_bias=False),
+        layers.Dense(8, use_bias=False),
         layers.BatchNormalization(epsilon=1e-4, scale=False),
         layers.Activation("relu"),
         layers.Dense(1),
     ]
 )
 model.compile("sgd", "mse")
-history = model.fit(x, x[:, 0], epochs=3, batch_size=12, validation_split=0.25, verbose=0)
+history = model.fit(x, x[:, 0], epochs=3, batch_size=16, validation_split=0.25, verbose=0)
 
 results = {
     "history": history.history,

@@ -5,7 +5,7 @@ import numpy as np
 from keras import layers, metrics
 
 keras.utils.set_random_seed(2)
-points = np.random.default_rng(2).uniform(-1, 1, (80, 2)).astype("float32")
+points = np.random.default_rng(2).uniform(-1, 1, (64, 2)).astype("float32")
 inside = (np.hypot(points[:, 0], points[:, 1]) < 0.6).astype("float32")
 
 model = keras.Sequential([layers.Dense(8, "relu"), layers.Dense(1, "sigmoid")])

@@ -5,12 +5,12 @@ import numpy as np
 
 keras.utils.set_random_seed(25)
 rng = np.random.default_rng(25)
-labels = (rng.uniform(size=60) < 0.2).astype("int64")
-x = (rng.normal(size=(60, 2)) + 0.8 * labels[:, None]).astype("float32")
+labels = (rng.uniform(size=64) < 0.2).astype("int64")
+x = (rng.normal(size=(64, 2)) + 0.8 * labels[:, None]).astype("float32")
 negative, positive = np.bincount(labels)
-weights = {0: 60 / (2 * negative), 1: 60 / (2 * positive)}
+weights = {0: 64 / (2 * negative), 1: 64 / (2 * positive)}
 
-model = keras.Sequential([keras.layers.Dense(4, "relu"), keras.layers.Dense(1, "sigmoid")])
+model = keras.Sequential([keras.layers.Dense(8, "relu"), keras.layers.Dense(1, "sigmoid")])
 model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
 history = model.fit(x, labels, epochs=3, class_weight=weights, verbose=0)
 confusion = [keras.metrics.TruePositives(0.4), keras.metrics.FalseNegatives(0.4)]

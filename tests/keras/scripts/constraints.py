@@ -5,16 +5,16 @@ import numpy as np
 from keras import constraints, layers
 
 keras.utils.set_random_seed(23)
-x = np.random.default_rng(23).normal(size=(30, 3)).astype("float32")
+x = np.random.default_rng(23).normal(size=(32, 3)).astype("float32")
 model = keras.Sequential(
     [
-        layers.Dense(5, "relu", kernel_constraint=constraints.MaxNorm(0.8)),
-        layers.Dense(4, kernel_constraint="unit_norm", bias_constraint="non_neg"),
+        layers.Dense(8, "relu", kernel_constraint=constraints.MaxNorm(0.8)),
+        layers.Dense(8, kernel_constraint="unit_norm", bias_constraint="non_neg"),
         layers.Dense(1, kernel_constraint=constraints.MinMaxNorm(0.2, 0.9, rate=0.5)),
     ]
 )
 model.compile(keras.optimizers.SGD(0.3), "mae")
-history = model.fit(x, x[:, 0] - x[:, 1], epochs=3, batch_size=10, verbose=0)
+history = model.fit(x, x[:, 0] - x[:, 1], epochs=3, batch_size=16, verbose=0)
 
 results = {
     "loss": history.history["loss"],

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 keras.utils.set_random_seed(44)
-x = np.random.default_rng(44).normal(size=(20, 2)).astype("float32")
+x = np.random.default_rng(44).normal(size=(40, 2)).astype("float32")
 model = keras.Sequential([keras.layers.Dense(1)])
 model.compile("adam", "mse", metrics=["mae"])
 for append in (False, True):

@@ -21,7 +21,7 @@ class Scaled(keras.layers.Layer):
 
 
 keras.utils.set_random_seed(14)
-x = np.random.default_rng(14).normal(size=(20, 3)).astype("float32")
+x = np.random.default_rng(14).normal(size=(32, 3)).astype("float32")
 model = keras.Sequential([keras.Input((3,)), Scaled(4), keras.layers.ReLU(), Scaled(1, 0.0)])
 model.compile("adam", "mse")
 history = model.fit(x, x[:, 0], epochs=3, verbose=0)

@@ -9,7 +9,7 @@ x = np.random.default_rng(20).normal(size=(32, 6)).astype("float32")
 model = keras.Sequential(
     [
         layers.Dropout(0.2, seed=1),
-        layers.Dense(12, "selu", kernel_initializer="lecun_normal"),
+        layers.Dense(8, "selu", kernel_initializer="lecun_normal"),
         layers.AlphaDropout(0.1, seed=2),
         layers.GaussianNoise(0.1, seed=3),
         layers.Dense(1),

@@ -5,8 +5,8 @@ import numpy as np
 from keras import layers
 
 keras.utils.set_random_seed(33)
-x = np.random.default_rng(33).normal(size=(40, 5)).astype("float32")
-base = keras.Sequential([keras.Input((5,)), layers.Dense(8, "relu"), layers.Dense(4, "relu")])
+x = np.random.default_rng(33).normal(size=(32, 5)).astype("float32")
+base = keras.Sequential([keras.Input((5,)), layers.Dense(8, "relu"), layers.Dense(8, "relu")])
 pretrained = keras.Sequential([base, layers.Dense(1)])
 pretrained.compile("adam", "mse")
 pretrained.fit(x, x.sum(1), epochs=2, verbose=0)

@@ -5,7 +5,7 @@ import numpy as np
 from keras import layers
 
 keras.utils.set_random_seed(49)
-x = np.random.default_rng(49).normal(size=(20, 4)).astype("float32")
+x = np.random.default_rng(49).normal(size=(32, 4)).astype("float32")
 inputs = keras.Input((4,))
 hidden = layers.Dense(3, "relu", name="features")(inputs)
 model = keras.Model(inputs, layers.Dense(1, name="score")(hidden))

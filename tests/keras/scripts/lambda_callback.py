@@ -5,7 +5,7 @@ import numpy as np
 from keras.callbacks import LambdaCallback
 
 keras.utils.set_random_seed(7)
-x = np.random.default_rng(7).normal(size=(20, 2)).astype("float32")
+x = np.random.default_rng(7).normal(size=(32, 2)).astype("float32")
 model = keras.Sequential([keras.layers.Input(shape=(2,)), keras.layers.Dense(1)])
 model.compile("sgd", "mae")
 norms, events = [], []
@@ -13,7 +13,7 @@ model.fit(
     x,
     x.sum(1),
     epochs=3,
-    batch_size=10,
+    batch_size=16,
     verbose=0,
     callbacks=[
         LambdaCallback(

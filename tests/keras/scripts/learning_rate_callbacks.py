@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 keras.utils.set_random_seed(11)
-x = np.random.default_rng(11).normal(size=(16, 2)).astype("float32")
+x = np.random.default_rng(11).normal(size=(32, 2)).astype("float32")
 y = (x > 0).astype("float32")
 
 

@@ -6,9 +6,9 @@ from keras import ops
 
 keras.utils.set_random_seed(43)
 rng = np.random.default_rng(43)
-x, labels = rng.normal(size=(40, 4)).astype("float32"), rng.integers(0, 3, 40)
+x, labels = rng.normal(size=(32, 4)).astype("float32"), rng.integers(0, 3, 32)
 
-model = keras.Sequential([keras.layers.Dense(6, "leaky_relu"), keras.layers.Dense(3)])
+model = keras.Sequential([keras.layers.Dense(8, "leaky_relu"), keras.layers.Dense(3)])
 model.compile(
     optimizer="adam",
     loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

@@ -5,7 +5,7 @@ import numpy as np
 from keras import layers
 
 keras.utils.set_random_seed(48)
-x = np.random.default_rng(48).normal(size=(18, 4)).astype("float32")
+x = np.random.default_rng(48).normal(size=(32, 4)).astype("float32")
 inputs = keras.Input((4,))
 a, b = layers.Dense(3, "tanh")(inputs), layers.Dense(3)(inputs)
 parts = [

@@ -6,8 +6,8 @@ from keras.utils import to_categorical
 
 keras.utils.set_random_seed(4)
 rng = np.random.default_rng(4)
-labels = rng.integers(0, 4, 72).astype("uint8")
-x = rng.normal(size=(72, 5)).astype("float32") + np.eye(4, 5, dtype="float32")[labels]
+labels = rng.integers(0, 4, 64).astype("uint8")
+x = rng.normal(size=(64, 5)).astype("float32") + np.eye(4, 5, dtype="float32")[labels]
 
 model = keras.Sequential([keras.layers.Dense(4, "softmax")])
 model.compile(

@@ -4,12 +4,12 @@ import keras
 import numpy as np
 
 keras.utils.set_random_seed(37)
-x = np.random.default_rng(37).normal([10, -5, 0], [4, 1, 0.1], size=(60, 3)).astype("float32")
+x = np.random.default_rng(37).normal([10, -5, 0], [4, 1, 0.1], size=(40, 3)).astype("float32")
 y = x[:, 0] * 0.3 - x[:, 1]
 
 normalizer = keras.layers.Normalization(axis=-1)
 normalizer.adapt(x)
-model = keras.Sequential([normalizer, keras.layers.Dense(6, "relu"), keras.layers.Dense(1)])
+model = keras.Sequential([normalizer, keras.layers.Dense(8, "relu"), keras.layers.Dense(1)])
 model.compile(keras.optimizers.Adam(0.1), "mean_absolute_error")
 history = model.fit(x, y, epochs=3, validation_split=0.2, verbose=0)
 

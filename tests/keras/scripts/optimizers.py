@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import optimizers
 
-x = np.random.default_rng(45).normal(size=(24, 3)).astype("float32")
+x = np.random.default_rng(45).normal(size=(32, 3)).astype("float32")
 y = np.tanh(x[:, :1] + x[:, 1:2])
 choices = {
     "sgd": optimizers.SGD(learning_rate=0.05, momentum=0.9, clipvalue=0.1),
@@ -20,6 +20,6 @@ choices = {
 results = {}
 for name, optimizer in choices.items():
     keras.utils.set_random_seed(45)
-    model = keras.Sequential([keras.layers.Dense(4, "tanh"), keras.layers.Dense(1)])
+    model = keras.Sequential([keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)])
     model.compile(optimizer, "mse")
-    results[name] = model.fit(x, y, epochs=2, batch_size=8, verbose=0).history["loss"]
+    results[name] = model.fit(x, y, epochs=2, batch_size=16, verbose=0).history["loss"]

@@ -8,7 +8,7 @@ x = np.linspace(-3, 3, 64).reshape(-1, 1).astype("float32")
 y = np.sin(x)
 
 model = keras.Sequential([keras.Input((1,))])
-model.add(keras.layers.Dense(16, activation="tanh"))
+model.add(keras.layers.Dense(8, activation="tanh"))
 model.add(keras.layers.Dense(1))
 model.compile(optimizer="adam", loss="mean_squared_error", metrics=["mae"])
 history = model.fit(x, y, epochs=5, batch_size=16, verbose=0)

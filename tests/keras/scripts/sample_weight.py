@@ -5,7 +5,7 @@ import numpy as np
 
 keras.utils.set_random_seed(26)
 rng = np.random.default_rng(26)
-x, weights = rng.normal(size=(40, 3)).astype("float32"), rng.uniform(0, 2, 40).astype("float32")
+x, weights = rng.normal(size=(32, 3)).astype("float32"), rng.uniform(0, 2, 32).astype("float32")
 y = (x * x).sum(1)
 
 model = keras.Sequential([keras.layers.Dense(8, "softplus"), keras.layers.Dense(1)])

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 
 keras.utils.set_random_seed(29)
-x = np.random.default_rng(29).normal(size=(24, 3)).astype("float32")
+x = np.random.default_rng(29).normal(size=(32, 3)).astype("float32")
 model = keras.Sequential(
-    [keras.Input((3,)), keras.layers.Dense(5, "relu", name="hidden"), keras.layers.Dense(1)]
+    [keras.Input((3,)), keras.layers.Dense(8, "relu", name="hidden"), keras.layers.Dense(1)]
 )
 model.compile(keras.optimizers.Adam(0.02), "mse", metrics=["mae"])
 model.fit(x, x[:, 2], epochs=2, verbose=0)

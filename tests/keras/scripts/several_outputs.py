@@ -5,7 +5,7 @@ import numpy as np
 from keras import layers
 
 keras.utils.set_random_seed(18)
-x = np.random.default_rng(18).normal(size=(36, 4)).astype("float32")
+x = np.random.default_rng(18).normal(size=(32, 4)).astype("float32")
 targets = {"size": x.sum(1), "kind": (x[:, 0] > 0).astype("int32")}
 
 inputs = keras.Input((4,))

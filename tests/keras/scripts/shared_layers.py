@@ -5,10 +5,10 @@ import numpy as np
 from keras import layers
 
 keras.utils.set_random_seed(17)
-a, b = np.random.default_rng(17).normal(size=(2, 28, 3)).astype("float32")
+a, b = np.random.default_rng(17).normal(size=(2, 32, 3)).astype("float32")
 alike = (np.abs(a - b).sum(1) < 3).astype("float32")
 
-encoder = keras.Sequential([layers.Dense(6, "tanh"), layers.Dense(2)], name="encoder")
+encoder = keras.Sequential([layers.Dense(8, "tanh"), layers.Dense(2)], name="encoder")
 left, right = keras.Input((3,)), keras.Input((3,))
 difference = layers.Subtract()([encoder(left), encoder(right)])
 squared = layers.Multiply()([difference, difference])

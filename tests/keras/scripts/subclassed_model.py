@@ -8,7 +8,7 @@ from keras import layers
 class Network(keras.Model):
     def __init__(self, depth):
         super().__init__()
-        self.blocks = [layers.Dense(6, "relu", name=f"block_{i}") for i in range(depth)]
+        self.blocks = [layers.Dense(8, "relu", name=f"block_{i}") for i in range(depth)]
         self.drop = layers.Dropout(0.4, seed=3)
         self.head = layers.Dense(1)
 
@@ -19,7 +19,7 @@ class Network(keras.Model):
 
 
 keras.utils.set_random_seed(15)
-x = np.random.default_rng(15).normal(size=(24, 4)).astype("float32")
+x = np.random.default_rng(15).normal(size=(32, 4)).astype("float32")
 model = Network(depth=3)
 model.compile("adam", "huber", metrics=["mse"])
 history = model.fit(x, x.mean(1), epochs=3, verbose=0)

@@ -6,13 +6,13 @@ from keras import layers
 
 keras.utils.set_random_seed(16)
 rng = np.random.default_rng(16)
-numbers, flags = rng.normal(size=(30, 3)), rng.integers(0, 2, (30, 2))
+numbers, flags = rng.normal(size=(32, 3)), rng.integers(0, 2, (32, 2))
 numbers, flags = numbers.astype("float32"), flags.astype("float32")
 y = numbers.sum(1) * flags[:, 0]
 
 first = keras.Input(shape=(3,), name="numbers")
 second = keras.Input(shape=(2,), name="flags")
-hidden = layers.Dense(5, activation="relu")(first)
+hidden = layers.Dense(8, activation="relu")(first)
 joined = layers.concatenate([hidden, second])
 model = keras.Model(inputs=[first, second], outputs=layers.Dense(1, name="answer")(joined))
 model.compile("adam", "mse")

@@ -21,7 +21,7 @@ class Sampling(layers.Layer):
 keras.utils.set_random_seed(35)
 x = np.random.default_rng(35).normal(size=(32, 5)).astype("float32")
 inputs = keras.Input((5,))
-h = layers.Dense(6, "relu")(inputs)
+h = layers.Dense(8, "relu")(inputs)
 z = Sampling()([layers.Dense(2)(h), layers.Dense(2)(h)])
 model = keras.Model(inputs, layers.Dense(5)(z))
 model.compile("adam", "mse")

@@ -20,7 +20,7 @@ class WideAndDeep(keras.Model):
 
 
 keras.utils.set_random_seed(50)
-wide, deep = np.random.default_rng(50).normal(size=(2, 24, 3)).astype("float32")
+wide, deep = np.random.default_rng(50).normal(size=(2, 32, 3)).astype("float32")
 y = wide[:, :1] + deep[:, :1] ** 2
 model = WideAndDeep(name="wide_and_deep")
 model.compile("adam", loss=["mse", "mse"], loss_weights=[0.9, 0.1])
