@@ -27,9 +27,11 @@ from programs import (
 import tinynet as tn
 from tinynet import ops, tree
 from tinynet.compiler import c_printer, toolchain
-from tinynet.compiler.c_text import TYPES, C
+from tinynet.compiler.c_loops import merged
+from tinynet.compiler.c_text import TYPES, C, plain
 from tinynet.compiler.executable import Executable
 from tinynet.compiler.passes import simplify
+from tinynet.compiler.record import label
 from tinynet.engine.bind import PRIMITIVES, Case, bind
 from tinynet.engine.primitives.elementwise import cast
 
@@ -522,6 +524,26 @@ def test_any_name_of_a_parameter_is_a_name_in_c(name, quickly_compiled):
     np.testing.assert_allclose(in_c(f, x).data, f(tn.tensor(x)).data, 1e-5, 1e-5)
 
 
+PLAIN = {"A": "A", "AB": "ab", "A_B": "a_b", "Ab": "Ab", "2D": "t2D", "X_float": "X_float_array"}
+
+
+@pytest.mark.parametrize("label", PLAIN)
+def test_a_label_becomes_a_name_that_no_macro_or_type_has(label):
+    assert plain(label) == PLAIN[label]
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 4), st.integers(0, 4)), max_size=4))
+def test_merged_axes_visit_the_same_elements_and_none_has_one(axes):
+    def places(axes: Any) -> list[tuple[int, ...]]:
+        found = [(0, 0)]
+        for n, *steps in axes:
+            found = [(a + i * steps[0], b + i * steps[1]) for a, b in found for i in range(n)]
+        return found
+
+    assert places(merged(axes)) == places(axes)
+    assert all(n > 1 for n, *_ in merged(axes))
+
+
 def test_the_text_of_a_neuron_s_loss_reads_as_a_person_would_have_written_it():
     model = tn.Sequential([tn.layers.Input((1,)), tn.layers.Dense(1, name="dense")])
     model.compile(tn.optimizers.SGD(0.01), "mse")
@@ -675,6 +697,44 @@ def test_arrays_that_overlap_what_is_written_run_in_numpy():
         expected = memory[:4] + other
         assert_same(run(executable)[0], expected)
         assert not executable.native
+
+
+def test_arrays_that_overlap_and_are_only_read_run_in_c():
+    program = simplify(recorded(lambda x, y: [x[::-1] + y], [np.ones(4), np.ones(4)]))
+    memory = np.arange(5.0)
+    live = {v: lambda i=i: memory[i : i + 4] for i, v in enumerate(program.inputs)}
+    executable = Executable(program, "f", {}, live)
+    executable.choose(NATIVE)
+    assert_same(run(executable)[0], np.full(4, 4.0))
+    assert executable.native
+
+
+@pytest.mark.parametrize("wanted", ["int8", "uint8", "int32", "uint32", "int64"])
+def test_numbers_as_large_as_an_integer_dtype_has_are_cast_exactly(wanted):
+    least, most = np.iinfo(wanted).min, np.iinfo(wanted).max
+    x = np.array([least, most // 2, most - 2**11 if wanted == "int64" else most], "float64")
+    assert_same(in_c(lambda x: cast(x, wanted), x), x.astype(wanted))
+
+
+@pytest.mark.parametrize("left", [1, 2])
+@pytest.mark.parametrize("right", [1, 2])
+def test_large_products_of_matrices_that_blas_has_no_name_for_are_right(left, right, monkeypatch):
+    monkeypatch.setattr(c_printer, "BLAS_FROM", 1)
+    x, y = numbers(0, (8, 16))[:, ::left], numbers(1, (16 // left, 12))
+    found = in_c(lambda x, y: x[:, ::left] @ y[:, ::right], numbers(0, (8, 16)), y)
+    np.testing.assert_allclose(found.data, x @ y[:, ::right], 1e-4, 1e-4)
+
+
+def test_a_part_of_an_array_that_has_a_name_is_written_and_then_read():
+    def f(x, y):
+        part = label(ops.exp(x), "part")
+        return ops.concatenate([part, y]), ops.cos(part[::-1]) * part
+
+    x, y = numbers(0, (8,)), numbers(1, (8,))
+    assert_same(in_c(f, x, y)[0][8:], y)
+    np.testing.assert_allclose(in_c(f, x, y)[1].data, f(tn.tensor(x), y)[1].data, 1e-5)
+    if NATIVE:
+        assert "*const part = t1 + 0;" in tn.jit(f, native=True).c_source(x, y)
 
 
 def test_a_variable_that_moves_is_read_where_it_lives():

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from helpers import assert_same, leaf, normal, over, refused
 from hypothesis import given, settings, strategies as st
+from native import NATIVE
 from programs import FLOATS, assert_same_results, functions, numbers
 
 import tinynet as tn
@@ -280,6 +281,25 @@ def test_what_is_static_is_a_part_of_the_type_and_stays_what_it_is():
             f(X, n=array)
     with refused(ValueError, "static_argnames", "'x'", "received ['m']"):
         tn.jit(lambda x: x, static_argnames="m")
+
+
+@pytest.mark.parametrize("native", {False, NATIVE})
+def test_the_text_of_a_compiled_function_says_how_it_runs(native):
+    def double(x):
+        return x * 2.0
+
+    f = tn.jit(double, native=native)
+    f(X)
+    assert f"double: {'C' if native else 'NumPy'}, 1 compilations" in repr(f)
+
+
+@pytest.mark.parametrize("signature", ["no Signature", property(len)])
+def test_a_function_whose_signature_cannot_be_read_is_compiled(signature):
+    def f(x):
+        return x + 1.0
+
+    f.__signature__ = signature  # for which `inspect` has a TypeError
+    assert_same(tn.jit(f)(X), X + 1)
 
 
 SETTINGS: dict[str, Any] = {

@@ -205,6 +205,11 @@ def test_names_are_those_of_arguments_whatever_these_are():
     assert [s for s, n in zip(shown, names, strict=True) if s != n] == ["xp_2", "make_2", "add_2"]
 
 
+def test_an_array_of_a_function_is_called_c_and_an_argument_without_a_name_x():
+    text = tn.jit(lambda *rest: rest[0] * Y).source(Y)
+    assert text.startswith("def make(xp, x, c):\n")
+
+
 @pytest.mark.parametrize("path", ["a layer/kernel-0", "1st/2nd", "class", "add", "reshape", "über"])
 def test_any_name_of_a_variable_will_do(path):
     variable = tn.Variable([1.0, 2.0, 3.0], trainable=False, path=path)

@@ -20,6 +20,7 @@ from tinynet import ops
 from tinynet.compiler.memory import VIEWS
 from tinynet.compiler.passes import RULES, Rewrite, check_type, simplify
 from tinynet.compiler.program import Program, Var
+from tinynet.compiler.record import label, section
 from tinynet.engine.bind import PRIMITIVES, bind
 from tinynet.engine.tensor import Equation, Primitive, wrap
 
@@ -277,6 +278,23 @@ def test_each_pass_has_its_cases():
 def test_adding_a_number_to_itself_two_or_four_times_is_exact(dtype, times):
     x = np.random.default_rng(0).normal(size=100_000).astype(dtype)
     assert_all_same([np.add.reduce(np.tile(x, (times, 1)), 0)], [x * np.array(times, dtype)])
+
+
+def test_products_of_arrays_without_elements_are_left_as_they_are():
+    nothing = np.ones((2, 0), "float32")
+    assert_all_same([tn.jit(lambda x: x * nothing * nothing)(nothing)], [nothing])
+
+
+@pytest.mark.parametrize("f", [ops.sigmoid, ops.softplus])
+def test_the_parts_of_an_operation_belong_to_its_section(f):
+    def loss(x):
+        with section("loss"):
+            return label(f(x), "y")
+
+    equations = simplify(recorded(loss, [np.ones(2, "float32")])).equations
+    assert len(equations) > 1
+    assert {v.section for v in equations} == {"loss"}
+    assert [v.name for v in equations if v.name] == ["y"]
 
 
 def test_the_gradient_of_a_mean_square_is_what_one_would_write():

@@ -399,6 +399,17 @@ def test_the_cache_forgets_the_libraries_used_the_longest_time_ago(folder, monke
     assert kept in libraries(folder)
 
 
+@pytest.mark.parametrize(("most", "kept"), [(9, []), (10, [2]), (29, [1, 2]), (30, [0, 1, 2])])
+def test_the_cache_keeps_the_newest_libraries_that_fit(most, kept, tmp_path, monkeypatch):
+    paths = [tmp_path / f"{toolchain.PREFIX}{i}.so" for i in range(3)]
+    for i, path in enumerate(paths):
+        path.write_bytes(bytes(10))
+        os.utime(path, (i, i))
+    monkeypatch.setattr(toolchain, "MOST_BYTES", most)
+    toolchain._forget_oldest(tmp_path)
+    assert [i for i, path in enumerate(paths) if path.exists()] == kept
+
+
 def test_what_killed_compilations_left_is_removed(folder):
     for name, age in (("tinynet-new-old", 10**6), ("tinynet-new-young", 0)):
         (folder / name).mkdir(parents=True)
@@ -426,6 +437,19 @@ def test_a_library_that_another_process_removes_is_compiled_again(folder, monkey
 def test_a_user_without_a_home_has_a_private_cache(monkeypatch):
     monkeypatch.setenv("TINYNET_CACHE_DIR", "~nobody-of-this-name/cache")
     assert answer() == (42 if NATIVE else None)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_threads_are_limited_to_one_at_least_unless_the_user_has_set_them(count, monkeypatch):
+    monkeypatch.setattr(toolchain, "_core", object)  # NumPy's own library keeps its threads
+    environment = {"HOME": "here"}
+    monkeypatch.setattr(os, "environ", environment)
+    toolchain.limit_threads(count)
+    assert {environment.pop(name) for name in toolchain.THREADS} == {str(max(count, 1))}
+    for name in toolchain.THREADS:
+        monkeypatch.setattr(os, "environ", given := {name: "5"})
+        toolchain.limit_threads(count)
+        assert given == {name: "5"}
 
 
 @pytest.mark.parametrize("system", ["linux", "darwin"])

@@ -14,7 +14,7 @@ from helpers import assert_same
 from hypothesis import given, strategies as st
 
 import tinynet as tn
-from tinynet.datasets.published import read_npz, read_pickle
+from tinynet.datasets.published import HASHES, read_npz, read_pickle
 
 
 def test_digits_are_those_of_scikit_learn_in_another_order():
@@ -48,6 +48,11 @@ def test_a_pickle_runs_no_code(tmp_path, protocol, wrap):
     with pytest.raises(pickle.UnpicklingError, match=r"mkdir|encode|_frombuffer|bytearray"):
         read_pickle(io.BytesIO(data))
     assert not (tmp_path / "made").exists()
+
+
+def test_files_that_may_hold_pickles_have_a_sha256_hash():
+    hashes = [digits for name, digits in HASHES.items() if not name.endswith(".json")]
+    assert [len(digits) for digits in hashes] == [64] * 7
 
 
 NAMED = ["os.system", "builtins.eval", "numpy.load", "numpy.lib.npyio.load", "numpy.ndarray.tofile"]

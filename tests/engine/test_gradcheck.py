@@ -1,5 +1,6 @@
 """The checker is checked: every rule of every primitive is broken on purpose, in many ways."""
 
+import math
 import re
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from strategies import CASES, SEEDS, as_function, free_positions, over_cases, ty
 import tinynet as tn
 from tinynet.engine.arrays import ones_like
 from tinynet.engine.bind import PRIMITIVES, Case, bind
+from tinynet.engine.gradcheck import extrapolated
 from tinynet.engine.tensor import Primitive, Rule, Tensor, wrap
 from tinynet.tree import leaves
 
@@ -362,6 +364,22 @@ def test_a_slope_off_by_one_hundredth_of_a_percent_never_passes(name, length, ti
 
     at = abs(times * length)
     assert verdict(f, ([at],), order=1, seed=seed) != "right"
+
+
+@given(st.floats(-3, 3), st.floats(0.1, 0.5))
+def test_a_few_differences_are_extrapolated_to_a_slope_more_precise_than_asked_for(x, step):
+    steps = []
+
+    def difference(h: float) -> float:
+        steps.append(h)
+        return (math.exp(x + h) - math.exp(x - h)) / (2 * h)
+
+    slope = math.exp(x)
+    noise = 4 * np.finfo(float).eps * slope
+    found, error = extrapolated(difference, lambda slope: 1e-9 * abs(slope), step, noise)
+    assert abs(found - slope) <= 1e-12 * slope
+    assert error <= 1e-9 * slope
+    assert len(steps) <= 12
 
 
 def test_it_can_nearly_always_tell_where_the_function_is_steep():

@@ -250,6 +250,11 @@ def test_full_matrices_of_constants_are_numpys():
         assert_same(found, expected)
 
 
+def test_the_longest_length_that_matrices_share_is_summed_first():
+    arrays = [np.ones(shape) for shape in ((2, 5), (5, 9), (9, 3), (3, 4))]
+    assert "empty((5, 3)" in tn.jit(lambda *xs: LA.multi_dot(xs)).source(*arrays)
+
+
 def test_full_matrices_are_numpys_where_no_gradient_is_kept():
     x = tn.tensor(TALL[0], requires_grad=True)
     with tn.no_grad():

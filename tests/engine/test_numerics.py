@@ -463,3 +463,49 @@ def test_the_gradient_of_clip_is_full_at_a_bound_and_flows_to_the_bounds_outside
     np.testing.assert_array_equal(high.grad, [0, 0, 0, 0, 1])
     gradient = tn.grad(lambda x: np.clip(x, 3.0, 1.0).sum())(np.array([0.0, 2.0, 5.0]))
     np.testing.assert_array_equal(gradient.data, [0, 0, 0])
+
+
+# -- averages, sums and orders --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1, -3])
+def test_weights_of_one_axis_average_along_it(axis):
+    x = np.arange(24.0).reshape(2, 3, 4) ** 2
+    weights = np.arange(1.0, 1 + x.shape[axis])
+    assert_close(ops.average(x, axis, weights), np.average(x, axis, weights), 1e-12)
+
+
+@pytest.mark.parametrize("axis", [None, 0, -1])
+def test_a_single_number_is_accumulated_along_the_axis_that_it_lacks(axis):
+    assert_same(ops.cumsum(np.float32(3), axis), np.cumsum(np.float32(3), axis))
+
+
+@given(hnp.arrays(st.sampled_from(["bool", "uint8", "int8", "float32"]), (2, 4)))
+def test_the_largest_elements_come_in_order_whatever_their_dtype(x):
+    found, places = ops.top_k(x, 3)
+    x = np.nan_to_num(x)
+    order = np.argsort(-x.astype("float64"), -1, kind="stable")[:, :3]
+    assert_same(places, order.astype("int32"))
+    assert_same(found, np.take_along_axis(x, order, -1))
+
+
+@given(hnp.arrays("float32", (5, 6)), st.sampled_from([2, 3, 6, [2], [1, 3], [4, 2], []]))
+def test_parts_of_a_split_are_numpys(x, where):
+    for found, expected in zip(ops.split(x, where, 1), np.split(x, where, 1), strict=True):
+        assert_same(found, expected)
+
+
+def test_an_error_of_numpys_names_the_arguments_that_were_given():
+    with refused(ValueError, "roll() of shape (2, 3), shift=1, axis=5:"):
+        ops.roll(np.ones((2, 3)), 1, 5)
+
+
+def test_numbers_of_an_interval_are_as_many_as_numpys():
+    assert_close(ops.linspace(-1.0, 2.0), np.linspace(-1.0, 2.0), 1e-6)
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_atleast_says_how_many_axes_there_are(rank):
+    function = getattr(ops, f"atleast_{rank}d")
+    assert function(2.0).ndim == rank
+    assert f"at least {rank} axes" in function.__doc__

@@ -276,6 +276,19 @@ def test_every_numpy_scalar_keeps_its_own_dtype(scalar):
         assert_same(tn.tensor(mixed), np.array(mixed).astype(floating))
 
 
+UFUNCS = [n for n in dir(tn.ops) if isinstance(getattr(np, n, 0), np.ufunc) and n != "divmod"]
+
+
+@pytest.mark.parametrize("name", UFUNCS)
+def test_a_function_of_integers_has_numpys_dtype_and_floatx_where_that_is_floating(name):
+    ufunc = getattr(np, name)
+    ones = [np.ones((1, 1), "int32")] * ufunc.nin
+    with np.errstate(all="ignore"):
+        usual, found = ufunc(*ones).dtype, getattr(tn.ops, name)(*ones).dtype
+    floats = "ceil", "floor", "reciprocal", "rint", "trunc"  # NumPy keeps integers
+    assert found == (np.float32 if name in floats or usual.kind == "f" else usual)
+
+
 @every_float
 def test_a_gradient_at_a_numpy_scalar_has_its_dtype_and_precision(dtype):
     x = np.dtype(dtype).type(1.1)

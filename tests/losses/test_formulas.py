@@ -169,6 +169,19 @@ def test_probabilities_are_clipped_and_their_slope_is_0_outside_of_the_limits(ca
     assert t.grad.tolist() == [0.0]
 
 
+def test_probabilities_of_classes_are_clipped_at_the_same_limits():
+    found = losses.categorical_crossentropy([[1, 0], [1, 0]], [[1.0, 0.0], [0.0, 1.0]])
+    assert_close(found[0], 2.0**-23, 1.3e-1)
+    assert_close(found[1], 7 * np.log(10), 1e-6)
+
+
+def test_classes_are_balanced_by_alpha_for_1_and_the_rest_for_0():
+    y_true, y_pred = np.array([[1.0], [0.0]]), np.array([[0.3], [0.6]])
+    plain = losses.binary_focal_crossentropy(y_true, y_pred)
+    balanced = losses.binary_focal_crossentropy(y_true, y_pred, True, alpha=0.7)
+    assert_close(balanced, plain.data * [0.7, 0.3], 1e-6)
+
+
 def test_large_logits_give_no_warning_and_small_losses_keep_their_digits():
     z = np.array([[-1000.0], [-20.0], [20.0], [1000.0]], "float32")
     with np.errstate(over="raise", divide="raise", invalid="raise"):

@@ -154,7 +154,8 @@ def test_a_loss_is_computed_in_the_floating_dtype_of_the_predictions(kind, of_tr
     y_true, y_pred = np.array([0, 1, 1], of_true), np.array([1, 1, 0], of_pred)
     before = y_true.tobytes(), y_pred.tobytes()
     found = getattr(losses, kind)()(y_true, y_pred)
-    assert found.dtype == (of_pred if of_pred.startswith("float") else "float32")
+    one = getattr(losses, NAMES[kind])(y_true, y_pred)
+    assert found.dtype == one.dtype == (of_pred if of_pred.startswith("float") else "float32")
     assert_close(found.numpy().astype("float64"), 2 / 3, 1e-3)
     assert getattr(losses, kind)(dtype="float64")(y_true, y_pred).dtype == "float64"
     assert (y_true.tobytes(), y_pred.tobytes()) == before
@@ -239,6 +240,16 @@ def test_a_model_trains_on_a_users_loss(case, eager, flat):
     history = model.fit(X, y, verbose=0, epochs=5).history["loss"]
     assert history[0] == pytest.approx(value, rel=1e-6)
     assert history[-1] < history[0]
+
+
+@given(DTYPES, DTYPES)
+def test_a_users_loss_gets_tensors_of_the_floating_dtype_of_the_predictions(of_true, of_pred):
+    class Distance(losses.Loss):
+        def call(self, y_true, y_pred):
+            assert y_true.dtype == y_pred.dtype == (of_pred if "float" in of_pred else "float32")
+            return y_pred - y_true
+
+    assert Distance()(np.ones((2, 1), of_true), np.zeros((2, 1), of_pred)) == -1.0
 
 
 def test_a_loss_without_a_call_raises_not_implemented():

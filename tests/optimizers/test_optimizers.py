@@ -473,6 +473,14 @@ def test_options_out_of_range_and_unsupported_options_are_refused(kind, options)
         kind(**options)
 
 
+@pytest.mark.parametrize("flag", [2, -1, 1.0, "yes", None, [True]])
+def test_an_option_that_is_true_or_false_is_a_bool(flag):
+    with refused(ValueError, "nesterov", "a bool", str(flag)):
+        SGD(nesterov=flag)
+    assert SGD(nesterov=np.True_).nesterov
+    assert SGD(nesterov=1).nesterov
+
+
 def test_unnamed_optimizers_are_numbered():
     tn.utils.clear_session()
     assert [o.name for o in (SGD(), SGD(), Adam(), SGD(name="mine"), SGD())] == [

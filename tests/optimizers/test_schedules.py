@@ -264,6 +264,7 @@ def test_a_schedule_survives_its_config_and_copies(schedule):
     ):
         assert type(again) is type(schedule)
         assert again.get_config() == config
+        assert len({again, schedule}) == 2  # each is equal to itself alone, as in Keras
         assert [again(step) for step in range(30)] == [schedule(step) for step in range(30)]
 
 

@@ -1,13 +1,15 @@
 """What a file may claim, to the byte: the limits that SECURITY.md promises."""
 
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 from helpers import refused
 from hypothesis import given, strategies as st
 
-from tinynet.configs.reading import NODE, OBJECT, Budget, allowance, parsed
+import tinynet as tn
+from tinynet.configs.reading import NODE, OBJECT, Budget, allowance, memory, parsed
 
 DATA = st.recursive(
     st.none() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -37,6 +39,15 @@ def test_one_number_string_or_empty_list_of_json_takes_no_more_than_is_charged()
     for text in ("1234567890123", '"text"', "[]", "1.5", "{}"):
         many = json.loads(f"[{text}{f',{text}' * 999}]")
         assert sum(part.__sizeof__() + 8 for part in many) <= NODE * 1000
+
+
+def test_the_numbers_of_a_file_are_charged_before_they_are_read(tmp_path, monkeypatch):
+    model = tn.Sequential([tn.Input((9,)), tn.layers.Dense(10)])
+    model.save_weights(path := tmp_path / "m.weights.npz")
+    for left in (4 * 100 - 1, 4 * 100):
+        monkeypatch.setattr(memory, "allocator", Budget(left))
+        with refused(ValueError, "400 bytes") if left < 400 else nullcontext():
+            model.load_weights(path)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "bool"])

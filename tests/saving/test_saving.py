@@ -734,6 +734,34 @@ def test_every_variable_has_one_location():
     assert len(variables) == len(set(variables)) == len(model.weights)
 
 
+def test_properties_that_are_not_defined_yet_are_left_out():
+    class Late(Dense):
+        @property
+        def before(self):
+            raise RuntimeError("Call it first.")
+
+        @property
+        def part(self):
+            return self._part
+
+    layer = Late(2)
+    layer._part = Dense(1)
+    for each in (layer, layer._part):
+        each.build((None, 2))
+    assert [place.path for place in weights.locations(layer)] == ["", "part"]
+
+
+def test_a_layer_in_several_attributes_of_a_model_has_the_first_place_in_order_of_names():
+    class Model(tn.Sequential):
+        def __init__(self, *args):
+            super().__init__(*args)
+            self.z = self.a = self._b = Dense(3)  # beside the stack
+            self.z.build((None, 2))
+
+    paths = [place.path for place in weights.locations(Model([Input((2,)), Dense(1)]))]
+    assert paths == ["", "layers/dense", "a"]
+
+
 def test_saving_and_utils_export_the_same_objects():
     for module in (saving, tn.utils):
         for name in ("register_keras_serializable", "custom_object_scope", "get_custom_objects"):

@@ -1,5 +1,6 @@
 """What the tests of C programs share. Without a C compiler, these run the NumPy road."""
 
+import os
 import re
 import tempfile
 import warnings
@@ -60,7 +61,8 @@ def all_in_c(optimize: str = "-O0") -> Iterator[None]:
     flags += ["-Wall", "-Wextra", "-Werror"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(executable, "AUTO_WORK", 0)
-        patch.setenv("TINYNET_CACHE_DIR", _cache().name)
+        folder = os.environ.get("TINYNET_TESTS_CACHE_DIR") or _cache().name  # `mutants.py` sets it
+        patch.setenv("TINYNET_CACHE_DIR", folder)
         patch.setattr(toolchain, "FLAGS", tuple(flags))
         yield
 
