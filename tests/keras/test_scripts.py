@@ -44,14 +44,23 @@ def test_a_script_with_only_its_imports_changed_has_the_numbers_of_keras(
     path, tmp_path, monkeypatch, keras_runs_eagerly
 ):
     script = path.read_text(encoding="utf-8")
-    found = {}
-    for lib, text in ((keras, script), (tn, with_imports_changed(script))):
-        (tmp_path / lib.__name__).mkdir()
-        monkeypatch.chdir(tmp_path / lib.__name__)
+
+    def run(lib, text):
+        folder = tmp_path / lib.__name__
+        folder.mkdir(exist_ok=True)
+        monkeypatch.chdir(folder)
         lib.utils.clear_session(free_memory=False)
         with warnings.catch_warnings(action="ignore" if lib is keras else None):
-            found[lib] = results_of(text, path)
-    assert_agree(found[tn], found[keras])
+            return results_of(text, path)
+
+    found = run(tn, with_imports_changed(script))
+    for tries in (1, 2, 3):  # in one run of thirty, Keras 3.15 loses what `add_loss` added
+        try:
+            assert_agree(found, run(keras, script))
+            break
+        except AssertionError:
+            if tries == 3:
+                raise
 
 
 def test_a_script_of_tinynet_does_not_use_keras():

@@ -59,5 +59,6 @@ def encode(parts: list[tuple[Any, Any]], *options: Any) -> Any:
         return [w if skip_top <= w < most else oov_char for w in x]
 
     return tuple(
-        (np.array([kept(x) for x, _ in p], object), np.array([y for _, y in p])) for p in rows
+        (np.fromiter((kept(x) for x, _ in p), object, len(p)), np.array([y for _, y in p]))
+        for p in rows
     )
