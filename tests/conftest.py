@@ -7,6 +7,7 @@ each run draws others, and more. ``pytest -n auto`` runs the tests in several pr
 import gc
 import os
 import random
+import signal
 from collections.abc import Iterator
 from copy import copy
 from typing import Any
@@ -38,6 +39,9 @@ special.functions()  # registers primitives, too
 settings.register_profile("same", max_examples=20, deadline=None, derandomize=True, database=None)
 settings.register_profile("thorough", max_examples=100, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of what a script starts by "&"
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MOST_WORKERS = 8  # of ``pytest -n auto``; each imports JAX and Keras, which takes memory
 

@@ -144,7 +144,7 @@ ABOUT = """\
    computes the outputs of one sample. Copy this line to where it is called; in C++, extern "C"
    stands before it. Arrays are in row-major order and do not overlap.
 
-   Memory: 8 bytes of constants, 4 bytes of the stack for results in between.
+   Memory: 8 bytes of constants, 0 bytes of the stack for results in between.
    Nothing is allocated, and nothing is kept between calls, so threads can call it at once.
    Options of the compiler:
 
@@ -166,8 +166,7 @@ void predict(const float x[1], float y[1])
     static const float neuron_bias[1] = {
         -0.5f,
     };
-    PREDICT_BUFFERS float t1[1];
-    layer_neuron(x, neuron_kernel, t1, neuron_bias, y);
+    layer_neuron(x, neuron_kernel, neuron_bias, y);
 }
 """
 
