@@ -137,13 +137,8 @@ class Executable:
                     self._bind()
                 go, outputs = self._bound
                 fill(data)
-                before = [(array, array.copy()) for array in self._kept[self._errors_raise]]
-                try:
-                    go()
-                except BaseException:
-                    for array, old in before:
-                        array[...] = old
-                    raise
+                kept = self._kept[self._errors_raise]
+                go() if not kept else _restoring(go, kept)
                 return take(outputs)
 
         return run
@@ -198,6 +193,17 @@ class Executable:
         """Copy arrays to the inputs' buffers."""
         for buffer, array in zip(self.inputs.values(), arrays, strict=False):
             buffer[...] = array
+
+
+def _restoring(go: Callable[[], None], arrays: Sequence[np.ndarray]) -> None:
+    """Run; if that raises an error, give arrays their numbers back."""
+    before = [array.copy() for array in arrays]
+    try:
+        go()
+    except BaseException:
+        for array, old in zip(arrays, before, strict=True):
+            array[...] = old
+        raise
 
 
 class Cache(Generic[T]):
