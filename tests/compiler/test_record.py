@@ -106,7 +106,7 @@ def test_an_error_that_a_function_raises_itself_is_raised_at_once():
         calls.append(x)
         raise ValueError("mine")
 
-    with pytest.raises(ValueError, match="^mine$"):
+    with pytest.raises(ValueError, match=r"^mine$"):
         record(wrong, [tn.tensor([1.0, 2.0])])
     assert len(calls) == 1
 
