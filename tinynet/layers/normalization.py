@@ -255,5 +255,5 @@ class UnitNormalization(Weightless):
         return inputs / ops.sqrt(ops.maximum(squares, 1e-24))
 
 
-publish("keras.layers", BatchNormalization, LayerNormalization)
-publish("keras.layers", RMSNormalization, UnitNormalization)
+_LAYERS = BatchNormalization, LayerNormalization, RMSNormalization, UnitNormalization
+publish("keras.layers", *_LAYERS)
