@@ -57,7 +57,7 @@ INPUTS = "cases", "Case", "_case", "_on"  # calls and arguments: what primitives
 NOTES = Path(".pytest_cache/mutants.json")
 OPTIONS = "-qx", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"
 SECONDS, FIRST = 5, 40  # CPU time of the tests of a change; how many a fork collects first
-LEAST, TIMES = 10, 10  # the limit of a test: so many seconds of CPU time, and times what is noted
+LEAST, TIMES = 10, 10  # a test may take LEAST + TIMES * (the CPU seconds that were noted)
 IMPORT = "import"  # what stands for a test in the notes: the import of the package
 
 Notes = dict[str, Any]  # for each test its CPU time, and the places that it calls

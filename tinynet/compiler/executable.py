@@ -65,8 +65,8 @@ class Executable:
         self._bound: tuple[Callable[[], None], tuple[np.ndarray, ...]]
         self._seen: object = None  # the version of the structure that `_bound` is for
         self._is_native = False  # as bound
-        self._errors_raise = False  # do overflows and the like, by `np.errstate`?
-        self._kept: list[list[np.ndarray]]  # what is restored after an error, if not so, and if so
+        self._errors_raise = False  # whether `np.errstate` lets overflows and the like raise
+        self._kept: list[list[np.ndarray]]  # to be restored after an error; [1] if they raise
 
     def choose(self, native: Native, runs: float = 0) -> None:
         """Decide whether the next runs are those of the C source.

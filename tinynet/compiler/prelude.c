@@ -525,7 +525,7 @@ FUSED static inline __attribute__((always_inline)) void tile_$T(
     for (ptrdiff_t k = 0; k < depth; k++, a += ak, b += bk) {
         const vector_$T left = *(const vector_$T *)b;
         const vector_$T right = *(const vector_$T *)(b + WIDTH_$T / 2);
-        if (is_first) { /* whose rows of b are far away */
+        if (is_first) { /* the rows of b are not in the cache yet */
             __builtin_prefetch(b + 16 * bk);
             __builtin_prefetch(b + 16 * bk + WIDTH_$T / 2);
         }
@@ -675,8 +675,8 @@ static void forked(void)
     left = 0;
 }
 
-/* Take one part after the other, under the lock: first one's own, which are the same each time, so
-   that numbers stay in the cache of a core, and then the last ones of others. */
+/* Take one part after the other, under the lock: first those of this thread, which are the same at
+   each step, so that their numbers stay in the cache of its core; then the last ones of others. */
 static void take_parts(int me)
 {
     while (left) {
@@ -793,8 +793,8 @@ static void copy(const move *m, ptrdiff_t step)
 }
 
 /* Draws `count` orders of the numbers below n as NumPy's `RandomState.permutation` does, from the
-   same random bits: `j = next & mask` is drawn again while it is above i. Whether it is, no
-   processor can predict, so the places j come first, without a branch, and then the exchanges. */
+   same random bits: `j = next & mask` is drawn again while it is above i. Processors cannot predict
+   whether it is, so the places j are drawn first, without a branch; then numbers are exchanged. */
 void orders(int64_t *to, int64_t n, int64_t count, uint32_t (*next)(void *), void *state)
 {
     uint32_t places[512];

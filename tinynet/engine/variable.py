@@ -244,7 +244,7 @@ class Memory:
         """Move all variables to a new array."""
         flat = [v.array.reshape(-1) for v in self.variables]
         self.array = np.concatenate(flat, out=aligned(self.slices[-1].stop, flat[0].dtype))
-        structure.change()  # in case that not all of them are moved
+        structure.change()  # before, too: an error may stop the moves half-way
         for variable, part in zip(self.variables, self.slices, strict=True):
             variable._move(self, self.array[part].reshape(variable.shape))
         structure.change()

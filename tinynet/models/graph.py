@@ -50,7 +50,7 @@ class Graph:
         with the same name.
     """
 
-    is_declared = True  # the shape of the inputs; else it is that of the first samples
+    is_declared = True  # whether users gave the inputs' shape; else the first samples did
 
     def __init__(self, inputs: Any, outputs: Any, name: str) -> None:
         starts, ends = _placeholders("inputs", inputs), _placeholders("outputs", outputs)
