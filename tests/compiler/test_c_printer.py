@@ -27,8 +27,7 @@ from programs import (
 import tinynet as tn
 from tinynet import ops, tree
 from tinynet.compiler import c_printer, toolchain
-from tinynet.compiler.c_loops import merged
-from tinynet.compiler.c_text import TYPES, C, plain
+from tinynet.compiler.c_text import TYPES, C, merged, plain
 from tinynet.compiler.executable import Executable
 from tinynet.compiler.passes import simplify
 from tinynet.compiler.record import label
@@ -685,13 +684,20 @@ def test_constants_in_any_layout_are_copied():
     )
 
 
+def owner(array: np.ndarray) -> tn.Variable:
+    """Return a variable that lives in `array`."""
+    variable = tn.Variable(array)
+    variable.array = array
+    return variable
+
+
 def test_arrays_that_overlap_what_is_written_run_in_numpy():
     program = simplify(recorded(lambda x, y: [x + y], [np.ones(4), np.ones(4)]))
     (out,), (x, y) = program.outputs, program.inputs
     memory = np.arange(5.0)
     for other in (memory[1:], memory[:4]):  # one after the other, and the same elements
         memory[:] = range(5)
-        live = {x: lambda: memory[:4], y: lambda other=other: other}
+        live = {x: owner(memory[:4]), y: owner(other)}
         executable = Executable(program, "f", {out: x}, live)
         executable.choose(NATIVE)
         expected = memory[:4] + other
@@ -702,7 +708,7 @@ def test_arrays_that_overlap_what_is_written_run_in_numpy():
 def test_arrays_that_overlap_and_are_only_read_run_in_c():
     program = simplify(recorded(lambda x, y: [x[::-1] + y], [np.ones(4), np.ones(4)]))
     memory = np.arange(5.0)
-    live = {v: lambda i=i: memory[i : i + 4] for i, v in enumerate(program.inputs)}
+    live = {v: owner(memory[i : i + 4]) for i, v in enumerate(program.inputs)}
     executable = Executable(program, "f", {}, live)
     executable.choose(NATIVE)
     assert_same(run(executable)[0], np.full(4, 4.0))

@@ -318,11 +318,11 @@ def test_a_part_outlives_its_concatenation():
 def donated(f: Any, args: Any, places: dict[int, int]) -> tuple[Reading, list[Any], list[Any]]:
     """Run `f` with outputs donated to inputs, by position: the source, its results, the inputs."""
     program = simplify(recorded(f, args))
-    live = {v: np.array(x) for v, x in zip(program.inputs, args, strict=True)}
+    live = {v: tn.Variable(x) for v, x in zip(program.inputs, args, strict=True)}
     donate = {program.outputs[i]: program.inputs[j] for i, j in places.items()}
-    executable = Executable(program, "step", donate, {v: lambda x=x: x for v, x in live.items()})
+    executable = Executable(program, "step", donate, live)
     results = run(executable)
-    return Reading(executable.source.text), results, list(live.values())
+    return Reading(executable.source.text), results, [v.array for v in live.values()]
 
 
 def assert_donated_right(f: Any, args: Any, places: dict[int, int]) -> Reading:

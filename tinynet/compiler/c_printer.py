@@ -4,19 +4,18 @@ The text holds no memory: every buffer is given by a pointer, in the order of `C
 Values that only one loop needs stay in registers. Products use vector extensions of GCC and Clang.
 A program with a primitive or a dtype that C has no text for is refused as a whole.
 
-Imports `kernels.py`, `c_calls.py`, `toolchain.py`. Read next: `native.py`.
+Imports `kernels.py`, `c_text.py`, `toolchain.py`. Read next: `native.py`.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Sequence
 
 import numpy as np
 
-from .c_calls import CALLS
-from .c_loops import ROW_MAJOR, Axis, axes_of, axes_over, blas_step, index, loop_axes, nest, plus
-from .c_text import CALLED, DOT, JOINS, PARTS, TYPES, C, c_type, expanded, literal, parts, plain
+from . import c_text
+from .c_text import DOT, JOINS, TYPES, Axis, C, Lines, c_type, expanded, index, nest, parts, plus
 from .kernels import Copy, Kernel, Loop, Product, Reduce, Single, dead_stores, kernels_of, sections
 from .memory import Buffer, Plan, Slot
 from .program import Names, NotInCError
@@ -27,7 +26,6 @@ DOTS_FROM = 64  # the depth of a product with a vector, from which on rows are n
 POOL_ROWS, POOL_WORK = 64, 32  # rows in a part of a product; its multiplications in an element
 POOL_FROM = 1 << 17  # elements of a loop, from which on it runs in parts on all cores
 POOL_PART = 1 << 15  # elements of a part
-Lines = Iterator[str]
 
 
 class CPrinter:
@@ -50,7 +48,7 @@ class CPrinter:
 
     pool_from: float = POOL_FROM
     function, style = "static __attribute__((noinline)) void", ""
-    plain = staticmethod(plain)
+    plain = staticmethod(c_text.plain)
 
     def __init__(self, plan: Plan, name: str) -> None:
         self.name = Names().new(f"run_{name}")
@@ -60,7 +58,7 @@ class CPrinter:
         self.hosts: dict[str, Single] = {}
         self._functions: list[str] = []
         self._plan = plan
-        self._free = Names({*CALLED, self.name})
+        self._free = Names({*c_text.CALLED, self.name})
         self._helpers: dict[str, str] = {}
         self._used: dict[str, str] = {}  # the parameters of a function, and their declarations
         self._views: dict[str, str] = {}  # the views that it names, and their declarations
@@ -162,8 +160,8 @@ class CPrinter:
             return self._product(kernel)
         if isinstance(kernel, Copy) or kernel.op.elementwise:
             return self.loop((kernel,))
-        if kernel.op.name in CALLS:
-            return CALLS[kernel.op.name](self, kernel)
+        if kernel.op.name in c_text.CALLS:
+            return c_text.CALLS[kernel.op.name](self, kernel)
         raise NotInCError(f"C has no text for the primitive {kernel.op.name!r}")
 
     def loop(self, body: Sequence[Single], dead: Container[Buffer] = ()) -> Lines:
@@ -171,10 +169,9 @@ class CPrinter:
         if (size := body[0].out.size) < self.pool_from:
             yield from self._maps(body, dead)
             return
-        n = loop_axes(body)[1][0][0]
-        yield self._in_parts(
-            body[0].section, self._maps(body, dead, True), n, POOL_PART * n // size
-        )
+        n = c_text.loop_axes(body)[1][0][0]
+        lines = self._maps(body, dead, part=True)
+        yield self._in_parts(body[0].section, lines, n, POOL_PART * n // size)
 
     def _in_parts(self, section: str, lines: Lines, n: int, size: int) -> str:
         """Print lines as a function; return a call that runs parts of it, of about this size."""
@@ -195,14 +192,14 @@ class CPrinter:
 
         With `part`, the outermost loop is over a part.
         """
-        slots, axes = loop_axes(body)
-        steps = {x: [axis[i] for axis in axes] for i, x in enumerate(slots, 1)}
+        slots, axes = c_text.loop_axes(body)
+        places = {x: index(axes, i) for i, x in enumerate(slots, 1)}
         values, versions = dict[Slot, str](), itertools.count(1)
         outside, inside = list[str](), list[str]()
 
         def declared(label: str, slot: Slot, text: str) -> str:
             name = f"{label}_{next(versions)}_"
-            lines = inside if any(steps[slot]) or slot in written else outside
+            lines = inside if places[slot] != "0" or slot in written else outside
             lines.append(f"const {c_type(slot.buffer.dtype)} {name} = {text};")
             return name
 
@@ -210,18 +207,18 @@ class CPrinter:
         for each in body:
             for x in each.args:
                 if x not in values and x.buffer.value is not None:
-                    values[x] = literal(x.buffer.value, c_type(x.buffer.dtype))
+                    values[x] = c_text.literal(x.buffer.value, c_type(x.buffer.dtype))
                 elif x not in values:
                     pointer = self.pointer(x)
-                    text = f"{pointer}[{index(steps[x])}]"
-                    values[x] = declared(plain(pointer.strip("()").split()[0]), x, text)
+                    label = c_text.plain(pointer.strip("()").split()[0])
+                    values[x] = declared(label, x, f"{pointer}[{places[x]}]")
             label = each.out.buffer.label or "t"
             text = self._value(each, [values[x] for x in each.args])
             values[each.out] = declared(self.plain(label), each.out, text)
         for x in written:
             if x.buffer not in dead:
-                inside.append(f"{self.pointer(x, writes=True)}[{index(steps[x])}] = {values[x]};")
-        yield from nest([axis[0] for axis in axes], inside, outside, part=part)
+                inside.append(f"{self.pointer(x, writes=True)}[{places[x]}] = {values[x]};")
+        yield from nest(axes, inside, outside, part)
 
     def _value(self, each: Single, operands: list[str]) -> str:
         """Return the value of a map as an expression of its operands, names or numbers."""
@@ -275,42 +272,39 @@ class CPrinter:
     def _reduce(self, each: Single) -> Lines:
         """Yield a reduction: of rows where these are contiguous, else along the nearest axis."""
         (x,), out, name = each.args, each.out, each.op.name
-        kept, reduced = axes_of(each)
+        kept, reduced = c_text.axes_of(each, each.params["axis"], each.params.get("keepdims"))
         source, target = self.pointer(x), self.pointer(out, writes=True)
-        dtypes = x.buffer.dtype, out.buffer.dtype
-        begin = "0" if name == "sum" else f"{source}[{index([axis[1] for axis in kept])}]"
-        fill = f"{target}[{index([axis[2] for axis in kept])}] = {begin};"
+        dtypes, place = (x.buffer.dtype, out.buffer.dtype), f"{target}[{index(kept, 2)}]"
+        fill = f"{place} = {'0' if name == 'sum' else f'{source}[{index(kept, 1)}]'};"
         n, step = reduced.pop() if reduced else (1, 0)
-        sizes = [n for n, _ in reduced]
         are_columns = bool(kept) and kept[-1][1:] == (1, 1) and n > 1  # of rows
-        if are_columns and PARTS.get(name) != "place":
+        if are_columns and not name.startswith("arg"):
             *others, (width, _, _) = kept
-            at = index([axis[1] for axis in (*others, *reduced)])
-            to = index([axis[2] for axis in others])
-            function = self.reduction(f"rows_{name}", *dtypes)
-            call = f"{function}({source}{plus(at)}, {n}, {step}, {width}, {target}{plus(to)});"
-            yield from nest([axis[0] for axis in kept], [fill])
-            yield from nest([*[axis[0] for axis in others], *sizes], [call])
+            axes, function = [*others, *reduced], self.reduction(f"rows_{name}", *dtypes)
+            given = f"{source}{plus(axes, 1)}, {n}, {step}, {width}, {target}{plus(others, 2)}"
+            yield from nest(kept, [fill])
+            yield from nest(axes, [f"{function}({given});"])
             return
-        at, to = index([axis[1] for axis in (*kept, *reduced)]), index([axis[2] for axis in kept])
-        call = f"{self.reduction(name, *dtypes)}({source}{plus(at)}, {n}, {step})"
-        if not sizes:
-            yield from nest([axis[0] for axis in kept], [f"{target}[{to}] = {call};"])
-            return
-        yield from nest([axis[0] for axis in kept], [fill])
-        declared = f"const {c_type(out.buffer.dtype)} a = {target}[{to}], b = {call};"
-        lines = [declared, f"{target}[{to}] = {self._join(name, dtypes[1])};"]
-        yield from nest([*[axis[0] for axis in kept], *sizes], lines)
+        axes, function = [*kept, *reduced], self.reduction(name, *dtypes)
+        call = f"{function}({source}{plus(axes, 1)}, {n}, {step})"
+        if reduced:
+            yield from nest(kept, [fill])
+            declared = f"const {c_type(dtypes[1])} a = {place}, b = {call};"
+            yield from nest(axes, [declared, f"{place} = {self._join(name, dtypes[1])};"])
+        else:
+            yield from nest(kept, [f"{place} = {call};"])
 
     def reduction(self, name: str, given: np.dtype, out: np.dtype) -> str:
         """Print the function of a reduction; return its name."""
         source, kind = c_type(given), c_type(out)
         function = f"{name}_{source}" if source == kind else f"{name}_{source}_as_{kind}"
         first, _, rest = name.partition("_")
-        names = {key: text.format(source) if name == "dot" else "" for key, text in DOT.items()}
-        names |= {"join": self._join(rest or first, out)}
+        is_dot = name == "dot"
+        names = {key: expanded(text, T=source) * is_dot for key, text in DOT.items()}
+        names["join"] = self._join(rest or first, out)
         names["together"] = ("step == 1" if source == kind else "false") + names["together"]
-        part = PARTS.get(first, "extreme")
+        part = {"dot": "sum", "argmax": "place", "argmin": "place"}.get(first, first)
+        part = part if part in parts() else "extreme"
         self.needs(part, kind, function, X=source, function=function, **names)
         return function
 
@@ -338,9 +332,10 @@ class CPrinter:
         n, bj = (b.shape[-1], b.strides[-1]) if len(b.shape) > 1 else (1, 0)
         depth, ak, bk = a.shape[-1], a.strides[-1], b.strides[max(len(b.shape) - 2, 0)]
         batch = out.shape[: max(len(a.shape), len(b.shape)) - 2]
-        axes = axes_over(batch, a.strides[:-2], b.strides[:-2], out.strides[: len(batch)])
+        steps = a.strides[:-2], b.strides[:-2], out.strides[: len(batch)]
+        axes = c_text.axes_over(batch, *steps)
         pointers = self.pointer(a), self.pointer(b), self.pointer(out, writes=True)
-        x, y, z = (f"{p}{plus(index([a[i] for a in axes]))}" for i, p in enumerate(pointers, 1))
+        x, y, z = (f"{pointer}{plus(axes, i)}" for i, pointer in enumerate(pointers, 1))
         if n == 1 < m:  # the transposed product has long rows
             m, n, x, y, ai, ak, bk, bj = 1, m, y, x, 0, bk, ak, ai
         if floating and (m > 1 or bj == 1 or (n > 1 and depth < DOTS_FROM)):
@@ -349,11 +344,12 @@ class CPrinter:
                 x, z = f"{x} + first_ * {ai}", f"{z} + first_ * {n}"
             lines = [call.format(x, y, z, "last_ - first_" if part else m)]
         else:
-            function, d = self.reduction("dot", dtype, dtype), len(axes)
-            row, column = (plus(f"i{d + k} * {s}") if s else "" for k, s in enumerate((ai, bj)))
+            function, i, j = self.reduction("dot", dtype, dtype), len(axes), len(axes) + 1
+            row, column = (f" + i{k} * {step}" if step else "" for k, step in ((i, ai), (j, bj)))
             call = f"{function}({x}{row}, {depth}, {ak}, {y}{column}, {bk})"
-            lines = [*nest([m, n], [f"({z})[i{d} * {n} + i{d + 1}] = {call};"], at=d)]
-        yield from nest([axis[0] for axis in axes], lines)
+            lines = [f"({z})[i{i} * {n} + i{j}] = {call};"]
+            axes += [(m,), (n,)]
+        yield from nest(axes, lines)
 
     def _matrix_product(self, dtype: str, sizes: Axis, a: Axis, b: Axis) -> str:
         """Return a call of BLAS for large matrices, else of tiles.
@@ -361,13 +357,13 @@ class CPrinter:
         It is to be formatted with three pointers, and how many rows there are.
         """
         (m, n, depth), kind = sizes, TYPES[dtype]
-        steps = blas_step((m, depth), a), blas_step((depth, n), b)
+        steps = c_text.blas_step((m, depth), a), c_text.blas_step((depth, n), b)
         integer = blas(dtype)[0] if m * n * depth >= BLAS_FROM else ""
         if integer and steps[0] and steps[1]:
             self.needs("gemm", kind, I=integer)
             name = self.foreign(dtype, f"gemm{'sd'[dtype == 'float64']}")
             (a_order, a_step), (b_order, b_step) = steps[0], steps[1]
-            sizes_text = f"{ROW_MAJOR}, {a_order}, {b_order}, {m}, {n}, {depth}"
+            sizes_text = f"{c_text.ROW_MAJOR}, {a_order}, {b_order}, {m}, {n}, {depth}"
             return f"{name}({sizes_text}, 1, {{0}}, {a_step}, {{1}}, {b_step}, 0, {{2}}, {n});"
         self.needs("product", kind)
         (ai, ak), (bk, bj) = a, b

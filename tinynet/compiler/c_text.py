@@ -1,25 +1,35 @@
-"""What C computes for each elementwise primitive, and the parts of C that programs share.
+"""Text in C: types, numbers, loops, the table of elementwise primitives, and the other primitives.
 
-Rows of the table and the parts, which are in ``prelude.c``, are templates: ``$T`` is a C type,
-``$s`` the ending of its functions in libm. `exp`, `log` and `tanh` are branch-free, so that C
-compilers vectorise the loops that call them. They err by at most 2 units in the last place (`tanh`
-by 2.5 on processors without fused multiply-add). Their series are Taylor's after a range reduction:
-Muller, Elementary Functions, 3rd edition, chapter 11. All other functions are those of libm.
+Rows of the table and the parts that programs share, which are in ``prelude.c``, are templates:
+``$T`` is a C type, ``$s`` the ending of its functions in libm. `exp`, `log` and `tanh` are
+branch-free, so that C compilers vectorise the loops that call them. They err by at most 2 units in
+the last place (`tanh` by 2.5 on processors without fused multiply-add). Their series are Taylor's
+after a range reduction: Muller, Elementary Functions, 3rd edition, chapter 11. All other functions
+are those of libm.
 
-Imports `program.py` and `text.py`. Read next: `c_loops.py`.
+Imports `kernels.py` and `text.py`. Read next: `c_printer.py`.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import string
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from .kernels import Single
+from .memory import Buffer, Slot, row_major, view_of
 from .program import NotInCError
 from .text import INFIX
+
+ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112  # as CBLAS calls them
+Axis = tuple[int, ...]  # a length, and the strides of each array
+Lines = Iterator[str]
 
 TYPES = {"bool": "bool", "float32": "float", "float64": "double"} | {
     f"{u}int{bits}": f"{u}int{bits}_t" for u in ("", "u") for bits in (8, 16, 32, 64)
@@ -34,34 +44,18 @@ def parts() -> dict[str, tuple[str, str]]:
     return {name: (needed, part) for name, needed, part in found}
 
 
-# The row of each elementwise primitive: see the table in ``prelude.c``.
+def _table(part: str) -> dict[str, str]:
+    """Return a part that is a table, by the names in front of its rows."""
+    return dict(re.findall("^(.+?): (.+)$", parts()[part][1], re.M))
+
+
+# The row of each elementwise primitive, and tables for reductions: see ``prelude.c``.
 C = {name: f"{{0}} {sign} {{1}}" for name, (sign, _) in INFIX.items()}
-for _names, _row in re.findall("^(.+?): (.+)$", parts()["table"][1], re.M):
+for _names, _row in _table("table").items():
     C |= {name: _row.replace("$f", name) for name in _names.split()}
-
-
-# How C computes reductions: what is joined, and by which part of the prelude.
-DOT = {
-    "more": ", const {0} *y, ptrdiff_t other",
-    "factor": " * y[(i + k) * other]",
-    "together": " && other == 1",
-    "next": ", y += 256 * other",
-    "factors": " * ((const vector_{0} *)(y + i))[k]",
-}
-JOINS = {"max": "maximum", "min": "minimum", "nanmax": "fmax", "nanmin": "fmin"}
-JOINS |= {"argmax": "greater_equal", "argmin": "less_equal", "any": "logical_or"}
-JOINS["all"] = "logical_and"
-PARTS = {"sum": "sum", "dot": "sum", "rows": "rows", "cumsum": "cumsum"}
-PARTS |= {"argmax": "place", "argmin": "place"}
-
-
-KEYWORDS = (
-    "auto bool break case char const continue default do double else enum extern false float for "
-    "goto if inline int long main register restrict return short signed sizeof static struct "
-    "switch true typedef union unsigned void volatile while isfinite isinf isnan signbit buffers"
-)
+JOINS, DOT = _table("joins"), _table("dot")
 CALLED = {  # names that a buffer must not have
-    *KEYWORDS.split(),
+    *re.findall(r"\w+", parts()["names"][1].partition("\n")[2]),
     *[f"i{axis}" for axis in range(64)],
     *[name + s for row in C.values() for name in re.findall(r"(\w+)\$s\(", row) for s in ("f", "")],
 }
@@ -79,7 +73,7 @@ def expanded(text: str, **names: str) -> str:
     return Template(text).substitute(s=ending, **names)
 
 
-# -- text -----------------------------------------------------------------------------------------
+# -- types, names and numbers ---------------------------------------------------------------------
 
 
 def c_type(dtype: np.dtype) -> str:
@@ -97,22 +91,157 @@ def plain(label: str) -> str:
     return f"{name}_array" if name.endswith(tuple(f"_{kind}" for kind in TYPES.values())) else name
 
 
-NOT_FINITE = {"nan": "NAN", "inf": "INFINITY", "-inf": "-INFINITY"}
-
-
 def literal(value: np.ndarray, kind: str) -> str:
     """Return a number as C reads it."""
     number = value[()]
     if value.dtype.kind == "f":
-        text = NOT_FINITE.get(text := str(number)) or text + "f" * (kind == "float")
+        names = {"nan": "NAN", "inf": "INFINITY", "-inf": "-INFINITY"}
+        text = names.get(text := str(number)) or text + "f" * (kind == "float")
     elif value.dtype.kind == "b":
         text = str(number).lower()
+    elif abs(n := int(number)) < 1 << 31:
+        text = f"({kind}){n}"
+    elif n < 0:
+        return f"(-INT64_C({-n - 1}) - 1)"
     else:
-        text = f"({kind}){int(number)}" if abs(int(number)) < 1 << 31 else _wide(int(number), kind)
+        text = f"({kind}){'U' * kind.startswith('u')}INT64_C({n})"
     return f"({text})" if text.startswith("-") else text
 
 
-def _wide(number: int, kind: str) -> str:
-    if number < 0:
-        return f"(-INT64_C({-number - 1}) - 1)"
-    return f"({kind}){'U' * kind.startswith('u')}INT64_C({number})"
+# -- axes of arrays, and loops over them ----------------------------------------------------------
+
+
+def axes_over(shape: Axis, *strides: Axis) -> list[Axis]:
+    """Return the axes of loops over `shape`, for arrays of these strides that broadcast to it."""
+    whole = [(0,) * (len(shape) - len(steps)) + steps for steps in strides]
+    return merged([*zip(shape, *whole, strict=True)])
+
+
+def merged(axes: Sequence[Axis]) -> list[Axis]:
+    """Return the same elements with fewer axes: none of length 1, and none that continue others."""
+    found: list[Axis] = []
+    for n, *steps in axes:
+        if found and all(before == n * s for before, s in zip(found[-1][1:], steps, strict=True)):
+            found[-1] = (found[-1][0] * n, *steps)
+        elif n != 1:
+            found.append((n, *steps))
+    return found
+
+
+def axes_of(each: Single, axis: Any, keepdims: Any) -> tuple[list[Axis], list[Axis]]:
+    """Return the axes that a reduction keeps, with the strides of both arrays, and the others."""
+    (x,), out, rank = each.args, each.out, len(each.args[0].shape)
+    given = range(rank) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    gone = {i % rank for i in given}
+    left = [i for i in range(rank) if i not in gone]
+    steps = [out.strides[i] for i in left] if keepdims else out.strides
+    kept = [(x.shape[i], x.strides[i], step) for i, step in zip(left, steps, strict=True)]
+    reduced = sorted([(x.shape[i], x.strides[i]) for i in gone], key=lambda axis: -abs(axis[1]))
+    return merged(kept), merged(reduced)
+
+
+def loop_axes(body: Sequence[Single]) -> tuple[list[Slot], list[Axis]]:
+    """Return the slots of maps, and the axes of their loops with the strides of these slots."""
+    slots = list(dict.fromkeys(x for each in body for x in each.slots))
+    return slots, axes_over(body[0].out.shape, *[x.strides for x in slots])
+
+
+def blas_step(shape: Axis, strides: Axis) -> tuple[int, int] | None:
+    """Return how BLAS names a matrix of these strides: its order, and the step between rows."""
+    (rows, columns), (row, column) = shape, strides
+    if (columns == 1 or column == 1) and (rows == 1 or row >= columns):
+        return PLAIN, max(row, columns)
+    if (rows == 1 or row == 1) and (columns == 1 or column >= rows):
+        return TRANSPOSED, max(column, rows)
+    return None
+
+
+def index(axes: Sequence[Axis], array: int) -> str:
+    """Return the place of an element of an array, by its position in axes: ``i0 * 8 + i1``."""
+    steps = enumerate(axis[array] for axis in axes)
+    return " + ".join(f"i{k} * {s}" if s != 1 else f"i{k}" for k, s in steps if s) or "0"
+
+
+def plus(axes: Sequence[Axis], array: int) -> str:
+    """Return the same to be added to a pointer: empty if it is 0."""
+    place = index(axes, array)
+    return f" + {place}" if place != "0" else ""
+
+
+def nest(
+    axes: Sequence[Axis], lines: Sequence[str], before: Sequence[str] = (), part: bool = False
+) -> Lines:
+    """Yield loops over axes around lines; in a block with the lines before them.
+
+    With `part`, the outermost loop is over a part, from `first_` to `last_`.
+    """
+    if before or (not axes and len(lines) > 1):
+        inner = nest(axes, lines, part=part) if axes else lines
+        yield from ("{", *[f"    {line}" for line in (*before, *inner)], "}")
+        return
+    ends = [("first_", "last_") if part and k == 0 else ("0", n) for k, (n, *_) in enumerate(axes)]
+    loops = [f"for (ptrdiff_t i{k} = {a}; i{k} < {n}; i{k}++)" for k, (a, n) in enumerate(ends)]
+    if len(lines) > 1:
+        loops[-1] += " {"
+    indents = ["    " * k for k in range(len(loops) + 1)]
+    yield from (indent + line for indent, line in zip(indents, loops, strict=False))
+    yield from (indents[-1] + line for line in lines)
+    if len(lines) > 1:
+        yield f"{indents[-2]}}}"
+
+
+# -- primitives that are no loops over single elements: scans, draws, places ----------------------
+
+
+def _cumsum(printer: Any, each: Single) -> Lines:
+    """Yield the sums along an axis."""
+    (x,), out, axis = each.args, each.out, each.params["axis"]
+    kept, reduced = axes_of(each, axis, keepdims=True)
+    n, step = reduced[0] if reduced else (1, 0)
+    source, target = printer.pointer(x), printer.pointer(out, writes=True)
+    function = printer.reduction("cumsum", x.buffer.dtype, out.buffer.dtype)
+    given = f"{source}{plus(kept, 1)}, {n}, {step}, {target}{plus(kept, 2)}, {out.strides[axis]}"
+    yield from nest(kept, [f"{function}({given});"])
+
+
+def _random_bits(printer: Any, each: Single) -> Lines:
+    """Yield the random bits of each state."""
+    (state,), out = each.args, each.out
+    if state.buffer.dtype != "uint32" or not out.is_contiguous:
+        raise NotInCError(f"C has no text for the primitive 'random_bits' of {state.buffer.dtype}")
+    printer.needs("random_bits", "uint32_t")
+    *batch, _ = state.shape
+    *steps, step = state.strides
+    n, first = math.prod(out.shape[len(batch) :]), each.params.get("start", 0)
+    axes = [*zip(batch, steps, (n * s for s in row_major(tuple(batch))), strict=True)]
+    source, target = printer.pointer(state), printer.pointer(out, writes=True)
+    given = f"{source}{plus(axes, 1)}, {step}, {first}, {n}, {target}{plus(axes, 2)}"
+    yield from nest(axes, [f"random_bits_uint32_t({given});"])
+
+
+def _scatter(printer: Any, each: Single) -> Lines:
+    """Yield zeros, and a copy of numbers to some places; these are known, or it is refused."""
+    (x, *computed), out = each.args, each.out
+    if computed:
+        raise NotInCError("C has no text for the primitive 'scatter' at places that are arrays")
+    zero = Buffer((), out.buffer.dtype, value=np.zeros((), out.buffer.dtype)).slot
+    part: Any = view_of(out, "getitem", index=each.params["index"])
+    for to, numbers in ((out, zero), (part, x)):
+        yield from printer.loop((each._replace(out=to, args=(numbers,), op=None),))
+
+
+def _host(printer: Any, each: Single) -> Lines:
+    """Yield a call of the primitive's own function, which `native.py` binds to the arrays."""
+    (x,), key = each.args, f"host {len(printer.hosts)}"
+    printer.hosts[key] = each
+    printer.needs("host_", "")
+    pointers = printer.pointer(x), printer.pointer(each.out, writes=True)
+    yield f"{printer.foreign(key, each.op.name)}({', '.join(pointers)});"
+
+
+CALLS: dict[str, Callable[[Any, Single], Lines]] = {
+    "cumsum": _cumsum,
+    "all_sum": _host,
+    "random_bits": _random_bits,
+    "scatter": _scatter,
+}

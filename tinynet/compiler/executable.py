@@ -18,7 +18,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
-from ..engine.variable import aligned, structure
+from ..engine.variable import Memory, Variable, aligned, restoring, structure
 from .numpy_printer import Source
 from .program import NotInCError, Program, Var
 
@@ -37,9 +37,9 @@ class Executable:
     name : str, of the function in the source
     donate : dict from Var to Var, optional
         Outputs, each with the input whose array it replaces.
-    live : dict from Var to function, optional
-        Inputs whose arrays live elsewhere, each with a function that returns its array. These and
-        captured variables are used where they live, so that changes to them are seen.
+    live : dict from Var to Variable or Memory, optional
+        Inputs whose arrays live elsewhere, each with its owner. These and captured variables are
+        used where they live, so that changes to them are seen.
 
     Attributes
     ----------
@@ -51,14 +51,14 @@ class Executable:
         program: Program,
         name: str,
         donate: Mapping[Var, Var] = {},
-        live: Mapping[Var, Callable[[], np.ndarray]] = {},
+        live: Mapping[Var, Variable | Memory] = {},
     ) -> None:
         self.program = program
         self.source = Source(program, name, donate)
         self._given = program, name, donate  # of the C source
         self._c: Any = None  # the C source, when it is to run
         self._wants_c = False  # what `choose` decided last
-        self._live = {**live, **{v: w.current for v, w in program.captured.items()}}
+        self._live = {**live, **program.captured}
         self.inputs = {v: aligned(v.shape, v.dtype) for v in program.inputs if v not in self._live}
         self._lock = threading.Lock()
         self._living: list[np.ndarray] | None = None
@@ -66,7 +66,7 @@ class Executable:
         self._seen: object = None  # the version of the structure that `_bound` is for
         self._is_native = False  # as bound
         self._errors_raise = False  # whether `np.errstate` lets overflows and the like raise
-        self._kept: list[list[np.ndarray]]  # to be restored after an error; [1] if they raise
+        self._kept: list[list[Any]]  # owners to be restored after an error; [1] if they raise
 
     def choose(self, native: Native, runs: float = 0) -> None:
         """Decide whether the next runs are those of the C source.
@@ -137,19 +137,17 @@ class Executable:
                     self._bind()
                 go, outputs = self._bound
                 fill(data)
-                kept = self._kept[self._errors_raise]
-                go() if not kept else _restoring(go, kept)
+                if kept := self._kept[self._errors_raise]:
+                    with restoring(kept):
+                        go()
+                else:
+                    go()
                 return take(outputs)
 
         return run
 
     def take_steps(
-        self,
-        steps: int,
-        given: Sequence[Any],
-        wanted: Mapping[int, Any],
-        at: int = -1,
-        most: Any = 0,
+        self, steps: int, given: Any, wanted: Mapping[int, Any], at: int = -1, most: Any = 0
     ) -> int:
         """Run many times in one call; return how often, which is 0 if that is not possible.
 
@@ -157,7 +155,7 @@ class Executable:
         ----------
         steps : int
         given : list of (buffer, source, rows)
-            What each run is given: see `native.Move`.
+            What each run is given: see `native._move`.
         wanted : dict from int to array
             For outputs, by their positions, an array that they are copied to, one after the other.
         at, most : int, float
@@ -175,7 +173,7 @@ class Executable:
 
     def _bind(self) -> None:
         """Bind the source to the arrays, unless those that live elsewhere are still the same."""
-        version, living = structure.version, [read() for read in self._live.values()]
+        version, living = structure.version, [owner.current() for owner in self._live.values()]
         if self._living is None or any(map(is_not, living, self._living)):
             self._living = None  # until all is bound: buffers may not fit into memory
             arrays = {**self.inputs, **dict(zip(self._live, living, strict=True))}
@@ -184,7 +182,7 @@ class Executable:
             bound = self._c and self._c.bind(given)
             self._is_native = bound is not None
             parts = ([], []) if bound else self.source.overwritten
-            self._kept = [[arrays[v] for v in part if v in self._live] for part in parts]
+            self._kept = [[self._live[v] for v in part if v in self._live] for part in parts]
             self._bound = bound or self.source.bind(given)
             self._living = living
         self._seen = version
@@ -193,17 +191,6 @@ class Executable:
         """Copy arrays to the inputs' buffers."""
         for buffer, array in zip(self.inputs.values(), arrays, strict=False):
             buffer[...] = array
-
-
-def _restoring(go: Callable[[], None], arrays: Sequence[np.ndarray]) -> None:
-    """Run; if that raises an error, give arrays their numbers back."""
-    before = [array.copy() for array in arrays]
-    try:
-        go()
-    except BaseException:
-        for array, old in zip(arrays, before, strict=True):
-            array[...] = old
-        raise
 
 
 class Cache(Generic[T]):

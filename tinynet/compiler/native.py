@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Mapping
 from functools import cache, cached_property, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,32 +21,6 @@ from .memory import Buffer, Plan, Slot
 from .numpy_printer import XP
 from .program import Program, Var
 from .toolchain import blas, compiler, load, threads
-
-
-class Move(NamedTuple):
-    """A copy that each of many steps makes: from a part of `source` to `to`, or to a part of `to`.
-
-    Attributes
-    ----------
-    to, source : arrays of one dtype
-        The larger one is C-contiguous and has a part for each step; of the other one, each step
-        copies the whole.
-    rows : array of int64, optional
-        The positions in `source` of the items of each step, those of the first step first.
-    """
-
-    to: np.ndarray
-    source: np.ndarray
-    rows: np.ndarray | None = None
-
-    def numbers(self) -> list[int]:
-        """Return what C needs to know of it."""
-        to, source, rows = self
-        places = [to.ctypes.data, source.ctypes.data, 0 if rows is None else rows.ctypes.data]
-        if rows is not None:
-            return [*places, len(to), source.strides[0], 0, 0]
-        part = min(to.nbytes, source.nbytes)
-        return [*places, 1, part, part * (part < to.nbytes), part * (part < source.nbytes)]
 
 
 class _Nameless(CPrinter):
@@ -64,13 +38,9 @@ class CSource:
     """
 
     def __init__(self, program: Program, name: str = "run", donate: Mapping[Var, Var] = {}) -> None:
-        plan = Plan(program, donate)
-        self._plan, self._name = plan, name
-        self._printer = _Nameless(plan, "program")
-        self.arguments = tuple(plan.arguments)
-        self._given = [plan.slots[v].buffer for v in plan.arguments]
-        self._constant = {plan.slots[v].buffer for v in program.constants}
-        self._results = plan.results
+        self._plan, self._name = Plan(program, donate), name
+        self._printer = _Nameless(self._plan, "program")
+        self.arguments = tuple(self._plan.arguments)
         self._library: Any = None
         self._keeps: Any = None  # arrays and functions, while C holds pointers to them
 
@@ -95,15 +65,16 @@ class CSource:
         None if C cannot use these arrays: one is not contiguous, or one that is written overlaps
         another one.
         """
-        memory = dict(zip(self._given, arrays, strict=True))
-        for buffer in self._constant.intersection(memory):
-            memory[buffer] = np.ascontiguousarray(memory[buffer])
-        written = [memory[b] for b in self._given if b in self._printer.written]
+        plan, memory = self._plan, dict[Buffer, np.ndarray]()
+        for v, array in zip(self.arguments, arrays, strict=True):
+            constant = v in plan.program.constants
+            memory[plan.slots[v].buffer] = np.ascontiguousarray(array) if constant else array
+        written = [array for b, array in memory.items() if b in self._printer.written]
         shared = (sum(np.may_share_memory(x, y) for y in arrays) > 1 for x in written)
         usable = all(a.flags.c_contiguous and a.flags.aligned for a in memory.values())
         if not usable or any(shared):
             return None
-        for buffer in (*self._printer.buffers, *[slot.buffer for slot in self._results]):
+        for buffer in (*self._printer.buffers, *[slot.buffer for slot in plan.results]):
             if buffer.value is not None:
                 memory[buffer] = np.array(buffer.value)
             elif buffer not in memory:
@@ -117,24 +88,36 @@ class CSource:
         run = self._library[self._printer.name]
         run.argtypes, run.restype = [ctypes.c_void_p], None
         self._keeps = memory, calls
-        outputs = [_array(slot, memory[slot.buffer]) for slot in self._results]
-        return partial(run, table), tuple(outputs)
+        return partial(run, table), tuple(_array(x, memory[x.buffer]) for x in plan.results)
 
     def take_steps(
-        self, go: Any, steps: int, before: Any, after: Any, loss: np.ndarray | None, most: float
+        self, go: Any, steps: int, before: Any, after: Any, loss: Any, most: float
     ) -> int:
         """Run `go`, which `bind` returned, in one call of C; return how often.
 
-        At each step it makes the moves `before` and `after` the run: see `Move`. It stops after a
+        At each step it makes the moves `before` and `after` the run: see `_move`. It stops after a
         step whose `loss`, one of the outputs, is NaN or above `most`.
         """
         if (library := _library()) is None:
             return 0
-        table = np.array([Move(*each).numbers() for each in (*before, *after)], "int64")
+        table = np.array([_move(*each) for each in (*before, *after)], "int64")
         at, size = (None, 0) if loss is None else (loss.ctypes.data, loss.itemsize)
-        sizes = len(before), len(table)
-        given = go.func, *go.args, steps, table.ctypes.data, *sizes, at, size, most
-        return library.take_steps(*given)
+        given = steps, table.ctypes.data, len(before), len(table), at, size, most
+        return library.take_steps(go.func, *go.args, *given)
+
+
+def _move(to: np.ndarray, source: np.ndarray, rows: np.ndarray | None) -> list[int]:
+    """Return what C needs to know of a copy that each step makes: `source` to `to`, of one dtype.
+
+    The larger array is C-contiguous and has a part for each step; of the other one, each step
+    copies the whole. With `rows`, which are int64, it copies the items at these positions in
+    `source`, those of the first step first.
+    """
+    places = [to.ctypes.data, source.ctypes.data, 0 if rows is None else rows.ctypes.data]
+    if rows is not None:
+        return [*places, len(to), source.strides[0], 0, 0]
+    part = min(to.nbytes, source.nbytes)
+    return [*places, 1, part, part * (part < to.nbytes), part * (part < source.nbytes)]
 
 
 def orders(size: int, count: int, to: np.ndarray) -> np.ndarray:
@@ -192,6 +175,5 @@ def _call_of(kernel: Single, memory: Mapping[Buffer, np.ndarray]) -> Any:
 
 def _array(slot: Slot, memory: np.ndarray) -> np.ndarray:
     """Return the elements of a slot."""
-    size = memory.itemsize
-    strides = [s * size for s in slot.strides]
-    return np.ndarray(slot.shape, memory.dtype, memory.reshape(-1), slot.offset * size, strides)
+    first, *strides = (step * memory.itemsize for step in (slot.offset, *slot.strides))
+    return np.ndarray(slot.shape, memory.dtype, memory.reshape(-1), first, strides)

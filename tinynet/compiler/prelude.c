@@ -57,6 +57,31 @@ arcsinh: asinh$s({0})
 arccosh: acosh$s({0})
 arctanh: atanh$s({0})
 
+//// names
+Names that a buffer must not have, besides those of functions that the table calls.
+auto bool break case char const continue default do double else enum extern false float for
+goto if inline int long main register restrict return short signed sizeof static struct
+switch true typedef union unsigned void volatile while isfinite isinf isnan signbit buffers
+
+//// joins
+The primitive that joins two numbers of a reduction, unless it is "add".
+max: maximum
+min: minimum
+nanmax: fmax
+nanmin: fmin
+argmax: greater_equal
+argmin: less_equal
+any: logical_or
+all: logical_and
+
+//// dot
+What a dot product has in the part "sum", where the sum of one row has nothing.
+more: , const $T *y, ptrdiff_t other
+factor:  * y[(i + k) * other]
+together:  && other == 1
+next: , y += 256 * other
+factors:  * ((const vector_$T *)(y + i))[k]
+
 //// header
 #include <float.h>
 #include <math.h>

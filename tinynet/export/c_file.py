@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..compiler.c_printer import CPrinter, Lines
-from ..compiler.c_text import TYPES, c_type, literal
+from ..compiler.c_printer import CPrinter
+from ..compiler.c_text import TYPES, Lines, c_type, literal
 from ..compiler.memory import Buffer, Plan
 from ..compiler.passes import simplify
 from ..compiler.program import Names, NotInCError, Var

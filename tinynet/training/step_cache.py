@@ -204,9 +204,9 @@ class CompiledStep:
         before, data, scalars = program.args
         after, _, self.form = program.result
         old, new = tree.leaves(before), tree.leaves(after)
-        live = {v: owner.current for v, owner in zip(old, step.owners, strict=True)}
         donated = dict(zip(new, old, strict=True))
-        self.executable = Executable(program, f"{step.kind}_step", donated, live)
+        owners = dict(zip(old, step.owners, strict=True))
+        self.executable = Executable(program, f"{step.kind}_step", donated, owners)
         self.written = [o for o, v, w in zip(step.owners, old, new, strict=True) if v is not w]
         buffers = self.executable.inputs
         self.data = [buffers[v] for v in tree.leaves(data)]
