@@ -23,8 +23,7 @@ from tinynet.compiler.program import Program
 from tinynet.engine.bind import PRIMITIVES
 from tinynet.engine.primitives import linalg, special
 from tinynet.export.forward import Forward, forward_of
-from tinynet.export.numpy_file import NUMBERS, array_text, file_text
-from tinynet.export.numpy_text import Body
+from tinynet.export.numpy_file import NUMBERS, Body, array_text, file_text
 from tinynet.export.onnx_file import NODES, onnx_model
 from tinynet.layers import Activation, Add, Dense, Input, Layer
 from tinynet.models import Model, Sequential

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -81,10 +82,9 @@ class Parameters:
     def __init__(self, function: Callable[..., Any], static: str | Iterable[str]) -> None:
         self.of = name_of(function)
         self._static = frozenset([static] if isinstance(static, str) else static)
-        try:
-            given = [*inspect.signature(function).parameters.values()]
-        except (TypeError, ValueError):  # some callables have no signature
-            given = []
+        given: list[inspect.Parameter] = []
+        with suppress(TypeError, ValueError):  # some callables have no signature
+            given += inspect.signature(function).parameters.values()
         self.names = [p.name for p in given if p.kind < p.VAR_POSITIONAL]
         self._self = {"self", "cls"}.intersection(self.names[:1])
         self._all_data = not (self._static or self._self)

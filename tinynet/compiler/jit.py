@@ -46,22 +46,23 @@ class Compiled:
     pullback : function of `used` and `wanted` to the compiled pullback, of `pullback_of`
     """
 
-    def __init__(self, of: Jit[Any, Any], program: Program, form: Any, watched: list[Any]) -> None:
+    def __init__(self, of: Jit[Any, Any], program: Program, form: Any, static: list[Any]) -> None:
         self.program, self.form, native = program, form, of._native
         self.executable = new = Executable(simplify(program), of._parameters.of)
         new.choose(native)
         # Each call takes an item; when none is left, C has become worth compiling.
         self.left = iter(range(new.runs_for_c)) if native == "auto" else repeat(0)
-        self.run = new.runner(new.fill, _one_kept if len(program.outputs) == 1 else _kept)
+        self.run = new.runner(new.fill, _kept)
         self.pullback = lru_cache(CACHE_SIZE)(
             lambda *key: Jit(pullback_of(program, *key), native=native)
         )
         self.dependencies = dependencies(program)
         self.outside = any(v.tracked for v in program.constants)
         self.trains = self.outside or any(b >> len(program.inputs) for b in self.dependencies)
+        referred, self._plain = _referred(of.function)
+        watched = [x for x in [*static, *referred] if isinstance(x, (Watched, Fingerprint))]
         self._watched = [*program.watched, *watched]
         self._attributes = self._fingerprint()
-        self._plain = _plain(of.function)
         self._values = repr([read() for read in self._plain])  # which tells 1 from True
 
     def _fingerprint(self) -> Fingerprint:
@@ -185,25 +186,22 @@ class Jit(Generic[P, R]):
 
     def _compile(self, args: Any, kwargs: Any) -> Compiled:
         leaves, form, seen = self._parameters.form(args, kwargs)
-        result: Any = None
+        result, hole = None, Hole()
 
         def traced(*leaves: Tensor) -> list[Any]:
             nonlocal result
             for x in leaves:  # so that the program says through what gradients flow
                 x.tracked = x.dtype.kind == "f"
             found = self._run(leaves, form)
-            tensors: list[Any] = [x for x in tree.flatten(found) if isinstance(x, Operand)]
-            hole = Hole()
             result = tree.map_structure(lambda x: hole if isinstance(x, Operand) else x, found)
-            return tensors
+            return [x for x in tree.flatten(found) if isinstance(x, Operand)]
 
         parts = tree.flatten(form)
         names = [x.name for x in parts if type(x) is Hole]
         with grad_mode(True):
             program = record(traced, [*map(as_tensor, leaves)], names)
-        objects = [x.value for x in parts if type(x) is Static] + _referred(self.function)
-        watched = [x for x in objects if isinstance(x, Watched)]
-        return Compiled(self, program, result, [*watched, seen])
+        static = [x.value for x in parts if type(x) is Static]
+        return Compiled(self, program, result, [*static, seen])
 
 
 def _kept(outputs: Sequence[np.ndarray]) -> Sequence[Tensor]:
@@ -211,33 +209,22 @@ def _kept(outputs: Sequence[np.ndarray]) -> Sequence[Tensor]:
     return [wrap(y.copy("K")) for y in outputs]
 
 
-def _one_kept(outputs: Sequence[np.ndarray]) -> Sequence[Tensor]:
-    return (wrap(outputs[0].copy("K")),)
+def _referred(function: Any) -> tuple[list[Any], list[Callable[[], Any]]]:
+    """Return the objects that a function refers to by name or is made of.
 
-
-def _referred(function: Any) -> list[Any]:
-    """Return the objects that a function refers to by name, and those that it is made of."""
-    found = [function, getattr(function, "__self__", None)]
+    Return as well functions that read the numbers and strings to which it refers by name.
+    """
+    found, reads = [function, getattr(function, "__self__", None)], list[Callable[[], Any]]()
     if isinstance(function, partial):
-        found += [*function.args, *function.keywords.values(), *_referred(function.func)]
-    with suppress(TypeError):  # not a Python function
-        names = inspect.getclosurevars(inspect.unwrap(function))
-        found += [*names.globals.values(), *names.nonlocals.values()]
-    return found
-
-
-def _plain(function: Any) -> list[Callable[[], Any]]:
-    """Return functions that read the numbers and strings to which a function refers by name."""
-    if isinstance(function, partial):
-        return _plain(function.func)
-    found: dict[str, Callable[[], Any]] = {}
+        inner, reads = _referred(function.func)
+        return [*found, *function.args, *function.keywords.values(), *inner], reads
     with suppress(TypeError):  # not a Python function
         function = inspect.unwrap(getattr(function, "__func__", function))
-        names = inspect.getclosurevars(function)
-        cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-        found = {name: partial(getattr, cell, "cell_contents") for name, cell in cells}
-        found |= {name: partial(function.__globals__.get, name) for name in names.globals}
-    return [read for read in found.values() if isinstance(read(), PLAIN)]
+        names = inspect.getclosurevars(function).globals
+        reads += [partial(getattr, cell, "cell_contents") for cell in function.__closure__ or ()]
+        reads += [partial(function.__globals__.get, name) for name in names]
+    plain = [read for read in reads if isinstance(read(), PLAIN)]
+    return found + [read() for read in reads], plain
 
 
 @overload

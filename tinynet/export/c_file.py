@@ -23,7 +23,7 @@ from ..compiler.memory import Buffer, Plan
 from ..compiler.passes import simplify
 from ..compiler.program import Names, NotInCError, Var
 from .forward import Forward
-from .numpy_text import WIDTH, plain
+from .numpy_file import WIDTH, plain
 
 ABOUT = Template(Path(__file__).with_name("about.c").read_text(encoding="utf-8"))
 

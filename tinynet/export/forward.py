@@ -4,11 +4,12 @@ The model is recorded for two batch sizes. A length that is proportional to the 
 recordings is symbolic (`BatchSize`). Any other difference means that the outputs of a sample depend
 on how many samples there are, which no file can express; it is refused.
 
-Imports `compiler`, `layers`. Read next: `numpy_text.py`.
+Imports `compiler`, `layers`. Read next: `numpy_file.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, NoReturn
 
@@ -140,13 +141,12 @@ class BatchGeneralizer:
     def program(self) -> Program:
         """Return the merged program; its constants are those that it uses."""
         first, second = self.first, self.second
-        inputs = tuple(self._var(*pair) for pair in zip(first.inputs, second.inputs, strict=True))
+        inputs = tuple(map(self._var, first.inputs, second.inputs))
         for self.current, w in zip(first.equations, second.equations, strict=False):
             self._merge(self.current, w)
         if len(first.equations) != len(second.equations):
             self._refuse("what to compute")
-        pairs = zip(first.outputs, second.outputs, strict=True)
-        outputs = tuple(self._merged(*pair, "what to return") for pair in pairs)
+        outputs = self._merged(first.outputs, second.outputs, "what to return")
         return Program(inputs, self.constants, {}, self.equations, outputs, inputs, first.form)
 
     def _merge(self, v: Var, w: Var) -> None:
@@ -154,28 +154,27 @@ class BatchGeneralizer:
         other, ys, other_params = self.second.equations[w]
         if primitive is not other or len(xs) != len(ys):
             self._refuse(f"whether to compute {primitive.name} or {other.name}")
-        pairs, what = zip(xs, ys, strict=True), f"what to compute {primitive.name} of"
-        inputs = tuple(self._merged(*pair, what) for pair in pairs)
+        inputs = self._merged(xs, ys, f"what to compute {primitive.name} of")
         params = {key: self._for_any(value, other_params[key]) for key, value in params.items()}
         self.equations[self._var(v, w)] = Equation(primitive, inputs, params)
 
-    def _merged(self, x: Var, y: Var, what: str) -> Var:
-        """Return the variable that was merged from two; constants are merged when first used."""
-        a, b = self.first.constants.get(x), self.second.constants.get(y)
-        if a is not None and b is not None and x not in self.merged:
-            self._merge_constants(x, a, y, b)
-        if x not in self.merged or self.merged[x] is not self.merged.get(y):
-            self._refuse(what)
-        return self.merged[x]
+    def _merged(self, xs: Sequence[Var], ys: Sequence[Var], what: str) -> tuple[Var, ...]:
+        """Return the variables that pairs were merged to; constants are merged when first used."""
+        merged, constants = self.merged, (self.first.constants, self.second.constants)
+        for x, y in zip(xs, ys, strict=True):
+            if x in constants[0] and y in constants[1] and x not in merged:
+                self._merge_constants(x, constants[0][x], y, constants[1][y])
+            if x not in merged or merged[x] is not merged.get(y):
+                self._refuse(what)
+        return tuple(merged[x] for x in xs)
 
     def _merge_constants(self, x: Var, a: np.ndarray, y: Var, b: np.ndarray) -> None:
         """Merge two constants: equal arrays, or arrays that repeat one number for each sample."""
         if a.shape == b.shape and a.tobytes() == b.tobytes():
             self.constants[self._var(x, y)] = a
         elif a.shape != b.shape and len({*a.flat, *b.flat}) == 1:
-            number: Any = Var((), x.dtype)
-            self.constants[number] = a.reshape(-1)[:1].reshape(())
-            repeated = self._var(x, y)
+            number, repeated = Var((), x.dtype), self._var(x, y)
+            self.constants[number] = a.reshape(-1)[0].reshape(())
             shape = {"shape": repeated.shape}
             self.equations[repeated] = Equation(PRIMITIVES["broadcast_to"], (number,), shape)
         else:
@@ -188,7 +187,7 @@ class BatchGeneralizer:
     def _for_any(self, a: Any, b: Any) -> Any:
         """Return a length, a shape or another parameter for any batch size."""
         if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
-            parts = [self._for_any(x, y) for x, y in zip(a, b, strict=True)]
+            parts = map(self._for_any, a, b)
             return type(a)(*parts) if hasattr(a, "_fields") else tuple(parts)
         if type(a) is type(b) and a == b:
             return a
