@@ -102,9 +102,8 @@ class CPrinter:
     def _buffer(self, buffer: Buffer, writes: bool = False) -> str:
         """Return the name of a buffer, a parameter of the function that is printed."""
         if buffer not in self.buffers:
-            self.buffers[buffer] = self._free.new(
-                self.plain(buffer.label or f"t{next(self._numbers)}")
-            )
+            label = buffer.label or f"t{next(self._numbers)}"
+            self.buffers[buffer] = self._free.new(self.plain(label))
         name, kind = self.buffers[buffer], c_type(buffer.dtype)
         if writes:
             self.written.add(buffer)
@@ -179,8 +178,8 @@ class CPrinter:
         bounds = "ptrdiff_t first_, ptrdiff_t last_"
         used = self._function(name, lines, bounds)
         given = ", ".join(f"given_[{i}]" for i in range(len(used)))
-        self._functions += ["", f"static void {name}_(void **given_, {bounds})", "{"]
-        self._functions += [f"    {name}({given}, first_, last_);", "}"]
+        head = f"static void {name}_(void **given_, {bounds})"
+        self._functions += ["", head, "{", f"    {name}({given}, first_, last_);", "}"]
         writes = {x: text for x, text in used.items() if not text.startswith("const ")}
         self._used = used | self._used | writes
         self.needs("pool_", "")

@@ -219,9 +219,6 @@ class Cache(Generic[T]):
 
     def get(self, key: Hashable, make: Callable[..., T], *args: Any) -> T:
         """Return the value of `key`; a new one, ``make(*args)``, if there is none."""
-        last, value = self.last
-        if last == key and self.is_current(value):  # quicker than a hash of the key
-            return value
         with self._lock:
             if (value := self._values.pop(key, None)) is None or not self.is_current(value):
                 value = make(*args)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache, partial, update_wrapper
 from itertools import repeat
@@ -52,9 +52,10 @@ class Compiled:
         new.choose(native)
         # Each call takes an item; when none is left, C has become worth compiling.
         self.left = iter(range(new.runs_for_c)) if native == "auto" else repeat(0)
-        self.run = new.runner(new.fill, _kept)
+        # Copies, since the next run writes to the same arrays.
+        self.run = new.runner(new.fill, lambda outputs: [wrap(y.copy("K")) for y in outputs])
         self.pullback = lru_cache(CACHE_SIZE)(
-            lambda *key: Jit(pullback_of(program, *key), native=native)
+            lambda *key: Jit(pullback_of(program, *key), CACHE_SIZE, (), native)
         )
         self.dependencies = dependencies(program)
         self.outside = any(v.tracked for v in program.constants)
@@ -90,13 +91,7 @@ class Jit(Generic[P, R]):
         How often the function was compiled.
     """
 
-    def __init__(
-        self,
-        function: Callable[P, R],
-        size: int = CACHE_SIZE,
-        static: Any = (),
-        native: Native = "auto",
-    ) -> None:
+    def __init__(self, function: Callable[P, R], size: int, static: Any, native: Native) -> None:
         expect(native in (True, False, "auto"), "native", "True, False or 'auto'", native)
         update_wrapper(self, function, updated=())
         self.function, self._native = function, native
@@ -172,8 +167,8 @@ class Jit(Generic[P, R]):
     @property
     def native(self) -> bool:
         """Whether all compiled forms in the cache run as C; False if there is none."""
-        forms = list(self._compiled)
-        return bool(forms) and all(form.executable.native for form in forms)
+        runs_c = [form.executable.native for form in self._compiled]
+        return bool(runs_c) and all(runs_c)
 
     def _for(self, *args: Any, **kwargs: Any) -> Compiled:
         _, key = self._flat(args, kwargs)
@@ -202,11 +197,6 @@ class Jit(Generic[P, R]):
             program = record(traced, [*map(as_tensor, leaves)], names)
         static = [x.value for x in parts if type(x) is Static]
         return Compiled(self, program, result, [*static, seen])
-
-
-def _kept(outputs: Sequence[np.ndarray]) -> Sequence[Tensor]:
-    """Return copies of outputs, tensors: the next run writes to the same arrays."""
-    return [wrap(y.copy("K")) for y in outputs]
 
 
 def _referred(function: Any) -> tuple[list[Any], list[Callable[[], Any]]]:

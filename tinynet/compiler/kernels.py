@@ -163,14 +163,12 @@ def _alone(plan: Plan, v: Var, args: tuple[Slot, ...]) -> list[Kernel]:
         x = plan.view(args[0], name, **params) or args[0]  # where NumPy copies, it reshapes
         return [Copy(section, plan.view(out, "reshape", newshape=x.shape), (x,))]
     if name == "concatenate":
-        before, start = (Slice(None, None, None),) * params["axis"], 0
-        copies: list[Kernel] = []
-        for x in args:
-            stop = start + x.shape[params["axis"]]
-            part = plan.view(out, "getitem", index=(*before, Slice(start, stop, None)))
-            copies += [Copy(section, part, (x,))] * (part != x)  # unless it was computed in place
-            start = stop
-        return copies
+        before, axis = (Slice(None, None, None),) * params["axis"], params["axis"]
+        ends = itertools.accumulate(x.shape[axis] for x in args)
+        slices = [Slice(end - x.shape[axis], end, None) for x, end in zip(args, ends, strict=True)]
+        parts = [plan.view(out, "getitem", index=(*before, part)) for part in slices]
+        pairs = zip(parts, args, strict=True)
+        return [Copy(section, part, (x,)) for part, x in pairs if part != x]  # not yet in place
     return [KINDS.get(name, Call)(section, out, args, primitive, params)]
 
 

@@ -92,7 +92,9 @@ class Printer:
         kernels = kernels_of(plan)
         calls = [i for i, kernel in enumerate(kernels) if isinstance(kernel, Call)]
         parts = kernels[: max(calls, default=0)], kernels
-        self.overwritten = [_overwritten(plan, part) for part in parts]
+        written = [{each.out.buffer for k in part for each in k.body} for part in parts]
+        buffers = {v: plan.slots[v].buffer for v in plan.arguments}
+        self.overwritten = [[v for v, b in buffers.items() if b in part] for part in written]
         header = list(self._header(plan, kernels))
         body = list(self._body(kernels))
         lines = [f"def make({', '.join([*arguments, *self.called])}):"]
@@ -216,12 +218,6 @@ def _view(x: str, slot: Slot, view: View) -> tuple[str, str]:
     if slot.size == view.base.size:
         return f"{x}.reshape({slot.shape})", ("0d", "flat", "reshaped")[min(len(slot.shape), 2)]
     return f"xp.broadcast_to({x}, {slot.shape})", "view"  # which nobody can write to
-
-
-def _overwritten(plan: Plan, kernels: Iterable[Kernel]) -> list[Var]:
-    """Return the arguments that kernels overwrite."""
-    written = {each.out.buffer for kernel in kernels for each in kernel.body}
-    return [v for v in plan.arguments if plan.slots[v].buffer in written]
 
 
 def _tuple(texts: Iterable[str]) -> str:

@@ -93,10 +93,8 @@ def check_type(v: Var, equation: Equation) -> None:
     zeros = [stand_in(shape, x.dtype) for shape, x in zip(used, inputs, strict=True)]
     with np.errstate(all="ignore"):
         found = np.asarray(primitive.impl(*zeros, **params))
-    shape = np.broadcast_shapes(*shapes) if primitive.elementwise else found.shape
-    new = Var(shape, found.dtype)
-    text = f"{primitive.name} gives {new.type_text}, not {v.type_text}"
-    assert new.type == v.type, text
+    new = Var(np.broadcast_shapes(*shapes) if used is not shapes else found.shape, found.dtype)
+    assert new.type == v.type, f"{primitive.name} gives {new.type_text}, not {v.type_text}"
 
 
 def _key(equation: Equation) -> tuple[Any, ...]:

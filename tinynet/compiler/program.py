@@ -95,10 +95,8 @@ class Program:
 
         lines = [f"inputs {typed(self.inputs)}"]
         lines += [f"weight {typed([v])}" for v in self.captured]
-        lines += [
-            f"constant {typed([v])} = {str(a) if a.size == 1 else '...'}"
-            for v, a in self.constants.items()
-        ]
+        for v, array in self.constants.items():
+            lines.append(f"constant {typed([v])} = {str(array) if array.size == 1 else '...'}")
         for v, (primitive, inputs, params) in self.equations.items():
             given = "".join(f", {key}={value}" for key, value in params.items())
             arguments = ", ".join(names[x] for x in inputs)

@@ -18,18 +18,11 @@ from .program import Names as Names, Program, Var
 
 COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)  # ranks: what binds weakest comes first
 
-INFIX = {
-    "add": ("+", SUM),
-    "subtract": ("-", SUM),
-    "multiply": ("*", PRODUCT),
-    "divide": ("/", PRODUCT),
-    "less": ("<", COMPARISON),
-    "less_equal": ("<=", COMPARISON),
-    "greater": (">", COMPARISON),
-    "greater_equal": (">=", COMPARISON),
-    "equal": ("==", COMPARISON),
-    "not_equal": ("!=", COMPARISON),
-}
+SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
+COMPARISONS = {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}
+COMPARISONS |= {"equal": "==", "not_equal": "!="}
+INFIX = {name: (sign, SUM if sign in "+-" else PRODUCT) for name, sign in SIGNS.items()}
+INFIX |= {name: (sign, COMPARISON) for name, sign in COMPARISONS.items()}
 
 
 class Expr(NamedTuple):

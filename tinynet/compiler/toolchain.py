@@ -136,15 +136,18 @@ def _core() -> Any:
     return None
 
 
+def _symbol(name: str) -> tuple[str, Any]:
+    """Return the name that a function of BLAS has in the library of NumPy, and it; or "", None."""
+    names = f"scipy_{name}64_", f"{name}64_", name
+    return next(((x, _core()[x]) for x in names if hasattr(_core(), x)), ("", None))
+
+
 @cache
 def blas(dtype: str) -> tuple[str, int]:
     """Return the integer type and the address of the product of NumPy's BLAS; "" if unknown."""
-    gemm = f"cblas_{'s' if dtype == 'float32' else 'd'}gemm"
-    names = {f"scipy_{gemm}64_": "int64_t", f"{gemm}64_": "int64_t", gemm: "int"}
-    for name, integer in names.items():
-        if hasattr(_core(), name):
-            return integer, ctypes.cast(_core()[name], ctypes.c_void_p).value or 0
-    return "", 0
+    name, gemm = _symbol(f"cblas_{'s' if dtype == 'float32' else 'd'}gemm")
+    integer = "int64_t" if name.endswith("64_") else "int" if name else ""
+    return integer, ctypes.cast(gemm, ctypes.c_void_p).value or 0
 
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -168,10 +171,9 @@ def limit_threads(count: int) -> None:
     """Let BLAS use `count` threads, at least one, unless the user has set the number."""
     if not any(name in os.environ for name in THREADS):
         os.environ |= dict.fromkeys(THREADS, str(max(1, count)))  # of libraries loaded later
-        name = "openblas_set_num_threads"  # of the library that NumPy has loaded
-        for symbol in (f"scipy_{name}64_", f"{name}64_", name):
-            if hasattr(_core(), symbol):
-                _core()[symbol](max(1, count))
+        _, set_number = _symbol("openblas_set_num_threads")  # of the library that NumPy has loaded
+        if set_number:
+            set_number(max(1, count))
 
 
 # -- the cache --------------------------------------------------------------------------------

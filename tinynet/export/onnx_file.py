@@ -40,9 +40,9 @@ def onnx_model(forward: Forward, name: str, version: str, opset: int = OPSET) ->
     graph = Graph(forward, onnx)
     arrays = [onnx.numpy_helper.from_array(array, key) for key, array in graph.arrays.items()]
     proto = onnx.helper.make_graph(graph.nodes, name, graph.inputs, graph.outputs, arrays)
+    about = {"ir_version": IR_VERSION, "producer_name": "tinynet", "producer_version": version}
     opsets = [onnx.helper.make_opsetid("", opset)]
-    model = onnx.helper.make_model(proto, opset_imports=opsets, ir_version=IR_VERSION)
-    model.producer_name, model.producer_version = "tinynet", version
+    model = onnx.helper.make_model(proto, opset_imports=opsets, **about)
     onnx.checker.check_model(model, full_check=True)
     return model
 
