@@ -357,7 +357,7 @@ class CPrinter:
         """
         (m, n, depth), kind = sizes, TYPES[dtype]
         steps = c_text.blas_step((m, depth), a), c_text.blas_step((depth, n), b)
-        integer = blas(dtype)[0] if m * n * depth >= BLAS_FROM else ""
+        integer = blas(dtype)[0] if m * n * depth >= BLAS_FROM and not self.style else ""
         if integer and steps[0] and steps[1]:
             self.needs("gemm", kind, I=integer)
             name = self.foreign(dtype, f"gemm{'sd'[dtype == 'float64']}")
@@ -366,7 +366,8 @@ class CPrinter:
             return f"{name}({sizes_text}, 1, {{0}}, {a_step}, {{1}}, {b_step}, 0, {{2}}, {n});"
         self.needs("product", kind)
         (ai, ak), (bk, bj) = a, b
-        given = f"{n}, {depth}, {{0}}, {ai}, {ak}, {{1}}, {bk}, {bj}, {{2}}, {n}"
+        row = "" if self.style else f", {n}"  # from a row of the result to the next
+        given = f"{n}, {depth}, {{0}}, {ai}, {ak}, {{1}}, {bk}, {bj}, {{2}}{row}"
         return f"product_{kind}({{3}}, {given});"
 
 

@@ -52,8 +52,7 @@ class Compiled:
         new.choose(native)
         # Each call takes an item; when none is left, C has become worth compiling.
         self.left = iter(range(new.runs_for_c)) if native == "auto" else repeat(0)
-        # Copies, since the next run writes to the same arrays.
-        self.run = new.runner(new.fill, lambda outputs: [wrap(y.copy("K")) for y in outputs])
+        self.run = new.runner(new.fill, _one_kept if len(program.outputs) == 1 else _kept)
         self.pullback = lru_cache(CACHE_SIZE)(
             lambda *key: Jit(pullback_of(program, *key), CACHE_SIZE, (), native)
         )
@@ -197,6 +196,15 @@ class Jit(Generic[P, R]):
             program = record(traced, [*map(as_tensor, leaves)], names)
         static = [x.value for x in parts if type(x) is Static]
         return Compiled(self, program, result, [*static, seen])
+
+
+def _kept(outputs: Any) -> list[Tensor]:
+    """Return copies of outputs, tensors: the next run writes to the same arrays."""
+    return [wrap(y.copy("K")) for y in outputs]
+
+
+def _one_kept(outputs: Any) -> list[Tensor]:
+    return [wrap(outputs[0].copy("K"))]
 
 
 def _referred(function: Any) -> tuple[list[Any], list[Callable[[], Any]]]:

@@ -29,7 +29,6 @@ NEVER = 1 << 60  # the position of a last use that never comes
 VIEWS = {*bind.VIEWS, "broadcast_to"}
 IN_ORDER = ("matmul", "power")  # repeating an operand by strides of 0 changes their last bits
 
-
 _BYTE = np.empty(1, "uint8")
 
 
@@ -109,8 +108,10 @@ def view_of(slot: Slot, name: str, **params: Any) -> Slot | None:
 
     NumPy itself takes the view, of an array of one byte an element that nobody reads.
     """
-    if name == "reshape":
-        return _reshaped(slot, **params)
+    if name == "reshape":  # possible if reshaping it back gives the same strides
+        shape = params["newshape"]
+        found = Slot(slot.buffer, slot.offset, shape, _normal(shape, _steps(slot, shape)))
+        return found if _steps(found, slot.shape) == slot.strides else None
     if name == "getitem" and ... not in params["index"]:
         params = {"index": (*params["index"], ...)}  # a view of an element, not the element
     array = as_strided(_BYTE, slot.shape, slot.strides)
@@ -118,13 +119,6 @@ def view_of(slot: Slot, name: str, **params: Any) -> Slot | None:
     view = view_by(array, **params)
     offset = slot.offset + view.ctypes.data - array.ctypes.data
     return Slot(slot.buffer, offset, view.shape, _normal(view.shape, view.strides))
-
-
-def _reshaped(slot: Slot, newshape: tuple[int, ...]) -> Slot | None:
-    """Return the slot in another shape; None unless reshaping it back gives the same strides."""
-    strides = _normal(newshape, _steps(slot, newshape))
-    found = Slot(slot.buffer, slot.offset, newshape, strides)
-    return found if _steps(found, slot.shape) == slot.strides else None
 
 
 def _steps(slot: Slot, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -12,13 +12,12 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import numpy as np
 
 from .. import tree
 from ..compiler.c_printer import CPrinter
-from ..compiler.c_text import TYPES, Lines, c_type, literal
+from ..compiler.c_text import Lines, c_type, literal
 from ..compiler.memory import Buffer, Plan
 from ..compiler.passes import simplify
 from ..compiler.program import Names, NotInCError, Var
@@ -70,12 +69,6 @@ class Predict(CPrinter):
     """
 
     function, style, pool_from = "static void", "plain/", math.inf
-
-    def _matrix_product(self, dtype: str, sizes: Any, a: Any, b: Any) -> str:
-        self.needs("product", TYPES[dtype])
-        (m, n, depth), (ai, ak), (bk, bj) = sizes, a, b
-        given = f"{m}, {n}, {depth}, {{0}}, {ai}, {ak}, {{1}}, {bk}, {bj}, {{2}}"
-        return f"product_{TYPES[dtype]}({given});"
 
     def _main(self, calls: list[str]) -> Lines:
         given = [self._plan.slots[v].buffer for v in self._plan.program.inputs]
