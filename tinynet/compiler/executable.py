@@ -100,7 +100,7 @@ class Executable:
     def runs_for_c(self) -> int:
         """How many runs save as much time, with C, as its compiler takes; see `choose`."""
         equations = self.program.equations
-        work = len(equations) + sum(math.prod(v.shape) for v in equations) / 2000
+        work = len(equations) + sum(v.size for v in equations) / 2000
         return sys.maxsize if len(equations) > AUTO_LENGTH else math.ceil(AUTO_WORK / (work or 1))
 
     @cached_property
