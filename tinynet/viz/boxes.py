@@ -2,7 +2,7 @@
 
 A `Drawing` has a size and draws itself around a centre; `arranged` combines several into one.
 
-Imports `layout.py` and `style.py`, and matplotlib when something is drawn. Read next: `models.py`.
+Imports `layout.py` and `style.py`, and matplotlib when something is drawn. Read next: `graph.py`.
 """
 
 from __future__ import annotations
