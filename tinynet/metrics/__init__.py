@@ -10,14 +10,13 @@ _HOMES = {
     "categorical_hinge hinge huber kl_divergence log_cosh mean_absolute_error "
     "mean_absolute_percentage_error mean_squared_error mean_squared_logarithmic_error poisson "
     "sparse_categorical_crossentropy squared_hinge",
-    "accuracy": "Accuracy BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy "
-    "SparseTopKCategoricalAccuracy TopKCategoricalAccuracy binary_accuracy categorical_accuracy "
+    "accuracy": "Accuracy BinaryAccuracy BinaryCrossentropy CategoricalAccuracy CategoricalHinge "
+    "CategoricalCrossentropy CosineSimilarity Hinge KLDivergence LogCoshError MeanAbsoluteError "
+    "MeanAbsolutePercentageError MeanSquaredError MeanSquaredLogarithmicError Poisson R2Score "
+    "SparseCategoricalAccuracy SparseCategoricalCrossentropy SparseTopKCategoricalAccuracy "
+    "SquaredHinge TopKCategoricalAccuracy binary_accuracy categorical_accuracy "
     "sparse_categorical_accuracy sparse_top_k_categorical_accuracy top_k_categorical_accuracy",
-    "base": "Mean MeanMetricWrapper Metric Sum",
+    "base": "Mean MeanMetricWrapper Metric RootMeanSquaredError Sum",
     "confusion": "AUC F1Score FBetaScore FalseNegatives FalsePositives Precision Recall "
     "TrueNegatives TruePositives",
-    "errors": "BinaryCrossentropy CategoricalCrossentropy CategoricalHinge CosineSimilarity Hinge "
-    "KLDivergence LogCoshError MeanAbsoluteError MeanAbsolutePercentageError MeanSquaredError "
-    "MeanSquaredLogarithmicError Poisson R2Score RootMeanSquaredError "
-    "SparseCategoricalCrossentropy SquaredHinge",
 }

@@ -35,19 +35,19 @@ class Cell(NamedTuple):
     bold: bool = False
     family: str = "sans-serif"
 
-    @property
-    def font(self) -> dict[str, Any]:
-        """The font as matplotlib's options."""
-        return {"family": self.family, "weight": "bold" if self.bold else "normal"}
+    def font(self, scale: float = 1.0) -> Any:
+        """Return the font in its size, multiplied by `scale`."""
+        from matplotlib.font_manager import FontProperties
+
+        weight = "bold" if self.bold else "normal"
+        return FontProperties(self.family, weight=weight, size=scale * self.size)
 
     @property
     def width(self) -> float:
         """The width of the text in points."""
-        from matplotlib.font_manager import FontProperties
         from matplotlib.textpath import TextPath
 
-        path = TextPath((0, 0), self.text, size=self.size, prop=FontProperties(**self.font))
-        return float(path.get_extents().width)
+        return float(TextPath((0, 0), self.text, prop=self.font()).get_extents().width)
 
 
 class Drawing(NamedTuple):
@@ -72,7 +72,7 @@ class Canvas(NamedTuple):
 
     def text(self, centre: Point, cell: Cell, align: str = "center") -> None:
         """Write a text around a centre, or to the right of it with ``align="left"``."""
-        look: dict[str, Any] = {"size": cell.size * self.scale, "color": cell.ink, **cell.font}
+        look: dict[str, Any] = {"color": cell.ink, "fontproperties": cell.font(self.scale)}
         self.axes.text(*centre, cell.text, va="center", ha=align, parse_math=False, **look)
 
     def arrow(self, points: Iterable[Point]) -> None:
