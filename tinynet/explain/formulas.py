@@ -13,7 +13,7 @@ import numpy as np
 from ..compiler.program import Program, Var
 from ..compiler.record import Recorder, record
 from ..compiler.text import INFIX, POWER, Expr, infix, used_once
-from ..engine.tape import cotangents, tape
+from ..engine.tape import gradients
 from ..engine.tensor import Tensor, wrap
 
 PRODUCTS = ("add", "subtract", "multiply")
@@ -53,8 +53,7 @@ class Trace:
     """
 
     def __init__(self, run: Recorder, inputs: Sequence[Tensor], loss: Tensor) -> None:
-        self.run = run
-        self.order = tape(loss)
+        self.run, self.loss = run, loss
         self.names = {t: "x" if len(inputs) == 1 else f"x[{i}]" for i, t in enumerate(inputs)} | {
             t: name for t, name in run.names.items() if t is not loss
         }
@@ -63,18 +62,17 @@ class Trace:
         for out, (_, xs, _) in run.equations.items():
             for x in dict.fromkeys(xs):
                 self.users.setdefault(run.origin(x), []).append(out)
-        self.one = wrap(np.ones((), loss.data.dtype))
 
     def terms(self, weight: Tensor) -> list[Term]:
         """Return the uses of a weight that the loss depends on."""
-        found = ((out, self._cotangents(out)) for out in self.users.get(weight, ()))
-        return [self._term(weight, out, cts[out].data) for out, cts in found if out in cts]
+        found = ((out, self._cotangent(out)) for out in self.users.get(weight, ()))
+        return [self._term(weight, out, ct.data) for out, ct in found if ct is not None]
 
     def _term(self, weight: Tensor, out: Tensor, ct: np.ndarray) -> Term:
         primitive, inputs, _ = self.run.equations[out]
         end, slopes = self._to_layer(out)
         name = self.names.get(end, self.run.equations[end].primitive.name)
-        factors = [*slopes, Factor(f"d loss / d {name}", self._cotangents(end)[end].data)]
+        factors = [*slopes, Factor(f"d loss / d {name}", self._cotangent(end).data)]
         place = _place(weight, inputs)
         gradient = self._pulled_back(out, place, ct)
         if primitive.name == "matmul" and place == 1 and weight.ndim == 2 and inputs[0].ndim == 2:
@@ -86,9 +84,9 @@ class Trace:
             factors.insert(0, Factor(self._name(inputs[1 - place]), slope))
         return Term(factors, gradient)
 
-    def _cotangents(self, t: Tensor) -> dict[Tensor, Tensor]:
-        """Return the cotangent of `t`, if the loss depends on it."""
-        return cotangents(self.order, {self.order[0]: self.one}, [t])
+    def _cotangent(self, t: Tensor) -> Any:
+        """Return the cotangent of `t`; None if the loss does not depend on it."""
+        return gradients(self.loss, [t])[0]
 
     def _pulled_back(self, out: Tensor, place: int, ct: np.ndarray | None = None) -> np.ndarray:
         """Return the cotangent of an input of the equation of `out`, by default for ones."""

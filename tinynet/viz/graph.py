@@ -18,11 +18,9 @@ from ..compiler.program import Program
 from ..compiler.record import record
 from ..compiler.text import index_text
 from ..configs.files import as_path, replacing
-from ..engine import arrays
-from ..engine.bind import grad_mode
 from ..engine.expect import is_number
 from ..engine.primitives.indexing import Slice
-from ..engine.tape import cotangents, tape
+from ..engine.tape import gradients as gradients_of
 from ..engine.tensor import Operand, Tensor, as_tensor
 from ..models import Model
 from ..training.step_cache import StepCache
@@ -232,23 +230,11 @@ def plot_graph(
 # -- from computations to nodes ----------------------------------------------------------------
 
 
-def _gradients(root: Tensor) -> dict[Tensor, np.ndarray]:
-    """Return the gradient of the sum of `root` in each value on its tape, equation by equation."""
-    cts = {root: arrays.ones_like(root)} if root.tracked else {}
-    with grad_mode(False):
-        for t in tape(*cts):
-            if t.equation and t in cts:
-                parts = cotangents([t], {t: cts[t]}, [x for x in t.equation.inputs if x.tracked])
-                cts |= {x: cts[x] + part if x in cts else part for x, part in parts.items()}
-    return {t: ct.data for t, ct in cts.items()}
-
-
-def _of_tape(root: Tensor, names: Mapping[str, Any], gradients: bool) -> Nodes:
+def _of_tape(root: Tensor, names: Mapping[str, Any], chain: bool) -> Nodes:
     """Return the nodes of a tensor and of all values that it was computed from.
 
-    They show their gradients, or only those that leaves store.
+    With `chain`, they show the gradient of `root` in each; else leaves show those that they store.
     """
-    found = _gradients(root) if gradients else {}
     titles = {as_tensor(x): [Cell(name, bold=True)] for name, x in names.items() if name}
     nodes: Nodes = {}
     pending = [root]
@@ -256,18 +242,16 @@ def _of_tape(root: Tensor, names: Mapping[str, Any], gradients: bool) -> Nodes:
         t = pending.pop()
         if t in nodes:
             continue
-        title, value = titles.get(t, []), _value(t.data)
+        (ct,) = gradients_of(root, [t]) if chain and t.tracked else (None,)
+        title, gradient = titles.get(t, []), _gradient(t.grad if ct is None else ct.data)
         if t.equation:
-            kind = "result" if t is root else ""
-            lines = [*title, _operation(t.equation), *value]
-            nodes[t] = kind, [*lines, *_gradient(found.get(t))], t.equation
+            kind, title = "result" if t is root else "", [*title, _operation(t.equation)]
             pending += reversed(t.equation.inputs)
         else:
             kind = "leaf" if t.tracked else "constant"
-            lines = _gradient(found.get(t, t.grad))
-            if t.tracked and not lines:
-                lines = [Cell("no gradient yet", GREY, size=8.5)]
-            nodes[t] = kind, [*title, *value, *lines], None
+            if t.tracked and not gradient:
+                gradient = [Cell("no gradient yet", GREY, size=8.5)]
+        nodes[t] = kind, [*title, *_value(t.data), *gradient], t.equation
     return nodes
 
 
