@@ -54,9 +54,8 @@ class Trace:
 
     def __init__(self, run: Recorder, inputs: Sequence[Tensor], loss: Tensor) -> None:
         self.run, self.loss = run, loss
-        self.names = {t: "x" if len(inputs) == 1 else f"x[{i}]" for i, t in enumerate(inputs)} | {
-            t: name for t, name in run.names.items() if t is not loss
-        }
+        self.names = {t: "x" if len(inputs) == 1 else f"x[{i}]" for i, t in enumerate(inputs)}
+        self.names |= {t: name for t, name in run.names.items() if t is not loss}
         self.forward = {name: t.data for t, name in self.names.items()}
         self.users: dict[Tensor, list[Tensor]] = {}
         for out, (_, xs, _) in run.equations.items():

@@ -92,9 +92,8 @@ def _ranks(count: int, edges: Sequence[Edge]) -> tuple[list[int], set[Edge]]:
     back = {(i, j) for i, j in edges if place[i] > place[j]}
     above, below = _neighbours(count, [e[::-1] if e in back else e for e in edges])
     rank = [0] * count
-    for i in order:
-        for j in below[i]:
-            rank[j] = max(rank[j], rank[i] + 1)
+    for j in order:
+        rank[j] = max((rank[i] + 1 for i in above[j]), default=0)
     for i in range(count):
         if not above[i]:  # an input stands just above the first box that uses it
             rank[i] = min((rank[j] for j in below[i]), default=1) - 1
