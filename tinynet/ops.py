@@ -10,7 +10,7 @@ import sys
 from types import FunctionType
 
 from .engine import arrays, functional
-from .engine.placeholder import taking_placeholders
+from .engine.operators import taking_placeholders
 from .engine.primitives import elementwise, reductions
 from .engine.refusal import answering
 
@@ -22,7 +22,7 @@ greater greater_equal hypot isclose isfinite isinf isnan less less_equal log log
 logaddexp logical_and logical_not logical_or logical_xor maximum minimum multiply negative not_equal
 positive power rad2deg reciprocal relu remainder rint sigmoid sign signbit sin sinh softplus sqrt
 square subtract tan tanh trunc where""",
-    "primitives.shapes": "broadcast_to concatenate reshape transpose",
+    "primitives.shapes": "broadcast_to concatenate moveaxis reshape swapaxes transpose",
     "primitives.products": "einsum matmul",
     "primitives.reductions": """all any argmax argmin argsort cumsum max min nanmax nanmin
 searchsorted sum""",
@@ -30,9 +30,8 @@ searchsorted sum""",
     "primitives.linalg": "cholesky det eigh eigvalsh inv norm pinv slogdet solve svd svdvals",
     "primitives.special": "erf erfinv",
     "arrays": """arange atleast_1d atleast_2d column_stack copy diag diagonal expand_dims eye flip
-full full_like hstack identity linspace moveaxis ndim nonzero ones ones_like pad ravel repeat roll
-rot90 shape size sort split squeeze stack swapaxes take take_along_axis tile tril triu vstack zeros
-zeros_like""",
+full full_like hstack identity linspace ndim nonzero ones ones_like pad ravel repeat roll rot90
+shape size sort split squeeze stack take take_along_axis tile tril triu vstack zeros zeros_like""",
     "functional": """allclose average clip convert_to_numpy convert_to_tensor count_nonzero cumprod
 divide_no_nan divmod dot inner kron log_softmax logsumexp mean nanmean nanprod nanstd nansum nanvar
 one_hot outer prod ptp round sinc softmax std stop_gradient tensordot top_k trace var""",

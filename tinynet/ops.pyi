@@ -96,7 +96,7 @@ from .engine.primitives.elementwise import maximum as maximum
 from .engine.functional import mean as mean
 from .engine.primitives.reductions import min as min
 from .engine.primitives.elementwise import minimum as minimum
-from .engine.arrays import moveaxis as moveaxis
+from .engine.primitives.shapes import moveaxis as moveaxis
 from .engine.primitives.elementwise import multiply as multiply
 from .engine.primitives.reductions import nanmax as nanmax
 from .engine.functional import nanmean as nanmean
@@ -156,7 +156,7 @@ from .engine.primitives.elementwise import subtract as subtract
 from .engine.primitives.reductions import sum as sum
 from .engine.primitives.linalg import svd as svd
 from .engine.primitives.linalg import svdvals as svdvals
-from .engine.arrays import swapaxes as swapaxes
+from .engine.primitives.shapes import swapaxes as swapaxes
 from .engine.arrays import take as take
 from .engine.arrays import take_along_axis as take_along_axis
 from .engine.primitives.elementwise import tan as tan

@@ -329,7 +329,7 @@ def one_hot(
     """
     expect(not sparse, "sparse", "False", sparse)
     hits = elementwise.equal(arrays.expand_dims(x, -1), np.arange(num_classes))
-    return arrays.moveaxis(elementwise.cast(hits, dtype or floatx()), -1, axis)
+    return shapes.moveaxis(elementwise.cast(hits, dtype or floatx()), -1, axis)
 
 
 def stop_gradient(variable: Any) -> Tensor:

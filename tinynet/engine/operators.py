@@ -2,16 +2,17 @@
 
 ``a + t``, ``t.sum()``, ``np.exp(t)`` and ``array * t`` all give tracked tensors. NumPy asks an
 operand before it computes (NEP 13 and NEP 18); the answer is the function of the same name in
-`primitives/`, `arrays.py` or `functional.py`.
+`primitives/`, `arrays.py` or `functional.py`. Functions of `../ops.py` also take placeholders:
+objects that stand for tensors in a graph of calls, which others keep.
 
-Imports `tape.py` and `functional.py`. Read next: `variable.py`.
+Imports `functional.py` and `variable.py`. Read next: `../ops.py`.
 """
 
 from __future__ import annotations
 
 import inspect
 from contextlib import suppress
-from functools import cache
+from functools import cache, wraps
 from types import FunctionType
 from typing import Any
 
@@ -25,6 +26,7 @@ from .primitives.special import is_scipys, of_scipy
 from .refusal import ANSWERED, answer_to, answering
 from .tape import backward, refuse_to_cut
 from .tensor import Operand, ShapeOnly, Tensor, as_tensor, wrap
+from .variable import Variable
 
 # -- numbers ----------------------------------------------------------------------------------
 
@@ -235,3 +237,38 @@ _METHODS |= {name: _by_numpy(getattr(np, name)) for name in _BY_NUMPY.split()}
 _METHODS |= {"__array_ufunc__": _array_ufunc, "__array_function__": _array_function}
 for _name, _function in _METHODS.items():
     setattr(Operand, _name, _function)
+
+# -- placeholders -----------------------------------------------------------------------------
+
+# Types of arguments that are no placeholders and contain none: a quick answer for most calls.
+_OTHERS = {Tensor, Variable, np.ndarray, float, int, bool, str, type(None), type}
+
+
+class Placeholder:
+    """Base of placeholders. A function of `ops` leaves calls with one to its `_call_of`."""
+
+    def _call_of(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return a placeholder for what the function `name` of `ops` returns."""
+        raise NotImplementedError
+
+
+def taking_placeholders(name: str, function: Any) -> Any:
+    """Return `function`, so that calls with placeholders are left to them.
+
+    It answers to errors, as functions of `answering` do, without the time of another call.
+    """
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for x in (*args, *kwargs.values()) if kwargs else args:
+            if type(x) not in _OTHERS:
+                for found in tree.instances(Placeholder, (x,)):
+                    return found._call_of(name, args, kwargs)
+        try:
+            return function(*args, **kwargs)
+        except ANSWERED as error:
+            if (answer := answer_to(function, args, kwargs, error)) is None:
+                raise
+            raise answer from None
+
+    return call

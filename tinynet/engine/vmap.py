@@ -200,7 +200,7 @@ def vmap(f: Callable[P, R], in_axes: Any = 0, out_axes: int = 0) -> Callable[P, 
         def stacked(y: Any) -> Tensor:
             batch = recorder.repeated(as_tensor(y))
             place = shapes.axis_of(batch, out_axes, "out_axes")
-            return arrays.moveaxis(batch, 0, place) if place else batch
+            return shapes.moveaxis(batch, 0, place) if place else batch
 
         return tree.map_leaves(stacked, result)
 
@@ -220,7 +220,7 @@ def _batches(name: str, arg: Any, axes: Any, lengths: dict[int, str]) -> list[tu
         if axis is not None:
             x = as_tensor(x)
             place = shapes.axis_of(x, axis, f"in_axes of {path}")
-            x = arrays.moveaxis(x, place, 0) if place else x
+            x = shapes.moveaxis(x, place, 0) if place else x
             lengths.setdefault(len(x), f"{path} has {len(x)} along axis {axis}")
         found.append((x, axis))
     return found

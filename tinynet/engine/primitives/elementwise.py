@@ -52,8 +52,7 @@ def unary(impl: Any, does: str | None, *vjps: Rule, floating: bool = True, **tra
     record = primitive(impl.__name__.strip("_"), impl, *vjps, **traits)
 
     def function(x: Any) -> Tensor:
-        x = as_tensor(x)
-        return bind(record, to_floating(x) if floating else x)
+        return bind(record, as_floating(x) if floating else as_tensor(x))
 
     return named(function, record.name, (does or impl.__doc__) + ELEMENTWISE)
 
@@ -70,14 +69,10 @@ def named(function: Any, name: str, doc: str) -> Any:
     return function
 
 
-def to_floating(x: Tensor) -> Tensor:
-    """Return `x`, converted to `floatx` unless its dtype is floating."""
-    return x if x.data.dtype.kind == "f" else cast(x, floatx())
-
-
 def as_floating(x: Any) -> Tensor:
     """Return anything as a tensor of floating dtype, `floatx` unless it has one."""
-    return to_floating(as_tensor(x))
+    x = as_tensor(x)
+    return x if x.data.dtype.kind == "f" else cast(x, floatx())
 
 
 _LOG_2, _LOG_10, _DEG = math.log(2.0), math.log(10.0), math.pi / 180.0
@@ -210,7 +205,7 @@ def binary(impl: Any, does: str, *vjps: Rule, floating: bool = False, **traits: 
     def function(x1: Any, x2: Any) -> Tensor:
         x1, x2 = alike(x1, x2)
         if floating and x1.data.dtype.kind != "f":
-            x1, x2 = to_floating(x1), to_floating(x2)
+            x1, x2 = as_floating(x1), as_floating(x2)
         return bind(record, x1, x2)
 
     return named(function, record.name, does + ELEMENTWISE)

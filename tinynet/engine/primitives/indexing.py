@@ -12,7 +12,7 @@ import numpy as np
 from ..bind import Case, bind, primitive
 from ..expect import expect, is_integer
 from ..tensor import Operand, Primitive, Tensor, as_tensor, wrap
-from .shapes import aligned, broadcast_to, ints, length, reshape, transpose
+from .shapes import aligned, broadcast_to, ints, length, moveaxis, reshape
 
 
 class Slice(NamedTuple):
@@ -46,7 +46,7 @@ def _put(ct: Any, *arrays: Any, index: tuple[Any, ...], shape: tuple[int, ...]) 
 def _getitem_batched(x: Tensor, *arrays: Tensor, index: tuple[Any, ...]) -> Tensor:
     rows = np.arange(length((x, *arrays))) % max(len(x), 1)
     index, arrays, front, inside = _index_in_batch(index, arrays, rows, x.ndim - 1)
-    return _moved(bind(_getitem, x, *arrays, index=index), front, inside)
+    return moveaxis(bind(_getitem, x, *arrays, index=index), front, inside)
 
 
 def _scatter_batched(
@@ -54,7 +54,7 @@ def _scatter_batched(
 ) -> Tensor:
     size = length((ct, *arrays))
     index, arrays, front, inside = _index_in_batch(index, arrays, np.arange(size), len(shape))
-    ct = _moved(broadcast_to(ct, (size, *ct.shape[1:])), inside, front)
+    ct = moveaxis(broadcast_to(ct, (size, *ct.shape[1:])), inside, front)
     return bind(_scatter, ct, *arrays, index=index, shape=(size, *shape))
 
 
@@ -77,11 +77,6 @@ def _index_in_batch(index: Any, arrays: Any, rows: np.ndarray, ndim: int) -> Any
     place = (*np.ones((1,) * ndim)[whole].shape, 0).index(0) + 1
     moved = range(1, rank), range(place, place + rank - 1)
     return (ARRAY, *index), (first, *(aligned(x, rank) for x in arrays)), *moved
-
-
-def _moved(x: Tensor, source: Any, destination: Any) -> Tensor:
-    numbered = np.empty(tuple(range(x.ndim)))  # the length of each axis is its number
-    return transpose(x, np.moveaxis(numbered, source, destination).shape)
 
 
 _getitem = primitive(

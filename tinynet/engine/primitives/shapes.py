@@ -72,6 +72,23 @@ def transpose(x: Any, axes: tuple[int, ...] | None = None) -> Tensor:
     return bind(_transpose, x, axes=order)
 
 
+def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
+    """Return `x` with the axes `source` at the positions `destination`; the others keep order."""
+    return _ordered(x, np.moveaxis, source, destination)
+
+
+def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
+    """Return `x` with two axes exchanged."""
+    return _ordered(x, np.swapaxes, axis1, axis2)
+
+
+def _ordered(x: Any, function: Any, *args: Any) -> Tensor:
+    """Return `function` of `x`: one of NumPy's that only gives axes another order."""
+    x = as_tensor(x)
+    numbered = np.empty(tuple(range(x.ndim)))  # the length of each axis is its number
+    return transpose(x, function(numbered, *args).shape)
+
+
 def swap_last_axes(x: Any) -> Tensor:
     """Return `x` with its last two axes exchanged."""
     x = as_tensor(x)
