@@ -59,25 +59,20 @@ def cotangents(
     needed = set(order) if wrt is None else _dependent(order, wanted)
     cts = dict(starts)
 
-    def add(x: Tensor, part: Tensor | None) -> None:
-        if part is not None:
-            part = unbroadcast(part, x)
-            cts[x] = cts[x] + part if x in cts else part
-
     for t in order:
         if t not in cts or t in wanted or t not in needed or t.equation is None:
             continue
         (primitive, inputs, params), ct = t.equation, cts.pop(t)
-        if primitive.joint is not None:
-            places = tuple(i for i, x in enumerate(inputs) if x in needed)
+        places = tuple([i for i, x in enumerate(inputs) if x in needed])
+        if primitive.joint is None:
+            rules = map(primitive.rule, places)
+            parts: Any = (rule and rule(ct, t, *inputs, **params) for rule in rules)
+        else:
             parts = primitive.joint(ct, t, places, *inputs, **params)
-            for i, part in zip(places, parts, strict=True):
-                add(inputs[i], part)
-            continue
-        for i, x in enumerate(inputs):
-            rule = primitive.rule(i) if x in needed else None
-            if rule is not None:
-                add(x, rule(ct, t, *inputs, **params))
+        for i, part in zip(places, parts, strict=True):
+            if part is not None:
+                x, part = inputs[i], unbroadcast(part, inputs[i])
+                cts[x] = cts[x] + part if x in cts else part
     return {x: cts[x] for x in wanted if x in cts}
 
 

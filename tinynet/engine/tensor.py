@@ -19,15 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import numpy as np
 
 from .. import tree
-from .dtypes import (
-    as_dtype as as_dtype,
-    floatx as floatx,
-    is_weak as is_weak,
-    set_floatx as set_floatx,
-    to_array as to_array,
-    types_in,
-    weak_dtype,
-)
+from .dtypes import as_dtype as as_dtype, floatx as floatx, is_weak, to_array, types_in, weak_dtype
 from .expect import expect
 from .refusal import answering
 

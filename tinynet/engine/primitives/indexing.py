@@ -29,9 +29,8 @@ ARRAY = "array"  # in the params, the place of an index array, which is an input
 def _index(index: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the index in NumPy's form."""
     rest = iter(arrays)
-    return tuple(
-        [slice(*i) if isinstance(i, Slice) else next(rest) if i == ARRAY else i for i in index]
-    )
+    found = [slice(*i) if isinstance(i, Slice) else next(rest) if i == ARRAY else i for i in index]
+    return tuple(found)
 
 
 def _put(ct: Any, *arrays: Any, index: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
