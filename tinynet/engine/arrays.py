@@ -233,16 +233,12 @@ def ones_like(x: Any, dtype: Any = None) -> Tensor:
 
 def zeros(shape: Any, dtype: Any = None) -> Tensor:
     """Return zeros, of dtype `floatx` by default."""
-    return _repeated(np.zeros, shape, dtype)
+    return wrap(np.zeros(shapes.lengths(shape), as_dtype(dtype or floatx())))
 
 
 def ones(shape: Any, dtype: Any = None) -> Tensor:
     """Return ones, of dtype `floatx` by default."""
-    return _repeated(np.ones, shape, dtype)
-
-
-def _repeated(function: Any, shape: Any, dtype: Any) -> Tensor:
-    return wrap(function(shapes.lengths(shape), as_dtype(dtype or floatx())))
+    return wrap(np.ones(shapes.lengths(shape), as_dtype(dtype or floatx())))
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Tensor:

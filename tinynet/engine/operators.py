@@ -98,10 +98,11 @@ _METHODS: dict[str, Any] = {
     **NOT_REFLECTED,
     "__round__": lambda self, ndigits=None: functional.round(self, ndigits or 0),
     "astype": elementwise.cast,
-    **{f.__name__: answering(f) for f in (reductions.sum, reductions.max, reductions.min)},
-    "mean": answering(functional.mean),
-    "reshape": _unpacked(shapes.reshape),
-    "transpose": _unpacked(shapes.transpose),
+    **{
+        f.__name__: answering(f)
+        for f in (reductions.max, reductions.min, reductions.sum, functional.mean)
+    },
+    **{f.__name__: _unpacked(f) for f in (shapes.reshape, shapes.transpose)},
     "flatten": arrays.ravel,
     "tolist": lambda self: _numbers(self, "tolist()").tolist(),
     "T": property(shapes.transpose),

@@ -225,8 +225,7 @@ def alike(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
         if type(x2) is float and dtype.kind == "f":
             return x1, wrap(np.array(x2, dtype))
     if is_weak(x1) and not is_weak(x2):
-        x2, x1 = alike(x2, x1)
-        return x1, x2
+        return alike(x2, x1)[::-1]
     x1 = as_tensor(x1)
     x2 = as_tensor(x2, x1.data.dtype)
     kinds = x1.data.dtype.kind + x2.data.dtype.kind
