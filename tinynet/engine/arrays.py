@@ -99,9 +99,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
     expect(mode in modes, "pad: mode", f"one of {modes}", mode)
     if constant_values is None:
         return moved(x, np.pad, pad_width, mode)
-    is_number = mode == "constant" and np.size(constant_values) == 1
-    expected = "one number, for the mode constant"
-    expect(is_number, "pad: constant_values", expected, constant_values)
+    is_one = mode == "constant" and np.size(constant_values) == 1
+    expect(is_one, "pad: constant_values", "one number, for the mode constant", constant_values)
     return moved(x, np.pad, pad_width, fill=constant_values)
 
 
@@ -343,9 +342,3 @@ def gathered(data: Any, like: np.dtype | None = None) -> Tensor:
     found = [part.shape for part in parts]
     expect(len({*found}) < 2, "data", "numbers in a regular shape", found)
     return stack(parts) if parts else Tensor([], like)
-
-
-def copied(data: Any, dtype: Any = None) -> Tensor:
-    """Return a tensor, or nested lists of them, as a new tensor, converted to `dtype` if given."""
-    t = as_tensor(data)
-    return copy(t if dtype is None else elementwise.cast(t, dtype))

@@ -109,7 +109,6 @@ _METHODS: dict[str, Any] = {
     "mT": property(shapes.swap_last_axes),
     **{f.__name__: f for f in (numpy, _numbers, detach, backward)},
     "_gathered": staticmethod(arrays.gathered),
-    "_copied": staticmethod(arrays.copied),
 }
 # Methods with the arguments of the NumPy functions of the same names.
 _BY_NUMPY = """all any argmax argmin argsort clip copy cumprod cumsum diagonal dot nonzero prod ptp

@@ -109,18 +109,17 @@ def _einsum_batched(*xs: Tensor, subscripts: str, optimize: bool) -> Tensor:
     return einsum(f"{terms}->{index}{out}", *xs, optimize=optimize)
 
 
-_SHAPES: dict[str, Any] = {
-    "ij,jk->ki": ((2, 3), (3, 4)),
-    "ij->j": ((2, 3),),
-    "ij,ij->": ((2, 3), (2, 3)),
-    "i,jk->ij": ((2,), (3, 2)),
-    "ijk,k,lj->il": ((2, 3, 2), (2,), (2, 3)),
-}
+def _einsum_case(subscripts: str) -> Case:
+    terms = subscripts.partition("->")[0].split(",")
+    shapes = tuple(tuple("..ijkl".index(c) for c in term) for term in terms)  # i has length 2, j 3
+    return Case(shapes, {"subscripts": subscripts, "optimize": False})
+
+
 _einsum = primitive(
     "einsum",
     _sums_of_products,
     each=_einsum_rule,
-    cases=tuple(Case(x, {"subscripts": key, "optimize": False}) for key, x in _SHAPES.items()),
+    cases=tuple(map(_einsum_case, ("ij,jk->ki", "ij->j", "ij,ij->", "i,jk->ij", "ijk,k,lj->il"))),
     batched=_einsum_batched,
     reference=lambda *xs, subscripts, optimize: np.einsum(subscripts, *xs, optimize=not optimize),
 )
