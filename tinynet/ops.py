@@ -22,11 +22,10 @@ greater greater_equal hypot isclose isfinite isinf isnan less less_equal log log
 logaddexp logical_and logical_not logical_or logical_xor maximum minimum multiply negative not_equal
 positive power rad2deg reciprocal relu remainder rint sigmoid sign signbit sin sinh softplus sqrt
 square subtract tan tanh trunc where""",
-    "primitives.shapes": "broadcast_to concatenate moveaxis reshape swapaxes transpose",
+    "primitives.shapes": "broadcast_to concatenate getitem moveaxis reshape swapaxes transpose",
     "primitives.products": "einsum matmul",
     "primitives.reductions": """all any argmax argmin argsort cumsum max min nanmax nanmin
 searchsorted sum""",
-    "primitives.indexing": "getitem",
     "primitives.linalg": "cholesky det eigh eigvalsh inv norm pinv slogdet solve svd svdvals",
     "primitives.special": "erf erfinv",
     "arrays": """arange atleast_1d atleast_2d column_stack copy diag diagonal expand_dims eye flip

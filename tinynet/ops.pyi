@@ -63,7 +63,7 @@ from .engine.primitives.elementwise import fmax as fmax
 from .engine.primitives.elementwise import fmin as fmin
 from .engine.arrays import full as full
 from .engine.arrays import full_like as full_like
-from .engine.primitives.indexing import getitem as getitem
+from .engine.primitives.shapes import getitem as getitem
 from .engine.primitives.elementwise import greater as greater
 from .engine.primitives.elementwise import greater_equal as greater_equal
 from .engine.arrays import hstack as hstack

@@ -18,7 +18,7 @@ from .bind import bind
 from .dtypes import strong_dtype
 from .expect import expect
 from .primitives import elementwise, reductions, shapes
-from .primitives.indexing import getitem
+from .primitives.shapes import getitem
 from .tensor import Operand, Tensor, as_dtype, as_tensor, floatx, wrap
 
 # -- elements at other places -----------------------------------------------------------------

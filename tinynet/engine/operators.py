@@ -21,7 +21,7 @@ import numpy as np
 from .. import tree
 from . import arrays, functional
 from .bind import modes
-from .primitives import elementwise, indexing, linalg, products, reductions, shapes
+from .primitives import elementwise, linalg, products, reductions, shapes
 from .primitives.special import is_scipys, of_scipy
 from .refusal import ANSWERED, answer_to, answering
 from .tape import backward, refuse_to_cut
@@ -91,7 +91,7 @@ NOT_REFLECTED = _of_operators(
     "neg negative, pos positive, abs absolute, eq equal, ne not_equal, lt less, le less_equal,"
     "gt greater, ge greater_equal, and logical_and, or logical_or, xor logical_xor,"
     "invert logical_not"
-) | {"__getitem__": indexing.getitem}
+) | {"__getitem__": shapes.getitem}
 _METHODS: dict[str, Any] = {
     **REFLECTED,
     **{name.replace("__", "__r", 1): _reflected(f) for name, f in REFLECTED.items()},

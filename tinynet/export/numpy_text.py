@@ -27,7 +27,7 @@ from ..compiler.memory import is_literal
 from ..compiler.program import Var, is_elementwise
 from ..compiler.text import INFIX, SIGN, Expr, Names, index_text, infix, number_text, used_once
 from ..engine.bind import PRIMITIVES, VIEWS
-from ..engine.primitives.indexing import ARRAY
+from ..engine.primitives.shapes import ARRAY
 from ..engine.tensor import Primitive
 from .forward import BatchSize, Forward
 

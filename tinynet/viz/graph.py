@@ -18,7 +18,7 @@ from ..compiler.record import record
 from ..compiler.text import index_text
 from ..engine import arrays
 from ..engine.bind import grad_mode
-from ..engine.primitives.indexing import Slice
+from ..engine.primitives.shapes import Slice
 from ..engine.tape import cotangents, tape
 from ..engine.tensor import Operand, Tensor, as_tensor
 from ..models.model import Model

@@ -1,6 +1,6 @@
 """Reductions along axes, and functions along one axis that keep it or look things up on it.
 
-Imports `shapes.py` and `elementwise.py`. Read next: `indexing.py`.
+Imports `shapes.py` and `elementwise.py`. Read next: `linalg.py`.
 """
 
 from __future__ import annotations
