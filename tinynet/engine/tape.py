@@ -63,15 +63,17 @@ def cotangents(
         if t not in cts or t in wanted or t not in needed or t.equation is None:
             continue
         (primitive, inputs, params), ct = t.equation, cts.pop(t)
-        places = tuple([i for i, x in enumerate(inputs) if x in needed])
-        if primitive.joint is None:
-            rules = map(primitive.rule, places)
-            parts: Any = (rule and rule(ct, t, *inputs, **params) for rule in rules)
-        else:
-            parts = primitive.joint(ct, t, places, *inputs, **params)
-        for i, part in zip(places, parts, strict=True):
+        parts: dict[int, Any] = {}
+        if primitive.joint is not None:
+            places = tuple(i for i, x in enumerate(inputs) if x in needed)
+            parts = dict(
+                zip(places, primitive.joint(ct, t, places, *inputs, **params), strict=True)
+            )
+        for i, x in enumerate(inputs):
+            rule = primitive.rule(i) if x in needed else None
+            part = rule(ct, t, *inputs, **params) if rule is not None else parts.get(i)
             if part is not None:
-                x, part = inputs[i], unbroadcast(part, inputs[i])
+                part = unbroadcast(part, x)
                 cts[x] = cts[x] + part if x in cts else part
     return {x: cts[x] for x in wanted if x in cts}
 
