@@ -229,12 +229,9 @@ def _array_ufunc(self: Operand, ufunc: Any, method: str, *args: Any, **kwargs: A
     return _call(ufunc if method == "__call__" else getattr(ufunc, method), args, kwargs)
 
 
-def _array_function(self: Operand, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-    return _call(function, args, kwargs)
-
-
 _METHODS |= {name: _by_numpy(getattr(np, name)) for name in _BY_NUMPY.split()}
-_METHODS |= {"__array_ufunc__": _array_ufunc, "__array_function__": _array_function}
+_METHODS["__array_ufunc__"] = _array_ufunc
+_METHODS["__array_function__"] = lambda self, f, types, args, kwargs: _call(f, args, kwargs)
 for _name, _function in _METHODS.items():
     setattr(Operand, _name, _function)
 
