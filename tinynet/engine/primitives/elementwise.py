@@ -341,7 +341,8 @@ logical_xor = binary(np.logical_xor, "Return whether exactly one is nonzero.")
 
 # -- with an argument of another kind ---------------------------------------------------------
 
-_linear = partial(primitive, linear=True, elementwise=True, cases=(Case(1),))
+linear = partial(primitive, linear=True)
+_linear = partial(linear, elementwise=True, cases=(Case(1),))
 _where = _linear(
     "where",
     np.where,

@@ -14,7 +14,7 @@ from ..bind import Case, bind, primitive
 from ..expect import expect
 from ..tensor import Rule, Tensor, as_tensor
 from . import elementwise
-from .elementwise import alike, cast, equal, less, less_equal, named
+from .elementwise import alike, cast, equal, less, less_equal, linear, named
 from .shapes import axes_of, axis_of, broadcast_to, ints, reshape, sliced
 
 # -- reductions -------------------------------------------------------------------------------
@@ -124,12 +124,11 @@ def turned(x: Tensor, axis: int) -> Tensor:
     return sliced(x, axis, None, None, -1)
 
 
-_cumsum = primitive(
+_cumsum = linear(
     "cumsum",
     lambda x, axis: np.cumsum(x, axis),
     lambda ct, y, x, axis: turned(cumsum(turned(ct, axis), axis), axis),
     cases=_ONE_AXIS,
-    linear=True,
     batched=lambda x, axis: cumsum(x, axis + 1),
 )
 _argsort = primitive(

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..bind import Case, bind, primitive
+from ..bind import Case, bind
 from ..expect import expect, is_integer
 from ..tensor import Operand, Primitive, Tensor, as_tensor, wrap
-from .elementwise import cast
+from .elementwise import cast, linear
 
 
 def _repeated(x: Any, shape: tuple[int, ...]) -> Any:
@@ -24,7 +24,7 @@ def _repeated(x: Any, shape: tuple[int, ...]) -> Any:
     return out
 
 
-_reshape = primitive(
+_reshape = linear(
     "reshape",
     lambda x, newshape: x.reshape(newshape),
     lambda ct, y, x, newshape: reshape(ct, x.shape),
@@ -33,24 +33,21 @@ _reshape = primitive(
         Case(((2, 3),), {"newshape": (6,)}),
         Case(((1, 1),), {"newshape": ()}),
     ),
-    linear=True,
     batched=lambda x, newshape: reshape(x, (len(x), *newshape)),
     reference=lambda x, newshape: np.array(x.ravel().tolist(), x.dtype).reshape(newshape),
 )
-_transpose = primitive(
+_transpose = linear(
     "transpose",
     lambda x, axes: x.transpose(axes),
     lambda ct, y, x, axes: transpose(ct, tuple(axes.index(i) for i in range(x.ndim))),
     cases=(Case(((2, 3),), {"axes": (1, 0)}), Case(((2, 3, 4),), {"axes": (1, 2, 0)})),
-    linear=True,
     batched=lambda x, axes: transpose(x, (0, *(i + 1 for i in axes))),
 )
-_broadcast_to = primitive(
+_broadcast_to = linear(
     "broadcast_to",
     _repeated,
     lambda ct, y, x, shape: ct,  # the engine undoes broadcasting
     cases=(Case(((3,),), {"shape": (2, 3)}), Case(((2, 1),), {"shape": (4, 2, 3)})),
-    linear=True,
     batched=lambda x, shape: broadcast_to(aligned(x, 1 + len(shape)), (len(x), *shape)),
 )
 
@@ -129,12 +126,11 @@ def _part(ct: Tensor, xs: tuple[Tensor, ...], position: int, axis: int) -> Tenso
     return sliced(ct, axis, start, start + xs[position].shape[axis])
 
 
-_concatenate = primitive(
+_concatenate = linear(
     "concatenate",
     lambda *xs, axis: np.concatenate(xs, axis),
     each=lambda i: lambda ct, y, *xs, axis: _part(ct, xs, i, axis),
     cases=(Case(((2, 3), (2, 1), (2, 2)), {"axis": 1}), Case(((2, 3), (2, 3)), {"axis": 0})),
-    linear=True,
     batched=lambda *xs, axis: concatenate(in_full(xs), axis + 1),
     reference=lambda *xs, axis: (np.vstack, np.hstack)[axis](xs),
 )
@@ -280,7 +276,7 @@ def _index_in_batch(index: Any, arrays: Any, rows: np.ndarray, ndim: int) -> Any
     return (ARRAY, *index), (first, *(aligned(x, rank) for x in arrays)), *moved
 
 
-_getitem = primitive(
+_getitem = linear(
     "getitem",
     lambda x, *arrays, index: x[_index(index, arrays)],
     lambda ct, y, x, *arrays, index: bind(_scatter, ct, *arrays, index=index, shape=x.shape),
@@ -290,10 +286,9 @@ _getitem = primitive(
         Case(((4,), (4,)), {"index": (ARRAY,)}, given={1: [2, 0, 2, 1]}),
         Case(((4, 3), (2,), (2,)), {"index": (ARRAY, ARRAY)}, given={1: [1, 1], 2: [0, 0]}),
     ),
-    linear=True,
     batched=_getitem_batched,
 )
-_scatter: Primitive = primitive(
+_scatter: Primitive = linear(
     "scatter",
     _put,
     lambda ct, y, x, *arrays, index, shape: bind(_getitem, ct, *arrays, index=index),
@@ -301,7 +296,6 @@ _scatter: Primitive = primitive(
         Case(((2,),), {"index": (Slice(1, 4, 2), 0), "shape": (4, 3)}),
         Case(((4,), (4,)), {"index": (ARRAY,), "shape": (4,)}, given={1: [2, 0, 2, 1]}),
     ),
-    linear=True,
     batched=_scatter_batched,
 )
 
