@@ -43,7 +43,7 @@ _PAIRS: list[Any] = [((2, 3), (3, 4)), ((3, 3), (3, 3)), ((2, 1, 4, 3), (5, 3, 2
 _PAIRS += [((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((3,), (4, 3, 2)), ((4, 2, 3), (3,))]
 
 
-def _matmul_batched(x1: Tensor, x2: Tensor) -> Tensor:
+def _batched(x1: Tensor, x2: Tensor) -> Tensor:
     vectors = x1.ndim == 2, x2.ndim == 2  # is an example a vector?
     left, right = row(x1) if vectors[0] else x1, column(x2) if vectors[1] else x2
     y = _product_of_batches(left, right)
@@ -62,9 +62,7 @@ def _product_of_batches(left: Tensor, right: Tensor) -> Tensor:
 
 
 _rules = _matmul_rule_1, _matmul_rule_2
-_matmul = primitive(
-    "matmul", _product, *_rules, cases=tuple(map(Case, _PAIRS)), batched=_matmul_batched
-)
+_matmul = primitive("matmul", _product, *_rules, cases=tuple(map(Case, _PAIRS)), batched=_batched)
 
 
 def matmul(x1: Any, x2: Any) -> Tensor:

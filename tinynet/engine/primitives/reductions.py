@@ -38,7 +38,7 @@ _REDUCTIONS = (
 )
 
 
-_ONE_AXIS = (Case(((2, 3),), {"axis": 1}, apart=True), Case(((4, 2),), {"axis": 0}, apart=True))
+_AXIS = (Case(((2, 3),), {"axis": 1}, apart=True), Case(((4, 2),), {"axis": 0}, apart=True))
 
 
 def _after_first(x: Tensor, axis: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -100,7 +100,7 @@ all = _reduction("all", np.logical_and, "Return whether all elements along `axis
 def _place(name: str, impl: Callable[..., Any], which: str) -> Callable[..., Tensor]:
     """Make a function that finds an element along an axis, and return it."""
 
-    record = primitive(name, impl, cases=_ONE_AXIS, batched=lambda x, axis: find(x, axis + 1))
+    record = primitive(name, impl, cases=_AXIS, batched=lambda x, axis: find(x, axis + 1))
 
     def find(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
         x = as_tensor(x)
@@ -128,11 +128,11 @@ _cumsum = linear(
     "cumsum",
     lambda x, axis: np.cumsum(x, axis),
     lambda ct, y, x, axis: turned(cumsum(turned(ct, axis), axis), axis),
-    cases=_ONE_AXIS,
+    cases=_AXIS,
     batched=lambda x, axis: cumsum(x, axis + 1),
 )
 _argsort = primitive(
-    "argsort", np.argsort, cases=_ONE_AXIS, batched=lambda x, axis: argsort(x, axis + 1)
+    "argsort", np.argsort, cases=_AXIS, batched=lambda x, axis: argsort(x, axis + 1)
 )
 
 
