@@ -27,8 +27,16 @@ from ..engine.bind import modes, no_grad
 from ..engine.expect import check_number, expect, is_number, warn
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable, assign_all, paired, restoring
-from .averages import Averaging
-from .groups import Flats, Grads, ParameterGroup, Scalars, Slots as Slots, Updated, stepped
+from .groups import (
+    Averaging,
+    Flats,
+    Grads,
+    ParameterGroup,
+    Scalars,
+    Slots as Slots,
+    Updated,
+    stepped,
+)
 
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 UNSUPPORTED = ("loss_scale_factor", "gradient_accumulation_steps")  # Keras's options
@@ -271,18 +279,12 @@ class Optimizer(Averaging):
         expect(len(grads) == count, "grads", f"one for each of {count} variables", len(grads))
         expect(len(set(variables)) == count, "apply", "each variable once", "one of them twice")
         rows = list(zip(grads, variables, strict=True))
-        found = {v: self._as_gradient(g, v) for g, v in rows if g is not None}
+        found = {v: v.converted(g, "grads") for g, v in rows if g is not None}
         if grads and not found:
             raise ValueError("No gradients provided for any variable.")
         if missing := [v.path for g, v in rows if g is None]:
             warn(f"Gradients do not exist for variables {missing}.")
         return found
-
-    def _as_gradient(self, grad: Any, variable: Variable) -> Tensor:
-        grad = ops.cast(grad, variable.array.dtype)
-        wanted = f"shape {variable.shape} as of {variable.path}"
-        expect(grad.shape == variable.shape, "grads", wanted, grad.shape)
-        return grad
 
     # -- state --------------------------------------------------------------------------------
 
