@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from .datasets.download import get_file as get_file
     from .training.data import pack_x_y_sample_weight as pack_x_y_sample_weight
     from .training.data import unpack_x_y_sample_weight as unpack_x_y_sample_weight
-    from .training.py_dataset import PyDataset as PyDataset, Sequence as Sequence
+    from .training.streams import PyDataset as PyDataset, Sequence as Sequence
     from .viz import plot_model as plot_model
 else:
     _HOMES = {
         ".datasets.download": "get_file",
         ".training.data": "pack_x_y_sample_weight unpack_x_y_sample_weight",
-        ".training.py_dataset": "PyDataset Sequence",
+        ".training.streams": "PyDataset Sequence",
         ".viz": "plot_model",
     }
 

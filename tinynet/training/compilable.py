@@ -23,12 +23,13 @@ from ..engine.variable import stateless, structure
 from ..layers.base import Layer
 from ..layers.module import attached_metrics
 from ..layers.shapes import training_of
-from ..layers.symbolic import within
-from .data import Batches, Dataset, check_options, unpack_x_y_sample_weight
+from .data import Dataset, check_options, unpack_x_y_sample_weight
+from .divergence import loss_of
 from .objective import Objective, check_names, flat_logs
 from .own_step import check_class, is_own
-from .step import Batch, loss_of
+from .step import Batch, computed_loss
 from .step_cache import StepCache
+from .streams import Batches
 
 
 class Compilable(Layer):
@@ -188,11 +189,10 @@ class Compilable(Layer):
         """Compute the loss of the first samples, to refuse data of wrong shapes before training."""
         if is_own(self, "test"):
             return  # which may take other data
-        x, y, sample_weight = batches.first(1).data.map(wrap)
-        held = stateless({v: wrap(v.array) for v in self.variables})
+        loss = loss_of(self, batches.first(1))
         try:
-            with no_grad(), held, within(training=False, losses={}), np.errstate(all="ignore"):
-                loss_of(self, Batch(x, y, sample_weight), self(x), training=False)
+            with no_grad(), np.errstate(all="ignore"):
+                loss(*(v.value for v in self.trainable_variables))
         except ValueError as error:
             raise ValueError(f"{argument}: {error}") from error
 
@@ -296,25 +296,22 @@ class Compilable(Layer):
         >>> sorted(history.history), model.train_function.compilations
         (['loss', 'mae'], 1)
         """
-        batch, y_pred, loss = self._with_loss(data, training=True)
-        if weights := self.trainable_variables:
-            self.optimizer.apply(gradients(loss, [v.value for v in weights]), weights)
-        return self.compute_metrics(batch.x, batch.y, y_pred, batch.sample_weight)
+        return self._usual_step(data, training=True)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Return the logs of a batch; see `train_step`."""
-        batch, y_pred, _ = self._with_loss(data, training=False)
-        return self.compute_metrics(batch.x, batch.y, y_pred, batch.sample_weight)
+        return self._usual_step(data, training=False)
 
     def predict_step(self, data: Any) -> Any:
         """Return the outputs for a batch; see `train_step`."""
         return self(unpack_x_y_sample_weight(data)[0], training=False)
 
-    def _with_loss(self, data: Any, training: bool) -> tuple[Batch, Any, Tensor]:
-        """Return a batch, the outputs and the loss, which is noted."""
+    def _usual_step(self, data: Any, training: bool) -> dict[str, Any]:
         batch = Batch(*unpack_x_y_sample_weight(data))
         options = {"training": training} if training_of(type(self).call) else {}
         y_pred = self(batch.x, **options)
-        loss = loss_of(self, batch, y_pred, training)
+        loss = computed_loss(self, batch, y_pred, training)
         self._objective_for(batch.y, y_pred).note(loss, batch)
-        return batch, y_pred, loss
+        if training and (weights := self.trainable_variables):
+            self.optimizer.apply(gradients(loss, [v.value for v in weights]), weights)
+        return self.compute_metrics(batch.x, batch.y, y_pred, batch.sample_weight)

@@ -1,6 +1,6 @@
 """Data: the arrays that users pass for x, y and weights, cut into batches.
 
-Imports `tree.py` and `arrays.py`. Read next: `py_dataset.py`, `step.py`.
+Imports `tree.py` and `arrays.py`. Read next: `streams.py`, `step.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from .. import tree
 from ..distribution.ranks import Part
 from ..engine.expect import expect, is_integer, is_number, warn
 from .arrays import by_class, is_stream, rows_of, to_array
-from .parts import parts_of
 
 
 def _among(*choices: Any) -> Callable[[Any], bool]:
@@ -175,36 +174,32 @@ class Dataset:
         """Return x, y and weights of these rows."""
         return self.data.map(lambda a: a[rows])
 
-    def epoch(self, together: bool = False, epochs: int = 1) -> Iterator[tuple[Any, int, int]]:
-        """Yield the rows of each batch of one epoch, a slice or indices, their number, and 1.
+    def epoch(
+        self, together: bool = False, epochs: int = 1
+    ) -> Iterator[tuple[Dataset, Any, int, int]]:
+        """Yield the batches of one epoch, those of the same size at once.
 
-        Batches of the same size may come `together`: the rows of all of them, the number of rows in
-        one, and how many there are. So do those of several `epochs`, where they are even.
+        That is this dataset, the rows of these batches, a slice or indices, the number of rows in
+        one, and how many batches there are. If they run `together`, C draws their order; those of
+        several `epochs` can, where they are even.
         """
         if epochs > 1:
             rows = self._rows(0, self.batch_size, self.batches, together, epochs)
-            yield rows, self.batch_size, epochs * self.batches
+            yield self, rows, self.batch_size, epochs * self.batches
             return
         if not self.steps or self._next >= self.all_batches:
             self._next = 0
         left = self.batches
         while left:
             if self._next >= self.all_batches:
-                _warn_of_the_end(self.batches, self.all_batches)
+                warn_of_the_end(self.batches, self.all_batches)
                 break
             start = self._next * self.batch_size
             size = min(self.batch_size, self.size - start)
             each = self.shuffle == "batch" and not together
             count = 1 if each else min(left, (self.size - start) // size)
-            rows, left = self._rows(start, size, count, together), left - count
-            if together:
-                self._next += count
-                yield rows, size, count
-                continue
-            for at in range(0, size * count, size):
-                self._next += 1
-                part = slice(start + at, start + at + size)
-                yield part if not self.shuffle else rows[at : at + size], size, 1
+            self._next, left = self._next + count, left - count
+            yield self, self._rows(start, size, count, together), size, count
 
     def _rows(self, start: int, size: int, count: int, together: bool, epochs: int = 1) -> Any:
         """Return the rows of batches from `start` on; at 0 an epoch begins, or several of them."""
@@ -237,113 +232,7 @@ def rest_of(rows: Any, count: int) -> Any:
     return slice(rows.start + count, rows.stop) if type(rows) is slice else rows[count:]
 
 
-class Stream:
-    """Batches that come from an iterable: ``(x, y)``, ``(x, y, sample_weight)``, or x alone.
-
-    Parameters
-    ----------
-    source : iterator, iterable, or anything with a length and items
-        An iterator is consumed. Any other source starts again with each epoch, or, if `steps` are
-        given, continues where the last epoch ended.
-    steps : int, optional
-        Batches in an epoch, all by default.
-    shuffle : bool
-        Heeded by the stream of a `PyDataset` alone.
-    class_weight : dict, optional
-
-    Attributes
-    ----------
-    batches : int or None, the number of batches in an epoch, None if unknown
-    """
-
-    is_even = False
-
-    def __init__(
-        self, source: Any, steps: int | None = None, shuffle: Any = False, class_weight: Any = None
-    ) -> None:
-        self.source, self.steps, self.class_weight = source, steps, class_weight
-        self.shuffle = shuffle
-        length = len(source) if hasattr(source, "__len__") else None
-        self.length: int | None = getattr(source, "num_batches", length)
-        self.batches = steps or self.length
-        self._coming: Iterator[Any] | None = None
-        self._seen = 0  # batches of `_coming`
-
-    def _begun(self) -> Iterator[Any]:
-        """Return an iterator of the next batches."""
-        if self._coming is None:
-            source = self.source
-            items = hasattr(source, "__getitem__") and hasattr(source, "__len__")
-            self._coming = (source[i] for i in range(len(source))) if items else iter(source)
-            self._seen = 0
-        return self._coming
-
-    def first(self, rows: int | None = None) -> Dataset:
-        """Return the next batch, whole, without consuming it.
-
-        Raises
-        ------
-        ValueError
-            When there is none.
-        """
-        for batch in self._begun():
-            self._coming = itertools.chain([batch], self._begun())
-            return self._dataset(batch)
-        self._coming = None
-        raise ValueError("The data is empty: expected at least one batch.")
-
-    def rewind(self, kind: str) -> None:
-        """Let the next epoch begin with the first batch, unless the source is an iterator.
-
-        Before training, the batch that was looked at is not read again.
-        """
-        if kind != "train" and not hasattr(self.source, "__next__"):
-            self._coming = None
-
-    def shuffle_once(self) -> None:
-        """Do nothing: a stream has its own order."""
-
-    def take(self, batch: Dataset) -> Batch:
-        """Return x, y and weights of a batch."""
-        return batch.data
-
-    def epoch(self, together: bool = False, epochs: int = 1) -> Iterator[tuple[Any, int, int]]:
-        """Yield the batches of one epoch, each with the number of its samples, and 1."""
-        count = 0
-        batches = map(self._dataset, itertools.islice(self._begun(), self.steps))
-        for data in parts_of(batches, self.source):
-            count += 1
-            yield data, data.part.size if data.part else data.size, 1
-        self._seen += count
-        if count != self.steps or self._seen == self.length:
-            self._coming = None
-        if count < (self.steps or 1):
-            _warn_of_the_end(self.steps or 1, count)
-
-    def _dataset(self, batch: Any) -> Dataset:
-        parts = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
-        expect(0 < len(parts) < 4, "x", "batches of 1 to 3 parts (x, y, weights)", len(parts))
-        return Dataset.of_one_batch(*Batch(*parts), self.class_weight)
-
-
-Batches = Dataset | Stream
-
-
-def batches_of(data: Batch, batch_size: Any, steps: Any, *options: Any) -> Batches:
-    """Return the batches of arrays, or those that come from an iterable `data.x`.
-
-    `options` are `shuffle` and `class_weight`, as for `Dataset`. ValueError when targets or weights
-    are given together with an iterable; see also `Dataset`.
-    """
-    if not is_stream(data.x):
-        return Dataset(data, batch_size, steps, *options)
-    for name in ("y", "sample_weight"):
-        if getattr(data, name) is not None:
-            raise ValueError(f"`{name}` should not be passed, as the batches of `x` hold it.")
-    return getattr(type(data.x), "_stream", Stream)(data.x, steps, *options)
-
-
-def _warn_of_the_end(steps: int, batches: int) -> None:
+def warn_of_the_end(steps: int, batches: int) -> None:
     problem = "Your input ran out of data; interrupting training"
     advice = f"Make sure that your dataset or generator can generate {steps} batches per epoch"
     warn(f"{problem}. {advice}: there were {batches}.")

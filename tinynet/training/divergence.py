@@ -1,13 +1,14 @@
-"""Why training diverges: the curvature of the loss, and the learning rate that it allows.
+"""The loss as a function of the weights, its curvature, and why training diverges.
 
 Plain gradient descent multiplies the error along each eigenvector of the loss's Hessian by
 ``1 - learning_rate * eigenvalue`` at each step: with a rate above 2 / the largest eigenvalue, it
-grows. Imports the engine, `at_weights.py`. Read next: `loop.py`.
+grows. Imports the engine, `data.py`. Read next: `loop.py`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,14 @@ import numpy as np
 from .. import tree
 from ..engine.autodiff import hvp
 from ..engine.expect import warn
-from ..engine.tensor import wrap
-from ..engine.variable import Variable
+from ..engine.refusal import answering
+from ..engine.tensor import Tensor, wrap
+from ..engine.variable import Variable, stateless
+from ..layers.symbolic import within
 from .arrays import SparseRows
-from .data import Batches, Dataset
+from .data import Dataset
+from .step import computed_loss
+from .streams import Batches
 
 GROWTH = 1e4  # a loss above this multiple of the initial scale has diverged
 KEPT = 100_000  # elements; initial weights of larger models are not kept for the report
@@ -30,6 +35,47 @@ class DivergenceWarning(UserWarning):
     """The loss is infinite or NaN, grows without bound, or will be NaN because the data are."""
 
 
+# -- the loss as a function of the weights ---------------------------------------------------------
+
+
+def at_weights(model: Any, compute: Callable[[], Any]) -> Callable[..., Any]:
+    """Return a function of all trainable weights: `compute`, with these weights in the model.
+
+    The model's own weights are left untouched, and assignments in `compute` are not kept.
+    """
+    trained = model.trainable_variables
+
+    def run(*weights: Any) -> Any:
+        values = {v: wrap(v.array) for v in model.variables}
+        with (
+            stateless(values | dict(zip(trained, weights, strict=True))),
+            within(training=False, losses={}),
+        ):
+            return compute()
+
+    return run
+
+
+def loss_of(model: Any, batch: Dataset) -> Callable[..., Tensor]:
+    """Return the loss of a batch, with training off, as a function of the trainable weights."""
+    data = batch.data.map(wrap)
+    return at_weights(model, lambda: computed_loss(model, data, model(data.x), training=False))
+
+
+@answering
+def check_model_grads(model: Any, x: Any, y: Any, order: int = 1, **options: Any) -> None:
+    """Check the gradient of a compiled model's loss on (x, y) in each of its trainable weights.
+
+    Runs in float64 and leaves the model unchanged. Options and errors are those of `check_grads`;
+    argument i of its table is ``model.trainable_variables[i]``.
+    """
+    from ..engine.gradcheck import check_grads  # seldom needed
+
+    with model.prepared(Dataset.of_one_batch(x, y)) as batch:
+        weights = tuple(v.numpy() for v in model.trainable_variables)
+        check_grads(loss_of(model, batch), weights, order, **options)
+
+
 def largest_curvature(
     model: Any, batch: Dataset, weights: dict[Variable, np.ndarray] | None = None
 ) -> float:
@@ -39,8 +85,6 @@ def largest_curvature(
     with vectors, by the method of Lanczos.
     """
     at = [(weights or {}).get(v, v.array).astype("float64") for v in model.trainable_variables]
-    from .at_weights import loss_of  # seldom needed
-
     loss = loss_of(model, batch)
     ends = np.cumsum([a.size for a in at])
 
@@ -86,6 +130,9 @@ def largest_eigenvalue(times: Any, size: int, steps: int = 100, rtol: float = 1e
 def max_learning_rate(curvature: float) -> float:
     """Return the rate above which plain gradient descent grows along the sharpest direction."""
     return 2.0 / curvature if curvature > 0.0 else math.inf
+
+
+# -- watching a fit --------------------------------------------------------------------------------
 
 
 class DivergenceMonitor:

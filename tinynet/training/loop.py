@@ -6,9 +6,9 @@ Imports `step_cache.py`, `divergence.py`, callbacks. Read next: `trainer.py`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,15 @@ from ..distribution.ranks import Part, team, within
 from ..engine.expect import warn
 from ..engine.tensor import as_tensor, wrap
 from ..engine.variable import structure
-from .data import Batches, Dataset, Stream, first_of, rest_of
+from .data import Dataset, first_of, rest_of
 from .divergence import DivergenceMonitor
 from .interrupts import Interrupts, interrupts
 from .many_ranks import stops
 from .objective import plain
 from .own_step import run as run_own
-from .parts import outputs_of_ranks
 from .step import Step
 from .step_cache import Run, Runs
+from .streams import Batches, outputs_of_ranks
 
 _RUNNING = {"train": "training", "test": "evaluating", "predict": "predicting"}
 
@@ -66,9 +66,10 @@ class Loop:
             raise TypeError(f"DataParallel cannot join what ranks compute: {what}.")
         self.outputs: list[Any] = []
         self._stop = f"stop_{_RUNNING[kind]}"  # the attribute of the model that ends the loop
-        self._runs: dict[int, Runs] = {}
+        self._runs: dict[int, Runs] = {}  # by the size of a batch, of the dataset `_data`
+        self._data: Dataset | None = None
         self._eager: dict[Part | None, Step] = {}  # for the part of this rank
-        self._version: object = None  # of the structure that both are for
+        self._version: object = None  # of the structure that these are for
         self._interrupts = interrupts() if kind == "train" else Interrupts()
         self._lock = nullcontext() if kind == "predict" else model.lock
         self._ahead: list[Logs] = []  # of epochs that are done already
@@ -128,12 +129,12 @@ class Loop:
         def running() -> Logs:
             return {"outputs": outputs[-1]} if predicting else self._logs(total / seen)
 
-        for rows, size, count in self.dataset.epoch(not each and self._can_run_many, epochs):
+        for data, rows, size, count in self.dataset.epoch(not each and self._can_run_many, epochs):
             while count and not stopped:
                 for call in before:
                     call(batch, {})
                 held.held = True
-                losses = self._take(rows, size, count, limit)
+                losses = self._take(data, rows, size, count, limit)
                 for loss in losses:
                     total += loss * size
                     seen += size
@@ -161,9 +162,8 @@ class Loop:
     def _can_run_many(self) -> bool:
         """Whether batches of this dataset can run in one call."""
         data = self.dataset
-        if not isinstance(data, Dataset):
-            return False
-        return self._for_size(min(data.batch_size, data.size))[1] is not None
+        size = min(data.batch_size, data.size) if isinstance(data, Dataset) else 0
+        return bool(size) and self._steps(data, size)[1] is not None
 
     def _means(self, total: float, seen: int) -> Logs:
         """Return the means of an epoch, from the sum of the losses of `seen` samples."""
@@ -182,12 +182,14 @@ class Loop:
         logs = results if results.keys() == self.logs.keys() else self.logs
         return plain(logs)
 
-    def _take(self, rows: Any, size: int, count: int, limit: float) -> Sequence[float]:
+    def _take(
+        self, data: Dataset, rows: Any, size: int, count: int, limit: float
+    ) -> Sequence[float]:
         """Run the first of `count` batches; return their losses, and append to `outputs`.
 
         There are several if one call of C can run them, up to a loss above `limit`.
         """
-        run, many = self._for_size(size)
+        run, many = self._steps(data, size)
         losses: Sequence[float]
         if many and count > 1 and (found := many.run(rows, count, limit)):
             losses, y_pred = found
@@ -198,38 +200,37 @@ class Loop:
                 self.logs, loss = y_pred, float(np.mean(np.asarray(y_pred.get("loss", 0.0))))
             losses = (loss,)
         if self.kind == "predict":
-            self.outputs += [y_pred] if type(rows) is slice else outputs_of_ranks(rows, y_pred)
+            self.outputs += outputs_of_ranks(data.part, y_pred)
         return losses
 
-    def _for_size(self, size: int) -> Runs:
-        """Return what takes a step on rows, or on a batch of a stream, and what takes many."""
+    def _steps(self, data: Dataset, size: int) -> Runs:
+        """Return what takes a step on rows of a dataset, and what takes many in a call."""
         if self._version is not structure.version:
             self._version, self._runs, self._eager = structure.version, {}, {}
-        if (found := self._runs.get(size)) is None:
-            eager: Run = partial(self._run_eagerly, size)
-            if self.own:
-                run, many = self._own(size, eager), None
-            else:
-                run, many = (eager, None) if self.model.run_eagerly else self._compiled(size)
-            if self.python_metrics and not self.own:
-                run, many = partial(self._run_and_update, run), None
-            found = self._runs[size] = run, many
+        if (found := self._runs.get(size)) is None or data is not self._data:
+            self._data, found = data, self._made(data, size)
+            self._runs[size] = found
         return found
 
-    def _compiled(self, size: int) -> Runs:
-        cache, dataset, steps = self.model._step_cache(self.kind), self.dataset, self.steps
+    def _made(self, data: Dataset, size: int) -> Runs:
+        together = team().size > 1 and self.kind != "predict"
+        part = data.part or (Part.of(size) if together else None)
+        eager: Run = partial(self._run_eagerly, data, part)
         with_outputs = self.own or self.python_metrics or self.kind == "predict"
-        if not isinstance(dataset, Stream):
-            with within(part := self._part(size)):
-                return cache.runner(dataset, part.length if part else size, with_outputs, steps)
 
-        def run(batch: Dataset) -> tuple[float, Any]:
-            with within(batch.part):
-                return cache.runner(batch, batch.size, with_outputs, steps)[0](slice(None))
+        def compiled() -> Runs:
+            with within(part):
+                rows = part.length if part else size
+                return self.model._step_cache(self.kind).runner(
+                    data, rows, with_outputs, self.steps
+                )
 
-        return run, None
+        if self.own:
+            return self._own(lru_cache(compiled), eager), None
+        runs = (eager, None) if self.model.run_eagerly else compiled()
+        return (partial(self._run_and_update, data, runs[0]), None) if self.python_metrics else runs
 
-    def _own(self, size: int, eager: Run) -> Run:
+    def _own(self, compiled: Callable[[], Runs], eager: Run) -> Run:
         """Return what runs a step that users wrote: compiled, or eagerly if that is not possible.
 
         Before the first step the optimizer does not know its weights: that step runs eagerly, too.
@@ -238,14 +239,12 @@ class Loop:
         model, kind, cache = self.model, self.kind, self.model._step_cache(self.kind)
         parts = [*(model.metrics if kind != "predict" else ()), *model._flatten_layers()[1:]]
         ready = not model.run_eagerly and all(getattr(p, "built", p.variables) for p in parts)
-        found: list[Run] = []
 
         def run(rows: Any) -> tuple[float, Any]:
             why = cache.refused
             if ready and not why and (cache.begun or kind != "train" or model.optimizer.built):
                 try:
-                    found[:] = found or [self._compiled(size)[0]]
-                    return found[0](rows)
+                    return compiled()[0](rows)
                 except Exception as error:
                     why = f"{type(model).__name__}.{kind}_step runs eagerly: {error}"
             cache.begun, result = True, eager(rows)
@@ -256,14 +255,8 @@ class Loop:
 
         return run
 
-    def _part(self, size: int) -> Part | None:
-        """Return the part of this rank of batches of an array; None if it computes them whole."""
-        return Part.of(size) if team().size > 1 and self.kind != "predict" else None
-
-    def _run_eagerly(self, size: int, rows: Any) -> tuple[float, Any]:
-        part = rows.part if isinstance(rows, Dataset) else self._part(size)
-        rows = part.rows(rows) if part else rows
-        batch = self.dataset.take(rows).map(wrap)
+    def _run_eagerly(self, data: Dataset, part: Part | None, rows: Any) -> tuple[float, Any]:
+        batch = data.take(part.rows(rows) if part else rows).map(wrap)
         with within(part):
             if self.own:
                 loss, y_pred = wrap(0.0), run_own(self.model, self.kind, batch)
@@ -275,9 +268,10 @@ class Loop:
             return 0.0, tree.map_structure(np.array, y_pred)
         return loss.item(), y_pred
 
-    def _run_and_update(self, run: Run, rows: Any) -> tuple[float, Any]:
+    def _run_and_update(self, data: Dataset, run: Run, rows: Any) -> tuple[float, Any]:
         """Take a step; also update the metrics whose state is not in variables."""
         loss, y_pred = run(rows)
-        _, y, sample_weight = self.dataset.take(rows).map(wrap)
-        self.model.objective.update(y, tree.map_structure(as_tensor, y_pred), sample_weight, True)
+        _, y, sample_weight = data.take(rows).map(wrap)
+        outputs = tree.map_structure(as_tensor, y_pred)
+        self.model.objective.update(y, outputs, sample_weight, in_variables=False)
         return loss, y_pred

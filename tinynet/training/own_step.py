@@ -21,7 +21,7 @@ from ..layers.symbolic import within
 from ..optimizers.groups import Flats, Grads
 from ..public import absent
 from .data import Batch, pack_x_y_sample_weight
-from .objective import Objective, flat_logs
+from .objective import flat_logs
 from .step import State, Step
 
 KINDS = ("train", "test", "predict")
@@ -118,10 +118,3 @@ class OwnStep(Step):
                 flat = ops.concatenate([ops.reshape(now[v], (v.size,)) for v in group.params])
             found.append([flat, *slots])
         return found
-
-
-def in_order(logs: dict[str, Any], model: Any) -> list[Any]:
-    """Return the numbers of logs in the order of the model's metrics, then by name."""
-    parts = (m.watched if isinstance(m, Objective) else [m.name] for m in model.metrics)
-    names = [name for part in parts for name in part if name in logs]
-    return [logs[name] for name in (*names, *sorted(logs.keys() - {*names}))]

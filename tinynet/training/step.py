@@ -135,7 +135,7 @@ class Step:
                 y_pred = self.model(batch.x)
             if self.kind != "predict":
                 with section("loss"):
-                    loss = loss_of(self.model, batch, y_pred, training)
+                    loss = computed_loss(self.model, batch, y_pred, training)
                     label(loss, "loss")
                 if self.with_metrics:
                     with section("metrics"):
@@ -226,7 +226,7 @@ class Step:
                 self.optimizer.write(state.groups)
 
 
-def loss_of(model: Any, batch: Batch, y_pred: Any, training: bool) -> Any:
+def computed_loss(model: Any, batch: Batch, y_pred: Any, training: bool) -> Any:
     """Return the loss of a batch; an own `compute_loss` need not take `training`, as in Keras."""
     takes = training_of(type(model).compute_loss)
     options = {"training": training} if takes else {}

@@ -19,13 +19,14 @@ from ..distribution.ranks import team
 from ..engine.expect import expect, is_integer
 from .arrays import is_stream
 from .compilable import Compilable
-from .data import Batch, Batches, Dataset, batches_of, check_options, split
+from .data import Batch, Dataset, check_options, split
 from .divergence import DivergenceMonitor
 from .interrupts import between_steps
 from .loop import Loop
 from .many_ranks import begin, end_epoch, shared_batches
-from .own_step import in_order
+from .objective import in_order
 from .step_cache import StepCache
+from .streams import Batches, batches_of
 
 
 def _compiled(kind: str, doc: str) -> Any:
@@ -176,7 +177,7 @@ class Trainer(Compilable):
         self._prepare(dataset)
         begin(self, dataset)
         calls = self._calls(callbacks, verbose, dataset)
-        return self._as_asked("test", Loop(self, dataset, "test", calls).whole(), return_dict)
+        return self._as_asked(Loop(self, dataset, "test", calls).whole(), return_dict)
 
     def predict(
         self,
@@ -251,12 +252,13 @@ class Trainer(Compilable):
             begin(self, dataset)
         with between_steps():
             logs = Loop(self, dataset, kind).run()
-        return self._as_asked(kind, logs, return_dict)
+        return self._as_asked(logs, return_dict)
 
-    def _as_asked(self, kind: str, logs: Logs, return_dict: bool) -> Any:
-        own = self._step_cache(kind).own
-        values = in_order(logs, self) if own else self.objective.in_order(logs)
-        return logs if return_dict else values if len(values) > 1 else values[0]
+    def _as_asked(self, logs: Logs, return_dict: bool) -> Any:
+        if return_dict:
+            return logs
+        found = in_order(logs, self.metrics if len(logs) > 1 else ())
+        return found if len(found) > 1 else found[0]
 
     # -- compiled steps -----------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """The loss surface: the loss over two weights or directions, and the path of training on it.
 
-The surface lies over a plane in the space of all weights. `../training/at_weights.py` computes the
+The surface lies over a plane in the space of all weights. `../training/divergence.py` computes the
 loss at other weights, without changing the model.
 
 Imports the engine, `planes.py` and `style.py`, and matplotlib when something is drawn. Read next:
@@ -17,7 +17,7 @@ import numpy as np
 from ..engine.autodiff import hessian, value_and_grad
 from ..engine.expect import is_integer
 from ..engine.tensor import Tensor
-from ..training.at_weights import loss_of
+from ..training.divergence import loss_of
 from ..training.data import Dataset
 from . import style
 from .planes import flat_of, parts_of, plane_of, recorded, values_at
