@@ -1,6 +1,6 @@
 """What a model is compiled with, and its loss and steps: the part of `Trainer` without loops.
 
-Imports `objective.py`, `own_step.py`, `step_cache.py`. Read next: `loop.py`.
+Imports `objective.py`, `step_cache.py`. Read next: `loop.py`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ from ..layers.shapes import training_of
 from .data import Dataset, check_options, unpack_x_y_sample_weight
 from .divergence import loss_of
 from .objective import Objective, check_names, flat_logs
-from .own_step import check_class, is_own
-from .step import Batch, computed_loss
+from .step import Batch, check_class, computed_loss, is_own
 from .step_cache import StepCache
 from .streams import Batches
 

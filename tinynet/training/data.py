@@ -134,6 +134,8 @@ class Dataset:
         self.batch_size = int(batch_size or (-(-self.size // int(steps)) if steps else 32))
         self.all_batches = -(-self.size // self.batch_size)
         self.steps, self.shuffle = steps, shuffle
+        self.batches = self.steps or self.all_batches  # in an epoch
+        self.is_even = not self.steps and self.size % self.batch_size == 0  # so are all batches
         self._next = 0  # the batch that comes next; goes on from epoch to epoch if steps are given
         self._order = np.empty(0, int)
 
@@ -145,16 +147,6 @@ class Dataset:
     ) -> Dataset:
         """Return a dataset whose samples are all in one batch."""
         return cls(Batch(x, y, sample_weight), steps=1, class_weight=class_weight)
-
-    @property
-    def batches(self) -> int:
-        """The number of batches in an epoch."""
-        return self.steps or self.all_batches
-
-    @property
-    def is_even(self) -> bool:
-        """Whether an epoch has all samples, in batches of one size."""
-        return not self.steps and self.size % self.batch_size == 0
 
     def first(self, rows: int | None = None) -> Dataset:
         """Return the first batch, or the first rows, as one batch."""

@@ -154,6 +154,8 @@ class DivergenceMonitor:
         small = sum(v.size for v in variables) <= KEPT
         keeps = small and not self.reported and not model._step_cache("train").own
         self.start = {v: v.array.copy() for v in variables} if keeps else None
+        if isinstance(batches, Dataset) and not self.reported:
+            self._check_data(batches)
 
     def check(self, loss: float, epoch: int, batch: int) -> float:
         """Note the first loss; report a later one that is above the limit or NaN.
@@ -167,12 +169,9 @@ class DivergenceMonitor:
             self._report(self._message(loss, epoch, batch))
         return self.limit
 
-    def check_data(self) -> None:
+    def _check_data(self, data: Dataset) -> None:
         """Report inputs and targets that are NaN, before the training starts."""
-        if self.reported or not isinstance(self.batches, Dataset):
-            return
-        arrays = [("x", a) for a in tree.leaves(self.batches.x)]
-        for name, array in [*arrays, *(("y", a) for a in tree.leaves(self.batches.y))]:
+        for name, array in [(k, a) for k in ("x", "y") for a in tree.leaves(getattr(data, k))]:
             if not isinstance(array, SparseRows) and np.isnan(array.min(initial=0)):
                 rows = np.isnan(array.reshape(len(array), -1)).any(axis=1)
                 where = f"in {rows.sum()} of {len(rows)} rows, first in row {rows.argmax()}"

@@ -1,13 +1,16 @@
 """A pass over the batches of a dataset: an epoch of training, an evaluation, a prediction.
 
+Ctrl-C takes effect between two steps, when weights, slots and counts belong together.
 Imports `step_cache.py`, `divergence.py`, callbacks. Read next: `trainer.py`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache, partial
 from typing import Any
 
@@ -22,15 +25,60 @@ from ..engine.tensor import as_tensor, wrap
 from ..engine.variable import structure
 from .data import Dataset, first_of, rest_of
 from .divergence import DivergenceMonitor
-from .interrupts import Interrupts, interrupts
 from .many_ranks import stops
 from .objective import plain
-from .own_step import run as run_own
-from .step import Step
+from .step import Step, run_own
 from .step_cache import Run, Runs
 from .streams import Batches, outputs_of_ranks
 
 _RUNNING = {"train": "training", "test": "evaluating", "predict": "predicting"}
+
+
+class Interrupts:
+    """Holds back KeyboardInterrupt while a step runs; a second Ctrl-C is not held back.
+
+    Attributes
+    ----------
+    held : bool, whether a step runs
+    pending : bool, whether Ctrl-C was pressed meanwhile
+    """
+
+    held = pending = False
+
+    def release(self) -> None:
+        """Note that a step ended; raise KeyboardInterrupt if Ctrl-C was pressed meanwhile."""
+        self.held = False
+        if self.pending:
+            self.pending = False
+            raise KeyboardInterrupt
+
+    def receive(self, number: int, frame: Any) -> None:
+        """Handle the signal."""
+        if self.pending or not self.held:
+            self.pending = False
+            signal.default_int_handler(number, frame)
+        self.pending = True
+
+
+@contextmanager
+def between_steps() -> Iterator[Interrupts]:
+    """Let interrupts take effect where a step was released, and where none is held.
+
+    Does nothing in other threads than the main one, and where the user handles SIGINT.
+    """
+    state, handler = Interrupts(), signal.getsignal(signal.SIGINT)
+    outer = getattr(handler, "__self__", None)
+    if threading.current_thread() is not threading.main_thread():
+        yield state
+    elif handler is not signal.default_int_handler:  # that of a fit around this one, perhaps
+        yield outer if isinstance(outer, Interrupts) else state
+    else:
+        try:
+            signal.signal(signal.SIGINT, state.receive)
+            yield state
+            state.release()
+        finally:
+            signal.signal(signal.SIGINT, handler)
 
 
 class Loop:
@@ -50,7 +98,12 @@ class Loop:
     Attributes
     ----------
     outputs : list, the outputs that a prediction returned for each batch
+    interrupts : Interrupts, held back while a step runs
+    monitor : DivergenceMonitor, which sees the losses, or None
     """
+
+    monitor: DivergenceMonitor | None = None
+    _together = False  # whether batches may run in one call
 
     def __init__(
         self, model: Any, dataset: Batches, kind: str, calls: Any = None, epochs: int = 1
@@ -70,7 +123,7 @@ class Loop:
         self._data: Dataset | None = None
         self._eager: dict[Part | None, Step] = {}  # for the part of this rank
         self._version: object = None  # of the structure that these are for
-        self._interrupts = interrupts() if kind == "train" else Interrupts()
+        self.interrupts = Interrupts()
         self._lock = nullcontext() if kind == "predict" else model.lock
         self._ahead: list[Logs] = []  # of epochs that are done already
         self._pace = 0  # batches that are run at once
@@ -84,9 +137,7 @@ class Loop:
         getattr(self.calls, f"on_{self.kind}_end")(logs)
         return logs
 
-    def run(
-        self, epoch: int = 0, monitor: DivergenceMonitor | None = None, epochs: int = 1
-    ) -> Logs:
+    def run(self, epoch: int = 0, epochs: int = 1) -> Logs:
         """Go through the batches of one epoch; return the means over its samples.
 
         A prediction has none; it appends the outputs of each call to `outputs`, as arrays. If
@@ -94,12 +145,12 @@ class Loop:
         calls return their means.
         """
         if not self._ahead:
-            self._interrupts.release()
+            self.interrupts.release()
             several = min(epochs, self._pace // (self.dataset.batches or 1))
             several = several if several > 1 and self._may_run_ahead() else 1
             try:
                 with self._lock:
-                    self._pass(epoch, monitor, several)
+                    self._pass(epoch, several)
             except BaseException:
                 self.calls.close()
                 raise
@@ -116,9 +167,9 @@ class Loop:
         elif not self.model._called and not self.own:
             self.model._outputs_of(self.dataset.first())
 
-    def _pass(self, epoch: int, monitor: DivergenceMonitor | None, epochs: int) -> None:
+    def _pass(self, epoch: int, epochs: int) -> None:
         """Run one epoch, or several one after the other; append the means of each to `_ahead`."""
-        model, outputs, held, ahead = self.model, self.outputs, self._interrupts, self._ahead
+        model, ahead, monitor = self.model, self._ahead, self.monitor
         predicting = self.kind == "predict"
         before, after, each = self.calls.of_batches(self.kind)
         self._begin()
@@ -127,13 +178,14 @@ class Loop:
         total, seen, batch, stopped = 0.0, 0, 0, False
 
         def running() -> Logs:
-            return {"outputs": outputs[-1]} if predicting else self._logs(total / seen)
+            return {"outputs": self.outputs[-1]} if predicting else self._logs(total / seen)
 
-        for data, rows, size, count in self.dataset.epoch(not each and self._can_run_many, epochs):
+        self._together = not each and self._can_run_many
+        for data, rows, size, count in self.dataset.epoch(self._together, epochs):
             while count and not stopped:
                 for call in before:
                     call(batch, {})
-                held.held = True
+                self.interrupts.held = True
                 losses = self._take(data, rows, size, count, limit)
                 for loss in losses:
                     total += loss * size
@@ -148,7 +200,7 @@ class Loop:
                 if count:
                     rows = rest_of(rows, len(losses) * size)
                 if not last:
-                    held.release()
+                    self.interrupts.release()
                 if after:
                     after(batch - 1, running)
                 asked = each or getattr(model, self._stop)
@@ -162,8 +214,9 @@ class Loop:
     def _can_run_many(self) -> bool:
         """Whether batches of this dataset can run in one call."""
         data = self.dataset
-        size = min(data.batch_size, data.size) if isinstance(data, Dataset) else 0
-        return bool(size) and self._steps(data, size)[1] is not None
+        if not isinstance(data, Dataset):
+            return False
+        return self._steps(data, min(data.batch_size, data.size))[1] is not None
 
     def _means(self, total: float, seen: int) -> Logs:
         """Return the means of an epoch, from the sum of the losses of `seen` samples."""
@@ -191,7 +244,7 @@ class Loop:
         """
         run, many = self._steps(data, size)
         losses: Sequence[float]
-        if many and count > 1 and (found := many.run(rows, count, limit)):
+        if self._together and count > 1 and (found := many(rows, count, limit)):
             losses, y_pred = found
             self._pace = max(self._pace, 2 * len(losses))
         else:

@@ -4,7 +4,7 @@ A compiled step writes its new state where the old one stood: into the optimizer
 and into the variables of layers and metrics. As C, many steps run in one call, which gathers their
 batches itself.
 
-Imports `compiler`, `own_step.py`. Read next: `compilable.py`.
+Imports `compiler`, `step.py`. Read next: `compilable.py`.
 """
 
 from __future__ import annotations
@@ -31,12 +31,11 @@ from ..engine.variable import structure
 from ..optimizers.groups import scalars_ahead
 from ..public import notebook_form
 from .data import Batch, Dataset, first_of
-from .own_step import OwnStep, is_own
-from .step import State, Step
+from .step import OwnStep, State, Step, is_own
 
 SECONDS = 0.03  # of work in one call, after which callbacks, the progress bar and Ctrl-C are heeded
 Run = Callable[[Any], tuple[float, Any]]  # from rows to the loss and the outputs there
-Runs = tuple[Run, Any]  # what takes a step, and the `ManySteps` that takes many in a call, or None
+Runs = tuple[Run, Any]  # what takes a step, and what takes many in a call (see `run_many`) or None
 
 
 class StepCache:
@@ -138,7 +137,7 @@ class StepCache:
         compiled.choose(self.model.jit_compile, steps)
         arrays = tree.leaves(dataset.data)
         dense = all(isinstance(array, np.ndarray) for array in arrays)
-        many = ManySteps(compiled, arrays) if dense and compiled.executable.native else None
+        many = partial(compiled.run_many, arrays) if dense and compiled.executable.native else None
         return compiled.runner(arrays), many
 
     def _step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
@@ -194,6 +193,8 @@ class StepCache:
 
 class CompiledStep:
     """A step compiled for one type of batch."""
+
+    most = 1  # batches in the next call of C
 
     def __init__(self, step: Step, dataset: Dataset, size: int, with_outputs: bool) -> None:
         self.step, self.has_loss = step, step.has_loss and step.kind != "predict"
@@ -268,73 +269,55 @@ class CompiledStep:
             return results[first].copy()
         return tree.pack_sequence_as(self.form, [np.array(out) for out in results[first:]])
 
+    def run_many(
+        self, arrays: Sequence[np.ndarray], rows: Any, count: int, most: float
+    ) -> tuple[list[float], Any] | None:
+        """Run the first of `count` batches in one call, as many as take about `SECONDS`.
 
-class ManySteps:
-    """Runs a compiled step on as many batches in one call as take about `SECONDS`.
-
-    Parameters
-    ----------
-    step : CompiledStep
-    arrays : list of arrays, whose rows are the samples
-    """
-
-    def __init__(self, step: Any, arrays: Sequence[np.ndarray]) -> None:
-        self.step, self.arrays = step, arrays
-        self.most = 1  # batches in the next call
-
-    def run(self, rows: Any, count: int, most: float) -> tuple[list[float], Any] | None:
-        """Run the first of `count` batches; return their losses and their outputs.
-
-        None, and nothing has run, if the step is not C or the host has to know of each step. It
-        stops after a loss that is NaN or above `most`, unless that is infinite.
+        Return their losses and their outputs. None, and nothing has run, if the step is not C or
+        the host has to know of each step. It stops after a loss that is NaN or above `most`, unless
+        that is infinite. The samples are rows of `arrays`.
         """
-        step, optimizer = self.step, self.step.step.optimizer
-        if not step.executable.native:
+        at, count, trains = self.state_size, min(count, self.most), bool(self.step.groups)
+        numbers = scalars_ahead(self.step.optimizer, count) if trains else {}
+        if numbers is None or not self.executable.native:
             return None
-        count = min(count, self.most)
-        numbers = scalars_ahead(optimizer, count) if step.step.groups else {}
-        if numbers is None:
-            return None
-        at = step.state_size
-        kinds = step.executable.program.outputs[at:]
+        kinds = self.executable.program.outputs[at:]
         copies = [np.empty((count, *v.shape), v.dtype) for v in kinds]
+        moves = [(b, np.full(count, numbers[name], b.dtype), None) for name, b in self.scalars]
         start = time.perf_counter()
-        taken = step.executable.take_steps(
+        taken = self.executable.take_steps(
             count,
-            [*self._samples(rows, count), *_numbers(step.scalars, numbers, count)],
+            [*self._samples(arrays, rows, count), *moves],
             dict(enumerate(copies, at)),
-            *((at, most) if step.has_loss and most < math.inf else ()),
+            *((at, most) if self.has_loss and most < math.inf else ()),
         )
         if not taken:
             return None
         seconds = time.perf_counter() - start
         self.most = max(1, min(8 * taken, int(taken * SECONDS / seconds)))
-        if step.step.groups:
-            optimizer.count_step(taken)
-        for owner in step.written:
+        if trains:
+            self.step.optimizer.count_step(taken)
+        for owner in self.written:
             owner.version += 1
-        losses = copies.pop(0).tolist() if step.has_loss else [0.0] * taken
+        losses = copies.pop(0).tolist() if self.has_loss else [0.0] * taken
         joined = [a.reshape(len(a) * a.shape[1], *a.shape[2:]) for a in copies]
-        return losses[:taken], joined and tree.pack_sequence_as(step.form, joined)
+        return losses[:taken], joined and tree.pack_sequence_as(self.form, joined)
 
-    def _samples(self, rows: Any, count: int) -> list[Any]:
+    def _samples(self, arrays: Sequence[np.ndarray], rows: Any, count: int) -> list[Any]:
         """Return what C copies to the buffers of the batch, a part of it or rows for each step."""
-        part = self.step.step.part
-        rows = first_of(rows, count * (part.size if part else len(self.step.data[0])))
+        part = self.step.part
+        rows = first_of(rows, count * (part.size if part else len(self.data[0])))
         rows = part.rows(rows) if part else rows
         is_slice = type(rows) is slice
         places = None if is_slice else np.ascontiguousarray(rows, "int64")
         found: list[Any] = []
-        for to, array in zip(self.step.data, self.arrays, strict=True):
+        for to, array in zip(self.data, arrays, strict=True):
             if is_slice or not array.flags.c_contiguous or array.dtype != to.dtype:
                 found.append((to, np.ascontiguousarray(array[rows], to.dtype), None))
             else:
                 found.append((to, array, places))
         return found
-
-
-def _numbers(buffers: Any, numbers: dict[str, Any], count: int) -> list[Any]:
-    return [(to, np.full(count, numbers[name], to.dtype), None) for name, to in buffers]
 
 
 def _examples(step: Step, dataset: Dataset, size: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

@@ -21,8 +21,7 @@ from .arrays import is_stream
 from .compilable import Compilable
 from .data import Batch, Dataset, check_options, split
 from .divergence import DivergenceMonitor
-from .interrupts import between_steps
-from .loop import Loop
+from .loop import Loop, between_steps
 from .many_ranks import begin, end_epoch, shared_batches
 from .objective import in_order
 from .step_cache import StepCache
@@ -131,15 +130,14 @@ class Trainer(Compilable):
         logs: Logs = {}
         calls.on_train_begin()
         begin(self, dataset, held_out)
-        monitor = DivergenceMonitor(self, dataset)
         training = Loop(self, dataset, "train", calls, epochs)
         validating = held_out and Loop(self, held_out, "test", calls)
-        monitor.check_data()
-        with between_steps():
+        training.monitor = DivergenceMonitor(self, dataset)
+        with between_steps() as training.interrupts:
             for epoch in range(calls.first_epoch(initial_epoch), epochs):
                 calls.on_epoch_begin(epoch)
                 ahead = 1 if validating or team().size > 1 else epochs - epoch
-                if not (found := training.run(epoch, monitor, ahead)):
+                if not (found := training.run(epoch, ahead)):
                     break  # no batches: the user was warned
                 logs = found
                 if validating and epoch + 1 in due:
@@ -250,9 +248,9 @@ class Trainer(Compilable):
     def _on_batch(self, kind: str, dataset: Dataset, return_dict: bool) -> Any:
         if self._prepare(dataset):
             begin(self, dataset)
-        with between_steps():
-            logs = Loop(self, dataset, kind).run()
-        return self._as_asked(logs, return_dict)
+        loop = Loop(self, dataset, kind)
+        with between_steps() as loop.interrupts:
+            return self._as_asked(loop.run(), return_dict)
 
     def _as_asked(self, logs: Logs, return_dict: bool) -> Any:
         if return_dict:

@@ -17,8 +17,8 @@ import numpy as np
 from ..engine.autodiff import hessian, value_and_grad
 from ..engine.expect import is_integer
 from ..engine.tensor import Tensor
-from ..training.divergence import loss_of
 from ..training.data import Dataset
+from ..training.divergence import loss_of
 from . import style
 from .planes import flat_of, parts_of, plane_of, recorded, values_at
 from .style import INK, VERMILION, YELLOW, expect, finite, plain
