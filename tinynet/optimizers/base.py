@@ -189,15 +189,13 @@ class Optimizer(Averaging):
             self.iterations.refuse_if_recorded("apply")
         variables = list(self._slots if trainable_variables is None else trainable_variables)
         found = self._gradients(list(grads), variables)
-        if not variables:
-            return self.iterations  # nothing trains
-        if recorded is not None:
+        if recorded is not None and variables:
             recorded(found)
-            return self.iterations
-        self.build(variables)
-        with no_grad():
-            state = [[wrap(array) for array in arrays] for arrays in self.read()]
-            self.write(self.updated(state, found, [self.next_scalars()] * len(state)))
+        elif variables:
+            self.build(variables)
+            with no_grad():
+                state = [[wrap(array) for array in arrays] for arrays in self.read()]
+                self.write(self.updated(state, found, [self.next_scalars()] * len(state)))
         return self.iterations
 
     def stateless_apply(
@@ -292,10 +290,9 @@ class Optimizer(Averaging):
         """Make the slots of `variables`, the first time; later only check that they are known."""
         if self.built:
             if new := [v for v in variables if v not in self._slots]:
-                raise ValueError(
-                    "variables: expected those that the optimizer was built for. "
-                    f"Unknown variable: {new[0]}. Call compile with a new optimizer."
-                )
+                rule = "variables: expected those that the optimizer was built for"
+                unknown = f"Unknown variable: {new[0]}. Call compile with a new optimizer."
+                raise ValueError(f"{rule}. {unknown}")
             return
         names = [slot for group in self.slot_groups for slot in group]
         with all_or_nothing(self):

@@ -22,13 +22,13 @@ class Stream:
 
     Parameters
     ----------
-    source : iterator, iterable, or anything with a length and items
+    source : iterator, iterable, PyDataset, or anything with a length and items
         An iterator is consumed. Any other source starts again with each epoch, or, if `steps` are
         given, continues where the last epoch ended.
     steps : int, optional
         Batches in an epoch, all by default.
     shuffle : bool
-        Heeded by the stream of a `PyDataset` alone.
+        Draw a new order of the batches of a `PyDataset` in each epoch.
     class_weight : dict, optional
 
     Attributes
@@ -42,7 +42,9 @@ class Stream:
         self, source: Any, steps: int | None = None, shuffle: Any = False, class_weight: Any = None
     ) -> None:
         self.source, self.steps, self.class_weight = source, steps, class_weight
-        self.shuffle = shuffle
+        self._numbered = isinstance(source, PyDataset)
+        self._shuffled = self._numbered and shuffle
+        self._first: Dataset | None = None  # of a `PyDataset`
         length = len(source) if hasattr(source, "__len__") else None
         self.length: int | None = getattr(source, "num_batches", length)
         self.batches = steps or self.length
@@ -52,20 +54,26 @@ class Stream:
     def _begun(self) -> Iterator[Any]:
         """Return an iterator of the next batches."""
         if self._coming is None:
-            source = self.source
+            source, order = self.source, _numbers(self.length)
             items = hasattr(source, "__getitem__") and hasattr(source, "__len__")
-            self._coming = (source[i] for i in range(len(source))) if items else iter(source)
+            if self._shuffled and self.length is not None:
+                random.shuffle(order := [*order])
+            by_number = items or self._numbered
+            self._coming = map(source.__getitem__, order) if by_number else iter(source)
             self._seen = 0
         return self._coming
 
     def first(self, rows: int | None = None) -> Dataset:
-        """Return the next batch, whole, without consuming it.
+        """Return the next batch, whole, without consuming it; batch 0 of a `PyDataset`, read once.
 
         Raises
         ------
         ValueError
             When there is none.
         """
+        if self._numbered:
+            self._first = self._first or self._dataset(self.source[0])
+            return self._first
         for batch in self._begun():
             self._coming = itertools.chain([batch], self._begun())
             return self._dataset(batch)
@@ -75,19 +83,27 @@ class Stream:
     def rewind(self, kind: str) -> None:
         """Let the next epoch begin with the first batch, unless the source is an iterator.
 
-        Before training, the batch that was looked at is not read again.
+        Before training, the batch that was looked at is not read again. As in Keras, `on_epoch_end`
+        of a `PyDataset` is also called here, before a fit and before an evaluation.
         """
         if kind != "train" and not hasattr(self.source, "__next__"):
             self._coming = None
+        if self._numbered and kind != "predict":
+            self.source.on_epoch_end()
 
     def shuffle_once(self) -> None:
-        """Do nothing: a stream has its own order."""
+        """Draw an order and discard it, as Keras does before the first epoch of a new model."""
+        if self._shuffled:
+            self._begun()
+            self._coming = None
 
     def epoch(
         self, together: bool = False, epochs: int = 1
     ) -> Iterator[tuple[Dataset, Any, int, int]]:
         """Yield the batches of one epoch, datasets, in the form of `Dataset.epoch`."""
         count = 0
+        if self._numbered:
+            self.source.on_epoch_begin()
         batches = map(self._dataset, itertools.islice(self._begun(), self.steps))
         for data in parts_of(batches, self.source):
             count += 1
@@ -97,6 +113,8 @@ class Stream:
             self._coming = None
         if count < (self.steps or 1):
             warn_of_the_end(self.steps or 1, count)
+        if self._numbered:
+            self.source.on_epoch_end()
 
     def _dataset(self, batch: Any) -> Dataset:
         parts = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
@@ -118,7 +136,7 @@ def batches_of(data: Batch, batch_size: Any, steps: Any, *options: Any) -> Batch
     for name in ("y", "sample_weight"):
         if getattr(data, name) is not None:
             raise ValueError(f"`{name}` should not be passed, as the batches of `x` hold it.")
-    return getattr(type(data.x), "_stream", Stream)(data.x, steps, *options)
+    return Stream(data.x, steps, *options)
 
 
 # -- several ranks ---------------------------------------------------------------------------------
@@ -167,47 +185,6 @@ def outputs_of_ranks(part: Part | None, outputs: Any) -> list[Any]:
 # -- batches by number -----------------------------------------------------------------------------
 
 
-class PyDatasetStream(Stream):
-    """The batches of a `PyDataset`, in a new order in each epoch if `shuffle` is true.
-
-    Source: Keras, which also calls `on_epoch_end` before a fit and before an evaluation.
-    """
-
-    source: PyDataset
-    _first: Dataset | None = None
-
-    def _begun(self) -> Iterator[Any]:
-        if self._coming is None:
-            order, self._seen = _numbers(self.length), 0
-            if self.shuffle and self.length is not None:
-                random.shuffle(order := [*order])
-            self._coming = map(self.source.__getitem__, order)
-        return self._coming
-
-    def first(self, rows: int | None = None) -> Dataset:
-        """Return the batch number 0; it is read once."""
-        if self._first is None:
-            self._first = self._dataset(self.source[0])
-        return self._first
-
-    def shuffle_once(self) -> None:
-        """Draw an order and discard it, as Keras does before the first epoch of a new model."""
-        self._begun()
-        self._coming = None
-
-    def rewind(self, kind: str) -> None:
-        """Call `on_epoch_end`, unless the kind of the steps to come is "predict"."""
-        super().rewind(kind)
-        if kind != "predict":
-            self.source.on_epoch_end()
-
-    def epoch(self, *options: Any) -> Iterator[tuple[Dataset, Any, int, int]]:
-        """Yield the batches of one epoch; see `Dataset.epoch`."""
-        self.source.on_epoch_begin()
-        yield from super().epoch(*options)
-        self.source.on_epoch_end()
-
-
 class PyDataset:
     """Base of data sets that give batches by number.
 
@@ -237,8 +214,6 @@ class PyDataset:
     >>> model.fit(Squares(workers=2), epochs=2, verbose=0).epoch
     [0, 1]
     """
-
-    _stream = PyDatasetStream  # which `fit`, `evaluate` and `predict` make of it
 
     def __init__(
         self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10
