@@ -18,6 +18,7 @@ from ..configs.configurable import Checked
 from ..distribution.ranks import team
 
 BOLD, GREEN, GREY, PLAIN = "\x1b[1m", "\x1b[32m", "\x1b[37m", "\x1b[0m"
+Values = Iterable[tuple[str, Any]] | None  # pairs of names and values
 ESCAPES = r"\x1b\[\d+m"
 # Replacements for an output that can only encode ASCII.
 ASCII = str.maketrans("━─│┃…", "=-||~") | dict.fromkeys(map(ord, "┏┳┓┡╇┩├┼┤└┴┘"), "+")
@@ -102,16 +103,11 @@ class Progbar(Checked):
         self._drawn = 0.0
         self._drawn_width = 0
 
-    def add(self, n: int, values: Iterable[tuple[str, Any]] | None = None) -> None:
+    def add(self, n: int, values: Values = None) -> None:
         """Advance the bar by `n` steps, with pairs of names and values."""
         self.update(self._seen + int(n), values)
 
-    def update(
-        self,
-        current: int,
-        values: Iterable[tuple[str, Any]] | None = None,
-        finalize: bool | None = None,
-    ) -> None:
+    def update(self, current: int, values: Values = None, finalize: bool | None = None) -> None:
         """Set the number of finished steps, with pairs of names and values.
 
         `finalize` makes this the last update; by default, it is when the target is reached. The

@@ -23,14 +23,9 @@ class Adaptive(Optimizer):
 
     @taking_common
     def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        **more: Any,
+        self, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7, **more: Any
     ) -> None:
-        super().__init__(learning_rate, **more)
+        super().__init__(**more)
         self.beta_1 = check_number("beta_1", beta_1, below=1)
         self.beta_2 = check_number("beta_2", beta_2, below=1)
         self.epsilon = epsilon
@@ -110,12 +105,10 @@ class AdamW(Adam):
     array([0.45, 0.95], dtype=float32)
     """
 
-    @partial(taking, Adam)
-    def __init__(
-        self, learning_rate: Any = 0.001, weight_decay: float | None = 0.004, **more: Any
-    ) -> None:
+    @partial(taking, Adam, first="learning_rate")
+    def __init__(self, weight_decay: float | None = 0.004, **more: Any) -> None:
         expect(weight_decay is not None, "weight_decay", "a number", weight_decay)
-        super().__init__(learning_rate, weight_decay=weight_decay, **more)
+        super().__init__(weight_decay=weight_decay, **more)
 
 
 class Adamax(Adaptive):

@@ -393,4 +393,5 @@ def _norm(grads: Sequence[Tensor]) -> Tensor:
     return ops.sqrt(sum(others, first))
 
 
-taking_common = partial(taking, Optimizer)
+# Of a constructor that takes hyperparameters: it also takes what is common to all optimizers.
+taking_common = partial(taking, Optimizer, first="learning_rate", learning_rate=0.001)

@@ -60,9 +60,8 @@ class ParameterGroup:
         for stretch, members, decays in self._stretches(optimizer, grads):
             param, *slots = flat if stretch == slice(None) else [t[stretch] for t in flat]
             if members[0] in grads:
-                grad = label(
-                    _joined([ops.reshape(grads[v], (v.size,)) for v in members]), "gradients"
-                )
+                parts = [ops.reshape(grads[v], (v.size,)) for v in members]
+                grad = label(ops.concatenate(parts), "gradients")
                 old = _MadeSlots(zip(self.slots, slots, strict=True))
                 param, new = optimizer.stepped(param, grad, old, scalars, decays)
                 slots = [new[name] for name in self.slots]
@@ -108,12 +107,6 @@ class Averaging(Configurable):
     def slot_groups(self) -> tuple[tuple[str, ...], ...]:
         """The names of all slots: that of the average, if there is one, then `slots`."""
         return ((AVERAGE,), *self.slots) if self.use_ema else self.slots
-
-    def slots_of(self, variable: Variable) -> dict[str, np.ndarray]:
-        """Return copies of what is remembered of a variable, by name."""
-        names = [name for group in self.slot_groups for name in group]
-        slots = self._slots.get(variable) or {name: self._slot(variable, name) for name in names}
-        return {name: slot.numpy() for name, slot in slots.items()}
 
     def _slot(self, variable: Variable, name: str) -> Variable:
         path = f"{variable.path.replace('/', '_')}_{name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from .. import ops
@@ -34,11 +35,9 @@ class SGD(Optimizer):
     array([0.71], dtype=float32)
     """
 
-    @taking_common
-    def __init__(
-        self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **more: Any
-    ) -> None:
-        super().__init__(learning_rate, **more)
+    @partial(taking_common, learning_rate=0.01)
+    def __init__(self, momentum: float = 0.0, nesterov: bool = False, **more: Any) -> None:
+        super().__init__(**more)
         self.momentum = check_number("momentum", momentum, 1)
         self.nesterov = bool(nesterov)
         self.slots = (("momentum",),) if momentum else ()
@@ -82,14 +81,13 @@ class RMSprop(Optimizer):
     @taking_common
     def __init__(
         self,
-        learning_rate: Any = 0.001,
         rho: float = 0.9,
         momentum: float = 0.0,
         epsilon: float = 1e-7,
         centered: bool = False,
         **more: Any,
     ) -> None:
-        super().__init__(learning_rate, **more)
+        super().__init__(**more)
         self.rho, self.momentum, self.epsilon, self.centered = rho, momentum, epsilon, centered
         optional = ("momentum",) * (momentum > 0), ("average_gradient",) * bool(centered)
         self.slots = (("velocity",), *filter(None, optional))
@@ -133,13 +131,9 @@ class Adagrad(Optimizer):
 
     @taking_common
     def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        initial_accumulator_value: float = 0.1,
-        epsilon: float = 1e-7,
-        **more: Any,
+        self, initial_accumulator_value: float = 0.1, epsilon: float = 1e-7, **more: Any
     ) -> None:
-        super().__init__(learning_rate, **more)
+        super().__init__(**more)
         start = check_number("initial_accumulator_value", initial_accumulator_value)
         self.initial_accumulator_value, self.epsilon = start, epsilon
         self.start_of = {"accumulator": start}

@@ -125,9 +125,7 @@ def is_stream(x: Any) -> bool:
     return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
 
 
-def by_class(
-    x: Any, y: Any, sample_weight: Any, class_weight: dict[int, float], whole: bool
-) -> np.ndarray:
+def by_class(y: Any, sample_weight: Any, class_weight: Any, whole: bool) -> np.ndarray:
     """Return the weight of each sample's class: y rounded, or the index of its largest element.
 
     Raises

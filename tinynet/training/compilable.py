@@ -141,26 +141,23 @@ class Compilable(Layer):
     def _prepare(self, batches: Batches) -> bool:
         """Build the model and look up losses and metrics; return whether there was one to do."""
         with self.lock:
-            return self._prepared(batches)
-
-    def _prepared(self, batches: Batches) -> bool:
-        if not self.compiled:
-            raise ValueError("You must call `compile()` before using the model.")
-        y = batches.y if isinstance(batches, Dataset) else batches.first().y
-        watched = self.loss is not None or any(self._given_metrics)
-        y = y if watched else None  # which an own step may read as it likes
-        if self._objective is not None:
-            self._objective.demand(y)
-            return False
-        check_names(self.loss, *self._given_metrics)
-        is_new = watched or not self.built
-        if self.graph:
-            y_pred = self.graph.output
-        else:  # an own step need not call the model
-            calls = y is not None or type(self).call is not Layer.call
-            y_pred = self._outputs_of(batches.first()) if calls else []
-        self._objective_for(y, y_pred)
-        return is_new
+            if not self.compiled:
+                raise ValueError("You must call `compile()` before using the model.")
+            y = batches.y if isinstance(batches, Dataset) else batches.first().y
+            watched = self.loss is not None or any(self._given_metrics)
+            y = y if watched else None  # which an own step may read as it likes
+            if self._objective is not None:
+                self._objective.demand(y)
+                return False
+            check_names(self.loss, *self._given_metrics)
+            is_new = watched or not self.built
+            if self.graph:
+                y_pred = self.graph.output
+            else:  # an own step need not call the model
+                calls = y is not None or type(self).call is not Layer.call
+                y_pred = self._outputs_of(batches.first()) if calls else []
+            self._objective_for(y, y_pred)
+            return is_new
 
     def _objective_for(self, y: Any, y_pred: Any) -> Objective:
         """Return the losses and metrics; they are looked up for the first targets and outputs."""

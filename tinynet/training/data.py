@@ -126,7 +126,7 @@ class Dataset:
         class_weight: dict[int, float] | None = None,
     ) -> None:
         if class_weight is not None:
-            data = data._replace(sample_weight=by_class(*data, class_weight, steps != 1))
+            data = data._replace(sample_weight=by_class(*data[1:], class_weight, steps != 1))
         x, *rest = to_batch(data, dense=steps == 1)
         one = [part[0] if isinstance(part, list) and len(part) == 1 else part for part in rest]
         self.x, self.y, self.sample_weight = self.data = Batch(x, *one)
@@ -166,14 +166,11 @@ class Dataset:
         """Return x, y and weights of these rows."""
         return self.data.map(lambda a: a[rows])
 
-    def epoch(
-        self, together: bool = False, epochs: int = 1
-    ) -> Iterator[tuple[Dataset, Any, int, int]]:
+    def epoch(self, together: bool = False, epochs: int = 1) -> Iterator[Stretch]:
         """Yield the batches of one epoch, those of the same size at once.
 
-        That is this dataset, the rows of these batches, a slice or indices, the number of rows in
-        one, and how many batches there are. If they run `together`, C draws their order; those of
-        several `epochs` can, where they are even.
+        If they run `together`, C draws their order; those of several `epochs` can, where they are
+        even.
         """
         if epochs > 1:
             rows = self._rows(0, self.batch_size, self.batches, together, epochs)
@@ -212,6 +209,10 @@ class Dataset:
 
             return orders(size, count, self._order)
         return np.concatenate([np.random.permutation(size) for _ in range(count)])
+
+
+# Batches of one size: the dataset, their rows (a slice or indices), how many one has, their number.
+Stretch = tuple[Dataset, Any, int, int]
 
 
 def first_of(rows: Any, count: int) -> Any:

@@ -8,7 +8,7 @@ grows. Imports the engine, `data.py`. Read next: `loop.py`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -76,15 +76,13 @@ def check_model_grads(model: Any, x: Any, y: Any, order: int = 1, **options: Any
         check_grads(loss_of(model, batch), weights, order, **options)
 
 
-def largest_curvature(
-    model: Any, batch: Dataset, weights: dict[Variable, np.ndarray] | None = None
-) -> float:
+def largest_curvature(model: Any, batch: Dataset, weights: Mapping[Variable, Any] = {}) -> float:
     """Return the largest eigenvalue of the Hessian of a model's loss on a batch.
 
     Computed in float64 at `weights`, by default the current ones, from products of the Hessian
     with vectors, by the method of Lanczos.
     """
-    at = [(weights or {}).get(v, v.array).astype("float64") for v in model.trainable_variables]
+    at = [weights.get(v, v.array).astype("float64") for v in model.trainable_variables]
     loss = loss_of(model, batch)
     ends = np.cumsum([a.size for a in at])
 
@@ -188,10 +186,9 @@ class DivergenceMonitor:
         variables = self.model.trainable_variables
         hit = [v.path for v in variables if not np.isfinite(v.array).all()][:1]
         weights = f"{hit[0]} is not finite any more" if hit else "all weights are still finite"
-        return (
-            f"fit: the loss diverged: it was {self.first:.4g} at first and is {loss:.4g} in epoch "
-            f"{epoch + 1}, batch {batch + 1}; {weights}. {self._cause()}"
-        )
+        losses = f"it was {self.first:.4g} at first and is {loss:.4g}"
+        where = f"in epoch {epoch + 1}, batch {batch + 1}"
+        return f"fit: the loss diverged: {losses} {where}; {weights}. {self._cause()}"
 
     def _cause(self) -> str:
         if self.start is None:
@@ -202,17 +199,15 @@ class DivergenceMonitor:
         rate, limit = float(self.model.optimizer.learning_rate), max_learning_rate(curvature)
         if not math.isfinite(curvature):
             return "The loss has no finite curvature where the training began: check the data."
-        bound = (
-            f"At the start, the largest curvature of the loss is {curvature:.4g}, so the learning "
-            f"rate of plain gradient descent can be at most 2 / {curvature:.4g} = {limit:.4g}"
-        )
+        most = f"the learning rate of plain gradient descent can be at most 2 / {curvature:.4g}"
+        curve = f"At the start, the largest curvature of the loss is {curvature:.4g}"
+        bound = f"{curve}, so {most} = {limit:.4g}"
         if rate <= limit:
             return f"{bound}; it is {rate:.4g}, so the cause is another one, or came later."
         x = np.concatenate([array.ravel() for array in tree.leaves(batch.x)])
-        return (
-            f"{bound}, and it is {rate:.4g}: lower it to below {limit:.4g}, or scale the inputs "
-            f"(range from {x.min():.4g} to {x.max():.4g}), say with a Normalization layer."
-        )
+        scale = f"scale the inputs (range from {x.min():.4g} to {x.max():.4g})"
+        advice = f"lower it to below {limit:.4g}, or {scale}, say with a Normalization layer."
+        return f"{bound}, and it is {rate:.4g}: {advice}"
 
 
 def _scale(batches: Batches) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache, partial
 from typing import Any
@@ -28,10 +28,10 @@ from .divergence import DivergenceMonitor
 from .many_ranks import stops
 from .objective import plain
 from .step import Step, run_own
-from .step_cache import Run, Runs
+from .step_cache import Run, Runs, StepCache
 from .streams import Batches, outputs_of_ranks
 
-_RUNNING = {"train": "training", "test": "evaluating", "predict": "predicting"}
+RUNNING = {"train": "training", "test": "evaluating", "predict": "predicting"}
 
 
 class Interrupts:
@@ -111,14 +111,15 @@ class Loop:
         self.model, self.dataset, self.kind = model, dataset, kind
         self.calls: CallbackList = CallbackList() if calls is None else calls
         self.steps = epochs * (dataset.batches or 0)
-        self.own = model._step_cache(kind).own  # did users write the step?
+        self.cache: StepCache = model._step_cache(kind)
+        self.own = self.cache.own  # did users write the step?
         self.logs: Logs = {}  # that it returned last
         self.python_metrics = kind != "predict" and model.objective.has_python_metrics
         if (self.own or self.python_metrics) and team().size > 1 and kind != "predict":
             what = f"an own {kind}_step, and metrics without variables"
             raise TypeError(f"DataParallel cannot join what ranks compute: {what}.")
         self.outputs: list[Any] = []
-        self._stop = f"stop_{_RUNNING[kind]}"  # the attribute of the model that ends the loop
+        self._stop = f"stop_{RUNNING[kind]}"  # the attribute of the model that ends the loop
         self._runs: dict[int, Runs] = {}  # by the size of a batch, of the dataset `_data`
         self._data: Dataset | None = None
         self._eager: dict[Part | None, Step] = {}  # for the part of this rank
@@ -235,15 +236,12 @@ class Loop:
         logs = results if results.keys() == self.logs.keys() else self.logs
         return plain(logs)
 
-    def _take(
-        self, data: Dataset, rows: Any, size: int, count: int, limit: float
-    ) -> Sequence[float]:
+    def _take(self, data: Dataset, rows: Any, size: int, count: int, limit: float) -> list[float]:
         """Run the first of `count` batches; return their losses, and append to `outputs`.
 
         There are several if one call of C can run them, up to a loss above `limit`.
         """
         run, many = self._steps(data, size)
-        losses: Sequence[float]
         if self._together and count > 1 and (found := many(rows, count, limit)):
             losses, y_pred = found
             self._pace = max(self._pace, 2 * len(losses))
@@ -251,7 +249,7 @@ class Loop:
             loss, y_pred = run(rows if count == 1 else first_of(rows, size))
             if self.own and self.kind != "predict":
                 self.logs, loss = y_pred, float(np.mean(np.asarray(y_pred.get("loss", 0.0))))
-            losses = (loss,)
+            losses = [loss]
         if self.kind == "predict":
             self.outputs += outputs_of_ranks(data.part, y_pred)
         return losses
@@ -274,9 +272,7 @@ class Loop:
         def compiled() -> Runs:
             with within(part):
                 rows = part.length if part else size
-                return self.model._step_cache(self.kind).runner(
-                    data, rows, with_outputs, self.steps
-                )
+                return self.cache.runner(data, rows, with_outputs, self.steps)
 
         if self.own:
             return self._own(lru_cache(compiled), eager), None
@@ -289,7 +285,7 @@ class Loop:
         Before the first step the optimizer does not know its weights: that step runs eagerly, too.
         So do all steps of which one cannot be recorded; its own mistakes are raised there.
         """
-        model, kind, cache = self.model, self.kind, self.model._step_cache(self.kind)
+        model, kind, cache = self.model, self.kind, self.cache
         parts = [*(model.metrics if kind != "predict" else ()), *model._flatten_layers()[1:]]
         ready = not model.run_eagerly and all(getattr(p, "built", p.variables) for p in parts)
 

@@ -91,10 +91,8 @@ class Objective:
         self.paths = [path for path, _ in tree.by_path(self.form, self.form)]
         chosen = [_only(each) for each in self._spread("loss", loss)]
         self.with_loss = [i for i, each in enumerate(chosen) if each is not None]
-        types = [
-            (None if target is None else target.shape, output.shape)
-            for target, output in zip(self.targets(y), tree.flatten(outputs), strict=True)
-        ]
+        pairs = zip(self.targets(y), tree.flatten(outputs), strict=True)
+        types = [(getattr(target, "shape", None), output.shape) for target, output in pairs]
         self.losses = [resolve_loss(each, *both) for each, both in zip(chosen, types, strict=True)]
         factors = self._spread("loss_weights", loss_weights)
         self.weights = [1.0 if factor is None else float(factor) for factor in factors]

@@ -14,7 +14,7 @@ from typing import Any
 from ..distribution.ranks import Part, job, team
 from ..engine.expect import expect
 from .arrays import is_stream
-from .data import Batch, Dataset, warn_of_the_end
+from .data import Batch, Dataset, Stretch, warn_of_the_end
 
 
 class Stream:
@@ -55,10 +55,9 @@ class Stream:
         """Return an iterator of the next batches."""
         if self._coming is None:
             source, order = self.source, _numbers(self.length)
-            items = hasattr(source, "__getitem__") and hasattr(source, "__len__")
+            by_number = hasattr(source, "__getitem__") and hasattr(source, "__len__")
             if self._shuffled and self.length is not None:
                 random.shuffle(order := [*order])
-            by_number = items or self._numbered
             self._coming = map(source.__getitem__, order) if by_number else iter(source)
             self._seen = 0
         return self._coming
@@ -97,9 +96,7 @@ class Stream:
             self._begun()
             self._coming = None
 
-    def epoch(
-        self, together: bool = False, epochs: int = 1
-    ) -> Iterator[tuple[Dataset, Any, int, int]]:
+    def epoch(self, together: bool = False, epochs: int = 1) -> Iterator[Stretch]:
         """Yield the batches of one epoch, datasets, in the form of `Dataset.epoch`."""
         count = 0
         if self._numbered:

@@ -21,7 +21,7 @@ from .arrays import is_stream
 from .compilable import Compilable
 from .data import Batch, Dataset, check_options, split
 from .divergence import DivergenceMonitor
-from .loop import Loop, between_steps
+from .loop import RUNNING, Loop, between_steps
 from .many_ranks import begin, end_epoch, shared_batches
 from .objective import in_order
 from .step_cache import StepCache
@@ -36,11 +36,10 @@ def _compiled(kind: str, doc: str) -> Any:
 def _maker(kind: str) -> Any:
     """Return a method of Keras that returns a compiled step."""
 
-    def make(self: Any, force: bool = False) -> StepCache:
+    def make(self: Trainer, force: bool = False) -> StepCache:
         if force:
-            self.__dict__.get("_steps", {}).pop(kind, None)
-        step: StepCache = self._step_cache(kind)
-        return step
+            vars(self).get("_steps", {}).pop(kind, None)
+        return self._step_cache(kind)
 
     make.__doc__ = f"Return ``{kind}_function``, the compiled step; `force` makes it anew."
     return make
@@ -49,9 +48,7 @@ def _maker(kind: str) -> Any:
 class Trainer(Compilable):
     """The methods of a model that run it over data: `fit`, `evaluate`, `predict`."""
 
-    _unwatched = Compilable._unwatched | {
-        *("stop_training", "stop_evaluating", "stop_predicting", "history"),
-    }
+    _unwatched = Compilable._unwatched | {"history", *(f"stop_{x}" for x in RUNNING.values())}
 
     stop_training = stop_evaluating = stop_predicting = False  # callbacks set them
     history: History | None = None
@@ -269,10 +266,8 @@ class Trainer(Compilable):
     make_predict_function = _maker("predict")
 
     def _step_cache(self, kind: str) -> StepCache:
-        steps: dict[str, StepCache] = self.__dict__.setdefault("_steps", {})
-        if kind not in steps:
-            steps[kind] = StepCache(self, kind)
-        return steps[kind]
+        steps: dict[str, StepCache] = vars(self).setdefault("_steps", {})
+        return steps.get(kind) or steps.setdefault(kind, StepCache(self, kind))
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle without compiled steps."""
