@@ -12,7 +12,7 @@ one rank. Needs the packages that the extra ``mpi`` has.
 Imports the engine. Read next: `ranks.py`.
 """
 
-from .ranks import DataParallel as DataParallel, distribution as distribution
-from .ranks import initialize as initialize, set_distribution as set_distribution
+from .parallel import DataParallel as DataParallel, distribution as distribution
+from .parallel import initialize as initialize, set_distribution as set_distribution
 
 _HOMES = {"cases": "map", "shards": "Shards"}

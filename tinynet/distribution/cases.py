@@ -1,6 +1,6 @@
 """`map`: independent calls of a function, such as the fits of a sweep, on all ranks or processes.
 
-Imports `ranks.py`. Read next: `shards.py`.
+Imports `parallel.py`. Read next: `shards.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 from ..compiler.toolchain import limit_threads, usable_cores
 from ..engine.expect import expect
 from ..engine.refusal import answering
-from .ranks import all_ranks, each_alone
+from .parallel import all_ranks
+from .ranks import each_alone
 
 _work: list[Any] = []  # the function and the cases, on each rank
 

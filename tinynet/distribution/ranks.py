@@ -1,16 +1,13 @@
 """The ranks, processes that work together, what they send each other, and what each one does.
 
-Scripts are distributed by the names of `keras.distribution`. Imports the engine, and `mpi.py` on
-first use. Read next: `mpi.py`.
+Imports the engine. Read next: `parallel.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import wraps
 from itertools import zip_longest
 from typing import Any, NamedTuple
@@ -18,8 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.bind import modes
-from ..engine.expect import expect
-from ..engine.extras import missing
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Primitive
 
@@ -68,107 +63,6 @@ def team() -> Ranks:
 def each_alone() -> temporarily:
     """Let each rank work alone in this context."""
     return temporarily(job, distribution=None)
-
-
-# -- the distribution, under Keras's names ---------------------------------------------------------
-
-
-class DataParallel:
-    """Each rank computes the gradient of its part of each batch; their sum changes the weights.
-
-    Parameters
-    ----------
-    device_mesh, devices
-        Those of Keras; must be None: `mpiexec` starts one process for each device.
-    auto_shard_dataset : bool
-        True: an iterable gives the same batches on all ranks, and each rank takes its part of them.
-        False: an iterable gives the part of its own rank. Arrays are always those of all ranks.
-
-    Attributes
-    ----------
-    rank : int
-        The number of this process, from 0 on.
-    size : int
-        The number of all processes.
-
-    >>> parallel = DataParallel()
-    >>> parallel.rank, parallel.size  # without mpiexec
-    (0, 1)
-    """
-
-    def __init__(
-        self, device_mesh: Any = None, devices: Any = None, auto_shard_dataset: bool = True
-    ) -> None:
-        given = [x for x in (device_mesh, devices) if x is not None]
-        expect(not given, "DataParallel", "no devices: mpiexec starts a process for each", given)
-        self.auto_shard_dataset, ranks = auto_shard_dataset, all_ranks()
-        self.rank, self.size = ranks.rank, ranks.size
-
-
-def initialize(
-    job_addresses: str | None = None,
-    num_processes: int | None = None,
-    process_id: int | None = None,
-    *,
-    timeout: float = 600.0,
-) -> None:
-    """Find the ranks that `mpiexec` started; `DataParallel` and `map` call this, too.
-
-    From then on a rank that raises an exception, exits or stops calling ends all of them.
-
-    Parameters
-    ----------
-    job_addresses, num_processes, process_id
-        Those of Keras; must be None, as `mpiexec` knows them.
-    timeout : float
-        Seconds that ranks wait for another one before they report it and abort.
-
-    Raises
-    ------
-    ImportError
-        When `mpiexec` started several processes, but the package mpi4py is missing or belongs to
-        another MPI.
-    """
-    given = [x for x in (job_addresses, num_processes, process_id) if x is not None]
-    expect(not given, "initialize", "no processes, as mpiexec knows them", given)
-    if job.ranks is None:
-        job.ranks = _found()
-    job.ranks.timeout = timeout
-
-
-def _found() -> Ranks:
-    started = max(int(os.environ.get(f"{x}_SIZE", 1)) for x in ("PMI", "OMPI_COMM_WORLD"))
-    found = alone
-    with suppress(ImportError, RuntimeError):  # RuntimeError: mpi4py finds no MPI
-        from .mpi import MPIRanks
-
-        found = MPIRanks()
-    if found.size != started > 1:
-        what = f"mpi4py is missing or of another MPI than mpiexec: a job of {started} ranks"
-        raise missing(what, "mpi")
-    return found if found.size > 1 else alone
-
-
-def all_ranks() -> Ranks:
-    """Return all ranks that `mpiexec` started, whether a distribution is set or not."""
-    if job.ranks is None:
-        initialize()
-    return job.ranks or alone
-
-
-def set_distribution(value: DataParallel | None) -> None:
-    """Let `fit`, `evaluate` and `predict` run on all ranks from now on; None: on each one alone.
-
-    TypeError for anything else.
-    """
-    known = isinstance(value, (DataParallel, type(None)))
-    expect(known, "set_distribution", "a DataParallel or None", value, TypeError)
-    job.distribution = value
-
-
-def distribution() -> DataParallel | None:
-    """Return what `set_distribution` was given."""
-    return job.distribution
 
 
 # -- the part of a rank ---------------------------------------------------------------------------

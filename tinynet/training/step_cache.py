@@ -125,7 +125,9 @@ class StepCache:
             return None
         self._attributes()
         compiled = self._small.get((x.shape, x.dtype))
-        return None if compiled is None or len(x) > most else compiled.predict(x)
+        if compiled is None or len(x) > most:
+            return None
+        return compiled.runner([x])(slice(None))[1]
 
     def runner(self, dataset: Dataset, size: int, with_outputs: bool, steps: int = 0) -> Runs:
         """Return what runs a batch of `size` samples, and what runs many, if the step is C.
@@ -218,7 +220,6 @@ class CompiledStep:
         used = {v for equation in program.equations.values() for v in equation.inputs}
         numbers = [item for group in scalars for item in group.items()]
         self.scalars = [(name, buffers[v]) for name, v in numbers if v in used]
-        self.predict = self.executable.runner(partial(self.data[0].__setitem__, ...), self._outputs)
 
     def choose(self, native: Native, steps: int) -> None:
         """Run as C or as NumPy from now on; see `Executable.choose`."""
@@ -251,19 +252,14 @@ class CompiledStep:
         def take(results: Any) -> tuple[float, Any]:
             if training:
                 optimizer.count_step()
-            loss = results[at].item() if has_loss else 0.0
-            if outputs_of:
-                return loss, outputs_of(results)
             for owner in written:
                 owner.version += 1
-            return loss, None
+            return results[at].item() if has_loss else 0.0, outputs_of and outputs_of(results)
 
         return self.executable.runner(fill, take)
 
     def _outputs(self, results: Any) -> Any:
-        """Note what the step wrote; return the model's outputs, copied from the buffers."""
-        for owner in self.written:
-            owner.version += 1
+        """Return the model's outputs, copied from the buffers."""
         first = self.state_size + self.has_loss
         if isinstance(self.form, Var):
             return results[first].copy()
