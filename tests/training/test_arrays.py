@@ -15,7 +15,7 @@ from hypothesis import given, strategies as st
 
 import tinynet as tn
 from tinynet.training import arrays
-from tinynet.training.arrays import to_array
+from tinynet.training.data import to_array
 
 ROWS = 6
 X = np.random.default_rng(0).integers(-3, 4, (ROWS, 4)).astype("float32")

@@ -6,7 +6,7 @@ Imports `objective.py`, `step_cache.py`. Read next: `loop.py`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from .. import ops, optimizers, tree
 from ..compiler.executable import Native
 from ..configs.watched import all_or_nothing
 from ..engine.bind import no_grad
+from ..engine.expect import expect, is_integer, is_number
 from ..engine.tape import gradients
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, wrap
@@ -23,12 +24,51 @@ from ..engine.variable import stateless, structure
 from ..layers.base import Layer
 from ..layers.module import attached_metrics
 from ..layers.shapes import training_of
-from .data import Dataset, check_options, unpack_x_y_sample_weight
+from .data import Dataset, unpack_x_y_sample_weight
 from .divergence import loss_of
 from .objective import Objective, check_names, flat_logs
 from .step import Batch, check_class, computed_loss, is_own
 from .step_cache import StepCache
 from .streams import Batches
+
+
+def _among(*choices: Any) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, Hashable) and value in choices
+
+
+def _by_output(*kinds: type) -> tuple[str, Callable[[Any], bool]]:
+    return "a list, tuple or dict", lambda x: isinstance(x, (list, tuple, dict, type(None), *kinds))
+
+
+# What the options of `compile`, `fit` and the like may be, in words and as a condition.
+OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(("epochs", "initial_epoch"), ("an integer", is_integer)),
+    **dict.fromkeys(
+        ("batch_size", "steps", "steps_per_epoch", "validation_steps", "validation_batch_size"),
+        ("an integer, or None for the default", lambda n: n is None or (is_integer(n) and n >= 0)),
+    ),
+    "verbose": ("0, 1, 2 or 'auto'", _among(0, 1, 2, "auto")),
+    "shuffle": ("a bool or 'batch'", _among(True, False, None, "batch")),
+    "return_dict": ("a bool", _among(True, False, None)),
+    "optimizer": ("an optimizer or its name", lambda optimizer: optimizer is not None),
+    "loss_weights": _by_output(int, float, np.number),
+    **dict.fromkeys(("metrics", "weighted_metrics"), _by_output()),
+    "run_eagerly": ("a bool", lambda flag: isinstance(flag, (int, np.bool_, type(None)))),
+    "jit_compile": ("True, False or 'auto'", lambda x: isinstance(x, bool) or str(x) == "auto"),
+    "on_divergence": ("'warn', 'raise' or 'ignore'", _among("warn", "raise", "ignore")),
+    "validation_split": ("a share from 0 to 1", lambda share: share is None or is_number(share)),
+}
+
+
+def check_options(given: dict[str, Any]) -> None:
+    """Raise an error for options that are not what `OPTIONS` says: TypeError for epochs, as Keras.
+
+    ValueError for the others.
+    """
+    for name, (wanted, holds) in OPTIONS.items():
+        if name in given:
+            kind = TypeError if name in ("epochs", "initial_epoch") else ValueError
+            expect(holds(given[name]), name, wanted, given[name], kind)
 
 
 class Compilable(Layer):

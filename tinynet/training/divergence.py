@@ -20,8 +20,7 @@ from ..engine.refusal import answering
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable, stateless
 from ..layers.symbolic import within
-from .arrays import SparseRows
-from .data import Dataset
+from .data import Dataset, SparseRows
 from .step import computed_loss
 from .streams import Batches
 

@@ -69,7 +69,8 @@ class Objective:
         uses sample weights
     trackers : dict from the key of an output's loss to its mean, if there are several
     watched : dict from all these keys to metrics
-    ordered : list of those keys that `evaluate` does not sort
+    ordered : list of the keys that `evaluate` does not sort: the loss, the losses of the outputs,
+        and, if there is one output, the metrics as compiled
     name : str, as one of `model.metrics`
 
     Raises
@@ -104,7 +105,7 @@ class Objective:
         self._add_metrics(plain, False, types)
         self._add_metrics(weighted, True, types)
         self.watched = {key: row[0] for key, row in self.metrics.items()} | self.trackers
-        self.ordered = [*self.trackers, *(self.metrics if len(names) == 1 else ())]
+        self.ordered = ["loss", *self.trackers, *(self.metrics if len(names) == 1 else ())]
         self.demand(y)
 
     @property
@@ -245,17 +246,6 @@ class Objective:
 def _note(tracker: Any, loss: Tensor, batch: Any) -> None:
     """Update the mean of losses with that of a batch."""
     tracker.update_state(loss, ops.cast(tree.leaves(batch)[0].shape[0], loss.dtype))
-
-
-def in_order(logs: dict[str, Any], metrics: Sequence[Any]) -> list[Any]:
-    """Return the numbers of `logs` in the order of `evaluate`.
-
-    The loss, the losses of the outputs, then the metrics: as compiled if there is one output,
-    otherwise by name. `metrics` are those of the model.
-    """
-    parts = (m.ordered if isinstance(m, Objective) else [m.name] for m in metrics)
-    names = [name for part in parts for name in part if name in logs]
-    return [logs[name] for name in (*names, *sorted(logs.keys() - {*names}))]
 
 
 def flat_logs(logs: dict[str, Any]) -> dict[str, Any]:

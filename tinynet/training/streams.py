@@ -13,8 +13,7 @@ from typing import Any
 
 from ..distribution.ranks import Part, job, team
 from ..engine.expect import expect
-from .arrays import is_stream
-from .data import Batch, Dataset, Stretch, warn_of_the_end
+from .data import Batch, Dataset, Stretch, is_stream, warn_of_the_end
 
 
 class Stream:

@@ -5,6 +5,7 @@ Imports everything that a model is trained with. Read next: `../models/model.py`
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from collections.abc import Container, Sequence
@@ -17,13 +18,11 @@ from ..callbacks import CallbackList, History
 from ..callbacks.base import Logs
 from ..distribution.ranks import team
 from ..engine.expect import expect, is_integer
-from .arrays import is_stream
-from .compilable import Compilable
-from .data import Batch, Dataset, check_options, split
+from .compilable import Compilable, check_options
+from .data import Batch, Dataset, is_stream, split
 from .divergence import DivergenceMonitor
 from .loop import RUNNING, Loop, between_steps
 from .many_ranks import begin, end_epoch, shared_batches
-from .objective import in_order
 from .step_cache import StepCache
 from .streams import Batches, batches_of
 
@@ -172,7 +171,7 @@ class Trainer(Compilable):
         self._prepare(dataset)
         begin(self, dataset)
         calls = self._calls(callbacks, verbose, dataset)
-        return self._as_asked(Loop(self, dataset, "test", calls).whole(), return_dict)
+        return self._as_asked("test", Loop(self, dataset, "test", calls).whole(), return_dict)
 
     def predict(
         self,
@@ -247,13 +246,16 @@ class Trainer(Compilable):
             begin(self, dataset)
         loop = Loop(self, dataset, kind)
         with between_steps() as loop.interrupts:
-            return self._as_asked(loop.run(), return_dict)
+            return self._as_asked(kind, loop.run(), return_dict)
 
-    def _as_asked(self, logs: Logs, return_dict: bool) -> Any:
-        if return_dict:
-            return logs
-        found = in_order(logs, self.metrics if len(logs) > 1 else ())
-        return found if len(found) > 1 else found[0]
+    def _as_asked(self, kind: str, logs: Logs, return_dict: bool) -> Any:
+        names = self.objective.ordered
+        if self._step_cache(kind).own:
+            parts = (m.ordered if m is self.objective else [m.name] for m in self.metrics)
+            names = [*dict.fromkeys(itertools.chain(*parts))]
+        first = [name for name in names if name in logs]
+        found = [logs[name] for name in (*first, *sorted(logs.keys() - {*first}))]
+        return logs if return_dict else found if len(found) > 1 else found[0]
 
     # -- compiled steps -----------------------------------------------------------------------
 

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.tensor import wrap
-from ..training.arrays import to_array
-from ..training.data import Dataset
+from ..training.data import Dataset, to_array
 from ..training.divergence import at_weights, loss_of
 from .curves import draw_curves, evenly
 from .landscape import draw_path, draw_surface, loss_surface
