@@ -383,8 +383,7 @@ class Optimizer(Averaging):
         rate = config.get("learning_rate")
         if isinstance(rate, dict):
             rate = {"module": "keras.optimizers.schedules", **rate}
-            rate = deserialize_keras_object(rate, custom_objects)
-            config = {**config, "learning_rate": rate}
+            config = {**config, "learning_rate": deserialize_keras_object(rate, custom_objects)}
         return cls(**config)
 
 

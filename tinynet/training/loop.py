@@ -242,7 +242,7 @@ class Loop:
         There are several if one call of C can run them, up to a loss above `limit`.
         """
         run, many = self._steps(data, size)
-        if self._together and count > 1 and (found := many(rows, count, limit)):
+        if self._together and many and count > 1 and (found := many(rows, count, limit)):
             losses, y_pred = found
             self._pace = max(self._pace, 2 * len(losses))
         else:
