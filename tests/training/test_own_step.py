@@ -386,6 +386,10 @@ def test_compute_loss_need_not_take_training():
     model = network(Overview, metrics=["mae"], rate=0.0)
     history = model.fit(X, Y, 20, 1, 0, validation_data=(X, Y)).history
     np.testing.assert_allclose(history["loss"], history["mae"], rtol=1e-6)
+    tn.check_model_grads(model, X[:5], Y[:5])
+    usual = tn.Sequential(model.layers)
+    usual.compile("sgd", "mae")
+    assert model.max_learning_rate(X, Y) == pytest.approx(usual.max_learning_rate(X, Y), 1e-6)
 
 
 def test_make_train_function_returns_the_step_and_makes_it_anew():
