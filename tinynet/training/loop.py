@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -120,9 +120,9 @@ class Loop:
             raise TypeError(f"DataParallel cannot join what ranks compute: {what}.")
         self.outputs: list[Any] = []
         self._stop = f"stop_{RUNNING[kind]}"  # the attribute of the model that ends the loop
-        self._runs: dict[int, Runs] = {}  # by the size of a batch, of the dataset `_data`
-        self._data: Dataset | None = None
+        self._runs: dict[int, Runs] = {}  # by the size of a batch
         self._eager: dict[Part | None, Step] = {}  # for the part of this rank
+        self._ready: bool | None = None  # whether all is built that an own step reads
         self._version: object = None  # of the structure that these are for
         self.interrupts = Interrupts()
         self._lock = nullcontext() if kind == "predict" else model.lock
@@ -258,45 +258,51 @@ class Loop:
         """Return what takes a step on rows of a dataset, and what takes many in a call."""
         if self._version is not structure.version:
             self._version, self._runs, self._eager = structure.version, {}, {}
-        if (found := self._runs.get(size)) is None or data is not self._data:
-            self._data, found = data, self._made(data, size)
-            self._runs[size] = found
-        return found
+            self._ready = None
+        if data is not self.dataset:  # but a batch of a stream
+            return self._made(data, size)
+        if size not in self._runs:
+            self._runs[size] = self._made(data, size)
+        return self._runs[size]
 
     def _made(self, data: Dataset, size: int) -> Runs:
         together = team().size > 1 and self.kind != "predict"
-        part = data.part or (Part.of(size) if together else None)
-        eager: Run = partial(self._run_eagerly, data, part)
-        with_outputs = self.own or self.python_metrics or self.kind == "predict"
-
-        def compiled() -> Runs:
-            with within(part):
-                rows = part.length if part else size
-                return self.cache.runner(data, rows, with_outputs, self.steps)
-
+        where = data, data.part or (Part.of(size) if together else None)
         if self.own:
-            return self._own(lru_cache(compiled), eager), None
-        runs = (eager, None) if self.model.run_eagerly else compiled()
+            return self._own(*where, size), None
+        eager = self.model.run_eagerly
+        runs = (partial(self._run_eagerly, *where), None) if eager else self._compiled(*where, size)
         return (partial(self._run_and_update, data, runs[0]), None) if self.python_metrics else runs
 
-    def _own(self, compiled: Callable[[], Runs], eager: Run) -> Run:
+    def _compiled(self, data: Dataset, part: Part | None, size: int) -> Runs:
+        with_outputs = self.own or self.python_metrics or self.kind == "predict"
+        with within(part):
+            rows = part.length if part else size
+            return self.cache.runner(data, rows, with_outputs, self.steps)
+
+    def _own(self, data: Dataset, part: Part | None, size: int) -> Run:
         """Return what runs a step that users wrote: compiled, or eagerly if that is not possible.
 
         Before the first step the optimizer does not know its weights: that step runs eagerly, too.
         So do all steps of which one cannot be recorded; its own mistakes are raised there.
         """
         model, kind, cache = self.model, self.kind, self.cache
-        parts = [*(model.metrics if kind != "predict" else ()), *model._flatten_layers()[1:]]
-        ready = not model.run_eagerly and all(getattr(p, "built", p.variables) for p in parts)
+        found: list[Run] = []
+        if self._ready is None:
+            parts = [*(model.metrics if kind != "predict" else ()), *model._flatten_layers()[1:]]
+            built = all(getattr(p, "built", p.variables) for p in parts)
+            self._ready = built and not model.run_eagerly
+        ready = self._ready
 
         def run(rows: Any) -> tuple[float, Any]:
             why = cache.refused
             if ready and not why and (cache.begun or kind != "train" or model.optimizer.built):
                 try:
-                    return compiled()[0](rows)
+                    found[:] = found or [self._compiled(data, part, size)[0]]
+                    return found[0](rows)
                 except Exception as error:
                     why = f"{type(model).__name__}.{kind}_step runs eagerly: {error}"
-            cache.begun, result = True, eager(rows)
+            cache.begun, result = True, self._run_eagerly(data, part, rows)
             if why and not cache.refused:
                 cache.refused = why
                 warn(f"{why} Pass run_eagerly=True to `compile`.")

@@ -143,7 +143,7 @@ class StepCache:
         return compiled.runner(arrays), many
 
     def _step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
-        form = repr(dataset.data.map(lambda a: f"{a.dtype}{a.shape[1:]}"))
+        form = repr(dataset.data.map(lambda a: f"{a.dtype.str}{a.shape[1:]}"))
         before = self._attributes().key
         key = (form, size, with_outputs, self._trained, floatx(), epsilon(), place.part)
         compiled = self._steps.get((key, before), partial(self._make, dataset, size, with_outputs))
