@@ -14,7 +14,7 @@ from ..configs.serialization import CustomObjectScope, noting_custom_objects, se
 from ..engine.refusal import answering
 from ..layers.base import Layer
 from ..saving.archive import model_of
-from .functional import Functional, GraphModel
+from .model import Functional, GraphModel
 from .sequential import Sequential
 
 

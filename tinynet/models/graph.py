@@ -1,6 +1,6 @@
 """A graph of layer calls: run on tensors, described by a config, and called again by other layers.
 
-Imports `layers`. Read next: `functional.py`, a model of a graph.
+Imports `layers`. Read next: `model.py`, a model of a graph.
 """
 
 from __future__ import annotations
