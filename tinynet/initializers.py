@@ -15,8 +15,8 @@ import numpy as np
 
 from . import random
 from .configs.configurable import Configurable
+from .configs.files import memory
 from .configs.lookup import config_of, defined_in, lookup, publish
-from .configs.reading import memory
 from .engine.primitives.shapes import lengths
 from .engine.tensor import as_dtype, floatx, to_array
 from .random import Seed, Shape

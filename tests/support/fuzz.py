@@ -42,7 +42,7 @@ with atheris.instrument_imports(["tinynet", "zipfile"]) if atheris else contextl
     import tinynet as tn
     from tinynet.compiler import toolchain
     from tinynet.configs import serialization
-    from tinynet.configs.reading import AT_LEAST, TIMES
+    from tinynet.configs.files import AT_LEAST, TIMES
     from tinynet.datasets.published import read_cifar, read_npz
 
 MEMORY = 4  # times what a file may claim: its text, the parsed text, and arrays may exist at once

@@ -26,7 +26,7 @@ from .shapes import map_shapes, probed, recorded, shapes_for, to_shape, training
 from .symbolic import FirstCall, KerasTensor, LayerCall, building, context, placeholders_in, within
 
 L = TypeVar("L", bound="Layer")
-BY_NAME = object()  # an argument that the keyword arguments hold
+Placeholders = KerasTensor | Sequence[KerasTensor] | Mapping[str, KerasTensor]
 
 
 class Layer(Module, Configurable):
@@ -137,7 +137,11 @@ class Layer(Module, Configurable):
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Return placeholders like the outputs of a call on placeholders, which is not recorded."""
-        return self._output_spec(args, kwargs)
+        if not _overrides(type(self), "compute_output_shape"):
+            return probed(self, args, kwargs)
+        shapes, named = shapes_for(self.compute_output_shape, self.call, args, kwargs)
+        found = self.compute_output_shape(*shapes, **named)
+        return map_shapes(lambda shape: KerasTensor(shape, self.dtype, name="probe"), found)
 
     def _zeros(self, x: KerasTensor, size: int) -> Tensor:
         """Return a tensor like a placeholder, with `size` for each unknown length."""
@@ -176,21 +180,14 @@ class Layer(Module, Configurable):
     # -- calling ------------------------------------------------------------------------------
 
     @overload
-    def __call__(
-        self,
-        inputs: KerasTensor | Sequence[KerasTensor] | Mapping[str, KerasTensor],
-        *args: Any,
-        **kwargs: Any,
-    ) -> KerasTensor: ...
+    def __call__(self, inputs: Placeholders, *args: Any, **kwargs: Any) -> KerasTensor: ...
     @overload
-    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Tensor: ...
-    @overload
-    def __call__(self, **kwargs: Any) -> Any: ...
-    def __call__(self, inputs: Any = BY_NAME, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *inputs: Any, **kwargs: Any) -> Tensor: ...
+    def __call__(self, *inputs: Any, **kwargs: Any) -> Any:
         """Return the outputs: tensors for tensors or arrays, placeholders for placeholders."""
         if not context.inside:
-            return self._from_outside(inputs, *args, **kwargs)
-        given = self._first_by_name(kwargs) if inputs is BY_NAME else (inputs, *args)
+            return self._from_outside(*inputs, **kwargs)
+        given = inputs or self._first_by_name(kwargs)
         known = len(given) == 1 and type(given[0]) is Tensor and not kwargs
         if not known and placeholders_in((given, kwargs)):
             if not all(x is None or isinstance(x, KerasTensor) for x in tree.flatten(given[0])):
@@ -352,20 +349,10 @@ class Layer(Module, Configurable):
         """Return placeholders for the outputs, which remember this call."""
         with building, within(scope=(*context.scope, self)):
             self._build_for(args, options)
-            found = self._output_spec(args, options)
+            found = self.compute_output_spec(*args, **options)
         call = LayerCall(self, args, options)
         self.symbolic_shape = tree.map_structure(lambda x: x.shape, found)
         return tree.map_structure(lambda x: KerasTensor(x.shape, x.dtype, call), found)
-
-    def _output_spec(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """Return placeholders with the shapes and dtypes of the outputs."""
-        if _overrides(type(self), "compute_output_spec"):
-            return self.compute_output_spec(*args, **options)
-        if not _overrides(type(self), "compute_output_shape"):
-            return probed(self, args, options)
-        shapes, named = shapes_for(self.compute_output_shape, self.call, args, options)
-        found = self.compute_output_shape(*shapes, **named)
-        return map_shapes(lambda shape: KerasTensor(shape, self.dtype, name="probe"), found)
 
     compute_dtype = variable_dtype = property(lambda self: self.dtype, doc="The same as `dtype`.")
 

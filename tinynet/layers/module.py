@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import constraints, initializers, regularizers, tree
-from ..configs.reading import memory
+from ..configs.files import memory
 from ..engine.expect import expect
 from ..engine.refusal import answering
 from ..engine.tensor import Tensor, as_dtype, as_tensor

@@ -14,8 +14,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from .. import ops, tree
+from ..configs.files import memory
 from ..configs.lookup import unique_name
-from ..configs.reading import memory
 from ..engine.operators import NOT_REFLECTED, REFLECTED
 from ..engine.placeholder import Placeholder
 from ..engine.temporarily import temporarily

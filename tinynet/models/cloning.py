@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import tree
-from ..configs.reading import allowance, parsed, refusing
+from ..configs.files import allowance, parsed, refusing
 from ..configs.serialization import CustomObjectScope, noting_custom_objects, serialize_keras_object
 from ..engine.refusal import answering
 from ..layers.base import Layer

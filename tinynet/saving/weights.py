@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..configs.files import memory
 from ..configs.lookup import snake_case
-from ..configs.reading import memory
 from ..configs.watched import all_or_nothing
 from ..engine.expect import package_of, warn
 from ..engine.extras import missing
