@@ -18,6 +18,7 @@ from hypothesis import settings
 
 import tinynet as tn
 from tinynet.callbacks import CSVLogger
+from tinynet.configs import files
 from tinynet.configs.files import appended, replacing
 
 PACKAGE = Path(tn.__file__).parent
@@ -231,3 +232,30 @@ def test_a_device_that_is_full_is_named():
         appended("/dev/full", b"row")
     with pytest.raises(ValueError, match="/dev/full"), replacing("/dev/full"):
         raise AssertionError
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of a lost file
+@pytest.mark.parametrize("step", ["open", "_lock", "os.fstat", "os.fsync", "os.replace"])
+def test_a_save_that_fails_after_a_step_of_the_system_leaves_no_file_of_its_own(
+    step, tmp_path, monkeypatch
+):
+    where, _, name = step.rpartition(".")
+    module = getattr(files, where) if where else files
+    usual = getattr(module, name, open)
+
+    def done_and_failed(*arguments, **options):
+        usual(*arguments, **options)  # what it made has no owner, as after a missing object
+        raise MemoryError
+
+    def save():
+        with replacing(path) as file:
+            file.write(b"new")
+
+    path = tmp_path / "m.bin"
+    path.write_bytes(b"old")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, done_and_failed, raising=False)
+        with pytest.raises(MemoryError):
+            save()
+    assert os.listdir(tmp_path) == ["m.bin"]
+    assert path.read_bytes() == (b"new" if step == "os.replace" else b"old")

@@ -62,11 +62,10 @@ def replacing(path: Any) -> Iterator[BinaryIO]:
     folder = os.path.dirname(target)
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"Cannot save to {os.fspath(path)!r}: there is no {folder!r}.")
-    temporary = ""
+    temporary = os.path.join(folder, f".{os.urandom(8).hex()}.saving")
     try:
         _sweep(folder)
-        with _new_file(folder) as file:
-            temporary = file.name
+        with _new_file(temporary) as file:
             if os.path.exists(target):
                 os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
             yield file
@@ -81,7 +80,7 @@ def replacing(path: Any) -> Iterator[BinaryIO]:
             raise
         raise OSError(error.errno, error.strerror, os.fspath(path)) from error
     finally:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # it has its final name, or was never made
             os.remove(temporary)
     if hasattr(os, "O_DIRECTORY"):  # on POSIX: make the renaming durable
         number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -111,15 +110,16 @@ def as_path(path: Any, argument: str = "filepath") -> str:
     return os.fsdecode(path)
 
 
-def _new_file(folder: str) -> Any:
-    """Return a new file, locked as long as it is open."""
-    while True:
-        name = os.path.join(folder, f".{os.urandom(8).hex()}.saving")
-        file = open(name, "xb")  # noqa: SIM115, the caller closes it
-        _lock(file, wait=True)
-        if os.fstat(file.fileno()).st_nlink:  # nobody swept it before it was locked
-            return file
-        file.close()
+@contextmanager
+def _new_file(name: str) -> Iterator[BinaryIO]:
+    """Yield a new file, locked as long as it is open."""
+    swept = True
+    while swept:  # by another process, before it was locked
+        with open(name, "xb") as file:
+            _lock(file, wait=True)
+            swept = not os.fstat(file.fileno()).st_nlink
+            if not swept:
+                yield file
 
 
 def _sweep(folder: str) -> None:
