@@ -23,7 +23,7 @@ from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
 from ..engine.variable import paired, stateless
 from .module import Module
 from .shapes import map_shapes, probed, recorded, shapes_for, to_shape, training_of
-from .symbolic import FirstCall, KerasTensor, LayerCall, building, context, placeholders_in, within
+from .symbolic import KerasTensor, LayerCall, building, context, of_first, placeholders_in, within
 
 L = TypeVar("L", bound="Layer")
 Placeholders = KerasTensor | Sequence[KerasTensor] | Mapping[str, KerasTensor]
@@ -68,7 +68,7 @@ class Layer(Module, Configurable):
     symbolic_shape: Any = None  # of the outputs of the last call on placeholders
     symbolic_calls: tuple[int, ...] = ()  # the numbers of all calls on placeholders
     first_call: LayerCall | None = None  # of those
-    input, output = FirstCall("inputs"), FirstCall("outputs")
+    input, output = of_first("inputs"), of_first("outputs")
     activity_regularizer: Any = None
     declared_shape: Any = None  # of the inputs, in the old way
     _build_config: Any = None  # the shapes that `build` took, by the names of its arguments
@@ -122,9 +122,9 @@ class Layer(Module, Configurable):
 
     # -- what subclasses define ---------------------------------------------------------------
 
+    @recorded
     def build(self, input_shape: Any) -> None:
         """Make the weights for inputs of `input_shape`, which is a list for several inputs."""
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         """Return the outputs for tensors `inputs`."""
@@ -338,9 +338,6 @@ class Layer(Module, Configurable):
         if not self.built:
             shapes, named = shapes_for(self.build, self.call, args, options)
             self.build(*shapes, **named)
-            self.built = True
-            if self.layers:  # also where the class does not define `build`
-                self._build_config = named or {"input_shape": shapes[0]}
 
     def _check(self, inputs: Any) -> None:
         """Raise ValueError if `inputs`, tensors or placeholders, do not suit the layer."""

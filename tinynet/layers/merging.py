@@ -27,9 +27,6 @@ class Merge(Weightless):
     combine: Any  # a function of two inputs
     built = False
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-
     def build(self, input_shape: Any) -> None:
         """Check that there are several inputs, and that their shapes fit."""
         if not input_shape or not all(isinstance(shape, (list, tuple)) for shape in input_shape):

@@ -19,7 +19,7 @@ from ..engine.refusal import answering
 from ..engine.tensor import Tensor, as_dtype, as_tensor
 from ..engine.variable import Variable, assign_all, paired, structure
 from ..random import SeedGenerator
-from .symbolic import context, scope_of
+from .symbolic import context
 
 
 class Module:
@@ -72,7 +72,8 @@ class Module:
         default = "glorot_uniform" if np.dtype(as_dtype(dtype)).kind == "f" else "zeros"
         fill = initializers.get(initializer or default)
         value = memory.allocator.weight(fill, shape, dtype)
-        path = "/".join((*(layer.name for layer in scope_of(self)), name))
+        scope = context.scope if self in context.scope else (*context.scope, self)
+        path = "/".join((*(layer.name for layer in scope), name))
         weight = Variable(value, dtype, trainable and self._trainable, name, path)
         weight.constraint, penalty = constraints.get(constraint), regularizers.get(regularizer)
         self._own.append(weight)

@@ -49,11 +49,6 @@ def within(**changes: Any) -> temporarily:
     return temporarily(context, **changes)
 
 
-def scope_of(layer: Any) -> tuple[Any, ...]:
-    """Return the scope of what happens inside `layer`."""
-    return context.scope if layer in context.scope else (*context.scope, layer)
-
-
 # -- placeholders ---------------------------------------------------------------------------------
 
 
@@ -94,11 +89,7 @@ class KerasTensor(Placeholder):
     """
 
     def __init__(
-        self,
-        shape: Shape,
-        dtype: str = "float32",
-        call: Any = None,
-        name: str | None = None,
+        self, shape: Shape, dtype: str = "float32", call: Any = None, name: str | None = None
     ) -> None:
         memory.allocator.check(shape, dtype)
         self.shape, self.dtype, self.call = tuple(shape), dtype, call
@@ -153,19 +144,16 @@ def _give_operators() -> None:
 _give_operators()
 
 
-class FirstCall:
-    """An attribute of layers: the placeholders of their first call, one or a list of several."""
+def of_first(part: str) -> Any:
+    """Return a property of layers: the placeholders of their first call, one or a list."""
 
-    def __init__(self, part: str) -> None:
-        self._part = part
-
-    def __get__(self, layer: Any, owner: Any = None) -> Any:
-        if layer is None:
-            return self
+    def attribute(layer: Any) -> Any:
         if layer.first_call is None:
-            raise AttributeError(f"Layer '{layer.name}' has no {self._part}: never called.")
-        found = getattr(layer.first_call, self._part)
+            raise AttributeError(f"Layer '{layer.name}' has no {part}: never called.")
+        found = getattr(layer.first_call, part)
         return found[0] if len(found) == 1 else found
+
+    return property(attribute, doc=f"The {part} of the first call: a placeholder, or a list.")
 
 
 def placeholders_in(arguments: Any) -> list[KerasTensor]:

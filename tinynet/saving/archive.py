@@ -113,13 +113,18 @@ def save_weights(
 
 
 def _path(filepath: Any, *endings: str) -> str:
-    """Return `filepath` as a string; ValueError unless it has one of these endings."""
+    """Return `filepath` as a string; ValueError unless it has one of these endings.
+
+    ImportError if such a file needs the package h5py, and it is missing.
+    """
     path = files.as_path(filepath)
     if not path.endswith(endings):
         raise ValueError(
             f"filepath: expected a name that ends in {' or '.join(endings)}, received {path!r}. "
             "Keras converts other formats, such as legacy `.h5` files of whole models."
         )
+    if not path.endswith(".npz"):
+        weights.h5py()
     return path
 
 
