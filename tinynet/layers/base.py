@@ -97,12 +97,10 @@ class Layer(Module, Configurable):
     ) -> None:
         given = [kwargs.pop(key) for key in ("input_shape", "input_dim") if key in kwargs]
         kwargs.pop("autocast", None)
-        if kwargs:
-            raise ValueError(f"{type(self).__name__}: unknown keyword arguments: {kwargs}.")
+        expect(not kwargs, type(self).__name__, "no unknown keyword arguments", kwargs)
         valid = name is None or (isinstance(name, str) and "/" not in name)
         expect(valid, "name", "a string without '/'", name)
-        if len(given) == 2:
-            raise ValueError(f"Pass only one of input_shape and input_dim, received both: {given}.")
+        expect(len(given) < 2, type(self).__name__, "only one of input_shape and input_dim", given)
         is_bool = isinstance(trainable, (bool, np.bool_))
         expect(is_bool, f"{type(self).__name__}: trainable", "a bool", trainable)
         super().__init__(trainable)
@@ -190,9 +188,8 @@ class Layer(Module, Configurable):
         given = inputs or self._first_by_name(kwargs)
         known = len(given) == 1 and type(given[0]) is Tensor and not kwargs
         if not known and placeholders_in((given, kwargs)):
-            if not all(x is None or isinstance(x, KerasTensor) for x in tree.flatten(given[0])):
-                problem = f"placeholders and arrays, received {given[0]}"
-                raise ValueError(f"Layer '{self.name}': {problem}.")
+            symbolic = all(x is None or isinstance(x, KerasTensor) for x in tree.flatten(given[0]))
+            expect(symbolic, f"Layer '{self.name}'", "not both placeholders and arrays", given[0])
             return self._call_symbolically(given, kwargs)
         given = self._to_tensors(given)
         if self._called:

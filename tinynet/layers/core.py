@@ -211,8 +211,7 @@ class Dense(Standard):
     def build(self, input_shape: Any) -> None:
         """Create kernel and bias for inputs with the last axis of `input_shape`."""
         width = input_shape[-1] if input_shape else None
-        if width is None:
-            raise ValueError(f"Layer '{self.name}' needs a known width, received {input_shape}.")
+        expect(width is not None, f"Layer '{self.name}'", "inputs of a known width", input_shape)
         self._kernel = self._weight("kernel", width, self.units)
         self.bias = self._weight("bias", self.units) if self.use_bias else None
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import ops
 from ..configs.lookup import publish
+from ..engine.expect import expect
 from .weightless import Weightless
 
 
@@ -29,8 +30,8 @@ class Merge(Weightless):
 
     def build(self, input_shape: Any) -> None:
         """Check that there are several inputs, and that their shapes fit."""
-        if not input_shape or not all(isinstance(shape, (list, tuple)) for shape in input_shape):
-            raise ValueError(f"Layer '{self.name}': expected a list, received {input_shape=}.")
+        several = input_shape and all(isinstance(shape, (list, tuple)) for shape in input_shape)
+        expect(several, f"Layer '{self.name}'", "a list of inputs", input_shape)
         self.compute_output_shape(input_shape)
 
     def call(self, inputs: Any) -> Any:
@@ -98,8 +99,7 @@ class Subtract(Merge):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape that both broadcast to."""
-        if len(input_shape) != 2:
-            raise ValueError(f"Subtract: expected exactly 2 inputs, received {input_shape=}.")
+        expect(len(input_shape) == 2, "Subtract", "exactly 2 inputs", input_shape)
         return super().compute_output_shape(input_shape)
 
 

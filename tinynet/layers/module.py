@@ -66,8 +66,7 @@ class Module:
         """
         expect(not isinstance(shape, str), "add_weight", "the weight's name as `name=`", shape)
         shape = () if shape is None else tuple(shape)
-        if None in shape:
-            raise ValueError(f"add_weight: expected a shape of known lengths, received {shape}.")
+        expect(None not in shape, "add_weight", "a shape of known lengths", shape)
         name, dtype = name or "variable", dtype or self.dtype
         default = "glorot_uniform" if np.dtype(as_dtype(dtype)).kind == "f" else "zeros"
         fill = initializers.get(initializer or default)

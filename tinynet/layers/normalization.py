@@ -17,7 +17,7 @@ from ..backend import epsilon
 from ..configs.configurable import taking
 from ..configs.lookup import publish
 from ..configs.watched import all_or_nothing
-from ..engine.expect import warn
+from ..engine.expect import expect, warn
 from ..engine.tensor import Tensor
 from ..engine.variable import assign_all
 from ..losses.base import broadcasts_to
@@ -353,8 +353,7 @@ class Normalization(_OnAxes):
                 here = batch.var(self._others) + (center - shifted) ** 2
                 variance = (variance + (mean - shifted) ** 2) * (1 - share) + here * share
                 mean = shifted
-            if not total:
-                raise ValueError("adapt: expected at least one sample, received none.")
+            expect(total, "adapt", "at least one sample", 0)
             assign_all({self.adapt_mean: mean, self.adapt_variance: variance})
 
     mean = _broadcastable("mean")
@@ -380,8 +379,7 @@ def _batches(data: Any) -> Iterable[Any]:
         data = [data]
     for batch in data:
         samples = np.asarray(batch[0] if isinstance(batch, tuple) else batch)
-        if samples.dtype.kind not in "fiub" or not samples.ndim:
-            raise ValueError(f"adapt: expected arrays of numbers, received {batch!r}.")
+        expect(samples.dtype.kind in "fiub" and samples.ndim, "adapt", "arrays of numbers", batch)
         yield samples
 
 

@@ -337,10 +337,8 @@ def _layers_from(configs: list[dict[str, Any]]) -> dict[str, Layer]:
     layers: dict[str, Layer] = {}
     for data in configs:
         name, layer = data["name"], deserialize_part(data, {})
-        if name in layers:
-            raise ValueError(f"Two layers are called {name!r}{location()}.")
-        if not isinstance(layer, Layer):
-            raise ValueError(f"Expected {name!r}{location()} to be a layer, received {layer!r}.")
+        expect(name not in layers, f"Layers{location()}", "unique names", name)
+        expect(isinstance(layer, Layer), f"{name!r}{location()}", "a layer", layer)
         layers[name] = layer
     return layers
 

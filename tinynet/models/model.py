@@ -16,7 +16,7 @@ from ..configs.serialization import (
     deserialize_keras_object,
     serialize_keras_object,
 )
-from ..engine.expect import warn
+from ..engine.expect import expect, warn
 from ..engine.tensor import as_tensor
 from ..layers.base import Layer
 from ..layers.symbolic import context, within
@@ -100,8 +100,7 @@ class Model(Trainer):
         ValueError
             When there is no such layer, and when both or neither are given.
         """
-        if (name is None) == (index is None):
-            raise ValueError(f"get_layer: expected a name or an index, received {name=}, {index=}.")
+        expect((name is None) != (index is None), "get_layer", "a name or an index", (name, index))
         layers = self.layers
         names = [layer.name for layer in layers]
         if name in names:
