@@ -210,28 +210,20 @@ def member(archive: ZipFile, name: str) -> bytes:
 # -- arrays ----------------------------------------------------------------------------------------
 
 
-class Allocator:
-    """Makes the arrays of weights. While a file is read there is another one, with a limit."""
+class Budget:
+    """Makes the arrays of weights, without a limit until `size` is given.
 
-    def weight(self, initializer: Callable[..., Any], shape: tuple[int, ...], dtype: Any) -> Any:
-        """Return the first values of a weight."""
-        return initializer(shape, dtype)
+    While a file is read, they are zeros, as the file holds their numbers, and must fit in `size`
+    bytes.
+    """
 
-    def check(self, shape: tuple[int | None, ...], dtype: Any) -> None:
-        """Raise ValueError if there may be no array of this shape."""
-
-    def charge(self, size: int) -> None:
-        """Raise ValueError if this many bytes are not left, and count them."""
-
-
-class Budget(Allocator):
-    """Makes weights of zeros, as a file holds their numbers, while they fit in `size` bytes."""
-
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: float = math.inf) -> None:
         self.left = size
 
-    def weight(self, initializer: Any, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-        """Return zeros instead of what `initializer` makes, and charge them to the budget."""
+    def weight(self, initializer: Callable[..., Any], shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return the first values of a weight; charge them to the budget if it has a limit."""
+        if self.left == math.inf:
+            return initializer(shape, dtype)
         self.check(shape, dtype)
         array = np.zeros(shape, as_dtype(dtype))
         self.charge(array.nbytes)
@@ -239,6 +231,8 @@ class Budget(Allocator):
 
     def check(self, shape: tuple[int | None, ...], dtype: Any) -> None:
         """Raise ValueError for an array that exceeds what is left; charge what describes it."""
+        if self.left == math.inf:
+            return
         size = math.prod(n for n in shape if n is not None) * as_dtype(dtype).itemsize
         if size + OBJECT > self.left:
             raise ValueError(f"an array of shape {shape} exceeds what is left of {self.left} bytes")
@@ -252,7 +246,7 @@ class Budget(Allocator):
 
 
 class _Memory(threading.local):
-    allocator = Allocator()
+    allocator = Budget()
 
 
 memory = _Memory()  # of this thread

@@ -126,20 +126,14 @@ class Concatenate(Merge):
         shapes = [list(shape) for shape in input_shape]
         try:
             along = [shape.pop(self.axis) for shape in shapes]
-            common = [_common(lengths) for lengths in zip(*shapes, strict=True)]
+            known = [{*lengths} - {None} or {None} for lengths in zip(*shapes, strict=True)]
+            common: list[int | None] = [length for (length,) in known]
         except (IndexError, ValueError):
             problem = f"Concatenate expects equal shapes except along axis {self.axis}"
             raise ValueError(f"{problem}, received {input_shape=}.") from None
         axis = self.axis % (len(common) + 1)
         common.insert(axis, None if None in along else sum(along))
         return tuple(common)
-
-
-def _common(lengths: tuple[int | None, ...]) -> int | None:
-    """Return the only known length, or None if all are unknown; ValueError for several lengths."""
-    known = {*lengths} - {None}
-    (length,) = known or {None}
-    return length
 
 
 # -- functions ------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ Imports h5py when it is needed. Read next: `archive.py`.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import io
 import math
@@ -211,18 +212,12 @@ def h5_bytes(model: Any) -> bytes:
 
 def signed(data: bytes) -> bytes:
     """Return `data` followed by its digest."""
-    return data + _MAGIC + _digest(data)
-
-
-def _digest(data: bytes) -> bytes:
-    import hashlib
-
-    return hashlib.sha256(data).digest()
+    return data + _MAGIC + hashlib.sha256(data).digest()
 
 
 def h5_entries(data: bytes) -> Entries:
     """Return the entries of an HDF5 file; ValueError, at once or when they are read, for damage."""
-    if data[-40:-32] == _MAGIC and _digest(data[:-40]) != data[-32:]:
+    if data[-40:-32] == _MAGIC and signed(data[:-40]) != data:
         raise ValueError("The file is damaged: its digest does not match its content.")
     file = h5py().File(io.BytesIO(data), "r")
 
