@@ -257,7 +257,8 @@ class Dropout(Weightless):
         self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        check_number("rate", rate, 1)
+        if not isinstance(rate, (int, float, np.number)) or not 0 <= rate <= 1:
+            raise ValueError(f"Expected a number from 0 to 1, received rate={rate}.")
         self.rate, self.seed = rate, seed
         self.noise_shape = None if noise_shape is None else to_shape(noise_shape, "noise_shape", 1)
         if rate > 0:
