@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from ..engine.expect import expect
 from ..engine.tensor import as_dtype
 
 if TYPE_CHECKING:
@@ -105,8 +106,7 @@ def appended(path: Any, data: bytes) -> None:
 
 def as_path(path: Any, argument: str = "filepath") -> str:
     """Return a path as a string; TypeError that names `argument` for anything but a path."""
-    if not isinstance(path, (str, bytes, os.PathLike)):
-        raise TypeError(f"{argument}: expected a path, received {path!r}.")
+    expect(isinstance(path, (str, bytes, os.PathLike)), argument, "a path", path, TypeError)
     return os.fsdecode(path)
 
 
@@ -174,8 +174,7 @@ def parsed(text: bytes, allowed: int) -> Any:
     import json  # needed for files alone
 
     claimed = NODE * sum(map(text.count, (b",", b"[", b"{", b":")))
-    if claimed > allowed:
-        raise ValueError(f"Its config claims {claimed} bytes, more than the {allowed} allowed.")
+    expect(claimed <= allowed, "The bytes that its config claims", f"at most {allowed}", claimed)
     return json.loads(text)
 
 
@@ -188,16 +187,14 @@ def opened(file: BinaryIO, most: int = 0) -> ZipFile:
 
     archive = ZipFile(file)
     for name, count in Counter(archive.namelist()).items():
-        if count > 1:
-            raise ValueError(f"There are two members called {name!r}.")
-        if name.startswith("/") or "\\" in name or name[1:2] == ":" or ".." in name.split("/"):
-            raise ValueError(f"The member {name!r} has a path that leads out of the archive.")
+        expect(count == 1, "Its members", "unique names", name)
+        leaves = name.startswith("/") or "\\" in name or name[1:2] == ":" or ".." in name.split("/")
+        expect(not leaves, "Its members", "paths inside the archive", name)
     for info in archive.infolist():  # other methods decompress without a limit
-        if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-            raise ValueError(f"The member {info.filename!r} is compressed, and not by 'deflate'.")
+        known = info.compress_type in (ZIP_STORED, ZIP_DEFLATED)
+        expect(known, f"The compression of {info.filename!r}", "'deflate'", info.compress_type)
     claimed, allowed = sum(info.file_size for info in archive.infolist()), most or allowance(file)
-    if claimed > allowed:
-        raise ValueError(f"It claims to hold {claimed} bytes, more than the {allowed} allowed.")
+    expect(claimed <= allowed, "The bytes that its members claim", f"at most {allowed}", claimed)
     return archive
 
 

@@ -222,9 +222,8 @@ def _placeholders(argument: str, value: Any) -> list[KerasTensor]:
     """Return a model's inputs or outputs as a list; ValueError unless they are placeholders."""
     flat = tree.flatten(value)
     wrong = [x for x in flat if not isinstance(x, KerasTensor) or x.call is None]
-    if wrong or not flat:
-        found = f"{wrong[0]} of {type(wrong[0])}" if wrong else value
-        raise ValueError(f"{argument}: expected KerasTensors, one or more, received {found}.")
+    found = wrong[0] if wrong else value
+    expect(flat and not wrong, argument, "KerasTensors, one or more", found)
     return flat
 
 

@@ -63,7 +63,8 @@ class Sequential(GraphModel):
         found, names = [*self._layers], {layer.name for layer in self._layers}
         for layer in layers:
             new = layer.call.layer if isinstance(layer, KerasTensor) else layer
-            expect(isinstance(new, Layer), "add", "a layer", new)
+            if not isinstance(new, Layer):
+                raise ValueError(f"add: expected a layer, received {new} of type {type(new)}.")
             expect(new.name not in names, "add", "a layer with a unique name", new.name)
             if found and isinstance(new, InputLayer):
                 first = f"{found[0]}, shape {found[0].symbolic_shape}"
