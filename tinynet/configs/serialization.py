@@ -91,7 +91,7 @@ def get_custom_objects() -> dict[str, Any]:
     return _registered
 
 
-class CustomObjectScope(temporarily):
+class CustomObjectScope:
     """A context in which names stand for the user's own objects: ``{name: object}``.
 
     >>> import tinynet as tn
@@ -105,7 +105,13 @@ class CustomObjectScope(temporarily):
         is_table = custom_objects is None or isinstance(custom_objects, Mapping)
         expect(is_table, "custom_objects", "a dict of names and objects", custom_objects)
         self.custom_objects = dict(custom_objects or {})
-        super().__init__(_state, scope=_state.scope | self.custom_objects)
+
+    def __enter__(self) -> CustomObjectScope:
+        self._before, _state.scope = _state.scope, _state.scope | self.custom_objects
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        _state.scope = self._before
 
 
 custom_object_scope = CustomObjectScope

@@ -28,9 +28,7 @@ class Standard(Layer):
     The output has the shape of the input, unless a subclass overrides `compute_output_shape`.
     """
 
-    _absent: ClassVar[
-        dict[str, Any]
-    ] = {}  # options of Keras alone, and their values without effect
+    _absent: ClassVar[Any] = {}  # options of Keras alone, each with the value that turns it off
 
     def __init__(self, **kwargs: Any) -> None:
         given = {key: kwargs.pop(key, off) for key, off in self._absent.items()}
@@ -211,7 +209,8 @@ class Dense(Standard):
     def build(self, input_shape: Any) -> None:
         """Create kernel and bias for inputs with the last axis of `input_shape`."""
         width = input_shape[-1] if input_shape else None
-        expect(width is not None, f"Layer '{self.name}'", "inputs of a known width", input_shape)
+        if width is None:
+            raise ValueError(f"Layer '{self.name}' needs a known width, received {input_shape}.")
         self._kernel = self._weight("kernel", width, self.units)
         self.bias = self._weight("bias", self.units) if self.use_bias else None
 

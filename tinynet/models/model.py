@@ -83,7 +83,8 @@ class Model(Trainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if _is_graph(args, kwargs):
             _make_functional(type(self))
-            Functional.__init__(self, *args, **kwargs)
+            this: Any = self  # a functional model now
+            Functional.__init__(this, *args, **kwargs)
         else:
             super().__init__(*args, **kwargs)
 
