@@ -21,8 +21,8 @@ from typing import Any
 
 
 def notebook_form(self: Any) -> str:
-    """Return what a notebook shows. `viz` stands below all rooms, so it is loaded by name."""
-    return import_module("tinynet.viz.notebook").html(self)
+    """Return what a notebook shows. `explain` stands below, so it is loaded by name."""
+    return import_module("tinynet.explain.tables").html(self)
 
 
 class PublicModule(ModuleType):

@@ -41,9 +41,10 @@ with atheris.instrument_imports(["tinynet", "zipfile"]) if atheris else contextl
 
     import tinynet as tn
     from tinynet.compiler import toolchain
-    from tinynet.configs import serialization
+    from tinynet.configs import files, serialization
     from tinynet.configs.files import AT_LEAST, TIMES
     from tinynet.datasets.published import read_cifar, read_npz
+    from tinynet.engine.temporarily import temporarily
 
 MEMORY = 4  # times what a file may claim: its text, the parsed text, and arrays may exist at once
 SECONDS = 20.0  # of CPU time for one file
@@ -142,7 +143,9 @@ def zipped(members: dict[str, bytes], kind: int = zipfile.ZIP_DEFLATED) -> bytes
 
 
 def from_json(path: Path) -> Any:
-    return tn.models.model_from_json(path.read_text("utf-8", errors="replace"))
+    """Return the model of a text. SECURITY.md promises no limit for its arrays: here is one."""
+    with temporarily(files.memory, allocator=files.Budget(AT_LEAST)):
+        return tn.models.model_from_json(path.read_text("utf-8", errors="replace"))
 
 
 def backup(path: Path) -> None:

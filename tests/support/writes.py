@@ -191,7 +191,7 @@ KINDS = {
         ),
     ),
     **{f"export {kind}": exported(kind) for kind in ("numpy", "c", "onnx")},
-    "plot": Kind(picture, same_bytes(picture, "m.png"), ("viz/models:plot_model",)),
+    "plot": Kind(picture, same_bytes(picture, "m.png"), ("viz/graph:plot_model",)),
     "library": Kind(
         compiled,
         cached,

@@ -28,10 +28,9 @@ def load_data() -> Split:
 
     Source: https://github.com/zalandoresearch/fashion-mnist (MIT).
     """
-    train, test = (
-        (_read(f"{k}-images-idx3"), _read(f"{k}-labels-idx1")) for k in ("train", "t10k")
-    )
-    return train, test
+    names = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+    x, y, x_test, y_test = map(_read, names)
+    return (x, y), (x_test, y_test)
 
 
 def _read(name: str) -> Any:

@@ -1,9 +1,8 @@
-"""IMDB: film reviews, positive or negative. Imports `sequences.py`. Read next: `reuters.py`."""
+"""IMDB: film reviews, positive or negative. Imports `published.py`. Read next: `reuters.py`."""
 
 import json
 
-from .published import Split, fetch, read_npz
-from .sequences import encode
+from .published import Split, encode, fetch, read_npz
 
 
 def load_data(
@@ -25,7 +24,7 @@ def load_data(
     seed : int
         Of the order of the reviews.
     num_words, skip_top, maxlen, start_char, oov_char, index_from
-        Which words are kept, and their numbers: see `sequences.encode`.
+        Which words are kept, and their numbers: see `published.encode`.
 
     Returns
     -------

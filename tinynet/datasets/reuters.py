@@ -1,10 +1,9 @@
-"""Reuters: news and their topics. Imports `sequences.py`. Read next: `digits.py`."""
+"""Reuters: news and their topics. Imports `published.py`. Read next: `digits.py`."""
 
 import json
 
 from ..engine.expect import check_number
-from .published import Split, fetch, read_npz
-from .sequences import encode
+from .published import Split, encode, fetch, read_npz
 
 _TOPICS = """cocoa grain veg-oil earn acq wheat copper housing money-supply coffee sugar trade
 reserves ship cotton carcass crude nat-gas cpi money-fx interest gnp meal-feed alum oilseed gold
@@ -34,7 +33,7 @@ def load_data(
     seed : int
         Of the order of the news.
     num_words, skip_top, maxlen, start_char, oov_char, index_from
-        Which words are kept, and their numbers: see `sequences.encode`.
+        Which words are kept, and their numbers: see `published.encode`.
 
     Returns
     -------

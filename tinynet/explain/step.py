@@ -2,7 +2,7 @@
 
 Nothing here computes a derivative or an update of its own: the step of `fit` runs, on copies.
 
-Imports `trace.py`, `tables.py`, `formulas.py`, `../training/step.py`. Read next: `trace.py`.
+Imports `tables.py`, `formulas.py`, `../training/step.py`. Read next: `formulas.py`.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ from ..engine.variable import Variable
 from ..training.data import Dataset
 from ..training.own_step import overridden
 from ..training.step import Step
-from .formulas import formulas_of
+from .formulas import Term, Trace, formulas_of
 from .tables import FEW, Table, short_path, summary
-from .trace import Term, Trace
 
 
 class Change(NamedTuple):
@@ -175,9 +174,8 @@ class Explanation:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return f"<h4>{html.escape(self.title)}</h4>" + "".join(
-            t._repr_html_() for t in self.tables()
-        )
+        tables = "".join(table._repr_html_() for table in self.tables())
+        return f"<h4>{html.escape(self.title)}</h4>{tables}"
 
 
 # -- running the step ------------------------------------------------------------------------------

@@ -1,18 +1,24 @@
-"""Tables of texts and numbers, as text for a terminal and as HTML for a notebook.
+"""Tables of texts and numbers, for a terminal and for a notebook, and what a notebook shows.
 
-Imports nothing of the project. Read next: `step.py`.
+Objects find `html` when a notebook first displays one.
+
+Imports the engine's tensors. Read next: `step.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import numpy as np
 
+from ..engine.tensor import Operand, Tensor
+
 FEW = 8  # samples, elements or columns are shown one by one up to this number, else summarized
+ROWS, COLUMNS = 12, 10  # a notebook shows a larger tensor as text, without its middle
+MONOSPACE = "'DejaVu Sans Mono', Menlo, Consolas, monospace"
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,13 +44,17 @@ class Table:
     def _repr_html_(self) -> str:
         """Return the table as HTML."""
         head = "".join(f"<th>{escape(name)}</th>" for name in self.header)
-        lines = ("".join(f"<td>{escape(_text(v))}</td>" for v in row) for row in self.rows)
-        body = "".join(f"<tr>{line}</tr>" for line in lines)
+        body = _rows(map(_text, row) for row in self.rows)
         return f"<p><b>{escape(self.title)}</b></p><table><tr>{head}</tr>{body}</table>"
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else f"{value + 0.0:.6g}"  # no minus before a 0
+
+
+def _rows(rows: Iterable[Iterable[str]]) -> str:
+    lines = ("".join(f"<td>{escape(text)}</td>" for text in row) for row in rows)
+    return "".join(f"<tr>{line}</tr>" for line in lines)
 
 
 def short_path(path: str, index: tuple[int, ...] = ()) -> str:
@@ -62,3 +72,54 @@ def summary(array: np.ndarray) -> str:
     if array.size <= FEW:
         return "  ".join(f"{v:.6g}" for v in array.ravel())
     return f"from {array.min():.4g} to {array.max():.4g}, mean {array.mean():.4g}"
+
+
+# -- what a notebook shows -------------------------------------------------------------------------
+
+
+def html(self: Any) -> str:
+    """Return the HTML of an object: tables, or preformatted text.
+
+    >>> import tinynet as tn
+    >>> html(tn.tensor([1.0, 2.0]))
+    '<div>tensor, float32 (2,)</div><table><tr><td>1</td><td>2</td></tr></table>'
+    >>> html(tn.optimizers.SGD(0.5))
+    '<pre>SGD(learning_rate=0.5)</pre>'
+    """
+    if isinstance(self, Operand):
+        return _numbers(self)
+    if hasattr(self, "explain_step"):  # a model
+        texts: list[str] = []
+        self.summary(98, print_fn=texts.append)
+        # In these fonts, the lines of the box are as wide as letters.
+        style = f"white-space: pre; line-height: normal; font-family: {MONOSPACE}"
+        return f'<pre style="{style}">{escape(texts[0])}</pre>'
+    if hasattr(self, "epoch"):  # a History: the last epochs, of the logs that each epoch has
+        count = len(self.epoch)
+        columns = {key: values for key, values in self.history.items() if len(values) == count}
+        rows = [*zip(self.epoch, *columns.values(), strict=True)]
+        return Table(repr(self), ("epoch", *columns), rows[-ROWS:])._repr_html_()
+    about = f"<pre>{escape(repr(self))}</pre>"
+    if weights := getattr(self, "weights", None):  # a layer
+        rows = [(w.path, str(w.shape), w.dtype) for w in weights]
+        return about + Table("weights", ("path", "shape", "dtype"), rows)._repr_html_()
+    sources = getattr(self, "sources", ())  # of compiled functions
+    return about + "".join(f"<pre>{escape(text)}</pre>" for text in sources)
+
+
+def _numbers(self: Any) -> str:
+    """Return a table of the numbers and, if there is one, a table of the gradient."""
+    kind, value = ("tensor", self) if isinstance(self, Tensor) else (escape(self.path), self.value)
+    html = f"<div>{kind}, {self.dtype} {self.shape}</div>{_table(value.data)}"
+    if self.grad is not None:
+        return f"{html}<div>gradient</div>{_table(self.grad)}"
+    asks = value.tracked and value.equation is None
+    return f"{html}<div>no gradient yet</div>" if asks else html
+
+
+def _table(array: np.ndarray) -> str:
+    rows = np.atleast_2d(array)
+    if rows.ndim > 2 or rows.shape[0] > ROWS or rows.shape[1] > COLUMNS:
+        return f"<pre>{escape(np.array2string(array, threshold=200, separator=', '))}</pre>"
+    text = "{:.6g}".format if rows.dtype.kind == "f" else str
+    return f"<table>{_rows(map(text, row) for row in rows.tolist())}</table>"

@@ -6,7 +6,7 @@ Imports `base.py`, `../activations.py`, `../initializers.py`, `../regularizers.p
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from .. import activations, constraints, initializers, regularizers, tree
 from ..configs.configurable import Configurable
@@ -28,14 +28,6 @@ class Standard(Layer):
     The output has the shape of the input, unless a subclass overrides `compute_output_shape`.
     """
 
-    _absent: ClassVar[Any] = {}  # options of Keras alone, each with the value that turns it off
-
-    def __init__(self, **kwargs: Any) -> None:
-        given = {key: kwargs.pop(key, off) for key, off in self._absent.items()}
-        wrong = {key: value for key, value in given.items() if value != self._absent[key]}
-        refuse_options(type(self).__name__, **wrong)
-        super().__init__(**kwargs)
-
     def _keep(self, arguments: dict[str, Any]) -> None:
         """Keep the initializers, regularizers and constraints among a constructor's arguments."""
         for name, value in arguments.items():
@@ -51,8 +43,7 @@ class Standard(Layer):
         """Return the constructor's arguments by name, functions by their names or configs."""
         own = Configurable.get_config(self).items()
         written = {k: activations.serialize(v) if callable(v) else v for k, v in own}
-        absent = {k: v for k, v in self._absent.items() if k not in self._config_without}
-        return super().get_config() | written | absent
+        return super().get_config() | written
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return `input_shape`."""
@@ -181,7 +172,7 @@ class Dense(Standard):
     """
 
     bias: Variable | None
-    _absent: ClassVar[Any] = {"lora_rank": None, "lora_alpha": None, "quantization_config": None}
+    quantization_config = None
     _config_without = ("activity_regularizer", "lora_rank", "lora_alpha")
 
     def __init__(
@@ -196,9 +187,14 @@ class Dense(Standard):
         activity_regularizer: Any = None,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
+        lora_rank: None = None,
+        lora_alpha: None = None,
+        quantization_config: None = None,
         **kwargs: Any,
     ) -> None:
         arguments = locals()
+        absent = ("lora_rank", "lora_alpha", "quantization_config")
+        refuse_options("Dense", **{name: arguments[name] for name in absent})
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         expect(is_integer(units) and units > 0, "units", "a positive integer", units)
         self.units = int(units)

@@ -28,6 +28,9 @@ class Merge(Weightless):
     combine: Any  # a function of two inputs
     built = False
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
     def build(self, input_shape: Any) -> None:
         """Check that there are several inputs, and that their shapes fit."""
         several = input_shape and all(isinstance(shape, (list, tuple)) for shape in input_shape)

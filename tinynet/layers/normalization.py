@@ -23,6 +23,7 @@ from ..engine.variable import assign_all
 from ..losses.base import broadcasts_to
 from .base import Layer
 from .core import Standard
+from .module import refuse_options
 from .weightless import Weightless
 
 
@@ -141,6 +142,7 @@ class BatchNormalization(_Normalizer):
     (array([1.], dtype=float32), array([1.], dtype=float32))
     """
 
+    # Options of Keras alone, with the values that turn them off.
     _absent: ClassVar[Any] = {"synchronized": False, "renorm": False, "renorm_clipping": None}
     _absent["renorm_momentum"] = 0.99
 
@@ -153,6 +155,9 @@ class BatchNormalization(_Normalizer):
         **more: Any,
     ) -> None:
         arguments = locals()
+        given = {key: more.pop(key, value) for key, value in self._absent.items()}
+        given = {key: value for key, value in given.items() if value != self._absent[key]}
+        refuse_options("BatchNormalization", **given)
         super().__init__(**more)
         self.axis, self.momentum = int(self.axis), float(momentum)
         self._keep(arguments)
@@ -173,6 +178,10 @@ class BatchNormalization(_Normalizer):
             new = ops.reshape(value.detach(), average.shape) * (1.0 - self.momentum)
             average.assign(average * self.momentum + new)
         return self._normalized(inputs, *found)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments by name, and those of Keras alone."""
+        return super().get_config() | self._absent
 
 
 class LayerNormalization(_Normalizer):

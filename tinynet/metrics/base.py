@@ -3,7 +3,7 @@
 A metric keeps its state in variables, and its `update_state` consists of tensor operations: so the
 compiled step updates it, as it computes the loss.
 
-Imports `../losses/`. Read next: `accuracy.py`, then `errors.py`.
+Imports `../losses/`. Read next: `accuracy.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..configs.serialization import deserialize_keras_object, serialize_keras_ob
 from ..engine.bind import no_grad
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
 from ..engine.variable import Variable, paired, stateless
-from ..losses.base import Loss, align_ranks, align_weights
+from ..losses.base import Loss, align_ranks, align_weights, same_shapes
 from ..losses.lookup import FUNCTIONS
 
 
@@ -194,6 +194,31 @@ class Mean(Metric):
     def result(self) -> Tensor:
         """Return the mean of all values since `reset_state`; 0 if there are none."""
         return ops.divide_no_nan(self.total, self.count)
+
+
+class RootMeanSquaredError(Mean):
+    """The root of the mean of ``(y_true - y_pred) ** 2`` over all samples.
+
+    >>> RootMeanSquaredError()([[0.0], [0.0]], [[1.0], [7.0]])
+    tensor(5., dtype=float32)
+    """
+
+    _direction = "down"
+
+    def __init__(self, name: str | None = "root_mean_squared_error", dtype: Any = None) -> None:
+        super().__init__(name, dtype)
+
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
+        """Add the squared errors of a batch."""
+        with no_grad():
+            y_true, y_pred = same_shapes(y_true, y_pred, self.dtype)
+            super().update_state(ops.square(y_pred - y_true), sample_weight)
+
+    def result(self) -> Tensor:
+        """Return the root of the mean of all squared errors since `reset_state`."""
+        return ops.sqrt(super().result())
 
 
 def _per_sample(values: Tensor, sample_weight: Any, reduce: Any) -> tuple[Tensor, Any]:

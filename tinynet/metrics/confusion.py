@@ -93,8 +93,9 @@ class Confusion(Metric):
                 variable.assign_add(ops.reshape(found[cell], variable.shape))
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name."""
-        return super().get_config() | {"thresholds": self.init_thresholds}
+        """Return the constructor's arguments by name; thresholds as they were given."""
+        config = super().get_config()
+        return config | {key: self.init_thresholds for key in config if key == "thresholds"}
 
 
 _taking = partial(taking, Confusion)
@@ -378,10 +379,6 @@ class FBetaScore(Confusion):
         if self.average == "weighted":
             return ops.sum(score * (weights / (ops.sum(weights) + epsilon())))
         return score if self.average is None else ops.mean(score)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name."""
-        return Metric.get_config(self)
 
 
 class F1Score(FBetaScore):

@@ -1,7 +1,6 @@
 """Metrics by name: what `compile` accepts becomes a metric object.
 
-Imports `accuracy.py`, `errors.py`, `confusion.py` and `../losses/lookup.py`. Read next:
-`../optimizers/base.py`.
+Imports `accuracy.py`, `confusion.py` and `../losses/lookup.py`. Read next: `../optimizers/base.py`.
 """
 
 from __future__ import annotations
@@ -12,10 +11,10 @@ from ..configs.lookup import config_of, defined_in, lookup, name_of, publish
 from ..configs.serialization import custom_object_scope
 from ..configs.watched import all_or_nothing
 from ..losses.lookup import FUNCTIONS, crossentropy_for
-from . import accuracy, base, confusion, errors
+from . import accuracy, base, confusion
 from .base import MeanMetricWrapper, Metric
 
-_DEFINED = defined_in(vars(accuracy), vars(base), vars(errors), vars(confusion))
+_DEFINED = defined_in(vars(accuracy), vars(base), vars(confusion))
 _DEFINED.remove(confusion.Confusion)
 _DEFINED.remove(accuracy.accuracy)  # which Keras does not export
 publish("keras.metrics", *FUNCTIONS.values(), *_DEFINED)

@@ -1,6 +1,6 @@
 """New models that copy an existing one, or that JSON describes.
 
-Imports `sequential.py`. Read next: `../viz/models.py`, which draws models.
+Imports `sequential.py`. Read next: `../viz/graph.py`, which draws models.
 """
 
 from __future__ import annotations

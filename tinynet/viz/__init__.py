@@ -6,13 +6,11 @@ Importing this package does not load matplotlib; drawing does.
 from types import FunctionType
 
 from ..engine.refusal import answering
-from .animation import animate_descent as animate_descent
 from .curves import plot_fit as plot_fit, plot_history as plot_history
 from .curves import plot_learning_rate as plot_learning_rate
-from .graph import plot_graph as plot_graph
-from .landscape import Surface as Surface, loss_surface as loss_surface
-from .landscape import plot_loss_surface as plot_loss_surface
-from .models import plot_model as plot_model
+from .graph import plot_graph as plot_graph, plot_model as plot_model
+from .landscape import Surface as Surface, animate_descent as animate_descent
+from .landscape import loss_surface as loss_surface, plot_loss_surface as plot_loss_surface
 from .weights import plot_weights as plot_weights
 
 for _name, _function in [*globals().items()]:

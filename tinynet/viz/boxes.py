@@ -2,7 +2,7 @@
 
 A `Drawing` has a size and draws itself around a centre; `arranged` combines several into one.
 
-Imports `layout.py` and `style.py`, and matplotlib when something is drawn. Read next: `models.py`.
+Imports `layout.py` and `style.py`, and matplotlib when something is drawn. Read next: `graph.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from itertools import cycle, islice, pairwise
 from typing import Any, NamedTuple
 
-from .layout import Edge, layout
+from .layout import Edge, Path, Point, layout
 from .style import INK, axes_for, expect, needs_matplotlib, new_figure
 
 GAP = (26.0, 30.0)  # in points: between neighbouring boxes of a rank, and between ranks
@@ -22,7 +22,6 @@ MARGIN = 14.0  # around the picture, and inside the frame of a nested model
 LEGEND = 8.5  # the size of the legend's texts
 LOOP = 26.0  # how far an arrow from a box to itself leads out of it
 RANKDIRS = ("TB", "BT", "LR", "RL")
-Point = tuple[float, float]
 
 
 class Cell(NamedTuple):
@@ -35,19 +34,19 @@ class Cell(NamedTuple):
     bold: bool = False
     family: str = "sans-serif"
 
-    @property
-    def font(self) -> dict[str, Any]:
-        """The font as matplotlib's options."""
-        return {"family": self.family, "weight": "bold" if self.bold else "normal"}
+    def font(self, scale: float = 1.0) -> Any:
+        """Return the font in its size, multiplied by `scale`."""
+        from matplotlib.font_manager import FontProperties
+
+        weight = "bold" if self.bold else "normal"
+        return FontProperties(family=self.family, weight=weight, size=scale * self.size)
 
     @property
     def width(self) -> float:
         """The width of the text in points."""
-        from matplotlib.font_manager import FontProperties
         from matplotlib.textpath import TextPath
 
-        path = TextPath((0, 0), self.text, size=self.size, prop=FontProperties(**self.font))
-        return float(path.get_extents().width)
+        return float(TextPath((0, 0), self.text, prop=self.font()).get_extents().width)
 
 
 class Drawing(NamedTuple):
@@ -72,7 +71,7 @@ class Canvas(NamedTuple):
 
     def text(self, centre: Point, cell: Cell, align: str = "center") -> None:
         """Write a text around a centre, or to the right of it with ``align="left"``."""
-        look: dict[str, Any] = {"size": cell.size * self.scale, "color": cell.ink, **cell.font}
+        look: dict[str, Any] = {"color": cell.ink, "fontproperties": cell.font(self.scale)}
         self.axes.text(*centre, cell.text, va="center", ha=align, parse_math=False, **look)
 
     def arrow(self, points: Iterable[Point]) -> None:
@@ -80,15 +79,15 @@ class Canvas(NamedTuple):
 
         It may end after any line or curve.
         """
+        from matplotlib import path
         from matplotlib.patches import FancyArrowPatch
-        from matplotlib.path import Path
 
         vertices = [*points]
-        turn = [Path.LINETO, *[Path.CURVE4] * 3, Path.LINETO]
-        codes = [Path.MOVETO, *islice(cycle(turn), len(vertices) - 1)]
+        turn = [path.Path.LINETO, *[path.Path.CURVE4] * 3, path.Path.LINETO]
+        codes = [path.Path.MOVETO, *islice(cycle(turn), len(vertices) - 1)]
         look: dict[str, Any] = {"color": "0.25", "shrinkA": 0, "shrinkB": 0, "arrowstyle": "-|>"}
         look |= {"linewidth": 1.2 * self.scale, "mutation_scale": 12 * self.scale}
-        self.axes.add_patch(FancyArrowPatch(path=Path(vertices, codes), **look))
+        self.axes.add_patch(FancyArrowPatch(path=path.Path(vertices, codes), **look))
 
 
 def on_canvas(
@@ -173,7 +172,7 @@ def arranged(named: dict[Any, Drawing], uses: Iterable[Any], rankdir: str, order
     return Drawing(whole, draw)
 
 
-def _curve(path: list[tuple[float, float, float]], shift: float) -> list[Point]:
+def _curve(path: Path, shift: float) -> list[Point]:
     """Return the points of an arrow that is straight within ranks and curved between them."""
     *before, (at, top, bottom) = path
     points = [path[0][:2]]
@@ -192,7 +191,7 @@ def _loop(centre: Point, size: Point) -> list[Point]:
 
 
 def _shifts(
-    sizes: list[Point], edges: list[Edge], paths: list[Any], ordered: set[int]
+    sizes: list[Point], edges: list[Edge], paths: list[Path], ordered: set[int]
 ) -> dict[int, float]:
     """Return how far from the middle of its target each edge ends."""
     into: dict[int, list[int]] = {}

@@ -1,11 +1,12 @@
-"""Pictures of computations: the tape of a tensor, the program of a function, the layers of a model.
+"""Pictures of graphs: the layers of a model, the tape of a tensor, the program of a function.
 
-Imports `boxes.py` and `models.py`, and matplotlib when something is drawn. Read next: `curves.py`.
+Imports `boxes.py`, and matplotlib when something is drawn. Read next: `curves.py`.
 """
 
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -16,15 +17,14 @@ from .. import tree
 from ..compiler.program import Program
 from ..compiler.record import record
 from ..compiler.text import index_text
-from ..engine import arrays
-from ..engine.bind import grad_mode
+from ..configs.files import as_path, replacing
+from ..engine.expect import is_number
 from ..engine.primitives.indexing import Slice
-from ..engine.tape import cotangents, tape
+from ..engine.tape import gradients as gradients_of
 from ..engine.tensor import Operand, Tensor, as_tensor
-from ..models.model import Model
+from ..models import Model
 from ..training.step_cache import StepCache
-from .boxes import Cell, Drawing, arranged, on_canvas, table
-from .models import drawing_of
+from .boxes import Cell, Drawing, arranged, framed, on_canvas, table
 from .style import GREY, VERMILION, demand, expect
 
 FEW = 6  # an array of at most this many numbers is written out
@@ -33,13 +33,126 @@ GROUNDS = {"leaf": "#D6E8F5", "input": "#D6E8F5", "backward": "#E3F2E4", "update
 GROUNDS |= dict.fromkeys(("constant", "metrics"), "#EEEEEE")
 GROUNDS |= dict.fromkeys(("loss", "result"), "#FBE3D0")
 SYMMETRIC = {"add", "multiply", "maximum", "minimum", "equal", "not_equal", "logical_and"}
-
-
 LEGEND = {"leaf": "requires a gradient", "": "operation"}  # kinds whose names do not say it
 
-# For each value of a computation its box, its kind, and the equation that computes it, whose inputs
-# are keys.
-Nodes = dict[Any, tuple[Drawing, str, Any]]
+# For each value of a computation its kind, the lines of its box, and the equation that computes it,
+# whose inputs are keys.
+Nodes = dict[Any, tuple[str, list[Cell], Any]]
+
+
+# -- models ----------------------------------------------------------------------------------------
+
+
+def plot_model(
+    model: Any,
+    to_file: Any = "model.png",
+    show_shapes: bool = False,
+    show_dtype: bool = False,
+    show_layer_names: bool = False,
+    rankdir: str = "TB",
+    expand_nested: bool = False,
+    dpi: int = 200,
+    show_layer_activations: bool = False,
+    show_trainable: bool = False,
+    splines: str = "ortho",
+) -> Any:
+    """Draw a model: a box for each layer, and an arrow for each tensor between two layers.
+
+    Parameters
+    ----------
+    model : Model
+        A built model. A subclassed one, whose graph of layers is not known, is a single box.
+    to_file : path, optional
+        Where to save the picture; its extension is the format. None: do not save.
+    show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable : bool
+        What the boxes show in addition to the classes of the layers.
+    rankdir : "TB", "BT", "LR" or "RL"
+        The direction of the arrows: top to bottom, bottom to top, left to right, right to left.
+    expand_nested : bool
+        Whether to draw the layers of nested models, in a frame.
+    dpi : int
+        Dots per inch of the file.
+    splines : str
+        Ignored; Keras has it. Arrows are curves that cross no box.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If the model is not built, or `rankdir` is unknown.
+    ImportError
+        If matplotlib is not installed.
+
+    >>> import tinynet as tn
+    >>> model = tn.Sequential([tn.Input((2,)), tn.layers.Dense(3), tn.layers.Dense(1)])
+    >>> figure = plot_model(model, to_file=None, show_shapes=True)
+    """
+    demand(model, "plot_model")
+    flags = {"shapes": show_shapes, "dtype": show_dtype, "names": show_layer_names}
+    flags |= {"activations": show_layer_activations, "trainable": show_trainable}
+    shown = {name for name, flag in flags.items() if flag}
+    axes = on_canvas(drawing_of(model, shown, rankdir, expand_nested))
+    if to_file is not None:
+        expect(is_number(dpi) and 10 <= dpi <= 10_000, "dpi", "a number from 10 to 10,000", dpi)
+        ending = os.path.splitext(as_path(to_file, "to_file"))[1][1:]
+        with replacing(to_file) as file:
+            axes.figure.savefig(file, dpi=dpi, format=ending or "png")
+    return axes.figure
+
+
+def drawing_of(model: Any, shown: set[str], rankdir: str, expand_nested: bool) -> Drawing:
+    """Return the boxes of a model's layers, and arrows between them, as one drawing.
+
+    A model whose graph of layers is not known is a single box. `shown` says what boxes show:
+    "shapes", "dtype", "names", "activations", "trainable".
+    """
+    layers, calls = [model], []
+    if model.graph:
+        layers, calls = getattr(model, "operations", model.layers), model.graph.calls
+    first = {call.layer: call for call in reversed(calls)}
+
+    def part(layer: Any) -> Drawing:
+        if expand_nested and layer is not model and getattr(layer, "graph", None):
+            return framed(drawing_of(layer, shown, rankdir, True), layer.name)
+        return table(rows_of(layer, first.get(layer), shown))
+
+    uses = [(x.call.layer, call.layer) for call in calls for x in call.inputs]
+    return arranged({layer: part(layer) for layer in layers}, dict.fromkeys(uses), rankdir, ())
+
+
+def rows_of(layer: Any, call: Any, shown: set[str]) -> list[list[Cell]]:
+    """Return the cells of a layer's box; `call` is the first call of the layer in the model."""
+    kind = type(layer).__name__
+    head = f"{layer.name} ({kind})" if "names" in shown else kind
+    rows = [[Cell(head, "white", "black", 11.5, bold=True)]]
+    activation = getattr(layer, "activation", None)
+    if "activations" in shown and activation is not None:
+        rows.append([Cell(f"Activation: {getattr(activation, '__name__', activation)}")])
+    inputs = call.inputs if call else None
+    outputs = call.outputs if call else getattr(layer, "output", None)
+    facts = {
+        f"Input shape: {_each(inputs, 'shape')}": "shapes" in shown and kind != "InputLayer",
+        f"Output shape: {_each(outputs, 'shape')}": "shapes" in shown,
+        f"Output dtype: {_each(outputs, 'dtype')}": "dtype" in shown,
+    }
+    last = [Cell(text) for text, wanted in facts.items() if wanted]
+    if "trainable" in shown and layer.weights:
+        looks = ("Non-trainable", "firebrick"), ("Trainable", "forestgreen")
+        text, ground = looks[layer.trainable]
+        last.append(Cell(text, "white", ground, bold=True))
+    return [*rows, last] if last else rows
+
+
+def _each(tensors: Any, attribute: str) -> str:
+    """Return an attribute of placeholders as text; ``?`` if none has it."""
+    found = [str(getattr(x, attribute)) for x in tree.flatten(tensors) if hasattr(x, attribute)]
+    return "?" if not found else found[0] if len(found) == 1 else f"[{', '.join(found)}]"
+
+
+# -- computations ----------------------------------------------------------------------------------
 
 
 def plot_graph(
@@ -101,34 +214,26 @@ def plot_graph(
         drawing = drawing_of(thing, {"shapes", "names", "activations"}, rankdir, False)
         return on_canvas(drawing, ax, False)
     if is_tape:
-        root = as_tensor(thing)
-        found = _gradients(root) if gradients else {}
-        nodes = _of_tape(root, names or {}, found)
+        nodes = _of_tape(as_tensor(thing), names or {}, gradients)
     else:
         nodes = _of_program(_program_of(thing, args))
-    kinds = dict.fromkeys(kind for _, kind, _ in nodes.values())
-    legend = {LEGEND.get(kind, kind): GROUNDS.get(kind, "white") for kind in kinds}
-    return on_canvas(_drawing(nodes, rankdir), ax, False, legend)
+    boxes, uses, ordered, legend = {}, [], [], {}
+    for key, (kind, lines, equation) in nodes.items():
+        ground = legend[LEGEND.get(kind, kind)] = GROUNDS.get(kind, "white")
+        boxes[key] = table([[line] for line in lines], ground)
+        if equation:
+            uses += [(x, key) for x in equation.inputs]
+            ordered += [key] * (equation.primitive.name not in SYMMETRIC)
+    return on_canvas(arranged(boxes, uses, rankdir, ordered), ax, False, legend)
 
 
 # -- from computations to nodes ----------------------------------------------------------------
 
 
-def _gradients(root: Tensor) -> dict[Tensor, np.ndarray]:
-    """Return the gradient of the sum of `root` in each value on its tape, equation by equation."""
-    cts = {root: arrays.ones_like(root)} if root.tracked else {}
-    with grad_mode(False):
-        for t in tape(*cts):
-            if t.equation and t in cts:
-                parts = cotangents([t], {t: cts[t]}, [x for x in t.equation.inputs if x.tracked])
-                cts |= {x: cts[x] + part if x in cts else part for x, part in parts.items()}
-    return {t: ct.data for t, ct in cts.items()}
-
-
-def _of_tape(root: Tensor, names: Mapping[str, Any], found: Mapping[Tensor, np.ndarray]) -> Nodes:
+def _of_tape(root: Tensor, names: Mapping[str, Any], chain: bool) -> Nodes:
     """Return the nodes of a tensor and of all values that it was computed from.
 
-    `found` are gradients to show; without them, those that leaves store.
+    With `chain`, they show the gradient of `root` in each; else leaves show those that they store.
     """
     titles = {as_tensor(x): [Cell(name, bold=True)] for name, x in names.items() if name}
     nodes: Nodes = {}
@@ -137,18 +242,16 @@ def _of_tape(root: Tensor, names: Mapping[str, Any], found: Mapping[Tensor, np.n
         t = pending.pop()
         if t in nodes:
             continue
-        title, value = titles.get(t, []), _value(t.data)
+        (ct,) = gradients_of(root, [t]) if chain and t.tracked else (None,)
+        title, gradient = titles.get(t, []), _gradient(t.grad if ct is None else ct.data)
         if t.equation:
-            kind = "result" if t is root else ""
-            lines = [*title, _operation(t.equation), *value]
-            nodes[t] = _box([*lines, *_gradient(found.get(t))], kind), kind, t.equation
+            kind, title = "result" if t is root else "", [*title, _operation(t.equation)]
             pending += reversed(t.equation.inputs)
         else:
             kind = "leaf" if t.tracked else "constant"
-            lines = _gradient(found.get(t, t.grad))
-            if t.tracked and not lines:
-                lines = [Cell("no gradient yet", GREY, size=8.5)]
-            nodes[t] = _box([*title, *value, *lines], kind), kind, None
+            if t.tracked and not gradient:
+                gradient = [Cell("no gradient yet", GREY, size=8.5)]
+        nodes[t] = kind, [*title, *_value(t.data), *gradient], t.equation
     return nodes
 
 
@@ -174,21 +277,15 @@ def _of_program(program: Program) -> Nodes:
     names, equations = program.names(), program.equations
     used = {x for equation in equations.values() for x in equation.inputs} | {*program.outputs}
     given = (*program.inputs, *program.captured)
-    known = [(v, [Cell(names[v], bold=True), _type(v)], "input") for v in given]
-    known += [(v, _value(a), "constant") for v, a in program.constants.items()]
-    nodes: Nodes = {v: (_box(lines, kind), kind, None) for v, lines, kind in known}
+    nodes: Nodes = {v: ("input", [Cell(names[v], bold=True), _type(v)], None) for v in given}
+    nodes |= {v: ("constant", _value(a), None) for v, a in program.constants.items()}
     for v, equation in equations.items():
         kind = v.section or ("result" if v in program.outputs else "")
-        lines = [_operation(equation), Cell(names[v], GREY, size=8.5), _type(v)]
-        nodes[v] = _box(lines, kind), kind, equation
+        nodes[v] = kind, [_operation(equation), Cell(names[v], GREY, size=8.5), _type(v)], equation
     return {v: node for v, node in nodes.items() if v in used}
 
 
 # -- the box of a node -------------------------------------------------------------------------
-
-
-def _box(lines: list[Cell], kind: str) -> Drawing:
-    return table([[line] for line in lines], GROUNDS.get(kind, "white"))
 
 
 def _operation(equation: Any) -> Cell:
@@ -222,10 +319,3 @@ def _numbers(array: np.ndarray) -> list[str]:
 
 def _type(x: Any) -> Cell:
     return Cell(f"{np.dtype(x.dtype).name} {tuple(map(int, x.shape))}", GREY, size=8.5)
-
-
-def _drawing(nodes: Nodes, rankdir: str) -> Drawing:
-    equations = {key: equation for key, (*_, equation) in nodes.items() if equation}
-    uses = [(x, key) for key, equation in equations.items() for x in equation.inputs]
-    ordered = [key for key, eq in equations.items() if eq.primitive.name not in SYMMETRIC]
-    return arranged({key: box for key, (box, *_) in nodes.items()}, uses, rankdir, ordered)

@@ -1,36 +1,28 @@
 """Layered layout of a graph: positions for boxes, and paths for arrows that cross no box.
 
 The method of Sugiyama, Tagawa and Toda, "Methods for visual understanding of hierarchical system
-structures", 1981: assign ranks by longest path, order each rank by barycentres, then choose x.
+structures", 1981: assign ranks by longest path, then order each rank by barycentres. Here the
+barycentres are those of x, which is chosen at the same time.
 
 Imports nothing and does not know what the boxes contain. Read next: `boxes.py`, which draws them.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from statistics import fmean
-from typing import NamedTuple
 
 Edge = tuple[int, int]
+Point = tuple[float, float]
+Path = list[tuple[float, float, float]]
 Rows = list[list[int]]
-SWEEPS = 12  # of the ordering; the choice of x takes twice as many
+SWEEPS = 12  # over the ranks, from the top, from the bottom, and in the end
 STRAIGHT = 8.0  # how much more a link within a long edge is straightened than one between boxes
 
 
-class Layout(NamedTuple):
-    """The result of `layout`; y grows from rank to rank."""
-
-    centres: list[tuple[float, float]]  # of the boxes
-    paths: list[list[tuple[float, float, float]]]  # of the edges
-    size: tuple[float, float]  # of the whole picture
-
-
 def layout(
-    sizes: Sequence[tuple[float, float]], edges: Sequence[Edge], gap: tuple[float, float]
-) -> Layout:
+    sizes: Sequence[Point], edges: Sequence[Edge], gap: Point
+) -> tuple[list[Point], list[Path], Point]:
     """Return positions for boxes of the given widths and heights, and paths for the edges.
 
     Parameters
@@ -42,14 +34,15 @@ def layout(
 
     Returns
     -------
-    Layout
-        The path of an edge is a list of ``(x, from y, to y)``: the edge is vertical within a rank
-        and moves to the next x between two ranks.
+    centres, paths, size
+        Of the boxes, of the edges, and of the whole picture; y grows from rank to rank. The path of
+        an edge is a list of ``(x, from y, to y)``: the edge is vertical within a rank and moves to
+        the next x between two ranks.
 
-    >>> found = layout([(4, 2), (4, 2)], [(0, 1)], gap=(1, 3))
-    >>> found.centres, found.size
+    >>> centres, paths, size = layout([(4, 2), (4, 2)], [(0, 1)], gap=(1, 3))
+    >>> centres, size
     ([(2.0, 1.0), (2.0, 6.0)], (4.0, 7.0))
-    >>> found.paths
+    >>> paths
     [[(2.0, 2.0, 2.0), (2.0, 5.0, 5.0)]]
     """
     count = len(sizes)
@@ -63,9 +56,10 @@ def layout(
         rank += passed
         widths += [0.0] * len(passed)
     links = [link for chain in chains for link in pairwise(chain)]
-    near = _neighbours(len(rank), links)
-    rows = _ordered(rank, near)
-    xs = _columns(rows, widths, near, gap[0])
+    rows: Rows = [[] for _ in range(max(rank, default=-1) + 1)]
+    for i, r in enumerate(rank):
+        rows[r].append(i)
+    xs = _columns(rows, widths, _neighbours(len(rank), links), gap[0])
     heights = [max((sizes[i][1] for i in row if i < count), default=0.0) for row in rows]
     tops = [*accumulate((height + gap[1] for height in heights), initial=0.0)]
     middles = [top + height / 2 for top, height in zip(tops, heights, strict=False)]
@@ -78,7 +72,7 @@ def layout(
         paths.append([(x, b, a) for x, a, b in reversed(path)] if edge in back else path)
     right = max((x + w / 2 for x, w in zip(xs, widths, strict=True)), default=0.0)
     centres = [(xs[i], middles[rank[i]]) for i in range(count)]
-    return Layout(centres, paths, (right, max(tops[-1] - gap[1], 0.0)))
+    return centres, paths, (right, max(tops[-1] - gap[1], 0.0))
 
 
 def _neighbours(count: int, links: Sequence[Edge]) -> tuple[Rows, Rows]:
@@ -98,9 +92,8 @@ def _ranks(count: int, edges: Sequence[Edge]) -> tuple[list[int], set[Edge]]:
     back = {(i, j) for i, j in edges if place[i] > place[j]}
     above, below = _neighbours(count, [e[::-1] if e in back else e for e in edges])
     rank = [0] * count
-    for i in order:
-        for j in below[i]:
-            rank[j] = max(rank[j], rank[i] + 1)
+    for j in order:
+        rank[j] = max((rank[i] + 1 for i in above[j]), default=0)
     for i in range(count):
         if not above[i]:  # an input stands just above the first box that uses it
             rank[i] = min((rank[j] for j in below[i]), default=1) - 1
@@ -125,55 +118,28 @@ def _depth_first(below: Rows) -> list[int]:
     return [*finished][::-1]
 
 
-def _ordered(rank: Sequence[int], near: tuple[Rows, Rows]) -> Rows:
-    """Return the boxes of each rank in the order with the fewest crossings among those tried."""
-    rows: Rows = [[] for _ in range(max(rank, default=-1) + 1)]
-    for i, r in enumerate(rank):
-        rows[r].append(i)
-    place = {i: float(k) for row in rows for k, i in enumerate(row)}
-    tried = [(_crossings(rows, place, near[1]), rows)]
-    for sweep in range(SWEEPS):
-        rows = [[*row] for row in rows]
-        linked = near[sweep % 2]  # above in a sweep from the top, below in one from the bottom
-        for row in rows[:: -1 if sweep % 2 else 1]:
-            wanted = {i: fmean(place[j] for j in linked[i] or [i]) for i in row}
-            row.sort(key=wanted.__getitem__)
-            place.update((i, float(k)) for k, i in enumerate(row))
-        tried.append((_crossings(rows, place, near[1]), rows))
-    return min(tried, key=lambda pair: pair[0])[1]
-
-
-def _crossings(rows: Rows, place: dict[int, float], below: Rows) -> int:
-    """Return how many pairs of links cross: those whose ends are in the opposite order."""
-    count = 0
-    for row in rows:
-        seen: list[float] = []
-        for i in row:
-            ends = [place[j] for j in below[i]]
-            count += sum(len(seen) - bisect_right(seen, end) for end in ends)
-            seen = sorted(seen + ends)
-    return count
-
-
 def _columns(rows: Rows, widths: list[float], near: tuple[Rows, Rows], gap: float) -> list[float]:
-    """Return the x of each box, near the mean of those it is linked to, without overlaps.
+    """Return the x of each box, without overlaps; the points of long edges have no width.
 
-    The points of long edges have no width.
+    In each sweep over the ranks, boxes move to the mean of those that they are linked to: in the
+    rank above in sweeps from the top, in the one below in sweeps from the bottom, at last in both.
+    The boxes of a rank are sorted by where they move to, so that few links cross.
     """
     both = [above + below for above, below in zip(*near, strict=True)]
-    xs = [0.0] * len(widths)
+    xs = [float(i) for i in range(len(widths))]
 
     def wanted(i: int, linked: list[int]) -> float:
         pulls = [1.0 if widths[i] or widths[j] else STRAIGHT for j in linked]
         total = sum(xs[j] * pull for j, pull in zip(linked, pulls, strict=True))
         return total / sum(pulls) if pulls else xs[i]
 
-    for sweep in range(2 * SWEEPS + 1):
-        linked = near[sweep % 2] if sweep < SWEEPS else both
+    for sweep in range(3 * SWEEPS + 1):
+        linked = near[sweep % 2] if sweep < 2 * SWEEPS else both
         for row in rows[:: -1 if sweep % 2 else 1]:
-            wishes = [wanted(i, linked[i]) for i in row]
+            wishes = {i: wanted(i, linked[i]) for i in row}
+            row.sort(key=wishes.__getitem__)
             steps = [(widths[i] + widths[j]) / 2 + gap for i, j in pairwise(row)]
-            for i, x in zip(row, _apart(wishes, steps), strict=True):
+            for i, x in zip(row, _apart([wishes[i] for i in row], steps), strict=True):
                 xs[i] = x
     left = min((x - w / 2 for x, w in zip(xs, widths, strict=True)), default=0.0)
     return [x - left for x in xs]
