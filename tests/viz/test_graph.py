@@ -89,11 +89,11 @@ def test_gradients_of_all_values_obey_the_chain_rule_and_are_stored_nowhere(a, b
     x, y = (tn.tensor(np.array(v), requires_grad=True) for v in (a, b))
     squares = x * x
     angle = squares + y
-    loss = tn.ops.sin(angle) * y
-    names = {"x": x, "y": y, "squares": squares, "angle": angle, "loss": loss}
-    shown = {
-        box[0]: box[-2:] for _, box in boxes(viz.plot_graph(loss, names=names, gradients=True))
-    }
+    half = tn.tensor(0.5)
+    loss = tn.ops.sin(angle) * y - half
+    names = {"x": x, "y": y, "squares": squares, "angle": angle, "half": half, "loss": loss}
+    drawn = [box for _, box in boxes(viz.plot_graph(loss, names=names, gradients=True))]
+    shown = {box[0]: box[-2:] for box in drawn}
     slope = np.cos(a * a + b) * b
     y_twice = slope + np.sin(a * a + b)  # y is added to the squares, and a factor
     exact = {"loss": 1.0, "angle": slope, "squares": slope, "x": slope * 2 * a, "y": y_twice}
@@ -101,6 +101,7 @@ def test_gradients_of_all_values_obey_the_chain_rule_and_are_stored_nowhere(a, b
         word, number = shown[name]
         assert word == "gradient"
         assert float(number) == pytest.approx(gradient, rel=1e-3, abs=1e-12)
+    assert ["half", "0.5"] in drawn  # a constant, without a gradient
     assert x.grad is None
     assert y.grad is None
 
