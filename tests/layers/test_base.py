@@ -286,6 +286,13 @@ def test_compute_output_spec_of_a_subclass_may_ask_the_base():
     assert Doubled(3)(Input((2,))).shape == (None, 3, 2)
 
 
+def test_a_layer_without_its_own_build_knows_the_shape_that_it_was_built_for():
+    """As in Keras 3.15, also for layers without weights."""
+    for layer in (tn.layers.Rescaling(2.0), tn.layers.Flatten(), tn.layers.Lambda(abs)):
+        layer(Input((3,)))
+        assert layer.get_build_config() == {"input_shape": (None, 3)}
+
+
 # -- the output shape, inferred by running the layer ----------------------------------------------
 
 FUNCTIONS = {
