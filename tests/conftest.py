@@ -31,8 +31,8 @@ from hypothesis import settings
 
 import tinynet.random  # noqa: F401 (registers primitives, over which tests run)
 from tinynet.engine.bind import modes
+from tinynet.engine.dtypes import floatx, set_floatx
 from tinynet.engine.primitives import special
-from tinynet.engine.tensor import floatx, set_floatx
 
 special.functions()  # registers primitives, too
 

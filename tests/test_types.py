@@ -150,7 +150,7 @@ def test_the_examples_have_no_type_errors():
 @pytest.mark.parametrize("package", stubs.PACKAGES)
 def test_the_stub_of_a_package_states_its_signatures(package):
     """If not: ``python tests/support/stubs.py``."""
-    text = (stubs.ROOT / package / "__init__.pyi").read_text(encoding="utf-8")
+    text = stubs.path_of(package).read_text(encoding="utf-8")
     assert text == stubs.stub(package)
 
 

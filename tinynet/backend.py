@@ -4,8 +4,8 @@ Imports the engine and `configs/lookup.py`. Read next: `ops.py`.
 """
 
 from .configs.lookup import clear_session as clear_session
+from .engine.dtypes import floatx as floatx, set_floatx as set_floatx
 from .engine.expect import check_number
-from .engine.tensor import floatx as floatx, set_floatx as set_floatx
 from .engine.variable import structure
 
 _epsilon = 1e-7

@@ -71,7 +71,7 @@ class PublicModule(ModuleType):
                 found = getattr(import_module(f".{home}", self.__name__), name)
                 return vars(self).setdefault(name, found)
         try:
-            if homes is not None and not name.startswith("_"):
+            if homes is not None and "__path__" in vars(self) and not name.startswith("_"):
                 return import_module(f".{name}", self.__name__)
         except ModuleNotFoundError as error:
             if error.name != f"{self.__name__}.{name}":

@@ -175,11 +175,9 @@ def _bits(states: Any, shape: tuple[int, ...], start: int = 0) -> np.ndarray:
     return np.array(each, np.uint32).reshape((*states.shape[:-1], *shape))
 
 
+_STATE = Case(((2,),), {"shape": (2, 3)}, given={0: [7, 4]})
 _random_bits: Primitive = primitive(
-    "random_bits",
-    _bits,
-    cases=(Case(((2,),), {"shape": (2, 3)}, given={0: [7, 4]}),),
-    batched=lambda states, **params: bind(_random_bits, states, **params),
+    "random_bits", _bits, cases=(_STATE,), batched=lambda x, **how: bind(_random_bits, x, **how)
 )
 
 

@@ -109,15 +109,12 @@ def pack_sequence_as(structure: Any, flat_sequence: Iterable[Any]) -> Any:
     >>> pack_sequence_as({"a": np.ones(2), "b": [None, np.ones(3)]}, [1, 2])
     {'a': 1, 'b': [None, 2]}
     """
-    rest = iter(flat_sequence)
-    try:
-        packed = map_leaves(lambda _: next(rest), structure)
-        if next(rest, rest) is rest:
-            return packed
-    except StopIteration:
-        pass
-    count = len(leaves(structure))
-    raise ValueError(f"flat_sequence: expected {count} elements, one per leaf: received others.")
+    given, count = [*flat_sequence], len(leaves(structure))
+    if len(given) != count:
+        what = f"expected {count} elements, one per leaf, received {len(given)}"
+        raise ValueError(f"flat_sequence: {what}.")
+    rest = iter(given)
+    return map_leaves(lambda _: next(rest), structure)
 
 
 def by_path(given: Any, form: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -11,9 +11,10 @@ import numpy as np
 
 from .callbacks.progbar import Progbar as Progbar
 from .configs.lookup import clear_session as clear_session
+from .engine.dtypes import floatx as floatx, set_floatx as set_floatx
 from .engine.expect import expect as _expect, is_integer as _is_integer
 from .engine.refusal import answering as _answering
-from .engine.tensor import Operand, floatx as floatx, set_floatx as set_floatx, tensor
+from .engine.tensor import Operand, tensor
 from .random import set_random_seed as set_random_seed
 from .saving import CustomObjectScope as CustomObjectScope, get_custom_objects as get_custom_objects
 from .saving import custom_object_scope as custom_object_scope

@@ -35,7 +35,7 @@ from tinynet.compiler.numpy_printer import Source
 from tinynet.compiler.passes import simplify
 from tinynet.compiler.program import Program, Var
 from tinynet.engine.bind import PRIMITIVES
-from tinynet.engine.primitives.indexing import Slice
+from tinynet.engine.primitives.shapes import Slice
 from tinynet.engine.tensor import Equation, Tensor
 
 MANY = 10 * settings.default.max_examples

@@ -22,7 +22,7 @@ from tinynet.compiler.text import (
     number_text,
     used_once,
 )
-from tinynet.engine.primitives.indexing import Slice
+from tinynet.engine.primitives.shapes import Slice
 from tinynet.engine.tensor import tensor
 
 WANTED = st.text(max_size=6) | st.sampled_from(["x", "x_2", "x_2_2", "lambda", "class", "1", ""])

@@ -18,7 +18,8 @@ from numpy.polynomial import Polynomial
 import tinynet as tn
 from tinynet import ops
 from tinynet.engine.bind import bind, modes
-from tinynet.engine.tensor import Primitive, floatx, set_floatx
+from tinynet.engine.dtypes import floatx, set_floatx
+from tinynet.engine.tensor import Primitive
 from tinynet.engine.variable import stateless
 
 SMALL = st.floats(-1.5, 1.5)

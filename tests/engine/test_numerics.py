@@ -496,7 +496,7 @@ def test_parts_of_a_split_are_numpys(x, where):
 
 
 def test_an_error_of_numpys_names_the_arguments_that_were_given():
-    with refused(ValueError, "roll() of shape (2, 3), shift=1, axis=5:"):
+    with refused(ValueError, "roll: axis 5 is out of bounds", "shift=1, axis=5"):
         ops.roll(np.ones((2, 3)), 1, 5)
 
 

@@ -13,7 +13,8 @@ from hypothesis.extra import numpy as hnp
 from strategies import BROADCASTABLE, DTYPES, LAYOUTS
 
 import tinynet as tn
-from tinynet.engine.tensor import floatx, set_floatx, wrap
+from tinynet.engine.dtypes import floatx, set_floatx
+from tinynet.engine.tensor import wrap
 
 FLOATS = ("float16", "float32", "float64")
 WHOLE = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")

@@ -1,8 +1,8 @@
 """Writes the type stubs of packages: names that they load late, and computed constructors.
 
 A constructor that `taking` or a function makes has its parameters at run time alone, and `_HOMES`
-holds names as text. A stub `__init__.pyi` beside the `__init__.py` states them for type checkers
-and editors.
+holds names as text. A stub `__init__.pyi` beside the `__init__.py`, and `ops.pyi`, state them for
+type checkers and editors.
 ``python tests/support/stubs.py`` writes them again; `tests/test_types.py` compares.
 """
 
@@ -22,7 +22,8 @@ from tinynet.layers import Layer
 
 ROOT = Path(tinynet.__file__).parent
 COMPUTED = ["layers", "losses", "metrics", "optimizers"]  # packages with computed constructors
-PACKAGES = [*COMPUTED, "callbacks", "datasets", "distribution", "models", "saving", "wrappers", ""]
+PACKAGES = [*COMPUTED, "callbacks", "datasets", "distribution", "models", "ops", "saving"]
+PACKAGES += ["wrappers", ""]
 OF_LAYERS = dict(inspect.signature(Layer.__init__).parameters)
 del OF_LAYERS["self"], OF_LAYERS["kwargs"]
 for key in ("input_shape", "input_dim"):  # what `Layer` takes from its `**kwargs`
@@ -61,7 +62,9 @@ def constructor(cls: type) -> str:
 
 
 def stub(package: str) -> str:
-    """Return the text of a package's stub."""
+    """Return the text of a package's stub, or of that of `ops`."""
+    if package == "ops":
+        return stub_of_ops()
     module = importlib.import_module(f"tinynet.{package}".rstrip("."))
     parts = {name: getattr(module, name) for name in dir(module)}
     imports, classes = [], []
@@ -88,6 +91,20 @@ def source(package: str) -> str:
     return (ROOT / package / "__init__.py").read_text(encoding="utf-8")
 
 
+def stub_of_ops() -> str:
+    """Return the text of the stub of `ops`: where each function is defined, and its other names."""
+    ops = tinynet.ops
+    homes = {name: home for home, names in ops._HOMES.items() for name in names.split()}
+    imports = [f"from .engine.{home} import {n} as {n}\n" for n, home in sorted(homes.items())]
+    others = [f"{n} = {getattr(ops, n).__name__}\n" for n in dir(ops) if n not in homes]
+    return "".join([HEAD, *imports, "\n_OTHERS: str\n", *others])
+
+
+def path_of(package: str) -> Path:
+    """Return the path of the stub of a package, or of `ops`."""
+    return ROOT / "ops.pyi" if package == "ops" else ROOT / package / "__init__.pyi"
+
+
 if __name__ == "__main__":
     for package in PACKAGES:
-        (ROOT / package / "__init__.pyi").write_text(stub(package), encoding="utf-8")
+        path_of(package).write_text(stub(package), encoding="utf-8")

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..engine.bind import PRIMITIVES
-from ..engine.primitives.indexing import Slice
+from ..engine.primitives.shapes import Slice
 from .memory import Buffer, Plan, Slot
 from .program import Var, is_elementwise
 

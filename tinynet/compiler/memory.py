@@ -22,7 +22,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from ..engine import bind
-from ..engine.primitives.indexing import Slice
+from ..engine.primitives.shapes import Slice
 from .program import Program, Type, Var, is_elementwise
 
 NEVER = 1 << 60  # the position of a last use that never comes

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engine.primitives.indexing import Slice
+from ..engine.primitives.shapes import Slice
 from .program import Names as Names, Program, Var
 
 COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)  # ranks: what binds weakest comes first

@@ -8,18 +8,17 @@ Imports `primitives/`. Read next: `functional.py`.
 
 from __future__ import annotations
 
-import inspect
 from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from .. import tree
-from .bind import bind, explained
+from .bind import bind
 from .dtypes import strong_dtype
 from .expect import expect
 from .primitives import elementwise, reductions, shapes
-from .primitives.indexing import getitem
+from .primitives.shapes import getitem
 from .tensor import Operand, Tensor, as_dtype, as_tensor, floatx, wrap
 
 # -- elements at other places -----------------------------------------------------------------
@@ -31,7 +30,7 @@ def moved(x: Any, function: Any, *args: Any, fill: Any = 0) -> Tensor:
     Where it adds 0, the result is `fill`.
     """
     x = as_tensor(x)
-    places = _of_array(function, x, np.arange(1, x.size + 1).reshape(x.shape), *args)
+    places = _of_numbers(function, np.arange(1, x.size + 1).reshape(x.shape), *args)
     flat = shapes.reshape(x, (x.size,))
     if places.all():
         return getitem(flat, places - 1)
@@ -39,14 +38,9 @@ def moved(x: Any, function: Any, *args: Any, fill: Any = 0) -> Tensor:
     return getitem(shapes.concatenate([first, flat]), places)
 
 
-def _of_array(function: Any, x: Tensor, array: np.ndarray, *args: Any) -> Any:
-    """Return NumPy's function of an array in place of `x`; errors say what was received."""
-    try:
-        return function(array, *(a.numpy() if isinstance(a, Operand) else a for a in args))
-    except (ValueError, IndexError, TypeError) as error:
-        names = [*inspect.signature(function).parameters][1:]
-        params = dict(zip(names, args, strict=False))
-        raise explained(error, function.__name__, (x,), params) from None
+def _of_numbers(function: Any, *args: Any) -> Any:
+    """Return NumPy's function of arrays, of the numbers of tensors among them."""
+    return function(*(a.numpy() if isinstance(a, Operand) else a for a in args))
 
 
 def roll(x: Any, shift: Any, axis: Any = None) -> Tensor:
@@ -105,9 +99,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
     expect(mode in modes, "pad: mode", f"one of {modes}", mode)
     if constant_values is None:
         return moved(x, np.pad, pad_width, mode)
-    is_number = mode == "constant" and np.size(constant_values) == 1
-    expected = "one number, for the mode constant"
-    expect(is_number, "pad: constant_values", expected, constant_values)
+    is_one = mode == "constant" and np.size(constant_values) == 1
+    expect(is_one, "pad: constant_values", "one number, for the mode constant", constant_values)
     return moved(x, np.pad, pad_width, fill=constant_values)
 
 
@@ -161,14 +154,7 @@ def nonzero(x: Any) -> tuple[Tensor, ...]:
 def _shaped(x: Any, function: Any, *args: Any) -> Tensor:
     """Return `function` of `x`: one of NumPy's that only adds or omits axes of length 1."""
     x = as_tensor(x)
-    return shapes.reshape(x, _of_array(function, x, np.broadcast_to(0, x.shape), *args).shape)
-
-
-def _ordered(x: Any, function: Any, *args: Any) -> Tensor:
-    """Return `function` of `x`: one of NumPy's that only gives axes another order."""
-    x = as_tensor(x)
-    numbered = np.empty(tuple(range(x.ndim)))  # the length of each axis is its number
-    return shapes.transpose(x, _of_array(function, x, numbered, *args).shape)
+    return shapes.reshape(x, function(np.broadcast_to(0, x.shape), *args).shape)
 
 
 def _at_least(function: Any) -> Any:
@@ -200,16 +186,6 @@ def squeeze(x: Any, axis: Any = None) -> Tensor:
     return _shaped(x, np.squeeze, axis)
 
 
-def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
-    """Return `x` with two axes exchanged."""
-    return _ordered(x, np.swapaxes, axis1, axis2)
-
-
-def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
-    """Return `x` with the axes `source` at the positions `destination`; the others keep order."""
-    return _ordered(x, np.moveaxis, source, destination)
-
-
 # -- parts and joins --------------------------------------------------------------------------
 
 
@@ -236,7 +212,7 @@ def column_stack(xs: Any) -> Tensor:
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     """Return equal parts of `x` along `axis`, by their number, or parts that end at indices."""
     x, axis = reductions.along(x, axis)
-    parts = _of_array(np.split, x, np.arange(x.shape[axis]), indices_or_sections)
+    parts = _of_numbers(np.split, np.arange(x.shape[axis]), indices_or_sections)
     starts = [part[:1].sum() for part in parts]  # 0 for a part without elements
     return [shapes.sliced(x, axis, i, i + len(p)) for i, p in zip(starts, parts, strict=True)]
 
@@ -256,16 +232,12 @@ def ones_like(x: Any, dtype: Any = None) -> Tensor:
 
 def zeros(shape: Any, dtype: Any = None) -> Tensor:
     """Return zeros, of dtype `floatx` by default."""
-    return _repeated(np.zeros, shape, dtype)
+    return wrap(np.zeros(shapes.lengths(shape), as_dtype(dtype or floatx())))
 
 
 def ones(shape: Any, dtype: Any = None) -> Tensor:
     """Return ones, of dtype `floatx` by default."""
-    return _repeated(np.ones, shape, dtype)
-
-
-def _repeated(function: Any, shape: Any, dtype: Any) -> Tensor:
-    return wrap(function(shapes.lengths(shape), as_dtype(dtype or floatx())))
+    return wrap(np.ones(shapes.lengths(shape), as_dtype(dtype or floatx())))
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Tensor:
@@ -370,9 +342,3 @@ def gathered(data: Any, like: np.dtype | None = None) -> Tensor:
     found = [part.shape for part in parts]
     expect(len({*found}) < 2, "data", "numbers in a regular shape", found)
     return stack(parts) if parts else Tensor([], like)
-
-
-def copied(data: Any, dtype: Any = None) -> Tensor:
-    """Return a tensor, or nested lists of them, as a new tensor, converted to `dtype` if given."""
-    t = as_tensor(data)
-    return copy(t if dtype is None else elementwise.cast(t, dtype))

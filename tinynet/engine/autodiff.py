@@ -161,8 +161,7 @@ def jvp(f: Callable[..., R], primals: Any, tangents: Any) -> tuple[R, R]:
     found = {i: arrays.zeros_like(t) for i, t in enumerate(tree.leaves(at.y))}
     smooth = {i: t for i, t in found.items() if t.data.dtype.kind == "f"}
     pulled = lambda *cts: at.pull(dict(zip(smooth, cts, strict=True)))  # noqa: E731
-    push = _Linearized(pulled, [*smooth.values()])
-    found |= zip(smooth, push.pull(vs), strict=True)
+    found |= zip(smooth, _Linearized(pulled, [*smooth.values()]).pull(vs), strict=True)
     return at.y, tree.pack_sequence_as(at.y, found.values())
 
 

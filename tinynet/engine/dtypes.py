@@ -99,13 +99,10 @@ def as_dtype(dtype: Any) -> np.dtype:
     return found if found.isnative else found.newbyteorder("=")
 
 
-_RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
-
-
 def weak_dtype(scalar: np.ndarray, like: np.dtype) -> np.dtype:
-    """Return the dtype that `scalar` takes when combined with a tensor of dtype `like`."""
+    """Return the dtype that `scalar` takes when combined with integers or bools of dtype `like`."""
     own = scalar.dtype
-    fits = _RANK.get(own.kind, 3) <= _RANK[like.kind]
-    if fits and (like.kind == "f" or scalar.astype(like) == scalar):
+    fits = own.kind == "b" or (own.kind in "iu" and like.kind in "iu")
+    if fits and scalar.astype(like) == scalar:
         return like
     return _floatx if own.kind == "f" else own

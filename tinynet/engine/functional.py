@@ -47,10 +47,9 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
     summed = [x1.shape[i] for i in one]
     expected = f"axes of equal lengths in {x1.shape} and {x2.shape}"
     expect(summed == [x2.shape[i] for i in two], "tensordot: axes", expected, axes)
-    rows = [i for i in range(x1.ndim) if i not in one]
-    columns = [i for i in range(x2.ndim) if i not in two]
-    left, right = shapes.transpose(x1, (*rows, *one)), shapes.transpose(x2, (*two, *columns))
-    n, first, last = math.prod(summed), left.shape[: len(rows)], right.shape[len(two) :]
+    k, n = len(summed), math.prod(summed)
+    left, right = shapes.moveaxis(x1, one, range(-k, 0)), shapes.moveaxis(x2, two, range(k))
+    first, last = left.shape[: x1.ndim - k], right.shape[k:]
     left = shapes.reshape(left, (math.prod(first), n))
     return shapes.reshape(left @ shapes.reshape(right, (n, math.prod(last))), first + last)
 
@@ -329,7 +328,7 @@ def one_hot(
     """
     expect(not sparse, "sparse", "False", sparse)
     hits = elementwise.equal(arrays.expand_dims(x, -1), np.arange(num_classes))
-    return arrays.moveaxis(elementwise.cast(hits, dtype or floatx()), -1, axis)
+    return shapes.moveaxis(elementwise.cast(hits, dtype or floatx()), -1, axis)
 
 
 def stop_gradient(variable: Any) -> Tensor:

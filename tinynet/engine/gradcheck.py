@@ -23,6 +23,7 @@ from .refusal import answering
 from .tensor import Operand, Tensor, as_tensor, wrap
 
 Function = Callable[..., Any]
+Tensors = dict[str, Tensor]  # by their paths in the arguments
 COLUMNS = ("argument", "shape", "by differences", "their error", "by pullback", "")
 UNKNOWN, WRONG = "<-- cannot tell", "<-- wrong"
 STEPS = 24  # each is half of the one before: the last is 1e-7 of the first
@@ -96,7 +97,7 @@ def _in_float64(x: Any) -> Tensor:
     return Tensor(x, "float64" if as_tensor(x).dtype.kind == "f" else None)
 
 
-def _floats(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _floats(tensors: Tensors) -> Tensors:
     return {name: x for name, x in tensors.items() if x.data.dtype.kind == "f"}
 
 
@@ -117,9 +118,7 @@ def _ensure(holds: Any, what: str) -> None:
         raise AssertionError(f"check_grads: {what}")
 
 
-def _check(
-    f: Function, args: dict[str, Tensor], of: str, order: int, rng: Any, options: dict[str, float]
-) -> None:
+def _check(f: Function, args: Tensors, of: str, order: int, rng: Any, options: Any) -> None:
     """Check the derivatives of `f`, which messages call `of`, in its floating arguments."""
     chosen = _floats(args)
 
@@ -189,9 +188,7 @@ def _compare(
     return f"{left:.9g}", f"{error:.2g}", f"{right:.9g}", verdict
 
 
-def extrapolated(
-    difference: Function, allowed: Function, step: float, noise: float
-) -> tuple[float, float]:
+def extrapolated(difference: Any, allowed: Any, step: float, noise: float) -> tuple[float, float]:
     """Return the limit of central differences for small steps and an estimate of its error.
 
     Ridders' method: the error of a difference is a series in the square of its step, so two

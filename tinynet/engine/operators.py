@@ -2,16 +2,17 @@
 
 ``a + t``, ``t.sum()``, ``np.exp(t)`` and ``array * t`` all give tracked tensors. NumPy asks an
 operand before it computes (NEP 13 and NEP 18); the answer is the function of the same name in
-`primitives/`, `arrays.py` or `functional.py`.
+`primitives/`, `arrays.py` or `functional.py`. Functions of `../ops.py` also take placeholders:
+objects that stand for tensors in a graph of calls, which others keep.
 
-Imports `tape.py` and `functional.py`. Read next: `variable.py`.
+Imports `functional.py` and `variable.py`. Read next: `../ops.py`.
 """
 
 from __future__ import annotations
 
 import inspect
 from contextlib import suppress
-from functools import cache
+from functools import cache, wraps
 from types import FunctionType
 from typing import Any
 
@@ -20,11 +21,12 @@ import numpy as np
 from .. import tree
 from . import arrays, functional
 from .bind import modes
-from .primitives import elementwise, indexing, linalg, products, reductions, shapes
+from .primitives import elementwise, linalg, products, reductions, shapes
 from .primitives.special import is_scipys, of_scipy
 from .refusal import ANSWERED, answer_to, answering
 from .tape import backward, refuse_to_cut
 from .tensor import Operand, ShapeOnly, Tensor, as_tensor, wrap
+from .variable import Variable
 
 # -- numbers ----------------------------------------------------------------------------------
 
@@ -89,24 +91,24 @@ NOT_REFLECTED = _of_operators(
     "neg negative, pos positive, abs absolute, eq equal, ne not_equal, lt less, le less_equal,"
     "gt greater, ge greater_equal, and logical_and, or logical_or, xor logical_xor,"
     "invert logical_not"
-) | {"__getitem__": indexing.getitem}
+) | {"__getitem__": shapes.getitem}
 _METHODS: dict[str, Any] = {
     **REFLECTED,
     **{name.replace("__", "__r", 1): _reflected(f) for name, f in REFLECTED.items()},
     **NOT_REFLECTED,
     "__round__": lambda self, ndigits=None: functional.round(self, ndigits or 0),
     "astype": elementwise.cast,
-    **{f.__name__: answering(f) for f in (reductions.sum, reductions.max, reductions.min)},
-    "mean": answering(functional.mean),
-    "reshape": _unpacked(shapes.reshape),
-    "transpose": _unpacked(shapes.transpose),
+    **{
+        f.__name__: answering(f)
+        for f in (reductions.max, reductions.min, reductions.sum, functional.mean)
+    },
+    **{f.__name__: _unpacked(f) for f in (shapes.reshape, shapes.transpose)},
     "flatten": arrays.ravel,
     "tolist": lambda self: _numbers(self, "tolist()").tolist(),
     "T": property(shapes.transpose),
     "mT": property(shapes.swap_last_axes),
     **{f.__name__: f for f in (numpy, _numbers, detach, backward)},
     "_gathered": staticmethod(arrays.gathered),
-    "_copied": staticmethod(arrays.copied),
 }
 # Methods with the arguments of the NumPy functions of the same names.
 _BY_NUMPY = """all any argmax argmin argsort clip copy cumprod cumsum diagonal dot nonzero prod ptp
@@ -227,11 +229,43 @@ def _array_ufunc(self: Operand, ufunc: Any, method: str, *args: Any, **kwargs: A
     return _call(ufunc if method == "__call__" else getattr(ufunc, method), args, kwargs)
 
 
-def _array_function(self: Operand, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-    return _call(function, args, kwargs)
-
-
 _METHODS |= {name: _by_numpy(getattr(np, name)) for name in _BY_NUMPY.split()}
-_METHODS |= {"__array_ufunc__": _array_ufunc, "__array_function__": _array_function}
+_METHODS["__array_ufunc__"] = _array_ufunc
+_METHODS["__array_function__"] = lambda self, f, types, args, kwargs: _call(f, args, kwargs)
 for _name, _function in _METHODS.items():
     setattr(Operand, _name, _function)
+
+# -- placeholders -----------------------------------------------------------------------------
+
+# Types of arguments that are no placeholders and contain none: a quick answer for most calls.
+_OTHERS = {Tensor, Variable, np.ndarray, float, int, bool, str, type(None), type}
+
+
+class Placeholder:
+    """Base of placeholders. A function of `ops` leaves calls with one to its `_call_of`."""
+
+    def _call_of(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return a placeholder for what the function `name` of `ops` returns."""
+        raise NotImplementedError
+
+
+def taking_placeholders(name: str, function: Any) -> Any:
+    """Return `function`, so that calls with placeholders are left to them.
+
+    It answers to errors, as functions of `answering` do, without the time of another call.
+    """
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for x in (*args, *kwargs.values()) if kwargs else args:
+            if type(x) not in _OTHERS:
+                for found in tree.instances(Placeholder, (x,)):
+                    return found._call_of(name, args, kwargs)
+        try:
+            return function(*args, **kwargs)
+        except ANSWERED as error:
+            if (answer := answer_to(function, args, kwargs, error)) is None:
+                raise
+            raise answer from None
+
+    return call

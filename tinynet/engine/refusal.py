@@ -53,7 +53,6 @@ _NAMED |= {name: ["array", "None"] for name in ("x2", "y_true", "y_pred", "sampl
 # Errors that are answered, with the kinds of the answers; Python's others become ValueErrors.
 ANSWERED = ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError
 _SAME = np.linalg.LinAlgError, ValueError, TypeError, IndexError
-_FROM_NUMPY = ("bind", "_of_array")  # functions that only pass NumPy's error on
 
 
 @cache
@@ -146,7 +145,7 @@ def _is_accident(traceback: TracebackType | None) -> bool:
     if not frames or not {*homes} <= _LIBRARIES:
         return False
     code, at = frames[-1].tb_frame.f_code, frames[-1].tb_lasti
-    return homes[-1] != "tinynet" or code.co_name in _FROM_NUMPY or code.co_code[at] != _RAISE
+    return homes[-1] != "tinynet" or code.co_name == "bind" or code.co_code[at] != _RAISE
 
 
 _RAISE = opmap["RAISE_VARARGS"]

@@ -59,25 +59,22 @@ def cotangents(
     needed = set(order) if wrt is None else _dependent(order, wanted)
     cts = dict(starts)
 
-    def add(x: Tensor, part: Tensor | None) -> None:
-        if part is not None:
-            part = unbroadcast(part, x)
-            cts[x] = cts[x] + part if x in cts else part
-
     for t in order:
         if t not in cts or t in wanted or t not in needed or t.equation is None:
             continue
         (primitive, inputs, params), ct = t.equation, cts.pop(t)
+        parts: dict[int, Any] = {}
         if primitive.joint is not None:
             places = tuple(i for i, x in enumerate(inputs) if x in needed)
-            parts = primitive.joint(ct, t, places, *inputs, **params)
-            for i, part in zip(places, parts, strict=True):
-                add(inputs[i], part)
-            continue
+            parts = dict(
+                zip(places, primitive.joint(ct, t, places, *inputs, **params), strict=True)
+            )
         for i, x in enumerate(inputs):
             rule = primitive.rule(i) if x in needed else None
-            if rule is not None:
-                add(x, rule(ct, t, *inputs, **params))
+            part = rule(ct, t, *inputs, **params) if rule is not None else parts.get(i)
+            if part is not None:
+                part = unbroadcast(part, x)
+                cts[x] = cts[x] + part if x in cts else part
     return {x: cts[x] for x in wanted if x in cts}
 
 

@@ -19,15 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import numpy as np
 
 from .. import tree
-from .dtypes import (
-    as_dtype as as_dtype,
-    floatx as floatx,
-    is_weak as is_weak,
-    set_floatx as set_floatx,
-    to_array as to_array,
-    types_in,
-    weak_dtype,
-)
+from .dtypes import as_dtype as as_dtype, floatx as floatx, is_weak, to_array, types_in, weak_dtype
 from .expect import expect
 from .refusal import answering
 
@@ -130,7 +122,6 @@ class Operand:
         __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = _binary
         numpy = _numbers
         _gathered: Callable[..., Tensor]
-        _copied: Callable[..., Tensor]
         __neg__ = __abs__ = detach = sum = mean = max = min = reshape = transpose = _method
         astype = all = any = argmax = argmin = argsort = clip = copy = cumprod = _method
         cumsum = diagonal = dot = flatten = nonzero = prod = ptp = ravel = repeat = _method
@@ -236,8 +227,7 @@ class Tensor(Operand):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
-        is_bool = isinstance(value, (int, np.bool_))
-        expect(is_bool, "requires_grad", "a bool", value)
+        expect(isinstance(value, (int, np.bool_)), "requires_grad", "a bool", value)
         if value and self.data.dtype.kind != "f":
             raise ValueError(f"requires_grad: expected a floating dtype, received {self.dtype}.")
         if self.equation is not None and value != self.tracked:
@@ -286,7 +276,8 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """
     if requires_grad or not has_operand(data):
         return Tensor(data, dtype, requires_grad)
-    return Operand._copied(data, dtype)
+    found = as_tensor(data)
+    return (found if dtype is None else found.astype(dtype)).copy()
 
 
 class ShapeOnly(np.ndarray):
@@ -336,8 +327,6 @@ def as_tensor(x: Any, like: np.dtype | None = None) -> Tensor:
     """
     if isinstance(x, Tensor):
         return x
-    if isinstance(x, np.ndarray):
-        return Tensor(x)
     if isinstance(x, Operand):
         return x.value
     if isinstance(x, (list, tuple)) and has_operand(x):

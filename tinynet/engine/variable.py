@@ -201,8 +201,7 @@ class Variable(Operand):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the numbers, not the memory."""
-        numbers = self._numbers("a copy")
-        arguments = numbers, self.dtype, self._trainable, self.name, self.path
+        arguments = self._numbers("a copy"), self.dtype, self._trainable, self.name, self.path
         return Variable, arguments, (None, {"constraint": self.constraint})
 
     def __repr__(self) -> str:

@@ -87,10 +87,8 @@ class Batches:
         """Return the batch of `out`, computed from those of the inputs."""
         if primitive.elementwise:
             rank = 1 + out.data.ndim
-            alike = [
-                shapes.aligned(self.batch(t), rank) if t in self.batches else t for t in inputs
-            ]
-            return bind(primitive, *alike, **params)
+            found = {t: shapes.aligned(self.batch(t), rank) for t in inputs if t in self.batches}
+            return bind(primitive, *(found.get(t, t) for t in inputs), **params)
         if primitive.batched is not None:
             return primitive.batched(*map(self.batch, inputs), **params)
         if not self.size:
@@ -183,10 +181,8 @@ def vmap(f: Callable[P, R], in_axes: Any = 0, out_axes: int = 0) -> Callable[P, 
         fits = len(each) == len(args)
         expect(fits, "in_axes", f"one entry for each of {len(args)} arguments", in_axes)
         lengths: dict[int, str] = {}
-        given = [
-            _batches(f"argument {i}", *pair, lengths)
-            for i, pair in enumerate(zip(args, each, strict=True))
-        ]
+        pairs = enumerate(zip(args, each, strict=True))
+        given = [_batches(f"argument {i}", *pair, lengths) for i, pair in pairs]
         if len(lengths) != 1:
             what = " and ".join(lengths.values()) or f"received no axis for {len(args)} arguments"
             raise ValueError(f"vmap: expected one length of the batch: {what}.")
@@ -200,7 +196,7 @@ def vmap(f: Callable[P, R], in_axes: Any = 0, out_axes: int = 0) -> Callable[P, 
         def stacked(y: Any) -> Tensor:
             batch = recorder.repeated(as_tensor(y))
             place = shapes.axis_of(batch, out_axes, "out_axes")
-            return arrays.moveaxis(batch, 0, place) if place else batch
+            return shapes.moveaxis(batch, 0, place) if place else batch
 
         return tree.map_leaves(stacked, result)
 
@@ -220,7 +216,7 @@ def _batches(name: str, arg: Any, axes: Any, lengths: dict[int, str]) -> list[tu
         if axis is not None:
             x = as_tensor(x)
             place = shapes.axis_of(x, axis, f"in_axes of {path}")
-            x = arrays.moveaxis(x, place, 0) if place else x
+            x = shapes.moveaxis(x, place, 0) if place else x
             lengths.setdefault(len(x), f"{path} has {len(x)} along axis {axis}")
         found.append((x, axis))
     return found

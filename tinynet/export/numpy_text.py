@@ -27,7 +27,7 @@ from ..compiler.memory import is_literal
 from ..compiler.program import Var, is_elementwise
 from ..compiler.text import INFIX, SIGN, Expr, Names, index_text, infix, number_text, used_once
 from ..engine.bind import PRIMITIVES, VIEWS
-from ..engine.primitives.indexing import ARRAY
+from ..engine.primitives.shapes import ARRAY
 from ..engine.tensor import Primitive
 from .forward import BatchSize, Forward
 
@@ -64,6 +64,7 @@ TEXTS: dict[str, Callable[..., str]] = {
 } | {
     "relu": lambda x: f"np.maximum({x}, 0)",
     "searchsorted": lambda x, values, side: f'np.searchsorted({x}, {values}, "{side}")',
+    "isclose": lambda x1, x2, **options: f"np.isclose({x1}, {x2}, **{options})",
     "where": lambda condition, x1, x2: f"np.where({condition}, {x1}, {x2})",
     "cast": lambda x, dtype: f'{x.atom}.astype("{dtype}")',
     "concatenate": lambda *xs, axis: f"np.concatenate([{', '.join(map(str, xs))}], axis={axis})",

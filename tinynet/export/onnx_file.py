@@ -15,7 +15,7 @@ import numpy as np
 from ..compiler.program import Var
 from ..compiler.text import Names
 from ..engine.extras import missing
-from ..engine.primitives.indexing import ARRAY, Slice
+from ..engine.primitives.shapes import ARRAY, Slice
 from .forward import BatchSize, Forward
 
 OPSET = 18  # of 2022; the operators used here have not changed since

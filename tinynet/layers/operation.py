@@ -129,6 +129,6 @@ def _class_of(function: str) -> type[Operation]:
     return made
 
 
-_FUNCTIONS = {f: getattr(value, "__wrapped__", None) for f, value in vars(ops).items()}
-OPERATIONS = {f: _class_of(f) for f, own in _FUNCTIONS.items() if own and own not in ops._OTHERS}
+_FUNCTIONS = [name for name, function in vars(ops).items() if hasattr(function, "__wrapped__")]
+OPERATIONS = {name: _class_of(name) for name in _FUNCTIONS if name not in ops._OTHERS.split()}
 OPERATIONS |= {"abs": OPERATIONS["absolute"], "conj": OPERATIONS["conjugate"]}  # as in Keras

@@ -16,8 +16,7 @@ from weakref import WeakKeyDictionary
 from .. import ops, tree
 from ..configs.files import memory
 from ..configs.lookup import unique_name
-from ..engine.operators import NOT_REFLECTED, REFLECTED
-from ..engine.placeholder import Placeholder
+from ..engine.operators import NOT_REFLECTED, REFLECTED, Placeholder
 from ..engine.temporarily import temporarily
 
 Shape = tuple[int | None, ...]

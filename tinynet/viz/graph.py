@@ -19,7 +19,7 @@ from ..compiler.record import record
 from ..compiler.text import index_text
 from ..configs.files import as_path, replacing
 from ..engine.expect import is_number
-from ..engine.primitives.indexing import Slice
+from ..engine.primitives.shapes import Slice
 from ..engine.tape import gradients as gradients_of
 from ..engine.tensor import Operand, Tensor, as_tensor
 from ..models import Model

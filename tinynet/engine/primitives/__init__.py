@@ -1,1 +1,1 @@
-"""The primitives: `elementwise.py`, `shapes.py`, `products.py`, `indexing.py`, simplest first."""
+"""The primitives: `elementwise.py`, `shapes.py`, `products.py` and others, simplest first."""

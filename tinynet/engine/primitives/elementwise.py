@@ -52,8 +52,7 @@ def unary(impl: Any, does: str | None, *vjps: Rule, floating: bool = True, **tra
     record = primitive(impl.__name__.strip("_"), impl, *vjps, **traits)
 
     def function(x: Any) -> Tensor:
-        x = as_tensor(x)
-        return bind(record, to_floating(x) if floating else x)
+        return bind(record, as_floating(x) if floating else as_tensor(x))
 
     return named(function, record.name, (does or impl.__doc__) + ELEMENTWISE)
 
@@ -70,14 +69,10 @@ def named(function: Any, name: str, doc: str) -> Any:
     return function
 
 
-def to_floating(x: Tensor) -> Tensor:
-    """Return `x`, converted to `floatx` unless its dtype is floating."""
-    return x if x.data.dtype.kind == "f" else cast(x, floatx())
-
-
 def as_floating(x: Any) -> Tensor:
     """Return anything as a tensor of floating dtype, `floatx` unless it has one."""
-    return to_floating(as_tensor(x))
+    x = as_tensor(x)
+    return x if x.data.dtype.kind == "f" else cast(x, floatx())
 
 
 _LOG_2, _LOG_10, _DEG = math.log(2.0), math.log(10.0), math.pi / 180.0
@@ -210,10 +205,15 @@ def binary(impl: Any, does: str, *vjps: Rule, floating: bool = False, **traits: 
     def function(x1: Any, x2: Any) -> Tensor:
         x1, x2 = alike(x1, x2)
         if floating and x1.data.dtype.kind != "f":
-            x1, x2 = to_floating(x1), to_floating(x2)
+            x1, x2 = as_floating(x1), as_floating(x2)
         return bind(record, x1, x2)
 
     return named(function, record.name, does + ELEMENTWISE)
+
+
+def _of_two(impl: Any, *vjps: Rule, **traits: Any) -> Callable[[Any], Binary]:
+    """Make a primitive of two inputs, documented by the function that is decorated."""
+    return lambda function: binary(impl, function.__doc__, *vjps, **traits)
 
 
 def alike(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
@@ -225,8 +225,7 @@ def alike(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
         if type(x2) is float and dtype.kind == "f":
             return x1, wrap(np.array(x2, dtype))
     if is_weak(x1) and not is_weak(x2):
-        x2, x1 = alike(x2, x1)
-        return x1, x2
+        return alike(x2, x1)[::-1]
     x1 = as_tensor(x1)
     x2 = as_tensor(x2, x1.data.dtype)
     kinds = x1.data.dtype.kind + x2.data.dtype.kind
@@ -241,17 +240,19 @@ def _each(rule: Rule) -> tuple[Rule, Rule]:
 
 
 add = binary(np.add, "Return x1 + x2.", *_each(lambda ct, y, a, b: ct), linear=True)
-subtract = binary(
-    np.subtract, "Return x1 - x2.", lambda ct, *_: ct, lambda ct, *_: -ct, linear=True
-)
 multiply = binary(np.multiply, "Return x1 * x2.", *_each(lambda ct, y, a, b: ct * b))
-divide = binary(
-    np.divide,
-    "Return x1 / x2.",
-    lambda ct, y, a, b: ct / b,
-    lambda ct, y, a, b: -ct * y / b,
-    **FRACTION,
-)
+
+
+@_of_two(np.subtract, lambda ct, y, a, b: ct, lambda ct, y, a, b: -ct, linear=True)
+def subtract(x1: Any, x2: Any) -> Any:
+    """Return x1 - x2."""
+
+
+@_of_two(np.divide, lambda ct, y, a, b: ct / b, lambda ct, y, a, b: -ct * y / b, **FRACTION)
+def divide(x1: Any, x2: Any) -> Any:
+    """Return x1 / x2."""
+
+
 _power: Binary = binary(
     np.power,
     "Return x1 ** x2.",
@@ -292,12 +293,9 @@ def _share(a: Tensor, b: Tensor) -> Tensor:
     return sigmoid(where(logical_and(equal(a, b), isinf(a)), 0.0, a - b))
 
 
-logaddexp = binary(
-    np.logaddexp,
-    "Return log(e ** x1 + e ** x2), without overflow.",
-    *_each(lambda ct, y, a, b: ct * _share(a, b)),
-    floating=True,
-)
+@_of_two(np.logaddexp, *_each(lambda ct, y, a, b: ct * _share(a, b)), floating=True)
+def logaddexp(x1: Any, x2: Any) -> Any:
+    """Return log(e ** x1 + e ** x2), without overflow."""
 
 
 def _radius(a: Tensor, b: Tensor) -> Tensor:
@@ -306,28 +304,30 @@ def _radius(a: Tensor, b: Tensor) -> Tensor:
     return where(r == 0.0, math.inf, r)
 
 
-hypot: Binary = binary(
-    np.hypot,
-    "Return sqrt(x1 ** 2 + x2 ** 2), without overflow; the gradient at the origin is 0.",
-    *_each(lambda ct, y, a, b: ct * (a / _radius(a, b))),
-    **FRACTION,
-)
-arctan2 = binary(
+@_of_two(np.hypot, *_each(lambda ct, y, a, b: ct * (a / _radius(a, b))), **FRACTION)
+def hypot(x1: Any, x2: Any) -> Any:
+    """Return sqrt(x1 ** 2 + x2 ** 2), without overflow; the gradient at the origin is 0."""
+
+
+@_of_two(
     np.arctan2,
-    "Return the angle of the point (x2, x1), from -pi to pi; the gradient at the origin is 0.",
     lambda ct, y, a, b: ct * (b / _radius(a, b) / _radius(a, b)),
     lambda ct, y, a, b: -ct * (a / _radius(a, b) / _radius(a, b)),
     **FRACTION,
 )
+def arctan2(x1: Any, x2: Any) -> Any:
+    """Return the angle of the point (x2, x1), from -pi to pi; the gradient at the origin is 0."""
+
+
 _QUOTIENT: dict[str, Any] = _on((2.3, 2.7), (1.0, 1.1))
 floor_divide = binary(np.floor_divide, "Return the largest integer not above x1 / x2.", **_QUOTIENT)
-remainder = binary(
-    np.remainder,
-    "Return x1 - floor(x1 / x2) * x2, which has the sign of x2.",
-    lambda ct, y, a, b: ct,
-    lambda ct, y, a, b: -ct * floor_divide(a, b),
-    **_QUOTIENT,
-)
+
+
+@_of_two(np.remainder, lambda ct, *_: ct, lambda ct, y, *ab: -ct * floor_divide(*ab), **_QUOTIENT)
+def remainder(x1: Any, x2: Any) -> Any:
+    """Return x1 - floor(x1 / x2) * x2, which has the sign of x2."""
+
+
 equal: Binary = binary(np.equal, "Return whether x1 == x2.")
 not_equal = binary(np.not_equal, "Return whether x1 != x2.")
 less = binary(np.less, "Return whether x1 < x2.")
@@ -341,7 +341,8 @@ logical_xor = binary(np.logical_xor, "Return whether exactly one is nonzero.")
 
 # -- with an argument of another kind ---------------------------------------------------------
 
-_linear = partial(primitive, linear=True, elementwise=True, cases=(Case(1),))
+linear = partial(primitive, linear=True)
+_linear = partial(linear, elementwise=True, cases=(Case(1),))
 _where = _linear(
     "where",
     np.where,
@@ -385,12 +386,8 @@ def cast(x: Any, dtype: Any) -> Tensor:
 
 
 alias = _linear("alias", lambda x: x, lambda ct, y, x: ct, reference=np.array)
-_isclose = primitive(
-    "isclose",
-    np.isclose,
-    cases=(Case(2, {"rtol": 0.5, "atol": 0.1, "equal_nan": False}),),
-    elementwise=True,
-)
+_CLOSE = Case(2, {"rtol": 0.5, "atol": 0.1, "equal_nan": False})
+_isclose = primitive("isclose", np.isclose, cases=(_CLOSE,), elementwise=True)
 
 
 def isclose(

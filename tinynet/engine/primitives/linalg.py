@@ -327,8 +327,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
         return _vector_norm(x, ord, axes, keepdims)
     expect(len(axes) == 2, "axis", f"one or two axes of {x.shape}", axis)
     expect(ord in _ORDERS, "ord", f"one of {_ORDERS} for matrices", ord)
-    rest = tuple(i for i in range(x.ndim) if i not in axes)
-    out = _matrix_norm(shapes.transpose(x, (*rest, *axes)), ord)
+    out = _matrix_norm(shapes.moveaxis(x, axes, (-2, -1)), ord)
     return reshape(out, reductions.reduced(x, axes)) if keepdims else out
 
 

@@ -43,7 +43,7 @@ _PAIRS: list[Any] = [((2, 3), (3, 4)), ((3, 3), (3, 3)), ((2, 1, 4, 3), (5, 3, 2
 _PAIRS += [((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((3,), (4, 3, 2)), ((4, 2, 3), (3,))]
 
 
-def _matmul_batched(x1: Tensor, x2: Tensor) -> Tensor:
+def _batched(x1: Tensor, x2: Tensor) -> Tensor:
     vectors = x1.ndim == 2, x2.ndim == 2  # is an example a vector?
     left, right = row(x1) if vectors[0] else x1, column(x2) if vectors[1] else x2
     y = _product_of_batches(left, right)
@@ -62,9 +62,7 @@ def _product_of_batches(left: Tensor, right: Tensor) -> Tensor:
 
 
 _rules = _matmul_rule_1, _matmul_rule_2
-_matmul = primitive(
-    "matmul", _product, *_rules, cases=tuple(map(Case, _PAIRS)), batched=_matmul_batched
-)
+_matmul = primitive("matmul", _product, *_rules, cases=tuple(map(Case, _PAIRS)), batched=_batched)
 
 
 def matmul(x1: Any, x2: Any) -> Tensor:
@@ -109,18 +107,17 @@ def _einsum_batched(*xs: Tensor, subscripts: str, optimize: bool) -> Tensor:
     return einsum(f"{terms}->{index}{out}", *xs, optimize=optimize)
 
 
-_SHAPES: dict[str, Any] = {
-    "ij,jk->ki": ((2, 3), (3, 4)),
-    "ij->j": ((2, 3),),
-    "ij,ij->": ((2, 3), (2, 3)),
-    "i,jk->ij": ((2,), (3, 2)),
-    "ijk,k,lj->il": ((2, 3, 2), (2,), (2, 3)),
-}
+def _einsum_case(subscripts: str) -> Case:
+    terms = subscripts.partition("->")[0].split(",")
+    shapes = tuple(tuple("..ijkl".index(c) for c in term) for term in terms)  # i has length 2, j 3
+    return Case(shapes, {"subscripts": subscripts, "optimize": False})
+
+
 _einsum = primitive(
     "einsum",
     _sums_of_products,
     each=_einsum_rule,
-    cases=tuple(Case(x, {"subscripts": key, "optimize": False}) for key, x in _SHAPES.items()),
+    cases=tuple(map(_einsum_case, ("ij,jk->ki", "ij->j", "ij,ij->", "i,jk->ij", "ijk,k,lj->il"))),
     batched=_einsum_batched,
     reference=lambda *xs, subscripts, optimize: np.einsum(subscripts, *xs, optimize=not optimize),
 )

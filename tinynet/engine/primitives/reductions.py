@@ -1,6 +1,6 @@
 """Reductions along axes, and functions along one axis that keep it or look things up on it.
 
-Imports `shapes.py` and `elementwise.py`. Read next: `indexing.py`.
+Imports `shapes.py` and `elementwise.py`. Read next: `linalg.py`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import numpy as np
 
 from ..bind import Case, bind, primitive
 from ..expect import expect
-from ..tensor import Primitive, Rule, Tensor, as_tensor
+from ..tensor import Rule, Tensor, as_tensor
 from . import elementwise
-from .elementwise import alike, cast, equal, less, less_equal, named
+from .elementwise import alike, cast, equal, less, less_equal, linear, named
 from .shapes import axes_of, axis_of, broadcast_to, ints, reshape, sliced
 
 # -- reductions -------------------------------------------------------------------------------
@@ -38,6 +38,9 @@ _REDUCTIONS = (
 )
 
 
+_AXIS = (Case(((2, 3),), {"axis": 1}, apart=True), Case(((4, 2),), {"axis": 0}, apart=True))
+
+
 def _after_first(x: Tensor, axis: tuple[int, ...] | None) -> tuple[int, ...]:
     """Return the axes of a batch `x` that are `axis` of an example."""
     return tuple(range(1, x.ndim)) if axis is None else tuple(i + 1 for i in axis)
@@ -48,15 +51,13 @@ def _reduction(
 ) -> Callable[..., Tensor]:
     """Make a reduction by `ufunc` along any axes, and return its function."""
 
-    record: Primitive = primitive(
+    record = primitive(
         name,
         lambda x, axis, keepdims: ufunc.reduce(x, axis, keepdims=keepdims),
         *rule,
         cases=_REDUCTIONS,
         linear=linear,
-        batched=lambda x, axis, keepdims: bind(
-            record, x, axis=_after_first(x, axis), keepdims=keepdims
-        ),
+        batched=lambda x, axis, keepdims: reduce(x, _after_first(x, axis), keepdims),
     )
 
     def reduce(
@@ -81,15 +82,11 @@ def masked(x: Tensor, where: Any, neutral: Any, name: str) -> Tensor:
     return elementwise.where(broadcast_to(where, x.shape), x, neutral)
 
 
-sum = _reduction(
-    "sum",
-    np.add,
-    "Return the sum along `axis`.",
-    lambda ct, y, x, axis, keepdims: broadcast_to(
-        ct if axis is None else reshape(ct, reduced(x, axis)), x.shape
-    ),
-    linear=True,
-)
+def _sum_rule(ct: Tensor, y: Tensor, x: Tensor, axis: Any, keepdims: bool) -> Tensor:
+    return broadcast_to(ct if axis is None else reshape(ct, reduced(x, axis)), x.shape)
+
+
+sum = _reduction("sum", np.add, "Return the sum along `axis`.", _sum_rule, linear=True)
 _EXTREME = "Return the %s element along `axis`; equal ones share the gradient."
 _BUT_NAN = " NaN counts as missing."
 max = _reduction("max", np.maximum, _EXTREME % "largest", _extreme_rule)
@@ -103,8 +100,7 @@ all = _reduction("all", np.logical_and, "Return whether all elements along `axis
 def _place(name: str, impl: Callable[..., Any], which: str) -> Callable[..., Tensor]:
     """Make a function that finds an element along an axis, and return it."""
 
-    cases = (Case(((2, 3),), {"axis": 1}, apart=True),)
-    record = primitive(name, impl, cases=cases, batched=lambda x, axis: find(x, axis + 1))
+    record = primitive(name, impl, cases=_AXIS, batched=lambda x, axis: find(x, axis + 1))
 
     def find(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
         x = as_tensor(x)
@@ -128,19 +124,15 @@ def turned(x: Tensor, axis: int) -> Tensor:
     return sliced(x, axis, None, None, -1)
 
 
-_cumsum = primitive(
+_cumsum = linear(
     "cumsum",
     lambda x, axis: np.cumsum(x, axis),
     lambda ct, y, x, axis: turned(cumsum(turned(ct, axis), axis), axis),
-    cases=(Case(((2, 3),), {"axis": 1}), Case(((4, 2),), {"axis": 0})),
-    linear=True,
+    cases=_AXIS,
     batched=lambda x, axis: cumsum(x, axis + 1),
 )
 _argsort = primitive(
-    "argsort",
-    np.argsort,
-    cases=(Case(((2, 3),), {"axis": 1}, apart=True), Case(((4, 2),), {"axis": 0}, apart=True)),
-    batched=lambda x, axis: argsort(x, axis + 1),
+    "argsort", np.argsort, cases=_AXIS, batched=lambda x, axis: argsort(x, axis + 1)
 )
 
 
@@ -151,15 +143,9 @@ def _count_below(x: Tensor, values: Tensor, side: str) -> Tensor:
     return sum(cast(below(rows, reshape(values, (*values.shape, 1))), "int64"), -1)
 
 
-_searchsorted = primitive(
-    "searchsorted",
-    np.searchsorted,
-    cases=tuple(
-        Case(((4,), (2, 3)), {"side": side}, given={0: [-1.0, 0.0, 0.5, 1.0]})
-        for side in ("left", "right")
-    ),
-    batched=_count_below,
-)
+_SORTED = {0: [-1.0, 0.0, 0.5, 1.0]}
+_SIDES = [Case(((4,), (2, 3)), {"side": side}, given=_SORTED) for side in ("left", "right")]
+_searchsorted = primitive("searchsorted", np.searchsorted, cases=_SIDES, batched=_count_below)
 
 
 def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Tensor:

@@ -89,10 +89,7 @@ def functions() -> dict[str, Callable[..., Tensor]]:
         import scipy.special as scipys
     except ImportError:
         raise missing("A special function", "scipy") from None
-    made = {
-        name: _made(f"scipy.special.{name}", getattr(scipys, name), *rule)
-        for name, rule in RULES.items()
-    }
+    made = {n: _made(f"scipy.special.{n}", getattr(scipys, n), *r) for n, r in RULES.items()}
     return {**made, "erfc": erfc, "expit": sigmoid, "expm1": expm1, "log1p": log1p}
 
 
