@@ -70,9 +70,8 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     finite = given.dtype.kind in "biuf" and bool(np.isfinite(given).all())
     count = num_classes or (int(given.max()) + 1 if finite and given.size else 0)
     rows = given[..., None] == np.arange(count) if finite else np.zeros(1)
-    if count < 1 or not rows.any(-1).all():
-        expected = "expected integers from 0 to num_classes - 1"
-        raise ValueError(f"to_categorical: {expected}, received {x!r} and {num_classes=}.")
+    wanted = f"integers from 0 to num_classes - 1, with {num_classes=}"
+    _expect(count >= 1 and rows.any(-1).all(), "to_categorical", wanted, x)
     return rows.astype("float64")
 
 

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..configs.files import appended, as_path, replacing
-from ..configs.reading import allowance, parsed, refusing
+from ..configs.files import allowance, appended, as_path, parsed, refusing, replacing
 from ..distribution.ranks import by_rank_0
 from ..engine.expect import expect, is_integer
 from ..engine.variable import assign_all
