@@ -187,8 +187,8 @@ def test_importing_the_package_loads_only_numpy():
 # What a fit without callbacks, metrics and files does not need.
 RARE = {
     *("metrics", "saving", "explain", "export", "viz", "optimizers.schedules", "engine.gradcheck"),
-    *("callbacks.files", "callbacks.monitors", "callbacks.weights", "models.cloning"),
-    *("layers.merging", "layers.preprocessing", "layers.regularization", "layers.weightless"),
+    *("callbacks.files", "callbacks.monitors", "callbacks.records", "models.cloning"),
+    *("layers.merging", "layers.normalization", "layers.weightless"),
 }
 
 

@@ -39,8 +39,7 @@ _HOMES = {
     "models": "Model Sequential",
     "optimizers": "Optimizer",
     "regularizers": "Regularizer",
-    "training.at_weights": "check_model_grads",
-    "training.divergence": "DivergenceWarning",
+    "training.divergence": "DivergenceWarning check_model_grads",
 }
 
 

@@ -48,7 +48,7 @@ from .models.model import Model as Model
 from .models.sequential import Sequential as Sequential
 from .optimizers.base import Optimizer as Optimizer
 from .regularizers import Regularizer as Regularizer
-from .training.at_weights import check_model_grads as check_model_grads
 from .training.divergence import DivergenceWarning as DivergenceWarning
+from .training.divergence import check_model_grads as check_model_grads
 
 __version__: str

@@ -1,7 +1,7 @@
 """Constraints: what a weight must fulfil after each update, such as a largest norm.
 
 Optimizers apply the constraint of a `Variable` to its new value. Imports the engine and
-`configs/`. Read next: `optimizers/averages.py`, which applies them.
+`configs/`. Read next: `optimizers/groups.py`, which applies them.
 """
 
 from __future__ import annotations

@@ -15,8 +15,9 @@ import numpy as np
 
 from . import random
 from .configs.configurable import Configurable
+from .configs.files import memory
 from .configs.lookup import config_of, defined_in, lookup, publish
-from .configs.reading import memory
+from .engine.expect import expect
 from .engine.primitives.shapes import lengths
 from .engine.tensor import as_dtype, floatx, to_array
 from .random import Seed, Shape
@@ -204,13 +205,10 @@ class VarianceScaling(RandomInitializer):
         output_axes: Axes = None,
     ) -> None:
         self.scale = _number(scale)
-        if not 0 < self.scale < math.inf:
-            raise ValueError(f"`scale` must be positive and finite. Received: scale={scale}")
+        expect(0 < self.scale < math.inf, "scale", "a positive and finite number", scale)
         kind = str(distribution).lower()
-        if mode not in _MODES:
-            raise ValueError(f"`mode` must be one of {_MODES}. Received: mode={mode!r}")
-        if kind not in _KINDS:
-            raise ValueError(f"`distribution` must be one of {_KINDS}. Received: {distribution=}")
+        expect(mode in _MODES, "mode", f"one of {_MODES}", mode)
+        expect(kind in _KINDS, "distribution", f"one of {_KINDS}", distribution)
         self.mode, self.distribution = mode, "truncated_normal" if kind == "normal" else kind
         self.input_axes, self.output_axes = input_axes, output_axes
         super().__init__(seed)

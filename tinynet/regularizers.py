@@ -5,7 +5,6 @@ Imports the engine and `configs/`. Read next: `layers/base.py`, which adds them 
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from . import ops
 from .configs.configurable import Configurable
 from .configs.lookup import config_of, lookup, publish
+from .engine.expect import check_number
 from .engine.tensor import Tensor, as_tensor
 
 
@@ -94,10 +94,7 @@ class L2(Regularizer):
 
 def _factor(name: str, value: Any, default: float) -> float:
     """Return a factor as a float, or `default` for None; ValueError unless it is at least 0."""
-    value = default if value is None else value
-    if isinstance(value, (int, float, np.number)) and math.isfinite(value) and value >= 0:
-        return float(value)
-    raise ValueError(f"Expected a non-negative float, received {name}={value!r}.")
+    return check_number(name, default if value is None else value)
 
 
 _TABLE = publish("keras.regularizers", Regularizer, L1, L2, L1L2) | {"l1_l2": L1L2}

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from .datasets.download import get_file as get_file
     from .training.data import pack_x_y_sample_weight as pack_x_y_sample_weight
     from .training.data import unpack_x_y_sample_weight as unpack_x_y_sample_weight
-    from .training.py_dataset import PyDataset as PyDataset, Sequence as Sequence
+    from .training.streams import PyDataset as PyDataset, Sequence as Sequence
     from .viz import plot_model as plot_model
 else:
     _HOMES = {
         ".datasets.download": "get_file",
         ".training.data": "pack_x_y_sample_weight unpack_x_y_sample_weight",
-        ".training.py_dataset": "PyDataset Sequence",
+        ".training.streams": "PyDataset Sequence",
         ".viz": "plot_model",
     }
 
@@ -70,9 +70,8 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     finite = given.dtype.kind in "biuf" and bool(np.isfinite(given).all())
     count = num_classes or (int(given.max()) + 1 if finite and given.size else 0)
     rows = given[..., None] == np.arange(count) if finite else np.zeros(1)
-    if count < 1 or not rows.any(-1).all():
-        expected = "expected integers from 0 to num_classes - 1"
-        raise ValueError(f"to_categorical: {expected}, received {x!r} and {num_classes=}.")
+    wanted = f"integers from 0 to num_classes - 1, with {num_classes=}"
+    _expect(count >= 1 and rows.any(-1).all(), "to_categorical", wanted, x)
     return rows.astype("float64")
 
 

@@ -110,7 +110,7 @@ def places(path: str) -> list[Any]:
     import tinynet as tn
     import tinynet.layers.symbolic
     import tinynet.losses.functions
-    import tinynet.models.functional
+    import tinynet.models.model
 
     parts = [p for p in path.split(".") if p not in ("keras", "src")]
     room = parts[0] if parts else ""
@@ -124,7 +124,7 @@ def places(path: str) -> list[Any]:
         found += [tn.utils, tn.callbacks]
     elif room in ("random", "models", "layers", "optimizers", "losses", "metrics"):
         found += [getattr(tn, room), tn.utils]
-        found += [tn.models.functional, tn.losses.functions] if parts[1:] else []
+        found += [tn.models.model, tn.losses.functions] if parts[1:] else []
         found += [tn.optimizers.schedules] if "schedules" in parts else []
     elif hasattr(tn, room):
         found += [getattr(tn, room)]

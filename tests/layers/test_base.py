@@ -10,7 +10,7 @@ from strategies import LAYOUTS, SEEDS
 
 import tinynet as tn
 from tinynet import ops, tree
-from tinynet.layers import Activation, Dense, Input, Layer
+from tinynet.layers import Activation, Dense, Input, KerasTensor, Layer
 
 # -- layers as users write them -------------------------------------------------------------------
 
@@ -275,6 +275,22 @@ def test_placeholders_and_arrays_in_one_input_are_refused():
     a = Input((2,))
     with refused(ValueError, "placeholders and arrays"):
         Total()([a, np.ones((1, 2))])
+
+
+def test_compute_output_spec_of_a_subclass_may_ask_the_base():
+    class Doubled(Dense):
+        def compute_output_spec(self, *args, **kwargs):
+            found = super().compute_output_spec(*args, **kwargs)
+            return KerasTensor((*found.shape, 2), found.dtype)
+
+    assert Doubled(3)(Input((2,))).shape == (None, 3, 2)
+
+
+def test_a_layer_without_its_own_build_knows_the_shape_that_it_was_built_for():
+    """As in Keras 3.15, also for layers without weights."""
+    for layer in (tn.layers.Rescaling(2.0), tn.layers.Flatten(), tn.layers.Lambda(abs)):
+        layer(Input((3,)))
+        assert layer.get_build_config() == {"input_shape": (None, 3)}
 
 
 # -- the output shape, inferred by running the layer ----------------------------------------------

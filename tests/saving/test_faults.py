@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and 
 
 # Functions that write nothing of ours.
 NOT_OURS = {
-    "callbacks/tensorboard:_writer",  # tensorboardX appends to files of its own
+    "callbacks/records:_writer",  # tensorboardX appends to files of its own
 }
 OF_ANY_OBJECT = {"replacing", "appended", "makedirs", "mkdir", "mkdtemp", "TemporaryDirectory"}
 OF_ANY_OBJECT |= {"rmtree", "copyfile", "unlink", "write_text", "write_bytes", "tofile", "savefig"}

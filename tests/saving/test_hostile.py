@@ -14,8 +14,7 @@ import pytest
 from helpers import over
 
 import tinynet as tn
-from tinynet.configs.files import replacing
-from tinynet.configs.reading import AT_LEAST, TIMES
+from tinynet.configs.files import AT_LEAST, TIMES, replacing
 from tinynet.layers import Activation, Dense, Input
 
 BOMBS = {

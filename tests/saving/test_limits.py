@@ -9,7 +9,7 @@ from helpers import refused
 from hypothesis import given, strategies as st
 
 import tinynet as tn
-from tinynet.configs.reading import NODE, OBJECT, Budget, allowance, memory, parsed
+from tinynet.configs.files import NODE, OBJECT, Budget, allowance, memory, parsed
 
 DATA = st.recursive(
     st.none() | st.integers() | st.floats(allow_nan=False) | st.text(),

@@ -30,7 +30,7 @@ import numpy as np
 
 import tinynet as tn
 from tinynet.compiler import toolchain
-from tinynet.configs.reading import memory as reading
+from tinynet.configs.files import memory as reading
 from tinynet.engine.bind import modes
 from tinynet.layers.symbolic import building, context
 

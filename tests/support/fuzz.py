@@ -41,8 +41,8 @@ with atheris.instrument_imports(["tinynet", "zipfile"]) if atheris else contextl
 
     import tinynet as tn
     from tinynet.compiler import toolchain
-    from tinynet.configs import reading, serialization
-    from tinynet.configs.reading import AT_LEAST, TIMES
+    from tinynet.configs import files, serialization
+    from tinynet.configs.files import AT_LEAST, TIMES
     from tinynet.datasets.published import read_cifar, read_npz
     from tinynet.engine.temporarily import temporarily
 
@@ -144,7 +144,7 @@ def zipped(members: dict[str, bytes], kind: int = zipfile.ZIP_DEFLATED) -> bytes
 
 def from_json(path: Path) -> Any:
     """Return the model of a text. SECURITY.md promises no limit for its arrays: here is one."""
-    with temporarily(reading.memory, allocator=reading.Budget(AT_LEAST)):
+    with temporarily(files.memory, allocator=files.Budget(AT_LEAST)):
         return tn.models.model_from_json(path.read_text("utf-8", errors="replace"))
 
 

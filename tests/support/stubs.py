@@ -22,7 +22,8 @@ from tinynet.layers import Layer
 
 ROOT = Path(tinynet.__file__).parent
 COMPUTED = ["layers", "losses", "metrics", "optimizers"]  # packages with computed constructors
-PACKAGES = [*COMPUTED, "callbacks", "datasets", "distribution", "models", "wrappers", "ops", ""]
+PACKAGES = [*COMPUTED, "callbacks", "datasets", "distribution", "models", "ops", "saving"]
+PACKAGES += ["wrappers", ""]
 OF_LAYERS = dict(inspect.signature(Layer.__init__).parameters)
 del OF_LAYERS["self"], OF_LAYERS["kwargs"]
 for key in ("input_shape", "input_dim"):  # what `Layer` takes from its `**kwargs`

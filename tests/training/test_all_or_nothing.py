@@ -167,10 +167,10 @@ def test_memory_that_is_missing_for_the_slots_does_not_switch_training_off(monke
     def failing(shape, *args):
         raise MemoryError
 
-    monkeypatch.setattr("tinynet.optimizers.averages.np.full", failing)
+    monkeypatch.setattr("tinynet.optimizers.groups.np.full", failing)
     with pytest.raises(MemoryError):
         model.fit(X, Y, verbose=0)
-    monkeypatch.setattr("tinynet.optimizers.averages.np.full", full)
+    monkeypatch.setattr("tinynet.optimizers.groups.np.full", full)
     before = model.get_weights()
     model.fit(X, Y, verbose=0)
     assert not np.array_equal(before[0], model.get_weights()[0])

@@ -14,8 +14,7 @@ from helpers import everything, refused
 from hypothesis import given, strategies as st
 
 import tinynet as tn
-from tinynet.training import arrays
-from tinynet.training.arrays import to_array
+from tinynet.training.data import REFUSED, to_array
 
 ROWS = 6
 X = np.random.default_rng(0).integers(-3, 4, (ROWS, 4)).astype("float32")
@@ -194,7 +193,7 @@ def test_the_real_packages_are_read_or_refused_alike(name):
     for data in read(package):
         np.testing.assert_array_equal(to_array(data, "x"), [[1, 1], [2, np.nan]])
     for data in refuse(package):
-        with refused(ValueError, "x", arrays.REFUSED[name, type(data).__name__]):
+        with refused(ValueError, "x", REFUSED[name, type(data).__name__]):
             network().fit(data, Y)
 
 

@@ -143,7 +143,7 @@ def test_short_epochs_run_together_unless_a_callback_wants_each(monkeypatch):
 @needs_c
 def test_a_call_lasts_about_as_long_as_callbacks_can_wait(monkeypatch):
     calls, now = Calls(monkeypatch), itertools.count(0, 0.02)  # each call seems to take 20 ms
-    monkeypatch.setattr("tinynet.training.many_steps.time.perf_counter", lambda: next(now))
+    monkeypatch.setattr("tinynet.training.step_cache.time.perf_counter", lambda: next(now))
     x, y = data(1000)
     network().fit(x, y, batch_size=2, epochs=1, verbose=0)
     growth = np.array(calls.steps[1:]) / calls.steps[:-1]

@@ -386,6 +386,19 @@ def test_compute_loss_need_not_take_training():
     model = network(Overview, metrics=["mae"], rate=0.0)
     history = model.fit(X, Y, 20, 1, 0, validation_data=(X, Y)).history
     np.testing.assert_allclose(history["loss"], history["mae"], rtol=1e-6)
+    tn.check_model_grads(model, X[:5], Y[:5])
+
+
+def test_max_learning_rate_heeds_a_compute_loss_that_does_not_take_training():
+    class Squares(tn.Sequential):
+        def compute_loss(self, x, y, y_pred, sample_weight=None):
+            return ops.mean(ops.square(y - y_pred))
+
+    model, usual = (cls([tn.Input((1,)), tn.layers.Dense(1)]) for cls in (Squares, tn.Sequential))
+    x = np.linspace(-1.0, 1.0, 9)
+    for each in (model, usual):
+        each.compile("sgd", "mse")
+    assert model.max_learning_rate(x, x) == pytest.approx(usual.max_learning_rate(x, x))
 
 
 def test_make_train_function_returns_the_step_and_makes_it_anew():

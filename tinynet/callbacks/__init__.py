@@ -5,7 +5,6 @@ from .base import LambdaCallback as LambdaCallback, ProgbarLogger as ProgbarLogg
 
 _HOMES = {
     "files": "BackupAndRestore CSVLogger ModelCheckpoint",
-    "tensorboard": "TensorBoard",
     "monitors": "EarlyStopping LearningRateScheduler ReduceLROnPlateau TerminateOnNaN",
-    "weights": "SwapEMAWeights WeightHistory",
+    "records": "SwapEMAWeights TensorBoard WeightHistory",
 }

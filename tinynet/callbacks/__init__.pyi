@@ -12,6 +12,6 @@ from .monitors import EarlyStopping as EarlyStopping
 from .monitors import LearningRateScheduler as LearningRateScheduler
 from .monitors import ReduceLROnPlateau as ReduceLROnPlateau
 from .monitors import TerminateOnNaN as TerminateOnNaN
-from .tensorboard import TensorBoard as TensorBoard
-from .weights import SwapEMAWeights as SwapEMAWeights
-from .weights import WeightHistory as WeightHistory
+from .records import SwapEMAWeights as SwapEMAWeights
+from .records import TensorBoard as TensorBoard
+from .records import WeightHistory as WeightHistory

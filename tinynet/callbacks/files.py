@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..configs.files import appended, as_path, replacing
-from ..configs.reading import allowance, parsed, refusing
+from ..configs.files import allowance, appended, as_path, parsed, refusing, replacing
 from ..distribution.ranks import by_rank_0
 from ..engine.expect import expect, is_integer
 from ..engine.variable import assign_all
@@ -308,9 +307,7 @@ class CSVLogger(Callback):
         if self.keys is None or not logs.keys() <= {*self.keys}:
             self._add_columns(sorted(logs))
         cells = (as_cell(logs.get(key, "NA")) for key in self.keys or ())
-        row = io.StringIO(newline="")
-        csv.writer(row, delimiter=self.sep).writerow([epoch, *cells])
-        appended(self.filename, row.getvalue().encode())
+        appended(self.filename, self._lines([[epoch, *cells]]))
 
     def _add_columns(self, keys: list[str]) -> None:
         """Give the file a header with these names, too; earlier rows have ``NA`` there."""
@@ -318,11 +315,14 @@ class CSVLogger(Callback):
             header, *rows = [*csv.reader(file, delimiter=self.sep)] or [["epoch"]]
         new = [key for key in keys if key not in header]
         self.keys = [*header[1:], *new]
-        text = io.StringIO(newline="")
-        table = csv.writer(text, delimiter=self.sep)
-        table.writerows([["epoch", *self.keys], *([*row, *["NA"] * len(new)] for row in rows)])
+        table = [["epoch", *self.keys], *([*row, *["NA"] * len(new)] for row in rows)]
         with replacing(self.filename) as target:
-            target.write(text.getvalue().encode())
+            target.write(self._lines(table))
+
+    def _lines(self, rows: list[list[Any]]) -> bytes:
+        text = io.StringIO(newline="")
+        csv.writer(text, delimiter=self.sep).writerows(rows)
+        return text.getvalue().encode()
 
 
 def as_cell(value: Any) -> Any:

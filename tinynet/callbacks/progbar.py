@@ -18,6 +18,7 @@ from ..configs.configurable import Checked
 from ..distribution.ranks import team
 
 BOLD, GREEN, GREY, PLAIN = "\x1b[1m", "\x1b[32m", "\x1b[37m", "\x1b[0m"
+Values = Iterable[tuple[str, Any]] | None  # pairs of names and values
 ESCAPES = r"\x1b\[\d+m"
 # Replacements for an output that can only encode ASCII.
 ASCII = str.maketrans("━─│┃…", "=-||~") | dict.fromkeys(map(ord, "┏┳┓┡╇┩├┼┤└┴┘"), "+")
@@ -102,16 +103,11 @@ class Progbar(Checked):
         self._drawn = 0.0
         self._drawn_width = 0
 
-    def add(self, n: int, values: Iterable[tuple[str, Any]] | None = None) -> None:
+    def add(self, n: int, values: Values = None) -> None:
         """Advance the bar by `n` steps, with pairs of names and values."""
         self.update(self._seen + int(n), values)
 
-    def update(
-        self,
-        current: int,
-        values: Iterable[tuple[str, Any]] | None = None,
-        finalize: bool | None = None,
-    ) -> None:
+    def update(self, current: int, values: Values = None, finalize: bool | None = None) -> None:
         """Set the number of finished steps, with pairs of names and values.
 
         `finalize` makes this the last update; by default, it is when the target is reached. The
@@ -128,10 +124,8 @@ class Progbar(Checked):
             else:
                 self._sums[name] = (total + value * steps, count + steps)
         self._seen = current
-        if self.is_due(current) or (self.moves and finalize):
+        if self.is_due(current) or (finalize and (self.moves or (self.verbose and self.target))):
             self._draw(current, finalize)
-        elif self.verbose and not self.moves and finalize and self.target:
-            write(self._line(current))
 
     def is_due(self, current: int) -> bool:
         """Return whether the bar should be drawn again; call this after each step."""
@@ -141,40 +135,29 @@ class Progbar(Checked):
         return self.moves and now - self._drawn >= self.interval
 
     def _draw(self, current: int, finalize: bool) -> None:
-        """Draw the bar over the previous one."""
+        """Draw the bar over the previous one, or the last line if it cannot move."""
         self._drawn = now = time.time()
-        each = self._step_time(current, now)
-        clock = f"{now - self._started:.0f}s"
-        if self.target and not finalize:
-            clock = remaining(each * (self.target - current))
-        bar = f"{self._cells(current)} {BOLD}{clock}{PLAIN} {step_time(each, self.unit_name)}"
-        bar += self._values(size=abs)
-        width = len(re.sub(ESCAPES, "", bar))
+        each, clock = self._step_time(current, now), f"{now - self._started:.0f}s"
+        pace, target = step_time(each, self.unit_name), self.target or "Unknown"
+        count = f"{current:{len(str(target))}d}/{target}"
+        if not self.moves:
+            write(f"{count} - {clock} - {pace}{self._values(size=float)}\n")
+            return
+        if self.target:
+            done = int(self.width * (current / self.target))
+            bar = f"{GREEN}{'━' * done}{PLAIN}" * bool(done)
+            count = f"{BOLD}{count}{PLAIN} {bar}{GREY}{'━' * (self.width - done)}{PLAIN}"
+            clock = clock if finalize else remaining(each * (self.target - current))
+        text = f"{count} {BOLD}{clock}{PLAIN} {pace}{self._values(size=abs)}"
+        width = len(re.sub(ESCAPES, "", text))
         blank = " " * (self._drawn_width - width)
-        write("\b" * self._drawn_width + "\r" + bar + blank + "\n" * finalize)
+        write("\b" * self._drawn_width + "\r" + text + blank + "\n" * finalize)
         self._drawn_width = 0 if finalize else width
 
     def close(self) -> None:
         """End the line of a bar that was drawn and did not reach its end: after an exception."""
         write("\n" * bool(self._drawn_width))
         self._drawn_width = 0
-
-    def _cells(self, current: int) -> str:
-        if not self.target:
-            return f"{current:7d}/Unknown"
-        done = int(self.width * (current / self.target))
-        green, grey = "━" * done, "━" * (self.width - done)
-        bar = f"{GREEN}{green}{PLAIN}" * bool(green) + f"{GREY}{grey}{PLAIN}"
-        return f"{BOLD}{self._count(current)}{PLAIN} {bar}"
-
-    def _line(self, current: int) -> str:
-        now = time.time()
-        each = step_time(self._step_time(current, now), self.unit_name)
-        clock = f"{now - self._started:.0f}s"
-        return f"{self._count(current)} - {clock} - {each}{self._values(size=float)}\n"
-
-    def _count(self, current: int) -> str:
-        return f"{current:{len(str(self.target))}d}/{self.target}"
 
     def _values(self, size: Callable[[float], float]) -> str:
         """Return the values by name; Keras uses their magnitudes in the bar, not in the line."""

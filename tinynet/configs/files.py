@@ -1,16 +1,37 @@
-"""Files that are written completely or not at all.
+"""Files that are written completely or not at all, and that are read without trusting them.
 
-Imports nothing of the project. Read next: `reading.py`.
+Reading has one error for all defects, and limits on memory.
+
+Imports the engine's dtypes. Read next: `../saving/archive.py`.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import stat
-from collections.abc import Iterator
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from ..engine.expect import expect
+from ..engine.tensor import as_dtype
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile
+
+# The memory that a file may claim: a multiple of its own size, and enough for a small model.
+TIMES, AT_LEAST = 20, 64 * 2**20
+NODE = 128  # bytes that a number, string, list or dict of JSON takes in memory, about
+OBJECT = 4096  # bytes that a layer's call, or the variable of an array, takes beside its numbers
+MOST_WORDS = 2000  # characters of a message: the file may have chosen them
+
+# -- writing ---------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -85,8 +106,7 @@ def appended(path: Any, data: bytes) -> None:
 
 def as_path(path: Any, argument: str = "filepath") -> str:
     """Return a path as a string; TypeError that names `argument` for anything but a path."""
-    if not isinstance(path, (str, bytes, os.PathLike)):
-        raise TypeError(f"{argument}: expected a path, received {path!r}.")
+    expect(isinstance(path, (str, bytes, os.PathLike)), argument, "a path", path, TypeError)
     return os.fsdecode(path)
 
 
@@ -121,3 +141,109 @@ def _lock(file: BinaryIO, wait: bool) -> bool:
     except (ImportError, OSError):
         return False
     return True
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+@contextmanager
+def refusing(source: str) -> Iterator[None]:
+    """Turn any error in reading `source`, a file or text, into one ValueError that names it."""
+    try:
+        yield
+    except (Warning, ImportError):
+        raise
+    except Exception as error:
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        text = f"{kind}{error}"
+        shown = text if len(text) <= MOST_WORDS else f"{text[:MOST_WORDS]}..."
+        raise ValueError(f"Cannot load {source}: {shown}") from error
+
+
+def allowance(source: BinaryIO | bytes) -> int:
+    """Return how many bytes of memory a file, or a text, may claim."""
+    size = len(source) if isinstance(source, bytes) else os.fstat(source.fileno()).st_size
+    return TIMES * size + AT_LEAST
+
+
+def parsed(text: bytes, allowed: int) -> Any:
+    """Return the data in a JSON text; ValueError if its parts would take more than `allowed` bytes.
+
+    They are counted before the text is parsed: each follows one of the characters `,[{:`.
+    """
+    import json  # needed for files alone
+
+    claimed = NODE * sum(map(text.count, (b",", b"[", b"{", b":")))
+    expect(claimed <= allowed, "The bytes that its config claims", f"at most {allowed}", claimed)
+    return json.loads(text)
+
+
+def opened(file: BinaryIO, most: int = 0) -> ZipFile:
+    """Return the zip archive in a file; ValueError for a malformed or malicious one.
+
+    Its members have at most `most` bytes, by default the `allowance`.
+    """
+    from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile  # slow to import
+
+    archive = ZipFile(file)
+    for name, count in Counter(archive.namelist()).items():
+        expect(count == 1, "Its members", "unique names", name)
+        escapes = name[:1] == "/" or "\\" in name or name[1:2] == ":" or ".." in name.split("/")
+        expect(not escapes, "Its members", "paths inside the archive", name)
+    for info in archive.infolist():  # other methods decompress without a limit
+        known = info.compress_type in (ZIP_STORED, ZIP_DEFLATED)
+        expect(known, f"The compression of {info.filename!r}", "'deflate'", info.compress_type)
+    claimed, allowed = sum(info.file_size for info in archive.infolist()), most or allowance(file)
+    expect(claimed <= allowed, "The bytes that its members claim", f"at most {allowed}", claimed)
+    return archive
+
+
+def member(archive: ZipFile, name: str) -> bytes:
+    """Return the contents of a member; no more is decompressed than the archive claims."""
+    with archive.open(name) as file:
+        return file.read(archive.getinfo(name).file_size)
+
+
+# -- arrays ----------------------------------------------------------------------------------------
+
+
+class Budget:
+    """Makes the arrays of weights, without a limit until `size` is given.
+
+    While a file is read, they are zeros, as the file holds their numbers, and must fit in `size`
+    bytes.
+    """
+
+    def __init__(self, size: float = math.inf) -> None:
+        self.left = size
+
+    def weight(self, initializer: Callable[..., Any], shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return the first values of a weight; charge them to the budget if it has a limit."""
+        if self.left == math.inf:
+            return initializer(shape, dtype)
+        self.check(shape, dtype)
+        array = np.zeros(shape, as_dtype(dtype))
+        self.charge(array.nbytes)
+        return array
+
+    def check(self, shape: tuple[int | None, ...], dtype: Any) -> None:
+        """Raise ValueError for an array that exceeds what is left; charge what describes it."""
+        if self.left == math.inf:
+            return
+        size = math.prod(n for n in shape if n is not None) * as_dtype(dtype).itemsize
+        if size + OBJECT > self.left:
+            raise ValueError(f"an array of shape {shape} exceeds what is left of {self.left} bytes")
+        self.charge(OBJECT)
+
+    def charge(self, size: int) -> None:
+        """Raise ValueError if this many bytes are not left, and count them."""
+        if size > self.left:
+            raise ValueError(f"It describes {size} bytes, and {self.left} are left.")
+        self.left -= size
+
+
+class _Memory(threading.local):
+    allocator = Budget()
+
+
+memory = _Memory()  # of this thread

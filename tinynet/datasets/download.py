@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from ..callbacks.progbar import Progbar, write
-from ..configs.reading import opened
+from ..configs.files import opened
 from ..engine.expect import expect
 from ..engine.refusal import answering
 

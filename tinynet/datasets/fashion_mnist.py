@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..configs.reading import allowance, refusing
+from ..configs.files import allowance, refusing
 from ..engine.expect import expect
 from .published import Split, fetch
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..configs.reading import member, opened, refusing
+from ..configs.files import member, opened, refusing
 from ..engine.expect import check_number, expect
 from ..engine.refusal import answering
 from .download import get_file

@@ -47,7 +47,10 @@ class MPIRanks(Ranks):
         self._watch = threading.Thread(target=self._look, daemon=True)
         self._watch.start()
         atexit.register(self._leave)
-        self._limit_threads(world)
+        # The BLAS of each rank gets its share of the node's cores.
+        node = world.Split_type(MPI.COMM_TYPE_SHARED)
+        cores = {core for each in node.allgather(usable_cores()) for core in each}
+        limit_threads(len(cores) // node.Get_size())
 
     # -- calls --------------------------------------------------------------------------------
 
@@ -72,12 +75,6 @@ class MPIRanks(Ranks):
         finally:
             self._waiting = "", 0.0
             self._calls += 1
-
-    def _limit_threads(self, world: Any) -> None:
-        """Let the BLAS of each rank use its share of the node's cores."""
-        node = world.Split_type(MPI.COMM_TYPE_SHARED)
-        cores = {core for each in node.allgather(usable_cores()) for core in each}
-        limit_threads(len(cores) // node.Get_size())
 
     # -- failures -----------------------------------------------------------------------------
 

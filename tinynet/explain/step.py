@@ -25,8 +25,7 @@ from ..engine.temporarily import temporarily
 from ..engine.tensor import wrap
 from ..engine.variable import Variable
 from ..training.data import Dataset
-from ..training.own_step import overridden
-from ..training.step import Step
+from ..training.step import Step, overridden
 from .formulas import Term, Trace, formulas_of
 from .tables import FEW, Table, short_path, summary
 

@@ -2,7 +2,7 @@
 
 A primitive without an operator in ONNX is composed of several; one that cannot be is refused.
 
-Imports `forward.py`, and the package onnx when it is needed. Read next: `../models/functional.py`.
+Imports `forward.py`, and the package onnx when it is needed. Read next: `../models/model.py`.
 """
 
 from __future__ import annotations

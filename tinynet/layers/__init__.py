@@ -7,8 +7,8 @@ from .symbolic import KerasTensor as KerasTensor
 _HOMES = {
     "merging": "Add Average Concatenate Maximum Minimum Multiply Subtract "
     "add average concatenate maximum minimum multiply subtract",
-    "normalization": "BatchNormalization LayerNormalization RMSNormalization UnitNormalization",
-    "preprocessing": "Normalization Rescaling",
-    "regularization": "AlphaDropout Dropout GaussianNoise",
-    "weightless": "Activation ELU Flatten Identity Lambda LeakyReLU ReLU Reshape Softmax",
+    "normalization": "BatchNormalization LayerNormalization Normalization RMSNormalization "
+    "UnitNormalization",
+    "weightless": "Activation AlphaDropout Dropout ELU Flatten GaussianNoise Identity Lambda "
+    "LeakyReLU ReLU Rescaling Reshape Softmax",
 }

@@ -22,21 +22,21 @@ from .merging import multiply as multiply
 from .merging import subtract as subtract
 from .normalization import BatchNormalization as _BatchNormalization
 from .normalization import LayerNormalization as _LayerNormalization
+from .normalization import Normalization as _Normalization
 from .normalization import RMSNormalization as _RMSNormalization
 from .normalization import UnitNormalization as _UnitNormalization
-from .preprocessing import Normalization as _Normalization
-from .preprocessing import Rescaling as _Rescaling
-from .regularization import AlphaDropout as _AlphaDropout
-from .regularization import Dropout as _Dropout
-from .regularization import GaussianNoise as _GaussianNoise
 from .symbolic import KerasTensor as KerasTensor
 from .weightless import Activation as _Activation
+from .weightless import AlphaDropout as _AlphaDropout
+from .weightless import Dropout as _Dropout
 from .weightless import ELU as _ELU
 from .weightless import Flatten as _Flatten
+from .weightless import GaussianNoise as _GaussianNoise
 from .weightless import Identity as _Identity
 from .weightless import Lambda as _Lambda
 from .weightless import LeakyReLU as _LeakyReLU
 from .weightless import ReLU as _ReLU
+from .weightless import Rescaling as _Rescaling
 from .weightless import Reshape as _Reshape
 from .weightless import Softmax as _Softmax
 

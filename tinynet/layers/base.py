@@ -23,10 +23,10 @@ from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
 from ..engine.variable import paired, stateless
 from .module import Module
 from .shapes import map_shapes, probed, recorded, shapes_for, to_shape, training_of
-from .symbolic import FirstCall, KerasTensor, LayerCall, building, context, placeholders_in, within
+from .symbolic import KerasTensor, LayerCall, building, context, of_first, placeholders_in, within
 
 L = TypeVar("L", bound="Layer")
-BY_NAME = object()  # an argument that the keyword arguments hold
+Placeholders = KerasTensor | Sequence[KerasTensor] | Mapping[str, KerasTensor]
 
 
 class Layer(Module, Configurable):
@@ -68,7 +68,7 @@ class Layer(Module, Configurable):
     symbolic_shape: Any = None  # of the outputs of the last call on placeholders
     symbolic_calls: tuple[int, ...] = ()  # the numbers of all calls on placeholders
     first_call: LayerCall | None = None  # of those
-    input, output = FirstCall("inputs"), FirstCall("outputs")
+    input, output = of_first("inputs"), of_first("outputs")
     activity_regularizer: Any = None
     declared_shape: Any = None  # of the inputs, in the old way
     _build_config: Any = None  # the shapes that `build` took, by the names of its arguments
@@ -97,12 +97,10 @@ class Layer(Module, Configurable):
     ) -> None:
         given = [kwargs.pop(key) for key in ("input_shape", "input_dim") if key in kwargs]
         kwargs.pop("autocast", None)
-        if kwargs:
-            raise ValueError(f"{type(self).__name__}: unknown keyword arguments: {kwargs}.")
+        expect(not kwargs, type(self).__name__, "no unknown keyword arguments", kwargs)
         valid = name is None or (isinstance(name, str) and "/" not in name)
         expect(valid, "name", "a string without '/'", name)
-        if len(given) == 2:
-            raise ValueError(f"Pass only one of input_shape and input_dim, received both: {given}.")
+        expect(len(given) < 2, type(self).__name__, "only one of input_shape and input_dim", given)
         is_bool = isinstance(trainable, (bool, np.bool_))
         expect(is_bool, f"{type(self).__name__}: trainable", "a bool", trainable)
         super().__init__(trainable)
@@ -122,9 +120,9 @@ class Layer(Module, Configurable):
 
     # -- what subclasses define ---------------------------------------------------------------
 
+    @recorded
     def build(self, input_shape: Any) -> None:
         """Make the weights for inputs of `input_shape`, which is a list for several inputs."""
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         """Return the outputs for tensors `inputs`."""
@@ -137,7 +135,11 @@ class Layer(Module, Configurable):
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Return placeholders like the outputs of a call on placeholders, which is not recorded."""
-        return self._output_spec(args, kwargs)
+        if not _overrides(type(self), "compute_output_shape"):
+            return probed(self, args, kwargs)
+        shapes, named = shapes_for(self.compute_output_shape, self.call, args, kwargs)
+        found = self.compute_output_shape(*shapes, **named)
+        return map_shapes(lambda shape: KerasTensor(shape, self.dtype, name="probe"), found)
 
     def _zeros(self, x: KerasTensor, size: int) -> Tensor:
         """Return a tensor like a placeholder, with `size` for each unknown length."""
@@ -176,26 +178,18 @@ class Layer(Module, Configurable):
     # -- calling ------------------------------------------------------------------------------
 
     @overload
-    def __call__(
-        self,
-        inputs: KerasTensor | Sequence[KerasTensor] | Mapping[str, KerasTensor],
-        *args: Any,
-        **kwargs: Any,
-    ) -> KerasTensor: ...
+    def __call__(self, inputs: Placeholders, *args: Any, **kwargs: Any) -> KerasTensor: ...
     @overload
-    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Tensor: ...
-    @overload
-    def __call__(self, **kwargs: Any) -> Any: ...
-    def __call__(self, inputs: Any = BY_NAME, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *inputs: Any, **kwargs: Any) -> Tensor: ...
+    def __call__(self, *inputs: Any, **kwargs: Any) -> Any:
         """Return the outputs: tensors for tensors or arrays, placeholders for placeholders."""
         if not context.inside:
-            return self._from_outside(inputs, *args, **kwargs)
-        given = self._first_by_name(kwargs) if inputs is BY_NAME else (inputs, *args)
+            return self._from_outside(*inputs, **kwargs)
+        given = inputs or self._first_by_name(kwargs)
         known = len(given) == 1 and type(given[0]) is Tensor and not kwargs
         if not known and placeholders_in((given, kwargs)):
-            if not all(x is None or isinstance(x, KerasTensor) for x in tree.flatten(given[0])):
-                problem = f"placeholders and arrays, received {given[0]}"
-                raise ValueError(f"Layer '{self.name}': {problem}.")
+            symbolic = all(x is None or isinstance(x, KerasTensor) for x in tree.flatten(given[0]))
+            expect(symbolic, f"Layer '{self.name}'", "not both placeholders and arrays", given[0])
             return self._call_symbolically(given, kwargs)
         given = self._to_tensors(given)
         if self._called:
@@ -341,9 +335,6 @@ class Layer(Module, Configurable):
         if not self.built:
             shapes, named = shapes_for(self.build, self.call, args, options)
             self.build(*shapes, **named)
-            self.built = True
-            if self.layers:  # also where the class does not define `build`
-                self._build_config = named or {"input_shape": shapes[0]}
 
     def _check(self, inputs: Any) -> None:
         """Raise ValueError if `inputs`, tensors or placeholders, do not suit the layer."""
@@ -352,20 +343,10 @@ class Layer(Module, Configurable):
         """Return placeholders for the outputs, which remember this call."""
         with building, within(scope=(*context.scope, self)):
             self._build_for(args, options)
-            found = self._output_spec(args, options)
+            found = self.compute_output_spec(*args, **options)
         call = LayerCall(self, args, options)
         self.symbolic_shape = tree.map_structure(lambda x: x.shape, found)
         return tree.map_structure(lambda x: KerasTensor(x.shape, x.dtype, call), found)
-
-    def _output_spec(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """Return placeholders with the shapes and dtypes of the outputs."""
-        if _overrides(type(self), "compute_output_spec"):
-            return self.compute_output_spec(*args, **options)
-        if not _overrides(type(self), "compute_output_shape"):
-            return probed(self, args, options)
-        shapes, named = shapes_for(self.compute_output_shape, self.call, args, options)
-        found = self.compute_output_shape(*shapes, **named)
-        return map_shapes(lambda shape: KerasTensor(shape, self.dtype, name="probe"), found)
 
     compute_dtype = variable_dtype = property(lambda self: self.dtype, doc="The same as `dtype`.")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import ops
 from ..configs.lookup import publish
+from ..engine.expect import expect
 from .weightless import Weightless
 
 
@@ -32,8 +33,8 @@ class Merge(Weightless):
 
     def build(self, input_shape: Any) -> None:
         """Check that there are several inputs, and that their shapes fit."""
-        if not input_shape or not all(isinstance(shape, (list, tuple)) for shape in input_shape):
-            raise ValueError(f"Layer '{self.name}': expected a list, received {input_shape=}.")
+        several = input_shape and all(isinstance(shape, (list, tuple)) for shape in input_shape)
+        expect(several, f"Layer '{self.name}'", "a list of inputs", input_shape)
         self.compute_output_shape(input_shape)
 
     def call(self, inputs: Any) -> Any:
@@ -101,8 +102,7 @@ class Subtract(Merge):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape that both broadcast to."""
-        if len(input_shape) != 2:
-            raise ValueError(f"Subtract: expected exactly 2 inputs, received {input_shape=}.")
+        expect(len(input_shape) == 2, "Subtract", "exactly 2 inputs", input_shape)
         return super().compute_output_shape(input_shape)
 
 
@@ -129,20 +129,14 @@ class Concatenate(Merge):
         shapes = [list(shape) for shape in input_shape]
         try:
             along = [shape.pop(self.axis) for shape in shapes]
-            common = [_common(lengths) for lengths in zip(*shapes, strict=True)]
+            known = [{*lengths} - {None} or {None} for lengths in zip(*shapes, strict=True)]
+            common: list[int | None] = [length for (length,) in known]
         except (IndexError, ValueError):
             problem = f"Concatenate expects equal shapes except along axis {self.axis}"
             raise ValueError(f"{problem}, received {input_shape=}.") from None
         axis = self.axis % (len(common) + 1)
         common.insert(axis, None if None in along else sum(along))
         return tuple(common)
-
-
-def _common(lengths: tuple[int | None, ...]) -> int | None:
-    """Return the only known length, or None if all are unknown; ValueError for several lengths."""
-    known = {*lengths} - {None}
-    (length,) = known or {None}
-    return length
 
 
 # -- functions ------------------------------------------------------------------------------------

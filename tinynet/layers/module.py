@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from .. import constraints, initializers, regularizers, tree
-from ..configs.reading import memory
+from ..configs.files import memory
 from ..engine.expect import expect
 from ..engine.refusal import answering
 from ..engine.tensor import Tensor, as_dtype, as_tensor
 from ..engine.variable import Variable, assign_all, paired, structure
 from ..random import SeedGenerator
-from .symbolic import context, scope_of
+from .symbolic import context
 
 
 class Module:
@@ -66,13 +66,13 @@ class Module:
         """
         expect(not isinstance(shape, str), "add_weight", "the weight's name as `name=`", shape)
         shape = () if shape is None else tuple(shape)
-        if None in shape:
-            raise ValueError(f"add_weight: expected a shape of known lengths, received {shape}.")
+        expect(None not in shape, "add_weight", "a shape of known lengths", shape)
         name, dtype = name or "variable", dtype or self.dtype
         default = "glorot_uniform" if np.dtype(as_dtype(dtype)).kind == "f" else "zeros"
         fill = initializers.get(initializer or default)
         value = memory.allocator.weight(fill, shape, dtype)
-        path = "/".join((*(layer.name for layer in scope_of(self)), name))
+        scope = context.scope if self in context.scope else (*context.scope, self)
+        path = "/".join((*(layer.name for layer in scope), name))
         weight = Variable(value, dtype, trainable and self._trainable, name, path)
         weight.constraint, penalty = constraints.get(constraint), regularizers.get(regularizer)
         self._own.append(weight)

@@ -1,21 +1,27 @@
-"""Layers that normalize their inputs: by batch, or each sample by itself.
+"""Layers that normalize their inputs: by batch, each sample by itself, or by a whole data set.
 
-Imports `core.py`, `weightless.py`. Read next: `preprocessing.py`.
+Imports `core.py`, `weightless.py`. Read next: `operation.py`.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import ops
+from .. import ops, tree
+from ..backend import epsilon
 from ..configs.configurable import taking
 from ..configs.lookup import publish
-from ..engine.expect import warn
+from ..configs.watched import all_or_nothing
+from ..engine.expect import expect, warn
 from ..engine.tensor import Tensor
+from ..engine.variable import assign_all
 from ..losses.base import broadcasts_to
+from .base import Layer
 from .core import Standard
 from .module import refuse_options
 from .weightless import Weightless
@@ -42,8 +48,13 @@ class _OnAxes(Standard):
     def build(self, input_shape: Any) -> None:
         """Note the lengths of the axes, and the shape in which weights broadcast to the inputs."""
         axes = axes_in(input_shape, self.axis)
-        self._shape = tuple(n if i in axes else 1 for i, n in enumerate(input_shape))
+        self._others = tuple(i for i in range(len(input_shape)) if i not in axes)
+        self._shape = self._broadcast(input_shape)
         self._lengths = [input_shape[i] for i in axes]
+
+    def _broadcast(self, shape: Any) -> tuple[int, ...]:
+        """Return the shape in which weights for inputs of this shape broadcast to them."""
+        return tuple(1 if i in self._others else n for i, n in enumerate(shape))
 
     def _check(self, inputs: Any) -> None:
         self._expect_one(inputs)
@@ -154,8 +165,6 @@ class BatchNormalization(_Normalizer):
     def build(self, input_shape: Any) -> None:
         """Create the weights, and the moving mean and variance."""
         super().build(input_shape)
-        rank = len(self._shape)
-        self._axes = tuple(i for i in range(rank) if i != self.axis % rank)
         self.moving_mean = self._weight("moving_mean", *self._lengths, trainable=False)
         self.moving_variance = self._weight("moving_variance", *self._lengths, trainable=False)
 
@@ -164,7 +173,7 @@ class BatchNormalization(_Normalizer):
         averages = self.moving_mean, self.moving_variance
         if not (training and self.trainable):
             return self._normalized(inputs, *(ops.reshape(v, self._shape) for v in averages))
-        found = _moments(inputs, self._axes)
+        found = _moments(inputs, self._others)
         for average, value in zip(averages, found, strict=True):
             new = ops.reshape(value.detach(), average.shape) * (1.0 - self.momentum)
             average.assign(average * self.momentum + new)
@@ -255,5 +264,133 @@ class UnitNormalization(Weightless):
         return inputs / ops.sqrt(ops.maximum(squares, 1e-24))
 
 
-_LAYERS = BatchNormalization, LayerNormalization, RMSNormalization, UnitNormalization
-publish("keras.layers", *_LAYERS)
+# -- by a data set ---------------------------------------------------------------------------------
+
+
+def _broadcastable(name: str) -> Any:
+    """Return a property of `Normalization`: a number that it subtracts or divides by."""
+
+    def attribute(self: Normalization) -> Tensor | None:
+        if not self.built:
+            return None
+        given = getattr(self, f"input_{name}")
+        if given is None:
+            return ops.reshape(getattr(self, f"adapt_{name}"), self._shape)
+        full = np.broadcast_to(np.array(given, self.dtype), self._lengths)
+        return ops.reshape(full, self._shape)
+
+    return property(attribute, doc=f"The {name}, broadcastable to the inputs; None if not built.")
+
+
+class Normalization(_OnAxes):
+    """``(inputs - mean) / standard deviation``; `adapt` takes mean and variance from data.
+
+    Parameters
+    ----------
+    axis : int, several, or None
+        Each index along these axes has its own mean and variance: by default the last axis, that of
+        the features. None: one mean and variance for all elements.
+    mean, variance : numbers or lists, optional
+        Both, instead of `adapt`.
+    invert : bool
+        Whether to undo the normalization instead.
+    name, dtype, trainable
+        As for `Layer`.
+
+    Raises
+    ------
+    ValueError
+        For a mean without a variance, a variance without a mean, or different shapes of both; when
+        the layer is built for inputs in which an axis is missing or has an unknown length.
+
+    >>> import numpy as np
+    >>> x = np.array([[0.0], [100.0], [200.0]], "float32")
+    >>> layer = Normalization()
+    >>> layer.adapt(x)
+    >>> layer(x).numpy().round(3).T
+    array([[-1.225,  0.   ,  1.225]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        axis: Any = -1,
+        mean: Any = None,
+        variance: Any = None,
+        invert: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.axis = () if axis is None else tuple(np.atleast_1d(axis).tolist())
+        if np.shape(mean) != np.shape(variance) or (mean is None) != (variance is None):
+            raise ValueError(f"Expected both or neither, of one shape: {mean=}, {variance=}.")
+        if np.ndim(mean) > len(self.axis):
+            raise ValueError(f"mean: more axes than {axis=}, received shape {np.shape(mean)}.")
+        self.input_mean, self.input_variance = (np.asarray(x).tolist() for x in (mean, variance))
+        self.invert = invert
+
+    def build(self, input_shape: Any) -> None:
+        """Create the weights: a mean and a variance for each index along the axes."""
+        super().build(input_shape)
+        if self.input_mean is None:
+            add = partial(self.add_weight, trainable=False)
+            self.adapt_mean = add(self._lengths, "zeros", name="mean")
+            self.adapt_variance = add(self._lengths, "ones", name="variance")
+            self.count = add((), "zeros", "int32", name="count")
+
+    def adapt(self, data: Any) -> None:
+        """Compute mean and variance from `data`: an array, or an iterable of batches of samples.
+
+        A batch ``(x, y)`` counts as ``x``. ValueError for data without samples or of a wrong shape,
+        and for a layer that was constructed with a mean.
+        """
+        if self.input_mean is not None:
+            raise ValueError(f"adapt: '{self.name}' was constructed with mean={self.input_mean}.")
+        total = mean = variance = np.float64(0)
+        with all_or_nothing(self):
+            for batch in filter(len, _batches(data)):
+                if not self.built:
+                    self.build(batch.shape)
+                if self._broadcast(batch.shape) != self._shape:
+                    shapes = f"{self._shape}, received {batch.shape}"
+                    raise ValueError(f"adapt: '{self.name}' is built for shapes like {shapes}.")
+                count = math.prod(batch.shape[i] for i in self._others)
+                total = total + count
+                share = count / total
+                center = batch.mean(self._others)
+                shifted = mean * (1 - share) + center * share
+                # The variance inside of both parts, plus that of their means.
+                here = batch.var(self._others) + (center - shifted) ** 2
+                variance = (variance + (mean - shifted) ** 2) * (1 - share) + here * share
+                mean = shifted
+            expect(total, "adapt", "at least one sample", 0)
+            assign_all({self.adapt_mean: mean, self.adapt_variance: variance})
+
+    mean = _broadcastable("mean")
+    variance = _broadcastable("variance")
+
+    def call(self, inputs: Any) -> Any:
+        """Return the normalized inputs, or with `invert` the denormalized inputs."""
+        deviation = ops.maximum(ops.sqrt(self.variance), epsilon())
+        return inputs * deviation + self.mean if self.invert else (inputs - self.mean) / deviation
+
+    _check = Layer._check  # inputs of another rank broadcast
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments by name."""
+        own = {"axis": self.axis, "invert": self.invert, "mean": self.input_mean}
+        return {**Layer.get_config(self), **own, "variance": self.input_variance}
+
+
+def _batches(data: Any) -> Iterable[Any]:
+    """Yield the samples in `data`, an array or an iterable of batches, as arrays."""
+    is_array = hasattr(data, "shape") or not isinstance(data, Iterable)
+    if is_array or (isinstance(data, (list, tuple)) and not tree.is_structure(data)):
+        data = [data]
+    for batch in data:
+        samples = np.asarray(batch[0] if isinstance(batch, tuple) else batch)
+        expect(samples.dtype.kind in "fiub" and samples.ndim, "adapt", "arrays of numbers", batch)
+        yield samples
+
+
+_LAYERS = BatchNormalization, LayerNormalization, Normalization, RMSNormalization
+publish("keras.layers", *_LAYERS, UnitNormalization)

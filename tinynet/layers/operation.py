@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import ops
 from ..configs.lookup import publish
+from ..engine.expect import expect
 from ..engine.tensor import Operand, Tensor
 from .base import Layer
 from .symbolic import KerasTensor, placeholders_in
@@ -43,9 +44,8 @@ class Operation(Layer):
     def __init__(self, name: str | None = None, **config: Any) -> None:
         super().__init__(name=name)
         known = self.arguments()
-        if extra := {k: v for k, v in config.items() if k not in known and v not in (None, False)}:
-            problem = f"expected {[*known]}, received {extra}"
-            raise ValueError(f"ops.{self.ops_name} of a placeholder: {problem}.")
+        extra = {k: v for k, v in config.items() if k not in known and v not in (None, False)}
+        expect(not extra, f"ops.{self.ops_name} of a placeholder", f"{[*known]}", extra)
         self.config = {key: value for key, value in config.items() if key in known}
 
     @classmethod

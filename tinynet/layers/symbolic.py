@@ -14,8 +14,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from .. import ops, tree
+from ..configs.files import memory
 from ..configs.lookup import unique_name
-from ..configs.reading import memory
 from ..engine.operators import NOT_REFLECTED, REFLECTED, Placeholder
 from ..engine.temporarily import temporarily
 
@@ -46,11 +46,6 @@ context = _Context()
 def within(**changes: Any) -> temporarily:
     """Change the `context` of calls, and restore it on leaving."""
     return temporarily(context, **changes)
-
-
-def scope_of(layer: Any) -> tuple[Any, ...]:
-    """Return the scope of what happens inside `layer`."""
-    return context.scope if layer in context.scope else (*context.scope, layer)
 
 
 # -- placeholders ---------------------------------------------------------------------------------
@@ -93,11 +88,7 @@ class KerasTensor(Placeholder):
     """
 
     def __init__(
-        self,
-        shape: Shape,
-        dtype: str = "float32",
-        call: Any = None,
-        name: str | None = None,
+        self, shape: Shape, dtype: str = "float32", call: Any = None, name: str | None = None
     ) -> None:
         memory.allocator.check(shape, dtype)
         self.shape, self.dtype, self.call = tuple(shape), dtype, call
@@ -152,19 +143,16 @@ def _give_operators() -> None:
 _give_operators()
 
 
-class FirstCall:
-    """An attribute of layers: the placeholders of their first call, one or a list of several."""
+def of_first(part: str) -> Any:
+    """Return a property of layers: the placeholders of their first call, one or a list."""
 
-    def __init__(self, part: str) -> None:
-        self._part = part
-
-    def __get__(self, layer: Any, owner: Any = None) -> Any:
-        if layer is None:
-            return self
+    def attribute(layer: Any) -> Any:
         if layer.first_call is None:
-            raise AttributeError(f"Layer '{layer.name}' has no {self._part}: never called.")
-        found = getattr(layer.first_call, self._part)
+            raise AttributeError(f"Layer '{layer.name}' has no {part}: never called.")
+        found = getattr(layer.first_call, part)
         return found[0] if len(found) == 1 else found
+
+    return property(attribute, doc=f"The {part} of the first call: a placeholder, or a list.")
 
 
 def placeholders_in(arguments: Any) -> list[KerasTensor]:

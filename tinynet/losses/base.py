@@ -41,9 +41,8 @@ def same_shapes(y_true: Any, y_pred: Any, dtype: Any = None) -> tuple[Tensor, Te
     """
     y_true, y_pred = (ops.convert_to_tensor(y, dtype) for y in (y_true, y_pred))
     y_true, y_pred = align_ranks(y_true, y_pred)
-    if y_true.shape != y_pred.shape:
-        shapes = f"y_true of shape {y_true.shape} and y_pred of shape {y_pred.shape}"
-        raise ValueError(f"y_true and y_pred must have one shape, received {shapes}.")
+    shapes = [y_true.shape, y_pred.shape]
+    expect(shapes[0] == shapes[1], "y_true and y_pred", "one shape", shapes)
     return y_true, y_pred
 
 
@@ -54,11 +53,9 @@ def class_indices(y_true: Any, y_pred: Tensor, axis: int) -> Tensor:
     expected = tuple(n for i, n in enumerate(y_pred.shape) if i != axis_index)
     if y_true.ndim == y_pred.ndim > 0 and y_true.shape[axis_index] == 1:
         y_true = ops.squeeze(y_true, axis_index)
-    if y_true.shape != expected or not y_pred.ndim:
-        raise ValueError(
-            f"sparse_categorical_crossentropy: expected targets y_true of shape {expected} for "
-            f"y_pred of shape {y_pred.shape}, received shape {y_true.shape}."
-        )
+    wanted = f"targets y_true of shape {expected} for y_pred of shape {y_pred.shape}"
+    fits = y_true.shape == expected and y_pred.ndim
+    expect(fits, "sparse_categorical_crossentropy", wanted, y_true.shape)
     return y_true
 
 
@@ -95,9 +92,8 @@ def align_weights(sample_weight: Any, values: Tensor, reduce: Any = None) -> tup
     """
     weight, values = align_ranks(ops.cast(sample_weight, values.dtype), values)
     values = reduce(values, weight.ndim) if reduce else values
-    if not broadcasts_to(weight.shape, values.shape):
-        shapes = f"{weight.shape} does not broadcast to the shape {values.shape} of the values"
-        raise ValueError(f"sample_weight of shape {shapes}.")
+    wanted = f"a shape that broadcasts to the shape {values.shape} of the values"
+    expect(broadcasts_to(weight.shape, values.shape), "sample_weight", wanted, weight.shape)
     return weight, values
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from .. import ops
 from ..backend import epsilon
 from ..configs.configurable import taking
-from ..configs.reading import memory
+from ..configs.files import memory
 from ..engine.bind import no_grad
 from ..engine.expect import expect, is_number
 from ..engine.tensor import Tensor

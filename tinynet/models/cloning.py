@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import tree
-from ..configs.reading import allowance, parsed, refusing
+from ..configs.files import allowance, parsed, refusing
 from ..configs.serialization import CustomObjectScope, noting_custom_objects, serialize_keras_object
+from ..engine.expect import expect
 from ..engine.refusal import answering
 from ..layers.base import Layer
 from ..saving.archive import model_of
-from .functional import Functional, GraphModel
+from .model import Functional, GraphModel
 from .sequential import Sequential
 
 
@@ -65,11 +66,9 @@ def clone_model(
     """
     functional, has_layers = isinstance(model, Functional), isinstance(model, GraphModel)
     given = input_tensors is not None or clone_function is not None
-    if (given and not has_layers) or (call_function is not None and not functional):
-        raise ValueError(
-            "clone_model: `call_function` is for functional models, `input_tensors` and "
-            f"`clone_function` also for Sequential ones, received a {type(model).__name__}."
-        )
+    fits = (has_layers or not given) and (functional or call_function is None)
+    wanted = "a functional model, or without `call_function` a Sequential one"
+    expect(fits, "clone_model with functions or tensors", wanted, type(model))
 
     def copied(layer: Any) -> Any:
         if recursive and isinstance(layer, GraphModel):

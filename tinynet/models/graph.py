@@ -1,6 +1,6 @@
 """A graph of layer calls: run on tensors, described by a config, and called again by other layers.
 
-Imports `layers`. Read next: `functional.py`, a model of a graph.
+Imports `layers`. Read next: `model.py`, a model of a graph.
 """
 
 from __future__ import annotations
@@ -222,9 +222,8 @@ def _placeholders(argument: str, value: Any) -> list[KerasTensor]:
     """Return a model's inputs or outputs as a list; ValueError unless they are placeholders."""
     flat = tree.flatten(value)
     wrong = [x for x in flat if not isinstance(x, KerasTensor) or x.call is None]
-    if wrong or not flat:
-        found = f"{wrong[0]} of {type(wrong[0])}" if wrong else value
-        raise ValueError(f"{argument}: expected KerasTensors, one or more, received {found}.")
+    found = wrong[0] if wrong else value
+    expect(flat and not wrong, argument, "KerasTensors, one or more", found)
     return flat
 
 
@@ -337,10 +336,8 @@ def _layers_from(configs: list[dict[str, Any]]) -> dict[str, Layer]:
     layers: dict[str, Layer] = {}
     for data in configs:
         name, layer = data["name"], deserialize_part(data, {})
-        if name in layers:
-            raise ValueError(f"Two layers are called {name!r}{location()}.")
-        if not isinstance(layer, Layer):
-            raise ValueError(f"Expected {name!r}{location()} to be a layer, received {layer!r}.")
+        expect(name not in layers, f"Layers{location()}", "unique names", name)
+        expect(isinstance(layer, Layer), f"{name!r}{location()}", "a layer", layer)
         layers[name] = layer
     return layers
 

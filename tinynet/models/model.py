@@ -1,6 +1,6 @@
-"""The base of all models: a network that can be trained, explained, saved and exported.
+"""Models: networks that can be trained, explained, saved and exported; those of a graph of calls.
 
-Imports `summary.py`, `training`, `saving`, `explain` and `export`. Read next: `functional.py`.
+Imports `summary.py`, `training`, `saving`, `explain` and `export`. Read next: `sequential.py`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from ..configs.serialization import (
     deserialize_keras_object,
     serialize_keras_object,
 )
-from ..engine.expect import warn
+from ..engine.expect import expect, warn
+from ..engine.tensor import as_tensor
 from ..layers.base import Layer
+from ..layers.symbolic import context, within
 from ..training.data import Dataset
 from ..training.divergence import largest_curvature, max_learning_rate
 from ..training.trainer import Trainer
+from .graph import Graph, from_config
 from .summary import print_summary
 
 if TYPE_CHECKING:
@@ -36,11 +39,11 @@ def _is_graph(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 
 def _make_functional(cls: type) -> None:
     """Let a subclass of Model, or a base of it, inherit from the functional model instead."""
-    if cls is not Model and not issubclass(cls, Model._functional):
+    if cls is not Model and not issubclass(cls, Functional):
         for base in cls.__bases__:
             if issubclass(base, Model):
                 _make_functional(base)
-        cls.__bases__ = tuple(Model._functional if x is Model else x for x in cls.__bases__)
+        cls.__bases__ = tuple(Functional if x is Model else x for x in cls.__bases__)
 
 
 class Model(Trainer):
@@ -69,19 +72,19 @@ class Model(Trainer):
     (1, (None, 1))
     """
 
-    _functional: type[Model]  # `Functional`, assigned by its module, which imports this one
     summary = print_summary
 
     _keeps_arguments = True
 
     def __new__(cls: type[M], *args: Any, **kwargs: Any) -> M:
-        kind: Any = cls._functional if cls is Model and _is_graph(args, kwargs) else cls
+        kind: Any = Functional if cls is Model and _is_graph(args, kwargs) else cls
         return super().__new__(kind, *args, **kwargs)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if _is_graph(args, kwargs):
             _make_functional(type(self))
-            self._functional.__init__(self, *args, **kwargs)
+            this: Any = self  # a functional model now
+            Functional.__init__(this, *args, **kwargs)
         else:
             super().__init__(*args, **kwargs)
 
@@ -98,8 +101,7 @@ class Model(Trainer):
         ValueError
             When there is no such layer, and when both or neither are given.
         """
-        if (name is None) == (index is None):
-            raise ValueError(f"get_layer: expected a name or an index, received {name=}, {index=}.")
+        expect((name is None) != (index is None), "get_layer", "a name or an index", (name, index))
         layers = self.layers
         names = [layer.name for layer in layers]
         if name in names:
@@ -165,16 +167,19 @@ class Model(Trainer):
     def from_config(cls, config: Config, custom_objects: Mapping[str, Any] | None = None) -> Any:
         """Return a model, with new weights, made from what `get_config` returned."""
         with CustomObjectScope(custom_objects):
-            if "input_layers" in config and cls._is_made_of_graph():
-                _make_functional(cls)
-                return (cls._functional if cls is Model else cls).from_config(config)
-            return super().from_config(config)
+            if "input_layers" not in config or not cls._is_made_of_graph():
+                return super().from_config(config)
+            inputs, outputs = from_config(config, Functional)
+        known = ("layers", "input_layers", "output_layers", "trainable", "name")
+        own = {key: value for key, value in config.items() if key not in known}
+        trainable = config.get("trainable") is not False
+        return cls(inputs, outputs, name=config.get("name"), trainable=trainable, **own)
 
     @classmethod
     def _is_made_of_graph(cls) -> bool:
         """Return whether the constructor takes inputs and outputs, and not arguments of its own."""
         kinds = {p.kind for p in signature(cls.__init__).parameters.values()}
-        own = cls.__init__ not in (Model.__init__, cls._functional.__init__)
+        own = cls.__init__ not in (Model.__init__, Functional.__init__)
         return not own or {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD} <= kinds
 
     def get_compile_config(self) -> dict[str, Any]:
@@ -285,4 +290,80 @@ class Model(Trainer):
         export(self, filepath, format, verbose, input_signature, **kwargs)
 
 
+# -- models of a graph -----------------------------------------------------------------------------
+
+
+def _of_graph(name: str, doc: str) -> Any:
+    """Return a property of models: the attribute `name` of their graph."""
+
+    def attribute(self: Model) -> Any:
+        if self.graph is None:
+            raise AttributeError(f"Model '{self.name}' has no {name} yet: call or build it first.")
+        return getattr(self.graph, name)
+
+    return property(attribute, doc=doc)
+
+
+class GraphModel(Model):
+    """Base of models that have a graph; a Sequential model may get it later."""
+
+    input = _of_graph("input", "The placeholders of the inputs, structured as passed.")
+    output = _of_graph("output", "The placeholders of the outputs, structured as returned.")
+    inputs = _of_graph("inputs", "The placeholders of the inputs as a list.")
+    outputs = _of_graph("outputs", "The placeholders of the outputs as a list.")
+    input_shape = _of_graph("input_shape", "The shape of the input, or a list of shapes.")
+    output_shape = _of_graph("output_shape", "The shape of the output, or a list of shapes.")
+
+    def call(self, inputs: Any, training: Any = None, mask: None = None) -> Any:
+        """Return the outputs for tensors; a single output without a list around it."""
+        if training in (None, context.training):  # most often
+            return self._graph(inputs)
+        with within(training=bool(training)):
+            return self._graph(inputs)
+
+    def _to_tensor(self, x: Any) -> Any:
+        return None if x is None else as_tensor(x)  # the graph knows the dtypes
+
+    def _parts(self) -> tuple[list[Any], list[Layer]]:
+        """Return the variables among the attributes, and the layers of the graph or stack."""
+        return super()._parts()[0], self.layers
+
+
+class Functional(GraphModel):
+    """A model of a graph of layer calls: what ``Model(inputs, outputs)`` returns."""
+
+    operations = _of_graph("operations", "The layers, and the functions of `ops` between them.")
+    output_names = _of_graph("output_names", "The names of the layers that compute the outputs.")
+
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self._graph = Graph(inputs, outputs, self.name)
+        self.built = True
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, from the inputs to the outputs, in Keras's order."""
+        return self._graph.layers
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the name, the layers with their calls, and which tensors are in- and outputs."""
+        if type(self)._is_made_of_graph():
+            found = {"name": self.name, "trainable": self.trainable}
+            return found | self._graph.config(Functional)
+        found = super().get_config()
+        own = type(self).get_config is Functional.get_config
+        return self._with_arguments(found) if own else found
+
+    def get_build_config(self) -> dict[str, Any]:
+        """Return what Keras returns: a graph is built from the start."""
+        return {"input_shape": None}
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shapes of the outputs for inputs of `input_shape`, structured as given."""
+        shape = super().compute_output_shape(input_shape)
+        listed = isinstance(self.output, (list, tuple)) and len(self.outputs) == 1
+        return [shape] if listed else shape
+
+
 publish("keras", Model)
+publish("keras.src.models.functional", Functional)

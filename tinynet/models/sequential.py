@@ -1,6 +1,6 @@
 """Models of layers one after the other.
 
-Imports `functional.py`. Read next: `cloning.py`.
+Imports `model.py`. Read next: `cloning.py`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from ..layers.base import Layer
 from ..layers.core import InputLayer
 from ..layers.shapes import map_shapes, to_shape
 from ..layers.symbolic import KerasTensor, context, within
-from .functional import GraphModel
 from .graph import Graph
+from .model import GraphModel
 
 
 class Sequential(GraphModel):

@@ -5,13 +5,13 @@ from typing import Any
 from . import schedules as schedules
 from .adam import Adam as _Adam
 from .adam import AdamW as _AdamW
-from .adaptive import Adagrad as _Adagrad
-from .adaptive import Adamax as _Adamax
-from .adaptive import Nadam as _Nadam
+from .adam import Adamax as _Adamax
+from .adam import Nadam as _Nadam
 from .base import Optimizer as Optimizer
 from .lookup import get as get
 from .lookup import serialize as serialize
-from .rmsprop import RMSprop as _RMSprop
+from .sgd import Adagrad as _Adagrad
+from .sgd import RMSprop as _RMSprop
 from .sgd import SGD as _SGD
 
 class Adagrad(_Adagrad):

@@ -27,8 +27,16 @@ from ..engine.bind import modes, no_grad
 from ..engine.expect import check_number, expect, is_number, warn
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable, assign_all, paired, restoring
-from .averages import Averaging
-from .groups import Flats, Grads, ParameterGroup, Scalars, Slots as Slots, Updated, stepped
+from .groups import (
+    Averaging,
+    Flats,
+    Grads,
+    ParameterGroup,
+    Scalars,
+    Slots as Slots,
+    Updated,
+    stepped,
+)
 
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 UNSUPPORTED = ("loss_scale_factor", "gradient_accumulation_steps")  # Keras's options
@@ -181,15 +189,13 @@ class Optimizer(Averaging):
             self.iterations.refuse_if_recorded("apply")
         variables = list(self._slots if trainable_variables is None else trainable_variables)
         found = self._gradients(list(grads), variables)
-        if not variables:
-            return self.iterations  # nothing trains
-        if recorded is not None:
+        if recorded is not None and variables:
             recorded(found)
-            return self.iterations
-        self.build(variables)
-        with no_grad():
-            state = [[wrap(array) for array in arrays] for arrays in self.read()]
-            self.write(self.updated(state, found, [self.next_scalars()] * len(state)))
+        elif variables:
+            self.build(variables)
+            with no_grad():
+                state = [[wrap(array) for array in arrays] for arrays in self.read()]
+                self.write(self.updated(state, found, [self.next_scalars()] * len(state)))
         return self.iterations
 
     def stateless_apply(
@@ -271,18 +277,12 @@ class Optimizer(Averaging):
         expect(len(grads) == count, "grads", f"one for each of {count} variables", len(grads))
         expect(len(set(variables)) == count, "apply", "each variable once", "one of them twice")
         rows = list(zip(grads, variables, strict=True))
-        found = {v: self._as_gradient(g, v) for g, v in rows if g is not None}
+        found = {v: v.converted(g, "grads") for g, v in rows if g is not None}
         if grads and not found:
             raise ValueError("No gradients provided for any variable.")
         if missing := [v.path for g, v in rows if g is None]:
             warn(f"Gradients do not exist for variables {missing}.")
         return found
-
-    def _as_gradient(self, grad: Any, variable: Variable) -> Tensor:
-        grad = ops.cast(grad, variable.array.dtype)
-        wanted = f"shape {variable.shape} as of {variable.path}"
-        expect(grad.shape == variable.shape, "grads", wanted, grad.shape)
-        return grad
 
     # -- state --------------------------------------------------------------------------------
 
@@ -290,10 +290,9 @@ class Optimizer(Averaging):
         """Make the slots of `variables`, the first time; later only check that they are known."""
         if self.built:
             if new := [v for v in variables if v not in self._slots]:
-                raise ValueError(
-                    "variables: expected those that the optimizer was built for. "
-                    f"Unknown variable: {new[0]}. Call compile with a new optimizer."
-                )
+                rule = "variables: expected those that the optimizer was built for"
+                unknown = f"Unknown variable: {new[0]}. Call compile with a new optimizer."
+                raise ValueError(f"{rule}. {unknown}")
             return
         names = [slot for group in self.slot_groups for slot in group]
         with all_or_nothing(self):
@@ -384,8 +383,7 @@ class Optimizer(Averaging):
         rate = config.get("learning_rate")
         if isinstance(rate, dict):
             rate = {"module": "keras.optimizers.schedules", **rate}
-            rate = deserialize_keras_object(rate, custom_objects)
-            config = {**config, "learning_rate": rate}
+            config = {**config, "learning_rate": deserialize_keras_object(rate, custom_objects)}
         return cls(**config)
 
 
@@ -394,4 +392,5 @@ def _norm(grads: Sequence[Tensor]) -> Tensor:
     return ops.sqrt(sum(others, first))
 
 
-taking_common = partial(taking, Optimizer)
+# Of a constructor that takes hyperparameters: it also takes what is common to all optimizers.
+taking_common = partial(taking, Optimizer, first="learning_rate", learning_rate=0.001)

@@ -1,11 +1,12 @@
-"""Groups of parameters: weights of one dtype and their slots, updated together.
+"""The state of optimizers: slots, groups of parameters that are updated together, averages.
 
-Imports the engine. Read next: `base.py`.
+The weights of one dtype form a group. What follows an update, moving averages and constraints, is
+here, too. Imports the engine. Read next: `base.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,17 @@ from .. import ops
 from ..compiler.record import label
 from ..configs.configurable import Configurable
 from ..engine.bind import bind, modes
+from ..engine.expect import check_number, expect, is_integer
 from ..engine.tensor import Primitive, Tensor
-from ..engine.variable import Memory, Variable
+from ..engine.variable import Memory, Variable, assign_all
 
 Slots = dict[str, Tensor]
 Scalars = dict[str, Any]  # numbers, or tensors without axes
 Updated = tuple[Tensor, Slots]  # a parameter and its slots after a step
 Flats = Sequence[Sequence[Tensor]]  # for each group its flat parameters and slots
 Grads = dict[Variable, Tensor]
+
+AVERAGE = "average"  # the slot of the moving average
 
 
 class _MadeSlots(Slots):
@@ -52,23 +56,17 @@ class ParameterGroup:
 
         Parameters without a gradient, and their slots, stay as they are.
         """
-        pieces: list[list[Tensor]] = [[] for _ in flat]
-        done, size = 0, flat[0].shape[0]
+        pieces = []
         for stretch, members, decays in self._stretches(optimizer, grads):
-            start, stop, _ = stretch.indices(size)
-            parts = [ops.reshape(grads[v], (v.size,)) for v in members]
-            param, *old = flat if stop - start == size else [t[stretch] for t in flat]
-            grad = label(ops.concatenate(parts), "gradients")
-            slots: Slots = _MadeSlots(zip(self.slots, old, strict=True))
-            param, slots = optimizer.stepped(param, grad, slots, scalars, decays)
-            new = [param, *(slots[name] for name in self.slots)]
-            for found, t, part in zip(pieces, flat, new, strict=True):
-                found += [t[done:start]] * (start > done) + [part]
-            done = stop
-        for found, t in zip(pieces, flat, strict=True):
-            found += [t[done:]] * (done < size)
-        new = [found[0] if len(found) == 1 else ops.concatenate(found) for found in pieces]
-        return optimizer.finished(self, new, grads, scalars)
+            param, *slots = flat if stretch == slice(None) else [t[stretch] for t in flat]
+            if members[0] in grads:
+                parts = [ops.reshape(grads[v], (v.size,)) for v in members]
+                grad = label(ops.concatenate(parts), "gradients")
+                old = _MadeSlots(zip(self.slots, slots, strict=True))
+                param, new = optimizer.stepped(param, grad, old, scalars, decays)
+                slots = [new[name] for name in self.slots]
+            pieces.append([param, *slots])
+        return optimizer.finished(self, [*map(_joined, zip(*pieces, strict=True))], grads, scalars)
 
     def _stretches(self, optimizer: Any, grads: Grads) -> list[tuple[slice, list[Variable], bool]]:
         """Return the stretches of memory that are updated alike, with their variables.
@@ -80,7 +78,115 @@ class ParameterGroup:
         if len(set(decays)) == 1 and all(v in grads for v in self.params):
             return [(slice(None), self.params, decays[0])]
         rows = zip(self.memories[0].slices, self.params, decays, strict=True)
-        return [(stretch, [v], decay) for stretch, v, decay in rows if v in grads]
+        return [(stretch, [v], decay) for stretch, v, decay in rows]
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else ops.concatenate(parts)
+
+
+class Averaging(Configurable):
+    """Base of `Optimizer`: its slots, and moving averages of the weights if `use_ema`."""
+
+    use_ema, ema_momentum, ema_overwrite_frequency = False, 0.99, None
+
+    # Names of slots, in the order in which Keras saves them: variable by variable those of one
+    # group, then the next group.
+    slots: tuple[tuple[str, ...], ...] = ()
+    start_of: Mapping[str, float] = {}  # the first values of slots that do not start at 0
+    name: str
+    _slots: dict[Variable, dict[str, Variable]]
+
+    def _set_averages(self, use_ema: Any, momentum: Any, every: Any) -> None:
+        check_number("ema_momentum", momentum, 1)
+        counts = is_integer(every) and every > 0
+        expect(every is None or counts, "ema_overwrite_frequency", "a positive int or None", every)
+        self.use_ema, self.ema_momentum, self.ema_overwrite_frequency = use_ema, momentum, every
+
+    @property
+    def slot_groups(self) -> tuple[tuple[str, ...], ...]:
+        """The names of all slots: that of the average, if there is one, then `slots`."""
+        return ((AVERAGE,), *self.slots) if self.use_ema else self.slots
+
+    def _slot(self, variable: Variable, name: str) -> Variable:
+        path = f"{variable.path.replace('/', '_')}_{name}"
+        start = self.start_of.get(name, 0.0)
+        return self._state(np.full(variable.shape, start, variable.dtype), path)
+
+    def first_slots(self) -> dict[Variable, np.ndarray]:
+        """Return the values of all slots before the first step."""
+        rows = [item for slots in self._slots.values() for item in slots.items()]
+        return {v: np.full(v.shape, self.start_of.get(name, 0.0)) for name, v in rows}
+
+    def _state(self, value: np.ndarray, name: str) -> Variable:
+        return Variable(value, trainable=False, name=name, path=f"{self.name}/{name}")
+
+    # -- after the update ---------------------------------------------------------------------
+
+    def average_scalars(self, step: int) -> dict[str, float]:
+        """Return the numbers that `averaged` needs at `step` (1, 2, ...).
+
+        The first average is the weight after the first step.
+        """
+        momentum = float(np.float32(self.ema_momentum)) if step > 1 else 0.0
+        found = {"ema_momentum": momentum, "ema_share": 1.0 - momentum}
+        every = self.ema_overwrite_frequency
+        return found | ({"ema_overwrite": float(step % every == 0)} if every else {})
+
+    def averaged(self, param: Tensor, average: Tensor, scalars: Scalars) -> tuple[Tensor, Tensor]:
+        """Return the parameter, which its average may overwrite, and the average after a step."""
+        average = average * scalars["ema_momentum"] + param * scalars["ema_share"]
+        if self.ema_overwrite_frequency:
+            param = ops.where(ops.greater(scalars["ema_overwrite"], 0.0), average, param)
+        return param, average
+
+    def finished(
+        self, group: ParameterGroup, flat: list[Tensor], grads: Grads, scalars: Scalars
+    ) -> list[Tensor]:
+        """Return the flat parameters and slots of a group after averages and constraints.
+
+        Constraints concern the parameters with a gradient. As in Keras, averages are those of the
+        parameters before the constraint.
+        """
+        param, *slots = flat
+        if self.use_ema:
+            expect(AVERAGE in group.slots, "use_ema", "a new optimizer for another value", True)
+            param, slots[0] = self.averaged(param, slots[0], scalars)
+        if any(v.constraint for v in group.params if v in grads):
+            rows = zip(group.params, group.memories[0].slices, strict=True)
+            pieces = [_constrained(v, param[part], v in grads) for v, part in rows]
+            param = ops.concatenate(pieces)
+        return [param, *slots]
+
+    def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
+        """Give variables the values of their moving averages, if there are any: the end of `fit`.
+
+        >>> import tinynet as tn
+        >>> w = tn.Variable([1.0])
+        >>> sgd = tn.optimizers.SGD(1.0, use_ema=True, ema_momentum=0.5)
+        >>> for _ in range(2):
+        ...     steps = sgd.apply([[1.0]], [w])
+        >>> sgd.finalize_variable_values([w])
+        >>> w.numpy()  # the mean of 0 and -1
+        array([-0.5], dtype=float32)
+        """
+        known = [v for v in var_list if v in self._slots] if self.use_ema else ()
+        assign_all({v: self._slots[v][AVERAGE] for v in known})
+
+    def swap_averages(self) -> None:
+        """Exchange the values of the weights with their moving averages."""
+        pairs = [(v, slots[AVERAGE]) for v, slots in self._slots.items()]
+        assign_all({a: b.value for v, average in pairs for a, b in ((v, average), (average, v))})
+
+
+def _constrained(variable: Variable, flat: Tensor, has_gradient: bool) -> Tensor:
+    if not (has_gradient and variable.constraint):
+        return flat
+    value = variable.constraint(ops.reshape(flat, variable.shape))
+    return ops.reshape(ops.cast(value, flat.dtype), flat.shape)
+
+
+# -- steps ahead, and as a pure function ----------------------------------------------------------
 
 
 def scalars_ahead(optimizer: Any, count: int) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """Optimizers by name.
 
-Imports `sgd.py`, `adam.py`, `rmsprop.py`, `adaptive.py`. Read next: `../layers/base.py`.
+Imports `sgd.py`, `adam.py`. Read next: `../layers/base.py`.
 """
 
 from __future__ import annotations
@@ -8,11 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..configs.lookup import config_of, lookup, publish
-from .adam import Adam, AdamW
-from .adaptive import Adagrad, Adamax, Nadam
+from .adam import Adam, Adamax, AdamW, Nadam
 from .base import Optimizer
-from .rmsprop import RMSprop
-from .sgd import SGD
+from .sgd import SGD, Adagrad, RMSprop
 
 _KNOWN = (SGD, Adam, AdamW, RMSprop, Adagrad, Adamax, Nadam)
 publish("keras.optimizers", *_KNOWN)

@@ -47,14 +47,12 @@ class LearningRateSchedule(Configurable):
 class _Formula(LearningRateSchedule):
     """A dataclass of the formula's constants, with the formula `_at` of a float32 step."""
 
+    _at: Any
     get_config = Configurable.get_config
 
     def __call__(self, step: Any) -> float:
         """Return the learning rate after `step` steps, a number or a scalar tensor."""
         return float(np.float32(self._at(np.float32(step))))
-
-    def _at(self, step: Any) -> Any:
-        raise NotImplementedError
 
     def __post_init__(self) -> None:
         for argument in ("decay_steps", "first_decay_steps"):

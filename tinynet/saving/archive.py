@@ -4,7 +4,7 @@ An archive is a zip file of `config.json`, which describes the model, `model.wei
 numbers, and `metadata.json`. Saving writes a complete file or none. Loading reads and checks
 everything before it changes anything, and never runs, imports or unpickles what a file names.
 
-Imports `weights.py`, `../configs/reading.py`. Read next: `weights.py`.
+Imports `weights.py`, `../configs/files.py`. Read next: `weights.py`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from ..configs.files import as_path, replacing
-from ..configs.reading import Budget, allowance, member, memory, opened, parsed, refusing
+from ..configs import files
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object, sharing
 from ..distribution.ranks import by_rank_0
 from ..engine.expect import warn
@@ -74,14 +73,13 @@ def save_model(
     from zipfile import ZipFile  # needed for files alone, and slow to import
 
     if not model.built:
-        message = "You are saving a model that has not yet been built: call it on some data first."
-        warn(message)
+        warn("You are saving a model that has not yet been built: call it on some data first.")
     with sharing():
         config = json.dumps(serialize_keras_object(model))
     now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     metadata = json.dumps({"keras_version": KERAS, "date_saved": now})
     data = weights.h5_bytes(model)
-    with replacing(path) as file, ZipFile(file, "w") as archive:
+    with files.replacing(path) as file, ZipFile(file, "w") as archive:
         archive.writestr(_METADATA, metadata)
         archive.writestr(_CONFIG, config)
         archive.writestr(_WEIGHTS, data)
@@ -110,18 +108,23 @@ def save_weights(
         return
     npz = path.endswith(".npz")
     data = weights.npz_bytes(model) if npz else weights.signed(weights.h5_bytes(model))
-    with replacing(path) as file:
+    with files.replacing(path) as file:
         file.write(data)
 
 
 def _path(filepath: Any, *endings: str) -> str:
-    """Return `filepath` as a string; ValueError unless it has one of these endings."""
-    path = as_path(filepath)
+    """Return `filepath` as a string; ValueError unless it has one of these endings.
+
+    ImportError if such a file needs the package h5py, and it is missing.
+    """
+    path = files.as_path(filepath)
     if not path.endswith(endings):
         raise ValueError(
             f"filepath: expected a name that ends in {' or '.join(endings)}, received {path!r}. "
             "Keras converts other formats, such as legacy `.h5` files of whole models."
         )
+    if not path.endswith(".npz"):
+        weights.h5py()
     return path
 
 
@@ -168,14 +171,13 @@ def load_model(
         Without the package h5py.
     """
     path, compile = _path(filepath, ".keras"), bool(compile)
-    weights.h5py()
-    with refusing(f"'{path}'"), open(path, "rb") as file:
-        archive = opened(file)
-        config = parsed(member(archive, _CONFIG), allowance(file))
-        entries = weights.h5_entries(member(archive, _WEIGHTS))
+    with files.refusing(f"'{path}'"), open(path, "rb") as file:
+        archive = files.opened(file)
+        config = files.parsed(files.member(archive, _CONFIG), files.allowance(file))
+        entries = weights.h5_entries(files.member(archive, _WEIGHTS))
         if isinstance(config, dict) and not compile:
             config.pop("compile_config", None)
-        with temporarily(memory, allocator=Budget(allowance(file))):
+        with temporarily(files.memory, allocator=files.Budget(files.allowance(file))):
             model = model_of(config, custom_objects)
             weights.load(model, entries)
     return model
@@ -210,12 +212,11 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None
     """
     path = _path(filepath, ".weights.h5", ".keras", ".npz")
     _refuse_unbuilt(model)
-    npz, keras = path.endswith(".npz"), path.endswith(".keras")
-    if not npz:
-        weights.h5py()
-    with open(path, "rb") as file, refusing(f"'{path}'"):
-        if npz:
-            entries = weights.npz_entries(opened(file))
+    with open(path, "rb") as file, files.refusing(f"'{path}'"):
+        if path.endswith(".h5"):
+            entries = weights.h5_entries(file.read())
+        elif path.endswith(".npz"):
+            entries = weights.npz_entries(files.opened(file))
         else:
-            entries = weights.h5_entries(member(opened(file), _WEIGHTS) if keras else file.read())
+            entries = weights.h5_entries(files.member(files.opened(file), _WEIGHTS))
         weights.load(model, entries, skip_mismatch)

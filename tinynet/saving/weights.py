@@ -10,6 +10,7 @@ Imports h5py when it is needed. Read next: `archive.py`.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import io
 import math
@@ -19,10 +20,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..configs.files import memory
 from ..configs.lookup import snake_case
-from ..configs.reading import memory
 from ..configs.watched import all_or_nothing
-from ..engine.expect import package_of, warn
+from ..engine.expect import expect, package_of, warn
 from ..engine.extras import missing
 from ..engine.variable import Variable, assign_all
 from ..layers.base import Layer
@@ -171,16 +172,12 @@ def _matched(owner: Any, variables: list[Variable], saved: dict[str, Entry]) -> 
         raise ValueError(f"'{owner.name}' expected the variables {names}, received {list(saved)}.")
     for number, variable in zip(numbers, variables, strict=True):
         entry, expected = saved[number], variable.array
-        if entry.shape != expected.shape or _kind(entry.dtype) != _kind(expected.dtype):
+        kind, wanted = (dtype.kind.replace("u", "i") for dtype in (entry.dtype, expected.dtype))
+        if entry.shape != expected.shape or kind != wanted:
             shape = f"shape {variable.shape} and dtype {variable.dtype}"
             received = f"shape {entry.shape} and dtype {entry.dtype}"
             raise ValueError(f"'{variable.path}' expected {shape}, received {received}.")
     return [saved[number] for number in numbers]
-
-
-def _kind(dtype: np.dtype) -> str:
-    """Return the kind of a dtype: floating, integer or bool."""
-    return dtype.kind.replace("u", "i")
 
 
 # -- HDF5 ------------------------------------------------------------------------------------------
@@ -211,18 +208,12 @@ def h5_bytes(model: Any) -> bytes:
 
 def signed(data: bytes) -> bytes:
     """Return `data` followed by its digest."""
-    return data + _MAGIC + _digest(data)
-
-
-def _digest(data: bytes) -> bytes:
-    import hashlib
-
-    return hashlib.sha256(data).digest()
+    return data + _MAGIC + hashlib.sha256(data).digest()
 
 
 def h5_entries(data: bytes) -> Entries:
     """Return the entries of an HDF5 file; ValueError, at once or when they are read, for damage."""
-    if data[-40:-32] == _MAGIC and _digest(data[:-40]) != data[-32:]:
+    if data[-40:-32] == _MAGIC and signed(data[:-40]) != data:
         raise ValueError("The file is damaged: its digest does not match its content.")
     file = h5py().File(io.BytesIO(data), "r")
 
@@ -240,20 +231,17 @@ def h5_entries(data: bytes) -> Entries:
 def _member(group: Any, name: str, kind: type) -> Any:
     """Return the member `name` of a group; ValueError for a link, and for another kind."""
     link = group.get(name, getclass=True, getlink=True)
-    if link is not h5py().HardLink:
-        raise ValueError(f"{group.name}/{name} is a {link.__name__} to another place.")
-    if not isinstance(group[name], kind):
-        raise ValueError(f"{group.name}/{name} is not a {kind.__name__}.")
+    expect(link is h5py().HardLink, f"{group.name}/{name}", "no link to another place", link)
+    expect(isinstance(group[name], kind), f"{group.name}/{name}", kind.__name__, group[name])
     return group[name]
 
 
 def _h5_entry(dataset: Any) -> Entry:
     """Return the entry of a dataset; ValueError if it does not hold the numbers it declares."""
     shape, dtype = dataset.shape, dataset.dtype
-    if dataset.external or dataset.is_virtual:
-        raise ValueError(f"{dataset.name} has its numbers in another file.")
-    if shape is None or dtype.kind not in "fiub":
-        raise ValueError(f"{dataset.name} does not hold numbers, but {dtype} of shape {shape}.")
+    outside, is_array = dataset.external or dataset.is_virtual, shape is not None
+    expect(not outside, dataset.name, "its numbers in the file itself", outside)
+    expect(is_array and dtype.kind in "fiub", dataset.name, "an array of numbers", dtype)
     size, stored = math.prod(shape) * dtype.itemsize, dataset.id.get_storage_size()
     chunk = math.prod(dataset.chunks) * dtype.itemsize if dataset.chunks else 0
     if (size and not stored) or (not chunk and stored != size) or chunk > max(size, 2**20):
@@ -292,8 +280,7 @@ def _npy_entry(archive: ZipFile, info: ZipInfo) -> Entry:
     headers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     with archive.open(info) as file:
         shape, _, dtype = headers[npy.read_magic(file)](file)
-    if dtype.kind not in "fiub":
-        raise ValueError(f"{info.filename} does not hold numbers, but {dtype}.")
+    expect(dtype.kind in "fiub", info.filename, "an array of numbers", dtype)
 
     def read() -> np.ndarray:
         with archive.open(info) as file:

@@ -1,12 +1,12 @@
 """What a model is compiled with, and its loss and steps: the part of `Trainer` without loops.
 
-Imports `objective.py`, `own_step.py`, `step_cache.py`. Read next: `loop.py`.
+Imports `objective.py`, `step_cache.py`. Read next: `loop.py`.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from .. import ops, optimizers, tree
 from ..compiler.executable import Native
 from ..configs.watched import all_or_nothing
 from ..engine.bind import no_grad
+from ..engine.expect import expect, is_integer, is_number
 from ..engine.tape import gradients
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, wrap
@@ -23,12 +24,51 @@ from ..engine.variable import stateless, structure
 from ..layers.base import Layer
 from ..layers.module import attached_metrics
 from ..layers.shapes import training_of
-from ..layers.symbolic import within
-from .data import Batches, Dataset, check_options, unpack_x_y_sample_weight
+from .data import Dataset, unpack_x_y_sample_weight
+from .divergence import loss_of
 from .objective import Objective, check_names, flat_logs
-from .own_step import check_class, is_own
-from .step import Batch, loss_of
+from .step import Batch, check_class, computed_loss, is_own
 from .step_cache import StepCache
+from .streams import Batches
+
+
+def _among(*choices: Any) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, Hashable) and value in choices
+
+
+def _by_output(*kinds: type) -> tuple[str, Callable[[Any], bool]]:
+    return "a list, tuple or dict", lambda x: isinstance(x, (list, tuple, dict, type(None), *kinds))
+
+
+# What the options of `compile`, `fit` and the like may be, in words and as a condition.
+OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(("epochs", "initial_epoch"), ("an integer", is_integer)),
+    **dict.fromkeys(
+        ("batch_size", "steps", "steps_per_epoch", "validation_steps", "validation_batch_size"),
+        ("an integer, or None for the default", lambda n: n is None or (is_integer(n) and n >= 0)),
+    ),
+    "verbose": ("0, 1, 2 or 'auto'", _among(0, 1, 2, "auto")),
+    "shuffle": ("a bool or 'batch'", _among(True, False, None, "batch")),
+    "return_dict": ("a bool", _among(True, False, None)),
+    "optimizer": ("an optimizer or its name", lambda optimizer: optimizer is not None),
+    "loss_weights": _by_output(int, float, np.number),
+    **dict.fromkeys(("metrics", "weighted_metrics"), _by_output()),
+    "run_eagerly": ("a bool", lambda flag: isinstance(flag, (int, np.bool_, type(None)))),
+    "jit_compile": ("True, False or 'auto'", lambda x: isinstance(x, bool) or str(x) == "auto"),
+    "on_divergence": ("'warn', 'raise' or 'ignore'", _among("warn", "raise", "ignore")),
+    "validation_split": ("a share from 0 to 1", lambda share: share is None or is_number(share)),
+}
+
+
+def check_options(given: dict[str, Any]) -> None:
+    """Raise an error for options that are not what `OPTIONS` says: TypeError for epochs, as Keras.
+
+    ValueError for the others.
+    """
+    for name, (wanted, holds) in OPTIONS.items():
+        if name in given:
+            kind = TypeError if name in ("epochs", "initial_epoch") else ValueError
+            expect(holds(given[name]), name, wanted, given[name], kind)
 
 
 class Compilable(Layer):
@@ -141,26 +181,23 @@ class Compilable(Layer):
     def _prepare(self, batches: Batches) -> bool:
         """Build the model and look up losses and metrics; return whether there was one to do."""
         with self.lock:
-            return self._prepared(batches)
-
-    def _prepared(self, batches: Batches) -> bool:
-        if not self.compiled:
-            raise ValueError("You must call `compile()` before using the model.")
-        y = batches.y if isinstance(batches, Dataset) else batches.first().y
-        watched = self.loss is not None or any(self._given_metrics)
-        y = y if watched else None  # which an own step may read as it likes
-        if self._objective is not None:
-            self._objective.demand(y)
-            return False
-        check_names(self.loss, *self._given_metrics)
-        is_new = watched or not self.built
-        if self.graph:
-            y_pred = self.graph.output
-        else:  # an own step need not call the model
-            calls = y is not None or type(self).call is not Layer.call
-            y_pred = self._outputs_of(batches.first()) if calls else []
-        self._objective_for(y, y_pred)
-        return is_new
+            if not self.compiled:
+                raise ValueError("You must call `compile()` before using the model.")
+            y = batches.y if isinstance(batches, Dataset) else batches.first().y
+            watched = self.loss is not None or any(self._given_metrics)
+            y = y if watched else None  # which an own step may read as it likes
+            if self._objective is not None:
+                self._objective.demand(y)
+                return False
+            check_names(self.loss, *self._given_metrics)
+            is_new = watched or not self.built
+            if self.graph:
+                y_pred = self.graph.output
+            else:  # an own step need not call the model
+                calls = y is not None or type(self).call is not Layer.call
+                y_pred = self._outputs_of(batches.first()) if calls else []
+            self._objective_for(y, y_pred)
+            return is_new
 
     def _objective_for(self, y: Any, y_pred: Any) -> Objective:
         """Return the losses and metrics; they are looked up for the first targets and outputs."""
@@ -188,11 +225,10 @@ class Compilable(Layer):
         """Compute the loss of the first samples, to refuse data of wrong shapes before training."""
         if is_own(self, "test"):
             return  # which may take other data
-        x, y, sample_weight = batches.first(1).data.map(wrap)
-        held = stateless({v: wrap(v.array) for v in self.variables})
+        loss = loss_of(self, batches.first(1))
         try:
-            with no_grad(), held, within(training=False, losses={}), np.errstate(all="ignore"):
-                loss_of(self, Batch(x, y, sample_weight), self(x), training=False)
+            with no_grad(), np.errstate(all="ignore"):
+                loss(*(v.value for v in self.trainable_variables))
         except ValueError as error:
             raise ValueError(f"{argument}: {error}") from error
 
@@ -296,25 +332,22 @@ class Compilable(Layer):
         >>> sorted(history.history), model.train_function.compilations
         (['loss', 'mae'], 1)
         """
-        batch, y_pred, loss = self._with_loss(data, training=True)
-        if weights := self.trainable_variables:
-            self.optimizer.apply(gradients(loss, [v.value for v in weights]), weights)
-        return self.compute_metrics(batch.x, batch.y, y_pred, batch.sample_weight)
+        return self._usual_step(data, training=True)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Return the logs of a batch; see `train_step`."""
-        batch, y_pred, _ = self._with_loss(data, training=False)
-        return self.compute_metrics(batch.x, batch.y, y_pred, batch.sample_weight)
+        return self._usual_step(data, training=False)
 
     def predict_step(self, data: Any) -> Any:
         """Return the outputs for a batch; see `train_step`."""
         return self(unpack_x_y_sample_weight(data)[0], training=False)
 
-    def _with_loss(self, data: Any, training: bool) -> tuple[Batch, Any, Tensor]:
-        """Return a batch, the outputs and the loss, which is noted."""
+    def _usual_step(self, data: Any, training: bool) -> dict[str, Any]:
         batch = Batch(*unpack_x_y_sample_weight(data))
         options = {"training": training} if training_of(type(self).call) else {}
         y_pred = self(batch.x, **options)
-        loss = loss_of(self, batch, y_pred, training)
+        loss = computed_loss(self, batch, y_pred, training)
         self._objective_for(batch.y, y_pred).note(loss, batch)
-        return batch, y_pred, loss
+        if training and (weights := self.trainable_variables):
+            self.optimizer.apply(gradients(loss, [v.value for v in weights]), weights)
+        return self.compute_metrics(batch.x, batch.y, y_pred, batch.sample_weight)

@@ -1,61 +1,23 @@
-"""Data: the arrays that users pass for x, y and weights, cut into batches.
+"""Data: what users pass for x, y and weights (lists, tables, sparse matrices), in batches.
 
-Imports `tree.py` and `arrays.py`. Read next: `py_dataset.py`, `step.py`.
+Imports `tree.py` and the engine; what other packages give is known by its methods. Read next:
+`streams.py`, `step.py`.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import tree
 from ..distribution.ranks import Part
-from ..engine.expect import expect, is_integer, is_number, warn
-from .arrays import by_class, is_stream, rows_of, to_array
-from .parts import parts_of
-
-
-def _among(*choices: Any) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, Hashable) and value in choices
-
-
-def _by_output(*kinds: type) -> tuple[str, Callable[[Any], bool]]:
-    return "a list, tuple or dict", lambda x: isinstance(x, (list, tuple, dict, type(None), *kinds))
-
-
-# What the options of `compile`, `fit` and the like may be, in words and as a condition.
-OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    **dict.fromkeys(("epochs", "initial_epoch"), ("an integer", is_integer)),
-    **dict.fromkeys(
-        ("batch_size", "steps", "steps_per_epoch", "validation_steps", "validation_batch_size"),
-        ("an integer, or None for the default", lambda n: n is None or (is_integer(n) and n >= 0)),
-    ),
-    "verbose": ("0, 1, 2 or 'auto'", _among(0, 1, 2, "auto")),
-    "shuffle": ("a bool or 'batch'", _among(True, False, None, "batch")),
-    "return_dict": ("a bool", _among(True, False, None)),
-    "optimizer": ("an optimizer or its name", lambda optimizer: optimizer is not None),
-    "loss_weights": _by_output(int, float, np.number),
-    **dict.fromkeys(("metrics", "weighted_metrics"), _by_output()),
-    "run_eagerly": ("a bool", lambda flag: isinstance(flag, (int, np.bool_, type(None)))),
-    "jit_compile": ("True, False or 'auto'", lambda x: isinstance(x, bool) or str(x) == "auto"),
-    "on_divergence": ("'warn', 'raise' or 'ignore'", _among("warn", "raise", "ignore")),
-    "validation_split": ("a share from 0 to 1", lambda share: share is None or is_number(share)),
-}
-
-
-def check_options(given: dict[str, Any]) -> None:
-    """Raise an error for options that are not what `OPTIONS` says: TypeError for epochs, as Keras.
-
-    ValueError for the others.
-    """
-    for name, (wanted, holds) in OPTIONS.items():
-        if name in given:
-            kind = TypeError if name in ("epochs", "initial_epoch") else ValueError
-            expect(holds(given[name]), name, wanted, given[name], kind)
+from ..engine.expect import expect, is_integer, warn
+from ..engine.tensor import Operand, floatx
 
 
 class Batch(NamedTuple):
@@ -127,7 +89,7 @@ class Dataset:
         class_weight: dict[int, float] | None = None,
     ) -> None:
         if class_weight is not None:
-            data = data._replace(sample_weight=by_class(*data, class_weight, steps != 1))
+            data = data._replace(sample_weight=by_class(*data[1:], class_weight, steps != 1))
         x, *rest = to_batch(data, dense=steps == 1)
         one = [part[0] if isinstance(part, list) and len(part) == 1 else part for part in rest]
         self.x, self.y, self.sample_weight = self.data = Batch(x, *one)
@@ -135,6 +97,8 @@ class Dataset:
         self.batch_size = int(batch_size or (-(-self.size // int(steps)) if steps else 32))
         self.all_batches = -(-self.size // self.batch_size)
         self.steps, self.shuffle = steps, shuffle
+        self.batches = self.steps or self.all_batches  # in an epoch
+        self.is_even = not self.steps and self.size % self.batch_size == 0  # so are all batches
         self._next = 0  # the batch that comes next; goes on from epoch to epoch if steps are given
         self._order = np.empty(0, int)
 
@@ -146,16 +110,6 @@ class Dataset:
     ) -> Dataset:
         """Return a dataset whose samples are all in one batch."""
         return cls(Batch(x, y, sample_weight), steps=1, class_weight=class_weight)
-
-    @property
-    def batches(self) -> int:
-        """The number of batches in an epoch."""
-        return self.steps or self.all_batches
-
-    @property
-    def is_even(self) -> bool:
-        """Whether an epoch has all samples, in batches of one size."""
-        return not self.steps and self.size % self.batch_size == 0
 
     def first(self, rows: int | None = None) -> Dataset:
         """Return the first batch, or the first rows, as one batch."""
@@ -175,36 +129,29 @@ class Dataset:
         """Return x, y and weights of these rows."""
         return self.data.map(lambda a: a[rows])
 
-    def epoch(self, together: bool = False, epochs: int = 1) -> Iterator[tuple[Any, int, int]]:
-        """Yield the rows of each batch of one epoch, a slice or indices, their number, and 1.
+    def epoch(self, together: bool = False, epochs: int = 1) -> Iterator[Stretch]:
+        """Yield the batches of one epoch, those of the same size at once.
 
-        Batches of the same size may come `together`: the rows of all of them, the number of rows in
-        one, and how many there are. So do those of several `epochs`, where they are even.
+        If they run `together`, C draws their order; those of several `epochs` can, where they are
+        even.
         """
         if epochs > 1:
             rows = self._rows(0, self.batch_size, self.batches, together, epochs)
-            yield rows, self.batch_size, epochs * self.batches
+            yield self, rows, self.batch_size, epochs * self.batches
             return
         if not self.steps or self._next >= self.all_batches:
             self._next = 0
         left = self.batches
         while left:
             if self._next >= self.all_batches:
-                _warn_of_the_end(self.batches, self.all_batches)
+                warn_of_the_end(self.batches, self.all_batches)
                 break
             start = self._next * self.batch_size
             size = min(self.batch_size, self.size - start)
             each = self.shuffle == "batch" and not together
             count = 1 if each else min(left, (self.size - start) // size)
-            rows, left = self._rows(start, size, count, together), left - count
-            if together:
-                self._next += count
-                yield rows, size, count
-                continue
-            for at in range(0, size * count, size):
-                self._next += 1
-                part = slice(start + at, start + at + size)
-                yield part if not self.shuffle else rows[at : at + size], size, 1
+            self._next, left = self._next + count, left - count
+            yield self, self._rows(start, size, count, together), size, count
 
     def _rows(self, start: int, size: int, count: int, together: bool, epochs: int = 1) -> Any:
         """Return the rows of batches from `start` on; at 0 an epoch begins, or several of them."""
@@ -227,6 +174,10 @@ class Dataset:
         return np.concatenate([np.random.permutation(size) for _ in range(count)])
 
 
+# Batches of one size: the dataset, their rows (a slice or indices), how many one has, their number.
+Stretch = tuple[Dataset, Any, int, int]
+
+
 def first_of(rows: Any, count: int) -> Any:
     """Return the first of some rows, a slice or indices."""
     return slice(rows.start, rows.start + count) if type(rows) is slice else rows[:count]
@@ -237,113 +188,7 @@ def rest_of(rows: Any, count: int) -> Any:
     return slice(rows.start + count, rows.stop) if type(rows) is slice else rows[count:]
 
 
-class Stream:
-    """Batches that come from an iterable: ``(x, y)``, ``(x, y, sample_weight)``, or x alone.
-
-    Parameters
-    ----------
-    source : iterator, iterable, or anything with a length and items
-        An iterator is consumed. Any other source starts again with each epoch, or, if `steps` are
-        given, continues where the last epoch ended.
-    steps : int, optional
-        Batches in an epoch, all by default.
-    shuffle : bool
-        Heeded by the stream of a `PyDataset` alone.
-    class_weight : dict, optional
-
-    Attributes
-    ----------
-    batches : int or None, the number of batches in an epoch, None if unknown
-    """
-
-    is_even = False
-
-    def __init__(
-        self, source: Any, steps: int | None = None, shuffle: Any = False, class_weight: Any = None
-    ) -> None:
-        self.source, self.steps, self.class_weight = source, steps, class_weight
-        self.shuffle = shuffle
-        length = len(source) if hasattr(source, "__len__") else None
-        self.length: int | None = getattr(source, "num_batches", length)
-        self.batches = steps or self.length
-        self._coming: Iterator[Any] | None = None
-        self._seen = 0  # batches of `_coming`
-
-    def _begun(self) -> Iterator[Any]:
-        """Return an iterator of the next batches."""
-        if self._coming is None:
-            source = self.source
-            items = hasattr(source, "__getitem__") and hasattr(source, "__len__")
-            self._coming = (source[i] for i in range(len(source))) if items else iter(source)
-            self._seen = 0
-        return self._coming
-
-    def first(self, rows: int | None = None) -> Dataset:
-        """Return the next batch, whole, without consuming it.
-
-        Raises
-        ------
-        ValueError
-            When there is none.
-        """
-        for batch in self._begun():
-            self._coming = itertools.chain([batch], self._begun())
-            return self._dataset(batch)
-        self._coming = None
-        raise ValueError("The data is empty: expected at least one batch.")
-
-    def rewind(self, kind: str) -> None:
-        """Let the next epoch begin with the first batch, unless the source is an iterator.
-
-        Before training, the batch that was looked at is not read again.
-        """
-        if kind != "train" and not hasattr(self.source, "__next__"):
-            self._coming = None
-
-    def shuffle_once(self) -> None:
-        """Do nothing: a stream has its own order."""
-
-    def take(self, batch: Dataset) -> Batch:
-        """Return x, y and weights of a batch."""
-        return batch.data
-
-    def epoch(self, together: bool = False, epochs: int = 1) -> Iterator[tuple[Any, int, int]]:
-        """Yield the batches of one epoch, each with the number of its samples, and 1."""
-        count = 0
-        batches = map(self._dataset, itertools.islice(self._begun(), self.steps))
-        for data in parts_of(batches, self.source):
-            count += 1
-            yield data, data.part.size if data.part else data.size, 1
-        self._seen += count
-        if count != self.steps or self._seen == self.length:
-            self._coming = None
-        if count < (self.steps or 1):
-            _warn_of_the_end(self.steps or 1, count)
-
-    def _dataset(self, batch: Any) -> Dataset:
-        parts = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
-        expect(0 < len(parts) < 4, "x", "batches of 1 to 3 parts (x, y, weights)", len(parts))
-        return Dataset.of_one_batch(*Batch(*parts), self.class_weight)
-
-
-Batches = Dataset | Stream
-
-
-def batches_of(data: Batch, batch_size: Any, steps: Any, *options: Any) -> Batches:
-    """Return the batches of arrays, or those that come from an iterable `data.x`.
-
-    `options` are `shuffle` and `class_weight`, as for `Dataset`. ValueError when targets or weights
-    are given together with an iterable; see also `Dataset`.
-    """
-    if not is_stream(data.x):
-        return Dataset(data, batch_size, steps, *options)
-    for name in ("y", "sample_weight"):
-        if getattr(data, name) is not None:
-            raise ValueError(f"`{name}` should not be passed, as the batches of `x` hold it.")
-    return getattr(type(data.x), "_stream", Stream)(data.x, steps, *options)
-
-
-def _warn_of_the_end(steps: int, batches: int) -> None:
+def warn_of_the_end(steps: int, batches: int) -> None:
     problem = "Your input ran out of data; interrupting training"
     advice = f"Make sure that your dataset or generator can generate {steps} batches per epoch"
     warn(f"{problem}. {advice}: there were {batches}.")
@@ -391,3 +236,141 @@ def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> 
     if y is None:
         return (x,) if isinstance(x, (list, tuple)) else x
     return (x, y) if sample_weight is None else (x, y, sample_weight)
+
+
+# -- users' data as arrays -------------------------------------------------------------------------
+
+# What is data itself, rather than batches of it.
+PLAIN = (list, tuple, dict, range, str, bytes, type, Operand)
+# What is refused, by package and class, and the method that makes data of it.
+REFUSED = {("polars", "LazyFrame"): "collect()", ("xarray", "Dataset"): "to_dataframe()"}
+
+
+def to_array(data: Any, argument: str, dense: bool = True) -> Any:
+    """Return `data` as an array with samples along its first axis, floats converted to `floatx`.
+
+    The user's own array if it has that dtype: it is read, never written. Missing numbers of a table
+    are NaN. A sparse matrix stays sparse, as `SparseRows`, unless `dense`.
+
+    Raises
+    ------
+    ValueError
+        For dtypes other than numbers and bools (the error names the column of a table), for masked
+        elements, for ragged lists, without a first axis, and for what `REFUSED` lists.
+    """
+    if hasattr(data, "tocsr"):
+        array = data.toarray() if dense else SparseRows(data.tocsr())
+    else:
+        array = _dense(data, argument)
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"Invalid dtype: {array.dtype.name}. Expected numbers in {argument}.")
+    expect(array.ndim, argument, "an axis of samples", data)
+    kinds = "fiu" if isinstance(data, (list, tuple)) else "f"
+    return array.astype(floatx(), copy=False) if array.dtype.kind in kinds else array
+
+
+def _dense(data: Any, argument: str) -> np.ndarray:
+    """Return data that are not sparse as an array of any dtype."""
+    if type(data) is np.ndarray:
+        return data
+    if isinstance(data, Operand):
+        return data.numpy()
+    kind = type(data).__module__.split(".")[0], type(data).__name__
+    expect(kind not in REFUSED, argument, f"data; call {REFUSED.get(kind)} first", type(data))
+    if hasattr(data, "filled"):  # a masked array
+        advice = "an array without masked elements (drop them, or call filled(value))"
+        expect(not np.any(data.mask), argument, advice, data)
+    if (columns := _columns(data)) is not None:
+        place = "column {!r} of {}: encode or drop it".format
+        arrays = [to_array(_numbers(np.asarray(x)), place(name, argument)) for name, x in columns]
+        expect(arrays, argument, "a table with columns", data)
+        return np.stack(arrays, axis=1)
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise ValueError(f"{argument}: expected an array of a regular shape: {error}") from None
+    return _numbers(array) if hasattr(data, "__array__") else array
+
+
+def _columns(data: Any) -> Iterable[tuple[Any, Any]] | None:
+    """Return the names and columns of a table of pandas, Polars or Arrow, None for other data."""
+    if hasattr(data, "get_columns"):
+        return [(column.name, column) for column in data.get_columns()]
+    if hasattr(data, "column_names"):
+        return zip(data.column_names, data.columns, strict=True)
+    return data.items() if hasattr(data, "columns") and hasattr(data, "items") else None
+
+
+def _numbers(values: np.ndarray) -> np.ndarray:
+    """Return objects as floats if each of them is a number or missing, which becomes NaN."""
+    if values.dtype != object or values.ndim != 1:
+        return values
+    floats = [np.nan if v is None or type(v).__name__ == "NAType" else v for v in values]
+    kinds = Real, np.bool_
+    numbers = all(isinstance(v, kinds) or type(v).__name__ == "Decimal" for v in floats)
+    return np.array([float(v) for v in floats]) if numbers else values
+
+
+class SparseRows:
+    """The rows of a sparse matrix of SciPy, which become dense when they are taken."""
+
+    def __init__(self, matrix: Any) -> None:
+        self.matrix, self.shape, self.dtype = matrix, matrix.shape, matrix.dtype
+        self.ndim = len(self.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return self.matrix[rows].toarray()
+
+    def take(self, rows: Any, axis: int, out: np.ndarray, mode: str) -> None:
+        """Write the rows of these indices to `out`; the other parameters are those of NumPy."""
+        out[...] = self[rows]
+
+    def astype(self, dtype: Any, copy: bool) -> SparseRows:
+        """Return the rows in another dtype."""
+        return SparseRows(self.matrix.astype(dtype, copy=copy))
+
+
+def rows_of(array: Any, rows: slice) -> Any:
+    """Return some rows of an array, or of `SparseRows`, as a sparse matrix."""
+    return array.matrix[rows] if isinstance(array, SparseRows) else array[rows]
+
+
+def is_stream(x: Any) -> bool:
+    """Return whether `x` yields batches, rather than being data itself.
+
+    >>> is_stream(iter([])), is_stream([1.0, 2.0]), is_stream(np.ones(3))
+    (True, False, False)
+    """
+    if isinstance(x, PLAIN) or hasattr(x, "__array__") or hasattr(x, "tocsr"):
+        return False
+    return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
+
+
+def by_class(y: Any, sample_weight: Any, class_weight: Any, whole: bool) -> np.ndarray:
+    """Return the weight of each sample's class: y rounded, or the index of its largest element.
+
+    Raises
+    ------
+    ValueError
+        With sample weights, for targets of several outputs, unless `class_weight` is a dict, and
+        for a key that is no class: outside of one-hot targets, or, if these are the `whole` data,
+        not in y and not from 0 to its largest class, which is 1 or above.
+    """
+    is_dict = isinstance(class_weight, Mapping)
+    valid = is_dict and all(map(is_integer, class_weight))
+    expect(valid, "class_weight", "a dict from classes, integers, to weights", class_weight)
+    if tree.is_structure(y):
+        raise ValueError("`class_weight` is only supported for Models with a single output.")
+    if sample_weight is not None:
+        raise ValueError("Pass only one of `sample_weight` and `class_weight`, not both.")
+    y = to_array(y, "y")
+    one_hot = y.ndim > 1 and y.shape[-1] > 1
+    classes = y.argmax(-1) if one_hot else np.round(y.reshape(len(y)))
+    most = y.shape[-1] - 1 if one_hot else np.fmax.reduce(classes, initial=1)
+    wrong = [k for k in class_weight if not 0 <= k <= most and (one_hot or k not in classes)]
+    expected = f"keys that are classes of y, from 0 to {most:g}"
+    expect(not wrong or not (one_hot or whole), "class_weight", expected, wrong)
+    return np.array([class_weight.get(c, 1.0) for c in classes.tolist()], floatx())

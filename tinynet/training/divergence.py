@@ -1,13 +1,14 @@
-"""Why training diverges: the curvature of the loss, and the learning rate that it allows.
+"""The loss as a function of the weights, its curvature, and why training diverges.
 
 Plain gradient descent multiplies the error along each eigenvector of the loss's Hessian by
 ``1 - learning_rate * eigenvalue`` at each step: with a rate above 2 / the largest eigenvalue, it
-grows. Imports the engine, `at_weights.py`. Read next: `loop.py`.
+grows. Imports the engine, `data.py`. Read next: `loop.py`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,13 @@ import numpy as np
 from .. import tree
 from ..engine.autodiff import hvp
 from ..engine.expect import warn
-from ..engine.tensor import wrap
-from ..engine.variable import Variable
-from .arrays import SparseRows
-from .data import Batches, Dataset
+from ..engine.refusal import answering
+from ..engine.tensor import Tensor, wrap
+from ..engine.variable import Variable, stateless
+from ..layers.symbolic import within
+from .data import Dataset, SparseRows
+from .step import computed_loss
+from .streams import Batches
 
 GROWTH = 1e4  # a loss above this multiple of the initial scale has diverged
 KEPT = 100_000  # elements; initial weights of larger models are not kept for the report
@@ -30,17 +34,54 @@ class DivergenceWarning(UserWarning):
     """The loss is infinite or NaN, grows without bound, or will be NaN because the data are."""
 
 
-def largest_curvature(
-    model: Any, batch: Dataset, weights: dict[Variable, np.ndarray] | None = None
-) -> float:
+# -- the loss as a function of the weights ---------------------------------------------------------
+
+
+def at_weights(model: Any, compute: Callable[[], Any]) -> Callable[..., Any]:
+    """Return a function of all trainable weights: `compute`, with these weights in the model.
+
+    The model's own weights are left untouched, and assignments in `compute` are not kept.
+    """
+    trained = model.trainable_variables
+
+    def run(*weights: Any) -> Any:
+        values = {v: wrap(v.array) for v in model.variables}
+        with (
+            stateless(values | dict(zip(trained, weights, strict=True))),
+            within(training=False, losses={}),
+        ):
+            return compute()
+
+    return run
+
+
+def loss_of(model: Any, batch: Dataset) -> Callable[..., Tensor]:
+    """Return the loss of a batch, with training off, as a function of the trainable weights."""
+    data = batch.data.map(wrap)
+    return at_weights(model, lambda: computed_loss(model, data, model(data.x), training=False))
+
+
+@answering
+def check_model_grads(model: Any, x: Any, y: Any, order: int = 1, **options: Any) -> None:
+    """Check the gradient of a compiled model's loss on (x, y) in each of its trainable weights.
+
+    Runs in float64 and leaves the model unchanged. Options and errors are those of `check_grads`;
+    argument i of its table is ``model.trainable_variables[i]``.
+    """
+    from ..engine.gradcheck import check_grads  # seldom needed
+
+    with model.prepared(Dataset.of_one_batch(x, y)) as batch:
+        weights = tuple(v.numpy() for v in model.trainable_variables)
+        check_grads(loss_of(model, batch), weights, order, **options)
+
+
+def largest_curvature(model: Any, batch: Dataset, weights: Mapping[Variable, Any] = {}) -> float:
     """Return the largest eigenvalue of the Hessian of a model's loss on a batch.
 
     Computed in float64 at `weights`, by default the current ones, from products of the Hessian
     with vectors, by the method of Lanczos.
     """
-    at = [(weights or {}).get(v, v.array).astype("float64") for v in model.trainable_variables]
-    from .at_weights import loss_of  # seldom needed
-
+    at = [weights.get(v, v.array).astype("float64") for v in model.trainable_variables]
     loss = loss_of(model, batch)
     ends = np.cumsum([a.size for a in at])
 
@@ -88,6 +129,9 @@ def max_learning_rate(curvature: float) -> float:
     return 2.0 / curvature if curvature > 0.0 else math.inf
 
 
+# -- watching a fit --------------------------------------------------------------------------------
+
+
 class DivergenceMonitor:
     """Watches the losses of a fit and reports once when they diverge.
 
@@ -107,6 +151,8 @@ class DivergenceMonitor:
         small = sum(v.size for v in variables) <= KEPT
         keeps = small and not self.reported and not model._step_cache("train").own
         self.start = {v: v.array.copy() for v in variables} if keeps else None
+        if isinstance(batches, Dataset) and not self.reported:
+            self._check_data(batches)
 
     def check(self, loss: float, epoch: int, batch: int) -> float:
         """Note the first loss; report a later one that is above the limit or NaN.
@@ -120,12 +166,9 @@ class DivergenceMonitor:
             self._report(self._message(loss, epoch, batch))
         return self.limit
 
-    def check_data(self) -> None:
+    def _check_data(self, data: Dataset) -> None:
         """Report inputs and targets that are NaN, before the training starts."""
-        if self.reported or not isinstance(self.batches, Dataset):
-            return
-        arrays = [("x", a) for a in tree.leaves(self.batches.x)]
-        for name, array in [*arrays, *(("y", a) for a in tree.leaves(self.batches.y))]:
+        for name, array in [(k, a) for k in ("x", "y") for a in tree.leaves(getattr(data, k))]:
             if not isinstance(array, SparseRows) and np.isnan(array.min(initial=0)):
                 rows = np.isnan(array.reshape(len(array), -1)).any(axis=1)
                 where = f"in {rows.sum()} of {len(rows)} rows, first in row {rows.argmax()}"
@@ -142,10 +185,9 @@ class DivergenceMonitor:
         variables = self.model.trainable_variables
         hit = [v.path for v in variables if not np.isfinite(v.array).all()][:1]
         weights = f"{hit[0]} is not finite any more" if hit else "all weights are still finite"
-        return (
-            f"fit: the loss diverged: it was {self.first:.4g} at first and is {loss:.4g} in epoch "
-            f"{epoch + 1}, batch {batch + 1}; {weights}. {self._cause()}"
-        )
+        losses = f"it was {self.first:.4g} at first and is {loss:.4g}"
+        where = f"in epoch {epoch + 1}, batch {batch + 1}"
+        return f"fit: the loss diverged: {losses} {where}; {weights}. {self._cause()}"
 
     def _cause(self) -> str:
         if self.start is None:
@@ -156,17 +198,15 @@ class DivergenceMonitor:
         rate, limit = float(self.model.optimizer.learning_rate), max_learning_rate(curvature)
         if not math.isfinite(curvature):
             return "The loss has no finite curvature where the training began: check the data."
-        bound = (
-            f"At the start, the largest curvature of the loss is {curvature:.4g}, so the learning "
-            f"rate of plain gradient descent can be at most 2 / {curvature:.4g} = {limit:.4g}"
-        )
+        most = f"the learning rate of plain gradient descent can be at most 2 / {curvature:.4g}"
+        curve = f"At the start, the largest curvature of the loss is {curvature:.4g}"
+        bound = f"{curve}, so {most} = {limit:.4g}"
         if rate <= limit:
             return f"{bound}; it is {rate:.4g}, so the cause is another one, or came later."
         x = np.concatenate([array.ravel() for array in tree.leaves(batch.x)])
-        return (
-            f"{bound}, and it is {rate:.4g}: lower it to below {limit:.4g}, or scale the inputs "
-            f"(range from {x.min():.4g} to {x.max():.4g}), say with a Normalization layer."
-        )
+        scale = f"scale the inputs (range from {x.min():.4g} to {x.max():.4g})"
+        advice = f"lower it to below {limit:.4g}, or {scale}, say with a Normalization layer."
+        return f"{bound}, and it is {rate:.4g}: {advice}"
 
 
 def _scale(batches: Batches) -> float:

@@ -1,13 +1,16 @@
 """A pass over the batches of a dataset: an epoch of training, an evaluation, a prediction.
 
+Ctrl-C takes effect between two steps, when weights, slots and counts belong together.
 Imports `step_cache.py`, `divergence.py`, callbacks. Read next: `trainer.py`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from contextlib import nullcontext
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -20,17 +23,62 @@ from ..distribution.ranks import Part, team, within
 from ..engine.expect import warn
 from ..engine.tensor import as_tensor, wrap
 from ..engine.variable import structure
-from .data import Batches, Dataset, Stream, first_of, rest_of
+from .data import Dataset, first_of, rest_of
 from .divergence import DivergenceMonitor
-from .interrupts import Interrupts, interrupts
 from .many_ranks import stops
 from .objective import plain
-from .own_step import run as run_own
-from .parts import outputs_of_ranks
-from .step import Step
-from .step_cache import Run, Runs
+from .step import Step, run_own
+from .step_cache import Run, Runs, StepCache
+from .streams import Batches, outputs_of_ranks
 
-_RUNNING = {"train": "training", "test": "evaluating", "predict": "predicting"}
+RUNNING = {"train": "training", "test": "evaluating", "predict": "predicting"}
+
+
+class Interrupts:
+    """Holds back KeyboardInterrupt while a step runs; a second Ctrl-C is not held back.
+
+    Attributes
+    ----------
+    held : bool, whether a step runs
+    pending : bool, whether Ctrl-C was pressed meanwhile
+    """
+
+    held = pending = False
+
+    def release(self) -> None:
+        """Note that a step ended; raise KeyboardInterrupt if Ctrl-C was pressed meanwhile."""
+        self.held = False
+        if self.pending:
+            self.pending = False
+            raise KeyboardInterrupt
+
+    def receive(self, number: int, frame: Any) -> None:
+        """Handle the signal."""
+        if self.pending or not self.held:
+            self.pending = False
+            signal.default_int_handler(number, frame)
+        self.pending = True
+
+
+@contextmanager
+def between_steps() -> Iterator[Interrupts]:
+    """Let interrupts take effect where a step was released, and where none is held.
+
+    Does nothing in other threads than the main one, and where the user handles SIGINT.
+    """
+    state, handler = Interrupts(), signal.getsignal(signal.SIGINT)
+    outer = getattr(handler, "__self__", None)
+    if threading.current_thread() is not threading.main_thread():
+        yield state
+    elif handler is not signal.default_int_handler:  # that of a fit around this one, perhaps
+        yield outer if isinstance(outer, Interrupts) else state
+    else:
+        try:
+            signal.signal(signal.SIGINT, state.receive)
+            yield state
+            state.release()
+        finally:
+            signal.signal(signal.SIGINT, handler)
 
 
 class Loop:
@@ -50,7 +98,12 @@ class Loop:
     Attributes
     ----------
     outputs : list, the outputs that a prediction returned for each batch
+    interrupts : Interrupts, held back while a step runs
+    monitor : DivergenceMonitor, which sees the losses, or None
     """
+
+    monitor: DivergenceMonitor | None = None
+    _together = False  # whether batches may run in one call
 
     def __init__(
         self, model: Any, dataset: Batches, kind: str, calls: Any = None, epochs: int = 1
@@ -58,18 +111,20 @@ class Loop:
         self.model, self.dataset, self.kind = model, dataset, kind
         self.calls: CallbackList = CallbackList() if calls is None else calls
         self.steps = epochs * (dataset.batches or 0)
-        self.own = model._step_cache(kind).own  # did users write the step?
+        self.cache: StepCache = model._step_cache(kind)
+        self.own = self.cache.own  # did users write the step?
         self.logs: Logs = {}  # that it returned last
         self.python_metrics = kind != "predict" and model.objective.has_python_metrics
         if (self.own or self.python_metrics) and team().size > 1 and kind != "predict":
             what = f"an own {kind}_step, and metrics without variables"
             raise TypeError(f"DataParallel cannot join what ranks compute: {what}.")
         self.outputs: list[Any] = []
-        self._stop = f"stop_{_RUNNING[kind]}"  # the attribute of the model that ends the loop
-        self._runs: dict[int, Runs] = {}
+        self._stop = f"stop_{RUNNING[kind]}"  # the attribute of the model that ends the loop
+        self._runs: dict[int, Runs] = {}  # by the size of a batch
         self._eager: dict[Part | None, Step] = {}  # for the part of this rank
-        self._version: object = None  # of the structure that both are for
-        self._interrupts = interrupts() if kind == "train" else Interrupts()
+        self._ready: bool | None = None  # whether all is built that an own step reads
+        self._version: object = None  # of the structure that these are for
+        self.interrupts = Interrupts()
         self._lock = nullcontext() if kind == "predict" else model.lock
         self._ahead: list[Logs] = []  # of epochs that are done already
         self._pace = 0  # batches that are run at once
@@ -83,9 +138,7 @@ class Loop:
         getattr(self.calls, f"on_{self.kind}_end")(logs)
         return logs
 
-    def run(
-        self, epoch: int = 0, monitor: DivergenceMonitor | None = None, epochs: int = 1
-    ) -> Logs:
+    def run(self, epoch: int = 0, epochs: int = 1) -> Logs:
         """Go through the batches of one epoch; return the means over its samples.
 
         A prediction has none; it appends the outputs of each call to `outputs`, as arrays. If
@@ -93,12 +146,12 @@ class Loop:
         calls return their means.
         """
         if not self._ahead:
-            self._interrupts.release()
+            self.interrupts.release()
             several = min(epochs, self._pace // (self.dataset.batches or 1))
             several = several if several > 1 and self._may_run_ahead() else 1
             try:
                 with self._lock:
-                    self._pass(epoch, monitor, several)
+                    self._pass(epoch, several)
             except BaseException:
                 self.calls.close()
                 raise
@@ -115,9 +168,9 @@ class Loop:
         elif not self.model._called and not self.own:
             self.model._outputs_of(self.dataset.first())
 
-    def _pass(self, epoch: int, monitor: DivergenceMonitor | None, epochs: int) -> None:
+    def _pass(self, epoch: int, epochs: int) -> None:
         """Run one epoch, or several one after the other; append the means of each to `_ahead`."""
-        model, outputs, held, ahead = self.model, self.outputs, self._interrupts, self._ahead
+        model, ahead, monitor = self.model, self._ahead, self.monitor
         predicting = self.kind == "predict"
         before, after, each = self.calls.of_batches(self.kind)
         self._begin()
@@ -126,14 +179,15 @@ class Loop:
         total, seen, batch, stopped = 0.0, 0, 0, False
 
         def running() -> Logs:
-            return {"outputs": outputs[-1]} if predicting else self._logs(total / seen)
+            return {"outputs": self.outputs[-1]} if predicting else self._logs(total / seen)
 
-        for rows, size, count in self.dataset.epoch(not each and self._can_run_many, epochs):
+        self._together = not each and self._can_run_many
+        for data, rows, size, count in self.dataset.epoch(self._together, epochs):
             while count and not stopped:
                 for call in before:
                     call(batch, {})
-                held.held = True
-                losses = self._take(rows, size, count, limit)
+                self.interrupts.held = True
+                losses = self._take(data, rows, size, count, limit)
                 for loss in losses:
                     total += loss * size
                     seen += size
@@ -147,7 +201,7 @@ class Loop:
                 if count:
                     rows = rest_of(rows, len(losses) * size)
                 if not last:
-                    held.release()
+                    self.interrupts.release()
                 if after:
                     after(batch - 1, running)
                 asked = each or getattr(model, self._stop)
@@ -163,7 +217,7 @@ class Loop:
         data = self.dataset
         if not isinstance(data, Dataset):
             return False
-        return self._for_size(min(data.batch_size, data.size))[1] is not None
+        return self._steps(data, min(data.batch_size, data.size))[1] is not None
 
     def _means(self, total: float, seen: int) -> Logs:
         """Return the means of an epoch, from the sum of the losses of `seen` samples."""
@@ -182,73 +236,73 @@ class Loop:
         logs = results if results.keys() == self.logs.keys() else self.logs
         return plain(logs)
 
-    def _take(self, rows: Any, size: int, count: int, limit: float) -> Sequence[float]:
+    def _take(self, data: Dataset, rows: Any, size: int, count: int, limit: float) -> list[float]:
         """Run the first of `count` batches; return their losses, and append to `outputs`.
 
         There are several if one call of C can run them, up to a loss above `limit`.
         """
-        run, many = self._for_size(size)
-        losses: Sequence[float]
-        if many and count > 1 and (found := many.run(rows, count, limit)):
+        run, many = self._steps(data, size)
+        if self._together and many and count > 1 and (found := many(rows, count, limit)):
             losses, y_pred = found
             self._pace = max(self._pace, 2 * len(losses))
         else:
             loss, y_pred = run(rows if count == 1 else first_of(rows, size))
             if self.own and self.kind != "predict":
                 self.logs, loss = y_pred, float(np.mean(np.asarray(y_pred.get("loss", 0.0))))
-            losses = (loss,)
+            losses = [loss]
         if self.kind == "predict":
-            self.outputs += [y_pred] if type(rows) is slice else outputs_of_ranks(rows, y_pred)
+            self.outputs += outputs_of_ranks(data.part, y_pred)
         return losses
 
-    def _for_size(self, size: int) -> Runs:
-        """Return what takes a step on rows, or on a batch of a stream, and what takes many."""
+    def _steps(self, data: Dataset, size: int) -> Runs:
+        """Return what takes a step on rows of a dataset, and what takes many in a call."""
         if self._version is not structure.version:
             self._version, self._runs, self._eager = structure.version, {}, {}
-        if (found := self._runs.get(size)) is None:
-            eager: Run = partial(self._run_eagerly, size)
-            if self.own:
-                run, many = self._own(size, eager), None
-            else:
-                run, many = (eager, None) if self.model.run_eagerly else self._compiled(size)
-            if self.python_metrics and not self.own:
-                run, many = partial(self._run_and_update, run), None
-            found = self._runs[size] = run, many
-        return found
+            self._ready = None
+        if data is not self.dataset:  # but a batch of a stream
+            return self._made(data, size)
+        if size not in self._runs:
+            self._runs[size] = self._made(data, size)
+        return self._runs[size]
 
-    def _compiled(self, size: int) -> Runs:
-        cache, dataset, steps = self.model._step_cache(self.kind), self.dataset, self.steps
+    def _made(self, data: Dataset, size: int) -> Runs:
+        together = team().size > 1 and self.kind != "predict"
+        where = data, data.part or (Part.of(size) if together else None)
+        if self.own:
+            return self._own(*where, size), None
+        eager = self.model.run_eagerly
+        runs = (partial(self._run_eagerly, *where), None) if eager else self._compiled(*where, size)
+        return (partial(self._run_and_update, data, runs[0]), None) if self.python_metrics else runs
+
+    def _compiled(self, data: Dataset, part: Part | None, size: int) -> Runs:
         with_outputs = self.own or self.python_metrics or self.kind == "predict"
-        if not isinstance(dataset, Stream):
-            with within(part := self._part(size)):
-                return cache.runner(dataset, part.length if part else size, with_outputs, steps)
+        with within(part):
+            rows = part.length if part else size
+            return self.cache.runner(data, rows, with_outputs, self.steps)
 
-        def run(batch: Dataset) -> tuple[float, Any]:
-            with within(batch.part):
-                return cache.runner(batch, batch.size, with_outputs, steps)[0](slice(None))
-
-        return run, None
-
-    def _own(self, size: int, eager: Run) -> Run:
+    def _own(self, data: Dataset, part: Part | None, size: int) -> Run:
         """Return what runs a step that users wrote: compiled, or eagerly if that is not possible.
 
         Before the first step the optimizer does not know its weights: that step runs eagerly, too.
         So do all steps of which one cannot be recorded; its own mistakes are raised there.
         """
-        model, kind, cache = self.model, self.kind, self.model._step_cache(self.kind)
-        parts = [*(model.metrics if kind != "predict" else ()), *model._flatten_layers()[1:]]
-        ready = not model.run_eagerly and all(getattr(p, "built", p.variables) for p in parts)
+        model, kind, cache = self.model, self.kind, self.cache
         found: list[Run] = []
+        if self._ready is None:
+            parts = [*(model.metrics if kind != "predict" else ()), *model._flatten_layers()[1:]]
+            built = all(getattr(p, "built", p.variables) for p in parts)
+            self._ready = built and not model.run_eagerly
+        ready = self._ready
 
         def run(rows: Any) -> tuple[float, Any]:
             why = cache.refused
             if ready and not why and (cache.begun or kind != "train" or model.optimizer.built):
                 try:
-                    found[:] = found or [self._compiled(size)[0]]
+                    found[:] = found or [self._compiled(data, part, size)[0]]
                     return found[0](rows)
                 except Exception as error:
                     why = f"{type(model).__name__}.{kind}_step runs eagerly: {error}"
-            cache.begun, result = True, eager(rows)
+            cache.begun, result = True, self._run_eagerly(data, part, rows)
             if why and not cache.refused:
                 cache.refused = why
                 warn(f"{why} Pass run_eagerly=True to `compile`.")
@@ -256,14 +310,8 @@ class Loop:
 
         return run
 
-    def _part(self, size: int) -> Part | None:
-        """Return the part of this rank of batches of an array; None if it computes them whole."""
-        return Part.of(size) if team().size > 1 and self.kind != "predict" else None
-
-    def _run_eagerly(self, size: int, rows: Any) -> tuple[float, Any]:
-        part = rows.part if isinstance(rows, Dataset) else self._part(size)
-        rows = part.rows(rows) if part else rows
-        batch = self.dataset.take(rows).map(wrap)
+    def _run_eagerly(self, data: Dataset, part: Part | None, rows: Any) -> tuple[float, Any]:
+        batch = data.take(part.rows(rows) if part else rows).map(wrap)
         with within(part):
             if self.own:
                 loss, y_pred = wrap(0.0), run_own(self.model, self.kind, batch)
@@ -275,9 +323,10 @@ class Loop:
             return 0.0, tree.map_structure(np.array, y_pred)
         return loss.item(), y_pred
 
-    def _run_and_update(self, run: Run, rows: Any) -> tuple[float, Any]:
+    def _run_and_update(self, data: Dataset, run: Run, rows: Any) -> tuple[float, Any]:
         """Take a step; also update the metrics whose state is not in variables."""
         loss, y_pred = run(rows)
-        _, y, sample_weight = self.dataset.take(rows).map(wrap)
-        self.model.objective.update(y, tree.map_structure(as_tensor, y_pred), sample_weight, True)
+        _, y, sample_weight = data.take(rows).map(wrap)
+        outputs = tree.map_structure(as_tensor, y_pred)
+        self.model.objective.update(y, outputs, sample_weight, in_variables=False)
         return loss, y_pred

@@ -16,8 +16,9 @@ from .. import tree
 from ..distribution.ranks import Part, digest, refuse_difference, team
 from ..engine.tensor import wrap
 from ..engine.variable import Variable
-from .data import Batches, Dataset
+from .data import Dataset
 from .step import Step
+from .streams import Batches
 
 
 def stops(model: Any, flag: str, together: bool = True) -> bool:
@@ -94,7 +95,7 @@ def shared_batches(dataset: Batches) -> tuple[Batches, Callable[[Any], Any]]:
     """Return the batches of a prediction that this rank computes, and a function of their outputs.
 
     The function returns the outputs of all ranks. Batches are not divided, so the
-    outputs equal those of one rank bit for bit. For those of an iterable, see `parts.py`.
+    outputs equal those of one rank bit for bit. For those of an iterable, see `parts_of`.
     """
     if team().size == 1 or not isinstance(dataset, Dataset) or dataset.steps:
         return dataset, lambda outputs: outputs

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +18,6 @@ from ..engine.expect import expect
 from ..engine.tensor import Tensor
 from ..engine.variable import Variable
 from ..losses.lookup import resolve as resolve_loss
-
-if TYPE_CHECKING:
-    from ..metrics import Metric
 
 BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # their meaning depends on the shapes
 
@@ -72,6 +69,8 @@ class Objective:
         uses sample weights
     trackers : dict from the key of an output's loss to its mean, if there are several
     watched : dict from all these keys to metrics
+    ordered : list of the keys that `evaluate` does not sort: the loss, the losses of the outputs,
+        and, if there is one output, the metrics as compiled
     name : str, as one of `model.metrics`
 
     Raises
@@ -93,10 +92,8 @@ class Objective:
         self.paths = [path for path, _ in tree.by_path(self.form, self.form)]
         chosen = [_only(each) for each in self._spread("loss", loss)]
         self.with_loss = [i for i, each in enumerate(chosen) if each is not None]
-        types = [
-            (None if target is None else target.shape, output.shape)
-            for target, output in zip(self.targets(y), tree.flatten(outputs), strict=True)
-        ]
+        pairs = zip(self.targets(y), tree.flatten(outputs), strict=True)
+        types = [(getattr(target, "shape", None), output.shape) for target, output in pairs]
         self.losses = [resolve_loss(each, *both) for each, both in zip(chosen, types, strict=True)]
         factors = self._spread("loss_weights", loss_weights)
         self.weights = [1.0 if factor is None else float(factor) for factor in factors]
@@ -104,10 +101,11 @@ class Objective:
         own = {i: names[i] + loss.name * (i in lacks) for i, loss in enumerate(self.losses) if loss}
         self.keys = {i: f"{name}_loss" for i, name in own.items()} if len(own) > 1 else {}
         self.trackers = {key: _metrics().Mean(key) for key in self.keys.values()}
-        self.metrics: dict[str, tuple[Metric, int, bool]] = {}
+        self.metrics: dict[str, tuple[Any, int, bool]] = {}
         self._add_metrics(plain, False, types)
         self._add_metrics(weighted, True, types)
         self.watched = {key: row[0] for key, row in self.metrics.items()} | self.trackers
+        self.ordered = ["loss", *self.trackers, *(self.metrics if len(names) == 1 else ())]
         self.demand(y)
 
     @property
@@ -122,9 +120,8 @@ class Objective:
 
     def note(self, loss: Tensor, batch: Any) -> None:
         """Note the loss of a batch; `update` notes those of the outputs."""
-        size = tree.leaves(batch)[0].shape[0]
         with no_grad():
-            self.loss_tracker.update_state(loss, ops.cast(size, loss.dtype))
+            _note(self.loss_tracker, loss, batch)
 
     @property
     def has_python_metrics(self) -> bool:
@@ -194,12 +191,6 @@ class Objective:
         missing = [self.names[i] for i in self.with_loss if targets[i] is None]
         expect(not missing, "y", f"targets for the outputs {missing}", None)
 
-    def sample_weights(self, sample_weight: Any) -> list[Any]:
-        """Return the sample weights of each output; a single array holds for all."""
-        if tree.is_structure(sample_weight):
-            return self._spread("sample_weight", sample_weight)
-        return [sample_weight] * len(self.names)
-
     # -- on a batch ---------------------------------------------------------------------------
 
     def loss(self, y: Any, y_pred: Any, sample_weight: Any = None) -> Tensor | None:
@@ -213,29 +204,27 @@ class Objective:
 
     def _values(self, y: Any, y_pred: Any, sample_weight: Any) -> dict[int, Tensor]:
         """Return the losses by the positions of their outputs."""
-        outputs, weights = tree.flatten(y_pred), self.sample_weights(sample_weight)
+        outputs, weights = tree.flatten(y_pred), self._spread("sample_weight", sample_weight)
         rows = zip(self.losses, self.targets(y), outputs, weights, strict=True)
         return {i: loss(*args) for i, (loss, *args) in enumerate(rows) if loss is not None}
 
     def update_state(self, y: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Update all metrics with a batch."""
-        for python in (False, True):
-            self.update(y, y_pred, sample_weight, python)
+        for in_variables in (True, False):
+            self.update(y, y_pred, sample_weight, in_variables)
 
-    def update(self, y: Any, y_pred: Any, sample_weight: Any, python: bool = False) -> None:
+    def update(self, y: Any, y_pred: Any, sample_weight: Any, in_variables: bool = True) -> None:
         """Update metrics with a batch: those whose state is in variables, or those in Python."""
-        targets, weights = self.targets(y), self.sample_weights(sample_weight)
+        targets, weights = self.targets(y), self._spread("sample_weight", sample_weight)
         outputs = tree.flatten(y_pred)
         with no_grad():
             for metric, i, weighted in self.metrics.values():
-                if python != bool(metric.variables):
+                if in_variables == bool(metric.variables):
                     metric.update_state(targets[i], outputs[i], weights[i] if weighted else None)
-            if self.trackers and not python:
+            if self.trackers and in_variables:
                 values = self._values(y, y_pred, sample_weight).items()
-                by_key = {self.keys[i]: value for i, value in values}  # the last of each
-                for key, value in by_key.items():
-                    samples = ops.cast(outputs[0].shape[0], value.dtype)
-                    self.trackers[key].update_state(value, samples)
+                for key, value in {self.keys[i]: value for i, value in values}.items():
+                    _note(self.trackers[key], value, y_pred)
 
     def reset_state(self) -> None:
         """Let all metrics forget the samples they have seen."""
@@ -253,15 +242,10 @@ class Objective:
         """
         return plain({"loss": loss} | self.result()) if self.watched else {"loss": loss}
 
-    def in_order(self, logs: dict[str, Any]) -> list[Any]:
-        """Return the numbers of `logs` in the order of `evaluate`.
 
-        The loss, the losses of the outputs, then the metrics: as compiled if there is one output,
-        otherwise by name.
-        """
-        compiled = list(self.metrics) if len(self.names) == 1 else []
-        keys = [key for key in ("loss", *self.trackers, *compiled) if key in logs]
-        return [logs[key] for key in (*keys, *sorted(logs.keys() - set(keys)))]
+def _note(tracker: Any, loss: Tensor, batch: Any) -> None:
+    """Update the mean of losses with that of a batch."""
+    tracker.update_state(loss, ops.cast(tree.leaves(batch)[0].shape[0], loss.dtype))
 
 
 def flat_logs(logs: dict[str, Any]) -> dict[str, Any]:

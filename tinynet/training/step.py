@@ -1,13 +1,16 @@
 """One step of a model as a pure function: ``(state, batch, scalars) -> (state, loss, outputs)``.
 
 Written once: eager training runs it, `step_cache.py` records it, and `explain_step` runs its three
-parts, `forward`, `backward` and `update`, one by one.
+parts, `forward`, `backward` and `update`, one by one. A step that users write, Keras's methods
+``train_step(self, data)`` and the like, runs on the variables themselves, or is recorded as such a
+function, too. `compilable.py` has the methods that users override.
 
 Imports the engine, `optimizers`, `layers`. Read next: `step_cache.py`.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,15 +19,21 @@ import numpy as np
 from .. import ops
 from ..compiler.record import label, section, short_name
 from ..distribution.ranks import ALL_SUM, Part, place, within as within_part
-from ..engine.bind import bind, grad_mode
-from ..engine.expect import warn
+from ..engine.bind import bind, grad_mode, modes
+from ..engine.expect import expect, warn
 from ..engine.tape import gradients
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Memory, Variable, restoring, stateless
+from ..layers.module import attached_metrics
 from ..layers.shapes import training_of
 from ..layers.symbolic import within
-from ..optimizers.groups import Grads, ParameterGroup
-from .data import Batch as Batch
+from ..optimizers.groups import Flats, Grads, ParameterGroup
+from ..public import absent
+from .data import Batch as Batch, pack_x_y_sample_weight
+from .objective import flat_logs
+
+KINDS = ("train", "test", "predict")
+OF_LOGS = ("compute_metrics", "get_metrics_result", "metrics", "reset_metrics")
 
 
 class State(NamedTuple):
@@ -135,7 +144,7 @@ class Step:
                 y_pred = self.model(batch.x)
             if self.kind != "predict":
                 with section("loss"):
-                    loss = loss_of(self.model, batch, y_pred, training)
+                    loss = computed_loss(self.model, batch, y_pred, training)
                     label(loss, "loss")
                 if self.with_metrics:
                     with section("metrics"):
@@ -226,7 +235,7 @@ class Step:
                 self.optimizer.write(state.groups)
 
 
-def loss_of(model: Any, batch: Batch, y_pred: Any, training: bool) -> Any:
+def computed_loss(model: Any, batch: Batch, y_pred: Any, training: bool) -> Any:
     """Return the loss of a batch; an own `compute_loss` need not take `training`, as in Keras."""
     takes = training_of(type(model).compute_loss)
     options = {"training": training} if takes else {}
@@ -240,3 +249,98 @@ def over_ranks(tensors: Sequence[Tensor]) -> list[Tensor]:
     total, ends = bind(ALL_SUM, ops.concatenate(flat)), np.cumsum([t.size for t in tensors])
     rows = zip(tensors, ends.tolist(), strict=True)
     return [ops.cast(ops.reshape(total[e - t.size : e], t.shape), t.dtype) for t, e in rows]
+
+
+# -- steps that users write ------------------------------------------------------------------------
+
+
+def overridden(model: Any, *names: str) -> bool:
+    """Return whether a user's class defines one of these methods of models, or an object does."""
+    ours, homes = f"{__name__.rpartition('.')[0]}.", {*vars(model)}
+    for cls in type(model).__mro__:
+        if cls.__module__.startswith(ours):
+            break
+        homes |= {*vars(cls)}
+    return not homes.isdisjoint(names)
+
+
+def is_own(model: Any, kind: str) -> bool:
+    """Return whether users define what a step of this kind computes or returns."""
+    names = (f"{kind}_step", *(OF_LOGS if kind != "predict" else ()))
+    return overridden(model, *names) or (kind != "predict" and bool(attached_metrics(model)))
+
+
+def check_class(model: Any) -> None:
+    """Raise TypeError if a model's class overrides something in a way that is not supported."""
+    for kind in KINDS:
+        step, name = getattr(type(model), f"{kind}_step"), type(model).__name__
+        where, maker = f"{name}.{kind}_step", f"make_{kind}_function"
+        code = getattr(step, "__code__", None)  # a decorated step may have none
+        if "GradientTape" in getattr(code, "co_names", ()):
+            raise TypeError(f"{where}: {absent()['tinynet.GradientTape'][1]}")
+        given = [*inspect.signature(step).parameters]
+        wanted = "the arguments (self, data), where `x, y = data`, and to return a dict of logs"
+        expect(len(given) == 2, where, wanted, f"({', '.join(given)})", TypeError)
+        if overridden(model, maker):
+            raise TypeError(f"{name}.{maker} cannot be overridden: write {kind}_step(self, data).")
+
+
+def run_own(model: Any, kind: str, batch: Batch) -> Any:
+    """Run a user's step on a batch; return its logs, or the outputs of a `predict_step`."""
+    name = f"{kind}_step"
+    with grad_mode(kind == "train"), within(training=None, losses={}):
+        found = getattr(model, name)(pack_x_y_sample_weight(*batch))
+    if kind == "predict":
+        return found
+    expect(isinstance(found, dict), name, "a dict of logs as result", type(found), TypeError)
+    return flat_logs(found)
+
+
+class OwnStep(Step):
+    """A user's step as a pure function, to be recorded: its logs stand where outputs stand.
+
+    `optimizer.apply`, called in it, updates the state that the function returns.
+    """
+
+    has_loss = False
+
+    def __init__(self, model: Any, kind: str) -> None:
+        super().__init__(model, kind)
+        self.updates = False  # until `apply` is called
+        if kind != "predict":
+            metrics = [model.objective.loss_tracker, *model.metrics, *attached_metrics(model)]
+            self.others += [v for metric in metrics for v in metric.variables]
+        held = {v for group in self.groups for v in group.params}
+        self.others = [v for v in dict.fromkeys(self.others) if v not in held]
+
+    def __call__(self, state: State, batch: Batch, scalars: Any) -> tuple[State, Any, Any]:
+        """Return the new state, None for the loss, and the logs or outputs."""
+        groups, weights = state.groups, self.weights(state)
+
+        def apply(grads: Grads) -> None:
+            nonlocal groups, weights
+            expect(not self.updates, "apply", "one call in a compiled step", "another one")
+            self.updates = True
+            groups = self.optimizer.updated(self._flat(groups, weights, now), grads, scalars)
+            weights = self.weights(state._replace(groups=groups))
+            now.update(weights)
+            recorder.leaves.update(weights.values())
+
+        recorder: Any = modes.recorder
+        recorder.applied[self.optimizer] = apply
+        recorder.leaves.update(weights.values())
+        held = weights | dict(zip(self.others, state.others, strict=True))
+        with stateless(held) as now:
+            found = run_own(self.model, self.kind, batch)
+        self._refuse_new_weights()
+        after = State(self._flat(groups, weights, now), [now[v] for v in self.others])
+        return after, None, found
+
+    def _flat(self, groups: Flats, weights: Grads, now: Any) -> list[list[Tensor]]:
+        """Return the groups' flat parameters, with the weights to which the step assigned."""
+        found = []
+        for group, (flat, *slots) in zip(self.groups, groups, strict=True):
+            if any(now[v] is not weights[v] for v in group.params):
+                flat = ops.concatenate([ops.reshape(now[v], (v.size,)) for v in group.params])
+            found.append([flat, *slots])
+        return found

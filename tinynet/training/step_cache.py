@@ -1,14 +1,17 @@
 """Compiled steps: `step.Step`, recorded and compiled for each type of batch.
 
 A compiled step writes its new state where the old one stood: into the optimizer's flat memories,
-and into the variables of layers and metrics.
+and into the variables of layers and metrics. As C, many steps run in one call, which gathers their
+batches itself.
 
-Imports `compiler`, `own_step.py`. Read next: `compilable.py`.
+Imports `compiler`, `step.py`. Read next: `compilable.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,14 +28,14 @@ from ..distribution.ranks import place
 from ..engine.expect import warn
 from ..engine.tensor import floatx, wrap
 from ..engine.variable import structure
+from ..optimizers.groups import scalars_ahead
 from ..public import notebook_form
-from .data import Batch, Dataset
-from .many_steps import ManySteps
-from .own_step import OwnStep, is_own
-from .step import State, Step
+from .data import Batch, Dataset, first_of
+from .step import OwnStep, State, Step, is_own
 
+SECONDS = 0.03  # of work in one call, after which callbacks, the progress bar and Ctrl-C are heeded
 Run = Callable[[Any], tuple[float, Any]]  # from rows to the loss and the outputs there
-Runs = tuple[Run, ManySteps | None]  # what takes a step, and what takes many in a call
+Runs = tuple[Run, Any]  # what takes a step, and what takes many in a call (see `run_many`) or None
 
 
 class StepCache:
@@ -122,7 +125,9 @@ class StepCache:
             return None
         self._attributes()
         compiled = self._small.get((x.shape, x.dtype))
-        return None if compiled is None or len(x) > most else compiled.predict(x)
+        if compiled is None or len(x) > most:
+            return None
+        return compiled.runner([x])(slice(None))[1]
 
     def runner(self, dataset: Dataset, size: int, with_outputs: bool, steps: int = 0) -> Runs:
         """Return what runs a batch of `size` samples, and what runs many, if the step is C.
@@ -134,11 +139,11 @@ class StepCache:
         compiled.choose(self.model.jit_compile, steps)
         arrays = tree.leaves(dataset.data)
         dense = all(isinstance(array, np.ndarray) for array in arrays)
-        many = ManySteps(compiled, arrays) if dense and compiled.executable.native else None
+        many = partial(compiled.run_many, arrays) if dense and compiled.executable.native else None
         return compiled.runner(arrays), many
 
     def _step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
-        form = repr(dataset.data.map(lambda a: f"{a.dtype}{a.shape[1:]}"))
+        form = repr(dataset.data.map(lambda a: f"{a.dtype.str}{a.shape[1:]}"))
         before = self._attributes().key
         key = (form, size, with_outputs, self._trained, floatx(), epsilon(), place.part)
         compiled = self._steps.get((key, before), partial(self._make, dataset, size, with_outputs))
@@ -191,6 +196,8 @@ class StepCache:
 class CompiledStep:
     """A step compiled for one type of batch."""
 
+    most = 1  # batches in the next call of C
+
     def __init__(self, step: Step, dataset: Dataset, size: int, with_outputs: bool) -> None:
         self.step, self.has_loss = step, step.has_loss and step.kind != "predict"
         self.state_size = len(step.owners)
@@ -213,7 +220,6 @@ class CompiledStep:
         used = {v for equation in program.equations.values() for v in equation.inputs}
         numbers = [item for group in scalars for item in group.items()]
         self.scalars = [(name, buffers[v]) for name, v in numbers if v in used]
-        self.predict = self.executable.runner(partial(self.data[0].__setitem__, ...), self._outputs)
 
     def choose(self, native: Native, steps: int) -> None:
         """Run as C or as NumPy from now on; see `Executable.choose`."""
@@ -246,23 +252,68 @@ class CompiledStep:
         def take(results: Any) -> tuple[float, Any]:
             if training:
                 optimizer.count_step()
-            loss = results[at].item() if has_loss else 0.0
-            if outputs_of:
-                return loss, outputs_of(results)
             for owner in written:
                 owner.version += 1
-            return loss, None
+            return results[at].item() if has_loss else 0.0, outputs_of and outputs_of(results)
 
         return self.executable.runner(fill, take)
 
     def _outputs(self, results: Any) -> Any:
-        """Note what the step wrote; return the model's outputs, copied from the buffers."""
-        for owner in self.written:
-            owner.version += 1
+        """Return the model's outputs, copied from the buffers."""
         first = self.state_size + self.has_loss
         if isinstance(self.form, Var):
             return results[first].copy()
         return tree.pack_sequence_as(self.form, [np.array(out) for out in results[first:]])
+
+    def run_many(
+        self, arrays: Sequence[np.ndarray], rows: Any, count: int, most: float
+    ) -> tuple[list[float], Any] | None:
+        """Run the first of `count` batches in one call, as many as take about `SECONDS`.
+
+        Return their losses and their outputs. None, and nothing has run, if the step is not C or
+        the host has to know of each step. It stops after a loss that is NaN or above `most`, unless
+        that is infinite. The samples are rows of `arrays`.
+        """
+        at, count, trains = self.state_size, min(count, self.most), bool(self.step.groups)
+        numbers = scalars_ahead(self.step.optimizer, count) if trains else {}
+        if numbers is None or not self.executable.native:
+            return None
+        kinds = self.executable.program.outputs[at:]
+        copies = [np.empty((count, *v.shape), v.dtype) for v in kinds]
+        moves = [(b, np.full(count, numbers[name], b.dtype), None) for name, b in self.scalars]
+        start = time.perf_counter()
+        taken = self.executable.take_steps(
+            count,
+            [*self._samples(arrays, rows, count), *moves],
+            dict(enumerate(copies, at)),
+            *((at, most) if self.has_loss and most < math.inf else ()),
+        )
+        if not taken:
+            return None
+        seconds = time.perf_counter() - start
+        self.most = max(1, min(8 * taken, int(taken * SECONDS / seconds)))
+        if trains:
+            self.step.optimizer.count_step(taken)
+        for owner in self.written:
+            owner.version += 1
+        losses = copies.pop(0).tolist() if self.has_loss else [0.0] * taken
+        joined = [a.reshape(len(a) * a.shape[1], *a.shape[2:]) for a in copies]
+        return losses[:taken], joined and tree.pack_sequence_as(self.form, joined)
+
+    def _samples(self, arrays: Sequence[np.ndarray], rows: Any, count: int) -> list[Any]:
+        """Return what C copies to the buffers of the batch, a part of it or rows for each step."""
+        part = self.step.part
+        rows = first_of(rows, count * (part.size if part else len(self.data[0])))
+        rows = part.rows(rows) if part else rows
+        is_slice = type(rows) is slice
+        places = None if is_slice else np.ascontiguousarray(rows, "int64")
+        found: list[Any] = []
+        for to, array in zip(self.data, arrays, strict=True):
+            if is_slice or not array.flags.c_contiguous or array.dtype != to.dtype:
+                found.append((to, np.ascontiguousarray(array[rows], to.dtype), None))
+            else:
+                found.append((to, array, places))
+        return found
 
 
 def _examples(step: Step, dataset: Dataset, size: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

@@ -5,6 +5,7 @@ Imports everything that a model is trained with. Read next: `../models/model.py`
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from collections.abc import Container, Sequence
@@ -17,15 +18,13 @@ from ..callbacks import CallbackList, History
 from ..callbacks.base import Logs
 from ..distribution.ranks import team
 from ..engine.expect import expect, is_integer
-from .arrays import is_stream
-from .compilable import Compilable
-from .data import Batch, Batches, Dataset, batches_of, check_options, split
+from .compilable import Compilable, check_options
+from .data import Batch, Dataset, is_stream, split
 from .divergence import DivergenceMonitor
-from .interrupts import between_steps
-from .loop import Loop
+from .loop import RUNNING, Loop, between_steps
 from .many_ranks import begin, end_epoch, shared_batches
-from .own_step import in_order
 from .step_cache import StepCache
+from .streams import Batches, batches_of
 
 
 def _compiled(kind: str, doc: str) -> Any:
@@ -36,11 +35,10 @@ def _compiled(kind: str, doc: str) -> Any:
 def _maker(kind: str) -> Any:
     """Return a method of Keras that returns a compiled step."""
 
-    def make(self: Any, force: bool = False) -> StepCache:
+    def make(self: Trainer, force: bool = False) -> StepCache:
         if force:
-            self.__dict__.get("_steps", {}).pop(kind, None)
-        step: StepCache = self._step_cache(kind)
-        return step
+            vars(self).get("_steps", {}).pop(kind, None)
+        return self._step_cache(kind)
 
     make.__doc__ = f"Return ``{kind}_function``, the compiled step; `force` makes it anew."
     return make
@@ -49,9 +47,7 @@ def _maker(kind: str) -> Any:
 class Trainer(Compilable):
     """The methods of a model that run it over data: `fit`, `evaluate`, `predict`."""
 
-    _unwatched = Compilable._unwatched | {
-        *("stop_training", "stop_evaluating", "stop_predicting", "history"),
-    }
+    _unwatched = Compilable._unwatched | {"history", *(f"stop_{x}" for x in RUNNING.values())}
 
     stop_training = stop_evaluating = stop_predicting = False  # callbacks set them
     history: History | None = None
@@ -130,15 +126,14 @@ class Trainer(Compilable):
         logs: Logs = {}
         calls.on_train_begin()
         begin(self, dataset, held_out)
-        monitor = DivergenceMonitor(self, dataset)
         training = Loop(self, dataset, "train", calls, epochs)
         validating = held_out and Loop(self, held_out, "test", calls)
-        monitor.check_data()
-        with between_steps():
+        training.monitor = DivergenceMonitor(self, dataset)
+        with between_steps() as training.interrupts:
             for epoch in range(calls.first_epoch(initial_epoch), epochs):
                 calls.on_epoch_begin(epoch)
                 ahead = 1 if validating or team().size > 1 else epochs - epoch
-                if not (found := training.run(epoch, monitor, ahead)):
+                if not (found := training.run(epoch, ahead)):
                     break  # no batches: the user was warned
                 logs = found
                 if validating and epoch + 1 in due:
@@ -249,14 +244,18 @@ class Trainer(Compilable):
     def _on_batch(self, kind: str, dataset: Dataset, return_dict: bool) -> Any:
         if self._prepare(dataset):
             begin(self, dataset)
-        with between_steps():
-            logs = Loop(self, dataset, kind).run()
-        return self._as_asked(kind, logs, return_dict)
+        loop = Loop(self, dataset, kind)
+        with between_steps() as loop.interrupts:
+            return self._as_asked(kind, loop.run(), return_dict)
 
     def _as_asked(self, kind: str, logs: Logs, return_dict: bool) -> Any:
-        own = self._step_cache(kind).own
-        values = in_order(logs, self) if own else self.objective.in_order(logs)
-        return logs if return_dict else values if len(values) > 1 else values[0]
+        names = self.objective.ordered
+        if self._step_cache(kind).own:
+            parts = (m.ordered if m is self.objective else [m.name] for m in self.metrics)
+            names = [*dict.fromkeys(itertools.chain(*parts))]
+        first = [name for name in names if name in logs]
+        found = [logs[name] for name in (*first, *sorted(logs.keys() - {*first}))]
+        return logs if return_dict else found if len(found) > 1 else found[0]
 
     # -- compiled steps -----------------------------------------------------------------------
 
@@ -269,10 +268,8 @@ class Trainer(Compilable):
     make_predict_function = _maker("predict")
 
     def _step_cache(self, kind: str) -> StepCache:
-        steps: dict[str, StepCache] = self.__dict__.setdefault("_steps", {})
-        if kind not in steps:
-            steps[kind] = StepCache(self, kind)
-        return steps[kind]
+        steps: dict[str, StepCache] = vars(self).setdefault("_steps", {})
+        return steps.get(kind) or steps.setdefault(kind, StepCache(self, kind))
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle without compiled steps."""

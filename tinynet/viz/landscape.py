@@ -1,6 +1,6 @@
 """The loss surface: the loss over two weights or directions, and training as a path on it.
 
-The surface lies over a plane in the space of all weights. `../training/at_weights.py` computes the
+The surface lies over a plane in the space of all weights. `../training/divergence.py` computes the
 loss at other weights, without changing the model.
 
 Imports the engine, `planes.py` and `curves.py`, and matplotlib when something is drawn. Read next:
@@ -17,9 +17,8 @@ import numpy as np
 from ..engine.autodiff import hessian, value_and_grad
 from ..engine.expect import is_integer
 from ..engine.tensor import Tensor, wrap
-from ..training.arrays import to_array
-from ..training.at_weights import at_weights, loss_of
-from ..training.data import Dataset
+from ..training.data import Dataset, to_array
+from ..training.divergence import at_weights, loss_of
 from . import style
 from .curves import draw_curves, evenly
 from .planes import flat_of, parts_of, plane_of, recorded, values_at

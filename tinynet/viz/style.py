@@ -15,7 +15,7 @@ import numpy as np
 from ..engine.expect import expect as expect
 from ..engine.extras import missing
 from ..models import Model
-from ..training.arrays import to_array
+from ..training.data import to_array
 from ..tree import is_structure
 
 # Colour-blind safe: Okabe and Ito, "Color universal design", 2008.
