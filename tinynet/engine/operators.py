@@ -124,11 +124,11 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
 
 # Our function for each of NumPy's: the one of the same name.
 _OURS: dict[Any, Any] = {
-    getattr(home, name): function
+    home[name]: function
     for module in (elementwise, shapes, products, reductions, linalg, arrays, functional)
     for name, function in vars(module).items()
-    for home in (np, np.linalg)
-    if isinstance(function, FunctionType) and callable(getattr(home, name, None))
+    for home in (vars(np), vars(np.linalg))  # `getattr` is slow where there is no such name
+    if isinstance(function, FunctionType) and callable(home.get(name))
 }
 # Other names, each before the one that we have.
 _ALIASES = """amax max, amin min, around round, fix trunc, degrees rad2deg, radians deg2rad,
