@@ -26,6 +26,7 @@ from .shapes import map_shapes, probed, recorded, shapes_for, to_shape, training
 from .symbolic import KerasTensor, LayerCall, building, context, of_first, placeholders_in, within
 
 L = TypeVar("L", bound="Layer")
+BY_NAME: Any = object()  # an argument that the keyword arguments hold
 Placeholders = KerasTensor | Sequence[KerasTensor] | Mapping[str, KerasTensor]
 
 
@@ -180,12 +181,12 @@ class Layer(Module, Configurable):
     @overload
     def __call__(self, inputs: Placeholders, *args: Any, **kwargs: Any) -> KerasTensor: ...
     @overload
-    def __call__(self, *inputs: Any, **kwargs: Any) -> Tensor: ...
-    def __call__(self, *inputs: Any, **kwargs: Any) -> Any:
+    def __call__(self, inputs: Any = BY_NAME, *args: Any, **kwargs: Any) -> Tensor: ...
+    def __call__(self, inputs: Any = BY_NAME, *args: Any, **kwargs: Any) -> Any:
         """Return the outputs: tensors for tensors or arrays, placeholders for placeholders."""
         if not context.inside:
-            return self._from_outside(*inputs, **kwargs)
-        given = inputs or self._first_by_name(kwargs)
+            return self._from_outside(inputs, *args, **kwargs)
+        given = self._first_by_name(kwargs) if inputs is BY_NAME else (inputs, *args)
         known = len(given) == 1 and type(given[0]) is Tensor and not kwargs
         if not known and placeholders_in((given, kwargs)):
             symbolic = all(x is None or isinstance(x, KerasTensor) for x in tree.flatten(given[0]))
