@@ -8,6 +8,7 @@ was received, and say what was expected; and if then nothing has changed: no att
 object, no number in it or in an argument, no global setting.
 """
 
+import gc
 import inspect
 import io
 import os
@@ -480,6 +481,7 @@ def bad_answers(count: int, seed: int, rooms: str = "") -> tuple[list[str], int]
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
+        stack.callback(gc.collect)  # while warnings are ignored: of an animation that nobody showed
         stack.enter_context(np.errstate(all="ignore"))
         stack.enter_context(redirect_stdout(io.StringIO()))
         stack.enter_context(mock.patch.object(socket, "create_connection", no_network))
