@@ -26,6 +26,7 @@ import traceback
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -240,7 +241,7 @@ def mutated_json(data: bytes, rng: random.Random) -> bytes:
         (node, key), (other, at) = rng.choice(found), rng.choice(found)
         kind = rng.randrange(6)
         if kind < 2:
-            node[key] = rng.choice(VALUES)
+            node[key] = deepcopy(rng.choice(VALUES))  # a later change would change VALUES
         elif kind == 2:
             node[key] = json.loads(json.dumps(other[at]))
         elif kind == 3:
