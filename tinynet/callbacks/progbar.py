@@ -113,6 +113,7 @@ class Progbar(Checked):
         `finalize` makes this the last update; by default, it is when the target is reached. The
         last update shows the given values, not their averages.
         """
+        current = int(current)
         reached = self.target is not None and current >= self.target
         finalize = reached if finalize is None else bool(finalize)
         steps = max(current - self._seen, 1)
