@@ -84,6 +84,19 @@ class Calls:
 
 
 @needs_c
+def test_outputs_that_are_not_as_c_reads_arrays_are_predicted_step_by_step(monkeypatch):
+    turned = tn.layers.Lambda(lambda x: tn.ops.swapaxes(x, 1, 2), output_shape=(3, 2))
+    model = Sequential([Input((2, 3)), turned])
+    model.jit_compile = True
+    x = np.arange(60.0, dtype="float32").reshape(10, 2, 3)
+    calls = Calls(monkeypatch)
+    for _ in range(2):
+        np.testing.assert_array_equal(model.predict(x, batch_size=2, verbose=0), x.swapaxes(1, 2))
+    assert model.predict_function.native
+    assert calls.steps == [0] * len(calls.steps) != []
+
+
+@needs_c
 @settings(max_examples=12, phases=[Phase.generate])
 @given(
     optimizer=st.sampled_from(OPTIMIZERS),
