@@ -125,6 +125,51 @@ def test_a_text_that_compiles_with_a_warning_fails_the_tests_on_the_road_to_c(mo
     assert toolchain.load("void f(void) { }") is not None
 
 
+# -- what a layer assigns -----------------------------------------------------------------------
+
+MIXES = np.array([[0.5, 0.25, 0.0], [0.0, 0.5, 0.25], [0.25, 0.0, 0.5]], "float32")
+# Functions of a 3 x 3 array, each with another kernel that writes the result where a weight lives.
+WRITTEN: dict[str, Callable[[Any], Any]] = {
+    "elementwise": lambda w: w * 0.5 + 1.0,
+    "reduction": lambda w: w * 0.0 + tn.ops.sum(w, 0),
+    "cumsum": lambda w: tn.ops.cumsum(w, 1),
+    "product": lambda w: tn.ops.matmul(w, MIXES),
+    "concatenate": lambda w: tn.ops.concatenate([w[1:], w[:1]]),
+    "transpose": lambda w: tn.ops.transpose(w) + 0.0,
+    "flip": lambda w: tn.ops.flip(w, 0),
+}
+
+
+class Assigning(tn.layers.Layer):
+    """Assigns a function of its state in each step."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def build(self, input_shape: Any) -> None:
+        self.state = self.add_weight((3, 3), "ones", trainable=False, name="state")
+
+    def call(self, inputs: Any) -> Any:
+        self.state.assign(self.function(self.state + MIXES))
+        return inputs + tn.ops.sum(self.state)
+
+
+@pytest.mark.skipif(not NATIVE, reason="there is no C compiler")
+@pytest.mark.parametrize("name", WRITTEN)
+def test_every_kernel_may_write_where_a_weight_lives(name):
+    found = []
+    for options in ({"jit_compile": True}, {"run_eagerly": True}):
+        tn.utils.set_random_seed(0)
+        model = tn.Sequential([Input((3,)), Dense(3), Assigning(WRITTEN[name])])
+        model.compile(tn.optimizers.SGD(0.001), "mse", **options)
+        model.fit(normal(5, 6, 3), normal(6, 6, 3), batch_size=2, shuffle=False, verbose=0)
+        found.append(model)
+    assert found[0].train_function.native
+    for one, other in zip(everything(found[0]), everything(found[1]), strict=True):
+        assert_near(one, other, UNITS)
+
+
 # -- what may change between steps --------------------------------------------------------------
 
 
