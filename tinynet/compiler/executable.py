@@ -18,7 +18,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
-from ..engine.variable import Memory, Variable, aligned, restoring, structure
+from ..engine.variable import Memory, Variable, aligned, structure
 from .numpy_printer import Source
 from .program import NotInCError, Program, Var
 
@@ -137,11 +137,8 @@ class Executable:
                     self._bind()
                 go, outputs = self._bound
                 fill(data)
-                if kept := self._kept[self._errors_raise]:
-                    with restoring(kept):
-                        go()
-                else:
-                    go()
+                kept = self._kept[self._errors_raise]
+                go() if not kept else _restoring(go, kept)
                 return take(outputs)
 
         return run
@@ -191,6 +188,20 @@ class Executable:
         """Copy arrays to the inputs' buffers."""
         for buffer, array in zip(self.inputs.values(), arrays, strict=False):
             buffer[...] = array
+
+
+def _restoring(go: Callable[[], None], owners: Sequence[Variable | Memory]) -> None:
+    """Run; if that raises an error, give the owners their numbers back.
+
+    In contrast to `engine.variable.restoring`, its end needs no memory, which could be missing.
+    """
+    before = [owner.array.copy() for owner in owners]
+    try:
+        go()
+    except BaseException:
+        for owner, old in zip(owners, before, strict=True):
+            owner.write(old)
+        raise
 
 
 class Cache(Generic[T]):
