@@ -106,6 +106,24 @@ def test_gradients_of_all_values_obey_the_chain_rule_and_are_stored_nowhere(a, b
     assert y.grad is None
 
 
+def test_each_rule_runs_once_for_the_gradients_of_all_values():
+    calls = []
+
+    def rule(ct, y, x):
+        calls.append(x)
+        return 2.0 * ct
+
+    double = tn.primitive("double", lambda x: 2.0 * x, rule)
+    x = tn.tensor(3.0, requires_grad=True)
+    values = [x]
+    for _ in range(12):
+        values.append(double(values[-1]))
+    drawn = [box for _, box in boxes(viz.plot_graph(values[-1], gradients=True))]
+    assert len(calls) == 12
+    shown = {float(box[-1]) for box in drawn if "gradient" in box}
+    assert shown == {2.0**k for k in range(13)}
+
+
 def test_a_legend_explains_the_colours_that_are_there():
     x, y = tn.tensor(3.0, requires_grad=True), tn.tensor(2.0)
     tape, function = viz.plot_graph(x * y + y), viz.plot_graph(lambda x: x * 2.0 + x, 1.0)

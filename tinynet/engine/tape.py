@@ -49,20 +49,25 @@ def tape(*roots: Tensor, stop: Iterable[Tensor] = ()) -> list[Tensor]:
 
 
 def cotangents(
-    order: list[Tensor], starts: Mapping[Tensor, Tensor], wrt: Iterable[Tensor] | None = None
+    order: list[Tensor],
+    starts: Mapping[Tensor, Tensor],
+    wrt: Iterable[Tensor] | None = None,
+    through: bool = False,
 ) -> dict[Tensor, Tensor]:
     """Return the cotangents of the tensors `wrt`, by default of all leaves, along a tape.
 
-    `starts` are the cotangents of the roots. Only the rules on paths to `wrt` are run.
+    `starts` are the cotangents of the roots. Only the rules on paths to `wrt` are run. Paths end at
+    the tensors `wrt`, which are independent of each other; with `through` they go on.
     """
     wanted = {t for t in order if t.equation is None} if wrt is None else set(wrt)
     needed = set(order) if wrt is None else _dependent(order, wanted)
     cts = dict(starts)
 
     for t in order:
-        if t not in cts or t in wanted or t not in needed or t.equation is None:
+        is_wanted = t in wanted
+        if t not in cts or (is_wanted and not through) or t not in needed or t.equation is None:
             continue
-        (primitive, inputs, params), ct = t.equation, cts.pop(t)
+        (primitive, inputs, params), ct = t.equation, cts[t] if is_wanted else cts.pop(t)
         parts: dict[int, Any] = {}
         if primitive.joint is not None:
             places = tuple(i for i, x in enumerate(inputs) if x in needed)
@@ -162,10 +167,11 @@ def backward(self: Operand, ct: Any = None) -> None:
 def gradients(y: Tensor, xs: Sequence[Tensor]) -> list[Tensor | None]:
     """Return the gradient of the scalar `y` in each of `xs`; None where `y` does not depend on it.
 
-    Changes no tensor. The gradients have no tape.
+    Some of `xs` may be computed from others. Changes no tensor. The gradients have no tape.
     """
+    tracked, start = [x for x in xs if x.tracked], {y: arrays.ones_like(y)}
     with grad_mode(False):
-        found = cotangents(tape(y), {y: arrays.ones_like(y)}, xs) if y.tracked else {}
+        found = cotangents(tape(y), start, tracked, through=True) if y.tracked else {}
     return [found.get(x) for x in xs]
 
 

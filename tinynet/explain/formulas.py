@@ -53,7 +53,7 @@ class Trace:
     """
 
     def __init__(self, run: Recorder, inputs: Sequence[Tensor], loss: Tensor) -> None:
-        self.run, self.loss = run, loss
+        self.run = run
         self.names = {t: "x" if len(inputs) == 1 else f"x[{i}]" for i, t in enumerate(inputs)}
         self.names |= {t: name for t, name in run.names.items() if t is not loss}
         self.forward = {name: t.data for t, name in self.names.items()}
@@ -61,19 +61,22 @@ class Trace:
         for out, (_, xs, _) in run.equations.items():
             for x in dict.fromkeys(xs):
                 self.users.setdefault(run.origin(x), []).append(out)
+        results = list(run.equations)
+        self.cts: dict[Tensor, Any] = dict(zip(results, gradients(loss, results), strict=True))
 
     def terms(self, weight: Tensor) -> list[Term]:
         """Return the uses of a weight that the loss depends on."""
-        found = ((out, self._cotangent(out)) for out in self.users.get(weight, ()))
-        return [self._term(weight, out, ct.data) for out, ct in found if ct is not None]
+        return [
+            self._term(weight, t) for t in self.users.get(weight, ()) if self.cts[t] is not None
+        ]
 
-    def _term(self, weight: Tensor, out: Tensor, ct: np.ndarray) -> Term:
+    def _term(self, weight: Tensor, out: Tensor) -> Term:
         primitive, inputs, _ = self.run.equations[out]
         end, slopes = self._to_layer(out)
         name = self.names.get(end, self.run.equations[end].primitive.name)
-        factors = [*slopes, Factor(f"d loss / d {name}", self._cotangent(end).data)]
+        factors = [*slopes, Factor(f"d loss / d {name}", self.cts[end].data)]
         place = _place(weight, inputs)
-        gradient = self._pulled_back(out, place, ct)
+        gradient = self._pulled_back(out, place, self.cts[out].data)
         if primitive.name == "matmul" and place == 1 and weight.ndim == 2 and inputs[0].ndim == 2:
             return Term([Factor(self._name(inputs[0]), inputs[0].data, 0), *factors], gradient)
         if primitive.name not in PRODUCTS:
@@ -82,10 +85,6 @@ class Trace:
             slope = np.broadcast_to(self._pulled_back(out, place), out.shape)
             factors.insert(0, Factor(self._name(inputs[1 - place]), slope))
         return Term(factors, gradient)
-
-    def _cotangent(self, t: Tensor) -> Any:
-        """Return the cotangent of `t`; None if the loss does not depend on it."""
-        return gradients(self.loss, [t])[0]
 
     def _pulled_back(self, out: Tensor, place: int, ct: np.ndarray | None = None) -> np.ndarray:
         """Return the cotangent of an input of the equation of `out`, by default for ones."""

@@ -20,7 +20,7 @@ from ..compiler.text import index_text
 from ..configs.files import as_path, replacing
 from ..engine.expect import is_number
 from ..engine.primitives.shapes import Slice
-from ..engine.tape import gradients as gradients_of
+from ..engine.tape import gradients as gradients_of, tape
 from ..engine.tensor import Operand, Tensor, as_tensor
 from ..models import Model
 from ..training.step_cache import StepCache
@@ -236,13 +236,15 @@ def _of_tape(root: Tensor, names: Mapping[str, Any], chain: bool) -> Nodes:
     With `chain`, they show the gradient of `root` in each; else leaves show those that they store.
     """
     titles = {as_tensor(x): [Cell(name, bold=True)] for name, x in names.items() if name}
+    order = tape(root) if chain and root.tracked else []
+    cts = dict(zip(order, gradients_of(root, order), strict=True))
     nodes: Nodes = {}
     pending = [root]
     while pending:
         t = pending.pop()
         if t in nodes:
             continue
-        (ct,) = gradients_of(root, [t]) if chain and t.tracked else (None,)
+        ct = cts.get(t)
         title, gradient = titles.get(t, []), _gradient(t.grad if ct is None else ct.data)
         if t.equation:
             kind, title = "result" if t is root else "", [*title, _operation(t.equation)]
