@@ -18,7 +18,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
-from ..engine.variable import Memory, Variable, aligned, structure
+from ..engine.variable import Memory, Variable, aligned, all_or_none, structure
 from .numpy_printer import Source
 from .program import NotInCError, Program, Var
 
@@ -138,7 +138,7 @@ class Executable:
                 go, outputs = self._bound
                 fill(data)
                 kept = self._kept[self._errors_raise]
-                go() if not kept else _restoring(go, kept)
+                all_or_none(kept, go) if kept else go()
                 return take(outputs)
 
         return run
@@ -188,20 +188,6 @@ class Executable:
         """Copy arrays to the inputs' buffers."""
         for buffer, array in zip(self.inputs.values(), arrays, strict=False):
             buffer[...] = array
-
-
-def _restoring(go: Callable[[], None], owners: Sequence[Variable | Memory]) -> None:
-    """Run; if that raises an error, give the owners their numbers back.
-
-    In contrast to `engine.variable.restoring`, its end needs no memory, which could be missing.
-    """
-    before = [owner.array.copy() for owner in owners]
-    try:
-        go()
-    except BaseException:
-        for owner, old in zip(owners, before, strict=True):
-            owner.write(old)
-        raise
 
 
 class Cache(Generic[T]):

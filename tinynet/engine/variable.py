@@ -9,7 +9,7 @@ Imports `tape.py`. Read next: `gradcheck.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -267,17 +267,22 @@ class Memory:
 def assign_all(values: Mapping[Variable, Any]) -> None:
     """Assign to several variables or, if an exception (Ctrl-C too) ends this call, to none."""
     new = {v: v.converted(value, f"assign to {v.path}") for v, value in values.items()}
-    with restoring(new):
+
+    def assign() -> None:
         for v, value in new.items():
             v.assign(value)
 
+    all_or_none(new, assign)
 
-@contextmanager
-def restoring(owners: Iterable[Variable | Memory]) -> Iterator[None]:
-    """Give variables or memories their numbers back, if an exception ends the block: Ctrl-C too."""
+
+def all_or_none(owners: Iterable[Variable | Memory], change: Callable[[], Any]) -> None:
+    """Call `change`; if an exception ends it, Ctrl-C too, give the owners their numbers back.
+
+    It is no context manager: to end one needs memory, which may be missing when all is changed.
+    """
     before = [(owner, owner.array.copy()) for owner in owners]
     try:
-        yield
+        change()
     except BaseException:
         for owner, old in before:
             owner.array[...] = old

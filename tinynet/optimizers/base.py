@@ -26,7 +26,7 @@ from ..configs.watched import all_or_nothing
 from ..engine.bind import modes, no_grad
 from ..engine.expect import check_number, expect, is_number, warn
 from ..engine.tensor import Tensor, wrap
-from ..engine.variable import Variable, assign_all, paired, restoring
+from ..engine.variable import Variable, all_or_none, assign_all, paired
 from .groups import (
     Averaging,
     Flats,
@@ -249,10 +249,13 @@ class Optimizer(Averaging):
     def write(self, state: Flats) -> None:
         """Write the new state of all parameters, and count the step, or change nothing."""
         memories = [memory for group in self.groups for memory in group.memories]
-        with restoring([*memories, self.iterations]):
+
+        def change() -> None:
             for memory, flat in zip(memories, [t for group in state for t in group], strict=True):
                 memory.write(flat.data)
             self.count_step()
+
+        all_or_none([*memories, self.iterations], change)
 
     def next_scalars(self, steps: int | None = None, rate: float | None = None) -> dict[str, float]:
         """Return the scalars of the next step, or of the one after `steps` steps at this rate."""

@@ -23,7 +23,7 @@ from ..engine.bind import bind, grad_mode, modes
 from ..engine.expect import expect, warn
 from ..engine.tape import gradients
 from ..engine.tensor import Tensor, wrap
-from ..engine.variable import Memory, Variable, restoring, stateless
+from ..engine.variable import Memory, Variable, all_or_none, stateless
 from ..layers.module import attached_metrics
 from ..layers.shapes import training_of
 from ..layers.symbolic import within
@@ -228,11 +228,14 @@ class Step:
 
     def write(self, state: State) -> None:
         """Write a new state, tensors, into the arrays of the old one, and count the step."""
-        with restoring(self.others):
+
+        def change() -> None:
             for variable, value in zip(self.others, state.others, strict=True):
                 variable.write(value.data)
             if self.groups:
                 self.optimizer.write(state.groups)
+
+        all_or_none(self.others, change)
 
 
 def computed_loss(model: Any, batch: Batch, y_pred: Any, training: bool) -> Any:
