@@ -211,11 +211,6 @@ def binary(impl: Any, does: str, *vjps: Rule, floating: bool = False, **traits: 
     return named(function, record.name, does + ELEMENTWISE)
 
 
-def _of_two(impl: Any, *vjps: Rule, **traits: Any) -> Callable[[Any], Binary]:
-    """Make a primitive of two inputs, documented by the function that is decorated."""
-    return lambda function: binary(impl, function.__doc__, *vjps, **traits)
-
-
 def alike(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
     """Return both as tensors that can be combined: if one is floating, both are."""
     if type(x1) is Tensor:  # the two most frequent cases first
@@ -241,18 +236,16 @@ def _each(rule: Rule) -> tuple[Rule, Rule]:
 
 add = binary(np.add, "Return x1 + x2.", *_each(lambda ct, y, a, b: ct), linear=True)
 multiply = binary(np.multiply, "Return x1 * x2.", *_each(lambda ct, y, a, b: ct * b))
-
-
-@_of_two(np.subtract, lambda ct, y, a, b: ct, lambda ct, y, a, b: -ct, linear=True)
-def subtract(x1: Any, x2: Any) -> Any:
-    """Return x1 - x2."""
-
-
-@_of_two(np.divide, lambda ct, y, a, b: ct / b, lambda ct, y, a, b: -ct * y / b, **FRACTION)
-def divide(x1: Any, x2: Any) -> Any:
-    """Return x1 / x2."""
-
-
+subtract = binary(
+    np.subtract, "Return x1 - x2.", lambda ct, *_: ct, lambda ct, *_: -ct, linear=True
+)
+divide = binary(
+    np.divide,
+    "Return x1 / x2.",
+    lambda ct, y, a, b: ct / b,
+    lambda ct, y, a, b: -ct * y / b,
+    **FRACTION,
+)
 _power: Binary = binary(
     np.power,
     "Return x1 ** x2.",
@@ -293,9 +286,12 @@ def _share(a: Tensor, b: Tensor) -> Tensor:
     return sigmoid(where(logical_and(equal(a, b), isinf(a)), 0.0, a - b))
 
 
-@_of_two(np.logaddexp, *_each(lambda ct, y, a, b: ct * _share(a, b)), floating=True)
-def logaddexp(x1: Any, x2: Any) -> Any:
-    """Return log(e ** x1 + e ** x2), without overflow."""
+logaddexp = binary(
+    np.logaddexp,
+    "Return log(e ** x1 + e ** x2), without overflow.",
+    *_each(lambda ct, y, a, b: ct * _share(a, b)),
+    floating=True,
+)
 
 
 def _radius(a: Tensor, b: Tensor) -> Tensor:
@@ -304,30 +300,28 @@ def _radius(a: Tensor, b: Tensor) -> Tensor:
     return where(r == 0.0, math.inf, r)
 
 
-@_of_two(np.hypot, *_each(lambda ct, y, a, b: ct * (a / _radius(a, b))), **FRACTION)
-def hypot(x1: Any, x2: Any) -> Any:
-    """Return sqrt(x1 ** 2 + x2 ** 2), without overflow; the gradient at the origin is 0."""
-
-
-@_of_two(
+hypot: Binary = binary(
+    np.hypot,
+    "Return sqrt(x1 ** 2 + x2 ** 2), without overflow; the gradient at the origin is 0.",
+    *_each(lambda ct, y, a, b: ct * (a / _radius(a, b))),
+    **FRACTION,
+)
+arctan2 = binary(
     np.arctan2,
+    "Return the angle of the point (x2, x1), from -pi to pi; the gradient at the origin is 0.",
     lambda ct, y, a, b: ct * (b / _radius(a, b) / _radius(a, b)),
     lambda ct, y, a, b: -ct * (a / _radius(a, b) / _radius(a, b)),
     **FRACTION,
 )
-def arctan2(x1: Any, x2: Any) -> Any:
-    """Return the angle of the point (x2, x1), from -pi to pi; the gradient at the origin is 0."""
-
-
 _QUOTIENT: dict[str, Any] = _on((2.3, 2.7), (1.0, 1.1))
 floor_divide = binary(np.floor_divide, "Return the largest integer not above x1 / x2.", **_QUOTIENT)
-
-
-@_of_two(np.remainder, lambda ct, *_: ct, lambda ct, y, *ab: -ct * floor_divide(*ab), **_QUOTIENT)
-def remainder(x1: Any, x2: Any) -> Any:
-    """Return x1 - floor(x1 / x2) * x2, which has the sign of x2."""
-
-
+remainder = binary(
+    np.remainder,
+    "Return x1 - floor(x1 / x2) * x2, which has the sign of x2.",
+    lambda ct, y, a, b: ct,
+    lambda ct, y, a, b: -ct * floor_divide(a, b),
+    **_QUOTIENT,
+)
 equal: Binary = binary(np.equal, "Return whether x1 == x2.")
 not_equal = binary(np.not_equal, "Return whether x1 != x2.")
 less = binary(np.less, "Return whether x1 < x2.")
