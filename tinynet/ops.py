@@ -46,11 +46,12 @@ array = functional.convert_to_tensor
 real = conj = conjugate = arrays.copy
 
 # These functions take no placeholders: they return numbers, or shapes that depend on numbers.
-_OTHERS = """shape ndim size nonzero allclose convert_to_numpy arange eye full identity linspace
-ones zeros"""
+_names = """shape ndim size nonzero allclose convert_to_numpy arange eye full identity linspace ones
+zeros"""
+_OTHERS = frozenset(_names.split())
 for _name, _function in [*globals().items()]:
     if isinstance(_function, FunctionType) and _function not in (taking_placeholders, answering):
-        _others = _name in _OTHERS.split()
+        _others = _name in _OTHERS
         _made = answering(_function) if _others else taking_placeholders(_name, _function)
         globals()[_name], _made.__module__ = _made, __name__  # where pickle finds it
 del _made

@@ -175,7 +175,7 @@ from .engine.primitives.elementwise import where as where
 from .engine.arrays import zeros as zeros
 from .engine.arrays import zeros_like as zeros_like
 
-_OTHERS: str
+_OTHERS: frozenset[str]
 abs = absolute
 amax = max
 amin = min

@@ -97,7 +97,7 @@ def stub_of_ops() -> str:
     homes = {name: home for home, names in ops._HOMES.items() for name in names.split()}
     imports = [f"from .engine.{home} import {n} as {n}\n" for n, home in sorted(homes.items())]
     others = [f"{n} = {getattr(ops, n).__name__}\n" for n in dir(ops) if n not in homes]
-    return "".join([HEAD, *imports, "\n_OTHERS: str\n", *others])
+    return "".join([HEAD, *imports, "\n_OTHERS: frozenset[str]\n", *others])
 
 
 def path_of(package: str) -> Path:

@@ -130,5 +130,5 @@ def _class_of(function: str) -> type[Operation]:
 
 
 _FUNCTIONS = [name for name, function in vars(ops).items() if hasattr(function, "__wrapped__")]
-OPERATIONS = {name: _class_of(name) for name in _FUNCTIONS if name not in ops._OTHERS.split()}
+OPERATIONS = {name: _class_of(name) for name in _FUNCTIONS if name not in ops._OTHERS}
 OPERATIONS |= {"abs": OPERATIONS["absolute"], "conj": OPERATIONS["conjugate"]}  # as in Keras
