@@ -196,7 +196,7 @@ class StepCache:
 class CompiledStep:
     """A step compiled for one type of batch."""
 
-    most = 1  # batches in the next call of C
+    at_once = 1  # batches in the next call of C
 
     def __init__(self, step: Step, dataset: Dataset, size: int, with_outputs: bool) -> None:
         self.step, self.has_loss = step, step.has_loss and step.kind != "predict"
@@ -274,7 +274,7 @@ class CompiledStep:
         the host has to know of each step. It stops after a loss that is NaN or above `most`, unless
         that is infinite. The samples are rows of `arrays`.
         """
-        at, count, trains = self.state_size, min(count, self.most), bool(self.step.groups)
+        at, count, trains = self.state_size, min(count, self.at_once), bool(self.step.groups)
         numbers = scalars_ahead(self.step.optimizer, count) if trains else {}
         if numbers is None or not self.executable.native:
             return None
@@ -291,7 +291,7 @@ class CompiledStep:
         if not taken:
             return None
         seconds = time.perf_counter() - start
-        self.most = max(1, min(8 * taken, int(taken * SECONDS / seconds)))
+        self.at_once = max(1, min(8 * taken, int(taken * SECONDS / seconds)))
         if trains:
             self.step.optimizer.count_step(taken)
         for owner in self.written:
