@@ -21,7 +21,7 @@ from typing import Any
 
 
 def notebook_form(self: Any) -> str:
-    """Return what a notebook shows. `explain` stands below, so it is loaded by name."""
+    """Return what a notebook shows. `explain` is imported on use: it imports this module itself."""
     return import_module("tinynet.explain.tables").html(self)
 
 

@@ -1,4 +1,4 @@
-"""Callbacks that record training, for TensorBoard or as weights; one swaps weights for averages.
+"""Callbacks for TensorBoard, for the history of weights, and for their moving averages.
 
 Imports `files.py`, and the package tensorboardX when it is needed. Read next:
 `../viz/landscape.py`, which draws recorded weights.

@@ -2,8 +2,8 @@
 
 ``a + t``, ``t.sum()``, ``np.exp(t)`` and ``array * t`` all give tracked tensors. NumPy asks an
 operand before it computes (NEP 13 and NEP 18); the answer is the function of the same name in
-`primitives/`, `arrays.py` or `functional.py`. Functions of `../ops.py` also take placeholders:
-objects that stand for tensors in a graph of calls, which others keep.
+`primitives/`, `arrays.py` or `functional.py`. Functions of `../ops.py` also take placeholders,
+which stand for tensors in a graph of calls. The engine knows only their base class.
 
 Imports `functional.py` and `variable.py`. Read next: `../ops.py`.
 """

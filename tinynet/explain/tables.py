@@ -1,6 +1,6 @@
-"""Tables of texts and numbers, for a terminal and for a notebook, and what a notebook shows.
+"""Tables of texts and numbers, and what a notebook shows of tables and other objects.
 
-Objects find `html` when a notebook first displays one.
+`../public.py` calls `html`, which is imported when a notebook first shows an object.
 
 Imports the engine's tensors. Read next: `step.py`.
 """
