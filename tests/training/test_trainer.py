@@ -19,6 +19,7 @@ from strategies import LAYOUTS, SEEDS
 import tinynet as tn
 from tinynet import ops
 from tinynet.callbacks import Callback
+from tinynet.compiler.executable import Executable
 from tinynet.layers import Dense, Input, Layer
 
 ROWS, WIDTH = 10, 3
@@ -43,6 +44,22 @@ def outputs(model: tn.Model, x: np.ndarray) -> np.ndarray:
 def generators() -> bytes:
     """Return the states of Python's and NumPy's global generators."""
     return pickle.dumps((random.getstate(), np.random.get_state()))
+
+
+# -- what is made once ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["predict_on_batch", "predict"])
+def test_a_prediction_of_a_known_shape_makes_nothing_anew(name, monkeypatch):
+    model, options = network(), {} if name == "predict_on_batch" else {"verbose": 0}
+    predict = getattr(model, name)
+    first = predict(X, **options)
+
+    def refused(*_, **__):
+        raise AssertionError("This is made once, with the step.")
+
+    monkeypatch.setattr(Executable, "runner", refused)
+    assert_same(predict(X, **options), first)
 
 
 # -- the whole of fit, written out in NumPy -------------------------------------------------------

@@ -125,9 +125,7 @@ class StepCache:
             return None
         self._attributes()
         compiled = self._small.get((x.shape, x.dtype))
-        if compiled is None or len(x) > most:
-            return None
-        return compiled.runner([x])(slice(None))[1]
+        return None if compiled is None or len(x) > most else compiled.predict(x)
 
     def runner(self, dataset: Dataset, size: int, with_outputs: bool, steps: int = 0) -> Runs:
         """Return what runs a batch of `size` samples, and what runs many, if the step is C.
@@ -220,6 +218,7 @@ class CompiledStep:
         used = {v for equation in program.equations.values() for v in equation.inputs}
         numbers = [item for group in scalars for item in group.items()]
         self.scalars = [(name, buffers[v]) for name, v in numbers if v in used]
+        self.predict = self.executable.runner(partial(self.data[0].__setitem__, ...), self._outputs)
 
     def choose(self, native: Native, steps: int) -> None:
         """Run as C or as NumPy from now on; see `Executable.choose`."""
@@ -232,8 +231,8 @@ class CompiledStep:
         """Return a function of rows of `arrays` to the loss and the outputs there."""
         pairs = list(zip(arrays, self.data, strict=True))
         scalar_buffers, has_loss, at = self.scalars, self.has_loss, self.state_size
-        training, optimizer, written = self.step.updates, self.step.optimizer, self.written
-        outputs_of, part = None if self.form is None else self._outputs, self.step.part
+        training, optimizer = self.step.updates, self.step.optimizer
+        outputs_of, part = self._outputs, self.step.part
 
         def fill(rows: Any) -> None:
             if part:
@@ -252,14 +251,16 @@ class CompiledStep:
         def take(results: Any) -> tuple[float, Any]:
             if training:
                 optimizer.count_step()
-            for owner in written:
-                owner.version += 1
-            return results[at].item() if has_loss else 0.0, outputs_of and outputs_of(results)
+            return results[at].item() if has_loss else 0.0, outputs_of(results)
 
         return self.executable.runner(fill, take)
 
     def _outputs(self, results: Any) -> Any:
-        """Return the model's outputs, copied from the buffers."""
+        """Note what the step wrote; return copies of the outputs, None if they are not wanted."""
+        for owner in self.written:
+            owner.version += 1
+        if self.form is None:
+            return None
         first = self.state_size + self.has_loss
         if isinstance(self.form, Var):
             return results[first].copy()
