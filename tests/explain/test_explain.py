@@ -71,8 +71,10 @@ def test_the_explanation_is_what_the_next_step_does_bit_for_bit(plan, optimizer,
         np.testing.assert_array_equal(change.before, before[v.path])
         np.testing.assert_array_equal(change.after, v.numpy())
         start = f"{v.path.replace('/', '_')}_"
-        for slot in (s for s in model.optimizer.variables if s.name.startswith(start)):
-            np.testing.assert_array_equal(change.slots[slot.name.removeprefix(start)], slot.numpy())
+        slots = [s for s in model.optimizer.variables if s.name.startswith(start)]
+        assert [s.name.removeprefix(start) for s in slots] == [*change.slots]
+        for slot, shown in zip(slots, change.slots.values(), strict=True):
+            np.testing.assert_array_equal(shown, slot.numpy())
 
 
 @given(NETWORKS, st.integers(1, 6), SEEDS)
