@@ -30,6 +30,7 @@ STEPS = ["step NumPy", "step C"]
 # The type of error, where it is not a MemoryError: files that cannot be read are refused, and
 # Python and NumPy do not always say what they lack.
 OTHERS = "ValueError: Cannot load", "SystemError", "RuntimeError: can't allocate", "PicklingError"
+OTHERS += "ArgumentError: argument 1: MemoryError", "crash"
 
 
 def after_each(folder: Path, memories: str, names: list[str]) -> list[dict[str, Any]]:
@@ -58,7 +59,9 @@ def test_an_array_or_object_that_cannot_be_allocated_leaves_a_whole_state(tmp_pa
     assert all(error.startswith(("MemoryError", OTHERS[0])) for error in arrays), arrays
     errors = [*filter(None, objects)]
     assert len(errors) >= len(objects) / 2  # Python and NumPy can do without some of them
-    assert all(error.startswith(("MemoryError", *OTHERS, "crash")) for error in errors), errors
+    # Python takes a path for something else, if its name as text cannot be made.
+    other = [x for x in errors if not x.startswith(("MemoryError", *OTHERS))]
+    assert all("os.PathLike" in error for error in other), other
     # Some allocations NumPy does not check; programs in C make none.
     crashes = [error for error in errors if error.startswith("crash")]
     assert not [crash for crash in crashes if "tinynet/compiler/" in crash]
