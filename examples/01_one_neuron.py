@@ -55,18 +55,18 @@ def fit(x, y, learning_rate, epochs):
     return model
 
 
-def compare(model, gradient, intercept):
-    """Print weight and bias of the neuron next to gradient and intercept of the regression."""
+def compare(model, slope, intercept):
+    """Print weight and bias of the neuron next to slope and intercept of the regression."""
     w, b = model.layers[1].get_weights()
-    print(f"  weight {w[0][0]:.2f}, gradient  {gradient:.2f}")
+    print(f"  weight {w[0][0]:.2f}, slope     {slope:.2f}")
     print(f"  bias   {b[0]:.2f}, intercept {intercept:.2f}")
 
 
-def draw(path, x, y, models, gradient, intercept):
+def draw(path, x, y, models, slope, intercept):
     """Save a picture of the points, the regression line and the lines of the neurons."""
     fig, ax = plt.subplots(figsize=(6, 4))
     ax.scatter(x, y, s=14, color="0.6", label="data")
-    ax.plot(x, gradient * x + intercept, color=GREEN, lw=6, alpha=0.4, label="lin-regress")
+    ax.plot(x, slope * x + intercept, color=GREEN, lw=6, alpha=0.4, label="lin-regress")
     for (label, model), style in zip(models.items(), ("-", "--"), strict=True):
         ax.plot(x, model.predict(x, verbose=0), style, color=VERMILION, label=label)
     ax.set(xlabel="x", ylabel="y", title="One neuron and linear regression")
@@ -79,13 +79,13 @@ def main(out="."):
     """Run the example; return the results, which the tests check."""
     tn.utils.set_random_seed(3)
     x, y = generate_data()
-    gradient, intercept = np.polyfit(x, y, 1)
+    slope, intercept = np.polyfit(x, y, 1)
 
     quick = fit(x, y, learning_rate=0.6, epochs=30)
-    compare(quick, gradient, intercept)
+    compare(quick, slope, intercept)
     quick.summary()
     patient = fit(x, y, learning_rate=0.001, epochs=1000)
-    compare(patient, gradient, intercept)
+    compare(patient, slope, intercept)
 
     print("Trainable parameters:")
     counts = {
@@ -98,10 +98,10 @@ def main(out="."):
 
     path = Path(out) / "one_neuron.png"
     models = {"neural-net, 30 epochs": quick, "neural-net, 1000 epochs": patient}
-    draw(path, x, y, models, gradient, intercept)
+    draw(path, x, y, models, slope, intercept)
     print(f"picture: {path}")
     return {
-        "line": (gradient, intercept),
+        "line": (slope, intercept),
         "quick": [v.item() for v in quick.get_weights()],
         "patient": [v.item() for v in patient.get_weights()],
         "counts": counts,

@@ -60,7 +60,7 @@ def test_one_neuron_finds_the_regression_line(tmp_path):
     assert list(found["counts"].values()) == [2, 4, 1]
     assert_is_picture(found["picture"])
     slope, intercept = found["line"]
-    assert f"gradient  {slope:.2f}" in printed
+    assert f"slope     {slope:.2f}" in printed
     assert f"intercept {intercept:.2f}" in printed
     assert str(found["picture"]) in printed
 
