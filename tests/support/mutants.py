@@ -7,8 +7,8 @@ tests that call the changed function run, the quickest first; if all pass, the c
 One process collects the tests, and each change runs its tests in a fork of it, where functions get
 their changed code. Only for code that runs while the package is imported, the fork imports it.
 
-Cosmic Ray makes the changes. It does not read setup.cfg, and its own file of settings has one test
-command for all changes, which would take minutes for each: so the settings stand here.
+Cosmic Ray makes the changes; the section [mutants] of setup.cfg says which, and how long each is
+tested. Its own driver is not used: it runs one test command for all changes, minutes for each.
 """
 
 import ast
@@ -31,6 +31,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from configparser import ConfigParser
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -50,13 +51,13 @@ try:  # it is no part of the environment of the tests, which only import this fi
 except ImportError:
     plugins = None
 
-ROOMS = "engine", "compiler", "optimizers", "losses", "saving"
-MORE = "tests/test_numpy_scalars.py", "tests/metrics/test_metrics.py", "tests/training"
-LEFT_OUT = re.compile("Eq_Is$|NotEq_IsNot$|Is_Eq$|IsNot_NotEq$|Variable")  # alike, or need settings
-INPUTS = "cases", "Case", "_case", "_on"  # calls and arguments: what primitives are tested on
+SETTINGS = ConfigParser()
+SETTINGS.read(Path(__file__).parents[2] / "setup.cfg", encoding="utf-8")
+ROOMS, MORE, INPUTS = (SETTINGS["mutants"][x].split() for x in ("rooms", "more_tests", "inputs"))
+LEFT_OUT = re.compile(SETTINGS["mutants"]["left_out"])
+SECONDS, FIRST = SETTINGS.getint("mutants", "seconds"), SETTINGS.getint("mutants", "first")
 NOTES = Path(".pytest_cache/mutants.json")
 OPTIONS = "-qx", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"
-SECONDS, FIRST = 5, 40  # CPU time of the tests of a change; how many a fork collects first
 LEAST, TIMES = 10, 10  # a test may take LEAST + TIMES * (the CPU seconds that were noted)
 IMPORT = "import"  # what stands for a test in the notes: the import of the package
 
