@@ -374,13 +374,15 @@ def test_a_learning_rate_function_is_called_at_each_step(rates, decay, seed):
 def test_a_rate_can_be_assigned_and_replaced_by_a_function_but_not_back():
     made = SGD(learning_rate=1)
     held = made.learning_rate
-    for value in (0.5, 2, np.float32(0.25), np.float64(0.1), np.int64(3), tn.Variable(0.75)):
+    numbers = 0.5, 2, np.float32(0.25), np.float64(0.1), np.int64(3)
+    for value in (*numbers, tn.Variable(0.75), held * 0.5, tn.tensor(0.2), np.array(0.3)):
         made.learning_rate = value
         assert float(held) == float(np.float32(float(value)))
     assert made.learning_rate is held
     made.learning_rate.assign(0.125)
     assert made.get_config()["learning_rate"] == 0.125
-    for wrong in ("0.1", None, True, [0.1], np.nan, np.inf, SGD, 1j):
+    arrays = tn.tensor([0.1]), tn.tensor(np.nan), np.array([0.1]), np.array(np.inf)
+    for wrong in ("0.1", None, True, [0.1], np.nan, np.inf, SGD, 1j, *arrays):
         with refused(ValueError, "learning_rate", str(wrong)):
             made.learning_rate = wrong
         with refused(ValueError, "learning_rate"):

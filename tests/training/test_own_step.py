@@ -281,6 +281,89 @@ def test_layers_act_as_in_training_only_if_the_step_says_so(options):
         assert model.fit(X, Y, 8, 2, 0).history == {"same": [0.0, 0.0]}
 
 
+class Rivals(tn.Model):
+    """Two networks with an optimizer each, as in the guide on adversarial networks."""
+
+    def __init__(self):
+        super().__init__()
+        tn.utils.set_random_seed(5)
+        self.critic, self.maker = (tn.Sequential([Dense(4, "tanh"), Dense(n)]) for n in (1, 3))
+        self.critic.build((None, 3))
+        self.maker.build((None, 3))
+        decay = tn.optimizers.schedules.ExponentialDecay(0.05, 2, 0.5)
+        self.critic_optimizer, self.maker_optimizer = Adam(decay), SGD(0.1, momentum=0.9)
+        self.built = True
+
+    def step(self, optimizer, network, loss):
+        self.zero_grad()
+        loss.backward()
+        optimizer.apply([v.grad for v in network.trainable_variables], network.trainable_variables)
+
+    def train_step(self, data):
+        x, noise = data
+        first = ops.mean(ops.softplus(self.critic(self.maker(noise)) - self.critic(x)))
+        self.step(self.critic_optimizer, self.critic, first)
+        second = ops.mean(ops.softplus(-self.critic(self.maker(noise))))
+        self.step(self.maker_optimizer, self.maker, second)
+        return {"critic": first, "maker": second}
+
+
+def rivals(change=lambda model: None, **options):
+    """Return two networks after training, and all their numbers."""
+    model, noise = Rivals(), normal(9, 20, 3)
+    model.compile(**options)
+    with all_in_c():
+        fits = [model.fit(X, noise, 8, 3, 0)]
+        change(model)
+        fits += [model.fit(X, noise, 8, 3, 0)]
+    state = [v for o in (model.critic_optimizer, model.maker_optimizer) for v in o.variables]
+    rows = [row for fit in fits for row in fit.history.values()]
+    return model, [np.array(row) for row in (*rows, *model.get_weights(), *state)]
+
+
+def test_a_step_with_several_optimizers_is_compiled_and_has_the_bits_of_the_eager_one():
+    (model, found), (_, expected) = (rivals(**ROADS[road]) for road in ("NumPy", "eager"))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert model.critic_optimizer.iterations == model.maker_optimizer.iterations == 18
+    assert model.train_function.compilations == 2  # one for each size of a batch
+
+
+@pytest.mark.skipif(not NATIVE, reason="needs a C compiler")
+def test_a_step_with_several_optimizers_runs_as_numpy_where_c_is_asked_for():
+    with pytest.warns(UserWarning, match="so this step runs as NumPy"):
+        model, found = rivals(jit_compile=True)
+    assert_near(found, rivals()[1])
+    assert model.train_function.compilations == 2
+
+
+CHANGES = {
+    "beta_1": lambda model: setattr(model.critic_optimizer, "beta_1", 0.5),
+    "clipnorm": lambda model: setattr(model.maker_optimizer, "clipnorm", 0.01),
+    "learning_rate": lambda model: setattr(model.maker_optimizer, "learning_rate", 0.001),
+}
+
+
+@over(CHANGES, "change")
+def test_a_changed_option_of_any_optimizer_of_a_step_counts_from_the_next_step_on(change):
+    (_, found), (_, expected) = (rivals(change, **ROADS[road]) for road in ("NumPy", "eager"))
+    assert_near(found, expected)
+    unchanged = rivals()[1]
+    assert any(not np.allclose(one, other) for one, other in zip(found, unchanged, strict=True))
+
+
+@over(ROADS, "options")
+def test_an_optimizer_of_a_step_refuses_weights_that_it_was_not_built_for(options):
+    model = Rivals()
+    model.critic_optimizer.build(model.critic.trainable_variables)
+    model.maker_optimizer.build(model.critic.trainable_variables)
+    model.compile(**options)
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="Unknown variable"):
+        model.fit(X, X, 20, 1, 0)
+    np.testing.assert_array_equal(model.maker.get_weights()[0], before[-4])
+
+
 class Looks(ThroughSuper):
     """A step that branches on a number, which cannot be compiled."""
 

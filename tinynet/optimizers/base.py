@@ -24,7 +24,7 @@ from ..configs.lookup import automatic_name
 from ..configs.serialization import Config, deserialize_keras_object, serialize_keras_object
 from ..configs.watched import all_or_nothing
 from ..engine.bind import modes, no_grad
-from ..engine.expect import check_number, expect, is_number, warn
+from ..engine.expect import check_number, expect, is_number, is_real, warn
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable, all_or_none, assign_all, paired
 from .groups import (
@@ -189,10 +189,11 @@ class Optimizer(Averaging):
             self.iterations.refuse_if_recorded("apply")
         variables = list(self._slots if trainable_variables is None else trainable_variables)
         found = self._gradients(list(grads), variables)
+        if variables:
+            self.build(variables)
         if recorded is not None and variables:
             recorded(found)
         elif variables:
-            self.build(variables)
             with no_grad():
                 state = [[wrap(array) for array in arrays] for arrays in self.read()]
                 self.write(self.updated(state, found, [self.next_scalars()] * len(state)))
@@ -339,7 +340,7 @@ class Optimizer(Averaging):
     def learning_rate(self, value: Any) -> None:
         if callable(value) and not isinstance(value, (type, Variable)):
             self._rate = value
-        elif not (is_number(value) or isinstance(value, Variable)):
+        elif isinstance(value, bool) or not (is_real(value) and is_number(float(value))):
             wanted = "a number, LearningRateSchedule or function without arguments"
             raise ValueError(f"learning_rate: expected {wanted}, received {value!r}.")
         elif isinstance(self._rate, Variable):
@@ -347,7 +348,7 @@ class Optimizer(Averaging):
         else:
             wanted = "a schedule or function, as before (for a number, make a new optimizer)"
             expect(self._rate is None, "learning_rate", wanted, value, TypeError)
-            self._rate = self._state(np.array(value, "float32"), "learning_rate")
+            self._rate = self._state(np.array(float(value), "float32"), "learning_rate")
 
     def _rate_after(self, steps: int) -> float:
         rate = self._rate

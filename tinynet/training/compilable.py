@@ -306,9 +306,10 @@ class Compilable(Layer):
 
         `data` is ``x``, ``(x, y)`` or ``(x, y, sample_weight)``, tensors or structures of them. The
         step is compiled if it can be recorded (see `jit`); otherwise `fit` warns, and runs it
-        eagerly. What it returns are the logs of the batch so far. At the end of an epoch the
-        results of `metrics` are the logs, if they have the same names. Layers act as in training
-        only if you call the model with ``training=True``.
+        eagerly. Optimizers besides `optimizer`, for networks that train against each other, are
+        attributes of the model. What it returns are the logs of the batch so far. At the end of an
+        epoch the results of `metrics` are the logs, if they have the same names. Layers act as in
+        training only if you call the model with ``training=True``.
 
         >>> import numpy as np, tinynet as tn
         >>> class Scaled(tn.Sequential):

@@ -27,7 +27,7 @@ from .data import Dataset, first_of, rest_of
 from .divergence import DivergenceMonitor
 from .many_ranks import stops
 from .objective import plain
-from .step import Step, run_own
+from .step import Step, optimizers_of, run_own
 from .step_cache import Run, Runs, StepCache
 from .streams import Batches, outputs_of_ranks
 
@@ -283,7 +283,7 @@ class Loop:
     def _own(self, data: Dataset, part: Part | None, size: int) -> Run:
         """Return what runs a step that users wrote: compiled, or eagerly if that is not possible.
 
-        Before the first step the optimizer does not know its weights: that step runs eagerly, too.
+        Before the first step optimizers do not know their weights: that step runs eagerly, too.
         So do all steps of which one cannot be recorded; its own mistakes are raised there.
         """
         model, kind, cache = self.model, self.kind, self.cache
@@ -296,7 +296,8 @@ class Loop:
 
         def run(rows: Any) -> tuple[float, Any]:
             why = cache.refused
-            if ready and not why and (cache.begun or kind != "train" or model.optimizer.built):
+            known = cache.begun or kind != "train" or all(o.built for o in optimizers_of(model))
+            if ready and not why and known:
                 try:
                     found[:] = found or [self._compiled(data, part, size)[0]]
                     return found[0](rows)

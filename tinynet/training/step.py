@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import ops
+from .. import ops, tree
 from ..compiler.record import label, section, short_name
 from ..distribution.ranks import ALL_SUM, Part, place, within as within_part
 from ..engine.bind import bind, grad_mode, modes
@@ -27,7 +28,8 @@ from ..engine.variable import Memory, Variable, all_or_none, stateless
 from ..layers.module import attached_metrics
 from ..layers.shapes import training_of
 from ..layers.symbolic import within
-from ..optimizers.groups import Flats, Grads, ParameterGroup
+from ..optimizers.base import Optimizer
+from ..optimizers.groups import Flats, Grads, ParameterGroup, stepped
 from ..public import absent
 from .data import Batch as Batch, pack_x_y_sample_weight
 from .objective import flat_logs
@@ -273,6 +275,11 @@ def is_own(model: Any, kind: str) -> bool:
     return overridden(model, *names) or (kind != "predict" and bool(attached_metrics(model)))
 
 
+def optimizers_of(model: Any) -> list[Any]:
+    """Return the optimizers among the attributes of a model."""
+    return list(dict.fromkeys(tree.instances(Optimizer, vars(model))))
+
+
 def check_class(model: Any) -> None:
     """Raise TypeError if a model's class overrides something in a way that is not supported."""
     for kind in KINDS:
@@ -302,7 +309,8 @@ def run_own(model: Any, kind: str, batch: Batch) -> Any:
 class OwnStep(Step):
     """A user's step as a pure function, to be recorded: its logs stand where outputs stand.
 
-    `optimizer.apply`, called in it, updates the state that the function returns.
+    `apply` of an optimizer, called in it, updates the state that the function returns. Other
+    optimizers than the model's own must have been built before.
     """
 
     has_loss = False
@@ -313,6 +321,8 @@ class OwnStep(Step):
         if kind != "predict":
             metrics = [model.objective.loss_tracker, *model.metrics, *attached_metrics(model)]
             self.others += [v for metric in metrics for v in metric.variables]
+        self.optimizers = [o for o in optimizers_of(model) if o is not model.optimizer and o.built]
+        self.others += [v for optimizer in self.optimizers for v in optimizer.variables]
         held = {v for group in self.groups for v in group.params}
         self.others = [v for v in dict.fromkeys(self.others) if v not in held]
 
@@ -329,8 +339,19 @@ class OwnStep(Step):
             now.update(weights)
             recorder.leaves.update(weights.values())
 
+        def apply_other(optimizer: Any, grads: Grads) -> None:
+            known = [v for group in optimizer.groups for v in group.params] + optimizer.variables
+            with grad_mode(False):
+                for v, value in stepped(optimizer, {v: v.value for v in known}, grads).items():
+                    v.assign(value)
+            for v in grads:
+                now[v].requires_grad = True
+                recorder.leaves.add(now[v])
+
         recorder: Any = modes.recorder
         recorder.applied[self.optimizer] = apply
+        for optimizer in self.optimizers:
+            recorder.applied[optimizer] = partial(apply_other, optimizer)
         recorder.leaves.update(weights.values())
         held = weights | dict(zip(self.others, state.others, strict=True))
         with stateless(held) as now:
