@@ -32,8 +32,8 @@ searchsorted sum""",
 full full_like hstack identity linspace ndim nonzero ones ones_like pad ravel repeat roll rot90
 shape size sort split squeeze stack take take_along_axis tile tril triu vstack zeros zeros_like""",
     "functional": """allclose average clip convert_to_numpy convert_to_tensor count_nonzero cumprod
-divide_no_nan divmod dot inner kron log_softmax logsumexp mean nanmean nanprod nanstd nansum nanvar
-one_hot outer prod ptp round sinc softmax std stop_gradient tensordot top_k trace var""",
+diff divide_no_nan divmod dot inner kron log_softmax logsumexp mean nanmean nanprod nanstd nansum
+nanvar one_hot outer prod ptp round sinc softmax std stop_gradient tensordot top_k trace var""",
 }
 for _home, _names in _HOMES.items():
     _module = vars(sys.modules[f"{__package__}.engine.{_home}"])

@@ -39,6 +39,7 @@ from .engine.primitives.elementwise import deg2rad as deg2rad
 from .engine.primitives.linalg import det as det
 from .engine.arrays import diag as diag
 from .engine.arrays import diagonal as diagonal
+from .engine.functional import diff as diff
 from .engine.primitives.elementwise import divide as divide
 from .engine.functional import divide_no_nan as divide_no_nan
 from .engine.functional import divmod as divmod

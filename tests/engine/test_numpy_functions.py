@@ -27,7 +27,8 @@ from strategies import SEEDS
 
 import tinynet as tn
 from tinynet import ops
-from tinynet.engine.operators import _METHODS, _OURS, _parameters, name_of
+from tinynet.engine.operators import _DISCRETE, _METHODS, _OURS, _parameters, name_of
+from tinynet.tree import flatten
 
 WITH_GRADIENT = calls(SMOOTH) + calls(METHODS)
 CONSTANTS = calls(CONSTANT) + calls(METHODS_CONSTANT)
@@ -215,7 +216,11 @@ DISPATCHED = [
 ]
 
 
-@pytest.mark.parametrize("name", [name for name in DISPATCHED if PUBLIC[name] not in _OURS])
+LACKING = [name for name in DISPATCHED if PUBLIC[name] not in _OURS]
+OF_FLOATS = [name for name in LACKING if PUBLIC[name].__name__ not in _DISCRETE.split()]
+
+
+@pytest.mark.parametrize("name", OF_FLOATS)
 @pytest.mark.filterwarnings("ignore")
 def test_a_function_that_we_lack_names_itself_and_gives_no_wrong_number(name):
     """Of one, two or three tensors: a refusal, or a result that does not depend on the numbers."""
@@ -234,6 +239,38 @@ def test_a_function_that_we_lack_names_itself_and_gives_no_wrong_number(name):
         else:
             other = function(*[leaf([[7.0, 1.0], [0.5, -3.0]])] * count)
             assert repr(found) == repr(other)
+
+
+DISCRETE = {"bool", "int", "str", "type", "b", "i"}
+
+
+def kinds(result: Any) -> set[str]:
+    """Return the kinds of dtypes in a result, and the types of what is no array."""
+
+    def kind(x: Any) -> str:
+        if isinstance(x, (np.ndarray, np.generic)):
+            return x.dtype.kind
+        return "type" if isinstance(x, (type, np.dtype)) else type(x).__name__
+
+    return {kind(x) for x in flatten(result)}
+
+
+@pytest.mark.parametrize("name", [n for n in LACKING if "memory" not in n])
+@pytest.mark.filterwarnings("ignore")
+def test_places_counts_predicates_and_text_have_no_gradient_and_are_those_of_the_numbers(name):
+    function, matrix = PUBLIC[name], np.array([[2.0, 1.0], [0.5, 3.0]])
+    for arrays in ([matrix], [matrix, 1], [matrix, matrix], [matrix[0], np.array([0.5, 1.5])]):
+        try:
+            expected = function(*arrays)
+        except Exception:
+            continue  # it takes other arguments
+        if name in ("np.isneginf", "np.isposinf") and len(arrays) > 1:
+            continue  # the second argument is out=
+        is_discrete = kinds(expected) <= DISCRETE
+        assert is_discrete or function.__name__ not in _DISCRETE.split()
+        if is_discrete:
+            given = [leaf(x) if isinstance(x, np.ndarray) else x for x in arrays]
+            assert repr(function(*given)) == repr(expected)
 
 
 KEYWORDS = {

@@ -52,6 +52,7 @@ min(x, initial=0.5); min(x, where=x > -0.4, initial=5.0); mean(x); mean(x, -1, k
 mean(x, where=x > -0.4); var(x); var(x, axis=0, keepdims=True)
 var(x, ddof=1); var(x, 1, ddof=2); var(x, where=x > -1.0); std(x); std(x, 1); std(x, axis=0, ddof=1)
 std(x, None, None, None, 1); ptp(x); ptp(x, axis=1); ptp(x, 0, keepdims=True)
+diff(x); diff(x, 2); diff(c, axis=0); diff(x, n=0)
 nansum(n); nansum(n, 0)
 nansum(n, axis=1, keepdims=True); nansum(n, initial=1.0); nanmean(n); nanmean(n, 1)
 nanmean(n, where=~isnan(n)); nanprod(n); nanprod(n, 0); nanmax(n, 0); nanmax(n); nanmin(n)

@@ -195,6 +195,16 @@ def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     return reductions.max(x, axis, keepdims) - reductions.min(x, axis, keepdims)
 
 
+def diff(x: Any, n: int = 1, axis: int = -1) -> Tensor:
+    """Return the differences of neighbours along `axis`, taken `n` times."""
+    x = as_tensor(x)
+    expect(is_integer(n) and n >= 0, "n", "an int of 0 or more", n)
+    for _ in range(n):
+        last = shapes.moveaxis(x, axis, -1)
+        x = shapes.moveaxis(last[..., 1:] - last[..., :-1], -1, axis)
+    return x
+
+
 def count_nonzero(x: Any, axis: Any = None, *, keepdims: bool = False) -> Tensor:
     """Return how many elements along `axis` are not 0."""
     return reductions.sum(elementwise.cast(elementwise.not_equal(x, 0), "int64"), axis, keepdims)

@@ -203,14 +203,22 @@ def _parameters(function: Any) -> tuple[list[str], dict[str, str]]:
     return [] if several else [*theirs], names | dict(zip(ours, ours, strict=True))
 
 
+# Functions that return bools, integers, types or text, which have no gradient.
+_DISCRETE = """argpartition argwhere array2string array_equal array_equiv array_repr array_str
+common_type diag_indices_from digitize flatnonzero iscomplex iscomplexobj isin isneginf isposinf
+isreal isrealobj lexsort matrix_rank min_scalar_type nanargmax nanargmin result_type
+tril_indices_from triu_indices_from"""
+
+
 def _of_arrays(function: Any, args: Any, kwargs: Any) -> Any:
     """Return a NumPy function that has no counterpart here; TypeError if a gradient would flow."""
-    name = name_of(function)
+    name, has_gradient = name_of(function), function.__name__ not in _DISCRETE.split()
 
     def array(x: Any) -> Any:
-        if isinstance(x, Operand) and modes.grad and as_tensor(x).tracked:
-            raise TypeError(f"{name} has no gradient here. Use tn.ops, or the constant t.detach().")
-        return np.asarray(x) if isinstance(x, Operand) else x
+        if has_gradient and isinstance(x, Operand) and modes.grad and as_tensor(x).tracked:
+            advice = "Compose it from tn.ops, give it a rule by tn.primitive, or use t.detach()."
+            raise TypeError(f"{name} has no gradient here. {advice}")
+        return _numbers(x) if isinstance(x, Operand) else x
 
     args, kwargs = tree.map_structure(array, (args, kwargs))
     return function(*args, **kwargs)
