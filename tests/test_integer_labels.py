@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -119,3 +120,31 @@ def test_weights_of_no_column_of_one_hot_targets_are_refused():
     for call in (model.fit, model.train_on_batch):
         with refused(ValueError, "class_weight", "0 to 2", "[3]"):
             call(np.ones((2, 2)), np.eye(3)[:2], class_weight={2: 1.0, 3: 2.0})
+
+
+LOSSES = {
+    "by name": lambda: "sparse_categorical_crossentropy",
+    "as an object": tn.losses.SparseCategoricalCrossentropy,
+    "that ignores class 9": lambda: tn.losses.SparseCategoricalCrossentropy(ignore_class=9),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES[1:])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("wrong", [3, 9, -1])
+def test_labels_that_are_no_class_are_warned_of_and_their_loss_is_0(wrong, loss, dtype):
+    """Classes counted from 1 to 3, say, for three outputs."""
+    y = np.array([0, 1, 2, 0, max(wrong, 0 if dtype[0] == "u" else wrong)]).astype(dtype)
+    for targets in (y, y[:, None]):
+        model = tn.Sequential([tn.Input((2,)), tn.layers.Dense(3, "softmax")])
+        model.compile("sgd", LOSSES[loss]())
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = model.evaluate(np.ones((5, 2)), targets, verbose=0)
+        is_class = 0 <= y[-1] < 3 or ("ignores" in loss and y[-1] == 9)
+        words = [str(warning.message) for warning in caught]
+        assert words == [] if is_class else f"received {y[-1]} (1 of 5 targets)" in words[0]
+        rows = model.predict(np.ones((5, 2)), verbose=0)[range(4), y[:4]]
+        if y[-1] not in range(3):
+            count = 4 if "ignores" in loss and y[-1] == 9 else 5
+            np.testing.assert_allclose(found, -np.log(rows).sum() / count, rtol=1e-5)

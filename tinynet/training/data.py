@@ -45,7 +45,7 @@ class Batch(NamedTuple):
         if len(different) > 1:
             lines = [f"'{k}' sizes: {', '.join(map(str, ns))}\n" for k, ns in sizes.items() if ns]
             advice = "Make sure all arrays contain the same number of samples."
-            raise ValueError(f"Data cardinality is ambiguous. {advice}{''.join(lines)}")
+            raise ValueError(f"Data cardinality is ambiguous. {advice}\n{''.join(lines)}")
         if not any(different):
             raise ValueError("The data is empty: expected at least one sample in x.")
         return different.pop()

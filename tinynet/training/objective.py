@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import losses, ops, tree
 from ..engine.bind import no_grad
-from ..engine.expect import expect
+from ..engine.expect import expect, warn
 from ..engine.tensor import Tensor
 from ..engine.variable import Variable
 from ..losses.lookup import resolve as resolve_loss
@@ -48,6 +48,17 @@ def _leaves(given: Any) -> list[Any]:
 def _only(given: Any) -> Any:
     """Return the only thing in a list; anything else as it is."""
     return given[0] if isinstance(given, (list, tuple)) and len(given) == 1 else given
+
+
+def _warn_of_labels(loss: Any, y: Any, output: Any) -> None:
+    """Warn if targets are no classes of an output: their loss is 0, as in Keras on JAX."""
+    function = getattr(loss, "function", None)
+    if function is losses.sparse_categorical_crossentropy and isinstance(y, np.ndarray):
+        classes = output.shape[loss.options.get("axis", -1)]
+        wrong = y[((y < 0) | (y >= classes)) & (y != loss.options.get("ignore_class"))]
+        if wrong.size:
+            found = f"received {wrong[0]} ({wrong.size} of {y.size} targets)"
+            warn(f"y: expected classes from 0 to {classes - 1}, {found}. Their loss is 0.")
 
 
 class Objective:
@@ -92,9 +103,11 @@ class Objective:
         self.paths = [path for path, _ in tree.by_path(self.form, self.form)]
         chosen = [_only(each) for each in self._spread("loss", loss)]
         self.with_loss = [i for i, each in enumerate(chosen) if each is not None]
-        pairs = zip(self.targets(y), tree.flatten(outputs), strict=True)
+        pairs = list(zip(self.targets(y), tree.flatten(outputs), strict=True))
         types = [(getattr(target, "shape", None), output.shape) for target, output in pairs]
         self.losses = [resolve_loss(each, *both) for each, both in zip(chosen, types, strict=True)]
+        for each, both in zip(self.losses, pairs, strict=True):
+            _warn_of_labels(each, *both)
         factors = self._spread("loss_weights", loss_weights)
         self.weights = [1.0 if factor is None else float(factor) for factor in factors]
         # As in Keras: an output without a name has the name of its loss, and metrics no prefix.
