@@ -30,13 +30,13 @@ def get(identifier: Any) -> Optimizer | None:
     """
     if identifier is None or isinstance(identifier, Optimizer):
         return identifier
-    config = {"class_name": identifier} if isinstance(identifier, str) else identifier
-    if not isinstance(config, dict) or "class_name" not in config:
+    name = identifier.get("class_name") if isinstance(identifier, dict) else identifier
+    if not isinstance(name, str):
         expected = f"Expected one of {[*_TABLE]}."
         raise ValueError(f"Could not interpret optimizer identifier: {identifier}. {expected}")
-    name = str(config["class_name"])
     known = name.lower() if name.lower() in _TABLE else name
-    return lookup({**config, "class_name": known}, _TABLE, "optimizer")
+    named = {**identifier, "class_name": known} if isinstance(identifier, dict) else known
+    return lookup(named, _TABLE, "optimizer")
 
 
 def serialize(optimizer: Optimizer) -> Any:
