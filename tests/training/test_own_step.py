@@ -113,6 +113,24 @@ def assert_near(found, expected, rtol=2e-5):
         np.testing.assert_allclose(one, other, rtol, rtol * np.abs(other).max(initial=1e-3))
 
 
+class SharpnessAware(Own):
+    """Gradients at weights to which the step has assigned."""
+
+    def train_step(self, data):
+        x, y = data
+        self.compute_loss(y=y, y_pred=self(x)).backward()
+        steps = [0.05 * ops.sign(v.grad) for v in self.trainable_variables]
+        for v, step in zip(self.trainable_variables, steps, strict=True):
+            v.assign_add(step)
+        loss = self.compute_loss(y=y, y_pred=self(x))
+        loss.backward()
+        grads = [v.grad for v in self.trainable_variables]
+        for v, step in zip(self.trainable_variables, steps, strict=True):
+            v.assign_sub(step)
+        self.update(grads)
+        return {"sharp": loss}
+
+
 STEPS = {kind.__name__: kind for kind in (Own, Pure, PairsApplied, ThroughSuper)}
 
 
@@ -127,7 +145,7 @@ def test_a_step_that_does_what_fit_does_reaches_its_numbers_on_each_road(kind, o
         assert model.train_function.native == options["jit_compile"]
 
 
-@over(STEPS | {"ByHand": ByHand}, "kind")
+@over(STEPS | {"ByHand": ByHand, "SharpnessAware": SharpnessAware}, "kind")
 def test_the_printed_step_equals_the_eager_one_bit_for_bit(kind):
     found, expected = (trained(network(kind, **ROADS[road])) for road in ("NumPy", "eager"))
     for one, other in zip(found, expected, strict=True):

@@ -137,7 +137,11 @@ class Variable(Operand):
             self.refuse_if_recorded("assign")
         new = self.converted(value, f"assign to {self.path}")
         if self in modes.substitutes:
-            modes.substitutes[self] = new.detach()
+            before, leaves = modes.substitutes[self], getattr(modes.recorder, "leaves", set())
+            modes.substitutes[self] = new = new.detach()
+            if before in leaves:  # in a recorded step: gradients flow to the new value, too
+                new.requires_grad = True
+                leaves.add(new)
         else:
             refuse_to_cut(new, f"assign to {self.path}")
             self.write(new.data)

@@ -344,9 +344,6 @@ class OwnStep(Step):
             with grad_mode(False):
                 for v, value in stepped(optimizer, {v: v.value for v in known}, grads).items():
                     v.assign(value)
-            for v in grads:
-                now[v].requires_grad = True
-                recorder.leaves.add(now[v])
 
         recorder: Any = modes.recorder
         recorder.applied[self.optimizer] = apply
