@@ -64,7 +64,7 @@ def assert_equivalent(new: Program, old: Program, runs: list[list[np.ndarray]]) 
         assert_all_same(interpret(new, args), interpret(old, args))
 
 
-@settings(max_examples=MANY)
+@settings(max_examples=2 * MANY)
 @given(programs())
 @np.errstate(all="ignore")
 def test_no_pass_changes_a_bit(drawn):

@@ -17,7 +17,7 @@ from helpers import assert_close, assert_same
 from programs import assert_same_results, eagerly, poisoned_buffers
 from strategies import (
     CASES,
-    DTYPES,
+    FLOATS,
     MODULES,
     as_function,
     coarse_units,
@@ -133,7 +133,7 @@ def test_float32_gradients_agree_with_those_in_float64(primitive, case, rng):
 @over_cases(FLOATING)
 @over_draws
 def test_a_cotangent_has_the_shape_and_dtype_of_its_primal(primitive, case, rng):
-    xs = inputs(case, rng, DTYPES)
+    xs = inputs(case, rng, FLOATS)
     y, pullback = tn.vjp(as_function(primitive, case), *xs)
     found = pullback(np.ones(y.shape))
     assert [(ct.shape, ct.dtype) for ct in found] == [(x.shape, x.dtype) for x in xs]
@@ -282,7 +282,7 @@ def test_compiled_equals_eager_bit_for_bit_in_value_and_pullback(primitive, case
 
     @over_draws
     def are_equal(primitive: Primitive, case: Case, rng: np.random.Generator) -> None:
-        arrays = inputs(case, rng, DTYPES)
+        arrays = inputs(case, rng, FLOATS)
         args = [direction(rng, f(*map(wrap, arrays)).shape), *arrays]
         with poisoned_buffers():
             found = value_and_cotangents(*args)
