@@ -16,7 +16,7 @@ import tinynet as tn
 HERE = Path(__file__).parent / "pictures"
 
 
-def draw_descent(path):
+def draw_descent(path, frames):
     """Write an animation: Adam fits a line, next to the path of its two weights over the loss."""
     tn.utils.set_random_seed(3)
     x = np.linspace(0, 1, 100)
@@ -26,7 +26,7 @@ def draw_descent(path):
     walk = tn.callbacks.WeightHistory("batch")
     model.set_weights([[[-0.4]], [1.9]])
     model.fit(x, y, batch_size=100, epochs=90, verbose=0, callbacks=[walk])
-    tn.viz.animate_descent(model, x, y, walk, path=path, frames=60)
+    tn.viz.animate_descent(model, x, y, walk, path=path, frames=frames)
 
 
 def draw_graph(path):
@@ -40,15 +40,16 @@ def draw_graph(path):
     ax.figure.savefig(path, dpi=100)
 
 
-def main(out=HERE):
-    """Write all pictures; return their paths."""
+def main(out=HERE, frames=60):
+    """Write all pictures, the animation with `frames` frames; return their paths."""
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    pictures = {"descent.gif": draw_descent, "graph.png": draw_graph}
-    for name, draw in pictures.items():
-        draw(out / name)
-        print(f"wrote {out / name}")
-    return [out / name for name in pictures]
+    draw_descent(out / "descent.gif", frames)
+    draw_graph(out / "graph.png")
+    paths = [out / "descent.gif", out / "graph.png"]
+    for path in paths:
+        print(f"wrote {path}")
+    return paths
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from helpers import assert_same, refused
 from hypothesis import given, settings, strategies as st
-from native import NATIVE, in_c, missing, ulps
+from native import CACHE, NATIVE, in_c, missing, ulps
 from programs import (
     FLOATS,
     OPERATIONS,
@@ -38,9 +38,9 @@ FEW = max(1, settings.default.max_examples // 2)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def poisoned(tmp_path_factory: Any) -> Iterator[None]:
+def poisoned() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch, poisoned_buffers():
-        patch.setenv("TINYNET_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("TINYNET_CACHE_DIR", CACHE)
         yield
 
 

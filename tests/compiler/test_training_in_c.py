@@ -69,7 +69,7 @@ def assert_all_near(found: dict[Any, Any], expected: dict[Any, Any]) -> None:
 @drawn
 @given(trainings())
 def test_drawn_trainings_in_c_equal_eager_ones(training):
-    with floatx(training.floatx), np.errstate(all="ignore"), all_in_c("-O3"):
+    with floatx(training.floatx), np.errstate(all="ignore"), all_in_c("-O2"):
         with lacked() as lacks:
             model, found = trained(training, jit_compile=NATIVE)
         assert lacks <= {*LACKING}

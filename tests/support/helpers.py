@@ -40,7 +40,8 @@ def assert_same(found: Any, expected: Any) -> None:
     """Assert equality of shape, dtype and every bit."""
     found, expected = np.asarray(found), np.asarray(expected)
     assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
-    np.testing.assert_array_equal(found, expected)
+    if found.tobytes() != expected.tobytes():  # the next line takes ten times as long
+        np.testing.assert_array_equal(found, expected)
 
 
 def assert_close(found: Any, expected: Any, rtol: float = 1e-12, atol: float = 1e-12) -> None:

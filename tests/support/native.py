@@ -2,11 +2,10 @@
 
 import os
 import re
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,9 +44,11 @@ def ulps(found: Any, expected: Any) -> float:
         return float(np.max(np.abs(found[finite] - expected[finite]) / unit))
 
 
-@cache
-def _cache() -> Any:
-    return tempfile.TemporaryDirectory(prefix="tinynet-tests-")
+# The libraries of the tests' programs stay here for later runs, as what XLA compiles does: the name
+# of each holds a hash of its source, the flags, the compiler and the processor.
+CACHE = os.environ.get("TINYNET_TESTS_CACHE_DIR") or str(  # `mutants.py` sets it
+    Path(__file__).parents[2] / ".pytest_cache" / "c"
+)
 
 
 @contextmanager
@@ -61,8 +62,7 @@ def all_in_c(optimize: str = "-O0") -> Iterator[None]:
     flags += ["-Wall", "-Wextra", "-Werror"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(executable, "AUTO_WORK", 0)
-        folder = os.environ.get("TINYNET_TESTS_CACHE_DIR") or _cache().name  # `mutants.py` sets it
-        patch.setenv("TINYNET_CACHE_DIR", folder)
+        patch.setenv("TINYNET_CACHE_DIR", CACHE)
         patch.setattr(toolchain, "FLAGS", tuple(flags))
         yield
 

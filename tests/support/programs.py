@@ -7,7 +7,7 @@ too large to stay finite, are left out. The drawn function runs again on other n
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +35,15 @@ SHAPES = st.sampled_from(
 )
 
 
+# -- strategies: Hypothesis takes long for a new one, so the same are used again ---------------
+
+lists, one_of, sampled_from = map(cache, (st.lists, st.one_of, st.sampled_from))
+valid_axes, basic_indices = map(cache, (hnp.valid_tuple_axes, hnp.basic_indices))
+integer_array_indices, arrays = map(cache, (hnp.integer_array_indices, hnp.arrays))
+permutations = cache(lambda count: st.permutations(range(count)))
+or_none = cache(lambda strategy: st.none() | strategy)
+
+
 # -- operations: each draws a step, a function of two tensors or only the first ---------------
 
 
@@ -54,19 +63,22 @@ def elementwise(primitive: Primitive) -> Any:
 
 def reduction(function: Any) -> Any:
     def operation(draw, a, b):
-        axis, keepdims = draw(st.none() | hnp.valid_tuple_axes(a.ndim)), draw(st.booleans())
+        axis, keepdims = draw(or_none(valid_axes(a.ndim))), draw(st.booleans())
         return lambda a, b: function(a, axis, keepdims)
 
     return operation
 
 
-def one_of(*steps: Step) -> Any:
-    return lambda draw, a, b: draw(st.sampled_from(steps))
+def step_of(*steps: Step) -> Any:
+    return lambda draw, a, b: draw(sampled_from(steps))
+
+
+NUMBERS = st.sampled_from([1.0, 2.0, 0.5, -4.0, 3.0, 0.1, 0.0, 32.0])
 
 
 def beside_a_number(draw, a, b):
-    number = draw(st.sampled_from([1.0, 2.0, 0.5, -4.0, 3.0, 0.1, 0.0, 32.0]))
-    function = draw(st.sampled_from([ops.add, ops.subtract, ops.multiply]))
+    number = draw(NUMBERS)
+    function = draw(sampled_from((ops.add, ops.subtract, ops.multiply)))
     return draw(
         st.sampled_from(
             [
@@ -79,7 +91,7 @@ def beside_a_number(draw, a, b):
 
 
 def beside_a_constant(draw, a, b):
-    x = numbers(draw(SEEDS), draw(st.sampled_from([a.shape, a.shape[1:], (1,)])), draw(FLOATS))
+    x = numbers(draw(SEEDS), draw(sampled_from((a.shape, a.shape[1:], (1,)))), draw(FLOATS))
     constant = draw(st.sampled_from([x, tn.tensor(x), tn.Variable(x, trainable=False)]))
     return lambda a, b: a * constant
 
@@ -92,32 +104,32 @@ def converted(draw, a, b):
 def reshaped(draw, a, b):
     shapes = [(a.size,), (1, *a.shape), (*a.shape, 1), a.shape, *[()] * (a.size == 1)]
     shapes += [(n, a.size // n) for n in (2, 3) if a.size % n == 0]
-    shape = draw(st.sampled_from(shapes))
+    shape = draw(sampled_from(tuple(shapes)))
     return lambda a, b: ops.reshape(a, shape)
 
 
 def transposed(draw, a, b):
-    axes = tuple(draw(st.permutations(range(a.ndim))))
+    axes = tuple(draw(permutations(a.ndim)))
     return lambda a, b: ops.transpose(a, axes)
 
 
 def repeated(draw, a, b):
     shape = tuple(draw(st.integers(0, 4)) if n == 1 else n for n in a.shape)
-    shape = (*draw(st.sampled_from([(), (1,), (2,), (4,)])), *shape)
+    shape = (*draw(sampled_from(((), (1,), (2,), (4,)))), *shape)
     return lambda a, b: ops.broadcast_to(a, shape)
 
 
 def indexed(draw, a, b):
-    kinds = [hnp.basic_indices(a.shape, allow_newaxis=True, max_dims=4)]
+    kinds = [basic_indices(a.shape, allow_newaxis=True, max_dims=4)]
     if a.size and a.ndim:
-        kinds += [hnp.integer_array_indices(a.shape), hnp.arrays(bool, a.shape)]
-    index = draw(st.one_of(*kinds))
+        kinds += [integer_array_indices(a.shape), arrays(bool, a.shape)]
+    index = draw(one_of(*kinds))
     return lambda a, b: a[index]
 
 
 def along_an_axis(function: Any) -> Any:
     def operation(draw, a, b):
-        axis = draw(st.none() | st.integers(0, max(a.ndim - 1, 0)))
+        axis = draw(or_none(st.integers(0, max(a.ndim - 1, 0))))
         return lambda a, b: function(a, axis)
 
     return operation
@@ -161,22 +173,22 @@ OPERATIONS: dict[str, Any] = {
 } | {
     "beside a number": beside_a_number,
     "beside a constant": beside_a_constant,
-    "where": one_of(lambda a, b: ops.where(a > b, a, b), lambda a, b: ops.where(a, b, 0.0)),
+    "where": step_of(lambda a, b: ops.where(a > b, a, b), lambda a, b: ops.where(a, b, 0.0)),
     "cast": converted,
     "mean": reduction(ops.mean),
-    "softmax": one_of(lambda a, b: ops.softmax(a)),
+    "softmax": step_of(lambda a, b: ops.softmax(a)),
     "reshape": reshaped,
     "transpose": transposed,
     "broadcast_to": repeated,
     "getitem": indexed,
-    "concatenate": one_of(
+    "concatenate": step_of(
         lambda a, b: ops.concatenate([a, b, a], 0),
         lambda a, b: flat(a, b),
         lambda a, b: flat(b, b[:1], a),
         lambda a, b: flat(a, ops.transpose(a), b * 2.0),
     ),
-    "matmul": one_of(ops.matmul, lambda a, b: a.T @ b, lambda a, b: a @ b.T),
-    "detach": one_of(lambda a, b: a.detach()),
+    "matmul": step_of(ops.matmul, lambda a, b: a.T @ b, lambda a, b: a @ b.T),
+    "detach": step_of(lambda a, b: a.detach()),
 }
 
 
@@ -209,6 +221,18 @@ def is_tame(t: Tensor) -> bool:
     return t.size <= 200 and bool((np.abs(t.data.astype("float64")) <= 1e3).all())
 
 
+@cache
+def types_of(shapes: Any, dtypes: Any) -> Any:
+    return st.lists(st.tuples(SEEDS, shapes, dtypes), min_size=1, max_size=3)
+
+
+@cache
+def results_of(count: int) -> Any:
+    """Draw one to three of `count` values, rather late ones."""
+    late = st.integers(max(0, count - 4), count - 1) | st.integers(0, count - 1)
+    return st.lists(late, min_size=1, max_size=3)
+
+
 @st.composite
 def functions(
     draw: Any,
@@ -218,11 +242,11 @@ def functions(
     names: Sequence[str] = tuple(OPERATIONS),
 ) -> Drawn:
     """Draw a function of one to three tensors."""
-    types = draw(st.lists(st.tuples(SEEDS, shapes, dtypes), min_size=1, max_size=3))
+    types = draw(types_of(shapes, dtypes))
     runs = [[numbers(seed + i, *rest) for seed, *rest in types] for i in range(2)]
     values = [[tn.tensor(x) for x in run] for run in runs]
     taken: list[tuple[Step, int, int]] = []
-    for name in draw(st.lists(st.sampled_from(names), max_size=steps)):
+    for name in draw(lists(sampled_from(tuple(names)), max_size=steps)):
         i, j = (draw(st.integers(0, len(values[0]) - 1)) for _ in range(2))
         try:
             step = OPERATIONS[name](draw, values[0][i], values[0][j])
@@ -234,9 +258,8 @@ def functions(
             taken.append((step, i, j))
             values = [[*run, t] for run, t in zip(values, found, strict=True)]
     count = len(values[0])
-    late = st.integers(max(0, count - 4), count - 1) | st.integers(0, count - 1)
-    picked = draw(st.lists(late, min_size=1, max_size=3))
-    form = FORMS[draw(st.sampled_from(list(FORMS)))]
+    picked = draw(results_of(count))
+    form = FORMS[draw(sampled_from(tuple(FORMS)))]
 
     def function(*xs: Tensor) -> Any:
         values = list(xs)

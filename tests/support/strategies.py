@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import secrets
+import zlib
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from itertools import pairwise
@@ -10,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 
 from tinynet.engine import arrays, functional, primitives
 from tinynet.engine.bind import PRIMITIVES, Case, bind
@@ -26,7 +28,8 @@ MODULES += [
 
 CASES = [(primitive, case) for primitive in PRIMITIVES.values() for case in primitive.cases]
 
-DTYPES = st.sampled_from(["float16", "float32", "float64"])
+FLOATS = ("float16", "float32", "float64")
+DTYPES = st.sampled_from(FLOATS)
 
 # Odd tenths: 0.1 from 0 and from every whole number, 0.2 from each other.
 APART = np.arange(-19, 20, 2) / 10
@@ -45,6 +48,27 @@ def over_cases(pairs: Sequence[tuple[Primitive, Case]]) -> Any:
     """Parametrize a test over pairs of a primitive and one of its cases."""
     ids = [f"{primitive.name}-{primitive.cases.index(case)}" for primitive, case in pairs]
     return pytest.mark.parametrize(("primitive", "case"), pairs, ids=ids)
+
+
+def over_draws(test: Callable[..., None]) -> Callable[..., None]:
+    """Run a test of a primitive and its case for many generators of random numbers.
+
+    They are as many as the examples of Hypothesis, and by default the same in every run, too. For
+    an example that is a seed and nothing else, Hypothesis takes longer than most tests.
+    """
+
+    def repeated(primitive: Primitive, case: Case) -> None:
+        name = f"{test.__name__} {primitive.name} {primitive.cases.index(case)}"
+        run = zlib.crc32(name.encode()) if settings.default.derandomize else secrets.randbits(32)
+        for example in range(settings.default.max_examples):
+            try:
+                test(primitive, case, np.random.default_rng([run, example]))
+            except BaseException:
+                print(f"This failed with rng = np.random.default_rng([{run}, {example}])")
+                raise
+
+    repeated.__name__, repeated.__doc__ = test.__name__, test.__doc__
+    return repeated
 
 
 def free_positions(case: Case, count: int) -> list[int]:
@@ -118,14 +142,15 @@ def broadcast(*shapes: tuple[int, ...]) -> bool:
     )
 
 
-def broadcastable(count: int) -> Any:
-    """Draw shapes that broadcast, of up to two axes and 3 elements along each; few are empty."""
+def broadcastable(count: int) -> list[Shapes]:
+    """Return shapes that broadcast, of up to two axes and 3 elements along each; few are empty."""
     found = [shapes for shapes in itertools.product(SMALL, repeat=count) if broadcast(*shapes)]
     full = [shapes for shapes in found if not any(0 in shape for shape in shapes)]
-    return st.sampled_from([*found, *full * 12])
+    return [*found, *full * 12]
 
 
-BROADCASTABLE = {count: broadcastable(count) for count in (1, 2)}
+SHAPES = {count: broadcastable(count) for count in (1, 2)}
+BROADCASTABLE = {count: st.sampled_from(shapes) for count, shapes in SHAPES.items()}
 
 SEEDS = st.integers(0, 2**16)
 
@@ -141,26 +166,32 @@ def coarse_units(rng: np.random.Generator, count: int) -> np.ndarray:
     return rng.integers(0, 2**9, count, endpoint=True) / 2**9
 
 
-ANY_LAYOUT = st.sampled_from([*LAYOUTS])
-NO_REPETITION = st.sampled_from([name for name in LAYOUTS if name != "zero strides"])
+NO_REPETITION = [layout for name, layout in LAYOUTS.items() if name != "zero strides"]
 
 
-@st.composite
+def one_of(rng: np.random.Generator, options: Sequence[Any]) -> Any:
+    """Draw one of the options; `rng.choice` takes far longer."""
+    return options[rng.integers(len(options))]
+
+
 def inputs(
-    draw: Any, case: Case, dtypes: Any = st.just("float64"), units: Units = any_units
+    case: Case,
+    rng: np.random.Generator,
+    dtypes: Sequence[str] = ("float64",),
+    units: Units = any_units,
 ) -> list[np.ndarray]:
     """Draw free inputs of the case: shapes, numbers, dtypes, memory layouts.
 
     Half of the numbers are the ends or the middle of a domain, so some are equal, and 0 is frequent
-    in a domain around 0. NumPy draws the numbers, from a seed: Hypothesis takes far longer.
+    in a domain around 0. NumPy draws all of it, from a seed: Hypothesis takes far longer.
     """
-    fixed = not isinstance(case.shapes, int)
-    shapes = shapes_of(case, () if fixed else draw(BROADCASTABLE[case.shapes]))
-    rng, count = np.random.default_rng(draw(SEEDS)), units_needed(case, shapes)
-    special = rng.choice([0.0, 0.5, 1.0], count)
+    shapes = SHAPES[case.shapes] if isinstance(case.shapes, int) else [()]
+    shapes = shapes_of(case, one_of(rng, shapes))
+    count = units_needed(case, shapes)
+    special = rng.integers(3, size=count) / 2
     numbers = np.where(rng.random(count) < 0.5, special, units(rng, count))
     may_repeat = not case.apart and not has_arrays(case.domains[0])
-    layouts = ANY_LAYOUT if may_repeat else NO_REPETITION
-    arrays = (np.asarray(x, draw(dtypes)) for x in fill(case, shapes, numbers))
+    layouts = [*LAYOUTS.values()] if may_repeat else NO_REPETITION
+    arrays = (np.asarray(x, one_of(rng, dtypes)) for x in fill(case, shapes, numbers))
     # NumPy turns arrays without axes into scalars, so convert them back.
-    return [np.asarray(LAYOUTS[draw(layouts)](x)) for x in arrays]
+    return [np.asarray(one_of(rng, layouts)(x)) for x in arrays]
