@@ -10,7 +10,7 @@ SMALL = {
     "chains": 5000,
     "layers": 60,
     "elements": 100_000,
-    "shapes": 300,
+    "shapes": 200,
 }
 
 

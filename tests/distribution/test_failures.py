@@ -28,10 +28,10 @@ def test_a_rank_that_fails_ends_the_job_with_its_message(tmp_path, phase, way, m
     ranks.network().save(path)
     argument = f"{phase}:{way}:{path}"
     seconds = "1" if way in ("sleep", "stop") else "60"  # for which the other rank waits
-    done, found = ranks.mpiexec(tmp_path, 2, "fails", argument, TEST_TIMEOUT=seconds)
+    done, found = ranks.mpiexec(tmp_path, 2, {"fails": argument}, TEST_TIMEOUT=seconds)
     text = done.stderr + done.stdout
     assert done.returncode, text
-    assert found == []
+    assert found == {"fails": []}
     assert "trained to the end" not in text
     assert any(part in text for part in message.split("|")), text
     if way in ("raise", "interrupt"):
@@ -41,7 +41,7 @@ def test_a_rank_that_fails_ends_the_job_with_its_message(tmp_path, phase, way, m
 
 
 def test_a_call_that_one_rank_makes_alone_is_reported_and_not_taken_for_another(tmp_path):
-    done, found = ranks.mpiexec(tmp_path, 2, "other_calls", str(tmp_path), TEST_TIMEOUT="1")
+    done, found = ranks.mpiexec(tmp_path, 2, {"other_calls": tmp_path}, TEST_TIMEOUT="1")
     assert done.returncode
-    assert found == []
+    assert found == {"other_calls": []}
     assert "All ranks must make the same calls in the same order" in done.stderr

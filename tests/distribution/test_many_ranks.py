@@ -1,19 +1,48 @@
 """Ranks that train together train the network that one process would train."""
 
 import csv
+from functools import cache
 from itertools import chain
 
 import numpy as np
 import pytest
 import ranks
+from native import all_in_c
 
 ROADS = ("eager", "False", "True")
 SEEDS = {2: range(6), 3: range(6, 12), 4: range(12, 18)}
+DRAWN = {size: ",".join(f"{n}:{ROADS[n % 3]}" for n in SEEDS[size]) for size in SEEDS}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("ranks")
+
+
+@pytest.fixture(scope="module")
+def launched(folder):
+    """Return what the work of a number of ranks printed and returned; they are started once."""
+    x, y = ranks.data()
+    for place in ("shards1", "shards3", "files"):
+        (folder / place).mkdir()
+    for place in ("shards1", "shards3"):
+        for name, a, b in (("a", 0, 3), ("b", 3, 11), ("c", 11, 12), ("d", 12, 20)):
+            np.save(folder / place / f"{name}.x.npy", x[a:b])
+            np.save(folder / place / f"{name}.y.npy", y[a:b])
+    work = {
+        1: {"shards": folder / "shards1"},
+        2: {"stops": "", "refusals": "", "sweep": "", "threads": ""},
+        3: {"streams": "", "shards": folder / "shards3", "files": folder / "files"},
+        4: {"threads": ""},
+    }
+    environment = {4: {"OPENBLAS_NUM_THREADS": "7"}}
+
+    @cache
+    def launch(size):
+        drawn = {"cases": DRAWN[size]} if size in DRAWN else {}
+        return ranks.finished(folder, size, {**drawn, **work[size]}, **environment.get(size, {}))
+
+    return launch
 
 
 def close(found, expected, rtol):
@@ -26,11 +55,12 @@ def close(found, expected, rtol):
 
 
 @pytest.mark.parametrize("size", SEEDS)
-def test_drawn_networks_train_on_ranks_as_in_one_process(folder, size):
-    drawn = [f"{seed}:{ROADS[seed % 3]}" for seed in SEEDS[size]]
-    first, *others = ranks.finished(folder, size, "cases", ",".join(drawn))
+def test_drawn_networks_train_on_ranks_as_in_one_process(launched, size):
+    first, *others = launched(size)[1]["cases"]
     assert len(others) == size - 1
-    for case, alone in ranks.cases(",".join(drawn)).items():
+    with all_in_c():
+        expected = ranks.cases(DRAWN[size])
+    for case, alone in expected.items():
         found = first[case]
         for other in others:  # the same bits on each rank, after each epoch and at the end
             assert other[case]["hashes"] == found["hashes"], case
@@ -50,8 +80,8 @@ def test_drawn_networks_train_on_ranks_as_in_one_process(folder, size):
         assert found["native"] == alone["native"] == case.endswith("True"), case
 
 
-def test_batches_of_iterables_and_parts_of_uneven_number_train_the_same_network(folder):
-    found, alone = ranks.finished(folder, 3, "streams"), ranks.streams("")
+def test_batches_of_iterables_and_parts_of_uneven_number_train_the_same_network(launched):
+    found, alone = launched(3)[1]["streams"], ranks.streams("")
     for key in ("whole", "parts"):
         for each in found:
             history, weights, evaluated = each[key]
@@ -68,14 +98,9 @@ def test_batches_of_iterables_and_parts_of_uneven_number_train_the_same_network(
 
 
 @pytest.mark.parametrize("size", [1, 3])
-def test_ranks_share_the_shards_of_a_folder_and_each_epoch_has_each_sample_once(folder, size):
-    place = folder / f"shards{size}"
-    place.mkdir()
+def test_ranks_share_the_shards_of_a_folder_and_each_epoch_has_each_sample_once(launched, size):
     x, y = ranks.data()
-    for name, a, b in (("a", 0, 3), ("b", 3, 11), ("c", 11, 12), ("d", 12, 20)):
-        np.save(place / f"{name}.x.npy", x[a:b])
-        np.save(place / f"{name}.y.npy", y[a:b])
-    found = ranks.finished(folder, size, "shards", str(place))
+    found = launched(size)[1]["shards"]
     expected = ranks.network(metrics=["mae"]).evaluate(x, y, verbose=0)
     for each in found:
         close(each["evaluated"], expected, 2e-5)
@@ -89,14 +114,14 @@ def test_ranks_share_the_shards_of_a_folder_and_each_epoch_has_each_sample_once(
     assert size == 1 or "at least one for each rank" in found[0]["small"]
 
 
-def test_all_ranks_stop_together_and_lower_the_learning_rate_together(folder):
-    found = ranks.finished(folder, 2, "stops")
+def test_all_ranks_stop_together_and_lower_the_learning_rate_together(launched):
+    found = launched(2)[1]["stops"]
     # 5 batches an epoch: rank 1 stops after its third batch, and in the other fit after 3 epochs.
     assert found == [([3, 3], 3, pytest.approx([0.1, 0.1, 0.01]))] * 2
 
 
-def test_what_ranks_cannot_compute_together_is_refused_by_name(folder):
-    for found in ranks.finished(folder, 2, "refusals"):
+def test_what_ranks_cannot_compute_together_is_refused_by_name(launched):
+    for found in launched(2)[1]["refusals"]:
         for name in ("sum", "mean of weights", "add_loss"):
             assert "needs the mean loss of a batch" in found[name], name
             assert "loss (times samples)" in found[name], name
@@ -113,19 +138,17 @@ def test_what_ranks_cannot_compute_together_is_refused_by_name(folder):
 # -- files and printing ---------------------------------------------------------------------------
 
 
-def test_the_first_rank_alone_writes_and_prints_and_all_ranks_read(folder):
+def test_the_first_rank_alone_writes_and_prints_and_all_ranks_read(folder, launched):
+    printed, found = launched(3)
     place = folder / "files"
-    place.mkdir()
-    done, found = ranks.mpiexec(folder, 3, "files", str(place))
-    assert done.returncode == 0, done.stderr
     assert sorted(p.name for p in place.iterdir()) == [
         *("1.keras", "2.keras", "log.csv", "net.py", "w.weights.npz"),
     ]
     with open(place / "log.csv") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
     for text in ("Epoch 1/2", "Epoch 2: finished saving", 'Model: "sequential"'):
-        assert done.stdout.count(text) == 1, text
-    for each in found:
+        assert printed.count(text) == 1, text
+    for each in found["files"]:
         assert each["same"]
         assert each["loaded"]
         assert each["missing"].startswith("FileNotFoundError")
@@ -133,11 +156,12 @@ def test_the_first_rank_alone_writes_and_prints_and_all_ranks_read(folder):
 
 def test_an_interrupted_training_continues_on_another_number_of_ranks_as_if_nothing_was(folder):
     expected = ranks.interrupted(f"{folder / 'whole'}:9")
-    done, _ = ranks.mpiexec(folder, 2, "interrupted", f"{folder / 'backup'}:2")
+    done, _ = ranks.mpiexec(folder, 2, {"interrupted": f"{folder / 'backup'}:2"})
     assert done.returncode
     with pytest.raises(KeyError, match="interrupted"):
         ranks.interrupted(f"{folder / 'backup'}:4")
-    for weights in ranks.finished(folder, 3, "interrupted", f"{folder / 'backup'}:9"):
+    _, found = ranks.finished(folder, 3, {"interrupted": f"{folder / 'backup'}:9"})
+    for weights in found["interrupted"]:
         for a, b in zip(weights, expected, strict=True):
             close(a, b, 1e-9)
 
@@ -145,8 +169,8 @@ def test_an_interrupted_training_continues_on_another_number_of_ranks_as_if_noth
 # -- sweeps and threads ---------------------------------------------------------------------------
 
 
-def test_map_gives_cases_to_ranks_and_an_exception_concerns_its_case_alone(folder):
-    first, second = ranks.finished(folder, 2, "sweep")
+def test_map_gives_cases_to_ranks_and_an_exception_concerns_its_case_alone(launched):
+    first, second = launched(2)[1]["sweep"]
     results, nothing = first
     assert nothing == []
     assert isinstance(results.pop(1), ValueError)
@@ -155,10 +179,7 @@ def test_map_gives_cases_to_ranks_and_an_exception_concerns_its_case_alone(folde
     assert len({loss for _, loss in results}) == 3
 
 
-def test_ranks_share_the_cores_unless_the_user_sets_the_threads(folder, monkeypatch):
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        monkeypatch.delenv(name, raising=False)
-    for threads, cores in ranks.finished(folder, 2, "threads"):
+def test_ranks_share_the_cores_unless_the_user_sets_the_threads(launched):
+    for threads, cores in launched(2)[1]["threads"]:
         assert int(threads) == max(1, cores // 2)
-    found = ranks.finished(folder, 2, "threads", OPENBLAS_NUM_THREADS="7")
-    assert [threads for threads, _ in found] == ["7", "7"]
+    assert [threads for threads, _ in launched(4)[1]["threads"]] == ["7"] * 4

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import writes
-from helpers import over
 from hypothesis import settings
 
 import tinynet as tn
@@ -73,13 +72,14 @@ def test_the_table_of_kinds_names_each_function_that_writes_files():
 # -- what is found after each hindrance ------------------------------------------------------------
 
 
-def hindered(hindrances: str, count: int, *before: str) -> list[dict[str, Any]]:
-    """Return what is found after `count` hindered writes of each kind."""
+def hindered(counts: dict[str, int], *before: str) -> list[dict[str, Any]]:
+    """Return what is found after hindered writes of each kind, so many for each hindrance."""
+    hindrances = ",".join(f"{name}:{count * THOROUGH}" for name, count in counts.items())
     with tempfile.TemporaryDirectory(dir=QUICK) as folder:
         command = [*before, sys.executable, "-W", "ignore", writes.__file__, folder]
         environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "MPLBACKEND": "agg"}
         done = subprocess.run(
-            [*command, str(count * THOROUGH), hindrances],
+            [*command, hindrances],
             env=environment,
             capture_output=True,
             text=True,
@@ -108,9 +108,17 @@ def check(report: dict[str, Any]) -> None:
         assert set(parts) <= set(report["whole"]), report
 
 
-@over({"killed": ("killed", 5), "cut": ("cut", 3)}, "case")
-def test_a_killed_process_leaves_the_old_file_or_the_new_one_of_every_kind(case):
-    reports = hindered(*case)
+@pytest.fixture(scope="module")
+def after() -> dict[str, list[dict[str, Any]]]:
+    """Return, by hindrance, what one process finds: it imports the libraries of all kinds once."""
+    counts = {"killed": 5, "cut": 3, "full": 2, "unprivileged": 2}
+    reports = hindered(counts)
+    return {name: [r for r in reports if r["hindrance"] == name] for name in counts}
+
+
+@pytest.mark.parametrize("hindrance", ["killed", "cut"])
+def test_a_killed_process_leaves_the_old_file_or_the_new_one_of_every_kind(hindrance, after):
+    reports = after[hindrance]
     assert {report["kind"] for report in reports} == {*writes.KINDS}
     for report in reports:
         check(report)
@@ -119,8 +127,10 @@ def test_a_killed_process_leaves_the_old_file_or_the_new_one_of_every_kind(case)
     assert values == sorted(values)
 
 
-def test_a_full_disk_or_a_missing_right_is_an_error_that_names_the_file_and_leaves_the_old_one():
-    reports = hindered("full,unprivileged", 2)
+def test_a_full_disk_or_a_missing_right_is_an_error_that_names_the_file_and_leaves_the_old_one(
+    after,
+):
+    reports = after["full"] + after["unprivileged"]
     for report in reports:
         check(report)
     refused = {report["kind"] for report in reports if report["outcome"] != "done"}
@@ -138,7 +148,7 @@ def can_mount() -> bool:
 
 def test_a_small_disk_that_is_full_leaves_the_old_file():
     namespace = ["unshare", "-rm"] if can_mount() else []
-    reports = hindered("disk" if namespace else "full", 2, *namespace)
+    reports = hindered({"disk" if namespace else "full": 2}, *namespace)
     for report in reports:
         check(report)
     assert sum("No space" in r["outcome"] or "large" in r["outcome"] for r in reports) > 10

@@ -4,7 +4,7 @@ import linecache
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,15 @@ PACKAGE = str(Path(tinynet.__file__).parent)
 AT_MOST = 60  # lines before the last ones, and as many of these
 
 
+@cache
+def with_lines(name: str) -> frozenset[int] | None:
+    """Return the numbers of the lines of a file that start with ``with``; None if not traced."""
+    if not name.startswith(PACKAGE) or "callbacks" in name or name.endswith("temporarily.py"):
+        return None
+    lines = enumerate(linecache.getlines(name), 1)
+    return frozenset(number for number, text in lines if text.lstrip().startswith("with "))
+
+
 def traced(line: int, action: Callable[[], Any]) -> Any:
     """Return a trace function that acts at one line of tinynet's Python code, counted from 1.
 
@@ -21,24 +30,28 @@ def traced(line: int, action: Callable[[], Any]) -> Any:
     """
     seen = 0
 
-    def trace(frame: Any, event: str, arg: Any) -> Any:
-        name = frame.f_code.co_filename
-        outside = not name.startswith(PACKAGE) or "callbacks" in name
-        if outside or name.endswith("temporarily.py"):
-            return None
-        entered: set[int] = set()
+    class Local:
+        """The trace function of a frame; a closure would be a cycle, so garbage, for each call."""
 
-        def local(frame: Any, event: str, arg: Any) -> Any:
+        __slots__ = "entered", "withs"
+
+        def __init__(self, withs: frozenset[int]) -> None:
+            self.withs = withs
+            self.entered: frozenset[int] = frozenset()
+
+        def __call__(self, frame: Any, event: str, arg: Any) -> Any:
             nonlocal seen
-            if event == "line" and frame.f_lineno not in entered:
-                if linecache.getline(name, frame.f_lineno).lstrip().startswith("with "):
-                    entered.add(frame.f_lineno)
+            if event == "line" and (number := frame.f_lineno) not in self.entered:
+                if number in self.withs:
+                    self.entered |= {number}
                 seen += 1
                 if seen == line:
                     action()
-            return local
+            return self
 
-        return local(frame, event, arg)
+    def trace(frame: Any, event: str, arg: Any) -> Any:
+        withs = with_lines(frame.f_code.co_filename)
+        return None if withs is None else Local(withs)
 
     return trace
 

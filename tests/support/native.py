@@ -52,6 +52,14 @@ CACHE = os.environ.get("TINYNET_TESTS_CACHE_DIR") or str(  # `mutants.py` sets i
 
 
 @contextmanager
+def unoptimized() -> Iterator[None]:
+    """Compile in a third of the time, for tests of which program runs, and of how many steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(toolchain, "FLAGS", (*toolchain.FLAGS, "-O0"))
+        yield
+
+
+@contextmanager
 def all_in_c(optimize: str = "-O0") -> Iterator[None]:
     """Let every compiled function and step that C has a text for run as C, unless told otherwise.
 

@@ -1,9 +1,10 @@
-"""What the tests of `distribution` run under mpiexec: ``python ranks.py FOLDER NAME ARGUMENT``.
+"""What the tests of `distribution` run under mpiexec: ``python ranks.py FOLDER NAME=ARGUMENT ...``.
 
-Each rank writes what the function NAME returns to a file of its own. The tests call the same
-functions in their own process, too, which is alone.
+Each rank runs the functions in this order, and writes what NAME returns to a file of its own. The
+tests call the same functions in their own process, too, which is alone.
 """
 
+import fcntl
 import os
 import pickle
 import random
@@ -21,6 +22,7 @@ import numpy as np
 import tinynet as tn
 from tinynet import layers
 from tinynet.callbacks import BackupAndRestore, Callback, CSVLogger, LambdaCallback, ModelCheckpoint
+from tinynet.compiler import toolchain
 from tinynet.distribution import DataParallel, Shards, initialize, set_distribution
 from tinynet.distribution.ranks import digest, team
 
@@ -40,11 +42,19 @@ def open_input():
         os.close(other)
 
 
-def mpiexec(folder, ranks, name, argument="", seconds=100, **environment):
-    """Run a function on ranks; return the finished process, and what each rank returned."""
+def mpiexec(folder, ranks, work, seconds=100, **environment):
+    """Run functions on ranks, by name with their arguments.
+
+    Return the finished process, and by name what each rank returned. The user's numbers of threads
+    are not passed on.
+    """
     folder.mkdir(exist_ok=True)
-    command = [MPIEXEC, "-n", str(ranks), sys.executable, __file__, str(folder), name, argument]
+    command = [MPIEXEC, "-n", str(ranks), sys.executable, __file__, str(folder)]
+    command += [f"{name}={argument}" for name, argument in work.items()]
     paths = os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    inherited = {name: os.environ[name] for name in os.environ if name not in toolchain.THREADS}
+    given = {"PYTHONPATH": paths, "TINYNET_CACHE_DIR": str(folder / "cache"), **environment}
+    given["MPIR_CVAR_ENABLE_HEAVY_YIELD"] = "1"  # ranks that wait sleep, where MPICH lets them
     with open_input() as keyboard:
         done = subprocess.run(
             command,
@@ -52,17 +62,20 @@ def mpiexec(folder, ranks, name, argument="", seconds=100, **environment):
             capture_output=True,
             text=True,
             timeout=seconds,
-            env={**os.environ, "PYTHONPATH": paths, **environment},
+            env={**inherited, **given},
         )
-    files = [folder / f"{name}-{rank}" for rank in range(ranks)]
-    return done, [pickle.loads(f.read_bytes()) for f in files if f.exists()]
+    files = {name: [folder / f"{name}-{rank}" for rank in range(ranks)] for name in work}
+    return done, {
+        name: [pickle.loads(f.read_bytes()) for f in each if f.exists()]
+        for name, each in files.items()
+    }
 
 
 def finished(*args, **kwargs):
-    """Return what each rank returned, of ranks that do not fail."""
+    """Return what was printed, and by name what each rank returned, of ranks that do not fail."""
     done, found = mpiexec(*args, **kwargs)
     assert done.returncode == 0, done.stderr + done.stdout
-    return found
+    return done.stdout, found
 
 
 def rank():
@@ -439,11 +452,27 @@ def other_calls(argument):
     model.fit(*data(), verbose=0)
 
 
-def main(folder, name, argument):
+def compile_quickly():
+    """Compile without optimization, in a third of the time, and what all ranks need only once."""
+    compiled = toolchain._compiled
+
+    def once(folder, key, *args):
+        with open(folder / "lock", "w") as file:  # while one rank compiles, the others sleep
+            fcntl.flock(file, fcntl.LOCK_EX)
+            return toolchain._cached(folder, key) or compiled(folder, key, *args)
+
+    toolchain._compiled = once
+    toolchain.FLAGS = (*toolchain.FLAGS, "-O0")
+
+
+def main(folder, *work):
+    compile_quickly()
     initialize(timeout=float(os.environ.get("TEST_TIMEOUT", "60")))
-    set_distribution(DataParallel())
-    found = globals()[name](argument)
-    (Path(folder) / f"{name}-{rank()}").write_bytes(pickle.dumps(found))
+    for name, argument in (each.split("=", 1) for each in work):
+        set_distribution(DataParallel())
+        tn.utils.clear_session()
+        found = globals()[name](argument)
+        (Path(folder) / f"{name}-{rank()}").write_bytes(pickle.dumps(found))
 
 
 if __name__ == "__main__":

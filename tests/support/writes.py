@@ -1,10 +1,12 @@
 """Every kind of file that tinynet writes, and processes that are hindered while they write one.
 
-`python writes.py FOLDER COUNT HINDRANCES` writes old files, lets COUNT children for each kind and
-hindrance replace them by new ones, and prints what was found afterwards, a line of JSON for each.
+`python writes.py FOLDER HINDRANCES`, such as ``killed:5,full:2``, writes old files, lets that many
+children for each kind and hindrance replace them by new ones, and prints what was found afterwards,
+a line of JSON for each.
 """
 
 import contextlib
+import gc
 import io
 import json
 import os
@@ -372,6 +374,7 @@ def tried(name: str, hindrance: str, count: int, root: Path) -> Iterator[dict[st
     first.mkdir(parents=True)
     kind.write(first, OLD)
     kind.read(first)  # which imports what it needs
+    gc.freeze()  # so that children share this memory
     lines = lines_of(partial(kind.write, first, NEW))
     whole = names(first)
     size = max(p.stat().st_size for p in first.rglob("*") if p.is_file())
@@ -389,14 +392,15 @@ def tried(name: str, hindrance: str, count: int, root: Path) -> Iterator[dict[st
             yield report | found_after(kind, folder, before)
 
 
-def main(root: Path, count: int, hindrances: list[str], kinds: list[str]) -> None:
+def main(root: Path, hindrances: str, kinds: list[str]) -> None:
     root.chmod(0o755)
     for name in kinds or KINDS:
-        for hindrance in hindrances:
+        for each in hindrances.split(","):
+            hindrance, count = each.split(":")
             folder = root / name.replace(" ", "-") / hindrance
-            for report in tried(name, hindrance, count, folder):
+            for report in tried(name, hindrance, int(count), folder):
                 print(json.dumps(report), flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3].split(","), sys.argv[4:])
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from faults import traced
 from hypothesis import Phase, given, settings, strategies as st
-from native import NATIVE
+from native import NATIVE, unoptimized
 
 import tinynet as tn
 from tinynet import tree
@@ -40,6 +40,12 @@ OPTIMIZERS = [
     lambda: Adam(0.01, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=3),
     lambda: Nadam(0.01),
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quickly_compiled():
+    with unoptimized():
+        yield
 
 
 def network(optimizer="adam", metrics=None, **options):

@@ -200,7 +200,7 @@ def test_large_weights_are_drawn_as_histograms_of_all_elements():
 def test_an_animation_has_a_frame_for_each_record_and_is_small(tmp_path):
     record, path = WeightHistory("batch"), tmp_path / "descent.gif"
     model = neuron(record, 5)
-    viz.animate_descent(model, X, Y, record, path, resolution=10)
+    viz.animate_descent(model, X, Y, record, path, fps=4, resolution=10)
     with Image.open(path) as film:
         assert film.n_frames == len(record.weights) == 6
         film.seek(5)

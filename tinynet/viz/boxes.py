@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from itertools import cycle, islice, pairwise
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .layout import Edge, Path, Point, layout
 from .style import INK, axes_for, expect, needs_matplotlib, new_figure
 
@@ -43,10 +45,11 @@ class Cell(NamedTuple):
 
     @property
     def width(self) -> float:
-        """The width of the text in points."""
+        """The width of the text in points: that of the points between which its curves lie."""
         from matplotlib.textpath import TextPath
 
-        return float(TextPath((0, 0), self.text, prop=self.font()).get_extents().width)
+        path = TextPath((0, 0), self.text, prop=self.font())
+        return float(np.ptp(path.vertices[path.codes != path.CLOSEPOLY, 0]))
 
 
 class Drawing(NamedTuple):

@@ -298,7 +298,7 @@ def animate_descent(
     >>> history = model.fit([0.0, 1.0], [1.0, 3.0], epochs=3, verbose=0, callbacks=[record])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     film = animate_descent(
-    ...         model, [0.0, 1.0], [1.0, 3.0], record, f"{folder}/descent.gif", resolution=8
+    ...         model, [0.0, 1.0], [1.0, 3.0], record, f"{folder}/descent.gif", fps=4, resolution=8
     ...     )
     """
     style.demand(model, "animate_descent", compiled=True)
