@@ -195,9 +195,9 @@ def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     return reductions.max(x, axis, keepdims) - reductions.min(x, axis, keepdims)
 
 
-def diff(x: Any, n: int = 1, axis: int = -1) -> Tensor:
+def diff(a: Any, n: int = 1, axis: int = -1) -> Tensor:
     """Return the differences of neighbours along `axis`, taken `n` times."""
-    x = as_tensor(x)
+    x = as_tensor(a)
     expect(is_integer(n) and n >= 0, "n", "an int of 0 or more", n)
     for _ in range(n):
         last = shapes.moveaxis(x, axis, -1)

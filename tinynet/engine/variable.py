@@ -137,8 +137,9 @@ class Variable(Operand):
             self.refuse_if_recorded("assign")
         new = self.converted(value, f"assign to {self.path}")
         if self in modes.substitutes:
-            before, leaves = modes.substitutes[self], getattr(modes.recorder, "leaves", set())
-            modes.substitutes[self] = new = new.detach()
+            leaves: set[Tensor] = getattr(modes.recorder, "leaves", set())
+            before, new = modes.substitutes[self], new.detach()
+            modes.substitutes[self] = new
             if before in leaves:  # in a recorded step: gradients flow to the new value, too
                 new.requires_grad = True
                 leaves.add(new)
