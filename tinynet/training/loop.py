@@ -296,8 +296,8 @@ class Loop:
 
         def run(rows: Any) -> tuple[float, Any]:
             why = cache.refused
-            known = cache.begun or kind != "train" or all(o.built for o in optimizers_of(model))
-            if ready and not why and known:
+            begun = found or cache.begun or kind != "train"
+            if ready and not why and (begun or all(o.built for o in optimizers_of(model))):
                 try:
                     found[:] = found or [self._compiled(data, part, size)[0]]
                     return found[0](rows)
