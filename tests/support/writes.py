@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -356,6 +357,15 @@ def names(folder: Path) -> list[str]:
     return [name for name in found if not name.endswith((".lock", ".so", "filler"))]
 
 
+def is_used(path: Path) -> bool:
+    """Return whether a process works on a path: a compiler outlives the process that started it."""
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # the process has ended
+            if os.fsencode(path) in command.read_bytes():
+                return True
+    return False
+
+
 def found_after(kind: Kind, folder: Path, before: list[str]) -> dict[str, Any]:
     """Return the value in a folder, what else is there, and both after one more write."""
     report: dict[str, Any] = {"left": sorted({*names(folder)} - {*before})}
@@ -363,6 +373,8 @@ def found_after(kind: Kind, folder: Path, before: list[str]) -> dict[str, Any]:
         report["value"] = kind.read(folder)
     os.utime(folder)
     for path in folder.glob(f"{toolchain.PREFIX}new-*"):
+        while is_used(path):
+            time.sleep(0.01)
         os.utime(path, (0, 0))  # as if it were old
     kind.write(folder, NEW)
     return report | {"then": kind.read(folder), "after": names(folder)}
