@@ -126,7 +126,7 @@ MADE = {
     **{f"loss {i!r}": (got("losses", i), (str(i),)) for i in ("", "Mse", "msse", 3)},
     **{f"metric {i!r}": (got("metrics", i), (str(i),)) for i in ("rmse", "", 3)},
     **{f"optimizer {i!r}": (got("optimizers", i), (str(i),)) for i in ("sgdd", 3)},
-    "an optimizer's class": (lambda lib: lib.optimizers.get(lib.optimizers.SGD), ("SGD",)),
+    "an optimizer's class": (lambda lib: lib.optimizers.get(lib.optimizers.SGD), ("SGD()",)),
     "an unknown reduction": (
         lambda lib: lib.losses.MeanSquaredError(reduction="middle"),
         ("reduction", "middle"),

@@ -32,7 +32,8 @@ def get(identifier: Any) -> Optimizer | None:
         return identifier
     name = identifier.get("class_name") if isinstance(identifier, dict) else identifier
     if not isinstance(name, str):
-        expected = f"Expected one of {[*_TABLE]}."
+        example = getattr(identifier, "__name__", "Adam")
+        expected = f"Expected an object, such as {example}(), or one of {[*_TABLE]}."
         raise ValueError(f"Could not interpret optimizer identifier: {identifier}. {expected}")
     known = name.lower() if name.lower() in _TABLE else name
     named = {**identifier, "class_name": known} if isinstance(identifier, dict) else known
