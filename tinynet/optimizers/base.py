@@ -191,13 +191,13 @@ class Optimizer(Averaging):
         found = self._gradients(list(grads), variables)
         if variables:
             self.build(variables)
-        if recorded is not None and variables:
-            recorded(found)
-        elif variables:
-            with no_grad():
-                state = [[wrap(array) for array in arrays] for arrays in self.read()]
-                self.write(self.updated(state, found, [self.next_scalars()] * len(state)))
+            (recorded or self._take_step)(found)
         return self.iterations
+
+    def _take_step(self, grads: Grads) -> None:
+        with no_grad():
+            state = [[wrap(array) for array in arrays] for arrays in self.read()]
+            self.write(self.updated(state, grads, [self.next_scalars()] * len(state)))
 
     def stateless_apply(
         self, optimizer_variables: Any, grads: Any, trainable_variables: Any
