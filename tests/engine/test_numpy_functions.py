@@ -217,7 +217,7 @@ DISPATCHED = [
 
 
 LACKING = [name for name in DISPATCHED if PUBLIC[name] not in _OURS]
-OF_FLOATS = [name for name in LACKING if PUBLIC[name].__name__ not in _DISCRETE.split()]
+OF_FLOATS = [name for name in LACKING if PUBLIC[name].__name__ not in _DISCRETE]
 
 
 @pytest.mark.parametrize("name", OF_FLOATS)
@@ -245,7 +245,7 @@ DISCRETE = {"bool", "int", "str", "type", "b", "i"}
 
 
 def kinds(result: Any) -> set[str]:
-    """Return the kinds of dtypes in a result, and the types of what is no array."""
+    """Return the kinds of the arrays in a result, and the names of the types of its other parts."""
 
     def kind(x: Any) -> str:
         if isinstance(x, (np.ndarray, np.generic)):
@@ -262,12 +262,12 @@ def test_places_counts_predicates_and_text_have_no_gradient_and_are_those_of_the
     for arrays in ([matrix], [matrix, 1], [matrix, matrix], [matrix[0], np.array([0.5, 1.5])]):
         try:
             expected = function(*arrays)
-        except Exception:
+        except (TypeError, ValueError, IndexError, AttributeError):
             continue  # it takes other arguments
         if name in ("np.isneginf", "np.isposinf") and len(arrays) > 1:
             continue  # the second argument is out=
         is_discrete = kinds(expected) <= DISCRETE
-        assert is_discrete or function.__name__ not in _DISCRETE.split()
+        assert is_discrete or function.__name__ not in _DISCRETE
         if is_discrete:
             given = [leaf(x) if isinstance(x, np.ndarray) else x for x in arrays]
             assert repr(function(*given)) == repr(expected)

@@ -204,15 +204,16 @@ def _parameters(function: Any) -> tuple[list[str], dict[str, str]]:
 
 
 # Functions that return bools, integers, types or text, which have no gradient.
-_DISCRETE = """argpartition argwhere array2string array_equal array_equiv array_repr array_str
+_names = """argpartition argwhere array2string array_equal array_equiv array_repr array_str
 common_type diag_indices_from digitize flatnonzero iscomplex iscomplexobj isin isneginf isposinf
 isreal isrealobj lexsort matrix_rank min_scalar_type nanargmax nanargmin result_type
 tril_indices_from triu_indices_from"""
+_DISCRETE = frozenset(_names.split())
 
 
 def _of_arrays(function: Any, args: Any, kwargs: Any) -> Any:
     """Return a NumPy function that has no counterpart here; TypeError if a gradient would flow."""
-    name, has_gradient = name_of(function), function.__name__ not in _DISCRETE.split()
+    name, has_gradient = name_of(function), function.__name__ not in _DISCRETE
 
     def array(x: Any) -> Any:
         if has_gradient and isinstance(x, Operand) and modes.grad and as_tensor(x).tracked:
