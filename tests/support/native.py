@@ -52,26 +52,23 @@ CACHE = os.environ.get("TINYNET_TESTS_CACHE_DIR") or str(  # `mutants.py` sets i
 
 
 @contextmanager
-def unoptimized() -> Iterator[None]:
-    """Compile in a third of the time, for tests of which program runs, and of how many steps."""
+def compiled_with(optimize: str = "-O0", *more: str) -> Iterator[pytest.MonkeyPatch]:
+    """Compile programs with other flags: without optimization, in a third of the time."""
+    flags = [optimize if flag.startswith("-O") else flag for flag in toolchain.FLAGS]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(toolchain, "FLAGS", (*toolchain.FLAGS, "-O0"))
-        yield
+        patch.setattr(toolchain, "FLAGS", (*flags, *more))
+        yield patch
 
 
 @contextmanager
 def all_in_c(optimize: str = "-O0") -> Iterator[None]:
     """Let every compiled function and step that C has a text for run as C, unless told otherwise.
 
-    Without optimization a program compiles in a third of the time. A text that compiles with a
-    warning is refused. The cache is one of the tests'.
+    A text that compiles with a warning is refused. The cache is one of the tests'.
     """
-    flags = [optimize if flag.startswith("-O") else flag for flag in toolchain.FLAGS]
-    flags += ["-Wall", "-Wextra", "-Werror"]
-    with pytest.MonkeyPatch.context() as patch:
+    with compiled_with(optimize, "-Wall", "-Wextra", "-Werror") as patch:
         patch.setattr(executable, "AUTO_WORK", 0)
         patch.setenv("TINYNET_CACHE_DIR", CACHE)
-        patch.setattr(toolchain, "FLAGS", tuple(flags))
         yield
 
 

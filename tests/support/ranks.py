@@ -4,7 +4,6 @@ Each rank runs the functions in this order, and writes what NAME returns to a fi
 tests call the same functions in their own process, too, which is alone.
 """
 
-import fcntl
 import os
 import pickle
 import random
@@ -454,6 +453,8 @@ def other_calls(argument):
 
 def compile_quickly():
     """Compile without optimization, in a third of the time, and what all ranks need only once."""
+    import fcntl  # here, since Windows lacks it, and tests there import this file
+
     compiled = toolchain._compiled
 
     def once(folder, key, *args):

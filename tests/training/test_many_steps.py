@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from faults import traced
 from hypothesis import Phase, given, settings, strategies as st
-from native import NATIVE, unoptimized
+from native import NATIVE, compiled_with
 
 import tinynet as tn
 from tinynet import tree
@@ -44,7 +44,7 @@ OPTIMIZERS = [
 
 @pytest.fixture(scope="module", autouse=True)
 def quickly_compiled():
-    with unoptimized():
+    with compiled_with("-O0"):
         yield
 
 
