@@ -73,7 +73,7 @@ def test_the_table_of_kinds_names_each_function_that_writes_files():
 
 
 def hindered(counts: dict[str, int], *before: str) -> list[dict[str, Any]]:
-    """Return what is found after hindered writes of each kind, so many for each hindrance."""
+    """Hinder some writes of each kind of file, by each hindrance; return what each of them left."""
     hindrances = ",".join(f"{name}:{count * THOROUGH}" for name, count in counts.items())
     with tempfile.TemporaryDirectory(dir=QUICK) as folder:
         command = [*before, sys.executable, "-W", "ignore", writes.__file__, folder]

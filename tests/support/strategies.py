@@ -53,8 +53,8 @@ def over_cases(pairs: Sequence[tuple[Primitive, Case]]) -> Any:
 def over_draws(test: Callable[..., None]) -> Callable[..., None]:
     """Run a test of a primitive and its case for many generators of random numbers.
 
-    They are as many as the examples of Hypothesis, and by default the same in every run, too. For
-    an example that is a seed and nothing else, Hypothesis takes longer than most tests.
+    There are as many as Hypothesis would draw examples, and by default they are the same in every
+    run. Hypothesis would take longer to draw a seed than most of these tests take to run.
     """
 
     def repeated(primitive: Primitive, case: Case) -> None:

@@ -358,7 +358,7 @@ def names(folder: Path) -> list[str]:
 
 
 def is_used(path: Path) -> bool:
-    """Return whether a process works on a path: a compiler outlives the process that started it."""
+    """Return whether a process still uses a path, such as a compiler whose parent was killed."""
     for command in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):  # the process has ended
             if os.fsencode(path) in command.read_bytes():

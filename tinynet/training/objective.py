@@ -51,7 +51,7 @@ def _only(given: Any) -> Any:
 
 
 def _warn_of_labels(loss: Any, y: Any, output: Any) -> None:
-    """Warn if targets are no classes of an output: their loss is 0, as in Keras on JAX."""
+    """Warn of targets that are no class of the output: their loss is 0, as in Keras on JAX."""
     function = getattr(loss, "function", None)
     if function is losses.sparse_categorical_crossentropy and isinstance(y, np.ndarray):
         classes = output.shape[loss.options.get("axis", -1)]

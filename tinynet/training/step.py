@@ -309,8 +309,8 @@ def run_own(model: Any, kind: str, batch: Batch) -> Any:
 class OwnStep(Step):
     """A user's step as a pure function, to be recorded: its logs stand where outputs stand.
 
-    `apply` of an optimizer, called in it, updates the state that the function returns. Other
-    optimizers than the model's own must have been built before.
+    Where it calls `apply` of an optimizer, the state that the function returns is updated.
+    Optimizers besides the model's own must be built before.
     """
 
     has_loss = False

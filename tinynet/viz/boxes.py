@@ -45,7 +45,7 @@ class Cell(NamedTuple):
 
     @property
     def width(self) -> float:
-        """The width of the text in points: that of the points between which its curves lie."""
+        """The width of the text in typographic points, measured on the vertices of its outline."""
         from matplotlib.textpath import TextPath
 
         path = TextPath((0, 0), self.text, prop=self.font())
