@@ -148,3 +148,36 @@ def test_labels_that_are_no_class_are_warned_of_and_their_loss_is_0(wrong, loss,
         if y[-1] not in range(3):
             count = 4 if "ignores" in loss and y[-1] == 9 else 5
             np.testing.assert_allclose(found, -np.log(rows).sum() / count, rtol=1e-5)
+
+
+X, GOOD, WRONG = np.ones((5, 2), "f4"), np.array([0, 1, 2, 0, 1]), np.array([0, 1, 2, 0, 3])
+CALLS = {
+    "fit": ("y", lambda m: m.fit(X, WRONG, verbose=0)),
+    "fit with batches": ("y", lambda m: m.fit(iter([(X, WRONG)]), verbose=0)),
+    "train_on_batch": ("y", lambda m: m.train_on_batch(X, WRONG)),
+    "test_on_batch": ("y", lambda m: m.test_on_batch(X, WRONG)),
+    "evaluate": ("y", lambda m: m.evaluate(X, WRONG, verbose=0)),
+    "validation_data": (
+        "validation_data",
+        lambda m: m.fit(X, GOOD, validation_data=(X, WRONG), verbose=0),
+    ),
+    "batches of validation_data": (
+        "validation_data",
+        lambda m: m.fit(X, GOOD, validation_data=iter([(X, WRONG)]), verbose=0),
+    ),
+}
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["at first", "after a fit without any"])
+@pytest.mark.parametrize("call", CALLS)
+def test_every_call_warns_once_of_labels_that_are_no_class(call, known):
+    argument, run = CALLS[call]
+    model = tn.Sequential([tn.Input((2,)), tn.layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    if known:
+        model.fit(X, GOOD, verbose=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run(model)
+    found = "expected classes from 0 to 2, received 3 (1 of 5 targets). Their loss is 0."
+    assert [str(warning.message) for warning in caught] == [f"{argument}: {found}"]

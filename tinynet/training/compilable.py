@@ -178,7 +178,7 @@ class Compilable(Layer):
         lock: threading.RLock = vars(self).setdefault("_lock", threading.RLock())
         return lock
 
-    def _prepare(self, batches: Batches) -> bool:
+    def _prepare(self, batches: Batches, argument: str = "y") -> bool:
         """Build the model and look up losses and metrics; return whether there was one to do."""
         with self.lock:
             if not self.compiled:
@@ -187,7 +187,7 @@ class Compilable(Layer):
             watched = self.loss is not None or any(self._given_metrics)
             y = y if watched else None  # which an own step may read as it likes
             if self._objective is not None:
-                self._objective.demand(y)
+                self._objective.demand(y, argument)
                 return False
             check_names(self.loss, *self._given_metrics)
             is_new = watched or not self.built
@@ -225,6 +225,7 @@ class Compilable(Layer):
         """Compute the loss of the first samples, to refuse data of wrong shapes before training."""
         if is_own(self, "test"):
             return  # which may take other data
+        self._prepare(batches, argument)
         loss = loss_of(self, batches.first(1))
         try:
             with no_grad(), np.errstate(all="ignore"):

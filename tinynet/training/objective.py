@@ -50,15 +50,15 @@ def _only(given: Any) -> Any:
     return given[0] if isinstance(given, (list, tuple)) and len(given) == 1 else given
 
 
-def _warn_of_labels(loss: Any, y: Any, output: Any) -> None:
+def _warn_of_labels(argument: str, loss: Any, y: Any, shape: tuple[int, ...]) -> None:
     """Warn of targets that are no class of the output: their loss is 0, as in Keras on JAX."""
     function = getattr(loss, "function", None)
     if function is losses.sparse_categorical_crossentropy and isinstance(y, np.ndarray):
-        classes = output.shape[loss.options.get("axis", -1)]
+        classes = shape[loss.options.get("axis", -1)]
         wrong = y[((y < 0) | (y >= classes)) & (y != loss.options.get("ignore_class"))]
         if wrong.size:
             found = f"received {wrong[0]} ({wrong.size} of {y.size} targets)"
-            warn(f"y: expected classes from 0 to {classes - 1}, {found}. Their loss is 0.")
+            warn(f"{argument}: expected classes from 0 to {classes - 1}, {found}. Their loss is 0.")
 
 
 class Objective:
@@ -76,6 +76,7 @@ class Objective:
     Attributes
     ----------
     losses : list of Loss or None, one for each output
+    shapes : list of the outputs' shapes
     metrics : dict from the key in logs to the metric, the position of its output, and whether it
         uses sample weights
     trackers : dict from the key of an output's loss to its mean, if there are several
@@ -103,11 +104,10 @@ class Objective:
         self.paths = [path for path, _ in tree.by_path(self.form, self.form)]
         chosen = [_only(each) for each in self._spread("loss", loss)]
         self.with_loss = [i for i, each in enumerate(chosen) if each is not None]
-        pairs = list(zip(self.targets(y), tree.flatten(outputs), strict=True))
-        types = [(getattr(target, "shape", None), output.shape) for target, output in pairs]
+        self.shapes = [output.shape for output in tree.flatten(outputs)]
+        targets = [getattr(target, "shape", None) for target in self.targets(y)]
+        types = list(zip(targets, self.shapes, strict=True))
         self.losses = [resolve_loss(each, *both) for each, both in zip(chosen, types, strict=True)]
-        for each, both in zip(self.losses, pairs, strict=True):
-            _warn_of_labels(each, *both)
         factors = self._spread("loss_weights", loss_weights)
         self.weights = [1.0 if factor is None else float(factor) for factor in factors]
         # As in Keras: an output without a name has the name of its loss, and metrics no prefix.
@@ -198,11 +198,16 @@ class Objective:
         parts = f"expected parts for {self.names}, received {len(flat)}"
         raise ValueError(f"y_true and y_pred have different structures: {parts}.")
 
-    def demand(self, y: Any) -> None:
-        """Raise ValueError if targets are missing of an output that has a loss."""
+    def demand(self, y: Any, argument: str = "y") -> None:
+        """Raise ValueError if targets are missing of an output that has a loss.
+
+        Warn of those that are no class of their output.
+        """
         targets = self.targets(y)
         missing = [self.names[i] for i in self.with_loss if targets[i] is None]
-        expect(not missing, "y", f"targets for the outputs {missing}", None)
+        expect(not missing, argument, f"targets for the outputs {missing}", None)
+        for row in zip(self.losses, targets, self.shapes, strict=True):
+            _warn_of_labels(argument, *row)
 
     # -- on a batch ---------------------------------------------------------------------------
 
