@@ -186,6 +186,7 @@ def test_importing_the_package_loads_only_numpy():
 
 # What a fit without callbacks, metrics and files does not need.
 RARE = {
+    *("numpy.random", "hashlib"),  # a tenth of the time of a first fit
     *("metrics", "saving", "explain", "export", "viz", "optimizers.schedules", "engine.gradcheck"),
     *("callbacks.files", "callbacks.monitors", "callbacks.records", "models.cloning"),
     *("layers.merging", "layers.normalization", "layers.weightless"),
@@ -198,6 +199,25 @@ def test_a_fit_loads_only_the_modules_that_it_uses():
     loaded = {name.removeprefix("tinynet.") for name in printed_by(f"{model}; {fit}").split()}
     assert {"training.trainer", "layers.core", "optimizers.adam"} <= loaded
     assert not loaded & RARE
+
+
+def test_orders_of_samples_that_nobody_can_foretell_need_no_numpy_random():
+    found, again = map(
+        ast.literal_eval,
+        printed_by("""
+import sys, numpy as np
+from tinynet.training.data import _order
+print([_order(7).tolist() for _ in range(300)])
+assert "numpy.random" not in sys.modules
+np.random.seed(3)
+first = _order(7)
+np.random.seed(3)
+print((first == np.random.permutation(7)).tolist())
+""").splitlines(),
+    )
+    assert {tuple(sorted(order)) for order in found} == {(0, 1, 2, 3, 4, 5, 6)}
+    assert all(len(set(column)) == 7 for column in zip(*found, strict=True))
+    assert all(again)
 
 
 def test_configs_may_name_each_published_class_in_a_new_process():

@@ -5,7 +5,6 @@ Imports the engine. Read next: `parallel.py`.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -152,8 +151,10 @@ def by_rank_0(function: Callable[..., None]) -> Any:
 
 def digest(array: np.ndarray) -> bytes:
     """Return a hash of an array's type and elements."""
+    from hashlib import blake2b  # here, since it needs time to load
+
     text = f"{array.dtype}{array.shape}".encode()
-    return hashlib.blake2b(text + array.tobytes(), digest_size=16).digest()
+    return blake2b(text + array.tobytes(), digest_size=16).digest()
 
 
 def refuse_difference(named: Sequence[tuple[str, Any]], advice: str) -> None:

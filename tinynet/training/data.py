@@ -7,6 +7,8 @@ Imports `tree.py` and the engine; what other packages give is known by its metho
 from __future__ import annotations
 
 import itertools
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from numbers import Real
@@ -119,7 +121,7 @@ class Dataset:
         """Draw an order and discard it, as Keras does before the first epoch of a new model."""
         if self.shuffle:
             batch = self.shuffle == "batch"
-            np.random.permutation(min(self.batch_size, self.size) if batch else self.size)
+            _order(min(self.batch_size, self.size) if batch else self.size)
 
     def rewind(self, kind: str) -> None:
         """Let the next epoch, of steps of this kind, begin with the first batch."""
@@ -171,7 +173,17 @@ class Dataset:
             from ..compiler.native import orders  # here, since it needs time to load
 
             return orders(size, count, self._order)
-        return np.concatenate([np.random.permutation(size) for _ in range(count)])
+        return np.concatenate([_order(size) for _ in range(count)])
+
+
+def _order(size: int) -> np.ndarray:
+    """Return `np.random.permutation(size)`; a short one does not load `np.random`.
+
+    Who has not loaded it has not seeded it either, and any order will do.
+    """
+    if "numpy.random" in sys.modules or size > 1000:
+        return np.random.permutation(size)
+    return np.argsort(np.frombuffer(os.urandom(8 * size), "uint64"))
 
 
 # Batches of one size: the dataset, their rows (a slice or indices), how many one has, their number.
