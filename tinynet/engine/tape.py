@@ -71,9 +71,9 @@ def cotangents(
         parts: dict[int, Any] = {}
         if primitive.joint is not None:
             places = tuple(i for i, x in enumerate(inputs) if x in needed)
-            parts = dict(
-                zip(places, primitive.joint(ct, t, places, *inputs, **params), strict=True)
-            )
+            new = [*primitive.joint(ct, t, places, *inputs, **params)]
+            expect(len(new) == len(places), primitive.name, f"{len(places)} cotangents", len(new))
+            parts = dict(zip(places, new, strict=True))
         for i, x in enumerate(inputs):
             rule = primitive.rule(i) if x in needed else None
             part = rule(ct, t, *inputs, **params) if rule is not None else parts.get(i)
