@@ -142,7 +142,7 @@ def concatenate(xs: Any, axis: int = 0) -> Tensor:
     ValueError if there are none, or if their shapes differ along another axis.
     """
     tensors = all_alike(xs)
-    expect(tensors, "concatenate", "at least one tensor", tensors)
+    expect(tensors, "concatenate", "at least one tensor, not none", tensors)
     return bind(_concatenate, *tensors, axis=axis_of(tensors[0], axis))
 
 
