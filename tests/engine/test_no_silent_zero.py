@@ -147,6 +147,13 @@ def test_taking_a_number_out_of_a_tensor_is_an_error_that_says_what_to_do(deriva
     assert "detach()" in "".join(traceback.format_exception(caught.value))
 
 
+def test_the_error_of_scipys_logsumexp_names_ours():
+    special = pytest.importorskip("scipy.special")
+    with refused(TypeError, "np.asarray", "tn.ops.logsumexp for SciPy's", "detach()"):
+        tn.grad(special.logsumexp)(X)
+    assert_close(tn.grad(ops.logsumexp)(X), special.softmax(X))
+
+
 @over(CUTS, "f")
 @over(DERIVATIVES, "derivative")
 def test_so_it_is_while_the_derivative_is_recorded(derivative, f):

@@ -115,8 +115,8 @@ def refuse_to_cut(t: Tensor, what: str) -> None:
         raise TypeError(
             f"{what}: received a tensor of shape {t.shape} that depends on an argument of the "
             "function that is differentiated, and the gradient would be lost. Use functions of "
-            "tensors instead: tn.ops.sin for math.sin, tn.ops.stack for np.array of a list. Or "
-            "use t.detach(), which is a constant."
+            "tensors instead: tn.ops.sin for math.sin, tn.ops.stack for np.array of a list, "
+            "tn.ops.logsumexp for SciPy's. Or use t.detach(), which is a constant."
         )
 
 
