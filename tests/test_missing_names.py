@@ -112,6 +112,24 @@ def test_gradient_tape_names_the_three_lines_that_replace_it():
     assert all(line in text for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("name", "owner", "instead"),
+    [
+        ("jacrev", "JAX", "tinynet.jacobian"),
+        ("custom_vjp", "JAX", "tinynet.primitive"),
+        ("stop_gradient", "JAX", "tinynet.ops.stop_gradient"),
+        ("functional_call", "PyTorch", "`stateless_call`"),
+        ("enable_grad", "PyTorch", "tinynet.no_grad"),
+        ("make_vjp", "autograd", "tinynet.vjp"),
+        ("grad_and_aux", "autograd", "`has_aux`"),
+    ],
+)
+def test_names_of_other_libraries_for_derivatives_name_ours(name, owner, instead):
+    text = text_of_import("", name)
+    assert f"{owner} has it, Keras 3 does not. Use " in text
+    assert instead in text
+
+
 @pytest.mark.parametrize("name", sorted(absent()))
 def test_advice_names_only_what_tinynet_has(name):
     owner, advice = absent()[name]
@@ -119,7 +137,7 @@ def test_advice_names_only_what_tinynet_has(name):
     assert advice.endswith(".")
     for path in re.findall(r"\btinynet\.[\w.]*\w", advice):
         assert reached(path) is not None
-    assert owner in ("", "TensorFlow", "Keras 2")
+    assert owner in ("", "TensorFlow", "Keras 2", "JAX", "PyTorch", "autograd")
 
 
 def test_no_name_is_listed_as_missing_that_is_here():

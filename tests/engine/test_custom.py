@@ -92,9 +92,21 @@ def test_the_names_of_our_own_primitives_are_taken(name):
 sine = tn.primitive(
     "sine", lambda x, n=1: np.sin(n * x), lambda ct, y, x, n=1: ct * np.cos(n * x) * n
 )
+both = tn.primitive("both", np.multiply, joint=lambda ct, y, wanted, a, b: [ct * b, ct * a])
 REFUSED: dict[str, Any] = {
     "an array as a parameter": (lambda: sine(X, n=X), TypeError, ["sine", "n", "ndarray"]),
     "a list as a parameter": (lambda: sine(X, n=[1]), TypeError, ["sine", "n", "list", "position"]),
+    "a tensor as a parameter": (lambda: sine(X, n=leaf(2.0)), TypeError, ["sine: n", "Tensor"]),
+    "a variable as a parameter": (
+        lambda: sine(X, n=tn.Variable(2.0)),
+        TypeError,
+        ["sine: n", "Variable", "pass arrays by position"],
+    ),
+    "cotangents of more inputs than wanted": (
+        lambda: tn.grad(lambda x: both(x, 2.0).sum())(X),
+        ValueError,
+        ["both: expected 1 cotangents, received 2"],
+    ),
     "an input without a rule": (lambda: sine(X, X), TypeError, ["sine", "1", "2", "None"]),
     "an unknown parameter": (lambda: sine(X, m=1), TypeError, ["sine", "m"]),
     "a rule's result of a wrong shape": (

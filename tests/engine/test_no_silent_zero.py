@@ -147,6 +147,13 @@ def test_taking_a_number_out_of_a_tensor_is_an_error_that_says_what_to_do(deriva
     assert "detach()" in "".join(traceback.format_exception(caught.value))
 
 
+def test_the_error_of_scipys_logsumexp_names_ours():
+    special = pytest.importorskip("scipy.special")
+    with refused(TypeError, "np.asarray", "tn.ops.logsumexp for SciPy's", "detach()"):
+        tn.grad(special.logsumexp)(X)
+    assert_close(tn.grad(ops.logsumexp)(X), special.softmax(X))
+
+
 @over(CUTS, "f")
 @over(DERIVATIVES, "derivative")
 def test_so_it_is_while_the_derivative_is_recorded(derivative, f):
@@ -239,6 +246,56 @@ def test_these_ways_are_differentiated(case):
     t = leaf(X)
     f(t).backward()
     assert_close(t.grad, expected)
+
+
+RECORDERS: dict[str, Any] = {
+    "jit": lambda f: lambda *args: tn.jit(f, native=False)(*args),
+    "jit of grad": lambda f: tn.jit(tn.grad(lambda x, i: f(x, i).sum()), native=False),
+    "vmap": lambda f: lambda *args: tn.vmap(f)(*(np.stack([a, a]) for a in args)),
+}
+# A function of a tensor and of places, as for NumPy's arrays, and as for tensors.
+INSTEAD: dict[str, Any] = {
+    "tn.ops.stack for np.array": (
+        lambda x, i: np.array([x[1], -x[0]]),
+        lambda x, i: ops.stack([x[1], -x[0]]),
+    ),
+    "tn.ops.take for a[t]": (lambda x, i: X[i] * x, lambda x, i: ops.take(X, i) * x),
+}
+
+
+@over(RECORDERS, "recorder")
+@pytest.mark.parametrize("advice", INSTEAD)
+def test_the_refusal_while_a_function_is_recorded_says_what_works(recorder, advice):
+    wrong, right = INSTEAD[advice]
+    with refused(TypeError, "cannot look at the numbers", advice):
+        recorder(wrong)(X, np.array([1, 0]))
+    recorder(right)(X, np.array([1, 0]))
+
+
+LEAF, MODEL = leaf(X), tn.Sequential([tn.Input((2,)), tn.layers.Dense(1)])
+DOUBLE = LEAF * 2.0
+# Functions that use what was given for their argument, and not the argument.
+GIVEN: dict[str, tuple[Callable[[Any], Any], Any]] = {
+    "the weights of a model": (lambda _: MODEL(X[None]).sum(), MODEL.trainable_variables),
+    "a variable": (lambda _: (MODEL.weights[0] ** 2).sum(), MODEL.weights[0]),
+    "a leaf in a dict": (lambda _: (LEAF**2).sum(), {"x": [LEAF, X]}),
+    "a result": (lambda _: (DOUBLE * 3.0).sum(), DOUBLE),
+}
+
+
+@over(GIVEN, "case")
+@pytest.mark.parametrize("name", ["grad", "value_and_grad", "vjp", "jacobian"])
+def test_a_function_of_what_was_given_for_its_argument_is_refused(name, case):
+    f, given = case
+    with refused(ValueError, "f, whose gradient would be 0", "stateless_call", "received [("):
+        DERIVATIVES[name](f, given)
+
+
+def test_what_was_given_may_be_used_beside_the_argument_and_inside_another_derivative():
+    assert_close(tn.grad(lambda x: (x * LEAF).sum())(LEAF).detach(), X)
+    assert_same(tn.grad(lambda x, y: (x * 2.0).sum(), (0, 1))(LEAF, LEAF)[1], np.zeros(2))
+    inner = lambda x: tn.grad(lambda _: (x**2).sum())(x).sum() + (x * 3.0).sum()  # noqa: E731
+    assert_close(tn.grad(inner)(LEAF).detach(), np.full(2, 3.0))
 
 
 def test_numbers_can_be_read_in_a_loop_with_backward():

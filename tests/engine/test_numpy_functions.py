@@ -320,6 +320,37 @@ def test_the_error_of_an_unknown_option_says_what_to_do():
         np.sort(leaf([2.0, 1.0]), kind="stable")
 
 
+WITH_KEEPDIMS = ["all", "any", "max", "mean", "min", "prod", "std", "sum", "var"]
+WITH_KEEPDIMS += ["nanmax", "nanmean", "nanmin", "nanprod", "nanstd", "nansum", "nanvar"]
+
+
+@pytest.mark.parametrize("name", WITH_KEEPDIMS)
+@pytest.mark.parametrize("keepdims", ["float64", np.float64, None])
+def test_a_dtype_in_the_place_of_keepdims_is_refused(name, keepdims):
+    """NumPy's methods have `dtype` or `out` there: ``x.mean(0, "float64")``."""
+    t = leaf([[2.0, 1.0], [0.5, 3.0]])
+    calls = [lambda: getattr(ops, name)(t, 0, keepdims)]
+    calls += [lambda: getattr(t, name)(0, keepdims)] * (name in ("max", "mean", "min", "sum"))
+    for call in calls:
+        with pytest.raises((TypeError, ValueError), match=r"keepdims: expected a bool, received"):
+            call()
+
+
+def test_the_error_of_a_method_with_an_unknown_option_names_the_method():
+    with refused(TypeError, "reshape() got an unexpected keyword argument 'order'"):
+        leaf([2.0, 1.0]).reshape(2, order="F")
+
+
+@pytest.mark.parametrize("function", [np.isclose, np.allclose, ops.isclose, ops.allclose])
+@pytest.mark.parametrize("option", ["rtol", "atol"])
+def test_a_tolerance_is_a_number_also_in_a_tensor(function, option):
+    x, y = np.array([1.0, 2.0]), np.array([1.25, 3.0])
+    found = function(leaf(x), y, **{option: tn.tensor(np.array(0.3))})
+    np.testing.assert_array_equal(found, getattr(np, function.__name__)(x, y, **{option: 0.3}))
+    with refused(TypeError, f"{option}: expected a number"):
+        function(leaf(x), y, **{option: y})
+
+
 def test_a_where_without_initial_is_refused_for_an_extreme():
     for extreme in (np.max, np.min):
         with refused(ValueError, "initial=", "received None"):

@@ -592,3 +592,23 @@ def test_a_users_optimizer_trains_a_model(eager):
     model.fit(x, y, epochs=3, verbose=0)
     for found, expected in zip(everything(model), [w, b, 3, 0.125, *means], strict=True):
         assert_close(found, expected, 1e-6, 1e-7)
+
+
+@pytest.mark.parametrize("make", [SGD, Adam])
+def test_a_step_along_a_gradient_that_is_differentiated_is_refused_and_changes_nothing(make):
+    """As in meta-learning: ``apply`` would cut the gradient off, ``stateless_apply`` keeps it."""
+    w, optimizer = tn.Variable(np.array(1.0)), make(learning_rate=0.25)
+    optimizer.build([w])
+    with refused(TypeError, "apply (see stateless_apply)", "gradient would be lost"):
+        tn.grad(lambda s: (optimizer.apply([s * 2.0], [w]), w * s)[1])(np.array(3.0))
+    assert (w.numpy(), optimizer.iterations.numpy()) == (1.0, 0)
+    optimizer.apply([np.array(6.0)], [w])
+    found = tn.grad(lambda s: (optimizer.apply([s.detach()], [w]), w * s)[1])(np.array(3.0))
+    assert found == w.numpy()
+
+
+def test_a_functional_step_inside_a_derivative_has_the_gradient_of_its_formula():
+    w, sgd = tn.Variable(np.array(1.0)), SGD(learning_rate=0.25)
+    sgd.build([w])
+    step = lambda s: sgd.stateless_apply(sgd.variables, [s * 2.0], [w.value])[0][0]  # noqa: E731
+    np.testing.assert_allclose(tn.grad(step)(np.array(3.0)).detach().numpy(), -0.25 * 2.0)

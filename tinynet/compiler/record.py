@@ -103,8 +103,8 @@ class Recorder:
             name = f"{self.names[source]}: " if source in self.names else ""
             raise TypeError(
                 "While a function is recorded to be compiled, it cannot look at the numbers of a "
-                f"tensor: received {name}{t.shape}, {t.dtype}. Choose with tn.ops.where, declare "
-                "a setting as static_argnames of tn.jit, or set run_eagerly=True, or no tn.jit."
+                f"tensor: received {name}{t.shape}, {t.dtype}. Use tn.ops.where, tn.ops.stack for "
+                "np.array, tn.ops.take for a[t], static_argnames, run_eagerly=True, or no tn.jit."
             )
 
     def origin(self, t: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ Imports `tape.py`, `vmap.py` and `../tree.py`. Read next: `vmap.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import starmap
+from itertools import chain, starmap
 from typing import Any
 
 import numpy as np
@@ -44,9 +44,8 @@ class _Linearized:
         expect({*chosen} <= {*places}, "argnums", f"positions below {len(args)}", argnums)
         given = [tree.map_leaves(as_tensor, args[i]) for i in chosen]
         self.form: Any = tuple(given) if several else given[0]  # of the derivatives
-        named = [(f"argument {i}", x) for i, x in zip(chosen, given, strict=True)]
-        leaves = [part for name, x in named for part in tree.parts_like(x, x, name)]
-        self.xs = [_argument(x, path) for path, x in leaves]
+        parts = [tree.parts_like(x, x, f"argument {i}") for i, x in zip(chosen, given, strict=True)]
+        self.xs = [_argument(x, path) for path, x in chain(*parts)]
         own = dict(zip(chosen, tree.pack_sequence_as(tuple(given), self.xs), strict=True))
         with temporarily(modes, grad=True, arguments=modes.arguments.union(self.xs)):
             result = f(*(own.get(i, x) for i, x in enumerate(args)), **(kwargs or {}))
@@ -58,6 +57,10 @@ class _Linearized:
         self.ys = tree.leaves(y)
         noted = [t for t in tree.leaves(aux) if isinstance(t, Tensor)]
         self.order = tape(*self.ys, *noted, stop=self.xs)
+        sources = {x.equation.inputs[0] for x in {*self.xs}.difference(self.order) if x.equation}
+        lost = [] if modes.arguments else [t.shape for t in sources.intersection(self.order)]
+        expected = "a function of its arguments (model.stateless_call), not of the tensors given"
+        expect(not lost, "f, whose gradient would be 0", expected, lost)
         _release(self.order, self.xs)
         self.y, self.aux = tree.map_leaves(_released, y), tree.map_leaves(_released, aux)
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from .dtypes import strong_dtype
 from .expect import expect
-from .refusal import answering
+from .refusal import SAME, answering
 from .temporarily import temporarily
-from .tensor import Equation, Primitive, Rule, ShapeOnly, Tensor, as_tensor
+from .tensor import Equation, Operand, Primitive, Rule, ShapeOnly, Tensor, as_tensor
 
 
 class Recorder(Protocol):
@@ -125,8 +125,7 @@ def explained(error: Exception, name: str, inputs: Any, params: Any) -> Exceptio
     """Return NumPy's error as one of the same kind that says what the operation received."""
     shapes = " and ".join(str(x.shape) for x in inputs)
     given = "".join(f", {key}={value!r}" for key, value in params.items())
-    kinds = (np.linalg.LinAlgError, ValueError, TypeError, IndexError)
-    kind = next((k for k in kinds if isinstance(error, k)), ValueError)
+    kind = next((k for k in SAME if isinstance(error, k)), ValueError)
     return kind(f"{name}() of shape {shapes}{given}: {error}")
 
 
@@ -177,7 +176,7 @@ class CustomPrimitive(Primitive):
         """
         for name, value in params.items():
             expected = "a number, text or tuple (pass arrays by position)"
-            is_static = isinstance(value, Hashable)
+            is_static = isinstance(value, Hashable) and not isinstance(value, Operand)
             expect(is_static, f"{self.name}: {name}", expected, type(value), TypeError)
         if isinstance(self.vjps, tuple) and self.joint is None:
             n = len(self.vjps)

@@ -75,7 +75,7 @@ def _reflected(function: Any) -> Any:
 
 def _unpacked(function: Any) -> Any:
     """Accept lengths or axes as one tuple or one by one: ``t.reshape(2, 3)``."""
-    return lambda self, *n: function(self, *((n,) if len(n) > 1 else n))
+    return wraps(function)(lambda self, *n: function(self, *((n,) if len(n) > 1 else n)))
 
 
 def _of_operators(names: str) -> dict[str, Any]:

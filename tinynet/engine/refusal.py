@@ -52,7 +52,7 @@ _NAMED |= {name: ["array", "None"] for name in ("x2", "y_true", "y_pred", "sampl
 
 # Errors that are answered, with the kinds of the answers; Python's others become ValueErrors.
 ANSWERED = ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError
-_SAME = np.linalg.LinAlgError, ValueError, TypeError, IndexError
+SAME = np.linalg.LinAlgError, ValueError, TypeError, IndexError
 
 
 @cache
@@ -119,7 +119,7 @@ def answer_to(function: Any, args: Any, kwargs: Any, error: Exception) -> Except
     """Return the error in words about arguments, None if it is somebody's own error."""
     if not _is_accident(error.__traceback__):
         return None
-    kind = next((kind for kind in _SAME if isinstance(error, kind)), None)
+    kind = next((kind for kind in SAME if isinstance(error, kind)), None)
     kind = kind or (TypeError if isinstance(error, AttributeError) else ValueError)
     name = function.__qualname__.removesuffix(".__init__").removesuffix(".__call__")
     if found := wrong_argument(function, args, kwargs, _NAMED):

@@ -71,9 +71,9 @@ def cotangents(
         parts: dict[int, Any] = {}
         if primitive.joint is not None:
             places = tuple(i for i, x in enumerate(inputs) if x in needed)
-            parts = dict(
-                zip(places, primitive.joint(ct, t, places, *inputs, **params), strict=True)
-            )
+            new = [*primitive.joint(ct, t, places, *inputs, **params)]
+            expect(len(new) == len(places), primitive.name, f"{len(places)} cotangents", len(new))
+            parts = dict(zip(places, new, strict=True))
         for i, x in enumerate(inputs):
             rule = primitive.rule(i) if x in needed else None
             part = rule(ct, t, *inputs, **params) if rule is not None else parts.get(i)
@@ -115,8 +115,8 @@ def refuse_to_cut(t: Tensor, what: str) -> None:
         raise TypeError(
             f"{what}: received a tensor of shape {t.shape} that depends on an argument of the "
             "function that is differentiated, and the gradient would be lost. Use functions of "
-            "tensors instead: tn.ops.sin for math.sin, tn.ops.stack for np.array of a list. Or "
-            "use t.detach(), which is a constant."
+            "tensors instead: tn.ops.sin for math.sin, tn.ops.stack for np.array of a list, "
+            "tn.ops.logsumexp for SciPy's. Or use t.detach(), which is a constant."
         )
 
 

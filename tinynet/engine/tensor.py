@@ -228,8 +228,7 @@ class Tensor(Operand):
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         expect(isinstance(value, (int, np.bool_)), "requires_grad", "a bool", value)
-        if value and self.data.dtype.kind != "f":
-            raise ValueError(f"requires_grad: expected a floating dtype, received {self.dtype}.")
+        expect(not value or self.dtype.kind == "f", "requires_grad", "a floating dtype", self.dtype)
         if self.equation is not None and value != self.tracked:
             name = self.equation.primitive.name
             raise ValueError(f"requires_grad: expected a leaf, received {name}(): use detach.")

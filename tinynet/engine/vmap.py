@@ -105,8 +105,8 @@ class Batches:
         if t in self.batches:
             raise TypeError(
                 "A function inside tn.vmap cannot look at the numbers of a tensor, since they "
-                f"differ between examples: received {t.shape}, {t.dtype}. Choose with tn.ops.where,"
-                " or loop over the examples instead of tn.vmap."
+                f"differ between examples: received {t.shape}, {t.dtype}. Use tn.ops.where, "
+                "tn.ops.stack for np.array, tn.ops.take for a[t], or a loop over the examples."
             )
         if self.outer is not None:
             self.outer.refuse(t)

@@ -195,6 +195,7 @@ class Optimizer(Averaging):
         return self.iterations
 
     def _take_step(self, grads: Grads) -> None:
+        grads = {v: wrap(g._numbers("apply (see stateless_apply)")) for v, g in grads.items()}
         with no_grad():
             state = [[wrap(array) for array in arrays] for arrays in self.read()]
             self.write(self.updated(state, grads, [self.next_scalars()] * len(state)))
@@ -333,8 +334,7 @@ class Optimizer(Averaging):
     @property
     def learning_rate(self) -> Any:
         """The learning rate: a Variable, or the present value of a schedule or function."""
-        is_variable = isinstance(self._rate, Variable)
-        return self._rate if is_variable else self._rate_after(self.iterations.array.item())
+        return self._rate if self.rate_variables else self._rate_after(self.iterations.array.item())
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:

@@ -388,4 +388,4 @@ def isclose(
     x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Tensor:
     """Return whether ``|x1 - x2| <= atol + rtol * |x2|``."""
-    return bind(_isclose, *alike(x1, x2), rtol=rtol, atol=atol, equal_nan=equal_nan)
+    return bind(_isclose, *alike(x1, x2), rtol=float(rtol), atol=float(atol), equal_nan=equal_nan)

@@ -250,8 +250,7 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     if not compute_uv:
         return svdvals(x)
     if full_matrices and x.ndim > 1 and x.shape[-1] != x.shape[-2]:
-        if x.tracked and modes.grad:
-            raise ValueError(f"svd: pass full_matrices=False for a gradient, received {x.shape}.")
+        expect(not (x.tracked and modes.grad), "svd", "full_matrices=False for a gradient", x.shape)
         return SVDResult(*map(as_tensor, np.linalg.svd(x.numpy())))
     u, v = _cut(_singular_vectors(x), x)
     return SVDResult(u, svdvals(x), _t(v))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..bind import Case, bind, primitive
+from ..expect import expect
 from ..tensor import Rule, Tensor, wrap
 from .elementwise import alike
 from .shapes import aligned, all_alike, broadcast_to, column, reshape, row, swap_last_axes as _t
@@ -141,8 +142,8 @@ def einsum(subscripts: str, *operands: Any, optimize: bool = False) -> Tensor:
     >>> tn.ops.einsum("ij,j->i", [[1.0, 2.0], [3.0, 4.0]], [1.0, 10.0])
     tensor([21., 43.], dtype=float32)
     """
-    if not isinstance(subscripts, str):
-        raise TypeError(f"einsum: expected text such as 'ij,jk->ik' first, not {type(subscripts)}.")
+    is_text = isinstance(subscripts, str)
+    expect(is_text, "einsum", "text such as 'ij,jk->ik' first", type(subscripts), TypeError)
     xs = all_alike(operands)
     try:
         terms, out = _spelled(subscripts.replace(" ", ""), xs)

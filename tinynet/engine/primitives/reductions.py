@@ -66,7 +66,7 @@ def _reduction(
         x = as_tensor(x)
         if where is not None:
             x = masked(x, where, initial if ufunc.identity is None else ufunc.identity, name)
-        out = bind(record, x, axis=axes_of(x, axis), keepdims=bool(keepdims))
+        out = bind(record, x, axis=axes_of(x, axis), keepdims=bool(int(keepdims)))
         return out if initial is None else getattr(elementwise, ufunc.__name__)(out, initial)
 
     return named(reduce, name, f"{does}\n\n    {_KEYWORDS}")

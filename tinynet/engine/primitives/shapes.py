@@ -142,8 +142,7 @@ def concatenate(xs: Any, axis: int = 0) -> Tensor:
     ValueError if there are none, or if their shapes differ along another axis.
     """
     tensors = all_alike(xs)
-    if not tensors:
-        raise ValueError("concatenate: expected at least one tensor, received none.")
+    expect(tensors, "concatenate", "at least one tensor, not none", tensors)
     return bind(_concatenate, *tensors, axis=axis_of(tensors[0], axis))
 
 
