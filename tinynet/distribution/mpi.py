@@ -109,16 +109,14 @@ class MPIRanks(Ranks):
             time.sleep(PAUSE)
             while self._talk.iprobe():
                 self._hear(*self._talk.recv())
+            own = self._calls  # read first: the call may end meanwhile
             (name, since), now = self._waiting, time.monotonic()
-            if not name:
-                asked = 0.0
-                continue
-            if ended := [rank for rank, calls in self._gone.items() if calls <= self._calls]:
+            ended = [rank for rank, calls in self._gone.items() if calls <= own]
+            if name and ended:
                 self._end(f"waits for {name}, but rank {ended[0]} has ended (sys.exit?).")
-            if asked and now - asked > 1:
-                self._judge(name, now - since)
-                asked = 0.0
-            elif not asked and now - since > min(PATIENCE, self.timeout):
+            if name and now > max(since + min(PATIENCE, self.timeout), asked + 1):
+                if asked > since:
+                    self._judge(own, name, now - since)
                 asked, self._answers = now, {}
                 self._tell("where")
 
@@ -131,12 +129,12 @@ class MPIRanks(Ranks):
         else:
             self._gone[rank] = calls
 
-    def _judge(self, name: str, waited: float) -> None:
+    def _judge(self, calls: int, name: str, waited: float) -> None:
         """End the job if ranks wait for each other, or for another one longer than the timeout."""
         others = {*range(self.size)} - {self.rank}
         found = {rank: self._answers.get(rank, (0, "", "It does not answer.\n")) for rank in others}
-        waiting = {rank for rank in others if found[rank][:2] == (self._calls, name)}
-        crossed = {r for r in others - waiting if found[r][0] == self._calls and found[r][1]}
+        waiting = {rank for rank in others if found[rank][:2] == (calls, name)}
+        crossed = {r for r in others - waiting if found[r][0] == calls and found[r][1]}
         if not crossed and waited < self.timeout:
             return
         if waiting and min(waiting) < self.rank:
