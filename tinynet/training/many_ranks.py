@@ -21,11 +21,9 @@ from .step import Step
 from .streams import Batches
 
 
-def stops(model: Any, flag: str, together: bool = True) -> bool:
-    """Return a flag of the model; if all ranks ask together, whether it is set on any of them."""
-    if together:
-        setattr(model, flag, any(team().gather(bool(getattr(model, flag)))))
-    return bool(getattr(model, flag))
+def on_any(flag: Any) -> bool:
+    """Return whether a flag is set on any rank."""
+    return any(team().gather(bool(flag)))
 
 
 def begin(model: Any, *datasets: Any, with_loss: bool = True) -> None:
@@ -88,7 +86,7 @@ def end_epoch(model: Any, epoch: int) -> None:
         hashes = [(v.path, digest(v.array)) for v in _state_of(model)]
         advice = f"Found after epoch {epoch + 1}: do not change weights on one rank alone."
         refuse_difference(hashes, advice)
-        stops(model, "stop_training")
+        model.stop_training = on_any(model.stop_training)
 
 
 def shared_batches(dataset: Batches) -> tuple[Batches, Callable[[Any], Any]]:
