@@ -82,7 +82,7 @@ def test_drawn_networks_train_on_ranks_as_in_one_process(launched, size):
 
 def test_batches_of_iterables_and_parts_of_uneven_number_train_the_same_network(launched):
     found, alone = launched(3)[1]["streams"], ranks.streams("")
-    for key in ("whole", "parts"):
+    for key in ("whole", "parts", "steps"):
         for each in found:
             history, weights, evaluated = each[key]
             for name, values in alone[key][0].items():
@@ -134,6 +134,7 @@ def test_what_ranks_cannot_compute_together_is_refused_by_name(launched):
         assert "Rank 1 differs from rank 0 in sequential" in found["model"]
         assert "Rank 1 differs from rank 0 in sequential" in found["weights"]
         assert "bias. Found after epoch 1" in found["weights"]
+        assert "Rank 1 differs from rank 0 in mean_absolute_error" in found["metrics"]
         assert "DataParallel: expected no devices" in found["devices"]
         assert found["allowed"] == "no error"
 

@@ -244,6 +244,7 @@ def refusals(argument):
         "data": fit(network(), x + rank()),
         "model": fit(other),
         "weights": fit(changed, callbacks=[change]),
+        "metrics": fit(network(metrics=["mae"] * rank())),
         "devices": error_of(lambda: DataParallel(devices=["cpu:0"])),
         "allowed": fit(network(tn.losses.MeanSquaredError("mean_with_sample_weight"))),
     }
@@ -280,6 +281,9 @@ def streams(argument):
     model = network(metrics=["mae"])
     history = model.fit(given, epochs=3, verbose=0, validation_data=given).history
     found["parts"] = history, model.get_weights(), model.evaluate(given, verbose=0)
+    model = network()  # the second epoch has the batch of rank 0 that is left
+    history = model.fit(given, epochs=2, steps_per_epoch=1, verbose=0).history
+    found["steps"] = history, model.get_weights(), []
     if team().size > 1:
         set_distribution(DataParallel())
         different = Batches(*[slice(0, 7 + rank())] * 3)

@@ -38,8 +38,9 @@ def begin(model: Any, *datasets: Any, with_loss: bool = True) -> None:
     if not model._called:
         model._outputs_of(first)
     variables, arrays = _state_of(model), [d for d in datasets if type(d) is Dataset]
-    named: list[Any] = [(v.path, v.shape) for v in variables]
-    named += [("the data", digest(a)) for dataset in arrays for a in _samples(dataset)]
+    metrics = model.objective.variables if with_loss else []
+    named: list[Any] = [("the data", digest(a)) for each in arrays for a in _samples(each)]
+    named += [(v.path, v.shape) for v in variables + metrics]
     refuse_difference(named, "Make the same model, and seed or read the same data, on all ranks.")
     state = [v.array for v in variables], random.getstate(), np.random.get_state()
     values, python, numpy = team().broadcast(state)

@@ -39,6 +39,7 @@ class Stream:
     """
 
     is_even = False
+    spare: Any = None  # a sample, for when other ranks alone have batches
 
     def __init__(
         self, source: Any, steps: int | None = None, shuffle: Any = False, class_weight: Any = None
@@ -104,7 +105,7 @@ class Stream:
         if self._numbered:
             self.source.on_epoch_begin()
         batches = map(self._dataset, itertools.islice(self._begun(), self.steps))
-        for stretch in parts_of(batches, self.source):
+        for stretch in parts_of(batches, self):
             count += 1
             yield stretch
         self._seen += count
@@ -141,7 +142,7 @@ def batches_of(data: Batch, batch_size: Any, steps: Any, *options: Any) -> Batch
 # -- several ranks ---------------------------------------------------------------------------------
 
 
-def parts_of(batches: Iterator[Any], source: Any) -> Iterator[Stretch]:
+def parts_of(batches: Iterator[Any], stream: Stream) -> Iterator[Stretch]:
     """Yield the part of this rank of each batch, a dataset, until no rank has a batch.
 
     A rank whose batches end before those of others repeats a sample, which does not count.
@@ -153,15 +154,14 @@ def parts_of(batches: Iterator[Any], source: Any) -> Iterator[Stretch]:
     """
     ranks = team()
     batch: Any
-    spare: Any = None
     is_part = ranks.size > 1 and not job.distribution.auto_shard_dataset
-    is_part = getattr(source, "is_part", is_part)
+    is_part = getattr(stream.source, "is_part", is_part)
     while any(sizes := ranks.gather((batch := next(batches, None)) and batch.size)):
         if is_part:
             counts = [size or 0 for size in sizes]
             start, total = sum(counts[: ranks.rank]), sum(counts)
-            spare = batch.first(1) if batch else spare
-            batch = batch or spare
+            stream.spare = batch.first(1) if batch else stream.spare
+            batch = batch or stream.spare
             part = Part(start, start + batch.size, total, counts[ranks.rank])
             yield batch, slice(0, batch.size), part, 1
         elif len({*sizes}) == 1:
