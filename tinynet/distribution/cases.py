@@ -50,7 +50,7 @@ def map(
     """
     cases, ranks = list(cases), all_ranks()
     if job.function:  # a case calls this
-        return [pickle.loads(_outcome(function, case)) for case in cases]
+        return [pickle.loads(_outcome(case, function)) for case in cases]
     if ranks.size == 1:
         try:
             pickle.dumps(function)
@@ -67,18 +67,14 @@ def map(
 
     running = temporarily(job, distribution=None, function=function)
     with running, futures.MPICommExecutor() as executor:  # None on all ranks but one
-        results = executor and _results(executor, cases, _run)
+        results = executor and _results(executor, cases)
     return ranks.broadcast(results)
 
 
-def _run(case: Any) -> bytes:
-    return _outcome(job.function, case)  # of this rank: functions need not be picklable
-
-
-def _outcome(function: Callable[[Any], Any], case: Any) -> bytes:
-    """Return the pickled result, or the pickled exception."""
+def _outcome(case: Any, function: Any = None) -> bytes:
+    """Return the pickled result of a case, or the exception; by default that of `job.function`."""
     try:
-        pickle.loads(text := pickle.dumps(function(case)))
+        pickle.loads(text := pickle.dumps((function or job.function)(case)))
     except (Exception, SystemExit) as error:
         try:
             pickle.loads(text := pickle.dumps(error))
@@ -87,9 +83,9 @@ def _outcome(function: Callable[[Any], Any], case: Any) -> bytes:
     return text
 
 
-def _results(pool: Any, cases: list[Any], *call: Any) -> list[Any]:
-    """Return what calls of a pool return, or raise."""
-    futures = [pool.submit(*call, case) for case in cases]
+def _results(pool: Any, cases: list[Any], *function: Any) -> list[Any]:
+    """Return the results of the cases, or the errors of the pool in their place."""
+    futures = [pool.submit(_outcome, case, *function) for case in cases]
     rows = zip(futures, [future.exception() for future in futures], strict=True)
     return [error or pickle.loads(future.result()) for future, error in rows]
 
@@ -99,4 +95,4 @@ def _on_processes(function: Any, cases: list[Any], processes: int) -> list[Any]:
     share = len(usable_cores()) // processes
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, limit_threads, (share,)) as pool:
-        return _results(pool, cases, _outcome, function)
+        return _results(pool, cases, function)

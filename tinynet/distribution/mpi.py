@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from mpi4py import MPI
@@ -78,16 +78,15 @@ class MPIRanks(Ranks):
 
     # -- failures -----------------------------------------------------------------------------
 
-    def fail(self, *error: Any) -> NoReturn:
+    def fail(self, *error: Any) -> None:
         """Print an exception and end all ranks."""
         self._end(f"raised an exception:\n{''.join(traceback.format_exception(*error))}")
 
-    def _end(self, text: str) -> NoReturn:
+    def _end(self, text: str) -> None:
         sys.stdout.flush()
         print(f"Rank {self.rank} of {self.size} {text}", file=sys.stderr, flush=True)
         time.sleep(3 * PAUSE)  # in which mpiexec reads it
         MPI.COMM_WORLD.Abort(1)
-        raise SystemExit(1)
 
     def _tell(self, kind: str, text: str = "", rank: int | None = None) -> None:
         """Send a message to a rank, or to all others."""

@@ -64,11 +64,6 @@ def team() -> Ranks:
     return (job.ranks if job.distribution else None) or alone
 
 
-def each_alone() -> temporarily:
-    """Let each rank work alone in this context."""
-    return temporarily(job, distribution=None)
-
-
 # -- the part of a rank ---------------------------------------------------------------------------
 
 
@@ -119,11 +114,6 @@ class _Place(threading.local):
 place = _Place()  # of this thread: its part of the batch that `fit` and the like compute now
 
 
-def within(part: Part | None) -> temporarily:
-    """Compute a part of a batch in this context."""
-    return temporarily(place, part=part)
-
-
 def _sum(array: np.ndarray) -> np.ndarray:
     return array if modes.recorder is not None else team().sum(array)
 
@@ -142,7 +132,7 @@ def by_rank_0(function: Callable[..., None]) -> Any:
         error, ranks = None, team()
         try:
             if not ranks.rank:
-                with each_alone():  # what it calls runs here alone, too
+                with temporarily(job, distribution=None):  # what it calls runs here alone, too
                     function(*args, **kwargs)
         except Exception as caught:
             error = caught

@@ -19,8 +19,9 @@ import numpy as np
 from .. import tree
 from ..callbacks import CallbackList
 from ..callbacks.base import Logs
-from ..distribution.ranks import Part, team, within
+from ..distribution.ranks import Part, place, team
 from ..engine.expect import warn
+from ..engine.temporarily import temporarily
 from ..engine.tensor import as_tensor, wrap
 from ..engine.variable import structure
 from .data import Dataset, first_of, rest_of
@@ -278,7 +279,7 @@ class Loop:
 
     def _compiled(self, data: Dataset, part: Part) -> Runs:
         with_outputs = self.own or self.python_metrics or self.kind == "predict"
-        with within(part):
+        with temporarily(place, part=part):
             return self.cache.runner(data, part.length, with_outputs, self.steps)
 
     def _own(self, data: Dataset, part: Part) -> Run:
@@ -314,7 +315,7 @@ class Loop:
 
     def _run_eagerly(self, data: Dataset, part: Part, rows: Any) -> tuple[float, Any]:
         batch = data.take(rows).map(wrap)
-        with within(part):
+        with temporarily(place, part=part):
             if self.own:
                 loss, y_pred = wrap(0.0), run_own(self.model, self.kind, batch)
             else:
