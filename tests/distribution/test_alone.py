@@ -36,6 +36,9 @@ def test_a_distribution_of_another_kind_and_arguments_for_other_engines_are_refu
         set_distribution("DataParallel")
     with pytest.raises(ValueError, match="expected no processes, as mpiexec knows them"):
         initialize("10.0.0.1:1234", 2, 0)
+    for timeout in (0, -1.0, "60", float("nan"), None):
+        with pytest.raises(ValueError, match="timeout: expected seconds, above 0, received"):
+            initialize(timeout=timeout)
     with pytest.raises(ValueError, match="expected no devices"):
         DataParallel(devices=["cpu:0"])
 
@@ -67,9 +70,10 @@ def test_parts_of_a_batch_cover_it_once_and_differ_by_one_row_at_most(size, rank
         lengths.append(part.samples)
         assert part.length == max(1, part.samples)
         for many in (np.arange(2 * size), slice(0, 2 * size)):
-            taken = part.rows(many).tolist()
+            taken = np.arange(2 * size)[part.rows(many)].tolist()
             assert taken == [i + j for j in (0, size) for i in range(part.start, part.stop)]
-        assert part.rows(slice(size, 2 * size)) == slice(size + part.start, size + part.stop)
+        own = np.arange(2 * size)[part.rows(slice(size, 2 * size))]
+        assert own.tolist() == [size + i for i in range(part.start, part.stop)]
         rows += taken[: part.samples]
     assert rows == list(range(size))
     assert max(lengths) - min(lengths) <= 1

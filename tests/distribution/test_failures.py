@@ -40,6 +40,15 @@ def test_a_rank_that_fails_ends_the_job_with_its_message(tmp_path, phase, way, m
     tn.models.load_model(path)  # whole: the old file, or a new one
 
 
+def test_a_rank_that_ends_before_mpi_begins_does_not_let_the_others_wait_for_ever(tmp_path):
+    done, found = ranks.mpiexec(tmp_path, 2, {"threads": ""}, TEST_START="3")
+    assert done.returncode
+    assert found["threads"] == []
+    assert "before MPI begins" in done.stderr
+    assert "Timeout (0:00:03)!" in done.stderr
+    assert "in initialize" in done.stderr
+
+
 def test_a_call_that_one_rank_makes_alone_is_reported_and_not_taken_for_another(tmp_path):
     done, found = ranks.mpiexec(tmp_path, 2, {"other_calls": tmp_path}, TEST_TIMEOUT="1")
     assert done.returncode

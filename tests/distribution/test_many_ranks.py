@@ -82,7 +82,7 @@ def test_drawn_networks_train_on_ranks_as_in_one_process(launched, size):
 
 def test_batches_of_iterables_and_parts_of_uneven_number_train_the_same_network(launched):
     found, alone = launched(3)[1]["streams"], ranks.streams("")
-    for key in ("whole", "parts"):
+    for key in ("whole", "parts", "steps"):
         for each in found:
             history, weights, evaluated = each[key]
             for name, values in alone[key][0].items():
@@ -92,6 +92,8 @@ def test_batches_of_iterables_and_parts_of_uneven_number_train_the_same_network(
             close(evaluated, alone[key][2], 2e-5)
     for each in found:
         close(each["predicted"], alone["predicted"], 2e-5)
+        assert [len(outputs) for outputs in each["shown"]] == [3, 17]
+        assert np.array_equal(np.concatenate(each["shown"]), each["predicted"])
         assert np.array_equal(each["predicted"], found[0]["predicted"])
         assert "as large batches on all ranks" in each["different"]
         assert "[7, 8, 9]" in each["different"]
@@ -117,7 +119,8 @@ def test_ranks_share_the_shards_of_a_folder_and_each_epoch_has_each_sample_once(
 def test_all_ranks_stop_together_and_lower_the_learning_rate_together(launched):
     found = launched(2)[1]["stops"]
     # 5 batches an epoch: rank 1 stops after its third batch, and in the other fit after 3 epochs.
-    assert found == [([3, 3], 3, pytest.approx([0.1, 0.1, 0.01]))] * 2
+    # A callback of rank 0 alone sees its 10 batches, and rank 1 does not run ahead.
+    assert found == [([3, 3], 3, pytest.approx([0.1, 0.1, 0.01]), [10, 0])] * 2
 
 
 def test_what_ranks_cannot_compute_together_is_refused_by_name(launched):
@@ -131,6 +134,7 @@ def test_what_ranks_cannot_compute_together_is_refused_by_name(launched):
         assert "Rank 1 differs from rank 0 in sequential" in found["model"]
         assert "Rank 1 differs from rank 0 in sequential" in found["weights"]
         assert "bias. Found after epoch 1" in found["weights"]
+        assert "Rank 1 differs from rank 0 in mean_absolute_error" in found["metrics"]
         assert "DataParallel: expected no devices" in found["devices"]
         assert found["allowed"] == "no error"
 
@@ -171,8 +175,10 @@ def test_an_interrupted_training_continues_on_another_number_of_ranks_as_if_noth
 
 def test_map_gives_cases_to_ranks_and_an_exception_concerns_its_case_alone(launched):
     first, second = launched(2)[1]["sweep"]
-    results, nothing = first
-    assert nothing == []
+    results, (inside, unreadable) = first
+    assert inside[0] == 2
+    assert isinstance(inside[1], TypeError)
+    assert isinstance(unreadable, ValueError)
     assert isinstance(results.pop(1), ValueError)
     assert results == second[0][:1] + second[0][2:]
     assert [size for size, _ in results] == [1, 1, 1]  # each case trains alone

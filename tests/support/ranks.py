@@ -244,6 +244,7 @@ def refusals(argument):
         "data": fit(network(), x + rank()),
         "model": fit(other),
         "weights": fit(changed, callbacks=[change]),
+        "metrics": fit(network(metrics=["mae"] * rank())),
         "devices": error_of(lambda: DataParallel(devices=["cpu:0"])),
         "allowed": fit(network(tn.losses.MeanSquaredError("mean_with_sample_weight"))),
     }
@@ -268,7 +269,10 @@ def streams(argument):
     model = network(metrics=["mae"])
     history = model.fit(whole, epochs=3, verbose=0, validation_data=whole).history
     found["whole"] = history, model.get_weights(), model.evaluate(whole, verbose=0)
-    found["predicted"] = model.predict(iter([x[:3], x[3:]]), verbose=0)
+    shown = []
+    show = LambdaCallback(on_predict_batch_end=lambda batch, logs: shown.append(logs["outputs"]))
+    found["predicted"] = model.predict(iter([x[:3], x[3:]]), verbose=0, callbacks=[show])
+    found["shown"] = shown
     parts = [[slice(0, 5), slice(5, 8)], [slice(8, 12)], [slice(12, 20)]]
     given = Batches(np.r_[0:5, 8:20], slice(5, 8))
     if team().size > 1:
@@ -277,6 +281,9 @@ def streams(argument):
     model = network(metrics=["mae"])
     history = model.fit(given, epochs=3, verbose=0, validation_data=given).history
     found["parts"] = history, model.get_weights(), model.evaluate(given, verbose=0)
+    model = network()  # the second epoch has the batch of rank 0 that is left
+    history = model.fit(given, epochs=2, steps_per_epoch=1, verbose=0).history
+    found["steps"] = history, model.get_weights(), []
     if team().size > 1:
         set_distribution(DataParallel())
         different = Batches(*[slice(0, 7 + rank())] * 3)
@@ -302,9 +309,12 @@ def shards(argument):
 
 
 def stops(argument):
-    """Return how many batches each rank has when one rank wants to stop, and when all do."""
+    """Return how many batches each rank has when one rank wants to stop, and when all do.
+
+    Also the number of batches that a callback of rank 0 alone has seen.
+    """
     x, y = data()
-    found = []
+    found, seen = [], []
     for hook in ("on_train_batch_end", "on_epoch_end"):
         model, count = network(), []
 
@@ -319,7 +329,9 @@ def stops(argument):
     early = tn.callbacks.EarlyStopping("loss", min_delta=100.0, patience=2)
     slower = tn.callbacks.ReduceLROnPlateau("loss", min_delta=100.0, patience=1)
     history = model.fit(x, y, 4, 20, 0, [early, slower]).history
-    return found, len(history["loss"]), history["learning_rate"]
+    of_first = [LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(batch))]
+    network().fit(x, y, 4, 2, 0, of_first * (rank() == 0))
+    return found, len(history["loss"]), history["learning_rate"], team().gather(len(seen))
 
 
 def files(argument):
@@ -366,6 +378,13 @@ def interrupted(argument):
     return model.get_weights()
 
 
+class Unreadable:
+    """What can be pickled, but not read again."""
+
+    def __reduce__(self):
+        return int, ("text",)
+
+
 def sweep(argument):
     """Return the results of `map`, with a function that only this process knows."""
     x, y = data()
@@ -378,7 +397,11 @@ def sweep(argument):
         model.compile("sgd", "mse")
         return team().size, model.fit(x, y, verbose=0).history["loss"][0]
 
-    return [tn.distribution.map(fitted, [3, 0, 2, 1]), tn.distribution.map(fitted, [])]
+    def odd(case):
+        return Unreadable() if case % 2 else tn.distribution.map(abs, [case, "text"])
+
+    sizes = [3, 0, 2, 1] if rank() == 0 else [5, 5, 5, 5]  # those of rank 0 count
+    return [tn.distribution.map(f, given) for f, given in ((fitted, sizes), (odd, [-2, 1]))]
 
 
 def threads(argument):
@@ -468,7 +491,8 @@ def compile_quickly():
 
 def main(folder, *work):
     compile_quickly()
-    initialize(timeout=float(os.environ.get("TEST_TIMEOUT", "60")))
+    for when in ("START", "TIMEOUT"):  # for the begin of all ranks, and from then on
+        initialize(timeout=float(os.environ.get(f"TEST_{when}", "60")))
     for name, argument in (each.split("=", 1) for each in work):
         set_distribution(DataParallel())
         tn.utils.clear_session()
@@ -477,4 +501,6 @@ def main(folder, *work):
 
 
 if __name__ == "__main__":
+    if "TEST_START" in os.environ and os.environ["PMI_RANK"] == "1":
+        sys.exit("before MPI begins")
     main(*sys.argv[1:])

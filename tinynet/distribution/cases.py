@@ -15,10 +15,9 @@ from typing import Any
 from ..compiler.toolchain import limit_threads, usable_cores
 from ..engine.expect import expect
 from ..engine.refusal import answering
+from ..engine.temporarily import temporarily
 from .parallel import all_ranks
-from .ranks import each_alone
-
-_work: list[Any] = []  # the function and the cases, on each rank
+from .ranks import job
 
 
 @answering
@@ -27,16 +26,17 @@ def map(
 ) -> list[Any]:
     """Return `function` of each case, in order; where a call raises, the exception in its place.
 
-    Under `mpiexec`, where all ranks call this together, rank 0 gives the cases to the others, one
+    Under `mpiexec`, where all ranks call this together, rank 0 gives its cases to the others, one
     by one, and all return the results. Otherwise processes of this machine run the cases. In both,
-    each case runs alone, whatever distribution is set.
+    each case runs alone, whatever distribution is set. A case may call `map`, too; under `mpiexec`
+    its rank computes that call by itself.
 
     Parameters
     ----------
     function : function of a case
         Without `mpiexec` a function of a module, and the script must call `map` under
         ``if __name__ == "__main__":``, since the processes import it. Results must be picklable.
-    cases : iterable
+    cases : iterable of picklable things
     processes : int, optional
         Without `mpiexec`: how many processes, one per usable core by default.
 
@@ -49,6 +49,8 @@ def map(
     [1, TypeError("bad operand type for abs(): 'str'"), 2.5]
     """
     cases, ranks = list(cases), all_ranks()
+    if job.function:  # a case calls this
+        return [pickle.loads(_outcome(case, function)) for case in cases]
     if ranks.size == 1:
         try:
             pickle.dumps(function)
@@ -63,27 +65,29 @@ def map(
         return found
     from mpi4py import futures
 
-    _work[:] = function, cases
-    with each_alone(), futures.MPICommExecutor() as executor:  # None on all ranks but one
-        workers: Any = executor
-        results = workers and [*workers.map(_run, range(len(cases)))]
-    return [pickle.loads(result) for result in ranks.broadcast(results)]
+    running = temporarily(job, distribution=None, function=function)
+    with running, futures.MPICommExecutor() as executor:  # None on all ranks but one
+        results = executor and _results(executor, cases)
+    return ranks.broadcast(results)
 
 
-def _run(i: int) -> bytes:
-    return _outcome(_work[0], _work[1][i])
-
-
-def _outcome(function: Callable[[Any], Any], case: Any) -> bytes:
-    """Return the pickled result, or the pickled exception."""
+def _outcome(case: Any, function: Any = None) -> bytes:
+    """Return the pickled result of a case, or the exception; by default that of `job.function`."""
     try:
-        return pickle.dumps(function(case))
+        pickle.loads(text := pickle.dumps((function or job.function)(case)))
     except (Exception, SystemExit) as error:
         try:
-            pickle.loads(found := pickle.dumps(error))
+            pickle.loads(text := pickle.dumps(error))
         except Exception:
             return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
-        return found
+    return text
+
+
+def _results(pool: Any, cases: list[Any], *function: Any) -> list[Any]:
+    """Return the results of the cases, or the errors of the pool in their place."""
+    futures = [pool.submit(_outcome, case, *function) for case in cases]
+    rows = zip(futures, [future.exception() for future in futures], strict=True)
+    return [error or pickle.loads(future.result()) for future, error in rows]
 
 
 def _on_processes(function: Any, cases: list[Any], processes: int) -> list[Any]:
@@ -91,6 +95,4 @@ def _on_processes(function: Any, cases: list[Any], processes: int) -> list[Any]:
     share = len(usable_cores()) // processes
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, limit_threads, (share,)) as pool:
-        futures = [pool.submit(_outcome, function, case) for case in cases]
-    rows = zip(futures, [future.exception() for future in futures], strict=True)
-    return [error or pickle.loads(future.result()) for future, error in rows]
+        return _results(pool, cases, function)

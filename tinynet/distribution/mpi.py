@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from mpi4py import MPI
@@ -78,16 +78,15 @@ class MPIRanks(Ranks):
 
     # -- failures -----------------------------------------------------------------------------
 
-    def fail(self, *error: Any) -> NoReturn:
+    def fail(self, *error: Any) -> None:
         """Print an exception and end all ranks."""
         self._end(f"raised an exception:\n{''.join(traceback.format_exception(*error))}")
 
-    def _end(self, text: str) -> NoReturn:
+    def _end(self, text: str) -> None:
         sys.stdout.flush()
         print(f"Rank {self.rank} of {self.size} {text}", file=sys.stderr, flush=True)
         time.sleep(3 * PAUSE)  # in which mpiexec reads it
         MPI.COMM_WORLD.Abort(1)
-        raise SystemExit(1)
 
     def _tell(self, kind: str, text: str = "", rank: int | None = None) -> None:
         """Send a message to a rank, or to all others."""
@@ -109,16 +108,14 @@ class MPIRanks(Ranks):
             time.sleep(PAUSE)
             while self._talk.iprobe():
                 self._hear(*self._talk.recv())
+            own = self._calls  # read first: the call may end meanwhile
             (name, since), now = self._waiting, time.monotonic()
-            if not name:
-                asked = 0.0
-                continue
-            if ended := [rank for rank, calls in self._gone.items() if calls <= self._calls]:
+            ended = [rank for rank, calls in self._gone.items() if calls <= own]
+            if name and ended:
                 self._end(f"waits for {name}, but rank {ended[0]} has ended (sys.exit?).")
-            if asked and now - asked > 1:
-                self._judge(name, now - since)
-                asked = 0.0
-            elif not asked and now - since > min(PATIENCE, self.timeout):
+            if name and now > max(since + min(PATIENCE, self.timeout), asked + 1):
+                if asked > since:
+                    self._judge(own, name, now - since)
                 asked, self._answers = now, {}
                 self._tell("where")
 
@@ -131,12 +128,12 @@ class MPIRanks(Ranks):
         else:
             self._gone[rank] = calls
 
-    def _judge(self, name: str, waited: float) -> None:
+    def _judge(self, calls: int, name: str, waited: float) -> None:
         """End the job if ranks wait for each other, or for another one longer than the timeout."""
         others = {*range(self.size)} - {self.rank}
         found = {rank: self._answers.get(rank, (0, "", "It does not answer.\n")) for rank in others}
-        waiting = {rank for rank in others if found[rank][:2] == (self._calls, name)}
-        crossed = {r for r in others - waiting if found[r][0] == self._calls and found[r][1]}
+        waiting = {rank for rank in others if found[rank][:2] == (calls, name)}
+        crossed = {r for r in others - waiting if found[r][0] == calls and found[r][1]}
         if not crossed and waited < self.timeout:
             return
         if waiting and min(waiting) < self.rank:

@@ -5,11 +5,12 @@ Imports `ranks.py`, and `mpi.py` on first use. Read next: `mpi.py`.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 from contextlib import suppress
 from typing import Any
 
-from ..engine.expect import expect
+from ..engine.expect import expect, is_number
 from ..engine.extras import missing
 from .ranks import Ranks, alone, job
 
@@ -72,18 +73,22 @@ def initialize(
     """
     given = [x for x in (job_addresses, num_processes, process_id) if x is not None]
     expect(not given, "initialize", "no processes, as mpiexec knows them", given)
+    expect(is_number(timeout) and timeout > 0, "timeout", "seconds, above 0", timeout)
     if job.ranks is None:
-        job.ranks = _found()
+        job.ranks = _found(timeout)
     job.ranks.timeout = timeout
 
 
-def _found() -> Ranks:
+def _found(timeout: float) -> Ranks:
     started = max(int(os.environ.get(f"{x}_SIZE", 1)) for x in ("PMI", "OMPI_COMM_WORLD"))
     found = alone
+    if started > 1:  # MPI begins when all ranks do, unless one of them has ended before
+        faulthandler.dump_traceback_later(timeout, exit=True, file=2)
     with suppress(ImportError, RuntimeError):  # RuntimeError: mpi4py finds no MPI
         from .mpi import MPIRanks
 
         found = MPIRanks()
+    faulthandler.cancel_dump_traceback_later()
     if found.size != started > 1:
         what = f"mpi4py is missing or of another MPI than mpiexec: a job of {started} ranks"
         raise missing(what, "mpi")

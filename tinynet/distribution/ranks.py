@@ -45,10 +45,14 @@ class Ranks:
 
 
 class _Job:
-    """All ranks that `mpiexec` started, None before they are known, and the distribution set."""
+    """All ranks that `mpiexec` started, None before they are known, and the distribution set.
+
+    Also the function whose cases `map` gives to the ranks now.
+    """
 
     ranks: Ranks | None = None
     distribution: Any = None
+    function: Any = None
 
 
 job, alone = _Job(), Ranks()
@@ -57,11 +61,6 @@ job, alone = _Job(), Ranks()
 def team() -> Ranks:
     """Return the ranks that work together now: this one alone, unless a distribution is set."""
     return (job.ranks if job.distribution else None) or alone
-
-
-def each_alone() -> temporarily:
-    """Let each rank work alone in this context."""
-    return temporarily(job, distribution=None)
 
 
 # -- the part of a rank ---------------------------------------------------------------------------
@@ -79,9 +78,12 @@ class Part(NamedTuple):
     samples: int
 
     @classmethod
-    def of(cls, size: int) -> Part:
-        """Return this rank's part of a batch; parts differ by one row at most."""
-        ranks = team()
+    def of(cls, size: int, kind: str = "train") -> Part:
+        """Return what this rank computes of a batch by a step of a kind: a part, or all to predict.
+
+        Parts differ by one row at most.
+        """
+        ranks = alone if kind == "predict" else team()
         start, stop = (size * i // ranks.size for i in (ranks.rank, ranks.rank + 1))
         first = min(start, size - 1)
         return cls(first, max(stop, first + 1), size, stop - start)
@@ -97,13 +99,10 @@ class Part(NamedTuple):
         return self.samples / self.size
 
     def rows(self, rows: Any) -> Any:
-        """Return the part of the rows of one or several batches; others stay as they are."""
-        if not isinstance(rows, np.ndarray):
-            if type(rows) is not slice or rows.start is None:
-                return rows  # the part alone
-            if rows.stop - rows.start == self.size:
-                return slice(rows.start + self.start, rows.start + self.stop)
-            rows = np.arange(rows.start, rows.stop)
+        """Return the part of the rows, a slice or indices, of one or several batches."""
+        if self.length == self.size:
+            return rows
+        rows = np.arange(rows.start, rows.stop) if type(rows) is slice else rows
         return rows.reshape(-1, self.size)[:, self.start : self.stop].ravel()
 
 
@@ -111,12 +110,7 @@ class _Place(threading.local):
     part: Part | None = None
 
 
-place = _Place()  # of this thread: its part of the batch that is computed, None if it is whole
-
-
-def within(part: Part | None) -> temporarily:
-    """Compute a part of a batch in this context."""
-    return temporarily(place, part=part)
+place = _Place()  # of this thread: its part of the batch that `fit` and the like compute now
 
 
 def _sum(array: np.ndarray) -> np.ndarray:
@@ -137,11 +131,9 @@ def by_rank_0(function: Callable[..., None]) -> Any:
         error, ranks = None, team()
         try:
             if not ranks.rank:
-                with each_alone():  # what it calls runs here alone, too
+                with temporarily(job, distribution=None):  # what it calls runs here alone, too
                     function(*args, **kwargs)
         except Exception as caught:
-            if ranks.size == 1:
-                raise
             error = caught
         if error := ranks.broadcast(error):
             raise error
@@ -159,8 +151,8 @@ def digest(array: np.ndarray) -> bytes:
 
 def refuse_difference(named: Sequence[tuple[str, Any]], advice: str) -> None:
     """Raise RuntimeError on all ranks if values differ, and name the first one that does."""
-    pairs = zip_longest(named, team().broadcast(named), fillvalue=("the number of variables", 0))
-    differs = next((own[0] for own, first in pairs if own != first), None)
-    for rank, name in enumerate(team().gather(differs)):
-        if name:
-            raise RuntimeError(f"Rank {rank} differs from rank 0 in {name}. {advice}")
+    first, *others = team().gather(named)
+    for rank, given in enumerate(others, 1):
+        for own, wanted in zip_longest(given, first, fillvalue=("the number of variables", 0)):
+            if own != wanted:
+                raise RuntimeError(f"Rank {rank} differs from rank 0 in {own[0]}. {advice}")

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..configs.configurable import Checked
 from ..engine.expect import expect
-from .ranks import team
+from .ranks import Part, team
 
 PARTS = ("x", "y", "sample_weight")
 
@@ -59,16 +59,16 @@ class Shards(Checked):
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
         """Yield the batches of this rank; all ranks begin together."""
-        ranks, order = team(), np.arange(len(self.names))
-        size, more = divmod(self.batch_size, ranks.size)
-        size += ranks.rank < more
+        ranks, size = team(), Part.of(self.batch_size).length
         seed = ranks.broadcast(np.random.randint(2**31) if self.shuffle else 0)
-        own = np.random.default_rng([seed, ranks.rank])
-        if self.shuffle:
-            order = np.random.default_rng(seed).permutation(len(order))
-        for i in order[ranks.rank :: ranks.size]:
+        shared, own = (np.random.default_rng(key) for key in (seed, [seed, ranks.rank]))
+
+        def order(count: int, rng: np.random.Generator) -> np.ndarray:
+            return rng.permutation(count) if self.shuffle else np.arange(count)
+
+        for i in order(len(self.names), shared)[ranks.rank :: ranks.size]:
             paths = [self.folder / f"{self.names[i]}.{part}.npy" for part in PARTS]
             arrays = [np.load(path, mmap_mode="r") for path in paths if path.exists()]
-            rows = own.permutation(len(arrays[0])) if self.shuffle else np.arange(len(arrays[0]))
+            rows = order(len(arrays[0]), own)
             for at in range(0, len(rows), size):
                 yield tuple(array[rows[at : at + size]] for array in arrays)

@@ -104,8 +104,6 @@ class Dataset:
         self._next = 0  # the batch that comes next; goes on from epoch to epoch if steps are given
         self._order = np.empty(0, int)
 
-    part: Part | None = None  # of the batch of all ranks that these samples are
-
     @classmethod
     def of_one_batch(
         cls, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None
@@ -131,15 +129,15 @@ class Dataset:
         """Return x, y and weights of these rows."""
         return self.data.map(lambda a: a[rows])
 
-    def epoch(self, together: bool = False, epochs: int = 1) -> Iterator[Stretch]:
-        """Yield the batches of one epoch, those of the same size at once.
+    def epoch(self, kind: str, together: bool = False, epochs: int = 1) -> Iterator[Stretch]:
+        """Yield the batches of one epoch for steps of a kind, those of the same size at once.
 
         If they run `together`, C draws their order; those of several `epochs` can, where they are
         even.
         """
         if epochs > 1:
             rows = self._rows(0, self.batch_size, self.batches, together, epochs)
-            yield self, rows, self.batch_size, epochs * self.batches
+            yield self, rows, Part.of(self.batch_size, kind), epochs * self.batches
             return
         if not self.steps or self._next >= self.all_batches:
             self._next = 0
@@ -153,7 +151,8 @@ class Dataset:
             each = self.shuffle == "batch" and not together
             count = 1 if each else min(left, (self.size - start) // size)
             self._next, left = self._next + count, left - count
-            yield self, self._rows(start, size, count, together), size, count
+            part = Part.of(size, kind)
+            yield self, part.rows(self._rows(start, size, count, together)), part, count
 
     def _rows(self, start: int, size: int, count: int, together: bool, epochs: int = 1) -> Any:
         """Return the rows of batches from `start` on; at 0 an epoch begins, or several of them."""
@@ -186,8 +185,9 @@ def _order(size: int) -> np.ndarray:
     return np.argsort(np.frombuffer(os.urandom(8 * size), "uint64"))
 
 
-# Batches of one size: the dataset, their rows (a slice or indices), how many one has, their number.
-Stretch = tuple[Dataset, Any, int, int]
+# Batches of one size: a dataset, the rows of this rank in it (a slice or indices), its part of each
+# batch, and how many there are.
+Stretch = tuple[Dataset, Any, Part, int]
 
 
 def first_of(rows: Any, count: int) -> Any:

@@ -19,13 +19,14 @@ import numpy as np
 from .. import tree
 from ..callbacks import CallbackList
 from ..callbacks.base import Logs
-from ..distribution.ranks import Part, team, within
+from ..distribution.ranks import Part, place, team
 from ..engine.expect import warn
+from ..engine.temporarily import temporarily
 from ..engine.tensor import as_tensor, wrap
 from ..engine.variable import structure
 from .data import Dataset, first_of, rest_of
 from .divergence import DivergenceMonitor
-from .many_ranks import stops
+from .many_ranks import on_any
 from .objective import plain
 from .step import Step, optimizers_of, run_own
 from .step_cache import Run, Runs, StepCache
@@ -120,8 +121,8 @@ class Loop:
             raise TypeError(f"DataParallel cannot join what ranks compute: {what}.")
         self.outputs: list[Any] = []
         self._stop = f"stop_{RUNNING[kind]}"  # the attribute of the model that ends the loop
-        self._runs: dict[int, Runs] = {}  # by the size of a batch
-        self._eager: dict[Part | None, Step] = {}  # for the part of this rank
+        self._runs: dict[Part, Runs] = {}
+        self._eager: dict[Part, Step] = {}
         self._ready: bool | None = None  # whether all is built that an own step reads
         self._version: object = None  # of the structure that these are for
         self.interrupts = Interrupts()
@@ -172,6 +173,7 @@ class Loop:
         """Run one epoch, or several one after the other; append the means of each to `_ahead`."""
         model, ahead, monitor = self.model, self._ahead, self.monitor
         predicting = self.kind == "predict"
+        agree = bool if predicting else on_any  # ranks predict batches of their own
         before, after, each = self.calls.of_batches(self.kind)
         self._begin()
         limit = monitor.limit if monitor else math.inf
@@ -181,16 +183,16 @@ class Loop:
         def running() -> Logs:
             return {"outputs": self.outputs[-1]} if predicting else self._logs(total / seen)
 
-        self._together = not each and self._can_run_many
-        for data, rows, size, count in self.dataset.epoch(self._together, epochs):
+        self._together = not (each := agree(each)) and self._can_run_many
+        for data, rows, part, count in self.dataset.epoch(self.kind, self._together, epochs):
             while count and not stopped:
                 for call in before:
                     call(batch, {})
                 self.interrupts.held = True
-                losses = self._take(data, rows, size, count, limit)
+                losses = self._take(data, rows, part, count, limit)
                 for loss in losses:
-                    total += loss * size
-                    seen += size
+                    total += loss * part.size
+                    seen += part.size
                     batch += 1
                     if not loss <= limit and monitor:  # NaN is not, either
                         limit = monitor.check(loss, epoch + len(ahead), batch - 1)
@@ -199,13 +201,12 @@ class Loop:
                         total, seen, batch = 0.0, 0, 0
                 count -= len(losses)
                 if count:
-                    rows = rest_of(rows, len(losses) * size)
+                    rows = rest_of(rows, len(losses) * part.length)
                 if not last:
                     self.interrupts.release()
                 if after:
                     after(batch - 1, running)
-                asked = each or getattr(model, self._stop)
-                stopped = asked and stops(model, self._stop, each and not predicting)
+                stopped = (agree if each else bool)(getattr(model, self._stop))
             if stopped:
                 break
         if not last:
@@ -217,7 +218,8 @@ class Loop:
         data = self.dataset
         if not isinstance(data, Dataset):
             return False
-        return self._steps(data, min(data.batch_size, data.size))[1] is not None
+        part = Part.of(min(data.batch_size, data.size), self.kind)
+        return self._steps(data, part)[1] is not None
 
     def _means(self, total: float, seen: int) -> Logs:
         """Return the means of an epoch, from the sum of the losses of `seen` samples."""
@@ -236,51 +238,51 @@ class Loop:
         logs = results if results.keys() == self.logs.keys() else self.logs
         return plain(logs)
 
-    def _take(self, data: Dataset, rows: Any, size: int, count: int, limit: float) -> list[float]:
+    def _take(self, data: Dataset, rows: Any, part: Part, count: int, limit: float) -> list[float]:
         """Run the first of `count` batches; return their losses, and append to `outputs`.
 
         There are several if one call of C can run them, up to a loss above `limit`.
         """
-        run, many = self._steps(data, size)
+        run, many = self._steps(data, part)
         if self._together and many and count > 1 and (found := many(rows, count, limit)):
             losses, y_pred = found
             self._pace = max(self._pace, 2 * len(losses))
         else:
-            loss, y_pred = run(rows if count == 1 else first_of(rows, size))
+            loss, y_pred = run(rows if count == 1 else first_of(rows, part.length))
             if self.own and self.kind != "predict":
                 self.logs, loss = y_pred, float(np.mean(np.asarray(y_pred.get("loss", 0.0))))
             losses = [loss]
         if self.kind == "predict":
-            self.outputs += outputs_of_ranks(data.part, y_pred)
+            streams = data is not self.dataset
+            self.outputs.append(outputs_of_ranks(part, y_pred) if streams else y_pred)
         return losses
 
-    def _steps(self, data: Dataset, size: int) -> Runs:
+    def _steps(self, data: Dataset, part: Part) -> Runs:
         """Return what takes a step on rows of a dataset, and what takes many in a call."""
         if self._version is not structure.version:
             self._version, self._runs, self._eager = structure.version, {}, {}
             self._ready = None
         if data is not self.dataset:  # but a batch of a stream
-            return self._made(data, size)
-        if size not in self._runs:
-            self._runs[size] = self._made(data, size)
-        return self._runs[size]
+            return self._made(data, part)
+        if part not in self._runs:
+            self._runs[part] = self._made(data, part)
+        return self._runs[part]
 
-    def _made(self, data: Dataset, size: int) -> Runs:
-        together = team().size > 1 and self.kind != "predict"
-        where = data, data.part or (Part.of(size) if together else None)
+    def _made(self, data: Dataset, part: Part) -> Runs:
         if self.own:
-            return self._own(*where, size), None
+            return self._own(data, part), None
         eager = self.model.run_eagerly
-        runs = (partial(self._run_eagerly, *where), None) if eager else self._compiled(*where, size)
+        runs = (
+            (partial(self._run_eagerly, data, part), None) if eager else self._compiled(data, part)
+        )
         return (partial(self._run_and_update, data, runs[0]), None) if self.python_metrics else runs
 
-    def _compiled(self, data: Dataset, part: Part | None, size: int) -> Runs:
+    def _compiled(self, data: Dataset, part: Part) -> Runs:
         with_outputs = self.own or self.python_metrics or self.kind == "predict"
-        with within(part):
-            rows = part.length if part else size
-            return self.cache.runner(data, rows, with_outputs, self.steps)
+        with temporarily(place, part=part):
+            return self.cache.runner(data, part.length, with_outputs, self.steps)
 
-    def _own(self, data: Dataset, part: Part | None, size: int) -> Run:
+    def _own(self, data: Dataset, part: Part) -> Run:
         """Return what runs a step that users wrote: compiled, or eagerly if that is not possible.
 
         Before the first step optimizers do not know their weights: that step runs eagerly, too.
@@ -299,7 +301,7 @@ class Loop:
             begun = found or cache.begun or kind != "train"
             if ready and not why and (begun or all(o.built for o in optimizers_of(model))):
                 try:
-                    found[:] = found or [self._compiled(data, part, size)[0]]
+                    found[:] = found or [self._compiled(data, part)[0]]
                     return found[0](rows)
                 except Exception as error:
                     why = f"{type(model).__name__}.{kind}_step runs eagerly: {error}"
@@ -311,9 +313,9 @@ class Loop:
 
         return run
 
-    def _run_eagerly(self, data: Dataset, part: Part | None, rows: Any) -> tuple[float, Any]:
-        batch = data.take(part.rows(rows) if part else rows).map(wrap)
-        with within(part):
+    def _run_eagerly(self, data: Dataset, part: Part, rows: Any) -> tuple[float, Any]:
+        batch = data.take(rows).map(wrap)
+        with temporarily(place, part=part):
             if self.own:
                 loss, y_pred = wrap(0.0), run_own(self.model, self.kind, batch)
             else:

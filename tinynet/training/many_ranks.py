@@ -21,11 +21,9 @@ from .step import Step
 from .streams import Batches
 
 
-def stops(model: Any, flag: str, together: bool = True) -> bool:
-    """Return a flag of the model; if all ranks ask together, whether it is set on any of them."""
-    if together:
-        setattr(model, flag, any(team().gather(bool(getattr(model, flag)))))
-    return bool(getattr(model, flag))
+def on_any(flag: Any) -> bool:
+    """Return whether a flag is set on any rank."""
+    return any(team().gather(bool(flag)))
 
 
 def begin(model: Any, *datasets: Any, with_loss: bool = True) -> None:
@@ -40,8 +38,9 @@ def begin(model: Any, *datasets: Any, with_loss: bool = True) -> None:
     if not model._called:
         model._outputs_of(first)
     variables, arrays = _state_of(model), [d for d in datasets if type(d) is Dataset]
-    named: list[Any] = [(v.path, v.shape) for v in variables]
-    named += [("the data", digest(a)) for dataset in arrays for a in _samples(dataset)]
+    metrics = model.objective.variables if with_loss else []
+    named: list[Any] = [("the data", digest(a)) for each in arrays for a in _samples(each)]
+    named += [(v.path, v.shape) for v in variables + metrics]
     refuse_difference(named, "Make the same model, and seed or read the same data, on all ranks.")
     state = [v.array for v in variables], random.getstate(), np.random.get_state()
     values, python, numpy = team().broadcast(state)
@@ -88,7 +87,7 @@ def end_epoch(model: Any, epoch: int) -> None:
         hashes = [(v.path, digest(v.array)) for v in _state_of(model)]
         advice = f"Found after epoch {epoch + 1}: do not change weights on one rank alone."
         refuse_difference(hashes, advice)
-        stops(model, "stop_training")
+        model.stop_training = on_any(model.stop_training)
 
 
 def shared_batches(dataset: Batches) -> tuple[Batches, Callable[[Any], Any]]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from .. import ops, tree
 from ..compiler.record import label, section, short_name
-from ..distribution.ranks import ALL_SUM, Part, place, within as within_part
+from ..distribution.ranks import ALL_SUM, Part, place, team
 from ..engine.bind import bind, grad_mode, modes
 from ..engine.expect import expect, warn
 from ..engine.tape import gradients
@@ -91,7 +91,7 @@ class Step:
             others += model.objective.variables
         held = {v for group in self.groups for v in group.params}
         self.others = [v for v in dict.fromkeys(others) if v not in held]
-        self.part = None if kind == "predict" else place.part
+        self.part = place.part if team().size > 1 and kind != "predict" else None
         self.sums = {*model.objective.variables} if self.part else set()
 
     # -- the function -------------------------------------------------------------------------
@@ -102,7 +102,7 @@ class Step:
         `scalars` has for each group the numbers that the optimizer's update takes, by name.
         """
         weights, before, grads = self.weights(state), state.others, Grads()
-        if self.part:  # metrics count the samples of this part alone
+        if self.part and team().rank:  # rank 0 alone goes on with what the metrics have counted
             pairs = zip(self.others, before, strict=True)
             before = [ops.zeros_like(t) if v in self.sums else t for v, t in pairs]
         others, loss, outputs = self.forward(weights, before, batch)
@@ -113,7 +113,7 @@ class Step:
                 grads = self.backward(loss, weights)
         if self.part:
             with section("all ranks"):
-                grads, loss, others = self._joined(self.part, grads, loss, others, state)
+                grads, loss, others = self._joined(self.part, grads, loss, others, before)
         if not self.groups:
             return State(state.groups, others), loss, outputs
         with section("update"):
@@ -140,8 +140,7 @@ class Step:
         held = weights | dict(zip(self.others, others, strict=True))
         loss = None
         # What layers add to the loss belongs to this step alone.
-        modes = grad_mode(training), within(training=hears, losses={}), within_part(self.part)
-        with modes[0], modes[1], modes[2], stateless(held) as now:
+        with grad_mode(training), within(training=hears, losses={}), stateless(held) as now:
             with section("forward"):
                 y_pred = self.model(batch.x)
             if self.kind != "predict":
@@ -171,24 +170,22 @@ class Step:
         return {v: label(g, f"d_{short_name(v.path)}") for v, g in zip(found, full, strict=True)}
 
     def _joined(
-        self, part: Part, grads: Grads, loss: Tensor, others: list[Tensor], before: State
+        self, part: Part, grads: Grads, loss: Tensor, others: list[Tensor], before: list[Tensor]
     ) -> tuple[Grads, Tensor, list[Tensor]]:
         """Return gradients, loss and other state of a batch, given those of each rank's part.
 
         Metrics are sums over samples. Of other numbers that layers keep, ranks get the mean.
         """
-        state = dict(zip(self.others, others, strict=True))
-        old = dict(zip(self.others, before.others, strict=True))
-        own = {
-            v: (t if part.samples else ops.zeros_like(t)) if v in self.sums else t * part.share
-            for v, t in state.items()
-            if v in self.sums or (t is not old[v] and t.dtype.kind == "f")
-        }
+        own = {}
+        for v, t, old in zip(self.others, others, before, strict=True):
+            if v in self.sums:
+                own[v] = t if part.samples else old
+            elif t is not old and t.dtype.kind == "f":
+                own[v] = t * part.share
         loss, *found = over_ranks([loss, *grads.values(), *own.values()])
-        new = iter(found)
-        joined = dict(zip(grads, new, strict=False))
-        state |= {v: old[v] + t if v in self.sums else t for v, t in zip(own, new, strict=True)}
-        return joined, label(loss, "loss"), list(state.values())
+        joined = dict(zip([*grads, *own], found, strict=True))
+        after = [joined.get(v, t) for v, t in zip(self.others, others, strict=True)]
+        return {v: joined[v] for v in grads}, label(loss, "loss"), after
 
     def _refuse_changed_weights(self, weights: dict[Variable, Tensor], now: Any) -> None:
         if changed := [v.path for v, weight in weights.items() if now[v] is not weight]:

@@ -232,11 +232,9 @@ class CompiledStep:
         pairs = list(zip(arrays, self.data, strict=True))
         scalar_buffers, has_loss, at = self.scalars, self.has_loss, self.state_size
         training, optimizer = self.step.updates, self.step.optimizer
-        outputs_of, part = self._outputs, self.step.part
+        outputs_of = self._outputs
 
         def fill(rows: Any) -> None:
-            if part:
-                rows = part.rows(rows)
             if type(rows) is slice:
                 for array, buffer in pairs:
                     buffer[...] = array[rows]
@@ -302,10 +300,8 @@ class CompiledStep:
         return losses[:taken], joined and tree.pack_sequence_as(self.form, joined)
 
     def _samples(self, arrays: Sequence[np.ndarray], rows: Any, count: int) -> list[Any]:
-        """Return what C copies to the buffers of the batch, a part of it or rows for each step."""
-        part = self.step.part
-        rows = first_of(rows, count * (part.size if part else len(self.data[0])))
-        rows = part.rows(rows) if part else rows
+        """Return what C copies to the buffers of the batch, rows of each step."""
+        rows = first_of(rows, count * len(self.data[0]))
         is_slice = type(rows) is slice
         places = None if is_slice else np.ascontiguousarray(rows, "int64")
         found: list[Any] = []

@@ -11,6 +11,9 @@ import random
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
+from .. import tree
 from ..distribution.ranks import Part, job, team
 from ..engine.expect import expect
 from .data import Batch, Dataset, Stretch, is_stream, warn_of_the_end
@@ -36,6 +39,7 @@ class Stream:
     """
 
     is_even = False
+    spare: Any = None  # a sample, for when other ranks alone have batches
 
     def __init__(
         self, source: Any, steps: int | None = None, shuffle: Any = False, class_weight: Any = None
@@ -95,15 +99,15 @@ class Stream:
             self._begun()
             self._coming = None
 
-    def epoch(self, together: bool = False, epochs: int = 1) -> Iterator[Stretch]:
+    def epoch(self, kind: str, together: bool = False, epochs: int = 1) -> Iterator[Stretch]:
         """Yield the batches of one epoch, datasets, in the form of `Dataset.epoch`."""
         count = 0
         if self._numbered:
             self.source.on_epoch_begin()
         batches = map(self._dataset, itertools.islice(self._begun(), self.steps))
-        for data in parts_of(batches, self.source):
+        for stretch in parts_of(batches, self):
             count += 1
-            yield data, slice(None), data.part.size if data.part else data.size, 1
+            yield stretch
         self._seen += count
         if count != self.steps or self._seen == self.length:
             self._coming = None
@@ -138,8 +142,8 @@ def batches_of(data: Batch, batch_size: Any, steps: Any, *options: Any) -> Batch
 # -- several ranks ---------------------------------------------------------------------------------
 
 
-def parts_of(batches: Iterator[Any], source: Any) -> Iterator[Any]:
-    """Yield the part of this rank of each batch, datasets, until no rank has a batch.
+def parts_of(batches: Iterator[Any], stream: Stream) -> Iterator[Stretch]:
+    """Yield the part of this rank of each batch, a dataset, until no rank has a batch.
 
     A rank whose batches end before those of others repeats a sample, which does not count.
 
@@ -149,33 +153,34 @@ def parts_of(batches: Iterator[Any], source: Any) -> Iterator[Any]:
         If the batches of all ranks together differ in size.
     """
     ranks = team()
-    spare: Any = None
-    if ranks.size == 1:
-        yield from batches
-        return
-    is_part = getattr(source, "is_part", not job.distribution.auto_shard_dataset)
+    batch: Any
+    is_part = ranks.size > 1 and not job.distribution.auto_shard_dataset
+    is_part = getattr(stream.source, "is_part", is_part)
     while any(sizes := ranks.gather((batch := next(batches, None)) and batch.size)):
         if is_part:
             counts = [size or 0 for size in sizes]
             start, total = sum(counts[: ranks.rank]), sum(counts)
-            spare = batch.first(1) if batch else spare
-            batch = batch or spare
-            batch.part = Part(start, start + batch.size, total, counts[ranks.rank])
-        elif batch and len({*sizes}) == 1:
+            stream.spare = batch.first(1) if batch else stream.spare
+            batch = batch or stream.spare
+            part = Part(start, start + batch.size, total, counts[ranks.rank])
+            yield batch, slice(0, batch.size), part, 1
+        elif len({*sizes}) == 1:
             part = Part.of(batch.size)
-            batch = batch.of_one_batch(*batch.take(slice(part.start, part.stop)))
-            batch.part = part
+            yield batch, part.rows(slice(0, batch.size)), part, 1
         else:
             wanted = "as large batches on all ranks, or auto_shard_dataset=False"
             raise ValueError(f"x: expected {wanted}, received sizes {sizes}.")
-        yield batch
 
 
-def outputs_of_ranks(part: Part | None, outputs: Any) -> list[Any]:
-    """Return the outputs of all ranks for their parts of a batch of an iterable."""
-    if part is None:
-        return [outputs]
-    return [x for samples, x in team().gather((part.samples, outputs)) if samples]
+def outputs_of_ranks(part: Part, outputs: Any) -> Any:
+    """Return the outputs of a batch of an iterable, given those of this rank's part."""
+    return joined([x for size, x in team().gather((part.samples, outputs)) if size])
+
+
+def joined(outputs: list[Any]) -> Any:
+    """Return the outputs of several batches, structures of arrays, as one."""
+    columns = zip(*map(tree.leaves, outputs), strict=True)
+    return tree.pack_sequence_as(outputs[0], map(np.concatenate, columns))
 
 
 # -- batches by number -----------------------------------------------------------------------------

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import tree
 from ..callbacks import CallbackList, History
 from ..callbacks.base import Logs
 from ..distribution.ranks import team
@@ -24,7 +23,7 @@ from .divergence import DivergenceMonitor
 from .loop import RUNNING, Loop, between_steps
 from .many_ranks import begin, end_epoch, shared_batches
 from .step_cache import StepCache
-from .streams import Batches, batches_of
+from .streams import Batches, batches_of, joined
 
 
 def _compiled(kind: str, doc: str) -> Any:
@@ -198,9 +197,7 @@ class Trainer(Compilable):
         own, gathered = shared_batches(dataset)
         loop = Loop(self, own, "predict", self._calls(callbacks, verbose, own))
         loop.whole()
-        outputs = gathered(loop.outputs)
-        columns = zip(*map(tree.leaves, outputs), strict=True)
-        return tree.pack_sequence_as(outputs[0], map(np.concatenate, columns))
+        return joined(gathered(loop.outputs))
 
     def train_on_batch(
         self,
