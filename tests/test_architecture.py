@@ -188,7 +188,7 @@ def test_importing_the_package_loads_only_numpy():
 RARE = {
     *("metrics", "saving", "explain", "export", "viz", "optimizers.schedules", "engine.gradcheck"),
     *("callbacks.files", "callbacks.monitors", "callbacks.records", "models.cloning"),
-    *("layers.merging", "layers.normalization", "layers.weightless"),
+    *("layers.merging", "layers.normalization", "layers.weightless", "layers.group_normalization"),
 }
 
 
