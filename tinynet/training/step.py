@@ -82,9 +82,10 @@ class Step:
         self.model, self.kind, self.with_metrics = model, kind, with_metrics
         self.optimizer = optimizer or model.optimizer
         self.trained: list[Variable] = model.trainable_variables if kind == "train" else []
-        if self.trained:
+        trains = self.trained and self.optimizer  # which only a step of users may lack
+        if trains:
             self.optimizer.build(self.trained)
-        self.groups: list[ParameterGroup] = self.optimizer.groups if self.trained else []
+        self.groups: list[ParameterGroup] = self.optimizer.groups if trains else []
         self.updates = bool(self.groups)
         others = [v for v in model.variables if not v.trainable]
         if with_metrics and kind != "predict":
@@ -319,7 +320,7 @@ class OwnStep(Step):
         super().__init__(model, kind)
         self.updates = False  # until `apply` is called
         if kind != "predict":
-            metrics = [model.objective.loss_tracker, *model.metrics, *attached_metrics(model)]
+            metrics = [*model.metrics, *attached_metrics(model)]
             self.others += [v for metric in metrics for v in metric.variables]
         self.optimizers = [o for o in optimizers_of(model) if o is not model.optimizer and o.built]
         self.others += [v for optimizer in self.optimizers for v in optimizer.variables]
