@@ -125,8 +125,7 @@ class RandomInitializer(Initializer):
     _config_first = ("seed",)
 
     def __init__(self, seed: Seed = None) -> None:
-        seed = deserialize_keras_object(seed) if isinstance(seed, dict) else seed
-        self._given_seed = seed
+        self._given_seed = seed = deserialize_keras_object(seed) if isinstance(seed, dict) else seed
         default = random._draw_seed() if seed is None else seed
         self.seed = seed if isinstance(seed, SeedGenerator) else random._checked_seed(default)
 

@@ -131,6 +131,18 @@ def test_invalid_arguments_are_refused_by_name(case):
         make()
 
 
+def test_a_given_output_shape_of_lambda_holds_for_several_inputs():
+    def distance(pair):
+        return ops.sum(ops.square(pair[0] - pair[1]), axis=1, keepdims=True)
+
+    def of_dict(parts):
+        return distance([parts["a"], parts["b"]])
+
+    a, b = tn.Input((3,)), tn.Input((3,))
+    for function, inputs in ((distance, [a, b]), (of_dict, {"a": a, "b": b})):
+        assert layers.Lambda(function, output_shape=(1,))(inputs).shape == (None, 1)
+
+
 # -- merging ---------------------------------------------------------------------------------------
 
 MERGED = {

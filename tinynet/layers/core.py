@@ -262,7 +262,7 @@ class PReLU(Standard):
 
     def __init__(
         self,
-        alpha_initializer: Any = "zeros",
+        alpha_initializer: Any = "Zeros",
         alpha_regularizer: Any = None,
         alpha_constraint: Any = None,
         shared_axes: Any = None,
@@ -290,9 +290,9 @@ class PReLU(Standard):
         if self.built:
             shape, known, shared = inputs.shape[1:], self.alpha.shape, self.shared_axes or ()
             pairs = enumerate(zip(shape, known, strict=False), 1)
-            fits = all(n in (m, None) or i in shared for i, (n, m) in pairs)
-            fits = fits and len(shape) == len(known)
-            expect(fits, f"Layer '{self.name}'", f"samples of shape {known}", shape)
+            fits = [n in (m, None) or i in shared for i, (n, m) in pairs]
+            fits += [len(shape) == len(known)]
+            expect(all(fits), f"Layer '{self.name}'", f"samples of shape {known}", shape)
 
 
 publish("keras.layers", Layer, InputLayer, Dense, PReLU)

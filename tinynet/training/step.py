@@ -320,7 +320,7 @@ class OwnStep(Step):
         super().__init__(model, kind)
         self.updates = False  # until `apply` is called
         if kind != "predict":
-            metrics = [*model.metrics, *attached_metrics(model)]
+            metrics = [model._mean_loss, *model.metrics, *attached_metrics(model)]
             self.others += [v for metric in metrics for v in metric.variables]
         self.optimizers = [o for o in optimizers_of(model) if o is not model.optimizer and o.built]
         self.others += [v for optimizer in self.optimizers for v in optimizer.variables]

@@ -304,8 +304,7 @@ class Trainer(Compilable):
             self.optimizer.build(self.trainable_variables)
         known = self._state_variables()
         values: dict[Variable, Any] = {}
-        wanted = f"among the keys {sorted(known)}"
-        expect(state_tree.keys() <= known.keys(), "state_tree", wanted, [*state_tree])
+        expect(state_tree.keys() <= {*known}, "state_tree", f"keys among {[*known]}", [*state_tree])
         for kind, nested in state_tree.items():
             given, own = dict(tree.by_path(nested, nested)), {v.path: v for v in known[kind]}
             unknown = [] if kind == "metrics_variables" else [p for p in given if p not in own]
