@@ -524,6 +524,14 @@ def test_an_option_that_is_true_or_false_is_a_bool(flag):
     assert SGD(nesterov=1).nesterov
 
 
+@pytest.mark.parametrize("kind", KINDS_OF_OPTIMIZERS)
+def test_decay_of_older_keras_is_ignored_with_a_warning(kind):
+    with pytest.warns(UserWarning, match="decay is ignored.*Pass a schedule"):
+        made = kind(learning_rate=0.5, decay=1e-6, name="own")
+    assert made.get_config() == kind(0.5, name="own").get_config()
+    assert kind(decay=0.0).weight_decay == kind().weight_decay
+
+
 def test_unnamed_optimizers_are_numbered():
     tn.utils.clear_session()
     assert [o.name for o in (SGD(), SGD(), Adam(), SGD(name="mine"), SGD())] == [

@@ -106,10 +106,10 @@ class Optimizer(Averaging):
         **kwargs: Any,
     ) -> None:
         options = locals()
-        if kwargs:
-            raise ValueError(f"Argument(s) not recognized: {kwargs}")
-        wanted = "None, the only value that tinynet supports"
-        expect(not loss_scale_factor, "loss_scale_factor", wanted, loss_scale_factor)
+        if kwargs.pop("decay", None):
+            warn("decay is ignored, as in Keras 3. Pass a schedule as learning_rate.")
+        kwargs |= {"loss_scale_factor": loss_scale_factor} if loss_scale_factor else {}
+        expect(not kwargs, type(self).__name__, "only arguments that tinynet has", kwargs)
         clips = {key: options[key] for key in CLIPS if options[key] is not None}
         expect(len(clips) < 2, "clipping", f"at most one of {', '.join(CLIPS)}", clips)
         for key in (*CLIPS, "weight_decay"):

@@ -81,11 +81,11 @@ class Step:
     ) -> None:
         self.model, self.kind, self.with_metrics = model, kind, with_metrics
         self.optimizer = optimizer or model.optimizer
-        self.trained: list[Variable] = model.trainable_variables if kind == "train" else []
-        trains = self.trained and self.optimizer  # which only a step of users may lack
-        if trains:
+        trains = kind == "train" and self.optimizer  # which only a step of users may lack
+        self.trained: list[Variable] = model.trainable_variables if trains else []
+        if self.trained:
             self.optimizer.build(self.trained)
-        self.groups: list[ParameterGroup] = self.optimizer.groups if trains else []
+        self.groups: list[ParameterGroup] = self.optimizer.groups if self.trained else []
         self.updates = bool(self.groups)
         others = [v for v in model.variables if not v.trainable]
         if with_metrics and kind != "predict":
