@@ -189,7 +189,7 @@ RARE = {
     *("numpy.random", "hashlib"),  # a tenth of the time of a first fit
     *("metrics", "saving", "explain", "export", "viz", "optimizers.schedules", "engine.gradcheck"),
     *("callbacks.files", "callbacks.monitors", "callbacks.records", "models.cloning"),
-    *("layers.merging", "layers.normalization", "layers.weightless"),
+    *("layers.merging", "layers.normalization", "layers.weightless", "layers.group_normalization"),
 }
 
 

@@ -17,10 +17,11 @@ from . import random
 from .configs.configurable import Configurable
 from .configs.files import memory
 from .configs.lookup import config_of, defined_in, lookup, publish
+from .configs.serialization import deserialize_keras_object, serialize_keras_object
 from .engine.expect import expect
 from .engine.primitives.shapes import lengths
 from .engine.tensor import as_dtype, floatx, to_array
-from .random import Seed, Shape
+from .random import Seed, SeedGenerator, Shape
 
 Axes = Sequence[int] | None
 
@@ -117,18 +118,20 @@ class RandomInitializer(Initializer):
     """Base of random initializers: the seed is fixed at construction.
 
     So one instance returns the same values at each call. ValueError unless `seed` is an int from 0
-    to 2**32 - 1, or None, which draws a seed from Python's `random` (see `set_random_seed`).
+    to 2**32 - 1, or None, which draws a seed from Python's `random` (see `set_random_seed`), or a
+    `SeedGenerator`, with which each call returns other values.
     """
 
     _config_first = ("seed",)
 
     def __init__(self, seed: Seed = None) -> None:
-        self._given_seed = seed
-        self.seed = random._draw_seed() if seed is None else random._checked_seed(seed)
+        self._given_seed = seed = deserialize_keras_object(seed) if isinstance(seed, dict) else seed
+        default = random._draw_seed() if seed is None else seed
+        self.seed = seed if isinstance(seed, SeedGenerator) else random._checked_seed(default)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments by name, and the seed as it was given: None stays None."""
-        return super().get_config() | {"seed": self._given_seed}
+        return super().get_config() | {"seed": serialize_keras_object(self._given_seed)}
 
 
 class RandomUniform(RandomInitializer):
@@ -296,7 +299,7 @@ class Orthogonal(RandomInitializer):
             raise ValueError(f"Orthogonal: `shape` must have two axes. Received: shape={shape}")
         rows, columns = math.prod(shape[:-1]), shape[-1]
         tall = random.normal((max(rows, columns), min(rows, columns)), dtype=dtype, seed=self.seed)
-        q, r = np.linalg.qr(tall.astype(np.float64))
+        q, r = np.linalg.qr(np.asarray(tall, np.float64))
         scaled: np.ndarray = q * np.sign(np.diag(r)) * self.gain
         return (scaled.T if rows < columns else scaled).reshape(shape)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from . import ops
 from .configs.configurable import Checked
-from .configs.lookup import unique_name
+from .configs.lookup import publish, unique_name
 from .distribution.ranks import place
 from .engine.bind import Case, bind, primitive
 from .engine.expect import check_number
@@ -306,3 +306,6 @@ _KINDS: dict[str, Any] = {"uniform": _between, "normal": _normal, "truncated": _
 def _multiply_add(a: np.ndarray, b: Any, c: Any) -> Any:
     """Return a * b + c of float32 numbers, rounded once, as a fused multiply-add."""
     return (a.astype(np.float64) * b + c).astype(np.float32)
+
+
+publish("keras.random", SeedGenerator)

@@ -45,6 +45,7 @@ OPTIMIZERS = {
     "Adamax": lambda lib: lib.optimizers.Adamax(0.01),
     "Nadam": lambda lib: lib.optimizers.Nadam(0.01, epsilon=1e-3),
     "averages": lambda lib: lib.optimizers.SGD(0.02, 0.9, use_ema=True, ema_overwrite_frequency=3),
+    "sums": lambda lib: lib.optimizers.Nadam(0.02, use_ema=True, gradient_accumulation_steps=2),
     "clipping": lambda lib: lib.optimizers.Adam(0.01, global_clipnorm=0.5),
     "schedule": lambda lib: lib.optimizers.Adam(
         lib.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)
@@ -233,6 +234,8 @@ LAYERS = {
     "LayerNormalization": lambda lib: lib.layers.LayerNormalization(epsilon=0.1, center=False),
     "RMSNormalization": lambda lib: lib.layers.RMSNormalization(epsilon=0.1),
     "UnitNormalization": lambda lib: lib.layers.UnitNormalization(axis=-1),
+    "GroupNormalization": lambda lib: lib.layers.GroupNormalization(-1, epsilon=0.1),
+    "PReLU": lambda lib: lib.layers.PReLU(lib.initializers.RandomNormal(seed=1)),
     "Identity": lambda lib: lib.layers.Identity(),
     "Flatten": lambda lib: lib.layers.Flatten(),
     "LeakyReLU": lambda lib: lib.layers.LeakyReLU(0.25),

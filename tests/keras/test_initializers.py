@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+import tinynet as tn
 import tinynet.initializers as ours
 import tinynet.random as our_random
 
@@ -287,3 +288,20 @@ def test_a_wrong_argument_is_refused_with_the_error_of_keras_or_valueerror(name,
 def test_a_wrong_shape_or_dtype_is_refused_as_in_keras(name, shape, dtype):
     mine, other = (lambda made=made: made(shape, dtype) for made in both(name))
     assert refusal(mine) is refusal(other)
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_a_seed_generator_gives_other_weights_at_each_call_and_is_in_configs_as_in_keras(name):
+    mine, other = (
+        getattr(lib.initializers, name)(seed=lib.random.SeedGenerator(7, name="drawn"))
+        for lib in (tn, keras)
+    )
+    mine_config, config = (
+        lib.saving.serialize_keras_object(x) for lib, x in ((tn, mine), (keras, other))
+    )
+    assert mine_config == config
+    first = mine((4, 3))
+    np.testing.assert_allclose(first, other((4, 3)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(mine((4, 3)), other((4, 3)), rtol=1e-5, atol=1e-6)
+    assert (mine((4, 3)) != first).all()
+    np.testing.assert_array_equal(tn.saving.deserialize_keras_object(config)((4, 3)), first)

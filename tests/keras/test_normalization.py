@@ -34,6 +34,14 @@ LAYERS: dict[str, Callable[[Any], Any]] = {
     "RMSNormalization": lambda lib: lib.layers.RMSNormalization(),
     "RMS of two axes": lambda lib: lib.layers.RMSNormalization((2, 1), epsilon=0.1),
     "UnitNormalization": lambda lib: lib.layers.UnitNormalization(),
+    "GroupNormalization": lambda lib: lib.layers.GroupNormalization(3),
+    "groups of two": lambda lib: lib.layers.GroupNormalization(2, axis=1, epsilon=0.1),
+    "groups of one": lambda lib: lib.layers.GroupNormalization(-1, axis=-2, gamma_regularizer="l2"),
+    "one group": lambda lib: lib.layers.GroupNormalization(1, beta_initializer="ones", scale=False),
+    "PReLU": lambda lib: lib.layers.PReLU(alpha_initializer=lib.initializers.Constant(0.25)),
+    "PReLU of shared axes": lambda lib: lib.layers.PReLU(
+        "ones", "l2", alpha_constraint="non_neg", shared_axes=[1]
+    ),
     "unit of two axes": lambda lib: lib.layers.UnitNormalization((1, 2)),
     "GaussianNoise": lambda lib: lib.layers.GaussianNoise(0.4, seed=5),
     "AlphaDropout": lambda lib: lib.layers.AlphaDropout(0.3, seed=5),

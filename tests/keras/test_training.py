@@ -28,6 +28,8 @@ from side_by_side import (
 )
 from training import LARGE, SMALL, made, optimizers
 
+import tinynet as tn
+
 few = settings(max_examples=8, deadline=None)
 
 
@@ -574,5 +576,46 @@ def test_a_layer_receives_the_training_argument_as_in_keras(run_eagerly):
         history = model.fit(x, y, epochs=2, validation_split=0.5, verbose=0).history
         direct = model(x), model(x, training=True), model(x, training=False)
         return history, model.predict(x, verbose=0), direct, state(model)
+
+    assert_both_agree(run)
+
+
+def test_a_model_without_an_optimizer_is_evaluated_as_in_keras(run_eagerly, tmp_path):
+    x, y = numbers(1, ROWS, WIDTH), numbers(2, ROWS, 1)
+
+    def run(lib):
+        model = lib.Sequential([lib.Input((WIDTH,)), lib.layers.Dense(1)])
+        model.compile(None, "mse", metrics=["mae"], run_eagerly=run_eagerly[lib])
+        model.save(tmp_path / "model.keras")
+        loaded = lib.models.load_model(tmp_path / "model.keras", compile=lib is tn)
+        assert getattr(loaded, "optimizer", None) is None
+        logs = model.evaluate(x, y, verbose=0, return_dict=True)
+        return logs, model.test_on_batch(x, y), model.predict(x, verbose=0)
+
+    assert_both_agree(run)
+
+
+def test_a_model_without_an_optimizer_is_not_trained():
+    model = tn.Sequential([tn.Input((WIDTH,)), tn.layers.Dense(1)])
+    model.compile(None, "mse")
+    x, y = numbers(1, ROWS, WIDTH), numbers(2, ROWS, 1)
+    seen = np.random.get_state()[2]
+    for train in (model.fit, model.train_on_batch, model.explain_step):
+        with pytest.raises(ValueError, match="optimizer"):
+            train(x, y)
+    assert np.random.get_state()[2] == seen
+
+
+def test_the_mean_loss_among_the_metrics_is_that_of_the_last_epoch_as_in_keras(run_eagerly):
+    x, y = numbers(1, ROWS, WIDTH), numbers(2, ROWS, 1)
+
+    def run(lib):
+        model = lib.Sequential([lib.Input((WIDTH,)), lib.layers.Dense(1)])
+        model.compile("sgd", "mse", metrics=["mae"], run_eagerly=run_eagerly[lib])
+        found = [model.metrics[0].name]
+        model.fit(x, y, batch_size=8, epochs=2, verbose=0)
+        found.append(float(model.metrics[0].result()))
+        model.evaluate(x, y, verbose=0)
+        return *found, float(model.metrics[0].result())
 
     assert_both_agree(run)

@@ -678,3 +678,45 @@ def test_an_activation_can_be_used_as_a_layer():
     assert_same(Activation("tanh")(x), ops.tanh(x))
     assert_same(Activation(np.square)(x), x * x)
     assert Activation.from_config(Activation("relu").get_config()).activation is tn.activations.relu
+
+
+class Stack(tn.Model):
+    """A model, and inside a layer, without a `build` of their own."""
+
+    class Inner(Layer):
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.dense = Dense(3)
+
+        def call(self, inputs: Any) -> Any:
+            return inputs + self.dense(inputs)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.inner, self.last = self.Inner(), Dense(1)
+
+    def call(self, inputs: Any) -> Any:
+        return self.last(self.inner(inputs))
+
+
+@pytest.mark.parametrize("shape", [(None, 3), [8, 3]])
+def test_build_without_a_build_of_ones_own_makes_the_weights_inside(shape, tmp_path):
+    built, called = Stack(name="stack"), Stack(name="stack")
+    built.build(shape)
+    called(np.ones((8, 3)))
+    assert [w.name for w in built.weights] == ["kernel", "bias"] * 2
+    assert [w.shape for w in built.weights] == [w.shape for w in called.weights]
+    assert built.weights[0].path.startswith("stack/inner")
+    called.save_weights(tmp_path / "s.weights.h5")
+    built.load_weights(tmp_path / "s.weights.h5")
+    assert_same(built(np.ones((8, 3))).numpy(), called(np.ones((8, 3))).numpy())
+
+
+def test_build_for_a_shape_that_does_not_fit_is_refused_and_builds_nothing():
+    model = Stack()
+    with refused(ValueError, "(2, 4)", "(2, 3)"):
+        model.build((None, 4))
+    assert not model.built
+    assert model.weights == []
+    model.build((None, 3))
+    assert len(model.weights) == 4

@@ -104,8 +104,24 @@ REFUSED = {
         lambda: Concatenate()([np.ones((2, 2)), np.ones((2, 2, 2))]),
         "(2, 2, 2)",
     ),
+    "no groups": (lambda: layers.GroupNormalization(0), "groups"),
+    "a group and a half": (lambda: layers.GroupNormalization(1.5), "groups"),
+    "groups that do not divide": (
+        lambda: layers.GroupNormalization(4)(np.ones((2, 6))),
+        "groups: expected a divisor of 6, received 4",
+    ),
+    "sharing the batch axis": (lambda: layers.PReLU(shared_axes=0)(np.ones((2, 2))), "axes from 1"),
+    "sharing no axis": (lambda: layers.PReLU(shared_axes=[2])(np.ones((2, 2))), "axes from 1 to 1"),
+    "slopes of another width": (lambda: sloped(np.ones((2, 1))), "shape (3,), received (1,)"),
+    "slopes of another rank": (lambda: sloped(np.ones((2, 4, 3))), "received (4, 3)"),
     "joining along no axis": (lambda: Concatenate(2)([np.ones((2, 2))] * 2), "axis 2"),
 }
+
+
+def sloped(x: np.ndarray) -> Any:
+    layer = layers.PReLU()
+    layer.build((None, 3))
+    return layer(x)
 
 
 @over(REFUSED, "case")
@@ -113,6 +129,18 @@ def test_invalid_arguments_are_refused_by_name(case):
     make, word = case
     with refused(ValueError, word):
         make()
+
+
+def test_a_given_output_shape_of_lambda_holds_for_several_inputs():
+    def distance(pair):
+        return ops.sum(ops.square(pair[0] - pair[1]), axis=1, keepdims=True)
+
+    def of_dict(parts):
+        return distance([parts["a"], parts["b"]])
+
+    a, b = tn.Input((3,)), tn.Input((3,))
+    for function, inputs in ((distance, [a, b]), (of_dict, {"a": a, "b": b})):
+        assert layers.Lambda(function, output_shape=(1,))(inputs).shape == (None, 1)
 
 
 # -- merging ---------------------------------------------------------------------------------------

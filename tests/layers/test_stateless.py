@@ -19,6 +19,7 @@ OPTIMIZERS: dict[str, Any] = {
     "AdamW": lambda: tn.optimizers.AdamW(0.1, weight_decay=0.1),
     "RMSprop": lambda: tn.optimizers.RMSprop(0.1, momentum=0.5, centered=True),
     "Nadam": lambda: tn.optimizers.Nadam(0.1, use_ema=True, ema_overwrite_frequency=2),
+    "sums": lambda: tn.optimizers.Nadam(0.1, gradient_accumulation_steps=2),
     "Adagrad": lambda: tn.optimizers.Adagrad(0.1),
     "schedule": lambda: tn.optimizers.Adam(tn.optimizers.schedules.CosineDecay(0.1, 4)),
     "function": lambda: tn.optimizers.SGD(lambda: 0.05),

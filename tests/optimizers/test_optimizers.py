@@ -274,6 +274,46 @@ def test_a_moving_average_starts_at_the_weight_after_the_first_step():
         assert [v.numpy().tolist() for v in sgd.variables if "average" in v.name] == [[average]]
 
 
+KINDS_OF_OPTIMIZERS = [SGD, Adam, AdamW, RMSprop, Adagrad, Adamax, Nadam]
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_OPTIMIZERS)
+@pytest.mark.parametrize("clip", [{}, {"clipnorm": 0.5}, {"global_clipnorm": 0.5}])
+def test_accumulated_gradients_are_one_step_along_their_mean(kind, clip):
+    plain, accumulating = variables_of(0), variables_of(0)
+    each = kind(0.1, **clip), kind(0.1, gradient_accumulation_steps=2, **clip)
+    for t in range(0, 6, 2):
+        first, second = gradients_of(t), gradients_of(t + 1)
+        before = [v.numpy().copy() for v in accumulating]
+        each[1].apply(first, accumulating)
+        assert_all_same(before, [v.numpy() for v in accumulating])
+        each[1].apply(second, accumulating)
+        each[0].apply([(a + b) / 2 for a, b in zip(first, second, strict=True)], plain)
+        assert_all_same([v.numpy() for v in plain], [v.numpy() for v in accumulating])
+        assert int(each[1].iterations) == int(each[0].iterations) == t // 2 + 1
+
+
+def test_a_variable_without_a_gradient_neither_moves_nor_forgets_its_sum():
+    v, w = tn.Variable([1.0]), tn.Variable([1.0])
+    sgd = SGD(1.0, gradient_accumulation_steps=2)
+    sgd.apply([[1.0], [1.0]], [v, w])
+    with pytest.warns(UserWarning, match="Gradients do not exist"):
+        sgd.apply([[3.0], None], [v, w])
+    assert (v.numpy(), w.numpy()) == ([-1.0], [1.0])  # 1 - (1 + 3) / 2
+    sgd.apply([[0.0], [0.0]], [v, w])
+    sgd.apply([[0.0], [5.0]], [v, w])
+    assert (v.numpy(), w.numpy()) == ([-1.0], [-2.0])  # 1 - (1 + 0 + 5) / 2
+
+
+def test_turning_accumulation_on_needs_a_new_optimizer():
+    w = tn.Variable([1.0])
+    sgd = SGD(1.0)
+    sgd.apply([[1.0]], [w])
+    sgd.gradient_accumulation_steps = 2
+    with refused(ValueError, "gradient_accumulation_steps", "a new optimizer", "2"):
+        sgd.apply([[1.0]], [w])
+
+
 # -- gradients -------------------------------------------------------------------------------------
 
 AS: dict[str, Callable[[np.ndarray], Any]] = {
@@ -464,7 +504,8 @@ OPTIONS: list[tuple[Any, dict[str, Any]]] = [
     (Adagrad, {"initial_accumulator_value": -1.0}),
     (Nadam, {"beta_1": 1.0}),
     (Adamax, {"beta_2": -0.5}),
-    (Adam, {"gradient_accumulation_steps": 2}),
+    (Adam, {"gradient_accumulation_steps": 1}),
+    (Adam, {"gradient_accumulation_steps": -2}),
     (Adam, {"loss_scale_factor": 2.0}),
 ]
 
@@ -481,6 +522,14 @@ def test_an_option_that_is_true_or_false_is_a_bool(flag):
         SGD(nesterov=flag)
     assert SGD(nesterov=np.True_).nesterov
     assert SGD(nesterov=1).nesterov
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_OPTIMIZERS)
+def test_decay_of_older_keras_is_ignored_with_a_warning(kind):
+    with pytest.warns(UserWarning, match="decay is ignored.*Pass a schedule"):
+        made = kind(learning_rate=0.5, decay=1e-6, name="own")
+    assert made.get_config() == kind(0.5, name="own").get_config()
+    assert kind(decay=0.0).weight_decay == kind().weight_decay
 
 
 def test_unnamed_optimizers_are_numbered():

@@ -236,14 +236,25 @@ def test_a_schedule_begins_at_step_0_and_a_callable_is_called_at_each_step(road)
         assert found == [-0.5, -0.75, -0.875]
 
 
-def test_an_option_that_is_not_supported_is_refused():
+@on_every_road
+def test_accumulated_gradients_are_averaged_and_the_last_ones_are_kept(road):
     """neural_sp, pet: accumulated gradients were not averaged, and the last ones were dropped.
 
-    hirofumi0810/neural_sp#168, timoschick/pet#36. tinynet accumulates none, and says so.
+    hirofumi0810/neural_sp#168, timoschick/pet#36. In tinynet the next call goes on with their sum.
     """
-    for option in ({"gradient_accumulation_steps": 2}, {"loss_scale_factor": 2.0}):
-        with refused(ValueError, *option):
-            optimizers.SGD(0.1, **option)
+    sgd = optimizers.SGD(0.5, gradient_accumulation_steps=2)
+    model = line(0.0, sgd, lambda t, p: t * p, **road)  # the gradient is the target
+    found = []
+    for target in (1.0, 3.0, 5.0, 3.0):
+        model.fit(np.ones((1, 1)), np.full((1, 1), target), verbose=0)
+        found.append(weight(model))
+    assert found == [0.0, -1.0, -1.0, -3.0]
+
+
+def test_an_option_that_is_not_supported_is_refused():
+    """Scaling a loss is for half precision, which tinynet does not have."""
+    with refused(ValueError, "loss_scale_factor"):
+        optimizers.SGD(0.1, loss_scale_factor=2.0)
 
 
 # -- metrics and logs -------------------------------------------------------------------------

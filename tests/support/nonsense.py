@@ -195,6 +195,8 @@ SKLearnRegressor.fit.y SKLearnTransformer.fit.y: np.ones(2)
 loss: 0.5
 Tensor.dot.args: np.ones((2, 2))
 Tensor.repeat.args: 1
+GroupNormalization.groups: 1
+state_tree: {}
 of_batches.mode: "train"
 config custom_objects module_objects params: {}
 metrics.deserialize.config: "mse"

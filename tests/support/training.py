@@ -42,6 +42,7 @@ OWN = {
 AVERAGES = st.sampled_from(
     [{}] * 3
     + [{"use_ema": True}, {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 2}]
+    + [{"gradient_accumulation_steps": 2}]
 )
 # Adam and RMSprop divide a gradient by its own size, so the rounding error of a gradient near 0
 # would decide a whole step. A large epsilon prevents that. Small ones are for given gradients.
@@ -99,6 +100,8 @@ BLOCKS: dict[str, Callable[..., Any]] = {
     "LayerNormalization": lambda ts, **_: tn.layers.LayerNormalization()(ts[-1]),
     "RMSNormalization": lambda ts, **_: tn.layers.RMSNormalization()(ts[-1]),
     "UnitNormalization": lambda ts, **_: tn.layers.UnitNormalization()(ts[-1]),
+    "GroupNormalization": lambda ts, **_: tn.layers.GroupNormalization(1)(ts[-1]),
+    "PReLU": lambda ts, **_: tn.layers.PReLU("ones")(ts[-1]),
     "Identity": lambda ts, **_: tn.layers.Identity()(ts[-1]),
     "LeakyReLU": lambda ts, **_: tn.layers.LeakyReLU(0.2)(ts[-1]),
     "Normalization": lambda ts, **_: tn.layers.Normalization(mean=0.1, variance=2.0)(ts[-1]),

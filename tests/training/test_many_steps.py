@@ -39,6 +39,8 @@ OPTIMIZERS = [
     lambda: RMSprop(0.01, momentum=0.5),
     lambda: Adam(0.01, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=3),
     lambda: Nadam(0.01),
+    lambda: Adam(0.01, gradient_accumulation_steps=3),
+    lambda: SGD(ExponentialDecay(0.1, 3, 0.5), gradient_accumulation_steps=2, use_ema=True),
 ]
 
 
@@ -176,7 +178,7 @@ def test_scalars_of_steps_ahead_are_those_of_each_step(make):
     optimizer = make()
     optimizer.build([tn.Variable([1.0])])
     for first, count in ((0, 1), (0, 700), (5, 300), (100_000, 33)):
-        optimizer.iterations.assign(first)
+        optimizer.variables[0].assign(first)
         found = scalars_ahead(optimizer, count)
         for name, values in found.items():
             expected = [optimizer.next_scalars(first + i)[name] for i in range(count)]

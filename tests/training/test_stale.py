@@ -115,6 +115,7 @@ OPTIMIZERS = {
     "Adam with amsgrad": lambda: Adam(0.1, amsgrad=True),
     "AdamW": lambda: optimizers.AdamW(0.1),
     "Adagrad": lambda: optimizers.Adagrad(0.1),
+    "sums of gradients": lambda: Adam(0.1, gradient_accumulation_steps=2),
     "Adamax": lambda: optimizers.Adamax(0.1),
     "Nadam": lambda: optimizers.Nadam(0.1, use_ema=True, ema_overwrite_frequency=2),
 }
@@ -174,6 +175,8 @@ LAYERS = {
     "LayerNormalization": layers.LayerNormalization,
     "RMSNormalization": layers.RMSNormalization,
     "UnitNormalization": layers.UnitNormalization,
+    "GroupNormalization": lambda: layers.GroupNormalization(1),
+    "PReLU": layers.PReLU,
     "Identity": layers.Identity,
     "Lambda": lambda: layers.Lambda(tn.activations.relu, arguments={"negative_slope": 0.5}),
     "Activation": lambda: layers.Activation("relu"),

@@ -26,6 +26,7 @@ OPTIMIZERS = [
     lambda: Adam(0.01, global_clipnorm=0.1),
     lambda: RMSprop(0.01, momentum=0.5, centered=True),
     lambda: Adagrad(0.1),
+    lambda: Adam(0.1, clipnorm=0.1, gradient_accumulation_steps=2),
     lambda: Adamax(0.01, weight_decay=0.1),
     lambda: Nadam(0.01, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=2),
 ]

@@ -611,7 +611,7 @@ REFUSED: dict[str, Callable[[tn.Model], Any]] = {
     "evaluate's option": lambda m: m.evaluate(X, Y, batch=3),
     "predict": lambda m: m.predict(np.full(ROWS, "a")),
     "an optimizer": lambda m: m.compile("nope", "mse"),
-    "no optimizer": lambda m: m.compile(None, "mse"),
+    "no optimizer": lambda m: m.compile({}, "mse"),
     "an optimizer's class": lambda m: m.compile(tn.optimizers.SGD, "mse"),
     "metrics that are no list": lambda m: m.compile("sgd", "mse", metrics="mae"),
     "loss weights": lambda m: m.compile("sgd", "mse", loss_weights="a"),

@@ -56,7 +56,7 @@ class MonitorCallback(Callback):
             If it is unknown whether more or less is better.
         """
         direction = self.mode if self.mode != "auto" else self._known_direction()
-        expect(direction in SIGNS, repr(self.monitor), "mode='max' or mode='min'", "auto")
+        expect(direction in SIGNS, repr(self.monitor), "mode='max', mode='min' or a metric", "auto")
         self._sign = SIGNS[direction]
         if logs.get(self.monitor) is None:
             warn(warning.format(self.monitor, ",".join(logs)))

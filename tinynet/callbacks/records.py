@@ -187,7 +187,7 @@ class WeightHistory(SavingCallback):
         self.losses.append(float(logs.get("loss", math.nan)))
         self.weights.append([v.array.copy() for v in self._variables])
         self.epochs.append(epoch)
-        self.steps.append(self.model.optimizer.iterations.array.item())
+        self.steps.append(int(self.model.optimizer.iterations))
 
 
 class SwapEMAWeights(Callback):

@@ -36,7 +36,7 @@ ADVICE = f"Pass your own in `custom_objects`, or {_REGISTER}"
 @cache
 def _published() -> dict[str, dict[str, Any]]:
     """Return `MODULES`, complete: `models` imports all other modules that publish classes."""
-    rarely_used = ["merging", "normalization", "operation", "weightless"]
+    rarely_used = ["group_normalization", "merging", "normalization", "operation", "weightless"]
     layers = (f"layers.{name}" for name in rarely_used)
     for name in ("models", *layers, "metrics.lookup", "optimizers.schedules"):
         import_module(f"{__name__.partition('.')[0]}.{name}")

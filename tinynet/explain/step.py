@@ -186,6 +186,8 @@ def explain_step(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -
     usual, wanted = not overridden(model, "train_step"), "a model without a train_step of its own"
     expect(usual, "explain_step", wanted, type(model).__name__, TypeError)
     with model.prepared(Dataset.of_one_batch(x, y, sample_weight)) as batch:
+        plain = model.optimizer and not model.optimizer.gradient_accumulation_steps
+        expect(plain, "explain_step", "an optimizer that updates at each step", model.optimizer)
         optimizer = copy(model.optimizer)  # the model's own is built by the first `fit`
         optimizer.groups = [*optimizer.groups]
         step = Step(model, "train", with_metrics=False, optimizer=optimizer)

@@ -6,6 +6,8 @@ from .base import Layer as Layer
 from .core import Dense as _Dense
 from .core import Input as Input
 from .core import InputLayer as InputLayer
+from .core import PReLU as _PReLU
+from .group_normalization import GroupNormalization as _GroupNormalization
 from .merging import Add as _Add
 from .merging import Average as _Average
 from .merging import Concatenate as _Concatenate
@@ -209,6 +211,29 @@ class GaussianNoise(_GaussianNoise):
         input_dim: Any = ...,
     ) -> None: ...
 
+class GroupNormalization(_GroupNormalization):
+    def __init__(
+        self,
+        groups: int = ...,
+        axis: Any = ...,
+        epsilon: float = ...,
+        center: bool = ...,
+        scale: bool = ...,
+        beta_initializer: Any = ...,
+        gamma_initializer: Any = ...,
+        beta_regularizer: Any = ...,
+        gamma_regularizer: Any = ...,
+        beta_constraint: Any = ...,
+        gamma_constraint: Any = ...,
+        *,
+        activity_regularizer: Any = ...,
+        name: str | None = ...,
+        dtype: Any = ...,
+        trainable: bool = ...,
+        input_shape: Any = ...,
+        input_dim: Any = ...,
+    ) -> None: ...
+
 class Identity(_Identity):
     def __init__(
         self,
@@ -315,6 +340,22 @@ class Normalization(_Normalization):
         mean: Any = ...,
         variance: Any = ...,
         invert: bool = ...,
+        *,
+        activity_regularizer: Any = ...,
+        name: str | None = ...,
+        dtype: Any = ...,
+        trainable: bool = ...,
+        input_shape: Any = ...,
+        input_dim: Any = ...,
+    ) -> None: ...
+
+class PReLU(_PReLU):
+    def __init__(
+        self,
+        alpha_initializer: Any = ...,
+        alpha_regularizer: Any = ...,
+        alpha_constraint: Any = ...,
+        shared_axes: Any = ...,
         *,
         activity_regularizer: Any = ...,
         name: str | None = ...,

@@ -17,6 +17,7 @@ import numpy as np
 from .. import ops, regularizers, tree
 from ..configs.configurable import Configurable, plain_arguments
 from ..configs.lookup import automatic_name
+from ..configs.watched import all_or_nothing
 from ..engine.bind import modes
 from ..engine.expect import expect, warn
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
@@ -123,7 +124,13 @@ class Layer(Module, Configurable):
 
     @recorded
     def build(self, input_shape: Any) -> None:
-        """Make the weights for inputs of `input_shape`, which is a list for several inputs."""
+        """Make the weights for inputs of `input_shape`, which is a list for several inputs.
+
+        A class without a `build` of its own builds the layers inside, by a call on placeholders.
+        """
+        if self.layers and input_shape and not (self.built or _overrides(type(self), "build")):
+            with within(scope=(*context.scope, self)), all_or_nothing(*self._flatten_layers()):
+                Layer.compute_output_shape(self, input_shape)
 
     def call(self, inputs: Any) -> Any:
         """Return the outputs for tensors `inputs`."""
@@ -335,7 +342,8 @@ class Layer(Module, Configurable):
         self._check(args[0])
         if not self.built:
             shapes, named = shapes_for(self.build, self.call, args, options)
-            self.build(*shapes, **named)
+            build: Any = type(self).build if _overrides(type(self), "build") else _note_build
+            build(self, *shapes, **named)
 
     def _check(self, inputs: Any) -> None:
         """Raise ValueError if `inputs`, tensors or placeholders, do not suit the layer."""
@@ -361,14 +369,14 @@ class Layer(Module, Configurable):
         with building, within(scope=(*context.scope, self)):
             if "input_shape" not in shapes:
                 self.build(**shapes)
-            elif _overrides(type(self), "build"):
+            elif _overrides(type(self), "build") or self.layers:
                 self.build(shapes["input_shape"])
-            elif self.layers:
-                Layer.compute_output_shape(self, shapes["input_shape"])
-                self._build_config = shapes
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+_note_build = recorded(lambda self, input_shape: None)  # before a call, which does the rest
 
 
 def _overrides(cls: type, method: str) -> bool:

@@ -1,4 +1,4 @@
-"""The input layer and the dense layer.
+"""The input layer, the dense layer, and an activation with a weight.
 
 Imports `base.py`, `../activations.py`, `../initializers.py`, `../regularizers.py`,
 `../constraints.py`. Read next: `weightless.py`.
@@ -237,4 +237,62 @@ class Dense(Standard):
             raise ValueError(f"Layer '{self.name}': input shape {shape}, expected {expected}.")
 
 
-publish("keras.layers", Layer, InputLayer, Dense)
+class PReLU(Standard):
+    """``inputs`` where they are positive, elsewhere ``alpha * inputs``, where `alpha` is a weight.
+
+    Each feature has its own slope. Source: He et al., "Delving deep into rectifiers", 2015.
+
+    Parameters
+    ----------
+    alpha_initializer, alpha_regularizer, alpha_constraint
+        As for `Dense`.
+    shared_axes : int or list of int, optional
+        Axes, from 1 on, along which all features have the same slope.
+    name, dtype, trainable
+        As for `Layer`.
+
+    Raises
+    ------
+    ValueError
+        For a wrong axis; when an axis that is not shared has an unknown length.
+
+    >>> PReLU(alpha_initializer="ones", shared_axes=1)([[-1.0, 2.0]])
+    tensor([[-1.,  2.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        alpha_initializer: Any = "Zeros",
+        alpha_regularizer: Any = None,
+        alpha_constraint: Any = None,
+        shared_axes: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        arguments = locals()
+        super().__init__(**kwargs)
+        single = is_integer(shared_axes)
+        self.shared_axes = [shared_axes] if single else shared_axes and [*shared_axes]
+        self._keep(arguments)
+
+    def build(self, input_shape: Any) -> None:
+        """Create `alpha`, with the shape of one sample, and length 1 along shared axes."""
+        rank, shared = len(input_shape), self.shared_axes or ()
+        expect({*shared} <= {*range(1, rank)}, "shared_axes", f"axes from 1 to {rank - 1}", shared)
+        lengths = (1 if i in shared else n for i, n in enumerate(input_shape))
+        self.alpha = self._weight("alpha", *[*lengths][1:])
+
+    def call(self, inputs: Any) -> Any:
+        """Return each element, times its slope if it is negative."""
+        return activations.relu(inputs) - self.alpha * activations.relu(-inputs)
+
+    def _check(self, inputs: Any) -> None:
+        self._expect_one(inputs)
+        if self.built:
+            shape, known, shared = inputs.shape[1:], self.alpha.shape, self.shared_axes or ()
+            pairs = enumerate(zip(shape, known, strict=False), 1)
+            fits = [n in (m, None) or i in shared for i, (n, m) in pairs]
+            fits += [len(shape) == len(known)]
+            expect(all(fits), f"Layer '{self.name}'", f"samples of shape {known}", shape)
+
+
+publish("keras.layers", Layer, InputLayer, Dense, PReLU)

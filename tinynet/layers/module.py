@@ -225,7 +225,7 @@ def attached_metrics(layer: Module) -> list[Any]:
     if home is None:
         return []
     others = (x for x in layer._flatten_layers()[1:] if not hasattr(x, "train_step"))
-    parts = [{**vars(x), "_given_metrics": None} for x in (layer, *others)]
+    parts = [{**vars(x), "_given_metrics": None, "_tracker": None} for x in (layer, *others)]
     return list(dict.fromkeys(tree.instances(home.Metric, parts)))
 
 

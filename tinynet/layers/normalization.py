@@ -1,6 +1,6 @@
 """Layers that normalize their inputs: by batch, each sample by itself, or by a whole data set.
 
-Imports `core.py`, `weightless.py`. Read next: `operation.py`.
+Imports `core.py`, `weightless.py`. Read next: `group_normalization.py`.
 """
 
 from __future__ import annotations
@@ -95,7 +95,9 @@ class _Normalizer(_OnAxes):
         self.beta = self._weight("beta", *self._lengths) if shifts else None
 
     def _normalized(self, x: Tensor, mean: Any, variance: Tensor) -> Tensor:
-        y = (x - mean) / ops.sqrt(variance + self.epsilon)
+        return self._scaled((x - mean) / ops.sqrt(variance + self.epsilon))
+
+    def _scaled(self, y: Tensor) -> Tensor:
         y = y if self.gamma is None else y * ops.reshape(self.gamma, self._shape)
         return y if self.beta is None else y + ops.reshape(self.beta, self._shape)
 

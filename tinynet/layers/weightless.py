@@ -20,7 +20,7 @@ from ..random import SeedGenerator
 from .base import Layer
 from .core import Standard
 from .module import refuse_options
-from .shapes import to_shape
+from .shapes import map_shapes, to_shape
 
 
 class Weightless(Standard):
@@ -188,7 +188,9 @@ class Lambda(Weightless):
             return given(input_shape)
         if given is None:
             return Layer.compute_output_shape(self, input_shape)
-        return (input_shape[0], *given)
+        shapes: list[Any] = []
+        map_shapes(shapes.append, input_shape)
+        return (shapes[0][0], *given)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name; ValueError for a ``lambda``."""

@@ -206,7 +206,7 @@ class Model(Trainer):
         if given.get("jit_compile") is True:  # which is what files have for "auto"
             given["jit_compile"] = "auto"
         self.compile(**given)
-        if self.built:
+        if self.built and self.optimizer:
             self.optimizer.build(self.trainable_variables)
 
     def save(

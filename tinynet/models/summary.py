@@ -160,7 +160,7 @@ def size(count: int, byte_count: int) -> str:
 
 def _totals(model: Any) -> list[str]:
     groups = {"Trainable": model.trainable_weights, "Non-trainable": model.non_trainable_weights}
-    if model.compiled and model.optimizer.built:
+    if model.optimizer and model.optimizer.built:
         groups["Optimizer"] = model.optimizer.variables
     return [
         f" {name} params: {size(sum(w.size for w in ws), sum(w.numpy().nbytes for w in ws))}"

@@ -177,7 +177,8 @@ class Nadam(Adaptive):
     def last_variables(self) -> Sequence[Variable]:
         """The product p, which the number of steps determines."""
         product = vars(self).setdefault("_product", Variable(1.0, "float32", False))
-        product.array[...] = self._product_after(self.iterations.array.item())
+        updates = self._iterations.array.item() // (self.gradient_accumulation_steps or 1)
+        product.array[...] = self._product_after(updates)
         product.version += 1
         return [product]
 

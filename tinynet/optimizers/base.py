@@ -39,7 +39,6 @@ from .groups import (
 )
 
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
-UNSUPPORTED = ("loss_scale_factor", "gradient_accumulation_steps")  # Keras's options
 
 
 def float32(x: float) -> float:
@@ -61,31 +60,35 @@ class Optimizer(Averaging):
     use_ema : bool
         Keep a moving average of each weight (``a = ema_momentum * a + (1 - ema_momentum) * w``),
         which replaces the weight every `ema_overwrite_frequency` steps, and at the end of `fit`.
+    gradient_accumulation_steps : int, optional
+        At least 2: weights change only at each step of this number, by the mean of the gradients
+        since the last change. A learning-rate schedule counts all steps.
     name : str, optional
 
     Raises
     ------
     ValueError
         For values out of range, several clipping options, unknown keywords, and Keras's options
-        that tinynet does not support (loss scaling, gradient accumulation).
+        that tinynet does not support (loss scaling).
 
     Attributes
     ----------
     iterations : Variable
-        The number of steps so far.
+        The number of steps so far; with `gradient_accumulation_steps` a tensor: that of updates.
     learning_rate : Variable, or the current value of a schedule or function
         Assign a number to change it, or a schedule or function to replace it.
     """
 
     _config_first = (
         *("name", "learning_rate", "weight_decay", "clipnorm", "global_clipnorm", "clipvalue"),
-        *("use_ema", "ema_momentum", "ema_overwrite_frequency", *UNSUPPORTED),
+        *("use_ema", "ema_momentum", "ema_overwrite_frequency"),
+        *("loss_scale_factor", "gradient_accumulation_steps"),
     )
-    loss_scale_factor = gradient_accumulation_steps = None
+    loss_scale_factor = None
 
     scalars_at: Any = None  # `scalars` of a range of steps at one rate, as arrays; else a loop
 
-    _unwatched = frozenset({"iterations", "learning_rate", "_rate", "built", "_slots", "groups"})
+    _unwatched = frozenset({"_iterations", "learning_rate", "_rate", "built", "_slots", "groups"})
 
     def __init__(
         self,
@@ -103,10 +106,10 @@ class Optimizer(Averaging):
         **kwargs: Any,
     ) -> None:
         options = locals()
-        if kwargs:
-            raise ValueError(f"Argument(s) not recognized: {kwargs}")
-        given = {key: options[key] for key in UNSUPPORTED if options[key] not in (None, False)}
-        expect(not given, type(self).__name__, "options that tinynet supports", given)
+        if kwargs.pop("decay", None):
+            warn("decay is ignored, as in Keras 3. Pass a schedule as learning_rate.")
+        kwargs |= {"loss_scale_factor": loss_scale_factor} if loss_scale_factor else {}
+        expect(not kwargs, type(self).__name__, "only arguments that tinynet has", kwargs)
         clips = {key: options[key] for key in CLIPS if options[key] is not None}
         expect(len(clips) < 2, "clipping", f"at most one of {', '.join(CLIPS)}", clips)
         for key in (*CLIPS, "weight_decay"):
@@ -115,8 +118,9 @@ class Optimizer(Averaging):
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
         self.weight_decay = weight_decay
         self._set_averages(use_ema, ema_momentum, ema_overwrite_frequency)
+        self._set_accumulation(gradient_accumulation_steps)
         self.name = name or automatic_name(self)
-        self.iterations = self._state(np.array(0, "int32"), "iteration")
+        self._iterations = self._state(np.array(0, "int32"), "iteration")
         self._rate: Any = None
         self.learning_rate = learning_rate
         self._undecayed: tuple[frozenset[Variable], tuple[str, ...]] = (frozenset(), ())
@@ -186,13 +190,13 @@ class Optimizer(Averaging):
         """
         recorded = getattr(modes.recorder, "applied", {}).get(self)
         if recorded is None:
-            self.iterations.refuse_if_recorded("apply")
+            self._iterations.refuse_if_recorded("apply")
         variables = list(self._slots if trainable_variables is None else trainable_variables)
         found = self._gradients(list(grads), variables)
         if variables:
             self.build(variables)
             (recorded or self._take_step)(found)
-        return self.iterations
+        return self._iterations
 
     def _take_step(self, grads: Grads) -> None:
         grads = {v: wrap(g._numbers("apply (see stateless_apply)")) for v, g in grads.items()}
@@ -240,6 +244,8 @@ class Optimizer(Averaging):
         `state` has for each of `groups` its flat parameters and slots, `scalars` the numbers of
         the step (see `scalars`) for each group.
         """
+        if self.gradient_accumulation_steps:
+            state, grads = self.accumulated(self.groups, state, grads)
         clipped = dict(zip(grads, self.clip(list(grads.values())), strict=True))
         rows = zip(self.groups, state, scalars, strict=True)
         return [group.updated(self, flat, clipped, numbers) for group, flat, numbers in rows]
@@ -257,17 +263,11 @@ class Optimizer(Averaging):
                 memory.write(flat.data)
             self.count_step()
 
-        all_or_none([*memories, self.iterations], change)
-
-    def next_scalars(self, steps: int | None = None, rate: float | None = None) -> dict[str, float]:
-        """Return the scalars of the next step, or of the one after `steps` steps at this rate."""
-        steps = self.iterations.array.item() if steps is None else steps
-        found = self.scalars(steps + 1, self._rate_after(steps) if rate is None else rate)
-        return found | self.average_scalars(steps + 1) if self.use_ema else found
+        all_or_none([*memories, self._iterations], change)
 
     def count_step(self, steps: int = 1) -> None:
         """Note that steps were taken."""
-        count = self.iterations
+        count = self._iterations
         count.array[...] = count.array.item() + steps
         count.version += 1
 
@@ -319,7 +319,7 @@ class Optimizer(Averaging):
         every = self._slots.values()
         slots = [own[name] for group in self.slot_groups for own in every for name in group]
         last = self.last_variables if self.built else ()
-        return [self.iterations, *self.rate_variables, *slots, *last]
+        return [self._iterations, *self.rate_variables, *slots, *last]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Give `variables` new values; ValueError before `build`, and for other shapes."""
@@ -334,7 +334,7 @@ class Optimizer(Averaging):
     @property
     def learning_rate(self) -> Any:
         """The learning rate: a Variable, or the present value of a schedule or function."""
-        return self._rate if self.rate_variables else self._rate_after(self.iterations.array.item())
+        return self._rate if self.rate_variables else self._rate_after(int(self._iterations))
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:

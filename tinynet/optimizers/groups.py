@@ -26,6 +26,7 @@ Flats = Sequence[Sequence[Tensor]]  # for each group its flat parameters and slo
 Grads = dict[Variable, Tensor]
 
 AVERAGE = "average"  # the slot of the moving average
+SUM = "gradient_accumulator"  # that of the gradients since the last update
 
 
 class _MadeSlots(Slots):
@@ -64,9 +65,10 @@ class ParameterGroup:
                 grad = label(ops.concatenate(parts), "gradients")
                 old = _MadeSlots(zip(self.slots, slots, strict=True))
                 param, new = optimizer.stepped(param, grad, old, scalars, decays)
-                slots = [new[name] for name in self.slots]
+                slots = [ops.zeros_like(param) if n == SUM else new[n] for n in self.slots]
             pieces.append([param, *slots])
-        return optimizer.finished(self, [*map(_joined, zip(*pieces, strict=True))], grads, scalars)
+        new = optimizer.kept(map(_joined, zip(*pieces, strict=True)), flat, scalars)
+        return optimizer.finished(self, new, grads, scalars)
 
     def _stretches(self, optimizer: Any, grads: Grads) -> list[tuple[slice, list[Variable], bool]]:
         """Return the stretches of memory that are updated alike, with their variables.
@@ -86,15 +88,19 @@ def _joined(parts: Sequence[Tensor]) -> Tensor:
 
 
 class Averaging(Configurable):
-    """Base of `Optimizer`: its slots, and moving averages of the weights if `use_ema`."""
+    """Base of `Optimizer`: its slots, sums of gradients, and moving averages if `use_ema`."""
 
     use_ema, ema_momentum, ema_overwrite_frequency = False, 0.99, None
+    gradient_accumulation_steps: int | None = None
 
     # Names of slots, in the order in which Keras saves them: variable by variable those of one
     # group, then the next group.
     slots: tuple[tuple[str, ...], ...] = ()
     start_of: Mapping[str, float] = {}  # the first values of slots that do not start at 0
     name: str
+    scalars: Any
+    _rate_after: Any
+    _iterations: Any
     _slots: dict[Variable, dict[str, Variable]]
 
     def _set_averages(self, use_ema: Any, momentum: Any, every: Any) -> None:
@@ -103,10 +109,16 @@ class Averaging(Configurable):
         expect(every is None or counts, "ema_overwrite_frequency", "a positive int or None", every)
         self.use_ema, self.ema_momentum, self.ema_overwrite_frequency = use_ema, momentum, every
 
+    def _set_accumulation(self, steps: Any) -> None:
+        valid = not steps or (is_integer(steps) and steps > 1)
+        expect(valid, "gradient_accumulation_steps", "an integer of at least 2, or None", steps)
+        self.gradient_accumulation_steps = steps or None
+
     @property
     def slot_groups(self) -> tuple[tuple[str, ...], ...]:
-        """The names of all slots: that of the average, if there is one, then `slots`."""
-        return ((AVERAGE,), *self.slots) if self.use_ema else self.slots
+        """The names of all slots: those of averages and sums, if there are any, then `slots`."""
+        options = (AVERAGE, self.use_ema), (SUM, self.gradient_accumulation_steps)
+        return (*((name,) for name, given in options if given), *self.slots)
 
     def _slot(self, variable: Variable, name: str) -> Variable:
         path = f"{variable.path.replace('/', '_')}_{name}"
@@ -120,6 +132,45 @@ class Averaging(Configurable):
 
     def _state(self, value: np.ndarray, name: str) -> Variable:
         return Variable(value, trainable=False, name=name, path=f"{self.name}/{name}")
+
+    # -- several steps for one update --------------------------------------------------------
+
+    @property
+    def iterations(self) -> Any:
+        """The number of steps so far, or of updates, if gradients are accumulated."""
+        steps = self.gradient_accumulation_steps
+        return self._iterations // steps if steps else self._iterations
+
+    def next_scalars(self, steps: int | None = None, rate: float | None = None) -> dict[str, float]:
+        """Return the scalars of the next step, or of the one after `steps` steps at this rate."""
+        steps = self._iterations.array.item() if steps is None else steps
+        rate = self._rate_after(steps) if rate is None else rate
+        every = self.gradient_accumulation_steps or 1
+        step = int(steps // every) + 1
+        found = self.scalars(step, rate) | (self.average_scalars(step) if self.use_ema else {})
+        return found | ({"updates": float((steps + 1) % every == 0)} if every > 1 else {})
+
+    def accumulated(
+        self, groups: Sequence[ParameterGroup], state: Flats, grads: Grads
+    ) -> tuple[list[list[Tensor]], Grads]:
+        """Return the state with `grads` added to their sums, and the mean gradients."""
+        steps, new, means = self.gradient_accumulation_steps, [], Grads()
+        for group, flat in zip(groups, state, strict=True):
+            expect(SUM in group.slots, "gradient_accumulation_steps", "a new optimizer", steps)
+            at = 1 + group.slots.index(SUM)
+            olds = [flat[at][part] for part in group.memories[0].slices]
+            rows = zip(group.params, olds, strict=True)
+            sums = {v: t + ops.reshape(grads[v], t.shape) if v in grads else t for v, t in rows}
+            means |= {v: ops.reshape(t, v.shape) / steps for v, t in sums.items()}
+            new.append([*flat[:at], _joined([*sums.values()]), *flat[at + 1 :]])
+        return new, {v: means[v] for v in grads}
+
+    def kept(self, new: Any, old: Any, scalars: Scalars) -> list[Tensor]:
+        """Return the new tensors; the old ones in a step that only adds gradients to their sums."""
+        if not self.gradient_accumulation_steps:
+            return [*new]
+        updates = ops.greater(scalars["updates"], 0.0)
+        return [ops.where(updates, a, b) for a, b in zip(new, old, strict=True)]
 
     # -- after the update ---------------------------------------------------------------------
 
@@ -194,9 +245,10 @@ def scalars_ahead(optimizer: Any, count: int) -> dict[str, Any] | None:
 
     None if the learning rate is a user's function, which may depend on anything.
     """
-    first = optimizer.iterations.array.item()
+    first = optimizer._iterations.array.item()
     steps = range(first + 1, first + 1 + count)
-    if optimizer.rate_variables and optimizer.scalars_at and not optimizer.use_ema:
+    alike = not (optimizer.use_ema or optimizer.gradient_accumulation_steps)
+    if optimizer.rate_variables and optimizer.scalars_at and alike:
         return dict(optimizer.scalars_at(steps, float(optimizer.learning_rate)))
     if not optimizer.rate_variables and not isinstance(optimizer._rate, Configurable):
         return None
@@ -220,7 +272,7 @@ def stepped(optimizer: Any, values: dict[Variable, Tensor], grads: Grads) -> dic
     """
     if modes.recorder is not None:
         modes.recorder.watch(optimizer)
-    names, steps = tuple(optimizer.next_scalars(0, 1.0)), values[optimizer.iterations]
+    names, steps = tuple(optimizer.next_scalars(0, 1.0)), values[optimizer._iterations]
     rate = [values[v] for v in optimizer.rate_variables]
     numbers = bind(_SCALARS, steps, *rate, optimizer=optimizer, names=names)
     state, scalars = [], []
@@ -229,9 +281,9 @@ def stepped(optimizer: Any, values: dict[Variable, Tensor], grads: Grads) -> dic
         state.append([ops.concatenate(flats) for flats in parts])
         cast = ops.cast(numbers, state[-1][0].dtype)
         scalars.append({name: cast[i] for i, name in enumerate(names)})
-    new = {optimizer.iterations: steps + 1}
+    new = {optimizer._iterations: steps + 1}
     for v in optimizer.last_variables:
-        new[v] = scalars[0]["product"]
+        (new[v],) = optimizer.kept([scalars[0]["product"]], [values[v]], scalars[0])
     updated = optimizer.updated(state, grads, scalars)
     for group, flats in zip(optimizer.groups, updated, strict=True):
         for memory, flat in zip(group.memories, flats, strict=True):

@@ -150,7 +150,7 @@ def _entries_for(location: Location, saved: dict[str, Entry], model: Any) -> lis
     path, owner, variables = location
     if not isinstance(owner, Optimizer):
         return _matched(owner, variables, saved)
-    before = [owner.iterations, *owner.rate_variables]  # the first step
+    before = [owner._iterations, *owner.rate_variables]  # the first step
     if not owner.built and path == "optimizer":
         weights = model.trainable_variables
         slots = [w for group in owner.slot_groups for w in weights for _ in group]

@@ -26,7 +26,7 @@ from ..layers.module import attached_metrics
 from ..layers.shapes import training_of
 from .data import Dataset, unpack_x_y_sample_weight
 from .divergence import loss_of
-from .objective import Objective, check_names, flat_logs
+from .objective import Objective, check_names, flat_logs, metrics_room, note
 from .step import Batch, check_class, computed_loss, is_own
 from .step_cache import StepCache
 from .streams import Batches
@@ -50,7 +50,6 @@ OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "verbose": ("0, 1, 2 or 'auto'", _among(0, 1, 2, "auto")),
     "shuffle": ("a bool or 'batch'", _among(True, False, None, "batch")),
     "return_dict": ("a bool", _among(True, False, None)),
-    "optimizer": ("an optimizer or its name", lambda optimizer: optimizer is not None),
     "loss_weights": _by_output(int, float, np.number),
     **dict.fromkeys(("metrics", "weighted_metrics"), _by_output()),
     "run_eagerly": ("a bool", lambda flag: isinstance(flag, (int, np.bool_, type(None)))),
@@ -76,7 +75,7 @@ class Compilable(Layer):
 
     _unwatched = Layer._unwatched | {
         *("optimizer", "loss", "loss_weights", "on_divergence", "run_eagerly", "compiled"),
-        *("jit_compile", "_given_metrics", "_objective", "_steps"),
+        *("jit_compile", "_given_metrics", "_objective", "_steps", "_tracker", "_noted"),
     }
 
     optimizer: Any = None
@@ -88,6 +87,8 @@ class Compilable(Layer):
     jit_compile: Native = "auto"
     _given_metrics: tuple[Any, Any] = (None, None)
     _objective: Objective | None = None
+    _tracker: Any = None
+    _noted: Any = None  # the sum of the losses of the last epoch's samples, and their number
     _steps: dict[str, StepCache]
     _graph: Any = None
 
@@ -123,6 +124,7 @@ class Compilable(Layer):
         Parameters
         ----------
         optimizer : str or Optimizer
+            None is for models that are evaluated alone.
         loss : str, Loss or function ``(y_true, y_pred)``
             Names of losses and metrics are looked up when they are first used. For several outputs
             one for all, a list, or a dict by the outputs' names. None is no loss.
@@ -160,6 +162,7 @@ class Compilable(Layer):
             self.jit_compile = jit_compile
             check_class(self)
             self._objective, self._steps = None, {}
+            self._tracker = self._noted = None
             self.compiled = True
 
     @property
@@ -178,11 +181,13 @@ class Compilable(Layer):
         lock: threading.RLock = vars(self).setdefault("_lock", threading.RLock())
         return lock
 
-    def _prepare(self, batches: Batches, argument: str = "y") -> bool:
+    def _prepare(self, batches: Batches, kind: str = "test", argument: str = "y") -> bool:
         """Build the model and look up losses and metrics; return whether there was one to do."""
         with self.lock:
             if not self.compiled:
                 raise ValueError("You must call `compile()` before using the model.")
+            trains = self.optimizer or kind == "test" or is_own(self, kind)
+            expect(trains, "optimizer", "one, given to `compile`, to train the model", None)
             y = batches.y if isinstance(batches, Dataset) else batches.first().y
             watched = self.loss is not None or any(self._given_metrics)
             y = y if watched else None  # which an own step may read as it likes
@@ -225,7 +230,7 @@ class Compilable(Layer):
         """Compute the loss of the first samples, to refuse data of wrong shapes before training."""
         if is_own(self, "test"):
             return  # which may take other data
-        self._prepare(batches, argument)
+        self._prepare(batches, argument=argument)
         loss = loss_of(self, batches.first(1))
         try:
             with no_grad(), np.errstate(all="ignore"):
@@ -285,8 +290,18 @@ class Compilable(Layer):
         A step of your own updates and returns them (see `train_step`).
         """
         known = self._objective
-        compiled = [known.loss_tracker, *([known] if known.watched else [])] if known else []
-        return [*compiled, *attached_metrics(self)]
+        compiled = [self._mean_loss] if self.compiled else []
+        return [*compiled, *([known] if known and known.watched else []), *attached_metrics(self)]
+
+    @property
+    def _mean_loss(self) -> Any:
+        """The mean loss that steps of users note, or that of the last epoch."""
+        tracker = self._tracker = self._tracker or metrics_room().Mean("loss")
+        if self._noted:
+            tracker.total.assign(self._noted[0])
+            tracker.count.assign(self._noted[1])
+            self._noted = None
+        return tracker
 
     @property
     def metrics_names(self) -> list[str]:
@@ -349,7 +364,7 @@ class Compilable(Layer):
         options = {"training": training} if training_of(type(self).call) else {}
         y_pred = self(batch.x, **options)
         loss = computed_loss(self, batch, y_pred, training)
-        self._objective_for(batch.y, y_pred).note(loss, batch)
+        note(self._mean_loss, loss, batch)
         if training and (weights := self.trainable_variables):
             self.optimizer.apply(gradients(loss, [v.value for v in weights]), weights)
         return self.compute_metrics(batch.x, batch.y, y_pred, batch.sample_weight)

@@ -225,9 +225,11 @@ class Loop:
         """Return the means of an epoch, from the sum of the losses of `seen` samples."""
         if self.kind == "predict" or not seen:
             return {}
-        if not self.model.optimizer.built:
+        if self.model.optimizer and not self.model.optimizer.built:
             # No step was taken, but Keras makes the state here, too.
             self.model.optimizer.build(self.model.trainable_variables)
+        if not self.own:
+            self.model._noted = total, seen
         return self._logs(total / seen, at_end=True)
 
     def _logs(self, loss: float, at_end: bool = False) -> Logs:

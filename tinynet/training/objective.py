@@ -6,7 +6,6 @@ Imports `losses`, `metrics`. Read next: `data.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from itertools import count
 from typing import Any
 
@@ -24,13 +23,13 @@ BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # their meaning depends on
 
 def check_names(loss: Any, *metrics_given: Any) -> None:
     """Raise ValueError for unknown names of losses and metrics, before the model is built."""
-    for given, home in ((loss, lambda: losses), (metrics_given, _metrics)):
+    for given, home in ((loss, lambda: losses), (metrics_given, metrics_room)):
         for name in _leaves(given):
             if str(name).lower() not in BY_SHAPE:
                 home().get(name)
 
 
-def _metrics() -> Any:
+def metrics_room() -> Any:
     """Return the module `metrics`, which is loaded for the first model that has metrics."""
     from .. import metrics
 
@@ -113,7 +112,7 @@ class Objective:
         # As in Keras: an output without a name has the name of its loss, and metrics no prefix.
         own = {i: names[i] + loss.name * (i in lacks) for i, loss in enumerate(self.losses) if loss}
         self.keys = {i: f"{name}_loss" for i, name in own.items()} if len(own) > 1 else {}
-        self.trackers = {key: _metrics().Mean(key) for key in self.keys.values()}
+        self.trackers = {key: metrics_room().Mean(key) for key in self.keys.values()}
         self.metrics: dict[str, tuple[Any, int, bool]] = {}
         self._add_metrics(plain, False, types)
         self._add_metrics(weighted, True, types)
@@ -125,16 +124,6 @@ class Objective:
     def variables(self) -> list[Variable]:
         """The state of the metrics."""
         return [v for metric in self.watched.values() for v in metric.variables]
-
-    @cached_property
-    def loss_tracker(self) -> Any:
-        """The mean loss that steps of users note."""
-        return _metrics().Mean("loss")
-
-    def note(self, loss: Tensor, batch: Any) -> None:
-        """Note the loss of a batch; `update` notes those of the outputs."""
-        with no_grad():
-            _note(self.loss_tracker, loss, batch)
 
     @property
     def has_python_metrics(self) -> bool:
@@ -168,7 +157,7 @@ class Objective:
         argument = "weighted_metrics" if weighted else "metrics"
         for i, each in enumerate(self._spread(argument, given or None)):
             for identifier in _leaves(each):
-                metric = _metrics().lookup.resolve(identifier, *types[i])
+                metric = metrics_room().lookup.resolve(identifier, *types[i])
                 self.metrics[self._key(metric.name, i, weighted)] = metric, i, weighted
 
     def _key(self, name: str, output: int, weighted: bool) -> str:
@@ -242,7 +231,7 @@ class Objective:
             if self.trackers and in_variables:
                 values = self._values(y, y_pred, sample_weight).items()
                 for key, value in {self.keys[i]: value for i, value in values}.items():
-                    _note(self.trackers[key], value, y_pred)
+                    note(self.trackers[key], value, y_pred)
 
     def reset_state(self) -> None:
         """Let all metrics forget the samples they have seen."""
@@ -261,9 +250,10 @@ class Objective:
         return plain({"loss": loss} | self.result()) if self.watched else {"loss": loss}
 
 
-def _note(tracker: Any, loss: Tensor, batch: Any) -> None:
+def note(tracker: Any, loss: Tensor, batch: Any) -> None:
     """Update the mean of losses with that of a batch."""
-    tracker.update_state(loss, ops.cast(tree.leaves(batch)[0].shape[0], loss.dtype))
+    with no_grad():
+        tracker.update_state(loss, ops.cast(tree.leaves(batch)[0].shape[0], loss.dtype))
 
 
 def flat_logs(logs: dict[str, Any]) -> dict[str, Any]:

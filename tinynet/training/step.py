@@ -81,7 +81,8 @@ class Step:
     ) -> None:
         self.model, self.kind, self.with_metrics = model, kind, with_metrics
         self.optimizer = optimizer or model.optimizer
-        self.trained: list[Variable] = model.trainable_variables if kind == "train" else []
+        trains = kind == "train" and self.optimizer  # which only a step of users may lack
+        self.trained: list[Variable] = model.trainable_variables if trains else []
         if self.trained:
             self.optimizer.build(self.trained)
         self.groups: list[ParameterGroup] = self.optimizer.groups if self.trained else []
@@ -316,7 +317,7 @@ class OwnStep(Step):
         super().__init__(model, kind)
         self.updates = False  # until `apply` is called
         if kind != "predict":
-            metrics = [model.objective.loss_tracker, *model.metrics, *attached_metrics(model)]
+            metrics = [model._mean_loss, *model.metrics, *attached_metrics(model)]
             self.others += [v for metric in metrics for v in metric.variables]
         self.optimizers = [o for o in optimizers_of(model) if o is not model.optimizer and o.built]
         self.others += [v for optimizer in self.optimizers for v in optimizer.variables]

@@ -9,14 +9,17 @@ import itertools
 import math
 import sys
 from collections.abc import Container, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
+from .. import tree
 from ..callbacks import CallbackList, History
 from ..callbacks.base import Logs
 from ..distribution.ranks import team
 from ..engine.expect import expect, is_integer
+from ..engine.variable import Variable, assign_all
 from .compilable import Compilable, check_options
 from .data import Batch, Dataset, is_stream, split
 from .divergence import DivergenceMonitor
@@ -115,7 +118,7 @@ class Trainer(Compilable):
         held_out = validation and batches_of(validation, size, validation_steps)
         due = _due(validation_freq)
         calls = self._calls(callbacks, verbose, dataset, epochs)
-        is_first = self._prepare(dataset)
+        is_first = self._prepare(dataset, "train")
         if held_out and validation_data is not None:
             self._try(held_out, "validation_data")
         if is_first:
@@ -142,7 +145,8 @@ class Trainer(Compilable):
                 end_epoch(self, epoch)
                 if self.stop_training:
                     break
-        self.optimizer.finalize_variable_values(self.trainable_weights)
+        if self.optimizer:
+            self.optimizer.finalize_variable_values(self.trainable_weights)
         calls.on_train_end(logs)
         return calls.history or History()
 
@@ -239,7 +243,7 @@ class Trainer(Compilable):
         return CallbackList(given, fits, verbose != 0, self, **params)
 
     def _on_batch(self, kind: str, dataset: Dataset, return_dict: bool) -> Any:
-        if self._prepare(dataset):
+        if self._prepare(dataset, kind):
             begin(self, dataset)
         loop = Loop(self, dataset, kind)
         with between_steps() as loop.interrupts:
@@ -253,6 +257,58 @@ class Trainer(Compilable):
         first = [name for name in names if name in logs]
         found = [logs[name] for name in (*first, *sorted(logs.keys() - {*first}))]
         return logs if return_dict else found if len(found) > 1 else found[0]
+
+    # -- all variables ------------------------------------------------------------------------
+
+    def _state_variables(self) -> dict[str, list[Variable]]:
+        own = self.optimizer.variables if self.optimizer else []
+        kinds = "trainable_variables", "non_trainable_variables", "metrics_variables"
+        return {"optimizer_variables": own} | {kind: getattr(self, kind) for kind in kinds}
+
+    def get_state_tree(self, value_format: str = "backend_tensor") -> dict[str, Any]:
+        """Return the values of all variables as nested dicts, by the parts of their paths.
+
+        They stand under "trainable_variables", "non_trainable_variables", "optimizer_variables" and
+        "metrics_variables": tensors, or arrays with `value_format` "numpy_array". ValueError for
+        another format, and for two variables of one path.
+
+        >>> import tinynet as tn
+        >>> layer = tn.layers.Dense(1, use_bias=False, kernel_initializer="ones", name="line")
+        >>> model = tn.Sequential([tn.Input((1,)), layer], name="model")
+        >>> model.get_state_tree("numpy_array")["trainable_variables"]
+        {'model': {'line': {'kernel': array([[1.]], dtype=float32)}}}
+        """
+        known = value_format in ("backend_tensor", "numpy_array")
+        expect(known, "value_format", "'backend_tensor' or 'numpy_array'", value_format)
+        found: dict[str, Any] = {}
+        for kind, variables in self._state_variables().items():
+            found[kind] = {}
+            for v in variables:
+                *places, last = v.path.split("/")
+                inner = reduce(lambda part, place: part.setdefault(place, {}), places, found[kind])
+                expect(last not in inner, "get_state_tree", "layers of different names", v.path)
+                inner[last] = v.value.detach() if value_format == "backend_tensor" else v.numpy()
+        return found
+
+    def set_state_tree(self, state_tree: dict[str, Any]) -> None:
+        """Assign to the variables what `get_state_tree` returned, or a part of it.
+
+        An optimizer that has no slots yet gets them. Metrics that this model does not have yet are
+        left out, since each epoch starts them anew. ValueError for other unknown paths and for
+        other shapes; then nothing is changed.
+        """
+        expect(isinstance(state_tree, dict), "state_tree", "a dict of nested dicts", state_tree)
+        if "optimizer_variables" in state_tree and self.optimizer and self.built:
+            self.optimizer.build(self.trainable_variables)
+        known = self._state_variables()
+        values: dict[Variable, Any] = {}
+        expect(state_tree.keys() <= {*known}, "state_tree", f"keys among {[*known]}", [*state_tree])
+        for kind, nested in state_tree.items():
+            given, own = dict(tree.by_path(nested, nested)), {v.path: v for v in known[kind]}
+            unknown = [] if kind == "metrics_variables" else [p for p in given if p not in own]
+            expect(not unknown, f"state_tree[{kind!r}]", f"paths among {[*own]}", unknown)
+            values |= {v: given[path] for path, v in own.items() if path in given}
+        assign_all(values)
 
     # -- compiled steps -----------------------------------------------------------------------
 

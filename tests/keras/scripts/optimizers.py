@@ -15,6 +15,7 @@ choices = {
     "adagrad": optimizers.Adagrad(0.05),
     "rmsprop": optimizers.RMSprop(0.01, momentum=0.5, centered=True),
     "average": optimizers.SGD(0.1, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=3),
+    "sums": optimizers.Adam(0.05, clipnorm=0.1, gradient_accumulation_steps=3),
     "clipped": optimizers.Adam(0.01, global_clipnorm=0.5),
 }
 results = {}
