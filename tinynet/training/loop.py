@@ -174,6 +174,7 @@ class Loop:
         predicting = self.kind == "predict"
         before, after, each = self.calls.of_batches(self.kind)
         self._begin()
+        self._look_again()
         limit = monitor.limit if monitor else math.inf
         last = (self.dataset.batches or 0) * (epochs > 1)
         total, seen, batch, stopped = 0.0, 0, 0, False
@@ -186,6 +187,8 @@ class Loop:
             while count and not stopped:
                 for call in before:
                     call(batch, {})
+                if before or after:
+                    self._look_again()
                 self.interrupts.held = True
                 losses = self._take(data, rows, size, count, limit)
                 for loss in losses:
@@ -210,6 +213,11 @@ class Loop:
                 break
         if not last:
             ahead.append(self._means(total, seen))
+
+    def _look_again(self) -> None:
+        """Note whether callbacks or users changed what a compiled step has read."""
+        if not self.cache.is_current():
+            structure.change()
 
     @property
     def _can_run_many(self) -> bool:

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..backend import epsilon
 from ..compiler.executable import CACHE_SIZE, Cache, Executable, Native
 from ..compiler.passes import simplify
 from ..compiler.program import NotInCError, Var
@@ -26,7 +25,7 @@ from ..compiler.record import record, short_name, stand_in
 from ..configs.watched import Fingerprint
 from ..distribution.ranks import place
 from ..engine.expect import warn
-from ..engine.tensor import floatx, wrap
+from ..engine.tensor import wrap
 from ..engine.variable import structure
 from ..optimizers.groups import scalars_ahead
 from ..public import notebook_form
@@ -116,6 +115,10 @@ class StepCache:
             raise ValueError("This step has not run yet: fit, evaluate or predict first.")
         return self._first[1]
 
+    def is_current(self) -> bool:
+        """Return whether the steps still compute what the model does now."""
+        return self._fingerprint is None or self._fingerprint.is_current()
+
     def predict_small(self, x: Any, most: float) -> Any:
         """Predict an array `x` with an already compiled step; None if that is not possible.
 
@@ -142,10 +145,10 @@ class StepCache:
 
     def _step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
         form = repr(dataset.data.map(lambda a: f"{a.dtype.str}{a.shape[1:]}"))
-        before = self._attributes().key
-        key = (form, size, with_outputs, self._trained, floatx(), epsilon(), place.part)
+        before = self._attributes()
+        key = (form, size, with_outputs, self._trained, place.part)
         compiled = self._steps.get((key, before), partial(self._make, dataset, size, with_outputs))
-        after = self._attributes().key  # without those that the recorded step assigned
+        after = self._attributes()  # without those that the recorded step assigned
         compiled = self._steps.get((key, after), lambda: compiled)
         if self._first is None or self._first[0] != after:
             self._first = after, compiled.executable
@@ -172,7 +175,7 @@ class StepCache:
             return known
         found = self._fingerprint = Fingerprint(self._things(), self._assigned)
         self._trained = tuple(map(id, self.model.trainable_variables))
-        if not known or known.key != found.key:
+        if not known or known != found:
             self._small = {}
         return found
 
