@@ -1,7 +1,7 @@
 """A compiled step is compiled again when an attribute that it read has changed, and only then."""
 
 import inspect
-from functools import partial
+from functools import partial, wraps
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -448,6 +448,22 @@ def test_what_a_compiled_function_reads_holds_from_when_it_is_set(read):
     for each in (lambda: None, change):
         each()
         np.testing.assert_array_equal(compiled(Y), scale(tn.tensor(Y)) + 1.0)
+
+
+AROUND: dict[str, Any] = {
+    "a gradient": tn.grad,
+    "a batch": tn.vmap,
+    "a decorator": lambda f: wraps(f)(lambda x: f(x)),
+}
+
+
+@over(AROUND, "around")
+def test_a_function_inside_another_is_seen_by_compiled_functions(around):
+    compiled = tn.jit(around(lambda x: ops.sum(FACTOR * x)))
+    for factor in (1.0, 3.0):
+        set_factor(factor)
+        expected = around(lambda x, factor=factor: ops.sum(factor * x))(tn.tensor(X))
+        np.testing.assert_array_equal(compiled(X), expected)
 
 
 def test_a_constraint_that_a_weight_gets_holds_from_the_next_fit():

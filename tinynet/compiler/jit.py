@@ -37,8 +37,8 @@ class Compiled:
     program : Program, as it was recorded
     form : tree, the function's result, with holes for tensors
     outside : bool
-        Whether it uses a tensor from outside that requires a gradient. The next call may find
-        another tensor in its place, so the function itself is called where gradients flow.
+        Whether it uses a tensor from outside that requires a gradient. Where gradients flow, the
+        function itself is then called, as compiled code has no inputs for such tensors.
     dependencies : list of int, of `dependencies`
     trains : bool, whether gradients flow to tensors that are not arguments
     pullback : function of `used` and `wanted` to the compiled pullback, of `pullback_of`
@@ -59,7 +59,7 @@ class Compiled:
         self.dependencies = dependencies(program)
         self.outside = any(v.tracked for v in program.constants)
         self.trains = self.outside or any(b >> len(program.inputs) for b in self.dependencies)
-        self._watched, self._skipped = [of.function, *program.watched, *static], skipped
+        self._watched, self._skipped = [of.function, *static], skipped
         self._attributes = self._fingerprint()
 
     def _fingerprint(self) -> Fingerprint:
@@ -68,13 +68,13 @@ class Compiled:
         return Fingerprint(things, self._skipped)
 
     def is_current(self) -> bool:
-        """Return whether what the function may have read from outside is the same as then."""
-        if self._attributes.is_current():
-            return True
-        now = self._fingerprint()
-        is_same = now == self._attributes
-        self._attributes = now if is_same else self._attributes
-        return is_same
+        """Return whether all that the function may have read from outside is unchanged."""
+        if not self._attributes.is_current():
+            now = self._fingerprint()
+            if now != self._attributes:
+                return False
+            self._attributes = now
+        return True
 
 
 class Jit(Generic[P, R]):
@@ -229,8 +229,8 @@ def jit(
         at each call; the random numbers that it draws are constants. It is recorded again when
         something changes that it refers to: an attribute of a layer that it calls or of the object
         whose method it is, a global variable, a variable of an enclosing function, an item of a
-        list (see `configs/watched.py` for what is not seen). What else it does (print, count,
-        append) is done while it is recorded only.
+        list (`configs/watched.py` says what is not seen). Side effects (print, count, append)
+        happen only while it is recorded.
     cache_size : int
         How many compiled forms to keep, one for each type of arguments. The least recently used
         one is let go first, with its memory.
@@ -276,8 +276,7 @@ def jit(
     Derivatives are compiled, too: when arguments or variables require a gradient, the results have
     one, and the pullback is recorded from the program when it is first used. In two cases the
     function itself runs instead: inside a function that is being recorded, and where a gradient
-    flows to a tensor from outside, since another tensor may have its name at the next call. Pass
-    such a tensor as an argument, or use a `Variable`.
+    flows to a tensor from outside. Pass such a tensor as an argument, or use a `Variable`.
 
     >>> import tinynet as tn
     >>> @tn.jit

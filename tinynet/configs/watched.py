@@ -18,7 +18,6 @@ from collections.abc import Callable, Container, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from functools import cache, lru_cache, partial
-from itertools import chain, compress, repeat
 from operator import is_
 from types import CodeType, FunctionType, ModuleType, SimpleNamespace
 from typing import Any
@@ -31,7 +30,7 @@ from ..engine.variable import structure
 PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype)
 _CONTAINERS = (tuple, list, dict, set, frozenset, deque)
 MOST = 1 << 16  # items of a list or an array that are compared one by one
-Read = Callable[[], list[Any]]
+Read = Callable[[], dict[Any, Any]]
 
 
 class Watched:
@@ -101,7 +100,7 @@ class Fingerprint:
         self._version, self._settings = structure.version, (floatx(), epsilon())
         self._skipped = skipped
         self._kept: dict[int, Any] = {}  # alive, so that no other object gets their ids
-        self._unseen: list[tuple[Read, list[Any]]] = []  # what can change without a new version
+        self._unseen: list[tuple[Read, dict[Any, Any]]] = []  # what changes without a new version
         self._arrays: list[tuple[np.ndarray, bytes]] = []  # of the same kind
         self._inside: set[int] = set()  # ids of the containers that are being read
         self.values: dict[tuple[int, str], Hashable] = {}
@@ -121,7 +120,7 @@ class Fingerprint:
             return False
         for read, before in self._unseen:
             now = read()
-            if len(now) != len(before) or not all(map(is_, now, before)):
+            if now.keys() != before.keys() or not all(map(is_, now.values(), before.values())):
                 return False
         return all(array.tobytes() == before for array, before in self._arrays)
 
@@ -142,30 +141,32 @@ class Fingerprint:
         if isinstance(value, _CONTAINERS):
             return at if len(value) > MOST or at in self._inside else self._contents(value)
         if is_new:
-            self._add_parts(value)
+            unwatched = getattr(value, "_unwatched", ())
+            for name, part in self._parts(value).items():
+                if name not in unwatched:
+                    self.values[at, name] = self._of(part)
         return at
 
     def _contents(self, value: Any) -> Hashable:
         self._inside.add(id(value))
-        items = value.items() if isinstance(value, dict) else value
-        found = [self._of(x) for x in tuple(items)]
-        if not isinstance(value, (tuple, frozenset)):
-            read = partial(_items, value) if isinstance(value, dict) else partial(list, value)
-            self._unseen.append((read, read()))
+        parts = self._parts(value)
+        items = parts.items() if isinstance(value, dict) else parts.values()
+        found = [self._of(item) for item in items]
         self._inside.discard(id(value))
         return frozenset(found) if isinstance(value, (set, frozenset)) else tuple(found)
 
-    def _add_parts(self, thing: Any) -> None:
-        names, read = parts_of(thing)
-        unwatched = getattr(thing, "_unwatched", ())
-        counts = [n not in unwatched and (id(thing), n) not in self._skipped for n in names]
-        if not all(counts):
-            read = partial(_selected, read, counts)
-        parts = read()
-        if parts and not isinstance(thing, Watched):
-            self._unseen.append((read, parts))
-        rows = zip(compress(names, counts), parts, strict=False)  # threads may add more
-        self.values |= {(id(thing), name): self._of(part) for name, part in rows}
+    def _parts(self, thing: Any) -> dict[Any, Any]:
+        """Return the parts of a thing that count; note them if they can change unseen."""
+        every = reader_of(thing)
+
+        def counting() -> dict[Any, Any]:
+            return {k: v for k, v in every().items() if (id(thing), k) not in self._skipped}
+
+        read = counting if self._skipped else every
+        found = read()
+        if found and not isinstance(thing, (Watched, tuple, frozenset)):
+            self._unseen.append((read, found))
+        return found
 
 
 # -- what a step may read of an object -------------------------------------------------------------
@@ -174,47 +175,44 @@ class Fingerprint:
 _CALLED = ("__func__", "__self__", "__wrapped__", "fget", "func", "args", "keywords")
 
 
-def parts_of(thing: Any) -> tuple[list[str], Read]:
-    """Return the names of what a step may read of an object, and a function that reads it."""
+def reader_of(thing: Any) -> Read:
+    """Return a function that reads the parts of an object on which a step may depend, by name."""
     kind = type(thing)
-    if isinstance(thing, (FunctionType, type)) and not _is_users(thing.__module__):
-        return [], list
+    if isinstance(thing, dict):
+        return partial(dict, thing)
+    if isinstance(thing, _CONTAINERS):
+        return lambda: dict(enumerate(thing))
     if isinstance(thing, FunctionType):
-        return _read_by(thing)
+        return _reader_of_function(thing)
     if isinstance(thing, type):
-        members = vars(thing)
-        return ["bases", *members], lambda: [thing.__bases__, *members.values()]
+        known = _is_users(thing.__module__)
+        return (lambda: {"bases": thing.__bases__, **vars(thing)}) if known else dict
     if isinstance(thing, Watched) or _is_users(kind.__module__) or kind is SimpleNamespace:
-        own = getattr(thing, "__dict__", {})
-        return ["class", *own], lambda: [kind, *own.values()]
+        return lambda: {"class": kind, **getattr(thing, "__dict__", {})}
     may_call = callable(thing) or kind.__module__ == "builtins"
     names = [name for name in _CALLED if may_call and hasattr(thing, name)]
-    return names, lambda: [getattr(thing, name) for name in names]
+    return lambda: {name: getattr(thing, name) for name in names}
 
 
-def _read_by(function: FunctionType) -> tuple[list[str], Read]:
-    """Return the names of what a function reads besides its arguments, and what reads it."""
-    code, known, own = function.__code__, function.__globals__, vars(function)
-    globals_read, attributes = _names_in(code)
-    modules = [m for m in map(known.get, globals_read) if type(m) is ModuleType]
-    inner = [
-        (vars(module), key)
-        for module in modules
-        for key in attributes
-        if key in vars(module) and _is_users(module.__name__)
-    ]
+def _reader_of_function(function: FunctionType) -> Read:
+    code, known, cells = function.__code__, function.__globals__, function.__closure__ or ()
+    if not _is_users(function.__module__):  # it may call a user's function, as `grad(f)` does
+        called = {i: f for i, f in enumerate(map(_content, cells)) if callable(f)}
+        return lambda: called
+    names, attributes = _names_in(code)
+    modules = {name: x for name in names if isinstance(x := known.get(name), ModuleType)}
+    own = {name: vars(x) for name, x in modules.items() if _is_users(x.__name__)}
 
-    def read() -> list[Any]:
-        return [
-            *(function.__code__, function.__defaults__, function.__kwdefaults__),
-            *map(known.get, globals_read),
-            *map(_content, function.__closure__ or ()),
-            *[variables.get(key) for variables, key in inner],
-            *own.values(),
-        ]
+    def read() -> dict[Any, Any]:
+        own_parts = function.__code__, function.__defaults__, function.__kwdefaults__
+        found: dict[Any, Any] = dict(enumerate((*own_parts, vars(function))))
+        found |= {name: known.get(name) for name in names}
+        found |= zip(code.co_freevars, map(_content, cells), strict=True)
+        for name, variables in own.items():
+            found |= {f"{name}.{k}": variables[k] for k in attributes if k in variables}
+        return found
 
-    paths = [f"{variables['__name__']}.{key}" for variables, key in inner]
-    return ["code", "defaults", "keywords", *globals_read, *code.co_freevars, *paths, *own], read
+    return read
 
 
 def _content(cell: Any) -> Any:
@@ -222,15 +220,6 @@ def _content(cell: Any) -> Any:
         return cell.cell_contents
     except ValueError:  # it is empty
         return None
-
-
-def _items(value: dict[Any, Any]) -> list[Any]:
-    return [*value, *value.values()]
-
-
-def _selected(read: Read, counts: list[bool]) -> list[Any]:
-    """Return the parts that count; new ones do."""
-    return [*compress(read(), chain(counts, repeat(True)))]
 
 
 @lru_cache(1024)

@@ -98,8 +98,7 @@ class Variable(Operand):
         name: str = "variable",
         path: str | None = None,
     ) -> None:
-        self.name = name
-        self.path = path or name
+        self.name, self.path = name, path or name
         self._trainable = trainable
         self._constraint: Any = None
         self.array = to_array(value, dtype)  # whoever writes here adds 1 to `version`
@@ -237,8 +236,7 @@ class Memory:
     """
 
     def __init__(self, variables: Sequence[Variable]) -> None:
-        self.variables = list(variables)
-        self.version = 0
+        self.variables, self.version = list(variables), 0
         ends = np.cumsum([v.size for v in variables]).tolist()
         self.slices = [slice(end - v.size, end) for v, end in zip(variables, ends, strict=True)]
         self._gather()
