@@ -35,7 +35,7 @@ RUNNING = {"train": "training", "test": "evaluating", "predict": "predicting"}
 
 
 class Interrupts:
-    """Holds back KeyboardInterrupt while a step runs; a second Ctrl-C is not held back.
+    """Holds back KeyboardInterrupt while a step runs; a second Ctrl-C takes effect at once.
 
     Attributes
     ----------
@@ -141,9 +141,9 @@ class Loop:
     def run(self, epoch: int = 0, epochs: int = 1) -> Logs:
         """Go through the batches of one epoch; return the means over its samples.
 
-        A prediction has none; it appends the outputs of each call to `outputs`, as arrays. If
-        nobody needs to know of each epoch, the first of the next `epochs` may run at once: the next
-        calls return their means.
+        A prediction has no means; it appends the outputs of each batch to `outputs`, as arrays. If
+        nothing happens between epochs, several of the next `epochs` may run in one call of C; later
+        calls then only return their means.
         """
         if not self._ahead:
             self.interrupts.release()
