@@ -163,6 +163,7 @@ class Loop:
 
     def _begin(self) -> None:
         """Forget what the metrics have seen, or build a model that is to predict."""
+        self._look_again()
         if self.kind != "predict":
             self.model.reset_metrics() if self.own else self.model.objective.reset_state()
         elif not self.model._called and not self.own:
@@ -174,7 +175,6 @@ class Loop:
         predicting = self.kind == "predict"
         before, after, each = self.calls.of_batches(self.kind)
         self._begin()
-        self._look_again()
         limit = monitor.limit if monitor else math.inf
         last = (self.dataset.batches or 0) * (epochs > 1)
         total, seen, batch, stopped = 0.0, 0, 0, False
@@ -187,8 +187,6 @@ class Loop:
             while count and not stopped:
                 for call in before:
                     call(batch, {})
-                if before or after:
-                    self._look_again()
                 self.interrupts.held = True
                 losses = self._take(data, rows, size, count, limit)
                 for loss in losses:
@@ -249,6 +247,8 @@ class Loop:
 
         There are several if one call of C can run them, up to a loss above `limit`.
         """
+        if not self.calls.want_history_alone:
+            self._look_again()
         run, many = self._steps(data, size)
         if self._together and many and count > 1 and (found := many(rows, count, limit)):
             losses, y_pred = found
