@@ -1,6 +1,8 @@
 """A compiled step is compiled again when an attribute that it read has changed, and only then."""
 
 import inspect
+from functools import partial, wraps
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -289,6 +291,221 @@ def test_another_optimizer_is_seen_between_fits_and_in_mid_fit():
         return model, lambda: model.fit(X, Y, epochs=2, **options)
 
     assert_as_eager(made_for_mid_fit)
+
+
+# -- what users' functions read --------------------------------------------------------------------
+
+FACTOR, FACTORS = 1.0, np.ones(3, "float32")
+
+
+@pytest.fixture(autouse=True)
+def globals_are_restored(monkeypatch):
+    monkeypatch.setattr(Scale, "shared", 1.0)
+    monkeypatch.setattr(Scale, "__call__", Scale.__call__)
+    monkeypatch.setitem(globals(), "FACTOR", 1.0)
+
+
+def set_factor(value: float = 3.0) -> None:
+    globals()["FACTOR"] = value
+
+
+def helper(x: Any) -> Any:
+    return FACTOR * x
+
+
+class Scale:
+    """An object of a user's class, whose product is that of numbers from several places."""
+
+    shared = 1.0
+
+    def __init__(self) -> None:
+        self.own, self.part = 1.0, SimpleNamespace(factor=1.0)
+
+    @property
+    def named(self) -> float:
+        return FACTOR
+
+    def __call__(self, x: Any) -> Any:
+        return self.own * self.part.factor * self.shared * self.named * x
+
+
+def of_enclosing_function() -> Any:
+    factor = 1.0
+
+    def change() -> None:
+        nonlocal factor
+        factor = 3.0
+
+    return lambda x: factor * x, change
+
+
+def of_array() -> Any:
+    FACTORS[:] = 1.0
+    return lambda x: FACTORS * x, lambda: FACTORS.__setitem__(0, 3.0)
+
+
+def of_list_that_contains_itself() -> Any:
+    numbers: list[Any] = [1.0]
+    numbers.append(numbers)
+    return lambda x: numbers[1][0] * x, lambda: numbers.__setitem__(0, 3.0)
+
+
+def of_function(name: str, before: Any, after: Any) -> Any:
+    def scale(x: Any, factor: float = 1.0) -> Any:
+        return scale.__dict__.get("factor", factor) * x
+
+    setattr(scale, name, before)
+    return scale, lambda: setattr(scale, name, after)
+
+
+def of_code(scale: Any) -> Any:
+    return scale, lambda: setattr(scale, "__code__", (lambda x: 3.0 * x).__code__)
+
+
+def of_partial() -> Any:
+    scale = partial(lambda x, factor: factor * x, factor=1.0)
+    return scale, lambda: scale.keywords.update(factor=3.0)
+
+
+def of_module() -> Any:
+    settings = ModuleType("settings_of_a_user")
+    vars(settings).update(factor=1.0)
+    scale = eval("lambda x: settings.factor * x", {"settings": settings})
+    return scale, lambda: setattr(settings, "factor", 3.0)
+
+
+def of_object(change: Any) -> Any:
+    scale = Scale()
+    return scale, lambda: change(scale)
+
+
+READS: dict[str, Any] = {
+    "a global": lambda: (lambda x: FACTOR * x, set_factor),
+    "a global of a helper": lambda: (lambda x: helper(x), set_factor),
+    "a global of a nested function": lambda: (lambda x: (lambda: FACTOR * x)(), set_factor),
+    "a variable of the enclosing function": of_enclosing_function,
+    "an array": of_array,
+    "a list that contains itself": of_list_that_contains_itself,
+    "a default": lambda: of_function("__defaults__", (1.0,), (3.0,)),
+    "an attribute of the function": lambda: of_function("factor", 1.0, 3.0),
+    "the code": lambda: of_code(lambda x: x),
+    "a part of a partial function": of_partial,
+    "a module": of_module,
+    "an attribute of an object": lambda: of_object(lambda scale: setattr(scale, "own", 3.0)),
+    "a new attribute of it": lambda: of_object(lambda scale: setattr(scale, "shared", 3.0)),
+    "an attribute of its part": lambda: of_object(lambda s: setattr(s.part, "factor", 3.0)),
+    "an attribute of its class": lambda: of_object(lambda scale: setattr(Scale, "shared", 3.0)),
+    "a property": lambda: of_object(lambda scale: set_factor()),
+    "a method": lambda: of_object(lambda s: setattr(Scale, "__call__", lambda s, x: 3.0 * x)),
+}
+
+PLACES: dict[str, Any] = {
+    "loss": lambda f: network("sgd", lambda y, p: ops.mean(f((y - p) ** 2), -1)),
+    "method as a loss": lambda f: network("sgd", SimpleLoss(f).method),
+    "compiled loss": lambda f: network("sgd", tn.jit(lambda y, p: ops.mean(f((y - p) ** 2), -1))),
+    "metric": lambda f: network(metrics=[lambda y, p: ops.mean(f((y - p) ** 2), -1)]),
+    "layer": lambda f: network(between=[layers.Lambda(f)]),
+    "activation": lambda f: network(between=[Dense(3, f)]),
+    "regularizer": lambda f: network(
+        between=[Dense(3, kernel_regularizer=lambda w: f(ops.sum(w)))]
+    ),
+    "constraint": lambda f: network(between=[Dense(3, kernel_constraint=f)]),
+}
+
+
+class SimpleLoss:
+    """A loss of a user that is no `Loss`."""
+
+    def __init__(self, scale: Any) -> None:
+        self.scale = scale
+
+    def method(self, y: Any, y_pred: Any) -> Any:
+        return ops.mean(self.scale((y - y_pred) ** 2), -1)
+
+
+def assert_function_as_eager(place: Any, read: Any) -> None:
+    def made() -> Any:
+        set_factor(1.0)
+        Scale.shared, Scale.__call__ = 1.0, call  # type: ignore[method-assign]
+        scale, change = read()
+        return place(scale), change
+
+    call = Scale.__call__
+    assert_as_eager(made)
+
+
+@over(READS, "read")
+def test_what_a_loss_reads_holds_from_when_it_is_set(read):
+    assert_function_as_eager(PLACES["loss"], read)
+
+
+@over(PLACES, "place")
+def test_a_global_that_a_function_reads_holds_from_when_it_is_set(place):
+    assert_function_as_eager(place, READS["a global"])
+
+
+@over(READS, "read")
+def test_what_a_compiled_function_reads_holds_from_when_it_is_set(read):
+    scale, change = read()
+    compiled = tn.jit(lambda x: scale(x) + 1.0)
+    for each in (lambda: None, change):
+        each()
+        np.testing.assert_array_equal(compiled(Y), scale(tn.tensor(Y)) + 1.0)
+
+
+AROUND: dict[str, Any] = {
+    "a gradient": tn.grad,
+    "a batch": tn.vmap,
+    "a decorator": lambda f: wraps(f)(lambda x: f(x)),
+}
+
+
+@over(AROUND, "around")
+def test_a_function_inside_another_is_seen_by_compiled_functions(around):
+    compiled = tn.jit(around(lambda x: ops.sum(FACTOR * x)))
+    for factor in (1.0, 3.0):
+        set_factor(factor)
+        expected = around(lambda x, factor=factor: ops.sum(factor * x))(tn.tensor(X))
+        np.testing.assert_array_equal(compiled(X), expected)
+
+
+def test_a_constraint_that_a_weight_gets_holds_from_the_next_fit():
+    def made() -> Any:
+        model = network()
+        return model, lambda: setattr(model.layers[0].kernel, "constraint", tn.constraints.NonNeg())
+
+    assert_as_eager(made)
+
+
+def test_epsilon_holds_in_compiled_functions_from_when_it_is_set():
+    compiled, before = tn.jit(losses.kl_divergence), tn.backend.epsilon()
+    compiled(Y, Y)
+    try:
+        tn.backend.set_epsilon(0.5)
+        np.testing.assert_array_equal(compiled(Y, Y), losses.kl_divergence(Y, Y))
+    finally:
+        tn.backend.set_epsilon(before)
+
+
+@pytest.mark.parametrize("hook", ["on_epoch_begin", "on_train_batch_begin", "on_train_batch_end"])
+def test_a_number_that_a_callback_changes_holds_from_the_next_step(hook):
+    found = []
+    for eager in (False, True):
+        set_factor(1.0)
+        model = network("sgd", lambda y, y_pred: ops.mean(FACTOR * (y - y_pred) ** 2, -1))
+        model.layers[0].kernel.assign(X[:4, :3])
+        model.run_eagerly = eager
+        double = LambdaCallback(**{hook: lambda at, logs: set_factor(2.0 * FACTOR)})
+        model.fit(X, Y, epochs=3, batch_size=3, shuffle=False, verbose=0, callbacks=[double])
+        found.append(everything(model))
+    assert_all_same(*found)
+
+
+def test_a_function_in_the_place_of_one_that_is_gone_is_another_one():
+    model = tn.Sequential([Input((4,)), layers.Activation("relu")])
+    for factor in range(1, 30):  # of which each may have the id of one before
+        model.layers[0].activation = lambda x, factor=float(factor): factor * x
+        assert_same(model.predict(X, verbose=0), factor * X)
 
 
 # -- only then ---------------------------------------------------------------------------------

@@ -104,7 +104,7 @@ class Parameters:
             except LookupError:
                 found.clear()
         leaves, form, seen = self.form(args, kwargs)
-        return leaves, (tuple(map(_type, leaves)), floatx(), repr(form), seen and seen.key)
+        return leaves, (tuple(map(_type, leaves)), floatx(), repr(form), seen)
 
     def form(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
         """Return the leaves of the arguments, their form, and the `Fingerprint` of static ones.

@@ -69,13 +69,13 @@ class Executable:
         self._kept: list[list[Any]]  # owners to be restored after an error; [1] if they raise
 
     def choose(self, native: Native, runs: float = 0) -> None:
-        """Decide whether the next runs are those of the C source.
+        """Decide whether the next runs use C or NumPy.
 
         Parameters
         ----------
         native : True, False or "auto"
             NotImplementedError for True, if C has no text for a part of the program, or if there is
-            no C compiler. Of a compiler that fails, users are warned once, and NumPy runs.
+            no C compiler. If the compiler fails, users are warned once, and NumPy runs.
         runs : float
             How often it will run. "auto" is C, where that is possible, for a program of at most 400
             equations, if the number of runs times (equations + elements that they make / 2000) is

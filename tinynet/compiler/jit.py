@@ -5,10 +5,8 @@ Imports `arguments.py`, `derivative.py` and `executable.py`. Read next: `../trai
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import lru_cache, partial, update_wrapper
 from itertools import repeat
 from types import MethodType
@@ -17,7 +15,7 @@ from typing import Any, Generic, overload
 import numpy as np
 
 from .. import tree
-from ..configs.watched import PLAIN, Fingerprint, Watched
+from ..configs.watched import Fingerprint, Watched
 from ..engine.bind import grad_mode, modes
 from ..engine.expect import expect
 from ..engine.tensor import Operand, Tensor, as_tensor, wrap
@@ -39,14 +37,16 @@ class Compiled:
     program : Program, as it was recorded
     form : tree, the function's result, with holes for tensors
     outside : bool
-        Whether it uses a tensor from outside that requires a gradient. The next call may find
-        another tensor in its place, so the function itself is called where gradients flow.
+        Whether it uses a tensor from outside that requires a gradient. Where gradients flow, the
+        function itself is then called, as compiled code has no inputs for such tensors.
     dependencies : list of int, of `dependencies`
     trains : bool, whether gradients flow to tensors that are not arguments
     pullback : function of `used` and `wanted` to the compiled pullback, of `pullback_of`
     """
 
-    def __init__(self, of: Jit[Any, Any], program: Program, form: Any, static: list[Any]) -> None:
+    def __init__(
+        self, of: Jit[Any, Any], program: Program, form: Any, static: list[Any], skipped: Any
+    ) -> None:
         self.program, self.form, native = program, form, of._native
         self.executable = new = Executable(simplify(program), of._parameters.of)
         new.choose(native)
@@ -59,26 +59,22 @@ class Compiled:
         self.dependencies = dependencies(program)
         self.outside = any(v.tracked for v in program.constants)
         self.trains = self.outside or any(b >> len(program.inputs) for b in self.dependencies)
-        referred, self._plain = _referred(of.function)
-        watched = [x for x in [*static, *referred] if isinstance(x, (Watched, Fingerprint))]
-        self._watched = [*program.watched, *watched]
+        self._watched, self._skipped = [of.function, *static], skipped
         self._attributes = self._fingerprint()
-        self._values = repr([read() for read in self._plain])  # which tells 1 from True
 
     def _fingerprint(self) -> Fingerprint:
         variables = self.program.captured.values()
-        return Fingerprint([*self._watched, *[v.trainable for v in variables]])
+        things = [*self._watched, *[v.trainable for v in variables]]
+        return Fingerprint(things, self._skipped)
 
     def is_current(self) -> bool:
-        """Return whether what the function may have read from outside is the same as then."""
-        if self._plain and self._values != repr([read() for read in self._plain]):
-            return False
-        if self._attributes.is_current():
-            return True
-        now = self._fingerprint()
-        is_same = now.key == self._attributes.key
-        self._attributes = now if is_same else self._attributes
-        return is_same
+        """Return whether all that the function may have read from outside is unchanged."""
+        if not self._attributes.is_current():
+            now = self._fingerprint()
+            if now != self._attributes:
+                return False
+            self._attributes = now
+        return True
 
 
 class Jit(Generic[P, R]):
@@ -192,10 +188,12 @@ class Jit(Generic[P, R]):
 
         parts = tree.flatten(form)
         names = [x.name for x in parts if type(x) is Hole]
+        before = Fingerprint([self.function])
         with grad_mode(True):
             program = record(traced, [*map(as_tensor, leaves)], names)
-        static = [x.value for x in parts if type(x) is Static]
-        return Compiled(self, program, result, [*static, seen])
+        assigned = before.differences(Fingerprint([self.function]))  # by the function itself
+        static = [x.value for x in parts if type(x) is Static and isinstance(x.value, Watched)]
+        return Compiled(self, program, result, [*static, seen], assigned)
 
 
 def _kept(outputs: Any) -> list[Tensor]:
@@ -205,24 +203,6 @@ def _kept(outputs: Any) -> list[Tensor]:
 
 def _one_kept(outputs: Any) -> list[Tensor]:
     return [wrap(outputs[0].copy("K"))]
-
-
-def _referred(function: Any) -> tuple[list[Any], list[Callable[[], Any]]]:
-    """Return the objects that a function refers to by name or is made of.
-
-    Return as well functions that read the numbers and strings to which it refers by name.
-    """
-    found, reads = [function, getattr(function, "__self__", None)], list[Callable[[], Any]]()
-    if isinstance(function, partial):
-        inner, reads = _referred(function.func)
-        return [*found, *function.args, *function.keywords.values(), *inner], reads
-    with suppress(TypeError):  # not a Python function
-        function = inspect.unwrap(getattr(function, "__func__", function))
-        names = inspect.getclosurevars(function).globals
-        reads += [partial(getattr, cell, "cell_contents") for cell in function.__closure__ or ()]
-        reads += [partial(function.__globals__.get, name) for name in names]
-    plain = [read for read in reads if isinstance(read(), PLAIN)]
-    return found + [read() for read in reads], plain
 
 
 @overload
@@ -246,12 +226,11 @@ def jit(
     function : function of tensors (or trees of them: lists, tuples, dicts) that returns such
         It is run once to record what it does, so Python's own branches and loops are those of that
         run: a branch on a number raises and says what to use instead. Variables it reads are read
-        at each call; other tensors from outside are constants, and so are the random numbers that
-        it draws. Layers that it calls, and losses, regularizers and the like that it refers to by
-        name, are watched: when one of their attributes is assigned, it is recorded again. So are
-        all attributes of the object whose method it is, and the numbers, strings and bools that it
-        refers to by name itself. Other Python values stay those of the recording, and what else it
-        does (print, count, append) is done while it is recorded only.
+        at each call; the random numbers that it draws are constants. It is recorded again when
+        something changes that it refers to: an attribute of a layer that it calls or of the object
+        whose method it is, a global variable, a variable of an enclosing function, an item of a
+        list (`configs/watched.py` says what is not seen). Side effects (print, count, append)
+        happen only while it is recorded.
     cache_size : int
         How many compiled forms to keep, one for each type of arguments. The least recently used
         one is let go first, with its memory.
@@ -297,8 +276,7 @@ def jit(
     Derivatives are compiled, too: when arguments or variables require a gradient, the results have
     one, and the pullback is recorded from the program when it is first used. In two cases the
     function itself runs instead: inside a function that is being recorded, and where a gradient
-    flows to a tensor from outside, since another tensor may have its name at the next call. Pass
-    such a tensor as an argument, or use a `Variable`.
+    flows to a tensor from outside. Pass such a tensor as an argument, or use a `Variable`.
 
     >>> import tinynet as tn
     >>> @tn.jit

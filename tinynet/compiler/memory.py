@@ -106,7 +106,7 @@ def _normal(shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
 def view_of(slot: Slot, name: str, **params: Any) -> Slot | None:
     """Return the slot of the result of a primitive of `VIEWS`; None where NumPy would copy.
 
-    NumPy itself takes the view, of an array of one byte an element that nobody reads.
+    NumPy itself takes the view, of an array with one byte per element that is never read.
     """
     if name == "reshape":  # possible if reshaping it back gives the same strides
         shape = params["newshape"]

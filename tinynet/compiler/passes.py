@@ -218,10 +218,10 @@ RULES: tuple[Rule, ...] = (lower, identities, unbroadcast_operands, fold_constan
 def simplify(program: Program, rules: tuple[Rule, ...] = RULES) -> Program:
     """Return the program with rules applied to each equation.
 
-    What is computed twice, or what no output needs, is left out. No rule changes the new program
-    any more: a rule sees an equation and those before it, which are final by then, and does not see
-    what uses the result, so one walk is enough. In it the types of equations that rules made are
-    checked; the tests check all after each rule.
+    Equations that repeat others, and those that no output needs, are left out. One walk is enough:
+    a rule sees an equation and those before it, which are final by then, and not what uses the
+    result. So no rule would change the new program again. The walk checks the types of equations
+    that rules made; the tests check all types after each rule.
     """
     new = Rewrite(rules)
     outputs = new.run(program)

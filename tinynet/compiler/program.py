@@ -12,7 +12,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from keyword import iskeyword
 from typing import Any
 
@@ -69,8 +69,6 @@ class Program:
         The arguments of the recorded function; `inputs` are their leaves.
     form : tree
         The structure of the recorded function's result; `outputs` are its leaves.
-    watched : tuple
-        The layers that were called: the program depends on their attributes.
     """
 
     inputs: tuple[Var, ...]
@@ -80,7 +78,6 @@ class Program:
     outputs: tuple[Var, ...]
     args: tuple[Any, ...] = ()
     form: Any = ()
-    watched: tuple[object, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def result(self) -> Any:

@@ -37,14 +37,13 @@ class Recorder:
     ----------
     inputs : sequence of Tensor
     numbers : bool
-        Whether results keep their numbers. By default they are let go at once: only their types
-        are needed, and together they take many times the memory of the function itself.
+        Whether results keep their numbers. By default the numbers are freed at once: only their
+        types are needed, and together they take many times the memory of the function itself.
     equations : dict from Tensor to the Equation that computes it
     names : dict from Tensor to the name that a reader of the program sees
     leaves : set of Tensor
         The leaves at which `backward` may leave gradients: they live as long as the recorder.
     applied : dict from an optimizer to what its method `apply` does in a training step
-    watched : dict from id to the object whose attributes the function may have read
     section : str, the part of the program that is recorded now
     """
 
@@ -55,7 +54,6 @@ class Recorder:
         self.names: dict[Tensor, str] = {}
         self.leaves: set[Tensor] = set()
         self.applied: dict[object, Callable[..., None]] = {}
-        self.watched: dict[int, object] = {}
         self.section = ""
         self._sections: dict[Tensor, str] = {}
         self._sources: dict[Tensor, Tensor] = {}  # of detached tensors
@@ -91,10 +89,6 @@ class Recorder:
     def label(self, t: Tensor, name: str) -> None:
         """Name a tensor for readers of the program, unless it has a name."""
         self.names.setdefault(self.origin(t), name)
-
-    def watch(self, thing: object) -> None:
-        """Note that the function may have read attributes of `thing`."""
-        self.watched[id(thing)] = thing
 
     def refuse(self, t: Tensor) -> None:
         """Raise a TypeError if the numbers of `t` can differ at another call."""
@@ -137,8 +131,8 @@ class Recorder:
             for t, (primitive, xs, params) in self.equations.items()
         }
         args, form = tree.map_leaves(var, args), tree.map_leaves(var, result)
-        outputs, watched = tuple(tree.leaves(form)), tuple(self.watched.values())
-        return Program(inputs, constants, captured, equations, outputs, args, form, watched)
+        outputs = tuple(tree.leaves(form))
+        return Program(inputs, constants, captured, equations, outputs, args, form)
 
 
 _nobody = Recorder(())

@@ -1,26 +1,36 @@
 """Objects whose attributes compiled steps may have read, and a fingerprint of these attributes.
 
 A step is recorded once, with the numbers and functions that it reads from layers, losses, metrics,
-regularizers and the optimizer. `fingerprint` is part of its key, so a changed attribute leads to
+regularizers and the optimizer. `Fingerprint` is part of its key, so a changed attribute leads to
 another step, and a restored one to the first. Assigning an attribute of a `Watched` object changes
-`structure.version`; only then is a fingerprint computed again.
+`structure.version`; only then is a fingerprint computed again, or when something that users wrote
+themselves has changed: a list, an array, an object, a global variable that their function reads.
 
 Imports the engine. Read next: `configurable.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable, Iterable, Iterator
+import dis
+import sys
+from collections import deque
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
+from functools import cache, lru_cache, partial
+from operator import is_
+from types import CodeType, FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from ..engine.dtypes import epsilon, floatx
 from ..engine.variable import structure
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype)
-_CONTAINERS = (tuple, list, dict, set, frozenset)
+_CONTAINERS = (tuple, list, dict, set, frozenset, deque)
+MOST = 1 << 16  # items of a list or an array that are compared one by one
+Read = Callable[[], dict[Any, Any]]
 
 
 class Watched:
@@ -57,47 +67,62 @@ def all_or_nothing(*objects: Any) -> Iterator[None]:
 
 
 class Fingerprint:
-    """The attributes of `Watched` objects at one moment, to be compared.
+    """What compiled steps may have read from objects at one moment, to be compared.
 
-    Numbers, strings and the contents of lists, tuples, sets and dicts are compared by value, other
-    objects by identity. Not seen: numbers written into an array, attributes of an object that is
-    not `Watched`, and global variables.
+    It covers the attributes of `Watched` objects and of objects of users' classes, these classes,
+    and what users' functions read: global variables, variables of enclosing functions, defaults.
+    Numbers, strings, arrays and the contents of lists, tuples, sets and dicts are compared by
+    value, other objects by identity. Not seen: items of lists and arrays of more than 65,536 items,
+    attributes in `__slots__`, and what objects and functions of installed packages read.
+
+    Equal fingerprints are equal keys of a dict.
 
     Parameters
     ----------
     things : iterable
-        Objects whose attributes count, with those of all `Watched` objects among their attributes.
+        Objects, functions and values to compare, with all that they refer to.
     skipped : set of tuple (id of an object, name), optional
         Attributes that do not count.
 
     Attributes
     ----------
     values : dict from (id of an object, name) to a hashable stand-in for the attribute's value
-    key : tuple, equal for equal attributes
 
     >>> from tinynet.layers import Activation
     >>> layer = Activation("relu")
     >>> before = Fingerprint([layer])
     >>> layer.activation = abs
-    >>> before.key == Fingerprint([layer]).key, before.is_current()
+    >>> before == Fingerprint([layer]), before.is_current()
     (False, False)
     """
 
     def __init__(self, things: Iterable[Any], skipped: Container[tuple[int, str]] = ()) -> None:
-        self._version = structure.version
+        self._version, self._settings = structure.version, (floatx(), epsilon())
         self._skipped = skipped
         self._kept: dict[int, Any] = {}  # alive, so that no other object gets their ids
-        self._containers: dict[int, Any] = {}  # by id; their contents may change unseen
+        self._unseen: list[tuple[Read, dict[Any, Any]]] = []  # what changes without a new version
+        self._arrays: list[tuple[np.ndarray, bytes]] = []  # of the same kind
+        self._inside: set[int] = set()  # ids of the containers that are being read
         self.values: dict[tuple[int, str], Hashable] = {}
         self.values |= {(i, "thing"): self._of(thing) for i, thing in enumerate(things)}
-        self.key = tuple(self.values.items())
-        self._contents = self._of_containers()
+        self._key = self._settings, tuple(self.values.items())
+        self._hash = hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Fingerprint) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def is_current(self) -> bool:
-        """Return whether all attributes are as they were; quick if nothing was assigned."""
-        if self._version is not structure.version:
+        """Return whether all is as it was; quick where users wrote nothing themselves."""
+        if self._version is not structure.version or self._settings != (floatx(), epsilon()):
             return False
-        return not self._containers or self._contents == self._of_containers()
+        for read, before in self._unseen:
+            now = read()
+            if now.keys() != before.keys() or not all(map(is_, now.values(), before.values())):
+                return False
+        return all(array.tobytes() == before for array, before in self._arrays)
 
     def differences(self, later: Fingerprint) -> dict[tuple[int, str], Any]:
         """Return the attributes whose values differ, each with its object."""
@@ -105,25 +130,113 @@ class Fingerprint:
         changed = dict(self.values.items() ^ later.values.items())
         return {key: kept[key[0]] for key in changed if key[0] in kept}
 
-    def _of_containers(self) -> list[Hashable]:
-        return [self._of(container) for container in tuple(self._containers.values())]
-
     def _of(self, value: Any) -> Hashable:
         if isinstance(value, PLAIN):
             return repr(value)  # which tells 1 from 1.0 and True, and 0.0 from -0.0
+        at, is_new = id(value), id(value) not in self._kept
+        self._kept[at] = value
+        if isinstance(value, np.ndarray) and value.size <= MOST:
+            self._arrays.append((value, numbers := value.tobytes()))
+            return value.dtype.str, value.shape, numbers
         if isinstance(value, _CONTAINERS):
-            if not isinstance(value, (tuple, frozenset)):
-                self._containers[id(value)] = value
-            parts = [self._of(x) for x in (value.items() if isinstance(value, dict) else value)]
-            return frozenset(parts) if isinstance(value, (set, frozenset)) else tuple(parts)
-        if id(value) not in self._kept:
-            self._kept[id(value)] = value
-            if isinstance(value, Watched):
-                self._add_attributes(value)
-        return id(value)
+            return at if len(value) > MOST or at in self._inside else self._contents(value)
+        if is_new:
+            unwatched = getattr(value, "_unwatched", ())
+            for name, part in self._parts(value).items():
+                if name not in unwatched:
+                    self.values[at, name] = self._of(part)
+        return at
 
-    def _add_attributes(self, thing: Watched) -> None:
-        for name, value in tuple(vars(thing).items()):  # another thread may add attributes
-            key = id(thing), name
-            if name not in thing._unwatched and key not in self._skipped:
-                self.values[key] = self._of(value)
+    def _contents(self, value: Any) -> Hashable:
+        self._inside.add(id(value))
+        parts = self._parts(value)
+        items = parts.items() if isinstance(value, dict) else parts.values()
+        found = [self._of(item) for item in items]
+        self._inside.discard(id(value))
+        return frozenset(found) if isinstance(value, (set, frozenset)) else tuple(found)
+
+    def _parts(self, thing: Any) -> dict[Any, Any]:
+        """Return the parts of a thing that count; note them if they can change unseen."""
+        every = reader_of(thing)
+
+        def counting() -> dict[Any, Any]:
+            return {k: v for k, v in every().items() if (id(thing), k) not in self._skipped}
+
+        read = counting if self._skipped else every
+        found = read()
+        if found and not isinstance(thing, (Watched, tuple, frozenset)):
+            self._unseen.append((read, found))
+        return found
+
+
+# -- what a step may read of an object -------------------------------------------------------------
+
+# The attributes that name what a bound method, a property, a partial or a compiled function calls.
+_CALLED = ("__func__", "__self__", "__wrapped__", "fget", "func", "args", "keywords")
+
+
+def reader_of(thing: Any) -> Read:
+    """Return a function that reads the parts of an object on which a step may depend, by name."""
+    kind = type(thing)
+    if isinstance(thing, dict):
+        return partial(dict, thing)
+    if isinstance(thing, _CONTAINERS):
+        return lambda: dict(enumerate(thing))
+    if isinstance(thing, FunctionType):
+        return _reader_of_function(thing)
+    if isinstance(thing, type):
+        known = _is_users(thing.__module__)
+        return (lambda: {"bases": thing.__bases__, **vars(thing)}) if known else dict
+    if isinstance(thing, Watched) or _is_users(kind.__module__) or kind is SimpleNamespace:
+        return lambda: {"class": kind, **getattr(thing, "__dict__", {})}
+    may_call = callable(thing) or kind.__module__ == "builtins"
+    names = [name for name in _CALLED if may_call and hasattr(thing, name)]
+    return lambda: {name: getattr(thing, name) for name in names}
+
+
+def _reader_of_function(function: FunctionType) -> Read:
+    code, known, cells = function.__code__, function.__globals__, function.__closure__ or ()
+    if not _is_users(function.__module__):  # it may call a user's function, as `grad(f)` does
+        called = {i: f for i, f in enumerate(map(_content, cells)) if callable(f)}
+        return lambda: called
+    names, attributes = _names_in(code)
+    modules = {name: x for name in names if isinstance(x := known.get(name), ModuleType)}
+    own = {name: vars(x) for name, x in modules.items() if _is_users(x.__name__)}
+
+    def read() -> dict[Any, Any]:
+        own_parts = function.__code__, function.__defaults__, function.__kwdefaults__
+        found: dict[Any, Any] = dict(enumerate((*own_parts, vars(function))))
+        found |= {name: known.get(name) for name in names}
+        found |= zip(code.co_freevars, map(_content, cells), strict=True)
+        for name, variables in own.items():
+            found |= {f"{name}.{k}": variables[k] for k in attributes if k in variables}
+        return found
+
+    return read
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # it is empty
+        return None
+
+
+@lru_cache(1024)
+def _names_in(code: CodeType) -> tuple[list[str], list[str]]:
+    """Return the names of the globals that a code reads, and the names of attributes in it."""
+    codes = [code]
+    for each in codes:
+        codes += [x for x in each.co_consts if isinstance(x, CodeType)]
+    lines = (line for each in codes for line in dis.get_instructions(each))
+    names = dict.fromkeys(line.argval for line in lines if line.opname == "LOAD_GLOBAL")
+    return [*names], [*dict.fromkeys(name for each in codes for name in each.co_names)]
+
+
+@cache
+def _is_users(module: str | None) -> bool:
+    """Return whether a module was written by users: it is neither ours nor installed."""
+    root = (module or "").partition(".")[0]
+    file = getattr(sys.modules.get(module or ""), "__file__", None) or ""
+    installed = root in sys.stdlib_module_names or "-packages" in file
+    return root != __name__.partition(".")[0] and not installed

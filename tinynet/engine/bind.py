@@ -40,9 +40,6 @@ class Recorder(Protocol):
     def label(self, tensor: Tensor, name: str, /) -> None:
         """Give `tensor` a name for readers of the program, unless it has one."""
 
-    def watch(self, thing: object, /) -> None:
-        """Note that the program depends on attributes of `thing`."""
-
 
 class _Modes(threading.local):
     """The modes of one thread: each thread starts with these values and changes only its own."""

@@ -2,7 +2,7 @@
 
 Python numbers and lists get the dtype `floatx`; arrays and NumPy scalars keep their own.
 
-Imports NumPy alone. Read next: `tensor.py`.
+Imports NumPy and `expect.py`. Read next: `tensor.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from .expect import check_number
+
 _floatx = np.dtype("float32")  # in all threads
+_epsilon = 1e-7
 
 
 def floatx() -> str:
@@ -32,6 +35,21 @@ def set_floatx(value: str) -> None:
     if str(value) not in ("float16", "float32", "float64"):
         raise ValueError(f"set_floatx: expected float16, float32 or float64, received {value!r}.")
     _floatx = np.dtype(value)
+
+
+def epsilon() -> float:
+    """Return the small number that keeps arguments of logarithms and divisors away from 0.
+
+    >>> epsilon()
+    1e-07
+    """
+    return _epsilon
+
+
+def set_epsilon(value: float) -> None:
+    """Set `epsilon`, in every thread; ValueError for a negative number."""
+    global _epsilon
+    _epsilon = check_number("epsilon", value)
 
 
 def to_array(data: Any, dtype: Any = None) -> np.ndarray:

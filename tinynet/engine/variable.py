@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,17 @@ class _Structure:
 structure = _Structure()
 
 
+def _announced(name: str, converted: Callable[[Any], Any], doc: str) -> Any:
+    """Return a property of variables whose change compiled programs must hear of."""
+
+    def change(self: Variable, value: Any) -> None:
+        setattr(self, name, converted(value))
+        self._tensor = None
+        structure.change()
+
+    return property(attrgetter(name), change, doc=doc)
+
+
 class Variable(Operand):
     """A named tensor that can be replaced: a weight, an optimizer's slot, a count of steps.
 
@@ -61,11 +73,6 @@ class Variable(Operand):
     path : str, optional
         The name after the names of the model and layer, such as ``"dense/kernel"``.
 
-    Attributes
-    ----------
-    constraint : function of a tensor, or None
-        Optimizers replace each new value by what it returns.
-
     >>> import numpy as np, tinynet as tn
     >>> w = tn.Variable([1.0, 2.0], name="w")
     >>> (w * w).sum().backward()
@@ -78,8 +85,8 @@ class Variable(Operand):
     """
 
     __slots__ = (
-        *("_memory", "_seen", "_tensor", "_trainable"),
-        *("array", "constraint", "name", "path", "version"),
+        *("_constraint", "_memory", "_seen", "_tensor", "_trainable"),
+        *("array", "name", "path", "version"),
     )
 
     @answering
@@ -91,10 +98,9 @@ class Variable(Operand):
         name: str = "variable",
         path: str | None = None,
     ) -> None:
-        self.name = name
-        self.path = path or name
+        self.name, self.path = name, path or name
         self._trainable = trainable
-        self.constraint: Any = None
+        self._constraint: Any = None
         self.array = to_array(value, dtype)  # whoever writes here adds 1 to `version`
         self.version = 0
         self._memory: Memory | None = None
@@ -178,16 +184,8 @@ class Variable(Operand):
         what = f"{what}: received variable {self.path}"
         refuse_if_recorded(what, "Return the new value and assign it outside")
 
-    @property
-    def trainable(self) -> bool:
-        """Whether optimizers change it and gradients flow to it."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
-        self._tensor = None
-        structure.change()
+    trainable = _announced("_trainable", bool, "Whether optimizers change it and gradients flow.")
+    constraint = _announced("_constraint", lambda f: f, "A function of each new value, or None.")
 
     @property
     def grad(self) -> np.ndarray | None:
@@ -238,8 +236,7 @@ class Memory:
     """
 
     def __init__(self, variables: Sequence[Variable]) -> None:
-        self.variables = list(variables)
-        self.version = 0
+        self.variables, self.version = list(variables), 0
         ends = np.cumsum([v.size for v in variables]).tolist()
         self.slices = [slice(end - v.size, end) for v, end in zip(variables, ends, strict=True)]
         self._gather()

@@ -124,11 +124,6 @@ class Batches:
         if self.outer is not None:
             self.outer.label(self.batches.get(t, t), name)
 
-    def watch(self, thing: object) -> None:
-        """Note that the program depends on attributes of `thing`."""
-        if self.outer is not None:
-            self.outer.watch(thing)
-
 
 def vmap(f: Callable[P, R], in_axes: Any = 0, out_axes: int = 0) -> Callable[P, R]:
     """Return a function that computes `f`, a function of one example, for each example of a batch.

@@ -118,7 +118,7 @@ class Layer(Module, Configurable):
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
             cls.build = recorded(cls.build)  # type: ignore[method-assign]
-            cls.built = vars(cls).get("built", False)  # whatever the base needs no building
+            cls.built = vars(cls).get("built", False)  # even if the base class needs no `build`
 
     # -- what subclasses define ---------------------------------------------------------------
 
@@ -311,10 +311,8 @@ class Layer(Module, Configurable):
             for output in tree.flatten(outputs):
                 batch_size = max(output.shape[0], 1) if output.ndim else 1
                 self.add_loss(self.activity_regularizer(output) / batch_size)
-        if modes.recorder is not None:
-            modes.recorder.watch(self)
-            if isinstance(outputs, Tensor):
-                modes.recorder.label(outputs, self.name)
+        if modes.recorder is not None and isinstance(outputs, Tensor):
+            modes.recorder.label(outputs, self.name)
         return outputs
 
     def _to_tensors(self, args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import ops, tree
 from ..configs.serialization import deserialize_part, location, serialize_keras_object
+from ..configs.watched import Watched
 from ..engine.expect import expect, warn
 from ..engine.tensor import Tensor, floatx
 from ..layers.base import Layer
@@ -22,7 +23,7 @@ from ..training.trainer import Trainer
 UNLIKE = "The structure of `inputs` doesn't match the expected structure"
 
 
-class Graph:
+class Graph(Watched):
     """The layer calls between input and output placeholders.
 
     Parameters
@@ -50,6 +51,7 @@ class Graph:
         with the same name.
     """
 
+    _unwatched = frozenset(("calls", "calls_of", "input", "output", "inputs", "outputs"))
     is_declared = True  # whether users gave the inputs' shape; else the first samples did
 
     def __init__(self, inputs: Any, outputs: Any, name: str) -> None:

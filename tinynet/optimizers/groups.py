@@ -14,7 +14,7 @@ import numpy as np
 from .. import ops
 from ..compiler.record import label
 from ..configs.configurable import Configurable
-from ..engine.bind import bind, modes
+from ..engine.bind import bind
 from ..engine.expect import check_number, expect, is_integer
 from ..engine.tensor import Primitive, Tensor
 from ..engine.variable import Memory, Variable, assign_all
@@ -270,8 +270,6 @@ def stepped(optimizer: Any, values: dict[Variable, Tensor], grads: Grads) -> dic
 
     A pure function: the numbers in the variables are neither read nor written.
     """
-    if modes.recorder is not None:
-        modes.recorder.watch(optimizer)
     names, steps = tuple(optimizer.next_scalars(0, 1.0)), values[optimizer._iterations]
     rate = [values[v] for v in optimizer.rate_variables]
     numbers = bind(_SCALARS, steps, *rate, optimizer=optimizer, names=names)

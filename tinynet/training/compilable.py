@@ -127,18 +127,18 @@ class Compilable(Layer):
             None is for models that are evaluated alone.
         loss : str, Loss or function ``(y_true, y_pred)``
             Names of losses and metrics are looked up when they are first used. For several outputs
-            one for all, a list, or a dict by the outputs' names. None is no loss.
+            one for all, a list, or a dict by the outputs' names. None means no loss.
         loss_weights : float, or list or dict of floats, optional
             Factors of the outputs' losses in their sum.
         metrics, weighted_metrics : list of str, Metric or function
             Averaged over samples; only `weighted_metrics` use sample weights. For several outputs
             a list of such lists, or a dict.
         jit_compile : True, False or "auto"
-            True runs steps as C, which the C compiler of this machine compiles when the first batch
-            is known: numbers can differ in the last bits. A step with a part that C has no text for
-            runs as NumPy, after a warning. False runs NumPy. "auto" is C, where that is possible,
-            if a step has at most 400 equations, and the number of steps of this `fit`, `evaluate`
-            or `predict`, times (equations + elements that they make / 2000), is at least 2 ** 18:
+            True runs steps as C, compiled by this machine's C compiler when the first batch is
+            known; numbers can differ in the last bits. A step that cannot be printed as C runs as
+            NumPy, after a warning. False runs NumPy. "auto" runs C, where that is possible, if a
+            step has at most 400 equations, and the number of steps of this `fit`, `evaluate` or
+            `predict`, times (equations + elements that they compute / 2000), is at least 2 ** 18:
             then C saves about as much time as its compiler takes. See also `tinynet.jit`.
         run_eagerly, steps_per_execution, auto_scale_loss
             Accepted as in Keras; they do not change the numbers.
@@ -182,7 +182,7 @@ class Compilable(Layer):
         return lock
 
     def _prepare(self, batches: Batches, kind: str = "test", argument: str = "y") -> bool:
-        """Build the model and look up losses and metrics; return whether there was one to do."""
+        """Build the model and look up losses and metrics; return whether anything was new."""
         with self.lock:
             if not self.compiled:
                 raise ValueError("You must call `compile()` before using the model.")
@@ -213,9 +213,9 @@ class Compilable(Layer):
 
     @contextmanager
     def prepared(self, batch: Dataset) -> Iterator[Dataset]:
-        """Look up losses and metrics for a batch, and forget them on leaving if they were unknown.
+        """Look up losses and metrics for a batch; on leaving, forget them if they were unknown.
 
-        So the next `fit` is still the first one.
+        The next `fit` is then still the first one.
         """
         with temporarily(self, _objective=self._objective):
             self._prepare(batch)

@@ -36,7 +36,7 @@ RUNNING = {"train": "training", "test": "evaluating", "predict": "predicting"}
 
 
 class Interrupts:
-    """Holds back KeyboardInterrupt while a step runs; a second Ctrl-C is not held back.
+    """Holds back KeyboardInterrupt while a step runs; a second Ctrl-C takes effect at once.
 
     Attributes
     ----------
@@ -142,9 +142,9 @@ class Loop:
     def run(self, epoch: int = 0, epochs: int = 1) -> Logs:
         """Go through the batches of one epoch; return the means over its samples.
 
-        A prediction has none; it appends the outputs of each call to `outputs`, as arrays. If
-        nobody needs to know of each epoch, the first of the next `epochs` may run at once: the next
-        calls return their means.
+        A prediction has no means; it appends the outputs of each batch to `outputs`, as arrays. If
+        nothing happens between epochs, several of the next `epochs` may run in one call of C; later
+        calls then only return their means.
         """
         if not self._ahead:
             self.interrupts.release()
@@ -164,6 +164,7 @@ class Loop:
 
     def _begin(self) -> None:
         """Forget what the metrics have seen, or build a model that is to predict."""
+        self._look_again()
         if self.kind != "predict":
             self.model.reset_metrics() if self.own else self.model.objective.reset_state()
         elif not self.model._called and not self.own:
@@ -212,6 +213,11 @@ class Loop:
         if not last:
             ahead.append(self._means(total, seen))
 
+    def _look_again(self) -> None:
+        """Note whether callbacks or users changed what a compiled step has read."""
+        if not self.cache.is_current():
+            structure.change()
+
     @property
     def _can_run_many(self) -> bool:
         """Whether batches of this dataset can run in one call."""
@@ -245,6 +251,8 @@ class Loop:
 
         There are several if one call of C can run them, up to a loss above `limit`.
         """
+        if not self.calls.want_history_alone:
+            self._look_again()
         run, many = self._steps(data, part)
         if self._together and many and count > 1 and (found := many(rows, count, limit)):
             losses, y_pred = found

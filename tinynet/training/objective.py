@@ -70,7 +70,8 @@ class Objective:
         without layers, in a subclass, end with the path: "" or "a/"
     y : the targets of these samples; None if there are none
     given : tuple (loss, loss_weights, metrics, weighted_metrics), as `compile` takes them
-        One for all outputs, a list with one for each, or a dict by their names. None is no loss.
+        Each is one for all outputs, a list with one per output, or a dict by their names. A loss of
+        None means no loss.
 
     Attributes
     ----------

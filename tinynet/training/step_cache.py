@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..backend import epsilon
 from ..compiler.executable import CACHE_SIZE, Cache, Executable, Native
 from ..compiler.passes import simplify
 from ..compiler.program import NotInCError, Var
@@ -26,7 +25,7 @@ from ..compiler.record import record, short_name, stand_in
 from ..configs.watched import Fingerprint
 from ..distribution.ranks import place
 from ..engine.expect import warn
-from ..engine.tensor import floatx, wrap
+from ..engine.tensor import wrap
 from ..engine.variable import structure
 from ..optimizers.groups import scalars_ahead
 from ..public import notebook_form
@@ -39,12 +38,13 @@ Runs = tuple[Run, Any]  # what takes a step, and what takes many in a call (see 
 
 
 class StepCache:
-    """The compiled steps of a model, of one kind: one for each type of batch, made when first used.
+    """The compiled steps of a model of one kind: one for each type of batch, made on first use.
 
-    A step is compiled again when an attribute that it may have read was changed: of the model, its
-    layers and their regularizers, of losses, metrics and the optimizer (see
-    `configs.watched.Fingerprint` for what is not seen). Attributes that a step assigns itself, such
-    as a count of its calls, do not count. The 64 steps used last are kept.
+    A step is compiled again when something that it may have read has changed: an attribute of the
+    model, its layers and their regularizers, of losses, metrics and the optimizer, or what users'
+    functions there refer to (`configs.watched.Fingerprint` says what is not seen). Attributes that
+    a step assigns itself, such as a count of its calls, are ignored. The 64 steps used last are
+    kept.
 
     Attributes
     ----------
@@ -116,10 +116,14 @@ class StepCache:
             raise ValueError("This step has not run yet: fit, evaluate or predict first.")
         return self._first[1]
 
-    def predict_small(self, x: Any, most: float) -> Any:
-        """Predict an array `x` with an already compiled step; None if that is not possible.
+    def is_current(self) -> bool:
+        """Return whether the steps still compute what the model does now."""
+        return self._fingerprint is None or self._fingerprint.is_current()
 
-        None also if `x` has more than `most` rows.
+    def predict_small(self, x: Any, most: float) -> Any:
+        """Predict an array `x` with a step that is already compiled.
+
+        Return None if there is no such step, or if `x` has more than `most` rows.
         """
         if self.model.run_eagerly or type(x) is not np.ndarray:  # a masked array, say
             return None
@@ -130,8 +134,8 @@ class StepCache:
     def runner(self, dataset: Dataset, size: int, with_outputs: bool, steps: int = 0) -> Runs:
         """Return what runs a batch of `size` samples, and what runs many, if the step is C.
 
-        Both hold for this dataset, and until `structure.version` changes. `steps`, about as many as
-        there will be, decide whether "auto" is C.
+        Use both for this dataset alone, until `structure.version` changes. With "auto", the number
+        of `steps` that will follow decides whether they run as C.
         """
         compiled = self._step_for(dataset, size, with_outputs)
         compiled.choose(self.model.jit_compile, steps)
@@ -142,10 +146,10 @@ class StepCache:
 
     def _step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
         form = repr(dataset.data.map(lambda a: f"{a.dtype.str}{a.shape[1:]}"))
-        before = self._attributes().key
-        key = (form, size, with_outputs, self._trained, floatx(), epsilon(), place.part)
+        before = self._attributes()
+        key = (form, size, with_outputs, self._trained, place.part)
         compiled = self._steps.get((key, before), partial(self._make, dataset, size, with_outputs))
-        after = self._attributes().key  # without those that the recorded step assigned
+        after = self._attributes()  # without those that the recorded step assigned
         compiled = self._steps.get((key, after), lambda: compiled)
         if self._first is None or self._first[0] != after:
             self._first = after, compiled.executable
@@ -172,7 +176,7 @@ class StepCache:
             return known
         found = self._fingerprint = Fingerprint(self._things(), self._assigned)
         self._trained = tuple(map(id, self.model.trainable_variables))
-        if not known or known.key != found.key:
+        if not known or known != found:
             self._small = {}
         return found
 
@@ -269,9 +273,9 @@ class CompiledStep:
     ) -> tuple[list[float], Any] | None:
         """Run the first of `count` batches in one call, as many as take about `SECONDS`.
 
-        Return their losses and their outputs. None, and nothing has run, if the step is not C or
-        the host has to know of each step. It stops after a loss that is NaN or above `most`, unless
-        that is infinite. The samples are rows of `arrays`.
+        Return their losses and outputs. If the step is not C, or Python must run between steps,
+        nothing runs and the result is None. The call ends after a loss that is NaN or above `most`,
+        unless `most` is infinite. The samples are rows of `arrays`.
         """
         at, count, trains = self.state_size, min(count, self.at_once), bool(self.step.groups)
         numbers = scalars_ahead(self.step.optimizer, count) if trains else {}
