@@ -481,6 +481,7 @@ def everything(x: Any, y: Any) -> Any:
     z = ops.exp(x) + ops.log(ops.abs(x) + 1.0) * ops.tanh(y) + ops.logaddexp(x, y)
     i = cast(x, "int32")
     parts = [z, x // (y + 9.0), x % (y + 9.0), i // (i - 1), i % (i + 1), cast(y, "uint64")]
+    parts += [ops.cos(x)[:0], ops.max((z * 3.0)[:0] + ops.sin(y)[:0], 1)]  # no elements
     sums = [ops.sum(z, axis) for axis in (None, 0, 1)] + [ops.max(z, 1), ops.min(i, 0)]
     return [*parts, *sums, ops.matmul(x, y), ops.matmul(x, y[:, 0]), ops.matmul(x.T, y.T), i > 0]
 

@@ -67,7 +67,7 @@ class CPrinter:
         kernels = [kernel for kernel in kernels_of(plan, outer=True) if kernel.body[0].out.size]
         self._dead = dead_stores(plan, kernels)
         calls: list[str] = []
-        for section, part in sections(kernels):
+        for section, part in sections([kernel for kernel in kernels if kernel.body]):
             function = self._free.new(self.plain(section or "step"))
             used = self._function(function, (line for k in part for line in self._lines(k)))
             calls.append(f"    {function}({', '.join(used)});")
