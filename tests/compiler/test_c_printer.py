@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import numpy as np
@@ -368,6 +369,19 @@ def test_products_of_vectors_of_integers_and_of_nothing_equal_eager(a, b, dtype)
     assert_same_results(in_c(ops.matmul, *args), eagerly(ops.matmul, args))
 
 
+@pytest.mark.parametrize("dtype", [kind for kind in TYPES if np.dtype(kind).kind in "iu"])
+def test_products_and_reductions_of_integers_of_any_size_equal_eager_to_the_bit(
+    dtype, quickly_compiled
+):
+    def f(*arrays: Any) -> list[Any]:
+        products = [[x @ x.T, x @ x[0], x[:, 0] @ x, x.T @ x, x[0] @ x[0]] for x in arrays]
+        reduced = [g(x, axis) for x in arrays for g in (ops.sum, ops.max) for axis in (None, 1)]
+        return [*tree.flatten(products), *reduced]
+
+    arrays = [(9 * numbers(n, (3, n))).astype("int64").astype(dtype) for n in (3, 16, 17, 70, 300)]
+    assert_same_results(in_c(f, *arrays), eagerly(f, arrays))
+
+
 HAS_AVX2 = NATIVE and "avx2" in toolchain.identity(*(toolchain.compiler() or []))[1]
 OTHERS: list[list[str]] = [[], *([["-mavx2", "-mfma"]] if HAS_AVX2 else [])]
 
@@ -505,6 +519,21 @@ def test_the_text_compiles_without_a_warning(dtype, tmp_path):
             str(tmp_path / "program.so"),
         ]
         subprocess.run([*(toolchain.compiler() or []), *flags, str(path), "-lm"], check=True)
+
+
+COMPILERS = {"found": toolchain.compiler() or [], "clang": [*filter(None, [which("clang")])]}
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("name", ["exp", "log", "tanh", "logaddexp", "sum"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_text_of_one_function_compiles_without_a_warning(dtype, name, compiler, tmp_path):
+    arrays = [np.ones(20, dtype)] * (2 if name == "logaddexp" else 1)
+    source = tn.jit(getattr(ops, name)).c_source(*arrays)
+    (tmp_path / "program.c").write_text(source)
+    if COMPILERS[compiler]:
+        warn = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-c", "-o", os.devnull]
+        subprocess.run([*COMPILERS[compiler], *warn, tmp_path / "program.c"], check=True)
 
 
 def test_the_program_of_all_functions_equals_eager():
