@@ -337,6 +337,29 @@ def test_products_of_all_shapes_and_transposes_equal_eager(data, dtype, m, n, de
     assert np.all(np.abs(found.data - expected.data) <= (4 + depth / 16) * eps * scale)
 
 
+LARGE = [(4200, 1000, 1), (1, 1000, 4200), (4200, 1, 1000), (200, 300, 100), (1000, 64, 128)]
+
+
+@pytest.mark.parametrize("transposed", [(0, 0), (1, 0), (0, 1), (1, 1)])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_products_so_large_that_rows_run_side_by_side_equal_eager(
+    dtype, transposed, quickly_compiled
+):
+    def f(*xs: Any) -> Any:
+        pairs = [
+            [x.T if t else x for x, t in zip(xs[i : i + 2], transposed, strict=True)]
+            for i in places
+        ]
+        return [ops.matmul(*pair) for pair in pairs]
+
+    places, arrays = range(0, 2 * len(LARGE), 2), list[np.ndarray]()
+    for m, depth, n in LARGE:
+        for shape, turned in zip(((m, depth), (depth, n)), transposed, strict=True):
+            arrays.append(numbers(m, shape[::-1] if turned else shape, dtype))
+    for found, expected in zip(in_c(f, *arrays), eagerly(f, arrays), strict=True):
+        np.testing.assert_allclose(found.data, expected.data, 1e-5, 1e-3)
+
+
 @settings(max_examples=FEW)
 @given(FLOATS, SIZES, SIZES)
 def test_a_product_of_a_column_and_a_row_is_one_loop_with_the_maps_after_it(dtype, m, n):
@@ -497,7 +520,8 @@ def everything(x: Any, y: Any) -> Any:
     parts = [z, x // (y + 9.0), x % (y + 9.0), i // (i - 1), i % (i + 1), cast(y, "uint64")]
     parts += [ops.cos(x)[:0], ops.max((z * 3.0)[:0] + ops.sin(y)[:0], 1)]  # no elements
     sums = [ops.sum(z, axis) for axis in (None, 0, 1)] + [ops.max(z, 1), ops.min(i, 0)]
-    return [*parts, *sums, ops.matmul(x, y), ops.matmul(x, y[:, 0]), ops.matmul(x.T, y.T), i > 0]
+    parts += [ops.matmul(*xs) for xs in ((x, y), (x, y[:, 0]), (x.T, y.T), (x.T, y[:, :1]), (i, i))]
+    return [*parts, *sums, i > 0]
 
 
 SQUARES = [numbers(i, (20, 20), dtype) for i, dtype in enumerate(["float32", "float32"])]
@@ -656,7 +680,7 @@ def run(drawn):
 with poisoned_buffers(), np.errstate(all="ignore"):
     run()
     in_c(everything, *SQUARES)
-    CPrinter.pool_from, c_printer.POOL_PART = 1, 16
+    CPrinter.pool_from, c_printer.POOL_PART, c_printer.POOL_ROWS, c_printer.POOL_WORK = 1, 16, 2, 1
     in_c(everything, *SQUARES)
 assert count > 5, count
 """

@@ -312,9 +312,10 @@ class CPrinter:
         return self._row(JOINS.get(name, "add"), dtype).format("a", "b")
 
     def _product(self, each: Product) -> Lines:
-        """Yield a matrix product; of large matrices, rows are computed in parts."""
+        """Yield a matrix product; of large matrices of floats, rows are computed in parts."""
         shape, work = each.out.shape, each.out.size * each.args[0].shape[-1]
-        rows = shape[0] if len(shape) == 2 else 1
+        is_matrix = len(shape) == 2 and shape[1] > 1 and each.out.buffer.dtype.kind == "f"
+        rows = shape[0] if is_matrix else 1  # `_matrices` transposes one column
         if rows >= 2 * POOL_ROWS and POOL_WORK * self.pool_from <= work < BLAS_FROM:
             lines = self._matrices(each, part=True)
             yield self._in_parts(each.section, lines, rows, POOL_ROWS)
