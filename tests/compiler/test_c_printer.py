@@ -337,6 +337,19 @@ def test_products_of_all_shapes_and_transposes_equal_eager(data, dtype, m, n, de
     assert np.all(np.abs(found.data - expected.data) <= (4 + depth / 16) * eps * scale)
 
 
+@pytest.mark.parametrize("step", [-1, 2])
+@pytest.mark.parametrize("name", ["sin", "cbrt", "negative", "exp"])
+@pytest.mark.parametrize("size", [7, 150_001])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_loop_that_reads_and_writes_parts_of_one_array_is_run(dtype, size, name, step):
+    def f(x: Any) -> Any:
+        t = ops.sign(x) * 0.5
+        return ops.concatenate([t, getattr(ops, name)(t[::step])])
+
+    x = numbers(0, (size,), dtype)
+    np.testing.assert_allclose(in_c(f, x).data, eagerly(f, [x]).data, 1e-5)
+
+
 LARGE = [(4200, 1000, 1), (1, 1000, 4200), (4200, 1, 1000), (200, 300, 100), (1000, 64, 128)]
 
 
