@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import numpy as np
@@ -336,6 +337,42 @@ def test_products_of_all_shapes_and_transposes_equal_eager(data, dtype, m, n, de
     assert np.all(np.abs(found.data - expected.data) <= (4 + depth / 16) * eps * scale)
 
 
+@pytest.mark.parametrize("step", [-1, 2])
+@pytest.mark.parametrize("name", ["sin", "cbrt", "negative", "exp"])
+@pytest.mark.parametrize("size", [7, 150_001])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_loop_that_reads_and_writes_parts_of_one_array_is_run(dtype, size, name, step):
+    def f(x: Any) -> Any:
+        t = ops.sign(x) * 0.5
+        return ops.concatenate([t, getattr(ops, name)(t[::step])])
+
+    x = numbers(0, (size,), dtype)
+    np.testing.assert_allclose(in_c(f, x).data, eagerly(f, [x]).data, 1e-5)
+
+
+LARGE = [(4200, 1000, 1), (1, 1000, 4200), (4200, 1, 1000), (200, 300, 100), (1000, 64, 128)]
+
+
+@pytest.mark.parametrize("transposed", [(0, 0), (1, 0), (0, 1), (1, 1)])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_products_so_large_that_rows_run_side_by_side_equal_eager(
+    dtype, transposed, quickly_compiled
+):
+    def f(*xs: Any) -> Any:
+        pairs = [
+            [x.T if t else x for x, t in zip(xs[i : i + 2], transposed, strict=True)]
+            for i in places
+        ]
+        return [ops.matmul(*pair) for pair in pairs]
+
+    places, arrays = range(0, 2 * len(LARGE), 2), list[np.ndarray]()
+    for m, depth, n in LARGE:
+        for shape, turned in zip(((m, depth), (depth, n)), transposed, strict=True):
+            arrays.append(numbers(m, shape[::-1] if turned else shape, dtype))
+    for found, expected in zip(in_c(f, *arrays), eagerly(f, arrays), strict=True):
+        np.testing.assert_allclose(found.data, expected.data, 1e-5, 1e-3)
+
+
 @settings(max_examples=FEW)
 @given(FLOATS, SIZES, SIZES)
 def test_a_product_of_a_column_and_a_row_is_one_loop_with_the_maps_after_it(dtype, m, n):
@@ -366,6 +403,19 @@ def test_a_product_of_a_column_and_a_row_is_one_loop_with_the_maps_after_it(dtyp
 def test_products_of_vectors_of_integers_and_of_nothing_equal_eager(a, b, dtype):
     args = [np.round(4 * numbers(i, shape)).astype(dtype) for i, shape in enumerate((a, b))]
     assert_same_results(in_c(ops.matmul, *args), eagerly(ops.matmul, args))
+
+
+@pytest.mark.parametrize("dtype", [kind for kind in TYPES if np.dtype(kind).kind in "iu"])
+def test_products_and_reductions_of_integers_of_any_size_equal_eager_to_the_bit(
+    dtype, quickly_compiled
+):
+    def f(*arrays: Any) -> list[Any]:
+        products = [[x @ x.T, x @ x[0], x[:, 0] @ x, x.T @ x, x[0] @ x[0]] for x in arrays]
+        reduced = [g(x, axis) for x in arrays for g in (ops.sum, ops.max) for axis in (None, 1)]
+        return [*tree.flatten(products), *reduced]
+
+    arrays = [(9 * numbers(n, (3, n))).astype("int64").astype(dtype) for n in (3, 16, 17, 70, 300)]
+    assert_same_results(in_c(f, *arrays), eagerly(f, arrays))
 
 
 HAS_AVX2 = NATIVE and "avx2" in toolchain.identity(*(toolchain.compiler() or []))[1]
@@ -481,8 +531,10 @@ def everything(x: Any, y: Any) -> Any:
     z = ops.exp(x) + ops.log(ops.abs(x) + 1.0) * ops.tanh(y) + ops.logaddexp(x, y)
     i = cast(x, "int32")
     parts = [z, x // (y + 9.0), x % (y + 9.0), i // (i - 1), i % (i + 1), cast(y, "uint64")]
+    parts += [ops.cos(x)[:0], ops.max((z * 3.0)[:0] + ops.sin(y)[:0], 1)]  # no elements
     sums = [ops.sum(z, axis) for axis in (None, 0, 1)] + [ops.max(z, 1), ops.min(i, 0)]
-    return [*parts, *sums, ops.matmul(x, y), ops.matmul(x, y[:, 0]), ops.matmul(x.T, y.T), i > 0]
+    parts += [ops.matmul(*xs) for xs in ((x, y), (x, y[:, 0]), (x.T, y.T), (x.T, y[:, :1]), (i, i))]
+    return [*parts, *sums, i > 0]
 
 
 SQUARES = [numbers(i, (20, 20), dtype) for i, dtype in enumerate(["float32", "float32"])]
@@ -504,6 +556,21 @@ def test_the_text_compiles_without_a_warning(dtype, tmp_path):
             str(tmp_path / "program.so"),
         ]
         subprocess.run([*(toolchain.compiler() or []), *flags, str(path), "-lm"], check=True)
+
+
+COMPILERS = {"found": toolchain.compiler() or [], "clang": [*filter(None, [which("clang")])]}
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("name", ["exp", "log", "tanh", "logaddexp", "sum"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_text_of_one_function_compiles_without_a_warning(dtype, name, compiler, tmp_path):
+    arrays = [np.ones(20, dtype)] * (2 if name == "logaddexp" else 1)
+    source = tn.jit(getattr(ops, name)).c_source(*arrays)
+    (tmp_path / "program.c").write_text(source)
+    if COMPILERS[compiler]:
+        warn = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-c", "-o", os.devnull]
+        subprocess.run([*COMPILERS[compiler], *warn, tmp_path / "program.c"], check=True)
 
 
 def test_the_program_of_all_functions_equals_eager():
@@ -626,7 +693,7 @@ def run(drawn):
 with poisoned_buffers(), np.errstate(all="ignore"):
     run()
     in_c(everything, *SQUARES)
-    CPrinter.pool_from, c_printer.POOL_PART = 1, 16
+    CPrinter.pool_from, c_printer.POOL_PART, c_printer.POOL_ROWS, c_printer.POOL_WORK = 1, 16, 2, 1
     in_c(everything, *SQUARES)
 assert count > 5, count
 """

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -411,13 +412,16 @@ def test_the_cache_keeps_the_newest_libraries_that_fit(most, kept, tmp_path, mon
 
 
 def test_what_killed_compilations_left_is_removed(folder):
-    for name, age in (("tinynet-new-old", 10**6), ("tinynet-new-young", 0)):
-        (folder / name).mkdir(parents=True)
-        os.utime(folder / name, (time.time() - age,) * 2)
+    for age, name in ((10**6, "old"), (0, "young")):
+        (folder / f"tinynet-new-{name}").mkdir(parents=True)
+        (folder / f"tinynet-new-{name}-lock").touch()
+        for path in folder.glob(f"tinynet-new-{name}*"):
+            os.utime(path, (time.time() - age,) * 2)
     folder.chmod(0o700)
     answer()
-    assert (folder / "tinynet-new-old").exists() != NATIVE
-    assert (folder / "tinynet-new-young").exists()
+    left = {path.name for path in folder.glob("tinynet-new-*")}
+    young = {"tinynet-new-young", "tinynet-new-young-lock"}
+    assert left == young if NATIVE else left > young
 
 
 def test_a_library_that_another_process_removes_is_compiled_again(folder, monkeypatch):
@@ -477,6 +481,64 @@ def test_processes_that_compile_the_same_program_at_once_all_succeed(folder):
     assert [process.wait(timeout=120) for process in running] == [0] * 4
     assert len(libraries(folder)) >= NATIVE
     assert not list(folder.glob("tinynet-new-*"))
+
+
+def counted_compilations(tmp_path: Path, monkeypatch: Any) -> Path:
+    """Let the compiler take a second; return the file to which it adds a line when it begins."""
+    path = toolchain.compiler()[0]
+    first = '[ "$1" = --version ] || { echo $$ >> "$0.started"; sleep 1; }'
+    command_that(f'{first}\nexec {path} "$@"', tmp_path, monkeypatch)
+    return tmp_path / "cc.started"
+
+
+def waits_until(happened: Any) -> None:
+    """Wait for something; the test fails if it never happens."""
+    until = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+@pytest.mark.skipif(not NATIVE, reason="there is no C compiler")
+@pytest.mark.parametrize("cache", ["empty", "with what a killed process left"])
+def test_of_processes_that_need_the_same_library_one_compiles_it(
+    cache, folder, tmp_path, monkeypatch
+):
+    started = counted_compilations(tmp_path, monkeypatch)
+    root = Path(tn.__file__).parents[1]
+    command = [sys.executable, "-W", "error", "-c", SCRIPT.format(native=NATIVE)]
+    if cache != "empty":
+        killed = subprocess.Popen(command, cwd=root)
+        waits_until(started.exists)
+        killed.kill()
+        killed.wait()
+        (left,) = [path for path in folder.glob("tinynet-new-*") if path.is_file()]
+        assert left.stat().st_mode & 0o777 == 0o600
+        started.unlink()
+    running = [subprocess.Popen(command, cwd=root) for _ in range(3)]
+    assert [process.wait(timeout=120) for process in running] == [0] * 3
+    assert len(started.read_text().split()) == 1
+    assert len(libraries(folder)) == 1
+    assert not [path for path in folder.glob("tinynet-new-*") if path.is_file()]
+
+
+@pytest.mark.parametrize(("locked", "seconds"), [(False, 0.1), (None, 10**9)])
+def test_a_lock_that_is_held_too_long_or_impossible_stops_nobody(
+    locked, seconds, folder, monkeypatch
+):
+    monkeypatch.setattr(toolchain, "WAIT", seconds)
+    monkeypatch.setattr(toolchain, "lock", lambda file, wait: locked)
+    assert answer() == (42 if NATIVE else None)
+    assert not list(folder.glob("tinynet-new-*"))
+
+
+@pytest.mark.skipif(not NATIVE, reason="there is no C compiler")
+def test_of_threads_that_need_the_same_library_one_compiles_it(tmp_path, monkeypatch):
+    started = counted_compilations(tmp_path, monkeypatch)
+    with ThreadPoolExecutor(4) as pool:
+        found = [pool.submit(answer) for _ in range(4)]
+        assert [each.result() for each in found] == [42] * 4
+    assert len(started.read_text().split()) == 1
 
 
 FORK = """

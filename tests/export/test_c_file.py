@@ -234,6 +234,7 @@ ALL: dict[str, Any] = {
     "what another output is made of": lambda x, z: (h := Dense(3)(x), layers.ReLU()(h)),
     "parts": lambda x, z: (Function(lambda t: t[:, 1:])(x), Function(lambda t: t[:, ::-1])(x)),
     "no elements": lambda x, z: (Function(lambda t: t[:, :0])(x), x),
+    "no elements of others": lambda x, z: (Function(lambda t: ops.exp(t)[:, :0] * 2.0)(x), x),
     "none of the weights": lambda x, z: layers.Add()([x, layers.Softmax()(x)]),
 }
 

@@ -245,7 +245,7 @@ def test_a_device_that_is_full_is_named():
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of a lost file
-@pytest.mark.parametrize("step", ["open", "_lock", "os.fstat", "os.fsync", "os.replace"])
+@pytest.mark.parametrize("step", ["open", "lock", "os.fstat", "os.fsync", "os.replace"])
 def test_a_save_that_fails_after_a_step_of_the_system_leaves_no_file_of_its_own(
     step, tmp_path, monkeypatch
 ):

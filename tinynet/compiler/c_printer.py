@@ -47,7 +47,7 @@ class CPrinter:
     """
 
     pool_from: float = POOL_FROM
-    function, style = "static __attribute__((noinline)) void", ""
+    function, style = "SECTION", ""
     plain = staticmethod(c_text.plain)
 
     def __init__(self, plan: Plan, name: str) -> None:
@@ -67,11 +67,11 @@ class CPrinter:
         kernels = [kernel for kernel in kernels_of(plan, outer=True) if kernel.body[0].out.size]
         self._dead = dead_stores(plan, kernels)
         calls: list[str] = []
-        for section, part in sections(kernels):
+        for section, part in sections([kernel for kernel in kernels if kernel.body]):
             function = self._free.new(self.plain(section or "step"))
             used = self._function(function, (line for k in part for line in self._lines(k)))
             calls.append(f"    {function}({', '.join(used)});")
-        head = parts()["header"][1], *self._helpers.values()
+        head = parts()[f"{self.style}header"][1], *self._helpers.values()
         self.text = "\n".join([*head, *self._functions, *self._main(calls)])
 
     def _function(self, name: str, lines: Lines, *more: str) -> dict[str, str]:
@@ -312,10 +312,13 @@ class CPrinter:
         return self._row(JOINS.get(name, "add"), dtype).format("a", "b")
 
     def _product(self, each: Product) -> Lines:
-        """Yield a matrix product; of large matrices, rows are computed in parts."""
-        shape, work = each.out.shape, each.out.size * each.args[0].shape[-1]
-        rows = shape[0] if len(shape) == 2 else 1
-        if rows >= 2 * POOL_ROWS and POOL_WORK * self.pool_from <= work < BLAS_FROM:
+        """Yield a matrix product; of large matrices of floats, rows are computed in parts.
+
+        A product with one column is computed transposed, as one row.
+        """
+        out, depth, kind = each.out, each.args[0].shape[-1], each.out.buffer.dtype.kind
+        rows = out.shape[0] if kind == "f" and len(out.shape) == 2 and out.shape[1] > 1 else 1
+        if rows >= 2 * POOL_ROWS and POOL_WORK * self.pool_from <= out.size * depth < BLAS_FROM:
             lines = self._matrices(each, part=True)
             yield self._in_parts(each.section, lines, rows, POOL_ROWS)
         else:

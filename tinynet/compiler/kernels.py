@@ -185,18 +185,22 @@ def sections(kernels: list[Kernel]) -> Iterator[tuple[str, list[Kernel]]]:
 
 
 def dead_stores(plan: Plan, kernels: list[Kernel]) -> dict[Loop, set[Buffer]]:
-    """Return for each loop the buffers that nothing reads before they are overwritten."""
+    """Return for each loop the buffers that nothing reads before they are overwritten.
+
+    Maps that only kernels without elements need are taken out of their loops.
+    """
     read = {slot.buffer for slot in plan.results}
     read |= {plan.slots[v].buffer for v in plan.arguments}
     dead: dict[Loop, set[Buffer]] = {}
     for kernel in reversed(kernels):
-        outs = {each.out for each in kernel.body}
+        outs, body = {each.out for each in kernel.body}, list[Any]()
+        needed, is_loop = {x for x in outs if x.buffer in read}, isinstance(kernel, Loop)
+        for each in reversed(kernel.body):
+            if each.out in needed or not is_loop:
+                needed = needed - {each.out} | {*each.args}
+                body.insert(0, each)
         if isinstance(kernel, Loop):
-            dead[kernel] = {x.buffer for x in outs} - read
+            dead[kernel], kernel.body = {x.buffer for x in outs} - read, body
         whole = (x for x in outs if x.is_contiguous and x.size == math.prod(x.buffer.shape))
-        read -= {x.buffer for x in whole}
-        written: set[Slot] = set()
-        for each in kernel.body:
-            read |= {x.buffer for x in each.args if x not in written}
-            written.add(each.out)
+        read = read - {x.buffer for x in whole} | {x.buffer for x in needed}
     return dead

@@ -82,6 +82,13 @@ together:  && other == 1
 next: , y += 256 * other
 factors:  * ((const vector_$T *)(y + i))[k]
 
+//// plain/header
+#include <float.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 //// header
 #include <float.h>
 #include <math.h>
@@ -89,7 +96,17 @@ factors:  * ((const vector_$T *)(y + i))[k]
 #include <stddef.h>
 #include <stdint.h>
 
-//// bits/float
+/* GCC 12 can take a function that writes for one that does not, and leave out its call. */
+#if defined(__clang__)
+#define SECTION static __attribute__((noinline)) void
+#else
+#define SECTION static __attribute__((noipa)) void
+#endif
+
+//// unused
+#define UNUSED __attribute__((unused)) /* by some programs, of which Clang warns */
+
+//// bits/float: unused
 #ifdef __FP_FAST_FMAF
 #define FMA_$T(x, y, z) __builtin_fmaf(x, y, z)
 #else
@@ -115,11 +132,11 @@ factors:  * ((const vector_$T *)(y + i))[k]
 #define TANH_MOST_$T 20.0f
 
 typedef union { $T number; UINT_$T bits; } bits_$T;
-static inline UINT_$T bits_of_$T($T x) { return ((bits_$T){.number = x}).bits; }
-static inline $T $T_of(UINT_$T x) { return ((bits_$T){.bits = x}).number; }
+UNUSED static inline UINT_$T bits_of_$T($T x) { return ((bits_$T){.number = x}).bits; }
+UNUSED static inline $T $T_of(UINT_$T x) { return ((bits_$T){.bits = x}).number; }
 
 /* e^r - 1, for |r| <= log(2) / 2: the Taylor series. */
-static inline $T exp_series_$T($T r)
+UNUSED static inline $T exp_series_$T($T r)
 {
     $T p = 1.0f / 5040;
     p = FMA_$T(p, r, 1.0f / 720);
@@ -131,7 +148,7 @@ static inline $T exp_series_$T($T r)
 }
 
 /* 2 artanh(s) / s - 2, for z = s * s <= 0.03: the Taylor series, without its last factor. */
-static inline $T artanh_series_$T($T z)
+UNUSED static inline $T artanh_series_$T($T z)
 {
     $T p = 2.0f / 9;
     p = FMA_$T(p, z, 2.0f / 7);
@@ -140,7 +157,7 @@ static inline $T artanh_series_$T($T z)
     return p;
 }
 
-//// bits/double
+//// bits/double: unused
 #ifdef __FP_FAST_FMA
 #define FMA_$T(x, y, z) __builtin_fma(x, y, z)
 #else
@@ -166,11 +183,11 @@ static inline $T artanh_series_$T($T z)
 #define TANH_MOST_$T 44.0
 
 typedef union { $T number; UINT_$T bits; } bits_$T;
-static inline UINT_$T bits_of_$T($T x) { return ((bits_$T){.number = x}).bits; }
-static inline $T $T_of(UINT_$T x) { return ((bits_$T){.bits = x}).number; }
+UNUSED static inline UINT_$T bits_of_$T($T x) { return ((bits_$T){.number = x}).bits; }
+UNUSED static inline $T $T_of(UINT_$T x) { return ((bits_$T){.bits = x}).number; }
 
 /* e^r - 1, for |r| <= log(2) / 2: the Taylor series. */
-static inline $T exp_series_$T($T r)
+UNUSED static inline $T exp_series_$T($T r)
 {
     $T p = 1.0 / 6227020800;
     p = FMA_$T(p, r, 1.0 / 479001600);
@@ -188,7 +205,7 @@ static inline $T exp_series_$T($T r)
 }
 
 /* 2 artanh(s) / s - 2, for z = s * s <= 0.03: the Taylor series, without its last factor. */
-static inline $T artanh_series_$T($T z)
+UNUSED static inline $T artanh_series_$T($T z)
 {
     $T p = 2.0 / 21;
     p = FMA_$T(p, z, 2.0 / 19);
@@ -387,7 +404,7 @@ static inline uint64_t UINT64_of_$T($T x)
    so that it is as accurate as pairwise summation. */
 static inline $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step$more)
 {
-    enum { LANES = 16 * sizeof($T) / VECTOR };
+    enum { LANES = 16 * sizeof($T) / BYTES_$T };
     $T total = 0, lost = 0;
     for (; n > 0; n -= 256, x += 256 * step$next) {
         const int most = n < 256 ? (int)n : 256;
@@ -532,7 +549,8 @@ static void $function(const $X *x, ptrdiff_t n, ptrdiff_t step, ptrdiff_t width,
 #endif
 
 //// vector: tiles
-typedef $T vector_$T __attribute__((vector_size(VECTOR), aligned(sizeof($T)), may_alias));
+enum { BYTES_$T = VECTOR < 16 * sizeof($T) ? VECTOR : 16 * sizeof($T) }; /* of 16 numbers at most */
+typedef $T vector_$T __attribute__((vector_size(BYTES_$T), aligned(sizeof($T)), may_alias));
 
 //// product: vector
 #define WIDTH_$T (2 * VECTOR / (ptrdiff_t)sizeof($T))

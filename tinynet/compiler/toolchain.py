@@ -2,9 +2,10 @@
 
 A library is a file in a folder that only this user can write to. Its name holds a SHA-256 of all
 that it was made from, and one of its contents, so that a damaged file is not loaded; nothing is
-unpickled. It appears under its name by renaming, so that processes can compile side by side.
+unpickled. It appears under its name by renaming, so that processes can compile side by side; of
+those that need the same library, such as the ranks of one machine, one compiles it.
 
-Imports NumPy. Read next: `native.py`.
+Imports NumPy and `configs/`. Read next: `native.py`.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ import sys
 import tempfile
 import time
 import warnings
-from contextlib import suppress
-from functools import cache
+from contextlib import ExitStack, suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..configs.files import lock
 
 # No -ffast-math: NaN, infinities, and the order of operations keep their meaning.
 FLAGS = (
@@ -45,6 +48,7 @@ FLAGS = (
 )
 MOST_BYTES = 1 << 28  # of the libraries in the cache; those used last stay
 SECONDS = 600  # for which a compiler may work
+WAIT = 60  # seconds, for which another process may compile the same
 PREFIX = "tinynet-"  # of the names of our files: other files in the folder are left alone
 _warned: set[str] = set()
 _hung: set[tuple[str, ...]] = set()  # commands of compilers that did not end
@@ -240,8 +244,16 @@ def _name(key: str, path: Path) -> str:
 
 
 def _compiled(folder: Path, key: str, command: list[str], source: str) -> Any:
-    """Compile source to a library in the cache, and return it."""
-    with tempfile.TemporaryDirectory(dir=folder, prefix=f"{PREFIX}new-") as work:
+    """Compile source to a library in the cache, unless another process does; return it."""
+    turn, until = folder / f"{PREFIX}new-{key}", time.monotonic() + WAIT
+    with ExitStack() as ends:
+        file = ends.enter_context(open(turn, "ab", opener=partial(os.open, mode=0o600)))
+        ends.callback(turn.unlink, missing_ok=True)  # then nobody waits any more
+        while lock(file, wait=False) is False and turn.exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        if library := _cached(folder, key):
+            return library
+        work = ends.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix=f"{PREFIX}new-"))
         text, made = Path(work, "program.c"), Path(work, "program.so")
         text.write_text(source, encoding="utf-8")
         _output(*command, *FLAGS, str(text), "-o", str(made), "-lm")
@@ -263,3 +275,5 @@ def _forget_oldest(folder: Path) -> None:
     for path in folder.glob(f"{PREFIX}new-*"):  # of compilations that were killed
         if time.time() - path.stat().st_mtime > 2 * SECONDS:
             shutil.rmtree(path, ignore_errors=True)
+            with suppress(OSError):
+                path.unlink()  # a file that was locked

@@ -116,7 +116,7 @@ def _new_file(name: str) -> Iterator[BinaryIO]:
     swept = True
     while swept:  # by another process, before it was locked
         with open(name, "xb") as file:
-            _lock(file, wait=True)
+            lock(file, wait=True)
             swept = not os.fstat(file.fileno()).st_nlink
             if not swept:
                 yield file
@@ -128,18 +128,23 @@ def _sweep(folder: str) -> None:
         known = re.fullmatch(r"\.[0-9a-f]{16}\.saving", entry.name)
         if known and entry.is_file(follow_symlinks=False):
             with suppress(OSError), open(entry.path, "rb") as file:
-                if _lock(file, wait=False):
+                if lock(file, wait=False):
                     os.remove(entry.path)
 
 
-def _lock(file: BinaryIO, wait: bool) -> bool:
-    """Lock a file; return whether that succeeded, which it cannot on some file systems."""
+def lock(file: BinaryIO, wait: bool) -> bool | None:
+    """Lock a file; return whether that succeeded, None on file systems and platforms without locks.
+
+    The system releases the lock when the file is closed, or the process ends in whatever way.
+    """
     try:
         import fcntl  # POSIX alone
 
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except (ImportError, OSError):
+    except BlockingIOError:
         return False
+    except (ImportError, OSError):
+        return None
     return True
 
 
