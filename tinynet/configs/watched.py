@@ -18,19 +18,20 @@ from collections.abc import Callable, Container, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from functools import cache, lru_cache, partial
-from operator import is_
+from itertools import chain
+from operator import attrgetter, is_
 from types import CodeType, FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from ..engine.dtypes import epsilon, floatx
+from ..engine.dtypes import settings
 from ..engine.variable import structure
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype)
 _CONTAINERS = (tuple, list, dict, set, frozenset, deque)
-MOST = 1 << 16  # items of a list or an array that are compared one by one
-Read = Callable[[], dict[Any, Any]]
+MOST = 1 << 10  # items of a list or an array that are compared one by one, at each call
+Read = Callable[[], list[Any]]
 
 
 class Watched:
@@ -72,7 +73,7 @@ class Fingerprint:
     It covers the attributes of `Watched` objects and of objects of users' classes, these classes,
     and what users' functions read: global variables, variables of enclosing functions, defaults.
     Numbers, strings, arrays and the contents of lists, tuples, sets and dicts are compared by
-    value, other objects by identity. Not seen: items of lists and arrays of more than 65,536 items,
+    value, other objects by identity. Not seen: items of lists and arrays of more than 1,024 items,
     attributes in `__slots__`, and what objects and functions of installed packages read.
 
     Equal fingerprints are equal keys of a dict.
@@ -97,10 +98,10 @@ class Fingerprint:
     """
 
     def __init__(self, things: Iterable[Any], skipped: Container[tuple[int, str]] = ()) -> None:
-        self._version, self._settings = structure.version, (floatx(), epsilon())
+        self._version, self._settings = structure.version, settings()
         self._skipped = skipped
         self._kept: dict[int, Any] = {}  # alive, so that no other object gets their ids
-        self._unseen: list[tuple[Read, dict[Any, Any]]] = []  # what changes without a new version
+        self._unseen: list[tuple[Read, list[Any]]] = []  # what changes without a new version
         self._arrays: list[tuple[np.ndarray, bytes]] = []  # of the same kind
         self._inside: set[int] = set()  # ids of the containers that are being read
         self.values: dict[tuple[int, str], Hashable] = {}
@@ -116,13 +117,14 @@ class Fingerprint:
 
     def is_current(self) -> bool:
         """Return whether all is as it was; quick where users wrote nothing themselves."""
-        if self._version is not structure.version or self._settings != (floatx(), epsilon()):
+        if self._version is not structure.version or self._settings != settings():
             return False
         for read, before in self._unseen:
             now = read()
-            if now.keys() != before.keys() or not all(map(is_, now.values(), before.values())):
+            if len(now) != len(before) or not all(map(is_, now, before)):
                 return False
-        return all(array.tobytes() == before for array, before in self._arrays)
+        arrays = self._arrays
+        return not arrays or all(array.tobytes() == numbers for array, numbers in arrays)
 
     def differences(self, later: Fingerprint) -> dict[tuple[int, str], Any]:
         """Return the attributes whose values differ, each with its object."""
@@ -157,62 +159,72 @@ class Fingerprint:
 
     def _parts(self, thing: Any) -> dict[Any, Any]:
         """Return the parts of a thing that count; note them if they can change unseen."""
-        every = reader_of(thing)
+        names, read = reader_of(thing)
 
-        def counting() -> dict[Any, Any]:
-            return {k: v for k, v in every().items() if (id(thing), k) not in self._skipped}
+        def named(now: list[Any]) -> dict[Any, Any]:
+            half = len(now) // 2
+            rows = (now[:half], now[half:]) if names is None else (names, now)
+            every = zip(*rows, strict=False)
+            return {k: v for k, v in every if (id(thing), k) not in self._skipped}
 
-        read = counting if self._skipped else every
-        found = read()
-        if found and not isinstance(thing, (Watched, tuple, frozenset)):
-            self._unseen.append((read, found))
-        return found
+        def counting() -> list[Any]:
+            return [*chain(*named(read()).items())]
+
+        parts = named(now := read())
+        if parts and not isinstance(thing, (Watched, tuple, frozenset)):
+            some = counting, [*chain(*parts.items())]
+            self._unseen.append(some if self._skipped else (read, now))
+        return parts
 
 
 # -- what a step may read of an object -------------------------------------------------------------
 
+_OWN = attrgetter("__code__", "__defaults__", "__kwdefaults__", "__dict__")  # of a function
 # The attributes that name what a bound method, a property, a partial or a compiled function calls.
 _CALLED = ("__func__", "__self__", "__wrapped__", "fget", "func", "args", "keywords")
 
 
-def reader_of(thing: Any) -> Read:
-    """Return a function that reads the parts of an object on which a step may depend, by name."""
+def reader_of(thing: Any) -> tuple[Iterable[Any] | None, Read]:
+    """Return the names of the parts of an object on which a step may depend, and what reads them.
+
+    Where names can come and go (None), all names are read first, then all parts.
+    """
     kind = type(thing)
     if isinstance(thing, dict):
-        return partial(dict, thing)
+        return None, lambda: [*thing, *thing.values()]
     if isinstance(thing, _CONTAINERS):
-        return lambda: dict(enumerate(thing))
+        return range(MOST), partial(list, thing)
     if isinstance(thing, FunctionType):
         return _reader_of_function(thing)
     if isinstance(thing, type):
+        own = vars(thing)
         known = _is_users(thing.__module__)
-        return (lambda: {"bases": thing.__bases__, **vars(thing)}) if known else dict
+        return None, (lambda: ["bases", *own, thing.__bases__, *own.values()]) if known else list
     if isinstance(thing, Watched) or _is_users(kind.__module__) or kind is SimpleNamespace:
-        return lambda: {"class": kind, **getattr(thing, "__dict__", {})}
+        held = getattr(thing, "__dict__", {})
+        return None, lambda: ["class", *held, kind, *held.values()]
     may_call = callable(thing) or kind.__module__ == "builtins"
     names = [name for name in _CALLED if may_call and hasattr(thing, name)]
-    return lambda: {name: getattr(thing, name) for name in names}
+    return names, lambda: [getattr(thing, name) for name in names]
 
 
-def _reader_of_function(function: FunctionType) -> Read:
+def _reader_of_function(function: FunctionType) -> tuple[Iterable[Any], Read]:
     code, known, cells = function.__code__, function.__globals__, function.__closure__ or ()
     if not _is_users(function.__module__):  # it may call a user's function, as `grad(f)` does
-        called = {i: f for i, f in enumerate(map(_content, cells)) if callable(f)}
-        return lambda: called
+        called = [*filter(callable, map(_content, cells))]
+        return range(MOST), lambda: called
     names, attributes = _names_in(code)
     modules = {name: x for name in names if isinstance(x := known.get(name), ModuleType)}
     own = {name: vars(x) for name, x in modules.items() if _is_users(x.__name__)}
+    of_modules = [f"{name}.{attribute}" for name in own for attribute in attributes]
 
-    def read() -> dict[Any, Any]:
-        own_parts = function.__code__, function.__defaults__, function.__kwdefaults__
-        found: dict[Any, Any] = dict(enumerate((*own_parts, vars(function))))
-        found |= {name: known.get(name) for name in names}
-        found |= zip(code.co_freevars, map(_content, cells), strict=True)
-        for name, variables in own.items():
-            found |= {f"{name}.{k}": variables[k] for k in attributes if k in variables}
-        return found
+    def read() -> list[Any]:
+        return [*_OWN(function), *map(known.get, names), *map(_content, cells)]
 
-    return read
+    def read_all() -> list[Any]:
+        return read() + [variables.get(x) for variables in own.values() for x in attributes]
+
+    return [*range(4), *names, *code.co_freevars, *of_modules], read_all if own else read
 
 
 def _content(cell: Any) -> Any:

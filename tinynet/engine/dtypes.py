@@ -52,6 +52,11 @@ def set_epsilon(value: float) -> None:
     _epsilon = check_number("epsilon", value)
 
 
+def settings() -> tuple[Any, ...]:
+    """Return all that is set for all threads, to be compared."""
+    return _floatx, _epsilon
+
+
 def to_array(data: Any, dtype: Any = None) -> np.ndarray:
     """Return `data` as a new array of a floating, integer or bool dtype (see `Tensor`)."""
     try:
