@@ -111,12 +111,19 @@ def absent() -> dict[str, tuple[str, str]]:
 def _advice(module: ModuleType, name: str) -> str:
     """Return whether Keras has a name that a module lacks, and what to use instead."""
     path = f"{module.__name__}.{name}"
-    found = absent().get(path) or absent().get(path.partition(".")[2])
-    if found:
-        owner, advice = found
-        has_it = f"{owner} has it, Keras 3 does not" if owner else "Keras has it, tinynet does not"
-        return f"{has_it}. {advice}"
-    return f"Keras has no such name.{nearest(name, dir(module))}"
+    found = advice_for(path) or advice_for(path.partition(".")[2])
+    return found or f"Keras has no such name.{nearest(name, dir(module))}"
+
+
+def advice_for(path: str) -> str:
+    """Return who has a name that is absent here, and what to use instead; "" if it is not listed.
+
+    >>> advice_for("Model.predict_generator")
+    'Keras 2 has it, Keras 3 does not. Use `predict`, which takes generators.'
+    """
+    owner, advice = absent().get(path, ("", ""))
+    has_it = f"{owner} has it, Keras 3 does not" if owner else "Keras has it, tinynet does not"
+    return advice and f"{has_it}. {advice}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from strategies import SEEDS
 import tinynet as tn
 from tinynet import ops
 from tinynet.layers import Dense, Input, Layer
+from tinynet.public import absent
 
 X = normal(0, 6, 3)
 
@@ -553,3 +554,28 @@ def test_a_summary_marks_unbuilt_layers_and_counts_the_optimizers_state():
         text_of(model, line_length=10)
     graph = tn.Model(x := Input((3,), name="entrance"), Dense(1)(x))
     assert "entrance (InputLayer)" in text_of(graph)
+
+
+def test_methods_of_older_keras_name_what_replaces_them():
+    old = [path for path in absent() if path.startswith("Model.")]
+    assert {"Model.fit_generator", "Model.predict_classes"} < {*old}
+    inputs = tn.Input((2,))
+    for model in (tn.Sequential(), tn.Model(inputs, inputs), type("Mine", (tn.Model,), {})()):
+        for path in old:
+            name = path.removeprefix("Model.")
+            assert not hasattr(model, name)
+            assert name not in dir(model)
+            with pytest.raises(AttributeError, match=f"{name}.*: Keras 2 has it, Keras 3 does not"):
+                getattr(model, name)
+
+
+def test_other_missing_attributes_of_a_model_raise_pythons_error():
+    class Mine(tn.Model):
+        @property
+        def width(self):
+            return self.no_such_layer.units
+
+    model = Mine()
+    for name, found in (("fti", "fti"), ("width", "no_such_layer"), ("__len__", "__len__")):
+        with pytest.raises(AttributeError, match=f"'Mine' object has no attribute '{found}'"):
+            getattr(model, name)
