@@ -97,7 +97,7 @@ factors:  * ((const vector_$T *)(y + i))[k]
 #include <stdint.h>
 
 /* GCC 12 can take a function that writes for one that does not, and leave out its call. */
-#if defined(__clang__)
+#if defined(__clang__) || __GNUC__ < 8
 #define SECTION static __attribute__((noinline)) void
 #else
 #define SECTION static __attribute__((noipa)) void

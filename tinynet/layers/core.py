@@ -257,7 +257,7 @@ class PReLU(Standard):
         For a wrong axis; when an axis that is not shared has an unknown length.
 
     >>> PReLU(alpha_initializer="ones", shared_axes=1)([[-1.0, 2.0]])
-    tensor([[-1.,  2.]], dtype=float32)
+    tensor([[-1.,  2.]], dtype=float32, requires_grad=True)
     """
 
     def __init__(
