@@ -299,6 +299,22 @@ class Both(metrics.Metric):
         return self.parts[0].result() + self.parts[1].result() + 0 * self.seen
 
 
+@pytest.mark.parametrize("case", PER_SAMPLE)
+def test_the_value_of_a_metric_is_refused_where_its_gradient_would_be_lost(case):
+    name, options, samples, formula = PER_SAMPLE[case]
+    y, p = samples(3, 4)
+    metric = getattr(tn.metrics, name)(**options)
+    for keyword in (False, True):
+        with refused(TypeError, f"metric {metric.name} (use a loss)", "gradient would be lost"):
+            tn.grad(lambda p: metric(y, y_pred=p) if keyword else metric(y, p))(p)  # noqa: B023
+    assert not any(v.numpy().any() for v in metric.variables)
+    loss, watched = tn.value_and_grad(
+        lambda p: (tn.ops.sum(p * p), metric(y, p.detach())), has_aux=True
+    )(p)[0]
+    assert_close(watched.numpy(), formula(y, p).mean(), 1e-5, 1e-6)
+    assert_close(loss.numpy(), (p * p).sum(), 1e-6, 1e-6)
+
+
 def test_a_metric_of_metrics_owns_and_resets_their_variables():
     both = Both()
     assert both.variables == [*both.parts[0].variables, *both.parts[1].variables, both.seen]

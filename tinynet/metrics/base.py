@@ -17,6 +17,7 @@ from ..configs.configurable import Configurable, FunctionObject
 from ..configs.lookup import automatic_name
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object
 from ..engine.bind import no_grad
+from ..engine.tape import refuse_to_cut
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
 from ..engine.variable import Variable, paired, stateless
 from ..losses.base import Loss, align_ranks, align_weights, same_shapes
@@ -136,7 +137,14 @@ class Metric(Configurable):
             return [now[v] for v in self.variables]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Update the state and return the result."""
+        """Update the state and return the result, which has no gradient.
+
+        TypeError within a function that is differentiated, if a tensor given depends on its
+        arguments: use a loss, or pass ``t.detach()``.
+        """
+        for x in tree.leaves([*args, *kwargs.values()]):
+            if isinstance(x, Tensor):
+                refuse_to_cut(x, f"metric {self.name} (use a loss)")
         self.update_state(*args, **kwargs)
         return self.result()
 
