@@ -84,7 +84,7 @@ class Part(NamedTuple):
         Parts differ by one row at most.
         """
         ranks = alone if kind == "predict" else team()
-        start, stop = (size * i // ranks.size for i in (ranks.rank, ranks.rank + 1))
+        start, stop = size * ranks.rank // ranks.size, size * (ranks.rank + 1) // ranks.size
         first = min(start, size - 1)
         return cls(first, max(stop, first + 1), size, stop - start)
 
