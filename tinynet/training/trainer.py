@@ -295,7 +295,7 @@ class Trainer(Compilable):
 
         An optimizer that has no slots yet gets them. Metrics that this model does not have yet are
         left out, since each epoch starts them anew. ValueError for other unknown paths and for
-        other shapes; then nothing is changed.
+        other shapes; then no value is changed.
         """
         expect(isinstance(state_tree, dict), "state_tree", "a dict of nested dicts", state_tree)
         if "optimizer_variables" in state_tree and self.optimizer and self.built:
