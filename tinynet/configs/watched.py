@@ -14,7 +14,7 @@ from __future__ import annotations
 import dis
 import sys
 from collections import deque
-from collections.abc import Callable, Container, Hashable, Iterable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from functools import cache, lru_cache, partial
@@ -31,7 +31,7 @@ from ..engine.variable import structure
 PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype)
 _CONTAINERS = (tuple, list, dict, set, frozenset, deque)
 MOST = 1 << 10  # items of a list or an array that are compared one by one, at each call
-Read = Callable[[], list[Any]]
+Read = Callable[[], Sequence[Any]]  # a tuple if it is always the same
 
 
 class Watched:
@@ -101,7 +101,7 @@ class Fingerprint:
         self._version, self._settings = structure.version, settings()
         self._skipped = skipped
         self._kept: dict[int, Any] = {}  # alive, so that no other object gets their ids
-        self._unseen: list[tuple[Read, list[Any]]] = []  # what changes without a new version
+        self._unseen: list[tuple[Read, Sequence[Any]]] = []  # what changes without a new version
         self._arrays: list[tuple[np.ndarray, bytes]] = []  # of the same kind
         self._inside: set[int] = set()  # ids of the containers that are being read
         self.values: dict[tuple[int, str], Hashable] = {}
@@ -161,7 +161,7 @@ class Fingerprint:
         """Return the parts of a thing that count; note them if they can change unseen."""
         names, read = reader_of(thing)
 
-        def named(now: list[Any]) -> dict[Any, Any]:
+        def named(now: Sequence[Any]) -> dict[Any, Any]:
             half = len(now) // 2
             rows = (now[:half], now[half:]) if names is None else (names, now)
             every = zip(*rows, strict=False)
@@ -171,7 +171,7 @@ class Fingerprint:
             return [*chain(*named(read()).items())]
 
         parts = named(now := read())
-        if parts and not isinstance(thing, (Watched, tuple, frozenset)):
+        if parts and type(now) is list and not isinstance(thing, (Watched, tuple, frozenset)):
             some = counting, [*chain(*parts.items())]
             self._unseen.append(some if self._skipped else (read, now))
         return parts
@@ -211,7 +211,7 @@ def reader_of(thing: Any) -> tuple[Iterable[Any] | None, Read]:
 def _reader_of_function(function: FunctionType) -> tuple[Iterable[Any], Read]:
     code, known, cells = function.__code__, function.__globals__, function.__closure__ or ()
     if not _is_users(function.__module__):  # it may call a user's function, as `grad(f)` does
-        called = [*filter(callable, map(_content, cells))]
+        called = tuple(filter(callable, map(_content, cells)))
         return range(MOST), lambda: called
     names, attributes = _names_in(code)
     modules = {name: x for name in names if isinstance(x := known.get(name), ModuleType)}
