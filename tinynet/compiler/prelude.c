@@ -405,6 +405,7 @@ static inline uint64_t UINT64_of_$T($T x)
 static inline $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step$more)
 {
     enum { LANES = 16 * sizeof($T) / BYTES_$T };
+    const bool is_one = n <= 256; /* block, which is joined with nothing */
     $T total = 0, lost = 0;
     for (; n > 0; n -= 256, x += 256 * step$next) {
         const int most = n < 256 ? (int)n : 256;
@@ -429,6 +430,8 @@ static inline $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step$more)
         for (int k = 0; k < 4; k++)
             lane[k] += lane[k + 4];
         const $T before = total, part = (lane[0] + lane[2]) + (lane[1] + lane[3]);
+        if (is_one)
+            return part;
         total += part;
         lost += (before - (total - (total - before))) + (part - (total - before));
     }
