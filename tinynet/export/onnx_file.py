@@ -185,10 +185,9 @@ def _reduction(operator: str) -> Writer:
     return write
 
 
-def _argmax(g: Graph, v: Var, inputs: Any, x: str, axis: int | None) -> str:
+def _argmax(g: Graph, v: Var, inputs: Any, x: str, axis: int) -> str:
     x = g.cast(x, inputs[0].dtype, _countable(inputs[0].dtype))
-    x = g.node("Reshape", x, g.array([-1])) if axis is None else x
-    return g.node("ArgMax", x, axis=axis or 0, keepdims=0)
+    return g.node("ArgMax", x, axis=axis, keepdims=0)
 
 
 def _transpose(g: Graph, v: Var, inputs: Any, x: str, axes: tuple[int, ...]) -> str:
