@@ -244,6 +244,34 @@ def test_unknown_weights_and_invalid_data_are_refused():
         tn.Sequential([Input((1,)), Dense(1)]).explain_step(X, Y)
 
 
+class Scale(tn.layers.Layer):
+    """Multiplies a function of its input by one weight, 2 at first."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(name="scale")
+        self.function = function
+        self.w = self.add_weight((), initializer=tn.initializers.Constant(2.0), name="w")
+
+    def call(self, inputs: Any) -> Any:
+        return self.w * self.function(inputs)
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [(lambda x: tn.ops.reshape(x, (-1, 1)), "x"), (lambda x: tn.ops.square(x) / x, "input")],
+    ids=["a reshaped input is named after it", "a computed one has no name"],
+)
+def test_the_factor_of_a_weight_that_multiplies_is_what_it_is_multiplied_by(function, name):
+    model = tn.Sequential([Input((1,)), Scale(function)])
+    model.compile("sgd", "mse")
+    # The predictions are 2 * 1 and 2 * 3, so d loss / d prediction = error = 2 and 6.
+    (change,) = model.explain_step(X, np.zeros((2, 1))).changes.values()
+    (term,) = change.terms
+    factors = [(factor, values.tolist()) for factor, values in term.at(())]
+    assert factors == [(name, [1.0, 3.0]), ("d loss / d scale", [2.0, 6.0])]
+    assert change.gradient == 1 * 2 + 3 * 6
+
+
 def test_a_shared_weight_has_a_term_for_each_use():
     x = Input((2,))
     shared = Dense(2, "tanh", name="shared")
