@@ -238,10 +238,16 @@ def test_unknown_weights_and_invalid_data_are_refused():
         explained.of("nope")
     with refused(ValueError, "net/neuron/kernel", "(1, 1)", "(0, 1)"):
         explained.gradient_of("kernel", 0, 1)
+    with refused(ValueError, "net/neuron/kernel", "(1, 1)", "(0,)"):
+        explained.gradient_of("kernel", 0)
     with refused(ValueError, "cardinality"):
         model.explain_step(X, Y[1:])
     with refused(ValueError, "compile"):
         tn.Sequential([Input((1,)), Dense(1)]).explain_step(X, Y)
+    for optimizer in (None, SGD(gradient_accumulation_steps=2)):
+        model.compile(optimizer, "mse")
+        with refused(ValueError, "an optimizer that updates at each step"):
+            model.explain_step(X, Y)
 
 
 class Scale(tn.layers.Layer):
@@ -283,6 +289,9 @@ def test_a_shared_weight_has_a_term_for_each_use():
     assert len(change.terms) == 2
     total = sum(term.gradient for term in change.terms)
     np.testing.assert_allclose(total, change.gradient, rtol=1e-5, atol=1e-7)
+    table = explained.gradient_of("shared/kernel", 0, 1)  # no single product of factors
+    assert table.header == ("gradient",)
+    assert table.rows == [(change.gradient[0, 1],)]
 
 
 def test_a_regularizer_contributes_to_the_gradient():
@@ -314,6 +323,15 @@ def test_formulas_of_amsgrad():
     ]
 
 
+def test_formulas_of_an_average_of_weights():
+    model = neuron()
+    model.compile(SGD(0.5, use_ema=True, ema_momentum=0.75), "mse")
+    assert model.explain_step(X, Y).formulas == [
+        "weight = weight - gradient * learning_rate",
+        "average = average * ema_momentum + weight * ema_share",
+    ]
+
+
 def test_a_value_that_is_used_twice_is_assigned_once():
     def function(a: tn.Tensor, b: tn.Tensor) -> tn.Tensor:
         total = a + (b + 0.5)
@@ -322,3 +340,8 @@ def test_a_value_that_is_used_twice_is_assigned_once():
     program = record(function, (tn.tensor(1.0), tn.tensor(2.0)), ("a", "b"))
     lines = assignments(program, {program.result: "y"})
     assert lines == ["t0 = a + b + 0.5", "y = t0 * (1 - t0) / (a * b)"]
+
+
+def test_a_square_is_written_as_a_power():
+    program = record(lambda a, b: tn.ops.square(a - b) * 2.0, [tn.tensor(1.0)] * 2, ("a", "b"))
+    assert assignments(program, {program.result: "y"}) == ["y = (a - b) ** 2 * 2"]
