@@ -250,32 +250,56 @@ def test_unknown_weights_and_invalid_data_are_refused():
             model.explain_step(X, Y)
 
 
-class Scale(tn.layers.Layer):
-    """Multiplies a function of its input by one weight, 2 at first."""
+class Weighted(tn.layers.Layer):
+    """Returns a function of one weight, 2 at first, and of the input."""
 
-    def __init__(self, function: Any) -> None:
-        super().__init__(name="scale")
+    def __init__(self, function: Any, shape: tuple[int, ...] = ()) -> None:
+        super().__init__(name="own")
         self.function = function
-        self.w = self.add_weight((), initializer=tn.initializers.Constant(2.0), name="w")
+        self.w = self.add_weight(shape, initializer=tn.initializers.Constant(2.0), name="w")
 
     def call(self, inputs: Any) -> Any:
-        return self.w * self.function(inputs)
+        return self.function(self.w, inputs)
+
+
+def explained_weight(function: Any, shape: tuple[int, ...] = ()) -> Any:
+    """Return what a step on the inputs 1 and 3 does to the weight; the targets are 0."""
+    model = tn.Sequential([Input((1,)), Weighted(function, shape)])
+    model.compile("sgd", "mse")
+    (change,) = model.explain_step(X, np.zeros((2, 1))).changes.values()
+    return change
 
 
 @pytest.mark.parametrize(
     ("function", "name"),
-    [(lambda x: tn.ops.reshape(x, (-1, 1)), "x"), (lambda x: tn.ops.square(x) / x, "input")],
+    [
+        (lambda w, x: w * tn.ops.reshape(x, (-1, 1)), "x"),
+        (lambda w, x: w * (tn.ops.square(x) / x), "input"),
+    ],
     ids=["a reshaped input is named after it", "a computed one has no name"],
 )
 def test_the_factor_of_a_weight_that_multiplies_is_what_it_is_multiplied_by(function, name):
-    model = tn.Sequential([Input((1,)), Scale(function)])
-    model.compile("sgd", "mse")
     # The predictions are 2 * 1 and 2 * 3, so d loss / d prediction = error = 2 and 6.
-    (change,) = model.explain_step(X, np.zeros((2, 1))).changes.values()
+    change = explained_weight(function)
     (term,) = change.terms
     factors = [(factor, values.tolist()) for factor, values in term.at(())]
-    assert factors == [(name, [1.0, 3.0]), ("d loss / d scale", [2.0, 6.0])]
+    assert factors == [(name, [1.0, 3.0]), ("d loss / d own", [2.0, 6.0])]
     assert change.gradient == 1 * 2 + 3 * 6
+
+
+@pytest.mark.parametrize(
+    ("function", "names", "gradient"),
+    [
+        (lambda w, x: x + w, ["d loss / d own"], 3 + 5),
+        (lambda w, x: tn.ops.transpose(w @ tn.ops.transpose(x)), [], 1 * 2 + 3 * 6),
+        (lambda w, x: x * tn.ops.exp(w) / tn.ops.exp(w) * 2.0, [], 0),
+    ],
+    ids=["added", "the left matrix of a product", "a function of it"],
+)
+def test_a_matrix_of_weights_has_the_factors_of_its_use(function, names, gradient):
+    change = explained_weight(function, (1, 1))
+    assert [factor.name for term in change.terms for factor in term.factors] == names
+    assert change.gradient == pytest.approx(gradient, abs=1e-5)
 
 
 def test_a_shared_weight_has_a_term_for_each_use():
