@@ -287,6 +287,16 @@ def test_the_factor_of_a_weight_that_multiplies_is_what_it_is_multiplied_by(func
     assert change.gradient == 1 * 2 + 3 * 6
 
 
+def test_the_factors_end_before_an_operation_that_is_not_elementwise():
+    # The predictions are 2 and 2 + 6, so d loss / d prediction is 2 and 8; the first product counts
+    # in both.
+    change = explained_weight(lambda w, x: tn.ops.cumsum(w * x, axis=0))
+    (term,) = change.terms
+    factors = [(factor, values.tolist()) for factor, values in term.at(())]
+    assert factors == [("x", [1.0, 3.0]), ("d loss / d multiply", [2.0 + 8.0, 8.0])]
+    assert change.gradient == 1 * 10 + 3 * 8
+
+
 @pytest.mark.parametrize(
     ("function", "names", "gradient"),
     [
