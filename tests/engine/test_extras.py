@@ -33,9 +33,9 @@ def asked_for() -> set[str]:
         node
         for path in PACKAGE.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "missing"
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("imported", "missing")
     )
-    return {ast.literal_eval(call.args[1]) for call in calls}
+    return {call.args[-1].value for call in calls if isinstance(call.args[-1], ast.Constant)}
 
 
 def model() -> tn.Model:

@@ -238,10 +238,78 @@ def test_unknown_weights_and_invalid_data_are_refused():
         explained.of("nope")
     with refused(ValueError, "net/neuron/kernel", "(1, 1)", "(0, 1)"):
         explained.gradient_of("kernel", 0, 1)
+    with refused(ValueError, "net/neuron/kernel", "(1, 1)", "(0,)"):
+        explained.gradient_of("kernel", 0)
     with refused(ValueError, "cardinality"):
         model.explain_step(X, Y[1:])
     with refused(ValueError, "compile"):
         tn.Sequential([Input((1,)), Dense(1)]).explain_step(X, Y)
+    for optimizer in (None, SGD(gradient_accumulation_steps=2)):
+        model.compile(optimizer, "mse")
+        with refused(ValueError, "an optimizer that updates at each step"):
+            model.explain_step(X, Y)
+
+
+class Weighted(tn.layers.Layer):
+    """Returns a function of one weight, 2 at first, and of the input."""
+
+    def __init__(self, function: Any, shape: tuple[int, ...] = ()) -> None:
+        super().__init__(name="own")
+        self.function = function
+        self.w = self.add_weight(shape, initializer=tn.initializers.Constant(2.0), name="w")
+
+    def call(self, inputs: Any) -> Any:
+        return self.function(self.w, inputs)
+
+
+def explained_weight(function: Any, shape: tuple[int, ...] = ()) -> Any:
+    """Return what a step on the inputs 1 and 3 does to the weight; the targets are 0."""
+    model = tn.Sequential([Input((1,)), Weighted(function, shape)])
+    model.compile("sgd", "mse")
+    (change,) = model.explain_step(X, np.zeros((2, 1))).changes.values()
+    return change
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (lambda w, x: w * tn.ops.reshape(x, (-1, 1)), "x"),
+        (lambda w, x: w * (tn.ops.square(x) / x), "input"),
+    ],
+    ids=["a reshaped input is named after it", "a computed one has no name"],
+)
+def test_the_factor_of_a_weight_that_multiplies_is_what_it_is_multiplied_by(function, name):
+    # The predictions are 2 * 1 and 2 * 3, so d loss / d prediction = error = 2 and 6.
+    change = explained_weight(function)
+    (term,) = change.terms
+    factors = [(factor, values.tolist()) for factor, values in term.at(())]
+    assert factors == [(name, [1.0, 3.0]), ("d loss / d own", [2.0, 6.0])]
+    assert change.gradient == 1 * 2 + 3 * 6
+
+
+def test_the_factors_end_before_an_operation_that_is_not_elementwise():
+    # The predictions are 2 and 2 + 6, so d loss / d prediction is 2 and 8; the first product counts
+    # in both.
+    change = explained_weight(lambda w, x: tn.ops.cumsum(w * x, axis=0))
+    (term,) = change.terms
+    factors = [(factor, values.tolist()) for factor, values in term.at(())]
+    assert factors == [("x", [1.0, 3.0]), ("d loss / d multiply", [2.0 + 8.0, 8.0])]
+    assert change.gradient == 1 * 10 + 3 * 8
+
+
+@pytest.mark.parametrize(
+    ("function", "names", "gradient"),
+    [
+        (lambda w, x: x + w, ["d loss / d own"], 3 + 5),
+        (lambda w, x: tn.ops.transpose(w @ tn.ops.transpose(x)), [], 1 * 2 + 3 * 6),
+        (lambda w, x: x * tn.ops.exp(w) / tn.ops.exp(w) * 2.0, [], 0),
+    ],
+    ids=["added", "the left matrix of a product", "a function of it"],
+)
+def test_a_matrix_of_weights_has_the_factors_of_its_use(function, names, gradient):
+    change = explained_weight(function, (1, 1))
+    assert [factor.name for term in change.terms for factor in term.factors] == names
+    assert change.gradient == pytest.approx(gradient, abs=1e-5)
 
 
 def test_a_shared_weight_has_a_term_for_each_use():
@@ -255,6 +323,9 @@ def test_a_shared_weight_has_a_term_for_each_use():
     assert len(change.terms) == 2
     total = sum(term.gradient for term in change.terms)
     np.testing.assert_allclose(total, change.gradient, rtol=1e-5, atol=1e-7)
+    table = explained.gradient_of("shared/kernel", 0, 1)  # no single product of factors
+    assert table.header == ("gradient",)
+    assert table.rows == [(change.gradient[0, 1],)]
 
 
 def test_a_regularizer_contributes_to_the_gradient():
@@ -286,6 +357,15 @@ def test_formulas_of_amsgrad():
     ]
 
 
+def test_formulas_of_an_average_of_weights():
+    model = neuron()
+    model.compile(SGD(0.5, use_ema=True, ema_momentum=0.75), "mse")
+    assert model.explain_step(X, Y).formulas == [
+        "weight = weight - gradient * learning_rate",
+        "average = average * ema_momentum + weight * ema_share",
+    ]
+
+
 def test_a_value_that_is_used_twice_is_assigned_once():
     def function(a: tn.Tensor, b: tn.Tensor) -> tn.Tensor:
         total = a + (b + 0.5)
@@ -294,3 +374,8 @@ def test_a_value_that_is_used_twice_is_assigned_once():
     program = record(function, (tn.tensor(1.0), tn.tensor(2.0)), ("a", "b"))
     lines = assignments(program, {program.result: "y"})
     assert lines == ["t0 = a + b + 0.5", "y = t0 * (1 - t0) / (a * b)"]
+
+
+def test_a_square_is_written_as_a_power():
+    program = record(lambda a, b: tn.ops.square(a - b) * 2.0, [tn.tensor(1.0)] * 2, ("a", "b"))
+    assert assignments(program, {program.result: "y"}) == ["y = (a - b) ** 2 * 2"]

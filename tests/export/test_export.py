@@ -484,6 +484,13 @@ def test_a_model_whose_outputs_change_places_with_the_batch_size_is_refused():
         exported(Model(x, Function(both)(x)))
 
 
+@pytest.mark.parametrize("rows", [97, 101])
+def test_a_last_operation_for_some_batch_sizes_alone_is_refused(rows):
+    last = Function(lambda x: ops.sin(x) if x.shape[0] == rows else x)
+    with refused(ValueError, "what to return", "97"):
+        exported(Sequential([Input((2,)), last]))
+
+
 def test_the_batch_axis_may_move():
     def moved(x):
         return ops.transpose(ops.reshape(x, (1, x.shape[0], 2, 1)), (1, 3, 2, 0))[..., 0]

@@ -231,6 +231,11 @@ def test_a_function_is_drawn_as_the_program_that_is_recorded():
         assert_legible(ax)
 
 
+def test_no_argument_of_several_is_called_by_the_name_of_all():
+    ax = viz.plot_graph(lambda *xs: xs[0] - xs[1], 1.0, 2.0)
+    assert sorted(texts[0] for _, texts in boxes(ax)) == ["subtract", "t1", "t2"]
+
+
 def test_the_parts_of_a_training_step_have_different_colours():
     model = tn.Sequential([Input((3,)), Dense(4, "tanh"), Dense(2, "sigmoid"), Dense(1)])
     model.compile("adam", "mse")

@@ -10,14 +10,13 @@ import math
 import os
 from dataclasses import dataclass
 from functools import partial, partialmethod
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from ..distribution.ranks import by_rank_0
 from ..engine.expect import expect
-from ..engine.extras import missing
+from ..engine.extras import imported
 from .base import Callback, Logs
 from .files import SavingCallback
 
@@ -73,10 +72,7 @@ class TensorBoard(SavingCallback):
 
     def _writer(self, part: str) -> Any:
         if part not in self._writers:
-            try:
-                writer = import_module("tensorboardX").SummaryWriter
-            except ImportError:
-                raise missing("TensorBoard", "tensorboard") from None
+            writer = imported("tensorboardX", "TensorBoard", "tensorboard").SummaryWriter
             self._writers[part] = writer(os.path.join(self.log_dir, part))
         return self._writers[part]
 

@@ -86,7 +86,7 @@ class Executable:
         if wanted == self._wants_c:
             return
         try:
-            c = self._compiled if wanted else None
+            c = self._printed.compiled() if wanted else None
         except NotImplementedError as error:
             self._wants_c = isinstance(error, NotInCError)  # which a second try would not change
             if native == "auto":
@@ -104,9 +104,6 @@ class Executable:
         return sys.maxsize if len(equations) > AUTO_LENGTH else math.ceil(AUTO_WORK / (work or 1))
 
     @cached_property
-    def _compiled(self) -> Any:
-        return self._printed().compiled()
-
     def _printed(self) -> Any:
         from .native import CSource  # here, since it needs time to load
 
@@ -115,7 +112,7 @@ class Executable:
     @property
     def c_source(self) -> str:
         """The C source; NotImplementedError if C has no text for a part of the program."""
-        return (self._c or self._printed()).text
+        return self._printed.text
 
     @property
     def native(self) -> bool:

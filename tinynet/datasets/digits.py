@@ -3,7 +3,7 @@
 Imports `published.py`, and scikit-learn when it is used. Read next: `mnist.py`.
 """
 
-from ..engine.extras import missing
+from ..engine.extras import imported
 from .published import Split, shuffled_split
 
 
@@ -35,9 +35,5 @@ def load_data(test_split: float = 0.2, seed: int = 113) -> Split:
     >>> int(x.max()), y.dtype
     (16, dtype('uint8'))
     """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        raise missing("datasets.digits", "sklearn") from None
-    found = load_digits()
+    found = imported("sklearn.datasets", "datasets.digits", "sklearn").load_digits()
     return shuffled_split(found.images.astype("u1"), found.target.astype("u1"), test_split, seed)

@@ -267,9 +267,8 @@ def jacobian(f: Callable[P, Any], argnums: int | tuple[int, ...] = 0) -> Callabl
 
         def of_leaf(i: int, y: Tensor) -> Any:
             units = wrap(np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape))
-            parts = vmap(lambda unit: at.pull({i: unit}))(units)
-            parts = [p.reshape(y.shape + p.shape[1:]) for p in parts]
-            return tree.pack_sequence_as(at.form, parts)
+            rows = vmap(lambda unit: at.packed({i: unit}))(units)
+            return tree.map_leaves(lambda x: x.reshape(y.shape + x.shape[1:]), rows)
 
         return tree.pack_sequence_as(at.y, starmap(of_leaf, enumerate(tree.leaves(at.y))))
 

@@ -9,9 +9,19 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
+from importlib import import_module
+from typing import Any
 
 # The folder of a clone, or of all installed packages.
 ROOT = os.path.normpath(f"{__file__}/../../..")
+
+
+def imported(module: str, what: str, extra: str) -> Any:
+    """Return a module; if it is missing, raise the error of `missing`."""
+    try:
+        return import_module(module)
+    except ImportError:
+        raise missing(what, extra) from None
 
 
 def missing(what: str, extra: str) -> ImportError:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache, wraps
-from inspect import Parameter, signature
+from inspect import signature
 from opcode import opmap
 from types import TracebackType
 from typing import Any, TypeVar, cast
@@ -56,16 +56,16 @@ SAME = np.linalg.LinAlgError, ValueError, TypeError, IndexError
 
 
 @cache
-def _declared(function: Any) -> dict[str, list[str]]:
-    """Return the kinds of the parameters that an annotation, or the name ``dtype``, declares."""
-    kinds = {p.name: str(p.annotation).split(" | ") for p in _signature(function).values()}
+def _declared(function: Any) -> tuple[list[str], dict[str, list[str]]]:
+    """Return the names of the parameters that can be passed by position and by name, and the kinds.
+
+    An annotation declares them, or the name ``dtype``.
+    """
+    given = signature(function).parameters.values()
+    kinds = {p.name: str(p.annotation).split(" | ") for p in given}
     kinds |= {"dtype": ["dtype"]} if "dtype" in kinds else {}
-    return {name: parts for name, parts in kinds.items() if KINDS.keys() >= {*parts} != {"None"}}
-
-
-@cache
-def _signature(function: Any) -> Mapping[str, Parameter]:
-    return signature(function).parameters
+    kinds = {name: parts for name, parts in kinds.items() if KINDS.keys() >= {*parts} != {"None"}}
+    return [p.name for p in given if p.kind is p.POSITIONAL_OR_KEYWORD], kinds
 
 
 def wrong_argument(
@@ -75,8 +75,8 @@ def wrong_argument(
 
     Only arguments of `function` count that can be passed by name. `more` has further kinds.
     """
-    names = [p.name for p in _signature(function).values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    kinds = {**more, **_declared(function)}
+    names, declared = _declared(function)
+    kinds = {**more, **declared}
     for name, value in {**dict(zip(names, args, strict=False)), **kwargs}.items():
         parts = [KINDS[part] for part in kinds.get(name, ())]
         if parts and not any(_holds(condition, value) for _, condition in parts):

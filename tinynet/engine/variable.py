@@ -269,12 +269,7 @@ class Memory:
 def assign_all(values: Mapping[Variable, Any]) -> None:
     """Assign to several variables or, if an exception (Ctrl-C too) ends this call, to none."""
     new = {v: v.converted(value, f"assign to {v.path}") for v, value in values.items()}
-
-    def assign() -> None:
-        for v, value in new.items():
-            v.assign(value)
-
-    all_or_none(new, assign)
+    all_or_none(new, lambda: [v.assign(value) for v, value in new.items()])
 
 
 def all_or_none(owners: Iterable[Variable | Memory], change: Callable[[], Any]) -> None:

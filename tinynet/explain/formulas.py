@@ -110,7 +110,7 @@ class Trace:
         while t not in self.names and len(self.users.get(t, ())) == 1:
             (out,) = self.users[t]
             primitive, inputs, _ = self.run.equations[out]
-            if out.shape != t.shape or primitive.name in ("matmul", "transpose", "reshape"):
+            if out.shape != t.shape or not primitive.elementwise:
                 break
             slope = self._pulled_back(out, _place(t, inputs))
             if not np.array_equal(slope, np.ones_like(slope)):

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..compiler.program import Var
 from ..compiler.text import Names
-from ..engine.extras import missing
+from ..engine.extras import imported
 from ..engine.primitives.shapes import ARRAY, Slice
 from .forward import BatchSize, Forward
 
@@ -33,10 +33,7 @@ def onnx_model(forward: Forward, name: str, version: str, opset: int = OPSET) ->
     ValueError
         For a primitive that ONNX cannot express.
     """
-    try:
-        import onnx
-    except ImportError:
-        raise missing("An ONNX model", "onnx") from None
+    onnx = imported("onnx", "An ONNX model", "onnx")
     graph = Graph(forward, onnx)
     arrays = [onnx.numpy_helper.from_array(array, key) for key, array in graph.arrays.items()]
     proto = onnx.helper.make_graph(graph.nodes, name, graph.inputs, graph.outputs, arrays)
@@ -188,10 +185,9 @@ def _reduction(operator: str) -> Writer:
     return write
 
 
-def _argmax(g: Graph, v: Var, inputs: Any, x: str, axis: int | None) -> str:
+def _argmax(g: Graph, v: Var, inputs: Any, x: str, axis: int) -> str:
     x = g.cast(x, inputs[0].dtype, _countable(inputs[0].dtype))
-    x = g.node("Reshape", x, g.array([-1])) if axis is None else x
-    return g.node("ArgMax", x, axis=axis or 0, keepdims=0)
+    return g.node("ArgMax", x, axis=axis, keepdims=0)
 
 
 def _transpose(g: Graph, v: Var, inputs: Any, x: str, axes: tuple[int, ...]) -> str:

@@ -11,7 +11,6 @@ Imports h5py when it is needed. Read next: `archive.py`.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import io
 import math
 from collections import Counter
@@ -24,7 +23,7 @@ from ..configs.files import memory
 from ..configs.lookup import snake_case
 from ..configs.watched import all_or_nothing
 from ..engine.expect import expect, package_of, warn
-from ..engine.extras import missing
+from ..engine.extras import imported
 from ..engine.variable import Variable, assign_all
 from ..layers.base import Layer
 from ..optimizers.base import Optimizer
@@ -188,10 +187,7 @@ _MAGIC = b"tinynet1"
 
 def h5py() -> Any:
     """Return the package h5py; ImportError that says how to get it."""
-    try:
-        return importlib.import_module("h5py")
-    except ImportError:
-        raise missing("A file in Keras's format (weights alone can be '.npz')", "h5") from None
+    return imported("h5py", "A file in Keras's format (weights alone can be '.npz')", "h5")
 
 
 def h5_bytes(model: Any) -> bytes:

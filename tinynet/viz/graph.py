@@ -5,15 +5,14 @@ Imports `boxes.py`, and matplotlib when something is drawn. Read next: `curves.p
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from .. import tree
+from ..compiler.arguments import Parameters
 from ..compiler.program import Program
 from ..compiler.record import record
 from ..compiler.text import index_text
@@ -269,9 +268,7 @@ def _program_of(thing: Any, args: Any) -> Program:
     if isinstance(thing, (Program, StepCache)):
         return thing if isinstance(thing, Program) else thing.executable.program
     expect(callable(thing), "thing", "a tensor, a model, or a function", type(thing))
-    names: list[str] = []
-    with suppress(TypeError, ValueError):  # some callables have no signature
-        names = [*inspect.signature(thing).parameters]
+    names = Parameters(thing, static=()).names
     return record(thing, [tree.map_structure(as_tensor, x) for x in args], names)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.expect import expect as expect
-from ..engine.extras import missing
+from ..engine.extras import imported
 from ..models import Model
 from ..training.data import to_array
 from ..tree import is_structure
@@ -28,10 +28,7 @@ DECADES = 1.5  # a larger range gets a logarithmic scale
 
 def needs_matplotlib() -> None:
     """Raise an ImportError that says how to install matplotlib, if it is missing."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise missing("A picture", "plot") from None
+    imported("matplotlib", "A picture", "plot")
 
 
 def new_figure(width: float, height: float, shows_itself: bool = False, **options: Any) -> Any:

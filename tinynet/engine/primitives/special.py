@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..bind import Case
-from ..extras import missing
+from ..extras import imported
 from ..tensor import Tensor
 from .elementwise import binary, erfc, exp, expm1, log, log1p, named, sigmoid, square, unary, where
 
@@ -85,10 +85,7 @@ def _made(name: str, ufunc: Any, domain: Any, *derivatives: Any) -> Callable[...
 @cache
 def functions() -> dict[str, Callable[..., Tensor]]:
     """Return the functions of tensors by SciPy's names; ImportError without SciPy."""
-    try:
-        import scipy.special as scipys
-    except ImportError:
-        raise missing("A special function", "scipy") from None
+    scipys = imported("scipy.special", "A special function", "scipy")
     made = {n: _made(f"scipy.special.{n}", getattr(scipys, n), *r) for n, r in RULES.items()}
     return {**made, "erfc": erfc, "expit": sigmoid, "expm1": expm1, "log1p": log1p}
 
