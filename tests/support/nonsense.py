@@ -158,7 +158,7 @@ variables: []
 var_list: []
 variable: tn.Variable(np.ones((2, 1)))
 decays: True
-Averaging.scalars update.scalars stepped.scalars averaged.scalars: SCALARS
+Slotted.scalars update.scalars stepped.scalars averaged.scalars: SCALARS
 update.slots stepped.slots: {name: tn.ops.ones((2, 2)) for name in SLOTS}
 update.param update.grad stepped.param stepped.grad average averaged.param: tn.ops.ones((2, 2))
 scalars_at.steps: range(1, 3)

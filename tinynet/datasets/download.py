@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from ..callbacks.progbar import Progbar, write
-from ..configs.files import opened
+from ..configs.files import lock, opened
 from ..engine.expect import expect
 from ..engine.refusal import answering
 
@@ -152,10 +152,7 @@ def _lock(target: str) -> Iterator[None]:
 
             msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)  # OSError after ten seconds
         else:
-            import fcntl
-
-            with suppress(OSError):  # a file system without locks: only the hash protects
-                fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file, wait=True)  # on a file system without locks, only the hash protects
         yield
 
 

@@ -86,8 +86,7 @@ def _outcome(case: Any, function: Any = None) -> bytes:
 def _results(pool: Any, cases: list[Any], *function: Any) -> list[Any]:
     """Return the results of the cases, or the errors of the pool in their place."""
     futures = [pool.submit(_outcome, case, *function) for case in cases]
-    rows = zip(futures, [future.exception() for future in futures], strict=True)
-    return [error or pickle.loads(future.result()) for future, error in rows]
+    return [future.exception() or pickle.loads(future.result()) for future in futures]
 
 
 def _on_processes(function: Any, cases: list[Any], processes: int) -> list[Any]:

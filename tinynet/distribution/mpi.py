@@ -43,7 +43,7 @@ class MPIRanks(Ranks):
         self._gone: dict[int, int] = {}  # ranks that have ended, with the number of their calls
         self._answers: dict[int, Any] = {}
         self._sent: list[Any] = []
-        self._main = threading.main_thread().ident
+        self._others = {*range(self.size)} - {self.rank}
         self._watch = threading.Thread(target=self._look, daemon=True)
         self._watch.start()
         atexit.register(self._leave)
@@ -88,11 +88,10 @@ class MPIRanks(Ranks):
         time.sleep(3 * PAUSE)  # in which mpiexec reads it
         MPI.COMM_WORLD.Abort(1)
 
-    def _tell(self, kind: str, text: str = "", rank: int | None = None) -> None:
-        """Send a message to a rank, or to all others."""
+    def _tell(self, kind: str, text: str = "", *ranks: int) -> None:
+        """Send a message to some ranks, by default to all others."""
         message = kind, self.rank, self._calls, self._waiting[0], text
-        to = {*range(self.size)} - {self.rank} if rank is None else {rank}
-        sent = [self._talk.isend(message, other) for other in to]
+        sent = [self._talk.isend(message, other) for other in ranks or self._others]
         self._sent = [x for x in self._sent if not x.Test()] + sent
 
     def _leave(self) -> None:
@@ -121,7 +120,7 @@ class MPIRanks(Ranks):
 
     def _hear(self, kind: str, rank: int, calls: int, name: str, text: str) -> None:
         if kind == "where":
-            frame = sys._current_frames().get(self._main or 0)
+            frame = sys._current_frames().get(threading.main_thread().ident or 0)
             self._tell("here", "".join(traceback.format_stack(frame)[-4:]), rank)
         elif kind == "here":
             self._answers[rank] = calls, name, text
@@ -130,13 +129,14 @@ class MPIRanks(Ranks):
 
     def _judge(self, calls: int, name: str, waited: float) -> None:
         """End the job if ranks wait for each other, or for another one longer than the timeout."""
-        others = {*range(self.size)} - {self.rank}
-        found = {rank: self._answers.get(rank, (0, "", "It does not answer.\n")) for rank in others}
-        waiting = {rank for rank in others if found[rank][:2] == (calls, name)}
-        crossed = {r for r in others - waiting if found[r][0] == calls and found[r][1]}
+        silent = 0, "", "It does not answer.\n"
+        found = {rank: self._answers.get(rank, silent) for rank in self._others}
+        waiting = {rank for rank in found if found[rank][:2] == (calls, name)}
+        others = self._others - waiting
+        crossed = {rank for rank in others if found[rank][0] == calls and found[rank][1]}
         if not crossed and waited < self.timeout:
             return
         if waiting and min(waiting) < self.rank:
             time.sleep(1)  # that one reports, and ends this one
-        parts = [f"\nRank {r} is here:\n{found[r][2]}" for r in sorted(crossed or others - waiting)]
+        parts = [f"\nRank {rank} is here:\n{found[rank][2]}" for rank in sorted(crossed or others)]
         self._end(f"has waited {waited:.0f} s for {name}. {ADVICE}{''.join(parts)}")

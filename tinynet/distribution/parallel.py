@@ -74,12 +74,13 @@ def initialize(
     given = [x for x in (job_addresses, num_processes, process_id) if x is not None]
     expect(not given, "initialize", "no processes, as mpiexec knows them", given)
     expect(is_number(timeout) and timeout > 0, "timeout", "seconds, above 0", timeout)
-    if job.ranks is None:
-        job.ranks = _found(timeout)
-    job.ranks.timeout = timeout
+    all_ranks(timeout).timeout = timeout
 
 
-def _found(timeout: float) -> Ranks:
+def all_ranks(timeout: float = Ranks.timeout) -> Ranks:
+    """Return all ranks that `mpiexec` started, whether a distribution is set or not."""
+    if job.ranks:
+        return job.ranks
     started = max(int(os.environ.get(f"{x}_SIZE", 1)) for x in ("PMI", "OMPI_COMM_WORLD"))
     found = alone
     if started > 1:  # MPI begins when all ranks do, unless one of them has ended before
@@ -92,14 +93,8 @@ def _found(timeout: float) -> Ranks:
     if found.size != started > 1:
         what = f"mpi4py is missing or of another MPI than mpiexec: a job of {started} ranks"
         raise missing(what, "mpi")
-    return found if found.size > 1 else alone
-
-
-def all_ranks() -> Ranks:
-    """Return all ranks that `mpiexec` started, whether a distribution is set or not."""
-    if job.ranks is None:
-        initialize()
-    return job.ranks or alone
+    job.ranks = found if found.size > 1 else alone
+    return job.ranks
 
 
 def set_distribution(value: DataParallel | None) -> None:

@@ -90,9 +90,7 @@ class InputLayer(Layer):
         """Return the inputs unchanged."""
         return inputs
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name, and those of Keras alone."""
-        return Configurable.get_config(self)
+    get_config = Configurable.get_config
 
 
 def Input(  # noqa: N802 (Keras's name)

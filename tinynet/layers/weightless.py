@@ -373,10 +373,7 @@ class Reshape(Weightless):
             return (input_shape[0], *(None if n == -1 else n for n in target))
         size, known = math.prod(lengths), math.prod(n for n in target if n != -1)
         fits = size % known == 0 if -1 in target and known else size == known and -1 not in target
-        if not fits:
-            raise ValueError(
-                f"{self.name}: expected what fits target_shape={target}, received {lengths}."
-            )
+        expect(fits, self.name, f"what fits target_shape={target}", lengths)
         return (input_shape[0], *(size // known if n == -1 else n for n in target))
 
 

@@ -24,6 +24,10 @@ for _short, _name in {
     FUNCTIONS[_short] = FUNCTIONS[_short.upper()] = FUNCTIONS[_name]
 _TABLE |= FUNCTIONS
 
+# The names of losses and metrics whose meaning depends on the shapes of targets and outputs.
+BY_SHAPE = {"acc": "accuracy", "ce": "crossentropy"}
+BY_SHAPE |= {name: name for name in BY_SHAPE.values()}
+
 
 def get(identifier: Any) -> Any:
     """Return the loss that `identifier` names: a function, or an object for a class name.
@@ -51,7 +55,7 @@ def resolve(
     'sparse_categorical_crossentropy'
     """
     name = identifier if isinstance(identifier, str) else None
-    if name and name.lower() in ("crossentropy", "ce"):
+    if name and BY_SHAPE.get(name.lower()) == "crossentropy":
         identifier = crossentropy_for(target_shape or (), output_shape)
     found = get(identifier)
     return found if found is None or isinstance(found, Loss) else LossFunction(found, name=name)

@@ -332,6 +332,7 @@ class R2Score(Metric):
     """
 
     _direction = "up"
+    count: Any = None  # until the number of outputs is known
 
     def __init__(
         self,
@@ -347,16 +348,13 @@ class R2Score(Metric):
         expect(num_regressors >= 0, "num_regressors", "0 or more", num_regressors)
         self.class_aggregation, self.num_regressors = class_aggregation, num_regressors
         self.num_samples = self.add_variable(name="num_samples")
-        self._built = False
 
-    def _build(self, y_true_shape: Any, y_pred_shape: Any) -> None:
-        if self._built:
-            return
-        expect(len(y_pred_shape) == 2, "R2Score", "shape (samples, outputs)", y_pred_shape)
-        names = ("squared_sum", "sum", "residual", "count")
-        sums = (self.add_variable(y_pred_shape[-1:], name=name) for name in names)
-        self.squared_sum, self.sum, self.total_mse, self.count = sums
-        self._built = True
+    def _build(self, y_pred_shape: Any) -> None:
+        if self.count is None:
+            expect(len(y_pred_shape) == 2, "R2Score", "shape (samples, outputs)", y_pred_shape)
+            names = ("squared_sum", "sum", "residual", "count")
+            sums = (self.add_variable(y_pred_shape[-1:], name=name) for name in names)
+            self.squared_sum, self.sum, self.total_mse, self.count = sums
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add the sums of a batch."""
@@ -365,7 +363,7 @@ class R2Score(Metric):
             weight = ops.cast(1.0 if sample_weight is None else sample_weight, self.dtype)
             weight = ops.expand_dims(weight, 1) if weight.ndim == 1 else weight
             weight = ops.broadcast_to(weight, y_true.shape)
-            self._build(y_true.shape, y_pred.shape)
+            self._build(y_pred.shape)
             self.sum.assign_add(ops.sum(y_true * weight, 0))
             self.squared_sum.assign_add(ops.sum(y_true * (y_true * weight), 0))
             self.total_mse.assign_add(ops.sum(ops.square(y_true - y_pred) * weight, 0))
@@ -374,7 +372,7 @@ class R2Score(Metric):
 
     def result(self) -> Tensor:
         """Return the score of all samples since `reset_state`, a vector without aggregation."""
-        if not self._built:
+        if self.count is None:
             raise ValueError("R2Score.result: call update_state with samples first.")
         with np.errstate(divide="ignore", invalid="ignore"):
             total = self.squared_sum - self.sum * (self.sum / self.count)

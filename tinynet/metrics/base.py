@@ -92,8 +92,8 @@ class Metric(Configurable):
         parts = ([x] if isinstance(x, Variable) else x.variables for x in found)
         return list(dict.fromkeys(v for part in parts for v in part))
 
-    def _build(self, y_true_shape: Any, y_pred_shape: Any) -> None:
-        """Create the variables whose shapes depend on the samples' shapes."""
+    def _build(self, y_pred_shape: Any) -> None:
+        """Create the variables whose shapes depend on that of the predictions."""
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Add the samples of a batch: ``(y_true, y_pred, sample_weight=None)``."""

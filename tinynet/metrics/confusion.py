@@ -71,7 +71,7 @@ class Confusion(Metric):
         """Add the counts of a batch; the weights are of samples, or of elements of `y_pred`."""
         with no_grad():
             y_true, y_pred = same_shapes(y_true, y_pred, self.dtype)
-            self._build(y_true.shape, y_pred.shape)
+            self._build(y_pred.shape)
             label, score = self._decided(y_true, y_pred)
             weight = ops.ones_like(score)
             if sample_weight is not None:
@@ -269,9 +269,9 @@ class AUC(Confusion):
         self.multi_label, self.label_weights = multi_label, label_weights
         self.from_logits = from_logits
         if num_labels or not multi_label:
-            self._build((), (None, num_labels))
+            self._build((None, num_labels))
 
-    def _build(self, y_true_shape: Any, y_pred_shape: Any) -> None:
+    def _build(self, y_pred_shape: Any) -> None:
         if not self._kept:
             valid = len(y_pred_shape) == 2 or not self.multi_label
             expect(valid, "AUC", "y_pred of shape (samples, labels)", y_pred_shape)
@@ -357,7 +357,7 @@ class FBetaScore(Confusion):
         self.average, self.beta, self.threshold = average, beta, threshold
         self.multi_label = average != "micro"
 
-    def _build(self, y_true_shape: Any, y_pred_shape: Any) -> None:
+    def _build(self, y_pred_shape: Any) -> None:
         if not self._kept:
             expect(len(y_pred_shape) == 2, "y_pred", "shape (samples, classes)", y_pred_shape)
             self._add_cells(y_pred_shape[1:] if self.multi_label else ())

@@ -10,7 +10,7 @@ from typing import Any
 from ..configs.lookup import config_of, defined_in, lookup, name_of, publish
 from ..configs.serialization import custom_object_scope
 from ..configs.watched import all_or_nothing
-from ..losses.lookup import FUNCTIONS, crossentropy_for
+from ..losses.lookup import BY_SHAPE, FUNCTIONS, crossentropy_for
 from . import accuracy, base, confusion
 from .base import MeanMetricWrapper, Metric
 
@@ -21,9 +21,6 @@ publish("keras.metrics", *FUNCTIONS.values(), *_DEFINED)
 _CLASSES = publish("keras.metrics", *(thing for thing in _DEFINED if isinstance(thing, type)))
 # The name of a loss, also a short one, stands for the metric class of that loss if there is one.
 _TABLE = _CLASSES | {name: _CLASSES.get(f.__name__, f) for name, f in FUNCTIONS.items()}
-
-_CHOSEN_BY_SHAPE = dict.fromkeys(("accuracy", "acc"), "accuracy")
-_CHOSEN_BY_SHAPE |= dict.fromkeys(("crossentropy", "ce"), "crossentropy")
 
 
 def get(identifier: Any) -> Any:
@@ -59,11 +56,11 @@ def resolve(identifier: Any, target_shape: Any = None, output_shape: Any = None)
     <SparseCategoricalAccuracy name=acc>
     """
     name = identifier if isinstance(identifier, str) else None
-    if name and name.lower() in _CHOSEN_BY_SHAPE:
+    if name and name.lower() in BY_SHAPE:
         if target_shape is None or output_shape is None:
             raise ValueError(f"Metric {name!r} takes a target, and there is none for this output.")
         crossentropy = crossentropy_for(target_shape, output_shape)
-        identifier = crossentropy.replace("crossentropy", _CHOSEN_BY_SHAPE[name.lower()])
+        identifier = crossentropy.replace("crossentropy", BY_SHAPE[name.lower()])
     metric = get(identifier)
     if metric is None:
         raise ValueError("Expected a metric, received None.")
@@ -73,7 +70,7 @@ def resolve(identifier: Any, target_shape: Any = None, output_shape: Any = None)
     metric.name = name or metric.name
     if output_shape is not None:
         with all_or_nothing(metric):
-            metric._build(target_shape, output_shape)
+            metric._build(output_shape)
     return metric
 
 

@@ -18,6 +18,7 @@ from ..engine.tensor import Tensor, floatx
 from ..layers.base import Layer
 from ..layers.core import Input, InputLayer
 from ..layers.symbolic import KerasTensor, LayerCall
+from ..training.objective import unlisted
 from ..training.trainer import Trainer
 
 UNLIKE = "The structure of `inputs` doesn't match the expected structure"
@@ -60,8 +61,8 @@ class Graph(Watched):
         # The first attribute, and in this order, so that copying a deep graph does not recurse.
         self.calls = [call for call in calls if not isinstance(call.layer, InputLayer)]
         self.input, self.output, self.inputs, self.outputs = inputs, outputs, starts, ends
-        self.input_shape = _unlisted([x.shape for x in starts])
-        self.output_shape = _unlisted([x.shape for x in ends])
+        self.input_shape = unlisted([x.shape for x in starts])
+        self.output_shape = unlisted([x.shape for x in ends])
         self.output_names = [x.call.layer.name for x in ends]
         self.name = name
         _, depth = _depths(calls)
@@ -103,7 +104,7 @@ class Graph(Watched):
 
     def __call__(self, inputs: Any) -> Any:
         """Return the outputs for tensors; a single output without a list around it."""
-        return _unlisted(self._run(self.matched(inputs)))
+        return unlisted(self._run(self.matched(inputs)))
 
     def replay(self, call_layer: Callable[..., Any], inputs: Any = None) -> tuple[Any, Any]:
         """Return inputs and outputs of the same graph with other calls.
@@ -227,11 +228,6 @@ def _placeholders(argument: str, value: Any) -> list[KerasTensor]:
     found = wrong[0] if wrong else value
     expect(flat and not wrong, argument, "KerasTensors, one or more", found)
     return flat
-
-
-def _unlisted(things: Any) -> Any:
-    """Return the only thing in a list; any other structure as it is."""
-    return things[0] if isinstance(things, (list, tuple)) and len(things) == 1 else things
 
 
 # -- the order of calls ----------------------------------------------------------------------------

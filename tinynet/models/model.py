@@ -204,10 +204,9 @@ class Model(Trainer):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile the model by what `get_compile_config` returned, with a new optimizer state."""
-        if type(self).compile is not Trainer.compile:
-            problem = (
-                f"The model was not compiled, as {type(self).__name__} defines `compile` itself"
-            )
+        cls = type(self)
+        if cls.compile is not Trainer.compile:
+            problem = f"The model was not compiled, as {cls.__name__} defines `compile` itself"
             advice = "compile it, or define `get_compile_config` and `compile_from_config`, too"
             warn(f"{problem}: {advice}.")
             return

@@ -197,8 +197,7 @@ def _averaged(average: Tensor, value: Tensor, decay: float) -> Tensor:
 
 
 # The products of the first factors 1 - 0.96 ** t / 2; later ones are 1 in double precision.
-_PRODUCTS = np.cumprod(1.0 - 0.5 * 0.96 ** np.arange(1.0, 1000.0))
-_PRODUCTS = np.concatenate([[1.0], _PRODUCTS])
+_PRODUCTS = np.cumprod([1.0, *(1.0 - 0.5 * 0.96 ** np.arange(1.0, 1000.0))])
 
 
 def _power(beta: float, step: int) -> float:

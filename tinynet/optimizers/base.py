@@ -24,19 +24,10 @@ from ..configs.lookup import automatic_name
 from ..configs.serialization import Config, deserialize_keras_object, serialize_keras_object
 from ..configs.watched import all_or_nothing
 from ..engine.bind import modes, no_grad
-from ..engine.expect import check_number, expect, is_number, is_real, warn
+from ..engine.expect import check_number, expect, is_integer, is_number, is_real, warn
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable, all_or_none, assign_all, paired
-from .groups import (
-    Averaging,
-    Flats,
-    Grads,
-    ParameterGroup,
-    Scalars,
-    Slots as Slots,
-    Updated,
-    stepped,
-)
+from .groups import Flats, Grads, ParameterGroup, Scalars, Slots, Slotted, Updated, stepped
 
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 
@@ -46,7 +37,7 @@ def float32(x: float) -> float:
     return float(np.float32(x))
 
 
-class Optimizer(Averaging):
+class Optimizer(Slotted):
     """Base of optimizers: subclass it with `slots` and `update`.
 
     Parameters
@@ -117,16 +108,22 @@ class Optimizer(Averaging):
                 check_number(key, options[key])
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
         self.weight_decay = weight_decay
-        self._set_averages(use_ema, ema_momentum, ema_overwrite_frequency)
-        self._set_accumulation(gradient_accumulation_steps)
+        every, steps = ema_overwrite_frequency, gradient_accumulation_steps
+        check_number("ema_momentum", ema_momentum, 1)
+        valid = every is None or (is_integer(every) and every > 0)
+        expect(valid, "ema_overwrite_frequency", "a positive int or None", every)
+        self.use_ema, self.ema_momentum, self.ema_overwrite_frequency = use_ema, ema_momentum, every
+        valid = not steps or (is_integer(steps) and steps > 1)
+        expect(valid, "gradient_accumulation_steps", "an integer of at least 2, or None", steps)
+        self.gradient_accumulation_steps = steps or None
         self.name = name or automatic_name(self)
         self._iterations = self._state(np.array(0, "int32"), "iteration")
         self._rate: Any = None
         self.learning_rate = learning_rate
         self._undecayed: tuple[frozenset[Variable], tuple[str, ...]] = (frozenset(), ())
         self.built = False  # whether the slots are there
-        self._slots: dict[Variable, dict[str, Variable]] = {}
-        self.groups: list[ParameterGroup] = []
+        self._slots = {}
+        self.groups = []
 
     # -- what subclasses define ---------------------------------------------------------------
 
@@ -245,7 +242,7 @@ class Optimizer(Averaging):
         the step (see `scalars`) for each group.
         """
         if self.gradient_accumulation_steps:
-            state, grads = self.accumulated(self.groups, state, grads)
+            state, grads = self.accumulated(state, grads)
         clipped = dict(zip(grads, self.clip(list(grads.values())), strict=True))
         rows = zip(self.groups, state, scalars, strict=True)
         return [group.updated(self, flat, clipped, numbers) for group, flat, numbers in rows]

@@ -15,7 +15,7 @@ from .. import ops
 from ..compiler.record import label
 from ..configs.configurable import Configurable
 from ..engine.bind import bind
-from ..engine.expect import check_number, expect, is_integer
+from ..engine.expect import expect
 from ..engine.tensor import Primitive, Tensor
 from ..engine.variable import Memory, Variable, assign_all
 
@@ -87,10 +87,11 @@ def _joined(parts: Sequence[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else ops.concatenate(parts)
 
 
-class Averaging(Configurable):
-    """Base of `Optimizer`: its slots, sums of gradients, and moving averages if `use_ema`."""
+class Slotted(Configurable):
+    """Base of `Optimizer`: the slots of each weight, with sums of gradients and moving averages."""
 
-    use_ema, ema_momentum, ema_overwrite_frequency = False, 0.99, None
+    use_ema, ema_momentum = False, 0.99
+    ema_overwrite_frequency: int | None = None
     gradient_accumulation_steps: int | None = None
 
     # Names of slots, in the order in which Keras saves them: variable by variable those of one
@@ -102,17 +103,7 @@ class Averaging(Configurable):
     _rate_after: Any
     _iterations: Any
     _slots: dict[Variable, dict[str, Variable]]
-
-    def _set_averages(self, use_ema: Any, momentum: Any, every: Any) -> None:
-        check_number("ema_momentum", momentum, 1)
-        counts = is_integer(every) and every > 0
-        expect(every is None or counts, "ema_overwrite_frequency", "a positive int or None", every)
-        self.use_ema, self.ema_momentum, self.ema_overwrite_frequency = use_ema, momentum, every
-
-    def _set_accumulation(self, steps: Any) -> None:
-        valid = not steps or (is_integer(steps) and steps > 1)
-        expect(valid, "gradient_accumulation_steps", "an integer of at least 2, or None", steps)
-        self.gradient_accumulation_steps = steps or None
+    groups: list[ParameterGroup]
 
     @property
     def slot_groups(self) -> tuple[tuple[str, ...], ...]:
@@ -150,12 +141,10 @@ class Averaging(Configurable):
         found = self.scalars(step, rate) | (self.average_scalars(step) if self.use_ema else {})
         return found | ({"updates": float((steps + 1) % every == 0)} if every > 1 else {})
 
-    def accumulated(
-        self, groups: Sequence[ParameterGroup], state: Flats, grads: Grads
-    ) -> tuple[list[list[Tensor]], Grads]:
+    def accumulated(self, state: Flats, grads: Grads) -> tuple[list[list[Tensor]], Grads]:
         """Return the state with `grads` added to their sums, and the mean gradients."""
         steps, new, means = self.gradient_accumulation_steps, [], Grads()
-        for group, flat in zip(groups, state, strict=True):
+        for group, flat in zip(self.groups, state, strict=True):
             expect(SUM in group.slots, "gradient_accumulation_steps", "a new optimizer", steps)
             at = 1 + group.slots.index(SUM)
             olds = [flat[at][part] for part in group.memories[0].slices]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..configs.configurable import Configurable
-from ..configs.lookup import config_of, lookup, publish
+from ..configs.lookup import config_of, defined_in, lookup, publish
 from ..configs.serialization import custom_object_scope
 
 
@@ -228,11 +228,8 @@ def _cosine(done: Any, alpha: float, peak: float = 1.0) -> Any:
     return (1 - alpha) * wave + alpha
 
 
-_TABLE = publish(
-    "keras.optimizers.schedules",
-    *(CosineDecay, CosineDecayRestarts, ExponentialDecay),
-    *(InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay),
-)
+_FORMULAS = [cls for cls in defined_in(globals()) if issubclass(cls, _Formula)]
+_TABLE = publish("keras.optimizers.schedules", *_FORMULAS)
 
 
 def serialize(learning_rate_schedule: LearningRateSchedule) -> Any:

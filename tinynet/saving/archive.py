@@ -119,10 +119,9 @@ def _path(filepath: Any, *endings: str) -> str:
     """
     path = files.as_path(filepath)
     if not path.endswith(endings):
-        raise ValueError(
-            f"filepath: expected a name that ends in {' or '.join(endings)}, received {path!r}. "
-            "Keras converts other formats, such as legacy `.h5` files of whole models."
-        )
+        wanted = f"a name that ends in {' or '.join(endings)}, received {path!r}"
+        advice = "Keras converts other formats, such as legacy `.h5` files of whole models"
+        raise ValueError(f"filepath: expected {wanted}. {advice}.")
     if not path.endswith(".npz"):
         weights.h5py()
     return path

@@ -46,10 +46,8 @@ def at_weights(model: Any, compute: Callable[[], Any]) -> Callable[..., Any]:
 
     def run(*weights: Any) -> Any:
         values = {v: wrap(v.array) for v in model.variables}
-        with (
-            stateless(values | dict(zip(trained, weights, strict=True))),
-            within(training=False, losses={}),
-        ):
+        values |= zip(trained, weights, strict=True)
+        with stateless(values), within(training=False, losses={}):
             return compute()
 
     return run

@@ -16,9 +16,7 @@ from ..engine.bind import no_grad
 from ..engine.expect import expect, warn
 from ..engine.tensor import Tensor
 from ..engine.variable import Variable
-from ..losses.lookup import resolve as resolve_loss
-
-BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # their meaning depends on the shapes
+from ..losses.lookup import BY_SHAPE, resolve as resolve_loss
 
 
 def check_names(loss: Any, *metrics_given: Any) -> None:
@@ -44,7 +42,7 @@ def _leaves(given: Any) -> list[Any]:
     return [leaf for part in parts for leaf in _leaves(part)]
 
 
-def _only(given: Any) -> Any:
+def unlisted(given: Any) -> Any:
     """Return the only thing in a list; anything else as it is."""
     return given[0] if isinstance(given, (list, tuple)) and len(given) == 1 else given
 
@@ -102,7 +100,7 @@ class Objective:
         self.prefixes = [f"{name}_" if len(names) > 1 and not lacks else "" for name in names]
         self.form = tree.map_structure(lambda _: None, outputs)
         self.paths = [path for path, _ in tree.by_path(self.form, self.form)]
-        chosen = [_only(each) for each in self._spread("loss", loss)]
+        chosen = [unlisted(each) for each in self._spread("loss", loss)]
         self.with_loss = [i for i, each in enumerate(chosen) if each is not None]
         self.shapes = [output.shape for output in tree.flatten(outputs)]
         targets = [getattr(target, "shape", None) for target in self.targets(y)]

@@ -240,8 +240,7 @@ class Step:
 
 def computed_loss(model: Any, batch: Batch, y_pred: Any, training: bool) -> Any:
     """Return the loss of a batch; an own `compute_loss` need not take `training`, as in Keras."""
-    takes = training_of(type(model).compute_loss)
-    options = {"training": training} if takes else {}
+    options = {"training": training} if training_of(type(model).compute_loss) else {}
     return model.compute_loss(batch.x, batch.y, y_pred, batch.sample_weight, **options)
 
 
