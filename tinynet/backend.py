@@ -4,8 +4,12 @@ Imports the engine and `configs/lookup.py`. Read next: `ops.py`.
 """
 
 from .configs.lookup import clear_session as clear_session
-from .engine.dtypes import epsilon as epsilon, floatx as floatx
-from .engine.dtypes import set_epsilon as set_epsilon, set_floatx as set_floatx
+from .engine.dtypes import (
+    epsilon as epsilon,
+    floatx as floatx,
+    set_epsilon as set_epsilon,
+    set_floatx as set_floatx,
+)
 
 
 def image_data_format() -> str:

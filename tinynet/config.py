@@ -3,6 +3,10 @@
 Imports `backend.py`. Read next: `ops.py`.
 """
 
-from .backend import epsilon as epsilon, floatx as floatx
-from .backend import image_data_format as image_data_format
-from .backend import set_epsilon as set_epsilon, set_floatx as set_floatx
+from .backend import (
+    epsilon as epsilon,
+    floatx as floatx,
+    image_data_format as image_data_format,
+    set_epsilon as set_epsilon,
+    set_floatx as set_floatx,
+)
