@@ -47,12 +47,14 @@ def mpiexec(folder, ranks, work, seconds=100, **environment):
     Return the finished process, and by name what each rank returned. The user's numbers of threads
     are not passed on.
     """
+    from native import CACHE  # here, since ranks need no pytest
+
     folder.mkdir(exist_ok=True)
     command = [MPIEXEC, "-n", str(ranks), sys.executable, __file__, str(folder)]
     command += [f"{name}={argument}" for name, argument in work.items()]
     paths = os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
     inherited = {name: os.environ[name] for name in os.environ if name not in toolchain.THREADS}
-    given = {"PYTHONPATH": paths, "TINYNET_CACHE_DIR": str(folder / "cache"), **environment}
+    given = {"PYTHONPATH": paths, "TINYNET_CACHE_DIR": CACHE, **environment}
     given["MPIR_CVAR_ENABLE_HEAVY_YIELD"] = "1"  # ranks that wait sleep, where MPICH lets them
     with open_input() as keyboard:
         done = subprocess.run(
