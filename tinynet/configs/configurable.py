@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from functools import cache, cached_property, update_wrapper
 from inspect import Parameter, Signature, signature
 from types import FunctionType, MethodType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..engine.expect import expect, package_of
 from ..engine.refusal import answering, wrong_argument
-from ..public import notebook_form
+from ..public import advice_for, notebook_form
 from .watched import Watched
 
 _signature = cache(signature)
@@ -44,6 +44,15 @@ class Checked:
             name, expected, value = wrong_argument(init, (cls, *args), kwargs) or ("", "", None)
             expect(not name, f"{cls.__name__}: {name}", expected, value)
         return super().__new__(cls)
+
+    if not TYPE_CHECKING:  # a type checker would let every name pass
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise AttributeError; for a method of Keras 2 it names the one that replaces it."""
+            for c in type(self).__mro__:
+                if (advice := advice_for(f"{c.__name__}.{name}")) and not hasattr(type(self), name):
+                    raise AttributeError(f"{type(self).__name__} has no {name!r}: {advice}")
+            return object.__getattribute__(self, name)  # with the error of a property, if it is one
 
 
 class Configurable(Checked, Watched):

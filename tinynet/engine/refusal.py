@@ -4,7 +4,7 @@
 as long as no error is raised. Errors that the package raises on purpose, and errors in users' code,
 stay as they are. `KINDS` says what the annotations of arguments declare.
 
-Imports `expect.py` and `../tree.py`. Read next: `variable.py`.
+Imports `expect.py`, `../tree.py` and `../public.py`. Read next: `variable.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from .. import tree
+from ..public import advice_for
 from .expect import is_integer, is_number, is_real
 
 
@@ -73,8 +74,12 @@ def wrong_argument(
 ) -> tuple[str, str, Any] | None:
     """Return the first argument of another kind than declared: its name, what is expected, it.
 
-    Only arguments of `function` count that can be passed by name. `more` has further kinds.
+    Only arguments of `function` count that can be passed by name. `more` has further kinds. An
+    argument that only older Keras has is one, too: the table of missing names has its successor.
     """
+    for key in [key for key in kwargs if key not in _signature(function)]:
+        if advice := advice_for(f"argument.{key}"):
+            return key, f"no argument of this name ({advice[:-1]})", kwargs[key]
     names = [p.name for p in _signature(function).values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     kinds = {**more, **_declared(function)}
     for name, value in {**dict(zip(names, args, strict=False)), **kwargs}.items():
@@ -117,7 +122,8 @@ def answering(function: F) -> F:
 
 def answer_to(function: Any, args: Any, kwargs: Any, error: Exception) -> Exception | None:
     """Return the error in words about arguments, None if it is somebody's own error."""
-    if not _is_accident(error.__traceback__):
+    of_form = isinstance(error, TypeError) and not getattr(error.__traceback__, "tb_next", None)
+    if not of_form and not _is_accident(error.__traceback__):
         return None
     kind = next((kind for kind in SAME if isinstance(error, kind)), None)
     kind = kind or (TypeError if isinstance(error, AttributeError) else ValueError)
@@ -125,6 +131,8 @@ def answer_to(function: Any, args: Any, kwargs: Any, error: Exception) -> Except
     if found := wrong_argument(function, args, kwargs, _NAMED):
         argument, expected, value = found
         return kind(f"{name}: {argument}: expected {expected}, received {_shown(value)}.")
+    if of_form:  # Python itself says which arguments are missing, or are too many
+        return None
     given = signature(function).bind(*args, **kwargs).arguments
     given = {key: value for key, value in given.items() if key not in ("self", "cls")}
     received = ", ".join(f"{key}={_shown(value)}" for key, value in given.items())
