@@ -111,8 +111,7 @@ class Layer(Module, Configurable):
         self.activity_regularizer = regularizers.get(activity_regularizer)
         if given:
             self.declared_shape = to_shape([given[0]] if isinstance(given[0], int) else given[0])
-            advice = "begin the Sequential model with an `Input(shape)`"
-            warn(f"Instead of input_shape and input_dim, {advice}.")
+            warn("Instead of input_shape and input_dim, begin the model with an `Input(shape)`.")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
