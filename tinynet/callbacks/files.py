@@ -103,7 +103,12 @@ class ModelCheckpoint(MonitorCallback, SavingCallback):
         self.best = self.initial_value_threshold
         self.filepath = path = os.fspath(self.filepath)
         extensions = (".weights.h5", ".weights.npz") if self.save_weights_only else (".keras",)
-        expect(path.endswith(extensions), "filepath", f"an ending of {extensions}", path)
+        expect(
+            path.endswith(extensions),
+            "filepath",
+            f"a name that ends in {' or '.join(extensions)}",
+            path,
+        )
         self._call_every(self.save_freq)
 
     def _save(self, epoch: int, logs: Logs, **batch: int) -> None:

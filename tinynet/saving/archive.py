@@ -121,7 +121,7 @@ def _path(filepath: Any, *endings: str) -> str:
     if not path.endswith(endings):
         raise ValueError(
             f"filepath: expected a name that ends in {' or '.join(endings)}, received {path!r}. "
-            "Keras converts other formats, such as legacy `.h5` files of whole models."
+            "Keras reads `.h5` files of whole models, and saves them as `.keras`."
         )
     if not path.endswith(".npz"):
         weights.h5py()
