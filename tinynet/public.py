@@ -79,7 +79,7 @@ class PublicModule(ModuleType):
                 raise
         what = f"module {self.__name__!r} has no attribute {name!r}"
         asks = sys._getframe(1)
-        if name == "__path__" and asks.f_code.co_name == _IMPORT:
+        if name == "__path__" and asks.f_code.co_name == "_find_and_load_unlocked":
             return []  # Python looks for a module within this one: `_Missing` answers
         if name.startswith("__") or asks.f_code.co_name == "_handle_fromlist":  # Python asks often
             raise AttributeError(what)
@@ -89,9 +89,6 @@ class PublicModule(ModuleType):
         raise AttributeError(text, obj=self)  # with a `name`, Python would suggest another one
 
 
-_IMPORT = "_find_and_load_unlocked"  # the function of Python that imports a module
-
-
 class _Missing:
     """The last finder of Python: says what to use instead of a module that is not there."""
 
@@ -99,7 +96,7 @@ class _Missing:
     def find_spec(name: str, path: Any = None, target: Any = None) -> None:
         """Raise ModuleNotFoundError for a module of tinynet that is imported; else return None."""
         home, _, last = name.rpartition(".")
-        if home.partition(".")[0] == "tinynet" and sys._getframe(2).f_code.co_name == _IMPORT:
+        if name.startswith("tinynet.") and sys._getframe(2).f_code.co_name.startswith("_find_and"):
             text = f"No module named {name!r}: {_advice(sys.modules[home], last)}"
             raise ModuleNotFoundError(text, name=name)
 
