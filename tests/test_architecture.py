@@ -26,9 +26,9 @@ MODULES = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in R
 # The rooms: the packages and modules at the top of `tinynet/`. A room imports only from rooms that
 # stand before it. Inside a room, imports form no cycle. Rooms that do not exist yet may be listed.
 ORDER = [
+    "public",
     "tree",
     "engine",
-    "public",
     "configs",
     "compiler",
     "ops",

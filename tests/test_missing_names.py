@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import doctest
-import importlib
+import importlib.util
 import inspect
 import re
 from types import ModuleType
@@ -137,10 +137,119 @@ def test_advice_names_only_what_tinynet_has(name):
     assert advice.endswith(".")
     for path in re.findall(r"\btinynet\.[\w.]*\w", advice):
         assert reached(path) is not None
-    assert owner in ("", "TensorFlow", "Keras 2", "JAX", "PyTorch", "autograd")
+    assert owner in ("", "private", "TensorFlow", "Keras 2", "JAX", "PyTorch", "autograd")
+
+
+KINDS = {
+    "Model": tn.Model(i := tn.Input((2,)), i),
+    "Layer": tn.layers.Dense(1),
+    "Optimizer": tn.optimizers.Adam(),
+    "Metric": tn.metrics.Mean(),
+    "Callback": tn.callbacks.EarlyStopping(),
+}
+
+
+def parameters(home: ModuleType, base: type) -> set[str]:
+    """Return the names of the constructors' parameters of all public subclasses of a class."""
+    kinds = [getattr(home, name) for name in dir(home)]
+    kinds = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, base)]
+    return {name for kind in kinds for name in inspect.signature(kind).parameters}
 
 
 def test_no_name_is_listed_as_missing_that_is_here():
+    taken = parameters(tn.layers, tn.layers.Layer)
+    taken |= parameters(tn.optimizers, tn.optimizers.Optimizer)
     for path in absent():
         place, _, name = path.removeprefix("tinynet.").rpartition(".")
-        assert name not in dir(tn.Model if place == "Model" else module(place)), path
+        if place == "argument":
+            assert name not in taken
+        else:
+            assert name not in dir(KINDS[place] if place in KINDS else module(place)), path
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_attributes_of_older_keras_name_what_replaces_them(kind):
+    old = [path.partition(".")[2] for path in absent() if path.startswith(f"{kind}.")]
+    assert old
+    for name in old:
+        assert not hasattr(KINDS[kind], name)
+        text = f"{name}.*: Keras 2 has it, Keras 3 does not. [A-Z]"
+        with pytest.raises(AttributeError, match=text):
+            getattr(KINDS[kind], name)
+
+
+@pytest.mark.parametrize(
+    ("make", "given", "instead"),
+    [
+        (lambda: tn.layers.Dense(3, init="uniform"), "Dense: init", "kernel_initializer"),
+        (lambda: tn.layers.Dense(output_dim=3), "Dense: output_dim", "units"),
+        (lambda: tn.optimizers.Adam(lr=0.1), "Adam: lr", "learning_rate"),
+        (lambda: tn.Model(input=i, output=i), "Model: input", "inputs"),
+        (lambda: tn.callbacks.ModelCheckpoint("a.keras", period=2), "period", "save_freq"),
+        (lambda: KINDS["Model"].fit(i, nb_epoch=2), "Sequential.fit: nb_epoch", "epochs"),
+    ],
+)
+def test_arguments_of_older_keras_name_the_one_that_replaces_them(make, given, instead):
+    text = f"{given}: expected no argument of this name .Keras 2 has it.*Use `{instead}`"
+    with pytest.raises((ValueError, TypeError), match=text):
+        make()
+
+
+def test_a_variable_takes_numbers_in_place_of_an_initializer():
+    with pytest.raises(TypeError, match=r"Variable: initializer: .* Pass the numbers .*uniform"):
+        tn.Variable(shape=(3, 2), initializer="uniform")
+
+
+def test_the_form_of_a_call_is_refused_in_the_words_of_python():
+    with pytest.raises(TypeError, match="got an unexpected keyword argument 'epoch'"):
+        KINDS["Model"].fit(i, epoch=2)
+
+
+def text_of_missing_module(statement: str, missing: str) -> str:
+    """Return the text of the ModuleNotFoundError of an import, which names the module."""
+    with pytest.raises(ModuleNotFoundError, match=f"^No module named '{missing}': ") as error:
+        exec(statement)
+    assert error.value.name == missing
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("statement", "missing", "end"),
+    [
+        (
+            "from tinynet.utils.np_utils import to_categorical",
+            "tinynet.utils.np_utils",
+            "normalize.",
+        ),
+        ("import tinynet.preprocessing.text", "tinynet.preprocessing", "dense networks alone."),
+        ("import tinynet.objectives as o", "tinynet.objectives", "Use tinynet.losses."),
+        ("from tinynet.src.layers import Dense", "tinynet.src", "import Dense`."),
+        ("import tinynet.engine.topology", "tinynet.engine.topology", "import Layer, Input`."),
+        ("from tinynet.layes import Dense", "tinynet.layes", "Did you mean 'layers'?"),
+        ("import tinynet.config.no_such", "tinynet.config.no_such", "Keras has no such name."),
+        (
+            "import tinynet.models.load_model",
+            "tinynet.models.load_model",
+            "Write `from tinynet.models import load_model`.",
+        ),
+    ],
+)
+def test_a_missing_module_says_what_to_use_instead(statement, missing, end):
+    assert text_of_missing_module(statement, missing).endswith(end)
+
+
+def test_names_that_are_sought_in_a_module_beside_them_name_their_package():
+    text = text_of_import("layers.core", "Dropout")
+    assert text.endswith("has no attribute 'Dropout': Write `from tinynet.layers import Dropout`.")
+    assert "Keras has it, tinynet does not." in text_of_import("layers.core", "Embedding")
+    text = text_of_import("optimizers.schedules", "Adam")
+    assert text.endswith("Write `from tinynet.optimizers import Adam`.")
+
+
+def test_whoever_asks_whether_a_module_exists_gets_no_error():
+    assert importlib.util.find_spec("tinynet.no_such_module") is None
+    assert importlib.util.find_spec("tinynet.layers.no_such_module") is None
+    assert importlib.util.find_spec("tinynet.layers.core") is not None
+    assert not hasattr(tn.utils, "__path__")
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'tinynett'$"):
+        importlib.import_module("tinynett")

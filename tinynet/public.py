@@ -36,7 +36,8 @@ class PublicModule(ModuleType):
     type checkers, its stub has these names, or it imports them under ``if TYPE_CHECKING:``.
 
     A missing name raises an error that says whether Keras has it, and what to use instead:
-    ImportError in ``from ... import ...``, which would replace the text of an AttributeError.
+    ImportError in ``from ... import ...``, which would replace the text of an AttributeError, and
+    ModuleNotFoundError for a module (see `_Missing`).
 
     >>> import tinynet as tn
     >>> tn.layers.LayerNormalisation
@@ -78,12 +79,29 @@ class PublicModule(ModuleType):
                 raise
         what = f"module {self.__name__!r} has no attribute {name!r}"
         asks = sys._getframe(1)
+        if name == "__path__" and asks.f_code.co_name == "_find_and_load_unlocked":
+            return []  # Python looks for a module within this one: `_Missing` answers
         if name.startswith("__") or asks.f_code.co_name == "_handle_fromlist":  # Python asks often
             raise AttributeError(what)
         text = f"{what}: {_advice(self, name)}"
         if _imports(asks):
             raise ImportError(text, name=self.__name__)
         raise AttributeError(text, obj=self)  # with a `name`, Python would suggest another one
+
+
+class _Missing:
+    """The last finder of Python: says what to use instead of a module that is not there."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+        """Raise ModuleNotFoundError for a module of tinynet that is imported; else return None."""
+        home, _, last = name.rpartition(".")
+        if name.startswith("tinynet.") and sys._getframe(2).f_code.co_name.startswith("_find_and"):
+            text = f"No module named {name!r}: {_advice(sys.modules[home], last)}"
+            raise ModuleNotFoundError(text, name=name)
+
+
+sys.meta_path.append(_Missing)
 
 
 def _imports(frame: FrameType) -> bool:
@@ -110,9 +128,15 @@ def absent() -> dict[str, tuple[str, str]]:
 
 def _advice(module: ModuleType, name: str) -> str:
     """Return whether Keras has a name that a module lacks, and what to use instead."""
-    path = f"{module.__name__}.{name}"
-    found = advice_for(path) or advice_for(path.partition(".")[2])
-    return found or f"Keras has no such name.{nearest(name, dir(module))}"
+    top = sys.modules["tinynet"]
+    package = sys.modules.get(module.__name__.rpartition(".")[0], top)
+    for home in dict.fromkeys((module, package, top)):
+        if name in dir(home):  # a name that is no module, or that is sought in a module beside it
+            return f"Write `from {home.__name__} import {name}`."
+        path = f"{home.__name__}.{name}"
+        if found := advice_for(path if module is top else path.partition(".")[2]):
+            return found
+    return f"Keras has no such name.{nearest(name, dir(module))}"
 
 
 def advice_for(path: str) -> str:
@@ -122,7 +146,8 @@ def advice_for(path: str) -> str:
     'Keras 2 has it, Keras 3 does not. Use `predict`, which takes generators.'
     """
     owner, advice = absent().get(path, ("", ""))
-    has_it = f"{owner} has it, Keras 3 does not" if owner else "Keras has it, tinynet does not"
+    known = {"": "Keras has it, tinynet does not", "private": "It is private in Keras"}
+    has_it = known.get(owner, f"{owner} has it, Keras 3 does not")
     return advice and f"{has_it}. {advice}"
 
 

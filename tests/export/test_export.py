@@ -474,6 +474,14 @@ def test_a_layer_whose_outputs_depend_on_the_batch_size_is_refused_by_name(what)
         exported(model)
 
 
+@pytest.mark.parametrize("name", ["sort", "tile", "pad", "repeat", "roll"])
+def test_a_function_that_counts_positions_through_the_batch_is_refused_by_what_to_use(name):
+    more = {"tile": [(1, 2)], "pad": [((0, 0), (1, 1))], "repeat": [2, 1], "roll": [1, 1]}
+    odd = Function(lambda x: getattr(ops, name)(x, *more.get(name, [])), name="odd")
+    with refused(ValueError, "layer 'odd'", name, "use slices and concatenate"):
+        exported(Sequential([Input((4,)), odd]))
+
+
 def test_a_model_whose_outputs_change_places_with_the_batch_size_is_refused():
     def both(x):
         found = [ops.sin(x), ops.cos(x)]

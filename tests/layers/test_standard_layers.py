@@ -64,6 +64,8 @@ REFUSED = {
     "ReLU of a negative slope": (lambda: layers.ReLU(negative_slope=-1.0), "negative_slope"),
     "ReLU of no threshold": (lambda: layers.ReLU(threshold=None), "threshold"),
     "LeakyReLU of a negative slope": (lambda: layers.LeakyReLU(-0.1), "negative_slope"),
+    "a shape of one number": (lambda: Input(3), "received shape=3. Write (3,)."),
+    "a symbolic loss": (lambda: Dense(1).add_loss([Input(())]), "in its `call`, received [<Keras"),
     "Flatten of channels first": (lambda: Flatten("channels_first"), "channels_first"),
     "Reshape of two unknowns": (lambda: layers.Reshape((-1, -1)), "(-1, -1)"),
     "Reshape of words": (lambda: layers.Reshape(("a",)), "a"),
@@ -385,3 +387,14 @@ def test_a_users_layer_can_draw_bits_from_a_seed_generator():
         found.append([model.evaluate(x, y, verbose=0) for _ in range(3)])
     assert found[0] == found[1]
     assert len(set(found[0])) == 3
+
+
+def test_alpha_dropout_is_no_dropout_so_that_scripts_tell_them_apart():
+    assert not isinstance(layers.AlphaDropout(0.5), Dropout)
+
+
+def test_leaky_relu_takes_the_name_of_older_keras_for_its_slope_and_warns():
+    with pytest.warns(UserWarning, match="Instead of alpha, pass negative_slope"):
+        layer = layers.LeakyReLU(alpha=0.25)
+    assert layer.get_config() == layers.LeakyReLU(0.25, name=layer.name).get_config()
+    np.testing.assert_array_equal(layer([-4.0, 4.0]), [-1.0, 4.0])

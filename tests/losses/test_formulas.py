@@ -217,6 +217,13 @@ def test_targets_and_predictions_of_different_shapes_are_refused(name):
             loss(np.ones((4, 2)), np.ones((4, 3)))
 
 
+def test_classes_in_place_of_one_hot_targets_are_refused_by_what_to_use():
+    advice = "for integer classes, use a sparse loss or tinynet.utils.to_categorical"
+    for loss in (losses.categorical_crossentropy, losses.CategoricalCrossentropy()):
+        with refused(ValueError, "(4,)", "(4, 3)", advice):
+            loss(np.array([0, 2, 1, 0]), np.ones((4, 3)))
+
+
 @pytest.mark.parametrize("shape", [(3,), (4, 2), (4, 3), (4, 2, 1)])
 def test_sparse_targets_must_have_one_class_per_sample(shape):
     for loss in (

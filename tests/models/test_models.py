@@ -579,3 +579,18 @@ def test_other_missing_attributes_of_a_model_raise_pythons_error():
     for name, found in (("fti", "fti"), ("width", "no_such_layer"), ("__len__", "__len__")):
         with pytest.raises(AttributeError, match=f"'Mine' object has no attribute '{found}'"):
             getattr(model, name)
+
+
+def test_a_sequential_that_begins_with_a_model_is_built_by_its_inputs():
+    x = tn.Input((7,))
+    first = tn.Model(x, Dense(6)(x))
+    model = tn.Sequential([first, Dense(5)])
+    assert model.built
+    assert (model.input_shape, model.output_shape) == ((None, 7), (None, 5))
+    assert model.count_params() == (7 * 6 + 6) + (6 * 5 + 5)
+    later = tn.Sequential([tn.Sequential([tn.Input((2,)), Dense(3)])])
+    later.add(Dense(4))
+    assert later.output_shape == (None, 4)
+    assert not tn.Sequential([tn.Sequential([Dense(3)]), Dense(4)]).built
+    two = tn.Model([x, y := tn.Input((7,))], Dense(2)(tn.layers.add([x, y])))
+    assert tn.Sequential([two, Dense(1)])([np.ones((3, 7))] * 2).shape == (3, 1)

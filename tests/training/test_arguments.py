@@ -87,3 +87,14 @@ def test_validation_data_of_wrong_shapes_are_refused_before_the_first_epoch(held
     with pytest.raises(ValueError, match="validation_data: "):
         model.fit(X, Y, validation_data=held_out(), verbose=0)
     assert_all_same(everything(model), before)
+
+
+def test_metrics_in_the_place_of_loss_weights_are_refused_when_the_model_is_compiled():
+    model = tn.Sequential([tn.layers.Dense(1)])
+    with pytest.raises(
+        ValueError, match=r"loss_weights: expected numbers; metrics=\[...\] by name"
+    ):
+        model.compile("adam", "mse", ["mae"])
+    assert not model.compiled
+    for given in (None, 2, 0.5, [1.0, np.float32(2)], {"a": 1, "b": [0.5, None]}):
+        model.compile("adam", "mse", given)

@@ -103,7 +103,8 @@ class ModelCheckpoint(MonitorCallback, SavingCallback):
         self.best = self.initial_value_threshold
         self.filepath = path = os.fspath(self.filepath)
         extensions = (".weights.h5", ".weights.npz") if self.save_weights_only else (".keras",)
-        expect(path.endswith(extensions), "filepath", f"an ending of {extensions}", path)
+        wanted = f"a name that ends in {' or '.join(extensions)}"
+        expect(path.endswith(extensions), "filepath", wanted, path)
         self._call_every(self.save_freq)
 
     def _save(self, epoch: int, logs: Logs, **batch: int) -> None:

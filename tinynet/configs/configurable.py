@@ -6,14 +6,15 @@ Imports `watched.py`, `../public.py`. Read next: `serialization.py`: configs as 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import is_dataclass
 from functools import cache, cached_property, update_wrapper
 from inspect import Parameter, Signature, signature
 from types import FunctionType, MethodType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..engine.expect import expect, package_of
-from ..engine.refusal import answering, wrong_argument
-from ..public import notebook_form
+from ..engine.refusal import answering, outdated, wrong_argument
+from ..public import advice_for, notebook_form
 from .watched import Watched
 
 _signature = cache(signature)
@@ -43,7 +44,20 @@ class Checked:
         if package_of(init) == "tinynet":
             name, expected, value = wrong_argument(init, (cls, *args), kwargs) or ("", "", None)
             expect(not name, f"{cls.__name__}: {name}", expected, value)
+            if kwargs and is_dataclass(cls):  # of which `answering` does not have the constructor
+                known = _signature(init).parameters
+                if text := outdated(cls.__name__, {k: kwargs[k] for k in kwargs.keys() - known}):
+                    raise TypeError(text)
         return super().__new__(cls)
+
+    if not TYPE_CHECKING:  # a type checker would let every name pass
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise AttributeError; for a method of Keras 2 it names the one that replaces it."""
+            for c in type(self).__mro__ if name[0] != "_" else ():
+                if (advice := advice_for(f"{c.__name__}.{name}")) and not hasattr(type(self), name):
+                    raise AttributeError(f"{type(self).__name__} has no {name!r}: {advice}")
+            return object.__getattribute__(self, name)  # with the error of a property, if it is one
 
 
 class Configurable(Checked, Watched):
@@ -137,7 +151,8 @@ class Constructor:
         try:
             given = self.__signature__.bind(*args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"{type(args[0]).__name__}: {error}") from None
+            owner = type(args[0]).__name__
+            raise TypeError(outdated(owner, kwargs) or f"{owner}: {error}") from None
         given.apply_defaults()
         more = given.arguments.pop("kwargs", {})
         self._init(**given.arguments, **self._fixed, **more)

@@ -4,7 +4,7 @@
 as long as no error is raised. Errors that the package raises on purpose, and errors in users' code,
 stay as they are. `KINDS` says what the annotations of arguments declare.
 
-Imports `expect.py` and `../tree.py`. Read next: `variable.py`.
+Imports `expect.py`, `../tree.py` and `../public.py`. Read next: `variable.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from .. import tree
+from ..public import advice_for
 from .expect import is_integer, is_number, is_real
 
 
@@ -117,11 +118,15 @@ def answering(function: F) -> F:
 
 def answer_to(function: Any, args: Any, kwargs: Any, error: Exception) -> Exception | None:
     """Return the error in words about arguments, None if it is somebody's own error."""
-    if not _is_accident(error.__traceback__):
+    of_form = isinstance(error, TypeError) and not getattr(error.__traceback__, "tb_next", None)
+    if not of_form and not _is_accident(error.__traceback__):
         return None
     kind = next((kind for kind in SAME if isinstance(error, kind)), None)
     kind = kind or (TypeError if isinstance(error, AttributeError) else ValueError)
-    name = function.__qualname__.removesuffix(".__init__").removesuffix(".__call__")
+    name = _name_of(function, args)
+    if of_form:  # Python itself says which arguments are missing, or are too many
+        text = outdated(name, kwargs)
+        return TypeError(text) if text else None
     if found := wrong_argument(function, args, kwargs, _NAMED):
         argument, expected, value = found
         return kind(f"{name}: {argument}: expected {expected}, received {_shown(value)}.")
@@ -131,6 +136,31 @@ def answer_to(function: Any, args: Any, kwargs: Any, error: Exception) -> Except
     text = str(error).strip(". ")
     name = "" if text.startswith(f"{name}(") else f"{name}: "
     return kind(f"{name}{text}. Received: {received}.")
+
+
+def _name_of(function: Any, args: Any) -> str:
+    """Return what users call a function: a method after the class of its object."""
+    owner, dot, name = function.__qualname__.rpartition(".")
+    if args and next(iter(signature(function).parameters)) in ("self", "cls"):
+        owner = (args[0] if isinstance(args[0], type) else type(args[0])).__name__
+    return (owner + dot + name).removesuffix(".__init__").removesuffix(".__call__")
+
+
+def outdated(owner: str, kwargs: Mapping[str, Any]) -> str:
+    """Return what replaces the first argument that only older Keras has; "" if there is none."""
+    for name, value in kwargs.items():
+        if advice := advice_for(f"argument.{name}"):
+            expected = f"no argument of this name ({advice[:-1]})"
+            return f"{owner}: {name}: expected {expected}, received {_shown(value)}."
+    return ""
+
+
+def refuse_unknown(made: Any, kwargs: Mapping[str, Any]) -> None:
+    """Raise ValueError for arguments that are left over when an object is made."""
+    if kwargs:
+        owner = type(made).__name__
+        text = f"{owner}: expected only arguments that tinynet has, received {kwargs}."
+        raise ValueError(outdated(owner, kwargs) or text)
 
 
 def _is_accident(traceback: TracebackType | None) -> bool:

@@ -198,5 +198,7 @@ class BatchGeneralizer:
         place = f"layer '{layer.name}'" if layer else "the model"
         raise ValueError(
             "export: the outputs for a sample must not depend on the batch size, but in "
-            f"{place} it decides {what}: tried {PROBES[0]} and {PROBES[1]} samples."
+            f"{place} it decides {what}: tried {PROBES[0]} and {PROBES[1]} samples. Functions such "
+            "as sort, tile, pad, repeat and roll count positions through the whole batch: use "
+            "slices and concatenate."
         )

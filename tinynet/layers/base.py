@@ -20,6 +20,7 @@ from ..configs.lookup import automatic_name
 from ..configs.watched import all_or_nothing
 from ..engine.bind import modes
 from ..engine.expect import expect, warn
+from ..engine.refusal import refuse_unknown
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
 from ..engine.variable import paired, stateless
 from .module import Module
@@ -99,7 +100,7 @@ class Layer(Module, Configurable):
     ) -> None:
         given = [kwargs.pop(key) for key in ("input_shape", "input_dim") if key in kwargs]
         kwargs.pop("autocast", None)
-        expect(not kwargs, type(self).__name__, "no unknown keyword arguments", kwargs)
+        refuse_unknown(self, kwargs)
         valid = name is None or (isinstance(name, str) and "/" not in name)
         expect(valid, "name", "a string without '/'", name)
         expect(len(given) < 2, type(self).__name__, "only one of input_shape and input_dim", given)
@@ -111,8 +112,7 @@ class Layer(Module, Configurable):
         self.activity_regularizer = regularizers.get(activity_regularizer)
         if given:
             self.declared_shape = to_shape([given[0]] if isinstance(given[0], int) else given[0])
-            advice = "begin the Sequential model with an `Input(shape)`"
-            warn(f"Instead of input_shape and input_dim, {advice}.")
+            warn("Instead of input_shape and input_dim, begin the model with an `Input(shape)`.")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

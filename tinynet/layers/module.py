@@ -19,7 +19,7 @@ from ..engine.refusal import answering
 from ..engine.tensor import Tensor, as_dtype, as_tensor
 from ..engine.variable import Variable, assign_all, paired, structure
 from ..random import SeedGenerator
-from .symbolic import context
+from .symbolic import KerasTensor, context
 
 
 class Module:
@@ -207,6 +207,8 @@ class Module:
         >>> layer([[1.0, 2.0]]), layer.losses
         (tensor([[1., 2.]], dtype=float32), [tensor(0.3, dtype=float32)])
         """
+        symbolic = [*tree.instances(KerasTensor, [loss])]
+        expect(not symbolic, "add_loss", "a tensor that a layer computes in its `call`", loss)
         context.losses.setdefault(self, []).extend(map(as_tensor, tree.flatten(loss)))
 
     @property
@@ -224,7 +226,7 @@ def attached_metrics(layer: Module) -> list[Any]:
     home = sys.modules.get(f"{__name__.split('.')[0]}.metrics")  # without it, there are none
     if home is None:
         return []
-    others = (x for x in layer._flatten_layers()[1:] if not hasattr(x, "train_step"))
+    others = (x for x in layer._flatten_layers()[1:] if not hasattr(type(x), "train_step"))
     parts = [{**vars(x), "_given_metrics": None, "_tracker": None} for x in (layer, *others)]
     return list(dict.fromkeys(tree.instances(home.Metric, parts)))
 

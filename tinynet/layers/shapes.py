@@ -38,7 +38,8 @@ def to_shape(value: Any, name: str = "shape", least: int = 0) -> Shape:
     """
     lengths = value if isinstance(value, (list, tuple)) else [value, -1]
     if not all(n is None or (is_integer(n) and n >= least) for n in lengths):
-        raise ValueError(f"Expected lengths of at least {least} or None, received {name}={value}.")
+        text = f"Expected lengths of at least {least} or None, received {name}={value}."
+        raise ValueError(text + f" Write ({value},)." * is_integer(value))
     return tuple(None if n is None else int(n) for n in value)
 
 

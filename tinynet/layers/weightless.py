@@ -15,7 +15,7 @@ import numpy as np
 from .. import activations, ops, random
 from ..configs.lookup import publish
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object
-from ..engine.expect import check_number, expect
+from ..engine.expect import check_number, expect, warn
 from ..random import SeedGenerator
 from .base import Layer
 from .core import Standard
@@ -89,11 +89,16 @@ class ReLU(Weightless):
 class LeakyReLU(Weightless):
     """`activations.leaky_relu`; ValueError for a slope that is negative or None.
 
+    `alpha`, its name in Keras 2, is taken with a warning, as in Keras 3.
+
     >>> LeakyReLU()([-1.0, 2.0])
     tensor([-0.3,  2. ], dtype=float32)
     """
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
+        if "alpha" in kwargs:
+            negative_slope = kwargs.pop("alpha")
+            warn("Instead of alpha, pass negative_slope.")
         super().__init__(**kwargs)
         self.negative_slope = _not_negative("negative_slope", negative_slope)
 
@@ -226,7 +231,24 @@ class Rescaling(Weightless):
 # -- against overfitting ---------------------------------------------------------------------------
 
 
-class Dropout(Weightless):
+class RandomMask(Weightless):
+    """Base of layers that change random inputs in training; see `Dropout` for the arguments."""
+
+    _config_first = ("rate", "seed")
+
+    def __init__(
+        self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(rate, (int, float, np.number)) or not 0 <= rate <= 1:
+            raise ValueError(f"Expected a number from 0 to 1, received rate={rate}.")
+        self.rate, self.seed = rate, seed
+        self.noise_shape = None if noise_shape is None else to_shape(noise_shape, "noise_shape", 1)
+        if rate > 0:
+            self.seed_generator = SeedGenerator(seed)
+
+
+class Dropout(RandomMask):
     """In training, sets random inputs to 0 and divides the others by ``1 - rate``.
 
     Outside of training, the inputs pass unchanged. Each call draws a new mask, the one that Keras
@@ -253,19 +275,6 @@ class Dropout(Weightless):
     (tensor([2., 0., 0.], dtype=float32), tensor([1., 2., 3.], dtype=float32))
     """
 
-    _config_first = ("rate", "seed")
-
-    def __init__(
-        self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any
-    ) -> None:
-        super().__init__(**kwargs)
-        if not isinstance(rate, (int, float, np.number)) or not 0 <= rate <= 1:
-            raise ValueError(f"Expected a number from 0 to 1, received rate={rate}.")
-        self.rate, self.seed = rate, seed
-        self.noise_shape = None if noise_shape is None else to_shape(noise_shape, "noise_shape", 1)
-        if rate > 0:
-            self.seed_generator = SeedGenerator(seed)
-
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Return the inputs, with some of them set to 0 in training."""
         if not training or self.rate == 0:
@@ -273,7 +282,7 @@ class Dropout(Weightless):
         return random.dropout(inputs, self.rate, self.noise_shape, self.seed_generator)
 
 
-class AlphaDropout(Dropout):
+class AlphaDropout(RandomMask):
     """In training, sets random inputs to the lowest value of `selu`, and keeps mean and variance.
 
     Parameters as for `Dropout`. Source: Klambauer et al., "Self-normalizing neural networks", 2017.
@@ -285,7 +294,7 @@ class AlphaDropout(Dropout):
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Return the inputs, with some of them set to the lowest value in training."""
         if not training or self.rate in (0, 1):
-            return super().call(inputs, training)
+            return ops.zeros_like(inputs) if training and self.rate else inputs
         dropped = random.mask_for(inputs, self.rate, self.noise_shape, self.seed_generator)
         lowest = -1.7580993408473766  # of selu
         scale = ((1.0 - self.rate) * (1.0 + self.rate * lowest**2)) ** -0.5

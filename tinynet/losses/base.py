@@ -42,7 +42,9 @@ def same_shapes(y_true: Any, y_pred: Any, dtype: Any = None) -> tuple[Tensor, Te
     y_true, y_pred = (ops.convert_to_tensor(y, dtype) for y in (y_true, y_pred))
     y_true, y_pred = align_ranks(y_true, y_pred)
     shapes = [y_true.shape, y_pred.shape]
-    expect(shapes[0] == shapes[1], "y_true and y_pred", "one shape", shapes)
+    classes = " (for integer classes, use a sparse loss or tinynet.utils.to_categorical)"
+    wanted = "one shape" + classes * (shapes[0] == shapes[1][:-1])
+    expect(shapes[0] == shapes[1], "y_true and y_pred", wanted, shapes)
     return y_true, y_pred
 
 

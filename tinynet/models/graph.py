@@ -76,7 +76,7 @@ class Graph(Watched):
         }
         within = sorted([*unused, *reached], key=lambda layer: -depth.get(layer, 0))
         self.operations = [*self.entrances.values(), *within]
-        self.layers = [layer for layer in self.operations if not hasattr(layer, "ops_name")]
+        self.layers = [x for x in self.operations if not hasattr(type(x), "ops_name")]
         for name, count in Counter(layer.name for layer in self.operations).items():
             if count > 1:
                 raise ValueError(f'The name "{name}" is used {count} times: it must be unique.')

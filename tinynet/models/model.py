@@ -20,7 +20,6 @@ from ..engine.expect import expect, warn
 from ..engine.tensor import as_tensor
 from ..layers.base import Layer
 from ..layers.symbolic import context, within
-from ..public import advice_for
 from ..training.data import Dataset
 from ..training.divergence import largest_curvature, max_learning_rate
 from ..training.trainer import Trainer
@@ -88,14 +87,6 @@ class Model(Trainer):
             Functional.__init__(this, *args, **kwargs)
         else:
             super().__init__(*args, **kwargs)
-
-    if not TYPE_CHECKING:  # a type checker would let every name pass
-
-        def __getattr__(self, name: str) -> Any:
-            """Raise AttributeError; for a method of Keras 2 it names the one that replaces it."""
-            if advice := advice_for(f"Model.{name}"):
-                raise AttributeError(f"{type(self).__name__} has no {name!r}: {advice}")
-            return object.__getattribute__(self, name)  # with the error of a property, if it is one
 
     @property
     def is_line(self) -> bool:

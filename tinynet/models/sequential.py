@@ -28,7 +28,8 @@ class Sequential(GraphModel):
     Parameters
     ----------
     layers : list of Layer, optional
-        May begin with an `Input`; without it the first call builds the model.
+        May begin with an `Input`, or a model that knows its inputs; without them the first call
+        builds the model.
     trainable : bool
     name : str, optional
 
@@ -86,13 +87,14 @@ class Sequential(GraphModel):
 
     @property
     def _input_layer(self) -> InputLayer | None:
-        first = self._layers[:1]
-        return first[0] if first and isinstance(first[0], InputLayer) else None
+        return next((x for x in self._layers[:1] if isinstance(x, InputLayer)), None)
 
     def _rebuild(self) -> None:
         self._graph, self.built, self._steps = None, False, {}
         if self._input_layer and self.layers:
             self._connect(self._input_layer)
+        elif len(self._layers) > 1 and (shape := getattr(self._layers[0], "input_shape", None)):
+            self.build(shape)  # a model that knows its inputs, as the first layer
 
     def _connect(self, input_layer: InputLayer) -> None:
         """Call the layers on a placeholder; if one of them refuses it, nothing changes."""

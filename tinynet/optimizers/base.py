@@ -25,6 +25,7 @@ from ..configs.serialization import Config, deserialize_keras_object, serialize_
 from ..configs.watched import all_or_nothing
 from ..engine.bind import modes, no_grad
 from ..engine.expect import check_number, expect, is_integer, is_number, is_real, warn
+from ..engine.refusal import refuse_unknown
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable, all_or_none, assign_all, paired
 from .groups import Flats, Grads, ParameterGroup, Scalars, Slots, Slotted, Updated, stepped
@@ -100,7 +101,7 @@ class Optimizer(Slotted):
         if kwargs.pop("decay", None):
             warn("decay is ignored, as in Keras 3. Pass a schedule as learning_rate.")
         kwargs |= {"loss_scale_factor": loss_scale_factor} if loss_scale_factor else {}
-        expect(not kwargs, type(self).__name__, "only arguments that tinynet has", kwargs)
+        refuse_unknown(self, kwargs)
         clips = {key: options[key] for key in CLIPS if options[key] is not None}
         expect(len(clips) < 2, "clipping", f"at most one of {', '.join(CLIPS)}", clips)
         for key in (*CLIPS, "weight_decay"):

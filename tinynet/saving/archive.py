@@ -120,7 +120,7 @@ def _path(filepath: Any, *endings: str) -> str:
     path = files.as_path(filepath)
     if not path.endswith(endings):
         wanted = f"a name that ends in {' or '.join(endings)}, received {path!r}"
-        advice = "Keras converts other formats, such as legacy `.h5` files of whole models"
+        advice = "Keras reads `.h5` files of whole models, and saves them as `.keras`"
         raise ValueError(f"filepath: expected {wanted}. {advice}.")
     if not path.endswith(".npz"):
         weights.h5py()

@@ -16,7 +16,7 @@ from .. import ops, optimizers, tree
 from ..compiler.executable import Native
 from ..configs.watched import all_or_nothing
 from ..engine.bind import no_grad
-from ..engine.expect import expect, is_integer, is_number
+from ..engine.expect import expect, is_integer, is_number, is_real
 from ..engine.tape import gradients
 from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, wrap
@@ -26,7 +26,7 @@ from ..layers.module import attached_metrics
 from ..layers.shapes import training_of
 from .data import Dataset, unpack_x_y_sample_weight
 from .divergence import loss_of
-from .objective import Objective, check_names, flat_logs, metrics_room, note
+from .objective import Objective, check_names, flat_logs, leaves_of, metrics_room, note
 from .step import Batch, check_class, computed_loss, is_own
 from .step_cache import StepCache
 from .streams import Batches
@@ -36,8 +36,8 @@ def _among(*choices: Any) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, Hashable) and value in choices
 
 
-def _by_output(*kinds: type) -> tuple[str, Callable[[Any], bool]]:
-    return "a list, tuple or dict", lambda x: isinstance(x, (list, tuple, dict, type(None), *kinds))
+def _by_output() -> tuple[str, Callable[[Any], bool]]:
+    return "a list, tuple or dict", lambda x: isinstance(x, (list, tuple, dict, type(None)))
 
 
 # What the options of `compile`, `fit` and the like may be, in words and as a condition.
@@ -50,7 +50,7 @@ OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "verbose": ("0, 1, 2 or 'auto'", _among(0, 1, 2, "auto")),
     "shuffle": ("a bool or 'batch'", _among(True, False, None, "batch")),
     "return_dict": ("a bool", _among(True, False, None)),
-    "loss_weights": _by_output(int, float, np.number),
+    "loss_weights": ("numbers; metrics=[...] by name", lambda w: all(map(is_real, leaves_of(w)))),
     **dict.fromkeys(("metrics", "weighted_metrics"), _by_output()),
     "run_eagerly": ("a bool", lambda flag: isinstance(flag, (int, np.bool_, type(None)))),
     "jit_compile": ("True, False or 'auto'", lambda x: isinstance(x, bool) or str(x) == "auto"),

@@ -22,7 +22,7 @@ from ..losses.lookup import BY_SHAPE, resolve as resolve_loss
 def check_names(loss: Any, *metrics_given: Any) -> None:
     """Raise ValueError for unknown names of losses and metrics, before the model is built."""
     for given, home in ((loss, lambda: losses), (metrics_given, metrics_room)):
-        for name in _leaves(given):
+        for name in leaves_of(given):
             if str(name).lower() not in BY_SHAPE:
                 home().get(name)
 
@@ -34,12 +34,12 @@ def metrics_room() -> Any:
     return metrics
 
 
-def _leaves(given: Any) -> list[Any]:
+def leaves_of(given: Any) -> list[Any]:
     """Return the leaves of nested lists and dicts, without None."""
     if not isinstance(given, (list, tuple, dict)):
         return [] if given is None else [given]
     parts = given.values() if isinstance(given, dict) else given
-    return [leaf for part in parts for leaf in _leaves(part)]
+    return [leaf for part in parts for leaf in leaves_of(part)]
 
 
 def unlisted(given: Any) -> Any:
@@ -155,7 +155,7 @@ class Objective:
             given = [given]  # those of a single output need no list of lists
         argument = "weighted_metrics" if weighted else "metrics"
         for i, each in enumerate(self._spread(argument, given or None)):
-            for identifier in _leaves(each):
+            for identifier in leaves_of(each):
                 metric = metrics_room().lookup.resolve(identifier, *types[i])
                 self.metrics[self._key(metric.name, i, weighted)] = metric, i, weighted
 
