@@ -251,7 +251,8 @@ def jit(
         the user's folder for caches. Results can differ in the last bits, and NumPy's warnings of
         overflow and the like are not given. False runs NumPy. "auto" begins with NumPy and, where C
         is possible, goes on with C once it has saved the time of its compiler: for at most 400
-        equations, after 2 ** 18 / (equations + elements that they make / 2000) calls.
+        equations, after 2 ** 18 / (equations + elements that they make / 2000) calls since it was
+        last recorded.
 
     Returns
     -------

@@ -118,7 +118,7 @@ class Fingerprint:
         self._hash = hash(self._key)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Fingerprint) and self._key == other._key
+        return self is other or (isinstance(other, Fingerprint) and self._key == other._key)
 
     def __hash__(self) -> int:
         return self._hash
@@ -137,8 +137,10 @@ class Fingerprint:
             now = list(part)
             if len(now) != len(items) or not all(map(is_, now, items)):
                 return False
-        arrays = self._arrays
-        return not arrays or all(_numbers(array) == numbers for array, numbers in arrays)
+        for array, numbers in self._arrays:
+            if (array.dtype, array.shape, array.tobytes()) != numbers:
+                return False
+        return True
 
     def differences(self, later: Fingerprint) -> dict[tuple[int, str], Any]:
         """Return the attributes whose values differ, each with its object."""
@@ -155,8 +157,8 @@ class Fingerprint:
         at, is_new = id(value), id(value) not in self._kept
         self._kept[at] = value
         if isinstance(value, np.ndarray) and value.size <= MOST:
-            self._arrays.append((value, numbers := _numbers(value)))
-            return numbers
+            self._arrays.append((value, (value.dtype, value.shape, value.tobytes())))
+            return self._arrays[-1][1]
         is_container = isinstance(value, _CONTAINERS)
         if is_new and (not is_container or _is_users(kind.__module__)):
             self._unread.append(value)
@@ -198,14 +200,10 @@ class Fingerprint:
         self.values |= {(at, name): self._of(value) for name, value in found.items()}
 
 
-def _numbers(array: np.ndarray) -> tuple[Any, ...]:
-    return array.dtype.str, array.shape, array.tobytes()
-
-
 # -- what a step may read of an object -------------------------------------------------------------
 
 _OPEN = ("types", "collections")  # whose objects users fill: SimpleNamespace, UserDict
-_OF_FUNCTIONS = "__code__", "__defaults__", "__kwdefaults__", "__dict__"
+_OF_FUNCTIONS = [(x, attrgetter(f"__{x}__")) for x in ("code", "defaults", "kwdefaults", "dict")]
 # The attributes that name what a bound method, a property, a partial or a compiled function calls.
 _CALLED = ("__func__", "__self__", "__wrapped__", "fget", "func", "args", "keywords")
 _content, _EMPTY = attrgetter("cell_contents"), CellType()
@@ -217,7 +215,8 @@ def _parts_of(thing: Any) -> tuple[list[Place], Any, bool]:
 
     The parts are places, and the items of a dict unless that is None.
     """
-    kind, places = type(thing), list[Place]()
+    kind = type(thing)
+    places: list[Place] = []
     if isinstance(thing, FunctionType):
         known = not _is_users(thing.__module__)
         return _called_by(thing) if known else _places_of(thing), None, known
@@ -232,9 +231,9 @@ def _parts_of(thing: Any) -> tuple[list[Place], Any, bool]:
         slots = [x.__name__ for x in members if type(x) is MemberDescriptorType]
         places += [("class", type, thing), *[(name, _slot(name), thing) for name in slots]]
         return places, held, isinstance(thing, Watched)
-    names = {*(held or ()), *chain(*map(vars, kind.__mro__))}.intersection(_CALLED)
     may_call = callable(thing) or kind.__module__ in ("builtins", "functools")
-    return [(name, attrgetter(name), thing) for name in sorted(names) if may_call], None, True
+    names = [x for x in _CALLED if may_call and (hasattr(kind, x) or x in (held or ()))]
+    return [(name, attrgetter(name), thing) for name in names], None, True
 
 
 def _slot(name: str) -> Callable[[Any], Any]:
@@ -251,7 +250,7 @@ def _places_of(function: FunctionType) -> list[Place]:
     """Return where a function of users has what it may read."""
     code, known, cells = function.__code__, function.__globals__, function.__closure__ or ()
     names, attributes, imported = _names_in(code)
-    places: list[Place] = [(name, attrgetter(name), function) for name in _OF_FUNCTIONS]
+    places: list[Place] = [(name, get, function) for name, get in _OF_FUNCTIONS]
     places += [(name, known.get, name) for name in names]
     pairs = zip(code.co_freevars, cells, strict=True)
     places += [(name, _content if x != _EMPTY else _if_full, x) for name, x in pairs]

@@ -94,7 +94,8 @@ class Loop:
     kind : "train", "test" or "predict"
     calls : CallbackList, optional
     epochs : int
-        How many epochs there will be: whether "auto" is C depends on the number of steps.
+        How many epochs there will be: whether "auto" is C depends on the number of steps. Each time
+        that a step must be recorded again, half as many steps are expected.
 
     Attributes
     ----------
@@ -105,6 +106,7 @@ class Loop:
 
     monitor: DivergenceMonitor | None = None
     _together = False  # whether batches may run in one call
+    _part: Part | None = None  # of the first batch of a dataset
 
     def __init__(
         self, model: Any, dataset: Batches, kind: str, calls: Any = None, epochs: int = 1
@@ -123,6 +125,7 @@ class Loop:
         self._stop = f"stop_{RUNNING[kind]}"  # the attribute of the model that ends the loop
         self._runs: dict[Part, Runs] = {}
         self._eager: dict[Part, Step] = {}
+        self._recorded: set[Part] = set()  # for which this loop recorded a step
         self._ready: bool | None = None  # whether all is built that an own step reads
         self._version: object = None  # of the structure that these are for
         self.interrupts = Interrupts()
@@ -174,7 +177,8 @@ class Loop:
         """Run one epoch, or several one after the other; append the means of each to `_ahead`."""
         model, ahead, monitor = self.model, self._ahead, self.monitor
         predicting = self.kind == "predict"
-        agree = bool if predicting else on_any  # ranks predict batches of their own
+        # Ranks predict batches of their own.
+        agree = bool if predicting or team().size == 1 else on_any
         before, after, each = self.calls.of_batches(self.kind)
         self._begin()
         limit = monitor.limit if monitor else math.inf
@@ -189,6 +193,8 @@ class Loop:
             while count and not stopped:
                 for call in before:
                     call(batch, {})
+                if before or after:
+                    self._look_again()
                 self.interrupts.held = True
                 losses = self._take(data, rows, part, count, limit)
                 for loss in losses:
@@ -215,7 +221,8 @@ class Loop:
 
     def _look_again(self) -> None:
         """Note whether callbacks or users changed what a compiled step has read."""
-        if not self.cache.is_current():
+        seen = self.cache.fingerprint
+        if seen and self._runs and not seen.is_current():
             structure.change()
 
     @property
@@ -224,8 +231,8 @@ class Loop:
         data = self.dataset
         if not isinstance(data, Dataset):
             return False
-        part = Part.of(min(data.batch_size, data.size), self.kind)
-        return self._steps(data, part)[1] is not None
+        self._part = self._part or Part.of(min(data.batch_size, data.size), self.kind)
+        return self._steps(data, self._part)[1] is not None
 
     def _means(self, total: float, seen: int) -> Logs:
         """Return the means of an epoch, from the sum of the losses of `seen` samples."""
@@ -235,7 +242,7 @@ class Loop:
             # No step was taken, but Keras makes the state here, too.
             self.model.optimizer.build(self.model.trainable_variables)
         if not self.own:
-            self.model._noted = total, seen
+            vars(self.model)["_noted"] = total, seen  # which no step reads
         return self._logs(total / seen, at_end=True)
 
     def _logs(self, loss: float, at_end: bool = False) -> Logs:
@@ -251,8 +258,6 @@ class Loop:
 
         There are several if one call of C can run them, up to a loss above `limit`.
         """
-        if not self.calls.want_history_alone:
-            self._look_again()
         run, many = self._steps(data, part)
         if self._together and many and count > 1 and (found := many(rows, count, limit)):
             losses, y_pred = found
@@ -274,9 +279,10 @@ class Loop:
             self._ready = None
         if data is not self.dataset:  # but a batch of a stream
             return self._made(data, part)
-        if part not in self._runs:
-            self._runs[part] = self._made(data, part)
-        return self._runs[part]
+        found = self._runs.get(part)
+        if found is None:
+            found = self._runs[part] = self._made(data, part)
+        return found
 
     def _made(self, data: Dataset, part: Part) -> Runs:
         if self.own:
@@ -289,8 +295,13 @@ class Loop:
 
     def _compiled(self, data: Dataset, part: Part) -> Runs:
         with_outputs = self.own or self.python_metrics or self.kind == "predict"
+        made = self.cache.compilations
         with temporarily(place, part=part):
-            return self.cache.runner(data, part.length, with_outputs, self.steps)
+            runs = self.cache.runner(data, part.length, with_outputs, self.steps)
+        if self.cache.compilations > made:
+            self.steps //= 1 + (part in self._recorded)
+            self._recorded.add(part)
+        return runs
 
     def _own(self, data: Dataset, part: Part) -> Run:
         """Return what runs a step that users wrote: compiled, or eagerly if that is not possible.
