@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
-from operator import attrgetter, is_
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -126,11 +126,7 @@ class Parameters:
     def _fingerprint(self, static: list[Any]) -> Fingerprint:
         """Return the fingerprint of static arguments: the last one, if nothing has changed."""
         before, found = self._last
-        if (
-            len(before) != len(static)
-            or not all(map(is_, before, static))
-            or not found.is_current()
-        ):
+        if [*map(id, static)] != [*map(id, before)] or not found.is_current():
             found = Fingerprint(static)
             self._last = static, found
         return found

@@ -107,7 +107,7 @@ class Jit(Generic[P, R]):
             return self._run(*self._parameters.form(args, kwargs))
         last, compiled = self._compiled.last
         if last != key or not compiled.attributes.is_current():  # else the same, but slower
-            compiled = self._get(key, args, kwargs)
+            compiled = self._for(*args, **kwargs)
         arrays, tracked = [], compiled.trains
         for x in leaves:
             if type(x) is Tensor:
@@ -167,10 +167,7 @@ class Jit(Generic[P, R]):
         return bool(runs_c) and all(runs_c)
 
     def _for(self, *args: Any, **kwargs: Any) -> Compiled:
-        return self._get(self._flat(args, kwargs)[1], args, kwargs)
-
-    def _get(self, key: Any, args: Any, kwargs: Any) -> Compiled:
-        compiled = self._compiled.get(key, self._compile, args, kwargs)
+        compiled = self._compiled.get(self._flat(args, kwargs)[1], self._compile, args, kwargs)
         if not self._parameters.all_data:  # a method that was just recorded may have changed `self`
             self._compiled.get(self._flat(args, kwargs)[1], lambda: compiled)
         return compiled
@@ -197,7 +194,8 @@ class Jit(Generic[P, R]):
         before = Fingerprint([self.function])
         with grad_mode(True):
             program = record(traced, [*map(as_tensor, leaves)], names)
-        assigned = before.differences(Fingerprint([self.function]))  # by the function itself
+        unchanged = before.is_current()  # by the function itself
+        assigned = {} if unchanged else before.differences(Fingerprint([self.function]))
         static = [x.value for x in parts if type(x) is Static and isinstance(x.value, Watched)]
         return Compiled(self, program, result, [*static, seen], assigned)
 

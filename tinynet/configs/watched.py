@@ -131,7 +131,7 @@ class Fingerprint:
             for get, argument, before in self._results:
                 if get(argument) is not before:
                     return False
-        except ValueError:  # a variable of an enclosing function was deleted
+        except (ValueError, AttributeError):  # a variable or an attribute was deleted
             return False
         for part, items in self._items:
             now = list(part)
@@ -164,44 +164,33 @@ class Fingerprint:
             self._unread.append(value)
         if not is_container or len(value) > MOST or at in self._inside:
             return at
-        fixed = isinstance(value, (tuple, frozenset))
         self._inside.add(at)
         parts = [value, value.values()] if isinstance(value, dict) else [value]
-        items = [(part, list(part)) for part in parts]
-        if not fixed:
-            self._note(items)
+        items = [list(part) for part in parts]
+        if not isinstance(value, (tuple, frozenset)):
+            self._items += zip(parts, items, strict=True) if items[0] else ()
+            self._results += () if items[0] else [(len, value, 0)]
         kind = frozenset if isinstance(value, (set, frozenset)) else tuple
-        found = [kind(map(self._of, now)) for _, now in items]
+        found = [kind(map(self._of, part)) for part in items]
         self._inside.discard(at)
         return tuple(found)
-
-    def _note(self, items: list[tuple[Any, list[Any]]]) -> None:
-        if items[0][1]:
-            self._items += items
-        else:
-            self._results.append((len, items[0][0], 0))
 
     def _read(self, thing: Any) -> None:
         """Read the parts of an object or a function."""
         at, (places, held, fixed) = id(thing), _parts_of(thing)
-        unwatched = thing._unwatched if isinstance(thing, Watched) else ()
-        places = [row for row in places if (at, row[0]) not in self._skipped]
-        found = {name: get(argument) for name, get, argument in places}
-        if held is not None:
-            now = dict(held)
-            own = {k: v for k, v in now.items() if (at, k) not in self._skipped}
-            found |= {k: v for k, v in own.items() if k not in unwatched}
-            if len(own) < len(now):
-                places += [(name, held.get, name) for name in own]
-            elif not fixed:
-                self._note([(held, [*now]), (held.values(), [*now.values()])])
+        unwatched = thing._unwatched if isinstance(thing, Watched) else _UNREAD
+        places += [(name, held.get, name) for name in [*(held or ())] if name not in unwatched]
+        rows = [row for row in places if (at, row[0]) not in self._skipped]
+        found = {name: (get, argument, get(argument)) for name, get, argument in rows}
         if not fixed:
-            self._results += [(get, argument, found[name]) for name, get, argument in places]
-        self.values |= {(at, name): self._of(value) for name, value in found.items()}
+            self._results += found.values()
+            self._items += [] if held is None else [(held, [*held])]
+        self.values |= {(at, name): self._of(value) for name, (*_, value) in found.items()}
 
 
 # -- what a step may read of an object -------------------------------------------------------------
 
+_UNREAD = {f"__{x}__" for x in ("module", "qualname", "doc", "dict", "weakref", "annotations")}
 _OPEN = ("types", "collections")  # whose objects users fill: SimpleNamespace, UserDict
 _OF_FUNCTIONS = [(x, attrgetter(f"__{x}__")) for x in ("code", "defaults", "kwdefaults", "dict")]
 # The attributes that name what a bound method, a property, a partial or a compiled function calls.
@@ -216,28 +205,23 @@ def _parts_of(thing: Any) -> tuple[list[Place], Any, bool]:
     The parts are places, and the items of a dict unless that is None.
     """
     kind = type(thing)
-    places: list[Place] = []
+    module = (thing if isinstance(thing, (FunctionType, type)) else kind).__module__
+    is_users = module in _OPEN or _is_users(module)
+    places: list[Place] = [("class", type, thing)]
     if isinstance(thing, FunctionType):
-        known = not _is_users(thing.__module__)
-        return _called_by(thing) if known else _places_of(thing), None, known
+        return _places_of(thing) if is_users else _called_by(thing), None, not is_users
     if isinstance(thing, type):
-        known = not _is_users(thing.__module__)
-        if not known:
-            places += [("class", type, thing), ("bases", attrgetter("__bases__"), thing)]
-        return places, None if known else vars(thing), known
+        places.append(("bases", attrgetter("__bases__"), thing))
+        return (places, vars(thing), False) if is_users else ([], None, True)
     held = thing.__dict__ if kind.__dictoffset__ else None
-    if isinstance(thing, Watched) or kind.__module__ in _OPEN or _is_users(kind.__module__):
+    if is_users or isinstance(thing, Watched):
         members = chain(*(vars(base).values() for base in kind.__mro__))
         slots = [x.__name__ for x in members if type(x) is MemberDescriptorType]
-        places += [("class", type, thing), *[(name, _slot(name), thing) for name in slots]]
+        places += [(name, attrgetter(name), thing) for name in slots if hasattr(thing, name)]
         return places, held, isinstance(thing, Watched)
-    may_call = callable(thing) or kind.__module__ in ("builtins", "functools")
+    may_call = callable(thing) or module in ("builtins", "functools")
     names = [x for x in _CALLED if may_call and (hasattr(kind, x) or x in (held or ()))]
     return [(name, attrgetter(name), thing) for name in names], None, True
-
-
-def _slot(name: str) -> Callable[[Any], Any]:
-    return lambda thing: getattr(thing, name, None)
 
 
 def _called_by(function: FunctionType) -> list[Place]:
@@ -253,7 +237,7 @@ def _places_of(function: FunctionType) -> list[Place]:
     places: list[Place] = [(name, get, function) for name, get in _OF_FUNCTIONS]
     places += [(name, known.get, name) for name in names]
     pairs = zip(code.co_freevars, cells, strict=True)
-    places += [(name, _content if x != _EMPTY else _if_full, x) for name, x in pairs]
+    places += [(name, _content if x != _EMPTY else _EMPTY.__eq__, x) for name, x in pairs]
     places += [(f"import {name}", sys.modules.get, name) for name in imported]
     seen = set()
     for _, get, argument in places:
@@ -263,13 +247,6 @@ def _places_of(function: FunctionType) -> list[Place]:
             own = vars(module)
             places += [(f"{module.__name__}.{x}", own.get, x) for x in attributes if x in own]
     return places
-
-
-def _if_full(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # it is empty
-        return None
 
 
 @lru_cache(1024)

@@ -145,12 +145,10 @@ class Averaging(Configurable):
         """Return the scalars of the next step, or of the one after `steps` steps at this rate."""
         steps = self._iterations.array.item() if steps is None else steps
         rate = self._rate_after(steps) if rate is None else rate
-        every = self.gradient_accumulation_steps
-        step = int(steps // every if every else steps) + 1
-        found: dict[str, float] = self.scalars(step, rate)
-        if self.use_ema:
-            found |= self.average_scalars(step)
-        return found | {"updates": float((steps + 1) % every == 0)} if every else found
+        every = self.gradient_accumulation_steps or 1
+        step = int(steps // every) + 1
+        found = self.scalars(step, rate) | (self.average_scalars(step) if self.use_ema else {})
+        return found | ({"updates": float((steps + 1) % every == 0)} if every > 1 else {})
 
     def accumulated(
         self, groups: Sequence[ParameterGroup], state: Flats, grads: Grads

@@ -94,8 +94,8 @@ class Loop:
     kind : "train", "test" or "predict"
     calls : CallbackList, optional
     epochs : int
-        How many epochs there will be: whether "auto" is C depends on the number of steps. Each time
-        that a step must be recorded again, half as many steps are expected.
+        How many epochs there will be: whether "auto" is C depends on the number of steps. From the
+        third time on that this loop records a step, half as many steps are expected each time.
 
     Attributes
     ----------
@@ -106,7 +106,6 @@ class Loop:
 
     monitor: DivergenceMonitor | None = None
     _together = False  # whether batches may run in one call
-    _part: Part | None = None  # of the first batch of a dataset
 
     def __init__(
         self, model: Any, dataset: Batches, kind: str, calls: Any = None, epochs: int = 1
@@ -115,6 +114,7 @@ class Loop:
         self.calls: CallbackList = CallbackList() if calls is None else calls
         self.steps = epochs * (dataset.batches or 0)
         self.cache: StepCache = model._step_cache(kind)
+        self._compilations = self.cache.compilations
         self.own = self.cache.own  # did users write the step?
         self.logs: Logs = {}  # that it returned last
         self.python_metrics = kind != "predict" and model.objective.has_python_metrics
@@ -125,7 +125,6 @@ class Loop:
         self._stop = f"stop_{RUNNING[kind]}"  # the attribute of the model that ends the loop
         self._runs: dict[Part, Runs] = {}
         self._eager: dict[Part, Step] = {}
-        self._recorded: set[Part] = set()  # for which this loop recorded a step
         self._ready: bool | None = None  # whether all is built that an own step reads
         self._version: object = None  # of the structure that these are for
         self.interrupts = Interrupts()
@@ -231,8 +230,8 @@ class Loop:
         data = self.dataset
         if not isinstance(data, Dataset):
             return False
-        self._part = self._part or Part.of(min(data.batch_size, data.size), self.kind)
-        return self._steps(data, self._part)[1] is not None
+        part = Part.of(min(data.batch_size, data.size), self.kind)
+        return self._steps(data, part)[1] is not None
 
     def _means(self, total: float, seen: int) -> Logs:
         """Return the means of an epoch, from the sum of the losses of `seen` samples."""
@@ -279,10 +278,9 @@ class Loop:
             self._ready = None
         if data is not self.dataset:  # but a batch of a stream
             return self._made(data, part)
-        found = self._runs.get(part)
-        if found is None:
-            found = self._runs[part] = self._made(data, part)
-        return found
+        if part not in self._runs:
+            self._runs[part] = self._made(data, part)
+        return self._runs[part]
 
     def _made(self, data: Dataset, part: Part) -> Runs:
         if self.own:
@@ -295,13 +293,9 @@ class Loop:
 
     def _compiled(self, data: Dataset, part: Part) -> Runs:
         with_outputs = self.own or self.python_metrics or self.kind == "predict"
-        made = self.cache.compilations
+        again = max(0, self.cache.compilations - self._compilations - 1)
         with temporarily(place, part=part):
-            runs = self.cache.runner(data, part.length, with_outputs, self.steps)
-        if self.cache.compilations > made:
-            self.steps //= 1 + (part in self._recorded)
-            self._recorded.add(part)
-        return runs
+            return self.cache.runner(data, part.length, with_outputs, self.steps >> again)
 
     def _own(self, data: Dataset, part: Part) -> Run:
         """Return what runs a step that users wrote: compiled, or eagerly if that is not possible.

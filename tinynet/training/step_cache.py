@@ -165,7 +165,7 @@ class StepCache:
         kind = OwnStep if self.own else Step
         compiled = CompiledStep(kind(self.model, self.kind), dataset, size, with_outputs)
         self.compilations += 1
-        now = Fingerprint(self._things(), self._assigned)
+        now = before if before.is_current() else Fingerprint(self._things(), self._assigned)
         changed = before.differences(now)
         self._assigned |= changed
         self.fingerprint = None if changed else now
