@@ -115,6 +115,7 @@ class Loop:
         self.steps = epochs * (dataset.batches or 0)
         self.cache: StepCache = model._step_cache(kind)
         self._compilations = self.cache.compilations
+        self._looks = not self.calls.want_history_alone  # whether users' code runs between steps
         self.own = self.cache.own  # did users write the step?
         self.logs: Logs = {}  # that it returned last
         self.python_metrics = kind != "predict" and model.objective.has_python_metrics
@@ -176,8 +177,7 @@ class Loop:
         """Run one epoch, or several one after the other; append the means of each to `_ahead`."""
         model, ahead, monitor = self.model, self._ahead, self.monitor
         predicting = self.kind == "predict"
-        # Ranks predict batches of their own.
-        agree = bool if predicting or team().size == 1 else on_any
+        agree = bool if predicting else on_any  # ranks predict batches of their own
         before, after, each = self.calls.of_batches(self.kind)
         self._begin()
         limit = monitor.limit if monitor else math.inf
@@ -192,8 +192,6 @@ class Loop:
             while count and not stopped:
                 for call in before:
                     call(batch, {})
-                if before or after:
-                    self._look_again()
                 self.interrupts.held = True
                 losses = self._take(data, rows, part, count, limit)
                 for loss in losses:
@@ -257,6 +255,8 @@ class Loop:
 
         There are several if one call of C can run them, up to a loss above `limit`.
         """
+        if self._looks:
+            self._look_again()
         run, many = self._steps(data, part)
         if self._together and many and count > 1 and (found := many(rows, count, limit)):
             losses, y_pred = found
