@@ -1,20 +1,27 @@
 """A compiled step is compiled again when an attribute that it read has changed, and only then."""
 
+import gc
 import inspect
+import sys
+import weakref
 from functools import partial, wraps
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 from helpers import assert_all_same, assert_same, everything, normal, over, refused
+from native import NATIVE
 
 import tinynet as tn
 from tinynet import layers, losses, metrics, ops, optimizers, regularizers
 from tinynet.callbacks import LambdaCallback
+from tinynet.compiler.executable import Executable
 from tinynet.layers import Dense, Dropout, Input, Layer
 from tinynet.optimizers import SGD, Adam, RMSprop
 
+needs_c = pytest.mark.skipif(not NATIVE, reason="there is no C compiler")
 X, Y = normal(0, 6, 4), abs(normal(1, 6, 3)) + 0.1
 CLASSES = np.arange(6) % 3
 
@@ -368,10 +375,124 @@ def of_partial() -> Any:
 
 
 def of_module() -> Any:
-    settings = ModuleType("settings_of_a_user")
-    vars(settings).update(factor=1.0)
+    settings = module("settings_of_a_user", factor=1.0)
     scale = eval("lambda x: settings.factor * x", {"settings": settings})
     return scale, lambda: setattr(settings, "factor", 3.0)
+
+
+def module(name: str, **variables: Any) -> ModuleType:
+    found = ModuleType(name)
+    vars(found).update(variables)
+    return found
+
+
+def of_module_in_a_variable() -> Any:
+    settings = module("settings_of_a_user", factor=1.0)
+    return lambda x: settings.factor * x, lambda: setattr(settings, "factor", 3.0)
+
+
+def of_module_in_a_module() -> Any:
+    inner = module("inner_settings", factor=1.0)
+    settings = module("settings_of_a_user", inner=inner)
+    return lambda x: settings.inner.factor * x, lambda: setattr(inner, "factor", 3.0)
+
+
+def of_module_imported_inside() -> Any:
+    settings = sys.modules["imported_settings"] = module("imported_settings", factor=1.0)
+
+    def scale(x: Any) -> Any:
+        import imported_settings  # type: ignore[import-not-found]
+
+        return imported_settings.factor * x
+
+    return scale, lambda: setattr(settings, "factor", 3.0)
+
+
+def of_empty(container: Any, change: Any) -> Any:
+    """Return a function of a container that is still empty, and what fills it."""
+    return lambda x: x if not container else 3.0 * x, lambda: change(container)
+
+
+def of_function_without_attributes() -> Any:
+    def scale(x: Any) -> Any:
+        return vars(scale).get("factor", 1.0) * x
+
+    return scale, lambda: setattr(scale, "factor", 3.0)
+
+
+class Slotted:
+    __slots__ = ("factor",)
+
+    def __init__(self) -> None:
+        self.factor = 1.0
+
+
+class Times(float):
+    """A number that does not show which one it is."""
+
+    def __repr__(self) -> str:
+        return "times"
+
+
+class Numbers(list):
+    factor = 1.0
+
+
+def of_slots() -> Any:
+    scale = Slotted()
+    return lambda x: scale.factor * x, lambda: setattr(scale, "factor", 3.0)
+
+
+def of_number_of_a_class() -> Any:
+    number = Times(1.0)
+
+    def change() -> None:
+        nonlocal number
+        number = Times(3.0)
+
+    return lambda x: float(number) * x, change
+
+
+def of_list_of_a_class() -> Any:
+    numbers = Numbers([1.0])
+    return lambda x: numbers.factor * x, lambda: setattr(numbers, "factor", 3.0)
+
+
+def of_another_class() -> Any:
+    class Other:
+        shared = 3.0
+
+    thing = type("Thing", (), {"shared": 1.0, "__module__": __name__})()
+    return lambda x: thing.shared * x, lambda: setattr(thing, "__class__", Other)
+
+
+def of_long_chain() -> Any:
+    first = last = SimpleNamespace(factor=1.0, after=None)
+    for _ in range(2000):
+        last.after = last = SimpleNamespace(after=None)
+    return lambda x: first.factor * x, lambda: setattr(first, "factor", 3.0)
+
+
+def of_deleted_variable() -> Any:
+    factor = 1.0
+
+    def scale(x: Any) -> Any:
+        try:
+            return factor * x
+        except NameError:
+            return 3.0 * x
+
+    def change() -> None:
+        nonlocal factor
+        del factor
+
+    return scale, change
+
+
+def of_shadowed_builtin() -> Any:
+    own: dict[str, Any] = {"__name__": __name__}
+    scale = eval("lambda x: abs(-1.0) * x", own)
+    return scale, lambda: own.update(abs=lambda x: 3.0)
 
 
 def of_object(change: Any) -> Any:
@@ -391,6 +512,20 @@ READS: dict[str, Any] = {
     "the code": lambda: of_code(lambda x: x),
     "a part of a partial function": of_partial,
     "a module": of_module,
+    "a module in a variable": of_module_in_a_variable,
+    "a module in a module": of_module_in_a_module,
+    "a module that is imported inside": of_module_imported_inside,
+    "an empty list": lambda: of_empty([], lambda x: x.append(1)),
+    "an empty dict": lambda: of_empty({}, lambda x: x.update(a=1)),
+    "an empty set": lambda: of_empty(set(), lambda x: x.add(1)),
+    "a first attribute of a function": of_function_without_attributes,
+    "a slot": of_slots,
+    "a number of a user's class": of_number_of_a_class,
+    "an attribute of a list": of_list_of_a_class,
+    "another class of an object": of_another_class,
+    "an object with a long chain of others": of_long_chain,
+    "a variable that is deleted": of_deleted_variable,
+    "a builtin that is shadowed": of_shadowed_builtin,
     "an attribute of an object": lambda: of_object(lambda scale: setattr(scale, "own", 3.0)),
     "a new attribute of it": lambda: of_object(lambda scale: setattr(scale, "shared", 3.0)),
     "an attribute of its part": lambda: of_object(lambda s: setattr(s.part, "factor", 3.0)),
@@ -508,6 +643,42 @@ def test_a_function_in_the_place_of_one_that_is_gone_is_another_one():
         assert_same(model.predict(X, verbose=0), factor * X)
 
 
+class Unanswering:
+    """An object that can be neither compared nor hashed, shown or asked for other attributes."""
+
+    factor = 1.0
+
+    def refuse(self, *args: Any) -> Any:
+        raise RuntimeError
+
+    __eq__ = __hash__ = __bool__ = __len__ = __repr__ = __getattr__ = refuse  # type: ignore
+
+
+def test_objects_whose_methods_raise_errors_are_compared_all_the_same():
+    def read() -> Any:
+        thing = Unanswering()
+        things = [thing, MagicMock(), 10**5000]
+        return lambda x: things[0].factor * x, lambda: setattr(thing, "factor", 3.0)
+
+    assert_function_as_eager(PLACES["loss"], read)
+
+
+@needs_c
+def test_auto_stops_compiling_c_for_a_step_that_is_recorded_at_each_epoch(monkeypatch):
+    monkeypatch.setattr(Executable, "runs_for_c", 3)
+    model = network("sgd", lambda y, y_pred: ops.mean(FACTOR * (y - y_pred) ** 2, -1))
+    runs_c = []
+
+    def note(epoch: int, logs: Any) -> None:
+        runs_c.append(model.train_function.native)
+        set_factor(FACTOR + 1.0)
+
+    model.fit(X, Y, epochs=8, verbose=0, callbacks=[LambdaCallback(on_epoch_end=note)])
+    # Steps expected: 8, then 8, 4, 2, 1, 0, 0, 0, of which at least 3 are worth compiling C.
+    assert runs_c == [True] * 3 + [False] * 5
+    assert model.train_function.compilations == 8
+
+
 # -- only then ---------------------------------------------------------------------------------
 
 
@@ -541,6 +712,52 @@ def test_nothing_is_compiled_again_for_what_no_step_reads():
     other_model = network()
     fitted(other_model)
     assert fitted(model) == 2
+
+
+def test_a_method_that_counts_its_calls_is_compiled_once():
+    class Counted:
+        calls, factor = 0, 2.0
+
+        @tn.jit
+        def scaled(self, x: Any) -> Any:
+            self.calls += 1
+            return self.factor * x
+
+    thing = Counted()
+    for _ in range(4):
+        np.testing.assert_array_equal(thing.scaled(X), 2.0 * X)
+    assert Counted.scaled.compilations == 1
+    thing.factor = 3.0
+    np.testing.assert_array_equal(thing.scaled(X), 3.0 * X)
+
+
+def test_a_variable_that_a_function_changes_itself_does_not_compile_it_again():
+    calls, seen = 0, [0]
+
+    def scale(x: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        seen.append(calls)
+        return 2.0 * x
+
+    compiled = tn.jit(scale)
+    for _ in range(4):
+        compiled(X)
+        scale(tn.tensor(X))
+    assert compiled.compilations == 1
+
+
+def test_what_a_compiled_function_read_is_freed_with_it():
+    class Held:
+        factor = 2.0
+
+    held = Held()
+    compiled = tn.jit(lambda x, held=held: held.factor * x, static_argnames="held")
+    compiled(X)
+    left = weakref.ref(held)
+    del held, compiled
+    gc.collect()
+    assert left() is None
 
 
 class Counting(Layer):

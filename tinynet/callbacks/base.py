@@ -347,10 +347,14 @@ def _flat(callbacks: Any) -> list[Callback]:
     return [] if callbacks is None else [callbacks]
 
 
+_OTHER_NAMES = {f"on_train_batch_{x}": f"on_batch_{x}" for x in ("begin", "end")}
+
+
 def _methods(callbacks: list[Callback], hook: str) -> list[Hook]:
     """Return the methods of the callbacks that override `hook`, or its other name."""
-    names = {hook, hook.replace("_train_batch", "_batch")}
-    return [getattr(c, hook) for c in callbacks if any(_overrides(c, name) for name in names)]
+    other = _OTHER_NAMES.get(hook)
+    overriding = [c for c in callbacks if _overrides(c, hook) or (other and _overrides(c, other))]
+    return [getattr(callback, hook) for callback in overriding]
 
 
 def _overrides(callback: Callback, name: str) -> bool:

@@ -22,7 +22,7 @@ import numpy as np
 from .. import tree
 from ..configs.lookup import name_of
 from ..configs.watched import Fingerprint, Watched
-from ..engine.dtypes import floatx
+from ..engine import dtypes
 from ..engine.tensor import Operand, Tensor, as_tensor
 
 _SETTINGS = frozenset((bool, int, str, type(None)))
@@ -77,6 +77,7 @@ class Parameters:
     Attributes
     ----------
     names : list of str, of the positional parameters
+    all_data : bool, whether none is static
     """
 
     def __init__(self, function: Callable[..., Any], static: str | Iterable[str]) -> None:
@@ -87,7 +88,8 @@ class Parameters:
             given += inspect.signature(function).parameters.values()
         self.names = [p.name for p in given if p.kind < p.VAR_POSITIONAL]
         self._self = {"self", "cls"}.intersection(self.names[:1])
-        self._all_data = not (self._static or self._self)
+        self.all_data = not (self._static or self._self)
+        self._last: tuple[list[Any], Any] = [], None  # what static arguments were, and of these
         known = [p.name for p in given]
         wrong = sorted(self._static.difference(known))
         if wrong and all(p.kind != p.VAR_KEYWORD for p in given):
@@ -95,16 +97,16 @@ class Parameters:
 
     def flat(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:
         """Return the leaves of the arguments, and the key of their type."""
-        if not kwargs and self._all_data:
+        if not kwargs and self.all_data:
             if len(args) == 1 and type(x := args[0]) is np.ndarray:  # the same, but quicker
-                return args, (((x.shape, x.dtype),), floatx())
+                return args, (((x.shape, x.dtype),), dtypes.settings)
             found: list[Any] = []
             try:
-                return found, (tuple([_key(x, found) for x in args]), floatx())
+                return found, (tuple([_key(x, found) for x in args]), dtypes.settings)
             except LookupError:
                 found.clear()
         leaves, form, seen = self.form(args, kwargs)
-        return leaves, (tuple(map(_type, leaves)), floatx(), repr(form), seen)
+        return leaves, (tuple(map(_type, leaves)), dtypes.settings, repr(form), seen)
 
     def form(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
         """Return the leaves of the arguments, their form, and the `Fingerprint` of static ones.
@@ -119,7 +121,15 @@ class Parameters:
             {i: self._part(name, x, leaves, static) for i, (name, x) in named},
             {name: self._part(name, kwargs[name], leaves, static) for name in sorted(kwargs)},
         )
-        return leaves, form, Fingerprint(static) if static else None
+        return leaves, form, self._fingerprint(static) if static else None
+
+    def _fingerprint(self, static: list[Any]) -> Fingerprint:
+        """Return the fingerprint of static arguments: the last one, if nothing has changed."""
+        before, found = self._last
+        if [*map(id, static)] != [*map(id, before)] or not found.is_current():
+            found = Fingerprint(static)
+            self._last = static, found
+        return found
 
     def _part(self, name: str, x: Any, leaves: list[Any], static: list[Any]) -> Any:
         """Return an argument with holes for its leaves, which are added to `leaves`.
@@ -140,7 +150,7 @@ class Parameters:
                 text = f"{self.of}: static argument {name}: received an array, which is data."
                 raise TypeError(text)
             parts = getattr(x, "__dict__", x) if is_self and not isinstance(x, type) else x
-            static.append(id(x) if isinstance(x, Watched) else (type(x), parts))
+            static += [id(x)] if isinstance(x, Watched) else [type(x), parts]
             return Static(x)
         try:
             return tree.map_structure(leaf, x)

@@ -193,7 +193,7 @@ class Cache(Generic[T]):
     Attributes
     ----------
     size : int, at least 1
-    made : int, how many values were made so far
+    made : int, how many values were made so far, each counted once
     is_current : function of a value
         Where it is false, the value is made again.
     last : tuple, the key that was used last and its value
@@ -216,7 +216,7 @@ class Cache(Generic[T]):
         with self._lock:
             if (value := self._values.pop(key, None)) is None or not self.is_current(value):
                 value = make(*args)
-                self.made += 1
+                self.made += value not in self._values.values()
             self._values[key] = value  # as the last one
             self.last = key, value
             if len(self._values) > self.size:

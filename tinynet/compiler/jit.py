@@ -41,6 +41,7 @@ class Compiled:
         function itself is then called, as compiled code has no inputs for such tensors.
     dependencies : list of int, of `dependencies`
     trains : bool, whether gradients flow to tensors that are not arguments
+    attributes : Fingerprint, of all that it may have read from outside
     pullback : function of `used` and `wanted` to the compiled pullback, of `pullback_of`
     """
 
@@ -60,7 +61,7 @@ class Compiled:
         self.outside = any(v.tracked for v in program.constants)
         self.trains = self.outside or any(b >> len(program.inputs) for b in self.dependencies)
         self._watched, self._skipped = [of.function, *static], skipped
-        self._attributes = self._fingerprint()
+        self.attributes = self._fingerprint()
 
     def _fingerprint(self) -> Fingerprint:
         variables = self.program.captured.values()
@@ -69,11 +70,11 @@ class Compiled:
 
     def is_current(self) -> bool:
         """Return whether all that the function may have read from outside is unchanged."""
-        if not self._attributes.is_current():
+        if not self.attributes.is_current():
             now = self._fingerprint()
-            if now != self._attributes:
+            if now != self.attributes:
                 return False
-            self._attributes = now
+            self.attributes = now
         return True
 
 
@@ -105,8 +106,8 @@ class Jit(Generic[P, R]):
         if modes.recorder is not None or modes.substitutes:
             return self._run(*self._parameters.form(args, kwargs))
         last, compiled = self._compiled.last
-        if last != key or not compiled.is_current():  # else `get` would find it, but slower
-            compiled = self._compiled.get(key, self._compile, args, kwargs)
+        if last != key or not compiled.attributes.is_current():  # else the same, but slower
+            compiled = self._for(*args, **kwargs)
         arrays, tracked = [], compiled.trains
         for x in leaves:
             if type(x) is Tensor:
@@ -166,8 +167,10 @@ class Jit(Generic[P, R]):
         return bool(runs_c) and all(runs_c)
 
     def _for(self, *args: Any, **kwargs: Any) -> Compiled:
-        _, key = self._flat(args, kwargs)
-        return self._compiled.get(key, self._compile, args, kwargs)
+        compiled = self._compiled.get(self._flat(args, kwargs)[1], self._compile, args, kwargs)
+        if not self._parameters.all_data:  # a method that was just recorded may have changed `self`
+            self._compiled.get(self._flat(args, kwargs)[1], lambda: compiled)
+        return compiled
 
     def _run(self, leaves: Iterable[Any], form: Any, _: Any = None) -> Any:
         """Call the function itself."""
@@ -191,7 +194,8 @@ class Jit(Generic[P, R]):
         before = Fingerprint([self.function])
         with grad_mode(True):
             program = record(traced, [*map(as_tensor, leaves)], names)
-        assigned = before.differences(Fingerprint([self.function]))  # by the function itself
+        unchanged = before.is_current()  # by the function itself
+        assigned = {} if unchanged else before.differences(Fingerprint([self.function]))
         static = [x.value for x in parts if type(x) is Static and isinstance(x.value, Watched)]
         return Compiled(self, program, result, [*static, seen], assigned)
 
@@ -245,7 +249,8 @@ def jit(
         the user's folder for caches. Results can differ in the last bits, and NumPy's warnings of
         overflow and the like are not given. False runs NumPy. "auto" begins with NumPy and, where C
         is possible, goes on with C once it has saved the time of its compiler: for at most 400
-        equations, after 2 ** 18 / (equations + elements that they make / 2000) calls.
+        equations, after 2 ** 18 / (equations + elements that they make / 2000) calls since it was
+        last recorded.
 
     Returns
     -------

@@ -14,24 +14,25 @@ from __future__ import annotations
 import dis
 import sys
 from collections import deque
-from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from itertools import chain
 from operator import attrgetter, is_
-from types import CodeType, FunctionType, ModuleType, SimpleNamespace
+from types import CellType, CodeType, FunctionType, MemberDescriptorType, ModuleType
 from typing import Any
 
 import numpy as np
 
-from ..engine.dtypes import settings
+from ..engine import dtypes
 from ..engine.variable import structure
 
-PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype)
+# Compared by value: by themselves, or by what tells 0.0 from -0.0.
+_PLAIN, _BY_REPR = frozenset((type(None), bool, int, str, bytes)), (float, complex)
 _CONTAINERS = (tuple, list, dict, set, frozenset, deque)
 MOST = 1 << 10  # items of a list or an array that are compared one by one, at each call
-Read = Callable[[], Sequence[Any]]  # a tuple if it is always the same
+Place = tuple[str, Callable[[Any], Any], Any]  # a name, and a function and argument that read it
 
 
 class Watched:
@@ -71,10 +72,11 @@ class Fingerprint:
     """What compiled steps may have read from objects at one moment, to be compared.
 
     It covers the attributes of `Watched` objects and of objects of users' classes, these classes,
-    and what users' functions read: global variables, variables of enclosing functions, defaults.
-    Numbers, strings, arrays and the contents of lists, tuples, sets and dicts are compared by
-    value, other objects by identity. Not seen: items of lists and arrays of more than 1,024 items,
-    attributes in `__slots__`, and what objects and functions of installed packages read.
+    and what users' functions read: global variables, variables of enclosing functions, defaults,
+    variables of users' modules. Numbers, strings, arrays and the contents of lists, tuples, sets
+    and dicts are compared by value, other objects by identity. Not seen: items of lists and arrays
+    of more than 1,024 items, what objects and functions of installed packages read, modules that
+    objects hold, and what is looked up by a string: ``globals()["rate"]``, an environment variable.
 
     Equal fingerprints are equal keys of a dict.
 
@@ -98,33 +100,47 @@ class Fingerprint:
     """
 
     def __init__(self, things: Iterable[Any], skipped: Container[tuple[int, str]] = ()) -> None:
-        self._version, self._settings = structure.version, settings()
+        self._version, self._settings = structure.version, dtypes.settings
         self._skipped = skipped
         self._kept: dict[int, Any] = {}  # alive, so that no other object gets their ids
-        self._unseen: list[tuple[Read, Sequence[Any]]] = []  # what changes without a new version
-        self._arrays: list[tuple[np.ndarray, bytes]] = []  # of the same kind
+        # What can change without a new version: what functions return for an argument, the items of
+        # containers, arrays.
+        self._results: list[tuple[Callable[[Any], Any], Any, Any]] = []
+        self._items: list[tuple[Iterable[Any], list[Any]]] = []
+        self._arrays: list[tuple[np.ndarray, tuple[Any, ...]]] = []
         self._inside: set[int] = set()  # ids of the containers that are being read
+        self._unread: list[Any] = []  # objects whose parts are still to be read
         self.values: dict[tuple[int, str], Hashable] = {}
         self.values |= {(i, "thing"): self._of(thing) for i, thing in enumerate(things)}
+        while self._unread:
+            self._read(self._unread.pop())
         self._key = self._settings, tuple(self.values.items())
         self._hash = hash(self._key)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Fingerprint) and self._key == other._key
+        return self is other or (isinstance(other, Fingerprint) and self._key == other._key)
 
     def __hash__(self) -> int:
         return self._hash
 
     def is_current(self) -> bool:
         """Return whether all is as it was; quick where users wrote nothing themselves."""
-        if self._version is not structure.version or self._settings != settings():
+        if self._version is not structure.version or self._settings is not dtypes.settings:
             return False
-        for read, before in self._unseen:
-            now = read()
-            if len(now) != len(before) or not all(map(is_, now, before)):
+        try:
+            for get, argument, before in self._results:
+                if get(argument) is not before:
+                    return False
+        except (ValueError, AttributeError):  # a variable or an attribute was deleted
+            return False
+        for part, items in self._items:
+            now = list(part)
+            if len(now) != len(items) or not all(map(is_, now, items)):
                 return False
-        arrays = self._arrays
-        return not arrays or all(array.tobytes() == numbers for array, numbers in arrays)
+        for array, numbers in self._arrays:
+            if (array.dtype, array.shape, array.tobytes()) != numbers:
+                return False
+        return True
 
     def differences(self, later: Fingerprint) -> dict[tuple[int, str], Any]:
         """Return the attributes whose values differ, each with its object."""
@@ -133,116 +149,116 @@ class Fingerprint:
         return {key: kept[key[0]] for key in changed if key[0] in kept}
 
     def _of(self, value: Any) -> Hashable:
-        if isinstance(value, PLAIN):
-            return repr(value)  # which tells 1 from 1.0 and True, and 0.0 from -0.0
+        kind = type(value)
+        if kind in _PLAIN:
+            return kind, value
+        if kind in _BY_REPR or isinstance(value, (np.generic, np.dtype)):
+            return kind, repr(value)
         at, is_new = id(value), id(value) not in self._kept
         self._kept[at] = value
         if isinstance(value, np.ndarray) and value.size <= MOST:
-            self._arrays.append((value, numbers := value.tobytes()))
-            return value.dtype.str, value.shape, numbers
-        if isinstance(value, _CONTAINERS):
-            return at if len(value) > MOST or at in self._inside else self._contents(value)
-        if is_new:
-            unwatched = getattr(value, "_unwatched", ())
-            for name, part in self._parts(value).items():
-                if name not in unwatched:
-                    self.values[at, name] = self._of(part)
-        return at
+            self._arrays.append((value, (value.dtype, value.shape, value.tobytes())))
+            return self._arrays[-1][1]
+        is_container = isinstance(value, _CONTAINERS)
+        if is_new and (not is_container or _is_users(kind.__module__)):
+            self._unread.append(value)
+        if not is_container or len(value) > MOST or at in self._inside:
+            return at
+        self._inside.add(at)
+        parts = [value, value.values()] if isinstance(value, dict) else [value]
+        items = [list(part) for part in parts]
+        if not isinstance(value, (tuple, frozenset)):
+            self._items += zip(parts, items, strict=True) if items[0] else ()
+            self._results += () if items[0] else [(len, value, 0)]
+        kind = frozenset if isinstance(value, (set, frozenset)) else tuple
+        found = [kind(map(self._of, part)) for part in items]
+        self._inside.discard(at)
+        return tuple(found)
 
-    def _contents(self, value: Any) -> Hashable:
-        self._inside.add(id(value))
-        parts = self._parts(value)
-        items = parts.items() if isinstance(value, dict) else parts.values()
-        found = [self._of(item) for item in items]
-        self._inside.discard(id(value))
-        return frozenset(found) if isinstance(value, (set, frozenset)) else tuple(found)
-
-    def _parts(self, thing: Any) -> dict[Any, Any]:
-        """Return the parts of a thing that count; note them if they can change unseen."""
-        names, read = reader_of(thing)
-
-        def named(now: Sequence[Any]) -> dict[Any, Any]:
-            half = len(now) // 2
-            rows = (now[:half], now[half:]) if names is None else (names, now)
-            every = zip(*rows, strict=False)
-            return {k: v for k, v in every if (id(thing), k) not in self._skipped}
-
-        def counting() -> list[Any]:
-            return [*chain(*named(read()).items())]
-
-        parts = named(now := read())
-        if parts and type(now) is list and not isinstance(thing, (Watched, tuple, frozenset)):
-            some = counting, [*chain(*parts.items())]
-            self._unseen.append(some if self._skipped else (read, now))
-        return parts
+    def _read(self, thing: Any) -> None:
+        """Read the parts of an object or a function."""
+        at, (places, held, fixed) = id(thing), _parts_of(thing)
+        unwatched = thing._unwatched if isinstance(thing, Watched) else _UNREAD
+        places += [(name, held.get, name) for name in [*(held or ())] if name not in unwatched]
+        rows = [row for row in places if (at, row[0]) not in self._skipped]
+        found = {name: (get, argument, get(argument)) for name, get, argument in rows}
+        if not fixed:
+            self._results += found.values()
+            self._items += [] if held is None else [(held, [*held])]
+        self.values |= {(at, name): self._of(value) for name, (*_, value) in found.items()}
 
 
 # -- what a step may read of an object -------------------------------------------------------------
 
-_OWN = attrgetter("__code__", "__defaults__", "__kwdefaults__", "__dict__")  # of a function
+_UNREAD = {f"__{x}__" for x in ("module", "qualname", "doc", "dict", "weakref", "annotations")}
+_OPEN = ("types", "collections")  # whose objects users fill: SimpleNamespace, UserDict
+_OF_FUNCTIONS = [(x, attrgetter(f"__{x}__")) for x in ("code", "defaults", "kwdefaults", "dict")]
 # The attributes that name what a bound method, a property, a partial or a compiled function calls.
 _CALLED = ("__func__", "__self__", "__wrapped__", "fget", "func", "args", "keywords")
+_content, _EMPTY = attrgetter("cell_contents"), CellType()
+_GLOBAL = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
 
 
-def reader_of(thing: Any) -> tuple[Iterable[Any] | None, Read]:
-    """Return the names of the parts of an object on which a step may depend, and what reads them.
+def _parts_of(thing: Any) -> tuple[list[Place], Any, bool]:
+    """Return the parts of an object on which a step may depend, and whether changes are known.
 
-    Where names can come and go (None), all names are read first, then all parts.
+    The parts are places, and the items of a dict unless that is None.
     """
     kind = type(thing)
-    if isinstance(thing, dict):
-        return None, lambda: [*thing, *thing.values()]
-    if isinstance(thing, _CONTAINERS):
-        return range(MOST), partial(list, thing)
+    module = (thing if isinstance(thing, (FunctionType, type)) else kind).__module__
+    is_users = module in _OPEN or _is_users(module)
+    places: list[Place] = [("class", type, thing)]
     if isinstance(thing, FunctionType):
-        return _reader_of_function(thing)
+        return _places_of(thing) if is_users else _called_by(thing), None, not is_users
     if isinstance(thing, type):
-        own = vars(thing)
-        known = _is_users(thing.__module__)
-        return None, (lambda: ["bases", *own, thing.__bases__, *own.values()]) if known else list
-    if isinstance(thing, Watched) or _is_users(kind.__module__) or kind is SimpleNamespace:
-        held = getattr(thing, "__dict__", {})
-        return None, lambda: ["class", *held, kind, *held.values()]
-    may_call = callable(thing) or kind.__module__ == "builtins"
-    names = [name for name in _CALLED if may_call and hasattr(thing, name)]
-    return names, lambda: [getattr(thing, name) for name in names]
+        places.append(("bases", attrgetter("__bases__"), thing))
+        return (places, vars(thing), False) if is_users else ([], None, True)
+    held = thing.__dict__ if kind.__dictoffset__ else None
+    if is_users or isinstance(thing, Watched):
+        members = chain(*(vars(base).values() for base in kind.__mro__))
+        slots = [x.__name__ for x in members if type(x) is MemberDescriptorType]
+        places += [(name, attrgetter(name), thing) for name in slots if hasattr(thing, name)]
+        return places, held, isinstance(thing, Watched)
+    may_call = callable(thing) or module in ("builtins", "functools")
+    names = [x for x in _CALLED if may_call and (hasattr(kind, x) or x in (held or ()))]
+    return [(name, attrgetter(name), thing) for name in names], None, True
 
 
-def _reader_of_function(function: FunctionType) -> tuple[Iterable[Any], Read]:
+def _called_by(function: FunctionType) -> list[Place]:
+    """Return where an installed function has what it may call, as that of `grad(f)` does."""
+    full = [cell for cell in function.__closure__ or () if cell != _EMPTY]
+    return [(str(i), _content, x) for i, x in enumerate(full) if callable(x.cell_contents)]
+
+
+def _places_of(function: FunctionType) -> list[Place]:
+    """Return where a function of users has what it may read."""
     code, known, cells = function.__code__, function.__globals__, function.__closure__ or ()
-    if not _is_users(function.__module__):  # it may call a user's function, as `grad(f)` does
-        called = tuple(filter(callable, map(_content, cells)))
-        return range(MOST), lambda: called
-    names, attributes = _names_in(code)
-    modules = {name: x for name in names if isinstance(x := known.get(name), ModuleType)}
-    own = {name: vars(x) for name, x in modules.items() if _is_users(x.__name__)}
-    of_modules = [f"{name}.{attribute}" for name in own for attribute in attributes]
-
-    def read() -> list[Any]:
-        return [*_OWN(function), *map(known.get, names), *map(_content, cells)]
-
-    def read_all() -> list[Any]:
-        return read() + [variables.get(x) for variables in own.values() for x in attributes]
-
-    return [*range(4), *names, *code.co_freevars, *of_modules], read_all if own else read
-
-
-def _content(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # it is empty
-        return None
+    names, attributes, imported = _names_in(code)
+    places: list[Place] = [(name, get, function) for name, get in _OF_FUNCTIONS]
+    places += [(name, known.get, name) for name in names]
+    pairs = zip(code.co_freevars, cells, strict=True)
+    places += [(name, _content if x != _EMPTY else _EMPTY.__eq__, x) for name, x in pairs]
+    places += [(f"import {name}", sys.modules.get, name) for name in imported]
+    seen = set()
+    for _, get, argument in places:
+        module = get(argument)
+        if isinstance(module, ModuleType) and module not in seen and _is_users(module.__name__):
+            seen.add(module)
+            own = vars(module)
+            places += [(f"{module.__name__}.{x}", own.get, x) for x in attributes if x in own]
+    return places
 
 
 @lru_cache(1024)
-def _names_in(code: CodeType) -> tuple[list[str], list[str]]:
-    """Return the names of the globals that a code reads, and the names of attributes in it."""
+def _names_in(code: CodeType) -> tuple[list[str], list[str], list[str]]:
+    """Return the names of globals, of attributes and of imported modules that a code reads."""
     codes = [code]
     for each in codes:
         codes += [x for x in each.co_consts if isinstance(x, CodeType)]
-    lines = (line for each in codes for line in dis.get_instructions(each))
-    names = dict.fromkeys(line.argval for line in lines if line.opname == "LOAD_GLOBAL")
-    return [*names], [*dict.fromkeys(name for each in codes for name in each.co_names)]
+    lines = [line for each in codes for line in dis.get_instructions(each)]
+    names = dict.fromkeys(line.argval for line in lines if line.opname in _GLOBAL)
+    imported = dict.fromkeys(line.argval for line in lines if line.opname == "IMPORT_NAME")
+    return [*names], [*dict.fromkeys(name for each in codes for name in each.co_names)], [*imported]
 
 
 @cache

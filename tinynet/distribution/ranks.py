@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import lru_cache, wraps
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -69,13 +69,15 @@ def team() -> Ranks:
 class Part(NamedTuple):
     """The rows from `start` to `stop` of a batch of `size` rows, of which `samples` are the rank's.
 
-    `samples` is 0 for a rank without samples, which computes one that does not count.
+    `samples` is 0 for a rank without samples, which computes one that does not count. `length` is
+    the number of rows that the rank computes.
     """
 
     start: int
     stop: int
     size: int
     samples: int
+    length: int
 
     @classmethod
     def of(cls, size: int, kind: str = "train") -> Part:
@@ -83,15 +85,8 @@ class Part(NamedTuple):
 
         Parts differ by one row at most.
         """
-        ranks = alone if kind == "predict" else team()
-        start, stop = size * ranks.rank // ranks.size, size * (ranks.rank + 1) // ranks.size
-        first = min(start, size - 1)
-        return cls(first, max(stop, first + 1), size, stop - start)
-
-    @property
-    def length(self) -> int:
-        """The number of rows that the rank computes, at least one."""
-        return self.stop - self.start
+        ranks = alone if kind == "predict" or job.distribution is None else team()
+        return _part(size, ranks.rank, ranks.size)
 
     @property
     def share(self) -> float:
@@ -104,6 +99,14 @@ class Part(NamedTuple):
             return rows
         rows = np.arange(rows.start, rows.stop) if type(rows) is slice else rows
         return rows.reshape(-1, self.size)[:, self.start : self.stop].ravel()
+
+
+@lru_cache(1024)
+def _part(size: int, rank: int, ranks: int) -> Part:
+    start, stop = size * rank // ranks, size * (rank + 1) // ranks
+    first = min(start, size - 1)
+    end = max(stop, first + 1)
+    return Part(first, end, size, stop - start, end - first)
 
 
 class _Place(threading.local):

@@ -14,8 +14,8 @@ import numpy as np
 
 from .expect import check_number
 
-_floatx = np.dtype("float32")  # in all threads
-_epsilon = 1e-7
+# In all threads; `settings` is another object after each change.
+settings = _floatx, _epsilon = np.dtype("float32"), 1e-7
 
 
 def floatx() -> str:
@@ -31,10 +31,10 @@ def set_floatx(value: str) -> None:
     ValueError
         Unless `value` is ``"float16"``, ``"float32"`` or ``"float64"``.
     """
-    global _floatx
+    global _floatx, _epsilon, settings
     if str(value) not in ("float16", "float32", "float64"):
         raise ValueError(f"set_floatx: expected float16, float32 or float64, received {value!r}.")
-    _floatx = np.dtype(value)
+    settings = _floatx, _epsilon = np.dtype(value), _epsilon
 
 
 def epsilon() -> float:
@@ -48,13 +48,8 @@ def epsilon() -> float:
 
 def set_epsilon(value: float) -> None:
     """Set `epsilon`, in every thread; ValueError for a negative number."""
-    global _epsilon
-    _epsilon = check_number("epsilon", value)
-
-
-def settings() -> tuple[Any, ...]:
-    """Return all that is set for all threads, to be compared."""
-    return _floatx, _epsilon
+    global _floatx, _epsilon, settings
+    settings = _floatx, _epsilon = _floatx, check_number("epsilon", value)
 
 
 def to_array(data: Any, dtype: Any = None) -> np.ndarray:

@@ -139,7 +139,9 @@ class Compilable(Layer):
             NumPy, after a warning. False runs NumPy. "auto" runs C, where that is possible, if a
             step has at most 400 equations, and the number of steps of this `fit`, `evaluate` or
             `predict`, times (equations + elements that they compute / 2000), is at least 2 ** 18:
-            then C saves about as much time as its compiler takes. See also `tinynet.jit`.
+            then C saves about as much time as its compiler takes. From the third time on that a
+            `fit` records a step, since something that the step reads has changed, "auto" expects
+            half as many steps each time, so that it stops compiling C. See also `tinynet.jit`.
         run_eagerly, steps_per_execution, auto_scale_loss
             Accepted as in Keras; they do not change the numbers.
         on_divergence : "warn", "raise" or "ignore"

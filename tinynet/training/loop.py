@@ -94,7 +94,8 @@ class Loop:
     kind : "train", "test" or "predict"
     calls : CallbackList, optional
     epochs : int
-        How many epochs there will be: whether "auto" is C depends on the number of steps.
+        How many epochs there will be: whether "auto" is C depends on the number of steps. From the
+        third time on that this loop records a step, half as many steps are expected each time.
 
     Attributes
     ----------
@@ -113,6 +114,8 @@ class Loop:
         self.calls: CallbackList = CallbackList() if calls is None else calls
         self.steps = epochs * (dataset.batches or 0)
         self.cache: StepCache = model._step_cache(kind)
+        self._compilations = self.cache.compilations
+        self._looks = not self.calls.want_history_alone  # whether users' code runs between steps
         self.own = self.cache.own  # did users write the step?
         self.logs: Logs = {}  # that it returned last
         self.python_metrics = kind != "predict" and model.objective.has_python_metrics
@@ -215,7 +218,8 @@ class Loop:
 
     def _look_again(self) -> None:
         """Note whether callbacks or users changed what a compiled step has read."""
-        if not self.cache.is_current():
+        seen = self.cache.fingerprint
+        if seen and self._runs and not seen.is_current():
             structure.change()
 
     @property
@@ -235,7 +239,7 @@ class Loop:
             # No step was taken, but Keras makes the state here, too.
             self.model.optimizer.build(self.model.trainable_variables)
         if not self.own:
-            self.model._noted = total, seen
+            vars(self.model)["_noted"] = total, seen  # which no step reads
         return self._logs(total / seen, at_end=True)
 
     def _logs(self, loss: float, at_end: bool = False) -> Logs:
@@ -251,7 +255,7 @@ class Loop:
 
         There are several if one call of C can run them, up to a loss above `limit`.
         """
-        if not self.calls.want_history_alone:
+        if self._looks:
             self._look_again()
         run, many = self._steps(data, part)
         if self._together and many and count > 1 and (found := many(rows, count, limit)):
@@ -289,8 +293,9 @@ class Loop:
 
     def _compiled(self, data: Dataset, part: Part) -> Runs:
         with_outputs = self.own or self.python_metrics or self.kind == "predict"
+        again = max(0, self.cache.compilations - self._compilations - 1)
         with temporarily(place, part=part):
-            return self.cache.runner(data, part.length, with_outputs, self.steps)
+            return self.cache.runner(data, part.length, with_outputs, self.steps >> again)
 
     def _own(self, data: Dataset, part: Part) -> Run:
         """Return what runs a step that users wrote: compiled, or eagerly if that is not possible.

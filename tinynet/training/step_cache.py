@@ -49,6 +49,7 @@ class StepCache:
     Attributes
     ----------
     kind : "train", "test" or "predict"
+    fingerprint : Fingerprint, of what the steps may have read, or None
     compilations : int
         How many steps were compiled.
     source, c_source : str
@@ -67,7 +68,7 @@ class StepCache:
         self._steps: Cache[CompiledStep] = Cache()
         self._first: tuple[Any, Executable] | None = None  # the key of its attributes, and it
         self._small: dict[Any, CompiledStep] = {}  # those of one input, by its type
-        self._fingerprint: Fingerprint | None = None
+        self.fingerprint: Fingerprint | None = None
         self._trained: tuple[int, ...] = ()  # the ids of the trainable variables
         self._assigned: dict[tuple[int, str], Any] = {}  # attributes that steps assign themselves
 
@@ -116,10 +117,6 @@ class StepCache:
             raise ValueError("This step has not run yet: fit, evaluate or predict first.")
         return self._first[1]
 
-    def is_current(self) -> bool:
-        """Return whether the steps still compute what the model does now."""
-        return self._fingerprint is None or self._fingerprint.is_current()
-
     def predict_small(self, x: Any, most: float) -> Any:
         """Predict an array `x` with a step that is already compiled.
 
@@ -127,7 +124,9 @@ class StepCache:
         """
         if self.model.run_eagerly or type(x) is not np.ndarray:  # a masked array, say
             return None
-        self._attributes()
+        known = self.fingerprint
+        if known is None or not known.is_current():
+            self._attributes()
         compiled = self._small.get((x.shape, x.dtype))
         return None if compiled is None or len(x) > most else compiled.predict(x)
 
@@ -146,11 +145,13 @@ class StepCache:
 
     def _step_for(self, dataset: Dataset, size: int, with_outputs: bool) -> CompiledStep:
         form = repr(dataset.data.map(lambda a: f"{a.dtype.str}{a.shape[1:]}"))
-        before = self._attributes()
+        before, made = self._attributes(), self.compilations
         key = (form, size, with_outputs, self._trained, place.part)
         compiled = self._steps.get((key, before), partial(self._make, dataset, size, with_outputs))
-        after = self._attributes()  # without those that the recorded step assigned
-        compiled = self._steps.get((key, after), lambda: compiled)
+        after = before
+        if self.compilations > made:
+            after = self._attributes()  # without those that the recorded step assigned
+            compiled = self._steps.get((key, after), lambda: compiled)
         if self._first is None or self._first[0] != after:
             self._first = after, compiled.executable
         if self.kind == "predict" and isinstance(dataset.x, np.ndarray):
@@ -164,17 +165,18 @@ class StepCache:
         kind = OwnStep if self.own else Step
         compiled = CompiledStep(kind(self.model, self.kind), dataset, size, with_outputs)
         self.compilations += 1
-        if changed := before.differences(Fingerprint(self._things(), self._assigned)):
-            self._assigned |= changed
-            self._fingerprint = None
+        now = before if before.is_current() else Fingerprint(self._things(), self._assigned)
+        changed = before.differences(now)
+        self._assigned |= changed
+        self.fingerprint = None if changed else now
         return compiled
 
     def _attributes(self) -> Fingerprint:
         """Return the fingerprint of all attributes that a step may read, as they are now."""
-        known = self._fingerprint
+        known = self.fingerprint
         if known and known.is_current():
             return known
-        found = self._fingerprint = Fingerprint(self._things(), self._assigned)
+        found = self.fingerprint = Fingerprint(self._things(), self._assigned)
         self._trained = tuple(map(id, self.model.trainable_variables))
         if not known or known != found:
             self._small = {}

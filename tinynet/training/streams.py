@@ -162,8 +162,9 @@ def parts_of(batches: Iterator[Any], stream: Stream) -> Iterator[Stretch]:
             start, total = sum(counts[: ranks.rank]), sum(counts)
             stream.spare = batch.first(1) if batch else stream.spare
             batch = batch or stream.spare
-            part = Part(start, start + batch.size, total, counts[ranks.rank])
-            yield batch, slice(0, batch.size), part, 1
+            size = batch.size
+            part = Part(start, start + size, total, counts[ranks.rank], size)
+            yield batch, slice(0, size), part, 1
         elif len({*sizes}) == 1:
             part = Part.of(batch.size)
             yield batch, part.rows(slice(0, batch.size)), part, 1
