@@ -193,10 +193,10 @@ class Loop:
                 for call in before:
                     call(batch, {})
                 self.interrupts.held = True
-                losses = self._take(data, rows, part, count, limit)
+                losses, size = self._take(data, rows, part, count, limit), part.size
                 for loss in losses:
-                    total += loss * part.size
-                    seen += part.size
+                    total += loss * size
+                    seen += size
                     batch += 1
                     if not loss <= limit and monitor:  # NaN is not, either
                         limit = monitor.check(loss, epoch + len(ahead), batch - 1)
