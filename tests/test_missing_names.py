@@ -186,7 +186,7 @@ def test_attributes_of_older_keras_name_what_replaces_them(kind):
         (lambda: tn.optimizers.Adam(lr=0.1), "Adam: lr", "learning_rate"),
         (lambda: tn.Model(input=i, output=i), "Model: input", "inputs"),
         (lambda: tn.callbacks.ModelCheckpoint("a.keras", period=2), "period", "save_freq"),
-        (lambda: KINDS["Model"].fit(i, nb_epoch=2), "Sequential.fit: nb_epoch", "epochs"),
+        (lambda: KINDS["Model"].fit(i, nb_epoch=2), "Functional.fit: nb_epoch", "epochs"),
     ],
 )
 def test_arguments_of_older_keras_name_the_one_that_replaces_them(make, given, instead):
