@@ -138,8 +138,10 @@ class Slotted(Configurable):
         rate = self._rate_after(steps) if rate is None else rate
         every = self.gradient_accumulation_steps or 1
         step = int(steps // every) + 1
-        found = self.scalars(step, rate) | (self.average_scalars(step) if self.use_ema else {})
-        return found | ({"updates": float((steps + 1) % every == 0)} if every > 1 else {})
+        found = self.scalars(step, rate)
+        if self.use_ema:
+            found = found | self.average_scalars(step)
+        return found | {"updates": float((steps + 1) % every == 0)} if every > 1 else found
 
     def accumulated(self, state: Flats, grads: Grads) -> tuple[list[list[Tensor]], Grads]:
         """Return the state with `grads` added to their sums, and the mean gradients."""
