@@ -77,7 +77,6 @@ class Parameters:
     Attributes
     ----------
     names : list of str, of the positional parameters
-    all_data : bool, whether none is static
     """
 
     def __init__(self, function: Callable[..., Any], static: str | Iterable[str]) -> None:
@@ -88,8 +87,8 @@ class Parameters:
             given += inspect.signature(function).parameters.values()
         self.names = [p.name for p in given if p.kind < p.VAR_POSITIONAL]
         self._self = {"self", "cls"}.intersection(self.names[:1])
-        self.all_data = not (self._static or self._self)
-        self._last: tuple[list[Any], Any] = [], None  # what static arguments were, and of these
+        self._all_data = not (self._static or self._self)
+        self._last: tuple[list[Any], Any] = [], None  # static arguments, and their fingerprint
         known = [p.name for p in given]
         wrong = sorted(self._static.difference(known))
         if wrong and all(p.kind != p.VAR_KEYWORD for p in given):
@@ -97,7 +96,7 @@ class Parameters:
 
     def flat(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:
         """Return the leaves of the arguments, and the key of their type."""
-        if not kwargs and self.all_data:
+        if not kwargs and self._all_data:
             if len(args) == 1 and type(x := args[0]) is np.ndarray:  # the same, but quicker
                 return args, (((x.shape, x.dtype),), dtypes.settings)
             found: list[Any] = []

@@ -106,8 +106,8 @@ class Jit(Generic[P, R]):
         if modes.recorder is not None or modes.substitutes:
             return self._run(*self._parameters.form(args, kwargs))
         last, compiled = self._compiled.last
-        if last != key or not compiled.attributes.is_current():  # else the same, but slower
-            compiled = self._for(*args, **kwargs)
+        if last != key or not compiled.attributes.is_current():  # else `_get` finds it, but slower
+            compiled = self._get(key, args, kwargs)
         arrays, tracked = [], compiled.trains
         for x in leaves:
             if type(x) is Tensor:
@@ -167,8 +167,12 @@ class Jit(Generic[P, R]):
         return bool(runs_c) and all(runs_c)
 
     def _for(self, *args: Any, **kwargs: Any) -> Compiled:
-        compiled = self._compiled.get(self._flat(args, kwargs)[1], self._compile, args, kwargs)
-        if not self._parameters.all_data:  # a method that was just recorded may have changed `self`
+        return self._get(self._flat(args, kwargs)[1], args, kwargs)
+
+    def _get(self, key: Any, args: Any, kwargs: Any) -> Compiled:
+        made = self._compiled.made
+        compiled = self._compiled.get(key, self._compile, args, kwargs)
+        if self._compiled.made > made:  # a method that was recorded may have changed `self`
             self._compiled.get(self._flat(args, kwargs)[1], lambda: compiled)
         return compiled
 
