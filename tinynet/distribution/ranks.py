@@ -85,7 +85,7 @@ class Part(NamedTuple):
 
         Parts differ by one row at most.
         """
-        ranks = alone if kind == "predict" or job.distribution is None else team()
+        ranks = alone if kind == "predict" else team()
         return _part(size, ranks.rank, ranks.size)
 
     @property

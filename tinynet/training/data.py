@@ -152,8 +152,7 @@ class Dataset:
             count = 1 if each else min(left, (self.size - start) // size)
             self._next, left = self._next + count, left - count
             part = Part.of(size, kind)
-            rows = self._rows(start, size, count, together)
-            yield self, rows if part.length == size else part.rows(rows), part, count
+            yield self, part.rows(self._rows(start, size, count, together)), part, count
 
     def _rows(self, start: int, size: int, count: int, together: bool, epochs: int = 1) -> Any:
         """Return the rows of batches from `start` on; at 0 an epoch begins, or several of them."""

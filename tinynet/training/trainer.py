@@ -239,11 +239,8 @@ class Trainer(Compilable):
         if isinstance(given, CallbackList):
             return given
         fits = epochs is not None
-        calls = CallbackList(given, fits, verbose != 0)
-        steps = data.batches
-        calls.set_params({"verbose": verbose, "epochs": epochs if fits else 1, "steps": steps})
-        calls.set_model(self)
-        return calls
+        params = {"verbose": verbose, "epochs": epochs if fits else 1, "steps": data.batches}
+        return CallbackList(given, fits, verbose != 0, self, **params)
 
     def _on_batch(self, kind: str, dataset: Dataset, return_dict: bool) -> Any:
         if self._prepare(dataset, kind):
