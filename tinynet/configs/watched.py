@@ -28,7 +28,7 @@ import numpy as np
 from ..engine import dtypes
 from ..engine.variable import structure
 
-# Compared by value: by themselves, or by what tells 0.0 from -0.0.
+# Compared by value. The `repr` of a float tells 0.0 from -0.0.
 _PLAIN, _BY_REPR = frozenset((type(None), bool, int, str, bytes)), (float, complex)
 _CONTAINERS = (tuple, list, dict, set, frozenset, deque)
 MOST = 1 << 10  # items of a list or an array that are compared one by one, at each call
