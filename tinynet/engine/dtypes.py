@@ -14,8 +14,8 @@ import numpy as np
 
 from .expect import check_number
 
-# In all threads; `settings` is another object after each change.
-settings = _floatx, _epsilon = np.dtype("float32"), 1e-7
+_floatx, _epsilon = np.dtype("float32"), 1e-7  # in all threads
+settings = _floatx, _epsilon  # another object after each change
 
 
 def floatx() -> str:
@@ -31,10 +31,11 @@ def set_floatx(value: str) -> None:
     ValueError
         Unless `value` is ``"float16"``, ``"float32"`` or ``"float64"``.
     """
-    global _floatx, _epsilon, settings
+    global _floatx, settings
     if str(value) not in ("float16", "float32", "float64"):
         raise ValueError(f"set_floatx: expected float16, float32 or float64, received {value!r}.")
-    settings = _floatx, _epsilon = np.dtype(value), _epsilon
+    _floatx = np.dtype(value)
+    settings = _floatx, _epsilon
 
 
 def epsilon() -> float:
@@ -48,8 +49,9 @@ def epsilon() -> float:
 
 def set_epsilon(value: float) -> None:
     """Set `epsilon`, in every thread; ValueError for a negative number."""
-    global _floatx, _epsilon, settings
-    settings = _floatx, _epsilon = _floatx, check_number("epsilon", value)
+    global _epsilon, settings
+    _epsilon = check_number("epsilon", value)
+    settings = _floatx, _epsilon
 
 
 def to_array(data: Any, dtype: Any = None) -> np.ndarray:
