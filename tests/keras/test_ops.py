@@ -80,6 +80,8 @@ arange(5); arange(1, 7, 2); arange(0.5, 2.0, 0.5); arange(3, dtype="float32"); f
 full((2,), 1, "int32"); eye(3); eye(2, 4, k=1); identity(2, "int32"); linspace(0, 1, 5)
 linspace(0.0, 3.0, 4, endpoint=False); linspace(array([0.0, 1]), array([2.0, 5]), 3, axis=1)
 linspace(0, 1, 5, retstep=True); top_k(array([3, 1, 3], "int32"), 2); top_k(array([[1.0, 5]]), 1)
+top_k(array([[2.0, float("nan"), 3, 3, float("inf"), float("nan")]]), 5)
+top_k(array([-128, 0, 127, 0], "int8"), 3); top_k(array([0, 9, 0], "uint8"), 3)
 average(array([1, 2, 4]), weights=array([1, 1, 2])); average([[1.0, 2.0]], -1, [0.5, 2.0])
 """
 

@@ -177,15 +177,18 @@ def average(x: Any, axis: Any = None, weights: Any = None) -> Tensor:
 def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Tensor, Tensor]:
     """Return the `k` largest elements along the last axis, from the largest on, and their indices.
 
-    Of equal elements the first comes first. They are in this order also if `sorted` is False.
+    Of equal elements the first comes first, and NaN counts as the largest. They are in this order
+    also if `sorted` is False.
 
     >>> top_k([1.0, 9.0, 4.0], 2)
     (tensor([9., 4.], dtype=float32), tensor([1, 2], dtype=int32))
     """
     x = as_tensor(x)
     expect(is_integer(k) and 0 <= k <= x.shape[-1], "k", f"an int from 0 to {x.shape[-1]}", k)
-    order = reductions.argsort(-(elementwise.cast(x, "int64") if x.dtype.kind in "ub" else x))
-    indices = elementwise.cast(shapes.sliced(order, x.ndim - 1, 0, k), "int32")
+    last = x.ndim - 1  # from its end, since the least integer has no negative
+    rising = reductions.turned(reductions.argsort(reductions.turned(x, last)), last)
+    order = x.shape[-1] - 1 - shapes.sliced(rising, last, 0, k)
+    indices = elementwise.cast(order, "int32")
     return arrays.take_along_axis(x, indices, -1), indices
 
 

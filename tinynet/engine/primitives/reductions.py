@@ -132,7 +132,10 @@ _cumsum = linear(
     batched=lambda x, axis: cumsum(x, axis + 1),
 )
 _argsort = primitive(
-    "argsort", np.argsort, cases=_AXIS, batched=lambda x, axis: argsort(x, axis + 1)
+    "argsort",
+    lambda x, axis: np.argsort(x, axis, kind="stable"),
+    cases=_AXIS,
+    batched=lambda x, axis: argsort(x, axis + 1),
 )
 
 
@@ -160,7 +163,10 @@ def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Tensor:
 
 
 def argsort(x: Any, axis: int | None = -1) -> Tensor:
-    """Return the indices that sort `x` along `axis`; None: the flat tensor. NaN comes last."""
+    """Return the indices that sort `x` along `axis`; None: the flat tensor. NaN comes last.
+
+    Of equal elements the first comes first.
+    """
     x, axis = along(x, axis)
     return bind(_argsort, x, axis=axis)
 
