@@ -290,6 +290,8 @@ def streams(argument):
         set_distribution(DataParallel())
         different = Batches(*[slice(0, 7 + rank())] * 3)
         found["different"] = error_of(lambda: model.fit(different, verbose=0))
+        moved = Batches(*[slice(rank(), rank() + 7)] * 3)
+        found["moved"] = [error_of(lambda: f(moved, verbose=0)) for f in (model.fit, model.predict)]
     return found
 
 
