@@ -80,7 +80,7 @@ class Stream:
             self._coming = itertools.chain([batch], self._begun())
             return self._dataset(batch)
         self._coming = None
-        raise ValueError("The data is empty: expected at least one batch.")
+        raise ValueError("The data is empty: expected at least one batch. Iterators are read once.")
 
     def rewind(self, kind: str) -> None:
         """Let the next epoch begin with the first batch, unless the source is an iterator.
