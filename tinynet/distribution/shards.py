@@ -37,7 +37,8 @@ class Shards(Checked):
     Raises
     ------
     ValueError
-        For fewer shards than ranks, and a smaller `batch_size`.
+        For fewer shards than ranks, and a smaller `batch_size`; when a shard is read, if its files
+        differ in length.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -67,6 +68,7 @@ class Shards(Checked):
         for i in order(len(self.names), seed)[ranks.rank :: ranks.size]:
             paths = [self.folder / f"{self.names[i]}.{part}.npy" for part in PARTS]
             arrays = [np.load(path, mmap_mode="r") for path in paths if path.exists()]
-            rows = order(len(arrays[0]), seed, i)
+            rows, sizes = order(len(arrays[0]), seed, i), [*map(len, arrays)]
+            expect(len({*sizes}) == 1, self.names[i], "as many rows in each of its files", sizes)
             for at in range(0, len(rows), size):
                 yield tuple(array[rows[at : at + size]] for array in arrays)
