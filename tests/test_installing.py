@@ -6,9 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import tinynet
 
 PROJECT = Path(tinynet.__file__).parent.parent
+IMPORT_ALL = """
+import importlib, pkgutil, tinynet
+for module in pkgutil.walk_packages(tinynet.__path__, "tinynet."):
+    if module.name not in ("tinynet.distribution.mpi", "tinynet.__main__"):
+        importlib.import_module(module.name)
+"""
 
 
 def test_a_clone_with_the_package_s_name_does_not_hide_the_package(tmp_path):
@@ -21,3 +29,11 @@ def test_a_clone_with_the_package_s_name_does_not_hide_the_package(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     found = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert found.stdout.strip() == tinynet.__file__
+
+
+@pytest.mark.parametrize("options", [["-O"], ["-OO"], ["-bb", "-X", "dev", "-W", "error"]], ids=str)
+def test_all_modules_can_be_imported_under_options_of_python(options):
+    """Without `assert`, without docstrings, and with every warning an error."""
+    command = [sys.executable, *options, "-c", IMPORT_ALL]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT)
+    assert done.returncode == 0, done.stderr

@@ -54,6 +54,17 @@ def test_the_command_prints_a_line_for_each_thing_found():
     assert re.search(r"^BLAS .*, 1 threads$", text, re.M)
 
 
+def test_a_reader_that_has_ended_is_no_error():
+    """As in ``python -m tinynet | head -1``."""
+    end, start = os.pipe()
+    os.close(end)
+    done = subprocess.run(
+        [sys.executable, "-m", "tinynet"], cwd=ROOT, stdout=start, stderr=subprocess.PIPE, text=True
+    )
+    os.close(start)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_versions_are_those_in_use():
     found = lines()
     assert found["NumPy"] == np.__version__

@@ -6,6 +6,7 @@ Imports `compiler/`. Read next: `compiler/toolchain.py`.
 from __future__ import annotations
 
 import ast
+import os
 import platform
 import shlex
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from . import __version__
+from .callbacks.progbar import write
 from .compiler import toolchain
 
 EXTRAS = {
@@ -56,4 +58,7 @@ def _compiler() -> str:
 
 
 if __name__ == "__main__":
-    print("\n".join(f"{name:10}{text}" for name, text in report()))
+    try:
+        write("".join(f"{name:10}{text}\n" for name, text in report()))
+    except BrokenPipeError:  # the reader, such as `head`, has ended
+        os._exit(0)

@@ -232,8 +232,10 @@ def test_the_direction_is_known_for_losses_and_metrics_of_several_outputs():
 
 def test_a_metric_of_unknown_direction_is_refused_with_a_remedy():
     model = network(metrics=[lambda y_true, y_pred: y_pred - y_true])
-    with refused(ValueError, "'lambda'", "mode='max'", "auto"):
+    with refused(ValueError, "EarlyStopping: monitor", "'lambda'", "mode='max'", "auto"):
         model.fit(X, Y, verbose=0, callbacks=EarlyStopping("lambda"))
+    with refused(ValueError, "monitor", "metric of ['lambda', 'loss']", "received 'val_los'"):
+        model.fit(X, Y, verbose=0, callbacks=EarlyStopping("val_los"))
     model.fit(X, Y, verbose=0, callbacks=EarlyStopping("lambda", mode="max"))
 
 
@@ -263,6 +265,13 @@ def test_invalid_arguments_of_callbacks_are_refused():
         ModelCheckpoint("a.keras", save_freq="often")
     with refused(ValueError, "a.txt", ".keras"):
         ModelCheckpoint("a.txt")
+    with refused(ValueError, "LearningRateScheduler: schedule", "a function", "0.1"):
+        LearningRateScheduler(0.1)
+    with refused(ValueError, "LambdaCallback: on_epoch_end", "a function", "'save'"):
+        LambdaCallback(on_epoch_end="save")
+    unknown = ModelCheckpoint("{val_lss}.keras")
+    with pytest.raises(KeyError, match=r"no .*val_lss.* among .*epoch.*loss"):
+        network().fit(X, Y, verbose=0, callbacks=unknown)
 
 
 def test_a_refused_fit_keeps_the_previous_history():

@@ -126,6 +126,16 @@ def test_an_ascii_output_gets_ascii_characters(monkeypatch):
     assert raw.getvalue().startswith(b"| == +-+  ~\n")
 
 
+def test_without_an_output_as_in_pythonw_nothing_is_printed(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    model = network()
+    model.summary()
+    model.fit(X, Y, epochs=2)
+    model.evaluate(X, Y)
+    model.predict(X, verbose=1)
+    Progbar(1).update(1)
+
+
 def test_a_bar_accepts_only_one_kind_of_names():
     with refused(ValueError, "stateful_metrics", "stateless_metrics", "'a'", "'b'"):
         Progbar(3, stateful_metrics=["a"], stateless_metrics=["b"])

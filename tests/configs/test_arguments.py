@@ -81,3 +81,37 @@ def test_a_class_of_a_users_own_decides_itself_and_an_inherited_constructor_does
     assert Own(None).rate is None
     with refused(ValueError, "decay_rate"):
         Mine(0.1, 10, None)
+
+
+def without_super(base, **methods):
+    """Return an object of a user's class whose constructor forgets that of its base."""
+    return type("Mine", (base,), {"__init__": lambda self: None, **methods})()
+
+
+X = np.ones((4, 1), "float32")
+FORGOTTEN = {
+    "a layer": lambda: without_super(layers.Layer, call=lambda self, x: x)(X),
+    "a layer with arguments": lambda: without_super(layers.Dense)(X),
+    "a layer of a model": lambda: tn.Sequential([tn.Input((1,)), without_super(layers.Layer)]),
+    "a model": lambda: without_super(tn.Model, call=lambda self, x: x)(X),
+    "a loss": lambda: trained(loss=without_super(losses.Loss)),
+    "a metric": lambda: trained(metrics=[without_super(metrics.Metric)]),
+    "an optimizer": lambda: trained(optimizer=without_super(optimizers.SGD)),
+}
+
+
+def trained(**options):
+    model = tn.Sequential([tn.Input((1,)), layers.Dense(1)])
+    model.compile(**{"optimizer": "sgd", "loss": "mse", **options})
+    model.fit(X, X, verbose=0)
+
+
+@pytest.mark.parametrize("use", FORGOTTEN.values(), ids=FORGOTTEN)
+def test_a_constructor_that_forgets_that_of_its_base_is_named(use):
+    with pytest.raises(AttributeError, match=r"^Mine must call `super\(\).__init__\(\)` first\.$"):
+        use()
+
+
+def test_a_missing_key_of_a_config_is_named_as_one():
+    with refused(ValueError, "Sequential.from_config: no key 'layers'", "config={}"):
+        tn.Sequential.from_config({})

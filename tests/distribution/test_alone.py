@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from tinynet.distribution import DataParallel, distribution, initialize, map, set_distribution
+from tinynet.distribution import (
+    DataParallel,
+    Shards,
+    distribution,
+    initialize,
+    map,
+    set_distribution,
+)
 from tinynet.distribution.ranks import Part, Ranks, job, team
 from tinynet.engine.temporarily import temporarily
 
@@ -97,6 +104,17 @@ def test_of_two_ranks_the_first_alone_writes_a_file(tmp_path, write, rank):
     with temporarily(job, ranks=world, distribution=object()):
         write(model, tmp_path)
     assert len([*tmp_path.iterdir()]) == (rank == 0)
+
+
+def test_a_shard_whose_files_differ_in_length_is_named(tmp_path):
+    np.save(tmp_path / "a.x.npy", np.ones((3, 1)))
+    np.save(tmp_path / "a.y.npy", np.ones((2, 1)))
+    model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    expected = r"a: expected as many rows in each of its files, received \[3, 2\]"
+    with pytest.raises(ValueError, match=expected):
+        model.fit(Shards(tmp_path), verbose=0)
+    assert model.optimizer.iterations == 0
 
 
 def case(number):

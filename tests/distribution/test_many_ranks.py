@@ -97,6 +97,8 @@ def test_batches_of_iterables_and_parts_of_uneven_number_train_the_same_network(
         assert np.array_equal(each["predicted"], found[0]["predicted"])
         assert "as large batches on all ranks" in each["different"]
         assert "[7, 8, 9]" in each["different"]
+        expected = "RuntimeError: Rank 1 differs from rank 0 in the first batch. Give the same"
+        assert all(error.startswith(expected) for error in each["moved"]), each["moved"]
 
 
 @pytest.mark.parametrize("size", [1, 3])

@@ -71,3 +71,16 @@ def test_memory_is_shown_in_units_of_1024():
     found = [size(1, n).split("(")[1] for n in (1023, 1024, 5 * 2**20, 2**30, 2**40, 2**50)]
     expected = ["1023.00 B)", "1.00 KB)", "5.00 MB)", "1.00 GB)", "1.00 TB)", "1.00 PB)"]
     assert found == expected
+
+
+@pytest.mark.parametrize("columns", [1, 10, 30])
+@pytest.mark.parametrize("show_trainable", [False, True])
+@pytest.mark.parametrize("is_line", [False, True])
+def test_a_summary_is_as_narrow_as_the_terminal_or_as_its_columns_can_be(
+    is_line, show_trainable, columns, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    model = tn.Sequential([Input((2,)), Dense(3)]) if is_line else fork()
+    text = text_of(model, show_trainable=show_trainable)
+    (width,) = {len(line) for line in text.splitlines() if line[0] in "┏┃┡│├└"}
+    assert width <= max(columns, 8 * (4 - is_line + show_trainable))

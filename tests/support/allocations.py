@@ -534,4 +534,5 @@ def main(memories: str, names: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    Path(sys.argv[1]).mkdir(parents=True, exist_ok=True)
     main(sys.argv[2], sys.argv[3:])

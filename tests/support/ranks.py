@@ -290,6 +290,11 @@ def streams(argument):
         set_distribution(DataParallel())
         different = Batches(*[slice(0, 7 + rank())] * 3)
         found["different"] = error_of(lambda: model.fit(different, verbose=0))
+        moved = Batches(*[slice(rank(), rank() + 7)] * 3)
+        found["moved"] = [
+            error_of(lambda: model.fit(moved, verbose=0)),
+            error_of(lambda: model.predict(moved, verbose=0)),
+        ]
     return found
 
 

@@ -405,6 +405,7 @@ def tried(name: str, hindrance: str, count: int, root: Path) -> Iterator[dict[st
 
 
 def main(root: Path, hindrances: str, kinds: list[str]) -> None:
+    root.mkdir(parents=True, exist_ok=True)
     root.chmod(0o755)
     for name in kinds or KINDS:
         for each in hindrances.split(","):

@@ -154,6 +154,7 @@ WRONG = {
         ["`sample_weight` should not be passed"],
     ),
     "no batch": (lambda m: m.fit(Again([])), ["empty"]),
+    "an iterator that has ended": (lambda m: m.fit(iter([])), ["Iterators are read once"]),
     "an empty batch": (lambda m: m.fit(Again([(X[:0], Y[:0])])), ["empty"]),
     "lengths": (lambda m: m.fit(Again([(X, Y[1:])])), ["cardinality"]),
     "four parts": (lambda m: m.fit(Again([(X, Y, WEIGHT, X)])), ["1 to 3 parts", "received 4"]),

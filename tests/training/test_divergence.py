@@ -179,6 +179,13 @@ def test_the_first_weight_that_is_not_finite_is_named():
         model.fit(np.ones((4, 1)), np.ones((4, 1)), epochs=5, verbose=0)
 
 
+def test_a_negative_learning_rate_is_named_as_the_cause():
+    model = tn.Sequential([Input((1,)), Dense(1)])
+    model.compile(tn.optimizers.SGD(-0.5), "mse")
+    with pytest.warns(DivergenceWarning, match=r"it is -0\.5, make it positive\."):
+        model.fit(np.ones((4, 1)), 3 * np.ones((4, 1)), epochs=20, verbose=0)
+
+
 @pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
 def test_a_divergence_may_be_an_exception_or_nothing():
     model, x, y = diverging(on_divergence="raise")

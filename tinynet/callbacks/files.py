@@ -123,7 +123,7 @@ class ModelCheckpoint(MonitorCallback, SavingCallback):
             return os.fspath(self.filepath).format(**fields)
         except KeyError as error:
             problem = f'Failed to format this callback filepath: "{self.filepath}"'
-            raise KeyError(f"{problem}. Reason: {error}") from None
+            raise KeyError(f"{problem}. Reason: no {error} among {[*fields]}") from None
 
     def _is_best(self, epoch: int, logs: Logs, path: str) -> bool:
         current = self._value(logs, "Can save best model only with {} available.")

@@ -56,7 +56,8 @@ class MonitorCallback(Callback):
             If it is unknown whether more or less is better.
         """
         direction = self.mode if self.mode != "auto" else self._known_direction()
-        expect(direction in SIGNS, repr(self.monitor), "mode='max', mode='min' or a metric", "auto")
+        wanted = f"a loss or built-in metric of {[*logs]} (mode='auto'), or mode='max' or 'min'"
+        expect(direction in SIGNS, f"{type(self).__name__}: monitor", wanted, self.monitor)
         self._sign = SIGNS[direction]
         if logs.get(self.monitor) is None:
             warn(warning.format(self.monitor, ",".join(logs)))

@@ -27,9 +27,9 @@ ASCII = str.maketrans("━─│┃…", "=-||~") | dict.fromkeys(map(ord, "┏�
 def write(text: str) -> None:
     """Print `text` at once; characters that the output cannot encode are replaced or dropped.
 
-    Of several ranks only the first one prints.
+    Of several ranks only the first one prints; without an output, as in `pythonw`, none does.
     """
-    if team().rank:
+    if team().rank or sys.stdout is None:
         return
     try:
         sys.stdout.write(text)

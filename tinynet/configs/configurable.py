@@ -57,6 +57,8 @@ class Checked:
             for c in type(self).__mro__ if name[0] != "_" else ():
                 if (advice := advice_for(f"{c.__name__}.{name}")) and not hasattr(type(self), name):
                     raise AttributeError(f"{type(self).__name__} has no {name!r}: {advice}")
+            if name in ("name", "_own", "built") and package_of(type(self)) != "tinynet":
+                raise AttributeError(f"{type(self).__name__} must call `super().__init__()` first.")
             return object.__getattribute__(self, name)  # with the error of a property, if it is one
 
 

@@ -5,11 +5,11 @@ Imports `parallel.py`. Read next: `shards.py`.
 
 from __future__ import annotations
 
-import multiprocessing
 import pickle
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from typing import Any
 
 from ..compiler.toolchain import limit_threads, usable_cores
@@ -92,6 +92,5 @@ def _results(pool: Any, cases: list[Any], *function: Any) -> list[Any]:
 def _on_processes(function: Any, cases: list[Any], processes: int) -> list[Any]:
     """Return the results of new processes, each with its share of the cores."""
     share = len(usable_cores()) // processes
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, limit_threads, (share,)) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), limit_threads, (share,)) as pool:
         return _results(pool, cases, function)

@@ -23,7 +23,8 @@ from ..compiler.toolchain import limit_threads, usable_cores
 from .ranks import Ranks
 
 ADVICE = "All ranks must make the same calls in the same order."
-PAUSE, PATIENCE = 0.1, 5.0  # seconds between two looks at messages, and before a rank asks others
+PAUSE, PATIENCE = 0.1, 5.0  # seconds between two looks at messages, and before a rank asks all
+SILENT = [0, "", "It does not answer.\n"]
 
 
 class MPIRanks(Ranks):
@@ -32,18 +33,14 @@ class MPIRanks(Ranks):
     Each method has its own communicator, so that no call is taken for another one.
     """
 
+    rank, size = MPI.COMM_WORLD.Get_rank(), MPI.COMM_WORLD.Get_size()
+
     def __init__(self) -> None:
         world = MPI.COMM_WORLD
-        self.rank, self.size = world.Get_rank(), world.Get_size()
-        if self.size == 1:
-            return
         sys.excepthook = self.fail
         self._steps, self._all, self._talk = (world.Dup() for _ in range(3))
-        self._calls, self._waiting = 0, ("", 0.0)
-        self._gone: dict[int, int] = {}  # ranks that have ended, with the number of their calls
-        self._answers: dict[int, Any] = {}
+        self._place = 0, "", 0.0  # the number of calls before, the call that waits, since when
         self._sent: list[Any] = []
-        self._others = {*range(self.size)} - {self.rank}
         self._watch = threading.Thread(target=self._look, daemon=True)
         self._watch.start()
         atexit.register(self._leave)
@@ -62,19 +59,19 @@ class MPIRanks(Ranks):
 
     def gather(self, value: Any) -> list[Any]:
         """Return what each rank has."""
-        own = self._calls, *(sys._getframe(i).f_code.co_name for i in (1, 2, 3))
+        own = self._place[0], *(sys._getframe(i).f_code.co_name for i in (1, 2, 3))
         given = self._call("a message from each rank", self._all.allgather, (own, value))
         if other := next((call for call, _ in given if call != own), None):
             raise RuntimeError(f"{ADVICE} Two of them are {own} and {other}.")
         return [value for _, value in given]
 
     def _call(self, name: str, function: Any, *args: Any) -> Any:
-        self._waiting = name, time.monotonic()
+        calls = self._place[0]
+        self._place = calls, name, time.monotonic()
         try:
             return function(*args)
         finally:
-            self._waiting = "", 0.0
-            self._calls += 1
+            self._place = calls + 1, "", 0.0
 
     # -- failures -----------------------------------------------------------------------------
 
@@ -88,55 +85,46 @@ class MPIRanks(Ranks):
         time.sleep(3 * PAUSE)  # in which mpiexec reads it
         MPI.COMM_WORLD.Abort(1)
 
-    def _tell(self, kind: str, text: str = "", *ranks: int) -> None:
-        """Send a message to some ranks, by default to all others."""
-        message = kind, self.rank, self._calls, self._waiting[0], text
-        sent = [self._talk.isend(message, other) for other in ranks or self._others]
+    def _tell(self, kind: str, *ranks: int) -> None:
+        """Tell some ranks, by default all with this one, where it is."""
+        frame = sys._current_frames().get(threading.main_thread().ident or 0)
+        text = "".join(traceback.format_stack(frame)[-4:])
+        message = kind, self.rank, *self._place[:2], text
+        sent = [self._talk.isend(message, rank) for rank in ranks or range(self.size)]
         self._sent = [x for x in self._sent if not x.Test()] + sent
 
     def _leave(self) -> None:
         """Say that this rank ends, and wait until all do."""
         self._tell("gone")
-        self._gone[self.rank] = self._calls
         self._watch.join()
 
     def _look(self) -> None:
         """Answer other ranks, and look after those that this one waits for; a thread runs this."""
-        asked = 0.0
-        while len(self._gone) < self.size:
+        asked, gone, here = 0.0, dict[int, list[Any]](), dict[int, list[Any]]()
+        while len(gone) < self.size:
             time.sleep(PAUSE)
             while self._talk.iprobe():
-                self._hear(*self._talk.recv())
-            own = self._calls  # read first: the call may end meanwhile
-            (name, since), now = self._waiting, time.monotonic()
-            ended = [rank for rank, calls in self._gone.items() if calls <= own]
+                kind, rank, *found = self._talk.recv()
+                (gone if kind == "gone" else here)[rank] = found
+                if kind == "where":
+                    self._tell("here", rank)
+            (own, name, since), now = self._place, time.monotonic()
+            ended = [rank for rank, (calls, *_) in gone.items() if calls <= own]
             if name and ended:
                 self._end(f"waits for {name}, but rank {ended[0]} has ended (sys.exit?).")
             if name and now > max(since + min(PATIENCE, self.timeout), asked + 1):
                 if asked > since:
-                    self._judge(own, name, now - since)
-                asked, self._answers = now, {}
+                    self._judge([own, name], now - since, here)
+                asked, here = now, dict.fromkeys(range(self.size), SILENT)
                 self._tell("where")
 
-    def _hear(self, kind: str, rank: int, calls: int, name: str, text: str) -> None:
-        if kind == "where":
-            frame = sys._current_frames().get(threading.main_thread().ident or 0)
-            self._tell("here", "".join(traceback.format_stack(frame)[-4:]), rank)
-        elif kind == "here":
-            self._answers[rank] = calls, name, text
-        else:
-            self._gone[rank] = calls
-
-    def _judge(self, calls: int, name: str, waited: float) -> None:
+    def _judge(self, own: list[Any], waited: float, found: dict[int, Any]) -> None:
         """End the job if ranks wait for each other, or for another one longer than the timeout."""
-        silent = 0, "", "It does not answer.\n"
-        found = {rank: self._answers.get(rank, silent) for rank in self._others}
-        waiting = {rank for rank in found if found[rank][:2] == (calls, name)}
-        others = self._others - waiting
-        crossed = {rank for rank in others if found[rank][0] == calls and found[rank][1]}
+        others = [rank for rank in found if found[rank][:2] != own]
+        crossed = [rank for rank in others if found[rank][0] == own[0] and found[rank][1]]
         if not crossed and waited < self.timeout:
             return
-        if waiting and min(waiting) < self.rank:
+        if min(found.keys() - others, default=self.rank) < self.rank:
             time.sleep(1)  # that one reports, and ends this one
         parts = [f"\nRank {rank} is here:\n{found[rank][2]}" for rank in sorted(crossed or others)]
-        self._end(f"has waited {waited:.0f} s for {name}. {ADVICE}{''.join(parts)}")
+        self._end(f"has waited {waited:.0f} s for {own[1]}. {ADVICE}{''.join(parts)}")

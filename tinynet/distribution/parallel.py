@@ -88,13 +88,13 @@ def all_ranks(timeout: float = Ranks.timeout) -> Ranks:
     with suppress(ImportError, RuntimeError):  # RuntimeError: mpi4py finds no MPI
         from .mpi import MPIRanks
 
-        found = MPIRanks()
+        found = MPIRanks() if MPIRanks.size > 1 else alone
     faulthandler.cancel_dump_traceback_later()
     if found.size != started > 1:
         what = f"mpi4py is missing or of another MPI than mpiexec: a job of {started} ranks"
         raise missing(what, "mpi")
-    job.ranks = found if found.size > 1 else alone
-    return job.ranks
+    job.ranks = found
+    return found
 
 
 def set_distribution(value: DataParallel | None) -> None:

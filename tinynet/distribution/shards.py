@@ -37,7 +37,8 @@ class Shards(Checked):
     Raises
     ------
     ValueError
-        For fewer shards than ranks, and a smaller `batch_size`.
+        For fewer shards than ranks, and a smaller `batch_size`; when a shard is read, if its files
+        differ in length.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -51,24 +52,23 @@ class Shards(Checked):
 
     def __init__(self, folder: Any, batch_size: int = 32, shuffle: bool = True) -> None:
         self.folder, self.batch_size, self.shuffle = Path(folder), batch_size, shuffle
-        paths = sorted(self.folder.glob("*.x.npy"))
-        self.names = [path.name.removesuffix(".x.npy") for path in paths]
+        self.names = sorted(p.name.removesuffix(".x.npy") for p in self.folder.glob("*.x.npy"))
         least = f"a folder with at least {team().size} files NAME.x.npy, one for each rank"
-        expect(len(paths) >= team().size, "folder", least, f"{len(paths)} in {folder}")
+        expect(len(self.names) >= team().size, "folder", least, f"{len(self.names)} in {folder}")
         expect(batch_size >= team().size, "batch_size", "at least one for each rank", batch_size)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
         """Yield the batches of this rank; all ranks begin together."""
         ranks, size = team(), Part.of(self.batch_size).length
         seed = ranks.broadcast(np.random.randint(2**31) if self.shuffle else 0)
-        shared, own = (np.random.default_rng(key) for key in (seed, [seed, ranks.rank]))
 
-        def order(count: int, rng: np.random.Generator) -> np.ndarray:
-            return rng.permutation(count) if self.shuffle else np.arange(count)
+        def order(n: int, *key: int) -> np.ndarray:
+            return np.random.default_rng(key).permutation(n) if self.shuffle else np.arange(n)
 
-        for i in order(len(self.names), shared)[ranks.rank :: ranks.size]:
+        for i in order(len(self.names), seed)[ranks.rank :: ranks.size]:
             paths = [self.folder / f"{self.names[i]}.{part}.npy" for part in PARTS]
             arrays = [np.load(path, mmap_mode="r") for path in paths if path.exists()]
-            rows = order(len(arrays[0]), own)
+            rows, sizes = order(len(arrays[0]), seed, i), [*map(len, arrays)]
+            expect(len({*sizes}) == 1, self.names[i], "as many rows in each of its files", sizes)
             for at in range(0, len(rows), size):
                 yield tuple(array[rows[at : at + size]] for array in arrays)

@@ -38,6 +38,7 @@ KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "bool": ("a bool", lambda value: isinstance(value, (int, np.bool_)) and value in (0, 1)),
     "float": ("a number", lambda value: is_real(value) and value == value),
     "None": ("None", lambda value: value is None),
+    "Callable[..., Any]": ("a function", callable),
     "integer": ("an integer", is_integer),
     "axes": ("an integer", lambda value: all(map(is_integer, np.ravel(np.array(value, object))))),
     "dtype": ("a dtype", lambda value: isinstance(value, (str, type, np.dtype, dict, type(None)))),
@@ -131,11 +132,10 @@ def answer_to(function: Any, args: Any, kwargs: Any, error: Exception) -> Except
         argument, expected, value = found
         return kind(f"{name}: {argument}: expected {expected}, received {_shown(value)}.")
     given = signature(function).bind(*args, **kwargs).arguments
-    given = {key: value for key, value in given.items() if key not in ("self", "cls")}
-    received = ", ".join(f"{key}={_shown(value)}" for key, value in given.items())
-    text = str(error).strip(". ")
+    shown = [f"{key}={_shown(x)}" for key, x in given.items() if key not in ("self", "cls")]
+    text = f"no key {error}" if isinstance(error, KeyError) else str(error).strip(". ")
     name = "" if text.startswith(f"{name}(") else f"{name}: "
-    return kind(f"{name}{text}. Received: {received}.")
+    return kind(f"{name}{text}. Received: {', '.join(shown)}.")
 
 
 def _name_of(function: Any, args: Any) -> str:

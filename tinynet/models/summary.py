@@ -66,7 +66,8 @@ def print_summary(
     if show_trainable:
         columns, width = {**columns, "Trainable": 1.0}, width + 12
         ends = [*(0.9 * end for end in ends), 1.0]
-    widths = _widths(ends, line_length or min(width, get_terminal_size().columns - 4))
+    room = max(8 * len(ends), get_terminal_size().columns - 4)
+    widths = _widths(ends, line_length or min(width, room))
     cells = [(ALIGNED.get(name, "<"), w - 2) for name, w in zip(columns, widths, strict=True)]
     layers = _chosen(getattr(model, "operations", model.layers), layer_range)
     rows = chain(*(_rows(layer, graph, expand_nested, show_trainable) for layer in layers))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..distribution.ranks import Part, job, team
+from ..distribution.ranks import Part, digest, job, refuse_difference, team
 from ..engine.expect import expect
 from .data import Batch, Dataset, Stretch, is_stream, warn_of_the_end
 
@@ -80,7 +80,7 @@ class Stream:
             self._coming = itertools.chain([batch], self._begun())
             return self._dataset(batch)
         self._coming = None
-        raise ValueError("The data is empty: expected at least one batch.")
+        raise ValueError("The data is empty: expected at least one batch. Iterators are read once.")
 
     def rewind(self, kind: str) -> None:
         """Let the next epoch begin with the first batch, unless the source is an iterator.
@@ -151,8 +151,10 @@ def parts_of(batches: Iterator[Any], stream: Stream) -> Iterator[Stretch]:
     ------
     ValueError
         If the batches of all ranks together differ in size.
+    RuntimeError
+        If the first batches are to be the same on all ranks, and differ.
     """
-    ranks = team()
+    ranks, is_first = team(), True
     batch: Any
     is_part = ranks.size > 1 and not job.distribution.auto_shard_dataset
     is_part = getattr(stream.source, "is_part", is_part)
@@ -166,6 +168,10 @@ def parts_of(batches: Iterator[Any], stream: Stream) -> Iterator[Stretch]:
             part = Part(start, start + size, total, counts[ranks.rank], size)
             yield batch, slice(0, size), part, 1
         elif len({*sizes}) == 1:
+            if is_first and ranks.size > 1:
+                rows = [("the first batch", digest(a)) for a in tree.leaves(batch.data)]
+                refuse_difference(rows, "Give the same batches in the same order on all ranks.")
+            is_first = False
             part = Part.of(batch.size)
             yield batch, part.rows(slice(0, batch.size)), part, 1
         else:

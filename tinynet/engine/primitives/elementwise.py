@@ -54,7 +54,7 @@ def unary(impl: Any, does: str | None, *vjps: Rule, floating: bool = True, **tra
     def function(x: Any) -> Tensor:
         return bind(record, as_floating(x) if floating else as_tensor(x))
 
-    return named(function, record.name, (does or impl.__doc__) + ELEMENTWISE)
+    return named(function, record.name, (does or impl.__doc__ or "") + ELEMENTWISE)
 
 
 def _composite(rule: Rule, **traits: Any) -> Callable[[Any], Unary]:
