@@ -322,7 +322,8 @@ class Layer(Module, Configurable):
             x = as_tensor(x) if isinstance(x, np.ndarray) else x
             return self._to_tensor(x) if isinstance(x, Tensor) and x.dtype.kind == "f" else x
 
-        first = tree.map_structure(self._to_tensor, args[0])
+        each = tree.map_structure if args[0] is None else tree.map_leaves
+        first = each(self._to_tensor, args[0])
         return (first, *(tree.map_structure(further, x) for x in args[1:]))
 
     def _to_tensor(self, x: Any) -> Any:
