@@ -425,6 +425,28 @@ def test_a_list_of_layers_may_contain_itself(lib, tmp_path):
 
 
 @BOTH
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_a_layer_takes_the_dtype_of_a_config_as_it_stands_there(lib, dtype, tmp_path):
+    class Own(lib.layers.Layer):
+        def call(self, x):
+            return x * 2
+
+        @classmethod
+        def from_config(cls, config):
+            return cls(**config)
+
+    config = Own(dtype=dtype).get_config()
+    assert isinstance(config["dtype"], dict)
+    assert (
+        Own.from_config(config).dtype == lib.layers.Dense(1, dtype=config["dtype"]).dtype == dtype
+    )
+    model = lib.Sequential([lib.Input((3,)), Own()])
+    model.save(tmp_path / "own.keras")
+    again = lib.models.load_model(tmp_path / "own.keras", custom_objects={"Own": Own})
+    np.testing.assert_allclose(again.predict(X, verbose=0), 2 * X, rtol=1e-6)
+
+
+@BOTH
 def test_configs_of_keras_3_6_name_registered_functions_without_their_package(lib):
     @lib.saving.register_keras_serializable("of_3_6")
     def halved(x):

@@ -17,6 +17,7 @@ import numpy as np
 from .. import ops, regularizers, tree
 from ..configs.configurable import Configurable, plain_arguments
 from ..configs.lookup import automatic_name
+from ..configs.serialization import deserialize_keras_object
 from ..configs.watched import all_or_nothing
 from ..engine.bind import modes
 from ..engine.expect import expect, warn
@@ -108,6 +109,7 @@ class Layer(Module, Configurable):
         expect(is_bool, f"{type(self).__name__}: trainable", "a bool", trainable)
         super().__init__(trainable)
         self.name = name or automatic_name(self)
+        dtype = deserialize_keras_object(dtype) if isinstance(dtype, dict) else dtype
         self.dtype = as_dtype(dtype or floatx()).name
         self.activity_regularizer = regularizers.get(activity_regularizer)
         if given:
