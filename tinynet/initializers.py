@@ -149,14 +149,10 @@ class RandomUniform(RandomInitializer):
         return random.uniform(shape, self.minval, self.maxval, dtype, self.seed)
 
 
-class RandomNormal(RandomInitializer):
-    """Draws from the normal distribution.
+class _Normal(RandomInitializer):
+    """Base of the two normal distributions."""
 
-    >>> RandomNormal(stddev=1.0, seed=1)((2,)).round(3)
-    array([-1.098,  0.475], dtype=float32)
-    """
-
-    _draw = staticmethod(random.normal)
+    _draw: Any
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Seed = None) -> None:
         self.mean, self.stddev = _number(mean), _number(stddev)
@@ -166,7 +162,17 @@ class RandomNormal(RandomInitializer):
         return self._draw(shape, self.mean, self.stddev, dtype, self.seed)
 
 
-class TruncatedNormal(RandomNormal):
+class RandomNormal(_Normal):
+    """Draws from the normal distribution.
+
+    >>> RandomNormal(stddev=1.0, seed=1)((2,)).round(3)
+    array([-1.098,  0.475], dtype=float32)
+    """
+
+    _draw = staticmethod(random.normal)
+
+
+class TruncatedNormal(_Normal):
     """Draws from the normal distribution, truncated at two `stddev` from `mean`.
 
     >>> bool(abs(TruncatedNormal(stddev=1.0, seed=1)((1000,))).max() < 2)

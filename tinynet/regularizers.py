@@ -12,7 +12,8 @@ import numpy as np
 from . import ops
 from .configs.configurable import Configurable
 from .configs.lookup import config_of, lookup, publish
-from .engine.expect import check_number
+from .engine.dtypes import epsilon
+from .engine.expect import check_number, expect
 from .engine.tensor import Tensor, as_tensor
 
 
@@ -92,12 +93,40 @@ class L2(Regularizer):
     get_config = Configurable.get_config
 
 
+class OrthogonalRegularizer(Regularizer):
+    """`factor` times the mean magnitude of the cosines between the rows, or columns, of a matrix.
+
+    It drives them to be orthogonal. ValueError for a negative factor, another `mode` than "rows"
+    or "columns", and a weight that is not a matrix.
+
+    >>> OrthogonalRegularizer(0.5)([[1.0, 0.0], [3.0, 4.0]])
+    tensor(0.3, dtype=float32)
+    """
+
+    def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
+        self.factor, self.mode = float(np.float32(_factor("factor", factor, 0.01))), mode
+        expect(mode in ("rows", "columns"), "mode", "'rows' or 'columns'", mode)
+
+    def __call__(self, x: Any) -> Tensor:
+        """Return the weighted mean of magnitudes over all pairs."""
+        x = ops.convert_to_tensor(x)
+        expect(x.ndim == 2, "OrthogonalRegularizer", "a matrix", x.shape)
+        x = x if self.mode == "rows" else x.T
+        x = x / ops.sqrt(ops.maximum(ops.sum(ops.square(x), 1, keepdims=True), epsilon() ** 2))
+        count = x.shape[0]
+        others = ops.cast(1 - np.eye(count), x.dtype)
+        return self.factor * ops.sum(abs(x @ x.T * others)) / max(count * (count - 1), 1)
+
+    get_config = Configurable.get_config
+
+
 def _factor(name: str, value: Any, default: float) -> float:
     """Return a factor as a float, or `default` for None; ValueError unless it is at least 0."""
     return check_number(name, default if value is None else value)
 
 
-_TABLE = publish("keras.regularizers", Regularizer, L1, L2, L1L2) | {"l1_l2": L1L2}
+_TABLE = publish("keras.regularizers", Regularizer, L1, L2, L1L2, OrthogonalRegularizer)
+_TABLE |= {"l1_l2": L1L2}
 
 
 def get(identifier: Any) -> Any:
@@ -119,4 +148,4 @@ def serialize(regularizer: Any) -> Any:
     return config_of(regularizer, _TABLE)
 
 
-l1, l2, l1_l2 = L1, L2, L1L2
+l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer

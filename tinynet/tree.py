@@ -133,14 +133,19 @@ def by_path(given: Any, form: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from by_path(places[place], inner.get(place), f"{path}/{place}".lstrip("/"))
 
 
-def instances(kind: type | tuple[type, ...], container: Any) -> Iterator[Any]:
+def instances(
+    kind: type | tuple[type, ...], container: Any, around: tuple[int, ...] = ()
+) -> Iterator[Any]:
     """Yield the things of a kind in a list, tuple or dict, also in those nested inside.
+
+    A container that contains itself is searched once; `around` are the ids of those around it.
 
     >>> list(instances(str, {"a": "x", "b": [1, ("y", {"c": "z"})]}))
     ['x', 'y', 'z']
     """
+    around = (*around, id(container))
     for thing in tuple(container.values() if isinstance(container, dict) else container):
         if isinstance(thing, kind):
             yield thing
-        elif isinstance(thing, (list, tuple, dict)):
-            yield from instances(kind, thing)
+        elif isinstance(thing, (list, tuple, dict)) and id(thing) not in around:
+            yield from instances(kind, thing, around)

@@ -1,6 +1,7 @@
 """What Keras's own unit tests found: see `unit_tests.py`. Each thing, beside real Keras."""
 
 import contextlib
+import operator
 from typing import Any
 
 import keras
@@ -339,6 +340,165 @@ def test_a_sequential_model_runs_a_layer_that_does_not_know_the_shape_of_its_out
     found = model.predict(X, verbose=0)
     np.testing.assert_allclose(found, (X + 1).sum(1, keepdims=True), rtol=1e-5)
     model.summary(print_fn=lambda text: None)
+
+
+@BOTH
+def test_a_placeholder_may_be_given_for_an_input(lib):
+    tensor = tn.layers.KerasTensor if lib is tn else keras.KerasTensor
+    given = tensor((2, 3), dtype="float32")
+    wrong = {"shape": (4,), "batch_size": 5, "batch_shape": (2, 4), "dtype": "float16"}
+    for name, value in wrong.items():
+        with pytest.raises(ValueError, match=name):
+            lib.layers.InputLayer(**{name: value}, input_tensor=given)
+    with pytest.raises(ValueError, match="input_tensor"):
+        lib.layers.InputLayer((3,), input_tensor=X)
+    for further in ({}, {"shape": (3,)}, {"batch_size": 2, "dtype": "float32"}):
+        given = tensor((2, 3), dtype="float32")
+        placeholder = lib.Input(tensor=given, **further)
+        assert placeholder is given
+        model = lib.Model(placeholder, lib.layers.Dense(1, kernel_initializer="ones")(given))
+        found = model.predict(X[:2], verbose=0)
+        np.testing.assert_allclose(found, X[:2].sum(1, keepdims=True), rtol=1e-6)
+
+
+@BOTH
+def test_an_input_layer_takes_the_shapes_of_older_keras_and_not_two_of_them(lib):
+    with pytest.warns(UserWarning, match="Argument `input_shape` is deprecated"):
+        layer = lib.layers.InputLayer(input_shape=(3,), batch_size=2)
+    assert layer.batch_shape == lib.layers.InputLayer(batch_input_shape=(2, 3)).batch_shape
+    for wrong in ({}, {"shape": (3,)}, {"batch_size": 2}):
+        with pytest.raises(ValueError, match="shape"):
+            lib.layers.InputLayer(**wrong, batch_shape=(2, 3) if wrong else None)
+    if lib is tn:
+        with pytest.raises((ValueError, TypeError), match="unknown"):
+            tn.layers.InputLayer((3,), unknown=1)
+
+
+@BOTH
+def test_placeholders_have_the_methods_reshape_and_squeeze(lib):
+    tensor = tn.layers.KerasTensor if lib is tn else keras.KerasTensor
+    x = tensor((3, 1, 2), dtype="float32")
+    assert [x.squeeze().shape, x.squeeze(axis=1).shape, x.reshape((6,)).shape] == [
+        (3, 2),
+        (3, 2),
+        (6,),
+    ]
+
+
+@BOTH
+def test_a_layer_may_take_none_among_its_inputs(lib):
+    class Either(lib.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.dense = lib.layers.Dense(2, kernel_initializer="ones")
+
+        def call(self, xs):
+            parts = xs.values() if isinstance(xs, dict) else xs
+            return sum(self.dense(x) for x in parts if x is not None)
+
+    for given in ({"a": X, "b": None}, [X, None], (None, X)):
+        np.testing.assert_allclose(np.array(Either()(given))[:, 0], X.sum(1), rtol=1e-5)
+    placeholder = lib.Input((3,))
+    assert Either()({"a": placeholder, "b": None}).shape == (None, 2)
+    with pytest.raises(ValueError, match="None"):
+        lib.layers.Dense(2)(None)
+
+
+@BOTH
+def test_a_list_of_layers_may_contain_itself(lib, tmp_path):
+    class Cyclic(lib.Model):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.dense = lib.layers.Dense(2)
+            self.parts = [self.dense]
+            self.parts.append({"again": self.parts})
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Cyclic()
+    expected = np.array(model(X))
+    assert len(model.weights) == 2
+    model.save(tmp_path / "cyclic.keras")
+    again = lib.models.load_model(tmp_path / "cyclic.keras", custom_objects={"Cyclic": Cyclic})
+    np.testing.assert_array_equal(np.array(again(X)), expected)
+
+
+@BOTH
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_a_layer_takes_the_dtype_of_a_config_as_it_stands_there(lib, dtype, tmp_path):
+    class Own(lib.layers.Layer):
+        def call(self, x):
+            return x * 2
+
+        @classmethod
+        def from_config(cls, config):
+            return cls(**config)
+
+    config = Own(dtype=dtype).get_config()
+    assert isinstance(config["dtype"], dict)
+    assert (
+        Own.from_config(config).dtype == lib.layers.Dense(1, dtype=config["dtype"]).dtype == dtype
+    )
+    model = lib.Sequential([lib.Input((3,)), Own()])
+    model.save(tmp_path / "own.keras")
+    again = lib.models.load_model(tmp_path / "own.keras", custom_objects={"Own": Own})
+    np.testing.assert_allclose(again.predict(X, verbose=0), 2 * X, rtol=1e-6)
+
+
+@BOTH
+def test_configs_of_keras_3_6_name_registered_functions_without_their_package(lib):
+    @lib.saving.register_keras_serializable("of_3_6")
+    def halved(x):
+        return x / 2
+
+    config = {"module": "builtins", "class_name": "function", "registered_name": "function"}
+    for name in ("halved", "of_3_6>halved"):
+        assert lib.saving.deserialize_keras_object({**config, "config": name}) is halved
+    with pytest.raises((ValueError, TypeError)):
+        lib.saving.deserialize_keras_object({**config, "config": "alved"})
+
+
+@pytest.mark.parametrize("metrics", [None, ["mae"]])
+def test_the_names_of_metrics_include_the_losses_of_several_outputs(metrics):
+    def run(lib):
+        inputs = lib.Input((3,))
+        outputs = [lib.layers.Dense(1, name=name)(inputs) for name in "ab"]
+        found = []
+        for model in (lib.Model(inputs, outputs), lib.Model(inputs, outputs[0])):
+            model.compile("sgd", "mse", metrics=metrics and [metrics] * len(model.outputs))
+            model.fit(X, [Y] * len(model.outputs), verbose=0)
+            found.append(model.metrics_names)
+        return found
+
+    assert_both_agree(run)
+
+
+ITERATORS: dict[str, Any] = {
+    "zip": lambda: zip([(X, Y)], [], strict=True),
+    "map": lambda: map(int, ["one"]),
+    "an iterable": lambda: Iterable(map(operator.getitem, [{}], "k")),
+}
+
+
+class Iterable:
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __iter__(self):
+        return iter(self.batches)
+
+
+@pytest.mark.parametrize("kind", ["fit", "evaluate", "predict"])
+@pytest.mark.parametrize("name", ITERATORS)
+def test_errors_of_iterators_that_run_no_code_of_the_user_stay_as_they_are(name, kind):
+    with pytest.raises(Exception) as expected:  # noqa: PT011
+        list(ITERATORS[name]())
+    model = tn.Sequential([tn.Input((3,)), tn.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(expected.type) as found:
+        getattr(model, kind)(ITERATORS[name](), verbose=0)
+    assert str(found.value) == str(expected.value)
 
 
 def test_the_argument_training_of_a_call_in_a_graph_holds_in_fit_and_predict():

@@ -47,8 +47,6 @@ ALIASES = {"deserialize", "serialize", "get"}  # in every module; left out of th
 # Signatures that differ from Keras's, and how.
 DIFFERENT = {
     "Variable": "takes a value, and no initializer",
-    "Input": "no `tensor`",
-    "InputLayer": "no `input_tensor`",
     "deserialize_keras_object": "no further keywords",
     "convert_to_tensor": "no sparse or ragged tensors",
     "max": "`initial` by keyword alone",
@@ -150,6 +148,22 @@ def test_signatures_equal_keras(path):
         if name not in DIFFERENT and differ(ours, theirs)
     }
     assert not wrong
+
+
+def test_classes_are_subclasses_of_each_other_as_in_keras():
+    pairs = {}
+    for path in ["", *ABSENT, "callbacks"]:
+        for name, both in shared(path).items():
+            if all(inspect.isclass(x) for x in both):
+                pairs[f"{path}.{name}"] = both
+    assert len(pairs) > 120
+    different = [
+        (name, other)
+        for name, (ours, theirs) in pairs.items()
+        for other, (our, their) in pairs.items()
+        if issubclass(ours, our) != issubclass(theirs, their)
+    ]
+    assert different == []
 
 
 METHODS = {

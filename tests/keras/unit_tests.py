@@ -133,6 +133,31 @@ def places(path: str) -> list[Any]:
     return [place for place in found if place is not None]
 
 
+class Placeholders(type):
+    """The class of Keras's `KerasTensor`, which makes placeholders of tinynet."""
+
+    def __call__(cls, shape: Any, dtype: str = "float32", **options: Any) -> Any:
+        from tinynet.layers import KerasTensor
+
+        name = options.pop("name", None)
+        if any(options.values()):
+            raise NotImplementedError(f"{LACKS}{options}")
+        return KerasTensor(shape, dtype, name=name)
+
+    def __instancecheck__(cls, thing: Any) -> bool:
+        from tinynet.layers import KerasTensor
+
+        return isinstance(thing, KerasTensor)
+
+
+class Summaries:
+    """What tests ask of ``keras.src.utils.summary_utils``."""
+
+    @staticmethod
+    def print_summary(model: Any, **options: Any) -> None:
+        model.summary(**options)
+
+
 class Backend:
     """What tests ask of ``keras.src.backend``."""
 
@@ -147,14 +172,7 @@ class Backend:
         calling = sys._getframe(1).f_globals["__name__"]
         return "torch" if calling.endswith("trainer_test") else "tinynet"
 
-    @staticmethod
-    def KerasTensor(shape: Any, dtype: str = "float32", **options: Any) -> Any:  # noqa: N802
-        from tinynet.layers import KerasTensor
-
-        name = options.pop("name", None)
-        if any(options.values()):
-            raise NotImplementedError(f"{LACKS}{options}")
-        return KerasTensor(shape, dtype, name=name)
+    KerasTensor = Placeholders("KerasTensor", (), {})
 
     @staticmethod
     def is_tensor(x: Any) -> bool:
@@ -231,6 +249,7 @@ class Dtypes:
 
 
 SPECIAL: dict[str, Any] = {"traceback_utils": Filtering, "tree": PyTree, "dtypes": Dtypes}
+SPECIAL |= {"summary_utils": Summaries, "keras_tensor": Backend}
 
 
 class KerasNames(MetaPathFinder, Loader):

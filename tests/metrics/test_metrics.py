@@ -299,14 +299,42 @@ class Both(metrics.Metric):
         return self.parts[0].result() + self.parts[1].result() + 0 * self.seen
 
 
+def _updated(metric, y, p):
+    metric.update_state(y, p)
+    return metric.result()
+
+
+def _stateless(metric, y, p):
+    state = metric.stateless_update_state(metric.stateless_reset_state(), y, p)
+    return metric.stateless_result(state)
+
+
+VALUES_OF_METRICS = [
+    lambda metric, y, p: metric(y, p),
+    lambda metric, y, p: metric(y, y_pred=p),
+    _updated,
+    _stateless,
+]
+
+
+@pytest.mark.parametrize("value", VALUES_OF_METRICS)
+@pytest.mark.parametrize("name", ["R2Score", "Recall", "RootMeanSquaredError", "AUC", Both])
+def test_metrics_of_all_kinds_refuse_to_lose_a_gradient(name, value):
+    metric = getattr(metrics, name)() if isinstance(name, str) else name()
+    y, p = np.ones((4, 1)), np.full((4, 1), 0.5)
+    with refused(TypeError, "metric ", "(use a loss)"):
+        tn.grad(lambda p: tn.ops.sum(value(metric, y, p)))(p)
+    assert not any(v.numpy().any() for v in metric.variables)
+
+
 @pytest.mark.parametrize("case", PER_SAMPLE)
 def test_the_value_of_a_metric_is_refused_where_its_gradient_would_be_lost(case):
     name, options, samples, formula = PER_SAMPLE[case]
     y, p = samples(3, 4)
     metric = getattr(tn.metrics, name)(**options)
-    for keyword in (False, True):
+    for value in VALUES_OF_METRICS:
         with refused(TypeError, f"metric {metric.name} (use a loss)", "gradient would be lost"):
-            tn.grad(lambda p: metric(y, y_pred=p) if keyword else metric(y, p))(p)  # noqa: B023
+            tn.grad(lambda p: value(metric, y, p))(p)  # noqa: B023
     assert not any(v.numpy().any() for v in metric.variables)
     loss, watched = tn.value_and_grad(
         lambda p: (tn.ops.sum(p * p), metric(y, p.detach())), has_aux=True

@@ -348,7 +348,9 @@ def class_named(config: dict[str, Any], table: Mapping[str, Any]) -> Any:
     """
     name, inner = config.get("class_name"), config.get("config")
     if name == "function":
-        return _function(inner, table) if isinstance(inner, str) else None
+        found = _function(inner, table) if isinstance(inner, str) else None
+        old = (f for key, f in _registered.items() if key.endswith(f">{inner}"))  # Keras 3.6
+        return next(old, None) if found is None else found
     registered, module = config.get("registered_name"), config.get("module")
     if not all(isinstance(x, (str, type(None))) for x in (name, registered, module)):
         return None

@@ -172,7 +172,8 @@ def _is_accident(traceback: TracebackType | None) -> bool:
     while traceback := traceback and traceback.tb_next:
         frames.append(traceback)
     homes = [str(t.tb_frame.f_globals.get("__name__")).partition(".")[0] for t in frames]
-    if not frames or not {*homes} <= _LIBRARIES:
+    names = {t.tb_frame.f_code.co_name for t in frames}
+    if not frames or not {*homes} <= _LIBRARIES or "users_own" in names:
         return False
     code, at = frames[-1].tb_frame.f_code, frames[-1].tb_lasti
     return homes[-1] != "tinynet" or code.co_name == "bind" or code.co_code[at] != _RAISE

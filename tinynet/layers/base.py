@@ -17,6 +17,7 @@ import numpy as np
 from .. import ops, regularizers, tree
 from ..configs.configurable import Configurable, plain_arguments
 from ..configs.lookup import automatic_name
+from ..configs.serialization import deserialize_keras_object
 from ..configs.watched import all_or_nothing
 from ..engine.bind import modes
 from ..engine.expect import expect, warn
@@ -108,6 +109,7 @@ class Layer(Module, Configurable):
         expect(is_bool, f"{type(self).__name__}: trainable", "a bool", trainable)
         super().__init__(trainable)
         self.name = name or automatic_name(self)
+        dtype = deserialize_keras_object(dtype) if isinstance(dtype, dict) else dtype
         self.dtype = as_dtype(dtype or floatx()).name
         self.activity_regularizer = regularizers.get(activity_regularizer)
         if given:
@@ -322,7 +324,8 @@ class Layer(Module, Configurable):
             x = as_tensor(x) if isinstance(x, np.ndarray) else x
             return self._to_tensor(x) if isinstance(x, Tensor) and x.dtype.kind == "f" else x
 
-        first = tree.map_structure(self._to_tensor, args[0])
+        each = tree.map_structure if args[0] is None else tree.map_leaves
+        first = each(self._to_tensor, args[0])
         return (first, *(tree.map_structure(further, x) for x in args[1:]))
 
     def _to_tensor(self, x: Any) -> Any:

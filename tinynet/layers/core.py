@@ -11,7 +11,7 @@ from typing import Any
 from .. import activations, constraints, initializers, regularizers, tree
 from ..configs.configurable import Configurable
 from ..configs.lookup import publish
-from ..engine.expect import expect, is_integer
+from ..engine.expect import expect, is_integer, warn
 from ..engine.variable import Variable
 from .base import Layer
 from .module import refuse_options
@@ -64,7 +64,7 @@ class InputLayer(Layer):
     built = True
     sparse = ragged = False  # options of Keras alone, which are refused if they are true
     _config_first = ("batch_shape", "dtype", "sparse", "ragged", "name", "optional")
-    _config_without = ("shape", "batch_size")
+    _config_without = ("shape", "batch_size", "input_tensor")
 
     def __init__(
         self,
@@ -74,19 +74,42 @@ class InputLayer(Layer):
         sparse: bool | None = None,
         ragged: bool | None = None,
         batch_shape: Any = None,
+        input_tensor: Any = None,
         optional: bool = False,
         name: str | None = None,
+        **older: Any,
     ) -> None:
+        if "input_shape" in older:
+            warn("Argument `input_shape` is deprecated. Use `shape` instead.")
+        shape = older.pop("input_shape", shape)
+        batch_shape = older.pop("batch_input_shape", batch_shape)
         refuse_options("InputLayer", sparse=sparse or None, ragged=ragged or None)
-        super().__init__(name=name, dtype=dtype)
+        given = shape, batch_size, batch_shape, dtype
+        if input_tensor is not None:
+            expect(
+                isinstance(input_tensor, KerasTensor), "input_tensor", "a KerasTensor", input_tensor
+            )
+            dtype, batch_shape = input_tensor.dtype, input_tensor.shape
+            own = batch_shape[1:], batch_shape[0], batch_shape, dtype
+            agree = all(x is None or x == y for x, y in zip(given, own, strict=True))
+            expect(
+                agree, "input_tensor", f"one of shape, batch_size, batch_shape, dtype {given}", own
+            )
+        elif (shape is None) == (batch_shape is None) or None not in given[1:3]:
+            text = "Pass shape, with or without batch_size, or batch_shape, received "
+            raise ValueError(text + f"{shape}, {batch_size}, {batch_shape}.")
+        super().__init__(name=name, dtype=dtype, **older)
         self.optional = optional
-        if (shape is None) == (batch_shape is None):
-            raise ValueError(f"Pass one of shape and batch_shape, received {shape}, {batch_shape}.")
         full = (batch_size, *to_shape(shape)) if batch_shape is None else to_shape(batch_shape)
         self.batch_shape = self.symbolic_shape = full
-        KerasTensor(full, self.dtype, LayerCall(self, (), {}), name)
+        call = LayerCall(self, (), {})
+        if input_tensor is None:
+            KerasTensor(full, self.dtype, call, name)
+        else:
+            input_tensor.call = call
+            call.outputs.append(input_tensor)
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any = None) -> Any:
         """Return the inputs unchanged."""
         return inputs
 
@@ -101,6 +124,7 @@ def Input(  # noqa: N802 (Keras's name)
     ragged: bool | None = None,
     batch_shape: Any = None,
     name: str | None = None,
+    tensor: Any = None,
     optional: bool = False,
 ) -> KerasTensor:
     """Return the placeholder of a model's input.
@@ -116,6 +140,8 @@ def Input(  # noqa: N802 (Keras's name)
     sparse, ragged : False or None
         Options of Keras alone.
     name : str, optional
+    tensor : KerasTensor, optional
+        A placeholder that becomes the input, instead of a new one.
     optional : bool
         Whether the model may be called with None for this input.
 
@@ -128,7 +154,8 @@ def Input(  # noqa: N802 (Keras's name)
     >>> Input(shape=[1]).shape
     (None, 1)
     """
-    return InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, optional, name).output
+    given = shape, batch_size, dtype, sparse, ragged, batch_shape, tensor, optional, name
+    return InputLayer(*given).output
 
 
 class Dense(Standard):

@@ -87,8 +87,10 @@ class Minimum(Merge):
     combine = staticmethod(ops.minimum)
 
 
-class Average(Add):
+class Average(Merge):
     """The mean of the inputs. Called like `Add`."""
+
+    combine = staticmethod(ops.add)
 
     def call(self, inputs: Any) -> Any:
         """Return the sum, divided by the number of inputs."""

@@ -87,6 +87,8 @@ class KerasTensor(Placeholder):
     Operators, indexing and the functions of `ops` give further placeholders.
     """
 
+    sparse = ragged = False  # as in Keras
+
     def __init__(
         self, shape: Shape, dtype: str = "float32", call: Any = None, name: str | None = None
     ) -> None:
@@ -138,6 +140,7 @@ def _give_operators() -> None:
             setattr(KerasTensor, name, ours)
         if name in REFLECTED:
             setattr(KerasTensor, name.replace("__", "__r", 1), _reflected(ours))
+    KerasTensor.reshape, KerasTensor.squeeze = ops.reshape, ops.squeeze  # type: ignore[attr-defined]
 
 
 _give_operators()

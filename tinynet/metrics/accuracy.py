@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from .. import losses, ops
-from ..engine.bind import no_grad
 from ..engine.expect import expect, warn
 from ..engine.refusal import answering
 from ..engine.tensor import Tensor, as_tensor, floatx
@@ -358,7 +357,7 @@ class R2Score(Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add the sums of a batch."""
-        with no_grad():
+        with self._without_gradient(y_true, y_pred, sample_weight):
             y_true, y_pred = same_shapes(y_true, y_pred, self.dtype)
             weight = ops.cast(1.0 if sample_weight is None else sample_weight, self.dtype)
             weight = ops.expand_dims(weight, 1) if weight.ndim == 1 else weight

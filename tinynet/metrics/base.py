@@ -18,6 +18,7 @@ from ..configs.lookup import automatic_name
 from ..configs.serialization import deserialize_keras_object, serialize_keras_object
 from ..engine.bind import no_grad
 from ..engine.tape import refuse_to_cut
+from ..engine.temporarily import temporarily
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
 from ..engine.variable import Variable, paired, stateless
 from ..losses.base import Loss, align_ranks, align_weights, same_shapes
@@ -121,6 +122,7 @@ class Metric(Configurable):
         >>> mean.stateless_update_state(mean.stateless_reset_state(), [1.0, 2.0])
         [tensor(3., dtype=float32), tensor(2., dtype=float32)]
         """
+        self._without_gradient(*args, *kwargs.values())
         with stateless(paired("metric_variables", self.variables, metric_variables)) as now:
             self.update_state(*args, **kwargs)
             return [now[v] for v in self.variables]
@@ -140,13 +142,18 @@ class Metric(Configurable):
         """Update the state and return the result, which has no gradient.
 
         TypeError within a function that is differentiated, if a tensor given depends on its
-        arguments: use a loss, or pass ``t.detach()``.
+        arguments: use a loss, or pass ``t.detach()``. So do the methods that update the state.
         """
-        for x in tree.leaves([*args, *kwargs.values()]):
-            if isinstance(x, Tensor):
-                refuse_to_cut(x, f"metric {self.name} (use a loss)")
+        self._without_gradient(*args, *kwargs.values())
         self.update_state(*args, **kwargs)
         return self.result()
+
+    def _without_gradient(self, *given: Any) -> temporarily:
+        """Return the context in which samples are added; TypeError, see `__call__`."""
+        for x in tree.leaves(given):
+            if isinstance(x, Tensor):
+                refuse_to_cut(x, f"metric {self.name} (use a loss)")
+        return no_grad()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
@@ -168,7 +175,7 @@ class Sum(Metric):
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Add `values` to the sum."""
-        with no_grad():
+        with self._without_gradient(values, sample_weight):
             values, _ = _per_sample(ops.cast(values, self.dtype), sample_weight, ops.sum)
             self.total.assign_add(ops.sum(values))
 
@@ -194,7 +201,7 @@ class Mean(Metric):
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Add `values` to the averaged values."""
-        with no_grad():
+        with self._without_gradient(values, sample_weight):
             values, count = _per_sample(ops.cast(values, self.dtype), sample_weight, ops.mean)
             self.total.assign_add(ops.sum(values))
             self.count.assign_add(count)
@@ -220,7 +227,7 @@ class RootMeanSquaredError(Mean):
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
         """Add the squared errors of a batch."""
-        with no_grad():
+        with self._without_gradient(y_true, y_pred, sample_weight):
             y_true, y_pred = same_shapes(y_true, y_pred, self.dtype)
             super().update_state(ops.square(y_pred - y_true), sample_weight)
 
@@ -271,7 +278,7 @@ class MeanMetricWrapper(FunctionObject, Mean):
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
         """Add the function's values for a batch."""
-        with no_grad():
+        with self._without_gradient(y_true, y_pred, sample_weight):
             aligned = align_ranks(as_tensor(y_true), as_tensor(y_pred))
             ignored = self.options.get("ignore_class")
             if ignored is not None and sample_weight is not None:  # of which the weight is 0

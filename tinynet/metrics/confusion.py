@@ -15,7 +15,6 @@ from .. import ops
 from ..backend import epsilon
 from ..configs.configurable import taking
 from ..configs.files import memory
-from ..engine.bind import no_grad
 from ..engine.expect import expect, is_number
 from ..engine.tensor import Tensor
 from ..engine.variable import Variable
@@ -69,7 +68,7 @@ class Confusion(Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add the counts of a batch; the weights are of samples, or of elements of `y_pred`."""
-        with no_grad():
+        with self._without_gradient(y_true, y_pred, sample_weight):
             y_true, y_pred = same_shapes(y_true, y_pred, self.dtype)
             self._build(y_pred.shape)
             label, score = self._decided(y_true, y_pred)
@@ -150,7 +149,27 @@ class FalseNegatives(_Count):
     _cells = ("false_negatives",)
 
 
-class Precision(Confusion):
+class _Share(Confusion):
+    """Base of precision and recall: the share of hits among `_cells`."""
+
+    _direction = "up"
+
+    @_taking
+    def __init__(
+        self, thresholds: Any = None, top_k: Any = None, class_id: Any = None, **more: Any
+    ) -> None:
+        super().__init__(**more)
+        self.top_k, self.class_id = top_k, class_id
+        self._begin(thresholds, 0.5 if top_k is None else -1e10)
+
+    def result(self) -> Tensor:
+        """Return the share since `reset_state`; 0 where there is no sample."""
+        hits, others = self._kept.values()
+        share = ops.divide_no_nan(hits, hits + others)
+        return share[0] if len(self.thresholds) == 1 else share
+
+
+class Precision(_Share):
     """The share of positive samples among those predicted as positive.
 
     Parameters
@@ -169,25 +188,10 @@ class Precision(Confusion):
     tensor(0.6666667, dtype=float32)
     """
 
-    _direction = "up"
     _cells = ("true_positives", "false_positives")
 
-    @_taking
-    def __init__(
-        self, thresholds: Any = None, top_k: Any = None, class_id: Any = None, **more: Any
-    ) -> None:
-        super().__init__(**more)
-        self.top_k, self.class_id = top_k, class_id
-        self._begin(thresholds, 0.5 if top_k is None else -1e10)
 
-    def result(self) -> Tensor:
-        """Return the share since `reset_state`; 0 where there is no sample."""
-        hits, others = self._kept.values()
-        share = ops.divide_no_nan(hits, hits + others)
-        return share[0] if len(self.thresholds) == 1 else share
-
-
-class Recall(Precision):
+class Recall(_Share):
     """The share of samples predicted as positive among the positive ones.
 
     Parameters as for `Precision`.

@@ -307,8 +307,9 @@ class Compilable(Layer):
 
     @property
     def metrics_names(self) -> list[str]:
-        """The names of `metrics`."""
-        return [metric.name for metric in self.metrics]
+        """The names of `metrics`; those of the outputs' losses, if there are several."""
+        parts = (getattr(metric, "own_names", [metric.name]) for metric in self.metrics)
+        return [name for part in parts for name in part]
 
     def reset_metrics(self) -> None:
         """Let all metrics forget the samples they have seen."""

@@ -125,6 +125,11 @@ class Objective:
         return [v for metric in self.watched.values() for v in metric.variables]
 
     @property
+    def own_names(self) -> list[str]:
+        """Its name, if there are metrics besides the outputs' losses, and the keys of these."""
+        return [*([self.name] if self.metrics else []), *self.trackers]
+
+    @property
     def has_python_metrics(self) -> bool:
         """Whether the state of a metric is not in variables, so that no step can hold it."""
         return not all(metric.variables for metric in self.watched.values())
