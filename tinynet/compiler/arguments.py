@@ -98,10 +98,10 @@ class Parameters:
         """Return the leaves of the arguments, and the key of their type."""
         if not kwargs and self._all_data:
             if len(args) == 1 and type(x := args[0]) is np.ndarray:  # the same, but quicker
-                return args, (((x.shape, x.dtype),), dtypes.settings)
+                return args, ((x.shape, x.dtype), dtypes.settings)
             found: list[Any] = []
             try:
-                return found, (tuple([_key(x, found) for x in args]), dtypes.settings)
+                return found, (*[_key(x, found) for x in args], dtypes.settings)
             except LookupError:
                 found.clear()
         leaves, form, seen = self.form(args, kwargs)

@@ -60,6 +60,7 @@ class Executable:
         self._wants_c = False  # what `choose` decided last
         self._live = {**live, **program.captured}
         self.inputs = {v: aligned(v.shape, v.dtype) for v in program.inputs if v not in self._live}
+        self._places = [*enumerate(self.inputs.values())]
         self._lock = threading.Lock()
         self._living: list[np.ndarray] | None = None
         self._bound: tuple[Callable[[], None], tuple[np.ndarray, ...]]
@@ -183,8 +184,8 @@ class Executable:
 
     def fill(self, arrays: Sequence[np.ndarray]) -> None:
         """Copy arrays to the inputs' buffers."""
-        for buffer, array in zip(self.inputs.values(), arrays, strict=False):
-            buffer[...] = array
+        for i, buffer in self._places:
+            buffer[...] = arrays[i]
 
 
 class Cache(Generic[T]):

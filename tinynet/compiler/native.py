@@ -84,10 +84,9 @@ class CSource:
         for key in self._printer.outside:
             host = calls.get(key) and ctypes.cast(calls[key], ctypes.c_void_p).value
             pointers.append(host or (_pool() if key == "pool" else blas(key)[1]))
-        table = (ctypes.c_void_p * (len(pointers) or 1))(*pointers)
+        table = ctypes.byref((ctypes.c_void_p * (len(pointers) or 1))(*pointers))
         run = self._library[self._printer.name]
-        run.argtypes, run.restype = [ctypes.c_void_p], None
-        self._keeps = memory, calls
+        run.restype, self._keeps = None, (memory, calls)
         return partial(run, table), tuple(_array(x, memory[x.buffer]) for x in plan.results)
 
     def take_steps(

@@ -107,7 +107,7 @@ class Fingerprint:
         # containers, arrays.
         self._results: list[tuple[Callable[[Any], Any], Any, Any]] = []
         self._items: list[tuple[Iterable[Any], list[Any]]] = []
-        self._arrays: list[tuple[np.ndarray, tuple[Any, ...]]] = []
+        self._arrays: list[tuple[np.ndarray, np.dtype, tuple[int, ...], bytes]] = []
         self._inside: set[int] = set()  # ids of the containers that are being read
         self._unread: list[Any] = []  # objects whose parts are still to be read
         self.values: dict[tuple[int, str], Hashable] = {}
@@ -116,6 +116,7 @@ class Fingerprint:
             self._read(self._unread.pop())
         self._key = self._settings, tuple(self.values.items())
         self._hash = hash(self._key)
+        self._has_own = bool(self._results or self._items or self._arrays)
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Fingerprint) and self._key == other._key)
@@ -127,6 +128,8 @@ class Fingerprint:
         """Return whether all is as it was; quick where users wrote nothing themselves."""
         if self._version is not structure.version or self._settings is not dtypes.settings:
             return False
+        if not self._has_own:
+            return True
         try:
             for get, argument, before in self._results:
                 if get(argument) is not before:
@@ -137,8 +140,8 @@ class Fingerprint:
             now = list(part)
             if len(now) != len(items) or not all(map(is_, now, items)):
                 return False
-        for array, numbers in self._arrays:
-            if (array.dtype, array.shape, array.tobytes()) != numbers:
+        for array, dtype, shape, numbers in self._arrays:
+            if array.dtype is not dtype or array.shape != shape or array.tobytes() != numbers:
                 return False
         return True
 
@@ -157,8 +160,8 @@ class Fingerprint:
         at, is_new = id(value), id(value) not in self._kept
         self._kept[at] = value
         if isinstance(value, np.ndarray) and value.size <= MOST:
-            self._arrays.append((value, (value.dtype, value.shape, value.tobytes())))
-            return self._arrays[-1][1]
+            self._arrays.append((value, value.dtype, value.shape, value.tobytes()))
+            return self._arrays[-1][1:]
         is_container = isinstance(value, _CONTAINERS)
         if is_new and (not is_container or _is_users(kind.__module__)):
             self._unread.append(value)

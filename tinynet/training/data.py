@@ -118,8 +118,7 @@ class Dataset:
     def shuffle_once(self) -> None:
         """Draw an order and discard it, as Keras does before the first epoch of a new model."""
         if self.shuffle:
-            batch = self.shuffle == "batch"
-            _order(min(self.batch_size, self.size) if batch else self.size)
+            _order(min(self.batch_size, self.size) if self.shuffle == "batch" else self.size)
 
     def rewind(self, kind: str) -> None:
         """Let the next epoch, of steps of this kind, begin with the first batch."""
@@ -172,7 +171,7 @@ class Dataset:
             from ..compiler.native import orders  # here, since it needs time to load
 
             return orders(size, count, self._order)
-        return np.concatenate([_order(size) for _ in range(count)])
+        return _order(size) if count == 1 else np.concatenate([_order(size) for _ in range(count)])
 
 
 def _order(size: int) -> np.ndarray:

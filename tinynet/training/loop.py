@@ -178,7 +178,7 @@ class Loop:
         model, ahead, monitor = self.model, self._ahead, self.monitor
         predicting = self.kind == "predict"
         agree = bool if predicting else on_any  # ranks predict batches of their own
-        before, after, each = self.calls.of_batches(self.kind)
+        before, after, each = self.calls.of_batches(self.kind) if self._looks else ((), None, False)
         self._begin()
         limit = monitor.limit if monitor else math.inf
         last = (self.dataset.batches or 0) * (epochs > 1)
@@ -225,8 +225,7 @@ class Loop:
     @property
     def _can_run_many(self) -> bool:
         """Whether batches of this dataset can run in one call."""
-        data = self.dataset
-        if not isinstance(data, Dataset):
+        if not isinstance(data := self.dataset, Dataset):
             return False
         part = Part.of(min(data.batch_size, data.size), self.kind)
         return self._steps(data, part)[1] is not None
@@ -285,10 +284,8 @@ class Loop:
     def _made(self, data: Dataset, part: Part) -> Runs:
         if self.own:
             return self._own(data, part), None
-        eager = self.model.run_eagerly
-        runs = (
-            (partial(self._run_eagerly, data, part), None) if eager else self._compiled(data, part)
-        )
+        eager = partial(self._run_eagerly, data, part), None
+        runs = eager if self.model.run_eagerly else self._compiled(data, part)
         return (partial(self._run_and_update, data, runs[0]), None) if self.python_metrics else runs
 
     def _compiled(self, data: Dataset, part: Part) -> Runs:

@@ -124,8 +124,7 @@ class StepCache:
         """
         if self.model.run_eagerly or type(x) is not np.ndarray:  # a masked array, say
             return None
-        known = self.fingerprint
-        if known is None or not known.is_current():
+        if not (self.fingerprint and self.fingerprint.is_current()):
             self._attributes()
         compiled = self._small.get((x.shape, x.dtype))
         return None if compiled is None or len(x) > most else compiled.predict(x)
@@ -263,12 +262,12 @@ class CompiledStep:
         """Note what the step wrote; return copies of the outputs, None if they are not wanted."""
         for owner in self.written:
             owner.version += 1
-        if self.form is None:
+        if (form := self.form) is None:
             return None
         first = self.state_size + self.has_loss
-        if isinstance(self.form, Var):
+        if type(form) is Var:
             return results[first].copy()
-        return tree.pack_sequence_as(self.form, [np.array(out) for out in results[first:]])
+        return tree.pack_sequence_as(form, [np.array(out) for out in results[first:]])
 
     def run_many(
         self, arrays: Sequence[np.ndarray], rows: Any, count: int, most: float

@@ -321,8 +321,10 @@ class Trainer(Compilable):
     make_predict_function = _maker("predict")
 
     def _step_cache(self, kind: str) -> StepCache:
-        steps: dict[str, StepCache] = vars(self).setdefault("_steps", {})
-        return steps.get(kind) or steps.setdefault(kind, StepCache(self, kind))
+        try:
+            return self._steps[kind]
+        except (AttributeError, KeyError):  # of a model that is not compiled, or has not run
+            return vars(self).setdefault("_steps", {}).setdefault(kind, StepCache(self, kind))
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle without compiled steps."""
