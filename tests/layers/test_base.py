@@ -32,6 +32,19 @@ class Scale(Layer):
         return inputs * self.factor
 
 
+class Forgetful(Layer):
+    """Lacks a return in `call`."""
+
+    def call(self, inputs: Any) -> None:
+        inputs * 2
+
+
+class ForgetfulModel(tn.Model):
+    """Lacks a return in `call`."""
+
+    call = Forgetful.call
+
+
 class Wrapper(Layer):
     """Calls one layer, with ``training=fixed``."""
 
@@ -720,3 +733,12 @@ def test_build_for_a_shape_that_does_not_fit_is_refused_and_builds_nothing():
     assert model.weights == []
     model.build((None, 3))
     assert len(model.weights) == 4
+
+
+def test_a_call_without_return_is_named():
+    with refused(TypeError, "the result of own.call: expected tensors, received None"):
+        tn.Sequential([Input((2,)), Forgetful(name="own"), Dense(1)])
+    model, x = ForgetfulModel(), np.ones((4, 2))
+    model.compile("sgd", "mse")
+    with refused(TypeError, "the model's output: expected a tensor, received None"):
+        model.fit(x, x, verbose=0)

@@ -69,6 +69,7 @@ def probed(layer: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         first, second = run(2), iter(tree.flatten(run(3)))
 
     def common(x: Tensor) -> KerasTensor:
+        expect(isinstance(x, Tensor), f"the result of {layer.name}.call", "tensors", x, TypeError)
         pairs = zip(x.shape, next(second).shape, strict=True)
         shape = tuple(a if a == b else None for a, b in pairs)
         return KerasTensor(shape, x.dtype.name, name="probe")

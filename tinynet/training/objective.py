@@ -102,7 +102,9 @@ class Objective:
         self.paths = [path for path, _ in tree.by_path(self.form, self.form)]
         chosen = [unlisted(each) for each in self._spread("loss", loss)]
         self.with_loss = [i for i, each in enumerate(chosen) if each is not None]
-        self.shapes = [output.shape for output in tree.flatten(outputs)]
+        for output in (flat := tree.flatten(outputs)):
+            expect(hasattr(output, "shape"), "the model's output", "a tensor", output, TypeError)
+        self.shapes = [output.shape for output in flat]
         targets = [getattr(target, "shape", None) for target in self.targets(y)]
         types = list(zip(targets, self.shapes, strict=True))
         self.losses = [resolve_loss(each, *both) for each, both in zip(chosen, types, strict=True)]
