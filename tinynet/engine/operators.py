@@ -90,7 +90,7 @@ def _of_bools(function: Any) -> Any:
 
 def _refuse_change(*_: Any) -> NoReturn:
     advice = "Use tn.ops.where, or tn.ops.concatenate of its parts."
-    raise TypeError(f"A tensor never changes, also by assignment to elements. {advice}")
+    raise TypeError(f"A tensor never changes, so item assignment is refused. {advice}")
 
 
 def _unpacked(function: Any) -> Any:
