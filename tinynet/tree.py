@@ -30,6 +30,14 @@ def _is_part(value: Any) -> bool:
     return value is None or is_array or is_structure(value)
 
 
+def _sorted(keys: dict[Any, Any]) -> list[Any]:
+    try:
+        return sorted(keys)
+    except TypeError:
+        text = f"a dict: expected keys of one type, that can be sorted, received {[*keys]}."
+        raise TypeError(text) from None
+
+
 def flatten(structure: Any) -> list[Any]:
     """Return the things in `structure` in order, those of a dict in the order of sorted keys."""
     found: list[Any] = []
@@ -45,7 +53,7 @@ def map_structure(f: Callable[[Any], Any], structure: Any) -> Any:
     if not isinstance(structure, (dict, list, tuple)):  # most often
         return f(structure)
     if isinstance(structure, dict):
-        parts = {key: map_structure(f, structure[key]) for key in sorted(structure)}
+        parts = {key: map_structure(f, structure[key]) for key in _sorted(structure)}
         return {key: parts[key] for key in structure}
     if is_structure(structure):
         found = [map_structure(f, part) for part in structure]
@@ -77,8 +85,8 @@ def parts_like(form: Any, structure: Any, argument: str) -> list[tuple[str, Any]
     """
     if isinstance(form, dict):
         kind: Any = dict
-        places = [(f"[{key!r}]", key) for key in sorted(form)]
-        expected = f"a dict with the keys {sorted(form)}"
+        places = [(f"[{key!r}]", key) for key in _sorted(form)]
+        expected = f"a dict with the keys {_sorted(form)}"
     elif is_structure(form):
         kind = (list, tuple)
         names = getattr(form, "_fields", None)

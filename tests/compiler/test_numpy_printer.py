@@ -2,6 +2,7 @@
 
 import ast
 import gc
+import itertools
 import linecache
 import traceback
 from collections.abc import Iterator
@@ -96,6 +97,15 @@ def test_sums_of_transposed_operands_equal_eager_ones_bit_for_bit(dtype, data):
         return sums, [t @ t.T for t in turned if t.ndim == 2]
 
     assert_same_results(tn.jit(f)(*drawn.first), eagerly(f, drawn.first))
+
+
+@pytest.mark.parametrize("order", [(3, 0, 2, 1), (2, 3, 0, 1), (1, 3, 2, 0), (0, 2, 1, 3)])
+@pytest.mark.parametrize("axes", [*itertools.combinations(range(4), 2), (1,), (3,)])
+def test_sums_of_views_along_several_axes_equal_eager_ones_bit_for_bit(axes, order):
+    x = numbers(0, (5, 7, 9, 6))
+    f = tn.jit(lambda x: [ops.sum(ops.transpose(x, order), axes, keepdims=k) for k in (0, 1)])
+    for found, keepdims in zip(f(x), (False, True), strict=True):
+        assert_same(found, x.transpose(order).sum(axes, keepdims=keepdims))
 
 
 def test_results_are_computed_in_c_order_as_sums_depend_on_it():

@@ -594,6 +594,16 @@ def test_structures_of_arguments_with_the_same_leaves_are_told_apart():
     assert f.compilations == 3
 
 
+def test_the_order_of_a_dict_is_that_of_each_call():
+    f = tn.jit(lambda weights: {name: w * i for i, (name, w) in enumerate(weights.items())})
+    for names in ("ab", "ba", "ab"):
+        found = f(dict.fromkeys(names, X))
+        assert [*found] == [*names]
+        assert_same(found[names[0]], 0.0 * X)
+        assert_same(found[names[1]], X)
+    assert f.compilations == 2
+
+
 def test_none_among_arguments_and_results_stays_none():
     f = tn.jit(lambda x, mask: (x * 2.0 if mask is None else x * mask, mask))
     doubled, nothing = f(X, None)

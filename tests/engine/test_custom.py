@@ -124,6 +124,36 @@ def test_an_error_names_the_primitive(case):
         call()
 
 
+def test_a_function_may_return_the_same_array_each_time():
+    buffer = np.empty(3)
+    twice = tn.primitive("twice", lambda x: np.multiply(x, 2.0, out=buffer), lambda ct, y, x: ct)
+    first, second = twice(X), twice(10.0 * X)
+    assert_same(first, 2.0 * X)
+    assert_same(second, 20.0 * X)
+    assert_same(tn.jit(lambda x: [twice(x), twice(10.0 * x)])(X)[0], 2.0 * X)
+    part = tn.primitive("part", lambda x: buffer[1:], lambda ct, y, x: ct)(X)
+    buffer[:] = 0.0
+    assert_same(part, 20.0 * X[1:])
+
+
+@pytest.mark.parametrize("result", [None, 1j, "text", np.array([1j])])
+def test_a_function_that_returns_no_numbers_is_refused(result):
+    wrong = tn.primitive("wrong", lambda x: result, lambda ct, y, x: ct)
+    with refused(ValueError, "wrong() of shape (3,)", "Invalid dtype", "expected numbers"):
+        wrong(X)
+
+
+def test_what_a_rule_reads_is_seen_by_compiled_functions():
+    factors = [2.0]
+    scaled = tn.primitive("scaled", lambda x: factors[0] * x, lambda ct, y, x: factors[0] * ct)
+    gradient = tn.jit(tn.grad(lambda x: scaled(x).sum()))
+    constant = tn.jit(lambda x: scaled(tn.tensor(X)) + 0.0 * x)
+    for factor in (2.0, 3.0):
+        factors[0] = factor
+        assert_same(gradient(X), np.full(3, factor))
+        assert_same(constant(X), factor * X)
+
+
 def test_a_rule_may_return_a_number_and_an_array():
     half = tn.primitive("half", lambda x: x / 2.0, lambda ct, y, x: 0.5)
     assert_same(tn.grad(lambda x: half(x).sum())(X), np.full(3, 0.5))

@@ -15,6 +15,7 @@ import struct
 import time
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import Any
 
@@ -76,6 +77,7 @@ CUTS: dict[str, Callable[[Any], Any]] = {
     "cmath.sin": lambda x: abs(cmath.sin(x[0])),
     "%f": lambda x: float("%f" % x[0]),  # noqa: UP031
     "range": lambda x: len(range(x[0])),
+    "the order of a norm": lambda x: ops.norm(X, ord=x[0]),
     "an index of a list": lambda x: [1.0, 2.0, 3.0][x[0]],
     "an index of an array": lambda x: np.ones(3)[x[0]],
     "time.sleep": lambda x: time.sleep(x[0]) or 0.0,
@@ -291,11 +293,46 @@ def test_a_function_of_what_was_given_for_its_argument_is_refused(name, case):
         DERIVATIVES[name](f, given)
 
 
+@over(GIVEN, "case")
+def test_it_is_refused_too_while_it_is_recorded(case):
+    f, given = case
+    for compiled in (tn.jit(tn.grad(f)), tn.jit(lambda x: tn.grad(f)(x))):
+        with refused(ValueError, "f, whose gradient would be 0", "received [("):
+            compiled(given)
+
+
+def test_what_is_given_for_a_constant_argument_too_may_be_used():
+    twice = lambda x, y, z=0.0: (y * 2.0 + z * 3.0).sum()  # noqa: E731
+    for t in (LEAF, MODEL.weights[0]):
+        for gradient in (tn.grad(twice), tn.jit(tn.grad(twice))):
+            assert_same(gradient(t, t).detach(), np.zeros_like(t))
+            assert_same(gradient(t, 1.0, z=t).detach(), np.zeros_like(t))
+
+
 def test_what_was_given_may_be_used_beside_the_argument_and_inside_another_derivative():
     assert_close(tn.grad(lambda x: (x * LEAF).sum())(LEAF).detach(), X)
     assert_same(tn.grad(lambda x, y: (x * 2.0).sum(), (0, 1))(LEAF, LEAF)[1], np.zeros(2))
     inner = lambda x: tn.grad(lambda _: (x**2).sum())(x).sum() + (x * 3.0).sum()  # noqa: E731
     assert_close(tn.grad(inner)(LEAF).detach(), np.full(2, 3.0))
+
+
+@pytest.mark.parametrize("take", ["float()", "np.asarray", "numpy()", "Variable"])
+def test_taking_a_number_out_in_another_thread_is_an_error_too(take):
+    def f(x: Any) -> Any:
+        with ThreadPoolExecutor(1) as others:
+            return others.submit(CUTS[take], x).result()
+
+    with refused(TypeError, "detach()"):
+        tn.grad(f)(X)
+    kept = [float(t) for t in map(leaf, X)]  # when the derivative is there
+    assert kept == X.tolist()
+
+
+def test_tensors_that_another_thread_computes_are_differentiated():
+    with ThreadPoolExecutor(1) as others:
+        assert_close(tn.grad(lambda x: others.submit(lambda: (x**3).sum()).result())(X), 3 * X**2)
+        constant = lambda: float((leaf(X) ** 2).sum())  # noqa: E731
+        assert_close(tn.grad(lambda x: x.sum() * others.submit(constant).result())(X), [13.0, 13.0])
 
 
 def test_numbers_can_be_read_in_a_loop_with_backward():

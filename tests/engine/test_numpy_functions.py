@@ -20,7 +20,7 @@ from calls import (
     evaluated,
     functions_in,
 )
-from helpers import assert_close, leaf, refused
+from helpers import assert_close, assert_same, leaf, refused
 from hypothesis import given, strategies as st
 from programs import assert_same_results, eagerly
 from strategies import SEEDS
@@ -165,6 +165,16 @@ def test_einsum_of_any_subscripts_is_numpys_or_an_error_where_numpy_has_one(draw
     found = np.einsum(text, *map(tn.tensor, arrays), optimize=optimize)
     assert_close(found, expected, 1e-10, 1e-10)
     tn.check_grads(lambda *xs: np.einsum(text, *xs), tuple(arrays), order=1, rtol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_numbers_at_equal_distances_have_the_floating_dtype_of_their_ends(dtype):
+    for start, stop in ((0, np.array(0.1, dtype)), (np.dtype(dtype).type(0.1), 1.0)):
+        ends = np.array([start, stop], dtype)
+        expected = np.linspace(*ends.astype("float64"), 7).astype(dtype)
+        assert_same(tn.ops.linspace(start, stop, 7), expected)
+        assert_same(np.linspace(*map(tn.tensor, ends), 7), expected)
+    assert tn.ops.linspace(np.array(0), np.array(3)).dtype == "float32"
 
 
 # -- completeness -----------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import copy
 import operator
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -348,7 +349,7 @@ def test_integer_tensors_are_constants(dtype):
 CONSTANTS = {
     "comparison": lambda t: t > 0,
     "equality": lambda t: t == t,
-    "logic": lambda t: ~t,
+    "logic": tn.ops.logical_not,
     "argmax": tn.ops.argmax,
     "floor": tn.ops.floor,
     "sign": tn.ops.sign,
@@ -595,6 +596,41 @@ def test_logical_operators_compute_what_numpy_computes(a, b):
     assert_same(tn.tensor(a) & tn.tensor(b), a & b)
     assert_same(tn.tensor(a) | tn.tensor(b), a | b)
     assert_same(~tn.tensor(a), ~a)
+
+
+@pytest.mark.parametrize("other", [3, True, np.array([1, 0]), np.array([True, False])])
+@pytest.mark.parametrize("combine", [operator.and_, operator.or_, operator.xor])
+def test_logical_operators_refuse_numbers_of_which_numpy_combines_the_bits(combine, other):
+    name = f"tn.ops.logical_{combine.__name__.strip('_')}"
+    with refused(TypeError, "&, |, ^ or ~", "expected bools", name, "received int64 and"):
+        combine(tn.tensor(np.array([6, 3])), other)
+    for t in (tn.tensor(np.array([6, 3])), leaf([0.5])):
+        with refused(TypeError, "expected bools", "tn.ops.logical_not", str(t.dtype)):
+            operator.invert(t)
+
+
+CHANGES: dict[str, Callable[[Any], Any]] = {
+    "an element": lambda t: operator.setitem(t, 0, 1.0),
+    "a slice": lambda t: operator.setitem(t, slice(1), [1.0]),
+    "np.add.at": lambda t: np.add.at(t, [0], 1.0),
+    "np.negative.at": lambda t: np.negative.at(t, [0]),
+}
+
+
+@over(CHANGES, "change")
+def test_a_tensor_is_not_changed_in_place(change):
+    for t in (leaf([2.0, 3.0]), tn.tensor([2.0, 3.0]), tn.Variable([2.0, 3.0])):
+        with refused(TypeError, "A tensor never changes", "tn.ops.where"):
+            change(t)
+        assert_same(t.numpy(), np.array([2, 3], "float32"))
+
+
+def test_masked_elements_are_refused():
+    masked = np.ma.masked_equal(np.array([2.0, 3.0]), 3.0)
+    for call in (tn.tensor, tn.Variable, tn.ops.sum, lambda a: leaf([1.0, 1.0]) * a, tn.jit(abs)):
+        with refused(ValueError, "data", "masked", "filled(value)"):
+            call(masked)
+    assert_same(tn.tensor(np.ma.array([2.0, 3.0])), np.array([2.0, 3.0]))
 
 
 @given(numbers(SHAPES))

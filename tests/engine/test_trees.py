@@ -243,6 +243,12 @@ def test_an_error_names_the_leaf(case):
         call()
 
 
+def test_keys_that_cannot_be_sorted_are_refused():
+    for call in (tn.grad(lambda w: w[1] * w["b"]), tn.jit(lambda w: w[1] * w["b"])):
+        with refused(TypeError, "expected keys of one type", "received [1, 'b']"):
+            call({1: np.array(2.0), "b": np.array(3.0)})
+
+
 def test_primals_and_tangents_stand_in_tuples():
     with refused(TypeError, "jvp", "primals", "tuple", "ndarray"):
         tn.jvp(energy, A, A)

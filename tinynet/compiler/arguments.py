@@ -54,7 +54,7 @@ def _key(x: Any, leaves: list[Any]) -> Any:
         leaves.append(x)
         return x.shape, x.dtype
     if kind is dict:
-        return kind, *[(name, _key(x[name], leaves)) for name in sorted(x)]
+        return kind, *x, *[_key(x[name], leaves) for name in sorted(x)]
     if kind is list or kind is tuple:
         return kind, *[_key(part, leaves) for part in x]
     raise LookupError
@@ -102,7 +102,7 @@ class Parameters:
             found: list[Any] = []
             try:
                 return found, (*[_key(x, found) for x in args], dtypes.settings)
-            except LookupError:
+            except (LookupError, TypeError):  # the latter for keys that cannot be sorted
                 found.clear()
         leaves, form, seen = self.form(args, kwargs)
         return leaves, (tuple(map(_type, leaves)), dtypes.settings, repr(form), seen)

@@ -184,8 +184,12 @@ class Printer:
             function = each.op.impl.__name__
             yield self._apply(function, *args, f"out={out}" if function in KEYWORD_OUT else out)
         elif isinstance(each, Reduce):
-            given = (*args, str(params["axis"]), "None", out, *["True"] * params["keepdims"])
-            yield self._apply(REDUCTIONS[name], *given)
+            # NumPy adds in an order that depends on the layout of the result, which it chooses.
+            alone = name == "sum" and len(each.out.shape) > 1 and not each.args[0].is_contiguous
+            to = "None" if alone else out
+            given = (*args, str(params["axis"]), "None", to, *["True"] * params["keepdims"])
+            call = self._apply(REDUCTIONS[name], *given)
+            yield self._apply("copyto", out, call) if alone else call
         elif isinstance(each, Product):
             is_flat = each.out.is_contiguous and all(len(x.shape) == 2 for x in each.args)
             yield self._apply("dot" if is_flat else "matmul", *args, out)

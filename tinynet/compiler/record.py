@@ -41,6 +41,9 @@ class Recorder:
         types are needed, and together they take many times the memory of the function itself.
     equations : dict from Tensor to the Equation that computes it
     names : dict from Tensor to the name that a reader of the program sees
+    known : dict from Tensor to Tensor
+        The tensors that were given as inputs, and the values of variables, by those that stand for
+        them here.
     leaves : set of Tensor
         The leaves at which `backward` may leave gradients: they live as long as the recorder.
     applied : dict from an optimizer to what its method `apply` does in a training step
@@ -52,6 +55,7 @@ class Recorder:
         self.numbers = numbers
         self.equations: dict[Tensor, Equation] = {}
         self.names: dict[Tensor, str] = {}
+        self.known: dict[Tensor, Tensor] = {}
         self.leaves: set[Tensor] = set()
         self.applied: dict[object, Callable[..., None]] = {}
         self.section = ""
@@ -76,7 +80,7 @@ class Recorder:
             data = value.data if self.numbers else stand_in(value.shape, value.dtype)
             self._read[variable] = t = wrap(data)
             t.tracked = value.tracked
-            self._variables[t] = variable
+            self._variables[t], self.known[t] = variable, value
         return self._read[variable]
 
     def detached(self, out: Tensor, source: Tensor) -> None:
@@ -190,6 +194,7 @@ def record(f: Callable[..., Any], args: Any, names: Any = (), numbers: bool = Fa
     data = (np.asarray(t.data) if numbers else stand_in(t.shape, t.dtype) for t in known)
     inputs = [*map(wrap, data)]
     recorder = Recorder(inputs, numbers)
+    recorder.known |= zip(inputs, known, strict=True)
     given = tree.pack_sequence_as(args, inputs)
     for arg, name in zip(given, names, strict=False):
         each = repeat(name) if isinstance(name, str) else name

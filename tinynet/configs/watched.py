@@ -196,8 +196,9 @@ class Fingerprint:
 _UNREAD = {f"__{x}__" for x in ("module", "qualname", "doc", "dict", "weakref", "annotations")}
 _OPEN = ("types", "collections")  # whose objects users fill: SimpleNamespace, UserDict
 _OF_FUNCTIONS = [(x, attrgetter(f"__{x}__")) for x in ("code", "defaults", "kwdefaults", "dict")]
-# The attributes that name what a bound method, a property, a partial or a compiled function calls.
-_CALLED = ("__func__", "__self__", "__wrapped__", "fget", "func", "args", "keywords")
+# What a bound method, a property, a partial, a compiled function or a user's primitive calls.
+_names = "__func__ __self__ __wrapped__ fget func args keywords impl vjps joint"
+_CALLED = _names.split()
 _content, _EMPTY = attrgetter("cell_contents"), CellType()
 _GLOBAL = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
 

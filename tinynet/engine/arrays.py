@@ -277,16 +277,19 @@ def linspace(
     dtype: Any = None,
     axis: int = 0,
 ) -> Any:
-    """Return `num` numbers at equal distances from `start` to `stop`, of dtype `floatx` by default.
+    """Return `num` numbers at equal distances from `start` to `stop`.
 
-    With `retstep`, also return the distance.
+    By default they have the floating dtype of the arrays among these, else `floatx`. With
+    `retstep`, also return the distance.
 
     >>> linspace(0, 1, 3)
     tensor([0. , 0.5, 1. ], dtype=float32)
     """
+    found = strong_dtype((start, stop))
+    dtype = as_dtype(dtype or (found if found is not None and found.kind == "f" else floatx()))
     first, last = (np.asarray(x, "float64") for x in (start, stop))
     pair = np.linspace(first, last, num, endpoint, retstep=True, axis=axis)
-    numbers, step = (wrap(np.asarray(a, as_dtype(dtype or floatx()))) for a in pair)
+    numbers, step = (wrap(np.asarray(a, dtype)) for a in pair)
     return (numbers, step) if retstep else numbers
 
 

@@ -16,12 +16,12 @@ import numpy as np
 
 from .. import tree
 from . import arrays
-from .bind import bind, modes
+from .bind import asked, bind, modes
 from .expect import expect
 from .primitives import elementwise, shapes
 from .tape import cotangent_of, cotangents, tape
 from .temporarily import temporarily
-from .tensor import Tensor, as_tensor, wrap
+from .tensor import Operand, Tensor, as_tensor, wrap
 from .vmap import P, R, vmap
 
 
@@ -47,20 +47,24 @@ class _Linearized:
         parts = [tree.parts_like(x, x, f"argument {i}") for i, x in zip(chosen, given, strict=True)]
         self.xs = [_argument(x, path) for path, x in chain(*parts)]
         own = dict(zip(chosen, tree.pack_sequence_as(tuple(given), self.xs), strict=True))
-        with temporarily(modes, grad=True, arguments=modes.arguments.union(self.xs)):
-            result = f(*(own.get(i, x) for i, x in enumerate(args)), **(kwargs or {}))
-            is_pair = not has_aux or (isinstance(result, tuple) and len(result) == 2)
-            expect(is_pair, "has_aux", "a function that returns (y, aux)", type(result))
-            result, aux = result if has_aux else (result, None)
-            y = tree.map_leaves(as_tensor, result)
+        asked.update(self.xs)
+        try:
+            with temporarily(modes, grad=True, inside=True):
+                result = f(*(own.get(i, x) for i, x in enumerate(args)), **(kwargs or {}))
+                is_pair = not has_aux or (isinstance(result, tuple) and len(result) == 2)
+                expect(is_pair, "has_aux", "a function that returns (y, aux)", type(result))
+                result, aux = result if has_aux else (result, None)
+                y = tree.map_leaves(as_tensor, result)
+        finally:
+            asked.difference_update(self.xs)
         expect(y is not None, "f", "a function that returns tensors", type(y))
         self.ys = tree.leaves(y)
         noted = [t for t in tree.leaves(aux) if isinstance(t, Tensor)]
         self.order = tape(*self.ys, *noted, stop=self.xs)
-        sources = {x.equation.inputs[0] for x in {*self.xs}.difference(self.order) if x.equation}
-        lost = [] if modes.arguments else [t.shape for t in sources.intersection(self.order)]
-        expected = "a function of its arguments (model.stateless_call), not of the tensors given"
-        expect(not lost, "f, whose gradient would be 0", expected, lost)
+        unused = {x.equation.inputs[0] for x in {*self.xs}.difference(self.order) if x.equation}
+        if unused and not modes.inside:
+            others = [x for i, x in enumerate(args) if i not in own], kwargs or {}
+            _refuse_lost(unused, {*self.order}, others)
         _release(self.order, self.xs)
         self.y, self.aux = tree.map_leaves(_released, y), tree.map_leaves(_released, aux)
 
@@ -87,6 +91,18 @@ def _argument(x: Tensor, name: str) -> Tensor:
     out = x.detach()
     out.requires_grad = True
     return out
+
+
+def _refuse_lost(unused: set[Tensor], used: set[Tensor], others: Any) -> None:
+    """Raise a ValueError if `f` uses a tensor that was given for an argument, not the argument.
+
+    What is among its `others`, the arguments that are constants, may be used.
+    """
+    known = getattr(modes.recorder, "known", {})
+    used = used.difference(map(as_tensor, tree.instances(Operand, others)))
+    both = {known.get(t, t) for t in unused} & {known.get(t, t) for t in used}
+    expected = "a function of its arguments (model.stateless_call), not of the tensors given"
+    expect(not both, "f, whose gradient would be 0", expected, [t.shape for t in both])
 
 
 def _release(order: list[Tensor], xs: list[Tensor]) -> None:

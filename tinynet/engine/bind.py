@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable
+from functools import wraps
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from .dtypes import strong_dtype
+from .dtypes import strong_dtype, to_array
 from .expect import expect
 from .refusal import SAME, answering
 from .temporarily import temporarily
@@ -47,10 +48,11 @@ class _Modes(threading.local):
     grad = True  # do operations leave equations?
     substitutes: dict[Any, Tensor] = {}  # for the values of variables: see `stateless`
     recorder: Recorder | None = None
-    arguments: frozenset[Tensor] = frozenset()  # of the functions that are being differentiated
+    inside = False  # is a function being differentiated?
 
 
 modes = _Modes()
+asked: set[Tensor] = set()  # arguments of functions that are being differentiated, in any thread
 
 
 def grad_mode(enabled: bool) -> temporarily:
@@ -198,6 +200,17 @@ class CustomPrimitive(Primitive):
         return rule and checked
 
 
+def _owned(impl: Any) -> Any:
+    """Return a user's function with results of its own: it may return the same array each time."""
+
+    @wraps(impl)
+    def owned(*arrays: Any, **params: Any) -> Any:
+        y = impl(*arrays, **params)
+        return y if isinstance(y, ShapeOnly) else to_array(np.asarray(y))
+
+    return impl if isinstance(impl, np.ufunc) else owned
+
+
 @answering
 def primitive(name: str, impl: Rule, *vjps: Rule | None, each: Any = None, **traits: Any) -> Any:
     """Return a function of tensors that runs `impl` and has derivatives by rules of your own.
@@ -234,5 +247,5 @@ def primitive(name: str, impl: Rule, *vjps: Rule | None, each: Any = None, **tra
     """
     expect(name not in PRIMITIVES, "primitive", "a name that is not one of tinynet's own", name)
     if "cases" not in traits:
-        return CustomPrimitive(name, impl, each or vjps, **traits)
+        return CustomPrimitive(name, _owned(impl), each or vjps, **traits)
     return PRIMITIVES.setdefault(name, Primitive(name, impl, each or vjps, **traits))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .expect import check_number
+from .expect import check_number, check_unmasked
 
 _floatx, _epsilon = np.dtype("float32"), 1e-7  # in all threads
 settings = _floatx, _epsilon  # another object after each change
@@ -56,6 +56,8 @@ def set_epsilon(value: float) -> None:
 
 def to_array(data: Any, dtype: Any = None) -> np.ndarray:
     """Return `data` as a new array of a floating, integer or bool dtype (see `Tensor`)."""
+    if type(data) is not np.ndarray:
+        check_unmasked("data", data)
     try:
         array = np.array(data, order="C")  # so that equal numbers give equal sums
     except ValueError as error:

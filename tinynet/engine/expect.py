@@ -1,4 +1,4 @@
-"""Checks of one argument: `expect`, `check_number`; `package_of`, and `warn`.
+"""Checks of one argument: `expect`, `check_number`, `check_unmasked`; `package_of`, and `warn`.
 
 Imports NumPy. Read next: `refusal.py`.
 """
@@ -25,6 +25,13 @@ def expect(
     if not holds:
         shown = received.__name__ if isinstance(received, type) else repr(received)
         raise error(f"{argument}: expected {expected}, received {shown}.")
+
+
+def check_unmasked(argument: str, data: Any) -> None:
+    """Raise a ValueError for a masked array with masked elements."""
+    if hasattr(data, "filled"):
+        expected = "an array without masked elements (drop them, or call filled(value))"
+        expect(not np.any(data.mask), argument, expected, data)
 
 
 def check_number(

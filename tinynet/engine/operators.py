@@ -14,7 +14,7 @@ import inspect
 from contextlib import suppress
 from functools import cache, wraps
 from types import FunctionType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -73,6 +73,26 @@ def _reflected(function: Any) -> Any:
     return lambda self, other: function(other, self)
 
 
+def _of_bools(function: Any) -> Any:
+    """Return a logical function that refuses numbers, of which NumPy combines the bits."""
+
+    @wraps(function)
+    def call(*xs: Any) -> Tensor:
+        dtypes = [as_tensor(x).data.dtype for x in xs]
+        if any(dtype.kind != "b" for dtype in dtypes):
+            instead = f"use tn.ops.{function.__name__}, or NumPy for the bits of integers"
+            received = " and ".join(map(str, dtypes))
+            raise TypeError(f"&, |, ^ or ~: expected bools ({instead}), received {received}.")
+        return function(*xs)
+
+    return call
+
+
+def _refuse_change(*_: Any) -> NoReturn:
+    advice = "Use tn.ops.where, or tn.ops.concatenate of its parts."
+    raise TypeError(f"A tensor never changes, so item assignment is refused. {advice}")
+
+
 def _unpacked(function: Any) -> Any:
     """Accept lengths or axes as one tuple or one by one: ``t.reshape(2, 3)``."""
     return wraps(function)(lambda self, *n: function(self, *((n,) if len(n) > 1 else n)))
@@ -89,13 +109,15 @@ REFLECTED = _of_operators(
 ) | {"__matmul__": products.matmul, "__divmod__": functional.divmod}
 NOT_REFLECTED = _of_operators(
     "neg negative, pos positive, abs absolute, eq equal, ne not_equal, lt less, le less_equal,"
-    "gt greater, ge greater_equal, and logical_and, or logical_or, xor logical_xor,"
-    "invert logical_not"
+    "gt greater, ge greater_equal"
 ) | {"__getitem__": shapes.getitem}
+_LOGICAL = _of_operators("and logical_and, or logical_or, xor logical_xor, invert logical_not")
+NOT_REFLECTED |= {name: _of_bools(function) for name, function in _LOGICAL.items()}
 _METHODS: dict[str, Any] = {
     **REFLECTED,
     **{name.replace("__", "__r", 1): _reflected(f) for name, f in REFLECTED.items()},
     **NOT_REFLECTED,
+    "__setitem__": _refuse_change,
     "__round__": lambda self, ndigits=None: functional.round(self, ndigits or 0),
     "astype": elementwise.cast,
     **{
@@ -235,6 +257,8 @@ def _by_numpy(function: Any) -> Any:
 
 
 def _array_ufunc(self: Operand, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+    if method == "at" and isinstance(args[0], Operand):
+        _refuse_change()  # NumPy would write even to a read-only array
     return _call(ufunc if method == "__call__" else getattr(ufunc, method), args, kwargs)
 
 

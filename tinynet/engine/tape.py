@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import arrays
-from .bind import grad_mode, modes, refuse_if_recorded
+from .bind import asked, grad_mode, modes, refuse_if_recorded
 from .expect import expect
 from .primitives import elementwise, reductions, shapes
 from .tensor import Operand, Tensor, as_tensor
@@ -110,8 +110,8 @@ def refuse_to_cut(t: Tensor, what: str) -> None:
 
     It would if `t` depends on an argument of a function that is being differentiated.
     """
-    asked = modes.arguments if t.tracked and modes.grad else None
-    if asked and not asked.isdisjoint(tape(t, stop=asked)):
+    may_cut = asked and t.tracked and modes.grad
+    if may_cut and not asked.isdisjoint(tape(t, stop=asked)):
         raise TypeError(
             f"{what}: received a tensor of shape {t.shape} that depends on an argument of the "
             "function that is differentiated, and the gradient would be lost. Use functions of "

@@ -87,7 +87,7 @@ TEXTS: dict[str, Callable[..., str]] = {
 
 def _source(primitive: Primitive, name: str) -> str:
     """Return the source of a primitive's own function, as `name`, with the constants it reads."""
-    impl: Any = primitive.impl
+    impl: Any = inspect.unwrap(primitive.impl)
     try:
         source = textwrap.dedent(inspect.getsource(impl)).rstrip()
     except (OSError, TypeError):  # no source file, or a function written in C

@@ -18,7 +18,7 @@ import numpy as np
 
 from .. import tree
 from ..distribution.ranks import Part
-from ..engine.expect import expect, is_integer, warn
+from ..engine.expect import check_unmasked, expect, is_integer, warn
 from ..engine.tensor import Operand, floatx
 
 
@@ -288,9 +288,7 @@ def _dense(data: Any, argument: str) -> np.ndarray:
         return data.numpy()
     kind = type(data).__module__.split(".")[0], type(data).__name__
     expect(kind not in REFUSED, argument, f"data; call {REFUSED.get(kind)} first", type(data))
-    if hasattr(data, "filled"):  # a masked array
-        advice = "an array without masked elements (drop them, or call filled(value))"
-        expect(not np.any(data.mask), argument, advice, data)
+    check_unmasked(argument, data)
     if (columns := _columns(data)) is not None:
         place = "column {!r} of {}: encode or drop it".format
         arrays = [to_array(_numbers(np.asarray(x)), place(name, argument)) for name, x in columns]

@@ -275,13 +275,13 @@ def pinv(x: Any) -> Any:
 
 
 def _vector_norm(x: Tensor, ord: Any, axes: Any, keepdims: bool = False) -> Tensor:
-    p, sizes = 2 if ord is None else ord, absolute(x)
-    expect(not isinstance(p, str), "ord", "a number for vectors", p)
+    expect(not isinstance(ord, str), "ord", "a number for vectors", ord)
+    p, sizes = 2.0 if ord is None else float(ord), absolute(x)
     if abs(p) == math.inf:
         return (reductions.max if p > 0 else reductions.min)(sizes, axes, keepdims)
     if p == 0:
         return reductions.sum(cast(x != 0.0, x.dtype), axes, keepdims)
-    total = reductions.sum(square(x) if p == 2 else power(sizes, float(p)), axes, keepdims)
+    total = reductions.sum(square(x) if p == 2 else power(sizes, p), axes, keepdims)
     zero = total == 0.0  # where the gradient is 0
     return where(zero, 0.0 if p > 0 else math.inf, power(where(zero, 1.0, total), 1.0 / p))
 
