@@ -180,7 +180,8 @@ def test_expressions_of_placeholders_are_the_graphs_of_keras(data, seed):
     assert [x.name for x in ours.layers] == [x.name for x in theirs.layers]
     theirs.set_weights(ours.get_weights())
     x = normal(seed, 2, 5, 3).astype("f4") + 3
-    assert_agree(*(outputs(model, [*x]) for model in (ours, theirs)), 1e-4)
+    with np.errstate(over="ignore"):  # of powers of powers
+        assert_agree(*(outputs(model, [*x]) for model in (ours, theirs)), 1e-4)
 
 
 def test_a_summary_lists_functions_between_the_layers():

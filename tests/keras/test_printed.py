@@ -12,7 +12,7 @@ from unittest import mock
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 from side_by_side import WIDTH, Library, in_both, numbers
 
 import tinynet as tn
@@ -65,6 +65,7 @@ KINDS = st.sampled_from(["stateful_metrics", "stateless_metrics"])
     updates=UPDATES,
     adds=st.booleans(),
 )
+@example(9, {"verbose": 1}, {}, [(9, 0.0, {"loss": 1}, None), (0, 0.0, {}, None)], False)
 def test_the_progress_bar_prints_what_keras_prints(target, options, named, updates, adds):
     def run(lib: Library) -> None:
         with mock.patch.object(time, "time", return_value=1e9) as now:

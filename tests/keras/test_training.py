@@ -208,6 +208,7 @@ class Story:
     def fit(self, weights: str, validation: str, epochs: int, **options: Any) -> Any:
         options["epochs"] = options.get("initial_epoch", 0) + epochs
         w, rows = self.sample_weight, slice(3, 16)
+        last = 2 if self.y.shape[1] > 1 else round(float(self.y.min()))  # a class of y
         part = (
             ([a[rows] for a in self.x] if isinstance(self.x, list) else self.x[rows]),
             self.y[rows],
@@ -215,7 +216,7 @@ class Story:
         given = {
             "rows": {"sample_weight": w},
             "column": {"sample_weight": w[:, None]},
-            "class": {"class_weight": {0: 0.5, 1: 2.0, -1: 3.0}},
+            "class": {"class_weight": {0: 0.5, 1: 2.0, last: 3.0}},
             "pair": {"validation_data": part},
             "triple": {"validation_data": [*part, w[rows]]},
             "split": {"validation_split": 0.25},

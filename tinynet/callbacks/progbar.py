@@ -101,7 +101,7 @@ class Progbar(Checked):
         self._started = time.time()
         self._first_step: float | None = None  # when it ended
         self._drawn = 0.0
-        self._drawn_width = 0
+        self._drawn_width, self._is_open = 0, False  # of the last line, and whether it goes on
 
     def add(self, n: int, values: Values = None) -> None:
         """Advance the bar by `n` steps, with pairs of names and values."""
@@ -153,12 +153,12 @@ class Progbar(Checked):
         width = len(re.sub(ESCAPES, "", text))
         blank = " " * (self._drawn_width - width)
         write("\b" * self._drawn_width + "\r" + text + blank + "\n" * finalize)
-        self._drawn_width = 0 if finalize else width
+        self._drawn_width, self._is_open = width, not finalize
 
     def close(self) -> None:
         """End the line of a bar that was drawn and did not reach its end: after an exception."""
-        write("\n" * bool(self._drawn_width))
-        self._drawn_width = 0
+        write("\n" * self._is_open)
+        self._is_open = False
 
     def _values(self, size: Callable[[float], float]) -> str:
         """Return the values by name; Keras uses their magnitudes in the bar, not in the line."""
