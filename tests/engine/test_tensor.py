@@ -906,7 +906,7 @@ NO_DATA = {
     "text": ("abc", ["str", "expected numbers"]),
     "texts": (np.array(["a", "b"]), ["str", "expected numbers"]),
     "bytes": (b"abc", ["bytes", "expected numbers"]),
-    "None": (None, ["object", "NoneType"]),
+    "None": (None, ["object", "NoneType (of a function without return?)"]),
     "an object": (object(), ["object", "expected numbers"]),
     "a dict": ({"a": 1}, ["object", "dict"]),
     "a set": ({1, 2}, ["object", "set"]),

@@ -75,6 +75,12 @@ WORDLESS: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize("kind", [list, np.array, pd.Series])
+def test_labels_that_are_texts_are_refused_with_the_call_that_numbers_them(kind):
+    with refused(ValueError, "Expected numbers in y. np.unique(y, return_inverse=True)[1] numbers"):
+        network().fit(X[:2], kind(["cat", "dog"]))
+
+
 @pytest.mark.parametrize("kind", WORDLESS)
 def test_a_column_without_numbers_is_named(kind):
     model = network()

@@ -113,6 +113,7 @@ def _output(*command: str) -> str:
         except BaseException:
             with suppress(ProcessLookupError):  # it has just ended
                 os.killpg(process.pid, signal.SIGKILL)
+            process.wait()  # after Ctrl-C, Popen itself does not wait
             raise
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command, out, error)

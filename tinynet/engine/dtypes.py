@@ -63,7 +63,8 @@ def to_array(data: Any, dtype: Any = None) -> np.ndarray:
     except ValueError as error:
         raise ValueError(f"data: expected numbers in a regular shape: {error}") from None
     if array.dtype.kind not in "fiub":
-        kind = f"{array.dtype.name}. data: expected numbers, received {type(data).__name__}"
+        received = type(data).__name__ + " (of a function without return?)" * (data is None)
+        kind = f"{array.dtype.name}. data: expected numbers, received {received}"
         raise ValueError(f"Invalid dtype: {kind}.")
     if dtype is None:
         dtype = array.dtype if type(data) is np.ndarray else _default_dtype(data, array.dtype)

@@ -274,7 +274,9 @@ def to_array(data: Any, argument: str, dense: bool = True) -> Any:
     else:
         array = _dense(data, argument)
     if array.dtype.kind not in "fiub":
-        raise ValueError(f"Invalid dtype: {array.dtype.name}. Expected numbers in {argument}.")
+        text = f"Invalid dtype: {array.dtype.name}. Expected numbers in {argument}."
+        advice = f" np.unique({argument}, return_inverse=True)[1] numbers classes."
+        raise ValueError(text + advice * (array.dtype.kind in "OUST"))
     expect(array.ndim, argument, "an axis of samples", data)
     kinds = "fiu" if isinstance(data, (list, tuple)) else "f"
     return array.astype(floatx(), copy=False) if array.dtype.kind in kinds else array
