@@ -70,6 +70,7 @@ TEXTS: dict[str, Callable[..., str]] = {
     for name, primitive in PRIMITIVES.items()
     if hasattr(np, name) and {"axis"} <= {*primitive.cases[0].params} <= {"axis", "keepdims"}
 } | {
+    "argsort": lambda x, axis: f'np.argsort({x}, axis={axis}, kind="stable")',
     "relu": lambda x: f"np.maximum({x}, 0)",
     "isclose": lambda x1, x2, **options: f"np.isclose({x1}, {x2}, **{options})",
     "searchsorted": lambda x, values, side: f'np.searchsorted({x}, {values}, "{side}")',
