@@ -86,15 +86,12 @@ class InputLayer(Layer):
         refuse_options("InputLayer", sparse=sparse or None, ragged=ragged or None)
         given = shape, batch_size, batch_shape, dtype
         if input_tensor is not None:
-            expect(
-                isinstance(input_tensor, KerasTensor), "input_tensor", "a KerasTensor", input_tensor
-            )
+            is_one = isinstance(input_tensor, KerasTensor)
+            expect(is_one, "input_tensor", "a KerasTensor", input_tensor)
             dtype, batch_shape = input_tensor.dtype, input_tensor.shape
             own = batch_shape[1:], batch_shape[0], batch_shape, dtype
             agree = all(x is None or x == y for x, y in zip(given, own, strict=True))
-            expect(
-                agree, "input_tensor", f"one of shape, batch_size, batch_shape, dtype {given}", own
-            )
+            expect(agree, "input_tensor", f"shape, batch_size, batch_shape, dtype: {given}", own)
         elif (shape is None) == (batch_shape is None) or None not in given[1:3]:
             text = "Pass shape, with or without batch_size, or batch_shape, received "
             raise ValueError(text + f"{shape}, {batch_size}, {batch_shape}.")
