@@ -111,14 +111,18 @@ def _imports(frame: FrameType) -> bool:
     return frame.f_code.co_code[frame.f_lasti] == opmap["IMPORT_FROM"]
 
 
+def text_of(package: str | None, name: str) -> str:
+    """Return the text of a file in a package, which may be in a zip file."""
+    from pkgutil import get_data  # slow to load
+
+    return (get_data(str(package), name) or b"").decode()
+
+
 @cache
 def absent() -> dict[str, tuple[str, str]]:
     """Return the table in `absent.txt`: from names to whose they are, and what to use instead."""
-    from pkgutil import get_data  # slow to load
-
-    text = (get_data(__package__, "absent.txt") or b"").decode()
     found: dict[str, tuple[str, str]] = {}
-    for section in text.split("\n\n")[1:]:
+    for section in text_of(__package__, "absent.txt").split("\n\n")[1:]:
         title, names = section.split("\n", 1)
         place, advice = title.split(": ", 1)
         module, _, owner = place.partition(", ")

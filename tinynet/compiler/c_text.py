@@ -17,11 +17,11 @@ import re
 import string
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..public import text_of
 from .kernels import Single
 from .memory import Buffer, Slot, row_major, view_of
 from .program import NotInCError
@@ -39,7 +39,7 @@ TYPES = {"bool": "bool", "float32": "float", "float64": "double"} | {
 @cache
 def parts() -> dict[str, tuple[str, str]]:
     """Return the parts of ``prelude.c`` by their names: the part that each needs, and its text."""
-    text = Path(__file__).with_name("prelude.c").read_text(encoding="utf-8")
+    text = text_of(__package__, "prelude.c")
     found = re.findall(r"^//// ([^:\n]+)(?:: (\w+))?\n(.*?)(?=^////|\Z)", text, re.M | re.S)
     return {name: (needed, part) for name, needed, part in found}
 

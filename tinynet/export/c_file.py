@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
-from pathlib import Path
 from string import Template
 
 import numpy as np
@@ -21,10 +20,11 @@ from ..compiler.c_text import Lines, c_type, literal
 from ..compiler.memory import Buffer, Plan
 from ..compiler.passes import simplify
 from ..compiler.program import Names, NotInCError, Var
+from ..public import text_of
 from .forward import Forward
 from .numpy_file import WIDTH, plain
 
-ABOUT = Template(Path(__file__).with_name("about.c").read_text(encoding="utf-8"))
+ABOUT = Template(text_of(__package__, "about.c"))
 
 
 def c_text(forward: Forward, name: str, version: str) -> str:

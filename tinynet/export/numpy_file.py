@@ -20,7 +20,6 @@ import textwrap
 from collections.abc import Callable
 from functools import partial
 from itertools import count
-from pathlib import Path
 from pprint import pformat
 from string import Template
 from typing import Any
@@ -34,10 +33,11 @@ from ..compiler.text import INFIX, SIGN, Expr, Names, index_text, infix, number_
 from ..engine.bind import PRIMITIVES, VIEWS
 from ..engine.primitives.shapes import ARRAY
 from ..engine.tensor import Primitive
+from ..public import text_of
 from .forward import BatchSize, Forward
 
 FEW = 64  # a larger array is written as base64
-TEXT = Path(__file__).with_name("module.txt").read_text(encoding="utf-8")
+TEXT = text_of(__package__, "module.txt")
 MODULE, NUMBERS = TEXT.split("#### numbers\n")
 WIDTH = 96
 RESERVED = ("np", "base64", "n", "forward", "predict", "samples", "numbers")
