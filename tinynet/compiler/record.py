@@ -42,8 +42,7 @@ class Recorder:
     equations : dict from Tensor to the Equation that computes it
     names : dict from Tensor to the name that a reader of the program sees
     known : dict from Tensor to Tensor
-        The tensors that were given as inputs, and the values of variables, by those that stand for
-        them here.
+        From each stand-in to the tensor that was given as input, or to the value of the variable.
     leaves : set of Tensor
         The leaves at which `backward` may leave gradients: they live as long as the recorder.
     applied : dict from an optimizer to what its method `apply` does in a training step

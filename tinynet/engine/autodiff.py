@@ -96,7 +96,7 @@ def _argument(x: Tensor, name: str) -> Tensor:
 def _refuse_lost(unused: set[Tensor], used: set[Tensor], others: Any) -> None:
     """Raise a ValueError if `f` uses a tensor that was given for an argument, not the argument.
 
-    What is among its `others`, the arguments that are constants, may be used.
+    It may use the tensors in `others`, the arguments that are constants.
     """
     known = getattr(modes.recorder, "known", {})
     used = used.difference(map(as_tensor, tree.instances(Operand, others)))
