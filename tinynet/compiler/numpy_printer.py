@@ -184,7 +184,7 @@ class Printer:
             function = each.op.impl.__name__
             yield self._apply(function, *args, f"out={out}" if function in KEYWORD_OUT else out)
         elif isinstance(each, Reduce):
-            # The order of addition depends on the result's layout: NumPy chooses it, as it does eagerly.
+            # The order of addition depends on the result's layout, which NumPy chooses, as eagerly.
             alone = name == "sum" and len(each.out.shape) > 1 and not each.args[0].is_contiguous
             to = "None" if alone else out
             given = (*args, str(params["axis"]), "None", to, *["True"] * params["keepdims"])
