@@ -237,7 +237,7 @@ IN_ONNX = [name for name in OPERATIONS if name in NODES or name not in PRIMITIVE
 @many
 @given(functions(dtypes=st.just("float32"), names=IN_ONNX))
 def test_onnxruntime_agrees_on_any_program(drawn):
-    assert_close_in_onnx(drawn)
+    assert_close_in_onnx(drawn, 1e-4, 1e-4)  # each operation multiplies the error of those before
 
 
 def assert_close_in_onnx(drawn: Drawn, rtol: float = 1e-5, atol: float = 1e-5) -> None:

@@ -216,3 +216,87 @@ def test_a_metric_whose_result_is_a_dict_has_its_keys_in_the_logs(run_eagerly):
         return history.history, model.evaluate(X, B, verbose=0, return_dict=True)
 
     assert_both_agree(run)
+
+
+def leaves(tree: Any) -> list[Any]:
+    """Return the leaves of a structure, those of a dict by sorted keys."""
+    if not isinstance(tree, (dict, list, tuple)):
+        return [tree]
+    parts = [tree[key] for key in sorted(tree)] if isinstance(tree, dict) else tree
+    return [leaf for part in parts for leaf in leaves(part)]
+
+
+def error(y_true: Any, y_pred: Any) -> Any:
+    """Return the sum of the mean absolute errors of a structure of outputs."""
+    return sum(abs(t - p).mean(-1) for t, p in zip(leaves(y_true), leaves(y_pred), strict=True))
+
+
+def doubled(y_true: Any, y_pred: Any) -> Any:
+    return 2.0 * error(y_true, y_pred)
+
+
+OF_STRUCTURES: dict[str, tuple[Any, Any, Any]] = {  # outputs, losses, their weights
+    "a list for a dict": ({"a": A, "b": B}, [error, {"a": "mse", "b": "mae"}], None),
+    "a list for a tuple": ((A, B), [error, ("mse", "mae")], None),
+    "a tuple for a list": ([A, B], (error, ["mse", "mae"]), None),
+    "two": ((A, B), [error, doubled, ("mse", "mae")], [0.5, 2.0, (2.0, 0.1)]),
+    "weights": ((A, B), [error, ("mse", "mae")], [0.5, (2.0, 0.1)]),
+    "weights of a dict": ({"a": A, "b": B}, [error, {"a": "mse"}], [0.5, {"a": 3.0}]),
+    "two of one output": ([A, B], ["mse", ["mae", "mse"]], None),
+    "a part": ({"a": (A, B), "b": B}, {"a": [error, (None, "mse")], "b": "mae"}, None),
+    "a list of one": ({"a": (A, B), "b": B}, {"a": [error], "b": "mae"}, None),
+    "parts, with weights": (
+        {"a": (A, B), "b": {"c": B, "d": A}},
+        {"a": [error], "b": [doubled, {"c": "mse"}]},
+        {"a": [0.5], "b": [0.1, {"c": 3.0}]},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OF_STRUCTURES)
+def test_a_loss_of_a_structure_of_outputs_is_that_of_keras(case, run_eagerly):
+    y, loss, loss_weights = OF_STRUCTURES[case]
+
+    def run(lib: Any) -> Any:
+        names = iter("pqrstu")
+        x = lib.Input((WIDTH,))
+        model = lib.Model(x, of_widths(y, lambda n: lib.layers.Dense(n, name=next(names))(x)))
+        model.compile("sgd", loss, loss_weights, run_eagerly=run_eagerly[lib])
+        history = model.fit(X, y, 8, 2, 0, shuffle=False).history
+        return history, model.evaluate(X, y, verbose=0, return_dict=True), model.get_weights()
+
+    assert_both_agree(run)
+
+
+def of_widths(tree: Any, layer: Any) -> Any:
+    if isinstance(tree, dict):
+        return {key: of_widths(part, layer) for key, part in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(of_widths(part, layer) for part in tree)
+    return layer(tree.shape[1])
+
+
+def test_weights_of_samples_that_differ_by_output_cannot_weigh_a_loss_of_both():
+    model = fork(tn, tuple)
+    model.compile(loss=[error, ("mse", "mae")])
+    with pytest.raises(ValueError, match="sample_weight: expected the same for all outputs of a_b"):
+        model.fit(X, (A, B), sample_weight=(WEIGHT, WEIGHT[::-1]), verbose=0)
+    model.fit(X, (A, B), sample_weight=WEIGHT, verbose=0)
+
+
+@pytest.mark.parametrize("calls_super", [True, False])
+def test_a_compute_loss_of_ones_own_decides_which_losses_are_noted(calls_super, run_eagerly):
+    def run(lib: Any) -> Any:
+        class Split(lib.Model):
+            def compute_loss(self, x, y, y_pred, sample_weight=None, training=True):
+                if not calls_super:
+                    return error(y, [y_pred[:, :1], y_pred[:, 1:]]).mean()
+                return super().compute_loss(x, y, [y_pred[:, :1], y_pred[:, 1:]])
+
+        x = lib.Input((WIDTH,))
+        model = Split(x, lib.layers.Dense(3)(x))
+        model.compile("sgd", ["mse", "mae"], [2.0, 0.5], run_eagerly=run_eagerly[lib])
+        history = model.fit(X, (A, B), 8, 2, 0, shuffle=False).history
+        return history, model.evaluate(X, (A, B), verbose=0, return_dict=True), model.get_weights()
+
+    assert_both_agree(run)

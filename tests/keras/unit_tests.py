@@ -222,8 +222,10 @@ class PyTree:
             parts = {k: [structure[k], *(o[k] for o in others)] for k in sorted(structure)}
             return {k: PyTree.map_structure(f, *part, leaf=leaf) for k, part in parts.items()}
         if isinstance(structure, (list, tuple)) and not leaf(structure):
-            parts = zip(structure, *others, strict=True)
-            return type(structure)([PyTree.map_structure(f, *part, leaf=leaf) for part in parts])
+            rows = zip(structure, *others, strict=True)
+            parts = [PyTree.map_structure(f, *row, leaf=leaf) for row in rows]
+            is_named = hasattr(structure, "_fields")
+            return type(structure)(*parts) if is_named else type(structure)(parts)
         return f(structure, *others)
 
     @staticmethod
@@ -231,6 +233,12 @@ class PyTree:
         found: list[Any] = []
         PyTree.map_structure(found.append, structure)
         return found
+
+    @staticmethod
+    def assert_same_structure(first: Any, second: Any) -> None:
+        forms = [PyTree.map_structure(lambda _: "*", tree) for tree in (first, second)]
+        if forms[0] != forms[1]:
+            raise ValueError(f"Different structures: {forms}.")
 
     @staticmethod
     def map_structure_up_to(shallow: Any, f: Any, *structures: Any) -> Any:

@@ -94,7 +94,7 @@ def test_categorical_crossentropy_is_the_negative_log_likelihood_of_the_target(
     # Not too far apart: finite differences are inaccurate at tiny probabilities.
     z = np.clip(normal(seed, *shape, dtype="float64"), -1.5, 1.5)
     y_true = abs(normal(seed + 1, *shape, dtype="float64"))
-    t = y_true * (1 - smoothing) + smoothing / shape[-1]
+    t = y_true * (1 - smoothing) + smoothing / shape[axis]
     expected = -(t * np.log(softmax(z, axis))).sum(axis)
     sums = abs(normal(seed + 2, dtype="float64")) + 0.5  # probabilities are divided by their sum
     for given_, logits in ((sums * softmax(z, axis), False), (z, True)):

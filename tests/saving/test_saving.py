@@ -320,7 +320,7 @@ def test_a_flipped_byte_is_refused_or_changes_nothing(folder, name, data):
     before = everything(model)
     try:
         model.load_weights(path)
-    except ValueError:
+    except (ValueError, UserWarning):  # which says what is skipped
         assert_all_same(everything(model), before)
     else:
         assert_all_same(everything(model), expected)

@@ -7,9 +7,10 @@ Formulas, rank alignment and reductions are Keras's. Imports the engine and `con
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import starmap
 from typing import Any, ClassVar
 
-from .. import ops
+from .. import ops, tree
 from ..configs.configurable import Configurable, FunctionObject
 from ..configs.lookup import name_of, snake_case
 from ..engine.expect import expect
@@ -143,11 +144,11 @@ class Loss(Configurable):
         raise NotImplementedError(f"{type(self).__name__} must define call(self, y_true, y_pred).")
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
-        """Return the reduced loss of tensors or arrays `y_true` and `y_pred`."""
-        y_pred = as_tensor(y_pred)
-        dtype = self._dtype_for(y_pred)
-        y_true = ops.cast(y_true, dtype)
-        values = as_tensor(self.call(y_true, ops.cast(y_pred, dtype)))
+        """Return the reduced loss of tensors, arrays, or structures of them."""
+        y_pred = tree.map_structure(as_tensor, y_pred)
+        dtype = self._dtype_for(tree.leaves(y_pred)[0])
+        given = (tree.map_structure(lambda x: ops.cast(x, dtype), y) for y in (y_true, y_pred))
+        values = as_tensor(self.call(*given))
         return reduce(values, sample_weight, self.reduction)
 
     def _dtype_for(self, y_pred: Tensor) -> Any:
@@ -179,4 +180,7 @@ class LossFunction(FunctionObject, Loss):
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the function's values for the aligned targets and predictions."""
-        return as_tensor(self.function(*align_ranks(y_true, y_pred), **self.options))
+        pairs = zip(tree.leaves(y_true), tree.leaves(y_pred), strict=True)
+        flat = zip(*starmap(align_ranks, pairs), strict=True)
+        given = map(tree.pack_sequence_as, (y_true, y_pred), flat)
+        return as_tensor(self.function(*given, **self.options))

@@ -57,7 +57,8 @@ def clone_model(
     Raises
     ------
     ValueError
-        For a subclassed model with any of these arguments; for `call_function` with a Sequential.
+        For a subclassed model with any of these arguments; for `call_function` with a Sequential;
+        for `input_tensors` of another structure than the model's inputs.
 
     >>> import tinynet as tn
     >>> model = tn.Sequential([tn.Input((2,)), tn.layers.Dense(1)])
@@ -77,6 +78,8 @@ def clone_model(
         return clone_function(layer) if clone_function else _copied(layer)
 
     if functional:
+        if input_tensors is not None:
+            tree.parts_like(model.input, input_tensors, "input_tensors")
         copies = {layer: copied(layer) for layer in model._graph.layers_to_copy()}
 
         def call(layer: Layer, *args: Any, **options: Any) -> Any:

@@ -26,8 +26,8 @@ from ..layers.module import attached_metrics
 from ..layers.shapes import training_of
 from .data import Dataset, unpack_x_y_sample_weight
 from .divergence import loss_of
-from .objective import Objective, check_names, flat_logs, leaves_of, metrics_room, note
-from .step import Batch, check_class, computed_loss, is_own
+from .objective import Objective, check_names, flat_logs, is_nested, leaves_of, metrics_room, note
+from .step import Batch, check_class, computed_loss, is_own, overridden
 from .step_cache import StepCache
 from .streams import Batches
 
@@ -198,18 +198,21 @@ class Compilable(Layer):
                 return False
             check_names(self.loss, *self._given_metrics)
             is_new = watched or not self.built
-            if self.graph:
+            own = self.loss is not None and overridden(self, "compute_loss")
+            if self.graph and not own:
                 y_pred = self.graph.output
             else:  # an own step need not call the model
                 calls = y is not None or type(self).call is not Layer.call
-                y_pred = self._outputs_of(batches.first()) if calls else []
-            self._objective_for(y, y_pred)
+                losses_of = kind if own else None
+                y_pred = self._outputs_of(batches.first(), losses_of) if calls else []
+            several = own and (is_nested(self.loss) or len(tree.flatten(y_pred)) > 1)
+            self._objective_for(y, y_pred, None if several else self.loss)
             return is_new
 
-    def _objective_for(self, y: Any, y_pred: Any) -> Objective:
+    def _objective_for(self, y: Any, y_pred: Any, loss: Any) -> Objective:
         """Return the losses and metrics; they are looked up for the first targets and outputs."""
         if self._objective is None:
-            given = (self.loss, self.loss_weights, *self._given_metrics)
+            given = (loss, self.loss_weights, *self._given_metrics)
             self._objective = Objective(y_pred, self._names_of(y_pred), y, given)
         return self._objective
 
@@ -223,10 +226,17 @@ class Compilable(Layer):
             self._prepare(batch)
             yield batch
 
-    def _outputs_of(self, batch: Dataset) -> Any:
-        """Run the model on a batch, and build it if needed; assignments to weights are not kept."""
+    def _outputs_of(self, batch: Dataset, losses_of: str | None = None) -> Any:
+        """Run the model on a batch, and build it if needed; assignments to weights are not kept.
+
+        If a kind of step is given, `compute_loss` runs, too: a user's may pass other outputs on.
+        """
         with no_grad(), stateless({v: wrap(v.array) for v in self.variables}):
-            return self(batch.data.map(wrap).x)
+            data = batch.data.map(wrap)
+            y_pred = self(data.x)
+            if losses_of:
+                computed_loss(self, data, y_pred, training=losses_of == "train")
+            return y_pred
 
     def _try(self, batches: Batches, argument: str) -> None:
         """Compute the loss of the first samples, to refuse data of wrong shapes before training."""
@@ -254,7 +264,9 @@ class Compilable(Layer):
             return path if last and not last.isdigit() else before + slash + layer
 
         layers = self.graph.output_names if self.graph else []
-        return [*map(name, paths, layers or [""] * len(paths))]
+        if len(layers) != len(paths):
+            layers = [""] * len(paths)
+        return [*map(name, paths, layers)]
 
     def zero_grad(self) -> None:
         """Reset the gradients that `backward` left at the weights to None."""
@@ -272,7 +284,7 @@ class Compilable(Layer):
         training: bool = True,
     ) -> Tensor:
         """Return the loss of predictions plus the losses that layers add, a scalar tensor."""
-        loss = self._objective_for(y, y_pred).loss(y, y_pred, sample_weight)
+        loss = self._objective_for(y, y_pred, self.loss).loss(y, y_pred, sample_weight)
         terms = [*([] if loss is None else [loss]), *map(ops.sum, self.losses)]
         if not terms:
             raise ValueError("No loss to compute. Provide a `loss` argument in `compile()`.")
@@ -282,7 +294,7 @@ class Compilable(Layer):
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
     ) -> dict[str, Any]:
         """Update the compiled metrics with the samples of a batch; return the logs."""
-        self._objective_for(y, y_pred).update_state(y, y_pred, sample_weight)
+        self._objective_for(y, y_pred, self.loss).update_state(y, y_pred, sample_weight)
         return self.get_metrics_result()
 
     @property

@@ -5,9 +5,9 @@ Imports `losses`, `metrics`. Read next: `data.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from ..engine.bind import no_grad
 from ..engine.expect import expect, warn
 from ..engine.tensor import Tensor
 from ..engine.variable import Variable
+from ..layers.symbolic import context
 from ..losses.lookup import BY_SHAPE, resolve as resolve_loss
 
 
@@ -34,9 +35,14 @@ def metrics_room() -> Any:
     return metrics
 
 
+def is_nested(given: Any) -> bool:
+    """Return whether an argument of `compile` is a list, tuple or dict."""
+    return isinstance(given, (list, tuple, dict))
+
+
 def leaves_of(given: Any) -> list[Any]:
     """Return the leaves of nested lists and dicts, without None."""
-    if not isinstance(given, (list, tuple, dict)):
+    if not is_nested(given):
         return [] if given is None else [given]
     parts = given.values() if isinstance(given, dict) else given
     return [leaf for part in parts for leaf in leaves_of(part)]
@@ -45,6 +51,22 @@ def leaves_of(given: Any) -> list[Any]:
 def unlisted(given: Any) -> Any:
     """Return the only thing in a list; anything else as it is."""
     return given[0] if isinstance(given, (list, tuple)) and len(given) == 1 else given
+
+
+def filled(form: Any, flat: Sequence[Any]) -> Any:
+    """Return a structure of this form, with these things as its leaves, in order."""
+    rest = iter(flat)
+    return tree.map_structure(lambda _: next(rest), form)
+
+
+class Term(NamedTuple):
+    """A loss, and what it is for: an output, or a structure of several."""
+
+    loss: Any
+    outputs: tuple[int, ...]  # their positions
+    form: Any  # their structure, of None
+    weight: float
+    key: str  # in logs
 
 
 def _warn_of_labels(argument: str, loss: Any, y: Any, shape: tuple[int, ...]) -> None:
@@ -73,11 +95,12 @@ class Objective:
 
     Attributes
     ----------
-    losses : list of Loss or None, one for each output
+    terms : list of Term, the losses
+    without_loss : list of the names of outputs that no loss is for
     shapes : list of the outputs' shapes
     metrics : dict from the key in logs to the metric, the position of its output, and whether it
         uses sample weights
-    trackers : dict from the key of an output's loss to its mean, if there are several
+    trackers : dict from the key of a loss to its mean, if there are several losses
     watched : dict from all these keys to metrics
     ordered : list of the keys that `evaluate` does not sort: the loss, the losses of the outputs,
         and, if there is one output, the metrics as compiled
@@ -95,25 +118,33 @@ class Objective:
         self, outputs: Any, names: Sequence[str], y: Any, given: tuple[Any, Any, Any, Any]
     ) -> None:
         loss, loss_weights, plain, weighted = given
+        loss_weights = None if loss is None else loss_weights
         lacks = {i for i, name in enumerate(names) if not name or name.endswith("/")}
         self.names = [f"{n}output_{i + 1}" if i in lacks else n for i, n in enumerate(names)]
+        self.wanted = f"one for each of the outputs {self.names}"
         self.prefixes = [f"{name}_" if len(names) > 1 and not lacks else "" for name in names]
         self.form = tree.map_structure(lambda _: None, outputs)
         self.paths = [path for path, _ in tree.by_path(self.form, self.form)]
-        chosen = [unlisted(each) for each in self._spread("loss", loss)]
-        self.with_loss = [i for i, each in enumerate(chosen) if each is not None]
+        self.is_deep = any("/" in path for path in self.paths)
         for output in (flat := tree.flatten(outputs)):
             expect(hasattr(output, "shape"), "the model's output", "a tensor", output, TypeError)
         self.shapes = [output.shape for output in flat]
+        placed = self._placed("loss", loss)
+        self.with_loss = sorted({i for at, *_, each in placed if each is not None for i in at})
+        self.without_loss = [n for i, n in enumerate(self.names) if i not in self.with_loss]
+        self.compares = bool(self.with_loss or plain or weighted)  # anything with targets
         targets = [getattr(target, "shape", None) for target in self.targets(y)]
         types = list(zip(targets, self.shapes, strict=True))
-        self.losses = [resolve_loss(each, *both) for each, both in zip(chosen, types, strict=True)]
-        factors = self._spread("loss_weights", loss_weights)
-        self.weights = [1.0 if factor is None else float(factor) for factor in factors]
-        # As in Keras: an output without a name has the name of its loss, and metrics no prefix.
-        own = {i: names[i] + loss.name * (i in lacks) for i, loss in enumerate(self.losses) if loss}
-        self.keys = {i: f"{name}_loss" for i, name in own.items()} if len(own) > 1 else {}
-        self.trackers = {key: metrics_room().Mean(key) for key in self.keys.values()}
+        self.terms: list[Term] = []
+        for factor, (at, path, form, each) in self._weighted(placed, loss_weights):
+            if each is not None:
+                found: Any = resolve_loss(each, *types[at[0]])
+                # As in Keras: an output without a name has its loss's, and its metrics no prefix.
+                own = names[at[0]] + found.name * (at[0] in lacks)
+                name = own if len(at) == 1 else path or "_".join(self.names)
+                self.terms.append(Term(found, at, form, factor, f"{name}_loss"))
+        keys = [term.key for term in self.terms] if len(self.terms) > 1 else []
+        self.trackers = {key: metrics_room().Mean(key) for key in keys}
         self.metrics: dict[str, tuple[Any, int, bool]] = {}
         self._add_metrics(plain, False, types)
         self._add_metrics(weighted, True, types)
@@ -140,22 +171,66 @@ class Objective:
     def parts(self) -> list[Any]:
         """What a step reads: losses, their weights, and the metrics whose state is in variables."""
         held = (metric for metric in self.watched.values() if metric.variables)
-        return [tuple(self.losses), tuple(self.weights), *held]
+        return [tuple(t.loss for t in self.terms), tuple(t.weight for t in self.terms), *held]
 
     # -- one for each output ------------------------------------------------------------------
 
     def _spread(self, argument: str, given: Any) -> list[Any]:
         """Return an argument, given once for all outputs or for each, as a list of one for each."""
         names = self.names
-        wanted = f"one for each of the outputs {names}"
-        if any("/" in path for path in self.paths) and isinstance(given, (dict, list, tuple)):
+        if self.is_deep and is_nested(given):
             given, names = dict(tree.by_path(given, self.form)), self.paths
         if isinstance(given, dict):
-            expect(given.keys() <= set(names), argument, wanted, sorted(map(str, given)))
+            expect(given.keys() <= set(names), argument, self.wanted, sorted(map(str, given)))
             return [given.get(name) for name in names]
         parts = list(given) if isinstance(given, (list, tuple)) else [given] * len(names)
-        expect(len(parts) == len(names), argument, wanted, len(parts))
+        expect(len(parts) == len(names), argument, self.wanted, len(parts))
         return parts
+
+    def _placed(self, argument: str, given: Any) -> list[Any]:
+        """Return the losses or their weights, each with positions, path and form of its outputs."""
+        is_named = isinstance(given, dict) and not isinstance(self.form, dict)
+        if is_named or not is_nested(given):
+            given = filled(self.form, self._spread(argument, given))
+        return [*self._parts(argument, given, self.form, "")]
+
+    def _parts(self, argument: str, given: Any, form: Any, path: str) -> Iterator[Any]:
+        """Yield what `_placed` returns of the outputs at a path.
+
+        A list or tuple of another type than the outputs has losses for all of them together, as in
+        Keras, unless it has one for each.
+        """
+        is_structure = tree.is_structure(form)
+        if not is_nested(given) or (isinstance(given, dict) and not is_structure):
+            inside = path and f"{path}/"
+            at = tuple(i for i, p in enumerate(self.paths) if f"{p}/".startswith(inside))
+            expect(at, argument, self.wanted, path)
+            yield at, path, form, given
+            return
+        of_each = len(given) == len(tree.flatten(form)) and not any(map(is_nested, given))
+        if is_structure and (of_each or isinstance(given, (dict, type(form)))):
+            fits = isinstance(given, dict) or len(given) == len(form)
+            expect(fits, argument, self.wanted, len(given))
+            parts, inner = (dict(x if isinstance(x, dict) else enumerate(x)) for x in (given, form))
+            for place in sorted(parts):
+                where = f"{path}/{place}".lstrip("/")
+                yield from self._parts(argument, parts[place], inner.get(place), where)
+        else:
+            for each in given:
+                yield from self._parts(argument, each, form, path)
+
+    def _weighted(self, placed: list[Any], loss_weights: Any) -> Iterator[tuple[float, Any]]:
+        """Yield the weight of each loss, and the loss."""
+        factors: dict[Any, list[Any]] = {}
+        same = None if is_nested(loss_weights) else loss_weights
+        if same is None:
+            for at, *_, factor in self._placed("loss_weights", loss_weights):
+                factors.setdefault(at, []).append(factor)
+        for row in placed:
+            factor = factors[row[0]].pop(0) if factors.get(row[0]) else same
+            yield 1.0 if factor is None else float(factor), row
+        left = [factor for rest in factors.values() for factor in rest if factor is not None]
+        expect(not left, "loss_weights", f"one for each of {len(placed)} losses", left)
 
     def _add_metrics(self, given: Any, weighted: bool, types: Sequence[Any]) -> None:
         if len(self.names) == 1 and not isinstance(given, dict):
@@ -182,8 +257,8 @@ class Objective:
         ValueError
             For unknown names, and unless there are as many targets as outputs or as losses.
         """
-        if y is None or isinstance(y, dict):
-            return self._spread("y", y)
+        if y is None or isinstance(y, dict) or not self.compares:
+            return self._spread("y", y if self.compares else None)
         flat = tree.flatten(y)
         if len(flat) == len(self.names):
             return flat
@@ -201,25 +276,35 @@ class Objective:
         targets = self.targets(y)
         missing = [self.names[i] for i in self.with_loss if targets[i] is None]
         expect(not missing, argument, f"targets for the outputs {missing}", None)
-        for row in zip(self.losses, targets, self.shapes, strict=True):
-            _warn_of_labels(argument, *row)
+        for loss, (first, *_), *_ in self.terms:
+            _warn_of_labels(argument, loss, targets[first], self.shapes[first])
 
     # -- on a batch ---------------------------------------------------------------------------
 
     def loss(self, y: Any, y_pred: Any, sample_weight: Any = None) -> Tensor | None:
-        """Return the weighted sum of the outputs' losses; None if there is no loss."""
-        values = self._values(y, y_pred, sample_weight)
-        if wrong := [value.shape for value in values.values() if value.shape]:
-            advice = "use a reduction, not None"
-            raise TypeError(f"The loss must be a scalar, received shape {wrong[0]}: {advice}.")
-        parts = [v if (w := self.weights[i]) == 1.0 else v * w for i, v in values.items()]
-        return sum(parts[1:], parts[0]) if parts else None
+        """Return the weighted sum of the losses; None if there is none.
 
-    def _values(self, y: Any, y_pred: Any, sample_weight: Any) -> dict[int, Tensor]:
-        """Return the losses by the positions of their outputs."""
-        outputs, weights = tree.flatten(y_pred), self._spread("sample_weight", sample_weight)
-        rows = zip(self.losses, self.targets(y), outputs, weights, strict=True)
-        return {i: loss(*args) for i, (loss, *args) in enumerate(rows) if loss is not None}
+        Within a step, note each loss in its mean.
+        """
+        flat = self._flat(y_pred), self.targets(y), self._spread("sample_weight", sample_weight)
+        values: dict[str, Tensor] = {}
+        terms = []
+        for loss, outputs, form, factor, key in self.terms:
+            predicted, targets, weights = ([each[i] for i in outputs] for each in flat)
+            same = all(each is weights[0] for each in weights)
+            expect(same, "sample_weight", f"the same for all outputs of {key}", weights)
+            value = loss(filled(form, targets), filled(form, predicted), weights[0])
+            values[key] = value
+            terms.append(value if factor == 1.0 else value * factor)
+        if context.notes and self.trackers:
+            for key, value in values.items():
+                note(self.trackers[key], value.detach(), y_pred)
+        return sum(terms[1:], terms[0]) if terms else None
+
+    def _flat(self, y_pred: Any) -> list[Any]:
+        flat = tree.flatten(y_pred)
+        expect(len(flat) == len(self.names), "y_pred", f"outputs for {self.names}", len(flat))
+        return flat
 
     def update_state(self, y: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Update all metrics with a batch."""
@@ -228,16 +313,14 @@ class Objective:
 
     def update(self, y: Any, y_pred: Any, sample_weight: Any, in_variables: bool = True) -> None:
         """Update metrics with a batch: those whose state is in variables, or those in Python."""
+        rows = [r for r in self.metrics.values() if in_variables == bool(r[0].variables)]
+        if not rows:
+            return
         targets, weights = self.targets(y), self._spread("sample_weight", sample_weight)
-        outputs = tree.flatten(y_pred)
+        outputs = self._flat(y_pred)
         with no_grad():
-            for metric, i, weighted in self.metrics.values():
-                if in_variables == bool(metric.variables):
-                    metric.update_state(targets[i], outputs[i], weights[i] if weighted else None)
-            if self.trackers and in_variables:
-                values = self._values(y, y_pred, sample_weight).items()
-                for key, value in {self.keys[i]: value for i, value in values}.items():
-                    note(self.trackers[key], value, y_pred)
+            for metric, i, weighted in rows:
+                metric.update_state(targets[i], outputs[i], weights[i] if weighted else None)
 
     def reset_state(self) -> None:
         """Let all metrics forget the samples they have seen."""

@@ -141,7 +141,8 @@ class Step:
         held = weights | dict(zip(self.others, others, strict=True))
         loss = None
         # What layers add to the loss belongs to this step alone.
-        with grad_mode(training), within(training=hears, losses={}), stateless(held) as now:
+        context = within(training=hears, losses={}, notes=self.with_metrics)
+        with grad_mode(training), context, stateless(held) as now:
             with section("forward"):
                 y_pred = self.model(batch.x)
             if self.kind != "predict":
@@ -165,7 +166,7 @@ class Step:
         missing = [v.path for v, grad in found.items() if grad is None]
         if missing and len(missing) == len(found):
             raise ValueError("No gradients provided for any variable.")
-        if missing and None not in self.model.objective.losses:
+        if missing and not self.model.objective.without_loss:
             warn(f"Gradients do not exist for variables {missing}.")
         full = (ops.zeros_like(weights[v]) if g is None else g for v, g in found.items())
         return {v: label(g, f"d_{short_name(v.path)}") for v, g in zip(found, full, strict=True)}
@@ -239,9 +240,16 @@ class Step:
 
 
 def computed_loss(model: Any, batch: Batch, y_pred: Any, training: bool) -> Any:
-    """Return the loss of a batch; an own `compute_loss` need not take `training`, as in Keras."""
+    """Return the loss of a batch; an own `compute_loss` need not take `training`, as in Keras.
+
+    TypeError unless it is a scalar.
+    """
     options = {"training": training} if training_of(type(model).compute_loss) else {}
-    return model.compute_loss(batch.x, batch.y, y_pred, batch.sample_weight, **options)
+    loss = model.compute_loss(batch.x, batch.y, y_pred, batch.sample_weight, **options)
+    if shape := getattr(loss, "shape", ()):
+        wrong = f"The loss must be a scalar, received shape {shape}"
+        raise TypeError(f"{wrong}: use a mean, or a reduction other than None.")
+    return loss
 
 
 def over_ranks(tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -295,7 +303,7 @@ def check_class(model: Any) -> None:
 def run_own(model: Any, kind: str, batch: Batch) -> Any:
     """Run a user's step on a batch; return its logs, or the outputs of a `predict_step`."""
     name = f"{kind}_step"
-    with grad_mode(kind == "train"), within(training=None, losses={}):
+    with grad_mode(kind == "train"), within(training=None, losses={}, notes=True):
         found = getattr(model, name)(pack_x_y_sample_weight(*batch))
     if kind == "predict":
         return found
