@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import arrays
-from .bind import asked, grad_mode, modes, refuse_if_recorded
+from .bind import active_arguments, grad_mode, modes, refuse_if_recorded
 from .expect import expect
 from .primitives import elementwise, reductions, shapes
 from .tensor import Operand, Tensor, as_tensor
@@ -106,12 +106,12 @@ def unbroadcast(ct: Tensor, primal: Tensor) -> Tensor:
 
 
 def refuse_to_cut(t: Tensor, what: str) -> None:
-    """Raise a TypeError if `what` would cut off a gradient that a derivative function asks for.
+    """Raise a TypeError if the operation `what` would cut off a gradient that is being computed.
 
     It would if `t` depends on an argument of a function that is being differentiated.
     """
-    may_cut = asked and t.tracked and modes.grad
-    if may_cut and not asked.isdisjoint(tape(t, stop=asked)):
+    may_cut = active_arguments and t.tracked and modes.grad
+    if may_cut and not active_arguments.isdisjoint(tape(t, stop=active_arguments)):
         raise TypeError(
             f"{what}: received a tensor of shape {t.shape} that depends on an argument of the "
             "function that is differentiated, and the gradient would be lost. Use functions of "

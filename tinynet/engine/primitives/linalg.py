@@ -1,7 +1,7 @@
 """Linear algebra: the functions of `np.linalg` that have a derivative.
 
 Matrices are the last two axes, and every function takes stacks of them. NumPy computes the values,
-and raises LinAlgError for a singular matrix. Numbers of half precision are computed in single.
+and raises LinAlgError for a singular matrix. float16 is computed in float32.
 
 Decompositions have one primitive for their values and one for their vectors. The derivative of the
 values is right where values are equal. That of the vectors does not exist there: it is infinite or
@@ -334,7 +334,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
 
 
 def matrix_power(x: Any, n: int) -> Tensor:
-    """Return the product of `n` equal matrices, or of -n inverses."""
+    """Return the `n`-th power of a matrix; if `n` is negative, the -n-th power of its inverse."""
     x, times = as_tensor(x), operator.index(n)
     if times < 0:
         return matrix_power(inv(x), -times)
@@ -345,9 +345,9 @@ def matrix_power(x: Any, n: int) -> Tensor:
 
 
 def multi_dot(arrays: Any) -> Tensor:
-    """Return the product of matrices. The longest lengths that they share are summed first.
+    """Return the product of matrices. The longest axes that they share are summed first.
 
-    The first may be a row and the last a column, each with one axis.
+    The first may be a row vector and the last a column vector, each with one axis.
     """
     xs = [as_tensor(x) for x in arrays]
     while len(xs) > 1:
