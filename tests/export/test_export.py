@@ -313,7 +313,7 @@ neuron_bias = np.array([0.5], dtype="float32")
 def predict(x, batch_size=32):
     """Return the outputs for samples, given as arrays or lists.
 
-    In batches, since the last bits of a product depend on how many rows it has.
+    They are computed in batches, since the last bits of a product depend on its number of rows.
     """
     x = samples("x", x, (1,))
     starts = range(0, max(len(x), 1), batch_size)

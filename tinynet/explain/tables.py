@@ -1,4 +1,4 @@
-"""Tables of texts and numbers, and what a notebook shows of tables and other objects.
+"""Tables of texts and numbers, and the HTML that notebooks show of these and other objects.
 
 `../public.py` calls `html`, which is imported when a notebook first shows an object.
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from ..engine.tensor import Operand, Tensor
 
-FEW = 8  # samples, elements or columns are shown one by one up to this number, else summarized
+FEW = 8  # up to this number, samples or elements are shown one by one, else summarized
 ROWS, COLUMNS = 12, 10  # a notebook shows a larger tensor as text, without its middle
 MONOSPACE = "'DejaVu Sans Mono', Menlo, Consolas, monospace"
 
@@ -74,7 +74,7 @@ def summary(array: np.ndarray) -> str:
     return f"from {array.min():.4g} to {array.max():.4g}, mean {array.mean():.4g}"
 
 
-# -- what a notebook shows -------------------------------------------------------------------------
+# -- HTML for notebooks ----------------------------------------------------------------------------
 
 
 def html(self: Any) -> str:
@@ -91,10 +91,10 @@ def html(self: Any) -> str:
     if hasattr(self, "explain_step"):  # a model
         texts: list[str] = []
         self.summary(98, print_fn=texts.append)
-        # In these fonts, the lines of the box are as wide as letters.
+        # In these fonts, characters that draw boxes are as wide as letters.
         style = f"white-space: pre; line-height: normal; font-family: {MONOSPACE}"
         return f'<pre style="{style}">{escape(texts[0])}</pre>'
-    if hasattr(self, "epoch"):  # a History: the last epochs, of the logs that each epoch has
+    if hasattr(self, "epoch"):  # a History: its last epochs, and the logs that all epochs have
         count = len(self.epoch)
         columns = {key: values for key, values in self.history.items() if len(values) == count}
         rows = [*zip(self.epoch, *columns.values(), strict=True)]
@@ -113,8 +113,8 @@ def _numbers(self: Any) -> str:
     html = f"<div>{kind}, {self.dtype} {self.shape}</div>{_table(value.data)}"
     if self.grad is not None:
         return f"{html}<div>gradient</div>{_table(self.grad)}"
-    asks = value.tracked and value.equation is None
-    return f"{html}<div>no gradient yet</div>" if asks else html
+    is_leaf = value.tracked and value.equation is None
+    return f"{html}<div>no gradient yet</div>" if is_leaf else html
 
 
 def _table(array: np.ndarray) -> str:

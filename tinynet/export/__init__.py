@@ -1,6 +1,6 @@
 """Export: the forward pass of a model as a file that can be used without tinynet.
 
-The model is recorded as a program, and a format is a table that translates primitives. So every
+The model is recorded as a program, and each format has a table that translates primitives. So every
 layer can be exported, including those that users write.
 
 Imports the modules of this folder. Read next: `forward.py`.
