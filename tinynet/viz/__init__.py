@@ -2,6 +2,7 @@
 
 Importing this package does not load matplotlib; drawing does.
 """
+####
 
 from types import FunctionType
 

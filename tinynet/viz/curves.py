@@ -31,7 +31,7 @@ def plot_history(history: Any, ax: Any = None) -> Any:
     Returns
     -------
     matplotlib.figure.Figure
-        With one axes per quantity, logarithmic if its numbers differ by decades.
+        With one axes per quantity; its scale is logarithmic if the numbers differ by decades.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def _logs_of(history: Any) -> tuple[dict[str, Any], list[int]]:
 def _draw_quantity(ax: Any, name: str, curves: dict[str, Any], epochs: list[int]) -> None:
     found = {of: style.finite(values) for of, values in curves.items() if len(values)}
     for (of, values), color in zip(found.items(), (BLUE, VERMILION), strict=False):
-        every = max(len(epochs) // len(values), 1)  # validation may run in every n-th epoch only
+        every = max(len(epochs) // len(values), 1)  # validation may run only every n-th epoch
         at = epochs[every - 1 :: every][: len(values)]
         marker = "o" if len(values) == 1 else None
         line, *_ = ax.plot(at, values, color=color, linewidth=1.8, marker=marker)  # or several
@@ -111,7 +111,7 @@ def plot_learning_rate(schedule: Any, steps: int, ax: Any = None) -> Any:
     rates = [float(rate(step) if callable(rate) else rate) for step in range(steps)]
     ax = axes_for(ax)
     ax.plot(range(steps), rates, color=BLUE, linewidth=1.8)
-    if style.wants_log(rates) and np.median(rates) < max(rates) / 20:  # most are small, not a few
+    if style.wants_log(rates) and np.median(rates) < max(rates) / 20:  # not just a few are small
         style.log_scale(ax, rates)
     else:
         ax.set_ylim(min(0.0, *rates), max(rates) * 1.08 or 1.0)
@@ -150,7 +150,7 @@ def plot_fit(model: Any, x: Any, y: Any, ax: Any = None) -> Any:
     >>> plot_fit(model, [0.0, 1.0], [1.0, 2.0]).get_xlabel()
     'x'
     """
-    style.demand(model, "plot_fit")
+    style.expect_built(model, "plot_fit")
     rows, targets = style.samples(x, "x"), style.samples(y, "y")
     expect(len(targets) == len(rows), "y", f"{len(rows)} rows, as in x", len(targets))
     inputs, shape = rows.shape[1], np.shape(x)
@@ -234,7 +234,7 @@ def _draw_two_classes(ax: Any, mesh: Any, z: np.ndarray, middle: float) -> None:
 
     reach = max(middle, np.abs(z - middle).max())
     low, high = middle - reach, middle + reach
-    # Pale BLUE and VERMILION: if they were transparent, the borders between levels would be seen.
+    # Pale BLUE and VERMILION; transparent ones would show the borders between levels.
     colormap = LinearSegmentedColormap.from_list("classes", ["#73B2D5", "white", "#E8A773"])
     levels = np.linspace(low, high, 22)
     filled = ax.contourf(*mesh, z, levels=levels, cmap=colormap)
