@@ -1,4 +1,4 @@
-"""The ranks of MPI, and what happens when one of them fails: the only module that knows MPI.
+"""The ranks of MPI, and the handling of their failures: the only module that knows MPI.
 
 A rank that raises an exception prints it and aborts the job. For other failures, a thread of each
 rank tells the others where it is: a rank that exits says so, ranks that wait in different calls
@@ -23,14 +23,14 @@ from ..compiler.toolchain import limit_threads, usable_cores
 from .ranks import Ranks
 
 ADVICE = "All ranks must make the same calls in the same order."
-PAUSE, PATIENCE = 0.1, 5.0  # seconds between two looks at messages, and before a rank asks all
+PAUSE, PATIENCE = 0.1, 5.0  # seconds between checks for messages, and before a rank asks all
 SILENT = [0, "", "It does not answer.\n"]
 
 
 class MPIRanks(Ranks):
     """The processes that `mpiexec` started.
 
-    Each method has its own communicator, so that no call is taken for another one.
+    Each method has its own communicator, so that no call is mistaken for another one.
     """
 
     rank, size = MPI.COMM_WORLD.Get_rank(), MPI.COMM_WORLD.Get_size()
@@ -58,7 +58,7 @@ class MPIRanks(Ranks):
         return total
 
     def gather(self, value: Any) -> list[Any]:
-        """Return what each rank has."""
+        """Return the values of all ranks, in their order."""
         own = self._place[0], *(sys._getframe(i).f_code.co_name for i in (1, 2, 3))
         given = self._call("a message from each rank", self._all.allgather, (own, value))
         if other := next((call for call, _ in given if call != own), None):
@@ -86,7 +86,7 @@ class MPIRanks(Ranks):
         MPI.COMM_WORLD.Abort(1)
 
     def _tell(self, kind: str, *ranks: int) -> None:
-        """Tell some ranks, by default all with this one, where it is."""
+        """Tell some ranks, by default all including this one, where this one is."""
         frame = sys._current_frames().get(threading.main_thread().ident or 0)
         text = "".join(traceback.format_stack(frame)[-4:])
         message = kind, self.rank, *self._place[:2], text
@@ -99,7 +99,7 @@ class MPIRanks(Ranks):
         self._watch.join()
 
     def _look(self) -> None:
-        """Answer other ranks, and look after those that this one waits for; a thread runs this."""
+        """Answer other ranks, and watch those that this one waits for; a thread runs this."""
         asked, gone, here = 0.0, dict[int, list[Any]](), dict[int, list[Any]]()
         while len(gone) < self.size:
             time.sleep(PAUSE)
@@ -125,6 +125,6 @@ class MPIRanks(Ranks):
         if not crossed and waited < self.timeout:
             return
         if min(found.keys() - others, default=self.rank) < self.rank:
-            time.sleep(1)  # that one reports, and ends this one
+            time.sleep(1)  # a lower rank reports, and ends this one
         parts = [f"\nRank {rank} is here:\n{found[rank][2]}" for rank in sorted(crossed or others)]
         self._end(f"has waited {waited:.0f} s for {own[1]}. {ADVICE}{''.join(parts)}")
