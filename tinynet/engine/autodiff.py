@@ -26,7 +26,7 @@ from .vmap import P, R, vmap
 
 
 class _Linearized:
-    """A function at one point, `args`: its result there, and its pullback in some arguments.
+    """A function at one point, `args`: its result there, and its pullback to some arguments.
 
     Attributes
     ----------
@@ -132,9 +132,9 @@ def vjp(f: Callable[..., R], *primals: Any) -> tuple[R, Callable[[Any], tuple[An
     """Return ``f(*primals)`` and its pullback: from the result's cotangent to those of `primals`.
 
     The pullback is the vector-Jacobian product: ``pullback(ct)[i]`` is ``ct @ J`` for the Jacobian
-    J in argument i. It has the argument's shape and dtype and can be differentiated again. Primals
-    and results may be trees; `ct` is a tree like the result, ``pullback(ct)`` a tuple of trees like
-    the primals.
+    J with respect to argument i. It has the argument's shape and dtype and can be differentiated
+    again. Primals and results may be trees; `ct` is a tree like the result, ``pullback(ct)`` a
+    tuple of trees like the primals.
 
     Raises
     ------
@@ -196,15 +196,15 @@ def jvp(f: Callable[..., R], primals: Any, tangents: Any) -> tuple[R, R]:
 def value_and_grad(
     f: Callable[P, R], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
 ) -> Callable[P, tuple[R, Any]]:
-    """Return a function that computes ``f(*args)`` and its gradient in the arguments `argnums`.
+    """Return a function that computes ``f(*args)`` and its gradient with respect to arguments.
 
     Parameters
     ----------
     f : function of tensors or trees of them that returns a scalar
         Arrays and numbers among its arguments `argnums` are converted.
     argnums : int or tuple of int
-        The positions of the arguments to differentiate in. The gradient is a tree like that
-        argument, with its shapes and dtypes, or a tuple of trees if `argnums` is a tuple.
+        The position of the argument that the gradient is with respect to. The gradient is a tree
+        like that argument, with its shapes and dtypes; for a tuple of positions, a tuple of trees.
     has_aux : bool
         Whether `f` returns ``(scalar, aux)``; then ``((scalar, aux), gradient)`` is computed. `aux`
         is any tree. No gradient flows from its tensors to the arguments.
@@ -252,10 +252,10 @@ def grad(
 
 
 def elementwise_grad(f: Callable[P, Any], argnum: int = 0) -> Callable[P, Any]:
-    """Return a function that computes the derivative of each element of `f` in its own argument.
+    """Return a function that computes the derivative of an elementwise `f`, element by element.
 
     It is the gradient of the sum of the result, which may have any shape. So each element of the
-    result must depend on the elements at its own place alone.
+    result must depend on the elements at its own position alone.
 
     >>> import tinynet as tn
     >>> tn.elementwise_grad(tn.ops.square)([1.0, 2.0, 3.0])
@@ -270,7 +270,7 @@ def elementwise_grad(f: Callable[P, Any], argnum: int = 0) -> Callable[P, Any]:
 
 
 def jacobian(f: Callable[P, Any], argnums: int | tuple[int, ...] = 0) -> Callable[P, Any]:
-    """Return a function that computes the Jacobian of `f` in the arguments `argnums`.
+    """Return a function that computes the Jacobian of `f` with respect to arguments (`argnums`).
 
     Its shape is the shape of the result followed by that of the argument. If the result is a tree,
     so is the Jacobian, with a tree like the argument at each leaf. The tape is walked once for all
@@ -298,7 +298,7 @@ def jacobian(f: Callable[P, Any], argnums: int | tuple[int, ...] = 0) -> Callabl
 
 
 def hessian(f: Callable[P, Any], argnum: int = 0) -> Callable[P, Any]:
-    """Return a function that computes the second derivatives of the scalar `f` in one argument.
+    """Return a function that computes the Hessian of a scalar `f` with respect to one argument.
 
     Its shape is the argument's shape, twice; for a tree, a tree of trees.
 

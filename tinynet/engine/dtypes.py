@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .expect import check_number, check_unmasked
+from .expect import check_number, check_unmasked, expect
 
 _floatx, _epsilon = np.dtype("float32"), 1e-7  # in all threads
 settings = _floatx, _epsilon  # a new object after each change
@@ -32,8 +32,8 @@ def set_floatx(value: str) -> None:
         Unless `value` is ``"float16"``, ``"float32"`` or ``"float64"``.
     """
     global _floatx, settings
-    if str(value) not in ("float16", "float32", "float64"):
-        raise ValueError(f"set_floatx: expected float16, float32 or float64, received {value!r}.")
+    known = str(value) in ("float16", "float32", "float64")
+    expect(known, "set_floatx", "float16, float32 or float64", value)
     _floatx = np.dtype(value)
     settings = _floatx, _epsilon
 

@@ -114,7 +114,7 @@ def refuse_to_cut(t: Tensor, what: str) -> None:
     if may_cut and not active_arguments.isdisjoint(tape(t, stop=active_arguments)):
         raise TypeError(
             f"{what}: received a tensor of shape {t.shape} that depends on an argument of the "
-            "function that is differentiated, and the gradient would be lost. Use functions of "
+            "function being differentiated, so the gradient would be lost. Use functions of "
             "tensors instead: tn.ops.sin for math.sin, tn.ops.stack for np.array of a list, "
             "tn.ops.logsumexp for SciPy's. Or use t.detach(), which is a constant."
         )
@@ -165,9 +165,10 @@ def backward(self: Operand, ct: Any = None) -> None:
 
 
 def gradients(y: Tensor, xs: Sequence[Tensor]) -> list[Tensor | None]:
-    """Return the gradient of the scalar `y` in each of `xs`; None where `y` does not depend on it.
+    """Return the gradients of `y` with respect to `xs`; None where `y` does not depend on one.
 
-    Some of `xs` may be computed from others. Changes no tensor. The gradients have no tape.
+    If `y` is not a scalar, that of its sum. Some of `xs` may be computed from others. Changes no
+    tensor. The gradients have no tape.
     """
     tracked, start = [x for x in xs if x.tracked], {y: arrays.ones_like(y)}
     with grad_mode(False):

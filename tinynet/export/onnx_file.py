@@ -204,7 +204,7 @@ def _getitem(g: Graph, v: Var, inputs: Any, x: str, *arrays: str, index: tuple[A
         rest = len(inputs[0].shape) - sum(i is not None for i in index) + 1
         index = (*index[:at], *[ALL] * rest, *index[at + 1 :])
     if arrays and [i for i in index if not isinstance(i, Slice)] != [ARRAY]:
-        raise ValueError(f"export: ONNX can index by integers or one array, received {index}.")
+        raise ValueError(f"export: ONNX has getitem for integers or one array, received {index}.")
     used = [i for i in index if i is not None]
     cuts = {axis: i for axis, i in enumerate(used) if isinstance(i, Slice) and i != ALL}
     if cuts:
