@@ -281,8 +281,8 @@ def jit(
     array. Another `floatx` counts as another type.
 
     Results are new tensors in the structure that the function returns; on NumPy they equal the
-    function's own to the last bit. Results that are not tensors (None, numbers, strings) are those
-    of the recorded call.
+    function's own to the last bit, except that the sign of a zero may differ. Results that are not
+    tensors (None, numbers, strings) are those of the recorded call.
 
     Derivatives are compiled, too: when arguments or variables require a gradient, it flows through
     the results, and the pullback is recorded from the program when it is first used. In two cases
