@@ -18,7 +18,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
-from ..engine.variable import Memory, Variable, aligned, all_or_none, structure
+from ..engine.variable import Memory, Variable, all_or_none, allocate, structure
 from .numpy_printer import Source
 from .program import NotInCError, Program, Var
 
@@ -59,7 +59,7 @@ class Executable:
         self._c: Any = None  # the C source, if it is to run
         self._wants_c = False  # what `choose` decided last
         self._live = {**live, **program.captured}
-        self.inputs = {v: aligned(v.shape, v.dtype) for v in program.inputs if v not in self._live}
+        self.inputs = {v: allocate(v.shape, v.dtype) for v in program.inputs if v not in self._live}
         self._places = [*enumerate(self.inputs.values())]
         self._lock = threading.Lock()
         self._living: list[np.ndarray] | None = None

@@ -150,7 +150,7 @@ def kernels_of(plan: Plan, outer: bool = False) -> list[Kernel]:
 
 
 def _scalar(plan: Plan, v: Var, x: Slot) -> Slot:
-    """Return a single number beside arrays as a 0-d view: NumPy is three times as fast with it."""
+    """Return a single number among arrays as a 0-d view: NumPy is three times as fast with it."""
     single = x.size == 1 and x.shape and v.size > 1
     return plan.view(x, "reshape", newshape=()) if single else x
 

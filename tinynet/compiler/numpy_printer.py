@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.variable import aligned
+from ..engine.variable import allocate
 from .kernels import Call, Copy, Kernel, Loop, Map, Product, Reduce, Single, kernels_of
 from .memory import Buffer, Plan, Slot, View
 from .program import Program, Var
@@ -30,7 +30,7 @@ MANY = 2000  # names
 INLINE = 200  # characters; a longer view gets a name, so that no line grows without limit
 KEYWORD_OUT = ("maximum", "minimum")  # NumPy deprecates `out` by position there
 REDUCTIONS = {"sum": "add.reduce", "max": "maximum.reduce", "min": "minimum.reduce"}
-XP = SimpleNamespace(**{**vars(np), "empty": aligned})  # NumPy with new arrays at a cache line
+XP = SimpleNamespace(**{**vars(np), "empty": allocate})  # NumPy with new arrays at a cache line
 _numbers = itertools.count()
 
 

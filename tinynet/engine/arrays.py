@@ -325,7 +325,7 @@ def gathered(data: Any, like: np.dtype | None = None) -> Tensor:
     """Return nested lists or tuples that contain tensors as one tensor: `stack` at every level.
 
     Python numbers take the dtype `like`, by default that of the tensors, arrays and NumPy scalars;
-    integers become floating beside floating ones.
+    if any part is floating, integers become floating, too.
 
     Raises
     ------

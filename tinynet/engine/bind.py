@@ -1,7 +1,7 @@
 """`bind`, through which every operation passes, and the modes that it obeys.
 
-`bind` runs a primitive. If a gradient may flow, it leaves an `Equation` on the result; if a
-`Recorder` is set, it tells the recorder. `primitive` makes new primitives, users' and ours.
+`bind` runs a primitive. If a gradient may flow, it attaches an `Equation` to the result; if a
+`Recorder` is set, it notifies the recorder. `primitive` makes new primitives, users' and ours.
 
 Imports `tensor.py`. Read next: `primitives/elementwise.py`.
 """

@@ -330,7 +330,7 @@ def softmax(x: Any, axis: Any = -1) -> Tensor:
 def one_hot(
     x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False
 ) -> Tensor:
-    """Return 1 at the index of each class along a new axis, else 0: all 0 where `x` is no class.
+    """Return 1 at the index of each class along a new axis, else 0; all 0 if `x` is not a class.
 
     ValueError with `sparse`.
 

@@ -56,8 +56,8 @@ def check_grads(
     args : tuple of arrays or trees of arrays
         Integers and bools among them are passed on unchanged.
     rtol : float
-        The largest difference allowed, relative to the larger of the two numbers, beside the
-        error of the differences. (Numbers below 1e-5 of ``1 + sum(abs(ct * f))`` count as this.)
+        The largest difference allowed, relative to the larger of the two numbers, in addition to
+        the error of the differences. (Numbers below 1e-5 of ``1 + sum(abs(ct * f))`` count as it.)
     step : float
         The first and largest step, relative to 1 + abs(x). It is halved until the differences
         converge, so `f` need not be smooth, or defined, so far from `args`.
@@ -67,7 +67,7 @@ def check_grads(
     Raises
     ------
     AssertionError
-        With a table of the arguments, if the two differ or are not finite ("wrong derivative"), and
+        With a table of the arguments, if the two differ or are not finite ("wrong derivative"), or
         if the differences do not converge, as at a kink ("cannot tell"). Also if `f` is not finite
         at `args`, is random, or changes an argument in place.
     TypeError

@@ -1,4 +1,4 @@
-"""The tape of a tensor, and the walk backwards along it, on which every derivative rests.
+"""The tape of a tensor, and the backward walk along it, on which every derivative is based.
 
 `cotangents` gives the results their cotangents, goes through the equations from the last to the
 first, and applies each primitive's rules to get the cotangents of its inputs. Rules are tensor

@@ -28,7 +28,7 @@ LINE = 64  # bytes in a cache line
 
 
 class _Structure:
-    """The version of everything that compiled programs depend on beside their inputs.
+    """The version of everything that compiled programs depend on besides their inputs.
 
     `version` is a new object after each change: a variable moved to another array, became
     trainable, or an attribute of a watched object was assigned (see `configs/watched.py`). No
@@ -101,14 +101,14 @@ class Variable(Operand):
         self.name, self.path = name, path or name
         self._trainable = trainable
         self._constraint: Any = None
-        self.array = to_array(value, dtype)  # whoever writes here adds 1 to `version`
+        self.array = to_array(value, dtype)  # code that writes here adds 1 to `version`
         self.version = 0
         self._memory: Memory | None = None
         self._tensor: Tensor | None = None  # the value when it was last read,
         self._seen = 0  # and the version then
 
     def _move(self, memory: Memory, array: np.ndarray) -> None:
-        """Move to `memory`, to its part `array`, which holds the same numbers."""
+        """Move into `memory`: `array` is this variable's part of it and has the same numbers."""
         if self._seen != self.version + (self._memory.version if self._memory else 0):
             self._tensor = None  # stale, but the new memory's version would not show it
         self.array, self._memory, self._seen = array, memory, self.version + memory.version
@@ -212,8 +212,8 @@ class Variable(Operand):
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}{value}>"
 
 
-def aligned(shape: tuple[int, ...] | int, dtype: Any) -> np.ndarray:
-    """Return a new array aligned to a cache line: NumPy is up to a tenth faster on it.
+def allocate(shape: tuple[int, ...] | int, dtype: Any) -> np.ndarray:
+    """Return an uninitialized array aligned to a cache line: NumPy is up to a tenth faster on it.
 
     NumPy's own large arrays begin 16 bytes after the start of one, so that the processor's vectors
     straddle two lines.
@@ -233,7 +233,7 @@ class Memory:
     array : array of one axis
     slices : list of slice, the position of each variable in it
     version : int
-        Whoever writes to `array` adds 1. The variables then have new values.
+        Code that writes to `array` adds 1, so that the variables read their new values.
     """
 
     def __init__(self, variables: Sequence[Variable]) -> None:
@@ -245,7 +245,7 @@ class Memory:
     def _gather(self) -> None:
         """Move all variables to a new array."""
         flat = [v.array.reshape(-1) for v in self.variables]
-        self.array = np.concatenate(flat, out=aligned(self.slices[-1].stop, flat[0].dtype))
+        self.array = np.concatenate(flat, out=allocate(self.slices[-1].stop, flat[0].dtype))
         structure.change()  # before, too: an error may stop the moves half-way
         for variable, part in zip(self.variables, self.slices, strict=True):
             variable._move(self, self.array[part].reshape(variable.shape))

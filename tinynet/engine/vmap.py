@@ -151,7 +151,7 @@ def vmap(f: Callable[P, R], in_axes: Any = 0, out_axes: int = 0) -> Callable[P, 
         For an axis that an argument or a result does not have, for batches of different lengths,
         if no argument has an axis, and if `in_axes` does not fit the arguments.
     TypeError
-        For an axis that is no int, and if `f` looks at the numbers of a tensor that differs between
+        For an axis that is not an int, and if `f` reads numbers of a tensor that differs between
         examples (``if``, ``float``, ``numpy``) or assigns to a variable. So random draws of a
         `SeedGenerator` are refused, except in a training step, where they are the same for all
         examples.

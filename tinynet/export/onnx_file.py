@@ -59,7 +59,7 @@ class Graph:
         self._helper = onnx.helper
         self.nodes: list[Any] = []
         self.arrays: dict[str, np.ndarray] = {}
-        self._new = Names().new  # ONNX demands identifiers
+        self._new = Names().new  # ONNX requires identifiers
         self._known: dict[Any, str] = {}  # names of arrays by their contents
         names = {v: self._new(v.name) for v in program.inputs}
         self._first = names[program.inputs[0]]
