@@ -84,7 +84,7 @@ class PublicModule(ModuleType):
         if name.startswith("__") or caller.f_code.co_name == "_handle_fromlist":  # frequent: quick
             raise AttributeError(what)
         text = f"{what}: {_advice(self, name)}"
-        if _imports(caller):
+        if _is_import(caller):
             raise ImportError(text, name=self.__name__)
         raise AttributeError(text, obj=self)  # with a `name`, Python would suggest another one
 
@@ -104,7 +104,7 @@ class _Missing:
 sys.meta_path.append(_Missing)
 
 
-def _imports(frame: FrameType) -> bool:
+def _is_import(frame: FrameType) -> bool:
     """Return whether a frame is executing ``from ... import ...``."""
     from opcode import opmap
 

@@ -30,7 +30,7 @@ def moved(x: Any, function: Any, *args: Any, fill: Any = 0) -> Tensor:
     It may also add zeros. The result has `fill` there.
     """
     x = as_tensor(x)
-    places = _of_numbers(function, np.arange(1, x.size + 1).reshape(x.shape), *args)
+    places = _on_arrays(function, np.arange(1, x.size + 1).reshape(x.shape), *args)
     flat = shapes.reshape(x, (x.size,))
     if places.all():
         return getitem(flat, places - 1)
@@ -38,7 +38,7 @@ def moved(x: Any, function: Any, *args: Any, fill: Any = 0) -> Tensor:
     return getitem(shapes.concatenate([first, flat]), places)
 
 
-def _of_numbers(function: Any, *args: Any) -> Any:
+def _on_arrays(function: Any, *args: Any) -> Any:
     """Return ``function(*args)`` of a NumPy function, with the tensors in `args` as arrays."""
     return function(*(a.numpy() if isinstance(a, Operand) else a for a in args))
 
@@ -212,7 +212,7 @@ def column_stack(xs: Any) -> Tensor:
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     """Return `x` split along `axis` into a number of equal parts, or at a sequence of indices."""
     x, axis = reductions.along(x, axis)
-    parts = _of_numbers(np.split, np.arange(x.shape[axis]), indices_or_sections)
+    parts = _on_arrays(np.split, np.arange(x.shape[axis]), indices_or_sections)
     starts = [part[:1].sum() for part in parts]  # 0 for a part without elements
     return [shapes.sliced(x, axis, i, i + len(p)) for i, p in zip(starts, parts, strict=True)]
 

@@ -67,8 +67,8 @@ class _Linearized:
         if unused and not modes.differentiating:
             others = [x for i, x in enumerate(args) if i not in own], kwargs or {}
             _refuse_lost(unused, {*self.order}, others)
-        _release(self.order, self.xs)
-        self.y, self.aux = tree.map_leaves(_released, y), tree.map_leaves(_released, aux)
+        _stop_tracking(self.order, self.xs)
+        self.y, self.aux = tree.map_leaves(_without_tape, y), tree.map_leaves(_without_tape, aux)
 
     def pull(self, cts: dict[int, Tensor]) -> list[Tensor]:
         """Return the cotangents of the arguments' leaves for `cts`, those of the result's leaves.
@@ -110,7 +110,7 @@ def _refuse_lost(unused: set[Tensor], used: set[Tensor], others: Any) -> None:
     expect(not both, "f, whose gradient would be 0", expected, [t.shape for t in both])
 
 
-def _release(order: list[Tensor], xs: list[Tensor]) -> None:
+def _stop_tracking(order: list[Tensor], xs: list[Tensor]) -> None:
     """Stop tracking the tensors that depend on no tracked tensor but the leaves `xs`.
 
     So derivatives, and whatever is computed from them, are as tracked as the arguments were.
@@ -123,7 +123,7 @@ def _release(order: list[Tensor], xs: list[Tensor]) -> None:
             t.tracked = any(x.tracked and i in places for i, x in inputs)
 
 
-def _released(t: Any) -> Any:
+def _without_tape(t: Any) -> Any:
     """Return a result without its tape, unless it is still tracked."""
     return t.detach() if isinstance(t, Tensor) and not (t.tracked and modes.grad) else t
 

@@ -46,7 +46,7 @@ class _Structure:
 structure = _Structure()
 
 
-def _announced(name: str, converted: Callable[[Any], Any], doc: str) -> Any:
+def _structural(name: str, converted: Callable[[Any], Any], doc: str) -> Any:
     """Return a property of variables; setting it changes `structure.version`."""
 
     def change(self: Variable, value: Any) -> None:
@@ -184,8 +184,8 @@ class Variable(Operand):
         what = f"{what}: received variable {self.path}"
         refuse_if_recorded(what, "Return the new value and assign it outside")
 
-    trainable = _announced("_trainable", bool, "Whether optimizers change it and gradients flow.")
-    constraint = _announced("_constraint", lambda f: f, "A function of each new value, or None.")
+    trainable = _structural("_trainable", bool, "Whether optimizers change it and gradients flow.")
+    constraint = _structural("_constraint", lambda f: f, "A function of each new value, or None.")
 
     @property
     def grad(self) -> np.ndarray | None:

@@ -75,7 +75,7 @@ class Trace:
         end, slopes = self._to_layer(out)
         name = self.names.get(end, self.run.equations[end].primitive.name)
         factors = [*slopes, Factor(f"d loss / d {name}", self.cts[end].data)]
-        place = _place(weight, inputs)
+        place = _position(weight, inputs)
         gradient = self._pulled_back(out, place, self.cts[out].data)
         if primitive.name == "matmul" and place == 1 and weight.ndim == 2 and inputs[0].ndim == 2:
             return Term([Factor(self._name(inputs[0]), inputs[0].data, 0), *factors], gradient)
@@ -112,14 +112,14 @@ class Trace:
             primitive, inputs, _ = self.run.equations[out]
             if out.shape != t.shape or not primitive.elementwise:
                 break
-            slope = self._pulled_back(out, _place(t, inputs))
+            slope = self._pulled_back(out, _position(t, inputs))
             if not np.array_equal(slope, np.ones_like(slope)):
                 slopes.append(Factor(f"{primitive.name}'", slope))
             t = out
         return t, slopes
 
 
-def _place(t: Tensor, tensors: Sequence[Tensor]) -> int:
+def _position(t: Tensor, tensors: Sequence[Tensor]) -> int:
     """Return the position of `t` itself, not of another tensor with equal numbers."""
     return next(i for i, x in enumerate(tensors) if x is t)
 

@@ -53,7 +53,7 @@ class Change(NamedTuple):
             for index in np.ndindex(self.before.shape)
         ]
 
-    def norms(self) -> tuple[Any, ...]:
+    def summary_row(self) -> tuple[Any, ...]:
         """Return path, shape, the norms of value, gradient and change, and the largest change."""
         change = self.after - self.before
         norms = map(np.linalg.norm, (self.before, self.gradient, change))
@@ -155,7 +155,7 @@ class Explanation:
             return [*found, self._elements()]
         title = "weights (norms; .of(path) returns the elements)"
         header = ("weight", "shape", "value", "gradient", "change", "largest change")
-        return [*found, Table(title, header, [change.norms() for change in changes])]
+        return [*found, Table(title, header, [change.summary_row() for change in changes])]
 
     def _elements(self) -> Table:
         rows = self.rows

@@ -153,7 +153,7 @@ class BatchGeneralizer:
         if primitive is not other or len(xs) != len(ys):
             self._refuse(f"whether to compute {primitive.name} or {other.name}")
         inputs = self._merged(xs, ys, f"what to compute {primitive.name} of")
-        params = {key: self._for_any(value, other_params[key]) for key, value in params.items()}
+        params = {key: self._generalized(value, other_params[key]) for key, value in params.items()}
         self.equations[self._var(v, w)] = Equation(primitive, inputs, params)
 
     def _merged(self, xs: Sequence[Var], ys: Sequence[Var], what: str) -> tuple[Var, ...]:
@@ -179,13 +179,13 @@ class BatchGeneralizer:
             self._refuse(f"a number, {a} or {b}" if a.size == b.size == 1 else "an array")
 
     def _var(self, v: Var, w: Var) -> Var:
-        self.merged[v] = self.merged[w] = Var(self._for_any(v.shape, w.shape), v.dtype, v.name)
+        self.merged[v] = self.merged[w] = Var(self._generalized(v.shape, w.shape), v.dtype, v.name)
         return self.merged[v]
 
-    def _for_any(self, a: Any, b: Any) -> Any:
+    def _generalized(self, a: Any, b: Any) -> Any:
         """Return a length, a shape or another parameter for any batch size."""
         if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
-            parts = map(self._for_any, a, b)
+            parts = map(self._generalized, a, b)
             return type(a)(*parts) if hasattr(a, "_fields") else tuple(parts)
         if type(a) is type(b) and a == b:
             return a

@@ -116,11 +116,11 @@ def on_canvas(
     axes.set_axis_off()
     drawing.draw(Canvas(axes, scale), (width / 2, (height - below) / 2))
     if legend:
-        _explain(axes, legend, LEGEND * scale)
+        _draw_legend(axes, legend, LEGEND * scale)
     return axes
 
 
-def _explain(axes: Any, legend: dict[str, str], size: float) -> None:
+def _draw_legend(axes: Any, legend: dict[str, str], size: float) -> None:
     from matplotlib.patches import Patch
 
     look: dict[str, Any] = {"edgecolor": INK, "linewidth": 0.1 * size}

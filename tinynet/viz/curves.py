@@ -155,7 +155,7 @@ def plot_fit(model: Any, x: Any, y: Any, ax: Any = None) -> Any:
     expect(len(targets) == len(rows), "y", f"{len(rows)} rows, as in x", len(targets))
     inputs, shape = rows.shape[1], np.shape(x)
     expect(inputs in (1, 2), "x", "samples for a model of one or two inputs", shape)
-    grid = np.meshgrid(*evenly(rows).T)
+    grid = np.meshgrid(*even_grid(rows).T)
     outputs = model.predict(np.stack(grid, axis=-1).reshape(-1, *shape[1:]), 4096, verbose=0)
     expect(isinstance(outputs, np.ndarray), "model", "a single output array", type(outputs))
     values = outputs.reshape(*grid[0].shape, -1).astype("float64")
@@ -167,8 +167,8 @@ def plot_fit(model: Any, x: Any, y: Any, ax: Any = None) -> Any:
     return _draw_map(ax, rows, targets, grid, values, getattr(model.loss, "from_logits", False))
 
 
-def evenly(rows: np.ndarray) -> np.ndarray:
-    """Return evenly spaced numbers over the range of each column, and a margin around it."""
+def even_grid(rows: np.ndarray) -> np.ndarray:
+    """Return even_grid spaced numbers over the range of each column, and a margin around it."""
     margin, count = (0.04, 241) if rows.shape[1] == 1 else (0.08, 161)
     low, high = rows.min(axis=0), rows.max(axis=0)
     around = np.where(high > low, margin * (high - low), 1.0)

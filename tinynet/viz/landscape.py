@@ -20,7 +20,7 @@ from ..engine.tensor import Tensor, wrap
 from ..training.data import Dataset, to_array
 from ..training.divergence import at_weights, loss_of
 from . import style
-from .curves import draw_curves, evenly
+from .curves import draw_curves, even_grid
 from .planes import flat_of, parts_of, plane_of, recorded, values_at
 from .style import INK, VERMILION, YELLOW, expect, finite, plain
 
@@ -275,7 +275,7 @@ def animate_descent(
     path : path, optional
         Where to write a GIF.
     fps, frames, dpi : int
-        Frames per second; the largest number of frames, spread evenly over the record; dots per
+        Frames per second; the largest number of frames, spread even_grid over the record; dots per
         inch.
     weights, extent, resolution, seed
         As for `plot_loss_surface`.
@@ -310,7 +310,7 @@ def animate_descent(
     walked = recorded(history, model.trainable_variables)
     surface = loss_surface(model, x, y, history, weights, extent, resolution, seed)
     shown = np.unique(np.linspace(0, len(walked) - 1, min(frames, len(walked))).round().astype(int))
-    inputs = evenly(rows)
+    inputs = even_grid(rows)
     fits, losses = _evaluated(model, x, y, inputs, walked[shown])
     steps = getattr(history, "steps", range(len(walked)))
 

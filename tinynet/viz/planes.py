@@ -45,11 +45,11 @@ def plane_of(variables: Sequence[Variable], path: np.ndarray, chosen: Any, seed:
     size = len(origin)
     expect(size > 1, "model", "at least two trainable weights", size)
     if chosen is None and size > 2:
-        return _directed(variables, path, origin, np.random.default_rng(seed))
+        return _plane_of_directions(variables, path, origin, np.random.default_rng(seed))
     chosen = (0, 1) if chosen is None else chosen
     pair = not isinstance(chosen, str) and len(chosen) == 2
     expect(pair, "weights", "two names or numbers", chosen)
-    (first, one), (second, other) = (_chosen(each, variables) for each in chosen)
+    (first, one), (second, other) = (_position_and_name(each, variables) for each in chosen)
     expect(first != second, "weights", "two different ones", chosen)
     origin[[first, second]] = 0.0
     directions = np.zeros((2, size))
@@ -57,7 +57,7 @@ def plane_of(variables: Sequence[Variable], path: np.ndarray, chosen: Any, seed:
     return Plane(origin, directions, (one, other))
 
 
-def _directed(variables: Any, path: np.ndarray, origin: np.ndarray, rng: Any) -> Plane:
+def _plane_of_directions(variables: Any, path: np.ndarray, origin: np.ndarray, rng: Any) -> Plane:
     """Return the plane of the path's principal directions; random ones replace missing ones."""
     _, strength, rows = np.linalg.svd(path - origin, full_matrices=False)
     shares = strength**2 / max((strength**2).sum(), 1e-300)
@@ -88,7 +88,7 @@ def random_direction(variables: Any, origin: np.ndarray, rng: Any) -> np.ndarray
     return direction if direction.any() else rng.standard_normal(direction.shape)
 
 
-def _chosen(chosen: Any, variables: Sequence[Variable]) -> tuple[int, str]:
+def _position_and_name(chosen: Any, variables: Sequence[Variable]) -> tuple[int, str]:
     """Return the position and name of a weight, given as an integer or ``dense/kernel[0, 1]``."""
     size = sum(v.size for v in variables)
     known = is_integer(chosen) and -size <= chosen < size

@@ -146,7 +146,7 @@ def einsum(subscripts: str, *operands: Any, optimize: bool = False) -> Tensor:
     expect(is_text, "einsum", "text such as 'ij,jk->ik' first", type(subscripts), TypeError)
     xs = all_alike(operands)
     try:
-        terms, out = _spelled(subscripts.replace(" ", ""), xs)
+        terms, out = _without_ellipsis(subscripts.replace(" ", ""), xs)
         pairs = [zip(term, x.shape, strict=True) for term, x in zip(terms, xs, strict=True)]
         sizes = {c: n for pair in pairs for c, n in pair if n != 1}
         for i, term in enumerate(terms):
@@ -159,7 +159,7 @@ def einsum(subscripts: str, *operands: Any, optimize: bool = False) -> Tensor:
     return bind(_einsum, *xs, subscripts=f"{','.join(terms)}->{out}", optimize=bool(optimize))
 
 
-def _spelled(text: str, xs: list[Tensor]) -> tuple[list[str], str]:
+def _without_ellipsis(text: str, xs: list[Tensor]) -> tuple[list[str], str]:
     """Return each operand's indices and the result's, with letters in place of ``...``."""
     left, arrow, out = text.partition("->")
     terms = left.split(",")

@@ -41,7 +41,7 @@ _REDUCTIONS = (
 _AXIS = (Case(((2, 3),), {"axis": 1}, apart=True), Case(((4, 2),), {"axis": 0}, apart=True))
 
 
-def _after_first(x: Tensor, axis: tuple[int, ...] | None) -> tuple[int, ...]:
+def _axes_in_batch(x: Tensor, axis: tuple[int, ...] | None) -> tuple[int, ...]:
     """Return the axes of a batch `x` that are `axis` of an example."""
     return tuple(range(1, x.ndim)) if axis is None else tuple(i + 1 for i in axis)
 
@@ -57,7 +57,7 @@ def _reduction(
         *rule,
         cases=_REDUCTIONS,
         linear=linear,
-        batched=lambda x, axis, keepdims: reduce(x, _after_first(x, axis), keepdims),
+        batched=lambda x, axis, keepdims: reduce(x, _axes_in_batch(x, axis), keepdims),
     )
 
     def reduce(
@@ -97,7 +97,7 @@ any = _reduction("any", np.logical_or, "Return whether an element along `axis` i
 all = _reduction("all", np.logical_and, "Return whether all elements along `axis` are nonzero.")
 
 
-def _place(name: str, impl: Callable[..., Any], which: str) -> Callable[..., Tensor]:
+def _arg_reduction(name: str, impl: Callable[..., Any], which: str) -> Callable[..., Tensor]:
     """Make a primitive that finds an element along an axis, and return its function."""
 
     record = primitive(name, impl, cases=_AXIS, batched=lambda x, axis: find(x, axis + 1))
@@ -112,8 +112,8 @@ def _place(name: str, impl: Callable[..., Any], which: str) -> Callable[..., Ten
     return named(find, name, does)
 
 
-argmax = _place("argmax", np.argmax, "largest")
-argmin = _place("argmin", np.argmin, "smallest")
+argmax = _arg_reduction("argmax", np.argmax, "largest")
+argmin = _arg_reduction("argmin", np.argmin, "smallest")
 
 
 # -- along one axis ----------------------------------------------------------------------------
