@@ -64,7 +64,7 @@ def attach(results: Sequence[Tensor], compiled: Any, leaves: Iterable[Any]) -> N
 
 
 def dependencies(program: Program) -> list[int]:
-    """Return for each output the inputs and variables that it has a gradient in, as bits."""
+    """Return for each output, as bits, the inputs and variables that its gradients reach."""
     known = enumerate((*program.inputs, *program.captured))
     found = {v: 1 << i for i, v in known if v.tracked}
     for v, (primitive, xs, _) in program.equations.items():

@@ -209,7 +209,7 @@ class Plan:
         return last
 
     def _parts_of_concatenations(self) -> dict[Var, tuple[Var, int]]:
-        """Map each variable that a 1-D concatenation can hold to the latter and its start in it."""
+        """Map each variable that a 1-D concatenation can hold to it and an offset in it."""
         found: dict[Var, tuple[Var, int]] = {}
         equations = self.program.equations
         for whole, (primitive, parts, _) in equations.items():

@@ -106,7 +106,7 @@ def _equation(name: str, *inputs: Var, **params: Any) -> Equation:
 
 
 def lower(new: Rewrite, v: Var, equation: Equation) -> Better:
-    """Replace a primitive that is composed of NumPy functions by these."""
+    """Replace a primitive that is composed of NumPy functions by these functions."""
     if not equation.primitive.composite:
         return None
     with no_grad():
@@ -160,7 +160,7 @@ def _before_repetition(new: Rewrite, x: Var) -> Var:
 
 
 def fold_constants(new: Rewrite, v: Var, equation: Equation) -> Better:
-    """Compute at once what depends on constants alone, unless the result is larger than they."""
+    """Compute what depends on constants alone, unless the result is larger than they are."""
     primitive, inputs, params = equation
     if not new.constants.keys() >= set(inputs) or v.size > sum([x.size for x in inputs]):
         return None
@@ -188,7 +188,7 @@ def exact_factors(new: Rewrite, v: Var, equation: Equation) -> Better:
 
 
 def _factor(new: Rewrite, v: Var, equation: Equation | None) -> tuple[Var | None, float]:
-    """Return x and c such that `v` is x * c, with x of the type of `v`; None and 1 without such."""
+    """Return x and c such that `v` is x * c and x has the type of `v`; None and 1 if impossible."""
     name, inputs = (equation.primitive.name, equation.inputs) if equation else ("", ())
     if name == "add" and inputs[0] is inputs[1]:
         return inputs[0], 2.0

@@ -215,7 +215,7 @@ def _private_folder(process: int) -> Path:
 
 
 def _is_ours(path: Path) -> bool:
-    """Return whether only this user can write to a file or folder that is theirs and no link."""
+    """Return whether a file or folder is this user's, is not a link, and only they can write it."""
     found = path.lstat()
     kind = stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)
     return kind and found.st_uid == os.geteuid() and not found.st_mode & 0o022

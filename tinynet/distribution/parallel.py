@@ -16,7 +16,7 @@ from .ranks import Ranks, alone, job
 
 
 class DataParallel:
-    """Data parallelism: each rank computes the gradient of its part of a batch; they are summed.
+    """Data parallelism: ranks compute gradients for their parts of each batch, which are summed.
 
     Parameters
     ----------

@@ -78,7 +78,7 @@ class Part(NamedTuple):
 
     @classmethod
     def of(cls, size: int, kind: str = "train") -> Part:
-        """Return the part of a batch that this rank computes in a step of a kind; all to predict.
+        """Return the part of a batch that this rank computes, for a kind of step; all to predict.
 
         The parts of ranks differ by one row at most.
         """

@@ -56,8 +56,8 @@ def check_grads(
     args : tuple of arrays or trees of arrays
         Integers and bools among them are passed on unchanged.
     rtol : float
-        The largest difference allowed, relative to the larger of the two numbers, in addition to
-        the error of the differences. (Numbers below 1e-5 of ``1 + sum(abs(ct * f))`` count as it.)
+        The largest difference allowed, in addition to the error of the differences: relative to the
+        larger of the two numbers, or to 1e-5 of ``1 + sum(abs(ct * f))`` if that is larger.
     step : float
         The first and largest step, relative to 1 + abs(x). It is halved until the differences
         converge, so `f` need not be smooth, or defined, so far from `args`.

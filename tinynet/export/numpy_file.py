@@ -210,7 +210,7 @@ def _varies(param: Any) -> bool:
 
 
 def plain(text: str) -> str:
-    """Return a user's text without characters that could end a comment or docstring."""
+    """Return a user's text with "_" for characters that could end a comment or docstring."""
     return re.sub(r"[^\w .-]", "_", text)
 
 

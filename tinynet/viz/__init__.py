@@ -2,7 +2,6 @@
 
 Importing this package does not load matplotlib; drawing does.
 """
-####
 
 from types import FunctionType
 

@@ -225,7 +225,7 @@ def framed(inner: Drawing, name: str) -> Drawing:
 
 
 def table(rows: list[list[Cell]], ground: str = "") -> Drawing:
-    """Return rows of texts as a drawing: each text in a rectangle, or all in one of `ground`."""
+    """Return rows of texts as a drawing: each in a rectangle, or all in one of colour `ground`."""
     needs_matplotlib()
     (across, down), border = (CARD, 4.5) if ground else (PADDING, 0.0)
     widths = [[cell.width + 2 * across for cell in row] for row in rows]

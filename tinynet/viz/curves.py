@@ -168,7 +168,7 @@ def plot_fit(model: Any, x: Any, y: Any, ax: Any = None) -> Any:
 
 
 def even_grid(rows: np.ndarray) -> np.ndarray:
-    """Return even_grid spaced numbers over the range of each column, and a margin around it."""
+    """Return evenly spaced numbers over the range of each column, and a margin around it."""
     margin, count = (0.04, 241) if rows.shape[1] == 1 else (0.08, 161)
     low, high = rows.min(axis=0), rows.max(axis=0)
     around = np.where(high > low, margin * (high - low), 1.0)

@@ -275,7 +275,7 @@ def animate_descent(
     path : path, optional
         Where to write a GIF.
     fps, frames, dpi : int
-        Frames per second; the largest number of frames, spread even_grid over the record; dots per
+        Frames per second; the largest number of frames, spread evenly over the record; dots per
         inch.
     weights, extent, resolution, seed
         As for `plot_loss_surface`.

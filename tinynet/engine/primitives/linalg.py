@@ -1,7 +1,7 @@
 """Linear algebra: the functions of `np.linalg` that have a derivative.
 
 Matrices are the last two axes, and every function takes stacks of them. NumPy computes the values,
-and raises LinAlgError for a singular matrix. float16 is computed in float32.
+and raises LinAlgError for a singular matrix. Half precision is computed in single precision.
 
 Decompositions have one primitive for their values and one for their vectors. The derivative of the
 values is right where values are equal. That of the vectors does not exist there: it is infinite or
