@@ -51,7 +51,6 @@ zeros"""
 _OTHERS = frozenset(_names.split())
 for _name, _function in [*globals().items()]:
     if isinstance(_function, FunctionType) and _function not in (taking_placeholders, answering):
-        _others = _name in _OTHERS
-        _made = answering(_function) if _others else taking_placeholders(_name, _function)
+        _made = answering(_function) if _name in _OTHERS else taking_placeholders(_name, _function)
         globals()[_name], _made.__module__ = _made, __name__  # so that pickle finds it here
 del _made

@@ -90,13 +90,14 @@ class Explanation:
     Attributes
     ----------
     loss : float, before the step
-    forward : dict from the name of a layer to its outputs
+    forward : dict from the name of an input or a layer to its numbers
     changes : dict from the path of a weight to its `Change`
     rows : list of dict
-        One for each element of the weights: weight, index, value, gradient, the optimizer's slots
-        before and after the step (``momentum_before``, ``momentum``), change, new_value.
+        One for each element of the weights: weight, index, value, gradient, clipped (the gradient
+        after clipping), the optimizer's slots before and after the step (``momentum_before``,
+        ``momentum``), change, new_value.
     formulas : list of str, the update in the optimizer's own operations
-    scalars : dict from name to float, the numbers that depend only on the count of steps
+    scalars : dict from name to float, numbers of the step such as the learning rate
     corrections : dict from name to str, the formulas of those scalars that are computed
     """
 
