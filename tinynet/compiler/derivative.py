@@ -37,6 +37,7 @@ class _Parts(dict[int, Tensor]):
 
 
 def _pulled_back(ct: _Parts, y: Tensor, wanted: Any, *inputs: Tensor, compiled: Any) -> Any:
+    """Return the cotangents of the inputs at `wanted`: the joint rule of `_call`."""
     bits = reduce(or_, [compiled.dependencies[i] for i in ct])
     reached = tuple([i for i in wanted if bits >> i & 1])
     used = tuple(sorted(ct))

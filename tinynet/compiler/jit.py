@@ -183,6 +183,7 @@ class Jit(Generic[P, R]):
         return self.function(*args.values(), **kwargs)
 
     def _compile(self, args: Any, kwargs: Any) -> Compiled:
+        """Record the function for these arguments; return its compiled form."""
         leaves, form, seen = self._parameters.form(args, kwargs)
         result, hole = None, Hole()
 

@@ -136,6 +136,7 @@ class Printer:
             yield f"{names} = {', '.join(f'xp.{function}' for function in few)}"
 
     def _body(self, kernels: list[Kernel]) -> Iterator[str]:
+        """Yield the statements of all kernels, with a comment at the start of each section."""
         section = ""
         for kernel in kernels:
             if kernel.section not in ("", section):
@@ -171,6 +172,7 @@ class Printer:
             yield from (f"    {line}" for line in self._statements(each, texts))
 
     def _statements(self, each: Single, texts: Mapping[Slot, str]) -> Iterator[str]:
+        """Yield the statements of one kernel; `texts` has the name or text of each slot."""
         out, *args = [texts[x] for x in each.slots]
         name, params = each.op and each.op.name, each.params
         if isinstance(each, Copy):

@@ -55,6 +55,8 @@ def check_grads(
         Returns a tensor, or a tree of them (nested lists, tuples and dicts).
     args : tuple of arrays or trees of arrays
         Integers and bools among them are passed on unchanged.
+    order : int
+        The highest order of the derivatives that are checked.
     rtol : float
         The largest difference allowed, in addition to the error of the differences: relative to the
         larger of the two numbers, or to 1e-5 of ``1 + sum(abs(ct * f))`` if that is larger.

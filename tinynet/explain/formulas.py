@@ -71,6 +71,7 @@ class Trace:
         ]
 
     def _term(self, weight: Tensor, out: Tensor) -> Term:
+        """Return the term for the use of a weight by the operation that computes `out`."""
         primitive, inputs, _ = self.run.equations[out]
         end, slopes = self._to_layer(out)
         name = self.names.get(end, self.run.equations[end].primitive.name)

@@ -71,6 +71,7 @@ class Predict(CPrinter):
     function, style, pool_from = "static void", "plain/", math.inf
 
     def _main(self, calls: list[str]) -> Lines:
+        """Yield `predict`: its constants, its buffers, and the calls of the layers' functions."""
         given = [self._plan.slots[v].buffer for v in self._plan.program.inputs]
         constants, used = self._plan.program.constants, {*self.buffers.values()}
         arrays = {self._plan.slots[v].buffer: array for v, array in constants.items()}

@@ -147,6 +147,7 @@ class Body:
             self.lines.insert(0, f"n = len({self.names[program.inputs[0]]})")
 
     def _write(self, v: Var) -> None:
+        """Write the equation of `v`, or keep its text to be inlined where it is used."""
         expr = self._expression(v)
         if len(expr.text) > LONG:
             for x in self.program.equations[v].inputs:
@@ -187,6 +188,7 @@ class Body:
         return expr
 
     def _text(self, primitive: Primitive, inputs: tuple[Var, ...], params: dict[str, Any]) -> Expr:
+        """Return the text of a primitive on its inputs, whatever the memory layout."""
         name = primitive.name
         arrays = {x.dtype for x in inputs if x in self._exprs}
         bare = is_elementwise(primitive) or name == "where"

@@ -65,6 +65,7 @@ def _logs_of(history: Any) -> tuple[dict[str, Any], list[int]]:
 
 
 def _draw_quantity(ax: Any, name: str, curves: dict[str, Any], epochs: list[int]) -> None:
+    """Draw the curves of one quantity: its values in training and in validation."""
     found = {of: style.finite(values) for of, values in curves.items() if len(values)}
     for (of, values), color in zip(found.items(), (BLUE, VERMILION), strict=False):
         every = max(len(epochs) // len(values), 1)  # validation may run only every n-th epoch
@@ -191,6 +192,7 @@ def draw_curves(ax: Any, rows: np.ndarray, targets: np.ndarray, x: Any, values: 
 def _draw_map(
     ax: Any, rows: np.ndarray, targets: np.ndarray, mesh: Any, values: Any, logits: bool
 ) -> Any:
+    """Draw the outputs over two inputs as a map of classes or heights, and the samples."""
     count = values.shape[-1]
     classes = _classes(targets, count)
     known = classes is not None or count == 1
