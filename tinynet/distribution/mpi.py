@@ -23,7 +23,7 @@ from ..compiler.toolchain import limit_threads, usable_cores
 from .ranks import Ranks
 
 ADVICE = "All ranks must make the same calls in the same order."
-PAUSE, PATIENCE = 0.1, 5.0  # seconds between checks for messages, and before a rank asks all
+PAUSE, PATIENCE = 0.1, 5.0  # seconds between two looks at messages, and before a rank asks all
 SILENT = [0, "", "It does not answer.\n"]
 
 
@@ -58,7 +58,7 @@ class MPIRanks(Ranks):
         return total
 
     def gather(self, value: Any) -> list[Any]:
-        """Return the values of all ranks, in their order."""
+        """Return what each rank has."""
         own = self._place[0], *(sys._getframe(i).f_code.co_name for i in (1, 2, 3))
         given = self._call("a message from each rank", self._all.allgather, (own, value))
         if other := next((call for call, _ in given if call != own), None):
@@ -99,7 +99,7 @@ class MPIRanks(Ranks):
         self._watch.join()
 
     def _look(self) -> None:
-        """Answer other ranks, and watch those that this one waits for; a thread runs this."""
+        """Answer other ranks, and look after those that this one waits for; a thread runs this."""
         asked, gone, here = 0.0, dict[int, list[Any]](), dict[int, list[Any]]()
         while len(gone) < self.size:
             time.sleep(PAUSE)

@@ -36,7 +36,7 @@ class Ranks:
         return array
 
     def gather(self, value: Any) -> list[Any]:
-        """Return the values of all ranks, in their order."""
+        """Return what each rank has, in their order."""
         return [value]
 
     def broadcast(self, value: Any) -> Any:
@@ -66,8 +66,8 @@ def team() -> Ranks:
 class Part(NamedTuple):
     """The rows from `start` to `stop` of a batch of `size` rows, of which `samples` are the rank's.
 
-    `length` is the number of these rows. A rank without samples computes one row that does not
-    count: then `samples` is 0 and `length` 1.
+    `samples` is 0 for a rank without samples, which computes one that does not count. `length` is
+    the number of rows that the rank computes.
     """
 
     start: int
