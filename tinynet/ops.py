@@ -1,7 +1,7 @@
 """Functions of tensors, under the names of keras.ops and NumPy: ``tn.ops.exp(x)``.
 
-They take tensors, variables, arrays and numbers, and return tensors. On a placeholder, which
-`Input` or a layer returns, they make a node of the graph of layers: see `layers/operation.py`.
+They take tensors, variables, arrays and numbers, and return tensors. Called on a placeholder, as
+`Input` or a layer returns it, they add a node to the graph of layers: see `layers/operation.py`.
 
 Imports the engine. Read next: `random.py`.
 """
@@ -14,7 +14,7 @@ from .engine.operators import taking_placeholders
 from .engine.primitives import elementwise, reductions
 from .engine.refusal import answering
 
-# The names, by the modules that define them. Type checkers read them in `ops.pyi`.
+# The names by the module that defines them. Type checkers read them in `ops.pyi`.
 _HOMES = {
     "primitives.elementwise": """absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh
 cast cbrt ceil cos cosh deg2rad divide equal erfc exp exp2 expm1 fabs floor floor_divide fmax fmin
@@ -51,7 +51,6 @@ zeros"""
 _OTHERS = frozenset(_names.split())
 for _name, _function in [*globals().items()]:
     if isinstance(_function, FunctionType) and _function not in (taking_placeholders, answering):
-        _others = _name in _OTHERS
-        _made = answering(_function) if _others else taking_placeholders(_name, _function)
-        globals()[_name], _made.__module__ = _made, __name__  # where pickle finds it
+        _made = answering(_function) if _name in _OTHERS else taking_placeholders(_name, _function)
+        globals()[_name], _made.__module__ = _made, __name__  # so that pickle finds it here
 del _made

@@ -1,9 +1,9 @@
-"""What users see: the names that `dir` shows, what is loaded on first use, what is missing, HTML.
+"""What users see: names in `dir`, names loaded on first use, advice for missing ones, and HTML.
 
 A module exports the functions and classes that it defines, other names for functions (``a = b``),
-and what it imports by ``from .x import A as A``, except names with a leading underscore. There are
-no lists to keep, except for names that are loaded on first use, and for the names of Keras that are
-missing (`absent.txt`).
+and what it imports by ``from .x import A as A``, except names with a leading underscore. The
+only lists are those of the names to load on first use, and of the names of Keras that are missing
+(`absent.txt`).
 
 Imports nothing of the package. Read next: `tree.py`.
 """
@@ -21,15 +21,15 @@ from typing import Any
 
 
 def notebook_form(self: Any) -> str:
-    """Return what a notebook shows. `explain` is imported on use: it imports this module itself."""
+    """Return HTML for a notebook. `explain` is imported only here, since it imports this module."""
     return import_module("tinynet.explain.tables").html(self)
 
 
 class PublicModule(ModuleType):
-    """A module that shows its public names alone, and so do the modules imported below it.
+    """A module whose `dir` has its public names alone; modules imported below it get this class.
 
     When Python has imported a module, it sets it as an attribute of its package. So a package of
-    this class sees each of its modules. The names are looked up when they are asked for.
+    this class sees each of its modules. The names are found when `dir` is called.
 
     A package with a dict `_HOMES` loads names and modules when they are first used: the dict maps
     each module to the names to load from it, separated by spaces, and "" to modules themselves. For
@@ -78,19 +78,19 @@ class PublicModule(ModuleType):
             if error.name != f"{self.__name__}.{name}":
                 raise
         what = f"module {self.__name__!r} has no attribute {name!r}"
-        asks = sys._getframe(1)
-        if name == "__path__" and asks.f_code.co_name == "_find_and_load_unlocked":
-            return []  # Python looks for a module within this one: `_Missing` answers
-        if name.startswith("__") or asks.f_code.co_name == "_handle_fromlist":  # Python asks often
+        caller = sys._getframe(1)
+        if name == "__path__" and caller.f_code.co_name == "_find_and_load_unlocked":
+            return []  # Python looks for a module below this one: `_Missing` raises the error
+        if name.startswith("__") or caller.f_code.co_name == "_handle_fromlist":  # frequent: quick
             raise AttributeError(what)
         text = f"{what}: {_advice(self, name)}"
-        if _imports(asks):
+        if _is_import(caller):
             raise ImportError(text, name=self.__name__)
         raise AttributeError(text, obj=self)  # with a `name`, Python would suggest another one
 
 
 class _Missing:
-    """The last finder of Python: says what to use instead of a module that is not there."""
+    """The last entry of `sys.meta_path`: says what to use instead of a missing module."""
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> None:
@@ -104,8 +104,8 @@ class _Missing:
 sys.meta_path.append(_Missing)
 
 
-def _imports(frame: FrameType) -> bool:
-    """Return whether the instruction that runs in a frame is ``from ... import ...``."""
+def _is_import(frame: FrameType) -> bool:
+    """Return whether a frame is executing ``from ... import ...``."""
     from opcode import opmap
 
     return frame.f_code.co_code[frame.f_lasti] == opmap["IMPORT_FROM"]
@@ -120,7 +120,7 @@ def text_of(package: str | None, name: str) -> str:
 
 @cache
 def absent() -> dict[str, tuple[str, str]]:
-    """Return the table in `absent.txt`: from names to whose they are, and what to use instead."""
+    """Return the table in `absent.txt`: missing names with owner and advice."""
     found: dict[str, tuple[str, str]] = {}
     for section in text_of(__package__, "absent.txt").split("\n\n")[1:]:
         title, names = section.split("\n", 1)
@@ -135,7 +135,7 @@ def _advice(module: ModuleType, name: str) -> str:
     top = sys.modules["tinynet"]
     package = sys.modules.get(module.__name__.rpartition(".")[0], top)
     for home in dict.fromkeys((module, package, top)):
-        if name in dir(home):  # a name that is no module, or that is sought in a module beside it
+        if name in dir(home):  # imported as a module but is none, or sought in the wrong module
             return f"Write `from {home.__name__} import {name}`."
         path = f"{home.__name__}.{name}"
         if found := advice_for(path if module is top else path.partition(".")[2]):
@@ -144,7 +144,7 @@ def _advice(module: ModuleType, name: str) -> str:
 
 
 def advice_for(path: str) -> str:
-    """Return who has a name that is absent here, and what to use instead; "" if it is not listed.
+    """Return which library has a name that is missing here, and what to use; "" if not listed.
 
     >>> advice_for("Model.predict_generator")
     'Keras 2 has it, Keras 3 does not. Use `predict`, which takes generators.'

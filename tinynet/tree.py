@@ -34,23 +34,23 @@ def _sorted(keys: dict[Any, Any]) -> list[Any]:
     try:
         return sorted(keys)
     except TypeError:
-        text = f"a dict: expected keys of one type, that can be sorted, received {[*keys]}."
+        text = f"a dict: expected keys of one type that can be sorted, received {[*keys]}."
         raise TypeError(text) from None
 
 
 def flatten(structure: Any) -> list[Any]:
-    """Return the things in `structure` in order, those of a dict in the order of sorted keys."""
+    """Return the leaves of `structure`, with None, in order; those of a dict by sorted keys."""
     found: list[Any] = []
     map_structure(found.append, structure)
     return found
 
 
 def map_structure(f: Callable[[Any], Any], structure: Any) -> Any:
-    """Return a structure of the same form with `f` applied to each thing, in order.
+    """Return a structure of the same form with `f` applied to each leaf and None, in order.
 
     The order is that of `flatten`; a dict keeps its own order of keys.
     """
-    if not isinstance(structure, (dict, list, tuple)):  # most often
+    if not isinstance(structure, (dict, list, tuple)):  # the most frequent case
         return f(structure)
     if isinstance(structure, dict):
         parts = {key: map_structure(f, structure[key]) for key in _sorted(structure)}
@@ -67,12 +67,12 @@ def map_leaves(f: Callable[[Any], Any], structure: Any) -> Any:
 
 
 def leaves(structure: Any) -> list[Any]:
-    """Return the things in `structure`, as `flatten` does, without None."""
+    """Return the leaves of `structure`, as `flatten` does, without None."""
     return [leaf for leaf in flatten(structure) if leaf is not None]
 
 
 def parts_like(form: Any, structure: Any, argument: str) -> list[tuple[str, Any]]:
-    """Return what `structure` has at each leaf of `form`, None excluded, each with its path.
+    """Return pairs of path and part of `structure`, one for each leaf of `form` except None.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def pack_sequence_as(structure: Any, flat_sequence: Iterable[Any]) -> Any:
     Raises
     ------
     ValueError
-        When `flat_sequence` has fewer or more elements than `structure` has leaves.
+        If `flat_sequence` has fewer or more elements than `structure` has leaves.
 
     >>> import numpy as np
     >>> pack_sequence_as({"a": np.ones(2), "b": [None, np.ones(3)]}, [1, 2])
@@ -126,9 +126,9 @@ def pack_sequence_as(structure: Any, flat_sequence: Iterable[Any]) -> Any:
 
 
 def by_path(given: Any, form: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the parts of `given` that belong to the things in `form`, with keys and places as path.
+    """Yield pairs of path and part of `given`, one for each leaf of `form`.
 
-    What `form` does not have is yielded, too.
+    A path consists of keys and positions. Parts that `form` does not have are yielded, too.
 
     >>> list(by_path({"b": [1, {"c": 2}], "z": 3}, {"a": 0, "b": [0, {"c": 0}]}))
     [('b/0', 1), ('b/1/c', 2), ('z', 3)]
@@ -144,9 +144,9 @@ def by_path(given: Any, form: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def instances(
     kind: type | tuple[type, ...], container: Any, around: tuple[int, ...] = ()
 ) -> Iterator[Any]:
-    """Yield the things of a kind in a list, tuple or dict, also in those nested inside.
+    """Yield the objects of a type in a list, tuple or dict and in those nested inside.
 
-    A container that contains itself is searched once; `around` are the ids of those around it.
+    A container that contains itself is searched once; `around` has the ids of those around it.
 
     >>> list(instances(str, {"a": "x", "b": [1, ("y", {"c": "z"})]}))
     ['x', 'y', 'z']

@@ -1,8 +1,8 @@
 """The arguments of compiled functions: which are data, and which are settings.
 
-Arrays, and what becomes one, are leaves: data that can differ at each call. Integers, bools,
-strings, None, tuples of these and static arguments are settings: they stay what they are, and a
-function is compiled for each of their values.
+Arrays, and what is converted to arrays, are leaves: data that can differ at each call. Integers,
+bools, strings, None, tuples of these and static arguments are settings: they are passed on as they
+are, and a function is compiled for each of their values.
 
 Imports `../configs/watched.py`. Read next: `jit.py`.
 """
@@ -31,7 +31,7 @@ _type = attrgetter("shape", "dtype")
 
 @dataclass(frozen=True)
 class Hole:
-    """What stands in a tree in the place of a leaf; `name` is that of the parameter."""
+    """A placeholder for a leaf in a tree; `name` is that of the parameter."""
 
     name: str = ""
     shape = ()  # so that lists of holes are trees, as lists of arrays are
@@ -72,7 +72,7 @@ def filled(form: Any, leaves: Iterator[Any]) -> Any:
 
 
 class Parameters:
-    """The parameters of a function, which tell data from settings.
+    """The parameters of a function: they tell which arguments are data, and which are settings.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ class Parameters:
             raise ValueError(f"static_argnames: expected names among {known}, received {wrong}.")
 
     def flat(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:
-        """Return the leaves of the arguments, and the key of their type."""
+        """Return the leaves of the arguments, and a key of their types and of the settings."""
         if not kwargs and self._all_data:
             if len(args) == 1 and type(x := args[0]) is np.ndarray:  # the same, but quicker
                 return args, ((x.shape, x.dtype), dtypes.settings)
@@ -110,8 +110,8 @@ class Parameters:
     def form(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
         """Return the leaves of the arguments, their form, and the `Fingerprint` of static ones.
 
-        The form is a tree with holes for leaves: a dict of the positional arguments and one of the
-        others.
+        The form is a pair of dicts, of the positional and of the keyword arguments, with holes for
+        leaves.
         """
         leaves: list[Any] = []
         static: list[Any] = []
@@ -133,8 +133,8 @@ class Parameters:
     def _part(self, name: str, x: Any, leaves: list[Any], static: list[Any]) -> Any:
         """Return an argument with holes for its leaves, which are added to `leaves`.
 
-        What a static one consists of is added to `static`: of an object whose method is called, the
-        attributes alone, so that it is not kept alive.
+        The parts of a static argument are added to `static`: of an object whose method is called,
+        the attributes alone, so that it is not kept alive.
         """
 
         def leaf(x: Any) -> Any:

@@ -1,6 +1,6 @@
-"""The C printer: kernels become one translation unit of C99, a function per section.
+"""The C printer: kernels become one translation unit of C99, with a function per section.
 
-The text holds no memory: every buffer is given by a pointer, in the order of `CPrinter.buffers`.
+The text allocates no memory: a pointer to each buffer is passed, in the order `CPrinter.buffers`.
 Values that only one loop needs stay in registers. Products use vector extensions of GCC and Clang.
 A program with a primitive or a dtype that C has no text for is refused as a whole.
 
@@ -21,10 +21,10 @@ from .memory import Buffer, Plan, Slot
 from .program import Names, NotInCError
 from .toolchain import blas
 
-BLAS_FROM = 1 << 25  # multiplications of a product, from which on BLAS is faster than the tiles
-DOTS_FROM = 64  # the depth of a product with a vector, from which on rows are not copied first
-POOL_ROWS, POOL_WORK = 64, 32  # rows in a part of a product; its multiplications in an element
-POOL_FROM = 1 << 17  # elements of a loop, from which on it runs in parts on all cores
+BLAS_FROM = 1 << 25  # multiplications from which on BLAS is faster than the tiles
+DOTS_FROM = 64  # the depth from which on a product with a vector does not copy its rows first
+POOL_ROWS, POOL_WORK = 64, 32  # rows in a part of a product; multiplications worth one element
+POOL_FROM = 1 << 17  # elements from which on a loop runs in parts on all cores
 POOL_PART = 1 << 15  # elements of a part
 
 
@@ -34,15 +34,16 @@ class CPrinter:
     Attributes
     ----------
     text : str
-    name : str, of the function that runs the program; it takes the pointers as an array
-    buffers : dict from Buffer to its name in C, those that it takes pointers of
+    name : str, of the function that runs the program; it takes an array of pointers
+    buffers : dict from Buffer to its name in C, in the order of these pointers
     written : set of Buffer
     outside : dict from str to str
-        The names of functions that are found at run time, whose pointers come after the buffers: by
-        a dtype a product of BLAS, by "pool" the function that runs parts of a loop on all cores,
-        by a key of `hosts` the own function of the primitive of that kernel.
-    function : str, what comes before the name of a section's function
-    style : str, before the name of a part of the prelude that is taken instead, if there is one
+        The names of functions that are found at run time, whose pointers come after the buffers. A
+        dtype is the key of BLAS's matrix product, "pool" that of the function that runs parts of a
+        loop on all cores, and a key of `hosts` that of a kernel's primitive, run by Python.
+    hosts : dict from str to the kernel that runs its primitive's own function
+    function : str, the text before the name of a section's function
+    style : str, a prefix: a part of the prelude whose name has it is used instead, if there is one
     plain : function from a label to a name in C
     """
 
@@ -75,9 +76,9 @@ class CPrinter:
         self.text = "\n".join([*head, *self._functions, *self._main(calls)])
 
     def _function(self, name: str, lines: Lines, *more: str) -> dict[str, str]:
-        """Print a function of these lines; return the names that it is given, and declarations.
+        """Print a function of these lines; return the names and declarations of its parameters.
 
-        `more` are parameters after them.
+        `more` are parameters after these.
         """
         outer = self._used, self._views
         self._used, self._views = {}, {}
@@ -112,7 +113,7 @@ class CPrinter:
         return name
 
     def pointer(self, slot: Slot, writes: bool = False) -> str:
-        """Return a pointer to the first element of a slot, by the name of what it is a view of."""
+        """Return a pointer to the first element of a slot, named after the view or its buffer."""
         name, label, at = self._buffer(slot.buffer, writes), "", slot
         while not label and (view := self._plan.made.get(at)):
             label, at = view.label, view.base
@@ -130,7 +131,7 @@ class CPrinter:
         return pointer
 
     def needs(self, part: str, kind: str, key: str = "", **names: str) -> None:
-        """Print a part of the prelude for a type before the functions of this program, once."""
+        """Print a part of the prelude for a type once, before the functions of this program."""
         part = f"{self.style}{part}" if f"{self.style}{part}" in parts() else part
         needed, text = parts().get(f"{part}/{kind}") or parts()[part]
         key = key or (f"{part} {kind}" if "$" in text else part)
@@ -140,7 +141,7 @@ class CPrinter:
             self._helpers[key] = expanded(text, T=kind, **names)
 
     def foreign(self, key: str, name: str) -> str:
-        """Return the name of a function that is found at run time, a parameter of the function."""
+        """Return the name of a function that is found at run time, as a parameter of this one."""
         name = self.outside.get(key) or self._free.new(name)
         self.outside[key] = name
         self._used[name] = f"{_kind(key)} *{name}"
@@ -164,7 +165,7 @@ class CPrinter:
         raise NotInCError(f"C has no text for the primitive {kernel.op.name!r}")
 
     def loop(self, body: Sequence[Single], dead: Container[Buffer] = ()) -> Lines:
-        """Yield the loops of maps; large ones run in parts, which are functions of their own."""
+        """Yield the loops of maps; those of large ones move to a function, which runs in parts."""
         if (size := body[0].out.size) < self.pool_from:
             yield from self._maps(body, dead)
             return
@@ -173,7 +174,7 @@ class CPrinter:
         yield self._in_parts(body[0].section, lines, n, POOL_PART * n // size)
 
     def _in_parts(self, section: str, lines: Lines, n: int, size: int) -> str:
-        """Print lines as a function; return a call that runs parts of it, of about this size."""
+        """Print lines as a function; return a call that runs it in parts of about this size."""
         name = self._free.new(f"{section or 'step'}_part")
         bounds = "ptrdiff_t first_, ptrdiff_t last_"
         used = self._function(name, lines, bounds)
@@ -239,7 +240,7 @@ class CPrinter:
         return row.format(*[self._converted(*pair) for pair in pairs])
 
     def _row(self, name: str, dtype: np.dtype, number: bool = False) -> str:
-        """Return the row of a primitive for this dtype, and print the function that it calls.
+        """Return the table's row of a primitive for a dtype, and print the function that it calls.
 
         `number` says whether the last operand is a finite number.
         """
@@ -308,7 +309,7 @@ class CPrinter:
         return function
 
     def _join(self, name: str, dtype: np.dtype) -> str:
-        """Return what a reduction makes of two numbers, `a` and `b`."""
+        """Return the expression by which a reduction combines two numbers, `a` and `b`."""
         return self._row(JOINS.get(name, "add"), dtype).format("a", "b")
 
     def _product(self, each: Product) -> Lines:
@@ -325,7 +326,7 @@ class CPrinter:
             yield from self._matrices(each)
 
     def _matrices(self, each: Product, part: bool = False) -> Lines:
-        """Yield a matrix product, for each of the matrices that there are."""
+        """Yield a matrix product, for each matrix of a stack."""
         (a, b), out = each.args, each.out
         dtype, floating = out.buffer.dtype, out.buffer.dtype.kind == "f"
         if dtype.kind == "b" or {a.buffer.dtype, b.buffer.dtype} != {dtype}:
@@ -354,9 +355,9 @@ class CPrinter:
         yield from nest(axes, lines)
 
     def _matrix_product(self, dtype: str, sizes: Axis, a: Axis, b: Axis) -> str:
-        """Return a call of BLAS for large matrices, else of tiles.
+        """Return a call of BLAS for large matrices, else of the tiled product.
 
-        It is to be formatted with three pointers, and how many rows there are.
+        It is a template for three pointers and the number of rows.
         """
         (m, n, depth), kind = sizes, TYPES[dtype]
         steps = c_text.blas_step((m, depth), a), c_text.blas_step((depth, n), b)

@@ -2,10 +2,10 @@
 
 Rows of the table and the parts that programs share, which are in ``prelude.c``, are templates:
 ``$T`` is a C type, ``$s`` the ending of its functions in libm. `exp`, `log` and `tanh` are
-branch-free, so that C compilers vectorise the loops that call them. They err by at most 2 units in
-the last place (`tanh` by 2.5 on processors without fused multiply-add). Their series are Taylor's
-after a range reduction: Muller, Elementary Functions, 3rd edition, chapter 11. All other functions
-are those of libm.
+branch-free, so that C compilers vectorize the loops that call them. Their error is at most 2 units
+in the last place (that of `tanh` 2.5 on processors without fused multiply-add). They are Taylor
+series after a range reduction: Muller, Elementary Functions, 3rd edition, chapter 11. All other
+functions are those of libm.
 
 Imports `kernels.py` and `text.py`. Read next: `c_printer.py`.
 """
@@ -38,14 +38,14 @@ TYPES = {"bool": "bool", "float32": "float", "float64": "double"} | {
 
 @cache
 def parts() -> dict[str, tuple[str, str]]:
-    """Return the parts of ``prelude.c`` by their names: the part that each needs, and its text."""
+    """Return the parts of ``prelude.c`` by name: the part that each needs, and its text."""
     text = text_of(__package__, "prelude.c")
     found = re.findall(r"^//// ([^:\n]+)(?:: (\w+))?\n(.*?)(?=^////|\Z)", text, re.M | re.S)
     return {name: (needed, part) for name, needed, part in found}
 
 
 def _table(part: str) -> dict[str, str]:
-    """Return a part that is a table, by the names in front of its rows."""
+    """Return the rows of a part that is a table, by the names in front of them."""
     return dict(re.findall("^(.+?): (.+)$", parts()[part][1], re.M))
 
 
@@ -68,7 +68,7 @@ class Template(string.Template):
 
 
 def expanded(text: str, **names: str) -> str:
-    """Return a template for these types."""
+    """Return a template with these names filled in; `T` is the C type."""
     ending = "f" if names["T"] == "float" else ""
     return Template(text).substitute(s=ending, **names)
 
@@ -77,14 +77,14 @@ def expanded(text: str, **names: str) -> str:
 
 
 def c_type(dtype: np.dtype) -> str:
-    """Return the type of C that a dtype is."""
+    """Return the C type of a dtype; NotInCError if there is none."""
     if dtype.name not in TYPES or not dtype.isnative:
         raise NotInCError(f"C has no dtype {dtype}")
     return TYPES[dtype.name]
 
 
 def plain(label: str) -> str:
-    """Return a label as a name that no macro, helper or value has: those end in "_" or a type."""
+    """Return a label as a C name that no macro, helper or value has: these end in "_" or a type."""
     name = re.sub(r"\W", "_", label, flags=re.ASCII).strip("_") or "t"
     name = f"t{name}" if name[0].isdigit() else name
     name = name.lower() if name.isupper() and len(name) > 1 else name
@@ -92,7 +92,7 @@ def plain(label: str) -> str:
 
 
 def literal(value: np.ndarray, kind: str) -> str:
-    """Return a number as C reads it."""
+    """Return a number as a C literal."""
     number = value[()]
     if value.dtype.kind == "f":
         names = {"nan": "NAN", "inf": "INFINITY", "-inf": "-INFINITY"}
@@ -118,7 +118,7 @@ def axes_over(shape: Axis, *strides: Axis) -> list[Axis]:
 
 
 def merged(axes: Sequence[Axis]) -> list[Axis]:
-    """Return the same elements with fewer axes: none of length 1, and none that continue others."""
+    """Return axes over the same elements without those of length 1, adjacent ones merged."""
     found: list[Axis] = []
     for n, *steps in axes:
         if found and all(before == n * s for before, s in zip(found[-1][1:], steps, strict=True)):
@@ -141,13 +141,13 @@ def axes_of(each: Single, axis: Any, keepdims: Any) -> tuple[list[Axis], list[Ax
 
 
 def loop_axes(body: Sequence[Single]) -> tuple[list[Slot], list[Axis]]:
-    """Return the slots of maps, and the axes of their loops with the strides of these slots."""
+    """Return the slots of maps, and the axes of their loops, with the strides of each slot."""
     slots = list(dict.fromkeys(x for each in body for x in each.slots))
     return slots, axes_over(body[0].out.shape, *[x.strides for x in slots])
 
 
 def blas_step(shape: Axis, strides: Axis) -> tuple[int, int] | None:
-    """Return how BLAS names a matrix of these strides: its order, and the step between rows."""
+    """Return the order (plain or transposed) and the row step of a matrix for BLAS, if it can."""
     (rows, columns), (row, column) = shape, strides
     if (columns == 1 or column == 1) and (rows == 1 or row >= columns):
         return PLAIN, max(row, columns)
@@ -157,13 +157,16 @@ def blas_step(shape: Axis, strides: Axis) -> tuple[int, int] | None:
 
 
 def index(axes: Sequence[Axis], array: int) -> str:
-    """Return the place of an element of an array, by its position in axes: ``i0 * 8 + i1``."""
+    """Return the index of an element, from the loop variables: ``i0 * 8 + i1``.
+
+    `array` is the position of the array's stride in each axis.
+    """
     steps = enumerate(axis[array] for axis in axes)
     return " + ".join(f"i{k} * {s}" if s != 1 else f"i{k}" for k, s in steps if s) or "0"
 
 
 def plus(axes: Sequence[Axis], array: int) -> str:
-    """Return the same to be added to a pointer: empty if it is 0."""
+    """Return the `index` as an offset to add to a pointer; "" if it is 0."""
     place = index(axes, array)
     return f" + {place}" if place != "0" else ""
 
@@ -171,7 +174,7 @@ def plus(axes: Sequence[Axis], array: int) -> str:
 def nest(
     axes: Sequence[Axis], lines: Sequence[str], before: Sequence[str] = (), part: bool = False
 ) -> Lines:
-    """Yield loops over axes around lines; in a block with the lines before them.
+    """Yield loops over axes around lines, with the lines `before` the loops in the same block.
 
     With `part`, the outermost loop is over a part, from `first_` to `last_`.
     """
@@ -190,11 +193,11 @@ def nest(
         yield f"{indents[-2]}}}"
 
 
-# -- primitives that are no loops over single elements: scans, draws, places ----------------------
+# -- primitives that are not loops over elements: scans, random bits, indices ---------------------
 
 
 def _cumsum(printer: Any, each: Single) -> Lines:
-    """Yield the sums along an axis."""
+    """Yield the cumulative sums along an axis."""
     (x,), out, axis = each.args, each.out, each.params["axis"]
     kept, reduced = axes_of(each, axis, keepdims=True)
     n, step = reduced[0] if reduced else (1, 0)
@@ -220,7 +223,7 @@ def _random_bits(printer: Any, each: Single) -> Lines:
 
 
 def _scatter(printer: Any, each: Single) -> Lines:
-    """Yield zeros, and a copy of numbers to some places; these are known, or it is refused."""
+    """Yield zeros, and a copy of numbers to an index; NotInCError if it contains arrays."""
     (x, *computed), out = each.args, each.out
     if computed:
         raise NotInCError("C has no text for the primitive 'scatter' at places that are arrays")

@@ -1,10 +1,10 @@
 """The derivatives of compiled functions, which are compiled functions, too.
 
-The results of a call that gradients flow through have an equation each, of the primitive `_result`:
-they are parts of one tensor without numbers, which has the equation of the primitive `_call` and
-whose cotangent consists of theirs. The rule of `_call` runs a compiled pullback: the recorded
-program again, and the walk back along it. So derivatives of every order are compiled, each when it
-is first used, and the function itself does not run again.
+If gradients flow through a call, each result has an equation of the primitive `_result`. Its input
+is a tensor without numbers that stands for the call: its equation has the primitive `_call`, and
+its cotangent collects those of the results (`_Parts`). The rule of `_call` runs a compiled
+pullback, which computes the recorded program again and walks it backwards. So derivatives of every
+order are compiled, each when it is first used, and the function itself does not run again.
 
 Imports `record.py` and `../engine/autodiff.py`. Read next: `jit.py`.
 """
@@ -37,6 +37,7 @@ class _Parts(dict[int, Tensor]):
 
 
 def _pulled_back(ct: _Parts, y: Tensor, wanted: Any, *inputs: Tensor, compiled: Any) -> Any:
+    """Return the cotangents of the inputs at `wanted`: the joint rule of `_call`."""
     bits = reduce(or_, [compiled.dependencies[i] for i in ct])
     reached = tuple([i for i in wanted if bits >> i & 1])
     used = tuple(sorted(ct))
@@ -64,7 +65,7 @@ def attach(results: Sequence[Tensor], compiled: Any, leaves: Iterable[Any]) -> N
 
 
 def dependencies(program: Program) -> list[int]:
-    """Return for each output from which inputs and variables gradients flow to it, as bits."""
+    """Return for each output, as bits, the inputs and variables that its gradients reach."""
     known = enumerate((*program.inputs, *program.captured))
     found = {v: 1 << i for i, v in known if v.tracked}
     for v, (primitive, xs, _) in program.equations.items():
@@ -75,10 +76,10 @@ def dependencies(program: Program) -> list[int]:
 
 
 def pullback_of(program: Program, used: Any, wanted: Any) -> Callable[..., Any]:
-    """Return the pullback from the outputs at positions `used` to the inputs at those `wanted`.
+    """Return the pullback from the outputs at the positions `used` to the inputs at `wanted`.
 
     It is a function of cotangents, followed by the inputs and the values of the variables. It
-    computes the program again, by tensor operations.
+    computes the program again, in tensor operations.
     """
 
     def pullback(*given: Tensor) -> Any:

@@ -3,7 +3,7 @@
 The one place that locks, fills inputs, runs and hands out outputs. `Cache` keeps the executables
 that were used last.
 
-Imports `numpy_printer.py`, and `native.py` when a program is to run as C. Read next: `jit.py`.
+Imports `numpy_printer.py`, and `native.py` when a program may run as C. Read next: `jit.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
-from ..engine.variable import Memory, Variable, aligned, all_or_none, structure
+from ..engine.variable import Memory, Variable, all_or_none, allocate, structure
 from .numpy_printer import Source
 from .program import NotInCError, Program, Var
 
@@ -38,8 +38,8 @@ class Executable:
     donate : dict from Var to Var, optional
         Outputs, each with the input whose array it replaces.
     live : dict from Var to Variable or Memory, optional
-        Inputs whose arrays live elsewhere, each with its owner. These and captured variables are
-        used where they live, so that changes to them are seen.
+        Inputs whose arrays belong to other owners, each with its owner. These arrays and those of
+        captured variables are used in place, so that changes to them are seen.
 
     Attributes
     ----------
@@ -55,19 +55,19 @@ class Executable:
     ) -> None:
         self.program = program
         self.source = Source(program, name, donate)
-        self._given = program, name, donate  # of the C source
-        self._c: Any = None  # the C source, when it is to run
+        self._given = program, name, donate  # arguments of `CSource`
+        self._c: Any = None  # the C source, if it is to run
         self._wants_c = False  # what `choose` decided last
         self._live = {**live, **program.captured}
-        self.inputs = {v: aligned(v.shape, v.dtype) for v in program.inputs if v not in self._live}
+        self.inputs = {v: allocate(v.shape, v.dtype) for v in program.inputs if v not in self._live}
         self._places = [*enumerate(self.inputs.values())]
         self._lock = threading.Lock()
         self._living: list[np.ndarray] | None = None
         self._bound: tuple[Callable[[], None], tuple[np.ndarray, ...]]
         self._seen: object = None  # the version of the structure that `_bound` is for
-        self._is_native = False  # as bound
-        self._errors_raise = False  # whether `np.errstate` lets overflows and the like raise
-        self._kept: list[list[Any]]  # owners to be restored after an error; [1] if they raise
+        self._is_native = False  # whether `_bound` runs C
+        self._errors_raise = False  # whether `np.errstate` makes overflows and the like errors
+        self._kept: list[list[Any]]  # owners to restore after an error; [1] if `_errors_raise`
 
     def choose(self, native: Native, runs: float = 0) -> None:
         """Decide whether the next runs use C or NumPy.
@@ -78,9 +78,9 @@ class Executable:
             NotImplementedError for True, if C has no text for a part of the program, or if there is
             no C compiler. If the compiler fails, users are warned once, and NumPy runs.
         runs : float
-            How often it will run. "auto" is C, where that is possible, for a program of at most 400
-            equations, if the number of runs times (equations + elements that they make / 2000) is
-            at least 2 ** 18: then C saves about as much time as its compiler takes.
+            How often it will run. "auto" chooses C, where that is possible, for a program of at
+            most 400 equations, if runs * (equations + elements of their results / 2000) is at least
+            2 ** 18: then C saves about as much time as its compiler takes.
         """
         self._errors_raise = "raise" in np.geterr().values()
         wanted = runs >= self.runs_for_c if native == "auto" else native
@@ -89,7 +89,7 @@ class Executable:
         try:
             c = self._printed.compiled() if wanted else None
         except NotImplementedError as error:
-            self._wants_c = isinstance(error, NotInCError)  # which a second try would not change
+            self._wants_c = isinstance(error, NotInCError)  # a second try would fail, too
             if native == "auto":
                 return
             raise
@@ -99,7 +99,7 @@ class Executable:
 
     @cached_property
     def runs_for_c(self) -> int:
-        """How many runs save as much time, with C, as its compiler takes; see `choose`."""
+        """The number of runs in C that save as much time as its compiler takes; see `choose`."""
         equations = self.program.equations
         work = len(equations) + sum(v.size for v in equations) / 2000
         return sys.maxsize if len(equations) > AUTO_LENGTH else math.ceil(AUTO_WORK / (work or 1))
@@ -125,7 +125,7 @@ class Executable:
 
         Under the lock it calls ``fill(data)``, which writes to `inputs`, runs, and returns
         ``take(outputs)``, which copies what is needed: the next run writes to the same arrays. A
-        run that raises an error leaves the arrays that live elsewhere as they were.
+        run that raises an error leaves the arrays of other owners as they were.
         """
         lock = self._lock
 
@@ -144,17 +144,17 @@ class Executable:
     def take_steps(
         self, steps: int, given: Any, wanted: Mapping[int, Any], at: int = -1, most: Any = 0
     ) -> int:
-        """Run many times in one call; return how often, which is 0 if that is not possible.
+        """Run many times in one call; return the number of runs, 0 if that is not possible.
 
         Parameters
         ----------
         steps : int
         given : list of (buffer, source, rows)
-            What each run is given: see `native._move`.
+            What to copy to inputs before each run: see `native._move`.
         wanted : dict from int to array
-            For outputs, by their positions, an array that they are copied to, one after the other.
+            From the position of an output to an array for its values in all runs, in order.
         at, most : int, float
-            Stop after a run whose output at this position, if it is not -1, is NaN or above `most`.
+            Stop after a run whose output at position `at` is NaN or above `most`; never if -1.
         """
         with self._lock:
             if self._seen is not structure.version:
@@ -167,10 +167,10 @@ class Executable:
             return self._c.take_steps(go, steps, given, moves, loss, most)
 
     def _bind(self) -> None:
-        """Bind the source to the arrays, unless those that live elsewhere are still the same."""
+        """Bind the source to the arrays, unless those of other owners are still the same."""
         version, living = structure.version, [owner.current() for owner in self._live.values()]
         if self._living is None or any(map(is_not, living, self._living)):
-            self._living = None  # until all is bound: buffers may not fit into memory
+            self._living = None  # until all is bound: memory may be too small for the buffers
             arrays = {**self.inputs, **dict(zip(self._live, living, strict=True))}
             arrays |= self.program.constants
             given = [arrays[v] for v in self.source.arguments]
@@ -189,14 +189,14 @@ class Executable:
 
 
 class Cache(Generic[T]):
-    """The values used last, by key: of more than `size`, the least recently used is let go.
+    """A cache of values by key that drops the least recently used one when it exceeds `size`.
 
     Attributes
     ----------
     size : int, at least 1
     made : int, how many values were made so far, each counted once
-    is_current : function of a value
-        Where it is false, the value is made again.
+    is_current : function of a value to a bool
+        If it returns False, the value is made again.
     last : tuple, the key that was used last and its value
     """
 

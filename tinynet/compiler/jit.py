@@ -39,10 +39,11 @@ class Compiled:
     outside : bool
         Whether it uses a tensor from outside that requires a gradient. Where gradients flow, the
         function itself is then called, as compiled code has no inputs for such tensors.
-    dependencies : list of int, of `dependencies`
+    dependencies : list of int, from `derivative.dependencies`
     trains : bool, whether gradients flow to tensors that are not arguments
-    attributes : Fingerprint, of all that it may have read from outside
-    pullback : function of `used` and `wanted` to the compiled pullback, of `pullback_of`
+    attributes : Fingerprint of all that the function may have read from outside
+    pullback : function of `used` and `wanted`
+        Returns the compiled `pullback_of` them.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Jit(Generic[P, R]):
     Attributes
     ----------
     compilations : int
-        How often the function was compiled.
+        How often the function was compiled so far.
     """
 
     def __init__(self, function: Callable[P, R], size: int, static: Any, native: Native) -> None:
@@ -97,11 +98,11 @@ class Jit(Generic[P, R]):
 
     @property
     def compilations(self) -> int:
-        """How often the function was compiled: once for each type of arguments in the cache."""
+        """How often the function was compiled so far, also for types that were dropped since."""
         return self._compiled.made
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return what the function returns, computed by its compiled form."""
+        """Return the function's result, computed by its compiled form."""
         leaves, key = self._flat(args, kwargs)
         if modes.recorder is not None or modes.substitutes:
             return self._run(*self._parameters.form(args, kwargs))
@@ -112,7 +113,7 @@ class Jit(Generic[P, R]):
         for x in leaves:
             if type(x) is Tensor:
                 tracked = tracked or x.tracked
-                x = x.data if type(x.data) is np.ndarray else x.numpy()  # which explains
+                x = x.data if type(x.data) is np.ndarray else x.numpy()  # raises a TypeError
             arrays.append(x)
         tracked = tracked and modes.grad
         if tracked and compiled.outside:
@@ -127,11 +128,11 @@ class Jit(Generic[P, R]):
         return results[0] if type(form) is Hole else filled(form, iter(results))
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        """Return this function as a method of `instance`, as Python does with functions."""
+        """Return this function as a method of `instance`, as Python's functions do."""
         return self if instance is None else MethodType(self, instance)
 
     def __reduce__(self) -> str:
-        """Copy and pickle as Python does with functions: by name."""
+        """Copy and pickle by name, as Python does with functions."""
         return getattr(self.function, "__qualname__", self._parameters.of)
 
     def __repr__(self) -> str:
@@ -156,7 +157,7 @@ class Jit(Generic[P, R]):
     def c_source(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the C source for arguments of these types, if it can be printed as C.
 
-        NotImplementedError, which names what C has no text for, if not.
+        Otherwise a NotImplementedError that names what C has no text for.
         """
         return self._for(*args, **kwargs).executable.c_source
 
@@ -182,12 +183,13 @@ class Jit(Generic[P, R]):
         return self.function(*args.values(), **kwargs)
 
     def _compile(self, args: Any, kwargs: Any) -> Compiled:
+        """Record the function for these arguments; return its compiled form."""
         leaves, form, seen = self._parameters.form(args, kwargs)
         result, hole = None, Hole()
 
         def traced(*leaves: Tensor) -> list[Any]:
             nonlocal result
-            for x in leaves:  # so that the program says through what gradients flow
+            for x in leaves:  # so that the program shows where gradients can flow
                 x.tracked = x.dtype.kind == "f"
             found = self._run(leaves, form)
             result = tree.map_structure(lambda x: hole if isinstance(x, Operand) else x, found)
@@ -225,7 +227,7 @@ def jit(
     static_argnames: Any = (),
     native: Native = "auto",
 ) -> Any:
-    """Return `function` compiled: recorded once for each type of arguments, then run as NumPy.
+    """Return `function` compiled: recorded once per type of arguments, then run as NumPy or C.
 
     Without `function`, return a decorator. A method can be compiled, too.
 
@@ -233,28 +235,28 @@ def jit(
     ----------
     function : function of tensors (or trees of them: lists, tuples, dicts) that returns such
         It is run once to record what it does, so Python's own branches and loops are those of that
-        run: a branch on a number raises and says what to use instead. Variables it reads are read
-        at each call; the random numbers that it draws are constants. It is recorded again when
-        something changes that it refers to: an attribute of a layer that it calls or of the object
-        whose method it is, a global variable, a variable of an enclosing function, an item of a
-        list (`configs/watched.py` says what is not seen). Side effects (print, count, append)
-        happen only while it is recorded.
+        run: a branch on a tensor's number raises an error that says what to use instead. Variables
+        it reads are read at each call; the random numbers that it draws are constants. It is
+        recorded again when something changes that it refers to: an attribute of a layer that it
+        calls or of the object whose method it is, a global variable, a variable of an enclosing
+        function, an item of a list (`configs/watched.py` says what is not seen). Side effects
+        (print, count, append) happen only while it is recorded.
     cache_size : int
         How many compiled forms to keep, one for each type of arguments. The least recently used
-        one is let go first, with its memory.
+        one is dropped first, with its memory.
     static_argnames : str or several, optional
-        Names of parameters whose arguments are no data: they stay what they are, such as a
+        Names of parameters whose arguments are not data but passed on as they are, such as a
         function, a float that decides a branch, or a tuple of lengths. The function is compiled
-        for each of their values; objects other than numbers, strings and containers count as equal
-        only if they are the same.
+        for each of their values; objects other than numbers, strings and containers are equal only
+        if they are the same object.
     native : True, False or "auto"
         True runs the function, and its derivatives, as C, which the C compiler of this machine
         compiles (`$CC`, cc, gcc or clang) and keeps in `$TINYNET_CACHE_DIR`, by default a folder in
         the user's folder for caches. Results can differ in the last bits, and NumPy's warnings of
         overflow and the like are not given. False runs NumPy. "auto" begins with NumPy and, where C
-        is possible, goes on with C once it has saved the time of its compiler: for at most 400
-        equations, after 2 ** 18 / (equations + elements that they make / 2000) calls since it was
-        last recorded.
+        is possible, switches to C once that would have saved the time of its compiler: for at most
+        400 equations, after 2 ** 18 / (equations + elements of their results / 2000) calls since it
+        was last recorded.
 
     Returns
     -------
@@ -275,16 +277,17 @@ def jit(
     Notes
     -----
     Arrays, floats, NumPy scalars and lists of numbers among the arguments become tensors. Integers,
-    bools, strings, None, and tuples of these keep their meaning, and the function is compiled for
-    each of their values: pass a number that changes at each call as a float or an array. Another
-    `floatx` counts as another type.
+    bools, strings, None, and tuples of these are passed on as they are, and the function is
+    compiled for each of their values: pass a number that changes at each call as a float or an
+    array. Another `floatx` counts as another type.
 
-    Results are new tensors in the function's own structure, on NumPy equal to its own to the last
-    bit. Results that are no tensors (None, numbers, strings) are those of the recorded call.
+    Results are new tensors in the structure that the function returns; on NumPy they equal the
+    function's own to the last bit, except that the sign of a zero may differ. Results that are not
+    tensors (None, numbers, strings) are those of the recorded call.
 
-    Derivatives are compiled, too: when arguments or variables require a gradient, the results have
-    one, and the pullback is recorded from the program when it is first used. In two cases the
-    function itself runs instead: inside a function that is being recorded, and where a gradient
+    Derivatives are compiled, too: when arguments or variables require a gradient, it flows through
+    the results, and the pullback is recorded from the program when it is first used. In two cases
+    the function itself runs instead: inside a function that is being recorded, and where a gradient
     flows to a tensor from outside. Pass such a tensor as an argument, or use a `Variable`.
 
     >>> import tinynet as tn

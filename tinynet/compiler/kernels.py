@@ -20,8 +20,8 @@ from ..engine.primitives.shapes import Slice
 from .memory import Buffer, Plan, Slot
 from .program import Var, is_elementwise
 
-PART = 40  # kernels in a function of C: the time of C compilers grows faster than a function does
-BLOCK = 1 << 18  # elements; a handful of such arrays fit the last cache, and calls cost little
+PART = 40  # kernels in a C function: compiling takes more than linear time in a function's length
+BLOCK = 1 << 18  # elements; a few such arrays fit in the last-level cache, and calls cost little
 
 
 class Single(NamedTuple):
@@ -40,7 +40,7 @@ class Single(NamedTuple):
 
     @property
     def slots(self) -> tuple[Slot, ...]:
-        """What is written, and what is read."""
+        """The slot that is written, and those that are read."""
         return self.out, *self.args
 
 
@@ -67,14 +67,14 @@ class Call(Single):
 class Loop:
     """Maps of one shape that can run element by element together, or in blocks.
 
-    No map writes what another one reads at another place.
+    No map writes an element that another one reads at another position of the loop.
 
     Attributes
     ----------
     section : str
     shape : tuple of int
     body : list of Map
-    is_long : bool, whether it is over flat arrays that do not fit the cache
+    is_long : bool, whether it is over flat arrays that do not fit in the cache
     first, last : int, the positions of the equations of its first and its last map
     """
 
@@ -97,7 +97,7 @@ class Loop:
         return {b for b in self._written if self.first <= b.first and b.last <= self.last}
 
     def takes(self, each: Map, at: int) -> bool:
-        """Let a map join if it can run in step with the others, one element after another."""
+        """Add a map, if it can run element by element with the others; return whether it can."""
         out, is_long = each.out.buffer, _is_long(each)
         alike = each.out.shape == self.shape and is_long == self.is_long
         used = [x for x in each.slots if x.buffer is out or x.buffer in self._written]
@@ -113,7 +113,7 @@ class Loop:
 
 
 def _is_long(each: Map) -> bool:
-    """Return whether a map is over flat arrays that do not fit the cache."""
+    """Return whether a map is over flat arrays that do not fit in the cache."""
     shape = each.out.shape
     is_flat = len(shape) == 1 and all(x.shape in ((), shape) for x in each.args)
     return is_flat and shape[0] > 2 * BLOCK
@@ -126,7 +126,7 @@ KINDS = {"sum": Reduce, "max": Reduce, "min": Reduce, "matmul": Product}  # all 
 def kernels_of(plan: Plan, outer: bool = False) -> list[Kernel]:
     """Return the kernels of a plan in order, with the copies at its end.
 
-    With `outer`, a product of a column and a row is a map, which others can join.
+    With `outer`, a product of a column and a row is a map, which can share a loop with others.
     """
     kernels: list[Kernel] = []
     for v in plan.computed:
@@ -145,12 +145,12 @@ def kernels_of(plan: Plan, outer: bool = False) -> list[Kernel]:
             kernels.append(Loop(each, at))
     for loop in kernels:
         for buffer in loop.local if isinstance(loop, Loop) and loop.block else ():
-            buffer.shape = (BLOCK,)  # no more of it is needed
+            buffer.shape = (BLOCK,)  # one block is enough
     return kernels + [Copy("", out, (x,)) for out, x in plan.copies]
 
 
 def _scalar(plan: Plan, v: Var, x: Slot) -> Slot:
-    """Return a single number beside arrays as a 0-d view: NumPy is three times as fast with it."""
+    """Return a single number among arrays as a 0-d view: NumPy is three times as fast with it."""
     single = x.size == 1 and x.shape and v.size > 1
     return plan.view(x, "reshape", newshape=()) if single else x
 
@@ -160,7 +160,7 @@ def _alone(plan: Plan, v: Var, args: tuple[Slot, ...]) -> list[Kernel]:
     primitive, _, params = plan.program.equations[v]
     section, out, name = v.section, plan.slots[v], primitive.name
     if v in plan.views:
-        x = plan.view(args[0], name, **params) or args[0]  # where NumPy copies, it reshapes
+        x = plan.view(args[0], name, **params) or args[0]  # where a view needs a copy: a reshape
         return [Copy(section, plan.view(out, "reshape", newshape=x.shape), (x,))]
     if name == "concatenate":
         before, axis = (Slice(None, None, None),) * params["axis"], params["axis"]
@@ -176,7 +176,7 @@ def _alone(plan: Plan, v: Var, args: tuple[Slot, ...]) -> list[Kernel]:
 
 
 def sections(kernels: list[Kernel]) -> Iterator[tuple[str, list[Kernel]]]:
-    """Yield runs of kernels of one section, at most `PART` of them, and the name of the section."""
+    """Yield the name of a section and a run of its kernels, at most `PART` of them."""
     for section, run in itertools.groupby(kernels, key=lambda kernel: kernel.section):
         rest = list(run)
         while rest:
@@ -187,7 +187,7 @@ def sections(kernels: list[Kernel]) -> Iterator[tuple[str, list[Kernel]]]:
 def dead_stores(plan: Plan, kernels: list[Kernel]) -> dict[Loop, set[Buffer]]:
     """Return for each loop the buffers that nothing reads before they are overwritten.
 
-    Maps that only kernels without elements need are taken out of their loops.
+    Maps whose results nothing reads, since kernels without elements are left out, are removed.
     """
     read = {slot.buffer for slot in plan.results}
     read |= {plan.slots[v].buffer for v in plan.arguments}

@@ -3,7 +3,7 @@
 A plan is made of integers: it allocates no array. Buffers are reused after their last use, an
 elementwise result overwrites an operand that is not needed any more, a view costs nothing, parts of
 a concatenation are computed in place, and outputs can overwrite inputs (donation), so that state is
-updated where it is.
+updated in place.
 
 Imports the engine and `program.py`. Read next: `kernels.py`.
 """
@@ -34,14 +34,14 @@ _BYTE = np.empty(1, "uint8")
 
 @dataclass(eq=False, repr=False)
 class Buffer:
-    """A run of memory for arrays of one shape and dtype, one after another.
+    """A block of memory that holds arrays of one shape and dtype, one after another.
 
     Attributes
     ----------
     shape : tuple of int; (block,) if only a loop in blocks uses it
     dtype : dtype
-    label : str, what a reader would call it; empty if nothing is known
-    value : array or None, the number that a constant is, if source can hold it
+    label : str, a name for readers of the source; empty if none is known
+    value : array or None, the number, if it is a constant that the source holds as a literal
     first, last : int, the positions of the first and the last equation that use it
         -1 and `NEVER` if it is given to the program.
     """
@@ -62,8 +62,8 @@ class Buffer:
 class Slot(NamedTuple):
     """Elements of a buffer as an array; offset and strides count elements.
 
-    The stride of an axis of length 1 is 0, as are all strides of an empty array: slots are equal if
-    they are the same elements in the same order.
+    The stride of an axis of length 1 is 0, as are all strides of an empty array. So slots are equal
+    if they have the same elements in the same order.
     """
 
     buffer: Buffer
@@ -122,7 +122,7 @@ def view_of(slot: Slot, name: str, **params: Any) -> Slot | None:
 
 
 def _steps(slot: Slot, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return how far it is to the first element of the next row, for each axis of another shape."""
+    """Return for each axis of another shape the step in the buffer from one row to the next."""
     axes = [*zip(row_major(slot.shape), slot.shape, slot.strides, strict=True)]
     rows = row_major(shape)
     return tuple([sum([k // step % n * s for step, n, s in axes if step]) for k in rows])
@@ -134,7 +134,7 @@ class View(NamedTuple):
     base: Slot
     name: str
     params: dict[str, Any]
-    label: str  # what a reader would call it; empty if nothing is known
+    label: str  # a name for readers of the source; empty if none is known
 
 
 # -- plans ----------------------------------------------------------------------------------------
@@ -149,8 +149,8 @@ class Plan:
     made : dict from Slot to View or None
         Whole buffers (None) and views of other slots, in the order in which they can be made.
     views : set of Var, those that have the numbers of another one in another shape or order
-    arguments : list of Var, those whose arrays are given: not of numbers that source can hold
-    computed : list of Var, those whose equation must run: not of views, where NumPy does not copy
+    arguments : list of Var, inputs, captured and constants except literals: their arrays are given
+    computed : list of Var, those whose equation must run: all but views that need no copy
     position : dict from Var to int, that of its equation
     results : list of Slot, those of the outputs
     copies : list of pairs of Slot, what to copy at the end, as (to, from)
@@ -196,7 +196,7 @@ class Plan:
             self.made.setdefault(slot, View(base, name, params, label))
         return slot
 
-    # -- what is known before anything is placed ----------------------------------------------
+    # -- what is known before any slot is chosen ----------------------------------------------
 
     def _last_uses(self) -> dict[Var, int]:
         """Return the position of the last equation that reads a variable or a view of it."""
@@ -209,7 +209,7 @@ class Plan:
         return last
 
     def _parts_of_concatenations(self) -> dict[Var, tuple[Var, int]]:
-        """Map each variable that a 1-D concatenation can hold to the concatenation and a start."""
+        """Map each variable that a 1-D concatenation can hold to it and an offset in it."""
         found: dict[Var, tuple[Var, int]] = {}
         equations = self.program.equations
         for whole, (primitive, parts, _) in equations.items():
@@ -223,10 +223,10 @@ class Plan:
                     found[x] = whole, start
         return found
 
-    # -- placing: where a variable could be, best first ----------------------------------------
+    # -- the choice of slots, best first --------------------------------------------------------
 
     def _viewed(self, v: Var) -> Slot | None:
-        """Return the view of its input that `v` can be."""
+        """Return the view of its input that can hold `v`, if there is one."""
         if v not in self.views:
             return None
         primitive, inputs, params = self.program.equations[v]
@@ -236,11 +236,11 @@ class Plan:
     def _computed(self, v: Var) -> Slot:
         """Return the slot that the equation of `v` writes to."""
         self.computed.append(v)
-        found = self._part(v) or self.slots.get(v)  # where a concatenation is already
+        found = self._part(v) or self.slots.get(v)  # a concatenation has its slot already
         return found or self._overwritten(v) or self._fresh(v)
 
     def _part(self, v: Var) -> Slot | None:
-        """Return the part of a concatenation that `v` is."""
+        """Return the slot of `v` in a concatenation, if it is a part of one."""
         if v not in self._parts:
             return None
         whole, start = self._parts[v]
@@ -254,8 +254,8 @@ class Plan:
     def _overwritten(self, v: Var) -> Slot | None:
         """Return the slot that `v` can overwrite: of the input it is donated to, or an operand.
 
-        NumPy's elementwise functions give the same numbers then, except for powers of single ones.
-        The equation may read nothing else of that buffer, and nothing later may read what it holds.
+        NumPy's elementwise functions give the same numbers in place, but for powers of one number.
+        The equation may read nothing else of that buffer, and nothing later may read its old value.
         """
         primitive, operands, _ = self.program.equations[v]
         if not is_elementwise(primitive) or primitive.name == "power":
@@ -274,7 +274,7 @@ class Plan:
         return None
 
     def _fresh(self, v: Var) -> Slot:
-        """Return a buffer that is free, or a new one."""
+        """Return the slot of a free buffer, or of a new one."""
         free, first = self._free[v.type], self.position.get(v, NEVER)
         buffer = free.pop() if free else Buffer(*v.type, v.name, first=first, last=-1)
         self._use(buffer, v)
@@ -304,5 +304,5 @@ class Plan:
 
 
 def is_literal(constant: np.ndarray | None) -> bool:
-    """Return whether a constant is a finite number, which source can hold."""
+    """Return whether a constant is a finite number, which the source can hold as a literal."""
     return constant is not None and not constant.ndim and bool(np.isfinite(constant))

@@ -1,4 +1,4 @@
-"""Native programs: C source that is compiled, and bound to arrays.
+"""Native programs: C source, compiled and bound to arrays.
 
 Imports `c_printer.py`, `toolchain.py`. Read next: `executable.py`.
 """
@@ -24,13 +24,13 @@ from .toolchain import blas, compiler, load, threads
 
 
 class _Nameless(CPrinter):
-    """Prints the same text for programs that differ in names alone: it is compiled once."""
+    """Prints the same text for programs that differ in names alone, so that it is compiled once."""
 
     plain = staticmethod(lambda label: "t")
 
 
 class CSource:
-    """The C source of a program; `bind` gives it arrays, when it is compiled.
+    """The C source of a program; once it is compiled, `bind` makes it run on arrays.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class CSource:
 
     @cached_property
     def text(self) -> str:
-        """The source with the names of layers and weights, to be read."""
+        """The source for readers, with the names of layers and weights."""
         return CPrinter(self._plan, self._name).text
 
     def compiled(self) -> CSource | None:
@@ -92,10 +92,10 @@ class CSource:
     def take_steps(
         self, go: Any, steps: int, before: Any, after: Any, loss: Any, most: float
     ) -> int:
-        """Run `go`, which `bind` returned, in one call of C; return how often.
+        """Run `go`, which `bind` returned, up to `steps` times in one call; return the number.
 
-        At each step it makes the moves `before` and `after` the run: see `_move`. It stops after a
-        step whose `loss`, one of the outputs, is NaN or above `most`.
+        Each step makes the copies `before` and `after` its run: see `_move`. It stops after a step
+        whose `loss`, the array of an output, is NaN or above `most`.
         """
         if (library := _library()) is None:
             return 0
@@ -106,11 +106,11 @@ class CSource:
 
 
 def _move(to: np.ndarray, source: np.ndarray, rows: np.ndarray | None) -> list[int]:
-    """Return what C needs to know of a copy that each step makes: `source` to `to`, of one dtype.
+    """Return the entry for C of a copy from `source` to `to`, of one dtype, that each step makes.
 
-    The larger array is C-contiguous and has a part for each step; of the other one, each step
-    copies the whole. With `rows`, which are int64, it copies the items at these positions in
-    `source`, those of the first step first.
+    The larger array is C-contiguous and has a part for each step; the other one is copied as a
+    whole. With `rows`, an int64 array, a step copies the items at its part of these positions in
+    `source`.
     """
     places = [to.ctypes.data, source.ctypes.data, 0 if rows is None else rows.ctypes.data]
     if rows is not None:
@@ -120,10 +120,10 @@ def _move(to: np.ndarray, source: np.ndarray, rows: np.ndarray | None) -> list[i
 
 
 def orders(size: int, count: int, to: np.ndarray) -> np.ndarray:
-    """Return `count` orders of `size` numbers, one after the other, as `np.random.permutation`.
+    """Return `count` orders of `size` numbers, one after another, as by `np.random.permutation`.
 
-    They are written to `to`, if it has as many places. The random bits are NumPy's, and what its
-    old generator makes of them will not change.
+    They are written to `to` if it has the right length. The random bits are NumPy's, and the
+    algorithm of its legacy generator is frozen.
     """
     if (library := _library()) is None or size >> 32:
         return np.concatenate([np.random.permutation(size) for _ in range(count)])
@@ -138,7 +138,7 @@ def orders(size: int, count: int, to: np.ndarray) -> np.ndarray:
 
 @cache
 def _library() -> Any:
-    """Return what takes many steps, and draws orders of samples; None if it cannot be compiled."""
+    """Return the library that takes many steps and draws orders; None if it cannot be compiled."""
     if (library := load(parts()["steps"][1])) is None:
         return None
     pointer, number = ctypes.c_void_p, ctypes.c_int64
@@ -151,7 +151,7 @@ def _library() -> Any:
 
 @cache
 def _pool() -> int:
-    """Return the address of the function that runs parts of a loop on all cores; 0 without one."""
+    """Return the address of the function that runs parts of a loop on all cores; 0 if none."""
     if threads() == 1 or os.name != "posix" or (library := load(parts()["pool"][1])) is None:
         return 0
     library.set_up(threads())
@@ -165,7 +165,7 @@ def _call_of(kernel: Single, memory: Mapping[Buffer, np.ndarray]) -> Any:
     def call(*_: Any) -> None:
         try:
             out[...] = kernel.op.impl(*given, **kernel.params)
-        except BaseException:  # C cannot raise it, and must not go on
+        except BaseException:  # an exception cannot pass through C, which must not go on
             sys.excepthook(*sys.exc_info())
             os._exit(1)
 
@@ -173,6 +173,6 @@ def _call_of(kernel: Single, memory: Mapping[Buffer, np.ndarray]) -> Any:
 
 
 def _array(slot: Slot, memory: np.ndarray) -> np.ndarray:
-    """Return the elements of a slot."""
+    """Return the elements of a slot as an array."""
     first, *strides = (step * memory.itemsize for step in (slot.offset, *slot.strides))
     return np.ndarray(slot.shape, memory.dtype, memory.reshape(-1), first, strides)

@@ -1,7 +1,7 @@
-"""The NumPy printer: kernels become NumPy source, one statement a line, and are compiled.
+"""The NumPy printer: kernels become NumPy source, one statement a line, which Python compiles.
 
-The text is a function `make` of the arrays that the program is given. It allocates the buffers,
-takes the views, and returns the function that runs. The array module is its parameter `xp`.
+The text is a function `make` of the program's arguments. It allocates the buffers, takes the views,
+and returns the function that runs the program. The array module is its parameter `xp`.
 
 Imports `kernels.py`, `text.py`. Read next: `jit.py`.
 """
@@ -20,33 +20,33 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.variable import aligned
+from ..engine.variable import allocate
 from .kernels import Call, Copy, Kernel, Loop, Map, Product, Reduce, Single, kernels_of
 from .memory import Buffer, Plan, Slot, View
 from .program import Program, Var
 from .text import Names, index_text
 
 MANY = 2000  # names
-INLINE = 200  # characters; a longer view is declared, so that no line grows without limit
+INLINE = 200  # characters; a longer view gets a name, so that no line grows without limit
 KEYWORD_OUT = ("maximum", "minimum")  # NumPy deprecates `out` by position there
 REDUCTIONS = {"sum": "add.reduce", "max": "maximum.reduce", "min": "minimum.reduce"}
-XP = SimpleNamespace(**{**vars(np), "empty": aligned})  # whose arrays begin at a cache line
+XP = SimpleNamespace(**{**vars(np), "empty": allocate})  # NumPy with new arrays at a cache line
 _numbers = itertools.count()
 
 
 class Source:
     """The source of a program, compiled; `bind` makes it run on arrays.
 
-    Tracebacks and profilers show its lines while this exists. Python's `compile` needs time
-    quadratic in the number of closure variables. Above `MANY` names, they become globals instead.
+    Tracebacks and profilers show its lines while this exists. Python's `compile` takes time
+    quadratic in the number of closure variables, so above `MANY` names they become globals instead.
 
     Attributes
     ----------
     text : str
     arguments : tuple of Var, the inputs, captured variables and constants, as `bind` takes them
     overwritten : list of two lists of Var
-        The arguments that a run has overwritten when it last calls the own function of a primitive,
-        which may raise an error, and those that it has overwritten at its end.
+        The arguments that a run overwrites before its last call of a primitive's own function,
+        which may raise an error, and those that it overwrites in all.
     """
 
     def __init__(self, program: Program, name: str = "run", donate: Mapping[Var, Var] = {}) -> None:
@@ -76,8 +76,8 @@ class Printer:
     Attributes
     ----------
     text : str
-    locals : list of str, the names of `make` that are no parameters
-    called : dict from name to function, primitives' own functions, which `make` takes as well
+    locals : list of str, the local names of `make`
+    called : dict from name to function: primitives' own functions, which are arguments of `make`
     """
 
     def __init__(self, plan: Plan, name: str) -> None:
@@ -106,9 +106,9 @@ class Printer:
     # -- the parts of the text ----------------------------------------------------------------
 
     def _header(self, plan: Plan, kernels: list[Kernel]) -> Iterator[str]:
-        """Yield the lines that make buffers and views; what only other views need is part of them.
+        """Yield the lines that make buffers and views; views that only views need are inlined.
 
-        `_texts` becomes the name or the text of each slot.
+        Enters the name or the text of each slot in `_texts`.
         """
         needed = {*plan.results, *[x for k in kernels for each in k.body for x in each.slots]}
         labels, temporaries = {**self._texts}, itertools.count(1)
@@ -136,6 +136,7 @@ class Printer:
             yield f"{names} = {', '.join(f'xp.{function}' for function in few)}"
 
     def _body(self, kernels: list[Kernel]) -> Iterator[str]:
+        """Yield the statements of all kernels, with a comment at the start of each section."""
         section = ""
         for kernel in kernels:
             if kernel.section not in ("", section):
@@ -171,6 +172,7 @@ class Printer:
             yield from (f"    {line}" for line in self._statements(each, texts))
 
     def _statements(self, each: Single, texts: Mapping[Slot, str]) -> Iterator[str]:
+        """Yield the statements of one kernel; `texts` has the name or text of each slot."""
         out, *args = [texts[x] for x in each.slots]
         name, params = each.op and each.op.name, each.params
         if isinstance(each, Copy):
@@ -184,7 +186,7 @@ class Printer:
             function = each.op.impl.__name__
             yield self._apply(function, *args, f"out={out}" if function in KEYWORD_OUT else out)
         elif isinstance(each, Reduce):
-            # The order of addition depends on the result's layout, which NumPy chooses, as eagerly.
+            # The order of addition depends on the result's layout: NumPy chooses it, as eagerly.
             alone = name == "sum" and len(each.out.shape) > 1 and not each.args[0].is_contiguous
             to = "None" if alone else out
             given = (*args, str(params["axis"]), "None", to, *["True"] * params["keepdims"])
@@ -211,17 +213,17 @@ def _new(buffer: Buffer) -> tuple[str, str]:
 
 
 def _view(x: str, slot: Slot, view: View) -> tuple[str, str]:
-    """Return the text that takes a view of `x`, and what the name of such a view ends in."""
+    """Return the text that takes a view of `x`, and the ending for the name of such a view."""
     if view.name == "transpose":
         return f"{x}.transpose({view.params['axes']})", "T"
     if view.name == "getitem":
         index = view.params["index"]
         if not slot.shape and ... not in index:
-            index = (*index, ...)  # a view of the element, instead of the element
+            index = (*index, ...)  # a view of the element, not the element
         return f"{x}[{index_text(index)}]", "view"
     if slot.size == view.base.size:
         return f"{x}.reshape({slot.shape})", ("0d", "flat", "reshaped")[min(len(slot.shape), 2)]
-    return f"xp.broadcast_to({x}, {slot.shape})", "view"  # which nobody can write to
+    return f"xp.broadcast_to({x}, {slot.shape})", "view"
 
 
 def _tuple(texts: Iterable[str]) -> str:

@@ -1,9 +1,9 @@
-"""Passes: they take a program to one that computes the same numbers with less work.
+"""Passes: rewrite a program as one that computes the same numbers with less work.
 
-The same numbers to the last bit, but for the sign of a zero: a factor is only moved where
-multiplying by it is exact. A rule looks at one equation, and at those that compute its inputs, and
-returns a better equation or a variable that has the value already. `simplify` walks over a program
-and applies rules to each equation until none changes it.
+The numbers are the same to the last bit, except for the sign of a zero: a factor is only moved
+where multiplying by it is exact. A rule looks at one equation, and at those that compute its
+inputs, and returns a better equation or a variable that already has the value. `simplify` walks
+over a program and applies rules to each equation until none changes it.
 
 Imports `record.py`. Read next: `memory.py`.
 """
@@ -22,17 +22,17 @@ from ..engine.tensor import Equation
 from .program import Program, Var
 from .record import record, stand_in
 
-# What a rule returns: a better equation, or a variable that has the value already, or None.
+# What a rule returns: a better equation, or a variable that already has the value, or None.
 Better = Var | Equation | None
 Rule = Callable[["Rewrite", Var, Equation], Better]
 
 
 class Rewrite:
-    """A new program in the making: the equations of an old one, or better ones.
+    """A new program under construction: the equations of an old one, or better ones.
 
     Attributes
     ----------
-    now : dict from Var to Var, what stands for a variable of the old program
+    now : dict from Var to Var, from variables of the old program to those that replace them
     seen : dict, the variables that are computed already, by their equations
     """
 
@@ -44,7 +44,7 @@ class Rewrite:
         self.seen: dict[Any, Var] = {}
 
     def run(self, program: Program) -> tuple[Var, ...]:
-        """Compute what a program computes; return the variables of its outputs."""
+        """Add the equations of a program; return the variables of its outputs."""
         now = self.now
         now |= {v: self.constant(array, v) for v, array in program.constants.items()}
         for v, (primitive, inputs, params) in program.equations.items():
@@ -52,7 +52,7 @@ class Rewrite:
         return tuple([now.get(v, v) for v in program.outputs])
 
     def constant(self, array: Any, v: Var | None = None) -> Var:
-        """Return a constant, `v` or a new one; of the same single number there is one only."""
+        """Return the variable of a constant, `v` or a new one; equal single numbers share one."""
         v = v or Var(array.shape, array.dtype)
         if array.size == 1:
             v = self.seen.setdefault((array.tobytes(), array.shape, array.dtype), v)
@@ -60,9 +60,9 @@ class Rewrite:
         return v
 
     def add(self, v: Var, equation: Equation) -> Var:
-        """Compute `v` by this equation, or by what the rules make of it; return its variable.
+        """Add the equation of `v`, as the rules rewrite it; return the variable of its value.
 
-        What was computed from the same inputs already, constants included, is not computed again.
+        Common subexpressions, constants included, are computed once.
         """
         given, key = equation, _key(equation)
         better: Better = self.seen.get(key, equation)
@@ -106,7 +106,7 @@ def _equation(name: str, *inputs: Var, **params: Any) -> Equation:
 
 
 def lower(new: Rewrite, v: Var, equation: Equation) -> Better:
-    """Replace operations that NumPy has no function for by those that they are composed of."""
+    """Replace a primitive that is composed of NumPy functions by these functions."""
     if not equation.primitive.composite:
         return None
     with no_grad():
@@ -119,7 +119,7 @@ def lower(new: Rewrite, v: Var, equation: Equation) -> Better:
 
 
 def identities(new: Rewrite, v: Var, equation: Equation) -> Better:
-    """Leave out what changes nothing, such as a shape that is there already."""
+    """Leave out operations that change nothing, such as a reshape to the same shape."""
     name, inputs = equation.primitive.name, equation.inputs
     if name == "sum" and (v.size, v.dtype) == (inputs[0].size, inputs[0].dtype):
         return _equation("reshape", *inputs, newshape=v.shape)  # sums of one element each
@@ -129,15 +129,15 @@ def identities(new: Rewrite, v: Var, equation: Equation) -> Better:
 
 
 def unbroadcast_operands(new: Rewrite, v: Var, equation: Equation) -> Better:
-    """Compute elementwise functions before their operands are repeated, or without repeating them.
+    """Move `broadcast_to` from the operands of an elementwise function to its result, or drop it.
 
-    They broadcast by themselves; and where all operands are repeated, the result is, too.
+    The function broadcasts by itself, so its result is repeated only if all operands were.
     """
     primitive, inputs, params = equation
     if not primitive.elementwise:
         return None
     small = tuple([_before_repetition(new, x) for x in inputs])
-    if primitive is PRIMITIVES["power"]:  # NumPy raises to one exponent in another way than to many
+    if primitive is PRIMITIVES["power"]:  # NumPy computes a power by one exponent in another way
         small = small[0], inputs[1]
     if small == inputs:
         return None
@@ -149,7 +149,7 @@ def unbroadcast_operands(new: Rewrite, v: Var, equation: Equation) -> Better:
 
 
 def _before_repetition(new: Rewrite, x: Var) -> Var:
-    """Return what `x` repeats, or `x`; the repetitions of one number may have another shape."""
+    """Return the variable that `x` repeats, else `x`; a repeated number may have been reshaped."""
     equation, reshaped = new.equations.get(x), False
     while equation and equation.primitive.name == "reshape":
         equation, reshaped = new.equations.get(equation.inputs[0]), True
@@ -160,7 +160,7 @@ def _before_repetition(new: Rewrite, x: Var) -> Var:
 
 
 def fold_constants(new: Rewrite, v: Var, equation: Equation) -> Better:
-    """Compute now what depends on constants alone, unless the result is larger than they are."""
+    """Compute what depends on constants alone, unless the result is larger than they are."""
     primitive, inputs, params = equation
     if not new.constants.keys() >= set(inputs) or v.size > sum([x.size for x in inputs]):
         return None
@@ -171,9 +171,8 @@ def fold_constants(new: Rewrite, v: Var, equation: Equation) -> Better:
 def exact_factors(new: Rewrite, v: Var, equation: Equation) -> Better:
     """Gather constant factors: ``(x * 2) / 32`` is ``x * 0.0625``, and ``x * 1`` is ``x``.
 
-    Only factors that are powers of two are moved past each other or past one other factor, as
-    multiplying by them rounds nothing, unless the numbers are near the ends of the dtype's range,
-    where float16 always is.
+    Two factors are multiplied only if one of them is a power of two: multiplying by it rounds
+    nothing, except near the ends of the dtype's range, where float16 always is.
     """
     x, factor = _factor(new, v, equation)
     if x is None or v.dtype.char not in "fd":
@@ -189,7 +188,7 @@ def exact_factors(new: Rewrite, v: Var, equation: Equation) -> Better:
 
 
 def _factor(new: Rewrite, v: Var, equation: Equation | None) -> tuple[Var | None, float]:
-    """Return a variable of the type of `v` and the number whose product `v` is, or None and 1."""
+    """Return x and c such that `v` is x * c and x has the type of `v`; None and 1 if impossible."""
     name, inputs = (equation.primitive.name, equation.inputs) if equation else ("", ())
     if name == "add" and inputs[0] is inputs[1]:
         return inputs[0], 2.0
@@ -219,7 +218,7 @@ def simplify(program: Program, rules: tuple[Rule, ...] = RULES) -> Program:
     """Return the program with rules applied to each equation.
 
     Equations that repeat others, and those that no output needs, are left out. One walk is enough:
-    a rule sees an equation and those before it, which are final by then, and not what uses the
+    a rule sees an equation and those before it, which are final by then, not those that use the
     result. So no rule would change the new program again. The walk checks the types of equations
     that rules made; the tests check all types after each rule.
     """

@@ -1,14 +1,14 @@
-// The parts of C programs, each printed if a program needs it, and first of all the table of
-// elementwise primitives; `c_printer.py` fills in the names that begin with a dollar sign. $T is a
-// type, $s the ending of its functions in libm. In exported files, "plain/" parts stand in place of
-// others: they are short to read, and any compiler takes them.
+// The parts of C programs, each printed if a program needs it, and, first, the table of elementwise
+// primitives. `c_printer.py` fills in the names that begin with a dollar sign: $T is a type, $s the
+// ending of its functions in libm. In exported files, "plain/" parts replace those of the same
+// name: they are short, and any C99 compiler accepts them.
 
 //// table
 What C computes for each elementwise primitive, of operands {0}, {1}, ..., which are names or numbers.
-A line may name several primitives; $f is the name. For integers it is the row of "name/i" if there
-is one; for unsigned ones that of "name/u", then "name/i"; for bools that of "name/b" before these; if
-the last operand is a finite number, "name/n" comes first. A row with a "$" in it is for the kind that
-it names, or floats. The operators of `INFIX` in text.py need no row.
+A line may name several primitives; $f is the name. For integers the row "name/i" is taken if there
+is one; for unsigned ones "name/u", then "name/i"; for bools "name/b" before these; if the last
+operand is a finite number, "name/n" first. A row that contains "$" is for the kind that it names,
+or for floats. The operators of `INFIX` in text.py need no row.
 
 add/b: {0} | {1}
 multiply/b: {0} & {1}
@@ -64,7 +64,7 @@ goto if inline int long main register restrict return short signed sizeof static
 switch true typedef union unsigned void volatile while isfinite isinf isnan signbit buffers
 
 //// joins
-The primitive that joins two numbers of a reduction, unless it is "add".
+The primitive by which a reduction combines two numbers, unless it is "add".
 max: maximum
 min: minimum
 nanmax: fmax
@@ -75,7 +75,7 @@ any: logical_or
 all: logical_and
 
 //// dot
-What a dot product has in the part "sum", where the sum of one row has nothing.
+The text that a dot product puts into the part "sum", where a plain sum has none.
 more: , const $T *y, ptrdiff_t other
 factor:  * y[(i + k) * other]
 together:  && other == 1
@@ -96,7 +96,7 @@ factors:  * ((const vector_$T *)(y + i))[k]
 #include <stddef.h>
 #include <stdint.h>
 
-/* GCC 12 can take a function that writes for one that does not, and leave out its call. */
+/* GCC 12 can mistake a function that writes for one that does not, and drop its call. */
 #if defined(__clang__) || __GNUC__ < 8
 #define SECTION static __attribute__((noinline)) void
 #else
@@ -104,7 +104,7 @@ factors:  * ((const vector_$T *)(y + i))[k]
 #endif
 
 //// unused
-#define UNUSED __attribute__((unused)) /* by some programs, of which Clang warns */
+#define UNUSED __attribute__((unused)) /* in some programs, which Clang would warn of */
 
 //// bits/float: unused
 #ifdef __FP_FAST_FMAF
@@ -221,8 +221,8 @@ UNUSED static inline $T artanh_series_$T($T z)
 }
 
 //// exp: bits
-/* x = n log 2 + r; the factor 2^n is two factors, so that denormals are rounded once. The bounds
-   are compared as integers, which is quicker, so NaN is put back at the end. */
+/* x = n log 2 + r; the factor 2^n is split in two, so that denormals are rounded once. The bounds
+   are compared as integers, which is quicker, so NaN is restored at the end. */
 static inline $T exp_$T($T given)
 {
     const UINT_$T low = bits_of_$T(EXP_LEAST_$T), high = bits_of_$T(EXP_MOST_$T);
@@ -339,7 +339,7 @@ static inline $T logaddexp_$T($T x, $T y)
 }
 
 //// plain/sum
-/* A sum of numbers that are `step` apart, with the rounding errors of its additions. */
+/* A sum of numbers that are `step` apart, plus the rounding errors of its additions. */
 static $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step$more)
 {
     $T total = 0, lost = 0;
@@ -348,7 +348,7 @@ static $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step$more)
         total += part;
         lost += (before - (total - (total - before))) + (part - (total - before));
     }
-    return lost - lost == 0 ? total + lost : total; /* infinities have lost NaN */
+    return lost - lost == 0 ? total + lost : total; /* `lost` is NaN after an infinity */
 }
 
 //// plain/extreme
@@ -378,7 +378,7 @@ static inline void product_$T(
 }
 
 //// INT32
-/* What x86 gives where C leaves the result open: NaN, and numbers out of range. */
+/* The results of x86 where C leaves them undefined: for NaN and numbers out of range. */
 static inline int32_t INT32_of_$T($T x)
 {
     return x >= ($T)INT32_MIN && x < -($T)INT32_MIN ? (int32_t)x : INT32_MIN;
@@ -400,12 +400,12 @@ static inline uint64_t UINT64_of_$T($T x)
 }
 
 //// sum: vector
-/* A sum of numbers that are `step` apart: in blocks, and with the rounding errors of joining these,
-   so that it is as accurate as pairwise summation. */
+/* A sum of numbers that are `step` apart: in blocks, plus the rounding errors of adding these, so
+   that it is as accurate as pairwise summation. */
 static inline $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step$more)
 {
     enum { LANES = 16 * sizeof($T) / BYTES_$T };
-    const bool is_one = n <= 256; /* block, which is joined with nothing */
+    const bool is_one = n <= 256; /* block: nothing to combine it with */
     $T total = 0, lost = 0;
     for (; n > 0; n -= 256, x += 256 * step$next) {
         const int most = n < 256 ? (int)n : 256;
@@ -435,7 +435,7 @@ static inline $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step$more)
         total += part;
         lost += (before - (total - (total - before))) + (part - (total - before));
     }
-    return lost - lost == 0 ? total + lost : total; /* infinities have lost NaN */
+    return lost - lost == 0 ? total + lost : total; /* `lost` is NaN after an infinity */
 }
 
 //// extreme: tiles
@@ -459,7 +459,7 @@ static $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step)
 }
 
 //// place
-/* The place of the first extreme number, or of the first NaN. */
+/* The index of the first extreme number, or of the first NaN. */
 static $T $function(const $X *x, ptrdiff_t n, ptrdiff_t step)
 {
     ptrdiff_t found = 0;
@@ -503,7 +503,7 @@ static void random_bits_$T(
 }
 
 //// rows
-/* Rows, in blocks, joined with `out`. */
+/* Reduces rows, in blocks, and combines the result with `out`. */
 static void $function(const $X *x, ptrdiff_t n, ptrdiff_t step, ptrdiff_t width, $T *out)
 {
     for (ptrdiff_t i = 0; i < n; i += 128)
@@ -595,7 +595,7 @@ FUSED static inline __attribute__((always_inline)) void tile_$T(
     }
 }
 
-/* Four columns of four numbers become rows of `to`. */
+/* Transposes four columns of four numbers to rows of `to`. */
 static inline void turned_$T(const $T *x, ptrdiff_t step, $T *to, ptrdiff_t rows)
 {
     const four_$T a = *(const four_$T *)x, b = *(const four_$T *)(x + step);
@@ -608,7 +608,7 @@ static inline void turned_$T(const $T *x, ptrdiff_t step, $T *to, ptrdiff_t rows
     *(four_$T *)(to + 3 * rows) = MIX(mask_$T, AB, CD, 2, 3, 6, 7);
 }
 
-/* Copy columns of b to a panel, the columns after the last one as zeros. */
+/* Copies columns of b to a panel, which is padded with columns of zeros. */
 static void panel_$T(
     ptrdiff_t deep, ptrdiff_t width, const $T *b, ptrdiff_t bk, ptrdiff_t bj, $T *panel)
 {
@@ -626,8 +626,8 @@ static void panel_$T(
     }
 }
 
-/* c[m, n] = a[m, depth] b[depth, n]; rows of c are contiguous. Columns of b that are no whole
-   vectors are copied first. */
+/* c[m, n] = a[m, depth] b[depth, n]; rows of c are contiguous. Columns of b that do not fill a tile
+   or whose rows are not contiguous are copied to a panel first. */
 FUSED static void product_$T(
     ptrdiff_t m, ptrdiff_t n, ptrdiff_t depth, const $T *a, ptrdiff_t ai, ptrdiff_t ak,
     const $T *b, ptrdiff_t bk, ptrdiff_t bj, $T *c, ptrdiff_t ci)
@@ -659,7 +659,7 @@ FUSED static void product_$T(
 typedef void host_(const void *, void *);
 
 //// pool_
-/* Runs parts of the work from 0 to n, of `size` each or smaller, side by side. */
+/* Runs the work from 0 to n in parallel, in parts of at most `size`. */
 typedef void part_(void **given, ptrdiff_t first, ptrdiff_t last);
 typedef void pool_(part_ *run, void **given, ptrdiff_t n, ptrdiff_t size);
 
@@ -679,7 +679,7 @@ static inline void in_parts_(
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
-#ifdef __TINYC__ /* has no atomic numbers; these are written under the lock alone */
+#ifdef __TINYC__ /* has no atomics; these are written under the lock alone */
 typedef volatile int atomic_int;
 #define atomic_load(number) (*(number))
 #else
@@ -699,8 +699,8 @@ static void **given;
 static ptrdiff_t n, size, left; /* items; items in a part; parts that nobody has taken */
 static ptrdiff_t begins[MOST], ends[MOST]; /* of the parts of each thread that nobody has taken */
 
-/* Give way while a number stays as it is, some hundred microseconds at most: work comes many times
-   in a step, and waking a thread takes longer than a part of it. */
+/* Spins while a number is unchanged, for some hundred microseconds at most: work comes many times in
+   a step, and waking a thread takes longer than a part of it. */
 static void watch(atomic_int *number, int value)
 {
     pthread_mutex_unlock(&lock);
@@ -709,7 +709,7 @@ static void watch(atomic_int *number, int value)
     pthread_mutex_lock(&lock);
 }
 
-/* In a process that was forked there are no threads yet. */
+/* A forked process has no threads yet. */
 static void forked(void)
 {
     pthread_mutex_init(&busy, NULL);
@@ -721,8 +721,8 @@ static void forked(void)
     left = 0;
 }
 
-/* Take one part after the other, under the lock: first those of this thread, which are the same at
-   each step, so that their numbers stay in the cache of its core; then the last ones of others. */
+/* Takes one part after another, under the lock: first those of this thread, which are the same at
+   each step, so that their data stay in its core's cache; then the last ones of other threads. */
 static void take_parts(int me)
 {
     while (left) {
@@ -755,7 +755,7 @@ static void *serve(void *me)
     return me;
 }
 
-/* Start the threads that are missing; they leave all signals to others. */
+/* Starts the threads that are missing; they block all signals. */
 static void start(void)
 {
     sigset_t all, before;
@@ -778,7 +778,7 @@ void set_up(int cores)
     helpers = cores < MOST ? cores - 1 : MOST - 1;
 }
 
-/* Run all parts of some work on all cores; alone, while they have other work. */
+/* Runs all parts of some work on all cores, or on this thread alone while the others are busy. */
 void pool(part_ *work, void **pointers, ptrdiff_t length, ptrdiff_t most)
 {
     if (pthread_mutex_trylock(&busy) != 0) {
@@ -840,7 +840,7 @@ static void copy(const move *m, ptrdiff_t step)
 
 /* Draws `count` orders of the numbers below n as NumPy's `RandomState.permutation` does, from the
    same random bits: `j = next & mask` is drawn again while it is above i. Processors cannot predict
-   whether it is, so the places j are drawn first, without a branch; then numbers are exchanged. */
+   that branch, so first the places j are drawn without it, then numbers are exchanged. */
 void orders(int64_t *to, int64_t n, int64_t count, uint32_t (*next)(void *), void *state)
 {
     uint32_t places[512];
@@ -866,8 +866,8 @@ void orders(int64_t *to, int64_t n, int64_t count, uint32_t (*next)(void *), voi
     }
 }
 
-/* Runs a program `steps` times; before each run it makes the first moves, after it the others. It
-   stops after a loss that is NaN or above `most`. Returns how many runs there were. */
+/* Runs a program `steps` times; makes the first `before` moves before each run, the others after
+   it. Stops after a loss that is NaN or above `most`. Returns the number of runs. */
 int64_t take_steps(void (*run)(void **), void **buffers, int64_t steps, const move *moves,
     int64_t before, int64_t all, const void *loss, int64_t loss_size, double most)
 {

@@ -50,7 +50,7 @@ class Var:
 
     @property
     def type_text(self) -> str:
-        """The type to be read, such as ``float32[32,1]``."""
+        """The type as text, such as ``float32[32,1]``."""
         return f"{self.dtype.name}[{','.join(map(str, self.shape))}]"
 
 
@@ -101,7 +101,7 @@ class Program:
         return "\n".join([*lines, f"return {', '.join(names[v] for v in self.outputs)}"])
 
     def names(self) -> dict[Var, str]:
-        """Return a name for each variable, its own if it has one, none of them twice."""
+        """Return a unique name for each variable, its own where possible."""
         names, numbers = Names(), itertools.count(1)
         known = (*self.inputs, *self.captured, *self.constants, *self.equations)
         return {v: names.new(v.name or f"t{next(numbers)}") for v in known}

@@ -31,7 +31,7 @@ def stand_in(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 class Recorder:
-    """Notes the operations of a function while it runs: what the engine calls `modes.recorder`.
+    """Notes the operations of a function while it runs: the `modes.recorder` of the engine.
 
     Attributes
     ----------
@@ -71,9 +71,9 @@ class Recorder:
             out.data = stand_in(out.data.shape, out.data.dtype)
 
     def read(self, variable: Variable, value: Tensor) -> Tensor:
-        """Return a tensor for the variable's value, which may have been kept from before.
+        """Return the tensor that stands for the variable's value.
 
-        The same tensor each time, so that all gradients flow to it.
+        It is the same tensor each time, so that all gradients flow to it.
         """
         if variable not in self._read:
             data = value.data if self.numbers else stand_in(value.shape, value.dtype)
@@ -83,7 +83,7 @@ class Recorder:
         return self._read[variable]
 
     def detached(self, out: Tensor, source: Tensor) -> None:
-        """Note that `out` has the numbers of `source`; as an operation if gradients end here."""
+        """Note that `out` has the numbers of `source`: as an operation if this cuts a gradient."""
         if source.tracked:
             self.note(out, Equation(alias, (source,), {}))
         else:
@@ -142,7 +142,7 @@ _nobody = Recorder(())
 
 
 def section(name: str) -> temporarily:
-    """Name the part of the program that is recorded in this context; nothing if none is."""
+    """Name the part of the program that is recorded in this context, if one is."""
     recorder = modes.recorder if isinstance(modes.recorder, Recorder) else _nobody
     return temporarily(recorder, section=name)
 

@@ -1,7 +1,7 @@
 """Text that every printer needs: expressions with precedence, numbers, indices.
 
-The NumPy printer, the exporters and the formulas of `explain` write with these. Nothing here reads
-text that was written before: an expression knows its own precedence.
+The NumPy printer, the exporters and the formulas of `explain` use them. Nothing parses text that
+was printed before: an expression knows its own precedence.
 
 Imports the engine and `program.py`. Read next: `numpy_printer.py`.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from ..engine.primitives.shapes import Slice
 from .program import Names as Names, Program, Var
 
-COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)  # ranks: what binds weakest comes first
+COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)  # precedence, the lowest first
 
 SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 COMPARISONS = {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}
@@ -26,7 +26,7 @@ INFIX |= {name: (sign, COMPARISON) for name, sign in COMPARISONS.items()}
 
 
 class Expr(NamedTuple):
-    """An expression: its text, and how strongly it binds, from `COMPARISON` to `ATOM`.
+    """An expression: its text and its precedence, from `COMPARISON` to `ATOM`.
 
     >>> total = infix("add", Expr("a"), Expr("b"))
     >>> print(infix("multiply", total, Expr("c")), total.atom, sep="; ")
@@ -40,7 +40,7 @@ class Expr(NamedTuple):
         return self.text
 
     def within(self, rank: int) -> str:
-        """Return the text, in brackets unless it binds at least as strongly as `rank`."""
+        """Return the text, in brackets if its precedence is lower than `rank`."""
         return self.text if self.rank >= rank else f"({self.text})"
 
     @property
@@ -52,7 +52,7 @@ class Expr(NamedTuple):
 def infix(name: str, left: Expr, right: Expr, regroup: bool = False) -> Expr:
     """Return the primitive `name` of two operands, as one of the operators of `INFIX`.
 
-    With `regroup`, ``a + (b + c)`` is ``a + b + c``: the same formula, but other last bits.
+    With `regroup`, ``a + (b + c)`` is ``a + b + c``: the same formula, but rounded differently.
     """
     sign, rank = INFIX[name]
     left_rank = rank + (rank == COMPARISON)  # Python chains comparisons
@@ -71,7 +71,7 @@ def used_once(program: Program) -> set[Var]:
 
 
 def number_text(number: Any) -> str:
-    """Return the shortest text that NumPy reads as this number, of this dtype, again."""
+    """Return the shortest text that NumPy reads back as the same number of this dtype."""
     if isinstance(number, np.floating) and not np.isfinite(number):
         return "np.nan" if np.isnan(number) else "np.inf" if number > 0 else "-np.inf"
     text = str(number)
@@ -80,7 +80,7 @@ def number_text(number: Any) -> str:
 
 
 def index_text(index: tuple[Any, ...]) -> str:
-    """Return a static index as it is written between brackets.
+    """Return a static index as text, without its brackets.
 
     >>> index_text((0, ..., None, Slice(1, None, None), Slice(None, None, -1)))
     '0, ..., None, 1:, ::-1'

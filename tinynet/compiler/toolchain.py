@@ -1,9 +1,9 @@
 """The C compiler of this machine, a cache of the libraries that it made, and NumPy's BLAS.
 
-A library is a file in a folder that only this user can write to. Its name holds a SHA-256 of all
-that it was made from, and one of its contents, so that a damaged file is not loaded; nothing is
-unpickled. It appears under its name by renaming, so that processes can compile side by side; of
-those that need the same library, such as the ranks of one machine, one compiles it.
+A library is a file in a folder that only this user can write to. Its name holds the SHA-256 of all
+that it was made from, and that of its contents, so that a damaged file is not loaded; nothing is
+unpickled. It gets its name by renaming, so that processes can compile at the same time; of those
+that need the same library, such as the ranks of one machine, one compiles it.
 
 Imports NumPy and `configs/`. Read next: `native.py`.
 """
@@ -33,7 +33,7 @@ import numpy as np
 
 from ..configs.files import lock
 
-# No -ffast-math: NaN, infinities, and the order of operations keep their meaning.
+# No -ffast-math: NaN, infinities and the order of operations are respected.
 FLAGS = (
     "-std=c99",
     "-O3",  # vectorizes loops
@@ -41,23 +41,23 @@ FLAGS = (
     "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native",
     "-fno-math-errno",  # nobody reads errno, and sqrt is an instruction
     "-fno-trapping-math",  # nobody reads the processor's flags, so branches become selections
-    "-ffp-contract=off",  # a * b - c * d is 0 where eager's is; products fuse, by attribute
+    "-ffp-contract=off",  # a * b - c * d is 0 where eager's is; matrix products fuse by attribute
     "-fwrapv",  # integers overflow as NumPy's do
     "-fPIC",
     "-shared",
 )
 MOST_BYTES = 1 << 28  # of the libraries in the cache; those used last stay
-SECONDS = 600  # for which a compiler may work
-WAIT = 60  # seconds, for which another process may compile the same
+SECONDS = 600  # after which a compiler is killed
+WAIT = 60  # seconds to wait for another process that compiles the same
 PREFIX = "tinynet-"  # of the names of our files: other files in the folder are left alone
 _warned: set[str] = set()
-_hung: set[tuple[str, ...]] = set()  # commands of compilers that did not end
+_hung: set[tuple[str, ...]] = set()  # commands of compilers that hung
 
 
 def compiler() -> list[str] | None:
-    """Return the command of the C compiler: $CC, cc, gcc or clang, whichever is there first.
+    """Return the command of the C compiler: the first of $CC, cc, gcc and clang that is installed.
 
-    None on Windows, where gcc places vectors on the stack at addresses that the processor refuses.
+    None on Windows, where gcc puts vectors on the stack at misaligned addresses, which crashes.
     """
     words: list[str] = []
     for command in (os.environ.get("CC", ""), "cc", "gcc", "clang") if os.name == "posix" else ():
@@ -78,7 +78,7 @@ def _is_installed(path: str) -> bool:
 def load(source: str) -> Any:
     """Return the library that C source compiles to; None without a compiler that works.
 
-    A compiler that fails is warned of once; one that did not end is not started again.
+    A failure is warned of once; a compiler that hung is not started again.
     """
     command = compiler()
     if command is None or tuple(command) in _hung:
@@ -104,7 +104,7 @@ def _warn(kind: str, text: str) -> None:
 
 
 def _output(*command: str) -> str:
-    """Return what a command prints; after SECONDS, or Ctrl-C, all that it started is ended."""
+    """Return what a command prints; after SECONDS, or Ctrl-C, kill it and all that it started."""
     pipes: Any = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     pipes |= {"encoding": "utf-8", "errors": "replace", "start_new_session": True}
     with subprocess.Popen(command, **pipes) as process:
@@ -135,21 +135,21 @@ def identity(*command: str) -> tuple[str, str]:
 
 @cache
 def _core() -> Any:
-    """Return NumPy's core; symbols of the libraries that it depends on are found through it."""
+    """Return NumPy's core library, through which symbols of its dependencies are found."""
     with suppress(OSError, AttributeError, KeyError):  # a NumPy that is built in another way
         return ctypes.CDLL(vars(np)["_core"]._multiarray_umath.__file__)
     return None
 
 
 def _symbol(name: str) -> tuple[str, Any]:
-    """Return the name that a function of BLAS has in the library of NumPy, and it; or "", None."""
+    """Return the name of a BLAS function in NumPy's library, and the function; or "", None."""
     names = f"scipy_{name}64_", f"{name}64_", name
     return next(((x, _core()[x]) for x in names if hasattr(_core(), x)), ("", None))
 
 
 @cache
 def blas(dtype: str) -> tuple[str, int]:
-    """Return the integer type and the address of the product of NumPy's BLAS; "" if unknown."""
+    """Return the integer type and the address of gemm in NumPy's BLAS; "" and 0 if not found."""
     name, gemm = _symbol(f"cblas_{'s' if dtype == 'float32' else 'd'}gemm")
     integer = "int64_t" if name.endswith("64_") else "int" if name else ""
     return integer, ctypes.cast(gemm, ctypes.c_void_p).value or 0
@@ -159,7 +159,7 @@ THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def threads() -> int:
-    """Return how many threads NumPy's BLAS uses, by default one on each core of this process."""
+    """Return the number of threads that NumPy's BLAS uses, by default one per usable core."""
     for name in THREADS[:2]:
         if (number := os.environ.get(name, "")).isdecimal() and int(number):
             return int(number)
@@ -173,7 +173,7 @@ def usable_cores() -> set[int]:
 
 
 def limit_threads(count: int) -> None:
-    """Let BLAS use `count` threads, at least one, unless the user has set the number."""
+    """Limit BLAS to `count` threads, at least one, unless the user has set the number."""
     if not any(name in os.environ for name in THREADS):
         os.environ |= dict.fromkeys(THREADS, str(max(1, count)))  # of libraries loaded later
         _, set_number = _symbol("openblas_set_num_threads")  # of the library that NumPy has loaded
@@ -185,7 +185,7 @@ def limit_threads(count: int) -> None:
 
 
 def cache_folder() -> Path | None:
-    """Return the folder of the cache, which is made if needed; None if it is not safe to use."""
+    """Return the folder of the cache, created if needed; None if it is not safe to use."""
     with suppress(OSError, RuntimeError):  # a user without a home
         folder = Path(os.environ.get("TINYNET_CACHE_DIR") or _user_folder()).expanduser().absolute()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -195,7 +195,7 @@ def cache_folder() -> Path | None:
 
 
 def _user_folder() -> str:
-    """Return the folder for caches that the platform gives this user."""
+    """Return the cache folder of tinynet, where the platform keeps this user's caches."""
     if sys.platform == "darwin":
         return "~/Library/Caches/tinynet"
     return os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "tinynet")
@@ -203,7 +203,7 @@ def _user_folder() -> str:
 
 @cache
 def _private_folder(process: int) -> Path:
-    """Return a new folder, which is removed when this process ends, not when a fork of it does."""
+    """Return a new folder that is removed when this process, not a fork of it, ends."""
     folder = tempfile.mkdtemp(prefix=PREFIX)
 
     @atexit.register
@@ -215,7 +215,7 @@ def _private_folder(process: int) -> Path:
 
 
 def _is_ours(path: Path) -> bool:
-    """Return whether a file or folder is this user's, nobody else can write to it, and no link."""
+    """Return whether a file or folder is this user's, is not a link, and only they can write it."""
     found = path.lstat()
     kind = stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)
     return kind and found.st_uid == os.geteuid() and not found.st_mode & 0o022
@@ -259,7 +259,7 @@ def _compiled(folder: Path, key: str, command: list[str], source: str) -> Any:
         text.write_text(source, encoding="utf-8")
         _output(*command, *FLAGS, str(text), "-o", str(made), "-lm")
         made.chmod(0o700)
-        library = ctypes.CDLL(str(made))  # garbage gets no further
+        library = ctypes.CDLL(str(made))  # an error here keeps a broken file out of the cache
         os.replace(made, folder / f"{_name(key, made)}.so")
     with suppress(FileNotFoundError):  # another process does the same
         _forget_oldest(folder)
@@ -267,13 +267,13 @@ def _compiled(folder: Path, key: str, command: list[str], source: str) -> Any:
 
 
 def _forget_oldest(folder: Path) -> None:
-    """Remove the libraries that were not used for the longest time, until the rest is small."""
+    """Remove the least recently used libraries, until the rest has at most `MOST_BYTES`."""
     total = 0
     for path in sorted(libraries(folder), key=lambda p: p.stat().st_mtime, reverse=True):
         total += path.stat().st_size
         if total > MOST_BYTES:
             path.unlink(missing_ok=True)
-    for path in folder.glob(f"{PREFIX}new-*"):  # of compilations that were killed
+    for path in folder.glob(f"{PREFIX}new-*"):  # left by compilations that were killed
         if time.time() - path.stat().st_mtime > 2 * SECONDS:
             shutil.rmtree(path, ignore_errors=True)
             with suppress(OSError):

@@ -7,7 +7,7 @@ One line makes a script a distributed one::
 Run it by ``mpiexec -n 4 python script.py``. Each process, a *rank*, takes its part of each batch;
 one Allreduce joins the parts before the weights change. So all ranks train the network that one
 process would train, and `batch_size` is that of all ranks together. Without `mpiexec` there is
-one rank. Needs the packages that the extra ``mpi`` has.
+one rank. Needs the packages of the extra ``mpi``.
 
 Imports the engine. Read next: `ranks.py`.
 """

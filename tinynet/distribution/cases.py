@@ -24,17 +24,17 @@ from .ranks import job
 def map(
     function: Callable[[Any], Any], cases: Iterable[Any], processes: int | None = None
 ) -> list[Any]:
-    """Return `function` of each case, in order; where a call raises, the exception in its place.
+    """Return ``function(case)`` for each case, in order; the exception instead, if it raises one.
 
     Under `mpiexec`, where all ranks call this together, rank 0 gives its cases to the others, one
-    by one, and all return the results. Otherwise processes of this machine run the cases. In both,
-    each case runs alone, whatever distribution is set. A case may call `map`, too; under `mpiexec`
-    its rank computes that call by itself.
+    by one, and all return the results. Otherwise processes of this machine run the cases. Either
+    way, each case runs alone, whatever distribution is set. A case may call `map`, too; under
+    `mpiexec` its rank computes that call by itself.
 
     Parameters
     ----------
     function : function of a case
-        Without `mpiexec` a function of a module, and the script must call `map` under
+        Without `mpiexec` it must be defined in a module, and the script must call `map` under
         ``if __name__ == "__main__":``, since the processes import it. Results must be picklable.
     cases : iterable of picklable things
     processes : int, optional
@@ -72,7 +72,7 @@ def map(
 
 
 def _outcome(case: Any, function: Any = None) -> bytes:
-    """Return the pickled result of a case, or the exception; by default that of `job.function`."""
+    """Return the pickled result, or exception, of a function (`job.function`) for a case."""
     try:
         pickle.loads(text := pickle.dumps((function or job.function)(case)))
     except (Exception, SystemExit) as error:
@@ -84,13 +84,13 @@ def _outcome(case: Any, function: Any = None) -> bytes:
 
 
 def _results(pool: Any, cases: list[Any], *function: Any) -> list[Any]:
-    """Return the results of the cases, or the errors of the pool in their place."""
+    """Return the result of each case, or the error of the pool in its place."""
     futures = [pool.submit(_outcome, case, *function) for case in cases]
     return [future.exception() or pickle.loads(future.result()) for future in futures]
 
 
 def _on_processes(function: Any, cases: list[Any], processes: int) -> list[Any]:
-    """Return the results of new processes, each with its share of the cores."""
+    """Return the results of the cases from new processes, each with its share of the cores."""
     share = len(usable_cores()) // processes
     with ProcessPoolExecutor(processes, get_context("spawn"), limit_threads, (share,)) as pool:
         return _results(pool, cases, function)

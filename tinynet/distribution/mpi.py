@@ -1,4 +1,4 @@
-"""The ranks of MPI, and what happens when one of them fails: the only module that knows MPI.
+"""The ranks of MPI, and the handling of their failures: the only module that knows MPI.
 
 A rank that raises an exception prints it and aborts the job. For other failures, a thread of each
 rank tells the others where it is: a rank that exits says so, ranks that wait in different calls
@@ -30,7 +30,7 @@ SILENT = [0, "", "It does not answer.\n"]
 class MPIRanks(Ranks):
     """The processes that `mpiexec` started.
 
-    Each method has its own communicator, so that no call is taken for another one.
+    Each method has its own communicator, so that no call is mistaken for another one.
     """
 
     rank, size = MPI.COMM_WORLD.Get_rank(), MPI.COMM_WORLD.Get_size()
@@ -86,7 +86,7 @@ class MPIRanks(Ranks):
         MPI.COMM_WORLD.Abort(1)
 
     def _tell(self, kind: str, *ranks: int) -> None:
-        """Tell some ranks, by default all with this one, where it is."""
+        """Tell some ranks, by default all including this one, where this one is."""
         frame = sys._current_frames().get(threading.main_thread().ident or 0)
         text = "".join(traceback.format_stack(frame)[-4:])
         message = kind, self.rank, *self._place[:2], text
@@ -125,6 +125,6 @@ class MPIRanks(Ranks):
         if not crossed and waited < self.timeout:
             return
         if min(found.keys() - others, default=self.rank) < self.rank:
-            time.sleep(1)  # that one reports, and ends this one
+            time.sleep(1)  # a lower rank reports, and ends this one
         parts = [f"\nRank {rank} is here:\n{found[rank][2]}" for rank in sorted(crossed or others)]
         self._end(f"has waited {waited:.0f} s for {own[1]}. {ADVICE}{''.join(parts)}")

@@ -16,22 +16,22 @@ from .ranks import Ranks, alone, job
 
 
 class DataParallel:
-    """Each rank computes the gradient of its part of each batch; their sum changes the weights.
+    """Data parallelism: ranks compute gradients for their parts of each batch, which are summed.
 
     Parameters
     ----------
     device_mesh, devices
         Those of Keras; must be None: `mpiexec` starts one process for each device.
     auto_shard_dataset : bool
-        True: an iterable gives the same batches on all ranks, and each rank takes its part of them.
-        False: an iterable gives the part of its own rank. Arrays are always those of all ranks.
+        True: an iterable yields the same batches on all ranks, and each rank takes its part of
+        them. False: it yields only its own rank's part. Arrays are always those of all ranks.
 
     Attributes
     ----------
     rank : int
         The number of this process, from 0 on.
     size : int
-        The number of all processes.
+        How many processes there are.
 
     >>> parallel = DataParallel()
     >>> parallel.rank, parallel.size  # without mpiexec
@@ -61,14 +61,14 @@ def initialize(
     Parameters
     ----------
     job_addresses, num_processes, process_id
-        Those of Keras; must be None, as `mpiexec` knows them.
+        Those of Keras; must be None, since `mpiexec` knows them.
     timeout : float
         Seconds that ranks wait for another one before they report it and abort.
 
     Raises
     ------
     ImportError
-        When `mpiexec` started several processes, but the package mpi4py is missing or belongs to
+        If `mpiexec` started several processes, but the package mpi4py is missing or belongs to
         another MPI.
     """
     given = [x for x in (job_addresses, num_processes, process_id) if x is not None]
@@ -83,7 +83,7 @@ def all_ranks(timeout: float = Ranks.timeout) -> Ranks:
         return job.ranks
     started = max(int(os.environ.get(f"{x}_SIZE", 1)) for x in ("PMI", "OMPI_COMM_WORLD"))
     found = alone
-    if started > 1:  # MPI begins when all ranks do, unless one of them has ended before
+    if started > 1:  # MPI starts when all ranks have; it waits for ever if one of them has ended
         faulthandler.dump_traceback_later(timeout, exit=True, file=2)
     with suppress(ImportError, RuntimeError):  # RuntimeError: mpi4py finds no MPI
         from .mpi import MPIRanks
@@ -98,7 +98,7 @@ def all_ranks(timeout: float = Ranks.timeout) -> Ranks:
 
 
 def set_distribution(value: DataParallel | None) -> None:
-    """Let `fit`, `evaluate` and `predict` run on all ranks from now on; None: on each one alone.
+    """Make `fit`, `evaluate` and `predict` run on all ranks together; None: on each one alone.
 
     TypeError for anything else.
     """
@@ -108,5 +108,5 @@ def set_distribution(value: DataParallel | None) -> None:
 
 
 def distribution() -> DataParallel | None:
-    """Return what `set_distribution` was given."""
+    """Return the distribution that `set_distribution` has set, or None."""
     return job.distribution

@@ -1,4 +1,4 @@
-"""The ranks, processes that work together, what they send each other, and what each one does.
+"""Ranks: processes that work together, what they send each other, and the part of each one.
 
 Imports the engine. Read next: `parallel.py`.
 """
@@ -19,12 +19,12 @@ from ..engine.tensor import Primitive
 
 
 class Ranks:
-    """One process alone; `mpi.MPIRanks` are several.
+    """One process alone; `mpi.MPIRanks` are several. All ranks call each method together.
 
     Attributes
     ----------
     rank, size : int
-        The number of this process, from 0 on, and of all. All ranks call each method together.
+        The number of this process, from 0 on, and how many there are.
     timeout : float
         Seconds that ranks wait for another one before they report it and abort.
     """
@@ -40,19 +40,16 @@ class Ranks:
         return [value]
 
     def broadcast(self, value: Any) -> Any:
-        """Return what rank 0 has."""
+        """Return the value of rank 0."""
         return self.gather(None if self.rank else value)[0]
 
 
 class _Job:
-    """All ranks that `mpiexec` started, None before they are known, and the distribution set.
+    """The state of distributed work in this process."""
 
-    Also the function whose cases `map` gives to the ranks now.
-    """
-
-    ranks: Ranks | None = None
+    ranks: Ranks | None = None  # all that `mpiexec` started; None before they are known
     distribution: Any = None
-    function: Any = None
+    function: Any = None  # the function of `map`, while it runs
 
 
 job, alone = _Job(), Ranks()
@@ -63,7 +60,7 @@ def team() -> Ranks:
     return (job.ranks if job.distribution else None) or alone
 
 
-# -- the part of a rank ---------------------------------------------------------------------------
+# -- the part of a batch for a rank ---------------------------------------------------------------
 
 
 class Part(NamedTuple):
@@ -81,16 +78,16 @@ class Part(NamedTuple):
 
     @classmethod
     def of(cls, size: int, kind: str = "train") -> Part:
-        """Return what this rank computes of a batch by a step of a kind: a part, or all to predict.
+        """Return the part of a batch that this rank computes, for a kind of step; all to predict.
 
-        Parts differ by one row at most.
+        The parts of ranks differ by one row at most.
         """
         ranks = alone if kind == "predict" else team()
         return _part(size, ranks.rank, ranks.size)
 
     @property
     def share(self) -> float:
-        """The share of the batch's samples that are the rank's."""
+        """The fraction of the batch's samples that are the rank's."""
         return self.samples / self.size
 
     def rows(self, rows: Any) -> Any:
@@ -113,7 +110,7 @@ class _Place(threading.local):
     part: Part | None = None
 
 
-place = _Place()  # of this thread: its part of the batch that `fit` and the like compute now
+place = _Place()  # of this thread: its part of the batch that `fit`, `evaluate`, ... compute now
 
 
 def _sum(array: np.ndarray) -> np.ndarray:
@@ -134,7 +131,7 @@ def by_rank_0(function: Callable[..., None]) -> Any:
         error, ranks = None, team()
         try:
             if not ranks.rank:
-                with temporarily(job, distribution=None):  # what it calls runs here alone, too
+                with temporarily(job, distribution=None):  # its own calls run here alone, too
                     function(*args, **kwargs)
         except Exception as caught:
             error = caught

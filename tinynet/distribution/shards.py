@@ -1,4 +1,4 @@
-"""Data that no rank holds whole: a folder of files, of which each rank reads its share.
+"""Data that no rank holds as a whole: a folder of files, of which each rank reads its share.
 
 Imports `ranks.py`. Read next: `../training/data.py`.
 """
@@ -25,7 +25,7 @@ class Shards(Checked):
     ``NAME.y.npy`` and ``NAME.sample_weight.npy``, with samples along the first axis. Each epoch
     draws a new order of the shards, the same on all ranks, and each rank takes every `size`-th
     shard; it reads the rows of one shard at a time, in an order of their own, through a memory map.
-    Ranks whose shards end earlier wait, so that an epoch has each sample once.
+    Ranks whose shards end earlier wait for the others, so that an epoch has each sample once.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Functions that arrange elements: they move, repeat, join, split and make arrays.
+"""Functions that rearrange elements, join and split arrays, and make new ones.
 
-Most only move elements. These apply NumPy's own function to the places of the elements, and read
-`x` there, so that arguments, defaults and errors are NumPy's.
+Most only move elements. They apply NumPy's own function to the indices of the elements, then read
+`x` at the result, so that arguments, defaults and errors are NumPy's.
 
 Imports `primitives/`. Read next: `functional.py`.
 """
@@ -25,12 +25,12 @@ from .tensor import Operand, Tensor, as_dtype, as_tensor, floatx, wrap
 
 
 def moved(x: Any, function: Any, *args: Any, fill: Any = 0) -> Tensor:
-    """Return `function` of `x`: one of NumPy's that moves, repeats, omits, or adds 0.
+    """Return ``function(x, *args)``, for a NumPy function that moves, repeats or omits elements.
 
-    Where it adds 0, the result is `fill`.
+    It may also add zeros. The result has `fill` there.
     """
     x = as_tensor(x)
-    places = _of_numbers(function, np.arange(1, x.size + 1).reshape(x.shape), *args)
+    places = _on_arrays(function, np.arange(1, x.size + 1).reshape(x.shape), *args)
     flat = shapes.reshape(x, (x.size,))
     if places.all():
         return getitem(flat, places - 1)
@@ -38,8 +38,8 @@ def moved(x: Any, function: Any, *args: Any, fill: Any = 0) -> Tensor:
     return getitem(shapes.concatenate([first, flat]), places)
 
 
-def _of_numbers(function: Any, *args: Any) -> Any:
-    """Return NumPy's function of arrays, of the numbers of tensors among them."""
+def _on_arrays(function: Any, *args: Any) -> Any:
+    """Return ``function(*args)`` of a NumPy function, with the tensors in `args` as arrays."""
     return function(*(a.numpy() if isinstance(a, Operand) else a for a in args))
 
 
@@ -54,12 +54,12 @@ def rot90(array: Any, k: int = 1, axes: Any = (0, 1)) -> Tensor:
 
 
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Tensor:
-    """Return `x` with each element repeated; None: of the flat tensor."""
+    """Return `x` with each element repeated along `axis`; None: of the flat tensor."""
     return moved(x, np.repeat, repeats, axis)
 
 
 def tile(x: Any, repeats: Any) -> Tensor:
-    """Return copies of `x` side by side, that many along each axis."""
+    """Return copies of `x` side by side: `repeats` of them along each axis."""
     return moved(x, np.tile, repeats)
 
 
@@ -108,7 +108,7 @@ def flip(x: Any, axis: Any = None) -> Tensor:
     """Return `x` in reverse order along `axis`: an integer, a tuple of them, or None for all."""
     x = as_tensor(x)
     axes = shapes.axes_of(x, axis)
-    return reduce(reductions.turned, range(x.ndim) if axes is None else axes, x)
+    return reduce(reductions.flipped, range(x.ndim) if axes is None else axes, x)
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
@@ -152,13 +152,13 @@ def nonzero(x: Any) -> tuple[Tensor, ...]:
 
 
 def _shaped(x: Any, function: Any, *args: Any) -> Tensor:
-    """Return `function` of `x`: one of NumPy's that only adds or omits axes of length 1."""
+    """Return ``function(x, *args)``, for a NumPy function that adds or omits axes of length 1."""
     x = as_tensor(x)
     return shapes.reshape(x, function(np.broadcast_to(0, x.shape), *args).shape)
 
 
 def _at_least(function: Any) -> Any:
-    """Return `function` of NumPy, which adds axes of length 1, for tensors."""
+    """Return the function of tensors for a NumPy function that adds axes of length 1."""
 
     def at_least(*xs: Any) -> Any:
         out = tuple(_shaped(x, function) for x in xs)
@@ -182,7 +182,7 @@ def expand_dims(x: Any, axis: int) -> Tensor:
 
 
 def squeeze(x: Any, axis: Any = None) -> Tensor:
-    """Return `x` without `axis`, or without any axis of length 1. ValueError for other lengths."""
+    """Return `x` without `axis`, or without all axes of length 1. ValueError for other lengths."""
     return _shaped(x, np.squeeze, axis)
 
 
@@ -210,9 +210,9 @@ def column_stack(xs: Any) -> Tensor:
 
 
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
-    """Return equal parts of `x` along `axis`, by their number, or parts that end at indices."""
+    """Return `x` split along `axis` into a number of equal parts, or at a sequence of indices."""
     x, axis = reductions.along(x, axis)
-    parts = _of_numbers(np.split, np.arange(x.shape[axis]), indices_or_sections)
+    parts = _on_arrays(np.split, np.arange(x.shape[axis]), indices_or_sections)
     starts = [part[:1].sum() for part in parts]  # 0 for a part without elements
     return [shapes.sliced(x, axis, i, i + len(p)) for i, p in zip(starts, parts, strict=True)]
 
@@ -258,7 +258,7 @@ def identity(n: int, dtype: Any = None) -> Tensor:
 def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> Tensor:
     """Return the numbers from `start`, or from 0, up to `stop`, which is excluded.
 
-    Of integers the dtype is int32 by default, as in Keras, else `floatx`.
+    For integers the dtype is int32 by default, as in Keras, else `floatx`.
 
     >>> arange(3), arange(1.0, 2.0, 0.5)
     (tensor([0, 1, 2], dtype=int32), tensor([1. , 1.5], dtype=float32))
@@ -279,8 +279,8 @@ def linspace(
 ) -> Any:
     """Return `num` numbers at equal distances from `start` to `stop`.
 
-    By default they have the floating dtype of the arrays among these, else `floatx`. With
-    `retstep`, also return the distance.
+    By default they have the dtype of `start` and `stop` if one is a floating array, else `floatx`.
+    With `retstep`, also return the distance.
 
     >>> linspace(0, 1, 3)
     tensor([0. , 0.5, 1. ], dtype=float32)
@@ -294,7 +294,7 @@ def linspace(
 
 
 def copy(x: Any) -> Tensor:
-    """Return another tensor of the same elements; also their real part and complex conjugate."""
+    """Return a new tensor of the same elements, which are also their real part and conjugate."""
     return bind(elementwise.alias, as_tensor(x))
 
 
@@ -318,14 +318,14 @@ def size(x: Any) -> int:
     return as_tensor(x).size
 
 
-# -- lists that contain tensors, which come here by `as_tensor` --------------------------------
+# -- lists that contain tensors: `as_tensor` calls this ----------------------------------------
 
 
 def gathered(data: Any, like: np.dtype | None = None) -> Tensor:
     """Return nested lists or tuples that contain tensors as one tensor: `stack` at every level.
 
     Python numbers take the dtype `like`, by default that of the tensors, arrays and NumPy scalars;
-    integers become floating beside floating ones.
+    if any part is floating, integers become floating, too.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Derivatives of functions: `vjp`, and what follows from it.
 
-`vjp` runs a function on arguments of its own and keeps the tape; its pullback walks it backwards.
-Every other derivative calls pullbacks. Arguments and results are trees (see `../tree.py`).
+`vjp` runs a function on new tensors equal to its arguments and keeps the tape, which the pullback
+walks backwards. All other derivatives call pullbacks. Arguments and results are trees (`tree.py`).
 
 Imports `tape.py`, `vmap.py` and `../tree.py`. Read next: `vmap.py`.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import tree
 from . import arrays
-from .bind import asked, bind, modes
+from .bind import active_arguments, bind, modes
 from .expect import expect
 from .primitives import elementwise, shapes
 from .tape import cotangent_of, cotangents, tape
@@ -26,12 +26,14 @@ from .vmap import P, R, vmap
 
 
 class _Linearized:
-    """A function at one point, `args`: its result there, and its pullback in some arguments.
+    """A function at one point, `args`: its result there, and its pullback to some arguments.
 
     Attributes
     ----------
-    y : tree of tensors, the result, as tracked as the arguments
-    aux : tree, the second result of `f`, None without `has_aux`
+    y : tree of tensors
+        The result, tracked only if it depends on tracked tensors outside.
+    aux : tree
+        The second result of `f`; None without `has_aux`.
     """
 
     def __init__(
@@ -47,29 +49,32 @@ class _Linearized:
         parts = [tree.parts_like(x, x, f"argument {i}") for i, x in zip(chosen, given, strict=True)]
         self.xs = [_argument(x, path) for path, x in chain(*parts)]
         own = dict(zip(chosen, tree.pack_sequence_as(tuple(given), self.xs), strict=True))
-        asked.update(self.xs)
+        active_arguments.update(self.xs)
         try:
-            with temporarily(modes, grad=True, inside=True):
+            with temporarily(modes, grad=True, differentiating=True):
                 result = f(*(own.get(i, x) for i, x in enumerate(args)), **(kwargs or {}))
                 is_pair = not has_aux or (isinstance(result, tuple) and len(result) == 2)
                 expect(is_pair, "has_aux", "a function that returns (y, aux)", type(result))
                 result, aux = result if has_aux else (result, None)
                 y = tree.map_leaves(as_tensor, result)
         finally:
-            asked.difference_update(self.xs)
+            active_arguments.difference_update(self.xs)
         expect(y is not None, "f", "a function that returns tensors", type(y))
         self.ys = tree.leaves(y)
         noted = [t for t in tree.leaves(aux) if isinstance(t, Tensor)]
         self.order = tape(*self.ys, *noted, stop=self.xs)
         unused = {x.equation.inputs[0] for x in {*self.xs}.difference(self.order) if x.equation}
-        if unused and not modes.inside:
+        if unused and not modes.differentiating:
             others = [x for i, x in enumerate(args) if i not in own], kwargs or {}
             _refuse_lost(unused, {*self.order}, others)
-        _release(self.order, self.xs)
-        self.y, self.aux = tree.map_leaves(_released, y), tree.map_leaves(_released, aux)
+        _stop_tracking(self.order, self.xs)
+        self.y, self.aux = tree.map_leaves(_without_tape, y), tree.map_leaves(_without_tape, aux)
 
     def pull(self, cts: dict[int, Tensor]) -> list[Tensor]:
-        """Return the cotangents of the arguments' leaves from those of leaves of the result."""
+        """Return the cotangents of the arguments' leaves for `cts`, those of the result's leaves.
+
+        The keys of `cts` are positions of leaves; a leaf that is left out has the cotangent 0.
+        """
         starts: dict[Tensor, Tensor] = {}
         for i, ct in cts.items():
             t = self.ys[i]
@@ -78,12 +83,12 @@ class _Linearized:
         return [found[x] if x in found else arrays.zeros_like(x) for x in self.xs]
 
     def packed(self, cts: dict[int, Tensor]) -> Any:
-        """Return such cotangents as trees like the arguments: a tuple, unless `argnums` is one."""
+        """Return the result of `pull` as a tree for an integer `argnums`, else a tuple of trees."""
         return tree.pack_sequence_as(self.form, self.pull(cts))
 
 
 def _argument(x: Tensor, name: str) -> Tensor:
-    """Return a tensor equal to `x`: other uses of `x` do not count as uses of the argument."""
+    """Return a tensor equal to `x` to pass to the function: other uses of `x` do not count."""
     expected = "a floating dtype, as a gradient needs (use .astype, or other argnums)"
     expect(x.data.dtype.kind == "f", name, expected, x.dtype)
     if x.tracked and modes.grad:
@@ -94,41 +99,42 @@ def _argument(x: Tensor, name: str) -> Tensor:
 
 
 def _refuse_lost(unused: set[Tensor], used: set[Tensor], others: Any) -> None:
-    """Raise a ValueError if `f` uses a tensor that was given for an argument, not the argument.
+    """Raise a ValueError if `f` ignores an argument but uses the tensor that was passed for it.
 
-    It may use the tensors in `others`, the arguments that are constants.
+    It may use the tensors in `others`, the arguments that are not differentiated.
     """
     known = getattr(modes.recorder, "known", {})
     used = used.difference(map(as_tensor, tree.instances(Operand, others)))
     both = {known.get(t, t) for t in unused} & {known.get(t, t) for t in used}
-    expected = "a function of its arguments (model.stateless_call), not of the tensors given"
+    expected = "a function that uses its arguments (model.stateless_call), not the tensors passed"
     expect(not both, "f, whose gradient would be 0", expected, [t.shape for t in both])
 
 
-def _release(order: list[Tensor], xs: list[Tensor]) -> None:
-    """Let only those tensors stay tracked that depend on tracked tensors besides the leaves `xs`.
+def _stop_tracking(order: list[Tensor], xs: list[Tensor]) -> None:
+    """Stop tracking the tensors that depend on no tracked tensor but the leaves `xs`.
 
     So derivatives, and whatever is computed from them, are as tracked as the arguments were.
     """
     for x in xs:
         x.tracked = x.equation is not None
     for t in reversed(order):
-        if t.equation is not None:  # stays as it is if `t` is from outside: no thread sees less
+        if t.equation is not None:  # tensors from outside, which other threads may use, stay as is
             inputs, places = enumerate(t.equation.inputs), t.equation.primitive.differentiable
             t.tracked = any(x.tracked and i in places for i, x in inputs)
 
 
-def _released(t: Any) -> Any:
-    """Return a result of a function without its tape, unless it is still tracked."""
+def _without_tape(t: Any) -> Any:
+    """Return a result without its tape, unless it is still tracked."""
     return t.detach() if isinstance(t, Tensor) and not (t.tracked and modes.grad) else t
 
 
 def vjp(f: Callable[..., R], *primals: Any) -> tuple[R, Callable[[Any], tuple[Any, ...]]]:
-    """Return ``f(*primals)`` and its pullback: from a cotangent of it to those of `primals`.
+    """Return ``f(*primals)`` and its pullback: from the result's cotangent to those of `primals`.
 
-    The vector-Jacobian product: ``pullback(ct)[i]`` is ``ct @ J`` for the Jacobian J in argument i.
-    It has the argument's shape and dtype and can be differentiated again. Primals and results may
-    be trees; `ct` is a tree like the result, ``pullback(ct)`` a tuple of trees like the primals.
+    The pullback is the vector-Jacobian product: ``pullback(ct)[i]`` is ``ct @ J`` for the Jacobian
+    J with respect to argument i. It has the argument's shape and dtype and can be differentiated
+    again. Primals and results may be trees; `ct` is a tree like the result, ``pullback(ct)`` a
+    tuple of trees like the primals.
 
     Raises
     ------
@@ -149,7 +155,7 @@ def vjp(f: Callable[..., R], *primals: Any) -> tuple[R, Callable[[Any], tuple[An
 
 
 def _cotangents(cts: Any, y: Any, name: str = "ct", of: str = "the result") -> dict[int, Tensor]:
-    """Return the leaves of `cts`, which must be like the leaves of the tree `y`, by place."""
+    """Return the leaves of `cts` by position; ValueError unless they are like those of `y`."""
     parts = zip(tree.parts_like(y, cts, name), tree.leaves(y), strict=True)
     return {i: cotangent_of(ct, t, path, of) for i, ((path, ct), t) in enumerate(parts)}
 
@@ -190,18 +196,18 @@ def jvp(f: Callable[..., R], primals: Any, tangents: Any) -> tuple[R, R]:
 def value_and_grad(
     f: Callable[P, R], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
 ) -> Callable[P, tuple[R, Any]]:
-    """Return a function that computes ``f(*args)`` and its gradient in the arguments `argnums`.
+    """Return a function that computes ``f(*args)`` and its gradient with respect to arguments.
 
     Parameters
     ----------
     f : function of tensors or trees of them that returns a scalar
         Arrays and numbers among its arguments `argnums` are converted.
     argnums : int or tuple of int
-        The gradient is a tree like that argument, with its shapes and dtypes, or a tuple of trees
-        if `argnums` is a tuple. Calls can be nested.
+        The position of the argument that the gradient is with respect to. The gradient is a tree
+        like that argument, with its shapes and dtypes; for a tuple of positions, a tuple of trees.
     has_aux : bool
         Whether `f` returns ``(scalar, aux)``; then ``((scalar, aux), gradient)`` is computed. `aux`
-        is any tree. Its tensors have no tape that leads to the arguments.
+        is any tree. No gradient flows from its tensors to the arguments.
 
     Raises
     ------
@@ -246,10 +252,10 @@ def grad(
 
 
 def elementwise_grad(f: Callable[P, Any], argnum: int = 0) -> Callable[P, Any]:
-    """Return a function that computes the derivative of each element of `f` in its own argument.
+    """Return a function that computes the derivative of an elementwise `f`, element by element.
 
-    For an `f` that works on each element alone: the gradient of the sum of the result, which may
-    have any shape.
+    It is the gradient of the sum of the result, which may have any shape. So each element of the
+    result must depend on the elements at its own position alone.
 
     >>> import tinynet as tn
     >>> tn.elementwise_grad(tn.ops.square)([1.0, 2.0, 3.0])
@@ -264,11 +270,11 @@ def elementwise_grad(f: Callable[P, Any], argnum: int = 0) -> Callable[P, Any]:
 
 
 def jacobian(f: Callable[P, Any], argnums: int | tuple[int, ...] = 0) -> Callable[P, Any]:
-    """Return a function that computes the Jacobian of `f` in the arguments `argnums`.
+    """Return a function that computes the Jacobian of `f` with respect to arguments (`argnums`).
 
-    Its shape is the shape of the result followed by that of the argument. Of a tree of results it
-    is a tree like the result, with trees like the argument in it. The tape is walked once for
-    all elements of a result at the same time (see `vmap`), which takes memory for all rows.
+    Its shape is the shape of the result followed by that of the argument. If the result is a tree,
+    so is the Jacobian, with a tree like the argument at each leaf. The tape is walked once for all
+    elements of a leaf of the result (see `vmap`), which takes memory for all rows.
 
     >>> import tinynet as tn
     >>> tn.jacobian(lambda x: x * x)([1.0, 2.0])
@@ -292,7 +298,7 @@ def jacobian(f: Callable[P, Any], argnums: int | tuple[int, ...] = 0) -> Callabl
 
 
 def hessian(f: Callable[P, Any], argnum: int = 0) -> Callable[P, Any]:
-    """Return a function that computes the second derivatives of the scalar `f` in one argument.
+    """Return a function that computes the Hessian of a scalar `f` with respect to one argument.
 
     Its shape is the argument's shape, twice; for a tree, a tree of trees.
 

@@ -1,7 +1,7 @@
 """`bind`, through which every operation passes, and the modes that it obeys.
 
-`bind` runs a primitive. If a gradient may flow, it leaves an `Equation` on the result; if a
-`Recorder` is set, it tells the recorder. `primitive` makes new primitives, users' and ours.
+`bind` runs a primitive. If a gradient may flow, it attaches an `Equation` to the result; if a
+`Recorder` is set, it notifies the recorder. `primitive` makes new primitives, users' and ours.
 
 Imports `tensor.py`. Read next: `primitives/elementwise.py`.
 """
@@ -24,7 +24,7 @@ from .tensor import Equation, Operand, Primitive, Rule, ShapeOnly, Tensor, as_te
 
 
 class Recorder(Protocol):
-    """What the engine asks of an object that records (`compiler/record.py`, `vmap.py`)."""
+    """The interface of objects that record operations (`compiler/record.py`, `vmap.py`)."""
 
     def note(self, out: Tensor, equation: Equation, /) -> None:
         """Note an operation and its result."""
@@ -48,23 +48,24 @@ class _Modes(threading.local):
     grad = True  # do operations leave equations?
     substitutes: dict[Any, Tensor] = {}  # for the values of variables: see `stateless`
     recorder: Recorder | None = None
-    inside = False  # is a function being differentiated?
+    differentiating = False  # is a function being differentiated?
 
 
 modes = _Modes()
-asked: set[Tensor] = set()  # arguments of functions that are being differentiated, in any thread
+# The arguments of the functions that are being differentiated, in any thread.
+active_arguments: set[Tensor] = set()
 
 
 def grad_mode(enabled: bool) -> temporarily:
-    """Switch equations on or off in this thread; the former mode returns on leaving."""
+    """Switch the recording of equations on or off in this thread; restore the mode on leaving."""
     return temporarily(modes, grad=enabled)
 
 
 def no_grad() -> temporarily:
-    """Compute without equations: results need no memory for gradients, and have none.
+    """Compute without equations: results need no memory for gradients, and no gradient flows.
 
-    A context manager and a decorator, for this thread alone; the former mode returns on leaving,
-    also after an exception.
+    A context manager and a decorator, for this thread alone; the former mode is restored on
+    leaving, also after an exception.
 
     >>> import tinynet as tn
     >>> w = tn.tensor(3.0, requires_grad=True)
@@ -80,7 +81,7 @@ def refuse_if_recorded(what: str, instead: str) -> None:
     """Raise a TypeError if a function is being recorded, in which `what` is not allowed."""
     if modes.recorder is not None:
         raise TypeError(
-            f"{what}: a function that is recorded to be compiled would do so only once. {instead}, "
+            f"{what}: would run only once in a function recorded to be compiled. {instead}, "
             "or run without compilation (run_eagerly=True, or no tn.jit, no tn.vmap)."
         )
 
@@ -121,7 +122,7 @@ def bind(primitive: Primitive, *inputs: Tensor, **params: Any) -> Tensor:
 
 
 def explained(error: Exception, name: str, inputs: Any, params: Any) -> Exception:
-    """Return NumPy's error as one of the same kind that says what the operation received."""
+    """Return an error of the same type as NumPy's that adds what the operation received."""
     shapes = " and ".join(str(x.shape) for x in inputs)
     given = "".join(f", {key}={value!r}" for key, value in params.items())
     kind = next((k for k in SAME if isinstance(error, k)), ValueError)
@@ -152,10 +153,10 @@ PRIMITIVES: dict[str, Primitive] = {}
 class Case(NamedTuple):
     """Inputs on which a primitive is tested, as data.
 
-    `shapes` are those of the inputs; a number means that many shapes that broadcast. Numbers are
-    drawn from `domains`, one interval per input (the last one repeats), between numbers or arrays;
-    `apart` keeps them away from each other and from 0, where a rule has kinks. `given` fixes inputs
-    by position.
+    `shapes` are those of the inputs, or how many inputs there are, of shapes that broadcast.
+    Elements are drawn from `domains`: one interval per input (the last one repeats), whose ends are
+    numbers or arrays. `apart` keeps them away from each other and from 0, where a rule has kinks.
+    `given` fixes inputs by position.
     """
 
     shapes: int | tuple[tuple[int, ...], ...]
@@ -201,7 +202,7 @@ class CustomPrimitive(Primitive):
 
 
 def _owned(impl: Any) -> Any:
-    """Return a user's function with results of its own: it may return the same array each time."""
+    """Return a user's function whose results are copied: it may return the same array each time."""
 
     @wraps(impl)
     def owned(*arrays: Any, **params: Any) -> Any:
@@ -213,10 +214,10 @@ def _owned(impl: Any) -> Any:
 
 @answering
 def primitive(name: str, impl: Rule, *vjps: Rule | None, each: Any = None, **traits: Any) -> Any:
-    """Return a function of tensors that runs `impl` and has derivatives by rules of your own.
+    """Return a function of tensors that runs `impl` and is differentiated by the rules `vjps`.
 
     It has gradients of any order, is compiled by `jit` and `fit`, and `check_grads` tests it.
-    Primitives of one name do not disturb each other, so a notebook's cell can be run again.
+    A name may be used again, so a notebook's cell can be rerun.
 
     Parameters
     ----------
@@ -231,8 +232,8 @@ def primitive(name: str, impl: Rule, *vjps: Rule | None, each: Any = None, **tra
     each : function from the position of an input to its rule, optional
         In place of `vjps`, for any number of inputs.
     traits
-        `elementwise`, `batched` and `joint`, as in `Primitive`. Those with `cases` are tinynet's
-        own: they are entered in `PRIMITIVES`, tested, and not called, but bound.
+        `elementwise`, `batched` and `joint`, as in `Primitive`. With `cases`, it is one of
+        tinynet's own: a `Primitive` that is entered in `PRIMITIVES`, tested, and run by `bind`.
 
     Raises
     ------

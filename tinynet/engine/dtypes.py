@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from .expect import check_number, check_unmasked
+from .expect import check_number, check_unmasked, expect
 
 _floatx, _epsilon = np.dtype("float32"), 1e-7  # in all threads
-settings = _floatx, _epsilon  # another object after each change
+settings = _floatx, _epsilon  # a new object after each change
 
 
 def floatx() -> str:
@@ -32,8 +32,8 @@ def set_floatx(value: str) -> None:
         Unless `value` is ``"float16"``, ``"float32"`` or ``"float64"``.
     """
     global _floatx, settings
-    if str(value) not in ("float16", "float32", "float64"):
-        raise ValueError(f"set_floatx: expected float16, float32 or float64, received {value!r}.")
+    known = str(value) in ("float16", "float32", "float64")
+    expect(known, "set_floatx", "float16, float32 or float64", value)
     _floatx = np.dtype(value)
     settings = _floatx, _epsilon
 
@@ -72,7 +72,7 @@ def to_array(data: Any, dtype: Any = None) -> np.ndarray:
 
 
 def types_in(data: Any) -> set[type]:
-    """Return the type of `data`, or those of the things in nested lists or tuples."""
+    """Return the set of the type of `data`, or of all types in nested lists or tuples."""
     if not isinstance(data, (list, tuple)):
         return {type(data)}
     found = {*map(type, data)}
@@ -89,7 +89,7 @@ def is_weak(x: Any) -> bool:
 def _default_dtype(data: Any, found: np.dtype) -> np.dtype:
     """Return the dtype for `data`, of which NumPy makes an array of dtype `found`.
 
-    NumPy's scalars and arrays keep their own; Python's numbers take it, else `floatx`, or bool.
+    NumPy scalars and arrays in `data` determine it. Python numbers alone give `floatx`, or bool.
     """
     python = (int, float, list, tuple)
     strong = [k for k in types_in(data) if not issubclass(k, python) or issubclass(k, np.generic)]

@@ -1,4 +1,4 @@
-"""Checks of one argument: `expect`, `check_number`, `check_unmasked`; `package_of`, and `warn`.
+"""Checks of one argument, above all `expect`; also `package_of`, and `warn`.
 
 Imports NumPy. Read next: `refusal.py`.
 """
@@ -37,7 +37,7 @@ def check_unmasked(argument: str, data: Any) -> None:
 def check_number(
     argument: str, value: Any, most: float = math.inf, below: float = math.inf
 ) -> float:
-    """Return a number from 0 to `most` and under `below`; ValueError for anything else."""
+    """Return `value` as a float; ValueError unless it is from 0 to `most` and less than `below`."""
     if not (is_number(value) and 0 <= value <= most and value < below):
         limit = f"< {below}" if below <= most else f"<= {most}"
         raise ValueError(f"Expected a number with 0 <= {argument} {limit}, received {value!r}.")
@@ -45,13 +45,13 @@ def check_number(
 
 
 def is_number(value: Any) -> bool:
-    """Return whether `value` is a finite real number; a bool is none."""
+    """Return whether `value` is a finite real number, which a bool is not."""
     real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     return real and math.isfinite(value)
 
 
 def is_real(value: Any) -> bool:
-    """Return whether `value` is one real number: of Python, or an array or tensor without axes."""
+    """Return whether `value` is a Python number or bool, or an array or tensor without axes."""
     one = getattr(value, "shape", None) == () and not isinstance(value, np.bool_)
     return isinstance(value, (int, float)) or (one and hasattr(value, "__float__"))
 
@@ -67,7 +67,7 @@ def package_of(thing: Any) -> str:
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn about the line of the user's code that led here: the last one outside the package."""
+    """Warn about the line of the user's code that led here: the innermost one outside tinynet."""
     frame, level = sys._getframe(1), 2
     while frame.f_back and str(frame.f_globals.get("__name__")).startswith("tinynet."):
         frame, level = frame.f_back, level + 1

@@ -27,7 +27,8 @@ def imported(module: str, what: str, extra: str) -> Any:
 def missing(what: str, extra: str) -> ImportError:
     """Return an ImportError that says that `what` needs the packages of an extra.
 
-    The command installs the clone with the extra, or what the metadata of an installed package say.
+    The command installs a clone with the extra, or the packages that the metadata of an installed
+    tinynet list for it.
 
     >>> print(missing("A picture", "plot"))  # doctest: +ELLIPSIS
     A picture needs the extra 'plot' of tinynet: pip install ...

@@ -20,7 +20,7 @@ from .tensor import Tensor, as_tensor, floatx
 
 
 def dot(x1: Any, x2: Any) -> Tensor:
-    """Return the product over the last axis of x1 and the second to last of x2, of any ranks."""
+    """Return the product over the last axis of x1 and the second to last of x2, for any ranks."""
     if not (arrays.ndim(x1) and arrays.ndim(x2)):
         return elementwise.multiply(x1, x2)
     return products.matmul(x1, x2) if arrays.ndim(x2) < 3 else tensordot(x1, x2, (-1, -2))
@@ -72,7 +72,7 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
 def mean(x: Any, axis: Any = None, keepdims: bool = False, *, where: Any = None) -> Tensor:
     """Return the mean along `axis`: an integer, a tuple of them, or None for all axes.
 
-    Of the elements at which `where` is true, by default of all.
+    Only elements at which `where` is true count, by default all.
 
     >>> import tinynet as tn
     >>> tn.ops.mean([[1.0, 2.0], [3.0, 4.0]], axis=0)
@@ -128,7 +128,7 @@ def prod(
 ) -> Tensor:
     """Return the product along `axis`. Each gradient is the product of the other elements.
 
-    That holds for elements of 0, too: no product is divided. The other arguments are those of
+    That holds for elements of 0, too, since nothing is divided. The other arguments are those of
     `sum`.
     """
     x = elementwise.cast(x, dtype or _products_dtype(x))
@@ -142,7 +142,7 @@ def prod(
 
 
 def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Tensor:
-    """Return the products of the elements along `axis` up to each; None: of the flat tensor.
+    """Return the cumulative products along `axis`; None: of the flat tensor.
 
     Gradients are right for elements of 0, too; see `prod`.
     """
@@ -177,8 +177,8 @@ def average(x: Any, axis: Any = None, weights: Any = None) -> Tensor:
 def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Tensor, Tensor]:
     """Return the `k` largest elements along the last axis, from the largest on, and their indices.
 
-    Of equal elements the first comes first, and NaN counts as the largest. They are in this order
-    also if `sorted` is False.
+    Of equal elements the first comes first, and NaN counts as the largest. The order is the same
+    if `sorted` is False.
 
     >>> top_k([1.0, 9.0, 4.0], 2)
     (tensor([9., 4.], dtype=float32), tensor([1, 2], dtype=int32))
@@ -186,7 +186,7 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Tensor, Tensor]:
     x = as_tensor(x)
     expect(is_integer(k) and 0 <= k <= x.shape[-1], "k", f"an int from 0 to {x.shape[-1]}", k)
     last = x.ndim - 1  # from its end, since the least integer has no negative
-    rising = reductions.turned(reductions.argsort(reductions.turned(x, last)), last)
+    rising = reductions.flipped(reductions.argsort(reductions.flipped(x, last)), last)
     order = x.shape[-1] - 1 - shapes.sliced(rising, last, 0, k)
     indices = elementwise.cast(order, "int32")
     return arrays.take_along_axis(x, indices, -1), indices
@@ -209,7 +209,7 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Tensor:
 
 
 def count_nonzero(x: Any, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-    """Return how many elements along `axis` are not 0."""
+    """Return the number of elements along `axis` that are not 0."""
     return reductions.sum(elementwise.cast(elementwise.not_equal(x, 0), "int64"), axis, keepdims)
 
 
@@ -235,8 +235,8 @@ nanmean, nanvar, nanstd = _without_nan(mean), _without_nan(var), _without_nan(st
 def clip(x: Any, x_min: Any, x_max: Any) -> Tensor:
     """Return `x` limited to the interval from `x_min` to `x_max`; None for no bound.
 
-    Where x_min > x_max, the result is x_max. The gradient is 0 outside and the full one at a bound;
-    outside it flows to the bound.
+    Where x_min > x_max, the result is x_max. Inside and at a bound the gradient flows to `x`,
+    outside to the bound.
     """
     x = as_tensor(x)
     for bound, is_outside in ((x_min, elementwise.less), (x_max, elementwise.greater)):
@@ -260,7 +260,7 @@ def sinc(x: Any) -> Tensor:
 
 
 def round(x: Any, decimals: int = 0) -> Tensor:
-    """Return `x` rounded to that many digits after the point; the gradient is 0."""
+    """Return `x` rounded to `decimals` digits after the decimal point; the gradient is 0."""
     x = as_tensor(x)
     scale = 10.0 ** abs(decimals)
     if decimals < 0:
@@ -330,7 +330,7 @@ def softmax(x: Any, axis: Any = -1) -> Tensor:
 def one_hot(
     x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False
 ) -> Tensor:
-    """Return 1 at the index of each class along a new axis, else 0: zeros where `x` is no class.
+    """Return 1 at the index of each class along a new axis, else 0; all 0 if `x` is not a class.
 
     ValueError with `sparse`.
 

@@ -55,9 +55,11 @@ def check_grads(
         Returns a tensor, or a tree of them (nested lists, tuples and dicts).
     args : tuple of arrays or trees of arrays
         Integers and bools among them are passed on unchanged.
+    order : int
+        The highest order of the derivatives that are checked.
     rtol : float
-        The largest difference allowed, relative to the larger of the two numbers, beside the
-        error of the differences. (Numbers below 1e-5 of ``1 + sum(abs(ct * f))`` count as this.)
+        The largest difference allowed, in addition to the error of the differences: relative to the
+        larger of the two numbers, or to 1e-5 of ``1 + sum(abs(ct * f))`` if that is larger.
     step : float
         The first and largest step, relative to 1 + abs(x). It is halved until the differences
         converge, so `f` need not be smooth, or defined, so far from `args`.
@@ -67,7 +69,7 @@ def check_grads(
     Raises
     ------
     AssertionError
-        With a table of the arguments, if the two differ or are not finite ("wrong derivative"), and
+        With a table of the arguments, if the two differ or are not finite ("wrong derivative"), or
         if the differences do not converge, as at a kink ("cannot tell"). Also if `f` is not finite
         at `args`, is random, or changes an argument in place.
     TypeError
@@ -102,7 +104,7 @@ def _floats(tensors: Tensors) -> Tensors:
 
 
 def _joined(result: Any) -> Tensor:
-    """Return the only tensor of a result, or all its floats as one vector."""
+    """Return the only floating tensor of a result, or all of them joined to one vector."""
     # np.asarray: a Python float that f returns has the precision of float64.
     found = [as_tensor(x if isinstance(x, Operand) else np.asarray(x)) for x in leaves(result)]
     floats = [x for x in found if x.data.dtype.kind == "f"]
@@ -137,7 +139,7 @@ def _check(f: Function, args: Tensors, of: str, order: int, rng: Any, options: A
     rows: list[tuple[str, ...]] = []
     with no_grad(), np.errstate(all="ignore"):  # the table shows what is not finite
         for (name, x), slope in zip(chosen.items(), slopes, strict=True):
-            # With the signs of the slopes no term cancels another: an error in each of them shows.
+            # With the signs of the slopes, terms do not cancel, so an error in any of them shows.
             place = np.where(np.isfinite(x.data), x.data, 0.0)
             v = np.copysign(rng.uniform(0.5, 1.5, x.shape) * (1 + abs(place)), slope.data)
 
@@ -162,10 +164,10 @@ def _check(f: Function, args: Tensors, of: str, order: int, rng: Any, options: A
 def _compare(
     along: Function, y: np.ndarray, right: float, size: float, rtol: float, step: float
 ) -> tuple[str, str, str, str]:
-    """Compare `right`, by a pullback, with the slope of the sum of ``along(h)`` at 0, which is `y`.
+    """Compare `right`, by a pullback, with the slope of ``along(h).sum()`` at ``h = 0``.
 
-    `size` is the slope times the size of the argument. Returns the slope by differences, its error,
-    `right`, and what is wrong, as texts for the table.
+    `y` is ``along(0)``; `size` is the slope in the direction of the argument itself. Returns the
+    slope by differences, its error, `right`, and the verdict, as texts for the table.
     """
     scale = 1 + float(abs(y).sum())
     noise = 4 * float(np.finfo(y.dtype).eps) * (scale + size)  # of the result and the argument
@@ -191,11 +193,11 @@ def _compare(
 def extrapolated(difference: Any, allowed: Any, step: float, noise: float) -> tuple[float, float]:
     """Return the limit of central differences for small steps and an estimate of its error.
 
-    Ridders' method: the error of a difference is a series in the square of its step, so two
-    differences give a better one, two better ones the next, and so on. The error of each is the
-    larger of its distances to the two from which it was computed, plus the rounding error `noise`
-    divided by the step. The best estimate is the one whose error is smallest in comparison with
-    ``allowed(estimate)``. A much smaller step confirms it, since large ones can miss a narrow peak.
+    Ridders' method: the error of a difference is a series in the square of its step, so each two
+    estimates combine to a better one. The error of an estimate is the larger of its distances to
+    the two from which it was computed, plus the rounding error `noise` divided by the step. The
+    best estimate is the one whose error is smallest relative to ``allowed(estimate)``. A much
+    smaller step confirms it, since large ones can miss a narrow peak.
     """
     best, error, ratio, row = nan, inf, inf, list[float]()
     for h in step * 0.5 ** np.arange(STEPS):

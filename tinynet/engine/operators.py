@@ -1,9 +1,9 @@
-"""Operators, methods and NumPy's protocol: everything that `Operand` gets from functions.
+"""Operators, methods and NumPy's protocol: everything that functions add to `Operand`.
 
-``a + t``, ``t.sum()``, ``np.exp(t)`` and ``array * t`` all give tracked tensors. NumPy asks an
-operand before it computes (NEP 13 and NEP 18); the answer is the function of the same name in
-`primitives/`, `arrays.py` or `functional.py`. Functions of `../ops.py` also take placeholders,
-which stand for tensors in a graph of calls. The engine knows only their base class.
+``a + t``, ``t.sum()``, ``np.exp(t)`` and ``array * t`` all give tracked tensors. NumPy hands its
+calls to an operand (NEP 13 and NEP 18), which calls the function of the same name in `primitives/`,
+`arrays.py` or `functional.py`. Functions of `../ops.py` also take placeholders, which stand for
+tensors in a graph of calls. The engine knows only their base class.
 
 Imports `functional.py` and `variable.py`. Read next: `../ops.py`.
 """
@@ -37,14 +37,15 @@ def numpy(self: Operand) -> np.ndarray:
     Raises
     ------
     TypeError
-        If a function is being recorded, or was, and the numbers are therefore unknown; and within a
-        function that is being differentiated, if the tensor depends on its arguments. Use `detach`.
+        If the numbers are unknown, since a function is being recorded or the tensor is from such a
+        function. Within a function that is being differentiated, if the tensor depends on its
+        arguments: use `detach`.
     """
     return _numbers(self, "numpy()")
 
 
 def _numbers(self: Operand, what: str | None = None) -> np.ndarray:
-    """Return the numbers for the operation `what`; None if it is one that has no gradient."""
+    """Return the numbers for the operation `what`, None for one that has no gradient anyway."""
     t = as_tensor(self)
     if modes.recorder is not None:
         modes.recorder.refuse(t)
@@ -74,7 +75,7 @@ def _reflected(function: Any) -> Any:
 
 
 def _of_bools(function: Any) -> Any:
-    """Return a logical function that refuses numbers, of which NumPy combines the bits."""
+    """Return a logical function that refuses numbers, whose bits NumPy would combine."""
 
     @wraps(function)
     def call(*xs: Any) -> Tensor:
@@ -94,12 +95,12 @@ def _refuse_change(*_: Any) -> NoReturn:
 
 
 def _unpacked(function: Any) -> Any:
-    """Accept lengths or axes as one tuple or one by one: ``t.reshape(2, 3)``."""
+    """Return a method that takes lengths or axes as a tuple or one by one: ``t.reshape(2, 3)``."""
     return wraps(function)(lambda self, *n: function(self, *((n,) if len(n) > 1 else n)))
 
 
 def _of_operators(names: str) -> dict[str, Any]:
-    """Return our function for each operator in a table of its name in Python and in NumPy."""
+    """Return operators from a table: each with its name in Python and in `elementwise.py`."""
     return {f"__{a}__": vars(elementwise)[b] for a, b in map(str.split, names.split(","))}
 
 
@@ -144,7 +145,7 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
     return functional.clip(a, a_min if min is None else min, a_max if max is None else max)
 
 
-# Our function for each of NumPy's: the one of the same name.
+# Our function for each of NumPy's that has one of the same name.
 _OURS: dict[Any, Any] = {
     home[name]: function
     for module in (elementwise, shapes, products, reductions, linalg, arrays, functional)
@@ -152,7 +153,7 @@ _OURS: dict[Any, Any] = {
     for home in (vars(np), vars(np.linalg))  # `getattr` is slow where there is no such name
     if isinstance(function, FunctionType) and callable(home.get(name))
 }
-# Other names, each before the one that we have.
+# NumPy's other names, each before the one that we have.
 _ALIASES = """amax max, amin min, around round, fix trunc, degrees rad2deg, radians deg2rad,
 real copy, conjugate copy"""
 for _alias, _name in map(str.split, _ALIASES.split(",")):
@@ -194,7 +195,7 @@ def _call(function: Any, args: Any, kwargs: Any) -> Any:
 
 
 def _translated(function: Any, args: Any, kwargs: Any) -> tuple[Any, dict[str, Any]]:
-    """Return the arguments of a NumPy function as those of ours."""
+    """Return the arguments of a NumPy function as arguments of our counterpart."""
     order, names = _parameters(function)
     if order and len(args) > len(order):
         raise TypeError(f"expected at most {len(order)} arguments, received {len(args)}.")
@@ -214,8 +215,8 @@ def _translated(function: Any, args: Any, kwargs: Any) -> tuple[Any, dict[str, A
 def _parameters(function: Any) -> tuple[list[str], dict[str, str]]:
     """Return NumPy's positional parameters, and our names for those that we have.
 
-    A parameter has the same name in our function, or else that of the one at its position. A
-    function of any number of arrays (np.einsum) has no positional parameters here.
+    A parameter is the one of the same name in our function, else the one at the same position. For
+    a function of any number of arrays (np.einsum), the first result is empty.
     """
     ours = theirs = inspect.signature(_OURS[function]).parameters
     with suppress(ValueError):  # before 2.4, some NumPy functions in C have no signature
@@ -234,7 +235,7 @@ _DISCRETE = frozenset(_names.split())
 
 
 def _of_arrays(function: Any, args: Any, kwargs: Any) -> Any:
-    """Return a NumPy function that has no counterpart here; TypeError if a gradient would flow."""
+    """Call a NumPy function without a counterpart on arrays; TypeError if a gradient would flow."""
     name, has_gradient = name_of(function), function.__name__ not in _DISCRETE
 
     def array(x: Any) -> Any:
@@ -248,7 +249,7 @@ def _of_arrays(function: Any, args: Any, kwargs: Any) -> Any:
 
 
 def _by_numpy(function: Any) -> Any:
-    """Return a method with the arguments of a NumPy function."""
+    """Return the method of a tensor that takes the arguments of a NumPy function."""
 
     def method(self: Operand, *args: Any, **kwargs: Any) -> Any:
         return _call(function, (self, *args), kwargs)
@@ -270,12 +271,12 @@ for _name, _function in _METHODS.items():
 
 # -- placeholders -----------------------------------------------------------------------------
 
-# Types of arguments that are no placeholders and contain none: a quick answer for most calls.
+# Types of arguments that are no placeholders and contain none: a quick check for most calls.
 _OTHERS = {Tensor, Variable, np.ndarray, float, int, bool, str, type(None), type}
 
 
 class Placeholder:
-    """Base of placeholders. A function of `ops` leaves calls with one to its `_call_of`."""
+    """Base of placeholders. A function of `ops` that gets one calls its `_call_of` instead."""
 
     def _call_of(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return a placeholder for what the function `name` of `ops` returns."""
@@ -283,9 +284,9 @@ class Placeholder:
 
 
 def taking_placeholders(name: str, function: Any) -> Any:
-    """Return `function`, so that calls with placeholders are left to them.
+    """Return `function`, except that a placeholder among the arguments gets the call.
 
-    It answers to errors, as functions of `answering` do, without the time of another call.
+    Errors are explained as by `answering`, without the time of another call.
     """
 
     @wraps(function)

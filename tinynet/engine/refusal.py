@@ -1,8 +1,8 @@
-"""Refusals: what a public function says of arguments with which Python or NumPy fails.
+"""Refusals: errors that name a public function's argument, in place of Python's and NumPy's errors.
 
-`answering` lets a function turn their errors into errors that name its argument. It costs nothing
-as long as no error is raised. Errors that the package raises on purpose, and errors in users' code,
-stay as they are. `KINDS` says what the annotations of arguments declare.
+The decorator `answering` replaces an error that an argument causes by one that names it. It costs
+almost nothing while no error is raised. Errors that the package raises on purpose, and errors in
+users' code, stay as they are. `KINDS` says what the annotations of arguments declare.
 
 Imports `expect.py`, `../tree.py` and `../public.py`. Read next: `variable.py`.
 """
@@ -45,23 +45,23 @@ KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "Sequence[float]": ("a list of numbers", lambda value: all(map(is_number, value))),
     "array": ("an array of numbers", lambda value: all(map(_is_array, tree.leaves(value)))),
 }
-KINDS["int"] = KINDS["float"]  # whether it must be whole, constructors say
+KINDS["int"] = KINDS["float"]  # constructors check whether it is whole
 
 # The kinds of other arguments, by name: used to explain an error, not to find one.
 _NAMED = {"axis": ["axes", "None"], "shape": ["axes"]}
 _NAMED |= {name: ["array"] for name in ("x", "xs", "x1", "inputs", "a", "b", "values", "array")}
 _NAMED |= {name: ["array", "None"] for name in ("x2", "y_true", "y_pred", "sample_weight")}
 
-# Errors that are answered, with the kinds of the answers; Python's others become ValueErrors.
+# Errors that are replaced, and the types that the new error may have: others become ValueErrors.
 ANSWERED = ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError
 SAME = np.linalg.LinAlgError, ValueError, TypeError, IndexError
 
 
 @cache
 def _declared(function: Any) -> tuple[list[str], dict[str, list[str]]]:
-    """Return the names of the parameters that can be passed by position and by name, and the kinds.
+    """Return the names of parameters that can be passed by position and by name, and all kinds.
 
-    An annotation declares them, or the name ``dtype``.
+    The annotation of a parameter declares its kinds, or the name ``dtype``.
     """
     given = signature(function).parameters.values()
     kinds = {p.name: str(p.annotation).split(" | ") for p in given}
@@ -73,9 +73,9 @@ def _declared(function: Any) -> tuple[list[str], dict[str, list[str]]]:
 def wrong_argument(
     function: Any, args: Any, kwargs: Any, more: Mapping[str, list[str]] = {}
 ) -> tuple[str, str, Any] | None:
-    """Return the first argument of another kind than declared: its name, what is expected, it.
+    """Return the first argument of a wrong kind: its name, what is expected, and its value.
 
-    Only arguments of `function` count that can be passed by name. `more` has further kinds.
+    Arguments that can be passed by position alone are not checked. `more` has further kinds.
     """
     names, declared = _declared(function)
     kinds = {**more, **declared}
@@ -87,7 +87,7 @@ def wrong_argument(
 
 
 def _holds(condition: Callable[[Any], bool], value: Any) -> bool:
-    """Return whether a condition holds; not if it is not even a question, as for many arrays."""
+    """Return whether a condition holds; False if it raises an error, as for many arrays."""
     try:
         return bool(condition(value))
     except (ValueError, TypeError):
@@ -95,7 +95,7 @@ def _holds(condition: Callable[[Any], bool], value: Any) -> bool:
 
 
 def answering(function: F) -> F:
-    """Return a function that answers in words to errors which its arguments cause.
+    """Return `function` with errors that name the argument which caused them.
 
     >>> @answering
     ... def half(x: float, name: str = "half"):
@@ -118,7 +118,7 @@ def answering(function: F) -> F:
 
 
 def answer_to(function: Any, args: Any, kwargs: Any, error: Exception) -> Exception | None:
-    """Return the error in words about arguments, None if it is somebody's own error."""
+    """Return the error to raise instead, about the arguments; None if `error` is to stay."""
     of_form = isinstance(error, TypeError) and not getattr(error.__traceback__, "tb_next", None)
     if not of_form and not _is_accident(error.__traceback__):
         return None
@@ -139,7 +139,7 @@ def answer_to(function: Any, args: Any, kwargs: Any, error: Exception) -> Except
 
 
 def _name_of(function: Any, args: Any) -> str:
-    """Return what users call a function: a method after the class of its object."""
+    """Return a function's name for messages: a method's with the class of its object."""
     owner, dot, name = function.__qualname__.rpartition(".")
     if args and next(iter(signature(function).parameters)) in ("self", "cls"):
         owner = (args[0] if isinstance(args[0], type) else type(args[0])).__name__
@@ -147,7 +147,7 @@ def _name_of(function: Any, args: Any) -> str:
 
 
 def outdated(owner: str, kwargs: Mapping[str, Any]) -> str:
-    """Return what replaces the first argument that only older Keras has; "" if there is none."""
+    """Return an error's text for the first argument that only older Keras has; "" if none is."""
     for name, value in kwargs.items():
         if advice := advice_for(f"argument.{name}"):
             expected = f"no argument of this name ({advice[:-1]})"
@@ -164,7 +164,7 @@ def refuse_unknown(made: Any, kwargs: Mapping[str, Any]) -> None:
 
 
 def _is_accident(traceback: TracebackType | None) -> bool:
-    """Return whether an error is Python's or NumPy's, of a call that runs no user's code.
+    """Return whether Python or NumPy raised an error, in a call that ran no user's code.
 
     The first frame is that of `answering`: an error there is about the form of the call.
     """
@@ -184,7 +184,7 @@ _LIBRARIES = {"tinynet", "numpy", "matplotlib", "PIL", "tensorboardX", *sys.stdl
 
 
 def _shown(value: Any) -> str:
-    """Return a value for a message, in short."""
+    """Return a short text of a value for a message."""
     if isinstance(getattr(value, "shape", None), tuple):
         return f"{type(value).__name__} of shape {value.shape}"
     text = value.__name__ if isinstance(value, type) else repr(value)

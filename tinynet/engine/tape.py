@@ -1,4 +1,4 @@
-"""The tape of a tensor, and the walk backwards along it, on which every derivative rests.
+"""The tape of a tensor, and the backward walk along it, on which every derivative is based.
 
 `cotangents` gives the results their cotangents, goes through the equations from the last to the
 first, and applies each primitive's rules to get the cotangents of its inputs. Rules are tensor
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import arrays
-from .bind import asked, grad_mode, modes, refuse_if_recorded
+from .bind import active_arguments, grad_mode, modes, refuse_if_recorded
 from .expect import expect
 from .primitives import elementwise, reductions, shapes
 from .tensor import Operand, Tensor, as_tensor
@@ -106,15 +106,15 @@ def unbroadcast(ct: Tensor, primal: Tensor) -> Tensor:
 
 
 def refuse_to_cut(t: Tensor, what: str) -> None:
-    """Raise a TypeError if `what` would cut off a gradient that a derivative function asks for.
+    """Raise a TypeError if the operation `what` would cut off a gradient that is being computed.
 
     It would if `t` depends on an argument of a function that is being differentiated.
     """
-    may_cut = asked and t.tracked and modes.grad
-    if may_cut and not asked.isdisjoint(tape(t, stop=asked)):
+    may_cut = active_arguments and t.tracked and modes.grad
+    if may_cut and not active_arguments.isdisjoint(tape(t, stop=active_arguments)):
         raise TypeError(
             f"{what}: received a tensor of shape {t.shape} that depends on an argument of the "
-            "function that is differentiated, and the gradient would be lost. Use functions of "
+            "function being differentiated, so the gradient would be lost. Use functions of "
             "tensors instead: tn.ops.sin for math.sin, tn.ops.stack for np.array of a list, "
             "tn.ops.logsumexp for SciPy's. Or use t.detach(), which is a constant."
         )
@@ -165,9 +165,10 @@ def backward(self: Operand, ct: Any = None) -> None:
 
 
 def gradients(y: Tensor, xs: Sequence[Tensor]) -> list[Tensor | None]:
-    """Return the gradient of the scalar `y` in each of `xs`; None where `y` does not depend on it.
+    """Return the gradients of `y` with respect to `xs`; None where `y` does not depend on one.
 
-    Some of `xs` may be computed from others. Changes no tensor. The gradients have no tape.
+    If `y` is not a scalar, that of its sum. Some of `xs` may be computed from others. Changes no
+    tensor. The gradients have no tape.
     """
     tracked, start = [x for x in xs if x.tracked], {y: arrays.ones_like(y)}
     with grad_mode(False):

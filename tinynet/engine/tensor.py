@@ -90,7 +90,7 @@ class Equation(NamedTuple):
     """How a tensor was computed: ``primitive(*inputs, **params)``."""
 
     primitive: Primitive
-    inputs: tuple[Any, ...]  # of tensors; in a program of its Vars
+    inputs: tuple[Any, ...]  # tensors, or in a program its Vars
     params: dict[str, Any]
 
 
@@ -142,7 +142,7 @@ class Operand:
         return self._item("item()")
 
     def _item(self, what: str | None) -> Any:
-        """Return the only element, for `what` as in `_numbers`."""
+        """Return the only element for the operation `what`, as `_numbers` does."""
         expect(self.size == 1, what or "bool()", "one element", self.shape)
         return self._numbers(what).item()
 
@@ -280,9 +280,9 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 
 
 class ShapeOnly(np.ndarray):
-    """An array whose numbers are unknown, or not to be looked at; recorders put it into tensors.
+    """An array whose numbers are unknown, or must not be read; recorders put it into tensors.
 
-    NumPy's functions of it return such arrays again, which `bind` refuses when no recorder is set.
+    NumPy's functions return such arrays for it, which `bind` refuses when no recorder is set.
     """
 
     def __array_function__(self, *args: Any) -> Any:
@@ -295,8 +295,8 @@ class ShapeOnly(np.ndarray):
         """Raise the TypeError that explains why there are no numbers."""
         raise TypeError(
             "A tensor computed inside tn.vmap, or while a function is recorded to be compiled, has "
-            "no numbers of its own. Return it from the function, do not keep it or give it to "
-            "another thread, or run without compilation (run_eagerly=True, or no tn.jit)."
+            "no numbers of its own. Return it from the function instead of keeping it or passing "
+            "it to another thread, or run without compilation (run_eagerly=True, or no tn.jit)."
         )
 
 
@@ -320,9 +320,9 @@ def has_operand(data: Any) -> bool:
 def as_tensor(x: Any, like: np.dtype | None = None) -> Tensor:
     """Return `x` as a tensor: itself, a variable's value, or a copy of an array or number.
 
-    Gradients flow to the tensors in nested lists. A Python number is weak: it takes the dtype
-    `like` of the other operand, unless it is a float and the other an integer, a number and the
-    other a bool, or an integer that overflows.
+    Gradients flow to the tensors in nested lists. A Python number is weak: it takes `like`, the
+    dtype of the other operand, unless it is a float and `like` an integer dtype, a number and
+    `like` bool, or an integer that overflows.
     """
     if isinstance(x, Tensor):
         return x

@@ -28,12 +28,12 @@ LINE = 64  # bytes in a cache line
 
 
 class _Structure:
-    """A counter of the changes that compiled programs cannot see as inputs: compare `version`.
+    """The version of everything that compiled programs depend on besides their inputs.
 
-    `version` is a new object after each such change: a variable moved to another array, became
+    `version` is a new object after each change: a variable moved to another array, became
     trainable, or an attribute of a watched object was assigned (see `configs/watched.py`). No
-    version comes back. So a reader that notes the version before it looks at the objects cannot
-    miss a change by another thread.
+    version recurs. So a reader that notes the version before it looks at the objects cannot miss a
+    change by another thread.
     """
 
     version = object()
@@ -46,8 +46,8 @@ class _Structure:
 structure = _Structure()
 
 
-def _announced(name: str, converted: Callable[[Any], Any], doc: str) -> Any:
-    """Return a property of variables whose change compiled programs must hear of."""
+def _structural(name: str, converted: Callable[[Any], Any], doc: str) -> Any:
+    """Return a property of variables; setting it changes `structure.version`."""
 
     def change(self: Variable, value: Any) -> None:
         setattr(self, name, converted(value))
@@ -60,7 +60,7 @@ def _announced(name: str, converted: Callable[[Any], Any], doc: str) -> Any:
 class Variable(Operand):
     """A named tensor that can be replaced: a weight, an optimizer's slot, a count of steps.
 
-    In an expression it acts as the tensor that it holds at that moment.
+    In an expression it stands for the tensor that it holds at that moment.
 
     Parameters
     ----------
@@ -101,21 +101,21 @@ class Variable(Operand):
         self.name, self.path = name, path or name
         self._trainable = trainable
         self._constraint: Any = None
-        self.array = to_array(value, dtype)  # whoever writes here adds 1 to `version`
+        self.array = to_array(value, dtype)  # code that writes here adds 1 to `version`
         self.version = 0
         self._memory: Memory | None = None
         self._tensor: Tensor | None = None  # the value when it was last read,
         self._seen = 0  # and the version then
 
     def _move(self, memory: Memory, array: np.ndarray) -> None:
-        """Move to `memory`, to its part `array`, which holds the same numbers."""
+        """Move into `memory`: `array` is this variable's part of it and has the same numbers."""
         if self._seen != self.version + (self._memory.version if self._memory else 0):
             self._tensor = None  # stale, but the new memory's version would not show it
         self.array, self._memory, self._seen = array, memory, self.version + memory.version
 
     @property
     def value(self) -> Tensor:
-        """The present numbers as a tensor; within `stateless`, the substitute."""
+        """The current numbers as a tensor; within `stateless`, the substitute."""
         if modes.substitutes and self in modes.substitutes:
             return modes.substitutes[self]
         version = self.version + self._memory.version if self._memory else self.version
@@ -184,12 +184,12 @@ class Variable(Operand):
         what = f"{what}: received variable {self.path}"
         refuse_if_recorded(what, "Return the new value and assign it outside")
 
-    trainable = _announced("_trainable", bool, "Whether optimizers change it and gradients flow.")
-    constraint = _announced("_constraint", lambda f: f, "A function of each new value, or None.")
+    trainable = _structural("_trainable", bool, "Whether optimizers change it and gradients flow.")
+    constraint = _structural("_constraint", lambda f: f, "A function of each new value, or None.")
 
     @property
     def grad(self) -> np.ndarray | None:
-        """The gradient that `backward` added to the present value, or None."""
+        """The gradient that `backward` added to the current value, or None."""
         return self.value.grad
 
     @property
@@ -212,10 +212,11 @@ class Variable(Operand):
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}{value}>"
 
 
-def aligned(shape: tuple[int, ...] | int, dtype: Any) -> np.ndarray:
-    """Return a new array that begins at a cache line: NumPy is up to a tenth faster on it.
+def allocate(shape: tuple[int, ...] | int, dtype: Any) -> np.ndarray:
+    """Return an uninitialized array aligned to a cache line: NumPy is up to a tenth faster on it.
 
-    NumPy's own large arrays begin 16 bytes after one, so that each vector lies across two lines.
+    NumPy's own large arrays begin 16 bytes after the start of one, so that the processor's vectors
+    straddle two lines.
     """
     kind = np.dtype(dtype)
     size = int(np.prod(shape)) * kind.itemsize
@@ -232,7 +233,7 @@ class Memory:
     array : array of one axis
     slices : list of slice, the position of each variable in it
     version : int
-        Whoever writes to `array` adds 1. The variables then have new values.
+        Code that writes to `array` adds 1, so that the variables read their new values.
     """
 
     def __init__(self, variables: Sequence[Variable]) -> None:
@@ -244,7 +245,7 @@ class Memory:
     def _gather(self) -> None:
         """Move all variables to a new array."""
         flat = [v.array.reshape(-1) for v in self.variables]
-        self.array = np.concatenate(flat, out=aligned(self.slices[-1].stop, flat[0].dtype))
+        self.array = np.concatenate(flat, out=allocate(self.slices[-1].stop, flat[0].dtype))
         structure.change()  # before, too: an error may stop the moves half-way
         for variable, part in zip(self.variables, self.slices, strict=True):
             variable._move(self, self.array[part].reshape(variable.shape))
@@ -273,9 +274,9 @@ def assign_all(values: Mapping[Variable, Any]) -> None:
 
 
 def all_or_none(owners: Iterable[Variable | Memory], change: Callable[[], Any]) -> None:
-    """Call `change`; if an exception ends it, Ctrl-C too, give the owners their numbers back.
+    """Call `change`; if an exception (Ctrl-C too) ends it, restore the owners' numbers.
 
-    It is no context manager: to end one needs memory, which may be missing when all is changed.
+    Not a context manager: leaving one needs memory, which may be lacking after the change is made.
     """
     before = [(owner, owner.array.copy()) for owner in owners]
     try:
@@ -290,7 +291,7 @@ def all_or_none(owners: Iterable[Variable | Memory], change: Callable[[], Any]) 
 def paired(argument: str, variables: Sequence[Variable], values: Any) -> dict[Variable, Tensor]:
     """Return values that a user passed, one for each variable, as tensors of the variables' dtypes.
 
-    ValueError for another number of values or other shapes, which names `argument`.
+    For another number of values, or other shapes, a ValueError that names `argument`.
     """
     count = len(values) if isinstance(values, (list, tuple)) else values
     expected = f"a list of values for {len(variables)} variables"
@@ -303,8 +304,8 @@ def paired(argument: str, variables: Sequence[Variable], values: Any) -> dict[Va
 def stateless(values: Mapping[Variable, Tensor]) -> Iterator[dict[Variable, Tensor]]:
     """Substitute tensors for the values of variables, in this thread: ``{variable: tensor}``.
 
-    So a network is a function of its weights that can be differentiated, recorded or run in
-    float64. Values assigned to these variables meanwhile are in the dict that is yielded; the
+    This makes a network a function of its weights that can be differentiated, recorded or run in
+    float64. Values assigned to these variables meanwhile go to the dict that is yielded; the
     variables themselves do not change.
 
     >>> import tinynet as tn

@@ -3,7 +3,7 @@
 The function runs once, on tensors that stand for one example. A recorder (see `bind.py`) keeps the
 whole batch for each of them: it computes every operation on the batches, too, by the same primitive
 or by its rule `batched`. Operations on batches are ordinary ones. So derivatives can be taken
-inside and outside, and a function that is recorded to be compiled consists of them alone.
+inside and outside, and the program of a compiled function contains only operations on batches.
 
 Imports `arrays.py` and `../tree.py`. Read next: `operators.py`.
 """
@@ -151,7 +151,7 @@ def vmap(f: Callable[P, R], in_axes: Any = 0, out_axes: int = 0) -> Callable[P, 
         For an axis that an argument or a result does not have, for batches of different lengths,
         if no argument has an axis, and if `in_axes` does not fit the arguments.
     TypeError
-        For an axis that is no int, and if `f` looks at the numbers of a tensor that differs between
+        For an axis that is not an int, and if `f` reads numbers of a tensor that differs between
         examples (``if``, ``float``, ``numpy``) or assigns to a variable. So random draws of a
         `SeedGenerator` are refused, except in a training step, where they are the same for all
         examples.
@@ -199,9 +199,9 @@ def vmap(f: Callable[P, R], in_axes: Any = 0, out_axes: int = 0) -> Callable[P, 
 
 
 def _batches(name: str, arg: Any, axes: Any, lengths: dict[int, str]) -> list[tuple[Any, Any]]:
-    """Return the leaves of an argument, the examples along their first axis, each with its axis.
+    """Return pairs of a leaf of an argument, with its examples along the first axis, and its axis.
 
-    The lengths of these axes are added to `lengths`, with what has it.
+    Adds the length of each of these axes to `lengths`, with the words for an error.
     """
     if axes is None or is_integer(axes):
         axes = tree.map_leaves(lambda _: axes, arg)

@@ -31,13 +31,13 @@ class Factor(NamedTuple):
 
 
 class Term(NamedTuple):
-    """One use of a weight: its gradient is the sum over samples of the product of the factors."""
+    """One use of a weight; its gradient is the sum over samples of the product of `factors`."""
 
     factors: list[Factor]
     gradient: np.ndarray
 
     def at(self, index: tuple[int, ...]) -> list[tuple[str, np.ndarray]]:
-        """Return the name of each factor and its numbers by samples, for an element of a weight."""
+        """Return each factor's name and its numbers for all samples, for one element."""
         return [
             (f.name, np.ravel(f.values[..., index[f.axis]] if index else f.values))
             for f in self.factors
@@ -65,17 +65,18 @@ class Trace:
         self.cts: dict[Tensor, Any] = dict(zip(results, gradients(loss, results), strict=True))
 
     def terms(self, weight: Tensor) -> list[Term]:
-        """Return the uses of a weight that the loss depends on."""
+        """Return a term for each use of a weight that the loss depends on."""
         return [
             self._term(weight, t) for t in self.users.get(weight, ()) if self.cts[t] is not None
         ]
 
     def _term(self, weight: Tensor, out: Tensor) -> Term:
+        """Return the term for the use of a weight by the operation that computes `out`."""
         primitive, inputs, _ = self.run.equations[out]
         end, slopes = self._to_layer(out)
         name = self.names.get(end, self.run.equations[end].primitive.name)
         factors = [*slopes, Factor(f"d loss / d {name}", self.cts[end].data)]
-        place = _place(weight, inputs)
+        place = _position(weight, inputs)
         gradient = self._pulled_back(out, place, self.cts[out].data)
         if primitive.name == "matmul" and place == 1 and weight.ndim == 2 and inputs[0].ndim == 2:
             return Term([Factor(self._name(inputs[0]), inputs[0].data, 0), *factors], gradient)
@@ -87,7 +88,7 @@ class Trace:
         return Term(factors, gradient)
 
     def _pulled_back(self, out: Tensor, place: int, ct: np.ndarray | None = None) -> np.ndarray:
-        """Return the cotangent of an input of the equation of `out`, by default for ones."""
+        """Return the cotangent of an input of `out`'s equation, for `ct` (by default ones)."""
         primitive, inputs, params = self.run.equations[out]
         rule = primitive.rule(place)
         assert rule is not None  # gradients flow through this input
@@ -95,7 +96,7 @@ class Trace:
         return rule(wrap(ct), out, *inputs, **params).data
 
     def _name(self, t: Tensor) -> str:
-        """Return the name of a tensor, or of the one that it is a reshaped or cast copy of."""
+        """Return the name of a tensor, or of the tensor that it was reshaped or cast from."""
         t = self.run.origin(t)
         while t not in self.names:
             equation = self.run.equations.get(t)
@@ -105,21 +106,21 @@ class Trace:
         return self.names[t]
 
     def _to_layer(self, t: Tensor) -> tuple[Tensor, list[Factor]]:
-        """Follow elementwise operations to the output of the layer; return it and the slopes."""
+        """Follow elementwise operations to the layer's output; return it and their slopes."""
         slopes: list[Factor] = []
         while t not in self.names and len(self.users.get(t, ())) == 1:
             (out,) = self.users[t]
             primitive, inputs, _ = self.run.equations[out]
             if out.shape != t.shape or not primitive.elementwise:
                 break
-            slope = self._pulled_back(out, _place(t, inputs))
+            slope = self._pulled_back(out, _position(t, inputs))
             if not np.array_equal(slope, np.ones_like(slope)):
                 slopes.append(Factor(f"{primitive.name}'", slope))
             t = out
         return t, slopes
 
 
-def _place(t: Tensor, tensors: Sequence[Tensor]) -> int:
+def _position(t: Tensor, tensors: Sequence[Tensor]) -> int:
     """Return the position of `t` itself, not of another tensor with equal numbers."""
     return next(i for i, x in enumerate(tensors) if x is t)
 
@@ -151,7 +152,7 @@ def formulas_of(optimizer: Any, scalars: Mapping[str, float]) -> list[str]:
 
 
 def assignments(program: Program, named: Mapping[Var, str]) -> list[str]:
-    """Return a program as assignments to `named` results; what is used once is written inline."""
+    """Return a program as assignments to `named` results; values used once are inlined."""
     inlined = used_once(program)
     used = {x for _, inputs, _ in program.equations.values() for x in inputs}
     exprs = {v: Expr(v.name) for v in program.inputs}

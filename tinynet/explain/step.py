@@ -1,6 +1,6 @@
 """Explain one training step: activations, gradients, update.
 
-Nothing here computes a derivative or an update of its own: the step of `fit` runs, on copies.
+No derivative or update is computed here: the step of `fit` itself runs, on copies.
 
 Imports `tables.py`, `formulas.py`, `../training/step.py`. Read next: `formulas.py`.
 """
@@ -43,7 +43,7 @@ class Change(NamedTuple):
     terms: list[Term]
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a dict for each element."""
+        """Return a dict for each element of the weight."""
         columns = {"value": self.before, "gradient": self.gradient, "clipped": self.clipped}
         columns |= {f"{name}_before": array for name, array in self.slots_before.items()}
         columns |= {**self.slots, "change": self.after - self.before, "new_value": self.after}
@@ -53,8 +53,8 @@ class Change(NamedTuple):
             for index in np.ndindex(self.before.shape)
         ]
 
-    def norms(self) -> tuple[Any, ...]:
-        """Return the path, the shape, norms, and the largest change."""
+    def summary_row(self) -> tuple[Any, ...]:
+        """Return path, shape, the norms of value, gradient and change, and the largest change."""
         change = self.after - self.before
         norms = map(np.linalg.norm, (self.before, self.gradient, change))
         shape = str(change.shape)
@@ -66,7 +66,7 @@ class Change(NamedTuple):
         return " + ".join(filter(None, terms))
 
     def table(self, index: tuple[int, ...]) -> Table:
-        """Return the factors of the gradient of one element by samples, products, and their sum."""
+        """Return a table of one element's gradient: factors for each sample, products, the sum."""
         title = f"backward: d loss / d {short_path(self.variable.path, index)}"
         if len(self.terms) != 1 or not self.terms[0].factors:
             return Table(title, ("gradient",), [(self.gradient[index].item(),)])
@@ -90,14 +90,15 @@ class Explanation:
     Attributes
     ----------
     loss : float, before the step
-    forward : dict from the name of a layer to its outputs
+    forward : dict from the name of an input or a layer to its numbers
     changes : dict from the path of a weight to its `Change`
     rows : list of dict
-        One for each element of the weights: weight, index, value, gradient, the optimizer's slots
-        before and after the step (``momentum_before``, ``momentum``), change, new_value.
+        One for each element of the weights: weight, index, value, gradient, clipped (the gradient
+        after clipping), the optimizer's slots before and after the step (``momentum_before``,
+        ``momentum``), change, new_value.
     formulas : list of str, the update in the optimizer's own operations
-    scalars : dict from name to number, which depend on the step alone
-    corrections : dict from name to str, the formulas of the scalars that are computed
+    scalars : dict from name to float, numbers of the step such as the learning rate
+    corrections : dict from name to str, the formulas of those scalars that are computed
     """
 
     title: str
@@ -118,7 +119,7 @@ class Explanation:
         return self._change(path).rows()
 
     def gradient_of(self, path: str, *index: int) -> Table:
-        """Return the table of one element's gradient: factors by samples, products, and their sum.
+        """Return the table of one element's gradient: factors for each sample, products, their sum.
 
         Raises
         ------
@@ -155,7 +156,7 @@ class Explanation:
             return [*found, self._elements()]
         title = "weights (norms; .of(path) returns the elements)"
         header = ("weight", "shape", "value", "gradient", "change", "largest change")
-        return [*found, Table(title, header, [change.norms() for change in changes])]
+        return [*found, Table(title, header, [change.summary_row() for change in changes])]
 
     def _elements(self) -> Table:
         rows = self.rows
@@ -221,7 +222,7 @@ def explain_step(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -
 
 
 def _by_weight(step: Step, state: Any) -> dict[Variable, tuple[np.ndarray, dict[str, np.ndarray]]]:
-    """Return the value and the slots of each weight, given the flat memories of all groups."""
+    """Return the value and the slots of each weight from the flat memories of all groups."""
     found = {}
     for group, flats in zip(step.groups, state, strict=True):
         for v, part in zip(group.params, group.memories[0].slices, strict=True):

@@ -1,4 +1,4 @@
-"""Tables of texts and numbers, and what a notebook shows of tables and other objects.
+"""Tables of texts and numbers, and the HTML that notebooks show of these and other objects.
 
 `../public.py` calls `html`, which is imported when a notebook first shows an object.
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from ..engine.tensor import Operand, Tensor
 
-FEW = 8  # samples, elements or columns are shown one by one up to this number, else summarized
+FEW = 8  # up to this number, samples or elements are shown one by one, else summarized
 ROWS, COLUMNS = 12, 10  # a notebook shows a larger tensor as text, without its middle
 MONOSPACE = "'DejaVu Sans Mono', Menlo, Consolas, monospace"
 
@@ -44,7 +44,7 @@ class Table:
     def _repr_html_(self) -> str:
         """Return the table as HTML."""
         head = "".join(f"<th>{escape(name)}</th>" for name in self.header)
-        body = _rows(map(_text, row) for row in self.rows)
+        body = _html_rows(map(_text, row) for row in self.rows)
         return f"<p><b>{escape(self.title)}</b></p><table><tr>{head}</tr>{body}</table>"
 
 
@@ -52,7 +52,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else f"{value + 0.0:.6g}"  # no minus before a 0
 
 
-def _rows(rows: Iterable[Iterable[str]]) -> str:
+def _html_rows(rows: Iterable[Iterable[str]]) -> str:
     lines = ("".join(f"<td>{escape(text)}</td>" for text in row) for row in rows)
     return "".join(f"<tr>{line}</tr>" for line in lines)
 
@@ -74,7 +74,7 @@ def summary(array: np.ndarray) -> str:
     return f"from {array.min():.4g} to {array.max():.4g}, mean {array.mean():.4g}"
 
 
-# -- what a notebook shows -------------------------------------------------------------------------
+# -- HTML for notebooks ----------------------------------------------------------------------------
 
 
 def html(self: Any) -> str:
@@ -87,14 +87,14 @@ def html(self: Any) -> str:
     '<pre>SGD(learning_rate=0.5)</pre>'
     """
     if isinstance(self, Operand):
-        return _numbers(self)
+        return _html_numbers(self)
     if hasattr(self, "explain_step"):  # a model
         texts: list[str] = []
         self.summary(98, print_fn=texts.append)
-        # In these fonts, the lines of the box are as wide as letters.
+        # In these fonts, characters that draw boxes are as wide as letters.
         style = f"white-space: pre; line-height: normal; font-family: {MONOSPACE}"
         return f'<pre style="{style}">{escape(texts[0])}</pre>'
-    if hasattr(self, "epoch"):  # a History: the last epochs, of the logs that each epoch has
+    if hasattr(self, "epoch"):  # a History: its last epochs, and the logs that all epochs have
         count = len(self.epoch)
         columns = {key: values for key, values in self.history.items() if len(values) == count}
         rows = [*zip(self.epoch, *columns.values(), strict=True)]
@@ -107,19 +107,19 @@ def html(self: Any) -> str:
     return about + "".join(f"<pre>{escape(text)}</pre>" for text in sources)
 
 
-def _numbers(self: Any) -> str:
+def _html_numbers(self: Any) -> str:
     """Return a table of the numbers and, if there is one, a table of the gradient."""
     kind, value = ("tensor", self) if isinstance(self, Tensor) else (escape(self.path), self.value)
-    html = f"<div>{kind}, {self.dtype} {self.shape}</div>{_table(value.data)}"
+    html = f"<div>{kind}, {self.dtype} {self.shape}</div>{_html_table(value.data)}"
     if self.grad is not None:
-        return f"{html}<div>gradient</div>{_table(self.grad)}"
-    asks = value.tracked and value.equation is None
-    return f"{html}<div>no gradient yet</div>" if asks else html
+        return f"{html}<div>gradient</div>{_html_table(self.grad)}"
+    is_leaf = value.tracked and value.equation is None
+    return f"{html}<div>no gradient yet</div>" if is_leaf else html
 
 
-def _table(array: np.ndarray) -> str:
+def _html_table(array: np.ndarray) -> str:
     rows = np.atleast_2d(array)
     if rows.ndim > 2 or rows.shape[0] > ROWS or rows.shape[1] > COLUMNS:
         return f"<pre>{escape(np.array2string(array, threshold=200, separator=', '))}</pre>"
     text = "{:.6g}".format if rows.dtype.kind == "f" else str
-    return f"<table>{_rows(map(text, row) for row in rows.tolist())}</table>"
+    return f"<table>{_html_rows(map(text, row) for row in rows.tolist())}</table>"

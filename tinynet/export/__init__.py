@@ -1,6 +1,6 @@
 """Export: the forward pass of a model as a file that can be used without tinynet.
 
-The model is recorded as a program, and a format is a table that translates primitives. So every
+The model is recorded as a program, and each format has a table that translates primitives. So every
 layer can be exported, including those that users write.
 
 Imports the modules of this folder. Read next: `forward.py`.
@@ -34,9 +34,8 @@ def export(
     expected = f"one of {FORMATS} (for others, save a .keras file, and export it in Keras)"
     expect(format in FORMATS, "format", expected, format)
     opset = options.pop("opset_version", None) or OPSET if format == "onnx" else OPSET
-    if options or opset < OPSET:
-        problem = f"opset_version={opset}, the least is {OPSET}" if opset < OPSET else options
-        raise ValueError(f"export: unknown options for format={format!r}: {problem}.")
+    expect(not options, "export", f"no other options for format={format!r}", options)
+    expect(opset >= OPSET, "export: opset_version", f"at least {OPSET}", opset)
     forward = forward_of(model, input_signature, rows=1 if format == "c" else None)
     version = sys.modules["tinynet"].__version__  # not imported: it is loaded after this module
     if format in TEXTS:

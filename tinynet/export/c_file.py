@@ -1,6 +1,6 @@
 """A forward pass as one C file with the weights inside, and a function `predict` of one sample.
 
-The beginning of the file is in ``about.c``, with names that begin with a dollar sign.
+The beginning of the file is the template ``about.c``.
 
 Imports `forward.py` and `../compiler/`. Read next: `onnx_file.py`.
 """
@@ -59,18 +59,19 @@ def c_text(forward: Forward, name: str, version: str) -> str:
 
 
 class Predict(CPrinter):
-    """Prints a program as the file; its inputs are the sample's, and arrays for the outputs.
+    """Prints a program as a function of the inputs of one sample and arrays for its outputs.
 
     Attributes
     ----------
     prototype : str
     given : dict from name to Buffer, the parameters
-    memory : the bytes of results in between, and of constants
+    memory : list of two int, the bytes of intermediate results, and of constants
     """
 
     function, style, pool_from = "static void", "plain/", math.inf
 
     def _main(self, calls: list[str]) -> Lines:
+        """Yield `predict`: its constants, its buffers, and the calls of the layers' functions."""
         given = [self._plan.slots[v].buffer for v in self._plan.program.inputs]
         constants, used = self._plan.program.constants, {*self.buffers.values()}
         arrays = {self._plan.slots[v].buffer: array for v, array in constants.items()}
@@ -98,7 +99,7 @@ def _declared(b: Buffer, name: str) -> str:
 
 
 def _columns(array: np.ndarray) -> Lines:
-    """Yield the numbers of an array in columns, without brackets; 0 if there are none."""
+    """Yield lines with the numbers of an array in columns; 0 if there are none."""
     kind = c_type(array.dtype)
     texts = [literal(x, kind) for x in array.reshape(-1)] or ["0"]
     texts = [text[1:-1] if text.startswith("(-") else text for text in texts]

@@ -2,7 +2,7 @@
 
 The model is recorded for two batch sizes. A length that is proportional to the batch size in both
 recordings is symbolic (`BatchSize`). Any other difference means that the outputs of a sample depend
-on how many samples there are, which no file can express; it is refused.
+on how many samples there are; it is refused, since no file can express it.
 
 Imports `compiler`, `layers`. Read next: `numpy_file.py`.
 """
@@ -27,7 +27,7 @@ from ..layers.symbolic import KerasTensor, within
 
 PROBES = (97, 101)  # two batch sizes, unlike any length that a layer is likely to have
 ADVICE = "Give the shape: input_signature=[Input(shape)]."
-UNLOWERED = tuple(rule for rule in RULES if rule is not lower)  # a file calls a sigmoid by its name
+UNLOWERED = tuple(rule for rule in RULES if rule is not lower)  # so that a sigmoid stays a sigmoid
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Forward(NamedTuple):
     program : Program
         A program of the samples, with the weights among its constants and `BatchSize` in shapes.
         Its result has the structure that the model returns.
-    layers : dict from the name of a layer to that of its class
+    layers : dict from the name of a layer to the name of its class
     """
 
     program: Program
@@ -56,7 +56,7 @@ class Forward(NamedTuple):
 
     @property
     def layer_of(self) -> dict[Var, Var | None]:
-        """For each variable the result of the layer that computes it: the next layer to finish."""
+        """From each variable to the result of its layer: the first one computed after it."""
         found: dict[Var, Var | None] = {}
         result = None
         for v in reversed(self.program.equations):
@@ -66,9 +66,9 @@ class Forward(NamedTuple):
 
 
 def forward_of(model: Any, input_signature: Any = None, rows: int | None = None) -> Forward:
-    """Return the forward pass of a model, for inputs of its own shapes or of those given.
+    """Return the forward pass of a model, for inputs of its own shapes or of `input_signature`.
 
-    It is for any batch size, or for a batch of `rows`.
+    It is for any batch size, or for one of `rows` samples.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def forward_of(model: Any, input_signature: Any = None, rows: int | None = None)
 
 
 def _inputs(model: Any, input_signature: Any) -> Any:
-    """Return what the model is called on: a Var, or a structure of Vars."""
+    """Return the model's inputs: a Var, or a structure of Vars."""
     known = model.graph and model.graph.inputs
     found = known if input_signature is None else input_signature
     if found is not None:
@@ -101,7 +101,7 @@ def _inputs(model: Any, input_signature: Any) -> Any:
 
 
 def _var(shape: Any, placeholder: Any = None) -> Var:
-    """Return an input under the name that the user gave it, or x."""
+    """Return the Var of an input, with the name that the user gave it, or x."""
     name = placeholder.call.layer.name if isinstance(placeholder, KerasTensor) else "x"
     return Var(shape, np.dtype(floatx()), "x" if name.startswith("input_layer") else name)
 
@@ -129,7 +129,7 @@ def _recorded(model: Any, x: Any, variables: list[Variable], n: int) -> Program:
 
 
 class BatchGeneralizer:
-    """Merges two programs of one model, for the batch sizes in `PROBES`, to one for any."""
+    """Merges two programs of one model, for the batch sizes in `PROBES`, into one for any."""
 
     def __init__(self, first: Program, second: Program, layers: dict[str, str]) -> None:
         self.first, self.second, self.layers = first, second, layers
@@ -153,11 +153,11 @@ class BatchGeneralizer:
         if primitive is not other or len(xs) != len(ys):
             self._refuse(f"whether to compute {primitive.name} or {other.name}")
         inputs = self._merged(xs, ys, f"what to compute {primitive.name} of")
-        params = {key: self._for_any(value, other_params[key]) for key, value in params.items()}
+        params = {key: self._generalized(value, other_params[key]) for key, value in params.items()}
         self.equations[self._var(v, w)] = Equation(primitive, inputs, params)
 
     def _merged(self, xs: Sequence[Var], ys: Sequence[Var], what: str) -> tuple[Var, ...]:
-        """Return the variables that pairs were merged to; constants are merged when first used."""
+        """Return the merged variable of each pair; constants are merged when first used."""
         merged, constants = self.merged, (self.first.constants, self.second.constants)
         for x, y in zip(xs, ys, strict=True):
             if x in constants[0] and y in constants[1] and x not in merged:
@@ -179,13 +179,13 @@ class BatchGeneralizer:
             self._refuse(f"a number, {a} or {b}" if a.size == b.size == 1 else "an array")
 
     def _var(self, v: Var, w: Var) -> Var:
-        self.merged[v] = self.merged[w] = Var(self._for_any(v.shape, w.shape), v.dtype, v.name)
+        self.merged[v] = self.merged[w] = Var(self._generalized(v.shape, w.shape), v.dtype, v.name)
         return self.merged[v]
 
-    def _for_any(self, a: Any, b: Any) -> Any:
+    def _generalized(self, a: Any, b: Any) -> Any:
         """Return a length, a shape or another parameter for any batch size."""
         if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
-            parts = map(self._for_any, a, b)
+            parts = map(self._generalized, a, b)
             return type(a)(*parts) if hasattr(a, "_fields") else tuple(parts)
         if type(a) is type(b) and a == b:
             return a

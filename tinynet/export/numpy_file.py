@@ -1,10 +1,10 @@
 """A forward pass as one Python module that needs NumPy alone, with a function `predict`.
 
-The program becomes the body of a function, written to be read. Each primitive has its text in the
-tables here; one without is written as the source of its own function. The numbers are those of
+The program becomes the body of a function, written for readers. Each primitive has its text in the
+tables here; for one without, the source of its own function is written. The numbers are those of
 `Model.predict`, bit for bit. Since the last bits of sums and products depend on the memory layout
 of arrays, the text follows the rule of `engine/bind.py`: results are row-major, except views. The
-rest of the module is in ``module.txt``, with names that begin with a dollar sign.
+rest of the module is the template ``module.txt``.
 
 Imports `forward.py` and `../compiler/`. Read next: `c_file.py`.
 """
@@ -42,7 +42,7 @@ MODULE, NUMBERS = TEXT.split("#### numbers\n")
 WIDTH = 96
 RESERVED = ("np", "base64", "n", "forward", "predict", "samples", "numbers")
 LOCALS = ("batch_size", "i", "starts", "parts", "column")  # of `predict`
-LONG = 56  # a longer expression is not written inside another one
+LONG = 56  # characters; a longer expression is not written inside another one
 
 
 # -- the text of each primitive ---------------------------------------------------------------
@@ -64,7 +64,7 @@ def _reduction(name: str, x: Expr, axis: Any, keepdims: bool = False) -> str:
     return f"np.{name}({x}{along}{', keepdims=True' if keepdims else ''})"
 
 
-# Of the primitives that are not NumPy's own functions; first of those along axes.
+# The text of primitives that are not elementwise functions of NumPy; first of those along axes.
 TEXTS: dict[str, Callable[..., str]] = {
     name: partial(_reduction, name)
     for name, primitive in PRIMITIVES.items()
@@ -87,7 +87,7 @@ TEXTS: dict[str, Callable[..., str]] = {
 
 
 def _source(primitive: Primitive, name: str) -> str:
-    """Return the source of a primitive's own function, as `name`, with the constants it reads."""
+    """Return the source of a primitive's own function, renamed, after the constants it reads."""
     impl: Any = inspect.unwrap(primitive.impl)
     try:
         source = textwrap.dedent(inspect.getsource(impl)).rstrip()
@@ -147,18 +147,19 @@ class Body:
             self.lines.insert(0, f"n = len({self.names[program.inputs[0]]})")
 
     def _write(self, v: Var) -> None:
+        """Write the equation of `v`, or keep its text to be inlined where it is used."""
         expr = self._expression(v)
         if len(expr.text) > LONG:
             for x in self.program.equations[v].inputs:
                 if x in self._inlined and len(self._exprs[x].text) > LONG // 3:
-                    self._state(x)
+                    self._assign(x)
             expr = self._expression(v)
         self._exprs[v] = expr
         if v not in self._inlined:
-            self._state(v)
+            self._assign(v)
 
-    def _state(self, v: Var) -> None:
-        """Write the assignment of `v`; the first one of a layer has a comment above it."""
+    def _assign(self, v: Var) -> None:
+        """Write the assignment to `v`; the first one of a layer has a comment above it."""
         layer = self._layer_of.get(v)
         if layer is not None and layer is not self._layer:
             self._layer = layer
@@ -175,11 +176,11 @@ class Body:
         return Expr(number, SIGN) if bare else Expr(f'np.array({number}, dtype="{x.dtype}")')
 
     def _expression(self, v: Var) -> Expr:
-        """Return the text of an equation, which gives a row-major array unless it gives a view."""
+        """Return the text of an equation; its array is row-major unless it is a view."""
         primitive, inputs, params = self.program.equations[v]
         name, expr = primitive.name, self._text(primitive, inputs, params)
         strided = any(x in self._strided for x in inputs)
-        if name in VIEWS and len(inputs) == 1:  # an index of arrays gives a copy
+        if name in VIEWS and len(inputs) == 1:  # an index with arrays makes a copy
             if strided or name in ("transpose", "getitem"):
                 self._strided.add(v)
         elif strided or name in ("broadcast_to", "getitem"):
@@ -187,6 +188,7 @@ class Body:
         return expr
 
     def _text(self, primitive: Primitive, inputs: tuple[Var, ...], params: dict[str, Any]) -> Expr:
+        """Return the text of a primitive on its inputs, whatever the memory layout."""
         name = primitive.name
         arrays = {x.dtype for x in inputs if x in self._exprs}
         bare = is_elementwise(primitive) or name == "where"
@@ -205,12 +207,12 @@ class Body:
 
 
 def _varies(param: Any) -> bool:
-    """Return whether there is a symbolic length in a parameter."""
+    """Return whether a parameter contains a symbolic length."""
     return any(map(_varies, param)) if isinstance(param, tuple) else isinstance(param, BatchSize)
 
 
 def plain(text: str) -> str:
-    """Return a user's text with all characters replaced that could end a comment or docstring."""
+    """Return a user's text with "_" for characters that could end a comment or docstring."""
     return re.sub(r"[^\w .-]", "_", text)
 
 

@@ -1,6 +1,6 @@
 """A forward pass as an ONNX model: a table from primitives to nodes.
 
-A primitive without an operator in ONNX is composed of several; one that cannot be is refused.
+A primitive without an operator in ONNX is composed of several, or refused if that is impossible.
 
 Imports `forward.py`, and the package onnx when it is needed. Read next: `../models/model.py`.
 """
@@ -18,7 +18,7 @@ from ..engine.extras import imported
 from ..engine.primitives.shapes import ARRAY, Slice
 from .forward import BatchSize, Forward
 
-OPSET = 18  # of 2022; the operators used here have not changed since
+OPSET = 18  # from 2022; the operators used here have not changed since
 IR_VERSION = 8  # the file format of that year
 LAST = np.iinfo(np.int64).max  # larger than any length
 
@@ -59,7 +59,7 @@ class Graph:
         self._helper = onnx.helper
         self.nodes: list[Any] = []
         self.arrays: dict[str, np.ndarray] = {}
-        self._new = Names().new  # ONNX demands identifiers
+        self._new = Names().new  # ONNX requires identifiers
         self._known: dict[Any, str] = {}  # names of arrays by their contents
         names = {v: self._new(v.name) for v in program.inputs}
         self._first = names[program.inputs[0]]
@@ -69,7 +69,7 @@ class Graph:
             if primitive.name not in NODES:
                 raise ValueError(f"export: ONNX cannot express the primitive {primitive.name!r}.")
             names[v] = NODES[primitive.name](self, v, inputs, *(names[x] for x in inputs), **params)
-            if v.name:  # that the layer gave it
+            if v.name:  # the name that its layer gave it
                 node = self.nodes[-1]
                 node.name = node.output[0] = names[v] = self._new(v.name)
         self.outputs = []
@@ -132,7 +132,7 @@ Writer = Callable[..., str]
 
 
 def _one(operator: str, of: str = "numbers", gives: str = "") -> Writer:
-    """Return a writer of one node, its inputs cast to one dtype: of numbers, anything or bool."""
+    """Return a writer of one node; casts its inputs to one dtype: numbers, bool or anything."""
 
     def write(g: Graph, v: Var, inputs: tuple[Var, ...], *xs: str) -> str:
         dtype = np.result_type(*(x.dtype for x in inputs)) if of != "bool" else np.dtype(bool)
@@ -144,7 +144,7 @@ def _one(operator: str, of: str = "numbers", gives: str = "") -> Writer:
 
 
 def _countable(dtype: np.dtype) -> np.dtype:
-    """Return a dtype that ONNX can compute with: int32 for bool."""
+    """Return a dtype in which ONNX computes: int32 for bool."""
     return np.dtype(np.int32) if dtype.kind == "b" else dtype
 
 
@@ -178,7 +178,7 @@ def _reduction(operator: str) -> Writer:
         dtype = _countable(v.dtype)
         axes = [] if axis is None else [g.array(axis, dtype=np.int64)]
         x = g.cast(x, inputs[0].dtype, dtype)
-        empty = int(axis is not None)  # no axes mean none here, not all
+        empty = int(axis is not None)  # an empty tuple of axes means none, not all
         out = g.node(operator, x, *axes, keepdims=int(keepdims), noop_with_empty_axes=empty)
         return g.cast(out, dtype, v.dtype)
 
@@ -204,7 +204,7 @@ def _getitem(g: Graph, v: Var, inputs: Any, x: str, *arrays: str, index: tuple[A
         rest = len(inputs[0].shape) - sum(i is not None for i in index) + 1
         index = (*index[:at], *[ALL] * rest, *index[at + 1 :])
     if arrays and [i for i in index if not isinstance(i, Slice)] != [ARRAY]:
-        raise ValueError(f"export: ONNX has getitem by integers or one array, received {index}.")
+        raise ValueError(f"export: ONNX has getitem for integers or one array, received {index}.")
     used = [i for i in index if i is not None]
     cuts = {axis: i for axis, i in enumerate(used) if isinstance(i, Slice) and i != ALL}
     if cuts:
@@ -228,7 +228,7 @@ def _ends(start: int | None, stop: int | None, step: int | None) -> tuple[int, i
 
 
 EQUAL = _one("Equal", "anything", "bool")
-# These have the name of the operator, in lower case; of the others it is the first three letters.
+# SAME: names of operators in lower case. CUT: an operator is named by the first three letters.
 SAME = (
     "add exp log sqrt sin cos tan tanh sinh cosh sigmoid softplus relu sign floor ceil reciprocal"
 )

@@ -1,4 +1,4 @@
-"""Drawings of boxes in ranks with arrows between them.
+"""Drawings of boxes in ranks, with arrows between them.
 
 A `Drawing` has a size and draws itself around a centre; `arranged` combines several into one.
 
@@ -53,20 +53,20 @@ class Cell(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """Something of a width and height, and a function that draws it around a centre."""
+    """A width and height, and a function that draws something of this size around a centre."""
 
     size: Point
     draw: Callable[[Canvas, Point], None]
 
 
 class Canvas(NamedTuple):
-    """Axes measured in points, y downwards; `scale` shrinks lines and texts along with them."""
+    """Axes in typographic points, y downwards; `scale` shrinks lines and texts with the axes."""
 
     axes: Any
     scale: float
 
     def rectangle(self, centre: Point, size: Point, line: float = 1.0, **look: Any) -> None:
-        """Draw a rectangle around a centre, with a line of this width."""
+        """Draw a rectangle around a centre, with an outline of width `line`."""
         from matplotlib.patches import Rectangle
 
         corner = centre[0] - size[0] / 2, centre[1] - size[1] / 2
@@ -109,18 +109,18 @@ def on_canvas(
         axes = new_figure(width / 72, height / 72, shows_itself).add_axes((0, 0, 1, 1))
     else:
         axes_for(axes).set_aspect("equal")
-        axes.figure.draw_without_rendering()  # a layout engine decides only now how large axes are
+        axes.figure.draw_without_rendering()  # only now a layout engine sets the size of the axes
         room = axes.get_window_extent().size * 72 / axes.figure.dpi
         scale = min(1.0, room[0] / width, room[1] / height)
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
     drawing.draw(Canvas(axes, scale), (width / 2, (height - below) / 2))
     if legend:
-        _explain(axes, legend, LEGEND * scale)
+        _draw_legend(axes, legend, LEGEND * scale)
     return axes
 
 
-def _explain(axes: Any, legend: dict[str, str], size: float) -> None:
+def _draw_legend(axes: Any, legend: dict[str, str], size: float) -> None:
     from matplotlib.patches import Patch
 
     look: dict[str, Any] = {"edgecolor": INK, "linewidth": 0.1 * size}
@@ -133,8 +133,8 @@ def _explain(axes: Any, legend: dict[str, str], size: float) -> None:
 def arranged(named: dict[Any, Drawing], uses: Iterable[Any], rankdir: str, ordered: Any) -> Drawing:
     """Return drawings in ranks, with arrows between them, as one drawing.
 
-    `uses` are pairs of keys of the drawings; pairs with other keys are left out. Arrows enter side
-    by side, those into the drawings in `ordered` in the order of `uses`.
+    `uses` are pairs of keys of the drawings, from and to; pairs from other keys are left out.
+    Arrows enter side by side, those into the drawings in `ordered` in the order of `uses`.
 
     Raises
     ------
@@ -196,7 +196,7 @@ def _loop(centre: Point, size: Point) -> list[Point]:
 def _shifts(
     sizes: list[Point], edges: list[Edge], paths: list[Path], ordered: set[int]
 ) -> dict[int, float]:
-    """Return how far from the middle of its target each edge ends."""
+    """Return for each edge the distance of its end from the middle of the box that it enters."""
     into: dict[int, list[int]] = {}
     tails = [0.0 if j in ordered else p[-2][0] for (_, j), p in zip(edges, paths, strict=True)]
     for edge in sorted(range(len(edges)), key=tails.__getitem__):

@@ -31,7 +31,7 @@ def plot_history(history: Any, ax: Any = None) -> Any:
     Returns
     -------
     matplotlib.figure.Figure
-        With one axes per quantity, logarithmic if its numbers differ by decades.
+        With one axes per quantity; its scale is logarithmic if the numbers differ by decades.
 
     Raises
     ------
@@ -65,9 +65,10 @@ def _logs_of(history: Any) -> tuple[dict[str, Any], list[int]]:
 
 
 def _draw_quantity(ax: Any, name: str, curves: dict[str, Any], epochs: list[int]) -> None:
+    """Draw the curves of one quantity: its values in training and in validation."""
     found = {of: style.finite(values) for of, values in curves.items() if len(values)}
     for (of, values), color in zip(found.items(), (BLUE, VERMILION), strict=False):
-        every = max(len(epochs) // len(values), 1)  # validation may run in every n-th epoch only
+        every = max(len(epochs) // len(values), 1)  # validation may run only every n-th epoch
         at = epochs[every - 1 :: every][: len(values)]
         marker = "o" if len(values) == 1 else None
         line, *_ = ax.plot(at, values, color=color, linewidth=1.8, marker=marker)  # or several
@@ -111,7 +112,7 @@ def plot_learning_rate(schedule: Any, steps: int, ax: Any = None) -> Any:
     rates = [float(rate(step) if callable(rate) else rate) for step in range(steps)]
     ax = axes_for(ax)
     ax.plot(range(steps), rates, color=BLUE, linewidth=1.8)
-    if style.wants_log(rates) and np.median(rates) < max(rates) / 20:  # most are small, not a few
+    if style.wants_log(rates) and np.median(rates) < max(rates) / 20:  # not just a few are small
         style.log_scale(ax, rates)
     else:
         ax.set_ylim(min(0.0, *rates), max(rates) * 1.08 or 1.0)
@@ -150,12 +151,12 @@ def plot_fit(model: Any, x: Any, y: Any, ax: Any = None) -> Any:
     >>> plot_fit(model, [0.0, 1.0], [1.0, 2.0]).get_xlabel()
     'x'
     """
-    style.demand(model, "plot_fit")
+    style.expect_built(model, "plot_fit")
     rows, targets = style.samples(x, "x"), style.samples(y, "y")
     expect(len(targets) == len(rows), "y", f"{len(rows)} rows, as in x", len(targets))
     inputs, shape = rows.shape[1], np.shape(x)
     expect(inputs in (1, 2), "x", "samples for a model of one or two inputs", shape)
-    grid = np.meshgrid(*evenly(rows).T)
+    grid = np.meshgrid(*even_grid(rows).T)
     outputs = model.predict(np.stack(grid, axis=-1).reshape(-1, *shape[1:]), 4096, verbose=0)
     expect(isinstance(outputs, np.ndarray), "model", "a single output array", type(outputs))
     values = outputs.reshape(*grid[0].shape, -1).astype("float64")
@@ -167,7 +168,7 @@ def plot_fit(model: Any, x: Any, y: Any, ax: Any = None) -> Any:
     return _draw_map(ax, rows, targets, grid, values, getattr(model.loss, "from_logits", False))
 
 
-def evenly(rows: np.ndarray) -> np.ndarray:
+def even_grid(rows: np.ndarray) -> np.ndarray:
     """Return evenly spaced numbers over the range of each column, and a margin around it."""
     margin, count = (0.04, 241) if rows.shape[1] == 1 else (0.08, 161)
     low, high = rows.min(axis=0), rows.max(axis=0)
@@ -191,6 +192,7 @@ def draw_curves(ax: Any, rows: np.ndarray, targets: np.ndarray, x: Any, values: 
 def _draw_map(
     ax: Any, rows: np.ndarray, targets: np.ndarray, mesh: Any, values: Any, logits: bool
 ) -> Any:
+    """Draw the outputs over two inputs as a map of classes or heights, and the samples."""
     count = values.shape[-1]
     classes = _classes(targets, count)
     known = classes is not None or count == 1
@@ -234,7 +236,7 @@ def _draw_two_classes(ax: Any, mesh: Any, z: np.ndarray, middle: float) -> None:
 
     reach = max(middle, np.abs(z - middle).max())
     low, high = middle - reach, middle + reach
-    # Pale BLUE and VERMILION: if they were transparent, the borders between levels would be seen.
+    # Pale BLUE and VERMILION; transparent ones would show the borders between levels.
     colormap = LinearSegmentedColormap.from_list("classes", ["#73B2D5", "white", "#E8A773"])
     levels = np.linspace(low, high, 22)
     filled = ax.contourf(*mesh, z, levels=levels, cmap=colormap)

@@ -24,7 +24,7 @@ from ..engine.tensor import Operand, Tensor, as_tensor
 from ..models import Model
 from ..training.step_cache import StepCache
 from .boxes import Cell, Drawing, arranged, framed, on_canvas, table
-from .style import GREY, VERMILION, demand, expect
+from .style import GREY, VERMILION, expect, expect_built
 
 FEW = 6  # an array of at most this many numbers is written out
 # The background of leaves, and of the parts of a training step, under black text.
@@ -32,10 +32,10 @@ GROUNDS = {"leaf": "#D6E8F5", "input": "#D6E8F5", "backward": "#E3F2E4", "update
 GROUNDS |= dict.fromkeys(("constant", "metrics"), "#EEEEEE")
 GROUNDS |= dict.fromkeys(("loss", "result"), "#FBE3D0")
 SYMMETRIC = {"add", "multiply", "maximum", "minimum", "equal", "not_equal", "logical_and"}
-LEGEND = {"leaf": "requires a gradient", "": "operation"}  # kinds whose names do not say it
+LEGEND = {"leaf": "requires a gradient", "": "operation"}  # of kinds whose names are not clear
 
-# For each value of a computation its kind, the lines of its box, and the equation that computes it,
-# whose inputs are keys.
+# From each value of a computation to its kind, the lines of its box, and the equation that computes
+# it, whose inputs are keys, too.
 Nodes = dict[Any, tuple[str, list[Cell], Any]]
 
 
@@ -89,7 +89,7 @@ def plot_model(
     >>> model = tn.Sequential([tn.Input((2,)), tn.layers.Dense(3), tn.layers.Dense(1)])
     >>> figure = plot_model(model, to_file=None, show_shapes=True)
     """
-    demand(model, "plot_model")
+    expect_built(model, "plot_model")
     flags = {"shapes": show_shapes, "dtype": show_dtype, "names": show_layer_names}
     flags |= {"activations": show_layer_activations, "trainable": show_trainable}
     shown = {name for name, flag in flags.items() if flag}
@@ -133,9 +133,9 @@ def rows_of(layer: Any, call: Any, shown: set[str]) -> list[list[Cell]]:
     inputs = call.inputs if call else None
     outputs = call.outputs if call else getattr(layer, "output", None)
     facts = {
-        f"Input shape: {_each(inputs, 'shape')}": "shapes" in shown and kind != "InputLayer",
-        f"Output shape: {_each(outputs, 'shape')}": "shapes" in shown,
-        f"Output dtype: {_each(outputs, 'dtype')}": "dtype" in shown,
+        f"Input shape: {_joined(inputs, 'shape')}": "shapes" in shown and kind != "InputLayer",
+        f"Output shape: {_joined(outputs, 'shape')}": "shapes" in shown,
+        f"Output dtype: {_joined(outputs, 'dtype')}": "dtype" in shown,
     }
     last = [Cell(text) for text, wanted in facts.items() if wanted]
     if "trainable" in shown and layer.weights:
@@ -145,7 +145,7 @@ def rows_of(layer: Any, call: Any, shown: set[str]) -> list[list[Cell]]:
     return [*rows, last] if last else rows
 
 
-def _each(tensors: Any, attribute: str) -> str:
+def _joined(tensors: Any, attribute: str) -> str:
     """Return an attribute of placeholders as text; ``?`` if none has it."""
     found = [str(getattr(x, attribute)) for x in tree.flatten(tensors) if hasattr(x, attribute)]
     return "?" if not found else found[0] if len(found) == 1 else f"[{', '.join(found)}]"
@@ -182,8 +182,8 @@ def plot_graph(
         The direction of the arrows: top to bottom, bottom to top, left to right, right to left.
     gradients : bool
         Whether to show the gradient of the tensor in each value it was computed from, so that the
-        chain rule can be followed; of a result of several numbers, that of their sum. They are
-        computed here, and stored nowhere.
+        chain rule can be followed; for a tensor of several numbers, the gradient of their sum. The
+        gradients are computed here and not stored.
 
     Returns
     -------
@@ -193,7 +193,7 @@ def plot_graph(
     ------
     ValueError
         If `thing` is none of these, a model is not built, there are arguments without a function,
-        or `rankdir` is unknown; if `gradients` are wanted of something else than a tensor.
+        `rankdir` is unknown, or `gradients` is True for anything but a tensor or variable.
 
     >>> import tinynet as tn
     >>> x = tn.tensor(3.0, requires_grad=True)
@@ -209,7 +209,7 @@ def plot_graph(
     recorded = isinstance(thing, (Model, Operand, StepCache, Program))
     expect(not (args and recorded), "args", f"no arguments of a {type(thing).__name__}", len(args))
     if isinstance(thing, Model):
-        demand(thing, "plot_graph")
+        expect_built(thing, "plot_graph")
         drawing = drawing_of(thing, {"shapes", "names", "activations"}, rankdir, False)
         return on_canvas(drawing, ax, False)
     if is_tape:
@@ -232,7 +232,7 @@ def plot_graph(
 def _of_tape(root: Tensor, names: Mapping[str, Any], chain: bool) -> Nodes:
     """Return the nodes of a tensor and of all values that it was computed from.
 
-    With `chain`, they show the gradient of `root` in each; else leaves show those that they store.
+    With `chain`, each shows the gradient of `root` in it; else leaves show their stored gradients.
     """
     titles = {as_tensor(x): [Cell(name, bold=True)] for name, x in names.items() if name}
     order = tape(root) if chain and root.tracked else []
@@ -264,7 +264,7 @@ def _gradient(gradient: Any) -> list[Cell]:
 
 
 def _program_of(thing: Any, args: Any) -> Program:
-    """Return a program, that of a step, or the one that a function records for its arguments."""
+    """Return the program to draw: `thing` itself, that of a step, or that of a function."""
     if isinstance(thing, (Program, StepCache)):
         return thing if isinstance(thing, Program) else thing.executable.program
     expect(callable(thing), "thing", "a tensor, a model, or a function", type(thing))
@@ -294,7 +294,7 @@ def _operation(equation: Any) -> Cell:
 
 
 def _shown(value: Any) -> str:
-    """Return a parameter as text; an index with slices as it is written."""
+    """Return a parameter as text; an index with slices as Python writes it."""
     sliced = isinstance(value, tuple) and any(isinstance(part, Slice) for part in value)
     return f"[{index_text(value)}]" if sliced else str(value)
 

@@ -1,4 +1,4 @@
-"""The loss surface: the loss over two weights or directions, and training as a path on it.
+"""The loss surface: the loss over two weights or directions, with the path of training on it.
 
 The surface lies over a plane in the space of all weights. `../training/divergence.py` computes the
 loss at other weights, without changing the model.
@@ -20,7 +20,7 @@ from ..engine.tensor import Tensor, wrap
 from ..training.data import Dataset, to_array
 from ..training.divergence import at_weights, loss_of
 from . import style
-from .curves import draw_curves, evenly
+from .curves import draw_curves, even_grid
 from .planes import flat_of, parts_of, plane_of, recorded, values_at
 from .style import INK, VERMILION, YELLOW, expect, finite, plain
 
@@ -61,7 +61,7 @@ def loss_surface(
     >>> surface.losses[0, 1], surface.minimum.round(6).tolist()
     (np.float64(2.5), [2.0, 1.0])
     """
-    style.demand(model, "loss_surface", compiled=True)
+    style.expect_built(model, "loss_surface", compiled=True)
     valid = is_integer(resolution) and resolution > 1
     expect(valid, "resolution", "an integer above 1", resolution)
     variables = model.trainable_variables
@@ -93,7 +93,7 @@ def loss_surface(
 
 
 def _minimum(height: Callable[[Any], Tensor], start: np.ndarray) -> np.ndarray | None:
-    """Return the minimum that Newton's method finds in float64; None if it finds none."""
+    """Return the minimum that Newton's method finds from `start`, in float64; None if none."""
     point = np.array(start, "float64")
     slope, curvature = value_and_grad(height), hessian(height)
     with np.errstate(all="ignore"):
@@ -218,7 +218,7 @@ def draw_surface(ax: Any, surface: Surface, label: str) -> None:
 
 
 def _levels(losses: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Return the levels of the contours, and whether they are geometric."""
+    """Return the levels of the contours, and whether they are on a logarithmic scale."""
     found = losses[np.isfinite(losses)]
     if not found.size:
         raise ValueError("The loss is finite nowhere on this plane: choose another extent.")
@@ -231,7 +231,7 @@ def _levels(losses: np.ndarray) -> tuple[np.ndarray, bool]:
 
 
 def draw_path(ax: Any, surface: Surface, end: str = "end") -> list[Any]:
-    """Draw the path with its start and end, and a legend; return its lines."""
+    """Draw the path with its start and end, and a legend; return the lines drawn."""
     from matplotlib.patheffects import Normal, Stroke
 
     path, lines = surface.path, []
@@ -301,7 +301,7 @@ def animate_descent(
     ...         model, [0.0, 1.0], [1.0, 3.0], record, f"{folder}/descent.gif", fps=4, resolution=8
     ...     )
     """
-    style.demand(model, "animate_descent", compiled=True)
+    style.expect_built(model, "animate_descent", compiled=True)
     for name, value in (("fps", fps), ("frames", frames), ("dpi", dpi)):
         expect(value > 0, name, "a positive number", value)
     rows, targets = style.samples(x, "x"), style.samples(y, "y")
@@ -310,7 +310,7 @@ def animate_descent(
     walked = recorded(history, model.trainable_variables)
     surface = loss_surface(model, x, y, history, weights, extent, resolution, seed)
     shown = np.unique(np.linspace(0, len(walked) - 1, min(frames, len(walked))).round().astype(int))
-    inputs = evenly(rows)
+    inputs = even_grid(rows)
     fits, losses = _evaluated(model, x, y, inputs, walked[shown])
     steps = getattr(history, "steps", range(len(walked)))
 
@@ -326,7 +326,7 @@ def animate_descent(
     trail, _, end = draw_path(right, surface, end="now")
     figure.draw_without_rendering()
     with rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
-        figure.set_layout_engine(None)  # the layout stays; with any engine savefig draws twice
+        figure.set_layout_engine(None)  # keeps the layout; with an engine, savefig draws twice
 
     def draw(frame: int) -> list[Any]:
         place = shown[frame]
@@ -344,7 +344,7 @@ def animate_descent(
 
 
 def _evaluated(model: Any, x: Any, y: Any, inputs: np.ndarray, weights: Any) -> tuple[Any, Any]:
-    """Return the outputs for `inputs`, and the loss of the samples, at each row of weights."""
+    """Return the outputs for `inputs`, and the loss of the samples, for each row of weights."""
     given = wrap(to_array(inputs.reshape(-1, *np.shape(x)[1:]), "x"))
     fits = values_at(model, at_weights(model, lambda: model(given)), weights)
     with model.prepared(Dataset.of_one_batch(x, y)) as batch:

@@ -1,8 +1,8 @@
 """Layered layout of a graph: positions for boxes, and paths for arrows that cross no box.
 
 The method of Sugiyama, Tagawa and Toda, "Methods for visual understanding of hierarchical system
-structures", 1981: assign ranks by longest path, then order each rank by barycentres. Here the
-barycentres are those of x, which is chosen at the same time.
+structures", 1981: assign ranks by longest path, then order each rank by barycentres. Here these are
+means of x coordinates, which are chosen in the same sweeps.
 
 Imports nothing and does not know what the boxes contain. Read next: `boxes.py`, which draws them.
 """
@@ -16,7 +16,7 @@ Edge = tuple[int, int]
 Point = tuple[float, float]
 Path = list[tuple[float, float, float]]
 Rows = list[list[int]]
-SWEEPS = 12  # over the ranks, from the top, from the bottom, and in the end
+SWEEPS = 12  # over the ranks from the top, as many from the bottom, and as many at the end
 STRAIGHT = 8.0  # how much more a link within a long edge is straightened than one between boxes
 
 
@@ -76,7 +76,7 @@ def layout(
 
 
 def _neighbours(count: int, links: Sequence[Edge]) -> tuple[Rows, Rows]:
-    """Return for each box those above and those below that it is linked to."""
+    """Return the boxes above each box that it is linked to, and those below."""
     above: Rows = [[] for _ in range(count)]
     below: Rows = [[] for _ in range(count)]
     for i, j in links:
@@ -101,7 +101,7 @@ def _ranks(count: int, edges: Sequence[Edge]) -> tuple[list[int], set[Edge]]:
 
 
 def _depth_first(below: Rows) -> list[int]:
-    """Return boxes in the reverse of the order in which a depth-first search finishes them.
+    """Return the boxes in reverse postorder of a depth-first search.
 
     Only the back edges of the search lead from a later box to an earlier one.
     """
@@ -122,8 +122,8 @@ def _columns(rows: Rows, widths: list[float], near: tuple[Rows, Rows], gap: floa
     """Return the x of each box, without overlaps; the points of long edges have no width.
 
     In each sweep over the ranks, boxes move to the mean of those that they are linked to: in the
-    rank above in sweeps from the top, in the one below in sweeps from the bottom, at last in both.
-    The boxes of a rank are sorted by where they move to, so that few links cross.
+    rank above in sweeps from the top, in the rank below in sweeps from the bottom, finally in both.
+    The boxes of a rank are sorted by their new positions, so that few links cross.
     """
     both = [above + below for above, below in zip(*near, strict=True)]
     xs = [float(i) for i in range(len(widths))]
@@ -148,8 +148,8 @@ def _columns(rows: Rows, widths: list[float], near: tuple[Rows, Rows], gap: floa
 def _apart(wanted: Sequence[float], steps: Sequence[float]) -> list[float]:
     """Return numbers near those wanted, each at least a step larger than the one before.
 
-    Pushing to the right alone keeps the distances, and so does pushing to the left alone; hence
-    their mean does.
+    Pushing all to the right as needed keeps these distances, and so does pushing to the left;
+    hence so does the mean of both.
 
     >>> _apart([0.0, 0.0, 9.0], [2.0, 2.0])
     [-1.0, 1.0, 9.0]

@@ -39,17 +39,17 @@ class Plane(NamedTuple):
 def plane_of(variables: Sequence[Variable], path: np.ndarray, chosen: Any, seed: int) -> Plane:
     """Return the plane over two chosen weights, or the default one.
 
-    `plot_loss_surface` says what can be chosen, what is the default, and what is raised.
+    `plot_loss_surface` documents the choices, the default, and the errors.
     """
     origin = path[-1].copy()
     size = len(origin)
     expect(size > 1, "model", "at least two trainable weights", size)
     if chosen is None and size > 2:
-        return _directed(variables, path, origin, np.random.default_rng(seed))
+        return _plane_of_directions(variables, path, origin, np.random.default_rng(seed))
     chosen = (0, 1) if chosen is None else chosen
     pair = not isinstance(chosen, str) and len(chosen) == 2
     expect(pair, "weights", "two names or numbers", chosen)
-    (first, one), (second, other) = (_chosen(each, variables) for each in chosen)
+    (first, one), (second, other) = (_position_and_name(each, variables) for each in chosen)
     expect(first != second, "weights", "two different ones", chosen)
     origin[[first, second]] = 0.0
     directions = np.zeros((2, size))
@@ -57,8 +57,8 @@ def plane_of(variables: Sequence[Variable], path: np.ndarray, chosen: Any, seed:
     return Plane(origin, directions, (one, other))
 
 
-def _directed(variables: Any, path: np.ndarray, origin: np.ndarray, rng: Any) -> Plane:
-    """Return the plane of the principal directions of the path, or of random ones if they lack."""
+def _plane_of_directions(variables: Any, path: np.ndarray, origin: np.ndarray, rng: Any) -> Plane:
+    """Return the plane of the path's principal directions; random ones replace missing ones."""
     _, strength, rows = np.linalg.svd(path - origin, full_matrices=False)
     shares = strength**2 / max((strength**2).sum(), 1e-300)
     pairs = [(row, share) for row, share in zip(rows[:2], shares, strict=False) if share > 1e-12]
@@ -66,7 +66,7 @@ def _directed(variables: Any, path: np.ndarray, origin: np.ndarray, rng: Any) ->
     labels = [f"principal direction {i} of the path ({s:.0%})" for i, (_, s) in enumerate(pairs, 1)]
     while len(found) < 2:
         direction = random_direction(variables, origin, rng)
-        for other in found:  # which may have any length
+        for other in found:  # of any length
             direction -= (direction @ other) / (other @ other) * other
         found.append(direction)
         labels.append(f"random direction {len(found)}")
@@ -74,7 +74,7 @@ def _directed(variables: Any, path: np.ndarray, origin: np.ndarray, rng: Any) ->
 
 
 def random_direction(variables: Any, origin: np.ndarray, rng: Any) -> np.ndarray:
-    """Return a random direction; the norm of each unit's weights is the one at `origin`.
+    """Return a random direction, in which each unit's weights have the same norm as at `origin`.
 
     Filter normalization: Li et al., "Visualizing the loss landscape of neural nets", 2018.
     """
@@ -88,7 +88,7 @@ def random_direction(variables: Any, origin: np.ndarray, rng: Any) -> np.ndarray
     return direction if direction.any() else rng.standard_normal(direction.shape)
 
 
-def _chosen(chosen: Any, variables: Sequence[Variable]) -> tuple[int, str]:
+def _position_and_name(chosen: Any, variables: Sequence[Variable]) -> tuple[int, str]:
     """Return the position and name of a weight, given as an integer or ``dense/kernel[0, 1]``."""
     size = sum(v.size for v in variables)
     known = is_integer(chosen) and -size <= chosen < size
@@ -136,14 +136,14 @@ def flat_of(arrays: Any) -> np.ndarray:
 
 
 def parts_of(flat: Any, variables: Sequence[Variable]) -> list[Any]:
-    """Return the parts of such a vector in the shapes of the variables."""
+    """Return the parts of a vector of all weights, in the shapes of the variables."""
     ends = np.cumsum([v.size for v in variables]).tolist()
     pairs = zip(variables, ends, strict=True)
     return [flat[end - v.size : end].reshape(v.shape) for v, end in pairs]
 
 
 def values_at(model: Any, compute: Callable[..., Tensor], rows: Iterable[np.ndarray]) -> np.ndarray:
-    """Return a function of the trainable weights at each of these rows, in the weights' dtypes."""
+    """Return the values of `compute`, a function of the trainable weights, for rows of weights."""
     run = compute if model.run_eagerly else jit(compute)
     variables = model.trainable_variables
 

@@ -1,4 +1,4 @@
-"""What all pictures have in common: figures and axes, colours, labels, checks of arguments.
+"""What all pictures share: figures and axes, colours, labels, checks of arguments.
 
 Imports `../models`, `../training/data.py`, and matplotlib when something is drawn. Read next:
 `curves.py`.
@@ -36,7 +36,7 @@ def new_figure(width: float, height: float, shows_itself: bool = False, **option
 
     If pyplot or IPython is loaded, pyplot manages the figure, so that ``plt.show()`` and notebooks
     display it; otherwise it is freed with its last reference. `shows_itself` says that a notebook
-    cell returns the figure and displays it as its result; pyplot must not display it again.
+    displays the figure as the result of its cell, so pyplot must not display it again.
     """
     needs_matplotlib()
     notebook = "IPython" in sys.modules
@@ -44,7 +44,7 @@ def new_figure(width: float, height: float, shows_itself: bool = False, **option
         import matplotlib.pyplot as plt
 
         if not (notebook and shows_itself):
-            # `rc_context` would also undo that the first figure of a notebook makes it interactive.
+            # `rc_context` would also undo the interactive mode that a notebook's first figure sets.
             most = plt.rcParams["figure.max_open_warning"]
             plt.rcParams["figure.max_open_warning"] = 0
             try:
@@ -87,7 +87,7 @@ def panels(ax: Any, count: int) -> tuple[Any, list[Any]]:
 
 
 def tidy(ax: Any) -> None:
-    """Remove lines without meaning, and draw a pale grid."""
+    """Remove the top and right spines, and draw a pale grid."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(color=PALE, linewidth=0.6)
     ax.set_axisbelow(True)
@@ -125,14 +125,14 @@ def wants_log(values: Any, decades: float = DECADES) -> bool:
 
 
 def log_locator(low: float, high: float) -> Any:
-    """Return places of labels on a logarithmic axis, also for a range without powers of ten."""
+    """Return a locator of ticks on a logarithmic axis, also for a range without powers of ten."""
     from matplotlib.ticker import LogLocator
 
     return LogLocator(subs=(1.0,) if high / low > 1e3 else (1.0, 2.0, 5.0))
 
 
 def log_scale(ax: Any, values: Any) -> None:
-    """Make y logarithmic, with labels for these values."""
+    """Make the y axis logarithmic, with labels for the range of `values`."""
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(log_locator(np.nanmin(values), np.nanmax(values)))
     ax.yaxis.set_major_formatter(plain)
@@ -149,7 +149,7 @@ def color_bar(drawn: Any, label: str, **options: Any) -> None:
 
 
 def plain(value: float, position: int | None = None) -> str:
-    """Return a number as short text, for an axis.
+    """Return a number as a short text for an axis.
 
     >>> plain(0.001), plain(1e-7), plain(20.0)
     ('0.001', '1e-7', '20')
@@ -175,8 +175,8 @@ def loss_label(model: Any) -> str:
     return words(name) if name != "<lambda>" else "loss"
 
 
-def demand(model: Any, what: str, compiled: bool = False) -> None:
-    """Raise a ValueError unless a model is built and, if `compiled`, compiled."""
+def expect_built(model: Any, what: str, compiled: bool = False) -> None:
+    """Raise a ValueError unless `model` is a model that is built and, if `compiled`, compiled."""
     expect(isinstance(model, Model), what, "a model", type(model))
     if not model.built:
         raise ValueError(f"{what}: model '{model.name}' is not built. Call `build` or `fit` first.")
@@ -185,12 +185,12 @@ def demand(model: Any, what: str, compiled: bool = False) -> None:
 
 
 def samples(data: Any, argument: str) -> np.ndarray:
-    """Return data as an array of rows, float64.
+    """Return data as a float64 array with one row per sample.
 
     Raises
     ------
     ValueError
-        For several arrays, and data that are not numbers.
+        For several arrays, or data that are not numbers.
     """
     expect(not is_structure(data), argument, "a single array", type(data))
     array = to_array(data, argument).astype("float64")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..explain.tables import short_path
-from .style import BLUE, INK, color_bar, demand, new_figure, panels, tidy
+from .style import BLUE, INK, color_bar, expect_built, new_figure, panels, tidy
 
 CELLS = 48  # a matrix with more rows or columns is drawn as a histogram
 WRITTEN = 60  # a matrix of at most this many elements shows its numbers
@@ -43,7 +43,7 @@ def plot_weights(model: Any, ax: Any = None) -> Any:
     >>> [ax.get_title() for ax in plot_weights(model).axes[:2]]
     ['first/kernel (3, 2)', 'first/bias (2,)']
     """
-    demand(model, "plot_weights")
+    expect_built(model, "plot_weights")
     arrays = {v.path: np.array(v.array, "float64") for v in model.weights}
     if not arrays:
         raise ValueError(f"plot_weights: model '{model.name}' has no weights.")

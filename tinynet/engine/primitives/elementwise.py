@@ -30,7 +30,7 @@ ELEMENTWISE = "\n\n    Elementwise; shapes broadcast as NumPy's do."
 
 
 def _on(*domains: tuple[float, float], **traits: Any) -> dict[str, Any]:
-    """Return traits, and as the one case numbers of these intervals, one for each input."""
+    """Return traits with one case: numbers from these intervals, one interval for each input."""
     return {"cases": (Case(len(domains), domains=domains),), **traits}
 
 
@@ -160,7 +160,7 @@ _ERFC += [-0.13562110612457576, 1.2530080582697294]
 
 
 def _erfc(x: Any) -> Any:
-    """Return 1 - erf(x), exact to a few ulps for any x."""
+    """Return 1 - erf(x), accurate to a few ulps for any x."""
     a = np.minimum(np.abs(x, dtype=np.float64), 30.0)  # from 30 on the result is 0
     y = np.polyval(_ERFC, (a - 3.0) / (a + 3.0))
     rounded = a.astype(np.float32)  # its square is exact; an error of x^2 would grow in e^(-x^2)
@@ -185,8 +185,8 @@ fabs = unary(np.fabs, _ABSOLUTE, lambda ct, y, x: ct * sign(x), **APART)
 sign: Unary = unary(np.sign, "Return -1, 0 or 1.", **KINKED)
 floor = unary(np.floor, "Return the largest integer not above x.", **APART)
 ceil = unary(np.ceil, "Return the smallest integer not below x.", **APART)
-trunc = unary(np.trunc, "Return x without the digits after the point.", **APART)
-rint = unary(np.rint, "Return the nearest integer, the even one of two.", **_on((0.6, 1.4)))
+trunc = unary(np.trunc, "Return x without the digits after the decimal point.", **APART)
+rint = unary(np.rint, "Return the nearest integer; a tie gives the even one.", **_on((0.6, 1.4)))
 isfinite = unary(np.isfinite, "Return whether x is neither infinite nor NaN.")
 isinf = unary(np.isinf, "Return whether x is infinite.")
 isnan = unary(np.isnan, "Return whether x is NaN.")
@@ -229,13 +229,13 @@ def alike(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
     return x1, x2
 
 
-def _each(rule: Rule) -> tuple[Rule, Rule]:
+def _symmetric(rule: Rule) -> tuple[Rule, Rule]:
     """Return the rules of both inputs of a symmetric function, from that of the first."""
     return rule, lambda ct, y, a, b: rule(ct, y, b, a)
 
 
-add = binary(np.add, "Return x1 + x2.", *_each(lambda ct, y, a, b: ct), linear=True)
-multiply = binary(np.multiply, "Return x1 * x2.", *_each(lambda ct, y, a, b: ct * b))
+add = binary(np.add, "Return x1 + x2.", *_symmetric(lambda ct, y, a, b: ct), linear=True)
+multiply = binary(np.multiply, "Return x1 * x2.", *_symmetric(lambda ct, y, a, b: ct * b))
 subtract = binary(
     np.subtract, "Return x1 - x2.", lambda ct, *_: ct, lambda ct, *_: -ct, linear=True
 )
@@ -274,7 +274,7 @@ def _of_chosen(ct: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 def _choice(impl: Any, which: str) -> Binary:
     does = f"Return the {which} of x1 and x2; where they are equal, each gets half of the gradient."
-    return binary(impl, does, *_each(_of_chosen), cases=(Case(2, apart=True),))
+    return binary(impl, does, *_symmetric(_of_chosen), cases=(Case(2, apart=True),))
 
 
 maximum, minimum = _choice(np.maximum, "larger"), _choice(np.minimum, "smaller")
@@ -282,20 +282,20 @@ fmax, fmin = _choice(np.fmax, "larger, ignoring NaN,"), _choice(np.fmin, "smalle
 
 
 def _share(a: Tensor, b: Tensor) -> Tensor:
-    """Return e ** a / (e ** a + e ** b): 1/2 for equal ones, also for infinite ones."""
+    """Return e ** a / (e ** a + e ** b): 1/2 where both are equal, also where both are infinite."""
     return sigmoid(where(logical_and(equal(a, b), isinf(a)), 0.0, a - b))
 
 
 logaddexp = binary(
     np.logaddexp,
     "Return log(e ** x1 + e ** x2), without overflow.",
-    *_each(lambda ct, y, a, b: ct * _share(a, b)),
+    *_symmetric(lambda ct, y, a, b: ct * _share(a, b)),
     floating=True,
 )
 
 
 def _radius(a: Tensor, b: Tensor) -> Tensor:
-    """Return the distance from the origin, and inf there, where all derivatives become 0."""
+    """Return the distance from the origin; at the origin inf, which makes derivatives 0 there."""
     r = hypot(a, b)
     return where(r == 0.0, math.inf, r)
 
@@ -303,7 +303,7 @@ def _radius(a: Tensor, b: Tensor) -> Tensor:
 hypot: Binary = binary(
     np.hypot,
     "Return sqrt(x1 ** 2 + x2 ** 2), without overflow; the gradient at the origin is 0.",
-    *_each(lambda ct, y, a, b: ct * (a / _radius(a, b))),
+    *_symmetric(lambda ct, y, a, b: ct * (a / _radius(a, b))),
     **FRACTION,
 )
 arctan2 = binary(

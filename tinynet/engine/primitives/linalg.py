@@ -1,7 +1,7 @@
 """Linear algebra: the functions of `np.linalg` that have a derivative.
 
 Matrices are the last two axes, and every function takes stacks of them. NumPy computes the values,
-and raises LinAlgError for a singular matrix. Numbers of half precision are computed in single.
+and raises LinAlgError for a singular matrix. Half precision is computed in single precision.
 
 Decompositions have one primitive for their values and one for their vectors. The derivative of the
 values is right where values are equal. That of the vectors does not exist there: it is infinite or
@@ -199,7 +199,7 @@ def eigh(x: Any) -> EighResult:
     return EighResult(eigvalsh(x), _eigenvectors(x))
 
 
-def _cut(y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+def _u_and_v(y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return the U and V that are stacked in `y`, for the matrix `x`."""
     return y[..., : x.shape[-2], :], y[..., x.shape[-2] :, :]
 
@@ -210,7 +210,7 @@ def _singular_vectors_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
     With P = U^T ct_U and Q = V^T ct_V it is
     U ((F * (P - P^T)) S + S (F * (Q - Q^T))) V^T + (ct_U - U P) S^-1 V^T + U S^-1 (ct_V - V Q)^T.
     """
-    (u, v), (ct_u, ct_v), s = _cut(y, x), _cut(ct, x), svdvals(x)
+    (u, v), (ct_u, ct_v), s = _u_and_v(y, x), _u_and_v(ct, x), svdvals(x)
     p, q, rows, columns = _t(u) @ ct_u, _t(v) @ ct_v, row(s), column(s)
     gaps = (rows - columns) * (rows + columns) + unit(p)
     out = u @ ((p - _t(p)) / gaps * rows + (q - _t(q)) / gaps * columns) @ _t(v)
@@ -221,7 +221,7 @@ def _singular_vectors_rule(ct: Tensor, y: Tensor, x: Tensor) -> Tensor:
     return out
 
 
-@_lapack(lambda ct, y, x: _of_values(ct, *_cut(_singular_vectors(x), x)), cases=_OBLONG)
+@_lapack(lambda ct, y, x: _of_values(ct, *_u_and_v(_singular_vectors(x), x)), cases=_OBLONG)
 def svdvals(x: Any) -> Any:
     """Return the singular values of a matrix in descending order."""
     return np.linalg.svd(x, compute_uv=False)
@@ -252,7 +252,7 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     if full_matrices and x.ndim > 1 and x.shape[-1] != x.shape[-2]:
         expect(not (x.tracked and modes.grad), "svd", "full_matrices=False for a gradient", x.shape)
         return SVDResult(*map(as_tensor, np.linalg.svd(x.numpy())))
-    u, v = _cut(_singular_vectors(x), x)
+    u, v = _u_and_v(_singular_vectors(x), x)
     return SVDResult(u, svdvals(x), _t(v))
 
 
@@ -334,7 +334,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
 
 
 def matrix_power(x: Any, n: int) -> Tensor:
-    """Return the product of `n` equal matrices, or of -n inverses."""
+    """Return the `n`-th power of a matrix; if `n` is negative, the -n-th power of its inverse."""
     x, times = as_tensor(x), operator.index(n)
     if times < 0:
         return matrix_power(inv(x), -times)
@@ -345,9 +345,9 @@ def matrix_power(x: Any, n: int) -> Tensor:
 
 
 def multi_dot(arrays: Any) -> Tensor:
-    """Return the product of matrices. The longest lengths that they share are summed first.
+    """Return the product of matrices. The longest axes that they share are summed first.
 
-    The first may be a row and the last a column, each with one axis.
+    The first may be a row vector and the last a column vector, each with one axis.
     """
     xs = [as_tensor(x) for x in arrays]
     while len(xs) > 1:

@@ -79,7 +79,7 @@ def matmul(x1: Any, x2: Any) -> Tensor:
 
 
 def _sums_of_products(*xs: Any, subscripts: str, optimize: bool) -> Any:
-    # The last bits depend on the memory layout, which compiled functions choose otherwise.
+    # The last bits depend on the memory layout, and compiled functions choose another one.
     return np.einsum(subscripts, *[np.asarray(x, order="C") for x in xs], optimize=optimize)
 
 
@@ -125,9 +125,9 @@ _einsum = primitive(
 
 
 def einsum(subscripts: str, *operands: Any, optimize: bool = False) -> Tensor:
-    """Return sums of products of elements of the operands, by Einstein's convention.
+    """Return sums of products of the operands' elements, by Einstein's summation convention.
 
-    As in NumPy: repeated indices are summed over or, within one operand, give its diagonal; ``...``
+    As in NumPy: repeated indices are summed over or, within one operand, take its diagonal; ``...``
     stands for leading axes that broadcast; without ``->``, the result has the indices that occur
     once, in alphabetical order. `optimize` chooses an order of the products by their costs.
 
@@ -146,7 +146,7 @@ def einsum(subscripts: str, *operands: Any, optimize: bool = False) -> Tensor:
     expect(is_text, "einsum", "text such as 'ij,jk->ik' first", type(subscripts), TypeError)
     xs = all_alike(operands)
     try:
-        terms, out = _spelled(subscripts.replace(" ", ""), xs)
+        terms, out = _without_ellipsis(subscripts.replace(" ", ""), xs)
         pairs = [zip(term, x.shape, strict=True) for term, x in zip(terms, xs, strict=True)]
         sizes = {c: n for pair in pairs for c, n in pair if n != 1}
         for i, term in enumerate(terms):
@@ -159,8 +159,8 @@ def einsum(subscripts: str, *operands: Any, optimize: bool = False) -> Tensor:
     return bind(_einsum, *xs, subscripts=f"{','.join(terms)}->{out}", optimize=bool(optimize))
 
 
-def _spelled(text: str, xs: list[Tensor]) -> tuple[list[str], str]:
-    """Return each operand's indices and the result's, all of them letters."""
+def _without_ellipsis(text: str, xs: list[Tensor]) -> tuple[list[str], str]:
+    """Return each operand's indices and the result's, with letters in place of ``...``."""
     left, arrow, out = text.partition("->")
     terms = left.split(",")
     extra = [x.ndim - len(t.replace("...", "")) for t, x in zip(terms, xs, strict=True)]
@@ -174,7 +174,7 @@ def _spelled(text: str, xs: list[Tensor]) -> tuple[list[str], str]:
 
 
 def _without_repeats(term: str, x: Tensor) -> tuple[str, Tensor]:
-    """Return different indices, and the diagonal of `x` that repeated ones mean."""
+    """Return the distinct indices of `term`, and the diagonal of `x` for those that repeat."""
     letters = "".join(dict.fromkeys(term))
     if letters == term:
         return term, x

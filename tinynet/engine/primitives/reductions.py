@@ -1,4 +1,4 @@
-"""Reductions along axes, and functions along one axis that keep it or look things up on it.
+"""Reductions along axes, and cumulative sums, sorting and search along one axis.
 
 Imports `shapes.py` and `elementwise.py`. Read next: `linalg.py`.
 """
@@ -41,7 +41,7 @@ _REDUCTIONS = (
 _AXIS = (Case(((2, 3),), {"axis": 1}, apart=True), Case(((4, 2),), {"axis": 0}, apart=True))
 
 
-def _after_first(x: Tensor, axis: tuple[int, ...] | None) -> tuple[int, ...]:
+def _axes_in_batch(x: Tensor, axis: tuple[int, ...] | None) -> tuple[int, ...]:
     """Return the axes of a batch `x` that are `axis` of an example."""
     return tuple(range(1, x.ndim)) if axis is None else tuple(i + 1 for i in axis)
 
@@ -57,7 +57,7 @@ def _reduction(
         *rule,
         cases=_REDUCTIONS,
         linear=linear,
-        batched=lambda x, axis, keepdims: reduce(x, _after_first(x, axis), keepdims),
+        batched=lambda x, axis, keepdims: reduce(x, _axes_in_batch(x, axis), keepdims),
     )
 
     def reduce(
@@ -97,8 +97,8 @@ any = _reduction("any", np.logical_or, "Return whether an element along `axis` i
 all = _reduction("all", np.logical_and, "Return whether all elements along `axis` are nonzero.")
 
 
-def _place(name: str, impl: Callable[..., Any], which: str) -> Callable[..., Tensor]:
-    """Make a function that finds an element along an axis, and return it."""
+def _arg_reduction(name: str, impl: Callable[..., Any], which: str) -> Callable[..., Tensor]:
+    """Make a primitive that finds an element along an axis, and return its function."""
 
     record = primitive(name, impl, cases=_AXIS, batched=lambda x, axis: find(x, axis + 1))
 
@@ -112,14 +112,14 @@ def _place(name: str, impl: Callable[..., Any], which: str) -> Callable[..., Ten
     return named(find, name, does)
 
 
-argmax = _place("argmax", np.argmax, "largest")
-argmin = _place("argmin", np.argmin, "smallest")
+argmax = _arg_reduction("argmax", np.argmax, "largest")
+argmin = _arg_reduction("argmin", np.argmin, "smallest")
 
 
 # -- along one axis ----------------------------------------------------------------------------
 
 
-def turned(x: Tensor, axis: int) -> Tensor:
+def flipped(x: Tensor, axis: int) -> Tensor:
     """Return `x` with its elements along `axis` in reverse order."""
     return sliced(x, axis, None, None, -1)
 
@@ -127,7 +127,7 @@ def turned(x: Tensor, axis: int) -> Tensor:
 _cumsum = linear(
     "cumsum",
     lambda x, axis: np.cumsum(x, axis),
-    lambda ct, y, x, axis: turned(cumsum(turned(ct, axis), axis), axis),
+    lambda ct, y, x, axis: flipped(cumsum(flipped(ct, axis), axis), axis),
     cases=_AXIS,
     batched=lambda x, axis: cumsum(x, axis + 1),
 )
@@ -152,7 +152,7 @@ _searchsorted = primitive("searchsorted", np.searchsorted, cases=_SIDES, batched
 
 
 def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Tensor:
-    """Return the sums of the elements along `axis` up to each; None: of the flat tensor.
+    """Return the cumulative sums along `axis`; None: of the flat tensor.
 
     >>> import tinynet as tn
     >>> tn.ops.cumsum([1.0, 2.0, 3.0])
@@ -172,9 +172,9 @@ def argsort(x: Any, axis: int | None = -1) -> Tensor:
 
 
 def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Tensor:
-    """Return the index at which each value would be inserted, to keep a sorted vector sorted.
+    """Return the index at which to insert each value so that a sorted vector stays sorted.
 
-    Before equal elements for the side ``"left"``, after them for ``"right"``.
+    `side` is ``"left"``, before equal elements, or ``"right"``, after them.
     """
     return bind(_searchsorted, *alike(sorted_sequence, values), side=side)
 

@@ -70,7 +70,7 @@ def transpose(x: Any, axes: tuple[int, ...] | None = None) -> Tensor:
 
 
 def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
-    """Return `x` with the axes `source` at the positions `destination`; the others keep order."""
+    """Return `x` with the axes `source` at `destination`; the others keep their order."""
     return _ordered(x, np.moveaxis, source, destination)
 
 
@@ -80,7 +80,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
 
 
 def _ordered(x: Any, function: Any, *args: Any) -> Tensor:
-    """Return `function` of `x`: one of NumPy's that only gives axes another order."""
+    """Return ``function(x, *args)``, for a NumPy function that only reorders axes."""
     x = as_tensor(x)
     numbered = np.empty(tuple(range(x.ndim)))  # the length of each axis is its number
     return transpose(x, function(numbered, *args).shape)
@@ -183,10 +183,13 @@ def ints(value: Any, argument: str) -> tuple[int, ...]:
 
 
 def lengths(shape: Any) -> tuple[int, ...]:
-    """Return a shape as a tuple; TypeError unless of integers, ValueError if one is negative."""
+    """Return a shape as a tuple. TypeError unless it consists of integers.
+
+    ValueError if a length is negative, or for 2**60 elements or more.
+    """
     found = ints(shape, "shape")
     valid = min(found, default=0) >= 0 and math.prod(found) < 2**60
-    expect(valid, "shape", "lengths of 0 or more, of fewer than 2**60 elements", shape)
+    expect(valid, "shape", "lengths of 0 or more, and fewer than 2**60 elements", shape)
     return found
 
 
@@ -200,7 +203,7 @@ def aligned(x: Tensor, ndim: int) -> Tensor:
 
 
 def length(xs: Sequence[Tensor]) -> int:
-    """Return the length of the batch that `xs` are: some have length 1 instead."""
+    """Return the batch size of `xs`, some of which may have length 1 instead."""
     return next((len(x) for x in xs if len(x) != 1), 1)
 
 
@@ -255,11 +258,11 @@ def _scatter_batched(
 
 
 def _index_in_batch(index: Any, arrays: Any, rows: np.ndarray, ndim: int) -> Any:
-    """Return the index of a batch and its arrays, and the places of these arrays' axes.
+    """Return the index of a batch, its arrays, and two lists of axes.
 
-    `rows` are the places of the examples in the batch, `ndim` is the number of axes of an example.
-    An index with arrays gets `rows` as the first of them. NumPy then puts all axes that come from
-    arrays in front, not where one example has them: the axes that are to be moved, and their goal.
+    `rows` are the positions of the examples in the batch, `ndim` is the number of axes of an
+    example. An index with arrays gets `rows` as the first of them. NumPy then puts all axes that
+    come from arrays in front, not where one example has them: the two lists of axes say where.
     """
     alone = len(arrays) == 1 and not any(isinstance(i, int) for i in index)
     if not arrays or (alone and len(arrays[0]) == 1):  # NumPy leaves the axes of one in their place
@@ -300,7 +303,7 @@ _scatter: Primitive = linear(
 
 
 def getitem(x: Any, index: Any) -> Tensor:
-    """Return ``x[index]``: integers, slices, ``...``, None, integer and bool arrays, as in NumPy.
+    """Return ``x[index]``, for integers, slices, ``...``, None, integer and bool arrays, as NumPy.
 
     An element that is indexed twice gets both gradients. IndexError if out of range.
     """

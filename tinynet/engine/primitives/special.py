@@ -1,7 +1,7 @@
 """SciPy's special functions on tensors: a table of their derivatives.
 
 SciPy computes the values. Its functions are ufuncs, which call a tensor's `__array_ufunc__`, so
-``scipy.special.gammaln(t)`` gets here. SciPy is imported when a program first uses one of them.
+``scipy.special.gammaln(t)`` leads here. SciPy is imported when a program first uses one of them.
 
 The derivatives are those of the NIST Digital Library of Mathematical Functions, dlmf.nist.gov: 5.2
 and 5.15 (gamma and polygamma functions), 7.2 (error functions), 10.29 (modified Bessel functions);
@@ -31,7 +31,7 @@ _ALL, _POSITIVE, _UNIT = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
 
 
 def _f(name: str, *xs: Any) -> Tensor:
-    """Return the function of SciPy called `name`, of tensors."""
+    """Return SciPy's function `name` of the tensors `xs`."""
     return functions()[name](*xs)
 
 
@@ -66,9 +66,9 @@ RULES: dict[str, tuple[Any, ...]] = {
 
 
 def _made(name: str, ufunc: Any, domain: Any, *derivatives: Any) -> Callable[..., Tensor]:
-    """Make the primitive of a function of SciPy, and return its function of tensors.
+    """Make the primitive of a SciPy function, and return its function of tensors.
 
-    It has SciPy's full name: a user may have made a primitive that is called ``erf``, say.
+    It has SciPy's full name, since a user may have made a primitive called ``erf``, say.
     """
 
     def impl(*xs: Any) -> Any:
