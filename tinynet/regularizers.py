@@ -32,7 +32,7 @@ class Regularizer(Configurable):
         return 0.0
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name. A subclass defines it, to be saved."""
+        """Return the constructor's arguments by name; a subclass that is saved must define it."""
         raise NotImplementedError(f"{type(self).__name__} must define get_config(self).")
 
 
@@ -96,7 +96,7 @@ class L2(Regularizer):
 class OrthogonalRegularizer(Regularizer):
     """`factor` times the mean magnitude of the cosines between the rows, or columns, of a matrix.
 
-    It drives them to be orthogonal. ValueError for a negative factor, another `mode` than "rows"
+    It drives them to be orthogonal. ValueError for a negative factor, a `mode` other than "rows"
     or "columns", and a weight that is not a matrix.
 
     >>> OrthogonalRegularizer(0.5)([[1.0, 0.0], [3.0, 4.0]])
