@@ -1,4 +1,4 @@
-"""Models as files: the ``.keras`` archive, and weights alone.
+"""Models as files: the ``.keras`` archive, and files of weights alone.
 
 An archive is a zip file of `config.json`, which describes the model, `model.weights.h5` with its
 numbers, and `metadata.json`. Saving writes a complete file or none. Loading reads and checks
@@ -52,7 +52,7 @@ def save_model(
     Raises
     ------
     ValueError
-        For another extension than ``.keras``, and for objects that a config cannot describe.
+        For an extension other than ``.keras``, and for objects that a config cannot describe.
     ImportError
         Without the package h5py.
 
