@@ -57,7 +57,7 @@ def _state_of(model: Any) -> list[Variable]:
 
 
 def _samples(dataset: Dataset) -> list[np.ndarray]:
-    """Return some rows of each array, and their numbers."""
+    """Return the sizes of a dataset, and some rows of each array."""
     rows = np.linspace(0, dataset.size - 1, 100).astype(int)
     sizes = np.array([dataset.size, dataset.batch_size, dataset.batches])
     return [sizes, *tree.leaves(dataset.take(rows))]
