@@ -1,4 +1,4 @@
-"""Random arrays that depend on an integer seed alone: JAX's generator, in plain NumPy.
+"""Random arrays that depend only on an integer seed: JAX's generator, in plain NumPy.
 
 Keras 3 on JAX draws initial weights with Threefry-2x32. This module draws the same bits and rounds
 at the same places, so a network starts from the weights that Keras would give it, and drops out
@@ -198,7 +198,7 @@ def _draw(kind: str, shape: Shape, dtype: Any, seed: Any, *scale: float) -> Any:
         draws = bind(_FROM_BITS, seed.bits(lengths(shape)), kind=kind, scale=scale)
         return ops.cast(draws, wanted)
     bits = _threefry_bits(_draw_seed() if seed is None else seed, shape)
-    return np.asarray(_KINDS[kind](bits, *scale), dtype=wanted)
+    return np.asarray(_from_bits(bits, kind, scale), wanted)
 
 
 class SeedGenerator(Checked):
