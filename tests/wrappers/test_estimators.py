@@ -100,7 +100,7 @@ def test_set_params_names_items_of_the_dicts_and_leaves_given_dicts_alone():
         one.set_params(units=3)
 
 
-def test_arguments_of_fit_take_precedence_once(points):
+def test_arguments_of_fit_take_precedence_for_one_call(points):
     one = estimator(SKLearnClassifier).fit(*points, epochs=2)
     assert len(one.history_.epoch) == 2
     assert one.fit_kwargs == QUIET
