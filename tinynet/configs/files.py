@@ -138,7 +138,7 @@ def lock(file: BinaryIO, wait: bool) -> bool | None:
     The system releases the lock when the file is closed, or the process ends in whatever way.
     """
     try:
-        import fcntl  # POSIX alone
+        import fcntl  # only on POSIX
 
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
@@ -176,7 +176,7 @@ def parsed(text: bytes, allowed: int) -> Any:
 
     They are counted before the text is parsed: each follows one of the characters `,[{:`.
     """
-    import json  # needed for files alone
+    import json  # only needed for files
 
     claimed = NODE * sum(map(text.count, (b",", b"[", b"{", b":")))
     expect(claimed <= allowed, "The bytes that its config claims", f"at most {allowed}", claimed)

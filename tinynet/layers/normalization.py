@@ -191,7 +191,7 @@ class LayerNormalization(_Normalizer):
 
     Mean and variance are those along `axis`: an axis or several. Source: Ba, Kiros and Hinton,
     "Layer normalization", 2016. Parameters as for `BatchNormalization`; `rms_scaling`, which Keras
-    advises against, divides by the standard deviation alone.
+    advises against, only divides by the standard deviation.
 
     >>> LayerNormalization()([[1.0, 3.0], [10.0, 30.0]]).numpy().round(2)
     array([[-1.,  1.],

@@ -88,7 +88,7 @@ class Graph(Watched):
 
     @property
     def is_line(self) -> bool:
-        """Whether each layer is called once, on the output of the layer before alone."""
+        """Whether each layer is called once, only on the output of the layer before it."""
         sources = [[x.call for x in call.inputs] for call in self.calls]
         once = len({call.layer for call in self.calls}) == len(self.calls)
         line = [[call] for call in (self.inputs[0].call, *self.calls)]

@@ -360,7 +360,7 @@ class Optimizer(Slotted):
     ) -> None:
         """Exclude the listed variables, and those with a pattern in their name, from weight decay.
 
-        Names, such as ``"bias"``, are those of the variables alone, without the layer's.
+        Names, such as ``"bias"``, are those of the variables, without that of the layer.
         """
         self._undecayed = (frozenset(var_list or ()), tuple(var_names or ()))
 

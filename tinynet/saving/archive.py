@@ -70,7 +70,7 @@ def save_model(
         raise ValueError("zipped: a model is saved as a file, not as a folder, received False.")
     if not _may_write(path, overwrite):
         return
-    from zipfile import ZipFile  # needed for files alone, and slow to import
+    from zipfile import ZipFile  # only needed for files, and slow to import
 
     if not model.built:
         warn("You are saving a model that has not yet been built: call it on some data first.")
