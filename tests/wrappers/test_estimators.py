@@ -165,7 +165,7 @@ def test_what_is_no_compiled_model_is_refused(points):
     X, _ = points
     with pytest.raises(TypeError, match="model: expected a Model or a function, received"):
         SKLearnRegressor(3).fit(X, X[:, 0])
-    with pytest.raises(RuntimeError, match="model: expected a compiled one"):
+    with pytest.raises(RuntimeError, match="model: expected a compiled Model"):
         SKLearnRegressor(tn.Sequential([tn.layers.Dense(1)])).fit(X, X[:, 0])
 
 

@@ -223,7 +223,7 @@ class _Member(tarfile.TarInfo):
 
     def _proc_member(self, archive: tarfile.TarFile) -> Any:
         if self.size > MOST_HEADER and not self.isreg() and not self.issparse():
-            raise tarfile.ReadError(f"a header of {self.size} bytes")
+            raise tarfile.ReadError(f"a header of {self.size} bytes is too large")
         return vars(tarfile.TarInfo)["_proc_member"](self, archive)
 
 
@@ -254,7 +254,7 @@ def _extract(archive: str, folder: str, formats: Container[str]) -> None:
                 with tar:
                     tar.extractall(new, filter=checked)
             else:
-                expect("zip" in formats, "archive_format", f"that of {archive}", formats)
+                expect("zip" in formats, "archive_format", f"the format of {archive}", formats)
                 with open(archive, "rb") as file:
                     opened(file, most).extractall(new)
         except OSError:

@@ -199,7 +199,7 @@ class Layer(Module, Configurable):
         known = len(given) == 1 and type(given[0]) is Tensor and not kwargs
         if not known and placeholders_in((given, kwargs)):
             symbolic = all(x is None or isinstance(x, KerasTensor) for x in tree.flatten(given[0]))
-            expect(symbolic, f"Layer '{self.name}'", "not both placeholders and arrays", given[0])
+            expect(symbolic, f"Layer '{self.name}'", "only placeholders or only arrays", given[0])
             return self._call_symbolically(given, kwargs)
         given = self._to_tensors(given)
         if self._called:

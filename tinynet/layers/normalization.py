@@ -204,7 +204,7 @@ class LayerNormalization(_Normalizer):
     def __init__(self, **more: Any) -> None:
         self.rms_scaling = bool(more.pop("rms_scaling", False))
         if self.rms_scaling:
-            warn("rms_scaling divides by the deviation from the mean.")
+            warn("rms_scaling divides by the standard deviation. Use RMSNormalization instead.")
         super().__init__(**more)
 
     def build(self, input_shape: Any) -> None:

@@ -192,7 +192,7 @@ class Slotted(Configurable):
         """
         param, *slots = flat
         if self.use_ema:
-            expect(AVERAGE in group.slots, "use_ema", "a new optimizer for another value", True)
+            expect(AVERAGE in group.slots, "use_ema", "False (for True, a new optimizer)", True)
             param, slots[0] = self.averaged(param, slots[0], scalars)
         if any(v.constraint for v in group.params if v in grads):
             rows = zip(group.params, group.memories[0].slices, strict=True)

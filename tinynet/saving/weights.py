@@ -227,7 +227,7 @@ def h5_entries(data: bytes) -> Entries:
 def _member(group: Any, name: str, kind: type) -> Any:
     """Return the member `name` of a group; ValueError for a link, and unless it is a `kind`."""
     link = group.get(name, getclass=True, getlink=True)
-    expect(link is h5py().HardLink, f"{group.name}/{name}", "no link to another place", link)
+    expect(link is h5py().HardLink, f"{group.name}/{name}", "an object in the file, no link", link)
     expect(isinstance(group[name], kind), f"{group.name}/{name}", kind.__name__, group[name])
     return group[name]
 

@@ -50,7 +50,7 @@ OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "verbose": ("0, 1, 2 or 'auto'", _among(0, 1, 2, "auto")),
     "shuffle": ("a bool or 'batch'", _among(True, False, None, "batch")),
     "return_dict": ("a bool", _among(True, False, None)),
-    "loss_weights": ("numbers; metrics=[...] by name", lambda w: all(map(is_real, leaves_of(w)))),
+    "loss_weights": ("numbers (metrics=[...] by name)", lambda w: all(map(is_real, leaves_of(w)))),
     **dict.fromkeys(("metrics", "weighted_metrics"), _by_output()),
     "run_eagerly": ("a bool", lambda flag: isinstance(flag, (int, np.bool_, type(None)))),
     "jit_compile": ("True, False or 'auto'", lambda x: isinstance(x, bool) or str(x) == "auto"),
@@ -186,7 +186,7 @@ class Compilable(Layer):
             if not self.compiled:
                 raise ValueError("You must call `compile()` before using the model.")
             trains = self.optimizer or kind == "test" or is_own(self, kind)
-            expect(trains, "optimizer", "one, given to `compile`, to train the model", None)
+            expect(trains, "optimizer", "one in `compile`, since the model is to be trained", None)
             y = batches.y if isinstance(batches, Dataset) else batches.first().y
             watched = self.loss is not None or any(self._given_metrics)
             y = y if watched else None  # a user's own step may read y as it likes

@@ -200,7 +200,7 @@ class DivergenceMonitor:
         curve = f"At the start, the largest curvature of the loss is {curvature:.4g}"
         bound = f"{curve}, so {most} = {limit:.4g}"
         if rate <= limit:
-            cause = "make it positive" if rate < 0 else "so the cause is another one, or came later"
+            cause = "make it positive" if rate < 0 else "so the cause lies elsewhere, or came later"
             return f"{bound}; it is {rate:.4g}, {cause}."
         x = np.concatenate([array.ravel() for array in tree.leaves(batch.x)])
         scale = f"scale the inputs (range from {x.min():.4g} to {x.max():.4g})"

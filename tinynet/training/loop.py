@@ -121,7 +121,7 @@ class Loop:
         self.logs: Logs = {}  # those that the user's step returned last
         self.python_metrics = kind != "predict" and model.objective.has_python_metrics
         if (self.own or self.python_metrics) and team().size > 1 and kind != "predict":
-            what = f"an own {kind}_step, and metrics without variables"
+            what = f"a {kind}_step of your own, and metrics without variables"
             raise TypeError(f"DataParallel cannot join what ranks compute: {what}.")
         self.outputs: list[Any] = []
         self._stop = f"stop_{RUNNING[kind]}"  # the attribute of the model that ends the loop

@@ -329,7 +329,7 @@ class OwnStep(Step):
 
         def apply(grads: Grads) -> None:
             nonlocal groups, weights
-            expect(not self.updates, "apply", "one call in a compiled step", "another one")
+            expect(not self.updates, "apply", "one call in a compiled step", "a second call")
             self.updates = True
             groups = self.optimizer.updated(self._flat(groups, weights, now), grads, scalars)
             weights = self.weights(state._replace(groups=groups))

@@ -152,7 +152,7 @@ class _Wrapper(BaseEstimator):
         elif callable(model):
             model = model(X=X, y=y, **(self.model_kwargs or {}))
         expect(isinstance(model, Model), "model", "a Model or a function", type(model), TypeError)
-        expect(model.compiled and model.loss, "model", "a compiled one", model, RuntimeError)
+        expect(model.compiled and model.loss, "model", "a compiled Model", model, RuntimeError)
         return model
 
     def _encoded(self, y: np.ndarray) -> np.ndarray:
