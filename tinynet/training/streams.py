@@ -39,7 +39,7 @@ class Stream:
     """
 
     is_even = False
-    spare: Any = None  # a sample, for when only other ranks have batches
+    spare: Any = None  # a sample, for when other ranks alone have batches
 
     def __init__(
         self, source: Any, steps: int | None = None, shuffle: Any = False, class_weight: Any = None
