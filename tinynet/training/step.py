@@ -140,7 +140,7 @@ class Step:
         hears = training if training_of(type(self.model).call) else None  # as in Keras
         held = weights | dict(zip(self.others, others, strict=True))
         loss = None
-        # What layers add to the loss belongs only to this step.
+        # What layers add to the loss belongs to this step alone.
         with grad_mode(training), within(training=hears, losses={}), stateless(held) as now:
             with section("forward"):
                 y_pred = self.model(batch.x)
@@ -239,7 +239,7 @@ class Step:
 
 
 def computed_loss(model: Any, batch: Batch, y_pred: Any, training: bool) -> Any:
-    """Return the loss of a batch; a user's `compute_loss` need not take `training`, as in Keras."""
+    """Return the loss of a batch; an own `compute_loss` need not take `training`, as in Keras."""
     options = {"training": training} if training_of(type(model).compute_loss) else {}
     return model.compute_loss(batch.x, batch.y, y_pred, batch.sample_weight, **options)
 
