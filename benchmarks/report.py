@@ -105,7 +105,7 @@ def goals(run: Run) -> str:
 
 
 def _goal(run: Run, goal: Goal) -> list[str]:
-    """Return the cells of a goal: instead of a ratio, why there is none.
+    """Return the cells of a goal; the status of a contestant that failed stands for the ratio.
 
     No cells if one of the two contestants did not take part.
     """
@@ -120,7 +120,7 @@ def _goal(run: Run, goal: Goal) -> list[str]:
     largest = max(ratios, key=lambda n: ratios[n] or 0)
     labels = [run["contestants"][n]["label"] for n in (goal.contestant, largest)]
     if goal.against == "others":
-        labels[1] = f"the quickest other: {labels[1]}"
+        labels[1] = f"the fastest other: {labels[1]}"
     failed = [found[n]["status"] for n in (goal.contestant, largest) if not found[n]["best"]]
     shown = times_base(ratios[largest] or 0) if not failed else failed[0]
     return [goal.work, *labels, shown, f"≤ {goal.most:g}", _rounds(run, goal.work)]

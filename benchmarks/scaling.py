@@ -112,7 +112,7 @@ def allreduce_columns(ranks: Any, size: Any) -> np.ndarray:
 
 
 def fitted(measured: list[dict[str, Any]], cores: int) -> dict[str, float]:
-    """Return alpha, beta, the constants of a step, and the bytes of an Allreduce of it.
+    """Return alpha, beta, the constants of a step, and the bytes of the Allreduce in it.
 
     More ranks than cores wait for each other's turns, so their times are not used.
     """
@@ -136,7 +136,7 @@ def computed(model: dict[str, float], batch: float, ranks: Any) -> np.ndarray:
 
 
 def useful_ranks(model: dict[str, float], batch: float) -> tuple[int, int]:
-    """Return the most ranks of which each is half as useful as one alone, and the fastest number.
+    """Return the most ranks that have a parallel efficiency of one half, and the fastest number.
 
     Only powers of two are considered.
     """

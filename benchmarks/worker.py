@@ -154,7 +154,7 @@ def keep_to_threads(threads: int) -> None:
 
 
 def serve(bench: Bench, requests: IO[str], answers: IO[str]) -> None:
-    """Answer requests until there are no more; the answer to a failure is its last line."""
+    """Answer requests until there are no more; a failure is answered with its error's last line."""
     for line in requests:
         request = json.loads(line)
         try:

@@ -115,7 +115,7 @@ QUICK = ("neuron", "small", "mnist-sized", "first seed", "predict one", "first m
 
 
 class Goal(NamedTuple):
-    """The largest ratio to another contestant that is wanted of one of tinynet's at a work.
+    """The largest ratio that a contestant of tinynet may have to another one at a work.
 
     Against "others", it is the largest ratio to any contestant that does the whole work.
     """

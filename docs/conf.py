@@ -1,8 +1,8 @@
 """How the documentation is built: `python -m sphinx -W -b html docs docs/_build/html`.
 
 The gallery runs the examples. Its pages begin with a title and a text, which are each example's
-docstring; `staged` writes copies of the examples of that form. The pages also are read as files, so
-their links lead to files; `led_to_pages` turns those links to pages.
+docstring; `staged` writes copies of the examples in that form. The pages are also read as files, so
+their links lead to files; `led_to_pages` turns these into links to pages.
 """
 
 import ast

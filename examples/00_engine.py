@@ -1,10 +1,10 @@
 """An automatic differentiation engine in sixty lines.
 
 The page docs/engine.md builds it step by step. A tensor remembers the tensors that it was computed
-from. Each operation has one rule for each input, which turns the derivative of the loss in the
-result into the derivative of the loss in the input. `gradients` applies these rules from the loss
-back to the weights. Here a neuron learns a line with the engine, and its derivatives are compared
-with those of tinynet.
+from. Each operation has one rule for each input. It turns the derivative of the loss with respect
+to the result into the derivative with respect to the input. `gradients` applies these rules from
+the loss back to the weights. Here a neuron learns a line with the engine, and its derivatives are
+compared with those of tinynet.
 
     python examples/00_engine.py
 """
@@ -73,7 +73,7 @@ def history(t, seen):
 
 
 def gradients(loss, weights):
-    """Return the derivatives of a number in each of the weights, as tensors."""
+    """Return the derivatives of a number with respect to each of the weights, as tensors."""
     found = {loss: Tensor(1.0)}
     for t in reversed(history(loss, set())):
         for x, rule in zip(t.inputs, t.rules, strict=True):

@@ -201,7 +201,7 @@ def test_a_fit_loads_only_the_modules_that_it_uses():
     assert not loaded & RARE
 
 
-def test_orders_of_samples_that_nobody_can_foretell_need_no_numpy_random():
+def test_unseeded_orders_of_samples_need_no_numpy_random():
     found, again = map(
         ast.literal_eval,
         printed_by("""

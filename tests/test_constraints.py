@@ -47,7 +47,7 @@ def test_a_constraint_computes_its_formula_and_is_rebuilt_from_its_config(case, 
 @pytest.mark.parametrize("native", [None, False, True], ids=["eager", "NumPy", "C"])
 @settings(max_examples=3)
 @given(seed=SEEDS, limit=st.sampled_from([0.1, 0.5]))
-def test_weights_fulfil_their_constraints_after_each_step_on_every_road(native, seed, limit):
+def test_weights_satisfy_their_constraints_after_each_step_on_every_road(native, seed, limit):
     kernel, bias = MaxNorm(limit), NonNeg()
     hidden = tn.layers.Dense(4, "tanh", kernel_constraint=kernel, bias_constraint=bias)
     model = tn.Sequential([tn.Input((3,)), hidden, tn.layers.Dense(1)])

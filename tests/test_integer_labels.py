@@ -69,7 +69,7 @@ def test_labels_of_two_dtypes_are_equal_where_their_values_are(dtype, numbers, o
         assert_same(accuracy(given_labels.astype(wide), predicted).numpy(), expected)
 
 
-def test_a_class_that_the_scores_dtype_cannot_hold_is_no_other_class():
+def test_a_label_that_the_scores_dtype_cannot_represent_equals_no_other():
     assert accuracy(np.array([-1]), np.array([255], "uint8")).tolist() == [0.0]
     scores = np.array([[3, 1]], "uint8")
     assert sparse_categorical_accuracy([256], scores).tolist() == [0.0]  # 256 = 0 in uint8

@@ -128,7 +128,7 @@ def test_the_extras_are_those_of_the_setup():
     assert {*parser["options.extras_require"]} - bundles == {*EXTRAS}
 
 
-def test_examples_are_shown_in_a_clone_alone(tmp_path, monkeypatch):
+def test_examples_are_shown_only_in_a_clone(tmp_path, monkeypatch):
     examples = [text for name, text in report() if name == "example"]
     assert len(examples) == len([*ROOT.glob("examples/[0-9]*.py")])
     first = os.path.join("examples", "01_one_neuron.py")

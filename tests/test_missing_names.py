@@ -238,7 +238,7 @@ def test_a_missing_module_says_what_to_use_instead(statement, missing, end):
     assert text_of_missing_module(statement, missing).endswith(end)
 
 
-def test_names_that_are_sought_in_a_module_beside_them_name_their_package():
+def test_names_imported_from_a_wrong_module_name_the_right_one():
     text = text_of_import("layers.core", "Dropout")
     assert text.endswith("has no attribute 'Dropout': Write `from tinynet.layers import Dropout`.")
     assert "Keras has it, tinynet does not." in text_of_import("layers.core", "Embedding")
@@ -246,7 +246,7 @@ def test_names_that_are_sought_in_a_module_beside_them_name_their_package():
     assert text.endswith("Write `from tinynet.optimizers import Adam`.")
 
 
-def test_whoever_asks_whether_a_module_exists_gets_no_error():
+def test_asking_whether_a_module_exists_raises_no_error():
     assert importlib.util.find_spec("tinynet.no_such_module") is None
     assert importlib.util.find_spec("tinynet.layers.no_such_module") is None
     assert importlib.util.find_spec("tinynet.layers.core") is not None

@@ -44,6 +44,6 @@ _HOMES = {
 
 
 _this = sys.modules[__name__]
-_this.__class__ = PublicModule  # and so of the modules that are set as its attributes from now on
+_this.__class__ = PublicModule  # submodules set as attributes from now on get this class, too
 _this.__setattr__("tree", tree)
 Tensor._repr_html_ = Variable._repr_html_ = notebook_form

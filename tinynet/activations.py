@@ -106,7 +106,7 @@ def selu(x: Any) -> Tensor:
 def gelu(x: Any, approximate: bool = False) -> Tensor:
     """Return ``x`` times the standard normal distribution function at `x`.
 
-    With `approximate`, the function is ``(1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2``.
+    With `approximate`, that is ``(1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2`` instead.
     Source: Hendrycks and Gimpel, "Gaussian error linear units", 2016.
 
     >>> gelu([-1.0, 0.0, 1.0]), gelu([1.0], approximate=True)
@@ -209,7 +209,7 @@ _TABLE |= {"swish": silu, "hard_swish": hard_silu}
 
 
 def get(identifier: Any) -> Callable[[Any], Any]:
-    """Return the activation that `identifier` names; `linear` for None; a function as it is.
+    """Return the activation that `identifier` names; `linear` for None; a function unchanged.
 
     Raises
     ------
@@ -223,5 +223,5 @@ def get(identifier: Any) -> Callable[[Any], Any]:
 
 
 def serialize(activation: Callable[[Any], Any]) -> Any:
-    """Return the name of an activation, or the config of a function of the user's."""
+    """Return the name of an activation, or the config of a user's own function."""
     return config_of(activation, _TABLE)

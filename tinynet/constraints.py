@@ -1,4 +1,4 @@
-"""Constraints: what a weight must fulfil after each update, such as a largest norm.
+"""Constraints: what a weight must satisfy after each update, such as a maximum norm.
 
 Optimizers apply the constraint of a `Variable` to its new value. Imports the engine and
 `configs/`. Read next: `optimizers/groups.py`, which applies them.
@@ -51,24 +51,24 @@ class NonNeg(Constraint):
 
 
 class _Norm(Constraint):
-    """Base of constraints of the norms along `axis`: an axis or several."""
+    """Base of constraints on the norms along `axis`: one axis or several."""
 
     axis: Any = 0
 
     def __call__(self, w: Any) -> Tensor:
-        """Return the weight, scaled so that its norms are the wanted ones."""
+        """Return the weight, scaled to the norms that `_target` returns."""
         w, axis = as_tensor(w), tuple(self.axis) if isinstance(self.axis, list) else self.axis
         norms = ops.sqrt(ops.sum(ops.square(w), axis, keepdims=True))
-        return w * (self._wanted(norms) / (norms + epsilon()))
+        return w * (self._target(norms) / (norms + epsilon()))
 
-    def _wanted(self, norms: Tensor) -> Any:
+    def _target(self, norms: Tensor) -> Any:
         return 1.0
 
 
 class UnitNorm(_Norm):
     """Scales the weight so that its norms along `axis` are 1.
 
-    For a `Dense` layer, axis 0 are the weights of one unit.
+    Along axis 0 of the kernel of a `Dense` layer are the weights of one unit.
 
     >>> UnitNorm()([3.0, 4.0])
     tensor([0.6, 0.8], dtype=float32)
@@ -90,14 +90,14 @@ class MaxNorm(_Norm):
     def __init__(self, max_value: float = 2, axis: Any = 0) -> None:
         self.max_value, self.axis = max_value, axis
 
-    def _wanted(self, norms: Tensor) -> Any:
+    def _target(self, norms: Tensor) -> Any:
         return ops.minimum(norms, self.max_value)
 
 
 class MinMaxNorm(_Norm):
     """Moves the norms along `axis` towards the range from `min_value` to `max_value`.
 
-    The share `rate` of the distance is covered at each update.
+    Each update covers the fraction `rate` of the distance.
 
     >>> MinMaxNorm(max_value=2.5, rate=0.5)([3.0, 4.0])
     tensor([2.25, 3.  ], dtype=float32)
@@ -108,9 +108,9 @@ class MinMaxNorm(_Norm):
     ) -> None:
         self.min_value, self.max_value, self.rate, self.axis = min_value, max_value, rate, axis
 
-    def _wanted(self, norms: Tensor) -> Any:
-        near = ops.clip(norms, self.min_value, self.max_value)
-        return near * self.rate + norms * (1.0 - self.rate)
+    def _target(self, norms: Tensor) -> Any:
+        clipped = ops.clip(norms, self.min_value, self.max_value)
+        return clipped * self.rate + norms * (1.0 - self.rate)
 
 
 _TABLE = publish("keras.constraints", Constraint, NonNeg, UnitNorm, MaxNorm, MinMaxNorm)

@@ -43,7 +43,7 @@ class Initializer(Configurable):
     def __call__(self, shape: Shape, dtype: Any = None) -> np.ndarray:
         """Return a new array of `shape` and `dtype` (None: `floatx()`).
 
-        TypeError or ValueError for an invalid `shape`, ValueError for a `dtype` without numbers.
+        TypeError or ValueError for an invalid `shape`, ValueError for a non-numeric `dtype`.
         """
         wanted = as_dtype(floatx() if dtype is None else dtype)
         sizes = lengths(shape)
@@ -75,10 +75,9 @@ class Ones(Initializer):
 
 
 class Constant(Initializer):
-    """The number `value` everywhere, or the array `value`, for weights of its shape alone.
+    """The number `value` everywhere, or the array `value`, which is copied.
 
-    The array is copied. ValueError for a `value` without numbers, and for a call with another
-    shape.
+    ValueError for a non-numeric `value`, and for a call with a shape other than the array's.
 
     >>> Constant(0.5)((2,))
     array([0.5, 0.5], dtype=float32)
@@ -98,7 +97,7 @@ class Constant(Initializer):
 
 
 class Identity(Initializer):
-    """`gain` on the diagonal of a matrix, 0 elsewhere; ValueError for shapes of other ranks than 2.
+    """`gain` on the diagonal of a matrix, 0 elsewhere; ValueError for a shape that is no matrix's.
 
     >>> Identity(2.0)((2, 3))
     array([[2., 0., 0.],
@@ -115,11 +114,11 @@ class Identity(Initializer):
 
 
 class RandomInitializer(Initializer):
-    """Base of random initializers: the seed is fixed at construction.
+    """Base of random initializers: each call of an instance returns the same values.
 
-    So one instance returns the same values at each call. ValueError unless `seed` is an int from 0
-    to 2**32 - 1, or None, which draws a seed from Python's `random` (see `set_random_seed`), or a
-    `SeedGenerator`, with which each call returns other values.
+    `seed` is an int from 0 to 2**32 - 1, or None, which draws one from Python's `random` at
+    construction (see `set_random_seed`), or a `SeedGenerator`, with which each call returns new
+    values. ValueError for any other seed.
     """
 
     _config_first = ("seed",)
@@ -192,8 +191,8 @@ class VarianceScaling(RandomInitializer):
     distribution : "truncated_normal" (or "normal"), "untruncated_normal" or "uniform"
     seed : int, optional
     input_axes, output_axes : lists of int, optional
-        The axes whose product is each fan. By default the fans are the lengths of the last two
-        axes, times those of the axes before them.
+        The axes whose lengths are multiplied to give each fan. By default the fans are the lengths
+        of the last two axes, times those of the axes before them.
 
     Raises
     ------
@@ -310,7 +309,7 @@ class Orthogonal(RandomInitializer):
         return (scaled.T if rows < columns else scaled).reshape(shape)
 
 
-# Keras's aliases of the classes. A string identifier is a class's name, an alias or one of a few.
+# Keras's aliases. A string identifier is a class's name, an alias or a name added to `_TABLE`.
 zeros, ones, constant, identity, orthogonal = Zeros, Ones, Constant, Identity, Orthogonal
 random_uniform, random_normal, truncated_normal = RandomUniform, RandomNormal, TruncatedNormal
 glorot_uniform, he_uniform, lecun_uniform = GlorotUniform, HeUniform, LecunUniform

@@ -1,7 +1,7 @@
-"""Random arrays that depend on an integer seed alone: JAX's generator, in plain NumPy.
+"""Random arrays that depend only on an integer seed: JAX's generator, in plain NumPy.
 
 Keras 3 on JAX draws initial weights with Threefry-2x32. This module draws the same bits and rounds
-in the same places, so a network starts from the weights that Keras would give it, and drops out
+at the same places, so a network starts from the weights that Keras would give it, and drops out
 the same units. Imports the engine, `configs/` and `distribution/`. Read next: `initializers.py`.
 """
 
@@ -44,8 +44,8 @@ def uniform(
     """Return draws from [minval, maxval), bit for bit those of `keras.random.uniform` on JAX.
 
     They are drawn in float32, then cast to the floating `dtype` (None: floatx). `seed` is an int
-    from 0 to 2**32 - 1, or None to draw one: then the result is an array. With a `SeedGenerator`,
-    which gives other draws at each call, it is a tensor. ValueError for another dtype or seed.
+    from 0 to 2**32 - 1, or None to draw one; the result is then an array. With a `SeedGenerator`,
+    which gives new draws at each call, it is a tensor. ValueError for any other dtype or seed.
 
     >>> uniform((2,), seed=1)
     array([0.13620758, 0.68262076], dtype=float32)
@@ -57,10 +57,11 @@ def uniform(
 def normal(
     shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Seed = None
 ) -> np.ndarray:
-    """Return normal draws: uniform draws through the inverse distribution. Else as `uniform`.
+    """Return draws from the normal distribution: uniform draws through the inverse of its CDF.
 
-    Before scaling, 99 of 100 draws are bit for bit those of `keras.random.normal` on JAX. The rest
-    differs by at most three units in the last place, since XLA computes logarithms differently.
+    `dtype` and `seed` as for `uniform`. Before scaling, 99 of 100 draws are bit for bit those of
+    `keras.random.normal` on JAX. The rest differ by at most three units in the last place, since
+    XLA computes logarithms differently.
 
     >>> normal((2,), seed=1).round(3)
     array([-1.098,  0.475], dtype=float32)
@@ -85,8 +86,8 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Seed = None
     """Return `inputs` with random elements set to 0, the others divided by ``1 - rate``.
 
     The mask is that of `keras.random.dropout` on JAX. Its shape is that of the inputs, or
-    `noise_shape`, which broadcasts to it; None there is the inputs' length. `seed` as for
-    `uniform`.
+    `noise_shape`, which broadcasts to it; None in `noise_shape` stands for the inputs' length of
+    that axis. `seed` as for `uniform`.
 
     >>> dropout([1.0, 2.0, 3.0], 0.5, seed=1)
     tensor([2., 0., 0.], dtype=float32)
@@ -181,11 +182,11 @@ _random_bits: Primitive = primitive(
 )
 
 
-def _drawn(bits: np.ndarray, kind: str, scale: Any) -> np.ndarray:
+def _from_bits(bits: np.ndarray, kind: str, scale: Any) -> np.ndarray:
     return np.asarray(_KINDS[kind](bits, *scale))
 
 
-_DRAWN = Primitive("random_draws", _drawn, ())
+_FROM_BITS = Primitive("random_draws", _from_bits, ())
 
 
 def _draw(kind: str, shape: Shape, dtype: Any, seed: Any, *scale: float) -> Any:
@@ -194,10 +195,10 @@ def _draw(kind: str, shape: Shape, dtype: Any, seed: Any, *scale: float) -> Any:
     if wanted.kind != "f":
         raise ValueError(f"`dtype` of random numbers must be floating. Received: dtype={dtype!r}")
     if isinstance(seed, SeedGenerator):
-        draws = bind(_DRAWN, seed.bits(lengths(shape)), kind=kind, scale=scale)
+        draws = bind(_FROM_BITS, seed.bits(lengths(shape)), kind=kind, scale=scale)
         return ops.cast(draws, wanted)
     bits = _threefry_bits(_draw_seed() if seed is None else seed, shape)
-    return np.asarray(_KINDS[kind](bits, *scale), dtype=wanted)
+    return np.asarray(_from_bits(bits, kind, scale), wanted)
 
 
 class SeedGenerator(Checked):
@@ -231,7 +232,7 @@ class SeedGenerator(Checked):
         self.state = Variable(start, "uint32", False, "seed_generator_state", path)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments of a generator that starts as this one did."""
+        """Return the arguments that make a generator with the same seed, at its first draw."""
         return {"seed": int(self.state.numpy()[0]), "name": self.name}
 
     @classmethod
@@ -248,8 +249,8 @@ class SeedGenerator(Checked):
     def bits(self, shape: tuple[int, ...], of_batch: bool = True) -> Tensor:
         """Return 32 random bits, a uint32, for each element of `shape`: the next draw.
 
-        A rank that computes a part of a batch gets the rows of that part, if the first axis is one
-        `of_batch`, perhaps merged with others.
+        A rank that computes a part of a batch gets the rows of that part, if `of_batch`: the first
+        axis is that of the batch, perhaps merged with others.
         """
         shape, part, start = lengths(shape), place.part, 0
         if part and of_batch and shape and not shape[0] % part.length:
@@ -267,7 +268,7 @@ class SeedGenerator(Checked):
 
 
 def _between(bits: np.ndarray, low: float, high: float) -> Any:
-    """Return float32 draws from [low, high): 23 bits become the mantissa of a number in [1, 2)."""
+    """Return float32 draws from [low, high): 23 bits are the mantissa of a number in [1, 2)."""
     unit = np.asarray(bits >> 9 | 0x3F800000).view(np.float32) - 1
     start = np.float32(low)
     return np.maximum(start, _multiply_add(unit, np.float32(high) - start, start))

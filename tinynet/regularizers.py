@@ -32,11 +32,17 @@ class Regularizer(Configurable):
         return 0.0
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name. A subclass defines it, to be saved."""
+        """Return the constructor's arguments by name; a subclass that is saved must define it."""
         raise NotImplementedError(f"{type(self).__name__} must define get_config(self).")
 
 
-class L1L2(Regularizer):
+class _Penalty(Regularizer):
+    """Base of the regularizers here, whose config holds the constructor's arguments."""
+
+    get_config = Configurable.get_config
+
+
+class L1L2(_Penalty):
     """``l1 * sum(abs(x)) + l2 * sum(x ** 2)``; ValueError for a negative factor.
 
     >>> L1L2(l1=0.5, l2=1.0)([1.0, -2.0])
@@ -54,10 +60,8 @@ class L1L2(Regularizer):
             total = total + self.l1 * ops.sum(ops.absolute(x))
         return total + self.l2 * ops.sum(ops.square(x)) if self.l2 else total
 
-    get_config = Configurable.get_config
 
-
-class L1(Regularizer):
+class L1(_Penalty):
     """``l1 * sum(abs(x))``, which drives weights to 0; ValueError for a negative factor.
 
     The gradient at 0 is 0.
@@ -73,10 +77,8 @@ class L1(Regularizer):
         """Return the weighted sum of magnitudes."""
         return self.l1 * ops.sum(ops.absolute(x))
 
-    get_config = Configurable.get_config
 
-
-class L2(Regularizer):
+class L2(_Penalty):
     """``l2 * sum(x ** 2)``, which makes weights small; ValueError for a negative factor.
 
     >>> L2(0.5)([1.0, -2.0])
@@ -90,13 +92,11 @@ class L2(Regularizer):
         """Return the weighted sum of squares."""
         return self.l2 * ops.sum(ops.square(x))
 
-    get_config = Configurable.get_config
 
-
-class OrthogonalRegularizer(Regularizer):
+class OrthogonalRegularizer(_Penalty):
     """`factor` times the mean magnitude of the cosines between the rows, or columns, of a matrix.
 
-    It drives them to be orthogonal. ValueError for a negative factor, another `mode` than "rows"
+    It drives them to be orthogonal. ValueError for a negative factor, a `mode` other than "rows"
     or "columns", and a weight that is not a matrix.
 
     >>> OrthogonalRegularizer(0.5)([[1.0, 0.0], [3.0, 4.0]])
@@ -116,8 +116,6 @@ class OrthogonalRegularizer(Regularizer):
         count = x.shape[0]
         others = ops.cast(1 - np.eye(count), x.dtype)
         return self.factor * ops.sum(abs(x @ x.T * others)) / max(count * (count - 1), 1)
-
-    get_config = Configurable.get_config
 
 
 def _factor(name: str, value: Any, default: float) -> float:

@@ -457,11 +457,11 @@ def test_goals_are_shown_as_ratios_beside_the_limit_and_how_many_rounds_were_dis
     assert report.goals(run_with({"small": {"jax": [1.0] * 5}})) == ""
 
 
-def test_the_wide_network_is_compared_with_the_quickest_other_that_does_the_whole_work():
+def test_the_wide_network_is_compared_with_the_fastest_other_that_does_the_whole_work():
     names = {"tinynet-c": 2.0, "tinynet": 1.0, "products": 0.5, "torch": 4.0, "jax": 3.0}
     found = run_with({"wide": {**{n: [s] * 5 for n, s in names.items()}, "mygrad": "late"}})
     (row,) = report.goals(found).splitlines()[2:]
-    assert cells(row)[2:5] == ["the quickest other: JAX, jitted step", "0.67", "≤ 1"]
+    assert cells(row)[2:5] == ["the fastest other: JAX, jitted step", "0.67", "≤ 1"]
 
 
 def test_goals_are_of_known_works_and_contestants():

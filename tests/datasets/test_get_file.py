@@ -393,7 +393,7 @@ def test_unsafe_and_damaged_archives_are_refused_and_nothing_is_extracted(
 
 def test_an_archive_of_another_format_than_asked_for_is_refused(server):
     server.files.update(tar=tar_of(MEMBERS), zip=zip_of(MEMBERS))
-    with refused(ValueError, "sound archive"):
+    with refused(ValueError, "valid archive"):
         get_file(origin=server.url("tar"), extract=True, archive_format="zip")
     for wrong in ("tar", "rar", [], None):
         with refused(ValueError, "archive_format"):

@@ -95,7 +95,7 @@ def test_batches_of_iterables_and_parts_of_uneven_number_train_the_same_network(
         assert [len(outputs) for outputs in each["shown"]] == [3, 17]
         assert np.array_equal(np.concatenate(each["shown"]), each["predicted"])
         assert np.array_equal(each["predicted"], found[0]["predicted"])
-        assert "as large batches on all ranks" in each["different"]
+        assert "batches of one size on all ranks" in each["different"]
         assert "[7, 8, 9]" in each["different"]
         expected = "RuntimeError: Rank 1 differs from rank 0 in the first batch. Give the same"
         assert all(error.startswith(expected) for error in each["moved"]), each["moved"]
@@ -131,7 +131,7 @@ def test_what_ranks_cannot_compute_together_is_refused_by_name(launched):
             assert "needs the mean loss of a batch" in found[name], name
             assert "loss (times samples)" in found[name], name
         assert "largest/most (times samples)" in found["largest"]
-        assert "own train_step" in found["own step"]
+        assert "train_step of your own" in found["own step"]
         assert "Rank 1 differs from rank 0 in the data" in found["data"]
         assert "Rank 1 differs from rank 0 in sequential" in found["model"]
         assert "Rank 1 differs from rank 0 in sequential" in found["weights"]

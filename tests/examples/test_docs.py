@@ -83,7 +83,7 @@ ANSWERS = {  # a word of a question on the front page, and what the section that
     "loop": "adam.stateless_apply(slots, grads, weights)",
     "early stopping": "EarlyStopping(",
     "load": 'load_model("wave.keras")',
-    "loss holds": "def compute_loss(",
+    "loss contains": "def compute_loss(",
 }
 
 

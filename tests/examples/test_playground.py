@@ -108,7 +108,7 @@ def test_the_printed_step_is_the_one_that_comes_next(ask):
 
 
 @pytest.mark.parametrize(("factor", "converges"), [(0.9, True), (3.0, False)])
-def test_gradient_descent_diverges_above_the_limit_alone(ask, factor, converges):
+def test_gradient_descent_diverges_only_above_the_limit(ask, factor, converges):
     limit = ask(do="start", **DEFAULTS)["limit"]
     ask(do="start", **{**DEFAULTS, "optimizer": "SGD", "rate": factor * limit})
     assert ("loss" in ask(do="step", count=300)) == converges

@@ -286,7 +286,7 @@ def test_a_layer_may_have_several_inputs_by_position_and_by_keyword():
 
 def test_placeholders_and_arrays_in_one_input_are_refused():
     a = Input((2,))
-    with refused(ValueError, "placeholders and arrays"):
+    with refused(ValueError, "only placeholders or only arrays"):
         Total()([a, np.ones((1, 2))])
 
 

@@ -389,7 +389,7 @@ def test_a_users_layer_can_draw_bits_from_a_seed_generator():
     assert len(set(found[0])) == 3
 
 
-def test_alpha_dropout_is_no_dropout_so_that_scripts_tell_them_apart():
+def test_alpha_dropout_is_not_an_instance_of_dropout():
     assert not isinstance(layers.AlphaDropout(0.5), Dropout)
 
 

@@ -126,7 +126,7 @@ def writer(path: Path) -> subprocess.Popen:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs kill -9")
-def test_the_next_save_removes_what_killed_processes_left_and_spares_who_is_writing(tmp_path):
+def test_the_next_save_removes_what_killed_processes_left_but_no_file_being_written(tmp_path):
     pytest.importorskip("fcntl")
     killed, alive = writer(tmp_path / "a"), writer(tmp_path / "b")
     killed.send_signal(signal.SIGKILL)
@@ -173,7 +173,7 @@ def test_a_missing_folder_is_named(tmp_path):
             tn.models.load_model(wrong)
 
 
-def test_a_model_of_many_layers_is_no_bomb():
+def test_a_model_of_many_layers_is_not_refused():
     text = json.dumps({"class_name": "Sequential"})
     assert len(text) < 100
     model = line(3000)

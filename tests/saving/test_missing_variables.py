@@ -71,7 +71,7 @@ KINDS = {"float16": "f", "float64": "f", "int32": "i", "uint8": "i", "bool": "b"
 
 @pytest.mark.parametrize("own", KINDS)
 @pytest.mark.parametrize("saved", KINDS)
-def test_an_array_is_loaded_into_a_variable_of_its_kind_alone(tmp_path, own, saved):
+def test_an_array_is_loaded_only_into_a_variable_of_its_kind(tmp_path, own, saved):
     class Count(tn.layers.Layer):
         def __init__(self, dtype: str) -> None:
             super().__init__()

@@ -86,7 +86,7 @@ def test_gradients_of_float32_stay_float32(f):
     assert f(tn.tensor(x)).dtype == derivative(f)(x).dtype == "float32"
 
 
-def test_gradients_of_mixed_dtypes_have_those_of_their_arguments():
+def test_gradients_have_the_dtypes_of_their_arguments():
     """PyTorch: MSELoss of float32 and float64 failed in backward (pytorch/pytorch#94086)."""
     mse = lambda a, b: ops.mean((a - b) ** 2)  # noqa: E731
     one, two = derivative(mse, (0, 1))(np.float32(1), np.float64(2))
@@ -158,7 +158,7 @@ def test_nested_derivatives_are_not_confused(report):
     assert tn.jvp(f, (at,), (1.0,))[1] == expected
 
 
-def test_a_rule_of_ones_own_has_the_same_second_derivative_every_time():
+def test_a_users_rule_has_the_same_second_derivative_every_time():
     """PyTorch: the second evaluation gave 0 in place of 1 (pytorch/pytorch#18619)."""
     cube = tn.primitive("cube", lambda x: x**3, lambda ct, y, x: ct * 3.0 * y / x)
     second = derivative(derivative(cube))

@@ -54,7 +54,7 @@ def stepped(optimizer: Any, gradients: list[float], w: float = 1.0) -> list[floa
 
 
 @on_every_road
-def test_targets_of_rank_1_meet_their_own_predictions(road):
+def test_targets_of_rank_1_are_compared_sample_by_sample(road):
     """PyTorch, TensorFlow, MLJFlux: (n,) against (n, 1) became (n, n), in silence.
 
     pytorch/pytorch#16045, tensorflow/tensorflow#37770, FluxML/MLJFlux.jl#152
@@ -76,7 +76,7 @@ def test_losses_of_uneven_batches_count_by_their_samples(road):
     assert history.history["loss"] == history.history["val_loss"] == pytest.approx([expected] * 2)
 
 
-def test_weights_multiply_losses_and_metrics_say_by_what_they_divide():
+def test_losses_divide_by_the_count_and_metrics_by_the_weights():
     """Keras: the loss divides by the count, the metric by the weights (keras-team/keras#19740).
 
     Both are documented; `reduction="mean_with_sample_weight"` divides losses by the weights, too.
@@ -89,7 +89,7 @@ def test_weights_multiply_losses_and_metrics_say_by_what_they_divide():
 
 
 @on_every_road
-def test_weights_ten_thousand_times_as_large_give_such_a_loss(road):
+def test_sample_weights_times_ten_thousand_multiply_the_loss_by_it(road):
     """TensorFlow: the loss did not change with the weights (tensorflow/tensorflow#23767)."""
     x, w = np.ones(4), np.array([1.0, 2.0, 3.0, 4.0])
     model = line(3.0, **road)

@@ -92,7 +92,7 @@ def test_validation_data_of_wrong_shapes_are_refused_before_the_first_epoch(held
 def test_metrics_in_the_place_of_loss_weights_are_refused_when_the_model_is_compiled():
     model = tn.Sequential([tn.layers.Dense(1)])
     with pytest.raises(
-        ValueError, match=r"loss_weights: expected numbers; metrics=\[...\] by name"
+        ValueError, match=r"loss_weights: expected numbers \(metrics=\[...\] by name\)"
     ):
         model.compile("adam", "mse", ["mae"])
     assert not model.compiled

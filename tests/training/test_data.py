@@ -177,7 +177,7 @@ def test_batches_that_do_not_fit_are_refused_before_anything_changes(case):
         np.testing.assert_array_equal(a, b)
 
 
-# -- arrays in other clothes ----------------------------------------------------------------------
+# -- arrays of other kinds -------------------------------------------------------------------------
 
 
 class Table:
@@ -210,7 +210,7 @@ def read_only(a: np.ndarray) -> np.ndarray:
     return a
 
 
-CLOTHES = {
+CONVERSIONS = {
     "a table": Table,
     "lists": np.ndarray.tolist,
     "tensors": tn.tensor,
@@ -225,11 +225,11 @@ CLOTHES = {
 }
 
 
-@pytest.mark.parametrize("clothes", CLOTHES)
+@pytest.mark.parametrize("conversion", CONVERSIONS)
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_arrays_in_any_clothes_train_and_predict_alike_and_stay_as_they_are(clothes, shuffle):
-    dress = CLOTHES[clothes]
-    x, y, weight = dress(X), dress(Y), dress(WEIGHT[:, None])
+def test_arrays_of_any_kind_train_and_predict_alike_and_stay_unchanged(conversion, shuffle):
+    convert = CONVERSIONS[conversion]
+    x, y, weight = convert(X), convert(Y), convert(WEIGHT[:, None])
     found = []
     for data in ((X, Y, WEIGHT[:, None]), (x, y, weight)):
         model = network()
@@ -251,7 +251,7 @@ def test_numbers_of_any_kind_are_converted_as_floats_would_be(dtype):
     assert histories[0] == histories[1]
 
 
-def test_an_array_in_which_bytes_stand_the_other_way_round_is_read_rightly():
+def test_an_array_of_the_other_byte_order_is_read_correctly():
     np.testing.assert_array_equal(
         network().predict(X.astype(">f8"), verbose=0), network().predict(X, verbose=0)
     )

@@ -18,7 +18,7 @@ SEEDS = st.integers(0, 2**16)
 
 
 @given(size=st.integers(1, 12), rank=st.integers(1, 12), shift=st.sampled_from([0.0, -3.0, 5.0]))
-def test_the_largest_eigenvalue_is_found_by_products_alone(size, rank, shift):
+def test_the_largest_eigenvalue_is_found_from_products_with_vectors(size, rank, shift):
     rng = np.random.default_rng(size * 100 + rank)
     half = rng.standard_normal((size, rank))
     matrix = half @ half.T + shift * np.eye(size)
@@ -214,7 +214,7 @@ def test_a_fit_that_goes_well_says_nothing_however_it_begins(rate, seed):
 @pytest.mark.filterwarnings("ignore:invalid value")
 @pytest.mark.parametrize("part", ["x", "y"])
 @pytest.mark.parametrize("row", [0, 7])
-def test_data_that_hold_nan_are_told_of_before_the_training_starts(part, row):
+def test_data_that_contain_nan_are_reported_before_training_starts(part, row):
     x, y = data(9, 2, 0)
     {"x": x, "y": y}[part][row, 0] = np.nan
     with pytest.warns(DivergenceWarning) as caught:

@@ -92,7 +92,7 @@ class Calls:
 
 
 @needs_c
-def test_outputs_that_are_not_as_c_reads_arrays_are_predicted_step_by_step(monkeypatch):
+def test_outputs_that_are_not_row_major_are_predicted_step_by_step(monkeypatch):
     turned = tn.layers.Lambda(lambda x: tn.ops.swapaxes(x, 1, 2), output_shape=(3, 2))
     model = Sequential([Input((2, 3)), turned])
     model.jit_compile = True
@@ -186,7 +186,7 @@ def test_scalars_of_steps_ahead_are_those_of_each_step(make):
 
 
 @needs_c
-def test_a_learning_rate_that_is_a_function_is_asked_before_each_step():
+def test_a_learning_rate_that_is_a_function_is_called_before_each_step():
     asked = []
 
     def rate():

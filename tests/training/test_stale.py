@@ -636,7 +636,7 @@ def test_a_number_that_a_callback_changes_holds_from_the_next_step(hook):
     assert_all_same(*found)
 
 
-def test_a_function_in_the_place_of_one_that_is_gone_is_another_one():
+def test_a_function_with_the_id_of_a_deleted_one_is_not_taken_for_it():
     model = tn.Sequential([Input((4,)), layers.Activation("relu")])
     for factor in range(1, 30):  # of which each may have the id of one before
         model.layers[0].activation = lambda x, factor=float(factor): factor * x
@@ -805,7 +805,7 @@ def test_an_option_that_needs_a_slot_is_refused_when_the_slot_was_not_made():
     assert_all_same(model.get_weights(), before)
 
 
-def test_a_step_is_not_kept_from_being_seen_by_a_change_in_the_loss_that_a_model_defines():
+def test_a_change_of_a_number_in_a_models_own_loss_is_seen():
     class Annealed(tn.Model):
         """A model whose own number is part of its loss, as an annealed weight is."""
 

@@ -240,7 +240,7 @@ def test_what_a_callback_does_to_the_model_is_seen_by_the_next_step(action):
     assert_equal_runs(*models)
 
 
-def test_a_learning_rate_that_is_a_function_is_asked_at_each_step():
+def test_a_learning_rate_that_is_a_function_is_called_at_each_step():
     x, y = data(10, 2, 1)
     models = []
     for eager in (False, True):
@@ -425,7 +425,7 @@ class Restless(Layer):
 
 
 @pytest.mark.parametrize("eager", [False, True])
-def test_a_weight_that_is_trained_cannot_be_assigned_in_the_step_as_well(eager):
+def test_a_trained_weight_cannot_be_assigned_in_the_step(eager):
     model = Sequential([Input((2,)), Restless(name="restless")])
     model.compile("sgd", "mse", run_eagerly=eager)
     with pytest.raises(TypeError, match=r"restless/scale cannot assign.*trainable=False"):

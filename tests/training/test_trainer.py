@@ -348,7 +348,7 @@ def test_callbacks_are_called_in_order_and_told_the_running_means(epochs, first,
     assert recorder.params == history.params
 
 
-def test_callbacks_of_evaluate_and_predict_are_told_of_them():
+def test_callbacks_of_evaluate_and_predict_are_called_in_order():
     model, of_test, of_predict = network(), Recorder(), Recorder()
     model.evaluate(X, Y, 4, verbose=0, callbacks=of_test)
     assert of_test.events == [("on_test_begin",), *passes("test", ROWS, 4), ("on_test_end",)]
@@ -628,7 +628,7 @@ REFUSED_BY_LAYERS: dict[str, Callable[[tn.Model], Any]] = {
 
 
 @pytest.mark.parametrize("case", [*REFUSED, *REFUSED_BY_LAYERS])
-def test_a_refused_call_changes_neither_weights_nor_the_optimizer_nor_what_comes(case):
+def test_a_refused_call_changes_neither_weights_nor_the_optimizer_nor_later_training(case):
     model, other = network(), network()
     for each in (model, other):
         np.random.seed(0)

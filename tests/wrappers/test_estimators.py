@@ -100,7 +100,7 @@ def test_set_params_names_items_of_the_dicts_and_leaves_given_dicts_alone():
         one.set_params(units=3)
 
 
-def test_arguments_of_fit_take_precedence_once(points):
+def test_arguments_of_fit_take_precedence_for_one_call(points):
     one = estimator(SKLearnClassifier).fit(*points, epochs=2)
     assert len(one.history_.epoch) == 2
     assert one.fit_kwargs == QUIET
@@ -165,7 +165,7 @@ def test_what_is_no_compiled_model_is_refused(points):
     X, _ = points
     with pytest.raises(TypeError, match="model: expected a Model or a function, received"):
         SKLearnRegressor(3).fit(X, X[:, 0])
-    with pytest.raises(RuntimeError, match="model: expected a compiled one"):
+    with pytest.raises(RuntimeError, match="model: expected a compiled Model"):
         SKLearnRegressor(tn.Sequential([tn.layers.Dense(1)])).fit(X, X[:, 0])
 
 

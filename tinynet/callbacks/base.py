@@ -26,7 +26,7 @@ class Callback(Checked):
     model : the model in training; ``self.model.stop_training = True`` ends it after the epoch
     params : dict with ``verbose``, ``epochs`` and ``steps``
     resume_epoch : int or None
-        After `on_train_begin`: the epoch that `fit` begins with instead of its `initial_epoch`.
+        If `on_train_begin` sets it, `fit` begins with this epoch instead of its `initial_epoch`.
     """
 
     model: Any = None
@@ -57,10 +57,10 @@ class Callback(Checked):
         """Run after an epoch, with loss and metrics of training and validation."""
 
     def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Run before a batch of training: another name of `on_train_batch_begin`."""
+        """Run before a batch of training: another name for `on_train_batch_begin`."""
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Run after a batch of training: another name of `on_train_batch_end`."""
+        """Run after a batch of training: another name for `on_train_batch_end`."""
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Run before a batch of training."""
@@ -313,15 +313,15 @@ class CallbackList(Callback):
 
     @property
     def want_history_alone(self) -> bool:
-        """Whether no callback does anything at an epoch but to note its logs."""
+        """Whether every callback is a `History`, which only records the logs of epochs."""
         return all(type(c) is History for c in self.callbacks)
 
     def of_batches(self, mode: str) -> tuple[list[Hook], Hook | None, bool]:
-        """Return what to call before and after batches of ``"train"``, ``"test"`` or ``"predict"``.
+        """Return the hooks before a batch, the function after it, and whether all batches count.
 
-        The latter is None if no callback needs it. Its arguments are the number of the batch and a
-        function that returns the logs so far: a progress bar that is not due does not need them.
-        The third value is whether each batch matters: not to a bar, which may miss some.
+        `mode` is "train", "test" or "predict". The function is None if no callback needs it. Its
+        arguments are the number of the batch and a function that returns the logs so far, which is
+        called only if they are needed. Progress bars may skip batches, other callbacks may not.
         """
         bars = [c for c in self.callbacks if type(c) is ProgbarLogger]
         others = [c for c in self.callbacks if c not in bars]

@@ -1,4 +1,4 @@
-"""Callbacks that write files: checkpoints, backups, a table of the epochs, logs for TensorBoard.
+"""Callbacks that write files: checkpoints, backups, and a CSV table of the epochs.
 
 Imports `monitors.py`, `../configs/files.py`. Read next: `../training/trainer.py`, which calls them.
 """
@@ -81,7 +81,7 @@ class ModelCheckpoint(MonitorCallback, SavingCallback):
     Raises
     ------
     ValueError
-        For a path with another extension, or another `save_freq`.
+        For a path with another extension, or an invalid `save_freq`.
     KeyError
         If the path has a field that is not in the logs.
 
@@ -148,9 +148,9 @@ class BackupAndRestore(SavingCallback):
 
     After each epoch the weights, the state of the optimizer, the number of the epoch and the states
     of random generators (NumPy's global one, which shuffles, and those of layers) are written to a
-    folder. A `fit` that finds them there continues from them; a `fit` that ends removes them. Of
-    several ranks the first one writes, and all read; another number of ranks may continue. After a
-    crash at any moment, the weights and the number in the folder belong together.
+    folder. A `fit` that finds them there continues from them; a `fit` that ends removes them. Rank
+    0 writes, and all ranks read; a different number of ranks may continue. After a crash at any
+    moment, the weights in the folder are those of the epoch whose number is stored there.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ class BackupAndRestore(SavingCallback):
     Raises
     ------
     ValueError
-        For an empty `backup_dir` or another `save_freq`; in `fit`, for a model that is not built.
+        For an empty `backup_dir` or an invalid `save_freq`; in `fit`, for an unbuilt model.
 
     >>> BackupAndRestore("backup").save_freq
     'epoch'
@@ -210,9 +210,10 @@ class BackupAndRestore(SavingCallback):
 
     @by_rank_0
     def _save(self, epoch: int, logs: Logs, **batch: int) -> None:
-        """Write the weights under a new name, then the progress, then rename the weights.
+        """Write the weights to a file named after the progress, then the progress; rename the file.
 
-        The progress decides which weights are valid: those of its name, or renamed from it.
+        The progress decides which weights are valid: those in the file named after it, or, if there
+        is none, those that were renamed.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         if self.double_checkpoint and (self._folder / PROGRESS).exists():
@@ -220,7 +221,7 @@ class BackupAndRestore(SavingCallback):
                 with replacing(self._folder / f"previous_{name}") as file:
                     file.write((self._folder / name).read_bytes())
         progress = {"epoch": epoch, **batch} if batch else {"epoch": epoch + 1, "batch": 0}
-        self.model.save_weights(self._fresh(progress), overwrite=True)
+        self.model.save_weights(self._weights_path(progress), overwrite=True)
         kind, keys, *rest = np.random.get_state(legacy=True)
         random = {"generator": [kind, np.asarray(keys).tolist(), *rest]}
         random["seeds"] = [v.numpy().tolist() for v in self._seeds]
@@ -230,7 +231,7 @@ class BackupAndRestore(SavingCallback):
 
     @property
     def _seeds(self) -> list[Any]:
-        """The states of random generators, which files of weights do not have."""
+        """The states of random generators, which files of weights do not contain."""
         weights = set(self.model.weights)
         return [v for v in self.model.variables if v not in weights]
 
@@ -260,10 +261,10 @@ class BackupAndRestore(SavingCallback):
 
     @by_rank_0
     def _rename(self, progress: dict[str, Any]) -> None:
-        if self._fresh(progress).exists():
-            os.replace(self._fresh(progress), self._folder / self._latest)
+        if self._weights_path(progress).exists():
+            os.replace(self._weights_path(progress), self._folder / self._latest)
 
-    def _fresh(self, progress: dict[str, Any]) -> Path:
+    def _weights_path(self, progress: dict[str, Any]) -> Path:
         return self._folder / f"{progress['epoch']}-{progress['batch']}{self._extension}"
 
 
@@ -301,8 +302,8 @@ class CSVLogger(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write the row of the epoch, with ``NA`` for what is not in the logs.
 
-        Values with new names, of the first validation, say, get new columns. Keras has columns for
-        a validation that never comes, and none for other values that come later.
+        Values with new names, such as those of the first validation, get new columns. Keras writes
+        columns for a validation that never takes place, and none for other values that come later.
         """
         logs = dict(logs or {})
         if self.keys is None or not logs.keys() <= {*self.keys}:
@@ -327,7 +328,7 @@ class CSVLogger(Callback):
 
 
 def as_cell(value: Any) -> Any:
-    """Return a logged value as one cell.
+    """Return a logged value as one cell of a CSV row; several numbers as a quoted list.
 
     >>> as_cell(0.5), as_cell([1, 2])
     (0.5, '"[1, 2]"')

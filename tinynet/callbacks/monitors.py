@@ -96,7 +96,7 @@ class EarlyStopping(MonitorCallback):
     verbose : 0 or 1
         Whether to print a message.
     baseline : float, optional
-        The patience starts again only after an improvement that is better than this, too.
+        Only an improvement that is also better than this restarts the count of `patience`.
     restore_best_weights : bool
         Whether to end with the weights of the best epoch, instead of the last one.
     start_from_epoch : int
@@ -224,7 +224,7 @@ class ReduceLROnPlateau(MonitorCallback):
                 self._reduce(epoch, logs["learning_rate"])
 
     def in_cooldown(self) -> bool:
-        """Return whether this epoch does not count, shortly after a reduction."""
+        """Return whether the last reduction is so recent that this epoch does not count."""
         return self.cooldown_counter > 0
 
     def _reduce(self, epoch: int, learning_rate: float) -> None:

@@ -25,9 +25,9 @@ ASCII = str.maketrans("━─│┃…", "=-||~") | dict.fromkeys(map(ord, "┏�
 
 
 def write(text: str) -> None:
-    """Print `text` at once; characters that the output cannot encode are replaced or dropped.
+    """Print `text` and flush; characters that the output cannot encode are replaced or dropped.
 
-    Of several ranks only the first one prints; without an output, as in `pythonw`, none does.
+    Only rank 0 prints, and nothing is printed without an output, as in `pythonw`.
     """
     if team().rank or sys.stdout is None:
         return
@@ -46,7 +46,7 @@ def in_terminal() -> bool:
 
 
 class Progbar(Checked):
-    """A progress bar of steps, with their time and some values.
+    """A progress bar that counts steps and shows their time and given values.
 
     If the output is not a terminal, only the last update is printed, as with ``verbose=2``.
 
@@ -97,11 +97,11 @@ class Progbar(Checked):
         self._named = {*(stateful_metrics or stateless_metrics or ())}
         self.moves = self.verbose == 1 and in_terminal()
         self._seen = 0
-        self._sums: dict[str, tuple[Any, int]] = {}  # of values, and of how many steps
+        self._sums: dict[str, tuple[Any, int]] = {}  # sums of values, and the number of steps
         self._started = time.time()
         self._first_step: float | None = None  # when it ended
         self._drawn = 0.0
-        self._drawn_width, self._is_open = 0, False  # of the last line, and whether it goes on
+        self._drawn_width, self._is_open = 0, False  # of the last line; if it lacks its newline
 
     def add(self, n: int, values: Values = None) -> None:
         """Advance the bar by `n` steps, with pairs of names and values."""
@@ -118,7 +118,7 @@ class Progbar(Checked):
         finalize = reached if finalize is None else bool(finalize)
         steps = max(current - self._seen, 1)
         for name, value in values or ():
-            total, count = self._sums.get(name, (-0.0, 0))  # which keeps the sign of a zero
+            total, count = self._sums.get(name, (-0.0, 0))  # -0.0 keeps the sign of a zero
             averaged = (name in self._named) == (self.stateless_metrics is not None)
             if finalize or not averaged:
                 self._sums[name] = (value, 1)
@@ -156,12 +156,12 @@ class Progbar(Checked):
         self._drawn_width, self._is_open = width, not finalize
 
     def close(self) -> None:
-        """End the line of a bar that was drawn and did not reach its end: after an exception."""
+        """End the line of an unfinished bar, after an exception."""
         write("\n" * self._is_open)
         self._is_open = False
 
     def _values(self, size: Callable[[float], float]) -> str:
-        """Return the values by name; Keras uses their magnitudes in the bar, not in the line."""
+        """Return names and values; `size` is abs in the bar, and float in the line, as in Keras."""
         means = ((name, _mean(total) / n) for name, (total, n) in self._sums.items())
         return "".join(f" - {name}: {number(mean, size(mean))}" for name, mean in means)
 
@@ -198,7 +198,7 @@ def step_time(seconds: float, unit_name: str = "step") -> str:
 
 
 def remaining(seconds: float) -> str:
-    """Return the remaining time.
+    """Return the remaining time as text: seconds, m:ss or h:mm:ss.
 
     >>> remaining(59.9), remaining(61), remaining(7325)
     ('59s', '1:01', '2:02:05')

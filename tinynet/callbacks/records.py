@@ -44,7 +44,7 @@ class TensorBoard(SavingCallback):
     Raises
     ------
     ValueError
-        For options that only Keras has, and for another `update_freq`.
+        For options that only Keras has, and for an invalid `update_freq`.
     ImportError
         If tensorboardX is not installed.
 
@@ -137,7 +137,7 @@ class WeightHistory(SavingCallback):
     Raises
     ------
     ValueError
-        For another frequency.
+        For an invalid `frequency`.
 
     >>> import tinynet as tn
     >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1, kernel_initializer="ones")])
@@ -193,7 +193,7 @@ class SwapEMAWeights(Callback):
     ----------
     swap_on_epoch : bool
         Whether the averages also replace the weights from the end of an epoch to the beginning of
-        the next one, for other callbacks, such as `ModelCheckpoint`, that stand after this one.
+        the next one, for callbacks that follow this one, such as `ModelCheckpoint`.
 
     Raises
     ------
@@ -223,9 +223,9 @@ class SwapEMAWeights(Callback):
             self._swap(False)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Give the averages to the model, if they are to be swapped; after the last epoch for good.
+        """Give the averages to the model if `swap_on_epoch`: permanently after the last epoch.
 
-        So does the end of `fit`.
+        The end of `fit` gives them permanently in any case.
         """
         if self.swap_on_epoch and (self.model.stop_training or epoch + 1 == self.params["epochs"]):
             self.model.optimizer.finalize_variable_values(self.model.trainable_weights)

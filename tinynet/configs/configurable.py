@@ -22,10 +22,10 @@ _PLAIN = (str, int, float, type(None))  # bool is an int
 
 
 class Checked:
-    """Base of objects of whose constructors the annotations are checked before they run.
+    """Base of objects whose constructor runs only if the arguments match its annotations.
 
-    `KINDS` has the annotations that count: a number is not NaN, and None must be declared. Their
-    methods answer to errors which arguments cause; see `answering`.
+    The annotations that are checked are those in `KINDS` of `engine/refusal.py`. Errors that the
+    arguments of public methods cause are explained; see `answering`.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -44,7 +44,7 @@ class Checked:
         if package_of(init) == "tinynet":
             name, expected, value = wrong_argument(init, (cls, *args), kwargs) or ("", "", None)
             expect(not name, f"{cls.__name__}: {name}", expected, value)
-            if kwargs and is_dataclass(cls):  # of which `answering` does not have the constructor
+            if kwargs and is_dataclass(cls):  # its constructor is not wrapped by `answering`
                 known = _signature(init).parameters
                 if text := outdated(cls.__name__, {k: kwargs[k] for k in kwargs.keys() - known}):
                     raise TypeError(text)
@@ -53,13 +53,13 @@ class Checked:
     if not TYPE_CHECKING:  # a type checker would let every name pass
 
         def __getattr__(self, name: str) -> Any:
-            """Raise AttributeError; for a method of Keras 2 it names the one that replaces it."""
+            """Raise AttributeError; for an attribute of Keras 2 it names what replaces it."""
             for c in type(self).__mro__ if name[0] != "_" else ():
                 if (advice := advice_for(f"{c.__name__}.{name}")) and not hasattr(type(self), name):
                     raise AttributeError(f"{type(self).__name__} has no {name!r}: {advice}")
             if name in ("name", "_own", "built") and package_of(type(self)) != "tinynet":
                 raise AttributeError(f"{type(self).__name__} must call `super().__init__()` first.")
-            return object.__getattribute__(self, name)  # with the error of a property, if it is one
+            return object.__getattribute__(self, name)  # raises a property's own error, if any
 
 
 class Configurable(Checked, Watched):
@@ -97,7 +97,7 @@ class Configurable(Checked, Watched):
         """Return the class with the arguments that differ from their defaults."""
         try:
             config = self.get_config()
-        except Exception:  # not of a user's class that is not complete, say: a repr never fails
+        except Exception:  # a repr never fails, even of a user's class that is incomplete
             return object.__repr__(self)
         known = _signature(type(self).__init__).parameters
         defaults = {name: _text(p.default) for name, p in known.items()}
@@ -109,7 +109,7 @@ class Configurable(Checked, Watched):
 
 
 def _text(value: Any) -> str:
-    """Return a value for `Configurable.__repr__`: floats in short, objects in configs by class."""
+    """Return the text of a value in a repr: floats are rounded, configs reduced to their class."""
     if isinstance(value, dict) and "class_name" in value:
         return f"{value['class_name']}(...)"
     return f"{value:.6g}" if isinstance(value, float) else repr(value)
@@ -131,9 +131,9 @@ def _is_plain(value: Any) -> bool:
 
 
 class Constructor:
-    """An `__init__` with computed parameters that calls another one by name, with `fixed` added.
+    """An `__init__` with computed parameters, which passes them and `fixed` by name to another one.
 
-    `parameters` is called when the signature is first needed: most classes are never made.
+    `parameters` is called when the signature is first needed: most classes are never instantiated.
     """
 
     def __init__(
@@ -161,10 +161,10 @@ class Constructor:
 
 
 def taking(base: Any, init: Any, first: str = "", **defaults: Any) -> Any:
-    """Let a constructor also take the arguments of `base` after its own, by position too.
+    """Return a constructor with the arguments of `init`, then those of `base`, by position too.
 
-    ``**more`` in `init` receives them. So they are written once, and signatures are Keras's. The
-    arguments named in `first` come first; `defaults` replace those of `base`.
+    ``**more`` in `init` receives the latter, so they are written only once, and signatures are
+    Keras's. The arguments named in `first` come first; `defaults` replace those of `base`.
     """
 
     def parameters() -> Iterable[Parameter]:

@@ -1,8 +1,8 @@
 """Files that are written completely or not at all, and that are read without trusting them.
 
-Reading has one error for all defects, and limits on memory.
+Any defect of a file that is read raises ValueError, and the memory that it may claim is limited.
 
-Imports the engine's dtypes. Read next: `../saving/archive.py`.
+Imports the engine. Read next: `../saving/archive.py`.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 # The memory that a file may claim: a multiple of its own size, and enough for a small model.
 TIMES, AT_LEAST = 20, 64 * 2**20
-NODE = 128  # bytes that a number, string, list or dict of JSON takes in memory, about
-OBJECT = 4096  # bytes that a layer's call, or the variable of an array, takes beside its numbers
-MOST_WORDS = 2000  # characters of a message: the file may have chosen them
+NODE = 128  # about how many bytes a number, string, list or dict of JSON takes in memory
+OBJECT = 4096  # bytes that a layer's call, or the variable of an array, takes besides its numbers
+MOST_WORDS = 2000  # characters of an error's text, which may come from the file
 
 # -- writing ---------------------------------------------------------------------------------------
 
@@ -138,7 +138,7 @@ def lock(file: BinaryIO, wait: bool) -> bool | None:
     The system releases the lock when the file is closed, or the process ends in whatever way.
     """
     try:
-        import fcntl  # POSIX alone
+        import fcntl  # only on POSIX
 
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
@@ -176,7 +176,7 @@ def parsed(text: bytes, allowed: int) -> Any:
 
     They are counted before the text is parsed: each follows one of the characters `,[{:`.
     """
-    import json  # needed for files alone
+    import json  # only needed for files
 
     claimed = NODE * sum(map(text.count, (b",", b"[", b"{", b":")))
     expect(claimed <= allowed, "The bytes that its config claims", f"at most {allowed}", claimed)
@@ -186,7 +186,7 @@ def parsed(text: bytes, allowed: int) -> Any:
 def opened(file: BinaryIO, most: int = 0) -> ZipFile:
     """Return the zip archive in a file; ValueError for a malformed or malicious one.
 
-    Its members have at most `most` bytes, by default the `allowance`.
+    Together its members have at most `most` bytes, by default the `allowance`.
     """
     from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile  # slow to import
 
@@ -213,10 +213,10 @@ def member(archive: ZipFile, name: str) -> bytes:
 
 
 class Budget:
-    """Makes the arrays of weights, without a limit until `size` is given.
+    """Makes the initial arrays of weights, of `size` bytes at most.
 
-    While a file is read, they are zeros, as the file holds their numbers, and must fit in `size`
-    bytes.
+    By default there is no limit. While a file is read there is one, and the arrays are zeros, since
+    the file holds their numbers.
     """
 
     def __init__(self, size: float = math.inf) -> None:
@@ -232,7 +232,7 @@ class Budget:
         return array
 
     def check(self, shape: tuple[int | None, ...], dtype: Any) -> None:
-        """Raise ValueError for an array that exceeds what is left; charge what describes it."""
+        """Raise ValueError for an array that exceeds what is left; charge for its variable."""
         if self.left == math.inf:
             return
         size = math.prod(n for n in shape if n is not None) * as_dtype(dtype).itemsize
@@ -241,7 +241,7 @@ class Budget:
         self.charge(OBJECT)
 
     def charge(self, size: int) -> None:
-        """Raise ValueError if this many bytes are not left, and count them."""
+        """Take `size` bytes from what is left; ValueError if fewer are left."""
         if size > self.left:
             raise ValueError(f"It describes {size} bytes, and {self.left} are left.")
         self.left -= size

@@ -43,7 +43,7 @@ def lookup(identifier: Any, table: Mapping[str, Any], kind: str) -> Any:
     identifier : str, dict, class, callable or None
         A name of a custom object or in `table`; a config ``{"class_name": ..., "config": {...}}``
         as Keras writes it; a class, of which an instance with default arguments is returned; or a
-        callable, which is returned as it is.
+        callable, which is returned unchanged.
     table : mapping from names to functions and classes
     kind : the kind of object, for the error message
 

@@ -1,7 +1,7 @@
 """Objects to plain data, which JSON can hold, and back: Keras's serialization format.
 
-All objects take the same path, from models to plain functions. A config never makes this module
-import or run anything: a name in a config is in one of the tables here, or is refused.
+All objects, from models to plain functions, take the same path. A config never makes this module
+import or run code that it names: a name in a config is in one of the tables here, or is refused.
 
 Imports the engine's tensors. Read next: `lookup.py`, where users' names are looked up.
 """
@@ -144,7 +144,7 @@ def noting_custom_objects(found: dict[str, Any]) -> temporarily:
 
 
 def sharing() -> temporarily:
-    """Return a context that keeps an object one object where several configs contain it."""
+    """Return a context in which an object that several configs contain remains one object."""
     return temporarily(_state, shared={})
 
 
@@ -212,7 +212,7 @@ def _function_config(function: Any) -> dict[str, Any]:
     known = _function(name)
     ours = package_of(function) in ("tinynet", "numpy")
     if name == "<lambda>" or (known not in (None, function) and not ours):
-        problem = f"'{name}' does not identify it. Name it otherwise by `def`, or {_REGISTER}"
+        problem = f"'{name}' does not identify it. Give it another name by `def`, or {_REGISTER}"
         raise ValueError(f"Cannot serialize {function}{location()}: {problem}")
     if known is None or not ours:
         _custom_name(function)
@@ -246,7 +246,7 @@ def _describe(obj: Any) -> dict[str, Any]:
 
 
 def _custom_name(thing: Any) -> str:
-    """Return the registered name of a user's class or function, for `noting_custom_objects` too."""
+    """Return the registered name of a user's object, and report it to `noting_custom_objects`."""
     name = get_registered_name(thing)
     if _state.custom is not None:
         _state.custom[name] = thing

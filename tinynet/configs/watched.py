@@ -3,8 +3,8 @@
 A step is recorded once, with the numbers and functions that it reads from layers, losses, metrics,
 regularizers and the optimizer. `Fingerprint` is part of its key, so a changed attribute leads to
 another step, and a restored one to the first. Assigning an attribute of a `Watched` object changes
-`structure.version`; only then is a fingerprint computed again, or when something that users wrote
-themselves has changed: a list, an array, an object, a global variable that their function reads.
+`structure.version`. A fingerprint is computed again only then, or when something of the users' own
+has changed: a list, an array, an object, a global variable that their function reads.
 
 Imports the engine. Read next: `configurable.py`.
 """
@@ -125,7 +125,7 @@ class Fingerprint:
         return self._hash
 
     def is_current(self) -> bool:
-        """Return whether all is as it was; quick where users wrote nothing themselves."""
+        """Return whether nothing has changed since; fast if users' own code is not involved."""
         if self._version is not structure.version or self._settings is not dtypes.settings:
             return False
         if not self._has_own:
@@ -194,7 +194,7 @@ class Fingerprint:
 # -- what a step may read of an object -------------------------------------------------------------
 
 _UNREAD = {f"__{x}__" for x in ("module", "qualname", "doc", "dict", "weakref", "annotations")}
-_OPEN = ("types", "collections")  # whose objects users fill: SimpleNamespace, UserDict
+_OPEN = ("types", "collections")  # modules whose objects users fill: SimpleNamespace, UserDict
 _OF_FUNCTIONS = [(x, attrgetter(f"__{x}__")) for x in ("code", "defaults", "kwdefaults", "dict")]
 # What a bound method, a property, a partial, a compiled function or a user's primitive calls.
 _names = "__func__ __self__ __wrapped__ fget func args keywords impl vjps joint"
@@ -204,9 +204,9 @@ _GLOBAL = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
 
 
 def _parts_of(thing: Any) -> tuple[list[Place], Any, bool]:
-    """Return the parts of an object on which a step may depend, and whether changes are known.
+    """Return the parts of an object that a step may read: places, and a dict of others or None.
 
-    The parts are places, and the items of a dict unless that is None.
+    The third value is whether they need no comparison: they are fixed, or changes are noticed.
     """
     kind = type(thing)
     module = (thing if isinstance(thing, (FunctionType, type)) else kind).__module__
@@ -229,13 +229,13 @@ def _parts_of(thing: Any) -> tuple[list[Place], Any, bool]:
 
 
 def _called_by(function: FunctionType) -> list[Place]:
-    """Return where an installed function has what it may call, as that of `grad(f)` does."""
+    """Return the places of what an installed function may call, such as `f` in `grad(f)`."""
     full = [cell for cell in function.__closure__ or () if cell != _EMPTY]
     return [(str(i), _content, x) for i, x in enumerate(full) if callable(x.cell_contents)]
 
 
 def _places_of(function: FunctionType) -> list[Place]:
-    """Return where a function of users has what it may read."""
+    """Return the places that a user's function may read."""
     code, known, cells = function.__code__, function.__globals__, function.__closure__ or ()
     names, attributes, imported = _names_in(code)
     places: list[Place] = [(name, get, function) for name, get in _OF_FUNCTIONS]
@@ -255,7 +255,7 @@ def _places_of(function: FunctionType) -> list[Place]:
 
 @lru_cache(1024)
 def _names_in(code: CodeType) -> tuple[list[str], list[str], list[str]]:
-    """Return the names of globals, of attributes and of imported modules that a code reads."""
+    """Return the names of globals, attributes and imported modules that a code object reads."""
     codes = [code]
     for each in codes:
         codes += [x for x in each.co_consts if isinstance(x, CodeType)]

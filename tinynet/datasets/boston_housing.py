@@ -8,16 +8,16 @@ from .published import Split, fetch, read_npz, shuffled_split
 
 
 def load_data(path: str = "boston_housing.npz", test_split: float = 0.2, seed: int = 113) -> Split:
-    """Return 13 attributes of 506 places, and the median price of a house there.
+    """Return 13 attributes of 506 districts, and the median price of a house there.
 
     Parameters
     ----------
     path : str
         The name of the file in the cache.
     test_split : float
-        The share of the samples that is for tests, from 0 to below 1.
+        The fraction of the samples that is for tests, from 0 to below 1.
     seed : int
-        Of the order of the samples.
+        It determines the order of the samples.
 
     Returns
     -------
@@ -27,7 +27,7 @@ def load_data(path: str = "boston_housing.npz", test_split: float = 0.2, seed: i
     Raises
     ------
     ValueError
-        For another `test_split`.
+        For an invalid `test_split`.
     OSError
         When the file is not in the cache and cannot be downloaded.
 

@@ -22,9 +22,9 @@ def load_data(
     path : str
         The name of the file in the cache.
     test_split : float
-        The share of the samples that is for tests, from 0 to below 1.
+        The fraction of the samples that is for tests, from 0 to below 1.
     seed : int
-        Of the order of the samples.
+        It determines the order of the samples.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def load_data(
     Raises
     ------
     ValueError
-        For another `version` or `test_split`.
+        For an invalid `version` or `test_split`.
     OSError
         When the file is not in the cache and cannot be downloaded.
 

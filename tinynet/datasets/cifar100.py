@@ -22,7 +22,7 @@ def load_data(label_mode: str = "fine") -> Split:
     Raises
     ------
     ValueError
-        For another `label_mode`.
+        For an invalid `label_mode`.
     OSError
         When the file is not in the cache and cannot be downloaded.
 

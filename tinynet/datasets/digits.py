@@ -13,9 +13,9 @@ def load_data(test_split: float = 0.2, seed: int = 113) -> Split:
     Parameters
     ----------
     test_split : float
-        The share of the samples that is for tests, from 0 to below 1.
+        The fraction of the samples that is for tests, from 0 to below 1.
     seed : int
-        Of the order of the samples.
+        It determines the order of the samples.
 
     Returns
     -------
@@ -27,7 +27,7 @@ def load_data(test_split: float = 0.2, seed: int = 113) -> Split:
     ImportError
         Without scikit-learn, whose package contains the data.
     ValueError
-        For another `test_split`.
+        For an invalid `test_split`.
 
     Source: E. Alpaydin and C. Kaynak, UCI Machine Learning Repository (1998).
 

@@ -1,7 +1,7 @@
 """Files from the web in Keras's cache folder: `get_file`.
 
 A download goes to a hidden file beside its target, which is renamed once it is complete and its
-hash is right. So the target is never half a file, and an interrupted download can be continued. A
+hash is right. So the target is never incomplete, and an interrupted download can be continued. A
 lock makes other processes wait for the one that downloads.
 
 Imports the engine's checks and the progress bar. Read next: `published.py`.
@@ -28,7 +28,7 @@ from ..engine.refusal import answering
 
 TIMEOUT = 60.0  # seconds without an answer
 BLOCK = 1 << 18  # bytes that are read at a time
-MOST_TIMES, MOST_AT_LEAST = 100, 2**30  # bytes that an archive may hold, as `allowance` counts
+MOST_TIMES, MOST_AT_LEAST = 100, 2**30  # limit an archive's contents, as in `allowance`
 MOST_HEADER = 2**20  # bytes of a header in a tar archive
 HASHES = {32: "md5", 64: "sha256"}  # by the number of digits
 
@@ -58,8 +58,8 @@ def get_file(
     untar : bool
         The same as ``extract=True, archive_format="tar"``.
     md5_hash, file_hash : str, optional
-        The expected MD5 hash; the expected hash. A file of another hash in the cache is downloaded
-        again.
+        The expected MD5 hash; the expected hash. A file in the cache with another hash is
+        downloaded again.
     cache_subdir : str
         A folder in `cache_dir`, or the path of another folder.
     hash_algorithm : "sha256", "md5" or "auto"
@@ -77,8 +77,8 @@ def get_file(
     Raises
     ------
     ValueError
-        For a wrong argument, for a downloaded file of another hash, which is removed, for a file
-        that is no archive, and for an archive with members outside of its folder.
+        For an invalid argument, for a downloaded file with another hash, which is removed, for a
+        file that is not an archive, and for an archive with members outside of its folder.
     OSError
         When the download fails; it names the URL and the reason. The next call continues it, if
         the server can and the file there is still the same.
@@ -166,15 +166,15 @@ def _download(url: str, target: str, digits: str) -> None:
     if not _is_right(part, digits):
         found = _hash(part, HASHES[len(digits)])
         os.remove(part)
-        raise ValueError(f"{url}: expected a file of the hash {digits}, received {found}.")
+        raise ValueError(f"{url}: expected a file with the hash {digits}, received {found}.")
     os.replace(part, target)
 
 
 def _fetch(url: str, target: str) -> str:
     """Return the path of a hidden file beside `target` with the contents of a URL.
 
-    Its name has a digest of the version that the server states (an ETag or a date), so that parts
-    of two versions are never joined. What an interrupted download has left is continued.
+    Its name contains a digest of the version that the server states (an ETag or a date), so that
+    parts of two versions are never joined. An interrupted download is continued.
     """
     folder, name = os.path.split(target)
     hidden = os.path.join(folder, f".{name}.")
@@ -199,12 +199,12 @@ def _fetch(url: str, target: str) -> str:
         if fits:
             _write(response, part, start if continues else 0)
             return part
-    return _fetch(url, target)  # from the start, since the file there is another one now
+    return _fetch(url, target)  # from the start, since the file on the server has changed
 
 
 def _write(response: Any, path: str, start: int) -> None:
     """Append the body of a response to the first `start` bytes of a file, with a progress bar."""
-    size = response.headers["Content-Length"]  # of what comes; None if the server does not say
+    size = response.headers["Content-Length"]  # of the body; None if the server does not say
     total = None if size is None else start + int(size)
     bar, done = Progbar(total), start
     with open(path, "ab" if start else "wb") as file:
@@ -223,7 +223,7 @@ class _Member(tarfile.TarInfo):
 
     def _proc_member(self, archive: tarfile.TarFile) -> Any:
         if self.size > MOST_HEADER and not self.isreg() and not self.issparse():
-            raise tarfile.ReadError(f"a header of {self.size} bytes")
+            raise tarfile.ReadError(f"a header of {self.size} bytes is too large")
         return vars(tarfile.TarInfo)["_proc_member"](self, archive)
 
 
@@ -236,7 +236,7 @@ def _tar(path: str) -> tarfile.TarFile | None:
 def _extract(archive: str, folder: str, formats: Container[str]) -> None:
     """Extract an archive into a new folder, which replaces `folder` when it is complete.
 
-    Nothing is left of an archive with members outside of its folder, or with too large ones.
+    An archive with members outside of its folder, or with too large ones, leaves nothing.
     """
     parent, most = os.path.dirname(folder), MOST_TIMES * os.path.getsize(archive) + MOST_AT_LEAST
     left = most
@@ -254,13 +254,13 @@ def _extract(archive: str, folder: str, formats: Container[str]) -> None:
                 with tar:
                     tar.extractall(new, filter=checked)
             else:
-                expect("zip" in formats, "archive_format", f"that of {archive}", formats)
+                expect("zip" in formats, "archive_format", f"the format of {archive}", formats)
                 with open(archive, "rb") as file:
                     opened(file, most).extractall(new)
         except OSError:
             raise
         except Exception as error:
-            raise ValueError(f"{archive}: expected a sound archive: {error}") from error
+            raise ValueError(f"{archive}: expected a valid archive: {error}") from error
         if os.path.isdir(folder):
             os.rename(folder, os.path.join(scratch, "old"))
         os.rename(new, folder)

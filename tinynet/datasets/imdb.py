@@ -22,7 +22,7 @@ def load_data(
     path : str
         The name of the file in the cache.
     seed : int
-        Of the order of the reviews.
+        It determines the order of the reviews.
     num_words, skip_top, maxlen, start_char, oov_char, index_from
         Which words are kept, and their numbers: see `published.encode`.
 
@@ -34,7 +34,7 @@ def load_data(
     Raises
     ------
     ValueError
-        If `maxlen` is below the length of each review.
+        If `maxlen` leaves no review for training or for tests.
     OSError
         When the file is not in the cache and cannot be downloaded.
 

@@ -1,6 +1,6 @@
-"""The published files of the data sets: their places, their hashes, and how they are read.
+"""The published files of the data sets: their URLs, their hashes, and how they are read.
 
-`encode` is what texts have in common. Imports `download.py`. Read next: `mnist.py`.
+`encode` numbers the words of texts. Imports `download.py`. Read next: `mnist.py`.
 """
 
 import io
@@ -19,7 +19,7 @@ Split = tuple[tuple[Any, Any], tuple[Any, Any]]  # (x_train, y_train), (x_test, 
 CIFAR = "https://www.cs.toronto.edu/~kriz/"
 KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 
-# The hash of each file, as in Keras, which has none of Fashion-MNIST.
+# The hash of each file, as in Keras, which has none for Fashion-MNIST.
 HASHES = {
     "mnist.npz": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
     "cifar-10-python.tar.gz": "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
@@ -35,7 +35,7 @@ HASHES = {
 
 @answering
 def fetch(name: str, path: str | None = None, **options: Any) -> str:
-    """Return where a published file is in the cache, under the name `path`; see `get_file`."""
+    """Return the path of a published file in the cache, named `path` there; see `get_file`."""
     origin = (CIFAR if name.startswith("cifar") else KERAS) + name
     return get_file(path or name, origin, file_hash=HASHES.get(name), **options)
 
@@ -52,7 +52,7 @@ def shuffled_split(x: Any, y: Any, test_split: float, seed: int) -> Split:
 
 
 def read_npz(path: str) -> dict[str, np.ndarray]:
-    """Return the arrays in an ``.npz`` file; arrays of objects are those of `read_pickle`."""
+    """Return the arrays in an ``.npz`` file; those of objects are read by `read_pickle`."""
     with refusing(f"'{path}'"), open(path, "rb") as file:
         archive = opened(file)
         names = archive.namelist()
@@ -70,9 +70,9 @@ def _array(data: bytes) -> np.ndarray:
 
 
 class SavedArray:
-    """What a pickle says of an array or of its dtype: `state`, which ends with the elements.
+    """A stand-in for an array, or a dtype, in a pickle; an array's `state` ends with its elements.
 
-    It stands for them, so that a pickle can make nothing but plain Python data.
+    Thus unpickling makes nothing but these and plain Python data.
     """
 
     def __init__(self, *args: Any) -> None: ...
@@ -83,7 +83,7 @@ class SavedArray:
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        """Return `SavedArray` for what arrays are made of; an error for all other names."""
+        """Return `SavedArray` for the names that arrays need; UnpicklingError for all others."""
         if module.split(".")[0] == "numpy" and name in ("ndarray", "dtype", "_reconstruct"):
             return SavedArray
         raise pickle.UnpicklingError(f"A data set needs no {module}.{name}: it was not loaded.")
@@ -116,22 +116,22 @@ def encode(parts: list[tuple[Any, Any]], *options: Any) -> Any:
     ----------
     parts : list of (texts, labels)
     options
-        Positionally, in this order, as follows.
+        Positional, in the following order.
     seed : int
-        Of the order of the texts in each part.
+        It determines the order of the texts in each part.
     num_words : int, optional
-        Words are numbered by how frequent they are; only numbers below `num_words` are kept. By
-        default the largest number there is, which is not kept, as in Keras.
+        Words are numbered by their rank in frequency; only numbers below `num_words` are kept. By
+        default it is the largest number there is, which is then not kept, as in Keras.
     skip_top : int
         Numbers below it are not kept, either.
     maxlen : int, optional
-        Texts of as many words or more are left out.
+        Texts of as many words or more, `start_char` included, are left out.
     start_char : int, optional
         Stands before each text.
     oov_char : int, optional
         Stands for each word that is not kept; None leaves these words out.
     index_from : int, optional
-        What is added to the numbers in the file.
+        Added to the numbers in the file.
 
     Raises
     ------

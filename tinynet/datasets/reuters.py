@@ -1,4 +1,4 @@
-"""Reuters: news and their topics. Imports `published.py`. Read next: `digits.py`."""
+"""Reuters: news items and their topics. Imports `published.py`. Read next: `digits.py`."""
 
 import json
 
@@ -22,16 +22,16 @@ def load_data(
     oov_char: int | None = 2,
     index_from: int | None = 3,
 ) -> Split:
-    """Return 11,228 news of 46 topics, each a list of word numbers.
+    """Return 11,228 news items on 46 topics, each a list of word numbers.
 
     Parameters
     ----------
     path : str
         The name of the file in the cache.
     test_split : float
-        The share of the news that is for tests, from 0 to below 1.
+        The fraction of the news items that is for tests, from 0 to below 1.
     seed : int
-        Of the order of the news.
+        It determines the order of the news items.
     num_words, skip_top, maxlen, start_char, oov_char, index_from
         Which words are kept, and their numbers: see `published.encode`.
 
@@ -43,7 +43,7 @@ def load_data(
     Raises
     ------
     ValueError
-        For another `test_split`, or if `maxlen` is below the length of each text.
+        For an invalid `test_split`, or if no text is shorter than `maxlen`.
     OSError
         When the file is not in the cache and cannot be downloaded.
 

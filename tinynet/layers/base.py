@@ -39,8 +39,8 @@ class Layer(Module, Configurable):
     Subclass it with ``call(self, inputs)`` and, where the weights depend on the shape of the
     inputs, ``build(self, input_shape)``. Variables and layers among the attributes, also in lists
     and dicts, belong to the layer. A `call` with an argument `training` is passed True in training
-    and False otherwise. `fit` says so to a model whose `call` has that argument, and the model to
-    the layers inside, as in Keras.
+    and False otherwise. `fit` passes it to a model whose `call` has that argument, and the model
+    passes it to the layers inside, as in Keras.
 
     Parameters
     ----------
@@ -71,13 +71,13 @@ class Layer(Module, Configurable):
 
     symbolic_shape: Any = None  # of the outputs of the last call on placeholders
     symbolic_calls: tuple[int, ...] = ()  # the numbers of all calls on placeholders
-    first_call: LayerCall | None = None  # of those
+    first_call: LayerCall | None = None  # the first of these calls
     input, output = of_first("inputs"), of_first("outputs")
     activity_regularizer: Any = None
-    declared_shape: Any = None  # of the inputs, in the old way
+    declared_shape: Any = None  # of the inputs, by `input_shape` or `input_dim`
     _build_config: Any = None  # the shapes that `build` took, by the names of its arguments
     _arguments: Any = None  # the constructor's, if there is no `get_config` and they are plain data
-    _called = _keeps_arguments = False  # the latter also if the class defines `get_config`
+    _called = _keeps_arguments = False  # whether `_arguments` are kept in spite of a `get_config`
 
     _unwatched = Module._unwatched | {
         *("built", "symbolic_shape", "symbolic_calls", "first_call", "_called", "_build_config"),
@@ -144,7 +144,7 @@ class Layer(Module, Configurable):
         return tree.map_structure(lambda x: x.shape, probed(self, (inputs,), {}))
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """Return placeholders like the outputs of a call on placeholders, which is not recorded."""
+        """Return placeholders like the outputs of a call on placeholders, without recording it."""
         if not _overrides(type(self), "compute_output_shape"):
             return probed(self, args, kwargs)
         shapes, named = shapes_for(self.compute_output_shape, self.call, args, kwargs)
@@ -199,7 +199,7 @@ class Layer(Module, Configurable):
         known = len(given) == 1 and type(given[0]) is Tensor and not kwargs
         if not known and placeholders_in((given, kwargs)):
             symbolic = all(x is None or isinstance(x, KerasTensor) for x in tree.flatten(given[0]))
-            expect(symbolic, f"Layer '{self.name}'", "not both placeholders and arrays", given[0])
+            expect(symbolic, f"Layer '{self.name}'", "only placeholders or only arrays", given[0])
             return self._call_symbolically(given, kwargs)
         given = self._to_tensors(given)
         if self._called:
@@ -236,9 +236,9 @@ class Layer(Module, Configurable):
     ) -> Any:
         """Return the outputs for given values of the variables, and the new non-trainable values.
 
-        A pure function: the variables themselves do not change. So it can be differentiated, also
-        by `vjp` or `hessian`, and compiled; see the training loop below. Pass ``training=True`` to
-        let layers such as `Dropout` act as in training.
+        This is a pure function: the variables themselves do not change. So it can be compiled, and
+        differentiated, also by `vjp` or `hessian`; see the training loop below. Pass
+        ``training=True`` to let layers such as `Dropout` act as in training.
 
         Parameters
         ----------
@@ -318,7 +318,7 @@ class Layer(Module, Configurable):
         return outputs
 
     def _to_tensors(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return the arguments of a call with tensors for arrays; the first holds arrays alone."""
+        """Return the arguments of a call, arrays as tensors; all values in the first are arrays."""
 
         def further(x: Any) -> Any:
             x = as_tensor(x) if isinstance(x, np.ndarray) else x
@@ -377,9 +377,9 @@ class Layer(Module, Configurable):
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
 
-_note_build = recorded(lambda self, input_shape: None)  # before a call, which does the rest
+_note_build = recorded(lambda self, input_shape: None)  # the call then builds the layers inside
 
 
 def _overrides(cls: type, method: str) -> bool:
-    """Return whether a class of layers defines `method` itself."""
+    """Return whether a class of layers overrides `method` of `Layer`."""
     return getattr(cls, method) is not getattr(Layer, method)

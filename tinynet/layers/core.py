@@ -18,7 +18,7 @@ from .module import refuse_options
 from .shapes import to_shape
 from .symbolic import KerasTensor, LayerCall
 
-# What makes the values of weights, by the last word of the argument's name.
+# The module that finds an argument's object by name, by the last word of the argument.
 _MAKERS = {"initializer": initializers, "regularizer": regularizers, "constraint": constraints}
 
 
@@ -35,7 +35,7 @@ class Standard(Layer):
                 setattr(self, name, maker.get(value))
 
     def _weight(self, name: str, *shape: int, trainable: bool = True) -> Variable:
-        """Return a new weight, made by the arguments that begin with its name."""
+        """Return a new weight, by the initializer, regularizer and constraint kept for `name`."""
         made: dict[str, Any] = {kind: getattr(self, f"{name}_{kind}", None) for kind in _MAKERS}
         return self.add_weight(shape, trainable=trainable, name=name, **made)
 
@@ -62,7 +62,7 @@ class InputLayer(Layer):
     """
 
     built = True
-    sparse = ragged = False  # options of Keras alone, which are refused if they are true
+    sparse = ragged = False  # options that only Keras has, which are refused if they are true
     _config_first = ("batch_shape", "dtype", "sparse", "ragged", "name", "optional")
     _config_without = ("shape", "batch_size", "input_tensor")
 
@@ -135,7 +135,7 @@ def Input(  # noqa: N802 (Keras's name)
     batch_shape : list or tuple
         The whole shape, instead of `shape` and `batch_size`.
     sparse, ragged : False or None
-        Options of Keras alone.
+        Options that only Keras has.
     name : str, optional
     tensor : KerasTensor, optional
         A placeholder that becomes the input, instead of a new one.
@@ -170,7 +170,7 @@ class Dense(Standard):
         Penalties that are added to the loss: of the kernel, of the bias, and of the output, which
         is divided by the batch size.
     kernel_constraint, bias_constraint : str, constraint or function
-        What kernel and bias must fulfil after each update (see `constraints`).
+        What kernel and bias must satisfy after each update (see `constraints`).
     name, dtype, trainable, input_shape, input_dim
         As for `Layer`; the last two declare the input of a Sequential model's first layer.
 
@@ -276,7 +276,7 @@ class PReLU(Standard):
     Raises
     ------
     ValueError
-        For a wrong axis; when an axis that is not shared has an unknown length.
+        For an invalid axis; when an axis that is not shared has an unknown length.
 
     >>> PReLU(alpha_initializer="ones", shared_axes=1)([[-1.0, 2.0]])
     tensor([[-1.,  2.]], dtype=float32, requires_grad=True)

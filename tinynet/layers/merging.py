@@ -98,7 +98,7 @@ class Average(Merge):
 
 
 class Subtract(Merge):
-    """The first of two inputs minus the second; ValueError for another number of inputs."""
+    """The first of two inputs minus the second; ValueError unless there are two."""
 
     combine = staticmethod(ops.subtract)
 

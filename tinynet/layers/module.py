@@ -23,9 +23,9 @@ from .symbolic import KerasTensor, context
 
 
 class Module:
-    """An owner of variables: those among its attributes, also in lists and dicts there.
+    """An owner of the variables among its attributes, also in lists and dicts there.
 
-    The same holds for further modules, whose variables it owns as well.
+    It owns the modules among its attributes, too, and their variables.
     """
 
     name: str
@@ -55,8 +55,8 @@ class Module:
     ) -> Variable:
         """Return a new weight of `shape`, filled by `initializer`.
 
-        By default glorot_uniform, and zeros for integers and booleans.
-        What `regularizer` returns for it is added to the loss while it trains. What `constraint`
+        The default initializer is glorot_uniform, or zeros for integers and booleans. What
+        `regularizer` returns for the weight is added to the loss while it trains. What `constraint`
         returns for it replaces it after each update.
 
         Raises
@@ -88,7 +88,7 @@ class Module:
     def _parts(self) -> tuple[list[Variable], list[Any]]:
         """Return the variables, those that never train last, and the layers among the attributes.
 
-        One search for both, as it is made for each layer in every call of `fit`.
+        One search finds both, since it runs for each layer in every call of `fit`.
         """
         found = dict.fromkeys([*self._own, *tree.instances((Variable, Module), vars(self))])
         own = [x for x in found if isinstance(x, Variable)]
@@ -101,7 +101,7 @@ class Module:
         return self._parts()[1]
 
     def _flatten_layers(self) -> list[Any]:
-        """Return the layer, its layers, and theirs, each once."""
+        """Return the layer, the layers inside it, and those inside them, each once."""
         inner = (x for layer in self.layers for x in layer._flatten_layers())
         return list(dict.fromkeys([self, *inner]))
 
@@ -144,7 +144,7 @@ class Module:
     @trainable.setter
     def trainable(self, value: bool) -> None:
         own, layers = self._parts()
-        if self._trainable:  # variables that do not train now are not to train later
+        if self._trainable:  # variables that do not train now shall not train later
             self._frozen.update(w for w in own if not w.trainable)
         self._trainable = bool(value)
         for weight in set(own) - self._frozen:
@@ -154,7 +154,7 @@ class Module:
 
     @property
     def metrics(self) -> list[Any]:
-        """The metrics among the attributes of the layer and of the layers inside, except models."""
+        """The metrics among the attributes of the layer, and of layers, not models, inside it."""
         return attached_metrics(self)
 
     @property
@@ -174,8 +174,8 @@ class Module:
         Raises
         ------
         ValueError
-            For another number of arrays or other shapes than `get_weights` returns, and for
-            anything but numbers; then nothing is changed.
+            If the number of arrays or a shape differs from those of `get_weights`, and for anything
+            but numbers; then nothing is changed.
         """
         own = self.weights
         listed = hasattr(weights, "__len__") and not isinstance(weights, type)
@@ -222,7 +222,7 @@ class Module:
 
 
 def attached_metrics(layer: Module) -> list[Any]:
-    """Return the metrics among the attributes of a layer and of the layers inside, but models."""
+    """Return the metrics among the attributes of a layer, and of layers, not models, inside it."""
     home = sys.modules.get(f"{__name__.split('.')[0]}.metrics")  # without it, there are none
     if home is None:
         return []

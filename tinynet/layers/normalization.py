@@ -40,7 +40,7 @@ def axes_in(shape: Any, axis: Any) -> list[int]:
 
 
 class _OnAxes(Standard):
-    """Base of layers with weights for each index along `axis`, an axis or several."""
+    """Base of layers with weights for each index along `axis`: one axis or several."""
 
     axis: Any
     _shape: tuple[int, ...]
@@ -144,7 +144,7 @@ class BatchNormalization(_Normalizer):
     (array([1.], dtype=float32), array([1.], dtype=float32))
     """
 
-    # Options of Keras alone, with the values that turn them off.
+    # Options that only Keras has, with the values that turn them off.
     _absent: ClassVar[Any] = {"synchronized": False, "renorm": False, "renorm_clipping": None}
     _absent["renorm_momentum"] = 0.99
 
@@ -182,7 +182,7 @@ class BatchNormalization(_Normalizer):
         return self._normalized(inputs, *found)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name, and those of Keras alone."""
+        """Return the constructor's arguments by name, and those that only Keras has."""
         return super().get_config() | self._absent
 
 
@@ -191,7 +191,7 @@ class LayerNormalization(_Normalizer):
 
     Mean and variance are those along `axis`: an axis or several. Source: Ba, Kiros and Hinton,
     "Layer normalization", 2016. Parameters as for `BatchNormalization`; `rms_scaling`, which Keras
-    advises against, divides by the standard deviation alone.
+    advises against, only divides by the standard deviation.
 
     >>> LayerNormalization()([[1.0, 3.0], [10.0, 30.0]]).numpy().round(2)
     array([[-1.,  1.],
@@ -204,7 +204,7 @@ class LayerNormalization(_Normalizer):
     def __init__(self, **more: Any) -> None:
         self.rms_scaling = bool(more.pop("rms_scaling", False))
         if self.rms_scaling:
-            warn("rms_scaling divides by the deviation from the mean.")
+            warn("rms_scaling divides by the standard deviation. Use RMSNormalization instead.")
         super().__init__(**more)
 
     def build(self, input_shape: Any) -> None:
@@ -270,7 +270,7 @@ class UnitNormalization(Weightless):
 
 
 def _broadcastable(name: str) -> Any:
-    """Return a property of `Normalization`: a number that it subtracts or divides by."""
+    """Return a property of `Normalization`: its mean or its variance, given or adapted."""
 
     def attribute(self: Normalization) -> Tensor | None:
         if not self.built:
@@ -289,7 +289,7 @@ class Normalization(_OnAxes):
 
     Parameters
     ----------
-    axis : int, several, or None
+    axis : int, tuple of int, or None
         Each index along these axes has its own mean and variance: by default the last axis, that of
         the features. None: one mean and variance for all elements.
     mean, variance : numbers or lists, optional
@@ -302,7 +302,7 @@ class Normalization(_OnAxes):
     Raises
     ------
     ValueError
-        For a mean without a variance, a variance without a mean, or different shapes of both; when
+        For a mean without a variance, or a variance without a mean; if their shapes differ; when
         the layer is built for inputs in which an axis is missing or has an unknown length.
 
     >>> import numpy as np
@@ -360,7 +360,7 @@ class Normalization(_OnAxes):
                 share = count / total
                 center = batch.mean(self._others)
                 shifted = mean * (1 - share) + center * share
-                # The variance inside of both parts, plus that of their means.
+                # The variance within both parts, plus that of their means.
                 here = batch.var(self._others) + (center - shifted) ** 2
                 variance = (variance + (mean - shifted) ** 2) * (1 - share) + here * share
                 mean = shifted

@@ -1,4 +1,4 @@
-"""Functions of `ops` as nodes of a graph of layers: what ``tn.ops.exp(x)`` is of a placeholder `x`.
+"""Functions of `ops` as nodes of a graph of layers: ``tn.ops.exp(x)`` of a placeholder `x`.
 
 A class for each function is made from its name and its signature; files name them as Keras does.
 Imports `base.py`. Read next: `../losses/base.py`.
@@ -21,8 +21,8 @@ from .symbolic import KerasTensor, placeholders_in
 # The arguments that are tensors, and so belong to a call. The others belong to the operation.
 _TENSORS = """x x1 x2 xs a b array condition variable operands sorted_sequence values fill_value
 constant_values index indices"""
-_CALLED = {"isclose": "rtol atol"}  # more of them
-_NAMED = ("constant_values",)  # after others, and so by keyword
+_CALLED = {"isclose": "rtol atol"}  # further ones of single functions
+_NAMED = ("constant_values",)  # those that follow other arguments, and so are passed by keyword
 
 # Keras's modules, except `keras.src.ops.numpy`, and the classes that are not named by the rule.
 _MODULES = {
@@ -78,7 +78,7 @@ class Operation(Layer):
         return args
 
     def _zeros(self, x: KerasTensor, size: int) -> Tensor:
-        """Return ones on the diagonals of matrices: those can be inverted."""
+        """Return zeros like a placeholder; for matrices identities, which can be inverted."""
         zeros = super()._zeros(x, size)
         is_matrix = x.ndim > 1 and zeros.dtype.kind == "f"
         rows, columns = (1, 1, *zeros.shape)[-2:]
@@ -113,7 +113,7 @@ def operation(function: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
         elif name in own or name in _NAMED:
             options[name] = value
         else:
-            is_list = name == "index" and isinstance(value, list)  # of positions, no tuple
+            is_list = name == "index" and isinstance(value, list)  # positions along one axis
             called.append(np.asarray(value) if is_list else value)
     return cls(**config)(*called, **options)
 

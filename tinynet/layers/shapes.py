@@ -34,7 +34,7 @@ def map_shapes(f: Callable[[Shape], Any], shapes: Any) -> Any:
 def to_shape(value: Any, name: str = "shape", least: int = 0) -> Shape:
     """Return a shape, given as a list or tuple of lengths, as a tuple; None is an unknown length.
 
-    ValueError for another type, or a length that is not an integer of at least `least`.
+    ValueError for any other type, and for a length that is not an integer of at least `least`.
     """
     lengths = value if isinstance(value, (list, tuple)) else [value, -1]
     if not all(n is None or (is_integer(n) and n >= least) for n in lengths):
@@ -83,7 +83,7 @@ def shapes_for(
     args: tuple[Any, ...],
     options: dict[str, Any],
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Return what `build` and its kin take: the first argument's shape, or several by name.
+    """Return what `build` or the like takes: the first argument's shape, or several by name.
 
     ``call(self, x, y)`` goes with ``build(self, x_shape, y_shape)``.
     """
@@ -105,7 +105,7 @@ def _has_shape(x: Any) -> bool:
 
 
 def recorded(build: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the method `build`, so that it also records that it ran, and for which shape."""
+    """Return the method `build`, extended to record that it ran, and for which shapes."""
 
     @wraps(build)
     def run(self: Any, *shapes: Any, **named: Any) -> None:

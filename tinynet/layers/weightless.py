@@ -63,7 +63,7 @@ class Identity(Layer):
 
 
 class ReLU(Weightless):
-    """`activations.relu` with its options; ValueError for negative options, and None for slopes.
+    """`activations.relu` with its options; ValueError for negative ones, and for a slope of None.
 
     >>> ReLU(max_value=6.0)([-1.0, 2.0, 9.0])
     tensor([0., 2., 6.], dtype=float32)
@@ -149,8 +149,8 @@ class Lambda(Weightless):
     Parameters
     ----------
     function : function of a tensor, which may have an argument `training`
-    output_shape : tuple, or function of the input shape, optional
-        Without the batch axis; by default found by running the function.
+    output_shape : tuple without the batch axis, or function of the input shape, optional
+        By default it is found by running the function.
     mask : None
     arguments : dict, optional
         Keyword arguments for the function.
@@ -302,9 +302,9 @@ class AlphaDropout(RandomMask):
 
 
 class GaussianNoise(Weightless):
-    """In training, adds random numbers, which are normally distributed with deviation `stddev`.
+    """In training, adds normally distributed noise with standard deviation `stddev`.
 
-    They are those of Keras on JAX, but for a few units in the last place. ValueError unless
+    The noise is that of Keras on JAX, up to a few units in the last place. ValueError unless
     `stddev` is from 0 to 1.
 
     >>> GaussianNoise(0.1, seed=1)([1.0, 1.0], training=True).numpy().round(3)
@@ -356,9 +356,9 @@ class Flatten(Weightless):
 
 
 class Reshape(Weightless):
-    """Each sample in another shape, in which one length may be -1, to be computed.
+    """Each sample in the shape `target_shape`, in which one length may be -1, to be computed.
 
-    ValueError if the numbers of elements differ, or a length is unknown.
+    ValueError for other lengths below 0 or None, and if the numbers of elements differ.
 
     >>> Reshape((-1, 2))([[1.0, 2.0, 3.0, 4.0]]).shape
     (1, 2, 2)
@@ -382,7 +382,7 @@ class Reshape(Weightless):
             return (input_shape[0], *(None if n == -1 else n for n in target))
         size, known = math.prod(lengths), math.prod(n for n in target if n != -1)
         fits = size % known == 0 if -1 in target and known else size == known and -1 not in target
-        expect(fits, self.name, f"what fits target_shape={target}", lengths)
+        expect(fits, self.name, f"lengths that fit target_shape={target}", lengths)
         return (input_shape[0], *(size // known if n == -1 else n for n in target))
 
 

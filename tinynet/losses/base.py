@@ -18,9 +18,9 @@ from ..engine.tensor import Tensor, as_tensor, floatx
 
 
 def align_ranks(x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
-    """Return both with one rank, if their ranks differ by 1 and the longer shape ends in 1.
+    """Return both with equal ranks, if these differ by 1 and the longer shape ends in 1.
 
-    So (n,) and (n, 1) pair sample with sample and do not broadcast to (n, n).
+    So (n,) and (n, 1) are compared sample by sample, and do not broadcast to (n, n).
 
     >>> [x.shape for x in align_ranks(ops.zeros(3), ops.zeros((3, 1)))]
     [(3, 1), (3, 1)]

@@ -163,7 +163,7 @@ class Huber(LossFunction, fn=huber, name="huber_loss"):
 
 
 def _smoothed(y_true: Tensor, label_smoothing: Any, classes: int) -> Tensor:
-    """Return targets, of which a share is spread evenly over the classes; see the parameter."""
+    """Return targets of which the share `label_smoothing` is spread evenly over the classes."""
     share = check_number("label_smoothing", label_smoothing, 1)
     return y_true * (1.0 - share) + share / classes if share else y_true
 

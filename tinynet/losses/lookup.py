@@ -46,7 +46,7 @@ def get(identifier: Any) -> Any:
 def resolve(
     identifier: Any, target_shape: tuple[int, ...] | None, output_shape: tuple[int, ...]
 ) -> Loss | None:
-    """Return the loss object for an argument of `compile`; None is no loss.
+    """Return the loss object for an argument of `compile`; None for None, which is no loss.
 
     ``"crossentropy"`` or ``"ce"`` is the binary crossentropy for outputs of width 1, the sparse one
     for targets of lower rank or of width 1, else the categorical one. Shapes have a batch axis.

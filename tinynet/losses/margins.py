@@ -61,9 +61,10 @@ class SquaredHinge(LossFunction, fn=squared_hinge):
 
 
 def categorical_hinge(y_true: Any, y_pred: Any) -> Tensor:
-    """Return how far the true class's score is from 1 above the largest other one, at least 0.
+    """Return ``max(1 + max((1 - y_true) * y_pred) - sum(y_true * y_pred), 0)``.
 
-    Targets are one-hot along the last axis. ValueError when the shapes differ after `align_ranks`.
+    Targets are one-hot along the last axis, over which the sum and the inner maximum are taken.
+    ValueError when the shapes differ after `align_ranks`.
 
     >>> categorical_hinge([[0, 1, 0]], [[0.5, 0.75, 0.0]])
     tensor([0.75], dtype=float32)
@@ -159,7 +160,7 @@ def binary_focal_crossentropy(
     label_smoothing: float = 0.0,
     axis: int = -1,
 ) -> Tensor:
-    """Return the mean of `binary_crossentropy`, in which easy samples count less, over `axis`.
+    """Return the mean over `axis` of a binary crossentropy in which easy samples count less.
 
     The value of each target is multiplied by ``(1 - p) ** gamma``, where p is the probability given
     to it, and with `apply_class_balancing` by `alpha` for class 1 and ``1 - alpha`` for class 0.

@@ -1,7 +1,7 @@
-"""Metrics of how right predictions are: of classes, and of numbers.
+"""Metrics of how accurate predictions are: accuracies of classes, losses as metrics, and R2.
 
 Accuracies are means of functions that return 1 for a correct prediction and 0 for a wrong one.
-Losses are metrics, too: their means over all samples.
+Losses become metrics as their means over all samples.
 
 Imports `base.py`, `../losses/`. Read next: `confusion.py`.
 """
@@ -39,7 +39,7 @@ def accuracy(y_true: Any, y_pred: Any) -> Tensor:
 
 @answering
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
-    """Return 1 where a prediction is on its target's side of `threshold`, above it for 1; else 0.
+    """Return 1 where the target is 1 and the prediction above `threshold`, or both are not; else 0.
 
     >>> binary_accuracy([[1.0], [0.0], [1.0]], [[0.9], [0.2], [0.5]])
     tensor([[1.], [1.], [0.]], dtype=float32)
@@ -141,7 +141,7 @@ class SparseCategoricalAccuracy(_Accuracy, fn=sparse_categorical_accuracy):
 
 
 class BinaryAccuracy(_Accuracy, fn=binary_accuracy):
-    """The share of predictions on the target's side of `threshold`: above it for 1, else for 0.
+    """The share of correct predictions: above `threshold` for target 1, not above it for 0.
 
     >>> BinaryAccuracy()([[1], [1], [0], [0]], [[0.98], [1.0], [0.0], [0.6]])
     tensor(0.75, dtype=float32)
@@ -323,8 +323,8 @@ class R2Score(Metric):
     Raises
     ------
     ValueError
-        For another `class_aggregation`, a negative `num_regressors`, and samples of another shape
-        than (samples, outputs).
+        For an invalid `class_aggregation`, a negative `num_regressors`, and for batches whose shape
+        is not (samples, outputs).
 
     >>> R2Score()([[1.0], [4.0], [3.0]], [[2.0], [4.0], [4.0]])
     tensor(0.57142854, dtype=float32)

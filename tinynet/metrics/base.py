@@ -1,7 +1,7 @@
-"""The base of metrics: numbers that are watched during training, and metrics that are means.
+"""The base of metrics, and the metrics that are sums or means over samples.
 
-A metric keeps its state in variables, and its `update_state` consists of tensor operations: so the
-compiled step updates it, as it computes the loss.
+A metric keeps its state in variables, and its `update_state` consists of tensor operations, so the
+compiled step that computes the loss also updates the metric.
 
 Imports `../losses/`. Read next: `accuracy.py`.
 """
@@ -29,8 +29,8 @@ class Metric(Configurable):
     """Base of metrics: subclass it with `update_state` and `result`.
 
     Keep the metric's state in variables, from `add_variable`; then the compiled step updates it. A
-    metric without variables is updated after each step, by a call of `update_state` with the
-    batch's numbers, and must define `reset_state`.
+    metric without variables is updated after each step, by a call of `update_state` on the batch,
+    and must define `reset_state`.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class Metric(Configurable):
 
     @property
     def variables(self) -> list[Variable]:
-        """The variables of the metric and of its metrics: among its attributes, also in lists."""
+        """The variables among the attributes, also in lists, and those of metrics among them."""
         found = tree.instances((Variable, Metric), vars(self))
         parts = ([x] if isinstance(x, Variable) else x.variables for x in found)
         return list(dict.fromkeys(v for part in parts for v in part))
@@ -142,14 +142,14 @@ class Metric(Configurable):
         """Update the state and return the result, which has no gradient.
 
         TypeError within a function that is differentiated, if a tensor given depends on its
-        arguments: use a loss, or pass ``t.detach()``. So do the methods that update the state.
+        arguments: use a loss, or pass ``t.detach()``. Methods that update the state raise it, too.
         """
         self._without_gradient(*args, *kwargs.values())
         self.update_state(*args, **kwargs)
         return self.result()
 
     def _without_gradient(self, *given: Any) -> temporarily:
-        """Return the context in which samples are added; TypeError, see `__call__`."""
+        """Return the context in which samples are added; TypeError as for `__call__`."""
         for x in tree.leaves(given):
             if isinstance(x, Tensor):
                 refuse_to_cut(x, f"metric {self.name} (use a loss)")
@@ -258,8 +258,8 @@ def _per_sample(values: Tensor, sample_weight: Any, reduce: Any) -> tuple[Tensor
 class MeanMetricWrapper(FunctionObject, Mean):
     """The mean over samples of a function ``(y_true, y_pred, **options)``.
 
-    Where the ranks of both differ by a last axis of 1, the function gets them with one rank. A
-    config of the function stands for the function.
+    Where the ranks of both differ by a last axis of 1, the function gets them with equal ranks.
+    `fn` may also be the config of a function.
 
     >>> import tinynet as tn
     >>> metric = MeanMetricWrapper(lambda y_true, y_pred: abs(y_true - y_pred) ** 3)
@@ -281,7 +281,7 @@ class MeanMetricWrapper(FunctionObject, Mean):
         with self._without_gradient(y_true, y_pred, sample_weight):
             aligned = align_ranks(as_tensor(y_true), as_tensor(y_pred))
             ignored = self.options.get("ignore_class")
-            if ignored is not None and sample_weight is not None:  # of which the weight is 0
+            if ignored is not None and sample_weight is not None:  # ignored ones have weight 0
                 counted = ops.not_equal(aligned[0], ignored)
                 counted, sample_weight = align_ranks(counted, as_tensor(sample_weight))
                 sample_weight = sample_weight * counted

@@ -177,8 +177,8 @@ class Precision(_Share):
     thresholds : float or list of floats from 0 to 1, optional
         Above it a prediction is positive, by default 0.5. Several give a vector.
     top_k : int, optional
-        Only the `top_k` largest scores of a sample may be positive; then the default is that they
-        all are.
+        Only the `top_k` largest scores of a sample may be positive; without `thresholds` all of
+        them are.
     class_id : int, optional
         Only predictions of this class, an index of the last axis, count.
     name, dtype
@@ -216,7 +216,7 @@ class AUC(Confusion):
     Parameters
     ----------
     num_thresholds : int
-        The number of thresholds, evenly from 0 to 1; more are more exact.
+        The number of thresholds, evenly spaced from 0 to 1; more give a more exact area.
     curve : "ROC" or "PR"
         Recall over the rate of false positives, or precision over recall.
     summation_method : "interpolation", "minoring" or "majoring"
@@ -332,14 +332,14 @@ class FBetaScore(Confusion):
     beta : float above 0
         How many times as important recall is as precision.
     threshold : float above 0, at most 1, optional
-        Above it a prediction is positive; None: the largest score of each sample.
+        Above it a prediction is positive; None: the largest score of each sample is positive.
     name, dtype
         See `Metric`.
 
     Raises
     ------
     ValueError
-        For values out of range, and for samples of another shape than (samples, classes).
+        For values out of range, and for batches whose shape is not (samples, classes).
 
     >>> FBetaScore(beta=2.0, threshold=0.5)([[1, 1], [1, 0]], [[0.2, 0.6], [0.8, 0.2]]).numpy()
     array([0.5555556, 0.9999999], dtype=float32)

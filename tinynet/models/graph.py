@@ -58,7 +58,7 @@ class Graph(Watched):
     def __init__(self, inputs: Any, outputs: Any, name: str) -> None:
         starts, ends = _placeholders("inputs", inputs), _placeholders("outputs", outputs)
         calls, reached = _sorted_calls(starts, outputs)
-        # The first attribute, and in this order, so that copying a deep graph does not recurse.
+        # This comes first, and in this order, so that copying a deep graph does not recurse deeply.
         self.calls = [call for call in calls if not isinstance(call.layer, InputLayer)]
         self.input, self.output, self.inputs, self.outputs = inputs, outputs, starts, ends
         self.input_shape = unlisted([x.shape for x in starts])
@@ -88,7 +88,7 @@ class Graph(Watched):
 
     @property
     def is_line(self) -> bool:
-        """Whether each layer is called once, on the output of the layer before alone."""
+        """Whether each layer is called once, only on the output of the layer before it."""
         sources = [[x.call for x in call.inputs] for call in self.calls]
         once = len({call.layer for call in self.calls}) == len(self.calls)
         line = [[call] for call in (self.inputs[0].call, *self.calls)]
@@ -145,13 +145,13 @@ class Graph(Watched):
         return tree.map_structure(values.__getitem__, self.output)
 
     def matched(self, inputs: Any) -> list[Any]:
-        """Return the inputs as a list, of the declared dtypes and ranks: (n,) for (n, 1), too.
+        """Return the inputs as a list, in the declared dtypes and ranks: (n,) becomes (n, 1).
 
         Raises
         ------
         ValueError
             For another number of inputs, missing names, other shapes, None for an input that is not
-            optional, and a list for a dict whose keys are not sorted, as their order is not clear.
+            optional, and a list where a dict with unsorted keys is declared: its order is unclear.
         """
         named = isinstance(self.input, dict)
         names = sorted(self.input) if named else [x.call.layer.name for x in self.inputs]
@@ -234,9 +234,9 @@ def _placeholders(argument: str, value: Any) -> list[KerasTensor]:
 
 
 def _sorted_calls(inputs: list[KerasTensor], outputs: Any) -> tuple[list[LayerCall], list[Layer]]:
-    """Return the calls between inputs and outputs, each after those that it needs.
+    """Return the calls between inputs and outputs, each after those that it needs, and the layers.
 
-    And their layers, in the order in which a depth-first search from the outputs reaches them.
+    The layers are in the order in which a depth-first search from the outputs reaches them.
     """
     order: dict[LayerCall, None] = {}
     reached: dict[Layer, None] = {}
@@ -341,7 +341,7 @@ def _layers_from(configs: list[dict[str, Any]]) -> dict[str, Layer]:
 
 
 def _in_order(calls: dict[CallId, dict[str, Any]]) -> Iterable[CallId]:
-    """Return the calls, each after those whose outputs it needs, and after its layer's earlier."""
+    """Return the calls, each after those whose outputs it needs and earlier ones of its layer."""
     from graphlib import CycleError, TopologicalSorter  # which only files need
 
     needed: dict[CallId, set[CallId]] = {}

@@ -1,4 +1,4 @@
-"""Models: networks that can be trained, explained, saved and exported; those of a graph of calls.
+"""Models: networks that can be trained, explained, saved and exported; functional models.
 
 Imports `summary.py`, `training`, `saving`, `explain` and `export`. Read next: `sequential.py`.
 """
@@ -38,7 +38,7 @@ def _is_graph(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 
 
 def _make_functional(cls: type) -> None:
-    """Let a subclass of Model, or a base of it, inherit from the functional model instead."""
+    """Replace `Model` by `Functional` among the bases of a class, and among those of its bases."""
     if cls is not Model and not issubclass(cls, Functional):
         for base in cls.__bases__:
             if issubclass(base, Model):
@@ -62,8 +62,8 @@ class Model(Trainer):
     Raises
     ------
     ValueError
-        For other inputs and outputs, outputs that are not connected to the inputs, or two layers
-        with the same name.
+        For inputs or outputs that are not placeholders, outputs that are not connected to the
+        inputs, or two layers with the same name.
 
     >>> import tinynet as tn
     >>> inputs = tn.Input(shape=[1])
@@ -90,7 +90,7 @@ class Model(Trainer):
 
     @property
     def is_line(self) -> bool:
-        """Whether the summary lists the layers as one line, without their connections."""
+        """Whether the layers form a chain, which the summary lists without connections."""
         return self._graph is None or self._graph.is_line
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
@@ -129,14 +129,14 @@ class Model(Trainer):
         >>> model = tn.Sequential([tn.Input((1,)), tn.layers.Dense(1, use_bias=False, name="line")])
         >>> model.set_weights([[[3.0]]])
         >>> model.compile(tn.optimizers.SGD(0.25), "mse")
-        >>> told = model.explain_step([1.0, 2.0], [2.0, 4.0])
-        >>> print(told.gradient_of("line/kernel", 0, 0))
+        >>> explanation = model.explain_step([1.0, 2.0], [2.0, 4.0])
+        >>> print(explanation.gradient_of("line/kernel", 0, 0))
         backward: d loss / d line/kernel[0, 0]
           sample  x  d loss / d line  product
           0       1                1        1
           1       2                2        4
           sum                               5
-        >>> told.rows[0]["new_value"]  # 3 - 0.25 * 5
+        >>> explanation.rows[0]["new_value"]  # 3 - 0.25 * 5
         1.75
         """
         from ..explain import explain_step  # seldom needed
@@ -260,8 +260,9 @@ class Model(Trainer):
             A Python file that needs only NumPy, with a function ``predict`` that returns the same
             numbers bit for bit; an ONNX model (this needs the extra ``onnx``); or one C99 file with
             the weights inside, whose function ``predict`` takes pointers to the inputs and outputs
-            of one sample. It needs ``math.h`` alone and allocates nothing, for microcontrollers and
-            other languages; its first lines say how to call it. Outputs are equal up to rounding.
+            of one sample. It needs only ``math.h`` and allocates nothing, for microcontrollers and
+            other languages; its first lines say how to call it. Outputs of ONNX and C are equal up
+            to rounding.
         verbose : bool, optional
             Whether to print that the file was written; True by default.
         input_signature : list of placeholders or arrays, optional

@@ -102,7 +102,7 @@ class Sequential(GraphModel):
         with within(scope=(*(layer for layer in context.scope if layer is not self), self)):
             for layer in layers:
                 x = layer(x)
-        unique_name("functional")  # which Keras gives to a model inside the Sequential one
+        unique_name("functional")  # Keras has a model of this name inside the Sequential one
         self._graph = Graph(input_layer.output, x, self.name)
         self._layers, self.built = [input_layer, *layers], True
 
@@ -122,7 +122,7 @@ class Sequential(GraphModel):
         if known is None:
             with suppress(NotImplementedError):  # of a layer that does not know its output's shape
                 self._connect(InputLayer(batch_shape=input_shape))
-                self._graph.is_declared = not context.inside  # or built by a call
+                self._graph.is_declared = not context.inside  # a call takes it from samples
         elif input_shape is not None and to_shape(input_shape) != known.batch_shape:
             shapes = f"{known.batch_shape}, received {input_shape}"
             raise ValueError(f"Sequential model '{self.name}' is already built for {shapes}.")

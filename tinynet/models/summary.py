@@ -20,7 +20,7 @@ from .graph import Graph
 # The columns: for each its right end as a fraction of the table's width.
 LINE = {"Layer (type)": 0.45, "Output Shape": 0.80, "Param #": 1.0}
 GRAPH = {"Layer (type)": 0.3, "Output Shape": 0.56, "Param #": 0.74, "Connected to": 1.0}
-ALIGNED = {"Param #": ">", "Trainable": "^"}  # other columns: to the left
+ALIGNED = {"Param #": ">", "Trainable": "^"}  # other columns are aligned to the left
 
 
 def print_summary(
@@ -175,9 +175,9 @@ def _totals(model: Any) -> list[str]:
 def _widths(ends: list[float], line_length: int) -> list[int]:
     """Return the widths of the columns inside their borders.
 
-    An end counts the text alone. The borders, and a space on either side of a text, are taken off
-    all columns evenly; room that is left is shared in proportion. So does rich, the library with
-    which Keras draws its tables.
+    An end counts only the text. The borders, and a space on either side of a text, are taken off
+    all columns evenly; room that is left is shared in proportion. So the table has the widths that
+    it has in Keras, which draws it by the library rich.
     """
     widths = [b - a + 2 for a, b in pairwise([0, *(int(end * line_length) for end in ends)])]
     expect(min(widths) >= 6, "line_length", f"more room for {len(ends)} columns", line_length)

@@ -196,7 +196,7 @@ def _averaged(average: Tensor, value: Tensor, decay: float) -> Tensor:
     return average + (value - average) * (1.0 - decay)
 
 
-# The products of the first factors 1 - 0.96 ** t / 2; later ones are 1 in double precision.
+# The products of the first factors 1 - 0.96 ** t / 2; later factors are 1 in double precision.
 _PRODUCTS = np.cumprod([1.0, *(1.0 - 0.5 * 0.96 ** np.arange(1.0, 1000.0))])
 
 
@@ -209,7 +209,7 @@ def _corrections(beta_1: float, beta_2: float, steps: range) -> np.ndarray:
     """Return sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t) for steps t."""
     # Rounded where Keras rounds: in the first steps 1 - beta_2 ** t loses digits in float32.
     t, betas = np.arange(steps.start, steps.stop), (float32(beta_1), float32(beta_2))
-    # Powers below the least float32 are 0, and slow to compute where they leave float64, too.
+    # Powers below the least float32 are 0, and slow to compute where they underflow in float64.
     last = [110 / max(1 - beta, 1e-9) for beta in betas]
     powers = [(b ** np.minimum(t, n)).astype("float32") for b, n in zip(betas, last, strict=True)]
     first, second = [(np.float32(1) - power).astype(float) for power in powers]

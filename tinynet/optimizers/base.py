@@ -34,7 +34,7 @@ CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 
 
 def float32(x: float) -> float:
-    """Return `x` rounded to float32, as a Python float: Keras keeps its scalars so."""
+    """Return `x` rounded to float32, as Keras keeps its scalars, as a Python float."""
     return float(np.float32(x))
 
 
@@ -45,7 +45,7 @@ class Optimizer(Slotted):
     ----------
     learning_rate : float, LearningRateSchedule, or function of no arguments that returns a float
     weight_decay : float, optional
-        Before each update, each weight shrinks by this factor times the learning rate.
+        Before each update, ``weight_decay * learning_rate * w`` is subtracted from each weight w.
     clipnorm, clipvalue, global_clipnorm : float, optional; at most one of them
         The largest norm of each gradient; the largest absolute value of gradients' elements; the
         largest norm of all gradients together.
@@ -53,8 +53,8 @@ class Optimizer(Slotted):
         Keep a moving average of each weight (``a = ema_momentum * a + (1 - ema_momentum) * w``),
         which replaces the weight every `ema_overwrite_frequency` steps, and at the end of `fit`.
     gradient_accumulation_steps : int, optional
-        At least 2: weights change only at each step of this number, by the mean of the gradients
-        since the last change. A learning-rate schedule counts all steps.
+        At least 2: weights change only once in this many steps, by the mean of the gradients since
+        the last change. A learning-rate schedule counts all steps.
     name : str, optional
 
     Raises
@@ -66,7 +66,7 @@ class Optimizer(Slotted):
     Attributes
     ----------
     iterations : Variable
-        The number of steps so far; with `gradient_accumulation_steps` a tensor: that of updates.
+        The number of steps so far; with `gradient_accumulation_steps` that of updates, a tensor.
     learning_rate : Variable, or the current value of a schedule or function
         Assign a number to change it, or a schedule or function to replace it.
     """
@@ -78,7 +78,7 @@ class Optimizer(Slotted):
     )
     loss_scale_factor = None
 
-    scalars_at: Any = None  # `scalars` of a range of steps at one rate, as arrays; else a loop
+    scalars_at: Any = None  # `scalars` of a range of steps, as arrays; None: one step at a time
 
     _unwatched = frozenset({"_iterations", "learning_rate", "_rate", "built", "_slots", "groups"})
 
@@ -175,8 +175,8 @@ class Optimizer(Slotted):
         Raises
         ------
         ValueError
-            On another count, another shape, a variable that was not there at first or is there
-            twice, or when there is no gradient at all. Then nothing is changed.
+            When the number of gradients or a shape does not match, a variable was not in the first
+            call or is given twice, or all gradients are None. Then nothing is changed.
 
         >>> import tinynet as tn
         >>> w = tn.Variable([1.0, 2.0])
@@ -264,7 +264,7 @@ class Optimizer(Slotted):
         all_or_none([*memories, self._iterations], change)
 
     def count_step(self, steps: int = 1) -> None:
-        """Note that steps were taken."""
+        """Count further steps."""
         count = self._iterations
         count.array[...] = count.array.item() + steps
         count.version += 1
@@ -290,7 +290,7 @@ class Optimizer(Slotted):
     # -- state --------------------------------------------------------------------------------
 
     def build(self, variables: Sequence[Variable]) -> None:
-        """Make the slots of `variables`, the first time; later only check that they are known."""
+        """Make the slots of `variables` in the first call; later only check that they are known."""
         if self.built:
             if new := [v for v in variables if v not in self._slots]:
                 rule = "variables: expected those that the optimizer was built for"
@@ -360,7 +360,7 @@ class Optimizer(Slotted):
     ) -> None:
         """Exclude the listed variables, and those with a pattern in their name, from weight decay.
 
-        Names, such as ``"bias"``, are those of the variables alone, without the layer's.
+        Names, such as ``"bias"``, are those of the variables, without that of the layer.
         """
         self._undecayed = (frozenset(var_list or ()), tuple(var_names or ()))
 
@@ -394,5 +394,5 @@ def _norm(grads: Sequence[Tensor]) -> Tensor:
     return ops.sqrt(sum(others, first))
 
 
-# Of a constructor that takes hyperparameters: it also takes what is common to all optimizers.
+# Decorates a constructor that takes hyperparameters: it also takes the options of all optimizers.
 taking_common = partial(taking, Optimizer, first="learning_rate", learning_rate=0.001)

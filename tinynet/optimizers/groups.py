@@ -1,6 +1,6 @@
 """The state of optimizers: slots, groups of parameters that are updated together, averages.
 
-The weights of one dtype form a group. What follows an update, moving averages and constraints, is
+The weights of one dtype form a group. Moving averages and constraints, which follow an update, are
 here, too. Imports the engine. Read next: `base.py`.
 """
 
@@ -71,10 +71,10 @@ class ParameterGroup:
         return optimizer.finished(self, new, grads, scalars)
 
     def _stretches(self, optimizer: Any, grads: Grads) -> list[tuple[slice, list[Variable], bool]]:
-        """Return the stretches of memory that are updated alike, with their variables.
+        """Return the stretches of memory that are updated alike.
 
-        Each with whether its weights decay. All of the memory is one stretch, unless gradients
-        are missing or some weights do not decay.
+        Each comes with its variables, and whether these decay. All of the memory is one stretch,
+        unless gradients are missing or only some weights decay.
         """
         decays = [optimizer.decays(v) for v in self.params]
         if len(set(decays)) == 1 and all(v in grads for v in self.params):
@@ -187,12 +187,12 @@ class Slotted(Configurable):
     ) -> list[Tensor]:
         """Return the flat parameters and slots of a group after averages and constraints.
 
-        Constraints concern the parameters with a gradient. As in Keras, averages are those of the
+        Constraints apply to the parameters with a gradient. As in Keras, averages are those of the
         parameters before the constraint.
         """
         param, *slots = flat
         if self.use_ema:
-            expect(AVERAGE in group.slots, "use_ema", "a new optimizer for another value", True)
+            expect(AVERAGE in group.slots, "use_ema", "False (for True, a new optimizer)", True)
             param, slots[0] = self.averaged(param, slots[0], scalars)
         if any(v.constraint for v in group.params if v in grads):
             rows = zip(group.params, group.memories[0].slices, strict=True)
@@ -252,7 +252,7 @@ def _scalars(steps: np.ndarray, *rate: np.ndarray, optimizer: Any, names: Any) -
     return np.array([numbers[name] for name in names])
 
 
-# The scalars of a step are Python's numbers: computed at each call, also of a compiled program.
+# The scalars of a step are Python numbers, computed at each call, also by a compiled program.
 _SCALARS = Primitive("scalars", _scalars, ())
 
 

@@ -40,7 +40,7 @@ class LearningRateSchedule(Configurable):
         raise NotImplementedError(f"{type(self).__name__} must override `__call__(self, step)`.")
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name. A subclass defines it, to be saved."""
+        """Return the constructor's arguments by name; a subclass that is saved must define it."""
         raise NotImplementedError(f"{type(self).__name__} must override `get_config()`.")
 
 
@@ -110,9 +110,9 @@ class InverseTimeDecay(_RateDecay):
 class PolynomialDecay(_Formula):
     """From `initial_learning_rate` to `end_learning_rate`, falling as ``(1 - p) ** power``.
 
-    p is the completed share of `decay_steps`. With `cycle`, the decay restarts whenever it is
-    complete, from a lower rate: `decay_steps` is then rounded up to the next multiple above the
-    step. ValueError unless `decay_steps` is positive.
+    p is the completed fraction of `decay_steps`. With `cycle`, the decay restarts whenever it is
+    complete, from a lower rate: the least multiple of `decay_steps` that is not below the step
+    replaces it. ValueError unless `decay_steps` is positive.
 
     >>> [PolynomialDecay(0.5, 4, end_learning_rate=0.0)(step) for step in (0, 2, 4, 6)]
     [0.5, 0.25, 0.0, 0.0]

@@ -1,4 +1,4 @@
-"""Models as files: the ``.keras`` archive, and weights alone.
+"""Models as files: the ``.keras`` archive, and files of weights alone.
 
 An archive is a zip file of `config.json`, which describes the model, `model.weights.h5` with its
 numbers, and `metadata.json`. Saving writes a complete file or none. Loading reads and checks
@@ -52,7 +52,7 @@ def save_model(
     Raises
     ------
     ValueError
-        For another extension than ``.keras``, and for objects that a config cannot describe.
+        For an extension other than ``.keras``, and for objects that a config cannot describe.
     ImportError
         Without the package h5py.
 
@@ -70,7 +70,7 @@ def save_model(
         raise ValueError("zipped: a model is saved as a file, not as a folder, received False.")
     if not _may_write(path, overwrite):
         return
-    from zipfile import ZipFile  # needed for files alone, and slow to import
+    from zipfile import ZipFile  # only needed for files, and slow to import
 
     if not model.built:
         warn("You are saving a model that has not yet been built: call it on some data first.")

@@ -1,4 +1,4 @@
-"""Weights in files: where Keras keeps each variable, and how files are read without trust in them.
+"""Weights in files: where Keras keeps each variable, and how untrusted files are read.
 
 Every layer, model and optimizer has a location ``<path>/vars`` with its variables as ``0``, ``1``,
 ... The path consists of attribute names and, in lists, of class names: ``layers/dense_1`` is the
@@ -80,7 +80,7 @@ def locations(thing: Any, path: str = "", seen: dict[int, Any] | None = None) ->
 
 
 def _attributes(layer: Layer) -> Iterator[tuple[str, Any]]:
-    """Yield what a layer holds by name, private names last; including users' own properties."""
+    """Yield the parts of a layer by name, private ones last, also users' own properties."""
     names = set(vars(layer)) - _INTERNAL
     for cls in type(layer).__mro__:
         if package_of(cls) not in ("tinynet", "builtins"):
@@ -144,7 +144,7 @@ def load(model: Any, entries: Entries, skip_mismatch: bool = False) -> None:
 def _entries_for(location: Location, saved: dict[str, Entry], model: Any) -> list[Entry]:
     """Return the entries of the variables at a location; ValueError if they do not match.
 
-    Of an optimizer with other variables: none, with a warning.
+    For an optimizer with another number of variables, return none and warn.
     """
     path, owner, variables = location
     if not isinstance(owner, Optimizer):
@@ -225,9 +225,9 @@ def h5_entries(data: bytes) -> Entries:
 
 
 def _member(group: Any, name: str, kind: type) -> Any:
-    """Return the member `name` of a group; ValueError for a link, and for another kind."""
+    """Return the member `name` of a group; ValueError for a link, and unless it is a `kind`."""
     link = group.get(name, getclass=True, getlink=True)
-    expect(link is h5py().HardLink, f"{group.name}/{name}", "no link to another place", link)
+    expect(link is h5py().HardLink, f"{group.name}/{name}", "an object in the file, no link", link)
     expect(isinstance(group[name], kind), f"{group.name}/{name}", kind.__name__, group[name])
     return group[name]
 

@@ -50,7 +50,7 @@ OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "verbose": ("0, 1, 2 or 'auto'", _among(0, 1, 2, "auto")),
     "shuffle": ("a bool or 'batch'", _among(True, False, None, "batch")),
     "return_dict": ("a bool", _among(True, False, None)),
-    "loss_weights": ("numbers; metrics=[...] by name", lambda w: all(map(is_real, leaves_of(w)))),
+    "loss_weights": ("numbers (metrics=[...] by name)", lambda w: all(map(is_real, leaves_of(w)))),
     **dict.fromkeys(("metrics", "weighted_metrics"), _by_output()),
     "run_eagerly": ("a bool", lambda flag: isinstance(flag, (int, np.bool_, type(None)))),
     "jit_compile": ("True, False or 'auto'", lambda x: isinstance(x, bool) or str(x) == "auto"),
@@ -60,10 +60,7 @@ OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 def check_options(given: dict[str, Any]) -> None:
-    """Raise an error for options that are not what `OPTIONS` says: TypeError for epochs, as Keras.
-
-    ValueError for the others.
-    """
+    """Raise ValueError for options that are not what `OPTIONS` says; for epochs TypeError."""
     for name, (wanted, holds) in OPTIONS.items():
         if name in given:
             kind = TypeError if name in ("epochs", "initial_epoch") else ValueError
@@ -124,7 +121,7 @@ class Compilable(Layer):
         Parameters
         ----------
         optimizer : str or Optimizer
-            None is for models that are evaluated alone.
+            None is for models that are only evaluated.
         loss : str, Loss or function ``(y_true, y_pred)``
             Names of losses and metrics are looked up when they are first used. For several outputs
             one for all, a list, or a dict by the outputs' names. None means no loss.
@@ -189,10 +186,10 @@ class Compilable(Layer):
             if not self.compiled:
                 raise ValueError("You must call `compile()` before using the model.")
             trains = self.optimizer or kind == "test" or is_own(self, kind)
-            expect(trains, "optimizer", "one, given to `compile`, to train the model", None)
+            expect(trains, "optimizer", "one in `compile`, since the model is to be trained", None)
             y = batches.y if isinstance(batches, Dataset) else batches.first().y
             watched = self.loss is not None or any(self._given_metrics)
-            y = y if watched else None  # which an own step may read as it likes
+            y = y if watched else None  # a user's own step may read y as it likes
             if self._objective is not None:
                 self._objective.demand(y, argument)
                 return False
@@ -201,7 +198,7 @@ class Compilable(Layer):
             own = self.loss is not None and overridden(self, "compute_loss")
             if self.graph and not own:
                 y_pred = self.graph.output
-            else:  # an own step need not call the model
+            else:  # a user's own step need not call the model
                 calls = y is not None or type(self).call is not Layer.call
                 losses_of = kind if own else None
                 y_pred = self._outputs_of(batches.first(), losses_of) if calls else []
@@ -241,7 +238,7 @@ class Compilable(Layer):
     def _try(self, batches: Batches, argument: str) -> None:
         """Compute the loss of the first samples, to refuse data of wrong shapes before training."""
         if is_own(self, "test"):
-            return  # which may take other data
+            return  # a user's own step may take other data
         self._prepare(batches, argument=argument)
         loss = loss_of(self, batches.first(1))
         try:
@@ -299,7 +296,7 @@ class Compilable(Layer):
 
     @property
     def metrics(self) -> list[Any]:
-        """The mean loss, what `compile` was given as one metric, and those among attributes.
+        """The mean loss, the metrics given to `compile` as one, and those among the attributes.
 
         A step of your own updates and returns them (see `train_step`).
         """
@@ -309,7 +306,7 @@ class Compilable(Layer):
 
     @property
     def _mean_loss(self) -> Any:
-        """The mean loss that steps of users note, or that of the last epoch."""
+        """The mean loss that users' own steps record, or that of the last epoch."""
         tracker = self._tracker = self._tracker or metrics_room().Mean("loss")
         if self._noted:
             tracker.total.assign(self._noted[0])

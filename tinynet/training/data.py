@@ -1,7 +1,7 @@
 """Data: what users pass for x, y and weights (lists, tables, sparse matrices), in batches.
 
-Imports `tree.py` and the engine; what other packages give is known by its methods. Read next:
-`streams.py`, `step.py`.
+Imports `tree.py` and the engine; objects of other packages are recognized by their methods. Read
+next: `streams.py`, `step.py`.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Dataset:
         self.all_batches = -(-self.size // self.batch_size)
         self.steps, self.shuffle = steps, shuffle
         self.batches = self.steps or self.all_batches  # in an epoch
-        self.is_even = not self.steps and self.size % self.batch_size == 0  # so are all batches
+        self.is_even = not self.steps and self.size % self.batch_size == 0  # all batches are equal
         self._next = 0  # the batch that comes next; goes on from epoch to epoch if steps are given
         self._order = np.empty(0, int)
 
@@ -131,8 +131,8 @@ class Dataset:
     def epoch(self, kind: str, together: bool = False, epochs: int = 1) -> Iterator[Stretch]:
         """Yield the batches of one epoch for steps of a kind, those of the same size at once.
 
-        If they run `together`, C draws their order; those of several `epochs` can, where they are
-        even.
+        If they run `together`, C draws their order. Those of several `epochs` are yielded at once,
+        which needs even batches.
         """
         if epochs > 1:
             rows = self._rows(0, self.batch_size, self.batches, together, epochs)
@@ -177,7 +177,7 @@ class Dataset:
 def _order(size: int) -> np.ndarray:
     """Return `np.random.permutation(size)`; a short one does not load `np.random`.
 
-    Who has not loaded it has not seeded it either, and any order will do.
+    As long as it is not loaded, nobody has seeded it, and any order will do.
     """
     if "numpy.random" in sys.modules or size > 1000:
         return np.random.permutation(size)
@@ -253,15 +253,15 @@ def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> 
 
 # What is data itself, rather than batches of it.
 PLAIN = (list, tuple, dict, range, str, bytes, type, Operand)
-# What is refused, by package and class, and the method that makes data of it.
+# What is refused, by package and class, and the method that turns it into data.
 REFUSED = {("polars", "LazyFrame"): "collect()", ("xarray", "Dataset"): "to_dataframe()"}
 
 
 def to_array(data: Any, argument: str, dense: bool = True) -> Any:
     """Return `data` as an array with samples along its first axis, floats converted to `floatx`.
 
-    The user's own array if it has that dtype: it is read, never written. Missing numbers of a table
-    are NaN. A sparse matrix stays sparse, as `SparseRows`, unless `dense`.
+    This is the user's own array if it has that dtype: it is read, never written. Missing numbers of
+    a table are NaN. A sparse matrix stays sparse, as `SparseRows`, unless `dense`.
 
     Raises
     ------
@@ -367,8 +367,9 @@ def by_class(y: Any, sample_weight: Any, class_weight: Any, whole: bool) -> np.n
     ------
     ValueError
         With sample weights, for targets of several outputs, unless `class_weight` is a dict, and
-        for a key that is no class: outside of one-hot targets, or, if these are the `whole` data,
-        not in y and not from 0 to its largest class, which is 1 or above.
+        for a key that is no class. Classes are the columns of one-hot targets; otherwise the
+        numbers in y, and those from 0 to the largest of them, at least 1. The latter is checked
+        only if y is the `whole` data.
     """
     is_dict = isinstance(class_weight, Mapping)
     valid = is_dict and all(map(is_integer, class_weight))

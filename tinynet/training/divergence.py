@@ -76,8 +76,8 @@ def check_model_grads(model: Any, x: Any, y: Any, order: int = 1, **options: Any
 def largest_curvature(model: Any, batch: Dataset, weights: Mapping[Variable, Any] = {}) -> float:
     """Return the largest eigenvalue of the Hessian of a model's loss on a batch.
 
-    Computed in float64 at `weights`, by default the current ones, from products of the Hessian
-    with vectors, by the method of Lanczos.
+    It is computed in float64 at `weights`, by default the current ones, by the Lanczos method, from
+    products of the Hessian with vectors.
     """
     at = [weights.get(v, v.array).astype("float64") for v in model.trainable_variables]
     loss = loss_of(model, batch)
@@ -95,8 +95,8 @@ def largest_curvature(model: Any, batch: Dataset, weights: Mapping[Variable, Any
 def largest_eigenvalue(times: Any, size: int, steps: int = 100, rtol: float = 1e-12) -> float:
     """Return the largest eigenvalue of a symmetric matrix, given its product with vectors.
 
-    The method of Lanczos with full orthogonalization: exact after `size` steps, and precise to
-    `rtol` long before. Source: Golub and Van Loan, "Matrix Computations", section 10.3.
+    The Lanczos method with full orthogonalization: exact after `size` steps, and precise to `rtol`
+    long before. Source: Golub and Van Loan, "Matrix Computations", section 10.3.
 
     >>> matrix = np.diag([1.0, -5.0, 3.0])
     >>> round(largest_eigenvalue(lambda v: matrix @ v, 3), 9)
@@ -142,7 +142,7 @@ class DivergenceMonitor:
 
     def __init__(self, model: Any, batches: Batches) -> None:
         self.model, self.batches = model, batches
-        self.limit = -math.inf  # so that the first loss is passed, whatever it is
+        self.limit = -math.inf  # so that the first loss is checked, whatever it is
         self.first = math.nan
         self.reported = model.on_divergence == "ignore"
         variables = model.trainable_variables
@@ -200,7 +200,7 @@ class DivergenceMonitor:
         curve = f"At the start, the largest curvature of the loss is {curvature:.4g}"
         bound = f"{curve}, so {most} = {limit:.4g}"
         if rate <= limit:
-            cause = "make it positive" if rate < 0 else "so the cause is another one, or came later"
+            cause = "make it positive" if rate < 0 else "so the cause lies elsewhere, or came later"
             return f"{bound}; it is {rate:.4g}, {cause}."
         x = np.concatenate([array.ravel() for array in tree.leaves(batch.x)])
         scale = f"scale the inputs (range from {x.min():.4g} to {x.max():.4g})"

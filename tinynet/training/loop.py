@@ -1,6 +1,6 @@
 """A pass over the batches of a dataset: an epoch of training, an evaluation, a prediction.
 
-Ctrl-C takes effect between two steps, when weights, slots and counts belong together.
+Ctrl-C takes effect between two steps, when weights, slots and counts are consistent.
 Imports `step_cache.py`, `divergence.py`, callbacks. Read next: `trainer.py`.
 """
 
@@ -63,15 +63,15 @@ class Interrupts:
 
 @contextmanager
 def between_steps() -> Iterator[Interrupts]:
-    """Let interrupts take effect where a step was released, and where none is held.
+    """Let Ctrl-C take effect only when a step is released, or while none is held.
 
-    Does nothing in other threads than the main one, and where the user handles SIGINT.
+    Does nothing in threads other than the main one, and where the user handles SIGINT.
     """
     state, handler = Interrupts(), signal.getsignal(signal.SIGINT)
     outer = getattr(handler, "__self__", None)
     if threading.current_thread() is not threading.main_thread():
         yield state
-    elif handler is not signal.default_int_handler:  # that of a fit around this one, perhaps
+    elif handler is not signal.default_int_handler:  # perhaps that of a fit around this one
         yield outer if isinstance(outer, Interrupts) else state
     else:
         try:
@@ -85,7 +85,8 @@ def between_steps() -> Iterator[Interrupts]:
 class Loop:
     """Runs one step of a model for each batch of a dataset.
 
-    The step is compiled, unless the model is to run eagerly, or has an own step that cannot be.
+    The step is compiled, unless the model is to run eagerly, or the step is the user's own and
+    cannot be compiled.
 
     Parameters
     ----------
@@ -117,17 +118,17 @@ class Loop:
         self._compilations = self.cache.compilations
         self._looks = not self.calls.want_history_alone  # whether users' code runs between steps
         self.own = self.cache.own  # did users write the step?
-        self.logs: Logs = {}  # that it returned last
+        self.logs: Logs = {}  # those that the user's step returned last
         self.python_metrics = kind != "predict" and model.objective.has_python_metrics
         if (self.own or self.python_metrics) and team().size > 1 and kind != "predict":
-            what = f"an own {kind}_step, and metrics without variables"
+            what = f"a {kind}_step of your own, and metrics without variables"
             raise TypeError(f"DataParallel cannot join what ranks compute: {what}.")
         self.outputs: list[Any] = []
         self._stop = f"stop_{RUNNING[kind]}"  # the attribute of the model that ends the loop
         self._runs: dict[Part, Runs] = {}
         self._eager: dict[Part, Step] = {}
-        self._ready: bool | None = None  # whether all is built that an own step reads
-        self._version: object = None  # of the structure that these are for
+        self._ready: bool | None = None  # whether everything that a user's step reads is built
+        self._version: object = None  # of the structure that these were made for
         self.interrupts = Interrupts()
         self._lock = nullcontext() if kind == "predict" else model.lock
         self._ahead: list[Logs] = []  # of epochs that are done already
@@ -271,11 +272,11 @@ class Loop:
         return losses
 
     def _steps(self, data: Dataset, part: Part) -> Runs:
-        """Return what takes a step on rows of a dataset, and what takes many in a call."""
+        """Return a function that takes a step on rows of a dataset, and one that takes many."""
         if self._version is not structure.version:
             self._version, self._runs, self._eager = structure.version, {}, {}
             self._ready = None
-        if data is not self.dataset:  # but a batch of a stream
+        if data is not self.dataset:  # it is a batch of a stream
             return self._made(data, part)
         if part not in self._runs:
             self._runs[part] = self._made(data, part)
@@ -297,8 +298,8 @@ class Loop:
     def _own(self, data: Dataset, part: Part) -> Run:
         """Return what runs a step that users wrote: compiled, or eagerly if that is not possible.
 
-        Before the first step optimizers do not know their weights: that step runs eagerly, too.
-        So do all steps of which one cannot be recorded; its own mistakes are raised there.
+        Before the first step optimizers do not know their weights: that step runs eagerly, too. If
+        a step cannot be recorded, it and all later ones run eagerly, where its errors are raised.
         """
         model, kind, cache = self.model, self.kind, self.cache
         found: list[Run] = []

@@ -57,7 +57,7 @@ def _state_of(model: Any) -> list[Variable]:
 
 
 def _samples(dataset: Dataset) -> list[np.ndarray]:
-    """Return some rows of each array, and their numbers."""
+    """Return the sizes of a dataset, and some rows of each array."""
     rows = np.linspace(0, dataset.size - 1, 100).astype(int)
     sizes = np.array([dataset.size, dataset.batch_size, dataset.batches])
     return [sizes, *tree.leaves(dataset.take(rows))]
@@ -76,7 +76,7 @@ def _check_means(model: Any, batch: Dataset) -> None:
     for name, whole, a, b in zip(("loss", *(v.path for v in sums)), *found, strict=True):
         near = 1e-3 * np.nanmax(np.abs(whole), initial=0)
         if not np.allclose(whole, a + b, 1e-3, near, equal_nan=True):
-            what = f"{name} (times samples) is {whole} of a batch, but {a} and {b} of its parts"
+            what = f"{name} (times samples) is {whole} for a batch, but {a} and {b} for its parts"
             rule = "DataParallel needs the mean loss of a batch, and metrics that are sums"
             raise ValueError(f"{rule}: {what}. Use another reduction or metric.")
 

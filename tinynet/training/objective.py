@@ -49,7 +49,7 @@ def leaves_of(given: Any) -> list[Any]:
 
 
 def unlisted(given: Any) -> Any:
-    """Return the only thing in a list; anything else as it is."""
+    """Return the only item of a list of length 1; anything else unchanged."""
     return given[0] if isinstance(given, (list, tuple)) and len(given) == 1 else given
 
 
@@ -86,8 +86,8 @@ class Objective:
     Parameters
     ----------
     outputs : the model's outputs for some samples: an array, or a list or dict of them
-    names : names of the outputs, in the order of `tree.flatten`; those of lists
-        without layers, in a subclass, end with the path: "" or "a/"
+    names : names of the outputs, in the order of `tree.flatten`; of a subclassed model, an item of
+        a list has no name, only the path before it: "" or "a/"
     y : the targets of these samples; None if there are none
     given : tuple (loss, loss_weights, metrics, weighted_metrics), as `compile` takes them
         Each is one for all outputs, a list with one per output, or a dict by their names. A loss of
@@ -159,7 +159,7 @@ class Objective:
 
     @property
     def own_names(self) -> list[str]:
-        """Its name, if there are metrics besides the outputs' losses, and the keys of these."""
+        """Its name, if it has metrics from `compile`, and the keys of the outputs' losses."""
         return [*([self.name] if self.metrics else []), *self.trackers]
 
     @property
@@ -176,7 +176,7 @@ class Objective:
     # -- one for each output ------------------------------------------------------------------
 
     def _spread(self, argument: str, given: Any) -> list[Any]:
-        """Return an argument, given once for all outputs or for each, as a list of one for each."""
+        """Return an argument, given once or for each output, as a list with one for each output."""
         names = self.names
         if self.is_deep and is_nested(given):
             given, names = dict(tree.by_path(given, self.form)), self.paths
@@ -269,9 +269,9 @@ class Objective:
         raise ValueError(f"y_true and y_pred have different structures: {parts}.")
 
     def demand(self, y: Any, argument: str = "y") -> None:
-        """Raise ValueError if targets are missing of an output that has a loss.
+        """Raise ValueError if an output that has a loss has no targets.
 
-        Warn of those that are no class of their output.
+        Warn of targets that are no class of their output.
         """
         targets = self.targets(y)
         missing = [self.names[i] for i in self.with_loss if targets[i] is None]
@@ -332,15 +332,12 @@ class Objective:
         return flat_logs({key: metric.result() for key, metric in self.watched.items()})
 
     def logs(self, loss: float) -> dict[str, Any]:
-        """Return the loss and the results of all metrics: floats, or arrays of several numbers.
-
-        By sorted keys.
-        """
+        """Return the loss and the results of all metrics, by sorted keys: see `plain`."""
         return plain({"loss": loss} | self.result()) if self.watched else {"loss": loss}
 
 
 def note(tracker: Any, loss: Tensor, batch: Any) -> None:
-    """Update the mean of losses with that of a batch."""
+    """Update a mean of losses with the loss of a batch."""
     with no_grad():
         tracker.update_state(loss, ops.cast(tree.leaves(batch)[0].shape[0], loss.dtype))
 
@@ -352,6 +349,6 @@ def flat_logs(logs: dict[str, Any]) -> dict[str, Any]:
 
 
 def plain(logs: dict[str, Any]) -> dict[str, Any]:
-    """Return logs by sorted keys: floats, or arrays for several numbers."""
+    """Return logs by sorted keys: floats, or arrays where there are several numbers."""
     arrays = {key: np.asarray(value) for key, value in sorted(logs.items())}
     return {k: a.item() if a.size == 1 else np.array(a) for k, a in arrays.items()}

@@ -81,7 +81,7 @@ class Step:
     ) -> None:
         self.model, self.kind, self.with_metrics = model, kind, with_metrics
         self.optimizer = optimizer or model.optimizer
-        trains = kind == "train" and self.optimizer  # which only a step of users may lack
+        trains = kind == "train" and self.optimizer  # only a user's own step may lack one
         self.trained: list[Variable] = model.trainable_variables if trains else []
         if self.trained:
             self.optimizer.build(self.trained)
@@ -103,7 +103,7 @@ class Step:
         `scalars` has for each group the numbers that the optimizer's update takes, by name.
         """
         weights, before, grads = self.weights(state), state.others, Grads()
-        if self.part and team().rank:  # rank 0 alone goes on with what the metrics have counted
+        if self.part and team().rank:  # only rank 0 keeps what the metrics have counted so far
             pairs = zip(self.others, before, strict=True)
             before = [ops.zeros_like(t) if v in self.sums else t for v, t in pairs]
         others, loss, outputs = self.forward(weights, before, batch)
@@ -176,7 +176,7 @@ class Step:
     ) -> tuple[Grads, Tensor, list[Tensor]]:
         """Return gradients, loss and other state of a batch, given those of each rank's part.
 
-        Metrics are sums over samples. Of other numbers that layers keep, ranks get the mean.
+        Metrics are sums over samples. Other numbers that layers keep are averaged over the ranks.
         """
         own = {}
         for v, t, old in zip(self.others, others, before, strict=True):
@@ -205,7 +205,7 @@ class Step:
 
     @property
     def owners(self) -> list[Memory | Variable]:
-        """What the arrays of the state belong to, in the order of the state's leaves."""
+        """The owners of the arrays of the state, in the order of the state's leaves."""
         return [*(memory for group in self.groups for memory in group.memories), *self.others]
 
     def read(self) -> State:
@@ -220,7 +220,7 @@ class Step:
     def run(self, batch: Batch) -> tuple[Any, Any]:
         """Take the step eagerly and write the new state; return the loss and the outputs."""
         groups, others = self.read()
-        # Outputs may be parts of weights, and are to stay as they are: hence copies.
+        # Copies, since outputs may be views of weights, and must not change with them.
         tensors = [[wrap(flat.copy()), *map(wrap, slots)] for flat, *slots in groups]
         before = State(tensors, [wrap(array.copy()) for array in others])
         after, loss, outputs = self(before, batch, self.scalars())
@@ -265,7 +265,7 @@ def over_ranks(tensors: Sequence[Tensor]) -> list[Tensor]:
 
 
 def overridden(model: Any, *names: str) -> bool:
-    """Return whether a user's class defines one of these methods of models, or an object does."""
+    """Return whether a user's class, or the model itself, defines one of these methods."""
     ours, homes = f"{__name__.rpartition('.')[0]}.", {*vars(model)}
     for cls in type(model).__mro__:
         if cls.__module__.startswith(ours):
@@ -286,7 +286,7 @@ def optimizers_of(model: Any) -> list[Any]:
 
 
 def check_class(model: Any) -> None:
-    """Raise TypeError if a model's class overrides something in a way that is not supported."""
+    """Raise TypeError if a model's class overrides methods in a way that is not supported."""
     for kind in KINDS:
         step, name = getattr(type(model), f"{kind}_step"), type(model).__name__
         where, maker = f"{name}.{kind}_step", f"make_{kind}_function"
@@ -312,7 +312,7 @@ def run_own(model: Any, kind: str, batch: Batch) -> Any:
 
 
 class OwnStep(Step):
-    """A user's step as a pure function, to be recorded: its logs stand where outputs stand.
+    """A user's step as a pure function, to be recorded: it returns logs in place of outputs.
 
     Where it calls `apply` of an optimizer, the state that the function returns is updated.
     Optimizers besides the model's own must be built before.
@@ -337,7 +337,7 @@ class OwnStep(Step):
 
         def apply(grads: Grads) -> None:
             nonlocal groups, weights
-            expect(not self.updates, "apply", "one call in a compiled step", "another one")
+            expect(not self.updates, "apply", "one call in a compiled step", "a second call")
             self.updates = True
             groups = self.optimizer.updated(self._flat(groups, weights, now), grads, scalars)
             weights = self.weights(state._replace(groups=groups))

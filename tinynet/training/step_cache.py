@@ -38,7 +38,7 @@ Runs = tuple[Run, Any]  # what takes a step, and what takes many in a call (see 
 
 
 class StepCache:
-    """The compiled steps of a model of one kind: one for each type of batch, made on first use.
+    """The compiled steps of one kind of a model: one for each type of batch, made on first use.
 
     A step is compiled again when something that it may have read has changed: an attribute of the
     model, its layers and their regularizers, of losses, metrics and the optimizer, or what users'
@@ -57,7 +57,7 @@ class StepCache:
     native : bool
         Whether that step runs as C.
     program : str
-        The same as a program.
+        The same step, printed as a program.
     """
 
     def __init__(self, model: Any, kind: str) -> None:
@@ -66,8 +66,8 @@ class StepCache:
         self._version, self._own = object(), False
         self.begun, self.refused = False, ""  # of a user's step; why it cannot be compiled
         self._steps: Cache[CompiledStep] = Cache()
-        self._first: tuple[Any, Executable] | None = None  # the key of its attributes, and it
-        self._small: dict[Any, CompiledStep] = {}  # those of one input, by its type
+        self._first: tuple[Any, Executable] | None = None  # with the key of its attributes
+        self._small: dict[Any, CompiledStep] = {}  # those with one input, by its shape and dtype
         self.fingerprint: Fingerprint | None = None
         self._trained: tuple[int, ...] = ()  # the ids of the trainable variables
         self._assigned: dict[tuple[int, str], Any] = {}  # attributes that steps assign themselves
@@ -132,7 +132,7 @@ class StepCache:
     def runner(self, dataset: Dataset, size: int, with_outputs: bool, steps: int = 0) -> Runs:
         """Return what runs a batch of `size` samples, and what runs many, if the step is C.
 
-        Use both for this dataset alone, until `structure.version` changes. With "auto", the number
+        Use both only for this dataset, until `structure.version` changes. With "auto", the number
         of `steps` that will follow decides whether they run as C.
         """
         compiled = self._step_for(dataset, size, with_outputs)
@@ -184,7 +184,7 @@ class StepCache:
     def _things(self) -> list[Any]:
         """Return the objects whose attributes a step may read."""
         family = self.model._flatten_layers()
-        # Nothing reads what users attach to a model of a class of ours.
+        # No step reads what users attach to a model of one of our own classes.
         models = f"{__name__.split('.')[0]}.models."
         things: list[Any] = [x for x in family if not type(x).__module__.startswith(models)]
         if self.kind != "predict":
@@ -305,7 +305,7 @@ class CompiledStep:
         return losses[:taken], joined and tree.pack_sequence_as(self.form, joined)
 
     def _samples(self, arrays: Sequence[np.ndarray], rows: Any, count: int) -> list[Any]:
-        """Return what C copies to the buffers of the batch, rows of each step."""
+        """Return what C copies to the buffers of the batch: for each step its rows."""
         rows = first_of(rows, count * len(self.data[0]))
         is_slice = type(rows) is slice
         places = None if is_slice else np.ascontiguousarray(rows, "int64")

@@ -181,7 +181,7 @@ def parts_of(batches: Iterator[Any], stream: Stream) -> Iterator[Stretch]:
             part = Part.of(batch.size)
             yield batch, part.rows(slice(0, batch.size)), part, 1
         else:
-            wanted = "as large batches on all ranks, or auto_shard_dataset=False"
+            wanted = "batches of one size on all ranks, or auto_shard_dataset=False"
             raise ValueError(f"x: expected {wanted}, received sizes {sizes}.")
 
 

@@ -84,10 +84,10 @@ class Trainer(Compilable):
         epochs : int
             The number of passes over all samples.
         verbose : 0, 1, 2 or "auto"
-            0 is silent; otherwise a line is printed per epoch.
+            0 is silent, 1 and "auto" show a progress bar per epoch, 2 prints a line.
         callbacks : list of Callback
         validation_split : float
-            This share of the samples, the last ones, is held out and evaluated.
+            The fraction of the samples, the last ones, that is held out and evaluated.
         validation_data : tuple (x, y) or (x, y, sample_weight)
         shuffle : bool or "batch"
         class_weight : dict from class to weight
@@ -104,8 +104,8 @@ class Trainer(Compilable):
         Raises
         ------
         ValueError
-            Before `compile`; for data whose lengths differ, of a dtype without numbers, or empty;
-            for an unknown loss or metric.
+            Before `compile`; for data that are empty, not numeric, or of different lengths; for an
+            unknown loss or metric.
         TypeError
             For an unknown keyword, and unless `epochs` is an integer.
         """
@@ -164,8 +164,8 @@ class Trainer(Compilable):
     ) -> Any:
         """Return the loss of samples, and the metrics if there are any.
 
-        A float, a list of floats (loss first, metrics as compiled), or with `return_dict` a dict.
-        Parameters and errors as for `fit`.
+        The result is a float, a list of floats (loss first, metrics as compiled), or with
+        `return_dict` a dict. Parameters and errors as for `fit`.
         """
         check_options(locals())
         if kwargs:
@@ -189,7 +189,7 @@ class Trainer(Compilable):
         Raises
         ------
         ValueError
-            For data that does not fit the model, of a dtype without numbers, or empty.
+            For data that do not fit the model, are not numeric, or empty.
         """
         defaults = batch_size is steps is callbacks is None and isinstance(verbose, int)
         quick = defaults and not verbose

@@ -29,7 +29,7 @@ try:
 except ImportError:
     raise missing("An estimator of `tinynet.wrappers`", "sklearn") from None
 
-NESTED = "model_kwargs__", "fit_kwargs__"  # and a key: a parameter that is an item of the dict
+NESTED = "model_kwargs__", "fit_kwargs__"  # a key follows: the parameter is that item of the dict
 
 
 @contextmanager
@@ -50,18 +50,20 @@ class _Wrapper(BaseEstimator):
     Parameters
     ----------
     model : compiled Model, or function
-        `fit` trains a clone of the model, with new weights, or what the function returns. It is
-        called with the training data as ``X=`` and ``y=``, and `model_kwargs`.
+        `fit` trains a clone of the model, with new weights, or the model that the function returns
+        when it is called with the training data as ``X=`` and ``y=``, and with `model_kwargs`.
     warm_start : bool
-        Whether `fit` goes on with the model of the last `fit`, and trains the given model itself.
+        Whether `fit` continues with the model of the last `fit`, and trains the given model itself
+        instead of a clone.
     model_kwargs : dict, optional
         Arguments for the function. Each one is also a parameter, ``model_kwargs__units``, and so
         are those that have defaults in the function.
     fit_kwargs : dict, optional
-        Arguments of `Model.fit`: ``fit_kwargs__epochs``. Those of `fit` take precedence.
+        Arguments for `Model.fit`, parameters as well: ``fit_kwargs__epochs``. Arguments of `fit`
+        itself take precedence.
     random_state : int, optional
-        It gives the same weights and order of samples at each `fit`, whatever was drawn
-        before. None: the global generators, see `utils.set_random_seed`. Keras has no such option.
+        A seed for the weights and the order of samples at each `fit`. By default they come from
+        the global generators, see `utils.set_random_seed`. Keras has no such option.
 
     Attributes
     ----------
@@ -150,11 +152,11 @@ class _Wrapper(BaseEstimator):
         elif callable(model):
             model = model(X=X, y=y, **(self.model_kwargs or {}))
         expect(isinstance(model, Model), "model", "a Model or a function", type(model), TypeError)
-        expect(model.compiled and model.loss, "model", "a compiled one", model, RuntimeError)
+        expect(model.compiled and model.loss, "model", "a compiled Model", model, RuntimeError)
         return model
 
     def _encoded(self, y: np.ndarray) -> np.ndarray:
-        """Return the targets as the function `model` receives them, a column for one output."""
+        """Return the targets as the model receives them: one row for each sample."""
         self._ndim = y.ndim
         return y.reshape(len(y), -1)
 
@@ -240,8 +242,8 @@ class SKLearnClassifier(_Wrapper, ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class, in the order of `classes_`.
 
-        These are the outputs, or for a loss made with ``from_logits=True`` their softmax or
-        sigmoid; rows are divided by their sum.
+        These are the outputs, or for a loss with ``from_logits=True`` their softmax or sigmoid;
+        each row is divided by its sum.
         """
         outputs = self._outputs(X)
         is_column = outputs.shape[-1] == 1
