@@ -10,6 +10,7 @@ import re
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tinynet as tn
@@ -253,3 +254,74 @@ def test_asking_whether_a_module_exists_raises_no_error():
     assert not hasattr(tn.utils, "__path__")
     with pytest.raises(ModuleNotFoundError, match=r"^No module named 'tinynett'$"):
         importlib.import_module("tinynett")
+
+
+@pytest.mark.parametrize("name", ["square", "mean", "clip", "sigmoid", "multiply"])
+@pytest.mark.parametrize("path", ["", "backend"])
+def test_functions_of_tensors_are_sent_to_ops_by_their_names(path, name):
+    home = module(path)
+    text = f"module {home.__name__!r} has no attribute {name!r}: Write `from tinynet.ops import"
+    with pytest.raises(AttributeError, match=re.escape(f"{text} {name}`.")):
+        getattr(home, name)
+    assert callable(getattr(tn.ops, name))
+
+
+def test_a_function_of_tensorflow_that_ops_lacks_has_the_advice_of_ops():
+    with pytest.raises(AttributeError, match=r"Use indexing: `x\[\.\.\., 1:3\]`"):
+        tn.unstack  # noqa: B018
+
+
+@pytest.mark.parametrize(("module_name", "class_name"), [("adam", "Adam"), ("sgd", "SGD")])
+def test_a_module_that_was_a_class_in_older_keras_names_the_class_when_called(
+    module_name, class_name
+):
+    names: dict[str, Any] = {}
+    exec(f"from tinynet.optimizers import {module_name} as made", names)
+    text = f"'tinynet.optimizers.{module_name}' is a module, which cannot be called."
+    with pytest.raises(TypeError, match=f"^{re.escape(text)} Did you mean '{class_name}'"):
+        names["made"](lr=0.01)
+
+
+@pytest.mark.parametrize(
+    ("get", "name", "advice"),
+    [
+        (tn.optimizers.get, "adadelta", "Use tinynet.optimizers.Adam, or subclass"),
+        (tn.optimizers.get, "Ftrl", "Use tinynet.optimizers.Adam, or subclass"),
+        (tn.metrics.get, "mean_io_u", "Subclass tinynet.metrics.Metric, or pass a function"),
+        (tn.losses.get, "dice", "Pass a function `(y_true, y_pred)` of your own"),
+        (tn.activations.get, "tanh_shrink", "Pass a function of tensors of your own"),
+        (tn.initializers.get, "STFT", "Pass a function `(shape, dtype)` of your own"),
+    ],
+)
+def test_the_string_of_something_absent_says_what_the_name_says(get, name, advice):
+    with pytest.raises(
+        ValueError, match=f"identifier: {name}. Keras has it, tinynet does not. "
+    ) as e:
+        get(name)
+    assert advice in str(e.value)
+
+
+def test_the_name_of_a_weight_at_the_place_of_its_shape_is_named():
+    class Scaled(tn.layers.Layer):
+        def build(self, input_shape):
+            self.kernel = self.add_weight("kernel", shape=[input_shape[-1], 3])
+
+    text = "Scaled.add_weight: shape: expected one value, received 'kernel' by position and [2, 3]"
+    with pytest.raises(TypeError, match=f"^{re.escape(text)} by name.$"):
+        Scaled()([[1.0, 2.0]])
+
+
+def test_tensorflows_name_for_the_value_of_a_variable_is_answered():
+    with pytest.raises(TypeError, match=r"initial_value: .* Use `initializer`"):
+        tn.Variable(initial_value=3.0)
+
+
+def test_a_table_of_numbers_and_bools_has_the_call_that_converts_it():
+    model = tn.Sequential([tn.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = [[1, 2.5, True], [0, 0.5, False]]
+    mixed = np.array(x, object)
+    with pytest.raises(ValueError, match=r"x\.astype\('float32'\) converts numbers and bools"):
+        model.predict(mixed, verbose=0)
+    expected = model.predict(np.array([[1, 2.5, 1], [0, 0.5, 0]]), verbose=0)
+    np.testing.assert_array_equal(model.predict(mixed.astype("float32"), verbose=0), expected)

@@ -16,7 +16,8 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
-from types import FrameType, ModuleType
+from opcode import opmap
+from types import ModuleType
 from typing import Any
 
 
@@ -84,9 +85,14 @@ class PublicModule(ModuleType):
         if name.startswith("__") or caller.f_code.co_name == "_handle_fromlist":  # frequent: quick
             raise AttributeError(what)
         text = f"{what}: {_advice(self, name)}"
-        if _is_import(caller):
+        if caller.f_code.co_code[caller.f_lasti] == opmap["IMPORT_FROM"]:
             raise ImportError(text, name=self.__name__)
         raise AttributeError(text, obj=self)  # with a `name`, Python would suggest another one
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Raise TypeError: `optimizers.adam` was a class in older Keras, and is a module here."""
+        near = nearest(self.__name__.rpartition(".")[2], dir(sys.modules[str(self.__package__)]))
+        raise TypeError(f"{self.__name__!r} is a module, which cannot be called.{near}")
 
 
 class _Missing:
@@ -102,13 +108,6 @@ class _Missing:
 
 
 sys.meta_path.append(_Missing)
-
-
-def _is_import(frame: FrameType) -> bool:
-    """Return whether a frame is executing ``from ... import ...``."""
-    from opcode import opmap
-
-    return frame.f_code.co_code[frame.f_lasti] == opmap["IMPORT_FROM"]
 
 
 def text_of(package: str | None, name: str) -> str:
@@ -134,11 +133,12 @@ def _advice(module: ModuleType, name: str) -> str:
     """Return whether Keras has a name that a module lacks, and what to use instead."""
     top = sys.modules["tinynet"]
     package = sys.modules.get(module.__name__.rpartition(".")[0], top)
-    for home in dict.fromkeys((module, package, top)):
+    last = import_module("tinynet.ops") if module in (top, top.backend) else top
+    for home in dict.fromkeys((module, package, top, last)):
         if name in dir(home):  # imported as a module but is none, or sought in the wrong module
             return f"Write `from {home.__name__} import {name}`."
         path = f"{home.__name__}.{name}"
-        if found := advice_for(path if module is top else path.partition(".")[2]):
+        if found := advice_for(path if module is home is top else path.partition(".")[2]):
             return found
     return f"Keras has no such name.{nearest(name, dir(module))}"
 

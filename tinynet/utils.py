@@ -31,12 +31,9 @@ if TYPE_CHECKING:
     from .training.streams import PyDataset as PyDataset, Sequence as Sequence
     from .viz import plot_model as plot_model
 else:
-    _HOMES = {
-        ".datasets.download": "get_file",
-        ".training.data": "pack_x_y_sample_weight unpack_x_y_sample_weight",
-        ".training.streams": "PyDataset Sequence",
-        ".viz": "plot_model",
-    }
+    _HOMES = {".datasets.download": "get_file", ".viz": "plot_model"}
+    _HOMES[".training.data"] = "pack_x_y_sample_weight unpack_x_y_sample_weight"
+    _HOMES[".training.streams"] = "PyDataset Sequence"
 
 
 @_answering

@@ -93,8 +93,7 @@ class TensorBoard(SavingCallback):
         logs = {**(logs or {}), "learning_rate": self.model.optimizer.learning_rate}
         held_out = {k[4:]: v for k, v in logs.items() if k.startswith("val_")}
         self._write("validation", "epoch_{}", held_out, epoch)
-        own = {k: v for k, v in logs.items() if not k.startswith("val_")}
-        self._write("train", "epoch_{}", own, epoch)
+        self._write("train", "epoch_{}", {k: v for k, v in logs.items() if k[:4] != "val_"}, epoch)
         if self.histogram_freq and epoch % self.histogram_freq == 0:
             for weight in self.model.weights:
                 self._writer("train").add_histogram(f"{weight.path}/histogram", weight.array, epoch)

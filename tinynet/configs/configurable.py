@@ -5,7 +5,7 @@ Imports `watched.py`, `../public.py`. Read next: `serialization.py`: configs as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import is_dataclass
 from functools import cache, cached_property, update_wrapper
 from inspect import Parameter, Signature, signature
@@ -128,6 +128,14 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, (list, tuple, dict)):
         return all(map(_is_plain, value.values() if isinstance(value, dict) else value))
     return isinstance(value, _PLAIN)
+
+
+def refuse_unknown(made: Any, kwargs: Mapping[str, Any]) -> None:
+    """Raise ValueError for arguments that are left over when an object is made."""
+    if kwargs:
+        owner = type(made).__name__
+        text = f"{owner}: expected only arguments that tinynet has, received {kwargs}."
+        raise ValueError(outdated(owner, kwargs) or text)
 
 
 class Constructor:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..public import nearest
+from ..public import absent, advice_for, nearest
 from . import serialization
 
 
@@ -62,10 +62,14 @@ def lookup(identifier: Any, table: Mapping[str, Any], kind: str) -> Any:
         return serialization.deserialize_part({"config": {}, **identifier}, table)
     if callable(found) or identifier is None:
         return found() if isinstance(found, type) else found
-    name = identifier.get("class_name") if isinstance(identifier, dict) else identifier
-    where = f"{identifier}{serialization.location()}.{nearest(str(name), table)}"
-    names = f"{', '.join(sorted(table))}. {serialization.ADVICE}"
-    raise ValueError(f"Could not interpret {kind} identifier: {where} Expected one of: {names}")
+    name = str(identifier.get("class_name") if isinstance(identifier, dict) else identifier)
+    listed = f"Expected one of: {', '.join(sorted(table))}. {serialization.ADVICE}"
+    advice = f"{nearest(name, table)} {listed}"
+    for path in absent():  # `optimizers.Ftrl` has the module and the name of the optimizer "ftrl"
+        if path[:4] == kind[:4] and snake_case(path[path.find(".") :]) == snake_case(name):
+            advice = f" {advice_for(path)}"
+    where = f"{identifier}{serialization.location()}."
+    raise ValueError(f"Could not interpret {kind} identifier: {where}{advice}")
 
 
 def config_of(thing: Any, table: Mapping[str, Any]) -> Any:

@@ -127,10 +127,13 @@ def answer_to(function: Any, args: Any, kwargs: Any, error: Exception) -> Except
     name = _name_of(function, args)
     if of_form:  # Python itself says which arguments are missing, or are too many
         text = outdated(name, kwargs)
+        for key, value in zip(_declared(function)[0], args, strict=False):
+            if key in kwargs and not text:
+                both = f"{_shown(value)} by position and {_shown(kwargs[key])} by name"
+                text = f"{name}: {key}: expected one value, received {both}."
         return TypeError(text) if text else None
     if found := wrong_argument(function, args, kwargs, _NAMED):
-        argument, expected, value = found
-        return kind(f"{name}: {argument}: expected {expected}, received {_shown(value)}.")
+        return kind(f"{name}: {found[0]}: expected {found[1]}, received {_shown(found[2])}.")
     given = signature(function).bind(*args, **kwargs).arguments
     shown = [f"{key}={_shown(x)}" for key, x in given.items() if key not in ("self", "cls")]
     text = f"no key {error}" if isinstance(error, KeyError) else str(error).strip(". ")
@@ -153,14 +156,6 @@ def outdated(owner: str, kwargs: Mapping[str, Any]) -> str:
             expected = f"no argument of this name ({advice[:-1]})"
             return f"{owner}: {name}: expected {expected}, received {_shown(value)}."
     return ""
-
-
-def refuse_unknown(made: Any, kwargs: Mapping[str, Any]) -> None:
-    """Raise ValueError for arguments that are left over when an object is made."""
-    if kwargs:
-        owner = type(made).__name__
-        text = f"{owner}: expected only arguments that tinynet has, received {kwargs}."
-        raise ValueError(outdated(owner, kwargs) or text)
 
 
 def _is_accident(traceback: TracebackType | None) -> bool:

@@ -15,13 +15,12 @@ from typing import Any, TypeVar, overload
 import numpy as np
 
 from .. import ops, regularizers, tree
-from ..configs.configurable import Configurable, plain_arguments
+from ..configs.configurable import Configurable, plain_arguments, refuse_unknown
 from ..configs.lookup import automatic_name
 from ..configs.serialization import deserialize_keras_object
 from ..configs.watched import all_or_nothing
 from ..engine.bind import modes
 from ..engine.expect import expect, warn
-from ..engine.refusal import refuse_unknown
 from ..engine.tensor import Tensor, as_dtype, as_tensor, floatx
 from ..engine.variable import paired, stateless
 from .module import Module

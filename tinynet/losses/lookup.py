@@ -13,14 +13,9 @@ from .base import Loss, LossFunction
 
 _TABLE = publish("keras.losses", *defined_in(vars(functions), vars(margins)))
 FUNCTIONS = {name: loss for name, loss in _TABLE.items() if not isinstance(loss, type)}
-for _short, _name in {
-    "mse": "mean_squared_error",
-    "mae": "mean_absolute_error",
-    "mape": "mean_absolute_percentage_error",
-    "msle": "mean_squared_logarithmic_error",
-    "bce": "binary_crossentropy",
-    "kld": "kl_divergence",
-}.items():
+_SHORT = """mse=mean_squared_error mae=mean_absolute_error mape=mean_absolute_percentage_error
+msle=mean_squared_logarithmic_error bce=binary_crossentropy kld=kl_divergence"""
+for _short, _name in [pair.split("=") for pair in _SHORT.split()]:
     FUNCTIONS[_short] = FUNCTIONS[_short.upper()] = FUNCTIONS[_name]
 _TABLE |= FUNCTIONS
 

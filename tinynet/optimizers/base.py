@@ -19,13 +19,12 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..configs.configurable import Configurable, taking
+from ..configs.configurable import Configurable, refuse_unknown, taking
 from ..configs.lookup import automatic_name
 from ..configs.serialization import Config, deserialize_keras_object, serialize_keras_object
 from ..configs.watched import all_or_nothing
 from ..engine.bind import modes, no_grad
 from ..engine.expect import check_number, expect, is_integer, is_number, is_real, warn
-from ..engine.refusal import refuse_unknown
 from ..engine.tensor import Tensor, wrap
 from ..engine.variable import Variable, all_or_none, assign_all, paired
 from .groups import Flats, Grads, ParameterGroup, Scalars, Slots, Slotted, Updated, stepped

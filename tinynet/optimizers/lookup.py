@@ -12,9 +12,8 @@ from .adam import Adam, Adamax, AdamW, Nadam
 from .base import Optimizer
 from .sgd import SGD, Adagrad, RMSprop
 
-_KNOWN = (SGD, Adam, AdamW, RMSprop, Adagrad, Adamax, Nadam)
-publish("keras.optimizers", *_KNOWN)
-_TABLE = {known.__name__.lower(): known for known in _KNOWN}
+_KNOWN = publish("keras.optimizers", SGD, Adam, AdamW, RMSprop, Adagrad, Adamax, Nadam)
+_TABLE = {known.__name__.lower(): known for known in _KNOWN.values()}
 
 
 def get(identifier: Any) -> Optimizer | None:
