@@ -263,6 +263,14 @@ def test_a_layer_that_no_longer_trains_is_seen_by_the_next_fit():
     assert_as_eager(made)
 
 
+def test_a_weight_that_no_longer_trains_is_seen_by_the_next_fit():
+    def made() -> Any:
+        model = network(Adam(0.1))
+        return model, lambda: setattr(model.layers[0].kernel, "trainable", False)
+
+    assert_as_eager(made)
+
+
 @pytest.mark.parametrize("eager", [False, True])
 def test_a_hyperparameter_that_a_callback_sets_holds_from_the_next_step(eager):
     model, plain = network(SGD(0.5, momentum=0.5)), network(SGD(0.5, momentum=0.5))
