@@ -120,6 +120,21 @@ def test_other_arguments_of_a_users_layer_need_a_get_config(value):
         Mine(value).get_config()
 
 
+@pytest.mark.parametrize("widths", [(1,), (1, 2)])
+def test_arguments_without_names_of_a_users_layer_need_a_get_config(widths):
+    class Mine(layers.Layer):
+        def __init__(self, *widths: int) -> None:
+            super().__init__()
+
+    with pytest.raises(NotImplementedError, match=r"Mine .*define get_config"):
+        Mine(*widths).get_config()
+
+
+def test_a_repr_has_the_arguments_that_differ_from_their_defaults_without_the_name():
+    assert repr(losses.Huber(name="mine")) == "Huber()"
+    assert repr(losses.Huber(1 / 3, "sum")) == "Huber(reduction='sum', delta=0.333333)"
+
+
 # -- objects made from functions -------------------------------------------------------------------
 
 

@@ -40,6 +40,12 @@ def test_an_unknown_identifier_is_refused_with_the_known_names():
             lookup(wrong, TABLE, "kind")
 
 
+def test_an_unknown_name_is_refused_with_the_nearest_one_also_if_a_config_has_it():
+    for wrong in ("doubel", {"class_name": "doubel"}, {"class_name": "doubel", "config": {}}):
+        with refused(ValueError, "Did you mean 'double'?"):
+            lookup(wrong, TABLE, "kind")
+
+
 def test_the_config_of_a_known_object_is_its_name():
     assert config_of(double, TABLE) == "double"
     assert config_of(Thing(), TABLE)["class_name"] == "Thing"

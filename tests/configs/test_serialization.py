@@ -122,6 +122,12 @@ def test_a_class_without_get_config_cannot_be_registered(registered):
         registered(int)
 
 
+def test_only_classes_and_functions_have_a_registered_name():
+    for thing in (3, "relu", None):
+        with refused(TypeError, "obj", "a class or function", str(thing)):
+            saving.get_registered_name(thing)
+
+
 def test_an_object_in_two_places_is_deserialized_as_one_object():
     inner = Dense(3)
     model = tn.Sequential([Input((3,)), Scale(inner, 2.0), Scale(inner, 3.0)])
@@ -292,6 +298,12 @@ def test_a_clone_has_new_weights_and_new_optimizer_state(make):
         assert int(clone.optimizer.iterations) == 0
         assert type(clone.optimizer) is type(model.optimizer)
         clone.fit(X, Y, verbose=0)
+
+
+@pytest.mark.parametrize("function", [np.cosh, np.cbrt, tn.ops.rot90])
+def test_a_clone_keeps_a_function_of_numpy_or_ops_that_no_config_can_name(function):
+    model = tn.Sequential([Input((2,)), Dense(2, function)])
+    assert tn.models.clone_model(model).layers[0].activation is function
 
 
 def test_clone_model_needs_no_custom_objects():

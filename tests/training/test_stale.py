@@ -263,6 +263,14 @@ def test_a_layer_that_no_longer_trains_is_seen_by_the_next_fit():
     assert_as_eager(made)
 
 
+def test_a_weight_that_no_longer_trains_is_seen_by_the_next_fit():
+    def made() -> Any:
+        model = network(Adam(0.1))
+        return model, lambda: setattr(model.layers[0].kernel, "trainable", False)
+
+    assert_as_eager(made)
+
+
 @pytest.mark.parametrize("eager", [False, True])
 def test_a_hyperparameter_that_a_callback_sets_holds_from_the_next_step(eager):
     model, plain = network(SGD(0.5, momentum=0.5)), network(SGD(0.5, momentum=0.5))
@@ -466,6 +474,12 @@ def of_another_class() -> Any:
     return lambda x: thing.shared * x, lambda: setattr(thing, "__class__", Other)
 
 
+def of_base_class() -> Any:
+    base = type("Base", (), {"factor": 1.0, "__module__": __name__})
+    thing = type("Thing", (base,), {"__module__": __name__})()
+    return lambda x: thing.factor * x, lambda: setattr(base, "factor", 3.0)
+
+
 def of_long_chain() -> Any:
     first = last = SimpleNamespace(factor=1.0, after=None)
     for _ in range(2000):
@@ -523,6 +537,7 @@ READS: dict[str, Any] = {
     "a number of a user's class": of_number_of_a_class,
     "an attribute of a list": of_list_of_a_class,
     "another class of an object": of_another_class,
+    "an attribute of a base class": of_base_class,
     "an object with a long chain of others": of_long_chain,
     "a variable that is deleted": of_deleted_variable,
     "a builtin that is shadowed": of_shadowed_builtin,
@@ -729,6 +744,17 @@ def test_a_method_that_counts_its_calls_is_compiled_once():
     assert Counted.scaled.compilations == 1
     thing.factor = 3.0
     np.testing.assert_array_equal(thing.scaled(X), 3.0 * X)
+
+
+def test_a_list_in_two_places_is_compared_by_its_contents_in_both():
+    first = second = [2.0]
+    compiled = tn.jit(lambda x: first[0] * second[0] * x)
+    compiled(X)
+    second = [2.0]
+    np.testing.assert_array_equal(compiled(X), 4.0 * X)
+    assert compiled.compilations == 1
+    second[0] = 3.0
+    np.testing.assert_array_equal(compiled(X), 6.0 * X)
 
 
 def test_a_variable_that_a_function_changes_itself_does_not_compile_it_again():

@@ -177,7 +177,7 @@ class StepCache:
             return known
         found = self.fingerprint = Fingerprint(self._things(), self._assigned)
         self._trained = tuple(map(id, self.model.trainable_variables))
-        if not known or known != found:
+        if known != found:
             self._small = {}
         return found
 
