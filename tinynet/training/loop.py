@@ -177,7 +177,8 @@ class Loop:
         """Run one epoch, or several one after the other; append the means of each to `_ahead`."""
         model, ahead, monitor = self.model, self._ahead, self.monitor
         predicting = self.kind == "predict"
-        agree = bool if predicting else on_any  # ranks predict batches of their own
+        alone = team().size == 1 or (predicting and type(self.dataset) is Dataset)
+        agree = bool if alone else on_any
         before, after, each = self.calls.of_batches(self.kind) if self._looks else ((), None, False)
         self._begin()
         limit = monitor.limit if monitor else math.inf
@@ -210,7 +211,7 @@ class Loop:
                     self.interrupts.release()
                 if after:
                     after(batch - 1, running)
-                stopped = (agree if each else bool)(getattr(model, self._stop))
+                stopped = (alone or each) and agree(getattr(model, self._stop))
             if stopped:
                 break
         if not last:

@@ -24,7 +24,7 @@ from .compilable import Compilable, check_options
 from .data import Batch, Dataset, is_stream, split
 from .divergence import DivergenceMonitor
 from .loop import RUNNING, Loop, between_steps
-from .many_ranks import begin, end_epoch, shared_batches
+from .many_ranks import agree, begin, shared_batches
 from .step_cache import StepCache
 from .streams import Batches, batches_of, joined
 
@@ -142,12 +142,13 @@ class Trainer(Compilable):
                     logs |= {f"val_{key}": value for key, value in validating.whole().items()}
                     logs = dict(sorted(logs.items()))
                 calls.on_epoch_end(epoch, logs)
-                end_epoch(self, epoch)
+                agree(self, f"epoch {epoch + 1}")
                 if self.stop_training:
                     break
         if self.optimizer:
             self.optimizer.finalize_variable_values(self.trainable_weights)
         calls.on_train_end(logs)
+        agree(self, "the end of fit")
         return calls.history or History()
 
     def evaluate(
@@ -192,7 +193,7 @@ class Trainer(Compilable):
             For data that does not fit the model, of a dtype without numbers, or empty.
         """
         defaults = batch_size is steps is callbacks is None and isinstance(verbose, int)
-        quick = defaults and not verbose
+        quick = defaults and not verbose and team().size == 1  # ranks differ in compiled steps
         if quick and (outputs := self._step_cache("predict").predict_small(x, 32)) is not None:
             return outputs
         check_options(locals())
