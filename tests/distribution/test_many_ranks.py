@@ -143,7 +143,8 @@ def test_what_ranks_cannot_compute_together_is_refused_by_name(launched):
             assert "loss (times samples)" in found[name], name
         assert "largest/most (times samples)" in found["largest"]
         assert "own train_step" in found["own step"]
-        assert "Rank 1 differs from rank 0 in the data" in found["data"]
+        for name in ("data", "batch", "size"):
+            assert "Rank 1 differs from rank 0 in the data" in found[name], name
         assert "Rank 1 differs from rank 0 in sequential" in found["model"]
         assert "Rank 1 differs from rank 0 in sequential" in found["weights"]
         assert "Rank 1 differs from rank 0 in sequential" in found["dtype"]

@@ -234,6 +234,8 @@ def refusals(argument):
     typed = tn.Sequential([tn.Input((2,)), layers.Dense(1, dtype=("float32", "float64")[rank()])])
     typed.compile("sgd", "mse")
     restoring = tn.callbacks.EarlyStopping("loss", min_delta=100.0, restore_best_weights=True)
+    by_batch = network()
+    by_batch.train_on_batch(x[:8], y[:8])
     changed = network()
     change = LambdaCallback(
         on_epoch_end=lambda epoch, logs: changed.layers[1].bias.assign([rank() == 1.0])
@@ -247,6 +249,8 @@ def refusals(argument):
         "own step": fit(own),
         "add_loss": fit(adding),
         "data": fit(network(), x + rank()),
+        "batch": error_of(lambda: by_batch.train_on_batch(x[rank() :][:8], y[:8])),
+        "size": error_of(lambda: by_batch.test_on_batch(x[: 8 + rank()], y[: 8 + rank()])),
         "model": fit(other),
         "dtype": fit(typed),
         "weights": fit(changed, callbacks=[change]),

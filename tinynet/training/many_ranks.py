@@ -27,11 +27,12 @@ def on_any(flag: Any) -> bool:
     return any(team().gather(bool(flag)))
 
 
-def begin(model: Any, *datasets: Any, with_loss: bool = True) -> None:
+def begin(model: Any, *datasets: Any, with_loss: bool = True, is_new: bool = True) -> None:
     """Give all ranks the weights, slots and random generators of rank 0, and check the datasets.
 
-    RuntimeError, on all ranks, if their models or data differ; ValueError if the loss of a batch is
-    not the mean of its samples' losses, or a metric not a sum over samples.
+    If the model is not new, weights are not sent and the loss is not checked. RuntimeError, on all
+    ranks, if their models or data differ; ValueError if the loss of a batch is not the mean of its
+    samples' losses, or a metric not a sum over samples.
     """
     if team().size == 1:
         return
@@ -43,6 +44,8 @@ def begin(model: Any, *datasets: Any, with_loss: bool = True) -> None:
     named: list[Any] = [("the data", digest(a)) for each in arrays for a in _samples(each)]
     named += [(v.path, (v.shape, v.dtype)) for v in variables + metrics]
     refuse_difference(named, "Make the same model, and seed or read the same data, on all ranks.")
+    if not is_new:
+        return
     state = [v.array for v in variables], random.getstate(), np.random.get_state()
     values, python, numpy = team().broadcast(state)
     assign_all(dict(zip(variables, values, strict=True)))

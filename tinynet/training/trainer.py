@@ -244,8 +244,7 @@ class Trainer(Compilable):
         return CallbackList(given, fits, verbose != 0, self, **params)
 
     def _on_batch(self, kind: str, dataset: Dataset, return_dict: bool) -> Any:
-        if self._prepare(dataset, kind):
-            begin(self, dataset)
+        begin(self, dataset, is_new=self._prepare(dataset, kind))
         loop = Loop(self, dataset, kind)
         with between_steps() as loop.interrupts:
             return self._as_asked(kind, loop.run(), return_dict)
