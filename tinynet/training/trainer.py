@@ -134,8 +134,7 @@ class Trainer(Compilable):
         with between_steps() as training.interrupts:
             for epoch in range(calls.first_epoch(initial_epoch), epochs):
                 calls.on_epoch_begin(epoch)
-                ahead = 1 if validating or team().size > 1 else epochs - epoch
-                if not (found := training.run(epoch, ahead)):
+                if not (found := training.run(epoch, 1 if validating else epochs - epoch)):
                     break  # no batches: the user was warned
                 logs = found
                 if validating and epoch + 1 in due:
