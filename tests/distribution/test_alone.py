@@ -76,11 +76,12 @@ def test_parts_of_a_batch_cover_it_once_and_differ_by_one_row_at_most(size, rank
             assert team() is world
         lengths.append(part.samples)
         assert part.length == max(1, part.samples)
+        own = range(part.start, part.start + part.length)
         for many in (np.arange(2 * size), slice(0, 2 * size)):
             taken = np.arange(2 * size)[part.rows(many)].tolist()
-            assert taken == [i + j for j in (0, size) for i in range(part.start, part.stop)]
-        own = np.arange(2 * size)[part.rows(slice(size, 2 * size))]
-        assert own.tolist() == [size + i for i in range(part.start, part.stop)]
+            assert taken == [i + j for j in (0, size) for i in own]
+        second = np.arange(2 * size)[part.rows(slice(size, 2 * size))]
+        assert second.tolist() == [size + i for i in own]
         rows += taken[: part.samples]
     assert rows == list(range(size))
     assert max(lengths) - min(lengths) <= 1

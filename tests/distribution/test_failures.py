@@ -17,6 +17,8 @@ FAILURES = [
     ("validation", "kill", "KILLED BY SIGNAL|signal 9"),
     ("validation", "stop", "does not answer"),
     ("predict", "raise", "ZeroDivisionError"),
+    ("map", "leave", "the cases of `map`, but rank 1 has ended"),
+    ("map", "stop", "does not answer"),
     ("save", "raise", "ZeroDivisionError"),
     ("save", "kill", "signal 9"),
 ]
@@ -37,6 +39,7 @@ def test_a_rank_that_fails_ends_the_job_with_its_message(tmp_path, phase, way, m
     if way in ("raise", "interrupt"):
         failed = 0 if phase == "save" else 1
         assert f"Rank {failed} of 2 raised an exception:\nTraceback" in text
+        assert way != "raise" or "in fail" in text  # the traceback goes to where it was raised
     tn.models.load_model(path)  # whole: the old file, or a new one
 
 
@@ -49,8 +52,13 @@ def test_a_rank_that_ends_before_mpi_begins_does_not_let_the_others_wait_for_eve
     assert "in initialize" in done.stderr
 
 
-def test_a_call_that_one_rank_makes_alone_is_reported_and_not_taken_for_another(tmp_path):
-    done, found = ranks.mpiexec(tmp_path, 2, {"other_calls": tmp_path}, TEST_TIMEOUT="1")
+@pytest.mark.parametrize(("call", "named"), [("save", "save"), ("predict", "'begin', 'predict'")])
+def test_a_call_that_one_rank_makes_alone_is_reported_and_not_taken_for_another(
+    tmp_path, call, named
+):
+    argument = {"other_calls": f"{call}:{tmp_path}"}
+    done, found = ranks.mpiexec(tmp_path, 2, argument, TEST_TIMEOUT="1")
     assert done.returncode
     assert found == {"other_calls": []}
     assert "All ranks must make the same calls in the same order" in done.stderr
+    assert named in done.stderr

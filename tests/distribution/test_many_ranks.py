@@ -31,7 +31,7 @@ def launched(folder):
             np.save(folder / place / f"{name}.y.npy", y[a:b])
     work = {
         1: {"shards": folder / "shards1"},
-        2: {"stops": "", "refusals": "", "sweep": "", "threads": ""},
+        2: {"same": "", "stops": "", "refusals": "", "sweep": "", "threads": ""},
         3: {"streams": "", "shards": folder / "shards3", "files": folder / "files"},
         4: {"threads": ""},
     }
@@ -80,6 +80,15 @@ def test_drawn_networks_train_on_ranks_as_in_one_process(launched, size):
         assert found["native"] == alone["native"] == case.endswith("True"), case
 
 
+def test_compiled_predictions_and_random_evaluations_are_those_of_one_process(launched):
+    alone = ranks.same("")
+    for found in launched(2)[1]["same"]:
+        for name, arrays in alone.items():
+            assert len(found[name]) == len(arrays)
+            for a, b in zip(found[name], arrays, strict=True):
+                close(a, b, 2e-5)
+
+
 def test_batches_of_iterables_and_parts_of_uneven_number_train_the_same_network(launched):
     found, alone = launched(3)[1]["streams"], ranks.streams("")
     for key in ("whole", "parts", "steps"):
@@ -122,7 +131,9 @@ def test_all_ranks_stop_together_and_lower_the_learning_rate_together(launched):
     found = launched(2)[1]["stops"]
     # 5 batches an epoch: rank 1 stops after its third batch, and in the other fit after 3 epochs.
     # A callback of rank 0 alone sees its 10 batches, and rank 1 does not run ahead.
-    assert found == [([3, 3], 3, pytest.approx([0.1, 0.1, 0.01]), [10, 0])] * 2
+    # What the data of rank 1 wish in the second epoch takes effect after it, for all ranks. So does
+    # the wish of a callback of rank 1, after two batches of five samples.
+    assert found == [([3, 3], 3, pytest.approx([0.1, 0.1, 0.01]), [10, 0], 2, 10)] * 2
 
 
 def test_what_ranks_cannot_compute_together_is_refused_by_name(launched):
@@ -132,10 +143,13 @@ def test_what_ranks_cannot_compute_together_is_refused_by_name(launched):
             assert "loss (times samples)" in found[name], name
         assert "largest/most (times samples)" in found["largest"]
         assert "train_step of your own" in found["own step"]
-        assert "Rank 1 differs from rank 0 in the data" in found["data"]
+        for name in ("data", "batch", "size"):
+            assert "Rank 1 differs from rank 0 in the data" in found[name], name
         assert "Rank 1 differs from rank 0 in sequential" in found["model"]
         assert "Rank 1 differs from rank 0 in sequential" in found["weights"]
+        assert "Rank 1 differs from rank 0 in sequential" in found["dtype"]
         assert "bias. Found after epoch 1" in found["weights"]
+        assert "kernel. Found after the end of fit" in found["restored"]
         assert "Rank 1 differs from rank 0 in mean_absolute_error" in found["metrics"]
         assert "DataParallel: expected no devices" in found["devices"]
         assert found["allowed"] == "no error"
@@ -158,6 +172,7 @@ def test_the_first_rank_alone_writes_and_prints_and_all_ranks_read(folder, launc
         assert each["same"]
         assert each["loaded"]
         assert each["missing"].startswith("FileNotFoundError")
+        assert each["odd"].endswith("UnpicklableError: 1 and 2")
 
 
 def test_an_interrupted_training_continues_on_another_number_of_ranks_as_if_nothing_was(folder):
@@ -177,7 +192,8 @@ def test_an_interrupted_training_continues_on_another_number_of_ranks_as_if_noth
 
 def test_map_gives_cases_to_ranks_and_an_exception_concerns_its_case_alone(launched):
     first, second = launched(2)[1]["sweep"]
-    results, (inside, unreadable) = first
+    results, (inside, unreadable), longer_than_the_timeout = first
+    assert longer_than_the_timeout == [None, None]
     assert inside[0] == 2
     assert isinstance(inside[1], TypeError)
     assert isinstance(unreadable, ValueError)

@@ -231,6 +231,11 @@ def refusals(argument):
     weights = np.linspace(0, 2, len(x))
     other = tn.Sequential([tn.Input((2,)), layers.Dense(1 + rank())])
     other.compile("sgd", "mse")
+    typed = tn.Sequential([tn.Input((2,)), layers.Dense(1, dtype=("float32", "float64")[rank()])])
+    typed.compile("sgd", "mse")
+    restoring = tn.callbacks.EarlyStopping("loss", min_delta=100.0, restore_best_weights=True)
+    by_batch = network()
+    by_batch.train_on_batch(x[:8], y[:8])
     changed = network()
     change = LambdaCallback(
         on_epoch_end=lambda epoch, logs: changed.layers[1].bias.assign([rank() == 1.0])
@@ -244,12 +249,34 @@ def refusals(argument):
         "own step": fit(own),
         "add_loss": fit(adding),
         "data": fit(network(), x + rank()),
+        "batch": error_of(lambda: by_batch.train_on_batch(x[rank() :][:8], y[:8])),
+        "size": error_of(lambda: by_batch.test_on_batch(x[: 8 + rank()], y[: 8 + rank()])),
         "model": fit(other),
+        "dtype": fit(typed),
         "weights": fit(changed, callbacks=[change]),
+        "restored": fit(network(), epochs=3, callbacks=[restoring] * rank()),
         "metrics": fit(network(metrics=["mae"] * rank())),
         "devices": error_of(lambda: DataParallel(devices=["cpu:0"])),
         "allowed": fit(network(tn.losses.MeanSquaredError("mean_with_sample_weight"))),
     }
+
+
+def same(argument):
+    """Return what ranks compute in ways of their own, to be compared with one process."""
+    x, y = data()
+    model = network()
+    found = {"predicted": [model.predict(x[:6], batch_size=4, verbose=0)]}
+    # One rank had a batch of two samples before, so it has a compiled step for the next call.
+    found["predicted"].append(model.predict(x[:2], verbose=0))
+    inputs = tn.Input((2,))
+    noisy = layers.Dropout(0.5)(layers.Dense(4, kernel_initializer="ones")(inputs), training=True)
+    model = tn.Model(inputs, layers.Dense(1, kernel_initializer="ones")(noisy))
+    model.compile("sgd", "mse", metrics=["mae"])
+    found["random in evaluations"] = [
+        *model.fit(x, y, 5, 3, 0, validation_data=(x, y)).history.values(),
+        *model.get_weights(),
+    ]
+    return found
 
 
 class Batches:
@@ -318,7 +345,8 @@ def shards(argument):
 def stops(argument):
     """Return how many batches each rank has when one rank wants to stop, and when all do.
 
-    Also the number of batches that a callback of rank 0 alone has seen.
+    Also the number of batches that a callback of rank 0 alone has seen, of epochs if the data of
+    one rank end the training, and of predicted samples if a callback of one rank ends that.
     """
     x, y = data()
     found, seen = [], []
@@ -338,7 +366,19 @@ def stops(argument):
     history = model.fit(x, y, 4, 20, 0, [early, slower]).history
     of_first = [LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(batch))]
     network().fit(x, y, 4, 2, 0, of_first * (rank() == 0))
-    return found, len(history["loss"]), history["learning_rate"], team().gather(len(seen))
+    model = network()
+
+    def ending():
+        for number in range(20):
+            model.stop_training = model.stop_training or (number == 7 and rank() == 1)
+            yield x[:4], y[:4]
+
+    epochs = len(model.fit(ending(), epochs=4, steps_per_epoch=5, verbose=0).epoch)
+    end = lambda batch, logs: setattr(model, "stop_predicting", rank() == batch == 1)  # noqa: E731
+    calls = [LambdaCallback(on_predict_batch_end=end)]
+    predicted = len(model.predict(iter([x[:5]] * 4), verbose=0, callbacks=calls))
+    rates = history["learning_rate"]
+    return found, len(history["loss"]), rates, team().gather(len(seen)), epochs, predicted
 
 
 def files(argument):
@@ -353,12 +393,14 @@ def files(argument):
     loaded = network()
     loaded.load_weights(folder / "w.weights.npz")
     missing = error_of(lambda: model.save(folder / "missing" / "m.keras"))
+    odd = tn.Sequential([tn.Input((2,)), Indescribable()])
     same = all(
         (a == b).all() for a, b in zip(loaded.get_weights(), model.get_weights(), strict=True)
     )
     return {
         "same": same,
         "missing": missing,
+        "odd": error_of(lambda: odd.save(folder / "m.keras")),
         "loaded": tn.models.load_model(folder / "2.keras").built,
     }
 
@@ -385,6 +427,20 @@ def interrupted(argument):
     return model.get_weights()
 
 
+class Indescribable(layers.Layer):
+    """A layer whose config raises an error that other processes cannot read."""
+
+    class UnpicklableError(Exception):
+        def __init__(self, one, two):
+            super().__init__(f"{one} and {two}")
+
+    def call(self, inputs):
+        return inputs
+
+    def get_config(self):
+        raise self.UnpicklableError(1, 2)
+
+
 class Unreadable:
     """What can be pickled, but not read again."""
 
@@ -408,7 +464,11 @@ def sweep(argument):
         return Unreadable() if case % 2 else tn.distribution.map(abs, [case, "text"])
 
     sizes = [3, 0, 2, 1] if rank() == 0 else [5, 5, 5, 5]  # those of rank 0 count
-    return [tn.distribution.map(f, given) for f, given in ((fitted, sizes), (odd, [-2, 1]))]
+    given = (fitted, sizes), (odd, [-2, 1]), (time.sleep, [4, 0])
+    initialize(timeout=2)  # less than the cases take
+    found = [tn.distribution.map(f, cases) for f, cases in given]
+    initialize(timeout=60)
+    return found
 
 
 def threads(argument):
@@ -465,6 +525,10 @@ def fails(argument):
     if phase == "save":
         before(os, "fsync")  # when everything is written, but under another name
         callbacks = [ModelCheckpoint(path)]
+    if phase == "map":
+        for _ in range(3):
+            fail()
+        tn.distribution.map(abs, range(3))
     validation = failing(many) if phase == "validation" else (x, y)
     given = (failing(many),) if phase == "data" else (x, y)
     model.fit(*given, epochs=9, verbose=0, callbacks=callbacks, validation_data=validation)
@@ -473,11 +537,14 @@ def fails(argument):
 
 
 def other_calls(argument):
-    """Rank 0 alone saves, as scripts for other libraries do."""
+    """Rank 0 alone saves or predicts, as scripts for other libraries do."""
+    call, folder = argument.split(":")
     model = network()
     model.fit(*data(), verbose=0)
-    if not rank():
-        model.save_weights(Path(argument) / "w.weights.npz")
+    if not rank() and call == "save":
+        model.save_weights(Path(folder) / "w.weights.npz")
+    elif not rank():
+        model.predict(data()[0], verbose=0)
     model.fit(*data(), verbose=0)
 
 

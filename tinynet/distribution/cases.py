@@ -17,7 +17,7 @@ from ..engine.expect import expect
 from ..engine.refusal import answering
 from ..engine.temporarily import temporarily
 from .parallel import all_ranks
-from .ranks import job
+from .ranks import job, portable
 
 
 @answering
@@ -63,11 +63,8 @@ def map(
             if isinstance(result, BrokenProcessPool):  # perhaps by another case
                 found[i : i + 1] = _on_processes(function, cases[i : i + 1], 1)
         return found
-    from mpi4py import futures
-
-    running = temporarily(job, distribution=None, function=function)
-    with running, futures.MPICommExecutor() as executor:  # None on all ranks but one
-        results = executor and _results(executor, cases)
+    with temporarily(job, distribution=None, function=function):
+        results = ranks.pooled(lambda pool: _results(pool, cases))
     return ranks.broadcast(results)
 
 
@@ -76,10 +73,7 @@ def _outcome(case: Any, function: Any = None) -> bytes:
     try:
         pickle.loads(text := pickle.dumps((function or job.function)(case)))
     except (Exception, SystemExit) as error:
-        try:
-            pickle.loads(text := pickle.dumps(error))
-        except Exception:
-            return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
+        return pickle.dumps(portable(error))
     return text
 
 

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from mpi4py import MPI
@@ -24,7 +24,6 @@ from .ranks import Ranks
 
 ADVICE = "All ranks must make the same calls in the same order."
 PAUSE, PATIENCE = 0.1, 5.0  # seconds between two looks at messages, and before a rank asks all
-SILENT = [0, "", "It does not answer.\n"]
 
 
 class MPIRanks(Ranks):
@@ -36,16 +35,15 @@ class MPIRanks(Ranks):
     rank, size = MPI.COMM_WORLD.Get_rank(), MPI.COMM_WORLD.Get_size()
 
     def __init__(self) -> None:
-        world = MPI.COMM_WORLD
         sys.excepthook = self.fail
-        self._steps, self._all, self._talk = (world.Dup() for _ in range(3))
+        self._steps, self._all, self._talk = (MPI.COMM_WORLD.Dup() for _ in range(3))
         self._place = 0, "", 0.0  # the number of calls before, the call that waits, since when
         self._sent: list[Any] = []
         self._watch = threading.Thread(target=self._look, daemon=True)
         self._watch.start()
         atexit.register(self._leave)
         # The BLAS of each rank gets its share of the node's cores.
-        node = world.Split_type(MPI.COMM_TYPE_SHARED)
+        node = MPI.COMM_WORLD.Split_type(MPI.COMM_TYPE_SHARED)
         cores = {core for each in node.allgather(usable_cores()) for core in each}
         limit_threads(len(cores) // node.Get_size())
 
@@ -57,13 +55,24 @@ class MPIRanks(Ranks):
         self._call("the sum of a step", self._steps.Allreduce, array, total)
         return total
 
-    def gather(self, value: Any) -> list[Any]:
-        """Return what each rank has."""
-        own = self._place[0], *(sys._getframe(i).f_code.co_name for i in (1, 2, 3))
+    def gather(self, value: Any, callers: int = 2) -> list[Any]:
+        """Return what each rank has; RuntimeError if other functions call this on other ranks."""
+        own = self._place[0], *(sys._getframe(i).f_code.co_name for i in range(2, 2 + callers))
         given = self._call("a message from each rank", self._all.allgather, (own, value))
         if other := next((call for call, _ in given if call != own), None):
             raise RuntimeError(f"{ADVICE} Two of them are {own} and {other}.")
         return [value for _, value in given]
+
+    def pooled(self, work: Any) -> Any:
+        """Return, on rank 0, what `work` returns of a pool that runs calls on the other ranks."""
+
+        def run() -> Any:
+            from mpi4py.futures import MPICommExecutor  # here, since few scripts need it
+
+            with MPICommExecutor() as pool:  # None on all ranks but one
+                return pool and work(pool)
+
+        return self._call("the cases of `map`", run)
 
     def _call(self, name: str, function: Any, *args: Any) -> Any:
         calls = self._place[0]
@@ -79,7 +88,7 @@ class MPIRanks(Ranks):
         """Print an exception and end all ranks."""
         self._end(f"raised an exception:\n{''.join(traceback.format_exception(*error))}")
 
-    def _end(self, text: str) -> None:
+    def _end(self, text: str) -> NoReturn:
         sys.stdout.flush()
         print(f"Rank {self.rank} of {self.size} {text}", file=sys.stderr, flush=True)
         time.sleep(3 * PAUSE)  # in which mpiexec reads it
@@ -100,7 +109,7 @@ class MPIRanks(Ranks):
 
     def _look(self) -> None:
         """Answer other ranks, and look after those that this one waits for; a thread runs this."""
-        asked, gone, here = 0.0, dict[int, list[Any]](), dict[int, list[Any]]()
+        asked, well, gone, here = 0.0, 0.0, dict[int, Any](), dict[int, Any]()
         while len(gone) < self.size:
             time.sleep(PAUSE)
             while self._talk.iprobe():
@@ -113,18 +122,21 @@ class MPIRanks(Ranks):
             if name and ended:
                 self._end(f"waits for {name}, but rank {ended[0]} has ended (sys.exit?).")
             if name and now > max(since + min(PATIENCE, self.timeout), asked + 1):
-                if asked > since:
-                    self._judge([own, name], now - since, here)
-                asked, here = now, dict.fromkeys(range(self.size), SILENT)
+                if asked > since and self._judge([own, name], now - max(since, well), here):
+                    well = now
+                asked, here = now, dict.fromkeys(range(self.size), (0, "", "It does not answer.\n"))
                 self._tell("where")
 
-    def _judge(self, own: list[Any], waited: float, found: dict[int, Any]) -> None:
-        """End the job if ranks wait for each other, or for another one longer than the timeout."""
+    def _judge(self, own: list[Any], waited: float, found: dict[int, Any]) -> bool:
+        """End the job if ranks wait for each other, or for another one longer than the timeout.
+
+        Return whether all are in the same call, as while the cases of a `map` run.
+        """
         others = [rank for rank in found if found[rank][:2] != own]
         crossed = [rank for rank in others if found[rank][0] == own[0] and found[rank][1]]
-        if not crossed and waited < self.timeout:
-            return
+        if not others or (not crossed and waited < self.timeout):
+            return not others
         if min(found.keys() - others, default=self.rank) < self.rank:
             time.sleep(1)  # a lower rank reports, and ends this one
         parts = [f"\nRank {rank} is here:\n{found[rank][2]}" for rank in sorted(crossed or others)]
-        self._end(f"has waited {waited:.0f} s for {own[1]}. {ADVICE}{''.join(parts)}")
+        return self._end(f"has waited {waited:.0f} s for {own[1]}. {ADVICE}{''.join(parts)}")

@@ -77,8 +77,8 @@ def initialize(
     all_ranks(timeout).timeout = timeout
 
 
-def all_ranks(timeout: float = Ranks.timeout) -> Ranks:
-    """Return all ranks that `mpiexec` started, whether a distribution is set or not."""
+def all_ranks(timeout: float = Ranks.timeout) -> Any:
+    """Return all ranks, a `Ranks`, that `mpiexec` started, whether a distribution is set or not."""
     if job.ranks:
         return job.ranks
     started = max(int(os.environ.get(f"{x}_SIZE", 1)) for x in ("PMI", "OMPI_COMM_WORLD"))

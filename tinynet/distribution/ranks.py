@@ -5,9 +5,10 @@ Imports the engine. Read next: `parallel.py`.
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections.abc import Callable, Sequence
-from functools import lru_cache, wraps
+from functools import wraps
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -35,8 +36,8 @@ class Ranks:
         """Return the sum of all ranks' arrays, the same bits on each rank."""
         return array
 
-    def gather(self, value: Any) -> list[Any]:
-        """Return what each rank has, in their order."""
+    def gather(self, value: Any, callers: int = 2) -> list[Any]:
+        """Return what each rank has, in their order; these calls must be the same on all ranks."""
         return [value]
 
     def broadcast(self, value: Any) -> Any:
@@ -64,17 +65,16 @@ def team() -> Ranks:
 
 
 class Part(NamedTuple):
-    """The rows from `start` to `stop` of a batch of `size` rows, of which `samples` are the rank's.
+    """The `length` rows from `start` on that a rank computes of a batch of `size` rows.
 
-    `samples` is 0 for a rank without samples, which computes one that does not count. `length` is
-    the number of rows that the rank computes.
+    `samples` of them are the rank's: all, or none if the rank has no samples, and computes some
+    that do not count.
     """
 
     start: int
-    stop: int
+    length: int
     size: int
     samples: int
-    length: int
 
     @classmethod
     def of(cls, size: int, kind: str = "train") -> Part:
@@ -83,7 +83,8 @@ class Part(NamedTuple):
         The parts of ranks differ by one row at most.
         """
         ranks = alone if kind == "predict" else team()
-        return _part(size, ranks.rank, ranks.size)
+        start, stop = (size * rank // ranks.size for rank in (ranks.rank, ranks.rank + 1))
+        return cls(start, max(1, stop - start), size, stop - start)
 
     @property
     def share(self) -> float:
@@ -95,15 +96,7 @@ class Part(NamedTuple):
         if self.length == self.size:
             return rows
         rows = np.arange(rows.start, rows.stop) if type(rows) is slice else rows
-        return rows.reshape(-1, self.size)[:, self.start : self.stop].ravel()
-
-
-@lru_cache(1024)
-def _part(size: int, rank: int, ranks: int) -> Part:
-    start, stop = size * rank // ranks, size * (rank + 1) // ranks
-    first = min(start, size - 1)
-    end = max(stop, first + 1)
-    return Part(first, end, size, stop - start, end - first)
+        return rows.reshape(-1, self.size)[:, self.start : self.start + self.length].ravel()
 
 
 class _Place(threading.local):
@@ -135,10 +128,19 @@ def by_rank_0(function: Callable[..., None]) -> Any:
                     function(*args, **kwargs)
         except Exception as caught:
             error = caught
-        if error := ranks.broadcast(error):
-            raise error
+        if told := ranks.broadcast(error and portable(error)):
+            raise error or told  # rank 0 has the traceback
 
     return run
+
+
+def portable(error: BaseException) -> BaseException:
+    """Return an exception, or a RuntimeError with its text if it cannot be pickled and read."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def digest(array: np.ndarray) -> bytes:
@@ -151,7 +153,7 @@ def digest(array: np.ndarray) -> bytes:
 
 def refuse_difference(named: Sequence[tuple[str, Any]], advice: str) -> None:
     """Raise RuntimeError on all ranks if values differ, and name the first one that does."""
-    first, *others = team().gather(named)
+    first, *others = team().gather(named, callers=3)
     for rank, given in enumerate(others, 1):
         for own, wanted in zip_longest(given, first, fillvalue=("the number of variables", 0)):
             if own != wanted:

@@ -48,7 +48,7 @@ class Shards(Checked):
     [[3, 3], [3], [2, 2]]
     """
 
-    is_part = True  # each rank's batches are its own
+    auto_shard_dataset = False  # each rank's batches are its own
 
     def __init__(self, folder: Any, batch_size: int = 32, shuffle: bool = True) -> None:
         self.folder, self.batch_size, self.shuffle = Path(folder), batch_size, shuffle

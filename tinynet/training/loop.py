@@ -123,6 +123,7 @@ class Loop:
         if (self.own or self.python_metrics) and team().size > 1 and kind != "predict":
             what = f"a {kind}_step of your own, and metrics without variables"
             raise TypeError(f"DataParallel cannot join what ranks compute: {what}.")
+        self._alone = team().size == 1 or (kind == "predict" and type(dataset) is Dataset)
         self.outputs: list[Any] = []
         self._stop = f"stop_{RUNNING[kind]}"  # the attribute of the model that ends the loop
         self._runs: dict[Part, Runs] = {}
@@ -164,7 +165,8 @@ class Loop:
 
     def _may_run_ahead(self) -> bool:
         metrics = self.own or self.python_metrics or self.model.objective.variables
-        return self.dataset.is_even and self.calls.want_history_alone and not metrics
+        alone = self._alone and self.calls.want_history_alone
+        return self.dataset.is_even and alone and not metrics
 
     def _begin(self) -> None:
         """Forget what the metrics have seen, or build a model that is to predict."""
@@ -178,7 +180,7 @@ class Loop:
         """Run one epoch, or several one after the other; append the means of each to `_ahead`."""
         model, ahead, monitor = self.model, self._ahead, self.monitor
         predicting = self.kind == "predict"
-        agree = bool if predicting else on_any  # ranks predict batches of their own
+        agree = bool if self._alone else on_any
         before, after, each = self.calls.of_batches(self.kind) if self._looks else ((), None, False)
         self._begin()
         limit = monitor.limit if monitor else math.inf
@@ -211,7 +213,7 @@ class Loop:
                     self.interrupts.release()
                 if after:
                     after(batch - 1, running)
-                stopped = (agree if each else bool)(getattr(model, self._stop))
+                stopped = (self._alone or each) and agree(getattr(model, self._stop))
             if stopped:
                 break
         if not last:

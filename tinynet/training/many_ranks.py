@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..distribution.ranks import Part, digest, refuse_difference, team
+from ..distribution.ranks import Part, digest, place, refuse_difference, team
+from ..engine.temporarily import temporarily
 from ..engine.tensor import wrap
-from ..engine.variable import Variable
+from ..engine.variable import Variable, assign_all
 from .data import Dataset
 from .step import Step
 from .streams import Batches
@@ -26,11 +27,12 @@ def on_any(flag: Any) -> bool:
     return any(team().gather(bool(flag)))
 
 
-def begin(model: Any, *datasets: Any, with_loss: bool = True) -> None:
+def begin(model: Any, *datasets: Any, with_loss: bool = True, is_new: bool = True) -> None:
     """Give all ranks the weights, slots and random generators of rank 0, and check the datasets.
 
-    RuntimeError, on all ranks, if their models or data differ; ValueError if the loss of a batch is
-    not the mean of its samples' losses, or a metric not a sum over samples.
+    If the model is not new, weights are not sent and the loss is not checked. RuntimeError, on all
+    ranks, if their models or data differ; ValueError if the loss of a batch is not the mean of its
+    samples' losses, or a metric not a sum over samples.
     """
     if team().size == 1:
         return
@@ -40,12 +42,13 @@ def begin(model: Any, *datasets: Any, with_loss: bool = True) -> None:
     variables, arrays = _state_of(model), [d for d in datasets if type(d) is Dataset]
     metrics = model.objective.variables if with_loss else []
     named: list[Any] = [("the data", digest(a)) for each in arrays for a in _samples(each)]
-    named += [(v.path, v.shape) for v in variables + metrics]
+    named += [(v.path, (v.shape, v.dtype)) for v in variables + metrics]
     refuse_difference(named, "Make the same model, and seed or read the same data, on all ranks.")
+    if not is_new:
+        return
     state = [v.array for v in variables], random.getstate(), np.random.get_state()
     values, python, numpy = team().broadcast(state)
-    for variable, value in zip(variables, values, strict=True):
-        variable.write(value)
+    assign_all(dict(zip(variables, values, strict=True)))
     random.setstate(python)
     np.random.set_state(numpy)
     if first.size > 1 and with_loss:
@@ -69,10 +72,11 @@ def _check_means(model: Any, batch: Dataset) -> None:
     sums = dict.fromkeys(model.objective.variables)
     for rows in (slice(None), slice(at), slice(at, None)):
         others = [wrap(v.array * 0 if v in sums else v.array.copy()) for v in step.others]
-        part = batch.take(rows).map(wrap)
-        after, loss, _ = step(step.read()._replace(others=others), part, ())
+        data = batch.take(rows).map(wrap)
+        with temporarily(place, part=Part(rows.start or 0, data.size, batch.size, data.size)):
+            after, loss, _ = step(step.read()._replace(others=others), data, ())
         state = dict(zip(step.others, after.others, strict=True))
-        found.append([loss.numpy() * part.size, *(state[v].numpy() for v in sums)])
+        found.append([loss.numpy() * data.size, *(state[v].numpy() for v in sums)])
     for name, whole, a, b in zip(("loss", *(v.path for v in sums)), *found, strict=True):
         near = 1e-3 * np.nanmax(np.abs(whole), initial=0)
         if not np.allclose(whole, a + b, 1e-3, near, equal_nan=True):
@@ -81,12 +85,11 @@ def _check_means(model: Any, batch: Dataset) -> None:
             raise ValueError(f"{rule}: {what}. Use another reduction or metric.")
 
 
-def end_epoch(model: Any, epoch: int) -> None:
+def agree(model: Any, when: str) -> None:
     """Raise RuntimeError on all ranks if their weights differ; stop all if one is to stop."""
     if team().size > 1:
         hashes = [(v.path, digest(v.array)) for v in _state_of(model)]
-        advice = f"Found after epoch {epoch + 1}: do not change weights on one rank alone."
-        refuse_difference(hashes, advice)
+        refuse_difference(hashes, f"Found after {when}: do not change weights on one rank alone.")
         model.stop_training = on_any(model.stop_training)
 
 
@@ -99,6 +102,6 @@ def shared_batches(dataset: Batches) -> tuple[Batches, Callable[[Any], Any]]:
     if team().size == 1 or not isinstance(dataset, Dataset) or dataset.steps:
         return dataset, lambda outputs: outputs
     part, size = Part.of(dataset.batches), dataset.batch_size
-    own = Dataset(dataset.take(slice(part.start * size, part.stop * size)), size)
+    own = Dataset(dataset.take(slice(part.start * size, (part.start + part.length) * size)), size)
     every = itertools.chain.from_iterable
     return own, lambda outputs: [*every(team().gather(outputs[: part.samples]))]

@@ -107,8 +107,7 @@ class Step:
             pairs = zip(self.others, before, strict=True)
             before = [ops.zeros_like(t) if v in self.sums else t for v, t in pairs]
         others, loss, outputs = self.forward(weights, before, batch)
-        if self.part:
-            loss = loss * self.part.share
+        loss = loss * self.part.share if self.part else loss
         if self.groups:
             with section("backward"):
                 grads = self.backward(loss, weights)

@@ -39,7 +39,7 @@ class Stream:
     """
 
     is_even = False
-    spare: Any = None  # a sample, for when other ranks alone have batches
+    spare: Any = None  # a batch, for when other ranks alone have some
 
     def __init__(
         self, source: Any, steps: int | None = None, shuffle: Any = False, class_weight: Any = None
@@ -151,7 +151,7 @@ def batches_of(data: Batch, batch_size: Any, steps: Any, *options: Any) -> Batch
 def parts_of(batches: Iterator[Any], stream: Stream) -> Iterator[Stretch]:
     """Yield the part of this rank of each batch, a dataset, until no rank has a batch.
 
-    A rank whose batches end before those of others repeats a sample, which does not count.
+    A rank whose batches end before those of others repeats its last one, which does not count.
 
     Raises
     ------
@@ -160,19 +160,14 @@ def parts_of(batches: Iterator[Any], stream: Stream) -> Iterator[Stretch]:
     RuntimeError
         If the first batches are to be the same on all ranks, and differ.
     """
-    ranks, is_first = team(), True
+    ranks, is_first, owners = team(), True, (stream.source, job.distribution)
+    is_part = not all(getattr(owner, "auto_shard_dataset", True) for owner in owners)
     batch: Any
-    is_part = ranks.size > 1 and not job.distribution.auto_shard_dataset
-    is_part = getattr(stream.source, "is_part", is_part)
-    while any(sizes := ranks.gather((batch := next(batches, None)) and batch.size)):
+    while any(sizes := ranks.gather(batch.size if (batch := next(batches, None)) else 0)):
         if is_part:
-            counts = [size or 0 for size in sizes]
-            start, total = sum(counts[: ranks.rank]), sum(counts)
-            stream.spare = batch.first(1) if batch else stream.spare
-            batch = batch or stream.spare
-            size = batch.size
-            part = Part(start, start + size, total, counts[ranks.rank], size)
-            yield batch, slice(0, size), part, 1
+            stream.spare = batch = batch or stream.spare
+            start, own = sum(sizes[: ranks.rank]), sizes[ranks.rank]
+            yield batch, slice(0, batch.size), Part(start, batch.size, sum(sizes), own), 1
         elif len({*sizes}) == 1:
             if is_first and ranks.size > 1:
                 rows = [("the first batch", digest(a)) for a in tree.leaves(batch.data)]

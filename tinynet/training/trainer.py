@@ -24,7 +24,7 @@ from .compilable import Compilable, check_options
 from .data import Batch, Dataset, is_stream, split
 from .divergence import DivergenceMonitor
 from .loop import RUNNING, Loop, between_steps
-from .many_ranks import begin, end_epoch, shared_batches
+from .many_ranks import agree, begin, shared_batches
 from .step_cache import StepCache
 from .streams import Batches, batches_of, joined
 
@@ -134,20 +134,20 @@ class Trainer(Compilable):
         with between_steps() as training.interrupts:
             for epoch in range(calls.first_epoch(initial_epoch), epochs):
                 calls.on_epoch_begin(epoch)
-                ahead = 1 if validating or team().size > 1 else epochs - epoch
-                if not (found := training.run(epoch, ahead)):
+                if not (found := training.run(epoch, 1 if validating else epochs - epoch)):
                     break  # no batches: the user was warned
                 logs = found
                 if validating and epoch + 1 in due:
                     logs |= {f"val_{key}": value for key, value in validating.whole().items()}
                     logs = dict(sorted(logs.items()))
                 calls.on_epoch_end(epoch, logs)
-                end_epoch(self, epoch)
+                agree(self, f"epoch {epoch + 1}")
                 if self.stop_training:
                     break
         if self.optimizer:
             self.optimizer.finalize_variable_values(self.trainable_weights)
         calls.on_train_end(logs)
+        agree(self, "the end of fit")
         return calls.history or History()
 
     def evaluate(
@@ -192,7 +192,7 @@ class Trainer(Compilable):
             For data that do not fit the model, are not numeric, or empty.
         """
         defaults = batch_size is steps is callbacks is None and isinstance(verbose, int)
-        quick = defaults and not verbose
+        quick = defaults and not verbose and team().size == 1  # ranks differ in compiled steps
         if quick and (outputs := self._step_cache("predict").predict_small(x, 32)) is not None:
             return outputs
         check_options(locals())
@@ -243,8 +243,7 @@ class Trainer(Compilable):
         return CallbackList(given, fits, verbose != 0, self, **params)
 
     def _on_batch(self, kind: str, dataset: Dataset, return_dict: bool) -> Any:
-        if self._prepare(dataset, kind):
-            begin(self, dataset)
+        begin(self, dataset, is_new=self._prepare(dataset, kind))
         loop = Loop(self, dataset, kind)
         with between_steps() as loop.interrupts:
             return self._as_asked(kind, loop.run(), return_dict)
