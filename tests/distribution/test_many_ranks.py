@@ -151,6 +151,8 @@ def test_what_ranks_cannot_compute_together_is_refused_by_name(launched):
         assert "bias. Found after epoch 1" in found["weights"]
         assert "kernel. Found after the end of fit" in found["restored"]
         assert "Rank 1 differs from rank 0 in mean_absolute_error" in found["metrics"]
+        for name in ("activation", "loss"):
+            assert "differs from rank 0 in the loss of the first batch" in found[name], name
         assert "DataParallel: expected no devices" in found["devices"]
         assert found["allowed"] == "no error"
 

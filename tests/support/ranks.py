@@ -233,6 +233,8 @@ def refusals(argument):
     other.compile("sgd", "mse")
     typed = tn.Sequential([tn.Input((2,)), layers.Dense(1, dtype=("float32", "float64")[rank()])])
     typed.compile("sgd", "mse")
+    active = tn.Sequential([tn.Input((2,)), layers.Dense(1, ("tanh", "relu")[rank()])])
+    active.compile("sgd", "mse")
     restoring = tn.callbacks.EarlyStopping("loss", min_delta=100.0, restore_best_weights=True)
     by_batch = network()
     by_batch.train_on_batch(x[:8], y[:8])
@@ -253,6 +255,8 @@ def refusals(argument):
         "size": error_of(lambda: by_batch.test_on_batch(x[: 8 + rank()], y[: 8 + rank()])),
         "model": fit(other),
         "dtype": fit(typed),
+        "activation": fit(active),
+        "loss": fit(network(("mse", "mae")[rank()])),
         "weights": fit(changed, callbacks=[change]),
         "restored": fit(network(), epochs=3, callbacks=[restoring] * rank()),
         "metrics": fit(network(metrics=["mae"] * rank())),

@@ -52,7 +52,20 @@ def begin(model: Any, *datasets: Any, with_loss: bool = True, is_new: bool = Tru
     random.setstate(python)
     np.random.set_state(numpy)
     if first.size > 1 and with_loss:
-        _check_means(model, first)
+        loss = _check_means(model, first)
+        if type(datasets[0]) is Dataset:  # which all ranks have
+            _check_same(loss)
+
+
+def _check_same(loss: float) -> None:
+    """Raise RuntimeError on all ranks if the losses of the first batch differ."""
+    losses = team().gather(loss)
+    near = np.isclose(losses, losses[0], 1e-3, equal_nan=True)
+    if not near.all():
+        other = int(np.argmin(near))
+        what = f"the loss of the first batch, {losses[other]:g} and {losses[0]:g}"
+        advice = "Make the same model, with the same loss, on all ranks."
+        raise RuntimeError(f"Rank {other} differs from rank 0 in {what}. {advice}")
 
 
 def _state_of(model: Any) -> list[Variable]:
@@ -66,8 +79,8 @@ def _samples(dataset: Dataset) -> list[np.ndarray]:
     return [sizes, *tree.leaves(dataset.take(rows))]
 
 
-def _check_means(model: Any, batch: Dataset) -> None:
-    """Raise ValueError unless loss and metrics of a batch follow from those of its parts."""
+def _check_means(model: Any, batch: Dataset) -> float:
+    """Return the loss of a batch; ValueError unless it and metrics follow from those of parts."""
     step, found, at = Step(model, "test"), [], -(-batch.size // 3)
     sums = dict.fromkeys(model.objective.variables)
     for rows in (slice(None), slice(at), slice(at, None)):
@@ -83,6 +96,7 @@ def _check_means(model: Any, batch: Dataset) -> None:
             what = f"{name} (times samples) is {whole} for a batch, but {a} and {b} for its parts"
             rule = "DataParallel needs the mean loss of a batch, and metrics that are sums"
             raise ValueError(f"{rule}: {what}. Use another reduction or metric.")
+    return float(found[0][0]) / batch.size
 
 
 def agree(model: Any, when: str) -> None:
