@@ -300,3 +300,10 @@ def test_a_compute_loss_of_ones_own_decides_which_losses_are_noted(calls_super, 
         return history, model.evaluate(X, (A, B), verbose=0, return_dict=True), model.get_weights()
 
     assert_both_agree(run)
+
+
+def test_a_loss_object_takes_structures_of_targets_and_predictions():
+    y_true, y_pred = [A[:, 0], A[:, 0] + 1.0], [B[:, 0], B[:, 1]]
+    assert_both_agree(lambda lib: lib.losses.MeanSquaredError()(y_true, y_pred, WEIGHT[:2]))
+    with pytest.raises(ValueError, match="y_true: expected a list of length 2, received"):
+        tn.losses.MeanSquaredError()(A, y_pred)

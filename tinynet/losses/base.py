@@ -7,7 +7,6 @@ Formulas, rank alignment and reductions are Keras's. Imports the engine and `con
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import starmap
 from typing import Any, ClassVar
 
 from .. import ops, tree
@@ -146,8 +145,12 @@ class Loss(Configurable):
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         """Return the reduced loss of tensors, arrays, or structures of them."""
         y_pred = tree.map_structure(as_tensor, y_pred)
-        dtype = self._dtype_for(tree.leaves(y_pred)[0])
-        given = (tree.map_structure(lambda x: ops.cast(x, dtype), y) for y in (y_true, y_pred))
+        if isinstance(y_pred, Tensor):
+            dtype = self._dtype_for(y_pred)
+            given = [ops.cast(y_true, dtype), ops.cast(y_pred, dtype)]
+        else:
+            dtype = self._dtype_for(tree.leaves(y_pred)[0])
+            given = [tree.map_structure(lambda x: ops.cast(x, dtype), y) for y in (y_true, y_pred)]
         values = as_tensor(self.call(*given))
         return reduce(values, sample_weight, self.reduction)
 
@@ -180,7 +183,10 @@ class LossFunction(FunctionObject, Loss):
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the function's values for the aligned targets and predictions."""
-        pairs = zip(tree.leaves(y_true), tree.leaves(y_pred), strict=True)
-        flat = zip(*starmap(align_ranks, pairs), strict=True)
-        given = map(tree.pack_sequence_as, (y_true, y_pred), flat)
-        return as_tensor(self.function(*given, **self.options))
+        if isinstance(y_pred, Tensor):
+            y_true, y_pred = align_ranks(y_true, y_pred)
+        else:
+            targets = [part for _, part in tree.parts_like(y_pred, y_true, "y_true")]
+            flat = zip(*map(align_ranks, targets, tree.leaves(y_pred)), strict=True)
+            y_true, y_pred = map(tree.pack_sequence_as, (y_true, y_pred), flat)
+        return as_tensor(self.function(y_true, y_pred, **self.options))
