@@ -8,7 +8,7 @@ from __future__ import annotations
 import pickle
 import threading
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import lru_cache, wraps
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -83,8 +83,7 @@ class Part(NamedTuple):
         The parts of ranks differ by one row at most.
         """
         ranks = alone if kind == "predict" else team()
-        start, stop = (size * rank // ranks.size for rank in (ranks.rank, ranks.rank + 1))
-        return cls(start, max(1, stop - start), size, stop - start)
+        return _part(size, ranks.rank, ranks.size)
 
     @property
     def share(self) -> float:
@@ -97,6 +96,12 @@ class Part(NamedTuple):
             return rows
         rows = np.arange(rows.start, rows.stop) if type(rows) is slice else rows
         return rows.reshape(-1, self.size)[:, self.start : self.start + self.length].ravel()
+
+
+@lru_cache(1024)  # each call of `fit` and the like asks again
+def _part(size: int, rank: int, ranks: int) -> Part:
+    start, stop = size * rank // ranks, size * (rank + 1) // ranks
+    return Part(start, max(1, stop - start), size, stop - start)
 
 
 class _Place(threading.local):

@@ -17,7 +17,7 @@ import numpy as np
 from .. import tree
 from ..callbacks import CallbackList, History
 from ..callbacks.base import Logs
-from ..distribution.ranks import team
+from ..distribution.ranks import job
 from ..engine.expect import expect, is_integer
 from ..engine.variable import Variable, assign_all
 from .compilable import Compilable, check_options
@@ -192,7 +192,7 @@ class Trainer(Compilable):
             For data that do not fit the model, are not numeric, or empty.
         """
         defaults = batch_size is steps is callbacks is None and isinstance(verbose, int)
-        quick = defaults and not verbose and team().size == 1  # ranks differ in compiled steps
+        quick = defaults and not verbose and not job.distribution  # ranks differ in compiled steps
         if quick and (outputs := self._step_cache("predict").predict_small(x, 32)) is not None:
             return outputs
         check_options(locals())
