@@ -178,6 +178,14 @@ def test_arguments_that_keras_misinterprets_are_refused(case):
     assert not [word for word in words if word not in str(caught.value)]
 
 
+@pytest.mark.parametrize("loss", [["mse", "mae"], ("mse", "mae"), [["mse", "mae"]]])
+def test_several_losses_of_a_model_with_one_output_are_refused(loss):
+    """Keras computes only the first one, and logs 0 for each."""
+    model = tn.Sequential([tn.Input((WIDTH,)), tn.layers.Dense(1)])
+    with pytest.raises(ValueError, match=r"loss: expected one for each .*, received 2"):
+        compile_and_fit(model, A, {"loss": loss})
+
+
 def test_a_single_loss_weight_applies_to_each_output(run_eagerly):
     def run(lib: Any) -> Any:
         model = fork(lib, list)

@@ -215,7 +215,8 @@ class Objective:
             for place in sorted(parts):
                 where = f"{path}/{place}".lstrip("/")
                 yield from self._parts(argument, parts[place], inner.get(place), where)
-        else:
+        else:  # Keras reads only the first of several losses of a model with one output
+            expect(path or is_structure or len(given) == 1, argument, self.wanted, len(given))
             for each in given:
                 yield from self._parts(argument, each, form, path)
 
