@@ -292,6 +292,20 @@ def test_weights_of_samples_that_differ_by_output_cannot_weigh_a_loss_of_both():
     model.fit(X, (A, B), sample_weight=WEIGHT, verbose=0)
 
 
+def test_a_compute_loss_of_ones_own_need_not_read_targets(run_eagerly):
+    def run(lib: Any) -> Any:
+        class Reconstructs(lib.Model):
+            def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+                return lib.ops.mean(lib.ops.square(x - y_pred))
+
+        x = lib.Input((WIDTH,))
+        model = Reconstructs(x, lib.layers.Dense(WIDTH)(x))
+        model.compile("sgd", "mse", run_eagerly=run_eagerly[lib])
+        return model.fit(X, None, 8, 2, 0, shuffle=False).history, model.evaluate(X, verbose=0)
+
+    assert_both_agree(run)
+
+
 @pytest.mark.parametrize("calls_super", [True, False])
 def test_a_compute_loss_of_ones_own_decides_which_losses_are_noted(calls_super, run_eagerly):
     def run(lib: Any) -> Any:

@@ -202,8 +202,9 @@ class Compilable(Layer):
                 calls = y is not None or type(self).call is not Layer.call
                 losses_of = kind if own else None
                 y_pred = self._outputs_of(batches.first(), losses_of) if calls else []
-            several = own and (is_nested(self.loss) or len(tree.flatten(y_pred)) > 1)
-            self._objective_for(y, y_pred, None if several else self.loss)
+            several = is_nested(self.loss) or len(tree.flatten(y_pred)) > 1
+            unused = own and (several or y is None)  # or `compute_loss` has looked it up already
+            self._objective_for(y, y_pred, None if unused else self.loss)
             return is_new
 
     def _objective_for(self, y: Any, y_pred: Any, loss: Any) -> Objective:
@@ -280,7 +281,11 @@ class Compilable(Layer):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Tensor:
-        """Return the loss of predictions plus the losses that layers add, a scalar tensor."""
+        """Return the loss of predictions plus the losses that layers add, a scalar tensor.
+
+        Override it for a loss of your own, a scalar, too. It then also runs once before the first
+        step, with nothing assigned, to find which outputs it passes to ``super().compute_loss``.
+        """
         loss = self._objective_for(y, y_pred, self.loss).loss(y, y_pred, sample_weight)
         terms = [*([] if loss is None else [loss]), *map(ops.sum, self.losses)]
         if not terms:
