@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 PROJECT = Path(__file__).parents[1]
-MOST_CODE = {"": 15_626, "engine": 2_615, "compiler": 2_015}
+MOST_CODE = {"": 15_628, "engine": 2_615, "compiler": 2_015}
 MOST_LINES = 400  # of a file, with all its lines
 MOST_BODY = 40  # lines of a function's body, without its docstring
 MEDIAN_BODY = 5

@@ -245,6 +245,9 @@ def doubled(y_true: Any, y_pred: Any) -> Any:
 
 OF_STRUCTURES: dict[str, tuple[Any, Any, Any]] = {  # outputs, losses, their weights
     "a list for a dict": ({"a": A, "b": B}, [error, {"a": "mse", "b": "mae"}], None),
+    "a list of one for each of a dict": ({"b": A, "a": B}, ["mse", "mae"], [0.5, 2.0]),
+    "a list of one for a dict of one": ({"a": A}, ["mse"], None),
+    "one for each of a nested structure": ({"a": (A, B), "b": B}, ["mse", "mae", "mae"], None),
     "a list for a tuple": ((A, B), [error, ("mse", "mae")], None),
     "a tuple for a list": ([A, B], (error, ["mse", "mae"]), None),
     "two": ((A, B), [error, doubled, ("mse", "mae")], [0.5, 2.0, (2.0, 0.1)]),

@@ -208,7 +208,9 @@ class Objective:
             yield at, path, form, given
             return
         of_each = len(given) == len(tree.flatten(form)) and not any(map(is_nested, given))
-        if is_structure and (of_each or isinstance(given, (dict, type(form)))):
+        if is_structure and of_each and not isinstance(given, dict):
+            given = filled(form, given)
+        if is_structure and isinstance(given, (dict, type(form))):
             fits = isinstance(given, dict) or len(given) == len(form)
             expect(fits, argument, self.wanted, len(given))
             parts, inner = (dict(x if isinstance(x, dict) else enumerate(x)) for x in (given, form))
