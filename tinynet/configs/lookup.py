@@ -65,8 +65,9 @@ def lookup(identifier: Any, table: Mapping[str, Any], kind: str) -> Any:
     name = str(identifier.get("class_name") if isinstance(identifier, dict) else identifier)
     listed = f"Expected one of: {', '.join(sorted(table))}. {serialization.ADVICE}"
     advice = f"{nearest(name, table)} {listed}"
-    for path in absent():  # `optimizers.Ftrl` has the module and the name of the optimizer "ftrl"
-        if path[:4] == kind[:4] and snake_case(path[path.find(".") :]) == snake_case(name):
+    for path in absent():  # such as optimizers.Ftrl, for the optimizer "ftrl"
+        module, _, last = path.partition(".")
+        if module[:4] == kind[:4] and snake_case(last) == snake_case(name):
             advice = f" {advice_for(path)}"
     where = f"{identifier}{serialization.location()}."
     raise ValueError(f"Could not interpret {kind} identifier: {where}{advice}")

@@ -276,9 +276,8 @@ def to_array(data: Any, argument: str, dense: bool = True) -> Any:
     if array.dtype.kind not in "fiub":
         text = f"Invalid dtype: {array.dtype.name}. Expected numbers in {argument}."
         advice = f" np.unique({argument}, return_inverse=True)[1] numbers classes."
-        advice += f" {argument}.astype('float32') converts numbers and bools." * (
-            array.dtype == "O"
-        )
+        if array.dtype.kind == "O":
+            advice += f" {argument}.astype('float32') converts numbers and bools."
         raise ValueError(text + advice * (array.dtype.kind in "OUST"))
     expect(array.ndim, argument, "an axis of samples", data)
     kinds = "fiu" if isinstance(data, (list, tuple)) else "f"
