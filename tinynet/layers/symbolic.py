@@ -34,7 +34,7 @@ class _Context(threading.local):
     scope: tuple[Any, ...] = ()  # the layers that are being called or built, outermost first
     training: bool | None = None  # None is unknown: layers have their own defaults
     inside = False  # is a layer being called?
-    notes = False  # are the losses of a step noted in their means?
+    notes = False  # do losses update their means in the logs? (within steps only)
 
     def __init__(self) -> None:
         # For each layer what it added to the loss, in the last outermost call that reached it.

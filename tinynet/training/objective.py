@@ -60,7 +60,7 @@ def filled(form: Any, flat: Sequence[Any]) -> Any:
 
 
 class Term(NamedTuple):
-    """A loss, and what it is for: an output, or a structure of several."""
+    """A loss, and what it compares with targets: one output, or a structure of several."""
 
     loss: Any
     outputs: tuple[int, ...]  # their positions
@@ -96,7 +96,7 @@ class Objective:
     Attributes
     ----------
     terms : list of Term, the losses
-    without_loss : list of the names of outputs that no loss is for
+    without_loss : list of the names of outputs that no loss compares
     shapes : list of the outputs' shapes
     metrics : dict from the key in logs to the metric, the position of its output, and whether it
         uses sample weights
@@ -132,14 +132,14 @@ class Objective:
         placed = self._placed("loss", loss)
         self.with_loss = sorted({i for at, *_, each in placed if each is not None for i in at})
         self.without_loss = [n for i, n in enumerate(self.names) if i not in self.with_loss]
-        self.compares = bool(self.with_loss or plain or weighted)  # anything with targets
+        self.compares = bool(self.with_loss or plain or weighted)  # are targets read?
         targets = [getattr(target, "shape", None) for target in self.targets(y)]
         types = list(zip(targets, self.shapes, strict=True))
         self.terms: list[Term] = []
         for factor, (at, path, form, each) in self._weighted(placed, loss_weights):
             if each is not None:
                 found: Any = resolve_loss(each, *types[at[0]])
-                # As in Keras: an output without a name has its loss's, and its metrics no prefix.
+                # As in Keras, an output without a name is called after its loss.
                 own = names[at[0]] + found.name * (at[0] in lacks)
                 name = own if len(at) == 1 else path or "_".join(self.names)
                 self.terms.append(Term(found, at, form, factor, f"{name}_loss"))
@@ -195,10 +195,10 @@ class Objective:
         return [*self._parts(argument, given, self.form, "")]
 
     def _parts(self, argument: str, given: Any, form: Any, path: str) -> Iterator[Any]:
-        """Yield what `_placed` returns of the outputs at a path.
+        """Yield the rows of `_placed` for the outputs at a path.
 
-        A list or tuple of another type than the outputs has losses for all of them together, as in
-        Keras, unless it has one for each.
+        If the type of a list or tuple is not that of the outputs, each of its losses compares all
+        of these outputs at once, as in Keras, unless it has one loss for each output.
         """
         is_structure = tree.is_structure(form)
         if not is_nested(given) or (isinstance(given, dict) and not is_structure):
@@ -287,7 +287,7 @@ class Objective:
     def loss(self, y: Any, y_pred: Any, sample_weight: Any = None) -> Tensor | None:
         """Return the weighted sum of the losses; None if there is none.
 
-        Within a step, note each loss in its mean.
+        Within a step, also update the mean of each loss.
         """
         flat = self._flat(y_pred), self.targets(y), self._spread("sample_weight", sample_weight)
         values: dict[str, Tensor] = {}
